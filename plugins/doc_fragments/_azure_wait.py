@@ -1,0 +1,23 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this doc fragment is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    # Must be kept in sync with azure_wait() in module_utils/_argspec.py
+    DOCUMENTATION = r"""
+options:
+  wait_timeout:
+    description: How many seconds a long-running operation is followed before the module gives up on it.
+    type: int
+    default: 3600
+  poll_interval:
+    description: Seconds between two looks at a long-running operation.
+    type: int
+    default: 10
+"""

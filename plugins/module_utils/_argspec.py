@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Argument spec pieces that several modules share. Each function has a twin in ``doc_fragments/``."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback
+
+
+@dataclass(frozen=True)
+class ArgumentSpec:
+    """Options together with the constraints that travel with them; pieces are joined with ``merge``."""
+
+    options: t.Mapping[str, t.Any] = field(default_factory=dict)
+    mutually_exclusive: tuple[tuple[str, ...], ...] = ()
+    required_together: tuple[tuple[str, ...], ...] = ()
+    required_one_of: tuple[tuple[str, ...], ...] = ()
+    required_if: tuple[tuple[t.Any, ...], ...] = ()
+    required_by: t.Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def merge(self, *others: ArgumentSpec) -> ArgumentSpec:
+        merged = self
+        for other in others:
+            merged = ArgumentSpec(
+                options={**merged.options, **other.options},
+                mutually_exclusive=merged.mutually_exclusive + other.mutually_exclusive,
+                required_together=merged.required_together + other.required_together,
+                required_one_of=merged.required_one_of + other.required_one_of,
+                required_if=merged.required_if + other.required_if,
+                required_by={**merged.required_by, **other.required_by},
+            )
+        return merged
+
+    def create_module(self) -> AnsibleModule:
+        return AnsibleModule(
+            argument_spec=dict(self.options),
+            mutually_exclusive=self.mutually_exclusive,
+            required_together=self.required_together,
+            required_one_of=self.required_one_of,
+            required_if=self.required_if,
+            required_by=dict(self.required_by),
+            supports_check_mode=True,
+        )
+
+
+def _env(spec: dict[str, t.Any], *names: str) -> dict[str, t.Any]:
+    return {**spec, "fallback": (env_fallback, list(names))}
+
+
+def azure_auth() -> ArgumentSpec:
+    """Who calls Azure and which Azure it is; twin of ``doc_fragments/_azure_auth.py``.
+
+    Only ``auth_source``, ``profile`` and the cloud settings have fallbacks here: in ``auto`` the credential options
+    count as a source of their own, before the environment, so the environment is read in ``_azure/credentials.py``.
+    """
+    text = {"type": "str"}
+    return ArgumentSpec(
+        options={
+            "auth_source": _env(
+                {"type": "str", "choices": ["auto", "cli", "credential_file", "env", "msi"], "default": "auto"},
+                "ANSIBLE_AZURE_AUTH_SOURCE",
+            ),
+            "profile": _env(dict(text), "AZURE_PROFILE"),
+            "subscription_id": dict(text),
+            "client_id": dict(text),
+            "secret": {"type": "str", "no_log": True},
+            "tenant": dict(text),
+            "x509_certificate_path": {"type": "path"},
+            "thumbprint": dict(text),
+            "oidc_token": {"type": "str", "no_log": True},
+            "oidc_token_file_path": {"type": "path", "no_log": False},
+            "cloud_environment": _env({"type": "str", "default": "AzureCloud"}, "AZURE_CLOUD_ENVIRONMENT"),
+            "cert_validation_mode": _env(
+                {"type": "str", "choices": ["validate", "ignore"], "default": "validate"},
+                "AZURE_CERT_VALIDATION_MODE",
+            ),
+            "adfs_authority_url": _env(dict(text), "AZURE_ADFS_AUTHORITY_URL"),
+            "disable_instance_discovery": _env(
+                {"type": "bool", "default": False}, "AZURE_DISABLE_INSTANCE_DISCOVERY"
+            ),
+        }
+    )
+
+
+def azure_wait() -> ArgumentSpec:
+    """How long a long-running ARM operation is followed; twin of ``doc_fragments/_azure_wait.py``."""
+    return ArgumentSpec(
+        options={
+            "wait_timeout": {"type": "int", "default": 3600},
+            "poll_interval": {"type": "int", "default": 10},
+        }
+    )
+
+
+def tags() -> ArgumentSpec:
+    """Tags of an ARM resource; twin of ``doc_fragments/_tags.py``."""
+    return ArgumentSpec(options={"tags": {"type": "dict"}, "append_tags": {"type": "bool", "default": True}})
+
+
+def kubernetes_auth() -> ArgumentSpec:
+    """Which API server, as whom; twin of ``doc_fragments/_kubernetes_auth.py``.
+
+    Names and variables are those of kubernetes.core. ``~/.kube/config`` is never used by itself.
+    """
+    text = {"type": "str"}
+    return ArgumentSpec(
+        options={
+            "kubeconfig": _env({"type": "path"}, "K8S_AUTH_KUBECONFIG"),
+            "context": _env(dict(text), "K8S_AUTH_CONTEXT"),
+            "host": _env(dict(text), "K8S_AUTH_HOST"),
+            "api_key": _env({"type": "str", "no_log": True}, "K8S_AUTH_API_KEY"),
+            "client_cert": _env({"type": "path"}, "K8S_AUTH_CERT_FILE"),
+            "client_key": _env({"type": "path", "no_log": False}, "K8S_AUTH_KEY_FILE"),
+            "ca_cert": _env({"type": "path"}, "K8S_AUTH_SSL_CA_CERT"),
+            "validate_certs": _env({"type": "bool"}, "K8S_AUTH_VERIFY_SSL"),
+            "proxy": _env(dict(text), "K8S_AUTH_PROXY"),
+            "impersonate_user": _env(dict(text), "K8S_AUTH_IMPERSONATE_USER"),
+            "impersonate_groups": _env({"type": "list", "elements": "str"}, "K8S_AUTH_IMPERSONATE_GROUPS"),
+        }
+    )

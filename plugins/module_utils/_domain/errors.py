@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The one exception that every layer raises for something that a person has to know."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class Failure(Exception):
+    """A job that could not be done, told in one sentence.
+
+    ``sentence`` names the resource, what was wrong and what to do. ``error`` is the service's own answer as data
+    (``code``, ``message``, ``request_id``, ...); ``results`` are further result keys that a playbook can use.
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        error: t.Mapping[str, t.Any] | None = None,
+        results: t.Mapping[str, t.Any] | None = None,
+    ) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.error = dict(error or {})
+        self.results = dict(results or {})

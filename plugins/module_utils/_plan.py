@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The last stretch of every module: from a plan to check mode, diff, writes and the result.
+
+This is the only file that reads ``check_mode`` and the only one that builds a diff, so that a prediction and the
+real run cannot come from different code.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ._domain.errors import Failure
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+Document = t.Mapping[str, t.Any]
+
+# Stands under its normal key for a value that Azure assigns only when the resource is created.
+KNOWN_AFTER_APPLY = "(known after apply)"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One write. ``apply`` returns the resource as the service now reports it, or None where that adds nothing.
+
+    ``preview`` asks the server for the same answer without writing (Kubernetes dry run); None where it cannot.
+    """
+
+    summary: str
+    apply: t.Callable[[], Document | None]
+    preview: t.Callable[[], Document | None] | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is, what will be, and the writes between them. No step means: nothing to do.
+
+    ``before`` and ``after`` are what the diff shows; an absent resource is ``{}``. ``result`` is what the module
+    returns when no step says better; without it that is ``after``.
+    """
+
+    before: Document
+    after: Document
+    steps: tuple[Step, ...] = ()
+    result: Document | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def run(module: AnsibleModule, make_plan: t.Callable[[], Plan], *, key: str) -> t.NoReturn:
+    """Make the plan, carry it out unless in check mode, and leave with the result under ``key``."""
+    guarded(module, lambda: _finish(module, make_plan(), key))
+
+
+def report(module: AnsibleModule, observe: t.Callable[[], Document]) -> t.NoReturn:
+    """Leave with what ``observe`` returns; for modules that only look."""
+    guarded(module, lambda: module.exit_json(changed=False, **observe()))
+
+
+def known(module: AnsibleModule, value: str | None) -> bool:
+    """Whether ``value`` is known yet. A predicted value is accepted in check mode only."""
+    if value != KNOWN_AFTER_APPLY:
+        return True
+    if not module.check_mode:
+        raise Failure(
+            f"The value {KNOWN_AFTER_APPLY!r} stands for something that check mode could not know; "
+            "pass the real value, for example from the result of the task that created the resource."
+        )
+    return False
+
+
+def guarded(module: AnsibleModule, job: t.Callable[[], t.Any]) -> t.NoReturn:
+    """Run ``job``, which leaves the module itself; whatever is raised becomes one sentence and data."""
+    try:
+        job()
+    except Failure as failure:
+        _fail(module, failure)
+    except Exception as error:  # a defect of ours must not reach a person as a traceback either
+        _fail(
+            module,
+            Failure(
+                f"{module._name} met an error that it does not know ({type(error).__name__}: {error}); "
+                "this is a defect of azureops.pod_identity, please report it with this message."
+            ),
+        )
+    raise SystemExit("the job of a module returned without a result")
+
+
+def _finish(module: AnsibleModule, plan: Plan, key: str) -> None:
+    for warning in plan.warnings:
+        module.warn(warning)
+    outcome = plan.after if plan.result is None else plan.result
+    done: list[str] = []
+    for step in plan.steps:
+        write = step.preview if module.check_mode else step.apply
+        try:
+            outcome = (write() if write else None) or outcome
+        except Failure as failure:
+            results = {**failure.results, "changed": bool(done) and not module.check_mode}
+            results.update(actions=done, failed_action=step.summary)
+            raise Failure(failure.sentence, error=failure.error, results=results) from failure
+        done.append(step.summary)
+    result: dict[str, t.Any] = {"changed": bool(plan.steps), "actions": done, key: dict(outcome)}
+    if module._diff:
+        result["diff"] = {"before": dict(plan.before), "after": dict(plan.after)}
+    module.exit_json(**result)
+
+
+def _fail(module: AnsibleModule, failure: Failure) -> t.NoReturn:
+    results = dict(failure.results)
+    if failure.error:
+        results["error"] = failure.error
+    module.fail_json(msg=failure.sentence, **results)
