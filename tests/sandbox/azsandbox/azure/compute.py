@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the simulated Azure needs from the machines behind it.
+
+``Compute`` is the seam between the simulated control plane and the real clusters: ARM decides that a cluster exists,
+Compute makes it run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class ComputeError(Exception):
+    """A machine could not do what was asked; the text is one sentence for people."""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One instance of a scale set."""
+
+    instance_id: str
+    """ARM id ``.../virtualMachineScaleSets/<vmss>/virtualMachines/<n>``, as used in a node's providerID."""
+    name: str
+    """``aks-<pool>-<8 digits>-vmss00000n``: Kubernetes node name and host name."""
+    pool: str
+
+
+@dataclass(frozen=True)
+class ClusterSpec:
+    """Everything that a cluster's machines must know about it."""
+
+    id: str
+    name: str
+    resource_group: str
+    location: str
+    node_resource_group: str
+    subscription_id: str
+    tenant_id: str
+    fqdn: str
+    issuer_url: str | None
+    kubernetes_version: str
+    network_plugin: str
+    kubelet_resource_id: str
+    kubelet_client_id: str
+    nodes: tuple[NodeSpec, ...]
+
+
+class Compute(Protocol):
+    """The machines."""
+
+    async def start(self, spec: ClusterSpec, progress: Callable[[str], None]) -> None:
+        """Return when every node is Ready; raise ComputeError otherwise."""
+
+    async def stop(self, cluster_id: str) -> None:
+        """Stop and forget the cluster; unknown ids are fine."""
+
+    async def update(self, spec: ClusterSpec) -> None:
+        """Apply a changed issuer URL (the API server restarts)."""
+
+    async def kubeconfig(self, cluster_id: str, admin: bool) -> bytes:
+        """A kubeconfig whose server is ``https://<fqdn>:443``."""
+
+    async def issuer_keys(self, cluster_id: str) -> dict[str, object]:
+        """The JWKS that the cluster's API server publishes."""
+
+    async def run_command(self, instance_id: str, script: str, timeout: float) -> tuple[int, bytes, bytes]:
+        """Run a shell script as root on the node; exit status, stdout, stderr."""
+
+    def instance_at(self, address: str) -> str | None:
+        """The node (its instance id) that a source address of an IMDS request belongs to; pods count as their node."""
