@@ -1,0 +1,467 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: aks_cluster
+short_description: Manage an AKS cluster
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Creates an AKS cluster with managed identities, changes what is named, or deletes it.
+  - An option that is not set is not touched, and what this module does not know is carried through every update.
+  - While AKS works on the cluster already, the module waits for that operation before it writes.
+  - A cluster whose last operation failed is written again even when nothing else is to be changed, because that is
+    how AKS is told to reconcile it.
+extends_documentation_fragment:
+  - azureops.pod_identity._azure_auth
+  - azureops.pod_identity._azure_wait
+  - azureops.pod_identity._tags
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.actiongroup_azure
+requirements:
+  - azure-mgmt-containerservice >= 41.0.0
+attributes:
+  check_mode:
+    support: full
+    details:
+      - What Azure assigns to a new cluster is predicted as C((known after apply)).
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  resource_group:
+    description: Resource group of the cluster.
+    type: str
+    required: true
+  name:
+    description: Name of the cluster.
+    type: str
+    required: true
+  state:
+    description: Whether the cluster exists.
+    type: str
+    choices: [present, absent]
+    default: present
+  location:
+    description:
+      - Azure region. Required when the cluster does not exist yet.
+      - A cluster cannot move; another location is refused.
+    type: str
+  dns_prefix:
+    description: Prefix of the host name of the API server; for a new cluster the default is made of O(name). Cannot be changed.
+    type: str
+  kubernetes_version:
+    description:
+      - Version of the control plane, V(1.33.5) or only V(1.33). For a new cluster the default is that of AKS.
+      - A change upgrades the control plane; the nodes follow O(agent_pools[].orchestrator_version).
+    type: str
+  network_plugin:
+    description: Network plugin; for a new cluster the default is V(azure).
+    type: str
+    choices: [azure, kubenet, none]
+  network_plugin_mode:
+    description: Mode of the network plugin.
+    type: str
+    choices: [overlay]
+  network_policy:
+    description: Engine of the network policies.
+    type: str
+    choices: [azure, calico, cilium, none]
+  service_cidr:
+    description: Address range of the services. Cannot be changed.
+    type: str
+  dns_service_ip:
+    description: Address of the cluster DNS service, inside O(service_cidr). Cannot be changed.
+    type: str
+  pod_cidr:
+    description: Address range of the pods, where pods do not take addresses of the subnet.
+    type: str
+  node_resource_group:
+    description: Resource group that AKS creates for the nodes. Cannot be changed.
+    type: str
+  agent_pools:
+    description:
+      - Agent pools to create or change; for a new cluster the default is one system pool C(nodepool1) of two nodes.
+      - A pool that is not in the list is left alone.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the pool.
+        type: str
+        required: true
+      count:
+        description: Number of nodes; for a new pool the default is V(2).
+        type: int
+      vm_size:
+        description: Size of the nodes; for a new pool the default is V(Standard_D2s_v5). Cannot be changed.
+        type: str
+      mode:
+        description: Mode of the pool; the default of a new pool is V(System) for the first pool of a cluster and V(User) else.
+        type: str
+        choices: [System, User]
+      os_type:
+        description: Operating system; for a new pool the default is V(Linux). Cannot be changed.
+        type: str
+        choices: [Linux, Windows]
+      vnet_subnet_id:
+        description: Resource id of the subnet of the nodes. Cannot be changed.
+        type: str
+      max_pods:
+        description: Pods per node at most. Cannot be changed.
+        type: int
+      node_labels:
+        description: Labels of the nodes; a label that is not named stays.
+        type: dict
+      node_taints:
+        description: Taints of the nodes, as C(key=value:effect); a taint that is not named stays.
+        type: list
+        elements: str
+      orchestrator_version:
+        description: Kubernetes version of the nodes, V(1.33.5) or only V(1.33).
+        type: str
+  user_assigned_identity:
+    description:
+      - Resource id of the user-assigned identity of the control plane.
+      - A new cluster gets a system-assigned identity when this is unset.
+    type: str
+  kubelet_identity:
+    description:
+      - Resource id of an existing identity for the nodes, instead of the one that AKS creates.
+      - Needs O(user_assigned_identity), which must hold the role Managed Identity Operator on it.
+    type: str
+  oidc_issuer_enabled:
+    description: Whether the cluster publishes an OIDC issuer. AKS cannot switch it off again.
+    type: bool
+  workload_identity_enabled:
+    description: Whether the Workload ID webhook of AKS is enabled.
+    type: bool
+  sku_tier:
+    description: Tier of the control plane; for a new cluster the default is V(Free).
+    type: str
+    choices: [Free, Standard, Premium]
+  enable_rbac:
+    description: Whether Kubernetes RBAC is enabled; for a new cluster the default is V(true). Cannot be changed.
+    type: bool
+  wait:
+    description: Whether to wait until AKS has finished.
+    type: bool
+    default: true
+seealso:
+  - module: azureops.pod_identity.aks_cluster_info
+  - module: azureops.pod_identity.aks_kubeconfig
+"""
+
+EXAMPLES = r"""
+- name: Create a cluster
+  azureops.pod_identity.aks_cluster:
+    resource_group: pod-identity-demo
+    name: demo
+    location: westeurope
+    network_plugin: azure
+    agent_pools:
+      - name: nodepool1
+        count: 2
+        vm_size: Standard_D2s_v5
+        mode: System
+
+- name: Publish an OIDC issuer, and touch nothing else
+  azureops.pod_identity.aks_cluster:
+    resource_group: pod-identity-demo
+    name: demo
+    oidc_issuer_enabled: true
+
+- name: Delete the cluster
+  azureops.pod_identity.aks_cluster:
+    resource_group: pod-identity-demo
+    name: demo
+    state: absent
+"""
+
+RETURN = r"""
+state:
+  description: The cluster; empty when it is absent.
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: Resource id of the cluster.
+      returned: when the cluster is present
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourcegroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+    name:
+      description: Name of the cluster.
+      returned: when the cluster is present
+      type: str
+      sample: demo
+    resource_group:
+      description: Resource group of the cluster.
+      returned: when the cluster is present
+      type: str
+      sample: pod-identity-demo
+    location:
+      description: Region of the cluster.
+      returned: when the cluster is present
+      type: str
+      sample: westeurope
+    tags:
+      description: Tags of the cluster.
+      returned: when the cluster is present
+      type: dict
+      sample: {team: platform}
+    provisioning_state:
+      description: State of the last operation on the cluster.
+      returned: when the cluster is present
+      type: str
+      sample: Succeeded
+    power_state:
+      description: Whether the cluster runs; V(Running) or V(Stopped).
+      returned: when the cluster is present
+      type: str
+      sample: Running
+    kubernetes_version:
+      description: Version of the control plane.
+      returned: when the cluster is present
+      type: str
+      sample: 1.33.5
+    dns_prefix:
+      description: Prefix of the host name of the API server.
+      returned: when the cluster is present
+      type: str
+      sample: demo-dns
+    fqdn:
+      description: Host name of the API server; empty for a private cluster.
+      returned: when the cluster is present
+      type: str
+      sample: demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io
+    private_fqdn:
+      description: Private host name of the API server; empty for a public cluster.
+      returned: when the cluster is present
+      type: str
+      sample: ''
+    node_resource_group:
+      description: Resource group of the nodes.
+      returned: when the cluster is present
+      type: str
+      sample: MC_pod-identity-demo_demo_westeurope
+    network_plugin:
+      description: Network plugin of the cluster.
+      returned: when the cluster is present
+      type: str
+      sample: azure
+    network_plugin_mode:
+      description: Mode of the network plugin; empty when there is none.
+      returned: when the cluster is present
+      type: str
+      sample: overlay
+    network_policy:
+      description: Engine of the network policies; empty when there is none.
+      returned: when the cluster is present
+      type: str
+      sample: ''
+    service_cidr:
+      description: Address range of the services.
+      returned: when the cluster is present
+      type: str
+      sample: 10.0.0.0/16
+    dns_service_ip:
+      description: Address of the cluster DNS service.
+      returned: when the cluster is present
+      type: str
+      sample: 10.0.0.10
+    pod_cidr:
+      description: Address range of the pods; empty when pods take addresses of the subnet.
+      returned: when the cluster is present
+      type: str
+      sample: 10.244.0.0/16
+    sku_tier:
+      description: Tier of the control plane.
+      returned: when the cluster is present
+      type: str
+      sample: Free
+    identity:
+      description: Identity of the control plane; empty for a cluster with a service principal.
+      returned: when the cluster is present
+      type: dict
+      contains:
+        type:
+          description: Kind of the identity, V(SystemAssigned) or V(UserAssigned).
+          returned: when the cluster is present
+          type: str
+          sample: SystemAssigned
+        principal_id:
+          description: Object id of the identity.
+          returned: when the cluster is present
+          type: str
+          sample: 5e0a8c0e-1c15-4a3a-8b70-7f6c1a8f0b52
+        tenant_id:
+          description: Tenant of the identity.
+          returned: when the cluster is present
+          type: str
+          sample: 5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10
+        user_assigned_identities:
+          description: Resource ids of the user-assigned identities.
+          returned: when the cluster is present
+          type: list
+          elements: str
+          sample: []
+    kubelet_identity:
+      description:
+        - Identity of the nodes, which MIC uses. Empty while the cluster is created and for a cluster with a service
+          principal.
+      returned: when the cluster is present
+      type: dict
+      contains:
+        resource_id:
+          description: Resource id of the identity.
+          returned: when the cluster is present
+          type: str
+          sample: >-
+            /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourcegroups/MC_pod-identity-demo_demo_westeurope/providers/Microsoft.ManagedIdentity/userAssignedIdentities/demo-agentpool
+        client_id:
+          description: Client id of the identity.
+          returned: when the cluster is present
+          type: str
+          sample: c3a1d8c2-7c4f-4c58-91f2-0f2a0a1de1b4
+        object_id:
+          description: Object id of the identity, to which roles are assigned.
+          returned: when the cluster is present
+          type: str
+          sample: 0b1f6d1e-8a4b-41f7-9d68-3e8f4f0f9c3d
+    service_principal_client_id:
+      description: Client id of the service principal of an old cluster; empty for a cluster with managed identities.
+      returned: when the cluster is present
+      type: str
+      sample: ''
+    oidc_issuer_enabled:
+      description: Whether the cluster publishes an OIDC issuer.
+      returned: when the cluster is present
+      type: bool
+      sample: true
+    oidc_issuer_url:
+      description: URL of the issuer, with its trailing slash; empty when there is none.
+      returned: when the cluster is present
+      type: str
+      sample: >-
+        https://westeurope.oic.prod-aks.azure.com/5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10/0e3d2c1b-0a9f-4e8d-7c6b-5a4f3e2d1c0b/
+    workload_identity_enabled:
+      description: Whether the Workload ID webhook of AKS is enabled.
+      returned: when the cluster is present
+      type: bool
+      sample: false
+    pod_identity_profile:
+      description: The pod identity add-on of AKS, as AKS reports it, in snake case.
+      returned: when the cluster is present
+      type: dict
+      contains:
+        enabled:
+          description: Whether the add-on is enabled.
+          returned: when the cluster is present
+          type: bool
+          sample: false
+    enable_rbac:
+      description: Whether Kubernetes RBAC is enabled.
+      returned: when the cluster is present
+      type: bool
+      sample: true
+    aad_enabled:
+      description: Whether the cluster is integrated with Microsoft Entra.
+      returned: when the cluster is present
+      type: bool
+      sample: false
+    local_accounts_disabled:
+      description: Whether the local administrator is disabled.
+      returned: when the cluster is present
+      type: bool
+      sample: false
+    agent_pools:
+      description: The agent pools.
+      returned: when the cluster is present
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the pool.
+          returned: when the cluster is present
+          type: str
+          sample: nodepool1
+        count:
+          description: Number of nodes.
+          returned: when the cluster is present
+          type: int
+          sample: 2
+        vm_size:
+          description: Size of the nodes.
+          returned: when the cluster is present
+          type: str
+          sample: Standard_D2s_v5
+        mode:
+          description: Mode of the pool, V(System) or V(User).
+          returned: when the cluster is present
+          type: str
+          sample: System
+        os_type:
+          description: Operating system, V(Linux) or V(Windows).
+          returned: when the cluster is present
+          type: str
+          sample: Linux
+        type:
+          description: V(VirtualMachineScaleSets) or V(AvailabilitySet).
+          returned: when the cluster is present
+          type: str
+          sample: VirtualMachineScaleSets
+        orchestrator_version:
+          description: Kubernetes version of the nodes.
+          returned: when the cluster is present
+          type: str
+          sample: 1.33.5
+        vnet_subnet_id:
+          description: Subnet of the nodes; empty when AKS manages it.
+          returned: when the cluster is present
+          type: str
+          sample: ''
+        max_pods:
+          description: Pods per node at most.
+          returned: when the cluster is present
+          type: int
+          sample: 30
+        node_labels:
+          description: Labels of the nodes.
+          returned: when the cluster is present
+          type: dict
+          sample: {}
+        node_taints:
+          description: Taints of the nodes.
+          returned: when the cluster is present
+          type: list
+          elements: str
+          sample: []
+        provisioning_state:
+          description: State of the last operation on the pool.
+          returned: when the cluster is present
+          type: str
+          sample: Succeeded
+actions:
+  description: What was done, or in check mode what would be done.
+  returned: always
+  type: list
+  elements: str
+  sample: [create cluster demo]
+failed_action:
+  description: The action that failed.
+  returned: when an action fails
+  type: str
+  sample: create cluster demo
+error:
+  description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
+  returned: when Azure refuses a request
+  type: dict
+  sample: {code: QuotaExceeded, message: The quota of cores is exceeded., status: 200}
+"""

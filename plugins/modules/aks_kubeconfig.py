@@ -1,0 +1,125 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: aks_kubeconfig
+short_description: Write the kubeconfig of an AKS cluster into a file
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Asks AKS for the kubeconfig of a cluster and writes it into a file that only its owner can read (mode 0600).
+  - The content is never part of a result, a diff or a message.
+  - For a cluster with Microsoft Entra integration the interactive login of the kubeconfig is replaced by a token of
+    this task's own Azure credential, so that neither kubelogin nor a browser is needed.
+extends_documentation_fragment:
+  - azureops.pod_identity._azure_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.actiongroup_azure
+requirements:
+  - azure-mgmt-containerservice >= 41.0.0
+  - PyYAML
+attributes:
+  check_mode:
+    support: full
+    details:
+      - A cluster that does not exist yet is accepted in check mode.
+  diff_mode:
+    support: full
+    details:
+      - The diff names the server and a digest of the credentials, never the credentials.
+  idempotent:
+    support: full
+    details:
+      - A token in the file is replaced only when it is valid for less than half an hour.
+options:
+  resource_group:
+    description: Resource group of the cluster.
+    type: str
+    required: true
+  cluster_name:
+    description: Name of the cluster.
+    type: str
+    required: true
+  path:
+    description: File to write. Its directory must exist.
+    type: path
+    required: true
+  credentials:
+    description:
+      - Whose credentials to take.
+      - V(admin) is the local administrator of the cluster, which Kubernetes RBAC does not limit.
+    type: str
+    choices: [user, admin]
+    default: user
+  state:
+    description: Whether the file exists.
+    type: str
+    choices: [present, absent]
+    default: present
+seealso:
+  - module: azureops.pod_identity.aks_cluster
+"""
+
+EXAMPLES = r"""
+- name: Write a kubeconfig for the following tasks
+  azureops.pod_identity.aks_kubeconfig:
+    resource_group: pod-identity-demo
+    cluster_name: demo
+    path: /run/user/1000/pod-identity-demo.kubeconfig
+
+- name: Remove it
+  azureops.pod_identity.aks_kubeconfig:
+    resource_group: pod-identity-demo
+    cluster_name: demo
+    path: /run/user/1000/pod-identity-demo.kubeconfig
+    state: absent
+"""
+
+RETURN = r"""
+state:
+  description: Where the kubeconfig is and what it leads to; empty when the file is absent.
+  returned: success
+  type: dict
+  contains:
+    path:
+      description: The file.
+      returned: when the file is present
+      type: str
+      sample: /run/user/1000/pod-identity-demo.kubeconfig
+    server:
+      description: URL of the API server. In check mode C((known after apply)) for a cluster that does not exist yet.
+      returned: when the file is present
+      type: str
+      sample: https://demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443
+    context:
+      description: Current context of the file.
+      returned: when the file is present
+      type: str
+      sample: demo
+    cluster:
+      description: Name of the cluster in the file.
+      returned: when the file is present
+      type: str
+      sample: demo
+actions:
+  description: What was done, or in check mode what would be done.
+  returned: always
+  type: list
+  elements: str
+  sample: [write kubeconfig /run/user/1000/pod-identity-demo.kubeconfig]
+failed_action:
+  description: The action that failed.
+  returned: when an action fails
+  type: str
+  sample: write kubeconfig /run/user/1000/pod-identity-demo.kubeconfig
+error:
+  description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
+  returned: when Azure refuses a request
+  type: dict
+  sample: {code: AuthorizationFailed, message: The client does not have authorization to perform the action., status: 403}
+"""

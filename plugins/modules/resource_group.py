@@ -1,0 +1,135 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: resource_group
+short_description: Manage an Azure resource group
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Creates a resource group, changes its tags, or deletes it.
+  - A group that still holds resources is deleted only with O(force_delete_nonempty=true).
+extends_documentation_fragment:
+  - azureops.pod_identity._azure_auth
+  - azureops.pod_identity._azure_wait
+  - azureops.pod_identity._tags
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.actiongroup_azure
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  name:
+    description: Name of the resource group.
+    type: str
+    required: true
+  location:
+    description:
+      - Azure region, for example V(westeurope). Required when the group does not exist yet.
+      - An existing group cannot move; another location is refused.
+    type: str
+  state:
+    description: Whether the group exists.
+    type: str
+    choices: [present, absent]
+    default: present
+  force_delete_nonempty:
+    description: Whether O(state=absent) may delete a group together with the resources that are still in it.
+    type: bool
+    default: false
+seealso:
+  - module: azureops.pod_identity.aks_cluster
+"""
+
+EXAMPLES = r"""
+- name: Create the group of the cluster
+  azureops.pod_identity.resource_group:
+    name: pod-identity-demo
+    location: westeurope
+    tags:
+      team: platform
+
+- name: Delete it with everything in it
+  azureops.pod_identity.resource_group:
+    name: pod-identity-demo
+    state: absent
+    force_delete_nonempty: true
+"""
+
+RETURN = r"""
+state:
+  description: The resource group; empty when it is absent.
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: Resource id of the group.
+      returned: when the group is present
+      type: str
+      sample: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+    name:
+      description: Name of the group.
+      returned: when the group is present
+      type: str
+      sample: pod-identity-demo
+    location:
+      description: Region of the group.
+      returned: when the group is present
+      type: str
+      sample: westeurope
+    tags:
+      description: Tags of the group.
+      returned: when the group is present
+      type: dict
+      sample: {team: platform}
+    provisioning_state:
+      description: State of the last operation on the group.
+      returned: when the group is present
+      type: str
+      sample: Succeeded
+actions:
+  description: What was done, or in check mode what would be done.
+  returned: always
+  type: list
+  elements: str
+  sample: [create resource group pod-identity-demo]
+failed_action:
+  description: The action that failed.
+  returned: when an action fails
+  type: str
+  sample: create resource group pod-identity-demo
+error:
+  description: The answer of the service as data.
+  returned: when Azure refuses a request
+  type: dict
+  contains:
+    code:
+      description: Error code of the service.
+      returned: always
+      type: str
+      sample: AuthorizationFailed
+    message:
+      description: Message of the service.
+      returned: always
+      type: str
+      sample: The client does not have authorization to perform the action.
+    request_id:
+      description: Request id to name in a support case.
+      returned: when the service gave one
+      type: str
+      sample: 0f6c1a3d-8f1d-4a53-9d64-3b1d8b2f5a11
+    status:
+      description: HTTP status of the answer.
+      returned: when there was an answer
+      type: int
+      sample: 403
+"""

@@ -1,0 +1,167 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: role_assignment
+short_description: Manage an Azure role assignment
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Grants a role to a principal at a scope, or takes it away.
+  - An assignment that exists already under any name counts, also one that is inherited from a wider scope unless
+    O(accept_inherited=false).
+  - The name of a new assignment is derived from scope, role and principal, so that two runs at the same time create
+    the same assignment.
+extends_documentation_fragment:
+  - azureops.pod_identity._azure_auth
+  - azureops.pod_identity._azure_wait
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.actiongroup_azure
+requirements:
+  - azure-mgmt-authorization >= 4.0.0
+attributes:
+  check_mode:
+    support: full
+    details:
+      - A scope that does not exist yet and a O(principal_id) of C((known after apply)) are accepted.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  scope:
+    description: Resource id at which the role is held, of a resource, a resource group, a subscription or a management group.
+    type: str
+    required: true
+  role:
+    description: Name of the role, its GUID, or the full id of its definition.
+    type: str
+    required: true
+  principal_id:
+    description: Object id of the principal. For a managed identity this is its principal id, not its client id.
+    type: str
+    required: true
+  principal_type:
+    description:
+      - Kind of the principal. Azure uses it to accept a principal that was created a moment ago.
+    type: str
+    choices: [ServicePrincipal, User, Group, ForeignGroup, Device]
+    default: ServicePrincipal
+  accept_inherited:
+    description: Whether an assignment at a wider scope satisfies O(state=present).
+    type: bool
+    default: true
+  wait_visible:
+    description: Whether to wait until a list of assignments shows the new assignment.
+    type: bool
+    default: true
+  state:
+    description:
+      - Whether the principal holds the role at the scope.
+      - V(absent) removes the assignment at exactly this scope; an inherited one stays and is named in a warning.
+    type: str
+    choices: [present, absent]
+    default: present
+notes:
+  - To verify without granting, run the task with C(check_mode=true) and look at C(changed).
+  - Azure may need up to 30 minutes until a new assignment takes effect everywhere.
+seealso:
+  - module: azureops.pod_identity.user_assigned_identity
+"""
+
+EXAMPLES = r"""
+- name: Let the kubelet identity assign the identities of a resource group
+  azureops.pod_identity.role_assignment:
+    scope: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+    role: Managed Identity Operator
+    principal_id: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
+
+- name: Only look whether the role is held
+  azureops.pod_identity.role_assignment:
+    scope: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_pod-identity-demo_demo_westeurope
+    role: Virtual Machine Contributor
+    principal_id: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
+  check_mode: true
+  register: vm_contributor
+
+- name: Take a role away
+  azureops.pod_identity.role_assignment:
+    scope: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+    role: f1a07417-d97a-45cb-824c-7a7467783830
+    principal_id: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
+    state: absent
+"""
+
+RETURN = r"""
+state:
+  description: The role assignment; empty when it is absent.
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: Resource id of the assignment. In check mode C((known after apply)) when the principal is not known yet.
+      returned: when the assignment is present
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.Authorization/roleAssignments/9c1f2b1a-4f52-5d0c-8a77-1d5c7a4f9e00
+    name:
+      description: Name (a GUID) of the assignment.
+      returned: when the assignment is present
+      type: str
+      sample: 9c1f2b1a-4f52-5d0c-8a77-1d5c7a4f9e00
+    scope:
+      description: Scope of the assignment itself; wider than O(scope) when it is inherited.
+      returned: when the assignment is present
+      type: str
+      sample: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+    role_name:
+      description: Name of the role; the GUID when only that is known.
+      returned: when the assignment is present
+      type: str
+      sample: Managed Identity Operator
+    role_definition_id:
+      description: Id of the role's definition.
+      returned: when the assignment is present
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/providers/Microsoft.Authorization/roleDefinitions/f1a07417-d97a-45cb-824c-7a7467783830
+    principal_id:
+      description: Object id of the principal.
+      returned: when the assignment is present
+      type: str
+      sample: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
+    principal_type:
+      description: Kind of the principal.
+      returned: when the assignment is present
+      type: str
+      sample: ServicePrincipal
+    inherited:
+      description: Whether the assignment is held through a wider scope.
+      returned: when the assignment is present
+      type: bool
+      sample: false
+actions:
+  description: What was done, or in check mode what would be done.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - >-
+      assign Managed Identity Operator to b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21 at
+      /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+failed_action:
+  description: The action that failed.
+  returned: when an action fails
+  type: str
+  sample: assign Managed Identity Operator to b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
+error:
+  description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
+  returned: when Azure refuses a request
+  type: dict
+  sample: {code: AuthorizationFailed, message: The client does not have authorization to perform the action., status: 403}
+"""
