@@ -1,0 +1,29 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+PYTHON := $(shell bash tests/python.sh)
+export PYTHON
+SANDBOX := tests/sandbox/sandbox
+STEPS :=
+
+.PHONY: help demo test steps sandbox-build sandbox-up sandbox-status sandbox-reset sandbox-down
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: python  ## from an empty simulated subscription to verified tokens, then again without a change
+	tests/sandbox/demo
+
+test: python  ## every check and test; some of them: make test STEPS="ruff unit"
+	@$(PYTHON) -m tests.gates $(STEPS)
+
+steps: python  ## the steps that STEPS can name
+	@$(PYTHON) -m tests.gates --list
+
+sandbox-build sandbox-up sandbox-status sandbox-reset sandbox-down: sandbox-%: python  ## build, start, show, empty or stop the sandbox
+	$(SANDBOX) $*
+
+.PHONY: python
+python:
+	@test -n "$(PYTHON)"

@@ -1,0 +1,247 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every check and every level of test that ``make test`` runs, in order: the cheap ones first."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import environments
+from .runner import LOGS, Runner
+from .stage import CACHE, CHECKOUT
+
+# ansible-core lines that are supported, oldest first, each with the Python that its controller runs on here.
+LANES = (("2.19", "3.11"), ("2.20", "3.12"), ("2.21", "3.13"))
+# Pythons of managed nodes that modules must compile and import on.
+TARGETS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+SANDBOX = CHECKOUT / "tests/sandbox/sandbox"
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    about: str
+    run: Callable[[Runner], None]
+    needs: str = ""
+
+
+def ruff(run: Runner) -> None:
+    tool = _checkers(run) / "ruff"
+    cache = ["--cache-dir", CACHE / "ruff"]
+    run.gate("ruff-format", [tool, "format", "--check", "--diff", *cache, "."])
+    run.gate("ruff-check", [tool, "check", *cache, "."])
+
+
+def mypy(run: Runner) -> None:
+    tool = _checkers(run) / "mypy"
+    collection = run.collection.relative_to(run.root)
+    run.gate(
+        "mypy",
+        [tool, "--config-file", collection / "pyproject.toml", "--cache-dir", CACHE / "mypy"]
+        + [collection / "plugins", collection / "tests"],
+        cwd=run.root,
+        env={"MYPYPATH": f"{run.root}:{run.collection / 'tests/sandbox'}"},
+    )
+
+
+def imports(run: Runner) -> None:
+    tool = _checkers(run) / "lint-imports"
+    run.gate(
+        "imports",
+        [tool, "--no-logo", "--no-cache", run.collection / "pyproject.toml"],
+        cwd=run.root,
+        env={"PYTHONPATH": str(run.root)},
+    )
+
+
+def reuse(run: Runner) -> None:
+    run.gate("reuse", [_checkers(run) / "reuse", "--root", CHECKOUT, "lint", "--lines"])
+
+
+def changelog(run: Runner) -> None:
+    run.gate("changelog", [_checkers(run) / "antsibull-changelog", "lint"], cwd=run.collection)
+
+
+def environment(run: Runner) -> None:
+    tool = _checkers(run) / "ansible-builder"
+    run.gate("execution-environment", [tool, "introspect", "--sanitize", run.collection], cwd=run.root)
+
+
+def docs(run: Runner) -> None:
+    checkers = _checkers(run)
+    run.gate(
+        "docs",
+        [checkers / "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=all"]
+        + ["--disallow-unknown-collection-refs", "."],
+        cwd=run.collection,
+        env=_ansible(run, checkers),
+    )
+
+
+def lint(run: Runner) -> None:
+    tools = run.environment("importer", Path(sys.executable))
+    run.gate(
+        "ansible-lint",
+        [tools / "ansible-lint", "--profile", "production", "--offline", "--strict"],
+        cwd=run.collection,
+        env=_ansible(run, tools),
+    )
+
+
+def importer(run: Runner) -> None:
+    tools = run.environment("importer", Path(sys.executable))
+    built = LOGS.parent / "dist"
+    env = {**_ansible(run, tools), "GALAXY_IMPORTER_CONFIG": str(CHECKOUT / "tests/gates/galaxy-importer.cfg")}
+    build = [tools / "ansible-galaxy", "collection", "build", "--force", "--output-path", built]
+    if run.gate("build", build, cwd=run.collection, env=env):
+        (artifact,) = built.glob("azureops-pod_identity-*.tar.gz")
+        run.gate("galaxy-importer", [tools / "python", "-m", "galaxy_importer.main", artifact], cwd=built, env=env)
+
+
+def sanity(run: Runner) -> None:
+    for core, python in LANES:
+        lane = _lane(run, f"sanity-{core}", core, python)
+        if lane is None:
+            continue
+        env = {**_ansible(run, lane), "HOME": str(_ansible_test_home(lane))}
+        test = [lane / "ansible-test", "sanity", "--color", "no"]
+        run.gate(f"sanity-{core}", [*test, "--local", "--python", python], cwd=run.collection, env=env)
+        targets = [target for target in TARGETS if environments.interpreter(target)]
+        run.gate(
+            f"sanity-targets-{core}",
+            [*test, "--test", "compile", "--test", "import", "--controller", f"origin:python={python}"]
+            + [word for target in targets for word in ("--target-python", target)],
+            cwd=run.collection,
+            env=env,
+        )
+    for target in TARGETS:
+        if not environments.interpreter(target):
+            run.skip(f"sanity-target-{target}", f"no Python {target} on this machine")
+
+
+def unit(run: Runner) -> None:
+    for core, python in LANES:
+        if lane := _lane(run, f"unit-{core}", core, python):
+            run.pytest(f"unit-{core}", lane / "python", ["tests/unit"], env=_ansible(run, lane))
+
+
+def unit_target(run: Runner) -> None:
+    name = f"unit-target-{TARGETS[0]}"
+    if python := environments.interpreter(TARGETS[0]):
+        run.pytest(name, run.environment("target", python) / "python", ["tests/unit/target"])
+    else:
+        run.skip(name, f"no Python {TARGETS[0]} on this machine")
+
+
+def wire(run: Runner) -> None:
+    _pytest_newest(run, "wire", "tests/wire")
+
+
+def build(run: Runner) -> None:
+    run.gate("build", [SANDBOX, "build"], limit=3600)
+
+
+def kube(run: Runner) -> None:
+    _pytest_newest(run, "kube", "tests/kube")
+
+
+def sandbox(run: Runner) -> None:
+    _pytest_newest(run, "sandbox", "tests/sandbox")
+
+
+STEPS = (
+    Step("ruff", "format and lint of all Python", ruff),
+    Step("imports", "the arrows between plugins/modules and the parts of module_utils", imports),
+    Step("reuse", "copyright and license of every file", reuse),
+    Step("changelog", "antsibull-changelog lint", changelog),
+    Step("ee", "what an execution environment would install", environment),
+    Step("mypy", "types, strict", mypy),
+    Step("docs", "documentation of modules and roles (antsibull-docs)", docs),
+    Step("lint", "ansible-lint, profile production", lint),
+    Step("importer", "build the collection and import it as Galaxy does", importer),
+    Step("unit", "tests/unit in every lane of ansible-core", unit),
+    Step("target", "what runs on nodes, on the oldest Python", unit_target),
+    Step("sanity", "ansible-test sanity in every lane of ansible-core", sanity),
+    Step("wire", "tests/wire: Azure clients against the simulated Azure on loopback", wire),
+    Step("build", "programs of the sandbox", build),
+    Step("kube", "tests/kube: Kubernetes side against a real API server", kube, needs="build"),
+    Step("sandbox", "tests/sandbox: roles and playbooks on real nodes", sandbox, needs="build"),
+)
+
+
+def _checkers(run: Runner) -> Path:
+    return run.environment("checkers", Path(sys.executable))
+
+
+def _lane(run: Runner, step: str, core: str, version: str) -> Path | None:
+    """The ``bin`` of a lane's environment; None, and said so, where the machine lacks its Python."""
+    if python := environments.interpreter(version):
+        return run.environment(f"core-{core}", python)
+    run.skip(step, f"no Python {version} on this machine for ansible-core {core}")
+    return None
+
+
+def _pytest_newest(run: Runner, name: str, path: str) -> None:
+    """Run a level of test once, in the newest lane that the machine has."""
+    core, python = next(
+        (core, python) for core, version in reversed(LANES) if (python := environments.interpreter(version))
+    )
+    lane = run.environment(f"core-{core}", python)
+    run.pytest(name, lane / "python", [path], env=_ansible(run, lane))
+
+
+def _ansible(run: Runner, tools: Path) -> dict[str, str]:
+    """Ansible's programs of one environment, our collection as staged, and the collections that it depends on."""
+    interpreters = environments.interpreter_links(list(TARGETS))
+    return {
+        "PATH": f"{tools}:{interpreters}:{os.environ['PATH']}",
+        "ANSIBLE_COLLECTIONS_PATH": f"{run.root}:{_dependencies()}",
+        "ANSIBLE_HOME": str(CACHE / "ansible"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+@functools.cache
+def _dependencies() -> str:
+    """The folder in which kubernetes.core lies (``ansible_collections/kubernetes/core``)."""
+    question = "from azsandbox import paths, toolenvs; toolenvs.collections(); print(paths.COLLECTIONS)"
+    answer = subprocess.run(
+        [sys.executable, "-c", question],
+        env={**os.environ, "PYTHONPATH": str(SANDBOX.parent)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if answer.returncode != 0:
+        raise RuntimeError("the collections that this one depends on could not be unpacked")
+    return answer.stdout.splitlines()[-1]
+
+
+def _ansible_test_home(lane: Path) -> Path:
+    """A home of its own for ansible-test, which keeps virtual environments and downloads there.
+
+    It fetches get-pip.py from a host that not every machine reaches; a file of that name that is already there is
+    used instead, and Python's own ensurepip does the same job.
+    """
+    home = CACHE / "ansible-test"
+    question = (
+        "import ansible_test, sys; sys.path.insert(0, ansible_test.__path__[0])\n"
+        "from ansible_test._internal.host_configs import PythonConfig\n"
+        "from ansible_test._internal.python_requirements import get_venv_packages\n"
+        "print(get_venv_packages(PythonConfig(version='%d.%d' % sys.version_info[:2]))['pip'])"
+    )
+    version = subprocess.run(
+        [lane / "python", "-c", question], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
+    script = home / f".ansible/test/cache/get_pip_{version.replace('.', '_')}.py"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text("import ensurepip\nensurepip.bootstrap(upgrade=True, default_pip=True)\n")
+    return home
