@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The last stretch of every module, driven through a real AnsibleModule and read from its standard output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step
+
+Leave = Callable[[Callable[[AnsibleModule], Any]], "tuple[int, dict[str, Any]]"]
+
+
+@pytest.fixture
+def leave(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Leave:
+    """Run a job in a module; the exit status and what the module printed."""
+    flags = getattr(request, "param", {})
+
+    def run(job: Callable[[AnsibleModule], Any]) -> tuple[int, dict[str, Any]]:
+        with patch_module_args({f"_ansible_{name}": value for name, value in flags.items()}):
+            module = AnsibleModule({}, supports_check_mode=True)
+            with pytest.raises(SystemExit) as left:
+                job(module)
+        return int(left.value.code or 0), json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def journal_plan(journal: list[str]) -> Plan:
+    def write(name: str, answer: dict[str, Any] | None) -> Step:
+        return Step(f"Create {name}", apply=lambda: journal.append(name) or answer)
+
+    return Plan(before={}, after={"id": KNOWN_AFTER_APPLY}, steps=(write("one", {"id": "1"}), write("two", None)))
+
+
+def test_real_run_applies_in_order_and_returns_what_the_service_said(leave: Leave) -> None:
+    journal: list[str] = []
+    status, result = leave(lambda module: _plan.run(module, lambda: journal_plan(journal), key="state"))
+    assert (status, journal) == (0, ["one", "two"])
+    assert result["changed"] is True
+    assert result["actions"] == ["Create one", "Create two"]
+    assert result["state"] == {"id": "1"}
+    assert "diff" not in result
+
+
+@pytest.mark.parametrize("leave", [{"check_mode": True, "diff": True}], indirect=True)
+def test_check_mode_writes_nothing_and_predicts_the_same_actions_and_diff(leave: Leave) -> None:
+    journal: list[str] = []
+    status, result = leave(lambda module: _plan.run(module, lambda: journal_plan(journal), key="state"))
+    assert (status, journal) == (0, [])
+    assert result["changed"] is True
+    assert result["actions"] == ["Create one", "Create two"]
+    assert result["state"] == {"id": KNOWN_AFTER_APPLY}
+    assert result["diff"] == {"before": {}, "after": {"id": KNOWN_AFTER_APPLY}}
+
+
+@pytest.mark.parametrize("leave", [{"check_mode": True}], indirect=True)
+def test_check_mode_takes_the_answer_of_a_preview(leave: Leave) -> None:
+    step = Step("Apply it", apply=lambda: pytest.fail("written in check mode"), preview=lambda: {"defaulted": True})
+    _, result = leave(lambda module: _plan.run(module, lambda: Plan({}, {}, (step,)), key="result"))
+    assert result["result"] == {"defaulted": True}
+
+
+def test_failure_in_the_middle_tells_what_was_done_and_what_was_not(leave: Leave) -> None:
+    def refuse() -> None:
+        raise Failure("Vault v1 refused; ask its owner.", error={"code": "Forbidden", "request_id": "r1"})
+
+    steps = (Step("Create one", apply=lambda: None), Step("Create two", apply=refuse))
+    status, result = leave(lambda module: _plan.run(module, lambda: Plan({}, {}, steps), key="state"))
+    assert status == 1
+    assert result["msg"] == "Vault v1 refused; ask its owner."
+    assert result["error"] == {"code": "Forbidden", "request_id": "r1"}
+    assert (result["changed"], result["actions"], result["failed_action"]) == (True, ["Create one"], "Create two")
+
+
+def test_unknown_error_is_one_sentence_without_traceback(leave: Leave) -> None:
+    def broken() -> Plan:
+        raise KeyError("properties")
+
+    status, result = leave(lambda module: _plan.run(module, broken, key="state"))
+    assert status == 1
+    assert "KeyError: 'properties'" in result["msg"]
+    assert "Traceback" not in json.dumps(result)
+
+
+@pytest.mark.parametrize("leave", [{"check_mode": True}], indirect=True)
+def test_check_mode_accepts_a_predicted_value(leave: Leave) -> None:
+    status, result = leave(lambda module: _plan.report(module, lambda: {"known": _plan.known(module, KNOWN_AFTER_APPLY)}))
+    assert (status, result["known"]) == (0, False)
+
+
+def test_real_run_refuses_a_predicted_value(leave: Leave) -> None:
+    status, result = leave(lambda module: _plan.report(module, lambda: {"known": _plan.known(module, KNOWN_AFTER_APPLY)}))
+    assert status == 1
+    assert "pass the real value" in result["msg"]
+
+
+def test_known_value_is_known(leave: Leave) -> None:
+    assert leave(lambda module: _plan.report(module, lambda: {"known": _plan.known(module, "x")}))[1]["known"] is True
