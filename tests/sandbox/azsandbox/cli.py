@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of the sandbox."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from . import host, programs, workstation, world
+from .progress import BuildError
+from .state import SandboxError, State
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        state = State(options.name)
+        if os.geteuid() != 0:
+            raise SandboxError("The sandbox makes namespaces and mounts, which only root may do: run it as root.")
+        status: int = options.run(state, options)
+        return status
+    except (SandboxError, BuildError) as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sandbox",
+        description="A whole AKS world on one machine, with Azure alone simulated. SANDBOX_NAME names it (default: demo).",
+    )
+    parser.set_defaults(name=os.environ.get("SANDBOX_NAME", "demo"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    commands.add_parser("build", help="build the programs (once per version)").set_defaults(run=_build)
+    commands.add_parser("up", help="start the sandbox: an empty subscription").set_defaults(run=_up)
+    commands.add_parser("down", help="end the sandbox; nothing of it remains").set_defaults(run=_down)
+    commands.add_parser("reset", help="end all clusters and empty the subscription").set_defaults(run=_reset)
+
+    run = commands.add_parser("exec", help="run a command as on an operator's workstation")
+    run.add_argument("command", nargs="+", metavar="COMMAND", help="after --, the command and its arguments")
+    run.set_defaults(run=_exec)
+
+    init = commands.add_parser("init")
+    init.add_argument("--name")
+    init.add_argument("--report", type=int)
+    init.set_defaults(run=lambda state, options: world.init(state, options.report))
+    return parser
+
+
+class _Progress:
+    """Prints lines with the time since the start."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        print(f"[{time.monotonic() - self._start:5.1f} s] {text}", flush=True)
+
+
+def _build(state: State, options: argparse.Namespace) -> int:
+    programs.build()
+    return 0
+
+
+def _up(state: State, options: argparse.Namespace) -> int:
+    _build(state, options)
+    progress = _Progress()
+    host.up(state, progress)
+    progress(f"sandbox {state.name} is up: try tests/sandbox/sandbox exec -- az group list")
+    return 0
+
+
+def _down(state: State, options: argparse.Namespace) -> int:
+    host.down(state)
+    return 0
+
+
+def _reset(state: State, options: argparse.Namespace) -> int:
+    answer = host.order(state, "reset")
+    if answer != "ok":
+        raise SandboxError(f"Sandbox {state.name} was not reset: {answer}")
+    return 0
+
+
+def _exec(state: State, options: argparse.Namespace) -> int:
+    init = host.running(state)
+    return workstation.run(state, init, options.command, os.environ)

@@ -1,0 +1,368 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One managed cluster: its control plane and the nodes of its scale sets, as running processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import ssl
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import yaml
+
+from . import cgroups, commands, network, node, paths, pki
+from .azure.compute import ClusterSpec, ComputeError
+from .state import State
+
+_TIMEOUT = 180.0
+"""Seconds for a control plane or a node to become ready; ten times what it takes on two idle cores."""
+
+
+class Cluster:
+    """A cluster that is started once and stopped once."""
+
+    def __init__(self, state: State, spec: ClusterSpec, subnet: network.Subnet) -> None:
+        self.state = state
+        self.spec = spec
+        self.subnet = subnet
+        self.directory = state.world / "clusters" / str(subnet.number)
+        self.ca = pki.authority("ca")
+        self.admin = pki.issue(self.ca, "masterclient", organization="system:masters")
+        self.nodes = [
+            node.Node(spec, each, subnet, index, self.directory / "nodes" / each.name)
+            for index, each in enumerate(spec.nodes)
+        ]
+        self._processes: dict[str, Process] = {}
+        """The control plane's programs and, by their names, the nodes."""
+
+    # Life
+
+    async def start(self, progress: Callable[[str], None]) -> None:
+        """Return when every node is Ready; ComputeError when a part ends or it takes too long."""
+        (self.directory / "pki").mkdir(parents=True)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        await network.add_cluster(self.subnet, len(self.nodes))
+        await asyncio.to_thread(self._write_pki)
+        await self._program("etcd", *self._etcd())
+        await self._program("kube-apiserver", *self._api_server())
+        await asyncio.gather(*(self._start_node(each) for each in self.nodes))
+        progress("control plane and nodes are starting")
+        await self._wait("its API server to become ready", self._api_ready)
+        progress("API server is ready")
+        await self._program("kube-controller-manager", *self._controller_manager())
+        await self._program("kube-scheduler", *self._scheduler())
+        await self._apply_defaults()
+        await self._wait("its nodes to become Ready", self._nodes_ready)
+        progress(f"{len(self.nodes)} nodes are Ready")
+
+    async def stop(self) -> None:
+        """Kill everything and remove every trace."""
+        await asyncio.gather(*(commands.kill(process) for process in self._processes.values()))
+        await asyncio.gather(*(asyncio.to_thread(cgroups.remove, self._subtree(each), 30.0) for each in self.nodes))
+        await network.remove_cluster(self.subnet)
+        for file in self._announced:
+            file.unlink(missing_ok=True)
+        if self.directory.exists():
+            await asyncio.to_thread(shutil.rmtree, self.directory)
+
+    @property
+    def _announced(self) -> tuple[Path, Path]:
+        number = self.subnet.number
+        return self.state.clusters / f"{number}.json", self.state.clusters / f"{number}.kubeconfig"
+
+    def announce(self) -> None:
+        """Leave on file what `status` and the kubectl of `exec` need to know."""
+        facts, config = self._announced
+        config.touch(mode=0o600)
+        config.write_bytes(self.user_kubeconfig(admin=True))
+        nodes = {machine.spec.name: machine.address for machine in self.nodes}
+        spec = self.spec
+        facts.write_text(
+            json.dumps(
+                {
+                    "name": spec.name,
+                    "resource_group": spec.resource_group,
+                    "fqdn": spec.fqdn,
+                    "api_server": self.subnet.api_server,
+                    "nodes": nodes,
+                }
+            )
+        )
+
+    def add_script(self, name: str, script: str) -> str:
+        """Put a script on a node where the guest agent would, and return its path there."""
+        machine = next(each for each in self.nodes if each.spec.name == name)
+        downloads = machine.root / "var/lib/waagent/run-command/download"
+        downloads.mkdir(parents=True, exist_ok=True)
+        directory = downloads / str(len(list(downloads.iterdir())))
+        directory.mkdir(mode=0o700)
+        (directory / "script.sh").write_text(script)
+        return f"/{(directory / 'script.sh').relative_to(machine.root)}"
+
+    async def update(self, spec: ClusterSpec) -> None:
+        """Change what the API server says about itself; it restarts."""
+        self.spec = spec
+        await commands.kill(self._processes.pop("kube-apiserver"))
+        await self._program("kube-apiserver", *self._api_server())
+        await self._wait("its API server to become ready", self._api_ready)
+
+    def init_of(self, name: str) -> int:
+        """The process id of a node's init; ComputeError when the node is not running."""
+        process = self._processes[name]
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        found = children.read_text().split() if process.returncode is None and children.exists() else []
+        if not found:
+            raise ComputeError(f"Node {name} is not running.")
+        return int(found[0])
+
+    def running(self) -> dict[str, bool]:
+        """Which of the cluster's processes are alive."""
+        return {name: process.returncode is None for name, process in self._processes.items()}
+
+    async def _wait(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Wait for a condition; ComputeError when a part of the cluster has ended meanwhile or time is up."""
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                while not await condition():
+                    for name, process in self._processes.items():
+                        if process.returncode is not None:
+                            raise ComputeError(
+                                f"Cluster {self.spec.name}: {name} ended with {process.returncode}:"
+                                f" {commands.tail(self._logs / f'{name}.log')}"
+                            )
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise ComputeError(f"Cluster {self.spec.name} waited {_TIMEOUT:.0f} s in vain for {what}.") from None
+
+    # Processes
+
+    @property
+    def _logs(self) -> Path:
+        return self.state.logs / f"cluster-{self.subnet.number}"
+
+    @property
+    def _pki(self) -> Path:
+        return self.directory / "pki"
+
+    def _subtree(self, machine: node.Node) -> str:
+        return f"node-{self.subnet.number}-{machine.index}"
+
+    async def _program(self, name: str, *arguments: str) -> None:
+        """Start a program of the control plane in the control plane's network namespace."""
+        netns = network.NETNS / network.control_plane_netns(self.subnet)
+        program = str(paths.BIN / name)
+        log = self._logs / f"{name}.log"
+        self._processes[name] = await commands.start("nsenter", f"--net={netns}", program, *arguments, log=log)
+
+    async def _start_node(self, machine: node.Node) -> None:
+        netns = await network.add_node(self.subnet, machine.index)
+        access = node.Access(
+            cluster_ca=self.ca,
+            azure_ca=(self.state.pki / "ca.crt").read_bytes(),
+            ssh_host_key=pki.Pair(b"", (self.state.pki / "ssh_host_key").read_bytes()),
+            operator_key=(self.state.home / ".ssh" / "id_ed25519.pub").read_bytes(),
+        )
+        await asyncio.to_thread(node.prepare, machine, access, self.state.images)
+        name = machine.spec.name
+        self._processes[name] = await commands.start(
+            sys.executable,
+            "-m",
+            "azsandbox.node",
+            str(machine.root),
+            name,
+            self._subtree(machine),
+            netns,
+            log=self._logs / f"{name}.log",
+        )
+
+    def _write_pki(self) -> None:
+        token_key = pki.token_key()
+        pairs = {
+            "ca": self.ca,
+            "token": token_key,
+            "admin": self.admin,
+            "front-proxy": pki.issue(self.ca, "front-proxy-client"),
+            "api-server": pki.issue(
+                self.ca,
+                "apiserver",
+                names=(
+                    self.spec.fqdn,
+                    "kubernetes",
+                    "kubernetes.default",
+                    "kubernetes.default.svc",
+                    "kubernetes.default.svc.cluster.local",
+                    "localhost",
+                    self.subnet.api_server,
+                    network.API_SERVICE,
+                ),
+            ),
+        }
+        for name, pair in pairs.items():
+            self._write(f"{name}.crt", pair.certificate)
+            self._write(f"{name}.key", pair.key)
+        for component in ("kube-controller-manager", "kube-scheduler"):
+            client = pki.issue(self.ca, f"system:{component}")
+            text = node.kubeconfig(f"https://{self.subnet.api_server}:443", self.ca.certificate, client)
+            self._write(f"{component}.kubeconfig", text.encode())
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = self._pki / name
+        path.touch(mode=0o600)
+        path.write_bytes(data)
+
+    def _etcd(self) -> list[str]:
+        # A cluster lives as long as its memory, so its data base need not reach a disk.
+        return [
+            f"--data-dir={self.directory / 'etcd'}",
+            "--listen-client-urls=http://127.0.0.1:2379",
+            "--advertise-client-urls=http://127.0.0.1:2379",
+            "--listen-peer-urls=http://127.0.0.1:2380",
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+        ]
+
+    def _api_server(self) -> list[str]:
+        files = self._pki
+        own_issuer = f"https://{self.spec.fqdn}"
+        issuers = [f"--service-account-issuer={own_issuer}"]
+        if self.spec.issuer_url is not None:
+            # The first one signs; tokens of the other, issued before, stay valid.
+            issuers = [
+                f"--service-account-issuer={self.spec.issuer_url}",
+                *issuers,
+                f"--service-account-jwks-uri={self.spec.issuer_url.rstrip('/')}/openid/v1/jwks",
+            ]
+        return [
+            "--etcd-servers=http://127.0.0.1:2379",
+            "--bind-address=0.0.0.0",
+            "--secure-port=443",
+            f"--advertise-address={self.subnet.api_server}",
+            f"--service-cluster-ip-range={network.SERVICES}",
+            f"--tls-cert-file={files / 'api-server.crt'}",
+            f"--tls-private-key-file={files / 'api-server.key'}",
+            f"--client-ca-file={files / 'ca.crt'}",
+            *issuers,
+            f"--service-account-key-file={files / 'token.crt'}",
+            f"--service-account-signing-key-file={files / 'token.key'}",
+            "--authorization-mode=Node,RBAC",
+            "--anonymous-auth=false",
+            "--allow-privileged=true",
+            "--enable-admission-plugins=NodeRestriction",
+            "--kubelet-preferred-address-types=InternalIP",
+            f"--kubelet-client-certificate={files / 'admin.crt'}",
+            f"--kubelet-client-key={files / 'admin.key'}",
+            f"--kubelet-certificate-authority={files / 'ca.crt'}",
+            # Webhooks are called at the addresses of their pods: nothing here translates those of services.
+            "--enable-aggregator-routing=true",
+            f"--requestheader-client-ca-file={files / 'ca.crt'}",
+            "--requestheader-allowed-names=front-proxy-client",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={files / 'front-proxy.crt'}",
+            f"--proxy-client-key-file={files / 'front-proxy.key'}",
+        ]
+
+    def _controller_manager(self) -> list[str]:
+        files = self._pki
+        return [
+            f"--kubeconfig={files / 'kube-controller-manager.kubeconfig'}",
+            f"--service-account-private-key-file={files / 'token.key'}",
+            f"--root-ca-file={files / 'ca.crt'}",
+            f"--cluster-signing-cert-file={files / 'ca.crt'}",
+            f"--cluster-signing-key-file={files / 'ca.key'}",
+            "--use-service-account-credentials=true",
+            "--leader-elect=false",
+            "--allocate-node-cidrs=false",
+        ]
+
+    def _scheduler(self) -> list[str]:
+        return [f"--kubeconfig={self._pki / 'kube-scheduler.kubeconfig'}", "--leader-elect=false"]
+
+    # The Kubernetes API
+
+    async def _call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> object:
+        """One request as administrator; aiohttp.ClientError when it fails."""
+        context = ssl.create_default_context(cafile=str(self._pki / "ca.crt"))
+        context.load_cert_chain(self._pki / "admin.crt", self._pki / "admin.key")
+        url = f"https://{self.subnet.api_server}:443{path}"
+        timeout = aiohttp.ClientTimeout(total=30)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session,
+            session.request(
+                method,
+                url,
+                ssl=context,
+                data=None if body is None else json.dumps(body),
+                headers={} if body is None else {"Content-Type": kind},
+            ) as response,
+        ):
+            text = await response.text()
+            return json.loads(text) if "json" in response.content_type else text
+
+    async def _api_ready(self) -> bool:
+        try:
+            return await self._call("GET", "/readyz") == "ok"
+        except aiohttp.ClientError:
+            return False
+
+    async def _nodes_ready(self) -> bool:
+        answer = await self._call("GET", "/api/v1/nodes")
+        assert isinstance(answer, dict)
+        found = {item["metadata"]["name"]: item for item in answer["items"]}
+        ready = True
+        for machine in self.nodes:
+            item = found.get(machine.spec.name)
+            if item is None:
+                ready = False
+                continue
+            if "podCIDR" not in item["spec"]:
+                cidr = self.subnet.node_pods(machine.index)
+                await self._call(
+                    "PATCH",
+                    f"/api/v1/nodes/{machine.spec.name}",
+                    {"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}},
+                    "application/strategic-merge-patch+json",
+                )
+            conditions = {each["type"]: each["status"] for each in item["status"].get("conditions", [])}
+            ready = ready and conditions.get("Ready") == "True"
+        return ready
+
+    async def _apply_defaults(self) -> None:
+        """What every AKS cluster has in kube-system that somebody may rely on: DNS."""
+        metadata = {"name": "kube-dns", "namespace": "kube-system"}
+        ports = [
+            {"name": "dns", "port": 53, "protocol": "UDP"},
+            {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
+        ]
+        service = {"metadata": metadata, "spec": {"clusterIP": network.CLUSTER_DNS, "ports": ports}}
+        subset = {"addresses": [{"ip": network.DNS_ADDRESS}], "ports": ports}
+        await self._call("POST", "/api/v1/namespaces/kube-system/services", service)
+        endpoints = {"metadata": metadata, "subsets": [subset]}
+        await self._call("POST", "/api/v1/namespaces/kube-system/endpoints", endpoints)
+
+    async def issuer_keys(self) -> dict[str, object]:
+        keys = await self._call("GET", "/openid/v1/jwks")
+        assert isinstance(keys, dict)
+        return keys
+
+    def user_kubeconfig(self, admin: bool) -> bytes:
+        """What Azure hands out: YAML with the names that `az aks get-credentials` expects."""
+        role = "Admin" if admin else "User"
+        user = f"cluster{role}_{self.spec.resource_group}_{self.spec.name}"
+        document = json.loads(
+            node.kubeconfig(f"https://{self.spec.fqdn}:443", self.ca.certificate, self.admin)
+        )
+        context = f"{self.spec.name}-admin" if admin else self.spec.name
+        document["clusters"][0]["name"] = self.spec.name
+        document["users"][0]["name"] = user
+        document["contexts"] = [{"name": context, "context": {"cluster": self.spec.name, "user": user}}]
+        document["current-context"] = context
+        return yaml.safe_dump(document, sort_keys=False).encode()

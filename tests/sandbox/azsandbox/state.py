@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a running sandbox keeps its files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import paths
+
+
+class SandboxError(Exception):
+    """Something that a person must know or do; the text is one sentence."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The files of one sandbox. All but `world` are visible on the host; nothing of it outlives the sandbox."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        # Part of file names, control group names and host names.
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", self.name):
+            raise SandboxError(
+                f"The sandbox name {self.name!r} (SANDBOX_NAME) is not usable:"
+                " use at most 32 lower-case letters, digits and inner hyphens."
+            )
+
+    @property
+    def directory(self) -> Path:
+        return paths.state(self.name)
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever starts or stops the sandbox. Outside the directory, which comes and goes."""
+        return paths.STATE / f"{self.name}.lock"
+
+    @property
+    def init(self) -> Path:
+        """Host process id of the sandbox's init."""
+        return self.directory / "init.pid"
+
+    @property
+    def control(self) -> Path:
+        """Socket on which the sandbox's supervisor takes orders; exists from when everything is up."""
+        return self.directory / "control.sock"
+
+    @property
+    def logs(self) -> Path:
+        return self.directory / "logs"
+
+    @property
+    def pki(self) -> Path:
+        """ca.crt, ca.key, azure.crt, azure.key, ssh_host_key (.pub)."""
+        return self.directory / "pki"
+
+    @property
+    def home(self) -> Path:
+        """Home directory of the operator, who works in `exec`."""
+        return self.directory / "home"
+
+    @property
+    def azure(self) -> Path:
+        """State of the simulated Azure."""
+        return self.directory / "azure"
+
+    @property
+    def hosts(self) -> Path:
+        """The resolver's names that come and go with clusters."""
+        return self.directory / "hosts"
+
+    @property
+    def resolver(self) -> Path:
+        """Process id of the resolver, inside the sandbox."""
+        return self.directory / "resolver.pid"
+
+    @property
+    def clusters(self) -> Path:
+        """Per running cluster <number>.json (see cluster.announce) and <number>.kubeconfig."""
+        return self.directory / "clusters"
+
+    @property
+    def principals(self) -> Path:
+        """Per service principal <name>.json: client_id, secret, object_id."""
+        return self.directory / "principals"
+
+    @property
+    def subtree(self) -> str:
+        """Name of the sandbox's control group."""
+        return f"azureops-sandbox-{self.name}"
+
+    @property
+    def world(self) -> Path:
+        """A memory file system that only processes inside see: file systems of nodes, whatever is large or executed."""
+        return self.directory / "world"
+
+    @property
+    def images(self) -> Path:
+        """A containerd root directory with every image; nodes start from copies of it."""
+        return self.world / "images" / "root"
