@@ -16,7 +16,8 @@ requirements:
 options:
   kubeconfig:
     description:
-      - Path of a kubeconfig file. C(~/.kube/config) is never used by itself.
+      - Path of a kubeconfig file. C(~/.kube/config) is never used by itself; where nothing names an API server, the
+        service account of the pod that Ansible runs in is used, if there is one.
       - If unset, the environment variable E(K8S_AUTH_KUBECONFIG) is used.
     type: path
   context:
@@ -39,26 +40,54 @@ options:
       - Path of a client certificate.
       - If unset, the environment variable E(K8S_AUTH_CERT_FILE) is used.
     type: path
+    aliases: [cert_file]
   client_key:
     description:
       - Path of the key of the client certificate.
       - If unset, the environment variable E(K8S_AUTH_KEY_FILE) is used.
     type: path
+    aliases: [key_file]
   ca_cert:
     description:
       - Path of a CA certificate that the API server must prove.
       - If unset, the environment variable E(K8S_AUTH_SSL_CA_CERT) is used.
     type: path
+    aliases: [ssl_ca_cert]
   validate_certs:
     description:
       - Whether the certificate of the API server is checked.
       - If unset, the environment variable E(K8S_AUTH_VERIFY_SSL) is used; without it certificates are checked.
     type: bool
+    aliases: [verify_ssl]
   proxy:
     description:
       - URL of an HTTP proxy towards the API server.
       - If unset, the environment variable E(K8S_AUTH_PROXY) is used.
     type: str
+  no_proxy:
+    description:
+      - Hosts that are reached without the proxy, separated by commas.
+      - If unset, the environment variable E(K8S_AUTH_NO_PROXY) is used.
+    type: str
+  proxy_headers:
+    description: Headers for the proxy.
+    type: dict
+    suboptions:
+      basic_auth:
+        description:
+          - C(user:password) for an C(authorization) header.
+          - If unset, the environment variable E(K8S_AUTH_PROXY_HEADERS_BASIC_AUTH) is used.
+        type: str
+      proxy_basic_auth:
+        description:
+          - C(user:password) for a C(proxy-authorization) header.
+          - If unset, the environment variable E(K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH) is used.
+        type: str
+      user_agent:
+        description:
+          - Value of the C(user-agent) header.
+          - If unset, the environment variable E(K8S_AUTH_PROXY_HEADERS_USER_AGENT) is used.
+        type: str
   impersonate_user:
     description:
       - User to impersonate.

@@ -117,11 +117,22 @@ def kubernetes_auth() -> ArgumentSpec:
             "context": _env(dict(text), "K8S_AUTH_CONTEXT"),
             "host": _env(dict(text), "K8S_AUTH_HOST"),
             "api_key": _env({"type": "str", "no_log": True}, "K8S_AUTH_API_KEY"),
-            "client_cert": _env({"type": "path"}, "K8S_AUTH_CERT_FILE"),
-            "client_key": _env({"type": "path", "no_log": False}, "K8S_AUTH_KEY_FILE"),
-            "ca_cert": _env({"type": "path"}, "K8S_AUTH_SSL_CA_CERT"),
-            "validate_certs": _env({"type": "bool"}, "K8S_AUTH_VERIFY_SSL"),
+            "client_cert": _env({"type": "path", "aliases": ["cert_file"]}, "K8S_AUTH_CERT_FILE"),
+            "client_key": _env({"type": "path", "no_log": False, "aliases": ["key_file"]}, "K8S_AUTH_KEY_FILE"),
+            "ca_cert": _env({"type": "path", "aliases": ["ssl_ca_cert"]}, "K8S_AUTH_SSL_CA_CERT"),
+            "validate_certs": _env({"type": "bool", "aliases": ["verify_ssl"]}, "K8S_AUTH_VERIFY_SSL"),
             "proxy": _env(dict(text), "K8S_AUTH_PROXY"),
+            "no_proxy": _env(dict(text), "K8S_AUTH_NO_PROXY"),
+            "proxy_headers": {
+                "type": "dict",
+                "options": {
+                    "basic_auth": _env({"type": "str", "no_log": True}, "K8S_AUTH_PROXY_HEADERS_BASIC_AUTH"),
+                    "proxy_basic_auth": _env(
+                        {"type": "str", "no_log": True}, "K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH"
+                    ),
+                    "user_agent": _env(dict(text), "K8S_AUTH_PROXY_HEADERS_USER_AGENT"),
+                },
+            },
             "impersonate_user": _env(dict(text), "K8S_AUTH_IMPERSONATE_USER"),
             "impersonate_groups": _env({"type": "list", "elements": "str"}, "K8S_AUTH_IMPERSONATE_GROUPS"),
         }

@@ -76,6 +76,11 @@ def known(module: AnsibleModule, value: str | None) -> bool:
     return False
 
 
+def predicting(module: AnsibleModule) -> bool:
+    """Whether only a prediction is asked for, so that nothing is waited for, and nothing made just to look."""
+    return bool(module.check_mode)
+
+
 def guarded(module: AnsibleModule, job: t.Callable[[], t.Any]) -> t.NoReturn:
     """Run ``job``, which leaves the module itself; whatever is raised becomes one sentence and data."""
     try:

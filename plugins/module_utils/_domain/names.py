@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Names that the objects of this collection carry, and what names may look like."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+FIELD_MANAGER = "azureops.pod_identity"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "azureops.pod_identity"
+OWNER = "azureops.pod-identity/owner"
+
+LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+# What MIC accepts as resource id; an AzureIdentity with another one is silently left out by it.
+RESOURCE_ID = re.compile(
+    r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/([^/]+)$",
+    re.IGNORECASE,
+)
+
+
+def marks(owner: str) -> dict[str, str]:
+    """The labels of an object that is ours."""
+    return {MANAGED_BY: MANAGER, OWNER: owner}
+
+
+def is_ours(raw: t.Mapping[str, t.Any], owner: str) -> bool:
+    labels = (raw.get("metadata") or {}).get("labels") or {}
+    return all(labels.get(key) == value for key, value in marks(owner).items())

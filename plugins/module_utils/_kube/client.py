@@ -1,0 +1,291 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Requests to an API server: plain objects in and out, one request per call, nothing discovered."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+from urllib.parse import urlencode
+
+from .._domain.errors import Failure
+from .._domain.names import FIELD_MANAGER
+from .config import Settings, load_configuration
+from .errors import parse_status, refused, unreachable
+from .kinds import EVENT, POD, SELF_SUBJECT_ACCESS_REVIEW, Kind, Object, label
+
+_PAGE = 500
+_CONNECT_SECONDS = 15
+_READ_SECONDS = 60
+_BUSY_SECONDS = 60
+
+Query = t.Sequence[tuple[str, str]]
+
+
+def connect(params: t.Mapping[str, t.Any], temporary_directory: str | None = None) -> Client:
+    """A client for the options of ``_argspec.kubernetes_auth``; no request is sent yet."""
+    settings = Settings.parse(params)
+    return Client(load_configuration(settings, temporary_directory), settings)
+
+
+class Client:
+    """One API server, one user."""
+
+    def __init__(self, configuration: t.Any, settings: Settings) -> None:
+        from kubernetes.client import rest
+
+        self._configuration = configuration
+        self._settings = settings
+        self._pool = rest.RESTClientObject(configuration).pool_manager
+        self.host = str(configuration.host)
+
+    # reading
+
+    def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
+        """The object, or None where it does not exist; a kind that the server does not know is a Failure."""
+        status, body = self._request("GET", kind.path(namespace, name))
+        if status == 200:
+            return _object(body)
+        failure = refused("get", kind, namespace, name, status, body)
+        if failure.object_missing:
+            return None
+        raise failure
+
+    def list_all(
+        self, kind: Kind, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> tuple[Object, ...]:
+        """Every object of a kind, in pages; without ``namespace`` those of the whole cluster."""
+        query = [("limit", str(_PAGE))]
+        query += [(key, value) for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value]
+        items: list[Object] = []
+        token = ""
+        while True:
+            page = [*query, ("continue", token)] if token else query
+            status, body = self._request("GET", kind.path(namespace), page)
+            if status == 410 and token:  # the snapshot behind the pages expired: take the list in one piece
+                query, items, token = [pair for pair in query if pair[0] != "limit"], [], ""
+                continue
+            if status != 200:
+                raise refused("list", kind, namespace, None, status, body)
+            answer = _object(body)
+            items += answer.get("items") or []
+            token = str((answer.get("metadata") or {}).get("continue") or "")
+            if not token:
+                return tuple(items)
+
+    def log(self, namespace: str, pod: str, container: str) -> str:
+        """What a container has written so far."""
+        status, body = self._request("GET", POD.path(namespace, pod, "log"), [("container", container)])
+        if status != 200:
+            raise refused("get the log of", POD, namespace, pod, status, body)
+        return body.decode("utf-8", "replace")
+
+    def ask_pod(self, namespace: str, pod: str, port: int, path: str) -> str:
+        """What a pod answers to an HTTP GET that the API server passes on; the reason where it does not answer."""
+        status, body = self._request("GET", POD.path(namespace, f"{pod}:{port}", f"proxy/{path}"))
+        text = body.decode("utf-8", "replace").strip()
+        if status in (401, 403):
+            raise refused("proxy to", POD, namespace, pod, status, body)
+        return text if status == 200 else f"{status} {parse_status(body).get('message', '')}".strip()
+
+    def events(self, namespace: str, name: str) -> tuple[Object, ...]:
+        """The events about the object of that name, oldest first."""
+        found = self.list_all(EVENT, namespace, fields=f"involvedObject.name={name}")
+        return tuple(sorted(found, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or "")))
+
+    def may(self, verb: str, kind: Kind, namespace: str | None = None, subresource: str = "") -> bool:
+        """Whether the user of this connection has a permission, asked from the server itself."""
+        attributes = {"verb": verb, "group": kind.group, "resource": kind.plural, "subresource": subresource}
+        attributes["namespace"] = namespace or ""
+        review = {
+            "apiVersion": SELF_SUBJECT_ACCESS_REVIEW.api_version,
+            "kind": SELF_SUBJECT_ACCESS_REVIEW.name,
+            "spec": {"resourceAttributes": attributes},
+        }
+        answer = self.create(SELF_SUBJECT_ACCESS_REVIEW, None, review)
+        return bool((answer.get("status") or {}).get("allowed"))
+
+    # writing
+
+    def create(self, kind: Kind, namespace: str | None, body: Object) -> Object:
+        query = [("fieldManager", FIELD_MANAGER)]
+        status, answer = self._request("POST", kind.path(namespace), query, body)
+        if status not in (200, 201, 202):
+            raise refused("create", kind, namespace, _name(body), status, answer)
+        return _object(answer)
+
+    def apply(self, kind: Kind, body: Object, *, force: bool = False, dry_run: bool = False) -> Object:
+        """Server-side apply; ``force`` takes contested fields from other managers."""
+        namespace, name = body["metadata"].get("namespace"), _name(body)
+        query = [("fieldManager", FIELD_MANAGER), ("force", "true" if force else "false"), *_dry(dry_run)]
+        status, answer = self._request(
+            "PATCH", kind.path(namespace, name), query, body, content_type="application/apply-patch+yaml"
+        )
+        if status not in (200, 201):
+            raise refused("apply", kind, namespace, name, status, answer)
+        return _object(answer)
+
+    def merge(self, kind: Kind, namespace: str | None, name: str, body: Object, *, dry_run: bool = False) -> Object:
+        """JSON merge patch, for what server-side apply cannot do: taking away what another manager wrote."""
+        status, answer = self._request(
+            "PATCH",
+            kind.path(namespace, name),
+            [("fieldManager", FIELD_MANAGER), *_dry(dry_run)],
+            body,
+            content_type="application/merge-patch+json",
+        )
+        if status != 200:
+            raise refused("patch", kind, namespace, name, status, answer)
+        return _object(answer)
+
+    def delete(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        *,
+        preconditions: t.Mapping[str, str] | None = None,
+        propagation: str = "Background",
+        dry_run: bool = False,
+    ) -> None:
+        """Delete the object; one that is gone already is fine. ``preconditions``: uid and resourceVersion."""
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        if preconditions:
+            options["preconditions"] = dict(preconditions)
+        status, answer = self._request("DELETE", kind.path(namespace, name), _dry(dry_run), options)
+        if status in (200, 202):
+            return
+        failure = refused("delete", kind, namespace, name, status, answer)
+        if not failure.object_missing:
+            raise failure
+
+    def run(
+        self, namespace: str, pod: str, container: str, command: t.Sequence[str], *, timeout: float
+    ) -> tuple[int, str]:
+        """Run a command in a running container; its exit status and standard output."""
+        from kubernetes.client import ApiException
+        from kubernetes.stream import ws_client
+
+        if self._settings.impersonate_user or self._settings.impersonate_groups:
+            raise Failure(
+                "Commands in pods cannot be run as an impersonated user, because the kubernetes package does not send "
+                "its name there: connect as that user, or use method: probe_pod."
+            )
+        query = [("container", container), ("stdout", "true"), ("stderr", "true")]
+        query += [("command", part) for part in command]
+        url = f"{self.host}{POD.path(namespace, pod, 'exec')}"
+        try:
+            stream = ws_client.websocket_call(
+                self._configuration,
+                "GET",
+                f"{url}?{urlencode(query)}",
+                headers=self._credentials(),
+                _preload_content=False,
+                capture_all=False,
+            )
+            try:
+                stream.run_forever(timeout=timeout)
+                if stream.is_open():
+                    raise Failure(
+                        f"The command in {label(POD, namespace, pod)} did not end within {timeout:.0f} seconds: "
+                        "raise timeout, or look at the pod."
+                    )
+                output = stream.read_stdout(timeout=0)
+                code = stream.returncode
+            finally:
+                stream.close()
+        except ApiException as error:
+            raise _exec_failure(namespace, pod, str(error.reason)) from error
+        return (code if code is not None else -1), output or ""
+
+    # transport
+
+    def _credentials(self) -> dict[str, str]:
+        settings = self._configuration.auth_settings().values()
+        return {entry["key"]: entry["value"] for entry in settings if entry.get("value")}
+
+    def _headers(self, content_type: str) -> t.Any:
+        from urllib3 import HTTPHeaderDict
+
+        headers = HTTPHeaderDict({"Accept": "application/json", "User-Agent": FIELD_MANAGER, **self._credentials()})
+        headers["Content-Type"] = content_type
+        if self._settings.impersonate_user:
+            headers["Impersonate-User"] = self._settings.impersonate_user
+        for group in self._settings.impersonate_groups:
+            headers.add("Impersonate-Group", group)
+        return headers
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Query = (),
+        body: Object | None = None,
+        content_type: str = "application/json",
+    ) -> tuple[int, bytes]:
+        """One request; repeated only when the server itself asks for that (429 with Retry-After)."""
+        from urllib3 import Timeout
+        from urllib3.exceptions import HTTPError
+
+        url = f"{self.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        give_up = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                answer = self._pool.request(
+                    method,
+                    url,
+                    body=None if body is None else json.dumps(body).encode(),
+                    headers=self._headers(content_type),
+                    timeout=Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
+                    retries=False,
+                    redirect=False,
+                )
+            except HTTPError as error:
+                raise unreachable(self.host, error) from error
+            except (OSError, ValueError) as error:  # an unreadable certificate file, a URL that is none
+                raise unreachable(self.host, error) from error
+            pause = _retry_after(answer)
+            if answer.status != 429 or pause is None or time.monotonic() + pause > give_up:
+                return int(answer.status), bytes(answer.data or b"")
+            time.sleep(pause)
+
+
+def _exec_failure(namespace: str, pod: str, reason: str) -> Failure:
+    what = label(POD, namespace, pod)
+    if "403" in reason:
+        return Failure(
+            f"The user of this connection may not run commands in {what}: grant create on pods/exec, "
+            "or use method: probe_pod.",
+            error={"status": 403, "code": "Forbidden", "message": reason[:500]},
+        )
+    return Failure(
+        f"No command could be run in {what}: is it still running?",
+        error={"code": "ExecFailed", "message": reason[:500]},
+    )
+
+
+def _retry_after(answer: t.Any) -> float | None:
+    try:
+        return float(answer.headers.get("Retry-After"))
+    except (TypeError, ValueError):
+        return None
+
+
+def _object(body: bytes) -> Object:
+    parsed: Object = json.loads(body)
+    return parsed
+
+
+def _name(body: Object) -> str | None:
+    metadata = body.get("metadata") or {}
+    return metadata.get("name") or metadata.get("generateName")
+
+
+def _dry(dry_run: bool) -> list[tuple[str, str]]:
+    return [("dryRun", "All")] if dry_run else []

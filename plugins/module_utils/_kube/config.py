@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""From the options of a module to a configuration of the kubernetes package.
+
+The rules are those of kubernetes.core with one difference: ``~/.kube/config`` is never used by itself, so that a
+module cannot reach a cluster that nobody named.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import typing as t
+from dataclasses import dataclass
+
+from .._domain.errors import Failure
+
+_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of ``_argspec.kubernetes_auth``; None where unset."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    host: str | None = None
+    api_key: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    ca_cert: str | None = None
+    validate_certs: bool | None = None
+    proxy: str | None = None
+    no_proxy: str | None = None
+    proxy_headers: t.Mapping[str, str | None] | None = None
+    impersonate_user: str | None = None
+    impersonate_groups: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, params: t.Mapping[str, t.Any]) -> Settings:
+        names = [name for name in cls.__dataclass_fields__ if name != "impersonate_groups"]
+        return cls(
+            impersonate_groups=tuple(params.get("impersonate_groups") or ()),
+            **{name: params.get(name) for name in names},
+        )
+
+    def kubeconfig_missing(self) -> bool:
+        """Whether a kubeconfig is named that is not there (yet)."""
+        return bool(self.kubeconfig) and not os.path.exists(self.kubeconfig or "")
+
+
+def require_library() -> None:
+    """Raise a Failure unless the kubernetes package can be imported."""
+    try:
+        import kubernetes.client  # noqa: F401  the import is the question
+    except ImportError as error:
+        raise Failure(
+            f"The Python package kubernetes is not installed for {sys.executable}: install kubernetes >= 31.0.0 there "
+            f"or set ansible_python_interpreter to an interpreter that has it ({error})."
+        ) from error
+
+
+def load_configuration(settings: Settings, temporary_directory: str | None) -> t.Any:
+    """The ``kubernetes.client.Configuration`` of the settings.
+
+    ``temporary_directory`` takes the certificates that a kubeconfig carries inline; the library wants them as files.
+    """
+    require_library()
+    from kubernetes import client
+
+    configuration = client.Configuration()
+    if _complete(settings):
+        pass
+    elif settings.kubeconfig:
+        _load_kubeconfig(settings, configuration, temporary_directory)
+    elif settings.context:
+        raise Failure(
+            f"The context {settings.context!r} is named without a kubeconfig: set kubeconfig (or K8S_AUTH_KUBECONFIG); "
+            "~/.kube/config is not used by itself."
+        )
+    elif not settings.host:
+        _load_service_account(configuration)
+    _override(settings, configuration)
+    return configuration
+
+
+def _complete(settings: Settings) -> bool:
+    return bool(settings.host and (settings.api_key or (settings.client_cert and settings.client_key)))
+
+
+def _load_kubeconfig(settings: Settings, configuration: t.Any, temporary_directory: str | None) -> None:
+    from kubernetes import config
+
+    path = os.path.expanduser(settings.kubeconfig or "")
+    if not os.path.exists(path):
+        raise Failure(
+            f"The kubeconfig {path} does not exist: name an existing file, or write it with "
+            "azureops.pod_identity.aks_kubeconfig."
+        )
+    try:
+        config.load_kube_config(
+            config_file=path,
+            context=settings.context,
+            client_configuration=configuration,
+            persist_config=False,
+            temp_file_path=temporary_directory,
+        )
+    except Exception as error:  # the library raises ConfigException, YAML, type and key errors for a bad file
+        reason = " ".join(str(error).split())[:300] if type(error).__name__ == "ConfigException" else "it is malformed"
+        raise Failure(
+            f"The kubeconfig {path} cannot be used"
+            + (f" with the context {settings.context!r}" if settings.context else "")
+            + f": {reason}."
+        ) from error
+
+
+def _load_service_account(configuration: t.Any) -> None:
+    from kubernetes import config
+
+    if not (os.path.exists(f"{_SERVICE_ACCOUNT}/token") and os.environ.get("KUBERNETES_SERVICE_HOST")):
+        raise Failure(
+            "No API server is named: set kubeconfig (or K8S_AUTH_KUBECONFIG), or host with api_key or with client_cert "
+            "and client_key; ~/.kube/config is not used by itself."
+        )
+    try:
+        config.load_incluster_config(client_configuration=configuration)
+    except config.ConfigException as error:
+        raise Failure(f"The service account in {_SERVICE_ACCOUNT} cannot be used: {error}.") from error
+
+
+def _override(settings: Settings, configuration: t.Any) -> None:
+    """Options win over what was loaded."""
+    if settings.host:
+        configuration.host = settings.host.rstrip("/")
+    if settings.api_key:
+        configuration.api_key = {"authorization": f"Bearer {settings.api_key}"}
+        configuration.refresh_api_key_hook = None
+    for name, value in (
+        ("cert_file", settings.client_cert),
+        ("key_file", settings.client_key),
+        ("ssl_ca_cert", settings.ca_cert),
+        ("verify_ssl", settings.validate_certs),
+        ("proxy", settings.proxy),
+        ("no_proxy", settings.no_proxy),
+    ):
+        if value is not None:
+            setattr(configuration, name, value)
+    if settings.ca_cert:
+        configuration.ca_cert_data = None
+    if settings.proxy_headers:
+        from urllib3.util import make_headers
+
+        given: dict[str, t.Any] = {name: value for name, value in settings.proxy_headers.items() if value is not None}
+        configuration.proxy_headers = make_headers(**given)

@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""From an answer of the API server to a sentence."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from .._domain.errors import Failure
+from .kinds import Kind, label
+
+
+class ApiFailure(Failure):
+    """A request that the API server refused; ``status`` is the HTTP status, ``reason`` that of its Status object."""
+
+    def __init__(
+        self, sentence: str, *, status: int, reason: str, details: t.Mapping[str, t.Any], message: str
+    ) -> None:
+        super().__init__(sentence, error={"status": status, "code": reason, "message": message})
+        self.status = status
+        self.reason = reason
+        self.details = details
+
+    @property
+    def object_missing(self) -> bool:
+        """The object itself is not there, while its kind is known."""
+        return self.status == 404 and bool(self.details.get("name")) and self.details.get("kind") != "namespaces"
+
+    @property
+    def kind_missing(self) -> bool:
+        """The server does not know the kind: its custom resource definition is not installed."""
+        return self.status == 404 and not self.details.get("name")
+
+    @property
+    def namespace_missing(self) -> bool:
+        return self.status == 404 and self.details.get("kind") == "namespaces"
+
+
+def parse_status(body: bytes) -> dict[str, t.Any]:
+    """The Status object of an error answer; ``{"message": text}`` for an answer that is none."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        parsed = None
+    if isinstance(parsed, dict) and parsed.get("kind") == "Status":
+        return parsed
+    return {"message": text[:500]}
+
+
+def refused(verb: str, kind: Kind, namespace: str | None, name: str | None, status: int, body: bytes) -> ApiFailure:
+    """The Failure for an answer with an error status."""
+    answer = parse_status(body)
+    message = str(answer.get("message", ""))
+    details = answer.get("details") or {}
+    return ApiFailure(
+        _sentence(verb, kind, namespace, name, status, message, details),
+        status=status,
+        reason=str(answer.get("reason", "") or status),
+        details=details,
+        message=message,
+    )
+
+
+def _sentence(
+    verb: str,
+    kind: Kind,
+    namespace: str | None,
+    name: str | None,
+    status: int,
+    message: str,
+    details: t.Mapping[str, t.Any],
+) -> str:
+    what = label(kind, namespace, name)
+    where = f" in namespace {namespace}" if namespace else " in the whole cluster" if kind.namespaced else ""
+    if status == 401:
+        return (
+            f"The API server does not accept the credentials ({verb} of {kind.resource}): "
+            "renew the kubeconfig or the token."
+        )
+    if "admission webhook" in message or "failed calling webhook" in message:
+        return f"Cannot {verb} {what}: an admission webhook stands against it ({_short(message)})."
+    if status == 403 and "is forbidden" in message and "cannot" in message:
+        return (
+            f"The user of this connection may not {verb} {kind.resource}{where}: "
+            "grant it with a Role or ClusterRole and a binding."
+        )
+    if status == 403:
+        return f"The API server refuses to {verb} {what}: {_short(message)}."
+    if status == 404 and details.get("kind") == "namespaces":
+        return f"Cannot {verb} {what}: the namespace {namespace} does not exist, create it first."
+    if status == 404 and not details.get("name"):
+        return (
+            f"The cluster does not know {kind.resource}: install the custom resource definitions of AAD Pod Identity "
+            "first (role azureops.pod_identity.pod_identity_chart)."
+            if kind.group == "aadpodidentity.k8s.io"
+            else f"The cluster does not know {kind.resource} in {kind.api_version}: is it a supported version?"
+        )
+    if status == 404:
+        return f"{what} does not exist."
+    if status == 409:
+        return _conflict(what, verb, details)
+    if status == 422:
+        return f"The API server finds {what} invalid: {_short(message)}."
+    if status == 429:
+        return f"The API server is too busy to {verb} {what}: try again later."
+    return f"Cannot {verb} {what}: the API server answered {status} ({_short(message) or 'without a reason'})."
+
+
+def _conflict(what: str, verb: str, details: t.Mapping[str, t.Any]) -> str:
+    causes = [cause for cause in details.get("causes") or () if cause.get("reason") == "FieldManagerConflict"]
+    if not causes:
+        return f"{what} was changed by somebody else in the meantime, so it was not touched: run again."
+    fields = ", ".join(sorted({str(cause.get("field", "")).lstrip(".") for cause in causes}))
+    managers = sorted({str(cause.get("message", "")).split('"')[1] for cause in causes if '"' in cause["message"]})
+    return (
+        f"Cannot {verb} {what}: {fields} {'belongs' if len(causes) == 1 else 'belong'} to "
+        f"{' and '.join(managers) or 'somebody else'}; change it there, or take it over with adopt: true."
+    )
+
+
+def unreachable(host: str, error: BaseException) -> Failure:
+    """The Failure for a request that got no answer at all."""
+    text = " ".join(str(error).split())
+    name = type(error).__name__
+    chain = f"{name} {text}"
+    if "CERTIFICATE_VERIFY_FAILED" in chain or "SSLCertVerification" in chain or "doesn't match" in chain:
+        cause = "its certificate is not trusted; set ca_cert, or use the kubeconfig of that very cluster"
+    elif "SSL" in chain:
+        cause = "the TLS connection failed; check client certificate, proxy and URL"
+    elif "NameResolution" in chain or "Name or service not known" in chain or "getaddrinfo" in chain:
+        cause = "its name cannot be resolved; check host, DNS and whether a private cluster needs a jump host or proxy"
+    elif "refused" in chain:
+        cause = "the connection is refused; is the cluster running, and is that its port?"
+    elif "proxy" in chain.lower():
+        cause = "the proxy does not let the connection through; check proxy and no_proxy"
+    elif "imeout" in chain or "timed out" in chain:
+        cause = "it does not answer in time; check firewall, authorized IP ranges and proxy"
+    else:
+        cause = "the connection failed"
+    return Failure(f"The API server {host} cannot be reached: {cause}.", error={"code": name, "message": text[:500]})
+
+
+def _short(message: str) -> str:
+    return " ".join(message.split()).rstrip(".")[:300]

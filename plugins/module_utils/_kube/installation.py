@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What runs of AAD Pod Identity in a cluster; one list per kind, and one look at each NMI's health."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._domain import nmi
+from .client import Client
+from .kinds import NODE, POD, Kind, Object
+
+DAEMON_SET = Kind("apps", "v1", "daemonsets", "DaemonSet")
+DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
+ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One DaemonSet with NMI; ``nodes`` are its states, ``mic_leader`` a pod's name or empty."""
+
+    nmi: Object
+    mic_leader: str
+    nodes: tuple[nmi.NodeState, ...]
+
+
+def find(client: Client) -> tuple[Installation, ...]:
+    """Every installation of the cluster, sorted by namespace and name."""
+    daemon_sets = [each for each in client.list(DAEMON_SET) if nmi.runs_image(each, "nmi")]
+    if not daemon_sets:
+        return ()
+    nodes = client.list(NODE)
+    mics = [each for each in client.list(DEPLOYMENT) if nmi.runs_image(each, "mic")]
+    return tuple(
+        Installation(each, _leader(client, _mic_of(each, mics)), _nodes(client, each, nodes)) for each in daemon_sets
+    )
+
+
+def _mic_of(daemon_set: Object, mics: t.Sequence[Object]) -> Object | None:
+    """MIC of the same namespace; one MIC alone belongs to every NMI, because MIC looks at the whole cluster."""
+    same = [mic for mic in mics if mic["metadata"]["namespace"] == daemon_set["metadata"]["namespace"]]
+    return next(iter(same or mics), None)
+
+
+def _leader(client: Client, mic: Object | None) -> str:
+    if mic is None:
+        return ""
+    lock = nmi.lock_of(mic)
+    pods = _pods_of(client, mic)
+    running = {pod["metadata"]["name"] for pod in pods if nmi.pod_ready(pod)}
+    return nmi.leader(lock, client.get(ENDPOINTS, lock.namespace, lock.name), running)
+
+
+def _nodes(client: Client, daemon_set: Object, nodes: t.Iterable[Object]) -> tuple[nmi.NodeState, ...]:
+    port = nmi.probe_port(daemon_set)
+
+    def health(pod: Object) -> str:
+        return client.ask_pod(pod["metadata"]["namespace"], pod["metadata"]["name"], port, "healthz")
+
+    return nmi.node_states(daemon_set, nodes, _pods_of(client, daemon_set), health)
+
+
+def _pods_of(client: Client, workload: Object) -> tuple[Object, ...]:
+    """The pods that a workload selects and that are not on their way out."""
+    wanted = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
+    labels = ",".join(f"{key}={value}" for key, value in sorted(wanted.items()))
+    pods = client.list(POD, workload["metadata"]["namespace"], labels=labels)
+    return tuple(pod for pod in pods if not pod["metadata"].get("deletionTimestamp"))

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The kinds of objects that this collection reads and writes, known without asking the server for its discovery."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A resource type of the API; ``group`` is empty for the core group."""
+
+    group: str
+    version: str
+    plural: str
+    name: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def resource(self) -> str:
+        """The resource as rules of RBAC and messages of the server name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """URL path; without ``namespace`` that of the whole cluster."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        parts = [root]
+        if namespace and self.namespaced:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/".join(parts)
+
+
+def label(kind: Kind, namespace: str | None, name: str | None) -> str:
+    """How a person calls the object, for instance ``AzureIdentity billing/billing``."""
+    return " ".join(part for part in (kind.name, "/".join(p for p in (namespace, name) if p)) if part)
+
+
+AAD_POD_IDENTITY = "aadpodidentity.k8s.io"
+
+AZURE_IDENTITY = Kind(AAD_POD_IDENTITY, "v1", "azureidentities", "AzureIdentity")
+AZURE_IDENTITY_BINDING = Kind(AAD_POD_IDENTITY, "v1", "azureidentitybindings", "AzureIdentityBinding")
+AZURE_ASSIGNED_IDENTITY = Kind(AAD_POD_IDENTITY, "v1", "azureassignedidentities", "AzureAssignedIdentity")
+POD = Kind("", "v1", "pods", "Pod")
+NODE = Kind("", "v1", "nodes", "Node", namespaced=False)
+SECRET = Kind("", "v1", "secrets", "Secret")
+SERVICE = Kind("", "v1", "services", "Service")
+EVENT = Kind("", "v1", "events", "Event")
+JOB = Kind("batch", "v1", "jobs", "Job")
+SELF_SUBJECT_ACCESS_REVIEW = Kind(
+    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
+)
+
+Object = dict[str, t.Any]

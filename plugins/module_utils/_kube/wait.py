@@ -1,0 +1,28 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Waiting for a condition, with a bound."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+T = t.TypeVar("T")
+
+
+def wait_for(look: t.Callable[[], T | None], *, timeout: float, pause: float) -> T | None:
+    """Look until something is seen; None where that did not happen within ``timeout`` seconds. Looks at least once."""
+    end = time.monotonic() + timeout
+    while True:
+        seen = look()
+        if seen is not None:
+            return seen
+        remaining = end - time.monotonic()
+        if remaining <= 0:
+            return None
+        time.sleep(min(pause, remaining))
