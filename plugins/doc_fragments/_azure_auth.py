@@ -66,25 +66,25 @@ options:
     description:
       - Name of the cloud (V(AzureCloud), V(AzureUSGovernment), V(AzureChinaCloud)), or URL of a metadata endpoint
         that describes it.
-      - If unset, the environment variable E(AZURE_CLOUD_ENVIRONMENT) is used.
+      - If unset, the environment variable E(AZURE_CLOUD_ENVIRONMENT), then the profile is used; without either it is
+        V(AzureCloud).
     type: str
-    default: AzureCloud
   cert_validation_mode:
     description:
       - V(ignore) accepts any certificate.
-      - If unset, the environment variable E(AZURE_CERT_VALIDATION_MODE) is used.
+      - If unset, the environment variable E(AZURE_CERT_VALIDATION_MODE), then the profile is used; without either
+        certificates are validated.
     type: str
     choices: [validate, ignore]
-    default: validate
   adfs_authority_url:
     description:
       - Authority to ask for tokens instead of the cloud's own.
-      - If unset, the environment variable E(AZURE_ADFS_AUTHORITY_URL) is used.
+      - If unset, the environment variable E(AZURE_ADFS_AUTHORITY_URL), then the profile is used.
     type: str
   disable_instance_discovery:
     description:
       - Do not ask the public instance discovery whether the authority is genuine.
-      - If unset, the environment variable E(AZURE_DISABLE_INSTANCE_DISCOVERY) is used.
+      - If unset, the environment variable E(AZURE_DISABLE_INSTANCE_DISCOVERY), then the profile is used.
+      - The authority that a metadata endpoint names is never asked for.
     type: bool
-    default: false
 """

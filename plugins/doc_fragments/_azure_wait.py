@@ -18,6 +18,6 @@ options:
     default: 3600
   poll_interval:
     description: Seconds between two looks at a long-running operation.
-    type: int
+    type: float
     default: 10
 """

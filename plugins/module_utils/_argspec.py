@@ -60,6 +60,7 @@ def azure_auth() -> ArgumentSpec:
 
     Only ``auth_source``, ``profile`` and the cloud settings have fallbacks here: in ``auto`` the credential options
     count as a source of their own, before the environment, so the environment is read in ``_azure/credentials.py``.
+    The cloud settings have no default because a profile may hold them.
     """
     text = {"type": "str"}
     return ArgumentSpec(
@@ -77,15 +78,12 @@ def azure_auth() -> ArgumentSpec:
             "thumbprint": dict(text),
             "oidc_token": {"type": "str", "no_log": True},
             "oidc_token_file_path": {"type": "path", "no_log": False},
-            "cloud_environment": _env({"type": "str", "default": "AzureCloud"}, "AZURE_CLOUD_ENVIRONMENT"),
+            "cloud_environment": _env(dict(text), "AZURE_CLOUD_ENVIRONMENT"),
             "cert_validation_mode": _env(
-                {"type": "str", "choices": ["validate", "ignore"], "default": "validate"},
-                "AZURE_CERT_VALIDATION_MODE",
+                {"type": "str", "choices": ["validate", "ignore"]}, "AZURE_CERT_VALIDATION_MODE"
             ),
             "adfs_authority_url": _env(dict(text), "AZURE_ADFS_AUTHORITY_URL"),
-            "disable_instance_discovery": _env(
-                {"type": "bool", "default": False}, "AZURE_DISABLE_INSTANCE_DISCOVERY"
-            ),
+            "disable_instance_discovery": _env({"type": "bool"}, "AZURE_DISABLE_INSTANCE_DISCOVERY"),
         }
     )
 
@@ -95,7 +93,7 @@ def azure_wait() -> ArgumentSpec:
     return ArgumentSpec(
         options={
             "wait_timeout": {"type": "int", "default": 3600},
-            "poll_interval": {"type": "int", "default": 10},
+            "poll_interval": {"type": "float", "default": 10},
         }
     )
 

@@ -54,7 +54,8 @@ options:
       - A cluster cannot move; another location is refused.
     type: str
   dns_prefix:
-    description: Prefix of the host name of the API server; for a new cluster the default is made of O(name). Cannot be changed.
+    description:
+      - Prefix of the host name of the API server; for a new cluster the default is made of O(name). Cannot be changed.
     type: str
   kubernetes_version:
     description:
@@ -103,7 +104,8 @@ options:
         description: Size of the nodes; for a new pool the default is V(Standard_D2s_v5). Cannot be changed.
         type: str
       mode:
-        description: Mode of the pool; the default of a new pool is V(System) for the first pool of a cluster and V(User) else.
+        description:
+          - Mode of the pool; the default of a new pool is V(System) for the first pool of a cluster and V(User) else.
         type: str
         choices: [System, User]
       os_type:
@@ -465,3 +467,106 @@ error:
   type: dict
   sample: {code: QuotaExceeded, message: The quota of cores is exceeded., status: 200}
 """
+
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
+    ArgumentSpec,
+    azure_auth,
+    azure_wait,
+    tags,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm, Body
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
+
+AGENT_POOL: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "count": {"type": "int"},
+    "vm_size": {"type": "str"},
+    "mode": {"type": "str", "choices": ["System", "User"]},
+    "os_type": {"type": "str", "choices": ["Linux", "Windows"]},
+    "vnet_subnet_id": {"type": "str"},
+    "max_pods": {"type": "int"},
+    "node_labels": {"type": "dict"},
+    "node_taints": {"type": "list", "elements": "str"},
+    "orchestrator_version": {"type": "str"},
+}
+OPTIONS = ArgumentSpec(
+    options={
+        "resource_group": {"type": "str", "required": True},
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "location": {"type": "str"},
+        "dns_prefix": {"type": "str"},
+        "kubernetes_version": {"type": "str"},
+        "network_plugin": {"type": "str", "choices": ["azure", "kubenet", "none"]},
+        "network_plugin_mode": {"type": "str", "choices": ["overlay"]},
+        "network_policy": {"type": "str", "choices": ["azure", "calico", "cilium", "none"]},
+        "service_cidr": {"type": "str"},
+        "dns_service_ip": {"type": "str"},
+        "pod_cidr": {"type": "str"},
+        "node_resource_group": {"type": "str"},
+        "agent_pools": {"type": "list", "elements": "dict", "options": AGENT_POOL},
+        "user_assigned_identity": {"type": "str"},
+        "kubelet_identity": {"type": "str"},
+        "oidc_issuer_enabled": {"type": "bool"},
+        "workload_identity_enabled": {"type": "bool"},
+        "sku_tier": {"type": "str", "choices": ["Free", "Standard", "Premium"]},
+        "enable_rbac": {"type": "bool"},
+        "wait": {"type": "bool", "default": True},
+    }
+).merge(azure_auth(), azure_wait(), tags())
+
+
+def make_plan(arm: Arm, wish: t.Mapping[str, t.Any]) -> Plan:
+    group, name = wish["resource_group"], wish["name"]
+    if wish["state"] == "absent":
+        return removal(arm, wish, managed_clusters.get(arm, group, name))
+    # What an earlier run has begun is part of what there is: its end decides what is left to do.
+    look = managed_clusters.settled if wish["wait"] else managed_clusters.get
+    current = look(arm, group, name)
+    before = clusters.view(current)
+    body = fulfilled(current, wish)
+    failed = current is not None and clusters.is_unsuccessful(current)
+    if body == current and not failed:
+        return Plan(before, before)
+    if current is None:
+        outcome = clusters.predicted(
+            body, subscription=arm.subscription, group=group, name=name, unknown=KNOWN_AFTER_APPLY
+        )
+        summary = f"create cluster {name}"
+    else:
+        outcome = clusters.expected(body, KNOWN_AFTER_APPLY)
+        summary = f"{'reconcile' if body == current else 'change'} cluster {name}"
+        summary += f", whose last operation ended as {before['provisioning_state']}" if failed else ""
+
+    def write() -> t.Mapping[str, t.Any]:
+        doing = f"{summary.split(',')[0].replace('cluster', 'the cluster', 1)} in the resource group {group}"
+        return clusters.view(
+            managed_clusters.write(arm, group, name, lambda now: fulfilled(now, wish), doing=doing, wait=wish["wait"])
+        )
+
+    return Plan(before, clusters.view(outcome), (Step(summary, write),))
+
+
+def fulfilled(current: Body | None, wish: t.Mapping[str, t.Any]) -> Body:
+    return clusters.created(wish) if current is None else clusters.changed(current, wish)
+
+
+def removal(arm: Arm, wish: t.Mapping[str, t.Any], current: Body | None) -> Plan:
+    group, name = wish["resource_group"], wish["name"]
+    if current is None:
+        return Plan({}, {})
+    step = Step(f"delete cluster {name}", lambda: managed_clusters.delete(arm, group, name, wait=wish["wait"]))
+    return Plan(clusters.view(current), {}, (step,))
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+    run(module, lambda: make_plan(Arm.connect(module.params), module.params), key="state")
+
+
+if __name__ == "__main__":
+    main()

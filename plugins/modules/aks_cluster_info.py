@@ -314,5 +314,33 @@ error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure refuses a request
   type: dict
-  sample: {code: AuthorizationFailed, message: The client does not have authorization to perform the action., status: 403}
+  sample: {code: AuthorizationFailed, message: The client does not have authorization., status: 403}
 """
+
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, azure_auth
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report
+
+OPTIONS = ArgumentSpec(options={"resource_group": {"type": "str", "required": True}, "name": {"type": "str"}}).merge(
+    azure_auth()
+)
+
+
+def observe(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    arm = Arm.connect(options)
+    group, name = options["resource_group"], options["name"]
+    found = [managed_clusters.get(arm, group, name)] if name else managed_clusters.list_group(arm, group)
+    return {"clusters": [clusters.view(body) for body in found if body]}
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+    report(module, lambda: observe(module.params))
+
+
+if __name__ == "__main__":
+    main()

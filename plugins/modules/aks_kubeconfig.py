@@ -56,6 +56,10 @@ options:
     type: str
     choices: [user, admin]
     default: user
+  force:
+    description: Whether a file that leads to other clusters too may be replaced or removed.
+    type: bool
+    default: false
   state:
     description: Whether the file exists.
     type: str
@@ -121,5 +125,79 @@ error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure refuses a request
   type: dict
-  sample: {code: AuthorizationFailed, message: The client does not have authorization to perform the action., status: 403}
+  sample: {code: AuthorizationFailed, message: The client does not have authorization., status: 403}
 """
+
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, azure_auth
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import kubeconfig as files
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import kubeconfig
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
+
+OPTIONS = ArgumentSpec(
+    options={
+        "resource_group": {"type": "str", "required": True},
+        "cluster_name": {"type": "str", "required": True},
+        "path": {"type": "path", "required": True},
+        "credentials": {"type": "str", "choices": ["user", "admin"], "default": "user"},
+        "force": {"type": "bool", "default": False},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    }
+).merge(azure_auth())
+
+
+def make_plan(connect: t.Callable[[], Arm], options: t.Mapping[str, t.Any]) -> Plan:
+    path, cluster = options["path"], options["cluster_name"]
+    old = files.read(path)
+    if old and not options["force"]:
+        kubeconfig.refuse_foreign(path, kubeconfig.cluster_names(old.config), cluster)
+    before = view(old, path)
+    if options["state"] == "absent":
+        steps = (Step(f"remove kubeconfig {path}", lambda: files.remove(path)),) if old else ()
+        return Plan(before, {}, steps, result={})
+    arm = connect()
+    if managed_clusters.get(arm, options["resource_group"], cluster) is None:
+        return of_absent_cluster(before, options)
+    admin = options["credentials"] == "admin"
+    new = files.of_cluster(arm, options["resource_group"], cluster, admin=admin, old=old)
+    result = new.described(path)
+    if old and old.content == new.content and files.is_private(path):
+        return Plan(before, before, result=result)
+    step = Step(f"write kubeconfig {path}", lambda: files.write(path, new.content))
+    return Plan(before, {**result, "sha256": new.fingerprint(), "mode": "0600"}, (step,), result=result)
+
+
+def view(file: files.Kubeconfig | None, path: str) -> dict[str, str]:
+    """What a diff shows of a file: a digest in the place of the credentials."""
+    if file is None:
+        return {}
+    mode = "0600" if files.is_private(path) else "not 0600"
+    return {**file.described(path), "sha256": file.fingerprint(), "mode": mode}
+
+
+def of_absent_cluster(before: t.Mapping[str, t.Any], options: t.Mapping[str, t.Any]) -> Plan:
+    """In check mode an earlier task will have created the cluster; otherwise writing fails."""
+    path, cluster = options["path"], options["cluster_name"]
+    result = {"path": path, "server": KNOWN_AFTER_APPLY, "context": cluster, "cluster": cluster}
+
+    def refuse() -> t.Mapping[str, t.Any]:
+        raise Failure(
+            f"There is no cluster {cluster} in the resource group {options['resource_group']}; check both names, or "
+            "create it first."
+        )
+
+    after = {**result, "sha256": KNOWN_AFTER_APPLY, "mode": "0600"}
+    return Plan(before, after, (Step(f"write kubeconfig {path}", refuse),), result=result)
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+    run(module, lambda: make_plan(lambda: Arm.connect(module.params), module.params), key="state")
+
+
+if __name__ == "__main__":
+    main()

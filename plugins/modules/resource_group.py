@@ -133,3 +133,74 @@ error:
       type: int
       sample: 403
 """
+
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
+    ArgumentSpec,
+    azure_auth,
+    azure_wait,
+    tags,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import resource_groups
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, groups
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tags as tag_rules
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
+
+OPTIONS = ArgumentSpec(
+    options={
+        "name": {"type": "str", "required": True},
+        "location": {"type": "str"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "force_delete_nonempty": {"type": "bool", "default": False},
+    }
+).merge(azure_auth(), azure_wait(), tags())
+
+
+def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
+    name = options["name"]
+    current = resource_groups.get(arm, name)
+    before = groups.view(current)
+    if options["state"] == "absent":
+        if current is None:
+            return Plan(before, {})
+        if not options["force_delete_nonempty"]:
+            refuse_nonempty(name, resource_groups.resources(arm, name))
+        return Plan(before, {}, (Step(f"delete resource group {name}", lambda: resource_groups.delete(arm, name)),))
+    body = groups.desired(
+        name,
+        current,
+        location=options["location"],
+        wanted_tags=tag_rules.parse(options["tags"]),
+        append_tags=options["append_tags"],
+    )
+    if body == current:
+        return Plan(before, before)
+    if current is None:
+        after = {**groups.view(body), "name": name, "id": arm_id.resource_group(arm.subscription, name)}
+    else:
+        after = groups.view(body)
+    summary = f"{'create' if current is None else 'change the tags of'} resource group {name}"
+    return Plan(before, after, (Step(summary, lambda: groups.view(resource_groups.put(arm, name, body))),))
+
+
+def refuse_nonempty(name: str, resources: t.Sequence[str]) -> None:
+    if resources:
+        shown = ", ".join(arm_id.last_segment(resource) for resource in resources[:5])
+        more = ", ..." if len(resources) > 5 else ""
+        raise Failure(
+            f"The resource group {name} still holds {len(resources)} resources ({shown}{more}); "
+            "remove them, or set force_delete_nonempty to true to delete them with it.",
+            results={"resources": list(resources)},
+        )
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+    run(module, lambda: make_plan(Arm.connect(module.params), module.params), key="state")
+
+
+if __name__ == "__main__":
+    main()

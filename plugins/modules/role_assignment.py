@@ -35,7 +35,7 @@ attributes:
     support: full
 options:
   scope:
-    description: Resource id at which the role is held, of a resource, a resource group, a subscription or a management group.
+    description: Id of the resource, resource group, subscription or management group at which the role is held.
     type: str
     required: true
   role:
@@ -104,7 +104,7 @@ state:
   type: dict
   contains:
     id:
-      description: Resource id of the assignment. In check mode C((known after apply)) when the principal is not known yet.
+      description: Id of the assignment. In check mode C((known after apply)) when the principal is not known yet.
       returned: when the assignment is present
       type: str
       sample: >-
@@ -163,5 +163,119 @@ error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure refuses a request
   type: dict
-  sample: {code: AuthorizationFailed, message: The client does not have authorization to perform the action., status: 403}
+  sample: {code: AuthorizationFailed, message: The client does not have authorization., status: 403}
 """
+
+import functools
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, azure_auth, azure_wait
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import authorization
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import roles
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
+    KNOWN_AFTER_APPLY,
+    Plan,
+    Step,
+    known,
+    run,
+)
+
+OPTIONS = ArgumentSpec(
+    options={
+        "scope": {"type": "str", "required": True},
+        "role": {"type": "str", "required": True},
+        "principal_id": {"type": "str", "required": True},
+        "principal_type": {
+            "type": "str",
+            "choices": ["ServicePrincipal", "User", "Group", "ForeignGroup", "Device"],
+            "default": "ServicePrincipal",
+        },
+        "accept_inherited": {"type": "bool", "default": True},
+        "wait_visible": {"type": "bool", "default": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    }
+).merge(azure_auth(), azure_wait())
+
+
+def make_plan(arm: Arm, options: t.Mapping[str, t.Any], is_known: t.Callable[[str], bool]) -> Plan:
+    scope, principal = options["scope"], options["principal_id"]
+    if not (is_known(scope) and is_known(principal)):
+        return unknown_yet(options)
+    role = authorization.role(arm, options["role"], scope)
+    held = authorization.assignments(arm, scope, principal)
+    exact, inherited = roles.matching(held, scope, role, principal)
+    if options["state"] == "absent":
+        return removal(arm, role, scope, exact, inherited)
+    satisfying = [*exact, *(inherited if options["accept_inherited"] else ())]
+    if satisfying:
+        state = roles.view(satisfying[0], role, scope)
+        return Plan(state, state)
+    name = roles.assignment_name(scope, role, principal)
+    wanted = roles.Assignment(
+        id=roles.assignment_id(scope, name),
+        name=name,
+        scope=scope,
+        role_definition_id=roles.definition_id(scope, role),
+        principal_id=principal,
+        principal_type=options["principal_type"],
+    )
+
+    def create() -> t.Mapping[str, t.Any]:
+        created = authorization.create(arm, wanted, role.name)
+        seen = authorization.wait_visible(arm, wanted, role) if options["wait_visible"] else created
+        return roles.view(seen, role, scope)
+
+    return Plan({}, roles.view(wanted, role, scope), (Step(f"assign {role.name} to {principal} at {scope}", create),))
+
+
+def removal(
+    arm: Arm,
+    role: roles.Role,
+    scope: str,
+    exact: t.Sequence[roles.Assignment],
+    inherited: t.Sequence[roles.Assignment],
+) -> Plan:
+    steps = tuple(
+        Step(
+            f"remove {role.name} from {assignment.principal_id} at {scope}",
+            functools.partial(authorization.delete, arm, assignment),
+        )
+        for assignment in exact
+    )
+    warnings = tuple(
+        f"{assignment.principal_id} still holds {role.name} at {scope}, inherited from {assignment.scope}."
+        for assignment in inherited
+    )
+    return Plan(roles.view(exact[0], role, scope) if exact else {}, {}, steps, warnings=warnings)
+
+
+def unknown_yet(options: t.Mapping[str, t.Any]) -> Plan:
+    """In check mode the principal, or the scope, may be one that an earlier task will create."""
+    if options["state"] == "absent":
+        return Plan({}, {})
+    scope, principal = options["scope"], options["principal_id"]
+    role = roles.named(options["role"]) or roles.Role(options["role"], KNOWN_AFTER_APPLY)
+    after = {
+        "id": KNOWN_AFTER_APPLY,
+        "name": KNOWN_AFTER_APPLY,
+        "scope": scope,
+        "role_name": role.name,
+        "role_definition_id": roles.definition_id("" if scope == KNOWN_AFTER_APPLY else scope, role),
+        "principal_id": principal,
+        "principal_type": options["principal_type"],
+        "inherited": False,
+    }
+
+    # Never applied: outside check mode such a value has been refused.
+    return Plan({}, after, (Step(f"assign {role.name} to {principal} at {scope}", lambda: None),))
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+    is_known = functools.partial(known, module)
+    run(module, lambda: make_plan(Arm.connect(module.params), module.params, is_known), key="state")
+
+
+if __name__ == "__main__":
+    main()

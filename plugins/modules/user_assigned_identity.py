@@ -101,7 +101,7 @@ state:
       type: str
       sample: 2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77
     principal_id:
-      description: Object id of its service principal. In check mode C((known after apply)) for an identity to be created.
+      description: Object id, to which roles are assigned. In check mode C((known after apply)) for a new identity.
       returned: when the identity is present
       type: str
       sample: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
@@ -132,3 +132,72 @@ error:
   type: dict
   sample: {code: ResourceGroupNotFound, message: Resource group 'x' could not be found., status: 404}
 """
+
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, azure_auth, tags
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import identities as service
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import resource_groups
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, identities
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tags as tag_rules
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
+
+OPTIONS = ArgumentSpec(
+    options={
+        "resource_group": {"type": "str", "required": True},
+        "name": {"type": "str", "required": True},
+        "location": {"type": "str"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    }
+).merge(azure_auth(), tags())
+
+
+def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
+    group, name = options["resource_group"], options["name"]
+    current = service.get(arm, group, name)
+    before = identities.view(current)
+    if options["state"] == "absent":
+        steps = (Step(f"delete identity {name}", lambda: service.delete(arm, group, name)),) if current else ()
+        return Plan(before, {}, steps)
+    wanted = tag_rules.parse(options["tags"])
+    if current is None:
+        return creation(arm, options, tag_rules.merge(None, wanted, append=options["append_tags"]))
+    identities.refuse_move(name, before["location"], options["location"])
+    merged = tag_rules.merge(before["tags"], wanted, append=options["append_tags"])
+    if merged == before["tags"]:
+        return Plan(before, before)
+    step = Step(
+        f"change the tags of identity {name}",
+        lambda: identities.view(service.set_tags(arm, group, name, merged)),
+    )
+    return Plan(before, {**before, "tags": merged}, (step,))
+
+
+def creation(arm: Arm, options: t.Mapping[str, t.Any], wanted_tags: t.Mapping[str, str]) -> Plan:
+    group, name = options["resource_group"], options["name"]
+    location = options["location"] or resource_groups.location(arm, group)
+    after = {
+        "id": arm_id.resource(arm.subscription, group, identities.KIND, name),
+        "name": name,
+        "resource_group": group,
+        "location": location or KNOWN_AFTER_APPLY,
+        "client_id": KNOWN_AFTER_APPLY,
+        "principal_id": KNOWN_AFTER_APPLY,
+        "tenant_id": KNOWN_AFTER_APPLY,
+        "tags": wanted_tags,
+    }
+    step = Step(
+        f"create identity {name}",
+        lambda: identities.view(service.create(arm, group, name, location=location, tags=wanted_tags)),
+    )
+    return Plan({}, after, (step,))
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+    run(module, lambda: make_plan(Arm.connect(module.params), module.params), key="state")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Microsoft.Authorization: role definitions and assignments, with azure-mgmt-authorization."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._domain import arm_id, roles
+from .._domain.errors import Failure
+from .client import Arm, payload
+from .refusals import Refused, refusals
+from .sdk import library
+
+# How long a principal that was created a moment ago may be unknown to the service that assigns roles.
+_REPLICATION = 180.0
+
+
+def role(arm: Arm, text: str, scope: str) -> roles.Role:
+    """The role that ``text`` names. A scope that does not exist yet is answered for by its subscription."""
+    known = roles.named(text)
+    if known:
+        return known
+    client = _client(arm)
+    name = text.strip().replace("'", "''")
+    subscription = arm_id.parse(scope).subscription or arm.subscription
+    for place in (scope, f"/subscriptions/{subscription}"):
+        try:
+            with refusals(f"look up the role {text!r} at {place}"):
+                found = list(client.role_definitions.list(place.strip("/"), filter=f"roleName eq '{name}'"))
+        except Refused as refused:
+            if not refused.is_missing():
+                raise
+        else:
+            return roles.require_one(
+                text, [roles.Role(str(one.role_name), str(one.name).lower()) for one in found], place
+            )
+    raise Failure(f"The role {text!r} could not be looked up: {scope} does not exist; give the GUID of the role.")
+
+
+def assignments(arm: Arm, scope: str, principal_id: str) -> list[roles.Assignment]:
+    """The assignments of a principal at a scope, inherited ones included; none where the scope does not exist."""
+    try:
+        with refusals(f"list the role assignments at {scope}"):
+            found = _client(arm).role_assignments.list_for_scope(
+                scope.strip("/"), filter=f"principalId eq '{principal_id}'"
+            )
+            return [_assignment(one) for one in found]
+    except Refused as refused:
+        if refused.is_missing():
+            return []
+        raise
+
+
+def create(arm: Arm, wanted: roles.Assignment, role_name: str) -> roles.Assignment:
+    """Create an assignment. A principal that Azure does not know yet is waited for; an equal assignment will do."""
+    doing = f"assign the role {role_name} to the principal {wanted.principal_id} at {wanted.scope}"
+    client = _client(arm)
+    properties = {
+        "roleDefinitionId": wanted.role_definition_id,
+        "principalId": wanted.principal_id,
+        "principalType": wanted.principal_type,
+    }
+    for passed in arm.patience.ticks():
+        try:
+            with refusals(doing):
+                created = client.role_assignments.create_by_id(
+                    wanted.id.strip("/"), payload({"properties": properties})
+                )
+                return _assignment(created)
+        except Refused as refused:
+            if refused.service.code == "RoleAssignmentExists":
+                return wanted
+            if refused.service.code != "PrincipalNotFound" or passed >= min(_REPLICATION, arm.patience.timeout):
+                raise
+    raise Failure(f"Could not {doing} in time; run again.")
+
+
+def delete(arm: Arm, assignment: roles.Assignment) -> None:
+    with refusals(f"delete the role assignment {assignment.id}"):
+        _client(arm).role_assignments.delete_by_id(assignment.id.strip("/"))
+
+
+def wait_visible(arm: Arm, wanted: roles.Assignment, chosen: roles.Role) -> roles.Assignment:
+    """Wait until a list shows the assignment."""
+    for _passed in arm.patience.ticks():
+        seen = assignments(arm, wanted.scope, wanted.principal_id)
+        exact, _inherited = roles.matching(seen, wanted.scope, chosen, wanted.principal_id)
+        if exact:
+            return exact[0]
+    raise Failure(
+        f"The role {chosen.name} was assigned to {wanted.principal_id} at {wanted.scope}, but is not listed there "
+        f"after {arm.patience.timeout:g} seconds; run again later, or set wait_visible to false."
+    )
+
+
+def _client(arm: Arm) -> t.Any:
+    with library("azure-mgmt-authorization"):
+        from azure.mgmt.authorization import AuthorizationManagementClient
+    # Every call here carries its scope; the client only insists on having some subscription.
+    return arm.typed(AuthorizationManagementClient, subscription="unused")
+
+
+def _assignment(model: t.Any) -> roles.Assignment:
+    return roles.Assignment(
+        id=str(model.id),
+        name=str(model.name),
+        scope=str(model.scope),
+        role_definition_id=str(model.role_definition_id),
+        principal_id=str(model.principal_id),
+        principal_type=str(model.principal_type or ""),
+    )

@@ -1,0 +1,286 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The connection to ARM that every resource provider's file uses, over the pipeline of azure-mgmt-core."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+import typing as t
+import warnings
+from dataclasses import dataclass
+
+from .._domain import arm_errors, long_running
+from .._domain.errors import Failure
+from . import clouds, credentials
+from .refusals import Refused, Unreachable, refusals
+from .sdk import library
+
+if t.TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.core.rest import HttpResponse
+
+Body = dict[str, t.Any]
+Client = t.TypeVar("Client")
+
+_USER_AGENT = "azureops.pod_identity"
+# How many looks in a row at a running operation may fail, each after the retries of the pipeline.
+_LOST_AFTER = 4
+_TRANSIENT = (404, 408, 429, 500, 502, 503, 504)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long (seconds) an operation is followed, and how often it is looked at."""
+
+    timeout: float = 3600
+    interval: float = 10
+
+    def ticks(self) -> t.Iterator[float]:
+        """Yield the seconds that have passed, at once and then after every interval; end with the timeout."""
+        start = time.monotonic()
+        while True:
+            passed = time.monotonic() - start
+            yield passed
+            if passed >= self.timeout:
+                return
+            time.sleep(min(self.interval, max(self.timeout - passed, 0)))
+
+
+class Arm:
+    """One Azure Resource Manager, one credential, and the patience of the task."""
+
+    def __init__(
+        self, cloud: clouds.Cloud, credential: TokenCredential, *, verify: bool, subscription: str, patience: Patience
+    ) -> None:
+        with library("azure-mgmt-core"):
+            from azure.mgmt.core import ARMPipelineClient
+        self.cloud = cloud
+        self.patience = patience
+        self._credential = credential
+        self._verify = verify
+        self._subscription = subscription
+        self._pipeline: t.Any = ARMPipelineClient(base_url=cloud.resource_manager, **self._plumbing())
+
+    @classmethod
+    def connect(cls, options: t.Mapping[str, t.Any]) -> Arm:
+        """Log in as the module's options, the environment, the credentials file or ``az`` say."""
+        login = credentials.choose(options, os.environ, credentials.read_profiles())
+        verify = login.setting("cert_validation_mode", options) != "ignore"
+        if not verify:  # asked for by name, so urllib3 need not repeat it for each request
+            warnings.filterwarnings("ignore", message="Unverified HTTPS request")
+        account = credentials.cli_account() if login.source == "cli" else {}
+        setting = login.setting("cloud_environment", options) or account.get("environmentName") or clouds.DEFAULT
+        cloud = clouds.find(str(setting), lambda url: _fetch(url, verify=verify))
+        return cls(
+            cloud,
+            credentials.create(login, cloud, options, verify=verify),
+            verify=verify,
+            subscription=login.values.get("subscription_id") or str(account.get("id", "")),
+            patience=Patience(options.get("wait_timeout", 3600), options.get("poll_interval", 10)),
+        )
+
+    @property
+    def subscription(self) -> str:
+        """The subscription to work in; where none was named, the only one that the credential sees."""
+        if not self._subscription:
+            seen = self.list("/subscriptions", "2022-12-01", doing="list the subscriptions")
+            if len(seen) != 1:
+                raise Failure(
+                    f"The credential sees {len(seen)} subscriptions; say in subscription_id or AZURE_SUBSCRIPTION_ID "
+                    "which one to work in."
+                )
+            self._subscription = str(seen[0]["subscriptionId"])
+        return self._subscription
+
+    def typed(self, client: t.Callable[..., Client], subscription: str | None = None) -> Client:
+        """A typed SDK client over the same credential, policies and transport."""
+        return client(
+            self._credential,
+            self.subscription if subscription is None else subscription,
+            base_url=self.cloud.resource_manager,
+            credential_scopes=[self.cloud.scope],
+            **self._plumbing(),
+        )
+
+    def token(self, scope: str, doing: str) -> tuple[str, int]:
+        """A token of the task's credential and when it expires (seconds since the epoch)."""
+        with refusals(doing):
+            token = self._credential.get_token(scope)
+        return token.token, token.expires_on
+
+    def get(self, path: str, api_version: str, *, doing: str) -> Body | None:
+        """GET one resource; None where it, or what it would be in, does not exist."""
+        try:
+            return json_of(self.send("GET", path, api_version, doing=doing))
+        except Refused as refused:
+            if refused.is_missing():
+                return None
+            raise
+
+    def list(self, path: str, api_version: str, *, doing: str, **query: str) -> list[Body]:
+        """All pages of a list."""
+        found: list[Body] = []
+        answer = json_of(self.send("GET", path, api_version, doing=doing, query=query))
+        while True:
+            found.extend(answer.get("value") or [])
+            following = answer.get("nextLink")
+            if not following:
+                return found
+            answer = json_of(self._run("GET", following, doing=doing))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        api_version: str,
+        *,
+        doing: str,
+        body: t.Mapping[str, t.Any] | None = None,
+        query: t.Mapping[str, str] | None = None,
+    ) -> HttpResponse:
+        """One request; an answer of 400 and above raises Refused."""
+        url = self.cloud.resource_manager + path
+        return self._run(method, url, doing=doing, body=body, params={**(query or {}), "api-version": api_version})
+
+    def follow(self, response: HttpResponse, *, doing: str) -> None:
+        """Wait for the operation that ``response`` started; raises Failure where it fails or takes too long.
+
+        The operation's URLs are signed: they are used exactly as they came.
+        """
+        operation = response.headers.get("Azure-AsyncOperation")
+        location = response.headers.get("Location") if response.status_code == 202 else None
+        if operation:
+            self._poll(operation, doing, _status_of_operation)
+        elif location:
+            self._poll(location, doing, _status_of_location)
+        elif response.request.method == "PUT" and not long_running.ended(provisioning_state(json_of(response))):
+            self._poll(response.request.url, doing, _status_of_resource)
+
+    def _poll(self, url: str, doing: str, status_of: t.Callable[[HttpResponse], str]) -> None:
+        lost, state = 0, "unknown"
+        for _passed in self.patience.ticks():
+            try:
+                response = self._run("GET", url, doing=doing)
+            except (Refused, Unreachable) as failure:
+                lost += 1
+                if lost >= _LOST_AFTER or isinstance(failure, Refused) and failure.service.status not in _TRANSIENT:
+                    raise
+                continue
+            lost, state = 0, status_of(response)
+            if long_running.succeeded(state):
+                return
+            if long_running.unsuccessful(state):
+                raise Refused(doing, _failed_operation(response, state))
+            url = response.headers.get("Location", url) if response.status_code == 202 else url
+        raise Failure(
+            f"Could not {doing} within {self.patience.timeout:g} seconds (the operation says {state!r}); it goes on in "
+            "Azure, so run again to wait for it, or raise wait_timeout."
+        )
+
+    def _run(
+        self,
+        method: str,
+        url: str,
+        *,
+        doing: str,
+        body: t.Mapping[str, t.Any] | None = None,
+        params: t.Mapping[str, str] | None = None,
+    ) -> HttpResponse:
+        from azure.core.rest import HttpRequest
+
+        request = HttpRequest(method, url, params=dict(params or {}), json=body)
+        with refusals(doing):
+            response: HttpResponse = self._pipeline.send_request(request)
+            response.raise_for_status()
+            return response
+
+    def _plumbing(self) -> dict[str, t.Any]:
+        """Policies and transport of one client. Policies are linked to each other, so each client has its own."""
+        from azure.core.pipeline import policies
+        from azure.core.pipeline.transport import RequestsTransport
+        from azure.mgmt.core.policies import ARMAutoResourceProviderRegistrationPolicy, ARMChallengeAuthenticationPolicy
+
+        return {
+            "policies": [
+                policies.RequestIdPolicy(),
+                policies.HeadersPolicy(),
+                policies.UserAgentPolicy(_USER_AGENT),
+                policies.ProxyPolicy(),
+                policies.ContentDecodePolicy(),
+                ARMAutoResourceProviderRegistrationPolicy(),
+                policies.RedirectPolicy(),
+                policies.RetryPolicy(retry_total=5, retry_status=5, retry_backoff_max=60),
+                ARMChallengeAuthenticationPolicy(self._credential, self.cloud.scope),
+                policies.SensitiveHeaderCleanupPolicy(),
+            ],
+            "transport": RequestsTransport(connection_verify=self._verify, read_timeout=120),
+        }
+
+
+def payload(body: t.Mapping[str, t.Any]) -> bytes:
+    """A body for a typed client, which would drop from a dict what its models do not know."""
+    return json.dumps(body).encode()
+
+
+def raw(response: t.Any, _model: object, _headers: object) -> Body:
+    """For ``cls`` of a typed client: the answer as it came, instead of a model that knows some of its fields."""
+    return json_of(response.http_response)
+
+
+def provisioning_state(body: t.Mapping[str, t.Any]) -> str:
+    """``properties.provisioningState``; a resource without one is there as it is."""
+    return str((body.get("properties") or {}).get("provisioningState") or "Succeeded")
+
+
+def json_of(response: HttpResponse) -> Body:
+    """The JSON object of an answer; {} where there is none."""
+    body = response.json() if response.text() else {}
+    return body if isinstance(body, dict) else {}
+
+
+def _status_of_operation(response: HttpResponse) -> str:
+    return str(json_of(response).get("status") or "unknown")
+
+
+def _status_of_location(response: HttpResponse) -> str:
+    return "InProgress" if response.status_code == 202 else "Succeeded"
+
+
+def _status_of_resource(response: HttpResponse) -> str:
+    return provisioning_state(json_of(response))
+
+
+def _failed_operation(response: HttpResponse, state: str) -> arm_errors.ServiceError:
+    request_id = response.headers.get("x-ms-request-id", "")
+    body = json_of(response)
+    if body.get("error"):
+        return arm_errors.parse(response.status_code, body, request_id)
+    return arm_errors.ServiceError(response.status_code, state, f"the operation ended as {state}", request_id)
+
+
+def _fetch(url: str, *, verify: bool) -> t.Any:
+    """A public JSON document."""
+    with library("azure-core"):
+        from azure.core import PipelineClient
+        from azure.core.pipeline import policies
+        from azure.core.pipeline.transport import RequestsTransport
+        from azure.core.rest import HttpRequest
+    doing = f"read the description of the cloud at {url}"
+    client: t.Any = PipelineClient(
+        url, policies=[policies.RetryPolicy(retry_total=3)], transport=RequestsTransport(connection_verify=verify)
+    )
+    with contextlib.closing(client), refusals(doing):
+        response = client.send_request(HttpRequest("GET", url))
+        response.raise_for_status()
+        try:
+            return response.json()
+        except ValueError as error:
+            raise Failure(f"Could not {doing}: the answer is not JSON; check cloud_environment.") from error

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Microsoft.ManagedIdentity: user-assigned identities, with azure-mgmt-msi. Updates are PATCHes of tags only."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._domain.errors import Failure
+from . import resource_groups
+from .client import Arm, Body, payload, raw
+from .refusals import Refused, refusals
+from .sdk import library
+
+
+def get(arm: Arm, group: str, name: str) -> Body | None:
+    try:
+        with refusals(f"read the identity {name} in the resource group {group}"):
+            return t.cast(Body, _operations(arm).get(group, name, cls=raw))
+    except Refused as refused:
+        if refused.is_missing():
+            return None
+        raise
+
+
+def create(arm: Arm, group: str, name: str, *, location: str | None, tags: t.Mapping[str, str]) -> Body:
+    """Create an identity, in the region of its group unless ``location`` names another."""
+    region = location or resource_groups.location(arm, group)
+    if region is None:
+        raise Failure(
+            f"The identity {name} cannot be created: the resource group {group} does not exist; create it first."
+        )
+    with refusals(f"create the identity {name} in the resource group {group}"):
+        body = {"location": region, "tags": dict(tags)}
+        return t.cast(Body, _operations(arm).create_or_update(group, name, payload(body), cls=raw))
+
+
+def set_tags(arm: Arm, group: str, name: str, tags: t.Mapping[str, str]) -> Body:
+    with refusals(f"change the tags of the identity {name} in the resource group {group}"):
+        return t.cast(Body, _operations(arm).update(group, name, payload({"tags": dict(tags)}), cls=raw))
+
+
+def delete(arm: Arm, group: str, name: str) -> None:
+    with refusals(f"delete the identity {name} in the resource group {group}"):
+        _operations(arm).delete(group, name)
+
+
+def _operations(arm: Arm) -> t.Any:
+    with library("azure-mgmt-msi"):
+        from azure.mgmt.msi import ManagedServiceIdentityClient
+    return arm.typed(ManagedServiceIdentityClient).user_assigned_identities

@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Microsoft.ContainerService: managed clusters, with azure-mgmt-containerservice.
+
+Bodies pass through the typed client as they are, so that fields that its models do not know survive an update.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._domain import clusters, long_running
+from .._domain.errors import Failure
+from .client import Arm, Body, json_of, payload, provisioning_state, raw
+from .refusals import Refused, refusals
+from .sdk import library
+
+# AKS says these while it works on the cluster, or when somebody else has written since it was read.
+_BUSY = ("OperationNotAllowed", "EtagMismatch", "Conflict", "AnotherOperationInProgress", "PreconditionFailed")
+
+
+def get(arm: Arm, group: str, name: str) -> Body | None:
+    try:
+        with refusals(f"read the cluster {name} in the resource group {group}"):
+            return t.cast(Body, _operations(arm).get(group, name, cls=raw))
+    except Refused as refused:
+        if refused.is_missing():
+            return None
+        raise
+
+
+def list_group(arm: Arm, group: str) -> list[Body]:
+    """The clusters of a resource group; none where the group does not exist."""
+    try:
+        with refusals(f"list the clusters of the resource group {group}"):
+            return [_plain(model) for model in _operations(arm).list_by_resource_group(group)]
+    except Refused as refused:
+        if refused.is_missing():
+            return []
+        raise
+
+
+def settled(arm: Arm, group: str, name: str) -> Body | None:
+    """The cluster, once AKS has finished what it is doing with it; None where it does not exist (any more)."""
+    state = ""
+    for _passed in arm.patience.ticks():
+        body = get(arm, group, name)
+        if body is None:
+            return None
+        state = provisioning_state(body)
+        if long_running.ended(state):
+            return body
+    raise Failure(
+        f"AKS is still working on the cluster {name} after {arm.patience.timeout:g} seconds (state {state}); run again "
+        "later, raise wait_timeout, or end that operation with az aks operation-abort."
+    )
+
+
+def write(arm: Arm, group: str, name: str, change: t.Callable[[Body | None], Body], *, doing: str, wait: bool) -> Body:
+    """PUT what ``change`` makes of the cluster as it is now, after the operation that runs on it.
+
+    ``change`` is called again where somebody else was faster.
+    """
+
+    def put() -> Body:
+        current = settled(arm, group, name)
+        headers = {"If-Match": current["eTag"]} if current and current.get("eTag") else {}
+        with refusals(doing):
+            started = _operations(arm).begin_create_or_update(
+                group,
+                name,
+                payload(clusters.writable(change(current))),
+                headers=headers,
+                polling=False,
+                cls=_response,
+            )
+            response = started.result()
+        if wait:
+            arm.follow(response, doing=doing)
+            return get(arm, group, name) or {}
+        return json_of(response)
+
+    return _when_free(arm, name, put)
+
+
+def delete(arm: Arm, group: str, name: str, *, wait: bool) -> None:
+    doing = f"delete the cluster {name} in the resource group {group}"
+
+    def start() -> None:
+        with refusals(doing):
+            started = _operations(arm).begin_delete(group, name, polling=False, cls=_response)
+            response = started.result()
+        if wait:
+            arm.follow(response, doing=doing)
+
+    _when_free(arm, name, start)
+
+
+def kubeconfig(arm: Arm, group: str, name: str, *, admin: bool) -> bytes:
+    """The content of a kubeconfig, for the local administrator or for the caller."""
+    doing = f"get the {'admin' if admin else 'user'} kubeconfig of the cluster {name} in the resource group {group}"
+    operations = _operations(arm)
+    ask = operations.list_cluster_admin_credentials if admin else operations.list_cluster_user_credentials
+    with refusals(doing):
+        found = ask(group, name).kubeconfigs or []
+    if not found or not found[0].value:
+        raise Failure(f"Could not {doing}: AKS returned none; check that the cluster is running.")
+    return bytes(found[0].value)
+
+
+Result = t.TypeVar("Result")
+
+
+def _when_free(arm: Arm, name: str, attempt: t.Callable[[], Result]) -> Result:
+    refused: Refused | None = None
+    for _passed in arm.patience.ticks():
+        try:
+            return attempt()
+        except Refused as busy:
+            if busy.service.status not in (409, 412) or busy.service.code not in _BUSY:
+                raise
+            refused = busy
+    raise Failure(
+        f"AKS has been busy with the cluster {name} for {arm.patience.timeout:g} seconds; run again later, or end the "
+        "other operation with az aks operation-abort.",
+        error=refused.error if refused else None,
+    )
+
+
+def _response(response: t.Any, _model: object, _headers: object) -> t.Any:
+    return response.http_response
+
+
+def _plain(model: t.Any) -> Body:
+    return t.cast(Body, model.as_dict())
+
+
+def _operations(arm: Arm) -> t.Any:
+    with library("azure-mgmt-containerservice"):
+        from azure.mgmt.containerservice import ContainerServiceClient
+    return arm.typed(ContainerServiceClient).managed_clusters

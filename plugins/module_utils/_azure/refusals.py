@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Exceptions of the Azure SDKs become Failures: the one place that knows both."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from .._domain import arm_errors
+from .._domain.errors import Failure
+from .sdk import library
+
+if t.TYPE_CHECKING:
+    from azure.core.exceptions import AzureError, HttpResponseError
+
+
+class Refused(Failure):
+    """Azure answered, and the answer is an error. ``service`` is that answer."""
+
+    def __init__(self, doing: str, service: arm_errors.ServiceError) -> None:
+        super().__init__(arm_errors.explain(doing, service), error=service.as_dict())
+        self.service = service
+
+    def is_missing(self) -> bool:
+        """Whether the resource, or what it would be in, does not exist. A wrong subscription is not meant."""
+        return self.service.status == 404 and "Subscription" not in self.service.code
+
+
+class Unreachable(Failure):
+    """No answer came: no such host, connection refused or reset, certificate not trusted."""
+
+
+@contextlib.contextmanager
+def refusals(doing: str) -> t.Iterator[None]:
+    """Translate what the SDKs raise; ``doing`` is a verb phrase that names the resource."""
+    with library("azure-core"):
+        from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+    try:
+        yield
+    except ClientAuthenticationError as error:
+        if error.response is not None and error.response.status_code == 401 and not _from_entra(error):
+            raise Refused(doing, _service_error(error)) from error
+        raise Failure(arm_errors.explain_login(doing, str(error.message))) from error
+    except HttpResponseError as error:
+        raise Refused(doing, _service_error(error)) from error
+    except AzureError as error:
+        raise _unreachable(doing, error) from error
+
+
+def _from_entra(error: HttpResponseError) -> bool:
+    return "AADSTS" in str(error.message)
+
+
+def _service_error(error: HttpResponseError) -> arm_errors.ServiceError:
+    response: t.Any = error.response  # its headers are missing in the type
+    if response is None:
+        return arm_errors.ServiceError(0, type(error).__name__, str(error.message))
+    request_id = response.headers.get("x-ms-request-id") or response.headers.get("x-ms-correlation-request-id") or ""
+    return arm_errors.parse(response.status_code, response.text(), request_id)
+
+
+def _unreachable(doing: str, error: AzureError) -> Failure:
+    text = " ".join(str(error.message).split())
+    if type(error).__name__ == "CredentialUnavailableError":
+        return Failure(arm_errors.explain_login(doing, text))
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return Unreachable(
+            f"Could not {doing}: the certificate of the server is not trusted; name its CA in REQUESTS_CA_BUNDLE, "
+            "or set cert_validation_mode to ignore.",
+            error={"code": "CertificateNotTrusted", "message": text},
+        )
+    return Unreachable(
+        f"Could not {doing}: Azure did not answer ({text[:300]}); check network, proxy and cloud_environment.",
+        error={"code": type(error).__name__, "message": text},
+    )

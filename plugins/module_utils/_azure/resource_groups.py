@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Microsoft.Resources: resource groups, over plain ARM requests."""
+
+from __future__ import annotations
+
+from .._domain.errors import Failure
+from .client import Arm, Body, provisioning_state
+
+_API = "2022-09-01"
+
+
+def get(arm: Arm, name: str) -> Body | None:
+    return arm.get(_path(arm, name), _API, doing=f"read the resource group {name}")
+
+
+def location(arm: Arm, name: str) -> str | None:
+    """Region of the group; None where it does not exist."""
+    group = get(arm, name)
+    return None if group is None else str(group["location"])
+
+
+def put(arm: Arm, name: str, body: Body) -> Body:
+    """Create or update a group. One that is just being deleted is waited for first."""
+    doing = f"write the resource group {name}"
+    _wait_until_deleted(arm, name)
+    writable = {key: value for key, value in body.items() if key in ("location", "tags", "managedBy")}
+    answer: Body = arm.send("PUT", _path(arm, name), _API, doing=doing, body=writable).json()
+    return answer
+
+
+def delete(arm: Arm, name: str) -> None:
+    doing = f"delete the resource group {name}"
+    arm.follow(arm.send("DELETE", _path(arm, name), _API, doing=doing), doing=doing)
+
+
+def resources(arm: Arm, name: str) -> list[str]:
+    """Ids of what is in the group."""
+    doing = f"list the resources of the resource group {name}"
+    return [str(found["id"]) for found in arm.list(_path(arm, name) + "/resources", "2021-04-01", doing=doing)]
+
+
+def _wait_until_deleted(arm: Arm, name: str) -> None:
+    for _passed in arm.patience.ticks():
+        group = get(arm, name)
+        if group is None or provisioning_state(group).lower() != "deleting":
+            return
+    raise Failure(
+        f"The resource group {name} is still being deleted after {arm.patience.timeout:g} seconds; run again later."
+    )
+
+
+def _path(arm: Arm, name: str) -> str:
+    return f"/subscriptions/{arm.subscription}/resourcegroups/{name}"

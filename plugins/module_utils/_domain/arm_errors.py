@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What ARM, the resource providers and Entra say when they refuse, told in one sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from dataclasses import dataclass
+
+_ACTION = re.compile(r"perform action '(?P<action>[^']+)'(?:[^']* over scope '(?P<scope>[^']+)')?")
+_LINKED = re.compile(r"(?:linked scope\(s\)|linked scope|over scope) '(?P<scope>[^']+)'")
+_LINKED_ACTION = re.compile(r"permission to perform action\(?s?\)? '(?P<action>[^']+)'")
+_CLIENT = re.compile(r"(?:object id|The client) '(?P<client>[^']+)'")
+_LOCKED = re.compile(r"locked: '(?P<scopes>[^']+)'")
+_AADSTS = re.compile(r"AADSTS\d+")
+
+_ENTRA_REMEDIES = {
+    "AADSTS7000215": "give the value of the secret, not its id, and check that it belongs to this application",
+    "AADSTS7000222": "the secret has expired, create a new one",
+    "AADSTS700016": "check the client id, and the tenant in which the application is registered",
+    "AADSTS90002": "check the tenant",
+    "AADSTS70021": "create a federated identity credential that matches the assertion, or wait a minute if it is new",
+    "AADSTS700211": "create a federated identity credential with this issuer, or wait a minute if it is new",
+    "AADSTS700212": "create a federated identity credential with this audience, or wait a minute if it is new",
+    "AADSTS700213": "create a federated identity credential with this subject, or wait a minute if it is new",
+    "AADSTS700024": "the assertion has expired, provide a fresh one",
+}
+
+
+@dataclass(frozen=True)
+class ServiceError:
+    """A refusal as data. ``status`` is the HTTP status (200 for an operation that failed), 0 without an answer."""
+
+    status: int
+    code: str
+    message: str
+    request_id: str = ""
+
+    def as_dict(self) -> dict[str, t.Any]:
+        values = {"code": self.code, "message": self.message, "request_id": self.request_id, "status": self.status}
+        return {name: value for name, value in values.items() if value}
+
+
+def parse(status: int, body: t.Any, request_id: str = "") -> ServiceError:
+    """Read an error body: ARM's ``{"error": {...}}``, the flat one of AKS, Entra's, or no JSON at all."""
+    if isinstance(body, (str, bytes)):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+            return ServiceError(status, f"HTTP{status}", " ".join(text.split())[:500], request_id)
+    inner = body.get("error", body) if isinstance(body, dict) else {}
+    if isinstance(inner, str):  # Entra: {"error": "invalid_client", "error_description": "AADSTS...: ..."}
+        return ServiceError(status, inner, str(body.get("error_description", "")), request_id)
+    if not isinstance(inner, dict):
+        inner = {}
+    code = str(inner.get("code") or f"HTTP{status}")
+    return ServiceError(status, code, str(inner.get("message") or ""), request_id)
+
+
+def explain(doing: str, error: ServiceError) -> str:
+    """One sentence: what could not be done (``doing`` is a verb phrase), why, and what to do."""
+    cause, remedy = _cause_and_remedy(error)
+    return f"Could not {doing}: {cause}; {remedy}."
+
+
+def _cause_and_remedy(error: ServiceError) -> tuple[str, str]:
+    code = error.code.lower()
+    said = f"{first_sentence(error.message) or 'the service gave no reason'} ({error.code})"
+    if "lock" in code:
+        match = _LOCKED.search(error.message)
+        where = f"a lock on {match.group('scopes')} forbids it" if match else said
+        return where, "remove the lock (az lock list, az lock delete) or ask its owner"
+    if code == "requestdisallowedbypolicy":
+        return said, "choose values that the policy allows, or ask for an exemption"
+    if code == "denyassignmentauthorizationfailed":
+        return said, "a deny assignment, such as that of a locked-down node resource group, must be lifted first"
+    if error.status == 403:
+        return _forbidden(error, said)
+    if error.status == 401:
+        return said, "check that the credential belongs to the subscription's tenant and to this cloud"
+    if code in ("resourcegroupnotfound", "parentresourcenotfound"):
+        return said, "create it first"
+    if code == "resourcegroupbeingdeleted":
+        return said, "run again when its deletion has finished"
+    if code in ("subscriptionnotfound", "invalidsubscriptionid"):
+        return said, "check subscription_id, and that this credential may see it"
+    if code == "principalnotfound":
+        return said, "check that this is the object id of the principal, not its client id, or run again in a minute"
+    if error.status == 429:
+        return said, "Azure limits the number of requests, run again in some minutes"
+    if error.status >= 500:
+        return said, "run again, and quote the request id to Azure support if it stays"
+    return said, "correct what the message names and run again"
+
+
+def _forbidden(error: ServiceError, said: str) -> tuple[str, str]:
+    match = _ACTION.search(error.message) or _LINKED_ACTION.search(error.message)
+    if not match:
+        return said, "ask somebody who holds Owner or User Access Administrator there to grant it"
+    action = match.group("action")
+    scoped = match.groupdict().get("scope") or getattr(_LINKED.search(error.message), "group", lambda _: "")("scope")
+    clients = _CLIENT.findall(error.message)
+    who = f"the principal {clients[-1]}" if clients else "this principal"
+    where = f" at {scoped}" if scoped else ""
+    return (
+        f"{who} may not perform {action}{where}",
+        f"somebody who holds Owner or User Access Administrator{where or ' there'} can grant a role with this action "
+        "(a grant takes some minutes to work)",
+    )
+
+
+def explain_login(doing: str, message: str) -> str:
+    """One sentence for a token that was not given; ``message`` may be Entra's or that of azure-identity."""
+    text = " ".join(message.split())
+    found = _AADSTS.search(text)
+    if not found:
+        return f"Could not {doing}: no token was obtained: {first_sentence(text)}; check the credential."
+    start = text[found.start() :].split(" Trace ID", 1)[0]
+    remedy = _ENTRA_REMEDIES.get(found.group(), "check tenant, client id and credential")
+    return f"Could not {doing}: Entra gave no token: {first_sentence(start)}; {remedy}."
+
+
+def first_sentence(message: str) -> str:
+    """The first sentence of a service's message, without its full stop and without line breaks."""
+    text = " ".join(message.split())
+    return re.split(r"(?<=[^.])\.(?:\s|$)", text, maxsplit=1)[0].rstrip(".")

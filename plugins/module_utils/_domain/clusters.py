@@ -1,0 +1,416 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Managed clusters: what a cluster is to be, what a PUT may carry, and how a user sees it.
+
+The body that GET returned is changed only where an option is set, so that what newer API versions add survives.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import typing as t
+
+from . import arm_id, groups, long_running, tags
+from .errors import Failure
+
+Body = t.Mapping[str, t.Any]
+Wish = t.Mapping[str, t.Any]
+
+KIND = "Microsoft.ContainerService/managedClusters"
+
+# Options that are one field of the cluster's properties: name of the option, path of the field.
+_FIELDS = {
+    "dns_prefix": ("dnsPrefix",),
+    "kubernetes_version": ("kubernetesVersion",),
+    "enable_rbac": ("enableRBAC",),
+    "node_resource_group": ("nodeResourceGroup",),
+    "network_plugin": ("networkProfile", "networkPlugin"),
+    "network_plugin_mode": ("networkProfile", "networkPluginMode"),
+    "network_policy": ("networkProfile", "networkPolicy"),
+    "service_cidr": ("networkProfile", "serviceCidr"),
+    "dns_service_ip": ("networkProfile", "dnsServiceIP"),
+    "pod_cidr": ("networkProfile", "podCidr"),
+    "oidc_issuer_enabled": ("oidcIssuerProfile", "enabled"),
+    "workload_identity_enabled": ("securityProfile", "workloadIdentity", "enabled"),
+}
+_FIXED = ("dns_prefix", "enable_rbac", "node_resource_group", "service_cidr", "dns_service_ip")
+_POOL_FIELDS = {
+    "count": "count",
+    "vm_size": "vmSize",
+    "mode": "mode",
+    "os_type": "osType",
+    "vnet_subnet_id": "vnetSubnetID",
+    "max_pods": "maxPods",
+    "orchestrator_version": "orchestratorVersion",
+}
+_POOL_FIXED = ("vm_size", "os_type", "vnet_subnet_id", "max_pods")
+_VERSIONS = ("kubernetes_version", "orchestrator_version")
+_READ_ONLY = ("id", "name", "type", "systemData", "eTag")
+_READ_ONLY_PROPERTIES = (
+    "provisioningState",
+    "powerState",
+    "currentKubernetesVersion",
+    "maxAgentPools",
+    "fqdn",
+    "privateFQDN",
+    "azurePortalFQDN",
+    "resourceUID",
+    "status",
+)
+_READ_ONLY_POOL = (
+    "provisioningState",
+    "powerState",
+    "currentOrchestratorVersion",
+    "nodeImageVersion",
+    "eTag",
+    "status",
+)
+_READ_ONLY_POD_IDENTITY = ("provisioningState", "provisioningInfo")
+_POOL_DEFAULTS = {
+    "count": 2,
+    "vmSize": "Standard_D2s_v5",
+    "osType": "Linux",
+    "type": "VirtualMachineScaleSets",
+}
+
+
+def default_dns_prefix(name: str) -> str:
+    """What the portal would propose: letters, digits and dashes, at most 54 characters."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-")[:50].rstrip("-") + "-dns"
+
+
+def created(wish: Wish) -> dict[str, t.Any]:
+    """The body that creates a cluster: what is named, and the little that AKS does not accept to be without."""
+    if not wish.get("location"):
+        raise Failure(f"The cluster {wish['name']} does not exist; name the location in which to create it.")
+    base: dict[str, t.Any] = {
+        "location": wish["location"],
+        "identity": {"type": "SystemAssigned"},
+        "sku": {"name": "Base", "tier": "Free"},
+        "properties": {
+            "dnsPrefix": default_dns_prefix(wish["name"]),
+            "enableRBAC": True,
+            "networkProfile": {"networkPlugin": "azure"},
+            "agentPoolProfiles": [],
+        },
+    }
+    pools = wish.get("agent_pools") or [{"name": "nodepool1"}]
+    if not any(pool.get("mode") == "System" for pool in pools):
+        pools = [{**pools[0], "mode": "System"}, *pools[1:]]
+    named = {name: value for name, value in wish.items() if name not in _FIXED}
+    fixed = {name: wish[name] for name in _FIXED if wish.get(name) is not None}
+    for name, value in fixed.items():
+        _set(base["properties"], _FIELDS[name], value)
+    return changed(base, {**named, "agent_pools": pools})
+
+
+def changed(current: Body, wish: Wish) -> dict[str, t.Any]:
+    """``current`` with what the wish names; equal to ``current`` where the wish is fulfilled.
+
+    Raises Failure for what a cluster cannot change.
+    """
+    name = str(wish["name"])
+    body = copy.deepcopy(dict(current))
+    properties = body.setdefault("properties", {})
+    location = wish.get("location")
+    if location and not groups.same_location(location, body.get("location", "")):
+        raise Failure(_cannot(name, "location", body.get("location"), location))
+    for option, path in _FIELDS.items():
+        wanted = wish.get(option)
+        if wanted is None or _equal(option, _value(properties, path), wanted):
+            continue
+        if option in _FIXED:
+            raise Failure(_cannot(name, option, _value(properties, path), wanted))
+        _set(properties, path, wanted)
+    _set_sku(body, wish.get("sku_tier"))
+    _set_identities(body, wish)
+    _set_pools(name, properties, wish.get("agent_pools") or ())
+    merged = tags.merge(body.get("tags"), tags.parse(wish.get("tags")), append=wish.get("append_tags", True))
+    if merged != (body.get("tags") or {}):
+        body["tags"] = merged
+    return body
+
+
+def writable(body: Body) -> dict[str, t.Any]:
+    """The body without what only AKS writes."""
+    result = {key: value for key, value in copy.deepcopy(dict(body)).items() if key not in _READ_ONLY}
+    properties = result["properties"] = _without(result.get("properties") or {}, _READ_ONLY_PROPERTIES)
+    properties["agentPoolProfiles"] = [
+        _without(pool, _READ_ONLY_POOL) for pool in properties.get("agentPoolProfiles") or ()
+    ]
+    if (properties.get("podIdentityProfile") or {}).get("userAssignedIdentities"):
+        profile = properties["podIdentityProfile"]
+        profile["userAssignedIdentities"] = [
+            _without(entry, _READ_ONLY_POD_IDENTITY) for entry in profile["userAssignedIdentities"]
+        ]
+    identity = result.get("identity")
+    if identity:
+        identity = _without(identity, ("principalId", "tenantId"))
+        if identity.get("userAssignedIdentities"):
+            identity["userAssignedIdentities"] = {key: {} for key in identity["userAssignedIdentities"]}
+        result["identity"] = identity
+    return result
+
+
+def is_unsuccessful(body: Body) -> bool:
+    """Whether the last operation on the cluster failed or was canceled."""
+    return long_running.unsuccessful(str((body.get("properties") or {}).get("provisioningState", "")))
+
+
+def view(body: Body | None) -> dict[str, t.Any]:
+    """A cluster as the modules return it."""
+    if not body:
+        return {}
+    properties = body.get("properties") or {}
+    network = properties.get("networkProfile") or {}
+    issuer = properties.get("oidcIssuerProfile") or {}
+    security = properties.get("securityProfile") or {}
+    principal = str((properties.get("servicePrincipalProfile") or {}).get("clientId") or "")
+    identifier = str(body.get("id", ""))
+    return {
+        "id": identifier,
+        "name": body.get("name", ""),
+        "resource_group": arm_id.parse(identifier).resource_group if identifier else "",
+        "location": body.get("location", ""),
+        "tags": dict(body.get("tags") or {}),
+        "provisioning_state": properties.get("provisioningState", ""),
+        "power_state": (properties.get("powerState") or {}).get("code", ""),
+        "kubernetes_version": properties.get("currentKubernetesVersion") or properties.get("kubernetesVersion", ""),
+        "dns_prefix": properties.get("dnsPrefix", ""),
+        "fqdn": properties.get("fqdn", ""),
+        "private_fqdn": properties.get("privateFQDN", ""),
+        "node_resource_group": properties.get("nodeResourceGroup", ""),
+        "network_plugin": network.get("networkPlugin", ""),
+        "network_plugin_mode": network.get("networkPluginMode", ""),
+        "network_policy": network.get("networkPolicy") or "",
+        "service_cidr": network.get("serviceCidr", ""),
+        "dns_service_ip": network.get("dnsServiceIP", ""),
+        "pod_cidr": network.get("podCidr", ""),
+        "sku_tier": (body.get("sku") or {}).get("tier", ""),
+        "identity": _identity_view(body.get("identity") or {}),
+        "kubelet_identity": _kubelet_view((properties.get("identityProfile") or {}).get("kubeletidentity") or {}),
+        "service_principal_client_id": "" if principal.lower() == "msi" else principal,
+        "oidc_issuer_enabled": bool(issuer.get("enabled")),
+        "oidc_issuer_url": issuer.get("issuerURL", ""),
+        "workload_identity_enabled": bool((security.get("workloadIdentity") or {}).get("enabled")),
+        "pod_identity_profile": {"enabled": False, **snake(properties.get("podIdentityProfile") or {})},
+        "enable_rbac": bool(properties.get("enableRBAC")),
+        "aad_enabled": bool(properties.get("aadProfile")),
+        "local_accounts_disabled": bool(properties.get("disableLocalAccounts")),
+        "agent_pools": [_pool_view(pool) for pool in properties.get("agentPoolProfiles") or ()],
+    }
+
+
+def predicted(body: Body, *, subscription: str, group: str, name: str, unknown: str) -> dict[str, t.Any]:
+    """What a cluster that ``body`` creates will look like; ``unknown`` stands for what Azure assigns."""
+    result = copy.deepcopy(dict(body))
+    properties = result["properties"]
+    result.update(
+        id=arm_id.resource(subscription, group, KIND, name).replace("resourceGroups", "resourcegroups"), name=name
+    )
+    if result["identity"]["type"] == "SystemAssigned":
+        result["identity"].update(principalId=unknown, tenantId=unknown)
+    properties.update(provisioningState="Succeeded", powerState={"code": "Running"}, fqdn=unknown)
+    properties.setdefault("kubernetesVersion", unknown)
+    node_group = properties.setdefault("nodeResourceGroup", f"MC_{group}_{name}_{body['location']}"[:80])
+    network = properties["networkProfile"]
+    network.setdefault("serviceCidr", unknown)
+    network.setdefault("dnsServiceIP", unknown)
+    if network["networkPlugin"] == "kubenet" or network.get("networkPluginMode") == "overlay":
+        network.setdefault("podCidr", unknown)
+    kubelet = (properties.get("identityProfile") or {}).get("kubeletidentity") or {}
+    own = arm_id.resource(
+        subscription, node_group, "Microsoft.ManagedIdentity/userAssignedIdentities", f"{name}-agentpool"
+    )
+    properties["identityProfile"] = {
+        "kubeletidentity": {
+            "resourceId": kubelet.get("resourceId") or own.replace("resourceGroups", "resourcegroups"),
+            "clientId": unknown,
+            "objectId": unknown,
+        }
+    }
+    if (properties.get("oidcIssuerProfile") or {}).get("enabled"):
+        properties["oidcIssuerProfile"]["issuerURL"] = unknown
+    for pool in properties["agentPoolProfiles"]:
+        pool.setdefault("orchestratorVersion", properties["kubernetesVersion"])
+        pool.setdefault("maxPods", unknown)
+        pool["provisioningState"] = "Succeeded"
+    return result
+
+
+def expected(body: Body, unknown: str) -> dict[str, t.Any]:
+    """What an existing cluster will look like once a PUT of ``body`` has succeeded."""
+    result = copy.deepcopy(dict(body))
+    properties = result["properties"]
+    properties["provisioningState"] = "Succeeded"
+    if properties.get("kubernetesVersion") and not str(properties.get("currentKubernetesVersion", "")).startswith(
+        str(properties["kubernetesVersion"])
+    ):
+        properties["currentKubernetesVersion"] = properties["kubernetesVersion"]
+    issuer = properties.get("oidcIssuerProfile") or {}
+    if issuer.get("enabled"):
+        issuer.setdefault("issuerURL", unknown)
+    if (result.get("identity") or {}).get("type") == "UserAssigned":
+        result["identity"].pop("principalId", None)
+    kubelet = (properties.get("identityProfile") or {}).get("kubeletidentity") or {}
+    if kubelet:
+        kubelet.setdefault("clientId", unknown)
+        kubelet.setdefault("objectId", unknown)
+    for pool in properties.get("agentPoolProfiles") or ():
+        version = str(pool.get("orchestratorVersion") or "")
+        if version and not str(pool.get("currentOrchestratorVersion", "")).startswith(version):
+            pool["currentOrchestratorVersion"] = version
+        pool["provisioningState"] = "Succeeded"
+    return result
+
+
+def snake(value: t.Any) -> t.Any:
+    """A piece of ARM JSON with its keys in snake case."""
+    if isinstance(value, dict):
+        return {re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower(): snake(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [snake(inner) for inner in value]
+    return value
+
+
+def _set_sku(body: dict[str, t.Any], tier: str | None) -> None:
+    sku = body.get("sku") or {}
+    if tier and str(sku.get("tier", "")).lower() != tier.lower():
+        body["sku"] = {"name": "Base", **sku, "tier": tier}
+
+
+def _set_identities(body: dict[str, t.Any], wish: Wish) -> None:
+    wanted = wish.get("user_assigned_identity")
+    current = body.get("identity") or {}
+    if wanted and not any(arm_id.same(known, wanted) for known in current.get("userAssignedIdentities") or {}):
+        body["identity"] = {"type": "UserAssigned", "userAssignedIdentities": {wanted: {}}}
+    kubelet = wish.get("kubelet_identity")
+    profile = body["properties"].get("identityProfile") or {}
+    if kubelet and not arm_id.same((profile.get("kubeletidentity") or {}).get("resourceId"), kubelet):
+        if (body.get("identity") or {}).get("type") != "UserAssigned":
+            raise Failure(
+                f"The cluster {wish['name']} cannot use the kubelet identity {kubelet} with a system-assigned control "
+                "plane; name a user_assigned_identity that holds Managed Identity Operator on it."
+            )
+        body["properties"]["identityProfile"] = {**profile, "kubeletidentity": {"resourceId": kubelet}}
+
+
+def _set_pools(cluster: str, properties: dict[str, t.Any], pools: t.Iterable[Wish]) -> None:
+    profiles: list[dict[str, t.Any]] = properties.setdefault("agentPoolProfiles", [])
+    for wish in pools:
+        pool = next((known for known in profiles if known.get("name") == wish["name"]), None)
+        fresh = pool is None
+        if pool is None:
+            pool = {"name": wish["name"], **_POOL_DEFAULTS, "mode": "User"}
+            profiles.append(pool)
+        for option, field in _POOL_FIELDS.items():
+            wanted = wish.get(option)
+            if wanted is None or _equal(option, pool.get(field), wanted):
+                continue
+            if option in _POOL_FIXED and not fresh:
+                raise Failure(_cannot(f"{cluster}, agent pool {wish['name']}", option, pool.get(field), wanted))
+            pool[field] = wanted
+        _add_labels_and_taints(pool, wish)
+
+
+def _add_labels_and_taints(pool: dict[str, t.Any], wish: Wish) -> None:
+    labels = {
+        **(pool.get("nodeLabels") or {}),
+        **{key: str(value) for key, value in (wish.get("node_labels") or {}).items()},
+    }
+    if labels != (pool.get("nodeLabels") or {}):
+        pool["nodeLabels"] = labels
+    wanted = {_taint_key(taint): taint for taint in wish.get("node_taints") or ()}
+    taints = {**{_taint_key(taint): taint for taint in pool.get("nodeTaints") or ()}, **wanted}
+    if list(taints.values()) != (pool.get("nodeTaints") or []):
+        pool["nodeTaints"] = list(taints.values())
+
+
+def _taint_key(taint: str) -> tuple[str, str]:
+    """Key and effect; a node has one value for them."""
+    left, _, effect = taint.rpartition(":")
+    return left.partition("=")[0], effect
+
+
+def _equal(option: str, current: t.Any, wanted: t.Any) -> bool:
+    if isinstance(wanted, bool):
+        return bool(current) == wanted
+    if option in _VERSIONS:
+        return bool(current) and (str(current) + ".").startswith(str(wanted).rstrip(".") + ".")
+    if isinstance(wanted, str):
+        return (
+            str(current or "").lower() == wanted.lower()
+            or option == "network_policy"
+            and {current, wanted} == {None, "none"}
+        )
+    return bool(current == wanted)
+
+
+def _value(properties: t.Mapping[str, t.Any], path: t.Sequence[str]) -> t.Any:
+    value: t.Any = properties
+    for key in path:
+        value = (value or {}).get(key)
+    return value
+
+
+def _set(properties: dict[str, t.Any], path: t.Sequence[str], value: t.Any) -> None:
+    for key in path[:-1]:
+        if not properties.get(key):
+            properties[key] = {}
+        properties = properties[key]
+    properties[path[-1]] = value
+
+
+def _without(body: t.Mapping[str, t.Any], keys: t.Container[str]) -> dict[str, t.Any]:
+    return {key: value for key, value in body.items() if key not in keys}
+
+
+def _cannot(what: str, option: str, current: t.Any, wanted: t.Any) -> str:
+    return (
+        f"The {option} of the cluster {what} is {current!r} and AKS cannot change it to {wanted!r}; leave the option "
+        "out, or create another one."
+    )
+
+
+def _identity_view(identity: Body) -> dict[str, t.Any]:
+    if not identity:
+        return {}
+    return {
+        "type": identity.get("type", ""),
+        "principal_id": identity.get("principalId", ""),
+        "tenant_id": identity.get("tenantId", ""),
+        "user_assigned_identities": list(identity.get("userAssignedIdentities") or {}),
+    }
+
+
+def _kubelet_view(identity: Body) -> dict[str, t.Any]:
+    if not identity:
+        return {}
+    return {
+        "resource_id": identity.get("resourceId", ""),
+        "client_id": identity.get("clientId", ""),
+        "object_id": identity.get("objectId", ""),
+    }
+
+
+def _pool_view(pool: Body) -> dict[str, t.Any]:
+    return {
+        "name": pool.get("name", ""),
+        "count": pool.get("count", 0),
+        "vm_size": pool.get("vmSize", ""),
+        "mode": pool.get("mode", ""),
+        "os_type": pool.get("osType", "Linux"),
+        "type": pool.get("type", ""),
+        "orchestrator_version": pool.get("currentOrchestratorVersion") or pool.get("orchestratorVersion", ""),
+        "vnet_subnet_id": pool.get("vnetSubnetID", ""),
+        "max_pods": pool.get("maxPods", 0),
+        "node_labels": dict(pool.get("nodeLabels") or {}),
+        "node_taints": list(pool.get("nodeTaints") or ()),
+        "provisioning_state": pool.get("provisioningState", ""),
+    }

@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Roles and their assignments: which assignment satisfies a wish, and what a new one is called."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+import uuid
+from dataclasses import dataclass
+
+from . import arm_id
+from .errors import Failure
+
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+# Built-in roles have the same GUID in every tenant; knowing these saves a request, also where no scope exists yet.
+BUILT_IN = {
+    "Managed Identity Operator": "f1a07417-d97a-45cb-824c-7a7467783830",
+    "Managed Identity Contributor": "e40ec5ca-96e0-45a2-b4ff-59039f2c2b59",
+    "Virtual Machine Contributor": "9980e02c-c2be-4d73-94e8-173b1dc7cf3c",
+    "Network Contributor": "4d97b98b-1d4f-4787-a291-c67834d212e7",
+    "Reader": "acdd72a7-3385-48ef-bd42-f606fba81ae7",
+    "Contributor": "b24988ac-6180-42a0-ab88-20f7382dd24c",
+    "Owner": "8e3af657-a8ff-443c-a75c-2fe8c4bcb635",
+    "User Access Administrator": "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
+    "Role Based Access Control Administrator": "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
+    "Azure Kubernetes Service Cluster User Role": "4abbcc35-e782-43d8-92c5-2d3f1bd2253f",
+    "Azure Kubernetes Service Cluster Admin Role": "0ab0b1a8-8aac-4efd-b8c2-3ee1fb270be8",
+    "Azure Kubernetes Service Contributor Role": "ed7f3fbd-7b88-4dd4-9017-9adb7ce333f8",
+    "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
+}
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role definition; ``guid`` is lower case, ``name`` is the GUID where only that is known."""
+
+    name: str
+    guid: str
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A role assignment as Azure reports it."""
+
+    id: str
+    name: str
+    scope: str
+    role_definition_id: str
+    principal_id: str
+    principal_type: str
+
+
+def named(text: str) -> Role | None:
+    """The role that a user names by GUID, by full id or by the name of a well-known one; None: Azure must be asked."""
+    guid = arm_id.last_segment(text).lower()
+    if _GUID.fullmatch(guid):
+        return Role(next((name for name, known in BUILT_IN.items() if known == guid), guid), guid)
+    for name, known in BUILT_IN.items():
+        if name.lower() == text.strip().lower():
+            return Role(name, known)
+    return None
+
+
+def definition_id(scope: str, role: Role) -> str:
+    """Id of the role's definition, in the subscription of the scope where it has one."""
+    subscription = arm_id.parse(scope).subscription if arm_id.normal(scope) else ""
+    root = f"/subscriptions/{subscription}" if subscription else ""
+    return f"{root}/providers/Microsoft.Authorization/roleDefinitions/{role.guid}"
+
+
+def assignment_name(scope: str, role: Role, principal_id: str) -> str:
+    """Always the same name for the same scope, role and principal."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{arm_id.normal(scope)}|{role.guid}|{principal_id.lower()}"))
+
+
+def assignment_id(scope: str, name: str) -> str:
+    return f"{scope.rstrip('/')}/providers/Microsoft.Authorization/roleAssignments/{name}"
+
+
+def matching(
+    assignments: t.Iterable[Assignment], scope: str, role: Role, principal_id: str
+) -> tuple[list[Assignment], list[Assignment]]:
+    """The assignments of the role to the principal: those at exactly this scope, and those inherited by it."""
+    held = [
+        assignment
+        for assignment in assignments
+        if assignment.principal_id.lower() == principal_id.lower()
+        and arm_id.last_segment(assignment.role_definition_id).lower() == role.guid
+        and arm_id.contains(assignment.scope, scope)
+    ]
+    exact = [assignment for assignment in held if arm_id.same(assignment.scope, scope)]
+    return exact, [assignment for assignment in held if assignment not in exact]
+
+
+def view(assignment: Assignment, role: Role, scope: str) -> dict[str, t.Any]:
+    return {
+        "id": assignment.id,
+        "name": assignment.name,
+        "scope": assignment.scope,
+        "role_name": role.name,
+        "role_definition_id": assignment.role_definition_id,
+        "principal_id": assignment.principal_id,
+        "principal_type": assignment.principal_type,
+        "inherited": not arm_id.same(assignment.scope, scope),
+    }
+
+
+def require_one(text: str, found: t.Sequence[Role], scope: str) -> Role:
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise Failure(f"There is no role named {text!r} at {scope}; check its spelling, or give its GUID.")
+    raise Failure(f"The name {text!r} stands for {len(found)} roles at {scope}; give the GUID of one of them.")
