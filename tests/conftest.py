@@ -17,14 +17,13 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
-def _package(name: str, path: list[str]) -> types.ModuleType:
+def _package(name: str, path: list[str]) -> None:
     package = types.ModuleType(name)
     package.__path__ = path
     sys.modules[name] = package
-    parent, _, child = name.rpartition(".")
-    if parent:
+    if "." in name:
+        parent, child = name.rsplit(".", 1)
         setattr(sys.modules[parent], child, package)
-    return package
 
 
 try:

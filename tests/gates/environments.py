@@ -35,9 +35,9 @@ def interpreter(version: str) -> Path | None:
     for candidate in filter(None, candidates):
         # A pyenv shim exists for every version that pyenv knows, but fails for one that is not switched on.
         answer = subprocess.run([candidate, "-c", question], capture_output=True, text=True, check=False)
-        found, _, executable = answer.stdout.strip().partition(" ")
-        if answer.returncode == 0 and found == version:
-            return Path(executable)
+        words = answer.stdout.split()
+        if answer.returncode == 0 and words[0] == version:
+            return Path(words[1])
     return None
 
 

@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lists that people and tools read (README, runtime.yml, changelog) name what the tree holds, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+MODULES = {path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py")}
+ROLES = {path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir()}
+PLAYBOOKS = {path.stem for path in (CHECKOUT / "playbooks").glob("*.yml")}
+
+
+def _table(heading: str) -> set[str]:
+    """First cells of the README's table under that heading, without markup and the collection's prefix."""
+    text = (CHECKOUT / "README.md").read_text()
+    rows = text.partition(f"| {heading} |")[2].partition("\n\n")[0]
+    return set(re.findall(r"^\| \[?`(?:azureops\.pod_identity\.)?(\w+)`", rows, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("heading", "present"),
+    [("Module", MODULES), ("Role", ROLES), ("Playbook", PLAYBOOKS)],
+    ids=lambda value: str(value)[:8],
+)
+def test_readme_lists_the_content(heading: str, present: set[str]) -> None:
+    assert _table(heading) == present
+
+
+def test_every_module_has_its_action_group() -> None:
+    groups = yaml.safe_load((CHECKOUT / "meta/runtime.yml").read_text())["action_groups"]
+    grouped = [module for group in groups.values() for module in group]
+    assert sorted(grouped) == sorted(MODULES - {"imds_iptables_cleanup"})  # it runs on nodes and has no such options
+
+
+@pytest.mark.parametrize("group", ["azure", "kubernetes"])
+def test_documentation_states_the_action_group(group: str) -> None:
+    groups = yaml.safe_load((CHECKOUT / "meta/runtime.yml").read_text())["action_groups"]
+    fragment = f"azureops.pod_identity._attributes.actiongroup_{group}"
+    stating = {name for name in MODULES if fragment in (CHECKOUT / f"plugins/modules/{name}.py").read_text()}
+    assert stating == set(groups[group])
+
+
+def test_changelog_names_every_module_once_released() -> None:
+    releases = yaml.safe_load((CHECKOUT / "changelogs/changelog.yaml").read_text())["releases"]
+    listed = {module["name"] for release in releases.values() for module in release.get("modules", [])}
+    assert listed == MODULES
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_role_options_equal_its_defaults(role: str) -> None:
+    """Same names; a default that is a plain value is the documented one."""
+    folder = CHECKOUT / "roles" / role
+    defaults = yaml.safe_load((folder / "defaults/main.yml").read_text())
+    options = yaml.safe_load((folder / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    assert set(defaults) <= set(options)
+    plain = {name: value for name, value in defaults.items() if "{{" not in str(value)}
+    assert {name: options[name].get("default") for name in plain} == plain
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_role_readme_names_every_option(role: str) -> None:
+    folder = CHECKOUT / "roles" / role
+    options = yaml.safe_load((folder / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    readme = (folder / "README.md").read_text()
+    assert [name for name in options if f"`{name}`" not in readme] == []
