@@ -14,6 +14,7 @@ import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 MODULES = {path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py")}
+FILTERS = {path.stem for path in (CHECKOUT / "plugins/filter").glob("*.py")}
 ROLES = {path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir()}
 PLAYBOOKS = {path.stem for path in (CHECKOUT / "playbooks").glob("*.yml")}
 
@@ -27,8 +28,12 @@ def _table(heading: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("heading", "present"),
-    [("Module", MODULES), ("Role", ROLES), ("Playbook", PLAYBOOKS)],
-    ids=lambda value: str(value)[:8],
+    [
+        pytest.param("Module", MODULES, id="modules"),
+        pytest.param("Filter", FILTERS, id="filters"),
+        pytest.param("Role", ROLES, id="roles"),
+        pytest.param("Playbook", PLAYBOOKS, id="playbooks"),
+    ],
 )
 def test_readme_lists_the_content(heading: str, present: set[str]) -> None:
     assert _table(heading) == present
@@ -48,10 +53,11 @@ def test_documentation_states_the_action_group(group: str) -> None:
     assert stating == set(groups[group])
 
 
-def test_changelog_names_every_module_once_released() -> None:
-    releases = yaml.safe_load((CHECKOUT / "changelogs/changelog.yaml").read_text())["releases"]
-    listed = {module["name"] for release in releases.values() for module in release.get("modules", [])}
-    assert listed == MODULES
+def test_changelog_names_what_is_new() -> None:
+    releases = yaml.safe_load((CHECKOUT / "changelogs/changelog.yaml").read_text())["releases"].values()
+    modules = {module["name"] for release in releases for module in release.get("modules", [])}
+    filters = {plugin["name"] for release in releases for plugin in release.get("plugins", {}).get("filter", [])}
+    assert (modules, filters) == (MODULES, FILTERS)
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))
