@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What an installation of AAD Pod Identity is made of: NMI on the nodes, MIC with its leader, and who manages them."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from dataclasses import dataclass
+
+Object = t.Mapping[str, t.Any]
+
+_LEADER = "control-plane.alpha.kubernetes.io/leader"
+_MIC_LOCK = "aad-pod-identity-mic"
+# A DaemonSet's pods get these from its controller, whatever the template says.
+_TOLERATED_ANYWAY = frozenset(
+    f"node.kubernetes.io/{name}"
+    for name in (
+        "not-ready",
+        "unreachable",
+        "disk-pressure",
+        "memory-pressure",
+        "pid-pressure",
+        "unschedulable",
+        "network-unavailable",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Manager:
+    """Who put an object there: ``addon``, ``flux``, ``argo``, ``helm`` or ``manifests``; the release where helm made it."""
+
+    kind: str
+    release_name: str = ""
+    release_namespace: str = ""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The object that MIC's leader holds, and ``instance``, the name it holds it under where that is not its pod's."""
+
+    namespace: str
+    name: str
+    instance: str = ""
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """NMI on one node: ``active``, ``not_active``, ``not_ready``, ``missing``, or ``not_expected`` for the reason."""
+
+    node: str
+    state: str
+    reason: str
+    pod: str = ""
+
+
+def runs_image(workload: Object, program: str) -> bool:
+    """Whether a workload runs ``nmi`` or ``mic``, from whatever registry and under a mirror's longer name."""
+    return any(
+        re.search(rf"(^|[-_./]){program}$", image_repository(str(container.get("image", ""))))
+        for container in _containers(workload)
+    )
+
+
+def image_repository(image: str) -> str:
+    """``registry:5000/a/nmi:v1@sha256:...`` -> ``registry:5000/a/nmi``."""
+    repository = image.partition("@")[0]
+    head, slash, last = repository.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
+
+
+def image_tag(workload: Object) -> str:
+    image = str(next(iter(_containers(workload)), {}).get("image", ""))
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+
+
+def managed_by(workload: Object) -> Manager:
+    metadata = workload.get("metadata") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    release = str(annotations.get("meta.helm.sh/release-name", ""))
+    namespace = str(annotations.get("meta.helm.sh/release-namespace", ""))
+    if labels.get("kubernetes.azure.com/managedby") == "aks" or "addonmanager.kubernetes.io/mode" in labels:
+        return Manager("addon")
+    if any(key.endswith(".toolkit.fluxcd.io/name") for key in labels):
+        return Manager("flux", release, namespace)
+    if "argocd.argoproj.io/instance" in labels or "argocd.argoproj.io/tracking-id" in annotations:
+        return Manager("argo", release, namespace)
+    return Manager("helm", release, namespace) if release else Manager("manifests")
+
+
+def flag(workload: Object, name: str) -> str:
+    """Value of ``--name=value`` among the arguments of a workload's containers; empty where it is not given."""
+    for container in _containers(workload):
+        for argument in [*(container.get("command") or ()), *(container.get("args") or ())]:
+            key, _equals, value = str(argument).lstrip("-").partition("=")
+            if key == name:
+                return value
+    return ""
+
+
+def probe_port(nmi: Object) -> int:
+    port = flag(nmi, "http-probe-port")
+    return int(port) if port.isdigit() else 8080
+
+
+def lock_of(mic: Object) -> Lock:
+    return Lock(
+        namespace=flag(mic, "leader-election-namespace") or "default",
+        name=flag(mic, "leader-election-name") or _MIC_LOCK,
+        instance=flag(mic, "leader-election-instance"),
+    )
+
+
+def leader(lock: Lock, holder: Object | None, running: t.Collection[str]) -> str:
+    """The MIC pod that holds the lock; empty where the holder is gone or nobody ever held it."""
+    annotations = ((holder or {}).get("metadata") or {}).get("annotations") or {}
+    try:
+        name = str(json.loads(annotations.get(_LEADER, "{}")).get("holderIdentity", ""))
+    except ValueError:
+        return ""
+    return name if name in running or (lock.instance and name == lock.instance and running) else ""
+
+
+def pod_ready(pod: Object) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
+
+
+def node_states(
+    nmi: Object, nodes: t.Iterable[Object], pods: t.Iterable[Object], health: t.Callable[[Object], str]
+) -> tuple[NodeState, ...]:
+    """NMI on every node. ``health`` asks the NMI in a pod for what it says of itself; ``Active`` means it serves."""
+    by_node = {str((pod.get("spec") or {}).get("nodeName", "")): pod for pod in pods}
+    return tuple(_node_state(nmi, node, by_node, health) for node in sorted(nodes, key=_name))
+
+
+def _node_state(nmi: Object, node: Object, pods: t.Mapping[str, Object], health: t.Callable[[Object], str]) -> NodeState:
+    name = _name(node)
+    unexpected = _not_expected(nmi, node)
+    if unexpected:
+        return NodeState(name, "not_expected", unexpected)
+    pod = pods.get(name)
+    if pod is None:
+        return NodeState(name, "missing", "no NMI pod runs there")
+    if not pod_ready(pod):
+        return NodeState(name, "not_ready", _why_not_ready(pod), _name(pod))
+    said = health(pod)
+    if said != "Active":
+        return NodeState(name, "not_active", f"NMI says {said!r} of itself", _name(pod))
+    return NodeState(name, "active", "", _name(pod))
+
+
+def _not_expected(nmi: Object, node: Object) -> str:
+    labels = (node.get("metadata") or {}).get("labels") or {}
+    spec = node.get("spec") or {}
+    template = ((nmi.get("spec") or {}).get("template") or {}).get("spec") or {}
+    if labels.get("kubernetes.io/os", "linux") != "linux":
+        return f"its operating system is {labels['kubernetes.io/os']}"
+    if labels.get("type") == "virtual-kubelet":
+        return "it is a virtual node"
+    if not pod_ready(node):  # nodes report Ready just as pods do
+        return "it is not Ready"
+    for key, value in (template.get("nodeSelector") or {}).items():
+        if labels.get(key) != value:
+            return f"NMI selects nodes with {key}={value}"
+    for taint in spec.get("taints") or ():
+        if taint.get("effect") != "PreferNoSchedule" and not _tolerates(template.get("tolerations") or (), taint):
+            return f"NMI does not tolerate its taint {taint.get('key')}:{taint.get('effect')}"
+    return ""
+
+
+def _tolerates(tolerations: t.Iterable[Object], taint: Object) -> bool:
+    if taint.get("key") in _TOLERATED_ANYWAY:
+        return True
+    return any(_matches(toleration, taint) for toleration in tolerations)
+
+
+def _matches(toleration: Object, taint: Object) -> bool:
+    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
+        return False
+    if toleration.get("operator") == "Exists":
+        return not toleration.get("key") or toleration["key"] == taint.get("key")
+    return toleration.get("key") == taint.get("key") and toleration.get("value", "") == taint.get("value", "")
+
+
+def _why_not_ready(pod: Object) -> str:
+    status = pod.get("status") or {}
+    for container in status.get("containerStatuses") or ():
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason"):
+            return f"its container waits: {waiting['reason']}"
+    return f"its pod is {status.get('phase', 'Unknown')} and not Ready"
+
+
+def _containers(workload: Object) -> t.Sequence[Object]:
+    spec = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
+    containers: t.Sequence[Object] = spec.get("containers") or ()
+    return containers
+
+
+def _name(item: Object) -> str:
+    return str((item.get("metadata") or {}).get("name", ""))

@@ -1,0 +1,176 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nmi_info
+short_description: Find installations of AAD Pod Identity and see whether they serve
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Finds every NMI of a cluster by the program that it runs, whoever installed it and under whatever name.
+  - Says who manages it, whether MIC has a leader, and node by node whether NMI intercepts requests for tokens. NMI's
+    health probe answers even where it does not, so the module reads what it says.
+extends_documentation_fragment:
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.info_module
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+notes:
+  - Needs to list daemonsets, deployments, nodes and pods, to get endpoints, and to get pods/proxy where NMI runs.
+seealso:
+  - module: azureops.pod_identity.pod_token_info
+"""
+
+EXAMPLES = r"""
+- name: Look for NMI
+  azureops.pod_identity.nmi_info:
+    kubeconfig: /root/cluster.kubeconfig
+  register: found
+
+- name: Fail unless exactly one serves on every node
+  ansible.builtin.assert:
+    that:
+      - found.installations | length == 1
+      - found.installations[0].serving
+"""
+
+RETURN = r"""
+installations:
+  description: One entry per DaemonSet that runs NMI.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of the DaemonSet.
+      returned: always
+      type: str
+      sample: default
+    name:
+      description: Name of the DaemonSet.
+      returned: always
+      type: str
+      sample: aad-pod-identity-nmi
+    version:
+      description: Tag of NMI's image; empty where the image is named by digest.
+      returned: always
+      type: str
+      sample: v1.8.17
+    managed_by:
+      description: Who installed it, V(helm), V(flux), V(argo), V(addon) (of AKS) or V(manifests).
+      returned: always
+      type: str
+      sample: helm
+    release_name:
+      description: Name of the helm release; empty where there is none.
+      returned: always
+      type: str
+      sample: aad-pod-identity
+    release_namespace:
+      description: Namespace of the helm release; empty where there is none.
+      returned: always
+      type: str
+      sample: default
+    operation_mode:
+      description: Mode of NMI, V(standard) or V(managed).
+      returned: always
+      type: str
+      sample: standard
+    mic_leader:
+      description: The MIC pod that leads; empty where none does or there is no MIC.
+      returned: always
+      type: str
+      sample: aad-pod-identity-mic-7d9f8c5b6-x2x4k
+    nodes:
+      description: NMI on every node.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        node:
+          description: Name of the node.
+          returned: always
+          type: str
+          sample: aks-nodepool1-12345678-vmss000000
+        state:
+          description:
+            - V(active), or why not, V(not_active) (NMI runs but intercepts nothing), V(not_ready), V(missing).
+            - V(not_expected) where NMI is not meant to run.
+          returned: always
+          type: str
+          sample: active
+        reason:
+          description: Why it is not active, or not expected.
+          returned: always
+          type: str
+          sample: ""
+        pod:
+          description: The NMI pod there.
+          returned: always
+          type: str
+          sample: aad-pod-identity-nmi-8s7d5
+    serving:
+      description: Whether NMI is active on every node where it is expected and, in standard mode, MIC has a leader.
+      returned: always
+      type: bool
+      sample: true
+    waiting_for:
+      description: What is missing for it, as sentences.
+      returned: always
+      type: list
+      elements: str
+      sample: []
+"""
+
+import typing as t
+from dataclasses import asdict
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import nmi
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import installation
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
+
+if t.TYPE_CHECKING:
+    from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.installation import Installation
+
+
+def as_data(found: Installation) -> dict[str, t.Any]:
+    metadata = found.nmi["metadata"]
+    manager = nmi.managed_by(found.nmi)
+    expected = [node for node in found.nodes if node.state != "not_expected"]
+    waiting_for = [f"NMI on node {node.node}: {node.reason}" for node in expected if node.state != "active"]
+    mode = nmi.flag(found.nmi, "operation-mode") or "standard"
+    if mode == "standard" and not found.mic_leader:
+        waiting_for.append("MIC has no leader")
+    return {
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+        "version": nmi.image_tag(found.nmi),
+        "managed_by": manager.kind,
+        "release_name": manager.release_name,
+        "release_namespace": manager.release_namespace,
+        "operation_mode": mode,
+        "mic_leader": found.mic_leader,
+        "nodes": [asdict(node) for node in found.nodes],
+        "serving": bool(expected) and not waiting_for,
+        "waiting_for": waiting_for,
+    }
+
+
+def main() -> None:
+    module = _argspec.kubernetes_auth().create_module()
+
+    def observe() -> dict[str, t.Any]:
+        found = installation.find(connect(module.params, module.tmpdir))
+        return {"installations": [as_data(each) for each in found]}
+
+    _plan.report(module, observe)
+
+
+if __name__ == "__main__":
+    main()
