@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Azure Resource Manager: who asks, may they, is it locked; then the provider's handler."""
+
+from __future__ import annotations
+
+from .. import ids, rbac
+from ..routing import Call, Route, find
+from ..state import LOCK, Principal
+from ..tokens import InvalidToken
+from ..wire import Answer, AzureError, arm_error, gateway_error
+from . import authorization, compute, containerservice, msi, resources
+
+ROUTES: tuple[Route, ...] = (
+    *authorization.ROUTES,
+    *msi.ROUTES,
+    *containerservice.ROUTES,
+    *compute.ROUTES,
+    *resources.ROUTES,
+)
+
+AUDIENCES = frozenset({"https://management.azure.com", "https://management.core.windows.net"})
+
+
+async def handle(call: Call) -> Answer:
+    """management.azure.com"""
+    public = find(resources.PUBLIC_ROUTES, call.method, call.path)
+    if public is not None:
+        route, call.params = public
+        return await route.handler(call)
+    call.caller = _authenticate(call)
+    found = find(ROUTES, call.method, call.path)
+    if found is None:
+        raise _unknown(call)
+    if not call.api_version:
+        raise gateway_error(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        )
+    route, call.params = found
+    _check_subscription(call)
+    if route.action:
+        target = ids.target(call.path)
+        authorize(call, route.action.format_map(call.params), target)
+        check_locks(call, target)
+    resources.check_registration(call)
+    return await route.handler(call)
+
+
+def _authenticate(call: Call) -> Principal:
+    endpoints = call.azure.config.endpoints
+    scheme, _, token = call.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        challenge = _challenge(
+            call, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
+        )
+        raise challenge
+    try:
+        claims = call.azure.signer.verify(token, AUDIENCES | {endpoints.arm})
+    except InvalidToken as problem:
+        raise _challenge(call, problem.code, problem.message) from None
+    principal = call.state.principals.get(str(claims["oid"]))
+    if principal is None:
+        raise _challenge(
+            call, "InvalidAuthenticationToken", "The received access token is not valid: its object is gone."
+        )
+    return principal
+
+
+def _challenge(call: Call, code: str, message: str) -> AzureError:
+    uri = f"{call.azure.config.endpoints.entra}/{call.state.tenant_id}"
+    description = message.replace('"', "'")
+    return arm_error(
+        401,
+        code,
+        message,
+        WWW_Authenticate=f'Bearer authorization_uri="{uri}", error="invalid_token", error_description="{description}"',
+    )
+
+
+def _unknown(call: Call) -> AzureError:
+    """Nothing here has this path: say what is missing instead of pretending that Azure would not have it."""
+    kind, name = ids.type_and_name(call.path)
+    if "/" not in kind:
+        return gateway_error(
+            404, "InvalidResourceType", f"The simulated Azure does not serve '{call.method} {call.path}'."
+        )
+    return gateway_error(
+        404,
+        "InvalidResourceType",
+        f"The resource type '{kind}' could not be found in the simulated Azure for '{call.method}' ('{name}').",
+    )
+
+
+def _check_subscription(call: Call) -> None:
+    subscription = call.params.get("subscription")
+    if subscription is None:
+        parts = call.path.strip("/").split("/")
+        if parts[0].lower() != "subscriptions" or len(parts) < 2:
+            return
+        subscription = parts[1]
+    if subscription.lower() != call.state.subscription_id:
+        raise gateway_error(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
+
+
+def authorize(call: Call, action: str, scope: str) -> None:
+    """403 unless a role assignment of the caller covers the action."""
+    if not call.state.settings.enforce_rbac:
+        return
+    who = f"The client '{call.principal.app_id}' with object id '{call.principal.object_id}'"
+    if not rbac.allows(call.azure.grants(), call.principal.object_id, action, scope):
+        raise gateway_error(
+            403,
+            "AuthorizationFailed",
+            f"{who} does not have authorization to perform action '{action}' over scope '{scope or '/'}' or the scope"
+            " is invalid. If access was recently granted, please refresh your credentials.",
+        )
+    denial = rbac.denied_by(call.azure.denials(), call.principal.object_id, action, scope)
+    if denial is not None:
+        raise gateway_error(
+            403,
+            "DenyAssignmentAuthorizationFailed",
+            f"{who} has permission to perform action '{action}' on scope '{scope}'; however, the access is denied"
+            f" because of the deny assignment with name '{denial.name}' and Id '{denial.id}' at scope"
+            f" '{denial.scope}'.",
+        )
+
+
+def check_locks(call: Call, target: str) -> None:
+    """409 when a lock at, above or (for a deletion) below the target stands against the request."""
+    kind = ids.type_and_name(target)[0]
+    if call.method in {"GET", "HEAD"} or kind.lower() == LOCK.lower():
+        return
+    hindering = []
+    for lock in call.state.all(LOCK):
+        level, scope = lock.properties["level"], lock.hidden["scope"]
+        above = ids.is_within(target, scope)
+        below = ids.is_within(scope, target)
+        if call.method == "DELETE" and (above or below):
+            hindering.append(scope)
+        elif level == "ReadOnly" and above:
+            hindering.append(scope)
+    if hindering:
+        verb = "delete" if call.method == "DELETE" else "write"
+        scopes = ",".join(f"'{scope}'" for scope in hindering)
+        raise gateway_error(
+            409,
+            "ScopeLocked",
+            f"The scope '{target}' cannot perform {verb} operation because following scope(s) are locked:"
+            f" {scopes}. Please remove the lock and try again.",
+        )

@@ -1,0 +1,279 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a managed cluster looks: what the service fills in, what a request changes, what an api-version shows. Pure."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+import string
+import uuid
+from typing import Any
+
+from .. import ids
+from ..state import CLUSTER
+from ..wire import JsonObject
+
+NODE_IMAGE = "AKSUbuntu-2204gen2containerd-202601.13.0"
+
+READ_ONLY = frozenset(
+    {
+        "azurePortalFQDN",
+        "currentKubernetesVersion",
+        "fqdn",
+        "maxAgentPools",
+        "powerState",
+        "privateFQDN",
+        "provisioningState",
+        "resourceUID",
+        "status",
+    }
+)
+POOL_READ_ONLY = frozenset(
+    {"currentOrchestratorVersion", "eTag", "nodeImageVersion", "powerState", "provisioningState", "status"}
+)
+NOT_SHOWN = frozenset({"scaleSetPriority", "scaleSetEvictionPolicy", "spotMaxPrice"})
+
+SINCE = {
+    ("kind",): "2025",
+    ("eTag",): "2024",
+    ("properties", "currentKubernetesVersion"): "2021",
+    ("properties", "azurePortalFQDN"): "2021",
+    ("properties", "oidcIssuerProfile"): "2021",
+    ("properties", "securityProfile"): "2021",
+    ("properties", "storageProfile"): "2021",
+    ("properties", "workloadAutoScalerProfile"): "2021",
+    ("properties", "supportPlan"): "2023",
+    ("properties", "autoUpgradeProfile"): "2024",
+    ("properties", "bootstrapProfile"): "2024",
+    ("properties", "metricsProfile"): "2024",
+    ("properties", "nodeProvisioningProfile"): "2025",
+    ("properties", "resourceUID"): "2024",
+    ("properties", "networkProfile", "networkPolicy"): "2024",
+    ("properties", "networkProfile", "networkDataplane"): "2024",
+    ("properties", "networkProfile", "podCidrs"): "2021",
+    ("properties", "networkProfile", "serviceCidrs"): "2021",
+    ("properties", "networkProfile", "ipFamilies"): "2021",
+    ("properties", "networkProfile", "loadBalancerProfile", "backendPoolType"): "2024",
+    ("properties", "agentPoolProfiles", "currentOrchestratorVersion"): "2021",
+    ("properties", "agentPoolProfiles", "enableFIPS"): "2021",
+    ("properties", "agentPoolProfiles", "kubeletDiskType"): "2021",
+    ("properties", "agentPoolProfiles", "osSKU"): "2021",
+    ("properties", "agentPoolProfiles", "upgradeSettings"): "2021",
+    ("properties", "agentPoolProfiles", "eTag"): "2024",
+    ("properties", "agentPoolProfiles", "scaleDownMode"): "2024",
+    ("properties", "agentPoolProfiles", "securityProfile"): "2024",
+}
+"""Fields that answers to older api-versions do not have, with the year that brought them."""
+
+
+def view(body: JsonObject, api_version: str) -> JsonObject:
+    """A cluster as an api-version shows it."""
+    shown = copy.deepcopy(body)
+    for path, since in SINCE.items():
+        if api_version < since:
+            _drop(shown, path)
+    return shown
+
+
+def _drop(node: Any, path: tuple[str, ...]) -> None:
+    if isinstance(node, list):
+        for item in node:
+            _drop(item, path)
+    elif isinstance(node, dict):
+        if len(path) == 1:
+            node.pop(path[0], None)
+        elif path[0] in node:
+            _drop(node[path[0]], path[1:])
+
+
+def created(resource_id: str, given: JsonObject, api_version: str, kubernetes: str, tenant_id: str) -> JsonObject:
+    """A new cluster as its 201 answers it."""
+    asked: JsonObject = given.get("properties") or {}
+    location = str(given["location"]).replace(" ", "").lower()
+    name = ids.last(resource_id)
+    group = ids.group_name(resource_id) or ""
+    version = asked.get("kubernetesVersion") or kubernetes.rpartition(".")[0]
+    prefix = asked.get("dnsPrefix") or asked.get("fqdnSubdomain") or f"{name}-{group}"[:40]
+    unique = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
+    properties: JsonObject = {
+        "provisioningState": "Creating",
+        "powerState": {"code": "Running"},
+        "kubernetesVersion": version,
+        "currentKubernetesVersion": kubernetes if kubernetes.startswith(version) else version,
+        "dnsPrefix": prefix,
+        "fqdn": f"{prefix}-{unique}.hcp.{location}.azmk8s.io",
+        "azurePortalFQDN": f"{prefix}-{unique}.portal.hcp.{location}.azmk8s.io",
+        "servicePrincipalProfile": {"clientId": "msi"},
+        "nodeResourceGroup": asked.get("nodeResourceGroup") or f"MC_{group}_{name}_{location}"[:80],
+        "enableRBAC": True,
+        "supportPlan": "KubernetesOfficial",
+        "maxAgentPools": 100,
+        "securityProfile": {},
+        "storageProfile": {
+            "diskCSIDriver": {"enabled": True},
+            "fileCSIDriver": {"enabled": True},
+            "snapshotController": {"enabled": True},
+        },
+        "oidcIssuerProfile": {"enabled": False},
+        "workloadAutoScalerProfile": {},
+        "autoUpgradeProfile": {"nodeOSUpgradeChannel": "NodeImage"},
+        "bootstrapProfile": {"artifactSource": "Direct"},
+        "metricsProfile": {"costAnalysis": {"enabled": False}},
+        "nodeProvisioningProfile": {"mode": "Manual", "defaultNodePools": "Auto"},
+        "resourceUID": secrets.token_hex(12),
+    }
+    properties["networkProfile"] = network_profile(asked.get("networkProfile") or {}, api_version)
+    properties["agentPoolProfiles"] = [
+        new_pool(pool, properties, api_version) for pool in asked.get("agentPoolProfiles") or []
+    ]
+    body: JsonObject = {
+        "id": ids.with_lower_groups(resource_id),
+        "location": location,
+        "name": name,
+        "type": CLUSTER,
+        "kind": "Base",
+        "properties": properties,
+        "sku": {"name": "Base", "tier": "Free"} if api_version >= "2023" else {"name": "Basic", "tier": "Free"},
+    }
+    if given.get("tags"):
+        body["tags"] = given["tags"]
+    merge_properties(properties, asked)
+    return body
+
+
+def network_profile(given: JsonObject, api_version: str) -> JsonObject:
+    """Networking with the defaults of the time: kubenet first, azure overlay since 2024."""
+    plugin = given.get("networkPlugin") or ("azure" if api_version >= "2024" else "kubenet")
+    profile: JsonObject = {"networkPlugin": plugin}
+    mode = given.get("networkPluginMode") or (
+        "overlay" if not given.get("networkPlugin") and plugin == "azure" else None
+    )
+    if mode:
+        profile["networkPluginMode"] = mode
+    profile["networkPolicy"] = given.get("networkPolicy") or "none"
+    profile["networkDataplane"] = given.get("networkDataplane") or "azure"
+    profile["loadBalancerSku"] = given.get("loadBalancerSku") or "standard"
+    profile["loadBalancerProfile"] = {
+        "managedOutboundIPs": {"count": 1},
+        "backendPoolType": "nodeIPConfiguration",
+        **(given.get("loadBalancerProfile") or {}),
+    }
+    service = given.get("serviceCidr") or "10.0.0.0/16"
+    pods = given.get("podCidr") or ("10.244.0.0/16" if plugin == "kubenet" or mode == "overlay" else None)
+    profile["serviceCidr"] = service
+    profile["dnsServiceIP"] = given.get("dnsServiceIP") or "10.0.0.10"
+    profile["outboundType"] = given.get("outboundType") or "loadBalancer"
+    profile["serviceCidrs"] = [service]
+    profile["ipFamilies"] = ["IPv4"]
+    if pods:
+        profile["podCidr"] = pods
+        profile["podCidrs"] = [pods]
+    for name, value in given.items():
+        if value is not None:
+            profile.setdefault(name, value)
+    return profile
+
+
+def new_pool(given: JsonObject, properties: JsonObject, api_version: str) -> JsonObject:
+    """An agent pool of a new cluster."""
+    network = properties["networkProfile"]
+    overlay = network.get("networkPluginMode") == "overlay"
+    pods = 250 if overlay else 110 if network["networkPlugin"] == "kubenet" else 30
+    pool: JsonObject = {
+        "name": given.get("name") or "nodepool1",
+        "count": given.get("count") or 1,
+        "vmSize": given.get("vmSize") or "Standard_DS2_v2",
+        "osDiskSizeGB": given.get("osDiskSizeGB") or 128,
+        "osDiskType": given.get("osDiskType") or "Managed",
+        "kubeletDiskType": given.get("kubeletDiskType") or "OS",
+        "maxPods": given.get("maxPods") or pods,
+        "type": "VirtualMachineScaleSets",
+        "scaleDownMode": given.get("scaleDownMode") or "Delete",
+        "provisioningState": properties["provisioningState"],
+        "powerState": {"code": "Running"},
+        "orchestratorVersion": given.get("orchestratorVersion") or properties["kubernetesVersion"],
+        "currentOrchestratorVersion": properties["currentKubernetesVersion"],
+        "enableNodePublicIP": bool(given.get("enableNodePublicIP")),
+        "mode": given.get("mode") or "User",
+        "osType": given.get("osType") or "Linux",
+        "osSKU": given.get("osSKU") or "Ubuntu",
+        "nodeImageVersion": NODE_IMAGE,
+        "upgradeSettings": given.get("upgradeSettings")
+        or ({"maxSurge": "10%", "maxUnavailable": "0"} if api_version >= "2024" else {}),
+        "enableFIPS": bool(given.get("enableFIPS")),
+        "securityProfile": {"sshAccess": "LocalUser", "enableVTPM": False, "enableSecureBoot": False},
+    }
+    for name, value in given.items():
+        if value is not None and value != [] and name not in NOT_SHOWN and name not in POOL_READ_ONLY:
+            pool.setdefault(name, value)
+    return pool
+
+
+_SPECIAL = frozenset(
+    {
+        "agentPoolProfiles",
+        "identityProfile",
+        "kubernetesVersion",
+        "networkProfile",
+        "nodeResourceGroup",
+        "oidcIssuerProfile",
+        "podIdentityProfile",
+        "servicePrincipalProfile",
+    }
+)
+
+
+def merge_properties(properties: JsonObject, given: JsonObject) -> None:
+    """Take over what a request names; null and read-only fields change nothing, unknown fields are kept."""
+    for name, value in given.items():
+        if value is None or name in READ_ONLY or name in _SPECIAL:
+            continue
+        current = properties.get(name)
+        if isinstance(value, dict) and isinstance(current, dict):
+            _merge(current, value)
+        elif value not in ({}, []) or name in properties:
+            properties[name] = copy.deepcopy(value)
+    if isinstance(given.get("networkProfile"), dict):
+        _merge(properties["networkProfile"], given["networkProfile"])
+
+
+def _merge(current: JsonObject, given: JsonObject) -> None:
+    for name, value in given.items():
+        if value is None:
+            continue
+        if isinstance(value, dict) and isinstance(current.get(name), dict):
+            _merge(current[name], value)
+        else:
+            current[name] = copy.deepcopy(value)
+
+
+def merge_pools(pools: list[JsonObject], given: list[JsonObject]) -> None:
+    """Changes of existing pools; adding and removing pools is not served here."""
+    by_name = {pool["name"]: pool for pool in pools}
+    for asked in given:
+        pool = by_name.get(str(asked.get("name")))
+        if pool is None:
+            continue
+        for name, value in asked.items():
+            if value is not None and name not in POOL_READ_ONLY and name not in NOT_SHOWN:
+                if value in ([], {}) and name not in pool:
+                    continue
+                pool[name] = copy.deepcopy(value) if not (name == "osDiskSizeGB" and value == 0) else pool[name]
+
+
+def settled(body: JsonObject) -> None:
+    """What a cluster gains when its operation has ended well."""
+    body["eTag"] = str(uuid.uuid4())
+    properties = body["properties"]
+    properties["provisioningState"] = "Succeeded"
+    for pool in properties["agentPoolProfiles"]:
+        pool["provisioningState"] = "Succeeded"
+        pool["eTag"] = str(uuid.uuid4())
+
+
+def in_progress(body: JsonObject, state: str) -> None:
+    body["properties"]["provisioningState"] = state
+    for pool in body["properties"]["agentPoolProfiles"]:
+        pool["provisioningState"] = state

@@ -1,0 +1,714 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Microsoft.ContainerService: managed clusters, whose machines are real."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import time
+import uuid
+import zlib
+
+from .. import ids
+from ..compute import ClusterSpec, ComputeError, NodeSpec
+from ..core import Azure
+from ..operations import Operation
+from ..routing import Call, Route
+from ..state import CLUSTER, GROUP, IDENTITY, SCALE_SET, Principal, Resource
+from ..wire import JSON, Answer, AzureError, JsonObject, aks_error, gateway_error, timestamp
+from . import cluster_body, pod_identity, scale_sets
+from .identities import create_identity
+from .linked import check_linked
+
+SUB = "/subscriptions/{subscription}"
+RG = SUB + "/resourceGroups/{group}"
+COLLECTION = "/providers/Microsoft.ContainerService/managedClusters"
+ITEM = RG + COLLECTION + "/{name}"
+LOCATION = SUB + "/providers/Microsoft.ContainerService/locations/{location}"
+ACTION = "Microsoft.ContainerService/managedClusters"
+# The AKS operation URLs carry a version of their own, whatever the client asked with.
+OPERATION_VERSION = "2025-03-01"
+BUSY = frozenset({"Creating", "Updating", "Deleting", "Upgrading", "Scaling", "Starting", "Stopping"})
+
+
+def _id(call: Call) -> str:
+    return f"{ids.group_id(call.state.subscription_id, call.params['group'])}{COLLECTION}/{call.params['name']}"
+
+
+def _require_group(call: Call) -> Resource:
+    found = call.state.get(ids.group_id(call.state.subscription_id, call.params["group"]))
+    if found is None:
+        raise gateway_error(
+            404, "ResourceGroupNotFound", f"Resource group '{call.params['group']}' could not be found."
+        )
+    return found
+
+
+def _require(call: Call) -> Resource:
+    _require_group(call)
+    found = call.state.get(_id(call))
+    if found is None:
+        raise _missing(call)
+    return found
+
+
+def _missing(call: Call) -> AzureError:
+    """The provider's own 404 soon after a deletion, while ARM still knows the name; ARM's later."""
+    name, group = call.params["name"], call.params["group"]
+    deleted = call.state.deleted_clusters.get(ids.key(_id(call)))
+    settings = call.state.settings
+    if deleted is not None and time.monotonic() < deleted + settings.deleted_cluster_memory * settings.time_scale:
+        return aks_error(
+            404,
+            "NotFound",
+            f"Could not find managed cluster resource: {name} in subscription: {call.state.subscription_id},"
+            f" resourceGroup: {group}.",
+            "GetManagedCluster_NotFound_HCPServerError",
+            [{"code": "Unspecified", "message": "rpc error: code = NotFound desc = Managed Cluster not found"}],
+        )
+    return gateway_error(
+        404,
+        "ResourceNotFound",
+        f"The Resource '{ACTION}/{name}' under resource group '{group}' was not found. For more details please go to"
+        " https://aka.ms/ARMResourceNotFoundFix",
+    )
+
+
+def _answer(call: Call, status: int, cluster: Resource, headers: dict[str, str] | None = None) -> Answer:
+    return Answer(status, cluster_body.view(cluster.body, call.api_version), headers or {}, JSON)
+
+
+# operations
+
+
+def _start_operation(call: Call, location: str) -> tuple[Operation, dict[str, str]]:
+    path = f"/subscriptions/{call.state.subscription_id}/providers/Microsoft.ContainerService/locations/{location}"
+    operation = call.azure.operations.start(path)
+    url = call.azure.operations.url(f"{path}/operations/{operation.id}", OPERATION_VERSION)
+    return operation, {"Azure-AsyncOperation": url}
+
+
+def _results_url(call: Call, operation: Operation) -> str:
+    return call.azure.operations.url(f"{operation.path}/operationresults/{operation.id}", OPERATION_VERSION)
+
+
+async def get_operation(call: Call) -> Answer:
+    operation = call.azure.operations.find(call.params["operation"], call.query, call.path)
+    body: JsonObject = {"name": operation.id, "status": operation.status, "startTime": timestamp(operation.started)}
+    if operation.ended is not None:
+        body["endTime"] = timestamp(operation.ended)
+    if operation.error is not None:
+        body["error"] = operation.error
+    return Answer(200, body, content_type=JSON)
+
+
+async def get_operation_result(call: Call) -> Answer:
+    operation = call.azure.operations.find(call.params["operation"], call.query, call.path)
+    if operation.done:
+        return Answer(204)
+    return Answer(202, headers={"Location": _results_url(call, operation)})
+
+
+# reading
+
+
+async def get_cluster(call: Call) -> Answer:
+    return _answer(call, 200, _require(call))
+
+
+async def list_in_group(call: Call) -> Answer:
+    group = _require_group(call)
+    clusters = call.state.within(group.id, CLUSTER)
+    return Answer(200, {"value": [cluster_body.view(c.body, call.api_version) for c in clusters]}, content_type=JSON)
+
+
+async def list_in_subscription(call: Call) -> Answer:
+    clusters = call.state.all(CLUSTER)
+    return Answer(200, {"value": [cluster_body.view(c.body, call.api_version) for c in clusters]}, content_type=JSON)
+
+
+# writing
+
+
+def _check_not_busy(cluster: Resource) -> None:
+    if cluster.properties["provisioningState"] in BUSY:
+        operation: Operation | None = cluster.hidden.get("operation")
+        state = str(cluster.properties["provisioningState"])
+        raise aks_error(
+            409,
+            "OperationNotAllowed",
+            f"Operation is not allowed because there's an in progress {state.lower()} managed cluster operation"
+            f" (operation ID: {operation.id if operation else ''}) on the managed cluster started on UTC"
+            f" {operation.started:%Y-%m-%d %H:%M:%S}. Please wait for it to finish before starting a new operation, or"
+            " use 'az aks operation-abort' to abort it. See https://aka.ms/aks-pending-operation for more details."
+            if operation
+            else f"Operation is not allowed: Another operation ({state}) is in progress, please wait for it to finish.",
+        )
+
+
+def _check_etag(call: Call, existing: Resource | None) -> None:
+    wanted, unwanted = call.headers.get("If-Match"), call.headers.get("If-None-Match")
+    failed = (wanted and (existing is None or wanted not in ("*", existing.body.get("eTag")))) or (
+        unwanted == "*" and existing is not None
+    )
+    if failed:
+        raise aks_error(
+            412, "PreconditionFailed", "The condition of the If-Match or If-None-Match header does not hold."
+        )
+
+
+async def put_cluster(call: Call) -> Answer:
+    _require_group(call)
+    given, existing = call.json(), call.state.get(_id(call))
+    _check_etag(call, existing)
+    if existing is not None:
+        return _update(call, existing, given)
+    return _create(call, given)
+
+
+def _create(call: Call, given: JsonObject) -> Answer:
+    azure, state = call.azure, call.state
+    if not given.get("location"):
+        raise gateway_error(400, "LocationRequired", "The location property is required for this definition.")
+    asked = given.get("properties") or {}
+    if not asked.get("agentPoolProfiles"):
+        raise aks_error(400, "InvalidParameter", "Required parameter agentPoolProfiles is missing (null).")
+    body = cluster_body.created(_id(call), given, call.api_version, azure.config.kubernetes_version, state.tenant_id)
+    properties = body["properties"]
+    _check_new(call, body)
+    identity = given.get("identity") or {}
+    check_linked(call, f"{ACTION}/write", [*(identity.get("userAssignedIdentities") or {}), *_kubelet_of(asked)])
+    cluster = Resource(body["id"], CLUSTER, body)
+    _apply_pod_identity(call, cluster, asked)
+    _apply_issuer(call, cluster, asked)
+    node_group = state.put(_node_group(call, cluster))
+    control = _control_plane_identity(call, cluster, identity)
+    kubelet = _kubelet_identity(call, cluster, asked)
+    azure.assign(control, "Contributor", node_group.id)
+    _make_scale_sets(azure, cluster, kubelet)
+    _lock_down(azure, cluster, node_group, control)
+    state.deleted_clusters.pop(ids.key(cluster.id), None)
+    state.put(cluster)
+    operation, headers = _start_operation(call, body["location"])
+    cluster.hidden |= {"operation": operation, "kubelet": kubelet.id, "control": control.object_id}
+    cluster.hidden["spec"] = spec = _spec(azure, cluster)
+
+    async def work() -> None:
+        try:
+            await azure.compute.start(spec, operation.progress)
+        except ComputeError as error:
+            cluster_body.in_progress(body, "Failed")
+            operation.fail("CreateVMSSAgentPoolFailed", str(error))
+            return
+        _finish(azure, cluster)
+        properties["identityProfile"] = {"kubeletidentity": _kubelet_profile(kubelet)}
+        operation.succeed()
+
+    answer = _answer(call, 201, cluster, headers)
+    cluster.hidden["work"] = azure.spawn(work())
+    return answer
+
+
+def _check_new(call: Call, body: JsonObject) -> None:
+    group = body["properties"]["nodeResourceGroup"]
+    if call.state.get(ids.group_id(call.state.subscription_id, group)) is not None:
+        raise aks_error(
+            400,
+            "NodeResourceGroupAlreadyExists",
+            f"The node resource group '{group}' of the cluster exists already; name another one.",
+        )
+
+
+def _node_group(call: Call, cluster: Resource) -> Resource:
+    resource_id = ids.group_id(call.state.subscription_id, cluster.properties["nodeResourceGroup"])
+    group = ids.group_name(cluster.id) or ""
+    tags = {
+        "aks-managed-cluster-name": cluster.name,
+        "aks-managed-cluster-rg": group,
+        **(cluster.body.get("tags") or {}),
+    }
+    body = {
+        "id": resource_id,
+        "name": ids.last(resource_id),
+        "type": GROUP,
+        "location": cluster.body["location"],
+        "managedBy": cluster.id,
+        "tags": tags,
+        "properties": {"provisioningState": "Succeeded"},
+    }
+    return Resource(resource_id, GROUP, body)
+
+
+def _lock_down(azure: Azure, cluster: Resource, node_group: Resource, control: Principal) -> None:
+    """A node resource group with restriction level ReadOnly is closed by a deny assignment."""
+    level = (cluster.properties.get("nodeResourceGroupProfile") or {}).get("restrictionLevel")
+    if level == "ReadOnly":
+        azure.deny(
+            node_group.id,
+            "AKS-NRG-Lockdown",
+            actions=["*/action", "*/delete", "*/write"],
+            not_actions=["Microsoft.Compute/virtualMachineScaleSets/virtualMachines/runCommand/action"],
+            excluded=[control.object_id],
+        )
+
+
+def _control_plane_identity(call: Call, cluster: Resource, given: JsonObject) -> Principal:
+    kind = given.get("type") or "SystemAssigned"
+    if kind == "UserAssigned":
+        wanted = list(given.get("userAssignedIdentities") or {})
+        identity = call.state.get(wanted[0]) if len(wanted) == 1 else None
+        if identity is None or identity.type != IDENTITY:
+            raise aks_error(
+                400, "InvalidUserAssignedIdentity", "The cluster needs exactly one existing user-assigned identity."
+            )
+        cluster.body["identity"] = {"type": kind, "userAssignedIdentities": {wanted[0]: {}}}
+        return call.state.principals[identity.properties["principalId"]]
+    if kind != "SystemAssigned":
+        raise aks_error(
+            400, "NotSupported", f"The simulated Azure makes clusters with a managed identity only, not '{kind}'."
+        )
+    principal = call.state.new_managed_identity(cluster.name, cluster.id)
+    cluster.hidden["principal"] = principal.object_id
+    cluster.body["identity"] = {
+        "type": kind,
+        "principalId": principal.object_id,
+        "tenantId": call.state.tenant_id,
+    }
+    return principal
+
+
+def _kubelet_of(asked: JsonObject) -> list[str]:
+    profile = (asked.get("identityProfile") or {}).get("kubeletidentity") or {}
+    return [profile["resourceId"]] if profile.get("resourceId") else []
+
+
+def _kubelet_identity(call: Call, cluster: Resource, asked: JsonObject) -> Resource:
+    """The one that the request brings, or ``<name>-agentpool`` in the node resource group."""
+    brought = _kubelet_of(asked)
+    if brought:
+        found = call.state.get(brought[0])
+        if found is None or found.type != IDENTITY:
+            raise aks_error(400, "InvalidParameter", f"The kubelet identity '{brought[0]}' does not exist.")
+        return found
+    group, location = cluster.properties["nodeResourceGroup"], cluster.body["location"]
+    return create_identity(call.state, group, f"{cluster.name}-agentpool", location, {})
+
+
+def _kubelet_profile(kubelet: Resource) -> JsonObject:
+    return {
+        "resourceId": kubelet.id,
+        "clientId": kubelet.properties["clientId"],
+        "objectId": kubelet.properties["principalId"],
+    }
+
+
+def _make_scale_sets(azure: Azure, cluster: Resource, kubelet: Resource) -> None:
+    number = f"{zlib.crc32(cluster.properties['resourceUID'].encode()) % 10**8:08d}"
+    for pool in cluster.properties["agentPoolProfiles"]:
+        scale_sets.create(azure, cluster, pool, f"aks-{pool['name']}-{number}-vmss", kubelet)
+
+
+def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
+    properties = cluster.properties
+    node_group = ids.group_id(azure.state.subscription_id, properties["nodeResourceGroup"])
+    kubelet = azure.state.get(cluster.hidden["kubelet"])
+    if kubelet is None:
+        raise RuntimeError(f"{cluster.id} has lost its kubelet identity")
+    nodes = [
+        NodeSpec(
+            instance.id,
+            instance.properties["osProfile"]["computerName"],
+            scale_set.body["tags"]["aks-managed-poolName"],
+        )
+        for scale_set in azure.state.within(node_group, SCALE_SET)
+        for instance in scale_sets.instances(azure.state, scale_set)
+    ]
+    return ClusterSpec(
+        id=cluster.id,
+        name=cluster.name,
+        resource_group=ids.group_name(cluster.id) or "",
+        location=cluster.body["location"],
+        node_resource_group=properties["nodeResourceGroup"],
+        subscription_id=azure.state.subscription_id,
+        tenant_id=azure.state.tenant_id,
+        fqdn=properties["fqdn"],
+        issuer_url=properties["oidcIssuerProfile"].get("issuerURL"),
+        kubernetes_version=properties["currentKubernetesVersion"],
+        network_plugin=properties["networkProfile"]["networkPlugin"],
+        kubelet_resource_id=kubelet.id,
+        kubelet_client_id=kubelet.properties["clientId"],
+        nodes=tuple(nodes),
+    )
+
+
+def _finish(azure: Azure, cluster: Resource) -> None:
+    """The end of every successful PUT."""
+    network = cluster.properties["networkProfile"]
+    group = cluster.properties["nodeResourceGroup"]
+    address = f"{ids.group_id(azure.state.subscription_id, group)}/providers/Microsoft.Network/publicIPAddresses"
+    if network["outboundType"] == "loadBalancer":
+        network["loadBalancerProfile"].setdefault("effectiveOutboundIPs", [{"id": f"{address}/{uuid.uuid4()}"}])
+    identity = cluster.body["identity"]
+    for resource_id in identity.get("userAssignedIdentities") or {}:
+        found = azure.state.get(resource_id)
+        if found is not None:
+            identity["userAssignedIdentities"][resource_id] = {
+                "clientId": found.properties["clientId"],
+                "principalId": found.properties["principalId"],
+            }
+    _settle_pod_identities(azure, cluster)
+    cluster_body.settled(cluster.body)
+
+
+def _update(call: Call, cluster: Resource, given: JsonObject) -> Answer:
+    _check_not_busy(cluster)
+    _check_unchanged(cluster, given)
+    asked = given.get("properties") or {}
+    identity = given.get("identity") or {}
+    check_linked(call, f"{ACTION}/write", list(identity.get("userAssignedIdentities") or {}))
+    before = copy.deepcopy(cluster.body)
+    try:
+        _apply_pod_identity(call, cluster, asked)
+        _apply_issuer(call, cluster, asked)
+    except AzureError:
+        cluster.body = before
+        raise
+    cluster_body.merge_properties(cluster.properties, asked)
+    cluster_body.merge_pools(cluster.properties["agentPoolProfiles"], asked.get("agentPoolProfiles") or [])
+    if given.get("sku"):
+        cluster.body["sku"] = {**cluster.body["sku"], **given["sku"]}
+    cluster.body.pop("tags", None)
+    if given.get("tags"):
+        cluster.body["tags"] = given["tags"]
+    return _run_update(call, cluster, call.state.settings.cluster_update)
+
+
+def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
+    azure = call.azure
+    operation, headers = _start_operation(call, cluster.body["location"])
+    cluster_body.in_progress(cluster.body, "Updating")
+    old: ClusterSpec = cluster.hidden["spec"]
+    new = _spec(azure, cluster)
+    cluster.hidden |= {"operation": operation, "spec": new}
+
+    async def work() -> None:
+        try:
+            await azure.pause(seconds)
+            if new.issuer_url != old.issuer_url:
+                operation.progress("ReconcilingAddons")
+                await azure.compute.update(new)
+        except ComputeError as error:
+            cluster_body.in_progress(cluster.body, "Failed")
+            operation.fail("ReconcileControlPlaneError", str(error))
+            return
+        _finish(azure, cluster)
+        operation.succeed()
+
+    answer = _answer(call, 200, cluster, headers)
+    cluster.hidden["work"] = azure.spawn(work())
+    return answer
+
+
+def _check_unchanged(cluster: Resource, given: JsonObject) -> None:
+    """What AKS does not let anybody change, and what this stand-in cannot."""
+    location = str(given.get("location") or cluster.body["location"]).replace(" ", "").lower()
+    if location != cluster.body["location"]:
+        raise gateway_error(
+            409,
+            "InvalidResourceLocation",
+            f"The resource '{cluster.name}' already exists in location '{cluster.body['location']}' in resource group"
+            f" '{ids.group_name(cluster.id)}'. A resource with the same name cannot be created in location"
+            f" '{location}'. Please select a new resource name.",
+        )
+    asked, current = given.get("properties") or {}, cluster.properties
+    network = asked.get("networkProfile") or {}
+    pairs = (
+        ("properties.dnsPrefix", asked.get("dnsPrefix"), current["dnsPrefix"]),
+        ("properties.nodeResourceGroup", asked.get("nodeResourceGroup"), current["nodeResourceGroup"]),
+        ("networkProfile.networkPlugin", network.get("networkPlugin"), current["networkProfile"]["networkPlugin"]),
+    )
+    for name, wanted, present in pairs:
+        if wanted and wanted != present:
+            raise aks_error(
+                400,
+                "PropertyChangeNotAllowed",
+                f"Provisioning of resource(s) for container service {cluster.name} in resource group"
+                f" {ids.group_name(cluster.id)} failed. Message: Changing property '{name}' is not allowed.. Details: ",
+            )
+    counts = {pool["name"]: pool["count"] for pool in current["agentPoolProfiles"]}
+    for pool in asked.get("agentPoolProfiles") or []:
+        if counts.get(pool.get("name")) != (pool.get("count") or counts.get(pool.get("name"))):
+            raise aks_error(
+                400,
+                "NotSupported",
+                f"The simulated Azure neither scales nor adds agent pools (pool '{pool.get('name')}').",
+            )
+
+
+def _apply_issuer(call: Call, cluster: Resource, asked: JsonObject) -> None:
+    wanted, current = asked.get("oidcIssuerProfile") or {}, cluster.properties["oidcIssuerProfile"]
+    if wanted.get("enabled") is False and current["enabled"]:
+        raise aks_error(400, "OIDCIssuerFeatureCannotBeDisabled", "OIDC issuer feature cannot be disabled.", "")
+    if wanted.get("enabled") and not current["enabled"]:
+        endpoint = f"https://{cluster.body['location']}.{call.azure.config.endpoints.issuer_domain}"
+        url = f"{endpoint}/{call.state.tenant_id}/{uuid.uuid4()}/"
+        cluster.properties["oidcIssuerProfile"] = {"enabled": True, "issuerURL": url}
+    workload = ((asked.get("securityProfile") or {}).get("workloadIdentity") or {}).get("enabled")
+    if workload and not cluster.properties["oidcIssuerProfile"]["enabled"]:
+        raise aks_error(
+            400,
+            "InvalidParameter",
+            "Workload identity requires the OIDC issuer: set oidcIssuerProfile.enabled to true.",
+        )
+
+
+# pod identity
+
+
+def _apply_pod_identity(call: Call, cluster: Resource, asked: JsonObject) -> None:
+    given = asked.get("podIdentityProfile")
+    if given is None:
+        return
+    current = cluster.properties.get("podIdentityProfile") or {}
+    plugin = cluster.properties["networkProfile"]["networkPlugin"]
+    try:
+        profile = pod_identity.requested(current, given, plugin, kubenet_needs_consent=call.api_version >= "2021")
+    except pod_identity.Refused as refusal:
+        raise aks_error(400, "BadRequest", str(refusal)) from None
+    cluster.hidden["detach"] = _resource_ids(current) - _resource_ids(profile)
+    cluster.properties["podIdentityProfile"] = profile
+
+
+def _resource_ids(profile: JsonObject) -> set[str]:
+    return {
+        ids.key(entry["identity"]["resourceId"])
+        for entry in profile.get("userAssignedIdentities") or []
+        if entry["provisioningState"] != pod_identity.DELETING
+    }
+
+
+def _settle_pod_identities(azure: Azure, cluster: Resource) -> None:
+    """The add-on attaches the identities to the cluster's scale sets, with the cluster's own rights."""
+    profile = cluster.properties.get("podIdentityProfile")
+    if not profile:
+        wanted: set[str] = set()
+    else:
+        control = azure.state.principals[cluster.hidden["control"]]
+
+        def problem(entry: JsonObject) -> JsonObject | None:
+            resource_id = entry["identity"]["resourceId"]
+            identity = azure.state.get(resource_id)
+            if identity is None:
+                return {"code": "NotFound", "message": f"The identity '{resource_id}' was not found."}
+            if not azure.allowed(control, f"{IDENTITY}/assign/action", resource_id):
+                return {
+                    "code": "LinkedAuthorizationFailed",
+                    "message": f"The cluster's identity '{control.object_id}' may not assign '{resource_id}': give it"
+                    " the role Managed Identity Operator there.",
+                }
+            return None
+
+        profile = pod_identity.settled(profile, problem)
+        cluster.properties["podIdentityProfile"] = profile
+        wanted = {
+            ids.key(entry["identity"]["resourceId"])
+            for entry in profile.get("userAssignedIdentities") or []
+            if entry["provisioningState"] == pod_identity.ASSIGNED
+        }
+    dropped: set[str] = cluster.hidden.pop("detach", set())
+    node_group = ids.group_id(azure.state.subscription_id, cluster.properties["nodeResourceGroup"])
+    for scale_set in azure.state.within(node_group, SCALE_SET):
+        scale_sets.change(azure.state, scale_set, attach=wanted, detach=dropped)
+
+
+# the rest
+
+
+async def patch_cluster(call: Call) -> Answer:
+    """Tags only, as the API has it."""
+    cluster = _require(call)
+    _check_etag(call, cluster)
+    _check_not_busy(cluster)
+    tags = call.json().get("tags")
+    cluster.body.pop("tags", None)
+    if tags:
+        cluster.body["tags"] = tags
+    return _run_update(call, cluster, 10)
+
+
+async def delete_cluster(call: Call) -> Answer:
+    _require_group(call)
+    cluster = call.state.get(_id(call))
+    if cluster is None:
+        return Answer(204)
+    _check_etag(call, cluster)
+    if cluster.properties["provisioningState"] == "Deleting":
+        _check_not_busy(cluster)
+    azure = call.azure
+    operation, headers = _start_operation(call, cluster.body["location"])
+    cluster_body.in_progress(cluster.body, "Deleting")
+    cluster.hidden["operation"] = operation
+
+    async def work() -> None:
+        await tear_down(azure, cluster)
+        await azure.pause(azure.state.settings.cluster_delete)
+        _forget(azure, cluster)
+        operation.succeed()
+
+    azure.spawn(work())
+    return Answer(202, headers={**headers, "Location": _results_url(call, operation)})
+
+
+async def tear_down(azure: Azure, cluster: Resource) -> None:
+    """Stop the machines; what still works on the cluster is abandoned."""
+    work = cluster.hidden.pop("work", None)
+    if work is not None:
+        work.cancel()
+    await azure.compute.stop(cluster.id)
+    azure.state.remove(ids.group_id(azure.state.subscription_id, cluster.properties["nodeResourceGroup"]))
+
+
+def _forget(azure: Azure, cluster: Resource) -> None:
+    azure.state.remove(cluster.id)
+    azure.state.deleted_clusters[ids.key(cluster.id)] = time.monotonic()
+
+
+async def _credential(call: Call, name: str, admin: bool) -> Answer:
+    cluster = _require(call)
+    if cluster.properties["provisioningState"] in ("Creating", "Deleting"):
+        raise aks_error(
+            404,
+            "ResourceNotFound",
+            f"Could not find the control plane of managed cluster '{cluster.name}': it is"
+            f" {cluster.properties['provisioningState']}.",
+        )
+    if admin and cluster.properties.get("disableLocalAccounts"):
+        raise aks_error(
+            400,
+            "BadRequest",
+            "Getting static credential is not allowed because this cluster is set to disable local accounts.",
+        )
+    content = base64.b64encode(await call.azure.compute.kubeconfig(cluster.id, admin)).decode()
+    return Answer(200, {"kubeconfigs": [{"name": name, "value": content}]}, content_type=JSON)
+
+
+async def user_credential(call: Call) -> Answer:
+    return await _credential(call, "clusterUser", admin=False)
+
+
+async def admin_credential(call: Call) -> Answer:
+    return await _credential(call, "clusterAdmin", admin=True)
+
+
+async def access_profile(call: Call) -> Answer:
+    """The old way to a kubeconfig."""
+    cluster = _require(call)
+    role = call.params["role"]
+    if role not in ("clusterUser", "clusterAdmin"):
+        raise aks_error(404, "NotFound", f"The access profile '{role}' was not found.")
+    content = base64.b64encode(await call.azure.compute.kubeconfig(cluster.id, role == "clusterAdmin")).decode()
+    body = {
+        "id": f"{cluster.id}/accessProfiles/{role}",
+        "name": role,
+        "type": "Microsoft.ContainerService/ManagedClusters/AccessProfiles",
+        "location": cluster.body["location"],
+        "properties": {"kubeConfig": content},
+    }
+    return Answer(200, body, content_type=JSON)
+
+
+def _pool_body(call: Call, cluster: Resource, pool: JsonObject) -> JsonObject:
+    shown = cluster_body.view({"properties": {"agentPoolProfiles": [pool]}}, call.api_version)
+    properties = shown["properties"]["agentPoolProfiles"][0]
+    name = properties.pop("name")
+    return {
+        "id": f"{cluster.id}/agentPools/{name}",
+        "name": name,
+        "type": "Microsoft.ContainerService/managedClusters/agentPools",
+        "properties": properties,
+    }
+
+
+async def list_pools(call: Call) -> Answer:
+    cluster = _require(call)
+    pools = [_pool_body(call, cluster, pool) for pool in cluster.properties["agentPoolProfiles"]]
+    return Answer(200, {"value": pools}, content_type=JSON)
+
+
+async def get_pool(call: Call) -> Answer:
+    cluster = _require(call)
+    for pool in cluster.properties["agentPoolProfiles"]:
+        if pool["name"].lower() == call.params["pool"].lower():
+            return Answer(200, _pool_body(call, cluster, pool), content_type=JSON)
+    name = call.params["pool"]
+    raise aks_error(404, "NotFound", f"Could not find agent pool '{name}' in managed cluster '{cluster.name}'.")
+
+
+async def pool_versions(call: Call) -> Answer:
+    cluster = _require(call)
+    version = call.azure.config.kubernetes_version
+    body = {
+        "id": f"{cluster.id}/availableagentpoolversions/default",
+        "name": "default",
+        "type": "Microsoft.ContainerService/managedClusters/availableAgentpoolVersions",
+        "properties": {"agentPoolVersions": [{"default": True, "kubernetesVersion": version}]},
+    }
+    return Answer(200, body, content_type=JSON)
+
+
+async def upgrade_profile(call: Call) -> Answer:
+    """Nothing to upgrade to: there is one version."""
+    cluster = _require(call)
+    body = {
+        "id": f"{cluster.id}/upgradeprofiles/default",
+        "name": "default",
+        "type": "Microsoft.ContainerService/managedClusters/upgradeprofiles",
+        "properties": {
+            "controlPlaneProfile": {
+                "kubernetesVersion": cluster.properties["currentKubernetesVersion"],
+                "osType": "Linux",
+            },
+            "agentPoolProfiles": None,
+        },
+    }
+    return Answer(200, body, content_type=JSON)
+
+
+async def kubernetes_versions(call: Call) -> Answer:
+    version = call.azure.config.kubernetes_version
+    minor = version.rpartition(".")[0]
+    entry = {
+        "version": minor,
+        "capabilities": {"supportPlan": ["KubernetesOfficial"]},
+        "patchVersions": {version: {"upgrades": []}},
+    }
+    return Answer(200, {"values": [entry]}, content_type=JSON)
+
+
+ROUTES = (
+    Route("GET", LOCATION + "/operations/{operation}", get_operation),
+    Route("GET", LOCATION + "/operationresults/{operation}", get_operation_result),
+    Route("GET", LOCATION + "/kubernetesVersions", kubernetes_versions),
+    Route("GET", SUB + COLLECTION, list_in_subscription, f"{ACTION}/read"),
+    Route("GET", RG + COLLECTION, list_in_group, f"{ACTION}/read"),
+    Route("PUT", ITEM, put_cluster, f"{ACTION}/write"),
+    Route("PATCH", ITEM, patch_cluster, f"{ACTION}/write"),
+    Route("GET", ITEM, get_cluster, f"{ACTION}/read"),
+    Route("DELETE", ITEM, delete_cluster, f"{ACTION}/delete"),
+    Route("POST", ITEM + "/listClusterUserCredential", user_credential, f"{ACTION}/listClusterUserCredential/action"),
+    Route(
+        "POST", ITEM + "/listClusterAdminCredential", admin_credential, f"{ACTION}/listClusterAdminCredential/action"
+    ),
+    Route(
+        "POST",
+        ITEM + "/accessProfiles/{role}/listCredential",
+        access_profile,
+        f"{ACTION}/accessProfiles/listCredential/action",
+    ),
+    Route("GET", ITEM + "/agentPools", list_pools, f"{ACTION}/agentPools/read"),
+    Route("GET", ITEM + "/agentPools/{pool}", get_pool, f"{ACTION}/agentPools/read"),
+    Route("GET", ITEM + "/availableAgentPoolVersions", pool_versions, f"{ACTION}/availableAgentPoolVersions/read"),
+    Route("GET", ITEM + "/upgradeProfiles/default", upgrade_profile, f"{ACTION}/upgradeProfiles/read"),
+)

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults by rule: what a matching request gets instead of, before or after its answer."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .wire import JsonObject
+
+
+class InvalidRule(Exception):
+    """What is wrong with a rule; one sentence."""
+
+
+@dataclass
+class Rule:
+    """``path`` is a regular expression, searched in host + path + query, case ignored."""
+
+    method: str = ""
+    path: str = ""
+    nth: int = 1
+    """The first of the matching requests that is hit."""
+    count: int = 1
+    """How many are hit; 0 means every one from there on."""
+    status: int | None = None
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    """Seconds, not scaled."""
+    reset: bool = False
+    """Reset the connection instead of answering."""
+    after: bool = False
+    """Let the request take effect first: the answer is what gets lost."""
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    seen: int = 0
+    hits: int = 0
+
+    def matches(self, method: str, target: str) -> bool:
+        if self.method and self.method.upper() != method:
+            return False
+        return re.search(self.path, target, re.IGNORECASE) is not None
+
+    def as_json(self) -> JsonObject:
+        return asdict(self)
+
+
+def parse(given: JsonObject) -> Rule:
+    """A rule from its JSON form."""
+    known = {"method", "path", "nth", "count", "status", "body", "headers", "delay", "reset", "after", "id"}
+    if set(given) - known:
+        raise InvalidRule(f"A fault has no {sorted(set(given) - known)}; known are {sorted(known)}.")
+    try:
+        rule = Rule(**given)
+        re.compile(rule.path)
+    except (TypeError, re.error) as error:
+        raise InvalidRule(f"The fault is invalid: {error}.") from None
+    if rule.status is None and not rule.reset and not rule.delay:
+        raise InvalidRule("A fault needs a status, a delay or reset.")
+    return rule
+
+
+class Faults:
+    """The rules in force, in order; the first that hits counts."""
+
+    def __init__(self) -> None:
+        self.rules: list[Rule] = []
+
+    def add(self, given: JsonObject) -> Rule:
+        rule = parse(given)
+        self.rules.append(rule)
+        return rule
+
+    def clear(self, rule_id: str | None = None) -> None:
+        self.rules = [rule for rule in self.rules if rule_id is not None and rule.id != rule_id]
+
+    def hit(self, method: str, target: str) -> Rule | None:
+        """Count a request against every rule; the first rule whose turn it is."""
+        chosen = None
+        for rule in self.rules:
+            if not rule.matches(method, target):
+                continue
+            rule.seen += 1
+            due = rule.seen >= rule.nth and (rule.count == 0 or rule.seen < rule.nth + rule.count)
+            if due and chosen is None:
+                rule.hits += 1
+                chosen = rule
+        return chosen

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Machines that do not exist, for tests of the server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from .compute import ClusterSpec, ComputeError
+from .tokens import jwk
+from .wire import JsonObject
+
+STAGES = ("ProvisioningNetworkResources", "ProvisioningControlPlane", "CreatingAgentPools: 0/1 nodes completed")
+
+
+class NullCompute:
+    """Clusters start after a while and can sign service account tokens; commands answer what a test has set."""
+
+    def __init__(self, start_seconds: Callable[[], float] = lambda: 0.0) -> None:
+        self._start_seconds = start_seconds
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._kid = uuid.uuid4().hex
+        self.clusters: dict[str, ClusterSpec] = {}
+        self.addresses: dict[str, str] = {}
+        """Source address of IMDS requests -> instance id."""
+        self.start_error: str | None = None
+        self.command_result: tuple[int, bytes, bytes] = (0, b"", b"")
+        self.command_gate: asyncio.Event | None = None
+        """When set, commands wait for it."""
+        self.commands: list[tuple[str, str]] = []
+
+    async def start(self, spec: ClusterSpec, progress: Callable[[str], None]) -> None:
+        for stage in STAGES:
+            await asyncio.sleep(self._start_seconds() / len(STAGES))
+            progress(stage)
+        if self.start_error is not None:
+            raise ComputeError(self.start_error)
+        self.clusters[spec.id.lower()] = spec
+
+    async def stop(self, cluster_id: str) -> None:
+        self.clusters.pop(cluster_id.lower(), None)
+
+    async def update(self, spec: ClusterSpec) -> None:
+        self.clusters[spec.id.lower()] = spec
+
+    async def kubeconfig(self, cluster_id: str, admin: bool) -> bytes:
+        spec = self.clusters[cluster_id.lower()]
+        user = "clusterAdmin" if admin else "clusterUser"
+        return (
+            "apiVersion: v1\nkind: Config\n"
+            f"clusters: [{{name: {spec.name}, cluster: {{server: 'https://{spec.fqdn}:443'}}}}]\n"
+            f"users: [{{name: {user}_{spec.resource_group}_{spec.name}, user: {{}}}}]\n"
+            f"contexts: [{{name: {spec.name}, context: {{cluster: {spec.name},"
+            f" user: {user}_{spec.resource_group}_{spec.name}}}}}]\n"
+            f"current-context: {spec.name}\n"
+        ).encode()
+
+    async def issuer_keys(self, cluster_id: str) -> dict[str, object]:
+        return {"keys": [jwk(self._key.public_key(), self._kid)]}
+
+    async def run_command(self, instance_id: str, script: str, timeout: float) -> tuple[int, bytes, bytes]:
+        self.commands.append((instance_id, script))
+        if self.command_gate is not None:
+            await self.command_gate.wait()
+        return self.command_result
+
+    def instance_at(self, address: str) -> str | None:
+        return self.addresses.get(address)
+
+    def sign(self, claims: JsonObject) -> str:
+        """A service account token of any cluster here."""
+        return jwt.encode(claims, self._key, "RS256", headers={"kid": self._kid})

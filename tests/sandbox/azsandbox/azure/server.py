@@ -1,0 +1,224 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulated Azure as a running server: one process, many names."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import ssl
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+
+from . import arm, entra, graph, imds, sites
+from .compute import Compute
+from .control import Control
+from .core import Address, Azure, Config, Endpoints
+from .faults import Faults, Rule
+from .log import RequestLog, scrubbed_body, scrubbed_query
+from .routing import Call
+from .state import Settings
+from .wire import Answer, AzureError, gateway_error
+
+__all__ = ["Address", "Config", "Endpoints", "Server", "Settings", "run"]
+
+logger = logging.getLogger(__name__)
+
+Service = Callable[[Call], Awaitable[Answer]]
+MAX_BODY = 4 * 1024 * 1024
+
+
+class Server:
+    """Listens, tells services apart by Host header, applies faults, keeps the log."""
+
+    def __init__(self, config: Config, compute: Compute) -> None:
+        self.config = config
+        self.azure = Azure(config, compute)
+        self.faults = Faults()
+        self.log = RequestLog(config.request_log)
+        self._services = self._by_host(config.endpoints)
+        self._runners: list[web.AppRunner] = []
+
+    @staticmethod
+    def _by_host(endpoints: Endpoints) -> dict[str, Service]:
+        services: dict[str, Service] = {
+            endpoints.host("arm"): arm.handle,
+            endpoints.host("entra"): entra.handle,
+            endpoints.host("graph"): graph.handle,
+            endpoints.host("charts"): sites.charts,
+            endpoints.host("imds"): imds.handle,
+        }
+        for alias in ("login.windows.net", "login.microsoft.com", "sts.windows.net"):
+            services[alias] = entra.handle
+        return services
+
+    def _service(self, host: str) -> Service | None:
+        if host in self._services:
+            return self._services[host]
+        bare = host.partition(":")[0]
+        if bare.endswith("." + self.config.endpoints.issuer_domain):
+            return sites.issuer
+        return self._services.get(bare)
+
+    async def start(self, https: Sequence[socket.socket], http: Sequence[socket.socket]) -> None:
+        """Serve on sockets that are bound already, and on the control socket."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.config.certificate, self.config.private_key)
+        application = web.Application(client_max_size=MAX_BODY)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        application.on_response_prepare.append(_without_own_name)
+        runner = await self._runner(application)
+        for bound in https:
+            await web.SockSite(runner, bound, ssl_context=context).start()
+        for bound in http:
+            await web.SockSite(runner, bound).start()
+        control = await self._runner(Control(self.azure, self.faults, self.log).application())
+        self.config.control_socket.unlink(missing_ok=True)
+        await web.UnixSite(control, str(self.config.control_socket)).start()
+
+    async def _runner(self, application: web.Application) -> web.AppRunner:
+        # Clients keep connections open; a stop must not wait for them.
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5, handle_signals=False)
+        await runner.setup()
+        self._runners.append(runner)
+        return runner
+
+    async def stop(self) -> None:
+        for runner in self._runners:
+            await runner.cleanup()
+        await self.azure.stop()
+        self.config.control_socket.unlink(missing_ok=True)
+        self.log.close()
+
+    # one request
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        began = time.monotonic()
+        call = Call(
+            azure=self.azure,
+            method=request.method,
+            host=request.host.lower(),
+            path=request.path,
+            query=request.query,
+            headers=request.headers,
+            raw_body=await request.read(),
+            remote=request.remote or "",
+            request_id=str(uuid.uuid4()),
+        )
+        rule = self.faults.hit(call.method, f"{call.host}{request.path_qs}")
+        if rule is not None:
+            call.fault = rule.id
+            await asyncio.sleep(rule.delay)
+        answer = await self._answer_with(rule, call)
+        reset = rule is not None and rule.reset
+        self._record(call, answer, reset, time.monotonic() - began)
+        if reset and request.transport is not None:
+            # Discard what was not sent: the client sees a reset connection.
+            request.transport.abort()
+        return self._response(call, answer)
+
+    async def _answer_with(self, rule: Rule | None, call: Call) -> Answer:
+        if rule is None or (rule.status is None and not rule.reset):
+            return await self._answer(call)
+        real = await self._answer(call) if rule.after else None
+        if rule.status is not None:
+            return Answer(rule.status, rule.body, rule.headers)
+        return real or Answer(503)
+
+    async def _answer(self, call: Call) -> Answer:
+        service = self._service(call.host)
+        if service is None:
+            return Answer(404, f"The simulated Azure has no host '{call.host}'.", content_type="text/plain")
+        try:
+            return await service(call)
+        except AzureError as error:
+            return error.answer
+        except Exception:
+            logger.exception("%s %s failed", call.method, call.path)
+            return gateway_error(500, "InternalServerError", "The simulated Azure failed; see its log.").answer
+
+    def _record(self, call: Call, answer: Answer, reset: bool, seconds: float) -> None:
+        writes = call.method in ("PUT", "PATCH", "POST")
+        self.log.add(
+            {
+                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "method": call.method,
+                "host": call.host,
+                "path": call.path,
+                "query": scrubbed_query(call.query),
+                "status": 0 if reset else answer.status,
+                "caller": call.caller.app_id if call.caller else "",
+                "caller_name": call.caller.name if call.caller else "",
+                "remote": call.remote,
+                "user_agent": call.headers.get("User-Agent", ""),
+                "body": scrubbed_body(call.raw_body, call.headers.get("Content-Type", "")) if writes else None,
+                "error": _code(answer),
+                "fault": call.fault,
+                "milliseconds": round(seconds * 1000, 1),
+            }
+        )
+
+    def _response(self, call: Call, answer: Answer) -> web.Response:
+        headers = {**self._common_headers(call), **answer.headers}
+        if answer.body is not None:
+            headers.setdefault("Content-Type", answer.content_type)
+        return web.Response(status=answer.status, body=answer.payload(), headers=headers)
+
+    def _common_headers(self, call: Call) -> dict[str, str]:
+        if self._service(call.host) is not arm.handle:
+            return {"x-ms-request-id": call.request_id}
+        kind = {"GET": "reads", "HEAD": "reads", "DELETE": "deletes"}.get(call.method, "writes")
+        left = {"reads": "11999", "deletes": "14999", "writes": "1199"}[kind]
+        correlation = call.headers.get("x-ms-correlation-request-id", call.request_id)
+        headers = {
+            "Cache-Control": "no-cache",
+            "Pragma": "no-cache",
+            "Expires": "-1",
+            "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+            "X-Content-Type-Options": "nosniff",
+            "x-ms-request-id": call.request_id,
+            "x-ms-correlation-request-id": correlation,
+            "x-ms-routing-request-id": f"SANDBOX:{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}:{call.request_id}",
+            f"x-ms-ratelimit-remaining-subscription-{kind}": left,
+        }
+        client = call.headers.get("x-ms-client-request-id")
+        if client and call.headers.get("x-ms-return-client-request-id", "").lower() == "true":
+            headers["x-ms-client-request-id"] = client
+        return headers
+
+
+async def _without_own_name(request: web.Request, response: web.StreamResponse) -> None:
+    """Azure names its server only where a provider does; the framework would name itself."""
+    if response.headers.get("Server", "").startswith("Python/"):
+        del response.headers["Server"]
+
+
+def _code(answer: Answer) -> str:
+    """The error code of an answer, for the log."""
+    body = answer.body
+    if answer.status < 400 or not isinstance(body, dict):
+        return ""
+    inner = body.get("error", body)
+    return str(inner.get("code", "")) if isinstance(inner, dict) else json.dumps(body.get("error_codes", inner))
+
+
+def bind(addresses: Sequence[Address]) -> list[socket.socket]:
+    """Listening sockets; port 0 takes any."""
+    return [socket.create_server((address.host, address.port), backlog=256) for address in addresses]
+
+
+async def run(config: Config, compute: Compute, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until cancelled; ``ready`` is called when clients can connect."""
+    server = Server(config, compute)
+    await server.start(bind(config.https), bind(config.http))
+    ready()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await server.stop()

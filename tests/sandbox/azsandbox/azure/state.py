@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that the simulated Azure remembers, in memory."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from . import ids
+from .wire import JsonObject
+
+GROUP = "Microsoft.Resources/resourceGroups"
+IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
+FEDERATED_CREDENTIAL = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials"
+CLUSTER = "Microsoft.ContainerService/ManagedClusters"
+SCALE_SET = "Microsoft.Compute/virtualMachineScaleSets"
+INSTANCE = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines"
+ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
+ROLE_DEFINITION = "Microsoft.Authorization/roleDefinitions"
+DENY_ASSIGNMENT = "Microsoft.Authorization/denyAssignments"
+LOCK = "Microsoft.Authorization/locks"
+
+PROVIDERS = (
+    "Microsoft.Authorization",
+    "Microsoft.Compute",
+    "Microsoft.ContainerService",
+    "Microsoft.ManagedIdentity",
+    "Microsoft.Network",
+    "Microsoft.Resources",
+    "Microsoft.Storage",
+)
+
+
+@dataclass
+class Resource:
+    """One object of ARM."""
+
+    id: str
+    """As answered, in its provider's casing."""
+    type: str
+    body: JsonObject
+    """As a GET answers it."""
+    hidden: JsonObject = field(default_factory=dict)
+    """What the service knows and never shows."""
+
+    @property
+    def name(self) -> str:
+        return ids.last(self.id)
+
+    @property
+    def properties(self) -> JsonObject:
+        properties: JsonObject = self.body.setdefault("properties", {})
+        return properties
+
+
+class PrincipalKind(Enum):
+    APPLICATION = "Application"
+    MANAGED_IDENTITY = "ManagedIdentity"
+
+
+@dataclass(frozen=True)
+class Secret:
+    value: str
+    expires: float
+    """Wall-clock time."""
+
+
+@dataclass
+class Principal:
+    """A service principal of the directory; managed identities are those with a ``resource_id``."""
+
+    object_id: str
+    app_id: str
+    name: str
+    kind: PrincipalKind
+    resource_id: str | None = None
+    secrets: list[Secret] = field(default_factory=list)
+    certificates: list[bytes] = field(default_factory=list)
+    """PEM."""
+    federated: list[JsonObject] = field(default_factory=list)
+    """Federated credentials of an application: name, issuer, subject, audiences."""
+    refusals_left: int = 0
+    """How often role assignments without a principalType still answer PrincipalNotFound."""
+
+
+@dataclass
+class Settings:
+    """What tests and people may turn; durations are real Azure's, in seconds, and are multiplied by time_scale."""
+
+    time_scale: float = 0.02
+    enforce_rbac: bool = True
+    principal_not_found: int = 3
+    """Refusals per new principal, unless principalType is given."""
+    role_assignment_delay: float = 0.0
+    """From the assignment to its effect."""
+    federated_credential_delay: float = 10.0
+    """From the federated credential to its effect at the token endpoint."""
+    deleted_cluster_memory: float = 60.0
+    """How long a deleted cluster answers the AKS provider's own 404 instead of ARM's."""
+    cluster_create: float = 331.0
+    cluster_update: float = 121.0
+    cluster_delete: float = 198.0
+    scale_set_update: float = 5.0
+    group_delete: float = 45.0
+
+
+class State:
+    """Resources by lower-cased id, principals by object id."""
+
+    def __init__(self, tenant_id: str, subscription_id: str) -> None:
+        self.tenant_id = tenant_id
+        self.subscription_id = subscription_id
+        self.resources: dict[str, Resource] = {}
+        self.principals: dict[str, Principal] = {}
+        self.providers: dict[str, str] = {}
+        self.deleted_clusters: dict[str, float] = {}
+        self.settings = Settings()
+        self.reset()
+
+    def reset(self) -> None:
+        """An empty subscription; settings stay."""
+        self.resources.clear()
+        self.principals.clear()
+        self.deleted_clusters.clear()
+        self.providers = {name.lower(): "Registered" for name in PROVIDERS}
+
+    # resources
+
+    def get(self, resource_id: str) -> Resource | None:
+        return self.resources.get(ids.key(resource_id))
+
+    def put(self, resource: Resource) -> Resource:
+        self.resources[ids.key(resource.id)] = resource
+        return resource
+
+    def remove(self, resource_id: str) -> None:
+        """Forget a resource and everything below it."""
+        for found in list(self.within(resource_id)):
+            self.resources.pop(ids.key(found.id), None)
+            principal = found.hidden.get("principal")
+            if isinstance(principal, str):
+                self.principals.pop(principal, None)
+
+    def within(self, scope: str, kind: str | None = None) -> Iterator[Resource]:
+        """Resources at or below a scope, oldest first."""
+        for resource in self.resources.values():
+            if (kind is None or resource.type == kind) and ids.is_within(resource.id, scope):
+                yield resource
+
+    def all(self, kind: str) -> Iterator[Resource]:
+        return (resource for resource in self.resources.values() if resource.type == kind)
+
+    # principals
+
+    def principal_by_app(self, app_id: str) -> Principal | None:
+        wanted = app_id.lower()
+        return next((p for p in self.principals.values() if p.app_id == wanted), None)
+
+    def new_managed_identity(self, name: str, resource_id: str) -> Principal:
+        return self.add_principal(
+            Principal(
+                object_id=str(uuid.uuid4()),
+                app_id=str(uuid.uuid4()),
+                name=name,
+                kind=PrincipalKind.MANAGED_IDENTITY,
+                resource_id=resource_id,
+                refusals_left=self.settings.principal_not_found,
+            )
+        )
+
+    def new_application(self, name: str, app_id: str | None = None, secret: str | None = None) -> tuple[Principal, str]:
+        """A service principal with one secret; returns both."""
+        value = secret or secrets.token_urlsafe(30)
+        principal = Principal(
+            object_id=str(uuid.uuid4()),
+            app_id=(app_id or str(uuid.uuid4())).lower(),
+            name=name,
+            kind=PrincipalKind.APPLICATION,
+            secrets=[Secret(value, time.time() + 365 * 86400)],
+        )
+        return self.add_principal(principal), value
+
+    def add_principal(self, principal: Principal) -> Principal:
+        self.principals[principal.object_id] = principal
+        return principal
