@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from . import host, programs, workstation, world
+from . import host, programs, toolenvs, workstation, world
 from .progress import BuildError
 from .state import SandboxError, State
 
@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("reset", help="end all clusters and empty the subscription").set_defaults(run=_reset)
 
     run = commands.add_parser("exec", help="run a command as on an operator's workstation")
+    run.add_argument("--as", dest="principal", default="operator", metavar="NAME", help="another service principal")
     run.add_argument("command", nargs="+", metavar="COMMAND", help="after --, the command and its arguments")
     run.set_defaults(run=_exec)
 
@@ -93,4 +94,5 @@ def _reset(state: State, options: argparse.Namespace) -> int:
 
 def _exec(state: State, options: argparse.Namespace) -> int:
     init = host.running(state)
-    return workstation.run(state, init, options.command, os.environ)
+    environment = workstation.environment(state, options.principal, [toolenvs.ANSIBLE.path / "bin"], toolenvs.AZ)
+    return workstation.run(state, init, options.command, environment)

@@ -58,7 +58,10 @@ class Cluster:
         progress("API server is ready")
         await self._program("kube-controller-manager", *self._controller_manager())
         await self._program("kube-scheduler", *self._scheduler())
+        await self._program("coredns", *self._dns())
         await self._apply_defaults()
+        await self._wait("its service accounts", self._accounts_ready)
+        await self._wait("its DNS server to become ready", self._dns_ready)
         await self._wait("its nodes to become Ready", self._nodes_ready)
         progress(f"{len(self.nodes)} nodes are Ready")
 
@@ -207,7 +210,7 @@ class Cluster:
         for name, pair in pairs.items():
             self._write(f"{name}.crt", pair.certificate)
             self._write(f"{name}.key", pair.key)
-        for component in ("kube-controller-manager", "kube-scheduler"):
+        for component in ("kube-controller-manager", "kube-scheduler", "coredns"):
             client = pki.issue(self.ca, f"system:{component}")
             text = node.kubeconfig(f"https://{self.subnet.api_server}:443", self.ca.certificate, client)
             self._write(f"{component}.kubeconfig", text.encode())
@@ -286,6 +289,17 @@ class Cluster:
     def _scheduler(self) -> list[str]:
         return [f"--kubeconfig={self._pki / 'kube-scheduler.kubeconfig'}", "--leader-elect=false"]
 
+    def _dns(self) -> list[str]:
+        """The cluster's names are the API server's, all others those of Azure's resolver."""
+        corefile = self.directory / "Corefile"
+        zones = "cluster.local in-addr.arpa ip6.arpa"
+        corefile.write_text(
+            f".:53 {{\n bind {self.subnet.control_plane}\n errors\n ready\n kubernetes {zones} {{\n"
+            f"  kubeconfig {self._pki / 'coredns.kubeconfig'}\n  pods insecure\n  fallthrough in-addr.arpa ip6.arpa\n }}\n"
+            f" forward . {network.DNS_ADDRESS}\n cache 5\n loadbalance\n}}\n"
+        )
+        return [f"-conf={corefile}"]
+
     # The Kubernetes API
 
     async def _call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> object:
@@ -313,6 +327,22 @@ class Cluster:
         except aiohttp.ClientError:
             return False
 
+    async def _accounts_ready(self) -> bool:
+        """Whether pods may be created."""
+        answer = await self._call("GET", "/api/v1/namespaces/default/serviceaccounts")
+        assert isinstance(answer, dict)
+        return bool(answer["items"])
+
+    async def _dns_ready(self) -> bool:
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"http://{self.subnet.control_plane}:8181/ready") as response,
+            ):
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
     async def _nodes_ready(self) -> bool:
         answer = await self._call("GET", "/api/v1/nodes")
         assert isinstance(answer, dict)
@@ -336,17 +366,31 @@ class Cluster:
         return ready
 
     async def _apply_defaults(self) -> None:
-        """What every AKS cluster has in kube-system that somebody may rely on: DNS."""
-        metadata = {"name": "kube-dns", "namespace": "kube-system"}
-        ports = [
-            {"name": "dns", "port": 53, "protocol": "UDP"},
-            {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
+        """Cluster DNS under its usual name; its server is a process of the control plane instead of a deployment."""
+        rules = [
+            {"apiGroups": [""], "resources": ["services", "pods", "namespaces"], "verbs": ["list", "watch"]},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
         ]
-        service = {"metadata": metadata, "spec": {"clusterIP": network.CLUSTER_DNS, "ports": ports}}
-        subset = {"addresses": [{"ip": network.DNS_ADDRESS}], "ports": ports}
+        rbac, name = "rbac.authorization.k8s.io", "system:coredns"
+        role = {"metadata": {"name": name}, "rules": rules}
+        binding = {
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": name},
+            "subjects": [{"apiGroup": rbac, "kind": "User", "name": name}],
+        }
+        await self._call("POST", f"/apis/{rbac}/v1/clusterroles", role)
+        await self._call("POST", f"/apis/{rbac}/v1/clusterrolebindings", binding)
+
+        ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]
+        service = {"metadata": {"name": "kube-dns"}, "spec": {"clusterIP": network.CLUSTER_DNS, "ports": ports}}
+        endpoints = {
+            "metadata": {"name": "kube-dns", "labels": {"kubernetes.io/service-name": "kube-dns"}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [self.subnet.control_plane], "conditions": {"ready": True}}],
+            "ports": ports,
+        }
         await self._call("POST", "/api/v1/namespaces/kube-system/services", service)
-        endpoints = {"metadata": metadata, "subsets": [subset]}
-        await self._call("POST", "/api/v1/namespaces/kube-system/endpoints", endpoints)
+        await self._call("POST", "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices", endpoints)
 
     async def issuer_keys(self) -> dict[str, object]:
         keys = await self._call("GET", "/openid/v1/jwks")

@@ -9,8 +9,9 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
-from . import network
+from . import network, resolver
 from .azure.compute import ClusterSpec, ComputeError
 from .cluster import Cluster
 from .commands import CommandError
@@ -54,6 +55,7 @@ class Machines:
 
     async def update(self, spec: ClusterSpec) -> None:
         await self._cluster(spec.id).update(spec)
+        self._publish()
 
     async def kubeconfig(self, cluster_id: str, admin: bool) -> bytes:
         return self._cluster(cluster_id).user_kubeconfig(admin)
@@ -107,6 +109,10 @@ class Machines:
 
     def _publish(self) -> None:
         """Tell the resolver the names of all clusters."""
-        lines = [f"{cluster.subnet.api_server} {cluster.spec.fqdn}\n" for cluster in self._clusters.values()]
-        self._state.hosts.write_text("".join(lines))
-        os.kill(int(self._state.resolver.read_text()), signal.SIGHUP)
+        names: dict[str, str] = {}
+        for cluster in self._clusters.values():
+            names[cluster.spec.fqdn] = cluster.subnet.api_server
+            issuer = urlsplit(cluster.spec.issuer_url or "").hostname
+            if issuer is not None:
+                names[issuer] = network.AZURE_ADDRESS
+        resolver.publish(self._state, names)

@@ -121,7 +121,9 @@ def _lay_down(state: State) -> None:
     state.directory.mkdir(mode=0o755)
     for directory in (state.logs, state.world):
         directory.mkdir()
-    for directory in (state.pki, state.home, state.home / ".ssh", state.azure, state.clusters, state.principals):
+    for directory in (state.azure, state.clusters, state.principals):
+        directory.mkdir(mode=0o700)
+    for directory in (state.pki, state.home, state.home / ".ssh", state.temporary):
         directory.mkdir(mode=0o700)
     ca = pki.authority(f"Azure sandbox {state.name}")
     names = [*network.AZURE_NAMES, "*.oic.prod-aks.azure.com"]

@@ -32,10 +32,9 @@ AZURE_NAMES = (
     "management.azure.com",
     "login.microsoftonline.com",
     "graph.microsoft.com",
-    "oic.prod-aks.azure.com",
     "raw.githubusercontent.com",
 )
-"""Those names; each stands for its subdomains too."""
+"""Those names, but for the issuers of clusters."""
 PUBLIC_GATEWAY = "203.0.113.1"
 WORKSTATION_ADDRESS = "198.51.100.10"
 WORKSTATION_GATEWAY = "198.51.100.1"
@@ -143,7 +142,7 @@ async def fabric() -> None:
         f"-A INPUT -i workstation -d {AZURE_ADDRESS} -p tcp --dport 443 -j ACCEPT",
         "-A INPUT -i workstation -j REJECT",
         "-A FORWARD -i workstation -o public -p tcp --dport 443 -j ACCEPT",
-        "-A FORWARD -i workstation -o vnet+ -p tcp --dport 22 -j ACCEPT",
+        "-A FORWARD -i workstation -d 10.224.0.0/12 -p tcp --dport 22 -j ACCEPT",
         "-A FORWARD -i workstation -j REJECT",
         "COMMIT",
         "",

@@ -125,7 +125,6 @@ class Node:
             "kubernetes.azure.com/agentpool": self.spec.pool,
             "kubernetes.azure.com/cluster": self.cluster.node_resource_group,
             "kubernetes.azure.com/mode": "system",
-            "kubernetes.azure.com/os-sku": "Ubuntu",
             "kubernetes.azure.com/role": "agent",
             "node.kubernetes.io/instance-type": "Standard_D2s_v5",
             "topology.kubernetes.io/region": self.cluster.location,
@@ -293,12 +292,18 @@ def _write_etc(node: Node, access: Access) -> None:
             shutil.copytree(source, etc / name, symlinks=True)
         elif source.exists():
             shutil.copy(source, etc / name, follow_symlinks=source.is_symlink() and name != "os-release")
-    passwd = (etc / "passwd").read_text()
-    users = [line.split(":")[0] for line in passwd.splitlines()]
-    _write(etc / "passwd", passwd + "azureuser:x:1000:1000:azureuser:/home/azureuser:/bin/bash\n")
-    _write(etc / "group", (etc / "group").read_text() + "azureuser:x:1000:\n")
+    # The accounts of the system, none of the host's people.
+    passwd, group = (
+        [line for line in (etc / name).read_text().splitlines() if not 1000 <= int(line.split(":")[2]) < 65534]
+        for name in ("passwd", "group")
+    )
+    passwd.append("azureuser:x:1000:1000::/home/azureuser:/bin/bash")
+    group.append("azureuser:x:1000:")
+    users = [line.split(":")[0] for line in passwd]
+    _write(etc / "passwd", "\n".join([*passwd, ""]))
+    _write(etc / "group", "\n".join([*group, ""]))
     # No password fits, yet no account is locked, which sshd would refuse.
-    _write(etc / "shadow", "".join(f"{user}:*:19000:0:99999:7:::\n" for user in [*users, "azureuser"]), 0o600)
+    _write(etc / "shadow", "".join(f"{user}:*:19000:0:99999:7:::\n" for user in users), 0o600)
     _write(etc / "sudoers.d/azureuser", "azureuser ALL=(ALL) NOPASSWD: ALL\n", 0o440)
     _write(etc / "hostname", f"{node.spec.name}\n")
     _write(etc / "hosts", f"127.0.0.1 localhost\n{node.address} {node.spec.name}\n")

@@ -64,6 +64,11 @@ class State:
         return self.directory / "home"
 
     @property
+    def temporary(self) -> Path:
+        """For temporary files of the operator."""
+        return self.directory / "tmp"
+
+    @property
     def azure(self) -> Path:
         """State of the simulated Azure."""
         return self.directory / "azure"
@@ -85,7 +90,7 @@ class State:
 
     @property
     def principals(self) -> Path:
-        """Per service principal <name>.json: client_id, secret, object_id."""
+        """Per service principal <name>.json: client_id, secret, object_id, tenant_id, subscription_id."""
         return self.directory / "principals"
 
     @property

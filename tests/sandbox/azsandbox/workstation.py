@@ -12,13 +12,15 @@ terminal reach all of them by themselves, and only the command minds.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import cgroups, linux, network, paths
-from .state import State
+from .state import SandboxError, State
 
 _PASSED_ON = (
     signal.SIGHUP,
@@ -53,6 +55,53 @@ def run(state: State, init: int, command: Sequence[str], environment: Mapping[st
             os._exit(_as_init(state, directory, command, environment))
         os._exit(_attend(second))
     return _attend(first)
+
+
+def environment(state: State, principal: str, tools: Sequence[Path], az: Path) -> dict[str, str]:
+    """The command's environment: the caller's, less what belongs to the caller's machine and accounts.
+
+    `tools` are directories for PATH before the caller's own; `az` is the Azure CLI, installed or not.
+    """
+    file = state.principals / f"{principal}.json"
+    try:
+        account = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise SandboxError(
+            f"There is no service principal {principal} in sandbox {state.name}: make it with"
+            f" tests/sandbox/sandbox azure principal {principal} --role ROLE --scope SCOPE."
+        ) from None
+    own = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
+    directory = state.world / "workstation"
+    bundle = str(state.pki / "ca.crt")
+    collections = (directory / "collections", paths.COLLECTIONS)
+    return own | {
+        "HOME": str(state.home),
+        "TMPDIR": str(state.temporary),
+        "LANG": "C.UTF-8",
+        "PATH": ":".join([str(directory / "bin"), *map(str, tools), str(paths.BIN), os.environ["PATH"]]),
+        "AZURE_SUBSCRIPTION_ID": account["subscription_id"],
+        "AZURE_TENANT": account["tenant_id"],
+        "AZURE_CLIENT_ID": account["client_id"],
+        "AZURE_SECRET": account["secret"],
+        "AZURE_CONFIG_DIR": str(state.home / ".azure-cli" / account["client_id"]),
+        "AZURE_CORE_COLLECT_TELEMETRY": "false",
+        "REQUESTS_CA_BUNDLE": bundle,
+        "SSL_CERT_FILE": bundle,
+        "CURL_CA_BUNDLE": bundle,
+        "ANSIBLE_COLLECTIONS_PATH": ":".join(map(str, collections)),
+        "SANDBOX_NAME": state.name,
+        "SANDBOX_STATE": str(state.directory),
+        "SANDBOX_BIN": str(paths.BIN),
+        "SANDBOX_AZ": str(az),
+    }
+
+
+# Credentials, trust and proxies of the machine outside; the launcher's own variables.
+_FOREIGN = re.compile(
+    r"(AZURE|ARM|K8S_AUTH)_.*|KUBECONFIG|HELM_.*|.*_CA_BUNDLE|.*_CA_CERTS(_FILE)?|.*_CERT|SSL_CERT_.*|GIT_SSL_.*"
+    r"|.*_SSL_ROOTS_FILE_PATH|.*_CA_CERTS|(http|https|no|all)_proxy|(HTTP|HTTPS|NO|ALL)_PROXY|PYTHONPATH"
+    r"|PYTHONDONTWRITEBYTECODE|VIRTUAL_ENV|SSH_AUTH_SOCK|TMPDIR|TEMP|TMP|XDG_.*"
+)
 
 
 def _enter(init: int) -> None:
@@ -92,7 +141,7 @@ def _attend(child: int) -> int:
 
 
 def _as_init(state: State, directory: Path, command: Sequence[str], environment: Mapping[str, str]) -> int:
-    _furnish(state)
+    _dress(state)
     child = os.fork()
     if child:
         return _attend(child)
@@ -105,7 +154,7 @@ def _as_init(state: State, directory: Path, command: Sequence[str], environment:
     os._exit(127)
 
 
-def _furnish(state: State) -> None:
+def _dress(state: State) -> None:
     """Make this mount namespace an operator's workstation."""
     linux.mount("none", Path("/"), flags=linux.MS_REC | linux.MS_PRIVATE)
     linux.mount("proc", Path("/proc"), "proc")
@@ -124,8 +173,8 @@ def _furnish(state: State) -> None:
     linux.bind(paths.CHECKOUT, etc / "collections/ansible_collections/azureops/pod_identity")
 
 
-def furniture(state: State) -> None:
-    """Write the files that `_furnish` shows; once per sandbox, inside it."""
+def furnish(state: State) -> None:
+    """Write the files that `_dress` shows; once per sandbox, inside it."""
     etc = state.world / "workstation"
     (etc / "collections/ansible_collections/azureops/pod_identity").mkdir(parents=True)
     (etc / "resolv.conf").write_text(f"nameserver {network.DNS_ADDRESS}\n")

@@ -19,7 +19,7 @@ from asyncio.subprocess import Process
 from collections.abc import Callable
 from pathlib import Path
 
-from . import azure_process, cgroups, commands, linux, network, node, paths
+from . import azure_process, cgroups, commands, linux, network, paths, resolver, workstation
 from .state import SandboxError, State
 
 _TIMEOUT = 60.0
@@ -67,8 +67,9 @@ async def _supervise(state: State, report: int) -> None:
         os.write(report, f"progress {line}\n".encode())
 
     parts: dict[str, Process] = {}
+    workstation.furnish(state)
     await network.fabric()
-    parts["resolver"] = await _resolver(state)
+    parts["resolver"] = await resolver.start(state)
     progress("network and resolver are up")
     await import_images(state)
     progress("container images are imported")
@@ -98,28 +99,6 @@ async def _supervise(state: State, report: int) -> None:
     os.close(report)
     async with server:
         await server.serve_forever()
-
-
-async def _resolver(state: State) -> Process:
-    """dnsmasq on Azure's resolver address; every name that it does not know does not exist."""
-    state.hosts.touch()
-    return await commands.start(
-        "dnsmasq",
-        "--keep-in-foreground",
-        "--user=root",
-        "--conf-file=/dev/null",
-        "--no-resolv",
-        "--no-hosts",
-        "--no-poll",
-        "--bind-interfaces",
-        f"--listen-address={network.DNS_ADDRESS}",
-        f"--addn-hosts={state.hosts}",
-        f"--pid-file={state.resolver}",
-        "--local-ttl=5",
-        *(f"--address=/{name}/{network.AZURE_ADDRESS}" for name in network.AZURE_NAMES),
-        "--address=/#/",
-        log=state.logs / "resolver.log",
-    )
 
 
 async def import_images(state: State) -> None:
@@ -167,6 +146,7 @@ async def _reset(state: State, parts: dict[str, Process]) -> None:
     for directory in (state.world / "clusters", state.clusters, state.azure, state.principals):
         if directory.exists():
             await asyncio.to_thread(shutil.rmtree, directory)
-    state.hosts.write_text("")
-    os.kill(int(state.resolver.read_text()), signal.SIGHUP)
+    for directory in (state.clusters, state.azure, state.principals):
+        directory.mkdir(mode=0o700)
+    resolver.publish(state, {})
     parts["azure"] = await azure_process.start(state)
