@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import time
 import typing as t
@@ -72,6 +73,7 @@ class Arm:
     @classmethod
     def connect(cls, options: t.Mapping[str, t.Any]) -> Arm:
         """Log in as the module's options, the environment, the credentials file or ``az`` say."""
+        logging.getLogger("azure").addHandler(logging.NullHandler())  # it would write to stderr what is raised anyway
         login = credentials.choose(options, os.environ, credentials.read_profiles())
         verify = login.setting("cert_validation_mode", options) != "ignore"
         if not verify:  # asked for by name, so urllib3 need not repeat it for each request

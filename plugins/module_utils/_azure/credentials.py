@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._domain.errors import Failure
 from .clouds import Cloud
@@ -48,7 +48,7 @@ class Login:
     """
 
     source: str
-    values: Values
+    values: Values = field(repr=False)
 
     def setting(self, name: str, options: t.Mapping[str, t.Any]) -> t.Any:
         """A cloud setting: the option (or its variable) first, then the profile."""

@@ -14,9 +14,10 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-_ACTION = re.compile(r"perform action '(?P<action>[^']+)'(?:[^']* over scope '(?P<scope>[^']+)')?")
-_LINKED = re.compile(r"(?:linked scope\(s\)|linked scope|over scope) '(?P<scope>[^']+)'")
-_LINKED_ACTION = re.compile(r"permission to perform action\(?s?\)? '(?P<action>[^']+)'")
+_DENIED = re.compile(
+    r"not have (?:authorization|permission) to perform action(?:\(s\)|s)? '(?P<action>[^']+)'"
+    r"(?:.*?scope(?:\(s\))? '(?P<scope>[^']+)')?"
+)
 _CLIENT = re.compile(r"(?:object id|The client) '(?P<client>[^']+)'")
 _LOCKED = re.compile(r"locked: '(?P<scopes>[^']+)'")
 _AADSTS = re.compile(r"AADSTS\d+")
@@ -61,7 +62,7 @@ def parse(status: int, body: t.Any, request_id: str = "") -> ServiceError:
         return ServiceError(status, inner, str(body.get("error_description", "")), request_id)
     if not isinstance(inner, dict):
         inner = {}
-    code = str(inner.get("code") or f"HTTP{status}")
+    code = " ".join(str(inner.get("code") or "").split()) or f"HTTP{status}"
     return ServiceError(status, code, str(inner.get("message") or ""), request_id)
 
 
@@ -102,16 +103,14 @@ def _cause_and_remedy(error: ServiceError) -> tuple[str, str]:
 
 
 def _forbidden(error: ServiceError, said: str) -> tuple[str, str]:
-    match = _ACTION.search(error.message) or _LINKED_ACTION.search(error.message)
+    match = _DENIED.search(error.message)
     if not match:
         return said, "ask somebody who holds Owner or User Access Administrator there to grant it"
-    action = match.group("action")
-    scoped = match.groupdict().get("scope") or getattr(_LINKED.search(error.message), "group", lambda _: "")("scope")
     clients = _CLIENT.findall(error.message)
     who = f"the principal {clients[-1]}" if clients else "this principal"
-    where = f" at {scoped}" if scoped else ""
+    where = f" at {match.group('scope')}" if match.group("scope") else ""
     return (
-        f"{who} may not perform {action}{where}",
+        f"{who} may not perform {match.group('action')}{where}",
         f"somebody who holds Owner or User Access Administrator{where or ' there'} can grant a role with this action "
         "(a grant takes some minutes to work)",
     )

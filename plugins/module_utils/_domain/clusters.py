@@ -102,7 +102,7 @@ def created(wish: Wish) -> dict[str, t.Any]:
     }
     pools = wish.get("agent_pools") or [{"name": "nodepool1"}]
     if not any(pool.get("mode") == "System" for pool in pools):
-        pools = [{**pools[0], "mode": "System"}, *pools[1:]]
+        pools = [{**pools[0], "mode": pools[0].get("mode") or "System"}, *pools[1:]]
     named = {name: value for name, value in wish.items() if name not in _FIXED}
     fixed = {name: wish[name] for name in _FIXED if wish.get(name) is not None}
     for name, value in fixed.items():
@@ -124,6 +124,8 @@ def changed(current: Body, wish: Wish) -> dict[str, t.Any]:
     for option, path in _FIELDS.items():
         wanted = wish.get(option)
         if wanted is None or _equal(option, _value(properties, path), wanted):
+            continue
+        if option == "kubernetes_version" and _equal(option, properties.get("currentKubernetesVersion"), wanted):
             continue
         if option in _FIXED:
             raise Failure(_cannot(name, option, _value(properties, path), wanted))
@@ -312,6 +314,8 @@ def _set_pools(cluster: str, properties: dict[str, t.Any], pools: t.Iterable[Wis
         for option, field in _POOL_FIELDS.items():
             wanted = wish.get(option)
             if wanted is None or _equal(option, pool.get(field), wanted):
+                continue
+            if option == "orchestrator_version" and _equal(option, pool.get("currentOrchestratorVersion"), wanted):
                 continue
             if option in _POOL_FIXED and not fresh:
                 raise Failure(_cannot(f"{cluster}, agent pool {wish['name']}", option, pool.get(field), wanted))

@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import groups
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+
+GROUP = {"id": "/s/rg", "name": "rg", "location": "westeurope", "tags": {"a": "1"}, "managedBy": "other"}
+
+
+def desired(current: dict[str, object] | None, location: str | None = None, **tags: str) -> dict[str, object]:
+    return groups.desired("rg", current, location=location, wanted_tags=tags or None, append_tags=True)
+
+
+def test_a_new_group_needs_a_location() -> None:
+    assert desired(None, "westeurope", a="1") == {"location": "westeurope", "tags": {"a": "1"}}
+    with pytest.raises(Failure, match="rg does not exist; name the location"):
+        desired(None)
+
+
+def test_what_is_not_named_stays() -> None:
+    assert desired(GROUP) == GROUP
+    assert desired(GROUP, "West Europe", a="1") == GROUP
+    assert desired(GROUP, b="2") == {**GROUP, "tags": {"a": "1", "b": "2"}}
+
+
+def test_a_group_cannot_move() -> None:
+    with pytest.raises(Failure, match="is in westeurope and cannot move to eastus"):
+        desired(GROUP, "eastus")
