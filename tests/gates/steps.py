@@ -132,12 +132,28 @@ def unit(run: Runner) -> None:
             run.pytest(f"unit-{core}", lane / "python", ["tests/unit"], env=_ansible(run, lane))
 
 
-def unit_target(run: Runner) -> None:
-    name = f"unit-target-{TARGETS[0]}"
-    if python := environments.interpreter(TARGETS[0]):
-        run.pytest(name, run.environment("target", python) / "python", ["tests/unit/target"])
-    else:
-        run.skip(name, f"no Python {TARGETS[0]} on this machine")
+def target(run: Runner) -> None:
+    """What reaches nodes, on the oldest Python: nothing is installed there but a test runner.
+
+    Ansible puts its own module_utils beside a module, so they come from the newest lane.
+    """
+    version = TARGETS[0]
+    python = environments.interpreter(version)
+    if python is None:
+        run.skip(f"target-{version}", f"no Python {version} on this machine")
+        return
+    tests = run.environment("target", python)
+    lane = _newest_lane(run)
+    beside = CACHE / "target"
+    beside.mkdir(parents=True, exist_ok=True)
+    (beside / "ansible").unlink(missing_ok=True)
+    (beside / "ansible").symlink_to(next(lane.parent.glob("lib/python*/site-packages/ansible")))
+    run.pytest(
+        f"target-{version}",
+        tests / "python",
+        ["tests/unit/plugins/module_utils", "--ignore-glob=*/azure/*", "--ignore-glob=*/kube/*"],
+        env={"PYTHONPATH": str(beside)},
+    )
 
 
 def wire(run: Runner) -> None:
@@ -167,7 +183,7 @@ STEPS = (
     Step("lint", "ansible-lint, profile production", lint),
     Step("importer", "build the collection and import it as Galaxy does", importer),
     Step("unit", "tests/unit in every lane of ansible-core", unit),
-    Step("target", "what runs on nodes, on the oldest Python", unit_target),
+    Step("target", "what runs on nodes, on the oldest Python", target),
     Step("sanity", "ansible-test sanity in every lane of ansible-core", sanity),
     Step("wire", "tests/wire: Azure clients against the simulated Azure on loopback", wire),
     Step("build", "programs of the sandbox", build),
@@ -188,12 +204,17 @@ def _lane(run: Runner, step: str, core: str, version: str) -> Path | None:
     return None
 
 
+def _newest_lane(run: Runner) -> Path:
+    """The ``bin`` of the newest lane that the machine can run."""
+    for core, version in reversed(LANES):
+        if python := environments.interpreter(version):
+            return run.environment(f"core-{core}", python)
+    raise RuntimeError(f"no Python of {', '.join(version for _core, version in LANES)} on this machine")
+
+
 def _pytest_newest(run: Runner, name: str, path: str) -> None:
     """Run a level of test once, in the newest lane that the machine has."""
-    core, python = next(
-        (core, python) for core, version in reversed(LANES) if (python := environments.interpreter(version))
-    )
-    lane = run.environment(f"core-{core}", python)
+    lane = _newest_lane(run)
     run.pytest(name, lane / "python", [path], env=_ansible(run, lane))
 
 
