@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import ids, rbac
+from .clock import Clock
 from .compute import Compute
 from .operations import Operations
 from .rbac import Denial, Grant, Role
@@ -77,8 +77,9 @@ class Config:
 class Azure:
     """State and the services that act on it."""
 
-    def __init__(self, config: Config, compute: Compute) -> None:
+    def __init__(self, config: Config, compute: Compute, clock: Clock) -> None:
         self.config = config
+        self.clock = clock
         self.compute = compute
         self.state = State(config.tenant_id, config.subscription_id)
         self.state.settings.time_scale = config.time_scale
@@ -121,9 +122,12 @@ class Azure:
         self.operations.clear()
         self._seed()
 
+    def scaled(self, real_seconds: float) -> float:
+        return real_seconds * self.state.settings.time_scale
+
     async def pause(self, real_seconds: float) -> None:
         """Let pass what would be this long in the real Azure."""
-        await asyncio.sleep(real_seconds * self.state.settings.time_scale)
+        await self.clock.sleep(self.scaled(real_seconds))
 
     # access
 
@@ -143,7 +147,7 @@ class Azure:
 
     def grants(self) -> list[Grant]:
         """Role assignments that are in effect by now."""
-        now = time.monotonic()
+        now = self.clock.now()
         found = []
         for assignment in self.state.all(ROLE_ASSIGNMENT):
             role = self.role(assignment.properties["roleDefinitionId"])
@@ -177,7 +181,7 @@ class Azure:
             scope,
             created_by=principal.object_id,
         )
-        return self.state.put(Resource(body["id"], ROLE_ASSIGNMENT, body, {"effective": time.monotonic()}))
+        return self.state.put(Resource(body["id"], ROLE_ASSIGNMENT, body, {"effective": self.clock.now()}))
 
     def deny(self, scope: str, name: str, actions: list[str], not_actions: list[str], excluded: list[str]) -> Resource:
         """A deny assignment for everybody but a few; Azure's own services make them, nobody else can."""

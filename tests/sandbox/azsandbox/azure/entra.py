@@ -404,7 +404,7 @@ def _federated_credentials(call: Call, principal: Principal) -> list[FederatedCr
     found = [_credential(entry, True) for entry in principal.federated]
     if principal.resource_id is not None:
         for resource in call.state.within(principal.resource_id, FEDERATED_CREDENTIAL):
-            found.append(_credential(resource.properties, resource.hidden["visible"] <= time.monotonic()))
+            found.append(_credential(resource.properties, resource.hidden["visible"] <= call.azure.clock.now()))
     return found
 
 

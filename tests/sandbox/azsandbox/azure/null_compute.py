@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -19,11 +19,16 @@ from .wire import JsonObject
 STAGES = ("ProvisioningNetworkResources", "ProvisioningControlPlane", "CreatingAgentPools: 0/1 nodes completed")
 
 
+async def _at_once() -> None:
+    """No waiting."""
+
+
 class NullCompute:
     """Clusters start after a while and can sign service account tokens; commands answer what a test has set."""
 
-    def __init__(self, start_seconds: Callable[[], float] = lambda: 0.0) -> None:
-        self._start_seconds = start_seconds
+    def __init__(self) -> None:
+        self.pause: Callable[[], Awaitable[None]] = _at_once
+        """Awaited between the stages of a start."""
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._kid = uuid.uuid4().hex
         self.clusters: dict[str, ClusterSpec] = {}
@@ -37,8 +42,9 @@ class NullCompute:
 
     async def start(self, spec: ClusterSpec, progress: Callable[[str], None]) -> None:
         for stage in STAGES:
-            await asyncio.sleep(self._start_seconds() / len(STAGES))
+            await self.pause()
             progress(stage)
+        await self.pause()
         if self.start_error is not None:
             raise ComputeError(self.start_error)
         self.clusters[spec.id.lower()] = spec

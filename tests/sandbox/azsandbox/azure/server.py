@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 
 from . import arm, entra, graph, imds, sites
+from .clock import Clock
 from .compute import Compute
 from .control import Control
 from .core import Address, Azure, Config, Endpoints
@@ -37,9 +38,9 @@ MAX_BODY = 4 * 1024 * 1024
 class Server:
     """Listens, tells services apart by Host header, applies faults, keeps the log."""
 
-    def __init__(self, config: Config, compute: Compute) -> None:
+    def __init__(self, config: Config, compute: Compute, clock: Clock | None = None) -> None:
         self.config = config
-        self.azure = Azure(config, compute)
+        self.azure = Azure(config, compute, clock or Clock())
         self.faults = Faults()
         self.log = RequestLog(config.request_log)
         self._services = self._by_host(config.endpoints)

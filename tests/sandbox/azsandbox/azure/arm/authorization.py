@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import time
 import uuid
 
 from .. import ids, rbac
@@ -196,8 +195,8 @@ async def put_assignment(call: Call) -> Answer:
         if same and ids.key(other.properties["scope"]) == ids.key(scope):
             raise arm_error(409, "RoleAssignmentExists", "The role assignment already exists.")
     body = assignment_body(_assignment_id(call), wanted, scope, created_by=call.principal.object_id)
-    settings = call.state.settings
-    effective = time.monotonic() + settings.role_assignment_delay * settings.time_scale
+    delay = call.azure.scaled(call.state.settings.role_assignment_delay)
+    effective = call.azure.clock.now() + delay
     call.state.put(Resource(body["id"], ROLE_ASSIGNMENT, body, {"effective": effective}))
     return _answer(201, _without_creator(body))
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import time
 import uuid
 import zlib
 
@@ -58,8 +57,8 @@ def _missing(call: Call) -> AzureError:
     """The provider's own 404 soon after a deletion, while ARM still knows the name; ARM's later."""
     name, group = call.params["name"], call.params["group"]
     deleted = call.state.deleted_clusters.get(ids.key(_id(call)))
-    settings = call.state.settings
-    if deleted is not None and time.monotonic() < deleted + settings.deleted_cluster_memory * settings.time_scale:
+    memory = call.azure.scaled(call.state.settings.deleted_cluster_memory)
+    if deleted is not None and call.azure.clock.now() < deleted + memory:
         return aks_error(
             404,
             "NotFound",
@@ -572,7 +571,7 @@ async def tear_down(azure: Azure, cluster: Resource) -> None:
 
 def _forget(azure: Azure, cluster: Resource) -> None:
     azure.state.remove(cluster.id)
-    azure.state.deleted_clusters[ids.key(cluster.id)] = time.monotonic()
+    azure.state.deleted_clusters[ids.key(cluster.id)] = azure.clock.now()
 
 
 async def _credential(call: Call, name: str, admin: bool) -> Answer:

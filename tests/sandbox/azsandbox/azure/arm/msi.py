@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 from .. import ids
 from ..routing import Call, Route, paged
@@ -103,21 +102,6 @@ async def list_associated(call: Call) -> Answer:
     return Answer(200, {"totalCount": len(found), "value": found})
 
 
-async def list_operations(call: Call) -> Answer:
-    """The provider's operations; a few, enough to be listed."""
-    shown = {"provider": "Microsoft Managed Identity", "resource": "User Assigned Identities"}
-    names = ("read", "write", "delete", "assign/action")
-    return paged(
-        [
-            {
-                "name": f"{IDENTITY}/{name}",
-                "display": {**shown, "operation": f"{name} identity", "description": f"{name} user assigned identity"},
-            }
-            for name in names
-        ]
-    )
-
-
 # federated credentials
 
 
@@ -163,7 +147,8 @@ async def put_credential(call: Call) -> Answer:
         ]
         _check_others(others, properties)
         existing = call.state.get(resource_id)
-        visible = time.monotonic() + _delay(call)
+        delay = call.azure.scaled(call.state.settings.federated_credential_delay)
+        visible = call.azure.clock.now() + delay
         body: JsonObject = {
             "id": existing.id if existing else resource_id,
             "name": existing.name if existing else call.params["credential"],
@@ -176,11 +161,6 @@ async def put_credential(call: Call) -> Answer:
     if existing is not None:
         return Answer(200, made.body)
     return Answer(201, made.body, {"Location": made.id})
-
-
-def _delay(call: Call) -> float:
-    settings = call.state.settings
-    return settings.federated_credential_delay * settings.time_scale
 
 
 def _credential_properties(call: Call) -> JsonObject:
@@ -220,7 +200,6 @@ async def delete_credential(call: Call) -> Answer:
 
 
 ROUTES = (
-    Route("GET", "/providers/Microsoft.ManagedIdentity/operations", list_operations),
     Route("GET", SUB + COLLECTION, list_in_subscription, f"{IDENTITY}/read"),
     Route("GET", RG + COLLECTION, list_in_group, f"{IDENTITY}/read"),
     Route("PUT", ITEM, put_identity, f"{IDENTITY}/write"),

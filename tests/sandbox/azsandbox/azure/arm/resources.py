@@ -422,24 +422,6 @@ async def list_resources(call: Call) -> Answer:
     return paged(found)
 
 
-async def export_template(call: Call) -> Answer:
-    """Only the empty form: nothing here exports resources."""
-    require_group(call)
-    schema = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
-    return Answer(
-        200,
-        {
-            "template": {
-                "$schema": schema,
-                "contentVersion": "1.0.0.0",
-                "parameters": {},
-                "variables": {},
-                "resources": [],
-            }
-        },
-    )
-
-
 PUBLIC_ROUTES = (Route("GET", "/metadata/endpoints", metadata),)
 
 _GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"
@@ -462,5 +444,4 @@ ROUTES = (
     Route("HEAD", RG, head_group, f"{_GROUPS}/read"),
     Route("DELETE", RG, delete_group, f"{_GROUPS}/delete"),
     Route("GET", RG + "/resources", list_resources),
-    Route("POST", RG + "/exportTemplate", export_template, f"{_GROUPS}/exportTemplate/action"),
 )
