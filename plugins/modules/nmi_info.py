@@ -115,7 +115,9 @@ installations:
           type: str
           sample: aad-pod-identity-nmi-8s7d5
     serving:
-      description: Whether NMI is active on every node where it is expected and, in standard mode, MIC has a leader.
+      description:
+        - Whether NMI is active on every node where it is expected, MIC has a leader in standard mode, and both run the
+          version that their workloads name.
       returned: always
       type: bool
       sample: true
@@ -147,6 +149,10 @@ def as_data(found: Installation) -> dict[str, t.Any]:
     mode = nmi.flag(found.nmi, "operation-mode") or "standard"
     if mode == "standard" and not found.mic_leader:
         waiting_for.append("MIC has no leader")
+    if not nmi.rolled_out(found.nmi):
+        waiting_for.append("the present version of NMI is not on every node yet")
+    if found.mic is not None and not nmi.rolled_out(found.mic):
+        waiting_for.append("the present version of MIC does not run everywhere yet")
     return {
         "namespace": metadata["namespace"],
         "name": metadata["name"],

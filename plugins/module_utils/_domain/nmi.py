@@ -128,6 +128,16 @@ def leader(lock: Lock, holder: Object | None, running: t.Collection[str]) -> str
     return name if name in running or (lock.instance and name == lock.instance and running) else ""
 
 
+def rolled_out(workload: Object) -> bool:
+    """Whether the pods of a DaemonSet or Deployment are those of its present template."""
+    spec, status = workload.get("spec") or {}, workload.get("status") or {}
+    if status.get("observedGeneration", 0) < (workload.get("metadata") or {}).get("generation", 0):
+        return False
+    if "desiredNumberScheduled" in status:
+        return bool(status.get("updatedNumberScheduled", 0) >= status["desiredNumberScheduled"])
+    return bool(status.get("updatedReplicas", 0) >= spec.get("replicas", 1) >= status.get("replicas", 0))
+
+
 def pod_ready(pod: Object) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)

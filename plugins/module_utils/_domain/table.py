@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 import typing as t
 
 _GAP = "  "
@@ -33,22 +32,34 @@ def _widths(cells: t.Sequence[t.Sequence[str]], width: int) -> list[int]:
     columns = list(zip(*cells))
     widths = [max(len(cell) for cell in column) for column in columns]
     room = width - len(_GAP) * (len(widths) - 1)
-    for least in ([max(_longest_word(cell) for cell in column) for column in columns], [_NARROWEST] * len(columns)):
+    for least in ([max(max((len(w.rstrip()) for w in _words(cell)), default=0) for cell in column) for column in columns], [_NARROWEST] * len(columns)):
         while sum(widths) > room and any(now > low for now, low in zip(widths, least)):
             widest = max((now, index) for index, (now, low) in enumerate(zip(widths, least)) if now > low)[1]
             widths[widest] -= 1
     return widths
 
 
-def _longest_word(text: str) -> int:
-    """Longest piece of a text that wrapping leaves whole."""
-    return max((len(word) for word in re.findall(r"[^\s-]+-?", text)), default=0)
-
-
 def _row(cells: t.Sequence[str], widths: t.Sequence[int]) -> list[str]:
-    wrapped = [textwrap.wrap(cell, column) or [""] for cell, column in zip(cells, widths)]
+    wrapped = [_wrap(cell, column) for cell, column in zip(cells, widths)]
     height = max(len(lines) for lines in wrapped)
     return [
         _GAP.join((lines[i] if i < len(lines) else "").ljust(column) for lines, column in zip(wrapped, widths)).rstrip()
         for i in range(height)
     ]
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Lines of at most ``width``; broken at spaces, after a slash or a hyphen, and inside a word only where it must be."""
+    lines = [""]
+    for word in _words(text):
+        if len((lines[-1] + word).rstrip()) > width and lines[-1]:
+            lines[-1] = lines[-1].rstrip()
+            lines.append("")
+        lines[-1] += word
+        while len(lines[-1].rstrip()) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return [line.rstrip() for line in lines]
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\s/-]*[/-]+\s*|[^\s/-]+\s*", text)

@@ -23,9 +23,10 @@ ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints")
 
 @dataclass(frozen=True)
 class Installation:
-    """One DaemonSet with NMI; ``nodes`` are its states, ``mic_leader`` a pod's name or empty."""
+    """One DaemonSet with NMI and the Deployment of its MIC; ``nodes`` are its states, ``mic_leader`` a pod or empty."""
 
     nmi: Object
+    mic: Object | None
     mic_leader: str
     nodes: tuple[nmi.NodeState, ...]
 
@@ -37,9 +38,11 @@ def find(client: Client) -> tuple[Installation, ...]:
         return ()
     nodes = client.list(NODE)
     mics = [each for each in client.list(DEPLOYMENT) if nmi.runs_image(each, "mic")]
-    return tuple(
-        Installation(each, _leader(client, _mic_of(each, mics)), _nodes(client, each, nodes)) for each in daemon_sets
-    )
+    return tuple(_installation(client, each, _mic_of(each, mics), nodes) for each in daemon_sets)
+
+
+def _installation(client: Client, daemon_set: Object, mic: Object | None, nodes: t.Iterable[Object]) -> Installation:
+    return Installation(daemon_set, mic, _leader(client, mic), _nodes(client, daemon_set, nodes))
 
 
 def _mic_of(daemon_set: Object, mics: t.Sequence[Object]) -> Object | None:
