@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the sandbox takes from package indexes: Debian packages, Python environments of tools, collections."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from azsandbox import paths
+from azsandbox.progress import BuildError, Item, build, run, whole
+
+DEBIAN_PACKAGES = (
+    "bash",
+    "busybox-static",
+    "ca-certificates",
+    "conntrack",
+    "containernetworking-plugins",
+    "coreutils",
+    "curl",
+    "dash",
+    "dnsmasq-base",
+    "grep",
+    "ipset",
+    "iproute2",
+    "iptables",
+    "mount",
+    "openssh-client",
+    "openssh-server",
+    "procps",
+    "rsync",
+    "runc",
+    "sed",
+    "util-linux",
+)
+
+# The newest `ansible` that still runs on Python 3.11; it carries kubernetes.core 6 and azure.azcollection 3.
+ANSIBLE_PACKAGE = "ansible==12.3.0"
+COLLECTION_NAMES = ("kubernetes.core", "azure.azcollection")
+_REQUIREMENTS = paths.CHECKOUT / "requirements.txt"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment of one tool. It cannot be moved once made, so a stamp says that it is whole."""
+
+    name: str
+    requirements: tuple[str, ...]  # lines of a requirements file
+    program: str  # one of its programs, which must exist
+
+    @property
+    def path(self) -> Path:
+        interpreter = f"{sys.version} {Path(sys.base_prefix).resolve()}"
+        return paths.VENVS / f"{self.name}-{paths.digest(interpreter, *self.requirements)}"
+
+    def ready(self) -> bool:
+        return (self.path / "complete").exists() and os.access(self.path / "bin" / self.program, os.X_OK)
+
+    def make(self, log: Path) -> None:
+        # What an interrupted installation left is not trusted; pip keeps its downloads, so little is lost.
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        run([sys.executable, "-m", "venv", self.path], log)
+        requirements = self.path / "requirements.txt"
+        requirements.write_text("".join(f"{line}\n" for line in self.requirements))
+        pip: list[str | Path] = [self.path / "bin/python", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        run([*pip, "install", "--progress-bar=off", "--requirement", requirements], log)
+        (self.path / "complete").touch()
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    """The requirements in a requirements file, without comments."""
+    lines = (line.partition(" #")[0].strip() for line in text.splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+# Runs the collection's own modules, and helm's of kubernetes.core (which wants PyYAML).
+ANSIBLE = Environment(
+    "ansible", ("ansible-core>=2.19", "PyYAML>=6.0", *_lines(_REQUIREMENTS.read_text())), "ansible-playbook"
+)
+AZ = Environment("az", ("azure-cli==2.91.0",), "az")
+
+
+def azcollection() -> Environment:
+    """What azure.azcollection runs on; its requirements are known once the collections are unpacked."""
+    listed = paths.COLLECTIONS / "ansible_collections/azure/azcollection/requirements.txt"
+    return Environment("azcollection", ("ansible-core>=2.19", *_lines(listed.read_text())), "ansible-playbook")
+
+
+def collections_key() -> str:
+    return paths.digest(ANSIBLE_PACKAGE, *COLLECTION_NAMES)
+
+
+def item(environment: Environment) -> Item:
+    return Item(f"Python environment {environment.name}", environment.ready, environment.make)
+
+
+def items() -> list[Item]:
+    """The Python environments and the collections; the largest last."""
+    return [
+        item(ANSIBLE),
+        Item("collections " + " ".join(COLLECTION_NAMES), _collections_ready, _unpack_collections),
+        Item(
+            "Python environment azcollection",
+            lambda: _collections_ready() and azcollection().ready(),
+            lambda log: azcollection().make(log),
+        ),
+        item(AZ),
+    ]
+
+
+def _collections_ready() -> bool:
+    return paths.COLLECTIONS.is_dir()
+
+
+def _unpack_collections(log: Path) -> None:
+    """Take the collections out of the package that carries all of them."""
+    with whole(paths.COLLECTIONS) as directory:
+        download = directory / "download"
+        pip: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        run([*pip, "download", "--progress-bar=off", "--no-deps", "--dest", download, ANSIBLE_PACKAGE], log)
+        (wheel,) = download.glob("*.whl")
+        prefixes = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in COLLECTION_NAMES)
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(directory, [name for name in archive.namelist() if name.startswith(prefixes)])
+        shutil.rmtree(download)
+
+
+def debian_item() -> Item:
+    return Item("Debian packages", lambda: not missing_debian_packages(), _install_debian_packages)
+
+
+def missing_debian_packages() -> list[str]:
+    """Those of DEBIAN_PACKAGES that are not installed. Raises BuildError where there is no dpkg."""
+    command = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *DEBIAN_PACKAGES]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        raise BuildError("The sandbox takes programs from Debian packages, and this machine has no dpkg.") from None
+    installed = {line.split()[0] for line in answer.splitlines() if line.endswith(" installed")}
+    return [package for package in DEBIAN_PACKAGES if package not in installed]
+
+
+def _install_debian_packages(log: Path) -> None:
+    missing = missing_debian_packages()
+    install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    if os.geteuid() != 0:
+        raise BuildError(f"Debian packages are missing. Install them as root: {' '.join(install)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "update", "-q"], log, env=environment)
+    # openssh-server is installed for its program alone: nothing may start now or at the next boot because of us.
+    policy = Path("/usr/sbin/policy-rc.d")
+    own_policy = not policy.exists()
+    if own_policy:
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    try:
+        run(install, log, env=environment)
+    finally:
+        if own_policy:
+            policy.unlink()
+    if "openssh-server" in missing:
+        run(["deb-systemd-helper", "disable", "ssh.service", "ssh.socket"], log)
+
+
+if __name__ == "__main__":
+    try:
+        build([debian_item(), *items()], sys.stdout)
+    except BuildError as error:
+        sys.exit(str(error))
