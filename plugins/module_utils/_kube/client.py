@@ -156,9 +156,11 @@ class Client:
     ) -> None:
         """Delete the object; one that is gone already is fine. ``preconditions``: uid and resourceVersion."""
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        if dry_run:  # beside a body the server does not look at the query
+            options["dryRun"] = ["All"]
         if preconditions:
             options["preconditions"] = dict(preconditions)
-        status, answer = self._request("DELETE", kind.path(namespace, name), _dry(dry_run), options)
+        status, answer = self._request("DELETE", kind.path(namespace, name), (), options)
         if status in (200, 202):
             return
         failure = refused("delete", kind, namespace, name, status, answer)

@@ -1,0 +1,280 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+"""What an answer to a token request means: who gave it, whether it is right, and what to do when it is not.
+
+The classes V1 to V16 and the texts and times of NMI are those of aad-pod-identity 1.8. A token is a success only
+when NMI or the Workload ID proxy handed it out, whatever its claims say.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .token_request import Answer
+
+NMI, IMDS, PROXY, NOBODY, UNKNOWN = "nmi", "imds", "workload_identity_proxy", "nobody", "unknown"
+OK, NOT_VERIFIED = "ok", "not_verified"
+_AADSTS = re.compile(r"AADSTS(\d+)")
+_FEDERATION = frozenset(("70021", "700213", "700211", "700212", "700231", "90061", "50005", "700024"))
+_TENANT = frozenset(("700016", "90002"))
+_CLOCK_SKEW = 60
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the token must be; an empty text is not compared. ``ambiguous``: several identities, none asked for."""
+
+    resource: str
+    audience: str = ""
+    client_id: str = ""
+    tenant_id: str = ""
+    object_id: str = ""
+    resource_id: str = ""
+    identity: str = ""
+    ambiguous: bool = False
+    requested_client_id: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    check: str
+    expected: str
+    got: str
+    ok: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    verdict: str
+    code: str
+    answered_by: str
+    message: str
+    checks: tuple[Check, ...] = ()
+
+
+def answered_by(answer: Answer) -> str:
+    """By the Server header: IMDS and the Workload ID proxy send theirs, NMI's token handler none."""
+    if not answer.status:
+        return NOBODY if answer.exit_code in (7, 28) else UNKNOWN
+    server = answer.header("Server").lower()
+    if server.startswith("imds"):
+        return IMDS
+    if server.startswith("azure-workload-identity/proxy"):
+        return PROXY
+    return UNKNOWN if server else NMI
+
+
+def judge(answer: Answer, expected: Expectation) -> Verdict:
+    """The verdict over a complete answer."""
+    who = answered_by(answer)
+    if answer.exit_code is None:
+        return Verdict(NOT_VERIFIED, "", UNKNOWN, _no_answer(answer))
+    if not answer.status:
+        return _no_status(answer, who)
+    if who == IMDS:
+        return Verdict(
+            "raw_imds",
+            "V1",
+            who,
+            "The instance metadata service answered itself"
+            + (" and even gave a token" if answer.claims else "")
+            + ": the node has no rule of NMI for this pod; check that NMI runs and is Active there, that the pod does "
+            "not use the host network, and that the network plugin does not bypass iptables.",
+            _checks(answer, expected, who),
+        )
+    if answer.status == 200:
+        return _token(answer, expected, who)
+    return _refusal(answer, expected, who)
+
+
+def not_verified(message: str) -> Verdict:
+    return Verdict(NOT_VERIFIED, "", UNKNOWN, message)
+
+
+def _no_answer(answer: Answer) -> str:
+    if answer.tool == "none":
+        return "The container has none of curl, python3 and wget, so nothing could be asked: use method: probe_pod."
+    return "The request was not made or its result is incomplete, so nothing is known."
+
+
+def _no_status(answer: Answer, who: str) -> Verdict:
+    if answer.exit_code == 7:
+        return Verdict(
+            "nmi_dead",
+            "V2",
+            who,
+            "The connection is refused at once: the node still redirects the metadata address to NMI, but NMI does not "
+            "run there; start it, or remove its rules (azureops.pod_identity.imds_iptables_cleanup).",
+        )
+    if answer.exit_code == 28:
+        return Verdict(
+            "path_blocked",
+            "V3",
+            who,
+            f"Nothing answered within {answer.seconds:.0f} seconds: check network policies (NMI is 127.0.0.1:2579 for "
+            "them), net.ipv4.conf.all.route_localnet on the node, and Cilium or kube-proxy in nftables mode.",
+        )
+    return Verdict(NOT_VERIFIED, "", who, f"The request failed before an answer ({_brief(answer.body)}).")
+
+
+def _token(answer: Answer, expected: Expectation, who: str) -> Verdict:
+    if answer.claims is None:
+        return Verdict(
+            "unreadable_token",
+            "",
+            who,
+            f"The answer holds no token that can be read ({answer.unreadable or 'no JWT'}).",
+        )
+    checks = _checks(answer, expected, who)
+    failed = {check.check: check for check in checks if not check.ok}
+    name = expected.identity or "the identity"
+    for check, verdict, code, advice in (
+        ("tenant", "wrong_tenant", "V9", f"check tenantID of {name}"),
+        ("audience", "wrong_audience", "V10", "check the resource that is asked for"),
+        ("client_id", "wrong_identity", "V6", f"check which bindings select the pod and clientID of {name}"),
+        ("object_id", "wrong_identity", "V6", "the identity may have been made anew, with other ids"),
+        ("resource_id", "wrong_identity", "V6", f"resourceID and clientID of {name} belong to two identities"),
+        ("not_expired", "stale_token", "V15", "check the clock of the node"),
+        ("issued_during_probe", "stale_token", "V15", "a cache answered, so the path behind it is not proven"),
+    ):
+        if check in failed:
+            return Verdict(
+                verdict,
+                code,
+                who,
+                f"The token has {check.replace('_', ' ')} {failed[check].got or 'none'} instead of "
+                f"{failed[check].expected}: {advice}.",
+                checks,
+            )
+    if who == UNKNOWN:
+        return Verdict(
+            "unknown_responder",
+            "",
+            who,
+            f"A token came from a server that calls itself {answer.header('Server')!r}, neither NMI nor the Workload "
+            "ID proxy: a service mesh or proxy may stand in between; exclude 169.254.169.254 from it.",
+            checks,
+        )
+    if expected.ambiguous:
+        return Verdict(
+            "ambiguous_identity",
+            "V11",
+            who,
+            f"The pod gets several identities ({expected.identity}), and a request without client_id is answered with "
+            "any of them: let the application name its client id, or use one selector per identity.",
+            checks,
+        )
+    giver = "NMI" if who == NMI else "The Workload ID proxy"
+    return Verdict(OK, "", who, f"{giver} handed out a token of {name}.", checks)
+
+
+def _refusal(answer: Answer, expected: Expectation, who: str) -> Verdict:
+    text, status = answer.body, answer.status
+    verdict, code, advice = _refusal_class(answer, expected)
+    return Verdict(verdict, code, who, f"{_name(who)} answered {status} ({_brief(text)}): {advice}.")
+
+
+def _refusal_class(answer: Answer, expected: Expectation) -> tuple[str, str, str]:
+    """Verdict, class and advice for an error status."""
+    text, status, seconds = answer.body, answer.status, answer.seconds
+    reasons = set(_AADSTS.findall(text))
+    name = expected.identity or "the AzureIdentity"
+    if reasons & _FEDERATION:
+        return "federation_refused", "V14", "check issuer, subject and audience of the federated credential"
+    if reasons & _TENANT:
+        return "wrong_tenant", "V9", f"check tenantID and clientID of {name}"
+    if "no azure identity found for request" in text:
+        return (
+            "wrong_identity",
+            "V6",
+            "the pod has no identity with the requested client id; compare it with clientID of the AzureIdentity, "
+            "letter by letter and in lower case",
+        )
+    if "CREATED state failed" in text or (not text and status == 404 and seconds >= 70 and seconds < 95):
+        return (
+            "not_assigned",
+            "V4",
+            "MIC has assigned no identity to the pod; check label, selector, namespaces and that MIC runs",
+        )
+    if "ASSIGNED state failed" in text or (not text and status == 404 and seconds >= 95):
+        return (
+            "assignment_stuck",
+            "V5",
+            "the assignment stays Created; read MIC's log and events, most often the kubelet identity lacks "
+            "Managed Identity Operator on the identity or Virtual Machine Contributor on the node resource group",
+        )
+    if "context canceled" in text:
+        return "not_assigned", "V4", "the request ended before NMI's wait did; raise timeout above 100 seconds"
+    if status == 404 and not text and seconds < 10:
+        return "wrong_identity", "V6", "compare the requested client id with clientID of the AzureIdentity"
+    if "Identity not found" in text:
+        return (
+            "identity_missing",
+            "V7",
+            f"the scale set does not carry the identity; compare clientID of {name} with the identity in Azure (it may "
+            "have been made anew), and check that MIC could write to the scale set",
+        )
+    if "match pod IP" in text or "pod list is empty" in text:
+        return (
+            "pod_unknown",
+            "",
+            "NMI does not know the pod yet; its watch of the API server may be broken, read its log",
+        )
+    if status == 429:
+        return "throttled", "", "the metadata service or Entra has too many requests; try again later"
+    if status == 400:
+        return "request_refused", "", "check resource and headers of the request"
+    if status in (401, 403):
+        return "token_refused", "", f"read NMI's log on that node, and check the credential of {name}"
+    if status >= 500:
+        return "server_error", "", "read NMI's log on that node"
+    return "not_assigned", "V4", "check label, selector and namespaces, and MIC's log"
+
+
+def _checks(answer: Answer, expected: Expectation, who: str) -> tuple[Check, ...]:
+    """Every claim that can be compared. A token from IMDS may be older than the request: IMDS caches; the proxy too,
+    but there an old one proves nothing about the path behind it."""
+    claims = answer.claims
+    if claims is None:
+        return ()
+    checks = []
+    for name, want, got in (
+        ("audience", expected.audience or expected.resource, _text(claims.get("aud"))),
+        ("tenant", expected.tenant_id, _text(claims.get("tid"))),
+        ("client_id", expected.client_id, _text(claims.get("appid") or claims.get("azp"))),
+        ("object_id", expected.object_id, _text(claims.get("oid"))),
+    ):
+        if want:
+            checks.append(Check(name, want, got, _same(want, got)))
+    mirid = _text(claims.get("xms_mirid"))
+    if expected.resource_id and mirid:
+        checks.append(Check("resource_id", expected.resource_id, mirid, _same(expected.resource_id, mirid)))
+    expires, issued = claims.get("exp"), claims.get("iat")
+    if answer.started and isinstance(expires, int):
+        checks.append(Check("not_expired", f"after {answer.started}", str(expires), expires > answer.started))
+    if who == PROXY and answer.started and isinstance(issued, int):
+        limit = answer.started - _CLOCK_SKEW
+        checks.append(Check("issued_during_probe", f"after {limit}", str(issued), issued >= limit))
+    return tuple(checks)
+
+
+def _same(want: str, got: str) -> bool:
+    return want.rstrip("/").lower() == got.rstrip("/").lower()
+
+
+def _text(value: t.Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _name(who: str) -> str:
+    return {NMI: "NMI", PROXY: "The Workload ID proxy"}.get(who, "An unknown server")
+
+
+def _brief(text: str) -> str:
+    return " ".join(text.split())[:200].rstrip(".") or "no reason"

@@ -1,0 +1,244 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+"""The program that asks for a token inside a pod, and its answer.
+
+It prints one JSON object per line, of decoded claims, headers, status and times; never the token, which stays in a
+variable of the shell, and never anything that looks like a part of one. The last line is ``{"end": "1"}``.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+TOKEN_URL = "http://169.254.169.254/metadata/identity/oauth2/token"
+_API_VERSION = "2018-02-01"
+
+# Needs only sh, tr, base64, head, date and one of curl, python3, wget. A quote or backslash in a text is replaced
+# rather than escaped, because sed is not in every image.
+SCRIPT = r"""
+url=$1 limit=$2
+unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
+nl='
+'
+cr=$(printf '\r')
+say() {
+  text=$2
+  case "$text" in *eyJ*) text='(withheld, it looks like a token)' ;; esac
+  printf '{"%s":"%s"}\n' "$1" "$(printf %s "$text" | tr '\000-\037\177' ' ' | tr '"\\' "'/" | head -c 600)"
+}
+show() {
+  case "$1" in
+    *'"access_token"'*) ;;
+    *) say body "$1"; return ;;
+  esac
+  part=${1#*\"access_token\"}
+  part=${part#*\"}
+  part=${part%%\"*}
+  part=${part#*.}
+  part=${part%%.*}
+  case $((${#part} % 4)) in 2) part="$part==" ;; 3) part="$part=" ;; esac
+  claims=$(printf %s "$part" | tr '_-' '/+' | base64 -d 2>/dev/null | tr -d '\000-\037')
+  case "$claims" in
+    *eyJ*) say unreadable 'a claim looks like a token' ;;
+    '{'*'}') printf '{"claims":%s}\n' "$claims" ;;
+    *) say unreadable 'the access token is no JWT' ;;
+  esac
+}
+ask_curl() {
+  answer=$(curl -sS -i --connect-timeout 15 --max-time "$limit" -H 'Metadata: true' -H 'Connection: close' \
+    -w '\nprobe-metrics %{http_code} %{time_total}\n' "$url" 2>&1)
+  say exit "$?"
+  metrics=${answer##*probe-metrics }
+  metrics=${metrics%%"$nl"*}
+  say status "${metrics%% *}"
+  say seconds "${metrics##* }"
+  if [ "${metrics%% *}" = 000 ]; then
+    say body "$answer"
+    return
+  fi
+  printf '%s\n' "$answer" | while IFS= read -r line; do
+    line=${line%"$cr"}
+    [ -n "$line" ] || break
+    say header "$line"
+  done
+  body=${answer#*"$cr$nl$cr$nl"}
+  show "${body%"$nl"probe-metrics *}"
+}
+ask_wget() {
+  more=
+  case "$(wget --version 2>&1)" in *GNU*) more='--content-on-error -t 1' ;; esac
+  begin=$(date +%s)
+  # shellcheck disable=SC2086
+  answer=$(wget -S -O - $more --header 'Metadata: true' --header 'Connection: close' "$url" 2>&1)
+  code=$?
+  case "$answer" in *efused*) code=7 ;; *'timed out'*) code=28 ;; *HTTP/1.*) code=0 ;; esac
+  say exit "$code"
+  say seconds "$(($(date +%s) - begin))"
+  case "$answer" in
+    *HTTP/1.*)
+      rest=${answer#*HTTP/1.}
+      rest=${rest#* }
+      rest=${rest%% *}
+      say status "${rest%%"$nl"*}"
+      printf '%s\n' "$answer" | while IFS= read -r line; do
+        case "$line" in ' '*:*) say header "${line%"$cr"}" ;; esac
+      done
+      ;;
+  esac
+  show "$answer"
+}
+say now "$(date +%s)"
+if command -v curl >/dev/null 2>&1; then
+  say tool curl
+  ask_curl
+elif command -v python3 >/dev/null 2>&1; then
+  exec python3 -c "$3" "$url" "$limit"
+elif command -v wget >/dev/null 2>&1; then
+  say tool wget
+  ask_wget
+else
+  say tool none
+fi
+say end 1
+"""
+
+# The same for images that have Python but no curl; without single quotes, like any text that goes through a shell.
+PYTHON = r"""
+import base64, http.client, json, socket, sys, time, urllib.parse
+url, limit = urllib.parse.urlsplit(sys.argv[1]), float(sys.argv[2])
+def say(key, value):
+    if isinstance(value, str):
+        value = "(withheld, it looks like a token)" if "eyJ" in value else value[:600]
+    print(json.dumps({key: value}), flush=True)
+say("now", str(int(time.time())))
+say("tool", "python3")
+begin, code, answer = time.monotonic(), 0, None
+connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=15)
+try:
+    connection.connect()
+    connection.sock.settimeout(limit)
+    connection.request("GET", url.path + "?" + url.query, headers={"Metadata": "true", "Connection": "close"})
+    answer = connection.getresponse()
+    body = answer.read().decode("utf-8", "replace")
+except ConnectionRefusedError as error:
+    code, body = 7, str(error)
+except (socket.timeout, TimeoutError) as error:
+    code, body = 28, str(error)
+except Exception as error:
+    code, body = 56, str(error)
+say("exit", str(code))
+say("seconds", str(round(time.monotonic() - begin, 3)))
+token = None
+if answer is not None:
+    say("status", str(answer.status))
+    for name, value in answer.getheaders():
+        say("header", name + ": " + value)
+    try:
+        parsed = json.loads(body)
+        token = (parsed[0] if isinstance(parsed, list) else parsed).get("access_token")
+    except Exception:
+        token = None
+if token is None:
+    say("body", body)
+else:
+    try:
+        part = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        if "eyJ" in json.dumps(claims):
+            raise ValueError
+        say("claims", claims)
+    except Exception:
+        say("unreadable", "the access token is no JWT, or a claim looks like a token")
+say("end", "1")
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the program printed. ``exit_code`` is curl's (0, 7 refused, 28 timeout), None where nothing was asked.
+
+    ``started`` is the clock of the pod when the program started, in seconds since 1970.
+    """
+
+    tool: str = ""
+    exit_code: int | None = None
+    status: int = 0
+    seconds: float = 0.0
+    started: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+    claims: t.Mapping[str, t.Any] | None = None
+    unreadable: str = ""
+    complete: bool = False
+
+    def header(self, name: str) -> str:
+        return next((value for key, value in self.headers if key.lower() == name.lower()), "")
+
+
+def arguments(resource: str, client_id: str | None, timeout: int, url: str = TOKEN_URL) -> list[str]:
+    """The arguments of the program: URL, limit in seconds, and the Python form of the program itself."""
+    query = {"api-version": _API_VERSION, "resource": resource}
+    if client_id:
+        query["client_id"] = client_id
+    return [f"{url}?{urlencode(query)}", str(timeout), PYTHON]
+
+
+def shell_command(resource: str, client_id: str | None, timeout: int, url: str = TOKEN_URL) -> list[str]:
+    return ["sh", "-c", SCRIPT, "token", *arguments(resource, client_id, timeout, url)]
+
+
+def python_command(resource: str, client_id: str | None, timeout: int, url: str = TOKEN_URL) -> list[str]:
+    return ["python3", "-c", PYTHON, *arguments(resource, client_id, timeout, url)[:2]]
+
+
+def parse(output: str) -> Answer:
+    """What the program printed; lines of others (a wrapper, a mesh) are passed over."""
+    found: dict[str, t.Any] = {}
+    headers: list[tuple[str, str]] = []
+    for line in output.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(entry, dict):
+            continue
+        for key, value in entry.items():
+            if key == "header":
+                name, _, content = str(value).partition(":")
+                headers.append((name.strip(), content.strip()))
+            else:
+                found[key] = value
+    claims = found.get("claims")
+    return Answer(
+        tool=str(found.get("tool", "")),
+        exit_code=_number(found.get("exit")),
+        status=_number(found.get("status")) or 0,
+        seconds=_decimal(found.get("seconds")),
+        started=_number(found.get("now")) or 0,
+        headers=tuple(headers),
+        body=str(found.get("body", "")),
+        claims=claims if isinstance(claims, dict) else None,
+        unreadable=str(found.get("unreadable", "")),
+        complete="end" in found,
+    )
+
+
+def _number(value: t.Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _decimal(value: t.Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0.0

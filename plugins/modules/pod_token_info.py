@@ -1,0 +1,444 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pod_token_info
+short_description: Ask for a token on the very path of a workload and judge the answer
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Asks the metadata address for a token as the pods of a workload do, says who answered, compares the decoded claims
+    with what the workload must get, and gives a verdict. A token that came from the instance metadata service itself
+    is never a success, even if its claims are right.
+  - Only decoded claims leave the pod, never the token.
+  - With O(method=probe_pod) the request comes from a throw-away pod with the namespace, node, service account and
+    labels of the workload. It belongs to a Job, never becomes Ready, has a deadline, and is removed afterwards; what a
+    killed run left for the same workload is removed first.
+  - With O(method=exec) the request comes from a running pod of the workload, with C(curl), C(wget) or C(python3),
+    whichever it has.
+extends_documentation_fragment:
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.info_module
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+options:
+  namespace:
+    description: Namespace of the workload.
+    type: str
+    required: true
+  selector:
+    description:
+      - Value of the label C(aadpodidbinding) of the workload's pods. One of its running pods gives node, service
+        account and labels.
+    type: str
+  pod:
+    description: Name of the pod whose path is to be tried.
+    type: str
+  service_account:
+    description: Service account of the workload's pods, for workloads that are told apart by it.
+    type: str
+  node:
+    description: Node to try the path on; if unset, that of the first running pod of the workload.
+    type: str
+  resource:
+    description: What the token is for.
+    type: str
+    default: https://management.azure.com/
+  client_id:
+    description:
+      - Client id to ask for, exactly as the application does. If unset, none is sent and NMI gives the identity of the
+        pod, any of them where it has several.
+    type: str
+  expect:
+    description:
+      - What the token must say. What is unset is taken from the AzureIdentity that the pod gets, where it is only one.
+    type: dict
+    suboptions:
+      client_id:
+        description: Client id of the identity.
+        type: str
+      tenant_id:
+        description: Tenant.
+        type: str
+      object_id:
+        description: Principal (object) id of the identity.
+        type: str
+      audience:
+        description: Audience; if unset, O(resource).
+        type: str
+  method:
+    description: Where the request comes from.
+    type: str
+    choices: [probe_pod, exec]
+    default: probe_pod
+  container:
+    description: Container for O(method=exec); if unset, the first one of the pod.
+    type: str
+  image:
+    description: Image of the probe. It needs C(sh), C(curl), C(tr), C(base64), C(head) and C(date).
+    type: str
+    default: mcr.microsoft.com/azurelinux/base/core:3.0
+  labels:
+    description:
+      - Labels of the probe besides those of the workload's pods, for network policies and admission rules.
+        With an empty value a label of the workload is left out.
+    type: dict
+  timeout:
+    description:
+      - Seconds that the answer may take. NMI itself waits up to 100 seconds for an assignment.
+    type: int
+    default: 180
+  start_timeout:
+    description: Seconds until the probe must run.
+    type: int
+    default: 120
+  allow_detach:
+    description:
+      - Try a path on a scale set where no pod holds the identity that the probe gets. When the probe goes, MIC takes
+        the identity from the scale set, even if somebody else had attached it.
+    type: bool
+    default: false
+  allow_unready_endpoints:
+    description:
+      - Run a probe although a Service with C(publishNotReadyAddresses) selects its labels and would publish its
+        address.
+    type: bool
+    default: false
+  check_mode_probe:
+    description:
+      - Whether check mode runs the probe too, which comes and goes and changes nothing. Otherwise the verdict in check
+        mode is C(not_verified).
+    type: bool
+    default: false
+  owner:
+    description: Value of the label C(azureops.pod-identity/owner) of the probe.
+    type: str
+    default: default
+seealso:
+  - module: azureops.pod_identity.azure_identity_binding
+notes:
+  - The probe needs to list pods, nodes, services, AzureIdentities and AzureIdentityBindings, and to create and delete
+    Jobs and read pods, their logs and events in the namespace. O(method=exec) needs C(pods/exec) instead of the Jobs.
+  - While a probe exists, a PodDisruptionBudget with C(maxUnavailable) or a percentage that selects its labels allows
+    no eviction, because the disruption controller cannot count pods of a Job.
+"""
+
+EXAMPLES = r"""
+- name: Try what the billing pods get
+  azureops.pod_identity.pod_token_info:
+    kubeconfig: /root/cluster.kubeconfig
+    namespace: billing
+    selector: billing
+    expect:
+      client_id: "{{ billing.state.client_id }}"
+      tenant_id: "{{ billing.state.tenant_id }}"
+  register: billing_token
+
+- name: Fail where it is not the right token on the right path
+  ansible.builtin.assert:
+    that: billing_token.ok
+    fail_msg: "{{ billing_token.tokens[0].message }}"
+
+- name: Ask inside a running pod instead
+  azureops.pod_identity.pod_token_info:
+    namespace: billing
+    pod: api-7d9f8-x2x4k
+    method: exec
+"""
+
+RETURN = r"""
+ok:
+  description: Whether every verdict is V(ok).
+  returned: success
+  type: bool
+  sample: true
+tokens:
+  description: One entry per path that was tried.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of the workload.
+      returned: always
+      type: str
+      sample: billing
+    pod:
+      description: Pod that the path was taken from, the workload's own; empty where it has none.
+      returned: always
+      type: str
+      sample: api-7d9f8-x2x4k
+    node:
+      description: Node that the request was sent on.
+      returned: always
+      type: str
+      sample: aks-nodepool1-12345678-vmss000000
+    selector:
+      description: Value of the label C(aadpodidbinding).
+      returned: always
+      type: str
+      sample: billing
+    service_account:
+      description: Service account of the request.
+      returned: always
+      type: str
+      sample: default
+    identity:
+      description: Namespace and name of the AzureIdentity that the pod gets, several separated by commas.
+      returned: always
+      type: str
+      sample: billing/billing
+    client_id:
+      description: Client id that the token must be for, as far as known.
+      returned: always
+      type: str
+      sample: 2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77
+    resource:
+      description: What the token was asked for.
+      returned: always
+      type: str
+      sample: https://management.azure.com/
+    method:
+      description: Where the request came from.
+      returned: always
+      type: str
+      sample: probe_pod
+    answered_by:
+      description:
+        - Who answered, V(nmi), V(imds) (the instance metadata service itself), V(workload_identity_proxy), V(nobody)
+          or V(unknown).
+      returned: always
+      type: str
+      sample: nmi
+    verdict:
+      description:
+        - V(ok) or what is wrong, V(raw_imds), V(nmi_dead), V(path_blocked), V(not_assigned), V(assignment_stuck),
+          V(wrong_identity), V(identity_missing), V(wrong_tenant), V(wrong_audience), V(ambiguous_identity),
+          V(federation_refused), V(stale_token), V(token_refused), V(pod_unknown), V(request_refused), V(throttled),
+          V(server_error), V(unreadable_token), V(unknown_responder).
+        - V(not_verified) where no verdict was obtained; never a success.
+      returned: always
+      type: str
+      sample: ok
+    code:
+      description: Class of the verdict, C(V1) to C(V16); empty where there is none.
+      returned: always
+      type: str
+      sample: V4
+    http_status:
+      description: Status of the answer, 0 where there was none.
+      returned: always
+      type: int
+      sample: 200
+    claims:
+      description: The decoded claims; empty where there is no token.
+      returned: always
+      type: dict
+      sample: {aud: https://management.azure.com/, tid: 5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10}
+    checks:
+      description: The claims that were compared.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        check:
+          description: What was compared.
+          returned: always
+          type: str
+          sample: audience
+        expected:
+          description: What it had to be.
+          returned: always
+          type: str
+          sample: https://management.azure.com/
+        got:
+          description: What it was.
+          returned: always
+          type: str
+          sample: https://management.azure.com/
+        ok:
+          description: Whether both agree.
+          returned: always
+          type: bool
+          sample: true
+    message:
+      description: The verdict as a sentence, with what to do.
+      returned: always
+      type: str
+      sample: NMI handed out a token of billing/billing.
+    elapsed_seconds:
+      description: How long the answer took.
+      returned: always
+      type: float
+      sample: 0.21
+actions:
+  description: What was done for it; a probe that came and went is no change.
+  returned: always
+  type: list
+  elements: str
+  sample: ["ran probe Job billing/pod-identity-probe-x7k2p on aks-nodepool1-12345678-vmss000000"]
+error:
+  description: The answer of the API server as data (C(code), C(message), C(status)).
+  returned: when the API server refuses a request
+  type: dict
+  sample: {code: Forbidden, message: jobs.batch is forbidden, status: 403}
+"""
+
+import typing as t
+from dataclasses import asdict
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import probe, token, token_request
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import probes
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import predicting, report
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+_LOOKED_ONLY = "Nothing was asked in check mode; set check_mode_probe: true to run the probe there too."
+
+
+def observe(module: AnsibleModule) -> dict[str, t.Any]:
+    params = module.params
+    names = ("namespace", "selector", "pod", "service_account", "node")
+    target = probe.Target(**{name: params[name] or "" for name in names})
+    if predicting(module) and not params["check_mode_probe"]:
+        place = probe.Place(None, target.node, target.selector, target.service_account, {})
+        expected = token.Expectation(
+            resource=params["resource"], client_id=(params["expect"] or {}).get("client_id") or ""
+        )
+        verdict = token.not_verified(_LOOKED_ONLY)
+        return outcome(entry(params, target, place, expected, token_request.Answer(), verdict), [])
+    client = connect(params, module.tmpdir)
+    pods, cluster = probes.observe(client, target)
+    place = probe.choose(target, pods, params["labels"] or {})
+    expected = probe.expectation(
+        place, target.namespace, cluster, params["expect"] or {}, params["resource"], params["client_id"]
+    )
+    ask = ask_inside if params["method"] == "exec" else ask_beside
+    place, output, reason, actions = ask(client, params, target, place, cluster)
+    answer = token_request.parse(output)
+    verdict = token.not_verified(reason) if reason else token.judge(answer, expected)
+    return outcome(entry(params, target, place, expected, answer, verdict), actions)
+
+
+Asked = tuple[probe.Place, str, str, list[str]]
+
+
+def ask_inside(
+    client: Client, params: t.Mapping[str, t.Any], target: probe.Target, place: probe.Place, cluster: probe.Cluster
+) -> Asked:
+    """From a running pod of the workload."""
+    del cluster
+    if place.model is None:
+        return place, "", f"No pod of {target} runs, so nothing could be asked in one.", []
+    output, reason = probes.ask_inside(
+        client,
+        dict(place.model),
+        params["container"],
+        params["resource"],
+        params["client_id"],
+        params["timeout"],
+    )
+    return place, output, reason, [f"asked in pod {target.namespace}/{place.model_name}"]
+
+
+def ask_beside(
+    client: Client, params: t.Mapping[str, t.Any], target: probe.Target, place: probe.Place, cluster: probe.Cluster
+) -> Asked:
+    """From a throw-away pod, unless something stands against it."""
+    name = probes.new_name()
+    actions = [
+        f"removed leftover Job {target.namespace}/{left}"
+        for left in probes.remove_leftovers(client, target, params["owner"])
+    ]
+    reason = probe.obstacle(
+        place,
+        target.namespace,
+        name,
+        cluster,
+        allow_detach=params["allow_detach"],
+        allow_unready_endpoints=params["allow_unready_endpoints"],
+    )
+    if reason:
+        return place, "", reason, actions
+    options = {key: params[key] for key in ("owner", "image", "resource", "client_id", "timeout", "start_timeout")}
+    job = probe.job(place, target, name=name, **options)
+    limits = {"start_timeout": params["start_timeout"], "timeout": params["timeout"]}
+    output, node, reason = probes.run(client, job, **limits)
+    actions.append(f"ran probe Job {target.namespace}/{name}" + (f" on {node}" if node else ""))
+    return probe.replace_node(place, node), output, reason, actions
+
+
+def entry(
+    params: t.Mapping[str, t.Any],
+    target: probe.Target,
+    place: probe.Place,
+    expected: token.Expectation,
+    answer: token_request.Answer,
+    verdict: token.Verdict,
+) -> dict[str, t.Any]:
+    return {
+        "namespace": target.namespace,
+        "pod": place.model_name,
+        "node": place.node,
+        "selector": place.selector,
+        "service_account": place.service_account,
+        "identity": expected.identity,
+        "client_id": expected.client_id,
+        "resource": expected.resource,
+        "method": params["method"],
+        "http_status": answer.status,
+        "claims": dict(answer.claims or {}),
+        "elapsed_seconds": answer.seconds,
+        **asdict(verdict),
+    }
+
+
+def outcome(found: dict[str, t.Any], actions: list[str]) -> dict[str, t.Any]:
+    return {"tokens": [found], "ok": found["verdict"] == token.OK, "actions": actions}
+
+
+def argument_spec() -> ArgumentSpec:
+    text = {"type": "str"}
+    return ArgumentSpec(
+        options={
+            "namespace": {"type": "str", "required": True},
+            "selector": text,
+            "pod": text,
+            "service_account": text,
+            "node": text,
+            "resource": {"type": "str", "default": "https://management.azure.com/"},
+            "client_id": text,
+            "expect": {
+                "type": "dict",
+                "options": {"client_id": text, "tenant_id": text, "object_id": text, "audience": text},
+            },
+            "method": {"type": "str", "choices": ["probe_pod", "exec"], "default": "probe_pod"},
+            "container": text,
+            "image": {"type": "str", "default": "mcr.microsoft.com/azurelinux/base/core:3.0"},
+            "labels": {"type": "dict"},
+            "timeout": {"type": "int", "default": 180},
+            "start_timeout": {"type": "int", "default": 120},
+            "allow_detach": {"type": "bool", "default": False},
+            "allow_unready_endpoints": {"type": "bool", "default": False},
+            "check_mode_probe": {"type": "bool", "default": False},
+            "owner": {"type": "str", "default": "default"},
+        },
+        required_one_of=(("selector", "pod", "service_account"),),
+    ).merge(kubernetes_auth())
+
+
+def main() -> None:
+    module = argument_spec().create_module()
+    report(module, lambda: observe(module))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fixtures of the tests against a real API server."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+
+
+@pytest.fixture(scope="session")
+def api_server() -> Iterator[ApiServer]:
+    binaries, _charts = server.programs()
+    if not (binaries / "kube-apiserver").exists():
+        pytest.skip("the programs of the sandbox are not built: run tests/sandbox/sandbox build")
+    folder = Path(tempfile.mkdtemp(prefix="kube-test-"))
+    processes = server.Processes(binaries, folder)
+    try:
+        yield server.start(processes)
+    finally:
+        processes.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def client(api_server: ApiServer) -> Client:
+    return api_server.client()
+
+
+@pytest.fixture(scope="session")
+def definitions() -> list[dict[str, Any]]:
+    """The custom resource definitions of the published chart."""
+    _binaries, charts = server.programs()
+    with tarfile.open(charts / server.CHART) as archive:
+        member = archive.extractfile("aad-pod-identity/crds/crd.yaml")
+        if member is None:
+            raise RuntimeError(f"{server.CHART} has no crds/crd.yaml")
+        return [document for document in yaml.safe_load_all(member.read()) if document]
+
+
+@pytest.fixture
+def crds(client: Client, definitions: list[dict[str, Any]]) -> None:
+    server.install(client, definitions)
+
+
+@pytest.fixture
+def namespace(client: Client) -> Iterator[str]:
+    """A namespace of its own per test."""
+    name = "t-" + base64.b32encode(os.urandom(5)).decode().lower()
+    client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    client.delete(server.NAMESPACE, None, name)
+
+
+@pytest.fixture
+def binding(api_server: ApiServer, crds: None) -> Runner:
+    return Runner(api_server, "azure_identity_binding")
+
+
+@pytest.fixture
+def token_info(api_server: ApiServer, crds: None) -> Runner:
+    return Runner(api_server, "pod_token_info")

@@ -1,0 +1,300 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A real API server for the tests of this folder: etcd, kube-apiserver and kube-controller-manager on loopback."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime
+import ipaddress
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+CHART = "aad-pod-identity-4.1.18.tgz"
+ADMIN, RESTRICTED = "admin-token", "restricted-token"
+NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
+CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
+CLUSTER_ROLE = Kind("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
+CLUSTER_ROLE_BINDING = Kind(
+    "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
+)
+
+
+def programs() -> tuple[Path, Path]:
+    """The folder of the built programs and that of the charts."""
+    sys.path.insert(0, str(CHECKOUT / "tests" / "sandbox"))
+    from azsandbox import paths
+
+    return paths.BIN, paths.CHARTS
+
+
+@dataclass(frozen=True)
+class ApiServer:
+    """A running API server. ``kubeconfig(token)`` writes a file for a user."""
+
+    url: str
+    ca: Path
+    folder: Path
+
+    def kubeconfig(self, token: str = ADMIN) -> str:
+        path = self.folder / f"{token}.kubeconfig"
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "clusters": [
+                {
+                    "name": "test",
+                    "cluster": {
+                        "server": self.url,
+                        "certificate-authority-data": base64.b64encode(self.ca.read_bytes()).decode(),
+                    },
+                }
+            ],
+            "users": [{"name": "test", "user": {"token": token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        }
+        path.write_text(yaml.safe_dump(document))
+        path.chmod(0o600)
+        return str(path)
+
+    def client(self, token: str = ADMIN) -> Client:
+        return connect({"kubeconfig": self.kubeconfig(token)}, str(self.folder))
+
+
+def _free_ports(number: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _certificate(folder: Path) -> None:
+    """One key pair that serves as CA, server certificate and service account key."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    (folder / "key.pem").write_bytes(private)
+    (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "tokens.csv").write_text(f'{ADMIN},admin,1,"system:masters"\n{RESTRICTED},restricted,2\n')
+
+
+def until(what: str, look: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for a condition, with a bound."""
+    end = time.monotonic() + seconds
+    while not look():
+        if time.monotonic() > end:
+            raise RuntimeError(f"not within {seconds} s: {what}")
+        time.sleep(0.1)
+
+
+class Processes:
+    """The programs that are running, in one temporary folder."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self.binaries = binaries
+        self.folder = folder
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, name: str, *arguments: str) -> None:
+        with (self.folder / f"{name}.log").open("wb") as log:
+            # A killed test run must not leave them behind.
+            command = ["setpriv", "--pdeathsig", "KILL", str(self.binaries / name), *arguments]
+            environment = {"PATH": os.defpath, "HOME": str(self.folder)}
+            self._running.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.folder))
+
+    def check(self) -> None:
+        for process in self._running:
+            if process.poll() is not None:
+                raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
+
+    def stop(self) -> None:
+        for process in reversed(self._running):
+            process.terminate()
+        for process in reversed(self._running):
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def start(processes: Processes) -> ApiServer:
+    folder = processes.folder
+    _certificate(folder)
+    client_port, peer_port, port, manager_port = _free_ports(4)
+    key, ca = folder / "key.pem", folder / "ca.pem"
+    processes.start(
+        "etcd",
+        f"--data-dir={folder / 'etcd'}",
+        "--unsafe-no-fsync",
+        f"--listen-client-urls=http://127.0.0.1:{client_port}",
+        f"--advertise-client-urls=http://127.0.0.1:{client_port}",
+        f"--listen-peer-urls=http://127.0.0.1:{peer_port}",
+        "--log-level=error",
+    )
+    processes.start(
+        "kube-apiserver",
+        f"--etcd-servers=http://127.0.0.1:{client_port}",
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--tls-cert-file={ca}",
+        f"--tls-private-key-file={key}",
+        f"--token-auth-file={folder / 'tokens.csv'}",
+        "--authorization-mode=RBAC",
+        "--service-cluster-ip-range=10.254.0.0/24",
+        f"--service-account-issuer=https://127.0.0.1:{port}",
+        f"--service-account-key-file={key}",
+        f"--service-account-signing-key-file={key}",
+        "--disable-admission-plugins=ServiceAccount",
+    )
+    server = ApiServer(f"https://127.0.0.1:{port}", ca, folder)
+    until("the API server is ready", lambda: _ready(processes, server))
+    processes.start(
+        "kube-controller-manager",
+        f"--kubeconfig={server.kubeconfig()}",
+        f"--secure-port={manager_port}",
+        "--bind-address=127.0.0.1",
+        "--leader-elect=false",
+        "--controllers=job-controller,garbage-collector-controller,namespace-controller",
+        f"--service-account-private-key-file={key}",
+    )
+    return server
+
+
+def _ready(processes: Processes, server: ApiServer) -> bool:
+    processes.check()
+    context = ssl.create_default_context(cafile=str(server.ca))
+    request = urllib.request.Request(f"{server.url}/readyz", headers={"Authorization": f"Bearer {ADMIN}"})
+    try:
+        with urllib.request.urlopen(request, timeout=5, context=context) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def install(client: Client, definitions: list[dict[str, Any]]) -> None:
+    for document in definitions:
+        body = {key: value for key, value in document.items() if key != "status"}
+        client.apply(CRD, body, force=True)
+    until("the definitions are served", lambda: all(_established(client, d) for d in definitions))
+
+
+def remove(client: Client, definitions: list[dict[str, Any]]) -> None:
+    for document in definitions:
+        client.delete(CRD, None, document["metadata"]["name"])
+    names = [document["metadata"]["name"] for document in definitions]
+    until("the definitions are gone", lambda: not any(client.get(CRD, None, name) for name in names))
+
+
+def _established(client: Client, definition: dict[str, Any]) -> bool:
+    live = client.get(CRD, None, definition["metadata"]["name"]) or {}
+    conditions = {entry["type"]: entry["status"] for entry in (live.get("status") or {}).get("conditions") or ()}
+    spec = definition["spec"]
+    kind = Kind(spec["group"], spec["versions"][0]["name"], spec["names"]["plural"], spec["names"]["kind"])
+    if conditions.get("Established") != "True":
+        return False
+    status, _body = client._request("GET", kind.path())
+    return status == 200
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a module printed and its exit status."""
+
+    result: dict[str, Any]
+    rc: int
+    output: str
+
+    def ok(self) -> dict[str, Any]:
+        if self.rc:
+            raise AssertionError(self.output)
+        return self.result
+
+    def failure(self) -> str:
+        if not self.rc or not self.result.get("failed"):
+            raise AssertionError(f"did not fail: {self.output}")
+        return str(self.result["msg"])
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs a module as Ansible does, in a process of its own, against the API server."""
+
+    server: ApiServer
+    name: str
+
+    def __call__(self, *, check: bool = False, diff: bool = True, token: str = ADMIN, **options: Any) -> Outcome:
+        arguments = {
+            "kubeconfig": self.server.kubeconfig(token),
+            **options,
+            "_ansible_check_mode": check,
+            "_ansible_diff": diff,
+            "_ansible_remote_tmp": str(self.server.folder),
+        }
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("K8S_AUTH_")}
+        done = subprocess.run(
+            [sys.executable, "-c", _RUN, str(CHECKOUT), self.name],
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**clean, "HOME": str(self.server.folder), "PYTHONPATH": str(CHECKOUT / "tests")},
+        )
+        output = done.stdout + done.stderr
+        try:
+            result = json.loads(done.stdout)
+        except ValueError:
+            raise AssertionError(output) from None
+        return Outcome(result, done.returncode, output)
+
+
+_RUN = """
+import importlib, sys
+import conftest  # makes the checkout importable under the collection's name
+from ansible.module_utils import basic
+basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
+basic._ANSIBLE_PROFILE = "legacy"
+importlib.import_module(f"ansible_collections.azureops.pod_identity.plugins.modules.{sys.argv[2]}").main()
+"""
