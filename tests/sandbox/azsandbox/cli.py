@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from . import host, programs, toolenvs, workstation, world
+from . import azure_commands, azure_process, host, programs, progress, status, toolenvs, workstation, world
 from .progress import BuildError
 from .state import SandboxError, State
 
@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="end the sandbox; nothing of it remains").set_defaults(run=_down)
     commands.add_parser("reset", help="end all clusters and empty the subscription").set_defaults(run=_reset)
 
+    commands.add_parser("status", help="show what is running").set_defaults(run=_status)
+    azure_commands.add_parser(commands)
+
     run = commands.add_parser("exec", help="run a command as on an operator's workstation")
     run.add_argument("--as", dest="principal", default="operator", metavar="NAME", help="another service principal")
     run.add_argument("command", nargs="+", metavar="COMMAND", help="after --, the command and its arguments")
@@ -54,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--name")
     init.add_argument("--report", type=int)
     init.set_defaults(run=lambda state, options: world.init(state, options.report))
+    serve = commands.add_parser("serve-azure")
+    serve.add_argument("--name")
+    serve.set_defaults(run=lambda state, options: azure_process.serve(state))
     return parser
 
 
@@ -74,9 +80,9 @@ def _build(state: State, options: argparse.Namespace) -> int:
 
 def _up(state: State, options: argparse.Namespace) -> int:
     _build(state, options)
-    progress = _Progress()
-    host.up(state, progress)
-    progress(f"sandbox {state.name} is up: try tests/sandbox/sandbox exec -- az group list")
+    say = _Progress()
+    host.up(state, say)
+    say(f"sandbox {state.name} is up: try tests/sandbox/sandbox exec -- az group list")
     return 0
 
 
@@ -92,7 +98,15 @@ def _reset(state: State, options: argparse.Namespace) -> int:
     return 0
 
 
+def _status(state: State, options: argparse.Namespace) -> int:
+    print(status.table(state))
+    return 0
+
+
 def _exec(state: State, options: argparse.Namespace) -> int:
     init = host.running(state)
-    environment = workstation.environment(state, options.principal, [toolenvs.ANSIBLE.path / "bin"], toolenvs.AZ)
+    if options.command[0] == "az" and not toolenvs.AZ.ready():
+        progress.build([toolenvs.item(toolenvs.AZ)])
+    tools, az = [toolenvs.ANSIBLE.path / "bin"], toolenvs.AZ.path / "bin/az"
+    environment = workstation.environment(state, options.principal, tools, az)
     return workstation.run(state, init, options.command, environment)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import cgroups, images, linux, network, paths, pki
+from . import azure_process, cgroups, images, linux, network, paths, pki
 from .state import SandboxError, State
 
 _NAMESPACES = (
@@ -125,6 +125,7 @@ def _lay_down(state: State) -> None:
         directory.mkdir(mode=0o700)
     for directory in (state.pki, state.home, state.home / ".ssh", state.temporary):
         directory.mkdir(mode=0o700)
+    azure_process.new_operator(state)
     ca = pki.authority(f"Azure sandbox {state.name}")
     names = [*network.AZURE_NAMES, "*.oic.prod-aks.azure.com"]
     pairs = {

@@ -31,6 +31,9 @@ AZURE_ADDRESS = "203.0.113.10"
 AZURE_NAMES = (
     "management.azure.com",
     "login.microsoftonline.com",
+    "login.microsoft.com",
+    "login.windows.net",
+    "sts.windows.net",
     "graph.microsoft.com",
     "raw.githubusercontent.com",
 )

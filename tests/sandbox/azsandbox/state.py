@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,8 +91,24 @@ class State:
 
     @property
     def principals(self) -> Path:
-        """Per service principal <name>.json: client_id, secret, object_id, tenant_id, subscription_id."""
+        """Per service principal <name>.json: client_id, secret, tenant_id, subscription_id."""
         return self.directory / "principals"
+
+    def read_principal(self, name: str) -> dict[str, str]:
+        """Account of a service principal; SandboxError when there is none of that name."""
+        try:
+            account: dict[str, str] = json.loads((self.principals / f"{name}.json").read_text())
+        except FileNotFoundError:
+            raise SandboxError(
+                f"There is no service principal {name} in sandbox {self.name}: make it with"
+                f" tests/sandbox/sandbox azure principal {name} --role ROLE --scope SCOPE."
+            ) from None
+        return account
+
+    def write_principal(self, name: str, account: dict[str, str]) -> None:
+        file = self.principals / f"{name}.json"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(account))
 
     @property
     def subtree(self) -> str:

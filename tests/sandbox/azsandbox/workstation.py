@@ -12,7 +12,6 @@ terminal reach all of them by themselves, and only the command minds.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -20,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import cgroups, linux, network, paths
-from .state import SandboxError, State
+from .state import State
 
 _PASSED_ON = (
     signal.SIGHUP,
@@ -62,14 +61,7 @@ def environment(state: State, principal: str, tools: Sequence[Path], az: Path) -
 
     `tools` are directories for PATH before the caller's own; `az` is the Azure CLI, installed or not.
     """
-    file = state.principals / f"{principal}.json"
-    try:
-        account = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise SandboxError(
-            f"There is no service principal {principal} in sandbox {state.name}: make it with"
-            f" tests/sandbox/sandbox azure principal {principal} --role ROLE --scope SCOPE."
-        ) from None
+    account = state.read_principal(principal)
     own = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
     directory = state.world / "workstation"
     bundle = str(state.pki / "ca.crt")

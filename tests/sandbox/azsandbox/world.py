@@ -77,14 +77,14 @@ async def _supervise(state: State, report: int) -> None:
     progress("the simulated Azure answers")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One order per connection: a word; the answer is `ok`, or a sentence that says why not."""
+        """One order per connection: `reset`, answered by `ok`, or `status`, answered by the parts that are running."""
         try:
             order = (await reader.readline()).decode().strip()
             if order == "reset":
                 await _reset(state, parts)
                 answer = "ok"
             elif order == "status":
-                answer = " ".join(f"{name}={'ended' if part.returncode is not None else 'up'}" for name, part in parts.items())
+                answer = " ".join(name for name, part in parts.items() if part.returncode is None)
             else:
                 answer = f"There is no order {order!r}."
         except (SandboxError, commands.CommandError, OSError, TimeoutError) as error:
@@ -143,10 +143,13 @@ async def _reset(state: State, parts: dict[str, Process]) -> None:
         await asyncio.to_thread(cgroups.remove, group, 30.0)
     for number in range(network.CLUSTERS):
         await network.remove_cluster(network.Subnet(number))
-    for directory in (state.world / "clusters", state.clusters, state.azure, state.principals):
+    for directory in (state.world / "clusters", state.clusters, state.azure):
         if directory.exists():
             await asyncio.to_thread(shutil.rmtree, directory)
-    for directory in (state.clusters, state.azure, state.principals):
+    for directory in (state.clusters, state.azure):
         directory.mkdir(mode=0o700)
+    for account in state.principals.iterdir():
+        if account.stem != azure_process.OPERATOR:
+            account.unlink()
     resolver.publish(state, {})
     parts["azure"] = await azure_process.start(state)

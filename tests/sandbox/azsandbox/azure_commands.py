@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`sandbox azure ...`: faults, request log, service principals and settings of the simulated Azure."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from . import azure_process
+from .state import SandboxError, State
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("azure")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self._path))
+
+
+def call(state: State, method: str, path: str, body: object = None) -> Any:
+    """Ask the simulated Azure's control API; SandboxError when it refuses or is not there."""
+    connection = _Connection(state.azure / "azure.sock")
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body))
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+    except OSError as error:
+        raise SandboxError(f"The simulated Azure of sandbox {state.name} does not answer: {error}.") from error
+    finally:
+        connection.close()
+    if response.status >= 400:
+        raise SandboxError(str(answer["error"]))
+    return answer
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser("azure", help="faults, request log, principals and settings of the simulated Azure")
+    subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
+
+    fault = subjects.add_parser("fault", help="answer chosen requests otherwise; without options, list the faults")
+    fault.add_argument("--method", help="of the requests; default: any")
+    fault.add_argument("--path", metavar="REGEX", help="searched in host, path and query of the requests; default: any")
+    fault.add_argument("--nth", type=int, metavar="N", help="the first of these requests that is hit (1)")
+    fault.add_argument("--count", type=int, metavar="N", help="how many are hit (1); 0: all from there on")
+    fault.add_argument("--status", type=int, metavar="CODE", help="answer with this status")
+    fault.add_argument("--body", metavar="JSON", help="answer with this body")
+    fault.add_argument("--header", action="append", metavar="NAME=VALUE", help="answer with this header as well")
+    fault.add_argument("--delay", type=float, metavar="SECONDS", help="wait before the answer")
+    fault.add_argument("--reset", action="store_true", default=None, help="reset the connection instead of answering")
+    fault.add_argument("--after", action="store_true", default=None, help="let the request take effect all the same")
+    fault.add_argument("--clear", nargs="?", const="", metavar="ID", help="remove one fault, or all")
+    fault.set_defaults(run=_fault)
+
+    log = subjects.add_parser("log", help="requests that arrived, oldest first")
+    for name in ("method", "host", "path", "caller", "status", "since"):
+        log.add_argument(f"--{name}", help="only these" if name != "since" else "only those after this number")
+    log.add_argument("--json", action="store_true", help="everything that is known of them")
+    log.add_argument("--clear", action="store_true", help="forget all")
+    log.set_defaults(run=_log)
+
+    principal = subjects.add_parser("principal", help="make a service principal for `exec --as NAME`")
+    principal.add_argument("principal", metavar="NAME")
+    principal.add_argument("--role", action="append", default=[], help="a role; with one --scope each")
+    principal.add_argument("--scope", action="append", default=[], help="an ARM id")
+    principal.set_defaults(run=_principal)
+
+    settings = subjects.add_parser("settings", help="show the settings, or change some")
+    settings.add_argument("setting", nargs="*", metavar="NAME=VALUE")
+    settings.set_defaults(run=_settings)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    for text in texts:
+        if "=" not in text:
+            raise SandboxError(f"{text!r} is not of the form NAME=VALUE.")
+    return {name: value for name, _, value in (text.partition("=") for text in texts)}
+
+
+def _fault(state: State, options: argparse.Namespace) -> int:
+    if options.clear is not None:
+        call(state, "DELETE", f"/faults?{urlencode({'id': options.clear})}" if options.clear else "/faults")
+        return 0
+    rule = {name: getattr(options, name) for name in ("method", "path", "nth", "count", "status", "delay", "reset", "after")}
+    rule["headers"] = _pairs(options.header) if options.header else None
+    if options.body is not None:
+        try:
+            rule["body"] = json.loads(options.body)
+        except ValueError as error:
+            raise SandboxError(f"The body of the fault is not JSON: {error}.") from error
+    rule = {name: value for name, value in rule.items() if value is not None}
+    answer = call(state, "POST", "/faults", rule) if rule else call(state, "GET", "/faults")
+    print(json.dumps(answer, indent=1))
+    return 0
+
+
+def _log(state: State, options: argparse.Namespace) -> int:
+    if options.clear:
+        call(state, "DELETE", "/log")
+        return 0
+    names = ("method", "host", "path", "caller", "status", "since")
+    wanted = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    entries = call(state, "GET", f"/log?{urlencode(wanted)}")["entries"]
+    for entry in entries:
+        if options.json:
+            print(json.dumps(entry))
+        else:
+            query = f"?{entry['query']}" if entry["query"] else ""
+            where = f"{entry['method']} {entry['host']}{entry['path']}{query}"
+            print(f"{entry['n']:>5} {entry['time']} {entry['status']} {where} {entry['error']}".rstrip())
+    return 0
+
+
+def _principal(state: State, options: argparse.Namespace) -> int:
+    if len(options.role) != len(options.scope):
+        raise SandboxError("Every --role needs a --scope of its own.")
+    roles = [{"role": role, "scope": scope} for role, scope in zip(options.role, options.scope, strict=True)]
+    made = call(state, "POST", "/principals", {"name": options.principal, "roles": roles})
+    operator = state.read_principal(azure_process.OPERATOR)
+    account = {name: made[name] for name in ("client_id", "secret", "object_id")}
+    state.write_principal(options.principal, operator | account)
+    print(json.dumps({name: made[name] for name in ("name", "client_id", "object_id")}, indent=1))
+    return 0
+
+
+def _settings(state: State, options: argparse.Namespace) -> int:
+    wanted: dict[str, object] = {}
+    for name, value in _pairs(options.setting).items():
+        try:
+            wanted[name] = json.loads(value)
+        except ValueError:
+            wanted[name] = value
+    answer = call(state, "POST", "/settings", wanted) if wanted else call(state, "GET", "/settings")
+    print(json.dumps(answer, indent=1))
+    return 0
