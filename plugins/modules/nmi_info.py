@@ -142,21 +142,21 @@ if t.TYPE_CHECKING:
 
 
 def as_data(found: Installation) -> dict[str, t.Any]:
-    metadata = found.nmi["metadata"]
-    manager = nmi.managed_by(found.nmi)
+    metadata = found.daemon_set["metadata"]
+    manager = nmi.managed_by(found.daemon_set)
     expected = [node for node in found.nodes if node.state != "not_expected"]
     waiting_for = [f"NMI on node {node.node}: {node.reason}" for node in expected if node.state != "active"]
-    mode = nmi.flag(found.nmi, "operation-mode") or "standard"
+    mode = nmi.flag(found.daemon_set, "operation-mode") or "standard"
     if mode == "standard" and not found.mic_leader:
         waiting_for.append("MIC has no leader")
-    if not nmi.rolled_out(found.nmi):
+    if not nmi.rolled_out(found.daemon_set):
         waiting_for.append("the present version of NMI is not on every node yet")
     if found.mic is not None and not nmi.rolled_out(found.mic):
         waiting_for.append("the present version of MIC does not run everywhere yet")
     return {
         "namespace": metadata["namespace"],
         "name": metadata["name"],
-        "version": nmi.image_tag(found.nmi),
+        "version": nmi.image_tag(found.daemon_set),
         "managed_by": manager.kind,
         "release_name": manager.release_name,
         "release_namespace": manager.release_namespace,

@@ -51,7 +51,7 @@ def test_defaults_are_those_of_the_argument_specs(role: Path) -> None:
     for name, option in options.items():
         default = defaults.get(name)
         if isinstance(default, str) and (shared := SHARED.match(default)):
-            text = " ".join([option["description"]] if isinstance(option["description"], str) else option["description"])
+            text = str(option["description"])
             assert "default" not in option, f"{name} takes its default from another variable"
             assert f"C({shared['name']})" in text, f"{name} does not say where its default comes from"
         else:
@@ -87,7 +87,8 @@ def test_readme_lists_the_keys_of_entries(role: str, option: str) -> None:
 def test_example_variables_exist() -> None:
     """Every variable of site.example.yml, commented out or not, is one that a role or playbook reads."""
     root = ROLES[0].parents[1]
-    named = re.findall(r"^(?:# )?(pod_identity_\w+):", (root / "playbooks/vars/site.example.yml").read_text(), re.MULTILINE)
+    example = (root / "playbooks/vars/site.example.yml").read_text()
+    named = re.findall(r"^(?:# )?(pod_identity_\w+):", example, re.MULTILINE)
     sources = [*root.glob("playbooks/*.yml"), *(role / "defaults/main.yml" for role in ROLES)]
     known = {name for role in ROLES for name in _options(role)}
     known |= {name for path in sources for name in re.findall(r"pod_identity_\w+", path.read_text())}

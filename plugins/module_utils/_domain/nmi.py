@@ -35,7 +35,7 @@ _TOLERATED_ANYWAY = frozenset(
 
 @dataclass(frozen=True)
 class Manager:
-    """Who put an object there: ``addon``, ``flux``, ``argo``, ``helm`` or ``manifests``; the release where helm made it."""
+    """Who put an object there: ``addon``, ``flux``, ``argo``, ``helm`` or ``manifests``, and the helm release."""
 
     kind: str
     release_name: str = ""
@@ -151,7 +151,9 @@ def node_states(
     return tuple(_node_state(nmi, node, by_node, health) for node in sorted(nodes, key=_name))
 
 
-def _node_state(nmi: Object, node: Object, pods: t.Mapping[str, Object], health: t.Callable[[Object], str]) -> NodeState:
+def _node_state(
+    nmi: Object, node: Object, pods: t.Mapping[str, Object], health: t.Callable[[Object], str]
+) -> NodeState:
     name = _name(node)
     unexpected = _not_expected(nmi, node)
     if unexpected:

@@ -32,7 +32,8 @@ def _widths(cells: t.Sequence[t.Sequence[str]], width: int) -> list[int]:
     columns = list(zip(*cells))
     widths = [max(len(cell) for cell in column) for column in columns]
     room = width - len(_GAP) * (len(widths) - 1)
-    for least in ([max(max((len(w.rstrip()) for w in _words(cell)), default=0) for cell in column) for column in columns], [_NARROWEST] * len(columns)):
+    whole_words = [max(_longest_word(cell) for cell in column) for column in columns]
+    for least in (whole_words, [_NARROWEST] * len(columns)):
         while sum(widths) > room and any(now > low for now, low in zip(widths, least)):
             widest = max((now, index) for index, (now, low) in enumerate(zip(widths, least)) if now > low)[1]
             widths[widest] -= 1
@@ -49,7 +50,7 @@ def _row(cells: t.Sequence[str], widths: t.Sequence[int]) -> list[str]:
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Lines of at most ``width``; broken at spaces, after a slash or a hyphen, and inside a word only where it must be."""
+    """Lines of at most ``width``; broken after a space, slash or hyphen, inside a word only where it must be."""
     lines = [""]
     for word in _words(text):
         if len((lines[-1] + word).rstrip()) > width and lines[-1]:
@@ -59,6 +60,10 @@ def _wrap(text: str, width: int) -> list[str]:
         while len(lines[-1].rstrip()) > width:
             lines[-1:] = [lines[-1][:width], lines[-1][width:]]
     return [line.rstrip() for line in lines]
+
+
+def _longest_word(text: str) -> int:
+    return max((len(word.rstrip()) for word in _words(text)), default=0)
 
 
 def _words(text: str) -> list[str]:

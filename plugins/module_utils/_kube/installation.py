@@ -25,7 +25,7 @@ ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints")
 class Installation:
     """One DaemonSet with NMI and the Deployment of its MIC; ``nodes`` are its states, ``mic_leader`` a pod or empty."""
 
-    nmi: Object
+    daemon_set: Object
     mic: Object | None
     mic_leader: str
     nodes: tuple[nmi.NodeState, ...]
@@ -33,11 +33,11 @@ class Installation:
 
 def find(client: Client) -> tuple[Installation, ...]:
     """Every installation of the cluster, sorted by namespace and name."""
-    daemon_sets = [each for each in client.list(DAEMON_SET) if nmi.runs_image(each, "nmi")]
+    daemon_sets = [each for each in client.list_all(DAEMON_SET) if nmi.runs_image(each, "nmi")]
     if not daemon_sets:
         return ()
-    nodes = client.list(NODE)
-    mics = [each for each in client.list(DEPLOYMENT) if nmi.runs_image(each, "mic")]
+    nodes = client.list_all(NODE)
+    mics = [each for each in client.list_all(DEPLOYMENT) if nmi.runs_image(each, "mic")]
     return tuple(_installation(client, each, _mic_of(each, mics), nodes) for each in daemon_sets)
 
 
@@ -63,7 +63,7 @@ def _leader(client: Client, mic: Object | None) -> str:
 def _nodes(client: Client, daemon_set: Object, nodes: t.Iterable[Object]) -> tuple[nmi.NodeState, ...]:
     port = nmi.probe_port(daemon_set)
 
-    def health(pod: Object) -> str:
+    def health(pod: nmi.Object) -> str:
         return client.ask_pod(pod["metadata"]["namespace"], pod["metadata"]["name"], port, "healthz")
 
     return nmi.node_states(daemon_set, nodes, _pods_of(client, daemon_set), health)
@@ -73,5 +73,5 @@ def _pods_of(client: Client, workload: Object) -> tuple[Object, ...]:
     """The pods that a workload selects and that are not on their way out."""
     wanted = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
     labels = ",".join(f"{key}={value}" for key, value in sorted(wanted.items()))
-    pods = client.list(POD, workload["metadata"]["namespace"], labels=labels)
+    pods = client.list_all(POD, workload["metadata"]["namespace"], labels=labels)
     return tuple(pod for pod in pods if not pod["metadata"].get("deletionTimestamp"))

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import nmi
 
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -48,7 +49,12 @@ def test_nmi_is_known_by_its_image(image: str, runs: bool) -> None:
 
 @pytest.mark.parametrize(
     ("image", "tag"),
-    [("r:5000/nmi:v1.8.17", "v1.8.17"), ("r:5000/nmi", ""), ("r/nmi:v1.8.17@sha256:abc", "v1.8.17"), ("nmi@sha256:a", "")],
+    [
+        ("r:5000/nmi:v1.8.17", "v1.8.17"),
+        ("r:5000/nmi", ""),
+        ("r/nmi:v1.8.17@sha256:abc", "v1.8.17"),
+        ("nmi@sha256:a", ""),
+    ],
 )
 def test_version(image: str, tag: str) -> None:
     assert nmi.image_tag(workload(image)) == tag
@@ -83,7 +89,11 @@ def test_probe_port_and_lock_come_from_the_arguments() -> None:
 
 
 def lock(holder: str) -> dict[str, Any]:
-    return {"metadata": {"annotations": {"control-plane.alpha.kubernetes.io/leader": json.dumps({"holderIdentity": holder})}}}
+    return {
+        "metadata": {
+            "annotations": {"control-plane.alpha.kubernetes.io/leader": json.dumps({"holderIdentity": holder})}
+        }
+    }
 
 
 @pytest.mark.parametrize(
@@ -127,7 +137,13 @@ GPU = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}
         (node("n"), {"nodeSelector": {"pool": "a"}}, [], "not_expected", "NMI selects nodes with pool=a"),
         (node("n", taints=[GPU]), {}, [], "not_expected", "NMI does not tolerate its taint sku:NoSchedule"),
         (node("n", taints=[GPU]), {"tolerations": EVERYWHERE}, [], "missing", "no NMI pod runs there"),
-        (node("n", taints=[GPU]), {"tolerations": [{"key": "sku", "value": "gpu"}]}, [], "missing", "no NMI pod runs there"),
+        (
+            node("n", taints=[GPU]),
+            {"tolerations": [{"key": "sku", "value": "gpu"}]},
+            [],
+            "missing",
+            "no NMI pod runs there",
+        ),
         (
             node("n", taints=[GPU]),
             {"tolerations": [{"key": "sku", "operator": "Exists", "effect": "NoExecute"}]},

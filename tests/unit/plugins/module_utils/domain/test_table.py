@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.table import render
 
 COLUMNS = ["pod", "node", "verdict"]
