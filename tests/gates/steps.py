@@ -233,7 +233,11 @@ def _ansible(run: Runner, tools: Path) -> dict[str, str]:
 @functools.cache
 def _dependencies() -> str:
     """The folder in which kubernetes.core lies (``ansible_collections/kubernetes/core``)."""
-    question = "from azsandbox import paths, toolenvs; toolenvs.collections(); print(paths.COLLECTIONS)"
+    question = (
+        "from azsandbox import paths, progress, toolenvs\n"
+        "progress.build([toolenvs.collections_item()])\n"
+        "print(paths.COLLECTIONS)"
+    )
     answer = subprocess.run(
         [sys.executable, "-c", question],
         env={**os.environ, "PYTHONPATH": str(SANDBOX.parent)},

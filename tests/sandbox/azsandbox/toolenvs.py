@@ -106,7 +106,7 @@ def items() -> list[Item]:
     """The Python environments and the collections; the largest last."""
     return [
         item(ANSIBLE),
-        Item("collections " + " ".join(COLLECTION_NAMES), _collections_ready, _unpack_collections),
+        collections_item(),
         Item(
             "Python environment azcollection",
             lambda: _collections_ready() and azcollection().ready(),
@@ -114,6 +114,10 @@ def items() -> list[Item]:
         ),
         item(AZ),
     ]
+
+
+def collections_item() -> Item:
+    return Item("collections " + " ".join(COLLECTION_NAMES), _collections_ready, _unpack_collections)
 
 
 def _collections_ready() -> bool:
