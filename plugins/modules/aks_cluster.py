@@ -264,10 +264,10 @@ state:
       type: str
       sample: overlay
     network_policy:
-      description: Engine of the network policies; empty when there is none.
+      description: Engine of the network policies; V(none) when there is none.
       returned: when the cluster is present
       type: str
-      sample: ''
+      sample: none
     service_cidr:
       description: Address range of the services.
       returned: when the cluster is present

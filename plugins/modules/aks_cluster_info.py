@@ -124,10 +124,10 @@ clusters:
       type: str
       sample: overlay
     network_policy:
-      description: Engine of the network policies; empty when there is none.
+      description: Engine of the network policies; V(none) when there is none.
       returned: always
       type: str
-      sample: ''
+      sample: none
     service_cidr:
       description: Address range of the services.
       returned: always

@@ -53,7 +53,7 @@ class Login:
     def setting(self, name: str, options: t.Mapping[str, t.Any]) -> t.Any:
         """A cloud setting: the option (or its variable) first, then the profile."""
         value = options.get(name)
-        return self.values.get(name) if value is None else value
+        return self.values.get(name) if value in (None, "") else value
 
 
 def choose(

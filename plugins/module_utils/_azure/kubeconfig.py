@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import stat
 import tempfile
@@ -37,8 +38,14 @@ class Kubeconfig:
     def described(self, path: str) -> dict[str, str]:
         return {"path": path, **kubeconfig.summary(self.config)}
 
-    def fingerprint(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
+    def fingerprint(self) -> dict[str, str]:
+        """What a diff may show of the credentials: a digest, and when a token that we put there ends."""
+        expiry = kubeconfig.token_expiry(self.config)
+        if expiry is None:
+            return {"sha256": hashlib.sha256(self.content).hexdigest()}
+        rest = json.dumps(kubeconfig.without_token(self.config), sort_keys=True)
+        ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expiry))
+        return {"sha256": hashlib.sha256(rest.encode()).hexdigest(), "token_expires": ends}
 
 
 def parse(content: bytes, origin: str) -> Kubeconfig:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import typing as t
 
 from .._domain import arm_errors
@@ -18,6 +19,9 @@ from .sdk import library
 
 if t.TYPE_CHECKING:
     from azure.core.exceptions import AzureError, HttpResponseError
+
+# How azure-identity words it when Entra could not be asked at all.
+_NO_ANSWER = re.compile(r"ConnectionPool|Connection aborted|CERTIFICATE_VERIFY_FAILED|timed out|Failed to resolve")
 
 
 class Refused(Failure):
@@ -46,6 +50,8 @@ def refusals(doing: str) -> t.Iterator[None]:
     except ClientAuthenticationError as error:
         if error.response is not None and error.response.status_code == 401 and not _from_entra(error):
             raise Refused(doing, _service_error(error)) from error
+        if error.response is None and _NO_ANSWER.search(str(error.message)):
+            raise _unreachable(doing, error) from error
         raise Failure(arm_errors.explain_login(doing, str(error.message))) from error
     except HttpResponseError as error:
         raise Refused(doing, _service_error(error)) from error

@@ -190,7 +190,7 @@ def view(body: Body | None) -> dict[str, t.Any]:
         "node_resource_group": properties.get("nodeResourceGroup", ""),
         "network_plugin": network.get("networkPlugin", ""),
         "network_plugin_mode": network.get("networkPluginMode", ""),
-        "network_policy": network.get("networkPolicy") or "",
+        "network_policy": network.get("networkPolicy") or "none",
         "service_cidr": network.get("serviceCidr", ""),
         "dns_service_ip": network.get("dnsServiceIP", ""),
         "pod_cidr": network.get("podCidr", ""),

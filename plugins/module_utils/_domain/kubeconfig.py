@@ -61,6 +61,19 @@ def with_token(config: Config, token: str) -> dict[str, t.Any]:
     return result
 
 
+def without_token(config: Config) -> dict[str, t.Any]:
+    result = copy.deepcopy(dict(config))
+    for entry in result.get("users") or ():
+        (entry.get("user") or {}).pop("token", None)
+    return result
+
+
+def token_expiry(config: Config) -> float | None:
+    """When the token ends (seconds since the epoch); None where there is none that tells."""
+    expiry = claims(token(config) or "").get("exp")
+    return float(expiry) if isinstance(expiry, (int, float)) else None
+
+
 def with_kept_token(config: Config, old: Config, now: float) -> Config:
     """``config`` with the token of ``old`` where that one is the same caller's and lives long enough."""
     kept, new = token(old), token(config)
@@ -68,8 +81,7 @@ def with_kept_token(config: Config, old: Config, now: float) -> Config:
         return config
     old_claims, new_claims = claims(kept), claims(new)
     same = all(old_claims.get(name) == new_claims.get(name) for name in ("oid", "appid", "azp", "aud", "tid"))
-    lasting = isinstance(old_claims.get("exp"), (int, float)) and old_claims["exp"] - now > TOKEN_RESERVE
-    if not (same and lasting):
+    if not same or (token_expiry(old) or 0) - now <= TOKEN_RESERVE:
         return config
     result = copy.deepcopy(dict(config))
     for entry in result["users"]:

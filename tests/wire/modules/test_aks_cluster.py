@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from azsandbox.azure.loopback import SimulatedAzure
+    from tests.wire.modules.conftest import Modules
+
+UNKNOWN = "(known after apply)"
+DEMO: dict[str, Any] = {"resource_group": "rg", "name": "demo", "poll_interval": 0.1}
+PATH = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo"
+
+
+def body(azure: SimulatedAzure) -> dict[str, Any]:
+    answer = azure.arm("GET", PATH, version="2026-08-01")
+    answer.raise_for_status()
+    return dict(answer.json())
+
+
+def test_the_life_of_a_cluster(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    made = modules.check_and_do("aks_cluster", **DEMO, location="westeurope")
+    predicted, state = made["diff"]["after"], made["state"]
+    assert made["actions"] == ["create cluster demo"]
+    assert state["kubelet_identity"]["client_id"]
+    assert state["provisioning_state"] == "Succeeded"
+    assert state["node_resource_group"] == "MC_rg_demo_westeurope"
+    assert predicted.keys() == state.keys()
+    for key, value in predicted.items():
+        assert agree(value, state[key]), (key, value, state[key])
+
+    found = modules.succeed("aks_cluster_info", resource_group="rg", name="demo")
+    assert found["clusters"] == [state]
+    assert modules.succeed("aks_cluster_info", resource_group="RG")["clusters"] == [state]
+
+    deleted = modules.check_and_do("aks_cluster", **DEMO, state="absent")
+    assert deleted["diff"] == {"before": state, "after": {}}
+    assert azure.arm("GET", PATH).status_code == 404
+    assert modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"] == []
+    assert modules.succeed("aks_cluster_info", resource_group="nowhere")["clusters"] == []
+
+
+def agree(predicted: Any, real: Any) -> bool:
+    """Whether a prediction came true; what is known only later agrees with anything."""
+    if isinstance(predicted, dict):
+        return predicted.keys() == real.keys() and all(agree(value, real[key]) for key, value in predicted.items())
+    if isinstance(predicted, list):
+        return len(predicted) == len(real) and all(map(agree, predicted, real))
+    return bool(predicted == UNKNOWN or predicted == real)
+
+
+@pytest.mark.parametrize(
+    ("wish", "key"),
+    [
+        ({"oidc_issuer_enabled": True}, "oidc_issuer_enabled"),
+        ({"oidc_issuer_enabled": True, "workload_identity_enabled": True}, "workload_identity_enabled"),
+        ({"sku_tier": "Standard"}, "sku_tier"),
+        ({"tags": {"team": "b"}}, "tags"),
+        ({"tags": {}, "append_tags": False}, "tags"),
+        ({"network_policy": "calico"}, "network_policy"),
+        ({"agent_pools": [{"name": "nodepool1", "node_labels": {"x": "y"}}]}, "agent_pools"),
+        ({"agent_pools": [{"name": "nodepool1", "node_taints": ["a=b:NoSchedule"]}]}, "agent_pools"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_each_option_changes_itself_alone(
+    modules: Modules, azure: SimulatedAzure, group: str, wish: dict[str, Any], key: str
+) -> None:
+    modules.succeed("aks_cluster", **DEMO, location="westeurope", tags={"team": "a"})
+    real_before = body(azure)
+    done = modules.check_and_do("aks_cluster", **DEMO, **wish)
+    before, after = done["diff"]["before"], done["diff"]["after"]
+    related = {"oidc_issuer_url", "oidc_issuer_enabled"} if "oidc_issuer_enabled" in wish else set()
+    assert {name for name in before if before[name] != after[name]} - related == {key} - related
+    assert agree(after, done["state"])
+    changed_top = {name for name in real_before if real_before[name] != body(azure).get(name)}
+    assert changed_top <= {"properties", "sku", "tags", "eTag"}
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"location": "eastus"},
+        {"dns_prefix": "other"},
+        {"enable_rbac": False},
+        {"node_resource_group": "other"},
+        {"service_cidr": "10.9.0.0/16"},
+        {"dns_service_ip": "10.9.0.10"},
+        {"agent_pools": [{"name": "nodepool1", "vm_size": "Standard_B2s"}]},
+    ],
+    ids=lambda wish: "-".join(wish),
+)
+def test_what_a_cluster_cannot_change_is_refused_before_any_write(
+    modules: Modules, azure: SimulatedAzure, wish: dict[str, Any]
+) -> None:
+    azure.cluster(name="demo")
+    mark = modules.mark()
+    for check in (True, False):
+        assert "AKS cannot change it to" in modules.fail("aks_cluster", **DEMO, **wish, check=check)["msg"]
+    assert modules.writes(mark) == []
+
+
+def test_an_existing_cluster_needs_no_option_restated(modules: Modules, azure: SimulatedAzure) -> None:
+    azure.cluster(name="demo", networkProfile={"networkPlugin": "kubenet"})
+    result = modules.succeed("aks_cluster", **DEMO)
+    assert not result["changed"]
+    assert result["state"]["network_plugin"] == "kubenet"
+
+
+def test_what_the_module_does_not_know_survives(modules: Modules, azure: SimulatedAzure) -> None:
+    azure.cluster(name="demo", futureProfile={"mode": "new", "list": [1, {"a": None}]})
+    mark = modules.mark()
+    modules.succeed("aks_cluster", **DEMO, tags={"a": "b"})
+    (write,) = modules.requests(mark, method="PUT")
+    assert write["body"]["properties"]["futureProfile"] == {"mode": "new", "list": [1, {"a": None}]}
+    assert "provisioningState" not in str(write["body"])
+
+
+def test_a_cluster_in_a_group_that_will_exist(modules: Modules) -> None:
+    wish = {**DEMO, "resource_group": "new", "location": "westeurope"}
+    predicted = modules.succeed("aks_cluster", **wish, check=True)
+    assert predicted["changed"]
+    assert predicted["state"]["kubelet_identity"]["client_id"] == UNKNOWN
+    failed = modules.fail("aks_cluster", **wish)
+    assert failed["error"]["code"] == "ResourceGroupNotFound"
+    assert not modules.succeed("aks_cluster", **{**wish, "state": "absent"})["changed"]
+
+
+def test_a_cluster_with_identities_of_its_own(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    made = {
+        name: modules.succeed("user_assigned_identity", resource_group=group, name=name)["state"]
+        for name in ("control", "kubelet")
+    }
+    wish = {
+        **DEMO,
+        "location": "westeurope",
+        "user_assigned_identity": made["control"]["id"],
+        "kubelet_identity": made["kubelet"]["id"].upper().replace("/SUBSCRIPTIONS", "/subscriptions"),
+        "node_resource_group": "nodes",
+        "dns_prefix": "mine",
+        "agent_pools": [{"name": "sys", "count": 1, "vm_size": "Standard_B2s"}],
+    }
+    state = modules.check_and_do("aks_cluster", **wish)["state"]
+    assert state["identity"]["type"] == "UserAssigned"
+    assert state["kubelet_identity"]["client_id"] == made["kubelet"]["client_id"]
+    assert state["node_resource_group"] == "nodes"
+    assert [(pool["name"], pool["count"], pool["mode"]) for pool in state["agent_pools"]] == [("sys", 1, "System")]
+
+
+def test_a_failed_creation_is_told_and_then_reconciled(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    azure.compute.start_error = "No quota is left"
+    failed = modules.fail("aks_cluster", **DEMO, location="westeurope")
+    assert failed["msg"] == (
+        "Could not create the cluster demo in the resource group rg: No quota is left (CreateVMSSAgentPoolFailed); "
+        "correct what the message names and run again."
+    )
+    assert failed["error"] == {
+        "code": "CreateVMSSAgentPoolFailed",
+        "message": "No quota is left",
+        "status": 200,
+        "request_id": failed["error"]["request_id"],
+    }
+    azure.compute.start_error = None
+    predicted = modules.succeed("aks_cluster", **DEMO, check=True)
+    assert predicted["actions"] == ["reconcile cluster demo, whose last operation ended as Failed"]
+    assert predicted["diff"]["before"]["provisioning_state"] == "Failed"
+    assert modules.succeed("aks_cluster", **DEMO)["state"]["provisioning_state"] == "Succeeded"
+    assert not modules.succeed("aks_cluster", **DEMO)["changed"]
+
+
+def test_without_wait_the_answer_comes_at_once(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    azure.compute.pause = lambda: asyncio.sleep(0.5)
+    started = modules.succeed("aks_cluster", **DEMO, location="westeurope", wait=False)
+    assert started["state"]["provisioning_state"] == "Creating"
+    assert started["state"]["kubelet_identity"] == {}
+    second = modules.succeed("aks_cluster", **DEMO, location="westeurope")
+    assert not second["changed"]
+    assert second["state"]["provisioning_state"] == "Succeeded"
+    assert second["state"]["kubelet_identity"]["client_id"]
+
+
+def test_an_operation_that_takes_too_long_is_named(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    azure.compute.pause = lambda: asyncio.sleep(30)
+    failed = modules.fail("aks_cluster", **DEMO, location="westeurope", wait_timeout=1)
+    assert failed["msg"].startswith("Could not create the cluster demo in the resource group rg within 1 seconds (")
+    assert failed["msg"].endswith("run again to wait for it, or raise wait_timeout.")
+
+
+@pytest.mark.parametrize("code", ["OperationNotAllowed", "EtagMismatch"])
+def test_a_busy_cluster_is_waited_for(modules: Modules, azure: SimulatedAzure, code: str) -> None:
+    azure.cluster(name="demo")
+    busy = {"code": code, "details": None, "message": "Operation is not allowed: Another operation is in progress"}
+    modules.fault("PUT", "managedClusters/demo", status=409, body=busy, count=3)
+    assert modules.succeed("aks_cluster", **DEMO, tags={"a": "b"})["state"]["tags"] == {"a": "b"}
+    modules.fault("PUT", "managedClusters/demo", status=409, body=busy, count=0)
+    failed = modules.fail("aks_cluster", **DEMO, tags={"a": "c"}, wait_timeout=1)
+    assert failed["msg"].startswith("AKS has been busy with the cluster demo for 1 seconds; ")
+    assert failed["error"]["code"] == code
+
+
+def test_the_change_of_somebody_else_is_kept(modules: Modules, azure: SimulatedAzure) -> None:
+    azure.cluster(name="demo")
+    azure.control("POST", "/settings", {"time_scale": 0.01})
+    current = body(azure)
+    azure.arm("PUT", PATH, {**current, "tags": {"theirs": "1"}}, version="2026-08-01").raise_for_status()
+    done = modules.succeed("aks_cluster", **DEMO, tags={"ours": "1"})
+    assert body(azure)["tags"] == {"theirs": "1", "ours": "1"}
+    assert done["state"]["tags"] == {"theirs": "1", "ours": "1"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 502, "count": 2},
+        {"status": 404, "count": 2, "body": {"error": {"code": "NotFound", "message": "no"}}},
+        {"reset": True},
+        {"status": 429, "headers": {"Retry-After": "1"}},
+        {"status": 200, "body": {"status": "CreatingAgentPools: 0/1 nodes completed", "error": {"code": "Passing"}}},
+    ],
+    ids=["502", "404", "reset", "throttled", "error while running"],
+)
+def test_following_an_operation_survives(modules: Modules, group: str, fault: dict[str, Any]) -> None:
+    modules.fault("GET", "/operations/", **fault)
+    made = modules.succeed("aks_cluster", **DEMO, location="westeurope")
+    assert made["state"]["provisioning_state"] == "Succeeded"
+
+
+def test_a_put_whose_answer_was_lost(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    azure.compute.pause = lambda: asyncio.sleep(0.3)
+    modules.fault("PUT", "managedClusters/demo", reset=True, after=True)
+    made = modules.succeed("aks_cluster", **DEMO, location="westeurope")
+    assert made["state"]["provisioning_state"] == "Succeeded"
+
+
+def test_who_may_not_write_is_told_so(modules: Modules, azure: SimulatedAzure) -> None:
+    azure.cluster(name="demo")
+    reader = azure.principal("reader", ("Reader", f"/subscriptions/{azure.subscription_id}"))
+    failed = modules.fail("aks_cluster", **DEMO, tags={"a": "b"}, who=reader)
+    assert "may not perform Microsoft.ContainerService/managedClusters/write at " in failed["msg"]
+    nobody = azure.principal("nobody")
+    failed = modules.fail("aks_cluster_info", resource_group="rg", who=nobody)
+    assert "may not perform Microsoft.ContainerService/managedClusters/read at " in failed["msg"]

@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import stat
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from azsandbox.azure.loopback import SimulatedAzure
+    from tests.wire.modules.conftest import Modules
+
+UNKNOWN = "(known after apply)"
+
+
+@pytest.fixture
+def wish(azure: SimulatedAzure, tmp_path: Path) -> dict[str, Any]:
+    azure.cluster(name="demo")
+    return {"resource_group": "rg", "cluster_name": "demo", "path": str(tmp_path / "kubeconfig")}
+
+
+def entra_kubeconfig(azure: SimulatedAzure) -> dict[str, Any]:
+    login = {"command": "kubelogin", "args": ["get-token", "--server-id", "6dae42f8-4368-4678-94ff-3960e28e3630"]}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "demo", "cluster": {"server": "https://demo.hcp:443"}}],
+        "contexts": [{"name": "demo", "context": {"cluster": "demo", "user": "u"}}],
+        "current-context": "demo",
+        "users": [{"name": "u", "user": {"exec": login}}],
+    }
+    value = base64.b64encode(yaml.safe_dump(config).encode()).decode()
+    return {"kubeconfigs": [{"name": "clusterUser", "value": value}]}
+
+
+def test_the_life_of_a_kubeconfig(modules: Modules, azure: SimulatedAzure, wish: dict[str, Any]) -> None:
+    path = Path(wish["path"])
+    written = modules.check_and_do("aks_kubeconfig", **wish)
+    fqdn = azure.arm("GET", "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo").json()[
+        "properties"
+    ]["fqdn"]
+    assert written["state"] == {
+        "path": str(path),
+        "server": f"https://{fqdn}:443",
+        "context": "demo",
+        "cluster": "demo",
+    }
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "clusterUser" in path.read_text()
+    admin = modules.check_and_do("aks_kubeconfig", **wish, credentials="admin")
+    assert "clusterAdmin" in path.read_text()
+    assert admin["diff"]["before"]["sha256"] != admin["diff"]["after"]["sha256"]
+    removed = modules.check_and_do("aks_kubeconfig", **wish, state="absent")
+    assert removed["state"] == {}
+    assert not path.exists()
+    assert not [name for name in os.listdir(path.parent) if name.startswith(".kubeconfig-")]
+
+
+def test_removing_needs_no_azure(modules: Modules, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text("", encoding="utf-8")
+    mark = modules.mark()
+    options = {"resource_group": "rg", "cluster_name": "demo", "path": str(path), "state": "absent"}
+    assert modules.succeed("aks_kubeconfig", **options)["changed"]
+    assert modules.requests(mark) == []
+
+
+def test_a_file_that_others_can_read_is_closed(modules: Modules, wish: dict[str, Any]) -> None:
+    path = Path(wish["path"])
+    modules.succeed("aks_kubeconfig", **wish)
+    path.chmod(0o644)
+    modules.check_and_do("aks_kubeconfig", **wish)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_an_interactive_login_becomes_a_token(modules: Modules, azure: SimulatedAzure, wish: dict[str, Any]) -> None:
+    path = Path(wish["path"])
+    modules.fault("POST", "listClusterUserCredential", status=200, body=entra_kubeconfig(azure), count=0)
+    written = modules.check_and_do("aks_kubeconfig", **wish)
+    assert written["diff"]["after"]["token_expires"] == UNKNOWN
+    user = yaml.safe_load(path.read_text())["users"][0]["user"]
+    assert list(user) == ["token"]
+    assert claims(user["token"])["oid"] == azure.owner.object_id
+    assert claims(user["token"])["aud"] == "6dae42f8-4368-4678-94ff-3960e28e3630"
+    other = azure.principal("other", ("Owner", f"/subscriptions/{azure.subscription_id}"))
+    assert modules.succeed("aks_kubeconfig", **wish, who=other)["changed"]
+
+
+def test_a_token_that_ends_soon_is_replaced(modules: Modules, azure: SimulatedAzure, wish: dict[str, Any]) -> None:
+    path = Path(wish["path"])
+    modules.fault("POST", "listClusterUserCredential", status=200, body=entra_kubeconfig(azure), count=0)
+    modules.succeed("aks_kubeconfig", **wish)
+    config = yaml.safe_load(path.read_text())
+    user = config["users"][0]["user"]
+    old = {**claims(user["token"]), "exp": int(time.time()) + 600}
+    user["token"] = "h." + base64.urlsafe_b64encode(json.dumps(old).encode()).decode().rstrip("=") + ".s"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    modules.check_and_do("aks_kubeconfig", **wish)
+    assert claims(yaml.safe_load(path.read_text())["users"][0]["user"]["token"])["exp"] > time.time() + 1800
+
+
+def claims(token: str) -> dict[str, Any]:
+    middle = token.split(".")[1]
+    return dict(json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4))))
+
+
+def test_a_cluster_that_will_exist(modules: Modules, tmp_path: Path) -> None:
+    options = {"resource_group": "new", "cluster_name": "demo", "path": str(tmp_path / "kubeconfig")}
+    predicted = modules.succeed("aks_kubeconfig", **options, check=True)
+    assert predicted["changed"]
+    assert predicted["state"] == {
+        "path": options["path"],
+        "server": UNKNOWN,
+        "context": "demo",
+        "cluster": "demo",
+    }
+    failed = modules.fail("aks_kubeconfig", **options)
+    assert failed["msg"] == "There is no cluster demo in the resource group new; check both names, or create it first."
+    assert not Path(options["path"]).exists()
+
+
+def test_a_file_of_other_clusters_is_left_alone(modules: Modules, wish: dict[str, Any]) -> None:
+    path = Path(wish["path"])
+    path.write_text("clusters: [{name: demo}, {name: work}]", encoding="utf-8")
+    for more in ({}, {"state": "absent"}, {"check": True}):
+        assert "leads to other clusters than demo (work)" in modules.fail("aks_kubeconfig", **wish, **more)["msg"]
+    modules.check_and_do("aks_kubeconfig", **wish, force=True)
+
+
+@pytest.mark.parametrize(
+    ("place", "content", "reason"),
+    [
+        ("missing/kubeconfig", None, "its directory does not exist; create it first."),
+        ("file", b"\x00: [", "is not YAML"),
+        ("file", b"just text", "is not a kubeconfig."),
+        (".", None, "cannot be read (Is a directory)"),
+    ],
+)
+def test_a_path_that_cannot_be(
+    modules: Modules, wish: dict[str, Any], tmp_path: Path, place: str, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / place
+    if content:
+        path.write_bytes(content)
+    assert reason in modules.fail("aks_kubeconfig", **{**wish, "path": str(path)})["msg"]
+
+
+def test_disabled_local_accounts_are_explained(modules: Modules, wish: dict[str, Any]) -> None:
+    message = "Getting static credential is not allowed because this cluster is set to disable local accounts."
+    body = {"code": "BadRequest", "details": None, "message": message, "subcode": ""}
+    modules.fault("POST", "listClusterAdminCredential", status=400, body=body)
+    failed = modules.fail("aks_kubeconfig", **wish, credentials="admin")
+    assert "disable local accounts (BadRequest)" in failed["msg"]

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from azsandbox.azure.loopback import SimulatedAzure
+    from tests.wire.modules.conftest import Modules
+
+FAST = {"poll_interval": 0.1}
+
+
+def test_the_life_of_a_group(modules: Modules, azure: SimulatedAzure) -> None:
+    made = modules.check_and_do("resource_group", name="rg", location="westeurope", tags={"team": "a"})
+    identifier = f"/subscriptions/{azure.subscription_id}/resourceGroups/rg"
+    assert made["state"] == {
+        "id": identifier,
+        "name": "rg",
+        "location": "westeurope",
+        "tags": {"team": "a"},
+        "provisioning_state": "Succeeded",
+    }
+    assert made["diff"] == {"before": {}, "after": made["state"]}
+    assert made["actions"] == ["create resource group rg"]
+
+    changed = modules.check_and_do("resource_group", name="rg", tags={"Team": "b", "cost": 5})
+    assert changed["state"]["tags"] == {"team": "b", "cost": "5"}
+    replaced = modules.check_and_do("resource_group", name="rg", tags={"cost": 5}, append_tags=False)
+    assert replaced["diff"]["before"]["tags"] == {"team": "b", "cost": "5"}
+    assert azure.arm("GET", "/resourceGroups/rg").json()["tags"] == {"cost": "5"}
+
+    deleted = modules.check_and_do("resource_group", name="rg", state="absent", **FAST)
+    assert deleted["state"] == {}
+    assert azure.arm("GET", "/resourceGroups/rg").status_code == 404
+
+
+def test_a_group_with_resources_is_deleted_only_on_demand(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    modules.succeed("user_assigned_identity", resource_group=group, name="one")
+    for check in (True, False):
+        refused = modules.fail("resource_group", name=group, state="absent", check=check)
+        assert refused["msg"] == (
+            "The resource group rg still holds 1 resources (one); remove them, or set force_delete_nonempty to true to "
+            "delete them with it."
+        )
+    modules.check_and_do("resource_group", name=group, state="absent", force_delete_nonempty=True, **FAST)
+    assert azure.arm("GET", f"/resourceGroups/{group}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            {"name": "new"},
+            "The resource group new does not exist; name the location in which to create it.",
+        ),
+        (
+            {"name": "rg", "location": "eastus"},
+            "The resource group rg is in westeurope and cannot move to eastus; use another name, or leave location "
+            "out.",
+        ),
+    ],
+)
+def test_what_cannot_be(modules: Modules, group: str, options: dict[str, str], sentence: str) -> None:
+    assert modules.fail("resource_group", **options)["msg"] == sentence
+    assert modules.fail("resource_group", check=True, **options)["msg"] == sentence
+
+
+def test_a_locked_group_is_not_deleted(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    lock = f"/resourceGroups/{group}/providers/Microsoft.Authorization/locks/keep"
+    azure.arm("PUT", lock, {"properties": {"level": "CanNotDelete"}}, version="2016-09-01").raise_for_status()
+    refused = modules.fail("resource_group", name=group, state="absent")
+    assert refused["msg"].startswith("Could not delete the resource group rg: a lock on ")
+    assert refused["msg"].endswith("; remove the lock (az lock list, az lock delete) or ask its owner.")
+    assert refused["error"]["code"] == "ScopeLocked"
+    assert refused["failed_action"] == "delete resource group rg"
+    assert refused["actions"] == []
+    assert refused["changed"] is False
+
+
+def test_a_missing_permission_is_named(modules: Modules, azure: SimulatedAzure) -> None:
+    reader = azure.principal("reader", ("Reader", f"/subscriptions/{azure.subscription_id}"))
+    refused = modules.fail("resource_group", name="rg", location="westeurope", who=reader)
+    scope = f"/subscriptions/{azure.subscription_id}/resource"
+    assert (
+        refused["msg"]
+        .lower()
+        .startswith(
+            f"could not write the resource group rg: the principal {reader.object_id} may not perform "
+            f"microsoft.resources/subscriptions/resourcegroups/write at {scope}".lower()
+        )
+    )
+    assert "Owner or User Access Administrator" in refused["msg"]
+    assert refused["error"]["status"] == 403
+    assert refused["error"]["request_id"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 429, "headers": {"Retry-After": "1"}, "body": {"error": {"code": "TooManyRequests"}}},
+        {"status": 429, "body": {"error": {"code": "TooManyRequests"}}},
+        {"status": 500, "body": {"error": {"code": "InternalServerError"}}},
+        {"status": 503, "count": 2},
+        {"reset": True},
+        {"reset": True, "after": True},
+    ],
+    ids=["throttled", "throttled without a time", "500", "503 twice", "reset", "reset after the effect"],
+)
+def test_a_passing_fault_is_overcome(modules: Modules, azure: SimulatedAzure, fault: dict[str, object]) -> None:
+    modules.fault("PUT", "/resourcegroups/rg", **fault)
+    modules.succeed("resource_group", name="rg", location="westeurope")
+    assert azure.arm("GET", "/resourceGroups/rg").status_code == 200
+    assert azure.control("GET", "/faults")[0]["hits"] == fault.get("count", 1)
+
+
+def test_a_lasting_fault_ends_in_a_sentence(modules: Modules) -> None:
+    modules.fault(
+        "GET", "/resourcegroups/rg", status=400, count=0, body={"error": {"code": "Odd", "message": "No. Not."}}
+    )
+    assert modules.fail("resource_group", name="rg")["msg"] == (
+        "Could not read the resource group rg: No (Odd); correct what the message names and run again."
+    )

@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from azsandbox.azure.loopback import Credentials, SimulatedAzure
+    from tests.wire.modules.conftest import Modules
+
+UNKNOWN = "(known after apply)"
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+LIST = "roleAssignments.*filter"
+FAST = {"poll_interval": 0.1}
+
+
+@pytest.fixture
+def scope(azure: SimulatedAzure, group: str) -> str:
+    return f"/subscriptions/{azure.subscription_id}/resourceGroups/{group}"
+
+
+@pytest.fixture
+def somebody(azure: SimulatedAzure) -> Credentials:
+    return azure.principal("somebody")
+
+
+def test_the_life_of_an_assignment(modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials) -> None:
+    wish: dict[str, Any] = {"scope": scope, "role": "reader", "principal_id": somebody.object_id, **FAST}
+    made = modules.check_and_do("role_assignment", **wish)
+    state = made["state"]
+    assert state["id"] == f"{scope}/providers/Microsoft.Authorization/roleAssignments/{state['name']}"
+    assert {key: state[key] for key in ("scope", "role_name", "principal_id", "principal_type", "inherited")} == {
+        "scope": scope,
+        "role_name": "Reader",
+        "principal_id": somebody.object_id,
+        "principal_type": "ServicePrincipal",
+        "inherited": False,
+    }
+    assert made["diff"] == {"before": {}, "after": state}
+    for role in (READER, READER.upper(), state["role_definition_id"]):
+        assert not modules.succeed("role_assignment", **{**wish, "role": role})["changed"]
+    assert not modules.succeed("role_assignment", **{**wish, "scope": scope.upper().replace("SUB", "sub")})["changed"]
+    removed = modules.check_and_do("role_assignment", **wish, state="absent")
+    assert removed["diff"] == {"before": state, "after": {}}
+    assert modules.succeed("role_assignment", **wish)["state"]["name"] == state["name"]
+
+
+def test_the_principal_type_is_sent(modules: Modules, scope: str, somebody: Credentials) -> None:
+    mark = modules.mark()
+    modules.succeed("role_assignment", scope=scope, role="Reader", principal_id=somebody.object_id, **FAST)
+    (write,) = modules.requests(mark, method="PUT")
+    assert write["body"]["properties"]["principalType"] == "ServicePrincipal"
+
+
+def test_a_wider_assignment_counts_unless_told_otherwise(
+    modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
+) -> None:
+    wide = f"/subscriptions/{azure.subscription_id}"
+    modules.succeed("role_assignment", scope=wide, role="Reader", principal_id=somebody.object_id, **FAST)
+    wish: dict[str, Any] = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
+    satisfied = modules.succeed("role_assignment", **wish)
+    assert not satisfied["changed"]
+    assert satisfied["state"]["inherited"]
+    assert satisfied["state"]["scope"].lower() == wide.lower()
+    left = modules.succeed("role_assignment", **wish, state="absent")
+    assert not left["changed"]
+    assert "still holds Reader" in str(left["warnings"])
+    own = modules.check_and_do("role_assignment", **wish, accept_inherited=False)
+    assert not own["state"]["inherited"]
+
+
+def test_an_assignment_below_does_not_count(
+    modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
+) -> None:
+    modules.succeed("role_assignment", scope=scope, role="Reader", principal_id=somebody.object_id, **FAST)
+    wide = f"/subscriptions/{azure.subscription_id}"
+    assert modules.succeed("role_assignment", scope=wide, role="Reader", principal_id=somebody.object_id)["changed"]
+
+
+def test_an_unknown_principal_is_predicted_only(modules: Modules, scope: str) -> None:
+    mark = modules.mark()
+    wish: dict[str, Any] = {"scope": scope, "role": "Managed Identity Operator", "principal_id": UNKNOWN}
+    predicted = modules.succeed("role_assignment", check=True, **wish)
+    assert predicted["changed"]
+    assert predicted["state"]["id"] == UNKNOWN
+    assert predicted["state"]["role_name"] == "Managed Identity Operator"
+    assert modules.requests(mark, path="roleAssignments") == []
+    assert "(known after apply)" in modules.fail("role_assignment", **wish)["msg"]
+
+
+@pytest.mark.parametrize("role", ["Reader", "Our own role"])
+def test_a_scope_that_will_exist(modules: Modules, azure: SimulatedAzure, somebody: Credentials, role: str) -> None:
+    subscription = f"/subscriptions/{azure.subscription_id}"
+    name = "11111111-2222-3333-4444-555555555555"
+    definition = {
+        "properties": {
+            "roleName": "Our own role",
+            "type": "CustomRole",
+            "assignableScopes": [subscription],
+            "permissions": [{"actions": ["*/read"], "notActions": []}],
+        }
+    }
+    path = f"{subscription}/providers/Microsoft.Authorization/roleDefinitions/{name}"
+    azure.arm("PUT", path, definition, version="2022-04-01").raise_for_status()
+    wish = {"scope": f"{subscription}/resourceGroups/new", "role": role, "principal_id": somebody.object_id}
+    predicted = modules.succeed("role_assignment", check=True, **wish)
+    assert predicted["changed"]
+    failed = modules.fail("role_assignment", **wish)
+    assert failed["error"]["code"] == "ResourceGroupNotFound"
+    assert failed["msg"].endswith("create it first.")
+    azure.arm("PUT", "/resourceGroups/new", {"location": "westeurope"}).raise_for_status()
+    assert modules.succeed("role_assignment", **wish, **FAST)["state"]["role_name"] == role
+
+
+def test_a_role_that_is_none(modules: Modules, scope: str, somebody: Credentials) -> None:
+    failed = modules.fail("role_assignment", scope=scope, role="Raeder", principal_id=somebody.object_id)
+    assert failed["msg"] == (f"There is no role named 'Raeder' at {scope}; check its spelling, or give its GUID.")
+
+
+def test_a_principal_that_is_not_known_yet(modules: Modules, scope: str, somebody: Credentials) -> None:
+    body = {"error": {"code": "PrincipalNotFound", "message": "Principal x does not exist in the directory y."}}
+    modules.fault("PUT", "roleAssignments", status=400, body=body, count=3)
+    made = modules.succeed("role_assignment", scope=scope, role="Reader", principal_id=somebody.object_id, **FAST)
+    assert made["changed"]
+    modules.fault("PUT", "roleAssignments", status=400, body=body, count=0)
+    wish = {"scope": scope, "role": "Contributor", "principal_id": somebody.object_id}
+    failed = modules.fail("role_assignment", **wish, wait_timeout=1, **FAST)
+    assert failed["msg"].endswith(
+        "Principal x does not exist in the directory y (PrincipalNotFound); check that this is the object id of the "
+        "principal, not its client id, or run again in a minute."
+    )
+
+
+def test_an_equal_assignment_that_the_list_hid(
+    modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
+) -> None:
+    other = f"{scope}/providers/Microsoft.Authorization/roleAssignments/99999999-2222-3333-4444-555555555555"
+    definition = f"/subscriptions/{azure.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/{READER}"
+    properties = {
+        "roleDefinitionId": definition,
+        "principalId": somebody.object_id,
+        "principalType": "ServicePrincipal",
+    }
+    azure.arm("PUT", other, {"properties": properties}, version="2022-04-01").raise_for_status()
+    modules.fault("GET", LIST, status=200, body={"value": []})
+    made = modules.succeed("role_assignment", scope=scope, role="Reader", principal_id=somebody.object_id, **FAST)
+    assert made["state"]["name"] == "99999999-2222-3333-4444-555555555555"
+
+
+def test_a_new_assignment_is_waited_for_until_it_is_listed(modules: Modules, scope: str, somebody: Credentials) -> None:
+    wish: dict[str, Any] = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
+    modules.fault("GET", LIST, status=200, body={"value": []}, nth=2, count=3)
+    mark = modules.mark()
+    modules.succeed("role_assignment", **wish)
+    assert len(modules.requests(mark, method="GET", path="roleAssignments")) == 5
+    modules.fault("GET", LIST, status=200, body={"value": []}, nth=1, count=0)
+    failed = modules.fail("role_assignment", **{**wish, "role": "Contributor"}, wait_timeout=1)
+    assert "is not listed there after 1 seconds" in failed["msg"]
+    mark = modules.mark()
+    modules.succeed("role_assignment", **{**wish, "role": "Owner"}, wait_visible=False)
+    assert len(modules.requests(mark, method="GET", path="roleAssignments")) == 1
+
+
+def test_who_may_not_grant_is_told_who_may(
+    modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
+) -> None:
+    contributor = azure.principal("contributor", ("Contributor", f"/subscriptions/{azure.subscription_id}"))
+    wish: dict[str, Any] = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id}
+    missing = modules.succeed("role_assignment", check=True, who=contributor, **wish)
+    assert missing["changed"]
+    failed = modules.fail("role_assignment", who=contributor, **wish)
+    assert "may not perform Microsoft.Authorization/roleAssignments/write at " in failed["msg"]
+    assert "Owner or User Access Administrator" in failed["msg"]
+    assert failed["error"]["code"] == "AuthorizationFailed"
