@@ -347,9 +347,9 @@ def _certificates(principal: Principal) -> Iterable[x509.Certificate]:
 
 
 def _is_named(certificate: x509.Certificate, header: JsonObject) -> bool:
-    return header.get("x5t") == b64url(certificate.fingerprint(hashes.SHA1())) or header.get("x5t#S256") == b64url(
-        certificate.fingerprint(hashes.SHA256())
-    )
+    """MSAL pads the fingerprints although RFC 7515 says not to."""
+    named = {str(header.get(name, "")).rstrip("=") for name in ("x5t", "x5t#S256")}
+    return bool(named & {b64url(certificate.fingerprint(kind)) for kind in (hashes.SHA1(), hashes.SHA256())})
 
 
 def _verify(call: Call, assertion: str, public: Any, claims: JsonObject) -> None:
