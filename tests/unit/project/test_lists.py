@@ -58,22 +58,3 @@ def test_changelog_names_what_is_new() -> None:
     modules = {module["name"] for release in releases for module in release.get("modules", [])}
     filters = {plugin["name"] for release in releases for plugin in release.get("plugins", {}).get("filter", [])}
     assert (modules, filters) == (MODULES, FILTERS)
-
-
-@pytest.mark.parametrize("role", sorted(ROLES))
-def test_role_options_equal_its_defaults(role: str) -> None:
-    """Same names; a default that is a plain value is the documented one."""
-    folder = CHECKOUT / "roles" / role
-    defaults = yaml.safe_load((folder / "defaults/main.yml").read_text())
-    options = yaml.safe_load((folder / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    assert set(defaults) <= set(options)
-    plain = {name: value for name, value in defaults.items() if "{{" not in str(value)}
-    assert {name: options[name].get("default") for name in plain} == plain
-
-
-@pytest.mark.parametrize("role", sorted(ROLES))
-def test_role_readme_names_every_option(role: str) -> None:
-    folder = CHECKOUT / "roles" / role
-    options = yaml.safe_load((folder / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    readme = (folder / "README.md").read_text()
-    assert [name for name in options if f"`{name}`" not in readme] == []

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
+
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _plan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step
@@ -37,7 +38,11 @@ def leave(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) ->
 
 def journal_plan(journal: list[str]) -> Plan:
     def write(name: str, answer: dict[str, Any] | None) -> Step:
-        return Step(f"Create {name}", apply=lambda: journal.append(name) or answer)
+        def apply() -> dict[str, Any] | None:
+            journal.append(name)
+            return answer
+
+        return Step(f"Create {name}", apply=apply)
 
     return Plan(before={}, after={"id": KNOWN_AFTER_APPLY}, steps=(write("one", {"id": "1"}), write("two", None)))
 
@@ -66,7 +71,8 @@ def test_check_mode_writes_nothing_and_predicts_the_same_actions_and_diff(leave:
 @pytest.mark.parametrize("leave", [{"check_mode": True}], indirect=True)
 def test_check_mode_takes_the_answer_of_a_preview(leave: Leave) -> None:
     step = Step("Apply it", apply=lambda: pytest.fail("written in check mode"), preview=lambda: {"defaulted": True})
-    _, result = leave(lambda module: _plan.run(module, lambda: Plan({}, {}, (step,)), key="result"))
+    status, result = leave(lambda module: _plan.run(module, lambda: Plan({}, {}, (step,)), key="result"))
+    assert status == 0
     assert result["result"] == {"defaulted": True}
 
 
@@ -94,12 +100,16 @@ def test_unknown_error_is_one_sentence_without_traceback(leave: Leave) -> None:
 
 @pytest.mark.parametrize("leave", [{"check_mode": True}], indirect=True)
 def test_check_mode_accepts_a_predicted_value(leave: Leave) -> None:
-    status, result = leave(lambda module: _plan.report(module, lambda: {"known": _plan.known(module, KNOWN_AFTER_APPLY)}))
+    status, result = leave(
+        lambda module: _plan.report(module, lambda: {"known": _plan.known(module, KNOWN_AFTER_APPLY)})
+    )
     assert (status, result["known"]) == (0, False)
 
 
 def test_real_run_refuses_a_predicted_value(leave: Leave) -> None:
-    status, result = leave(lambda module: _plan.report(module, lambda: {"known": _plan.known(module, KNOWN_AFTER_APPLY)}))
+    status, result = leave(
+        lambda module: _plan.report(module, lambda: {"known": _plan.known(module, KNOWN_AFTER_APPLY)})
+    )
     assert status == 1
     assert "pass the real value" in result["msg"]
 
