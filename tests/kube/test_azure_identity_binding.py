@@ -251,7 +251,7 @@ def test_foreign_fields_survive(binding: Runner, client: Client, namespace: str)
 
 
 def test_service_principal_with_secret(binding: Runner, client: Client, namespace: str) -> None:
-    options = {
+    options: dict[str, Any] = {
         "name": "billing",
         "namespace": namespace,
         "selector": "billing",
@@ -288,7 +288,7 @@ def test_secret_with_two_keys_is_refused(binding: Runner, client: Client, namesp
         "data": {"a": "eA==", "b": "eQ=="},
     }
     client.create(SECRET, namespace, body)
-    options = {
+    options: dict[str, Any] = {
         "name": "billing",
         "namespace": namespace,
         "selector": "billing",
@@ -357,7 +357,7 @@ def _finish(client: Client, namespace: str) -> bool:
 
 def test_waiting_names_the_pods_that_are_missing(binding: Runner, client: Client, namespace: str) -> None:
     make_pod(client, namespace, "waiting")
-    waiting = {"wait": True, "wait_timeout": 1, "wait_sleep": 1}
+    waiting: dict[str, Any] = {"wait": True, "wait_timeout": 1, "wait_sleep": 1}
     first = binding(**wish(namespace), **waiting)
     assert f"{namespace}/waiting" in first.failure() and "MIC" in first.failure()
     assert first.result["failed_action"].startswith("create AzureIdentityBinding")
@@ -450,7 +450,7 @@ def test_missing_namespace(binding: Runner) -> None:
 
 
 def test_no_cluster_yet(binding: Runner, tmp_path: Any) -> None:
-    absent = {"kubeconfig": str(tmp_path / "none")}
+    absent: dict[str, Any] = {"kubeconfig": str(tmp_path / "none")}
     predicted = binding(check=True, **wish("billing"), **absent).ok()
     assert predicted["changed"] and "the prediction was made without them" in str(predicted["warnings"])
     assert "does not exist" in binding(**wish("billing"), **absent).failure()

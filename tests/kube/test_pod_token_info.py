@@ -1,0 +1,287 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""pod_token_info against a real API server and Job controller; there is no kubelet, so no probe ever starts."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    JOB,
+    NODE,
+    POD,
+    SERVICE,
+    Kind,
+)
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, Runner
+
+SETS = "azure:///subscriptions/s/resourceGroups/MC_g/providers/Microsoft.Compute/virtualMachineScaleSets"
+QUOTA = Kind("", "v1", "resourcequotas", "ResourceQuota")
+CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
+RESOURCE_ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
+SOON: dict[str, Any] = {"start_timeout": 3, "timeout": 1}
+
+
+@pytest.fixture
+def nodes(client: Client, namespace: str) -> dict[str, str]:
+    """Two nodes of one scale set and one of another, with names of this test."""
+    names = {key: f"{key}-{namespace}" for key in ("a0", "a1", "b0")}
+    for key, name in names.items():
+        provider = f"{SETS}/{key[0]}-{namespace}/virtualMachines/{key[1]}"
+        body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {"providerID": provider}}
+        client.create(NODE, None, body)
+    return names
+
+
+@pytest.fixture
+def workload(client: Client, namespace: str, nodes: dict[str, str]) -> str:
+    """An identity, its binding, and one pod on the first node of the first scale set; the selector."""
+    for kind, spec in (
+        (AZURE_IDENTITY, {"type": 0, "resourceID": RESOURCE_ID, "clientID": CLIENT_ID}),
+        (AZURE_IDENTITY_BINDING, {"azureIdentity": "billing", "selector": namespace}),
+    ):
+        metadata = {"name": "billing", "namespace": namespace}
+        body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
+        client.create(kind, namespace, body)
+    make_pod(client, namespace, "api-7d9f8-x2x4k", nodes["a0"])
+    return namespace
+
+
+def make_pod(client: Client, namespace: str, name: str, node: str, **spec: Any) -> None:
+    labels = {"aadpodidbinding": namespace, "app": "api", "pod-template-hash": "7d9f8"}
+    body = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {"nodeName": node, "containers": [{"name": "app", "image": "app"}], **spec},
+    }
+    client.create(POD, namespace, body)
+
+
+def probes(client: Client, namespace: str) -> list[dict[str, Any]]:
+    return list(client.list_all(JOB, namespace))
+
+
+class Watcher:
+    """Sees the first probe pod that appears while a module runs."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self.pod: dict[str, Any] | None = None
+        self.job: dict[str, Any] | None = None
+        self._client, self._namespace = client, namespace
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self) -> None:
+        while not self._stop.is_set() and self.pod is None:
+            jobs = probes(self._client, self._namespace)
+            if jobs:
+                self.job = jobs[0]
+                found = self._client.list_all(POD, self._namespace, labels=f"job-name={jobs[0]['metadata']['name']}")
+                self.pod = found[0] if found else None
+            time.sleep(0.1)
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def test_check_mode_creates_nothing(token_info: Runner, client: Client, workload: str) -> None:
+    with Watcher(client, workload) as seen:
+        found = token_info(check=True, namespace=workload, selector=workload).ok()
+    assert seen.job is None
+    assert not found["ok"] and not found["changed"]
+    assert found["tokens"][0]["verdict"] == "not_verified"
+
+
+def test_the_probe_hurts_nobody_and_goes(
+    token_info: Runner, client: Client, workload: str, nodes: dict[str, str]
+) -> None:
+    with Watcher(client, workload) as seen:
+        found = token_info(namespace=workload, selector=workload, **SOON).ok()
+    entry = found["tokens"][0]
+    assert entry["verdict"] == "not_verified" and "did not start within 3 seconds" in entry["message"]
+    assert (entry["pod"], entry["node"], entry["identity"]) == ("api-7d9f8-x2x4k", nodes["a0"], f"{workload}/billing")
+    assert entry["client_id"] == CLIENT_ID
+    assert not found["changed"] and not found["ok"]
+    assert probes(client, workload) == []
+    assert seen.pod is not None and seen.job is not None
+    pod, labels = seen.pod, seen.pod["metadata"]["labels"]
+    owners = pod["metadata"]["ownerReferences"]
+    assert [(owner["kind"], owner.get("controller")) for owner in owners] == [("Job", True)]
+    assert labels["aadpodidbinding"] == workload and labels["app"] == "api"
+    assert "pod-template-hash" not in labels
+    assert pod["spec"]["readinessGates"] and pod["spec"]["nodeName"] == nodes["a0"]
+    assert seen.job["spec"]["activeDeadlineSeconds"] and seen.job["spec"]["ttlSecondsAfterFinished"]
+    server.until("the pod of the probe is gone", lambda: not _finish(client, workload, pod["metadata"]["name"]))
+
+
+def _finish(client: Client, namespace: str, name: str) -> bool:
+    """Whether the pod still stands; once it is being deleted, it is taken away as a kubelet would."""
+    live = client.get(POD, namespace, name)
+    if live and live["metadata"].get("deletionTimestamp"):
+        options = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
+        client._request("DELETE", POD.path(namespace, name), (), options)
+    return live is not None
+
+
+def test_the_restricted_standard_admits_the_probe(token_info: Runner, client: Client, workload: str) -> None:
+    for level, reason in (("restricted", "did not start within"),):
+        labels = {"pod-security.kubernetes.io/enforce": level}
+        client.merge(server.NAMESPACE, None, workload, {"metadata": {"labels": labels}})
+        with Watcher(client, workload) as seen:
+            entry = token_info(namespace=workload, selector=workload, **SOON).ok()["tokens"][0]
+        assert reason in entry["message"] and seen.pod is not None
+
+
+def test_a_quota_that_refuses_the_pod_is_named(token_info: Runner, client: Client, workload: str) -> None:
+    body = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "none", "namespace": workload},
+        "spec": {"hard": {"pods": "1"}},
+    }
+    client.create(QUOTA, workload, body)
+    server.until("the quota knows its use", lambda: _refuses(client, workload))
+    entry = token_info(namespace=workload, selector=workload, start_timeout=20).ok()["tokens"][0]
+    assert entry["verdict"] == "not_verified" and "exceeded quota" in entry["message"]
+    assert probes(client, workload) == []
+
+
+def _refuses(client: Client, namespace: str) -> bool:
+    """There is no quota controller here, so the use is written as it would."""
+    quota = client.get(QUOTA, namespace, "none") or {}
+    status = {"status": {"hard": {"pods": "1"}, "used": {"pods": "1"}}}
+    path = QUOTA.path(namespace, "none", "status")
+    client._request("PATCH", path, (), status, content_type="application/merge-patch+json")
+    return bool((quota.get("status") or {}).get("used"))
+
+
+def test_other_scale_set_is_refused(token_info: Runner, client: Client, workload: str, nodes: dict[str, str]) -> None:
+    with Watcher(client, workload) as seen:
+        entry = token_info(namespace=workload, selector=workload, node=nodes["b0"], **SOON).ok()["tokens"][0]
+    assert seen.job is None
+    assert entry["verdict"] == "not_verified" and "allow_detach" in entry["message"]
+    allowed = token_info(namespace=workload, selector=workload, node=nodes["b0"], allow_detach=True, **SOON).ok()
+    assert "did not start" in allowed["tokens"][0]["message"]
+    sibling = token_info(namespace=workload, selector=workload, node=nodes["a1"], **SOON).ok()["tokens"][0]
+    assert "did not start" in sibling["message"] and sibling["node"] == nodes["a1"]
+    assert (
+        "does not exist" in token_info(namespace=workload, selector=workload, node="none").ok()["tokens"][0]["message"]
+    )
+
+
+def test_without_a_running_pod_it_is_refused(token_info: Runner, client: Client, workload: str) -> None:
+    entry = token_info(namespace=workload, selector="nobody-has-this", **SOON).ok()["tokens"][0]
+    assert "did not start" in entry["message"], "no binding selects it, so nothing can be detached"
+    client.delete(POD, workload, "api-7d9f8-x2x4k")
+    server.until("the pod ends", lambda: not _finish(client, workload, "api-7d9f8-x2x4k"))
+    entry = token_info(namespace=workload, selector=workload, **SOON).ok()["tokens"][0]
+    assert "allow_detach" in entry["message"] and entry["pod"] == ""
+    assert "does not run" in token_info(namespace=workload, pod="api-7d9f8-x2x4k").failure()
+
+
+def test_host_network_is_refused(token_info: Runner, client: Client, namespace: str, nodes: dict[str, str]) -> None:
+    make_pod(client, namespace, "host", nodes["a0"], hostNetwork=True)
+    entry = token_info(namespace=namespace, pod="host").ok()["tokens"][0]
+    assert entry["verdict"] == "not_verified" and "host network" in entry["message"]
+
+
+def test_service_that_publishes_unready_pods(token_info: Runner, client: Client, workload: str) -> None:
+    body = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "peers", "namespace": workload},
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": {"app": "api"},
+            "ports": [{"port": 80}],
+        },
+    }
+    client.create(SERVICE, workload, body)
+    refused = token_info(namespace=workload, selector=workload).ok()["tokens"][0]
+    assert "peers" in refused["message"] and "allow_unready_endpoints" in refused["message"]
+    for change in ({"allow_unready_endpoints": True}, {"labels": {"app": ""}}):
+        options: dict[str, Any] = {**SOON, **change}
+        assert (
+            "did not start" in token_info(namespace=workload, selector=workload, **options).ok()["tokens"][0]["message"]
+        )
+
+
+def test_a_killed_run_leaves_nothing_to_the_next(
+    token_info: Runner, client: Client, workload: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = subprocess.Popen
+    started: list[Any] = []
+
+    def remember(*args: Any, **kwargs: Any) -> Any:
+        started.append(real(*args, **kwargs))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", remember)
+    thread = threading.Thread(target=_ignoring(lambda: token_info(namespace=workload, selector=workload)))
+    thread.start()
+    server.until("the probe is there", lambda: bool(probes(client, workload)))
+    started[0].kill()
+    thread.join()
+    left = probes(client, workload)
+    assert len(left) == 1 and left[0]["spec"]["activeDeadlineSeconds"] <= 400
+    found = token_info(namespace=workload, selector=workload, **SOON).ok()
+    assert found["actions"][0] == f"removed leftover Job {workload}/{left[0]['metadata']['name']}"
+    assert probes(client, workload) == []
+
+
+def _ignoring(job: Any) -> Any:
+    def run() -> None:
+        try:
+            job()
+        except AssertionError:
+            pass  # a killed module prints nothing
+
+    return run
+
+
+def test_several_identities_are_ambiguous(token_info: Runner, client: Client, workload: str) -> None:
+    for kind, spec in (
+        (AZURE_IDENTITY, {"type": 0, "resourceID": RESOURCE_ID, "clientID": CLIENT_ID.replace("2", "3")}),
+        (AZURE_IDENTITY_BINDING, {"azureIdentity": "second", "selector": workload}),
+    ):
+        metadata = {"name": "second", "namespace": workload}
+        body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
+        client.create(kind, workload, body)
+    entry = token_info(namespace=workload, selector=workload, **SOON).ok()["tokens"][0]
+    assert entry["identity"] == f"{workload}/billing, {workload}/second" and entry["client_id"] == ""
+    entry = token_info(namespace=workload, selector=workload, client_id=CLIENT_ID, **SOON).ok()["tokens"][0]
+    assert entry["identity"] == f"{workload}/billing" and entry["client_id"] == CLIENT_ID
+
+
+def test_restricted_user(token_info: Runner, workload: str) -> None:
+    assert "may not list azureidentitybindings" in token_info(token=RESTRICTED, namespace=workload, pod="a").failure()
+
+
+def test_without_aad_pod_identity(
+    token_info: Runner, client: Client, workload: str, definitions: list[dict[str, Any]]
+) -> None:
+    """Last in the file: the definitions go and come back. The path can be tried all the same."""
+    server.remove(client, definitions)
+    try:
+        entry = token_info(namespace=workload, selector=workload, **SOON).ok()["tokens"][0]
+        assert "did not start" in entry["message"] and entry["identity"] == ""
+    finally:
+        server.install(client, definitions)

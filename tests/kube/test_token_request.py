@@ -1,0 +1,283 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The program of a probe, run by real shells, against servers that answer as NMI, IMDS and the proxy do."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.server
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import token_request
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.token import Expectation, Verdict, judge
+
+RESOURCE = "https://management.azure.com/"
+CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
+SIGNATURE = "c2lnbmF0dXJlLXRoYXQtbXVzdC1zdGF5"
+IMDS = {"Server": "IMDS/150.870.65.1854"}
+PROXY = {"Server": "azure-workload-identity/proxy/v1.3.0 (linux/amd64) abc/2024"}
+
+
+def jwt(**changes: Any) -> str:
+    claims = {
+        "aud": RESOURCE,
+        "tid": "5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10",
+        "appid": CLIENT_ID,
+        "oid": "b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21",
+        "iat": int(time.time()),
+        "exp": int(time.time()) + 3600,
+        "name": 'Zoë "quoted" \\ back~~~???>>>',
+        **changes,
+    }
+    header, payload = (
+        base64.urlsafe_b64encode(json.dumps(part, ensure_ascii=False).encode()).decode().rstrip("=")
+        for part in ({"alg": "RS256", "typ": "JWT"}, claims)
+    )
+    return f"{header}.{payload}.{SIGNATURE}"
+
+
+def success(**changes: Any) -> bytes:
+    answer = {"access_token": jwt(**changes), "expires_in": "3600", "resource": RESOURCE, "token_type": "Bearer"}
+    return json.dumps(answer).encode()
+
+
+class Server:
+    """Answers every request the same way and remembers what it was asked."""
+
+    def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.requests.append((self.path, dict(self.headers)))
+                self.send_response_only(status)
+                for name, value in {"Content-Type": "application/json", **headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/metadata/identity/oauth2/token"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@contextlib.contextmanager
+def serving(status: int, body: bytes, headers: dict[str, str] | None = None) -> Iterator[Server]:
+    server = Server(status, body, headers or {})
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+# How an image may be made: which shell it has, and which of the clients.
+COREUTILS = ("tr", "base64", "head", "date", "env")
+IMAGES = {
+    "bash with curl": (["bash"], "curl"),
+    "dash with curl": (["dash"], "curl"),
+    "busybox with curl": (["busybox", "sh"], "curl"),
+    "busybox with its own wget": (["busybox", "sh"], "busybox wget"),
+    "dash with GNU wget": (["dash"], "wget"),
+    "dash with python3": (["dash"], "python3"),
+}
+
+
+@pytest.fixture(params=list(IMAGES))
+def image(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str], dict[str, str]]:
+    """The command of the shell and the environment of a container with few programs."""
+    shell, tool = IMAGES[request.param]
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for program in {shell[0], tool.split()[0], *(COREUTILS if shell[0] != "busybox" else ())}:
+        found = sys.executable if program == "python3" else shutil.which(program)
+        if not found:
+            pytest.skip(f"this machine has no {program}")
+        (folder / program).symlink_to(found)
+    if shell[0] == "busybox":
+        for applet in (*COREUTILS, "sh", *(["wget"] if tool == "busybox wget" else [])):
+            (folder / applet).symlink_to(str(shutil.which("busybox")))
+    return [str(folder / shell[0]), *shell[1:]], {"PATH": str(folder), "http_proxy": "http://127.0.0.1:9"}
+
+
+def ask(
+    image: tuple[list[str], dict[str, str]], url: str, *, timeout: int = 5, client_id: str | None = None
+) -> tuple[token_request.Answer, str]:
+    shell, environment = image
+    command = token_request.shell_command(RESOURCE, client_id, timeout, url)
+    done = subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60)
+    output = done.stdout.decode("utf-8", "replace")
+    return token_request.parse(output), output + done.stderr.decode("utf-8", "replace")
+
+
+def verdict(answer: token_request.Answer, **expected: Any) -> Verdict:
+    return judge(answer, Expectation(resource=RESOURCE, client_id=CLIENT_ID, identity="a/billing", **expected))
+
+
+def test_token_of_nmi(image: tuple[list[str], dict[str, str]]) -> None:
+    with serving(200, success()) as server:
+        answer, output = ask(image, server.url, client_id=CLIENT_ID)
+    assert answer.complete and answer.status == 200 and answer.exit_code == 0, output
+    assert answer.claims is not None and answer.claims["name"] == 'Zoë "quoted" \\ back~~~???>>>'
+    assert "eyJ" not in output and SIGNATURE not in output
+    found = verdict(answer)
+    assert (found.verdict, found.answered_by, found.code) == ("ok", "nmi", "")
+    path, headers = server.requests[0]
+    assert len(server.requests) == 1
+    assert headers["Metadata"] == "true" and headers["Connection"] == "close"
+    assert "resource=https%3A%2F%2Fmanagement.azure.com%2F" in path and f"client_id={CLIENT_ID}" in path
+
+
+@pytest.mark.parametrize("length", range(4))
+def test_every_length_of_padding(image: tuple[list[str], dict[str, str]], length: int) -> None:
+    with serving(200, success(filler="x" * length)) as server:
+        answer, output = ask(image, server.url)
+    assert answer.claims is not None, output
+    assert answer.claims["filler"] == "x" * length
+
+
+def test_tokens_of_auxiliary_tenants(image: tuple[list[str], dict[str, str]]) -> None:
+    """NMI answers for a service principal with auxiliary tenants with a list."""
+    with serving(200, b"[" + success() + b"," + success(tid="other") + b"]") as server:
+        answer, output = ask(image, server.url)
+    assert answer.claims is not None and answer.claims["tid"] != "other"
+    assert "eyJ" not in output
+
+
+def test_token_of_imds_is_no_success(image: tuple[list[str], dict[str, str]]) -> None:
+    with serving(200, success(), IMDS) as server:
+        answer, _output = ask(image, server.url)
+    found = verdict(answer)
+    assert (found.verdict, found.answered_by, found.code) == ("raw_imds", "imds", "V1")
+    assert all(check.ok for check in found.checks) and found.checks
+
+
+def test_token_of_the_proxy(image: tuple[list[str], dict[str, str]]) -> None:
+    with serving(200, success(), PROXY) as server:
+        answer, _output = ask(image, server.url)
+    assert (verdict(answer).verdict, verdict(answer).answered_by) == ("ok", "workload_identity_proxy")
+    with serving(200, success(iat=int(time.time()) - 7200), PROXY) as server:
+        answer, _output = ask(image, server.url)
+    assert (verdict(answer).verdict, verdict(answer).code) == ("stale_token", "V15")
+
+
+def test_refusal(image: tuple[list[str], dict[str, str]]) -> None:
+    text = (
+        b'getting "assigned" identities for pod a/b\\c in CREATED state failed after 16 attempts, retry duration [5]s'
+    )
+    with serving(404, text) as server:
+        answer, output = ask(image, server.url)
+    assert answer.status == 404, output
+    if answer.body:  # the wget of busybox shows no body of a refusal
+        if "CREATED state" in answer.body:
+            assert (verdict(answer).verdict, verdict(answer).code) == ("not_assigned", "V4")
+    assert verdict(answer).verdict != "ok"
+
+
+def test_a_refusal_that_holds_a_token_does_not_leave(image: tuple[list[str], dict[str, str]]) -> None:
+    with serving(403, b"refused " + jwt().encode()) as server:
+        answer, output = ask(image, server.url)
+    assert "eyJ" not in output and SIGNATURE not in output
+    assert answer.complete and verdict(answer).verdict != "ok"
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"access_token":""}', b'{"access_token":"a.b.c"}', b"\x00\xff\x1b[31m"])
+def test_answers_that_are_no_token(image: tuple[list[str], dict[str, str]], body: bytes) -> None:
+    with serving(200, body) as server:
+        answer, output = ask(image, server.url)
+    assert answer.complete, output
+    assert verdict(answer).verdict == "unreadable_token"
+
+
+def test_nobody_listens(image: tuple[list[str], dict[str, str]]) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    answer, output = ask(image, f"http://127.0.0.1:{port}/metadata/identity/oauth2/token")
+    assert (answer.status, answer.exit_code) == (0, 7), output
+    assert (verdict(answer).verdict, verdict(answer).code, verdict(answer).answered_by) == ("nmi_dead", "V2", "nobody")
+
+
+def test_no_answer(image: tuple[list[str], dict[str, str]], request: pytest.FixtureRequest) -> None:
+    if "wget" in request.node.callspec.params["image"]:
+        pytest.skip("wget is given no limit of its own; the deadline of the request in the cluster ends it")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/metadata/identity/oauth2/token"
+        answer, output = ask(image, address, timeout=1)
+    assert answer.exit_code == 28, output
+    assert (verdict(answer).verdict, verdict(answer).code) == ("path_blocked", "V3")
+
+
+def test_a_container_without_any_client(tmp_path: Path) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for program in ("dash", *COREUTILS):
+        (folder / program).symlink_to(str(shutil.which(program)))
+    command = token_request.shell_command(RESOURCE, None, 5)
+    done = subprocess.run(
+        [str(folder / "dash"), *command[1:]], capture_output=True, text=True, env={"PATH": str(folder)}, timeout=60
+    )
+    found = verdict(token_request.parse(done.stdout))
+    assert found.verdict == "not_verified" and "none of curl" in found.message
+
+
+def test_python_without_a_shell() -> None:
+    with serving(200, success()) as server:
+        command = token_request.python_command(RESOURCE, None, 5, server.url)
+        done = subprocess.run(
+            [sys.executable, *command[1:]], capture_output=True, text=True, env=dict(os.environ), timeout=60
+        )
+    answer = token_request.parse(done.stdout)
+    assert verdict(answer).verdict == "ok" and "eyJ" not in done.stdout + done.stderr
+
+
+def test_the_token_is_in_no_argument_list(image: tuple[list[str], dict[str, str]], tmp_path: Path) -> None:
+    """Every program that the script starts is replaced by one that notes its arguments first."""
+    shell, environment = image
+    if shell[-1] == "sh":
+        pytest.skip("the shell of busybox runs its own programs without looking for them")
+    folder, log = Path(environment["PATH"]), tmp_path / "arguments"
+    wrapped = tmp_path / "wrapped"
+    wrapped.mkdir()
+    for program in sorted(folder.iterdir()):
+        if program.name in ("bash", "dash", "busybox", "sh"):
+            (wrapped / program.name).symlink_to(os.path.realpath(program))
+            continue
+        target = f"{os.path.realpath(program)} {program.name}" if "busybox" in os.path.realpath(program) else program
+        script = f'#!/bin/sh\nfor each; do printf "%s\\n" "$each" >>{log}; done\nexec {target} "$@"\n'
+        (wrapped / program.name).write_text(script)
+        (wrapped / program.name).chmod(0o755)
+    with serving(200, success()) as server:
+        command = token_request.shell_command(RESOURCE, None, 5, server.url)
+        environment = {**environment, "PATH": str(wrapped)}
+        subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60, check=True)
+    noted = log.read_text()
+    assert server.url in noted or "token" in noted
+    assert SIGNATURE not in noted and "eyJ" not in noted.replace('"eyJ"', "").replace("*eyJ*", "")
