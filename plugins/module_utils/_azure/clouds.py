@@ -62,7 +62,7 @@ def find(setting: str, fetch: t.Callable[[str], t.Any]) -> Cloud:
 
 def metadata_url(endpoint: str) -> str:
     """Where the description is: ``endpoint`` may be ARM's root or the full URL."""
-    base, _, query = endpoint.partition("?")
+    base, _sep, query = endpoint.partition("?")
     if not base.rstrip("/").endswith("/metadata/endpoints"):
         base = base.rstrip("/") + "/metadata/endpoints"
     return f"{base}?{query or 'api-version=2019-05-01'}"

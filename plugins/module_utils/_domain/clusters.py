@@ -338,7 +338,7 @@ def _add_labels_and_taints(pool: dict[str, t.Any], wish: Wish) -> None:
 
 def _taint_key(taint: str) -> tuple[str, str]:
     """Key and effect; a node has one value for them."""
-    left, _, effect = taint.rpartition(":")
+    left, _sep, effect = taint.rpartition(":")
     return left.partition("=")[0], effect
 
 

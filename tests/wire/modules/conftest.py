@@ -2,128 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Azure modules as real processes against the simulated Azure."""
+"""The Azure modules against the simulated Azure."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 import pytest
 
-if TYPE_CHECKING:
-    from azsandbox.azure.loopback import Credentials, SimulatedAzure
-
-RUNNER = Path(__file__).with_name("run_module.py")
-WRITES = ("PUT", "PATCH", "POST", "DELETE")
-# POSTs that only read: tokens, and the credentials of a cluster.
-READING_POSTS = ("/oauth2/", "listcluster")
-
-
-class Modules:
-    """Calls modules with the credential of the subscription's owner, or of somebody else."""
-
-    def __init__(self, azure: SimulatedAzure, home: Path) -> None:
-        self.azure = azure
-        self.home = home
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "LC_ALL": "C.UTF-8",
-            "REQUESTS_CA_BUNDLE": str(azure.ca_file),
-            "AZURE_CLOUD_ENVIRONMENT": azure.endpoints.arm,
-            "AZURE_SUBSCRIPTION_ID": azure.subscription_id,
-            **self.login(azure.owner),
-        }
-
-    def login(self, who: Credentials) -> dict[str, str]:
-        return {"AZURE_TENANT": self.azure.tenant_id, "AZURE_CLIENT_ID": who.client_id, "AZURE_SECRET": who.secret}
-
-    def __call__(
-        self,
-        module: str,
-        /,
-        *,
-        check: bool = False,
-        who: Credentials | None = None,
-        environment: Mapping[str, str] | None = None,
-        **options: Any,
-    ) -> dict[str, Any]:
-        """The result of the module. Nothing else may be printed, and no secret."""
-        login = self.login(who) if who else {}
-        arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
-        done = subprocess.run(
-            [sys.executable, str(RUNNER), module],
-            input=json.dumps(arguments),
-            env={**self.environment, **login, **(environment or {})},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.stderr == ""
-        secrets = [self.environment["AZURE_SECRET"], login.get("AZURE_SECRET"), "eyJ"]
-        assert not [secret for secret in secrets if secret and secret in done.stdout]
-        result: dict[str, Any] = json.loads(done.stdout)
-        assert bool(result.get("failed")) == (done.returncode != 0)
-        result.pop("invocation", None)
-        return result
-
-    def succeed(self, module: str, /, **options: Any) -> dict[str, Any]:
-        result = self(module, **options)
-        assert not result.get("failed"), result
-        return result
-
-    def fail(self, module: str, /, **options: Any) -> dict[str, Any]:
-        """The result of a failure: one sentence, and nothing that looks like Python."""
-        result = self(module, **options)
-        assert result.get("failed"), result
-        message = result["msg"]
-        assert "\n" not in message
-        assert "Traceback" not in message
-        assert "does not know" not in message
-        return result
-
-    def check_and_do(self, module: str, /, **options: Any) -> dict[str, Any]:
-        """Predict a change, make it, and see that it stays made: four runs. Returns the result of the real one."""
-        mark = self.mark()
-        predicted = self.succeed(module, check=True, **options)
-        assert self.writes(mark) == []
-        done = self.succeed(module, **options)
-        assert predicted["changed"]
-        assert done["changed"]
-        assert predicted["diff"] == done["diff"]
-        assert predicted["actions"] == done["actions"]
-        assert done["diff"]["before"] != done["diff"]["after"]
-        mark = self.mark()
-        for check in (False, True):
-            again = self.succeed(module, check=check, **options)
-            assert not again["changed"], again
-            assert again["diff"]["before"] == again["diff"]["after"]
-        assert self.writes(mark) == []
-        return done
-
-    def mark(self) -> int:
-        return int(self.azure.control("GET", "/log")["last"])
-
-    def requests(self, since: int = 0, **query: str) -> list[dict[str, Any]]:
-        return list(self.azure.control("GET", f"/log?{urlencode({'since': since, **query})}")["entries"])
-
-    def writes(self, since: int) -> list[str]:
-        return [
-            f"{entry['method']} {entry['path']}"
-            for entry in self.requests(since)
-            if entry["method"] in WRITES and not any(part in entry["path"].lower() for part in READING_POSTS)
-        ]
-
-    def fault(self, method: str, path: str, **rule: Any) -> None:
-        self.azure.control("POST", "/faults", {"method": method, "path": path, **rule})
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import SimulatedAzure
 
 
 @pytest.fixture

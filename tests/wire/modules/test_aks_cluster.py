@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from azsandbox.azure.loopback import SimulatedAzure
-    from tests.wire.modules.conftest import Modules
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import SimulatedAzure
 
 UNKNOWN = "(known after apply)"
 DEMO: dict[str, Any] = {"resource_group": "rg", "name": "demo", "poll_interval": 0.1}

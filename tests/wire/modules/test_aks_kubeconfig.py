@@ -10,14 +10,13 @@ import os
 import stat
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import yaml
 
-if TYPE_CHECKING:
-    from azsandbox.azure.loopback import SimulatedAzure
-    from tests.wire.modules.conftest import Modules
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import SimulatedAzure
 
 UNKNOWN = "(known after apply)"
 

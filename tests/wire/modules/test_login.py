@@ -11,7 +11,6 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -19,9 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-if TYPE_CHECKING:
-    from azsandbox.azure.loopback import SimulatedAzure
-    from tests.wire.modules.conftest import Modules
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import SimulatedAzure
 
 LOOK = {"resource_group": "rg"}
 NO_LOGIN = {"AZURE_CLIENT_ID": "", "AZURE_SECRET": "", "AZURE_TENANT": ""}

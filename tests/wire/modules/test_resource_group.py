@@ -4,13 +4,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-if TYPE_CHECKING:
-    from azsandbox.azure.loopback import SimulatedAzure
-    from tests.wire.modules.conftest import Modules
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import SimulatedAzure
 
 FAST = {"poll_interval": 0.1}
 

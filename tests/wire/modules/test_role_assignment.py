@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from azsandbox.azure.loopback import Credentials, SimulatedAzure
-    from tests.wire.modules.conftest import Modules
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import Credentials, SimulatedAzure
 
 UNKNOWN = "(known after apply)"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"

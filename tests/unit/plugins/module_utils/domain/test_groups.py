@@ -9,7 +9,13 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 
-GROUP = {"id": "/s/rg", "name": "rg", "location": "westeurope", "tags": {"a": "1"}, "managedBy": "other"}
+GROUP: dict[str, object] = {
+    "id": "/s/rg",
+    "name": "rg",
+    "location": "westeurope",
+    "tags": {"a": "1"},
+    "managedBy": "other",
+}
 
 
 def desired(current: dict[str, object] | None, location: str | None = None, **tags: str) -> dict[str, object]:
