@@ -13,7 +13,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 requirements:
   - azure-identity >= 1.19.0
-  - azure-mgmt-core >= 1.5.0
+  - azure-mgmt-core >= 1.6.0
 options:
   auth_source:
     description:

@@ -545,7 +545,9 @@ def make_plan(arm: Arm, wish: t.Mapping[str, t.Any]) -> Plan:
     def write() -> t.Mapping[str, t.Any]:
         doing = f"{summary.split(',')[0].replace('cluster', 'the cluster', 1)} in the resource group {group}"
         return clusters.view(
-            managed_clusters.write(arm, group, name, lambda now: fulfilled(now, wish), doing=doing, wait=wish["wait"])
+            managed_clusters.write(
+                arm, group, name, current, lambda now: fulfilled(now, wish), doing=doing, wait=wish["wait"]
+            )
         )
 
     return Plan(before, clusters.view(outcome), (Step(summary, write),))

@@ -52,7 +52,7 @@ class Patience:
             yield passed
             if passed >= self.timeout:
                 return
-            time.sleep(min(self.interval, max(self.timeout - passed, 0)))
+            time.sleep(min(max(self.interval, 0.05), self.timeout - passed))
 
 
 class Arm:
@@ -62,12 +62,14 @@ class Arm:
         self, cloud: clouds.Cloud, credential: TokenCredential, *, verify: bool, subscription: str, patience: Patience
     ) -> None:
         with library("azure-mgmt-core"):
+            from azure.core.pipeline.transport import RequestsTransport
             from azure.mgmt.core import ARMPipelineClient
         self.cloud = cloud
         self.patience = patience
         self._credential = credential
-        self._verify = verify
         self._subscription = subscription
+        self._transport = RequestsTransport(connection_verify=verify, read_timeout=120)
+        self._clients: dict[t.Any, t.Any] = {}
         self._pipeline: t.Any = ARMPipelineClient(base_url=cloud.resource_manager, **self._plumbing())
 
     @classmethod
@@ -103,14 +105,16 @@ class Arm:
         return self._subscription
 
     def typed(self, client: t.Callable[..., Client], subscription: str | None = None) -> Client:
-        """A typed SDK client over the same credential, policies and transport."""
-        return client(
-            self._credential,
-            self.subscription if subscription is None else subscription,
-            base_url=self.cloud.resource_manager,
-            credential_scopes=[self.cloud.scope],
-            **self._plumbing(),
-        )
+        """A typed SDK client over the same credential, policies and connections."""
+        if client not in self._clients:
+            self._clients[client] = client(
+                self._credential,
+                self.subscription if subscription is None else subscription,
+                base_url=self.cloud.resource_manager,
+                credential_scopes=[self.cloud.scope],
+                **self._plumbing(),
+            )
+        return t.cast(Client, self._clients[client])
 
     def token(self, scope: str, doing: str) -> tuple[str, int]:
         """A token of the task's credential and when it expires (seconds since the epoch)."""
@@ -207,7 +211,6 @@ class Arm:
     def _plumbing(self) -> dict[str, t.Any]:
         """Policies and transport of one client. Policies are linked to each other, so each client has its own."""
         from azure.core.pipeline import policies
-        from azure.core.pipeline.transport import RequestsTransport
         from azure.mgmt.core.policies import ARMAutoResourceProviderRegistrationPolicy, ARMChallengeAuthenticationPolicy
 
         return {
@@ -223,7 +226,7 @@ class Arm:
                 ARMChallengeAuthenticationPolicy(self._credential, self.cloud.scope),
                 policies.SensitiveHeaderCleanupPolicy(),
             ],
-            "transport": RequestsTransport(connection_verify=self._verify, read_timeout=120),
+            "transport": self._transport,
         }
 
 

@@ -20,9 +20,6 @@ from .client import Arm, Body, json_of, payload, provisioning_state, raw
 from .refusals import Refused, refusals
 from .sdk import library
 
-# AKS says these while it works on the cluster, or when somebody else has written since it was read.
-_BUSY = ("OperationNotAllowed", "EtagMismatch", "Conflict", "AnotherOperationInProgress", "PreconditionFailed")
-
 
 def get(arm: Arm, group: str, name: str) -> Body | None:
     try:
@@ -61,29 +58,38 @@ def settled(arm: Arm, group: str, name: str) -> Body | None:
     )
 
 
-def write(arm: Arm, group: str, name: str, change: t.Callable[[Body | None], Body], *, doing: str, wait: bool) -> Body:
-    """PUT what ``change`` makes of the cluster as it is now, after the operation that runs on it.
+def write(
+    arm: Arm,
+    group: str,
+    name: str,
+    observed: Body | None,
+    change: t.Callable[[Body | None], Body],
+    *,
+    doing: str,
+    wait: bool,
+) -> Body:
+    """PUT what ``change`` makes of the cluster as it was observed.
 
-    ``change`` is called again where somebody else was faster.
+    Where AKS is busy, or somebody else has written since, the cluster is read again and ``change`` is asked again.
     """
 
-    def put() -> Body:
-        current = settled(arm, group, name)
-        headers = {"If-Match": current["eTag"]} if current and current.get("eTag") else {}
+    def put(again: bool) -> Body:
+        current = observed
+        if again or (observed is not None and not long_running.ended(provisioning_state(observed))):
+            current = settled(arm, group, name)
+        body = change(current)
+        if again and current is not None and body == current and not clusters.is_unsuccessful(current):
+            return current
+        unchanged = {"If-None-Match": "*"} if current is None else {"If-Match": current.get("eTag") or "*"}
         with refusals(doing):
             started = _operations(arm).begin_create_or_update(
-                group,
-                name,
-                payload(clusters.writable(change(current))),
-                headers=headers,
-                polling=False,
-                cls=_response,
+                group, name, payload(clusters.writable(body)), headers=unchanged, polling=False, cls=_response
             )
             response = started.result()
-        if wait:
-            arm.follow(response, doing=doing)
-            return get(arm, group, name) or {}
-        return json_of(response)
+        if not wait:
+            return json_of(response)
+        arm.follow(response, doing=doing)
+        return get(arm, group, name) or {}
 
     return _when_free(arm, name, put)
 
@@ -91,7 +97,7 @@ def write(arm: Arm, group: str, name: str, change: t.Callable[[Body | None], Bod
 def delete(arm: Arm, group: str, name: str, *, wait: bool) -> None:
     doing = f"delete the cluster {name} in the resource group {group}"
 
-    def start() -> None:
+    def start(_again: bool) -> None:
         with refusals(doing):
             started = _operations(arm).begin_delete(group, name, polling=False, cls=_response)
             response = started.result()
@@ -116,13 +122,14 @@ def kubeconfig(arm: Arm, group: str, name: str, *, admin: bool) -> bytes:
 Result = t.TypeVar("Result")
 
 
-def _when_free(arm: Arm, name: str, attempt: t.Callable[[], Result]) -> Result:
+def _when_free(arm: Arm, name: str, attempt: t.Callable[[bool], Result]) -> Result:
+    """Call ``attempt`` until AKS is not busy; its argument says whether that has happened before."""
     refused: Refused | None = None
     for _passed in arm.patience.ticks():
         try:
-            return attempt()
+            return attempt(refused is not None)
         except Refused as busy:
-            if busy.service.status not in (409, 412) or busy.service.code not in _BUSY:
+            if not clusters.is_busy(busy.service):
                 raise
             refused = busy
     raise Failure(

@@ -17,6 +17,7 @@ import re
 import typing as t
 
 from . import arm_id, groups, long_running, tags
+from .arm_errors import ServiceError
 from .errors import Failure
 
 Body = t.Mapping[str, t.Any]
@@ -163,6 +164,16 @@ def writable(body: Body) -> dict[str, t.Any]:
 def is_unsuccessful(body: Body) -> bool:
     """Whether the last operation on the cluster failed or was canceled."""
     return long_running.unsuccessful(str((body.get("properties") or {}).get("provisioningState", "")))
+
+
+def is_busy(error: ServiceError) -> bool:
+    """Whether AKS refused because another operation runs, or because somebody else has written in between.
+
+    The code alone does not tell: OperationNotAllowed is also said of what will never be allowed.
+    """
+    if error.status == 412 or error.code == "EtagMismatch":
+        return True
+    return error.status == 409 and error.code == "OperationNotAllowed" and "in progress" in error.message.lower()
 
 
 def view(body: Body | None) -> dict[str, t.Any]:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.arm_errors import ServiceError
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 
 IDENTITY = "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/cp"
@@ -233,6 +234,22 @@ def test_the_prediction_has_the_keys_of_the_real_thing() -> None:
         "object_id": "(known after apply)",
     }
     assert predicted["oidc_issuer_url"] == "(known after apply)"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "busy"),
+    [
+        (409, "OperationNotAllowed", "Operation is not allowed because there's an in progress update", True),
+        (409, "OperationNotAllowed", "Another operation (nodepool1 - Updating) is in progress, please wait", True),
+        (409, "OperationNotAllowed", "The operation would exceed the approved quota", False),
+        (409, "EtagMismatch", "Operation is not allowed: Another operation is in progress", True),
+        (412, "PreconditionFailed", "", True),
+        (409, "Conflict", "The name is taken", False),
+        (400, "BadRequest", "in progress", False),
+    ],
+)
+def test_busy_is_told_from_forbidden(status: int, code: str, message: str, busy: bool) -> None:
+    assert clusters.is_busy(ServiceError(status, code, message)) is busy
 
 
 @pytest.mark.parametrize(
