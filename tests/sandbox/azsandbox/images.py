@@ -30,7 +30,7 @@ from azsandbox.progress import whole
 
 _DEBIAN_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
-_DAY = 24 * 3600.0  # seconds
+_UNUSED = 3600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def images() -> tuple[Image, ...]:
 def build(ca_pem: bytes) -> Path:
     """The directory with one docker-archive per image, in which ca_pem is trusted beside Debian's CAs.
 
-    Nothing else lies in it. Directories that nobody has asked for within a day are removed.
+    Nothing else lies in it. Directories that nobody has asked for within an hour are removed.
     """
     layers = _layers()
     bundle = _DEBIAN_BUNDLE.read_bytes() + b"\n" + ca_pem
@@ -134,7 +134,7 @@ def _layers() -> Path:
 
 def _forget_unused(current: str) -> None:
     for directory in paths.IMAGES.glob("[!.]*"):
-        if directory.name != current and directory.stat().st_mtime < time.time() - _DAY:
+        if directory.name != current and directory.stat().st_mtime < time.time() - _UNUSED:
             shutil.rmtree(directory, ignore_errors=True)
 
 

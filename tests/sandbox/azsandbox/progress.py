@@ -63,11 +63,24 @@ def run(
     with log.open("a") as stream:
         print("$", *command, file=stream, flush=True)
         try:
-            status = subprocess.run(
-                command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, check=False
-            ).returncode
+            # In a session of its own, so that its children can be ended with it.
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
         except OSError as error:
             raise BuildError(f"{command[0]} could not be started: {error.strerror}.") from error
+        try:
+            status = process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            raise
     if status:
         tail = "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-12:])
         raise BuildError(f"{Path(command[0]).name} ended with status {status}. The whole log: {log}\n{tail}")

@@ -1,0 +1,240 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the sandbox's builds promise: keys follow contents, and what was interrupted is never taken for whole."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from azsandbox import images, paths, programs, toolenvs
+from azsandbox.progress import BuildError, Item, build, run, whole
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "azureops-pod-identity"
+
+
+def python(code: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(paths.SANDBOX)}
+    return subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE)
+
+
+# Keys
+
+
+def test_paths_follow_the_environment(cache: Path) -> None:
+    assert cache == paths.CACHE
+    assert cache / "programs" in paths.BIN.parents
+    assert paths.CHARTS.parent == paths.BIN.parent
+
+
+def test_a_digest_tells_its_parts_apart() -> None:
+    assert paths.digest("ab", "c") != paths.digest("a", "bc")
+    assert paths.digest("ab") == paths.digest(b"ab")
+
+
+@pytest.mark.parametrize("change", ["content", "name", "more"])
+def test_a_tree_digest_notices(change: str, tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    (root / "sub").mkdir(parents=True)
+    (root / "sub/file").write_text("one")
+    before = paths.tree_digest(root)
+    assert paths.tree_digest(root) == before
+    match change:
+        case "content":
+            (root / "sub/file").write_text("two")
+        case "name":
+            (root / "sub/file").rename(root / "sub/other")
+        case "more":
+            (root / "empty").touch()
+    assert paths.tree_digest(root) != before
+
+
+def test_a_row_is_named_by_what_its_go_mod_requires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "GOMODS", tmp_path)
+    (tmp_path / "x").mkdir()
+    go_mod = tmp_path / "x/go.mod"
+    row = programs.Row("x", "example.com/x", {"x": "example.com/x/cmd/x"})
+    go_mod.write_text(
+        "module y\n\ngo 1.24.3\n\nrequire (\n\texample.com/x/extra v9.9.9\n\texample.com/x v1.2.3 // indirect\n)\n"
+    )
+    assert (row.version, row.go_version) == ("v1.2.3", (1, 24, 3))
+    before = row.key
+    go_mod.write_text("module y\n\ngo 1.24.3\n\nrequire example.com/x v1.2.4\n")
+    assert row.version == "v1.2.4"
+    assert row.key != before
+    go_mod.write_text("module y\n\ngo 1.24.3\n")
+    with pytest.raises(BuildError, match=r"does not require example\.com/x"):
+        _ = row.version
+
+
+def test_an_environment_follows_its_requirements() -> None:
+    one, two = (toolenvs.Environment("x", (f"thing=={version}",), "thing") for version in (1, 2))
+    assert one.path != two.path
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [("./kube", "kube"), ("helm.sh/helm/v3/cmd/helm", "helm"), ("go.etcd.io/etcd/server/v3", "server")],
+)
+def test_go_names_a_program(package: str, name: str) -> None:
+    assert programs._go_name(package) == name
+
+
+def test_versions_of_go_compare_as_numbers() -> None:
+    assert programs._numbers("1.24.11") > programs._numbers("1.24.3") > programs._numbers("1.24rc1")
+    assert programs._numbers("devel") == ()
+
+
+# Interrupted and failed builds
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "thing"
+    with pytest.raises(ZeroDivisionError), whole(target) as directory:
+        (directory / "half").touch()
+        _ = 1 / 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_build_that_is_killed_is_not_taken_for_whole_and_is_cleared_away(tmp_path: Path) -> None:
+    target = tmp_path / "thing"
+    child = python(
+        "import os, pathlib, signal\nfrom azsandbox.progress import whole\n"
+        f"with whole(pathlib.Path({str(target)!r})) as d:\n"
+        " (d / 'half').touch()\n os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    child.communicate(timeout=30)
+    assert child.returncode == -signal.SIGKILL
+    assert not target.exists()
+    assert len(list(tmp_path.iterdir())) == 1
+    with whole(target) as directory:
+        (directory / "all").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["thing"]
+    assert [path.name for path in target.iterdir()] == ["all"]
+
+
+def test_sigterm_ends_the_running_command_with_its_children(tmp_path: Path, cache: Path) -> None:
+    pid_file = tmp_path / "pid"
+    script = f"sleep 100 & echo $! > {pid_file}.new; mv {pid_file}.new {pid_file}; wait"
+    child = python(
+        "import pathlib\nfrom azsandbox.progress import Item, build, run, whole\n"
+        f"target = pathlib.Path({str(tmp_path / 'thing')!r})\n"
+        "def make(log):\n with whole(target):\n"
+        f"  run(['sh', '-c', {script!r}], log)\n"
+        "build([Item('thing', target.exists, make)])\n"
+    )
+    _wait_until(pid_file.exists)
+    child.terminate()
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 128 + signal.SIGTERM
+    assert b"[1/1] thing ... failed after" in errors
+    pid = int(pid_file.read_text())
+    _wait_until(lambda: not _runs(pid))
+    assert [path.name for path in tmp_path.glob("*thing*")] == []
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _wait_until(condition: object, seconds: float = 20.0) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.02)
+
+
+def test_an_environment_without_its_stamp_is_not_ready(tmp_path: Path) -> None:
+    environment = toolenvs.Environment("x", ("thing",), "thing")
+    program = environment.path / "bin/thing"
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+    assert not environment.ready()
+    (environment.path / "complete").touch()
+    assert environment.ready()
+    program.unlink()
+    assert not environment.ready()
+
+
+def test_a_failed_command_shows_the_end_of_its_log_and_where_it_is(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with pytest.raises(BuildError) as failure:
+        run(["sh", "-c", "seq 100; exit 3"], log)
+    text = str(failure.value)
+    assert "sh ended with status 3" in text
+    assert str(log) in text
+    assert "    100" in text.splitlines()
+    assert "    50" not in text.splitlines()
+
+
+def test_a_command_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="no-such-program could not be started: No such file"):
+        run(["no-such-program"], tmp_path / "log")
+
+
+# Progress
+
+
+def test_only_what_is_not_done_is_made() -> None:
+    made: list[str] = []
+    items = [
+        Item("old", lambda: True, lambda log: made.append("old")),
+        Item("new", lambda: "new" in made, lambda log: made.append("new")),
+    ]
+    out = io.StringIO()
+    build(items, out)
+    build(items, out)
+    assert made == ["new"]
+    first, second = "[1/2] old ... ready\n", "[2/2] new ... ready\n"
+    assert out.getvalue() == f"{first}[2/2] new ...\n[2/2] new ... 0 s\n{first}{second}"
+
+
+def test_a_build_that_leaves_nothing_usable_fails() -> None:
+    with pytest.raises(BuildError, match="empty: the build ended well, but"):
+        build([Item("empty", lambda: False, lambda log: None)], io.StringIO())
+
+
+# Images
+
+
+def test_a_layer_depends_on_its_contents_alone(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF")
+    tree: images.Tree = {
+        "usr/bin/program": program,
+        "bin": images.Link("usr/bin"),
+        "tmp": images.Folder(0o1777),
+        "etc/hosts": b"",
+    }
+    layer = images._tar(tree)
+    os.utime(program, (1, 1))
+    program.chmod(0o700)
+    assert images._tar(dict(reversed(list(tree.items())))) == layer
+    with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+        entries = {entry.name: (oct(entry.mode), entry.mtime, entry.uid) for entry in archive}
+    assert entries == {
+        "bin": ("0o777", 0, 0),
+        "etc": ("0o755", 0, 0),
+        "etc/hosts": ("0o644", 0, 0),
+        "tmp": ("0o1777", 0, 0),
+        "usr": ("0o755", 0, 0),
+        "usr/bin": ("0o755", 0, 0),
+        "usr/bin/program": ("0o755", 0, 0),
+    }
