@@ -92,7 +92,8 @@ def _fault(state: State, options: argparse.Namespace) -> int:
     if options.clear is not None:
         call(state, "DELETE", f"/faults?{urlencode({'id': options.clear})}" if options.clear else "/faults")
         return 0
-    rule = {name: getattr(options, name) for name in ("method", "path", "nth", "count", "status", "delay", "reset", "after")}
+    names = ("method", "path", "nth", "count", "status", "delay", "reset", "after")
+    rule = {name: getattr(options, name) for name in names}
     rule["headers"] = _pairs(options.header) if options.header else None
     if options.body is not None:
         try:

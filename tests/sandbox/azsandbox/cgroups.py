@@ -78,9 +78,9 @@ def _delegate(directory: Path) -> None:
 
 
 def join(subtree: str) -> None:
-    """Move this process into the subtree, and make it the root of what the process sees of cgroups."""
+    """Move this process into the subtree; a cgroup namespace that it then makes has the subtree as its root."""
     for hierarchy in here():
-        (hierarchy.mountpoint / subtree / "cgroup.procs").write_text(str(os.getpid()))
+        (hierarchy.mountpoint / subtree / "cgroup.procs").write_text("0")
 
 
 def join_leaf(leaf: str) -> None:
@@ -88,7 +88,7 @@ def join_leaf(leaf: str) -> None:
     for hierarchy in here():
         if hierarchy.version == 2:
             (hierarchy.mountpoint / leaf).mkdir(exist_ok=True)
-            (hierarchy.mountpoint / leaf / "cgroup.procs").write_text(str(os.getpid()))
+            (hierarchy.mountpoint / leaf / "cgroup.procs").write_text("0")
             _delegate(hierarchy.mountpoint)
 
 

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sandbox",
-        description="A whole AKS world on one machine, with Azure alone simulated. SANDBOX_NAME names it (default: demo).",
+        description="A whole AKS world on one machine, Azure alone simulated. SANDBOX_NAME names it (default: demo).",
     )
     parser.set_defaults(name=os.environ.get("SANDBOX_NAME", "demo"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -24,6 +24,22 @@ from .state import State
 _TIMEOUT = 180.0
 """Seconds for a control plane or a node to become ready; ten times what it takes on two idle cores."""
 
+_COREFILE = """\
+.:53 {{
+  bind {address}
+  errors
+  ready
+  kubernetes cluster.local in-addr.arpa ip6.arpa {{
+    kubeconfig {kubeconfig}
+    pods insecure
+    fallthrough in-addr.arpa ip6.arpa
+  }}
+  forward . {resolver}
+  cache 5
+  loadbalance
+}}
+"""
+
 
 class Cluster:
     """A cluster that is started once and stopped once."""
@@ -292,11 +308,12 @@ class Cluster:
     def _dns(self) -> list[str]:
         """The cluster's names are the API server's, all others those of Azure's resolver."""
         corefile = self.directory / "Corefile"
-        zones = "cluster.local in-addr.arpa ip6.arpa"
         corefile.write_text(
-            f".:53 {{\n bind {self.subnet.control_plane}\n errors\n ready\n kubernetes {zones} {{\n"
-            f"  kubeconfig {self._pki / 'coredns.kubeconfig'}\n  pods insecure\n  fallthrough in-addr.arpa ip6.arpa\n }}\n"
-            f" forward . {network.DNS_ADDRESS}\n cache 5\n loadbalance\n}}\n"
+            _COREFILE.format(
+                address=self.subnet.control_plane,
+                kubeconfig=self._pki / "coredns.kubeconfig",
+                resolver=network.DNS_ADDRESS,
+            )
         )
         return [f"-conf={corefile}"]
 
@@ -401,10 +418,8 @@ class Cluster:
         """What Azure hands out: YAML with the names that `az aks get-credentials` expects."""
         role = "Admin" if admin else "User"
         user = f"cluster{role}_{self.spec.resource_group}_{self.spec.name}"
-        document = json.loads(
-            node.kubeconfig(f"https://{self.spec.fqdn}:443", self.ca.certificate, self.admin)
-        )
-        context = f"{self.spec.name}-admin" if admin else self.spec.name
+        document = json.loads(node.kubeconfig(f"https://{self.spec.fqdn}:443", self.ca.certificate, self.admin))
+        context = self.spec.name  # `az` itself appends -admin
         document["clusters"][0]["name"] = self.spec.name
         document["users"][0]["name"] = user
         document["contexts"] = [{"name": context, "context": {"cluster": self.spec.name, "user": user}}]

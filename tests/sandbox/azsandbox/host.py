@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,8 +37,11 @@ def locked(state: State) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SandboxError(
-                f"Somebody else is starting or stopping sandbox {state.name} right now: wait, or choose another SANDBOX_NAME."
+                f"Somebody else is starting or stopping sandbox {state.name} right now:"
+                " wait, or choose another SANDBOX_NAME."
             ) from None
+        if not state.lock.exists() or state.lock.stat().st_ino != os.fstat(lock.fileno()).st_ino:
+            raise SandboxError(f"Sandbox {state.name} was ended just now: try again.")
         yield
 
 
@@ -66,7 +68,7 @@ def up(state: State, progress: Callable[[str], None]) -> None:
     """Bring the sandbox up from nothing; programs must be built. On failure nothing of it remains but its logs."""
     with locked(state):
         if init_of(state) is not None:
-            raise SandboxError(f"Sandbox {state.name} is up already: use it, or end it with tests/sandbox/sandbox down.")
+            raise SandboxError(f"Sandbox {state.name} is up already: use it, or end it with sandbox down.")
         _clear(state)
         try:
             _lay_down(state)
@@ -162,7 +164,8 @@ def _launch(state: State, progress: Callable[[str], None]) -> None:
             _become_init(state, writing)
         except OSError as error:
             os.write(writing, f"error The namespaces of the sandbox could not be made: {error}.\n".encode())
-        os._exit(1)
+        finally:
+            os._exit(1)
     os.close(writing)
     os.waitpid(child, 0)
     last = ""

@@ -355,25 +355,26 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 def main(root: Path, name: str, subtree: str, netns: str) -> int:
-    shown = cgroups.here()
-    cgroups.create(subtree)
-    cgroups.join(subtree)
     handle = os.open(network.NETNS / netns, os.O_RDONLY)
     linux.setns(handle, linux.CLONE_NEWNET)
     os.close(handle)
     namespaces = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC | linux.CLONE_NEWPID
-    linux.unshare(namespaces | linux.CLONE_NEWCGROUP)
+    linux.unshare(namespaces)
     parent = os.getpid()
     child = os.fork()
     if child == 0:
         linux.die_with_parent(parent)
-        _become(root, name, shown)
+        _become(root, name, subtree)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
 
 
-def _become(root: Path, name: str, shown: tuple[cgroups.Hierarchy, ...]) -> None:
+def _become(root: Path, name: str, subtree: str) -> None:
     """As process 1 of the new namespaces: make `root` the root and run the node's init in it."""
+    shown = cgroups.here()
+    cgroups.create(subtree)
+    cgroups.join(subtree)
+    linux.unshare(linux.CLONE_NEWCGROUP)
     linux.mount("none", Path("/"), flags=linux.MS_REC | linux.MS_PRIVATE)
     linux.sethostname(name)
     linux.bind(root, root)

@@ -14,8 +14,6 @@ from pathlib import Path
 from . import azure_process, cgroups, host, network, paths
 from .state import State
 
-_PARTS = ("resolver", "azure")
-
 
 @dataclass(frozen=True)
 class Row:

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`exec`: a command as on an operator's workstation, or anywhere else inside the sandbox.
 
-Five processes stand in a row: the caller's, which stays in the host's PID namespace (1), its child, the first one in
-the sandbox's (2), the init of a PID namespace of the command's own (3), and the command (4). Each dies with the one before
-it, and the end of (3) ends whatever the command has started. Signals sent to (1) are passed down the row; those of the
-terminal reach all of them by themselves, and only the command minds.
+Four processes stand in a row: the caller's, which stays in the host's PID namespace (1), its child, the first one in
+the sandbox's (2), the init of a PID namespace of the command's own (3), and the command (4). Each dies with the one
+before it, and the end of (3) ends whatever the command has started. Signals sent to (1) are passed down the row; those
+of the terminal reach all of them by themselves, and only the command minds.
 """
 
 from __future__ import annotations
@@ -41,19 +41,29 @@ def run(state: State, init: int, command: Sequence[str], environment: Mapping[st
     caller = os.getpid()
     first = os.fork()
     if first == 0:
-        linux.die_with_parent(caller)
-        cgroups.create("exec")
-        cgroups.join("exec")
-        with (network.NETNS / "workstation").open() as namespace:
-            linux.setns(namespace.fileno(), linux.CLONE_NEWNET)
-        linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
-        parent = os.getpid()
-        second = os.fork()
-        if second == 0:
-            linux.die_with_parent(parent)
-            os._exit(_as_init(state, directory, command, environment))
-        os._exit(_attend(second))
+        try:
+            linux.die_with_parent(caller)
+            os._exit(_inside(state, directory, command, environment))
+        except OSError as error:
+            os.write(2, f"sandbox: the workstation of sandbox {state.name} could not be entered: {error}.\n".encode())
+        finally:
+            os._exit(126)
     return _attend(first)
+
+
+def _inside(state: State, directory: Path, command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Process (2): goes where the workstation is and starts (3)."""
+    cgroups.create("exec")
+    cgroups.join("exec")
+    with (network.NETNS / "workstation").open() as namespace:
+        linux.setns(namespace.fileno(), linux.CLONE_NEWNET)
+    linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        linux.die_with_parent(parent)
+        os._exit(_as_init(state, directory, command, environment))
+    return _attend(child)
 
 
 def environment(state: State, principal: str, tools: Sequence[Path], az: Path) -> dict[str, str]:
@@ -133,6 +143,7 @@ def _attend(child: int) -> int:
 
 
 def _as_init(state: State, directory: Path, command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Process (3)."""
     _dress(state)
     child = os.fork()
     if child:

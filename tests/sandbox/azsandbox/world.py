@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
-import sys
 from asyncio.subprocess import Process
-from collections.abc import Callable
 from pathlib import Path
 
 from . import azure_process, cgroups, commands, linux, network, paths, resolver, workstation
 from .state import SandboxError, State
 
 _TIMEOUT = 60.0
+_NOT_FOR_IMPORT = ("grpc.v1.cri", "cri.v1.images", "cri.v1.runtime")
 
 
 def init(state: State, report: int) -> int:
@@ -109,7 +109,7 @@ async def import_images(state: State) -> None:
     socket = directory / "containerd.sock"
     config.write_text(
         f'version = 3\nroot = "{state.images}"\nstate = "{directory / "state"}"\n'
-        'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]\n'
+        f"disabled_plugins = {json.dumps([f'io.containerd.{plugin}' for plugin in _NOT_FOR_IMPORT])}\n"
         f'[grpc]\n  address = "{socket}"\n'
     )
     environment = {"PATH": f"{paths.BIN}:{os.environ['PATH']}"}
@@ -137,7 +137,7 @@ async def import_images(state: State) -> None:
 
 
 async def _reset(state: State, parts: dict[str, Process]) -> None:
-    """End the simulated Azure, with all clusters, and start it anew."""
+    """End the simulated Azure, with all clusters, and start it anew; and the resolver, if that has ended."""
     await commands.kill(parts["azure"])
     for group in [each for each in cgroups.children() if each.startswith("node-")]:
         await asyncio.to_thread(cgroups.remove, group, 30.0)
@@ -148,8 +148,13 @@ async def _reset(state: State, parts: dict[str, Process]) -> None:
             await asyncio.to_thread(shutil.rmtree, directory)
     for directory in (state.clusters, state.azure):
         directory.mkdir(mode=0o700)
+    if (state.home / ".azure-cli").exists():  # holds tokens that the new Azure did not sign
+        await asyncio.to_thread(shutil.rmtree, state.home / ".azure-cli")
     for account in state.principals.iterdir():
         if account.stem != azure_process.OPERATOR:
             account.unlink()
-    resolver.publish(state, {})
+    if parts["resolver"].returncode is None:
+        resolver.publish(state, {})
+    else:
+        parts["resolver"] = await resolver.start(state)
     parts["azure"] = await azure_process.start(state)
