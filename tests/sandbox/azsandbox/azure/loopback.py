@@ -33,6 +33,7 @@ from .clock import Clock
 from .core import Address, Config, Endpoints
 from .null_compute import NullCompute
 from .server import Server, bind
+from .state import INSTANCE
 
 HTTPS = tuple(Address(f"127.0.0.{n}", 0) for n in (1, 2, 3, 4))
 HTTP = (Address("127.0.0.5", 0),)
@@ -81,7 +82,7 @@ class ControlClient:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def __call__(self, method: str, path: str, body: Any = None, **query: str) -> Any:
+    def __call__(self, method: str, path: str, body: Any = None, /, **query: str) -> Any:
         """Decoded JSON of the answer; an error answer raises RuntimeError."""
         connection = _UnixConnection(self._path)
         try:
@@ -140,7 +141,7 @@ class SimulatedAzure:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated-azure", daemon=True)
         self._thread.start()
-        self.compute, self.server = self._run(self._start(https, http_sockets))
+        self.compute, self.server = self.run(self._start(https, http_sockets))
         self.session = requests.Session()
         self.session.verify = str(self.ca_file)
         self.session.trust_env = False
@@ -154,7 +155,8 @@ class SimulatedAzure:
         await server.start(https, http_sockets)
         return compute, server
 
-    def _run(self, work: Any) -> Any:
+    def run(self, work: Any) -> Any:
+        """Await something in the server's own thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def in_loop(self, function: Any) -> Any:
@@ -163,11 +165,11 @@ class SimulatedAzure:
         async def call() -> Any:
             return function()
 
-        return self._run(call())
+        return self.run(call())
 
     def close(self) -> None:
         self.session.close()
-        self._run(self.server.stop())
+        self.run(self.server.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -245,3 +247,14 @@ class SimulatedAzure:
                 return dict(body)
             threading.Event().wait(0.05)
         raise AssertionError(f"operation did not end: {body}")
+
+    def first_instance(self) -> dict[str, Any]:
+        """A node of a cluster that was made before."""
+
+        def find() -> dict[str, Any]:
+            return dict(next(self.server.azure.state.all(INSTANCE)).body)
+
+        return dict(self.in_loop(find))
+
+    def scale_set_of(self, instance: dict[str, Any]) -> dict[str, Any]:
+        return dict(self.arm("GET", str(instance["id"]).partition("/virtualMachines/")[0]).json())

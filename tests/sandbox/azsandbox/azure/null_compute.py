@@ -28,7 +28,7 @@ class NullCompute:
 
     def __init__(self) -> None:
         self.pause: Callable[[], Awaitable[None]] = _at_once
-        """Awaited between the stages of a start."""
+        """Awaited between the stages of a start and before a command."""
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._kid = uuid.uuid4().hex
         self.clusters: dict[str, ClusterSpec] = {}
@@ -72,6 +72,7 @@ class NullCompute:
 
     async def run_command(self, instance_id: str, script: str, timeout: float) -> tuple[int, bytes, bytes]:
         self.commands.append((instance_id, script))
+        await self.pause()
         if self.command_gate is not None:
             await self.command_gate.wait()
         return self.command_result

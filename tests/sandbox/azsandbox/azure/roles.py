@@ -188,7 +188,8 @@ BUILT_IN: tuple[Role, ...] = (
     Role(
         "4633458b-17de-408a-b874-0445c86b69e6",
         "Key Vault Secrets User",
-        "Read secret contents.",
+        "Read secret contents. Only works for key vaults that use the 'Azure role-based access control' permission"
+        " model.",
         (),
         (),
         (

@@ -101,6 +101,8 @@ class Settings:
     """From the assignment to its effect."""
     federated_credential_delay: float = 10.0
     """From the federated credential to its effect at the token endpoint."""
+    federated_credential_write: float = 1.0
+    """How long a write of a federated credential takes; one that overlaps it is refused."""
     deleted_cluster_memory: float = 60.0
     """How long a deleted cluster answers the AKS provider's own 404 instead of ARM's."""
     cluster_create: float = 331.0

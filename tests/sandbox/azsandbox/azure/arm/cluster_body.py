@@ -35,44 +35,49 @@ POOL_READ_ONLY = frozenset(
 )
 NOT_SHOWN = frozenset({"scaleSetPriority", "scaleSetEvictionPolicy", "spotMaxPrice"})
 
-SINCE = {
-    ("kind",): "2025",
-    ("eTag",): "2024",
-    ("properties", "currentKubernetesVersion"): "2021",
-    ("properties", "azurePortalFQDN"): "2021",
-    ("properties", "oidcIssuerProfile"): "2021",
-    ("properties", "securityProfile"): "2021",
-    ("properties", "storageProfile"): "2021",
-    ("properties", "workloadAutoScalerProfile"): "2021",
-    ("properties", "supportPlan"): "2023",
-    ("properties", "autoUpgradeProfile"): "2024",
-    ("properties", "bootstrapProfile"): "2024",
-    ("properties", "metricsProfile"): "2024",
-    ("properties", "nodeProvisioningProfile"): "2025",
-    ("properties", "resourceUID"): "2024",
-    ("properties", "networkProfile", "networkPolicy"): "2024",
-    ("properties", "networkProfile", "networkDataplane"): "2024",
-    ("properties", "networkProfile", "podCidrs"): "2021",
-    ("properties", "networkProfile", "serviceCidrs"): "2021",
-    ("properties", "networkProfile", "ipFamilies"): "2021",
-    ("properties", "networkProfile", "loadBalancerProfile", "backendPoolType"): "2024",
-    ("properties", "agentPoolProfiles", "currentOrchestratorVersion"): "2021",
-    ("properties", "agentPoolProfiles", "enableFIPS"): "2021",
-    ("properties", "agentPoolProfiles", "kubeletDiskType"): "2021",
-    ("properties", "agentPoolProfiles", "osSKU"): "2021",
-    ("properties", "agentPoolProfiles", "upgradeSettings"): "2021",
-    ("properties", "agentPoolProfiles", "eTag"): "2024",
-    ("properties", "agentPoolProfiles", "scaleDownMode"): "2024",
-    ("properties", "agentPoolProfiles", "securityProfile"): "2024",
-}
-"""Fields that answers to older api-versions do not have, with the year that brought them."""
+_CLUSTER = ("properties",)
+_NETWORK = ("properties", "networkProfile")
+_POOL = ("properties", "agentPoolProfiles")
+
+SINCE: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("kind",), "2025", "2025"),
+    (("eTag",), "2024-05", "2024-05"),
+    ((*_CLUSTER, "autoUpgradeProfile"), "2024", "2024"),
+    ((*_CLUSTER, "azurePortalFQDN"), "2021", "2021"),
+    ((*_CLUSTER, "bootstrapProfile"), "2024-08", "2024-08"),
+    ((*_CLUSTER, "currentKubernetesVersion"), "2021", "2021"),
+    ((*_CLUSTER, "metricsProfile"), "2024", "2024"),
+    ((*_CLUSTER, "nodeProvisioningProfile"), "2025", "2024"),
+    ((*_CLUSTER, "nodeProvisioningProfile", "defaultNodePools"), "2025", "2025"),
+    ((*_CLUSTER, "oidcIssuerProfile"), "2021", "2021"),
+    ((*_CLUSTER, "resourceUID"), "2024", "2024"),
+    ((*_CLUSTER, "securityProfile"), "2021", "2021"),
+    ((*_CLUSTER, "storageProfile"), "2021", "2021"),
+    ((*_CLUSTER, "supportPlan"), "2023", "2023"),
+    ((*_CLUSTER, "workloadAutoScalerProfile"), "2021", "2021"),
+    ((*_NETWORK, "ipFamilies"), "2021", "2021"),
+    ((*_NETWORK, "loadBalancerProfile", "backendPoolType"), "2024", "2022"),
+    ((*_NETWORK, "networkDataplane"), "2024", "2023"),
+    ((*_NETWORK, "networkPolicy"), "2024", "2024"),
+    ((*_NETWORK, "podCidrs"), "2021", "2021"),
+    ((*_NETWORK, "serviceCidrs"), "2021", "2021"),
+    ((*_POOL, "currentOrchestratorVersion"), "2023", "2023"),
+    ((*_POOL, "eTag"), "2024-05", "2024-05"),
+    ((*_POOL, "enableFIPS"), "2021", "2021"),
+    ((*_POOL, "kubeletDiskType"), "2021", "2021"),
+    ((*_POOL, "osSKU"), "2021", "2021"),
+    ((*_POOL, "scaleDownMode"), "2025", "2025"),
+    ((*_POOL, "securityProfile"), "2024", "2024"),
+    ((*_POOL, "upgradeSettings"), "2021", "2021"),
+)
+"""Fields that answers to older api-versions do not have, with the first stable and the first preview version."""
 
 
 def view(body: JsonObject, api_version: str) -> JsonObject:
     """A cluster as an api-version shows it."""
     shown = copy.deepcopy(body)
-    for path, since in SINCE.items():
-        if api_version < since:
+    for path, stable, preview in SINCE:
+        if api_version < (preview if "preview" in api_version else stable):
             _drop(shown, path)
     return shown
 
@@ -153,7 +158,8 @@ def network_profile(given: JsonObject, api_version: str) -> JsonObject:
     if mode:
         profile["networkPluginMode"] = mode
     profile["networkPolicy"] = given.get("networkPolicy") or "none"
-    profile["networkDataplane"] = given.get("networkDataplane") or "azure"
+    if plugin == "azure":
+        profile["networkDataplane"] = given.get("networkDataplane") or "azure"
     profile["loadBalancerSku"] = given.get("loadBalancerSku") or "standard"
     profile["loadBalancerProfile"] = {
         "managedOutboundIPs": {"count": 1},
@@ -201,12 +207,14 @@ def new_pool(given: JsonObject, properties: JsonObject, api_version: str) -> Jso
         "osSKU": given.get("osSKU") or "Ubuntu",
         "nodeImageVersion": NODE_IMAGE,
         "upgradeSettings": given.get("upgradeSettings")
-        or ({"maxSurge": "10%", "maxUnavailable": "0"} if api_version >= "2024" else {}),
+        or ({"maxSurge": "10%", "maxUnavailable": "0"} if api_version >= "2024-05" else {}),
         "enableFIPS": bool(given.get("enableFIPS")),
         "securityProfile": {"sshAccess": "LocalUser", "enableVTPM": False, "enableSecureBoot": False},
     }
     for name, value in given.items():
-        if value is not None and value != [] and name not in NOT_SHOWN and name not in POOL_READ_ONLY:
+        if value in (None, []) or name in NOT_SHOWN or name in POOL_READ_ONLY:
+            continue
+        if value != {} or name not in ("nodeLabels", "tags"):
             pool.setdefault(name, value)
     return pool
 
@@ -241,7 +249,7 @@ def merge_properties(properties: JsonObject, given: JsonObject) -> None:
 
 def _merge(current: JsonObject, given: JsonObject) -> None:
     for name, value in given.items():
-        if value is None:
+        if value is None or (name == "countIPv6" and value == 0):
             continue
         if isinstance(value, dict) and isinstance(current.get(name), dict):
             _merge(current[name], value)

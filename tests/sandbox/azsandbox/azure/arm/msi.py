@@ -140,8 +140,7 @@ async def put_credential(call: Call) -> Answer:
     properties = _credential_properties(call)
     identity.hidden["writing"] = True
     try:
-        # A write takes about a second in Azure; what overlaps it is refused above.
-        await call.azure.pause(1)
+        await call.azure.pause(call.state.settings.federated_credential_write)
         others = [
             c for c in call.state.within(identity.id, FEDERATED_CREDENTIAL) if ids.key(c.id) != ids.key(resource_id)
         ]

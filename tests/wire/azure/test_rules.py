@@ -1,0 +1,845 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the simulated Azure refuses, delays and breaks: roles, locks, replication, scale sets, IMDS, faults."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+from typing import Any
+
+import jwt
+import pytest
+import requests
+
+from azsandbox.azure import ids, rbac
+from azsandbox.azure.arm import pod_identity
+from azsandbox.azure.loopback import Credentials, SimulatedAzure
+from azsandbox.azure.roles import BUILT_IN
+
+OPERATOR = "f1a07417-d97a-45cb-824c-7a7467783830"
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+IDENTITIES = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+ASSIGN = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
+NODES = "/resourceGroups/MC_rg_c1_westeurope"
+
+
+def code(answer: requests.Response) -> str:
+    body = answer.json()
+    return str(body.get("error", body)["code"])
+
+
+def identity(azure: SimulatedAzure, name: str = "demo", group: str = "rg") -> dict[str, Any]:
+    azure.arm("PUT", f"/resourceGroups/{group}", {"location": "westeurope"}).raise_for_status()
+    answer = azure.arm("PUT", f"/resourceGroups/{group}{IDENTITIES}/{name}", {"location": "westeurope"})
+    answer.raise_for_status()
+    return dict(answer.json())
+
+
+def assign(azure: SimulatedAzure, scope: str, role: str, principal: str, **more: Any) -> requests.Response:
+    name = more.pop("name", str(uuid.uuid4()))
+    who = more.pop("who", None)
+    role_id = f"/subscriptions/{azure.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+    properties = {"roleDefinitionId": role_id, "principalId": principal, **more}
+    path = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"
+    return azure.arm("PUT", path, {"properties": properties}, who=who, version="2022-04-01")
+
+
+# roles: the pure rules
+
+BY_NAME = {role.name: role for role in BUILT_IN}
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "allowed"),
+    [
+        ("Owner", "Microsoft.Authorization/roleAssignments/write", True),
+        ("Contributor", "Microsoft.Compute/virtualMachineScaleSets/write", True),
+        ("Contributor", "Microsoft.Authorization/roleAssignments/write", False),
+        ("Contributor", "microsoft.authorization/locks/delete", False),
+        ("Reader", "Microsoft.ContainerService/managedClusters/read", True),
+        ("Reader", "Microsoft.ContainerService/managedClusters/listClusterUserCredential/action", False),
+        ("Managed Identity Operator", ASSIGN, True),
+        ("Managed Identity Operator", "Microsoft.ManagedIdentity/userAssignedIdentities/read", True),
+        ("Managed Identity Operator", "Microsoft.ManagedIdentity/userAssignedIdentities/write", False),
+        ("Virtual Machine Contributor", "Microsoft.Compute/virtualMachineScaleSets/write", True),
+        (
+            "Virtual Machine Contributor",
+            "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/runCommand/action",
+            True,
+        ),
+        ("Virtual Machine Contributor", ASSIGN, False),
+        ("User Access Administrator", "Microsoft.Authorization/roleAssignments/write", True),
+        ("User Access Administrator", "Microsoft.Resources/subscriptions/resourceGroups/write", False),
+    ],
+)
+def test_role(role: str, action: str, allowed: bool) -> None:
+    assert rbac.role_allows(BY_NAME[role], action) is allowed
+
+
+@pytest.mark.parametrize(
+    ("scope", "inner", "within"),
+    [
+        ("/subscriptions/s", "/subscriptions/S/resourceGroups/rg", True),
+        ("/subscriptions/s/resourcegroups/rg", "/subscriptions/s/resourceGroups/rg2", False),
+        ("/subscriptions/s/resourceGroups/rg", "/subscriptions/s", False),
+        ("/", "/subscriptions/s", True),
+    ],
+)
+def test_scope(scope: str, inner: str, within: bool) -> None:
+    assert ids.is_within(inner, scope) is within
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/subscriptions/s/resourceGroups/g", "/subscriptions/s/resourceGroups/g"),
+        ("/subscriptions/s/resourceGroups", "/subscriptions/s"),
+        ("/subscriptions/s/resourceGroups/g/providers/N/t", "/subscriptions/s/resourceGroups/g"),
+        ("/subscriptions/s/resourceGroups/g/providers/N/t/n", "/subscriptions/s/resourceGroups/g/providers/N/t/n"),
+        ("/subscriptions/s/resourceGroups/g/providers/N/t/n/act", "/subscriptions/s/resourceGroups/g/providers/N/t/n"),
+        ("/s/x/providers/N/t/n/providers/A/r/1", "/s/x/providers/N/t/n/providers/A/r/1"),
+        ("/s/x/providers/N/t/n/providers/A/r", "/s/x/providers/N/t/n"),
+    ],
+)
+def test_target(path: str, target: str) -> None:
+    assert ids.target(path) == target
+
+
+# roles: enforced
+
+
+@pytest.mark.parametrize(
+    ("role", "method", "path", "status"),
+    [
+        ("Reader", "GET", "/resourceGroups/rg", 200),
+        ("Reader", "PUT", "/resourceGroups/rg", 403),
+        ("Reader", "DELETE", "/resourceGroups/rg", 403),
+        ("Reader", "GET", f"/resourceGroups/rg{IDENTITIES}/demo", 200),
+        ("Reader", "DELETE", f"/resourceGroups/rg{IDENTITIES}/demo", 403),
+        ("Reader", "GET", "/resourceGroups/other", 403),
+        ("Reader", "GET", "/resourceGroups/missing", 403),
+        ("Managed Identity Contributor", "DELETE", f"/resourceGroups/rg{IDENTITIES}/demo", 200),
+        ("Contributor", "GET", "/resourceGroups/rg/providers/Microsoft.Authorization/roleAssignments", 200),
+    ],
+)
+def test_enforced(azure: SimulatedAzure, role: str, method: str, path: str, status: int) -> None:
+    made = identity(azure)
+    azure.arm("PUT", "/resourceGroups/other", {"location": "westeurope"})
+    who = azure.principal("somebody", (role, made["id"].partition("/providers/")[0]))
+    answer = azure.arm(method, path, {"location": "westeurope"} if method == "PUT" else None, who=who)
+    assert answer.status_code == status, answer.text
+    if status == 403:
+        assert code(answer) == "AuthorizationFailed"
+        assert (
+            f"The client '{who.client_id}' with object id '{who.object_id}' does not have authorization" in answer.text
+        )
+
+
+def test_nobody_gives_what_is_not_theirs_to_give(azure: SimulatedAzure) -> None:
+    made = identity(azure)
+    group = made["id"].partition("/providers/")[0]
+    contributor = azure.principal("contributor", ("Contributor", group))
+    administrator = azure.principal("administrator", ("User Access Administrator", made["id"]))
+    principal = made["properties"]["principalId"]
+    more: dict[str, Any] = {"principalType": "ServicePrincipal"}
+    assert code(assign(azure, made["id"], READER, principal, who=contributor, **more)) == "AuthorizationFailed"
+    assert assign(azure, made["id"], READER, principal, who=administrator, **more).status_code == 201
+    assert code(assign(azure, group, READER, principal, who=administrator, **more)) == "AuthorizationFailed"
+
+
+def test_enforcement_can_be_turned_off(azure: SimulatedAzure) -> None:
+    who = azure.principal("nobody")
+    assert azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}, who=who).status_code == 403
+    azure.control("POST", "/settings", {"enforce_rbac": False})
+    assert azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}, who=who).status_code == 201
+
+
+def test_a_role_takes_effect_after_its_delay(azure: SimulatedAzure) -> None:
+    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"})
+    who = azure.principal("late")
+    scope = f"/subscriptions/{azure.subscription_id}/resourceGroups/rg"
+    azure.control("POST", "/settings", {"time_scale": 1.0, "role_assignment_delay": 0.5})
+    began = time.monotonic()
+    assert assign(azure, scope, READER, who.object_id).status_code == 201
+    assert azure.arm("GET", "/resourceGroups/rg", who=who).status_code == 403
+    while azure.arm("GET", "/resourceGroups/rg", who=who).status_code == 403:
+        assert time.monotonic() - began < 10
+    assert time.monotonic() - began >= 0.5
+
+
+def test_permissions_are_the_callers(azure: SimulatedAzure) -> None:
+    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"})
+    scope = f"/subscriptions/{azure.subscription_id}/resourceGroups/rg"
+    who = azure.principal("reader", ("Reader", scope))
+    path = f"{scope}/providers/Microsoft.Authorization/permissions"
+    assert azure.arm("GET", path, who=who).json()["value"][0]["actions"] == ["*/read"]
+    assert azure.arm("GET", path, who=azure.principal("nobody")).json()["value"] == []
+
+
+def test_lists_show_what_may_be_read(azure: SimulatedAzure) -> None:
+    made = identity(azure)
+    azure.arm("PUT", "/resourceGroups/other", {"location": "westeurope"})
+    who = azure.principal("reader", ("Reader", made["id"].partition("/providers/")[0]))
+    assert [g["name"] for g in azure.arm("GET", "/resourceGroups", who=who).json()["value"]] == ["rg"]
+    assert [r["name"] for r in azure.arm("GET", "/resources", who=who).json()["value"]] == ["demo"]
+    assert len(azure.arm("GET", "/subscriptions", who=who).json()["value"]) == 1
+    assert azure.arm("GET", "/subscriptions", who=azure.principal("nobody")).json()["value"] == []
+
+
+def test_deny_assignment(azure: SimulatedAzure) -> None:
+    made = azure.cluster(nodeResourceGroupProfile={"restrictionLevel": "ReadOnly"})
+    path = f"{NODES}{IDENTITIES}/x"
+    answer = azure.arm("PUT", path, {"location": "westeurope"})
+    assert (answer.status_code, code(answer)) == (403, "DenyAssignmentAuthorizationFailed")
+    assert azure.arm("GET", f"{NODES}/resources").status_code == 200
+    listed = azure.arm("GET", f"{NODES}/providers/Microsoft.Authorization/denyAssignments").json()["value"]
+    assert [d["properties"]["excludePrincipals"][0]["id"] for d in listed] == [made["identity"]["principalId"]]
+
+
+# tokens at ARM
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, "AuthenticationFailed"),
+        ("Bearer nonsense", "InvalidAuthenticationToken"),
+        ("Bearer " + jwt.encode({"aud": "https://management.azure.com"}, "k" * 32), "InvalidAuthenticationToken"),
+    ],
+)
+def test_unauthenticated(azure: SimulatedAzure, header: str | None, expected: str) -> None:
+    url = f"{azure.endpoints.arm}/subscriptions?api-version=2022-12-01"
+    answer = azure.session.get(url, headers={"Authorization": header} if header else {}, timeout=20)
+    assert (answer.status_code, code(answer)) == (401, expected)
+    assert answer.headers["WWW-Authenticate"].startswith(f'Bearer authorization_uri="{azure.endpoints.entra}/')
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [
+        ("https://management.azure.com/.default", 200),
+        ("https://management.azure.com//.default", 200),
+        ("https://management.core.windows.net/.default", 200),
+        ("https://management.core.windows.net//.default", 200),
+        ("https://vault.azure.net/.default", 401),
+    ],
+)
+def test_audience(azure: SimulatedAzure, scope: str, status: int) -> None:
+    headers = {"Authorization": f"Bearer {azure.token(scope=scope)}"}
+    url = f"{azure.endpoints.arm}/subscriptions?api-version=2022-12-01"
+    assert azure.session.get(url, headers=headers, timeout=20).status_code == status
+
+
+def test_expired_token(azure: SimulatedAzure) -> None:
+    server = azure.server.azure
+    principal = server.state.principals[azure.owner.object_id]
+    token = server.signer.mint(principal, "https://management.azure.com", lifetime=-1)
+    url = f"{azure.endpoints.arm}/subscriptions?api-version=2022-12-01"
+    answer = azure.session.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+    assert (answer.status_code, code(answer)) == (401, "ExpiredAuthenticationToken")
+
+
+def test_api_version_is_required(azure: SimulatedAzure) -> None:
+    headers = {"Authorization": f"Bearer {azure.token()}"}
+    answer = azure.session.get(f"{azure.endpoints.arm}/subscriptions", headers=headers, timeout=20)
+    assert (answer.status_code, code(answer)) == (400, "MissingApiVersionParameter")
+
+
+def test_operation_urls_are_followed_verbatim(azure: SimulatedAzure) -> None:
+    azure.cluster()
+    path = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/c1"
+    url = azure.arm("PATCH", path, {"tags": {"a": "b"}}).headers["Azure-AsyncOperation"]
+    assert azure.arm("GET", url).status_code == 200
+    assert azure.arm("GET", url.partition("&t=")[0]).status_code == 403
+
+
+# directory replication and role assignments
+
+
+@pytest.mark.parametrize(("principal_type", "refusals"), [(None, 3), ("ServicePrincipal", 0)])
+def test_principal_not_found(azure: SimulatedAzure, principal_type: str | None, refusals: int) -> None:
+    made = identity(azure)
+    more = {"principalType": principal_type} if principal_type else {}
+    answers = [
+        assign(azure, made["id"], READER, made["properties"]["principalId"], **more) for _ in range(refusals + 1)
+    ]
+    assert [a.status_code for a in answers] == [400] * refusals + [201]
+    assert {code(a) for a in answers[:-1]} <= {"PrincipalNotFound"}
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "expected"),
+    [
+        ({}, 201, None),
+        ({"description": "why"}, 201, None),
+        ({"name": str(uuid.uuid4())}, 409, "RoleAssignmentExists"),
+        ({"role": OPERATOR}, 400, "RoleAssignmentUpdateNotPermitted"),
+        (
+            {"principal": str(uuid.uuid4()), "principalType": "ServicePrincipal"},
+            400,
+            "RoleAssignmentUpdateNotPermitted",
+        ),
+        ({"role": str(uuid.uuid4()), "name": str(uuid.uuid4())}, 404, "RoleDefinitionDoesNotExist"),
+        ({"name": "no-guid"}, 400, "InvalidRoleAssignmentId"),
+        ({"name": str(uuid.uuid4()), "principalType": "User", "role": OPERATOR}, 400, "UnmatchedPrincipalType"),
+    ],
+)
+def test_second_assignment(azure: SimulatedAzure, change: dict[str, str], status: int, expected: str | None) -> None:
+    made = identity(azure)
+    name, principal = str(uuid.uuid4()), made["properties"]["principalId"]
+    assert assign(azure, made["id"], READER, principal, name=name, principalType="ServicePrincipal").status_code == 201
+    given = {"name": name, "role": READER, "principal": principal, "principalType": "ServicePrincipal", **change}
+    answer = assign(azure, made["id"], given.pop("role"), given.pop("principal"), **given)
+    assert answer.status_code == status, answer.text
+    if expected:
+        assert code(answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("atScope()", {"subscription", "group"}),
+        ("principalId eq '{p}'", {"group", "identity"}),
+        ("assignedTo('{p}')", {"group", "identity"}),
+        ("atScope() and assignedTo('{p}')", {"group"}),
+        ("", {"subscription", "group", "identity"}),
+        ("atScope() and principalId eq '{p}'", None),
+        ("createdBy eq 'x'", None),
+    ],
+)
+def test_assignment_filters(azure: SimulatedAzure, text: str, expected: set[str] | None) -> None:
+    made = identity(azure)
+    principal = made["properties"]["principalId"]
+    group = made["id"].partition("/providers/")[0]
+    for scope in (group, made["id"]):
+        assign(azure, scope, READER, principal, principalType="ServicePrincipal").raise_for_status()
+    scopes = {f"/subscriptions/{azure.subscription_id}": "subscription", group: "group", made["id"]: "identity"}
+    params = {"$filter": text.format(p=principal)} if text else {}
+    answer = azure.arm("GET", f"{group}/providers/Microsoft.Authorization/roleAssignments", params=params)
+    if expected is None:
+        assert (answer.status_code, code(answer)) == (400, "UnsupportedQuery")
+    else:
+        assert {scopes[a["properties"]["scope"]] for a in answer.json()["value"]} == expected
+
+
+# locks
+
+
+@pytest.mark.parametrize(
+    ("level", "method", "path", "status"),
+    [
+        ("CanNotDelete", "PUT", f"/resourceGroups/rg{IDENTITIES}/demo", 200),
+        ("CanNotDelete", "DELETE", f"/resourceGroups/rg{IDENTITIES}/demo", 409),
+        ("CanNotDelete", "DELETE", "/resourceGroups/rg", 409),
+        ("ReadOnly", "GET", f"/resourceGroups/rg{IDENTITIES}/demo", 200),
+        ("ReadOnly", "PUT", f"/resourceGroups/rg{IDENTITIES}/demo", 409),
+        ("ReadOnly", "PUT", "/resourceGroups/other", 201),
+    ],
+)
+def test_lock(azure: SimulatedAzure, level: str, method: str, path: str, status: int) -> None:
+    identity(azure)
+    lock = "/resourceGroups/rg/providers/Microsoft.Authorization/locks/keep"
+    assert azure.arm("PUT", lock, {"properties": {"level": level}}).status_code == 201
+    answer = azure.arm(method, path, {"location": "westeurope"} if method == "PUT" else None)
+    assert answer.status_code == status, answer.text
+    if status == 409:
+        assert code(answer) == "ScopeLocked"
+    assert azure.arm("DELETE", lock).status_code == 200
+
+
+def test_a_locked_resource_keeps_its_group(azure: SimulatedAzure) -> None:
+    made = identity(azure)
+    lock = f"{made['id']}/providers/Microsoft.Authorization/locks/keep"
+    azure.arm("PUT", lock, {"properties": {"level": "CanNotDelete"}}).raise_for_status()
+    assert code(azure.arm("DELETE", "/resourceGroups/rg")) == "ScopeLocked"
+
+
+# federated credentials
+
+
+def credential(azure: SimulatedAzure, name: str, subject: str) -> requests.Response:
+    properties = {"issuer": "https://i.example/", "subject": subject, "audiences": ["api://AzureADTokenExchange"]}
+    path = f"/resourceGroups/rg{IDENTITIES}/demo/federatedIdentityCredentials/{name}"
+    return azure.arm("PUT", path, {"properties": properties})
+
+
+def test_federated_credential_limits(azure: SimulatedAzure) -> None:
+    identity(azure)
+    for number in range(20):
+        assert credential(azure, f"fic{number}", f"s{number}").status_code == 201
+    assert credential(azure, "fic0", "s0").status_code == 200
+    assert credential(azure, "fic1", "s0").status_code == 409
+    assert "maximum is 20" in credential(azure, "fic20", "s20").text
+
+
+def test_federated_credentials_are_written_one_at_a_time(azure: SimulatedAzure) -> None:
+    identity(azure)
+    azure.control("POST", "/settings", {"time_scale": 1.0, "federated_credential_write": 0.5})
+    answers: list[requests.Response] = []
+    threads = [
+        threading.Thread(target=lambda n=n: answers.append(credential(azure, f"fic{n}", f"s{n}"))) for n in (1, 2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(a.status_code for a in answers) == [201, 409]
+    refused = next(a for a in answers if a.status_code == 409)
+    assert code(refused) == "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"
+
+
+# clusters
+
+CLUSTER = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/c1"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "expected"),
+    [
+        ({"dnsPrefix": "other"}, 400, "PropertyChangeNotAllowed"),
+        ({"networkProfile": {"networkPlugin": "kubenet"}}, 400, "PropertyChangeNotAllowed"),
+        ({"oidcIssuerProfile": {"enabled": False}}, 400, "OIDCIssuerFeatureCannotBeDisabled"),
+        ({"agentPoolProfiles": [{"name": "nodepool1", "count": 5}]}, 400, "NotSupported"),
+        ({"somethingNew": {"mode": "On"}}, 200, None),
+    ],
+)
+def test_cluster_update(azure: SimulatedAzure, change: dict[str, Any], status: int, expected: str | None) -> None:
+    made = azure.cluster(oidcIssuerProfile={"enabled": True})
+    answer = azure.arm("PUT", CLUSTER, {"location": "westeurope", "properties": change})
+    assert answer.status_code == status, answer.text
+    if expected:
+        assert code(answer) == expected
+        assert azure.arm("GET", CLUSTER).json() == made
+    else:
+        azure.wait(answer)
+        found = azure.arm("GET", CLUSTER).json()
+        assert found["properties"]["somethingNew"] == {"mode": "On"}
+        assert found["eTag"] != made["eTag"]
+
+
+def test_what_is_absent_while_creating(azure: SimulatedAzure) -> None:
+    gate = azure.run(_event())
+    azure.compute.pause = gate.wait
+    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"})
+    body = {
+        "location": "westeurope",
+        "identity": {"type": "SystemAssigned"},
+        "properties": {"dnsPrefix": "c1", "agentPoolProfiles": [{"name": "p", "count": 1, "mode": "System"}]},
+    }
+    made = azure.arm("PUT", CLUSTER, body)
+    assert made.status_code == 201
+    found = azure.arm("GET", CLUSTER).json()
+    assert found["properties"]["provisioningState"] == "Creating"
+    assert "identityProfile" not in found["properties"]
+    assert "eTag" not in found
+    busy = azure.arm("PUT", CLUSTER, body)
+    assert (busy.status_code, code(busy)) == (409, "OperationNotAllowed")
+    assert azure.arm("POST", f"{CLUSTER}/listClusterUserCredential").status_code == 404
+    azure.in_loop(gate.set)
+    assert azure.wait(made)["status"] == "Succeeded"
+
+
+async def _event() -> asyncio.Event:
+    return asyncio.Event()
+
+
+def test_etag_conditions(azure: SimulatedAzure) -> None:
+    made = azure.cluster()
+    body = {"location": "westeurope", "properties": {}}
+    assert azure.arm("PUT", CLUSTER, body, headers={"If-Match": "other"}).status_code == 412
+    assert azure.arm("PUT", CLUSTER, body, headers={"If-None-Match": "*"}).status_code == 412
+    assert azure.arm("PUT", CLUSTER, body, headers={"If-Match": made["eTag"]}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "plugin", "refused"),
+    [
+        ({"enabled": True}, "azure", False),
+        ({"enabled": True}, "kubenet", True),
+        ({"enabled": True, "allowNetworkPluginKubenet": True}, "kubenet", False),
+        ({"enabled": False}, "kubenet", False),
+    ],
+)
+def test_kubenet_needs_consent(given: dict[str, Any], plugin: str, refused: bool) -> None:
+    if refused:
+        with pytest.raises(pod_identity.Refused, match="kubenet"):
+            pod_identity.requested({}, given, plugin, True)
+    else:
+        pod_identity.requested({}, given, plugin, True)
+
+
+def test_pod_identity_needs_the_clusters_right(azure: SimulatedAzure) -> None:
+    made, cluster = identity(azure), azure.cluster()
+    properties = made["properties"]
+    entry = {
+        "name": "n",
+        "namespace": "ns",
+        "identity": {
+            "resourceId": made["id"],
+            "clientId": properties["clientId"],
+            "objectId": properties["principalId"],
+        },
+    }
+    profile = {"podIdentityProfile": {"enabled": True, "userAssignedIdentities": [entry]}}
+    put = {"location": "westeurope", "properties": profile}
+
+    def state() -> dict[str, Any]:
+        azure.wait(azure.arm("PUT", CLUSTER, put))
+        found = azure.arm("GET", CLUSTER).json()["properties"]["podIdentityProfile"]["userAssignedIdentities"][0]
+        return dict(found)
+
+    failed = state()
+    assert failed["provisioningState"] == "Failed"
+    assert failed["provisioningInfo"]["error"]["error"]["code"] == "LinkedAuthorizationFailed"
+    principal = cluster["identity"]["principalId"]
+    assign(azure, made["id"], OPERATOR, principal, principalType="ServicePrincipal").raise_for_status()
+    assert state()["provisioningState"] == "Assigned"
+    assert made["id"].lower() in carried(azure)
+    profile["podIdentityProfile"]["userAssignedIdentities"] = []
+    azure.wait(azure.arm("PUT", CLUSTER, put))
+    assert made["id"].lower() not in carried(azure)
+
+
+# scale sets
+
+
+def scale_set_path(azure: SimulatedAzure) -> str:
+    return str(azure.first_instance()["id"]).partition("/virtualMachines/")[0]
+
+
+def carried(azure: SimulatedAzure) -> set[str]:
+    found = azure.arm("GET", scale_set_path(azure)).json()["identity"].get("userAssignedIdentities") or {}
+    return {key.lower() for key in found}
+
+
+def patch(azure: SimulatedAzure, kind: str, identities: dict[str, Any] | None, **more: Any) -> requests.Response:
+    body = {"identity": {"type": kind, "userAssignedIdentities": identities}}
+    return azure.arm("PATCH", scale_set_path(azure), body, version="2019-12-01", **more)
+
+
+def test_identity_patch_merges(azure: SimulatedAzure) -> None:
+    one, two = identity(azure, "one"), identity(azure, "two")
+    azure.cluster()
+    before = carried(azure)
+    answer = patch(azure, "UserAssigned", {one["id"].lower(): {}, two["id"].upper(): {}})
+    azure.wait(answer)
+    assert carried(azure) == before | {one["id"].lower(), two["id"].lower()}
+    azure.wait(patch(azure, "UserAssigned", {one["id"].lower(): None}))
+    assert carried(azure) == before | {two["id"].lower()}
+    found = azure.arm("GET", scale_set_path(azure)).json()["identity"]["userAssignedIdentities"]
+    assert all(entry.get("clientId") for entry in found.values())
+    azure.wait(patch(azure, "None", None))
+    assert carried(azure) == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "expected"),
+    [
+        ("UserAssigned", 400, "FailedIdentityOperation"),
+        ("SystemAssigned", 400, "InvalidIdentityType"),
+        ("Whatever", 400, "InvalidIdentityType"),
+    ],
+)
+def test_refused_identity_patch(azure: SimulatedAzure, kind: str, status: int, expected: str) -> None:
+    made = azure.cluster()
+    missing = f"{made['id'].partition('/providers/')[0]}{IDENTITIES}/missing"
+    before = carried(azure)
+    answer = patch(azure, kind, {missing: {}})
+    assert (answer.status_code, code(answer)) == (status, expected)
+    assert carried(azure) == before
+
+
+def test_attaching_needs_the_right_to_assign(azure: SimulatedAzure) -> None:
+    made = identity(azure)
+    azure.cluster()
+    scope = scale_set_path(azure).partition("/providers/")[0]
+    who = azure.principal("mic", ("Virtual Machine Contributor", scope))
+    answer = patch(azure, "UserAssigned", {made["id"]: {}}, who=who)
+    assert (answer.status_code, code(answer)) == (403, "LinkedAuthorizationFailed")
+    assert f"on the linked scope(s) '{made['id']}'" in answer.text
+    assign(azure, made["id"], OPERATOR, who.object_id).raise_for_status()
+    assert patch(azure, "UserAssigned", {made["id"]: {}}, who=who).status_code == 200
+    assert patch(azure, "UserAssigned", {made["id"]: None}, who=who).status_code == 200
+
+
+# run-command
+
+
+def run(azure: SimulatedAzure, script: list[str], **more: Any) -> requests.Response:
+    path = f"{azure.first_instance()['id']}/runCommand"
+    return azure.arm("POST", path, {"commandId": "RunShellScript", "script": script, **more})
+
+
+def test_run_command(azure: SimulatedAzure) -> None:
+    azure.cluster()
+    azure.compute.command_result = (3, b"x" * 5000 + b"end", b"oops")
+    answer = run(azure, ["echo $1"], parameters=[{"name": "who", "value": "a b"}])
+    assert answer.status_code == 202
+    body = azure.wait(answer)
+    message = body["properties"]["output"]["value"][0]["message"]
+    assert message.startswith(
+        "Enable failed: failed to execute command: command terminated with exit status=3\n[stdout]\n"
+    )
+    assert message.endswith("end\n[stderr]\noops")
+    assert len(message.partition("[stdout]\n")[2].partition("\n[stderr]")[0]) == 4096
+    assert azure.compute.commands[-1][1] == "set -- 'a b'\nexport who='a b'\necho $1"
+    assert azure.arm("GET", answer.headers["Location"]).json() == body["properties"]["output"]
+
+
+def test_run_command_limits(azure: SimulatedAzure) -> None:
+    azure.cluster()
+    assert code(run(azure, ["#" * (256 * 1024 + 1)])) == "InvalidParameter"
+    azure.compute.command_gate = azure.run(_event())
+    first = run(azure, ["true"])
+    assert first.status_code == 202
+    second = run(azure, ["true"])
+    assert (second.status_code, code(second)) == (409, "Conflict")
+    azure.in_loop(azure.compute.command_gate.set)
+    assert azure.wait(first)["status"] == "Succeeded"
+    assert run(azure, ["true"]).status_code == 202
+
+
+# IMDS
+
+
+def imds(azure: SimulatedAzure, **query: str) -> requests.Response:
+    params = {"api-version": "2018-02-01", "resource": "https://management.azure.com/", **query}
+    url = f"{azure.endpoints.imds}/metadata/identity/oauth2/token"
+    return azure.session.get(url, params=params, headers={"Metadata": "true"}, timeout=20)
+
+
+def on_a_node(azure: SimulatedAzure) -> None:
+    azure.compute.addresses["127.0.0.1"] = azure.first_instance()["id"]
+
+
+@pytest.mark.parametrize(
+    ("query", "description"),
+    [
+        ({"resource": ""}, "Required query variable 'resource' is missing"),
+        ({"api-version": ""}, "Required query variable 'api-version' is missing"),
+        ({"client_id": str(uuid.uuid4())}, "Identity not found"),
+        ({"resource": "https://unknown.example"}, "AADSTS500011"),
+    ],
+)
+def test_imds_refuses(azure: SimulatedAzure, query: dict[str, str], description: str) -> None:
+    azure.cluster()
+    on_a_node(azure)
+    answer = imds(azure, **query)
+    assert answer.status_code == 400
+    assert description in answer.json()["error_description"]
+    assert answer.headers["Server"] == "IMDS/150.870.65.1852"
+
+
+def test_imds_gives_what_the_scale_set_carries_now(azure: SimulatedAzure) -> None:
+    made = identity(azure)
+    azure.cluster()
+    on_a_node(azure)
+    client = made["properties"]["clientId"]
+    assert "Identity not found" in imds(azure, client_id=client).text
+    azure.wait(patch(azure, "UserAssigned", {made["id"]: {}}))
+    for selector in ({"client_id": client}, {"msi_res_id": made["id"].upper()}, {"mi_res_id": made["id"]}):
+        answer = imds(azure, **selector)
+        assert answer.status_code == 200, answer.text
+        claims = jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
+        assert (claims["appid"], claims["aud"]) == (client, "https://management.azure.com/")
+    assert "Multiple user assigned identities exist" in imds(azure).text
+    azure.wait(patch(azure, "UserAssigned", {made["id"]: None}))
+    assert "Identity not found" in imds(azure, client_id=client).text
+    assert imds(azure).status_code == 200
+
+
+def test_imds_and_a_ghost(azure: SimulatedAzure) -> None:
+    """An identity that was deleted and made again leaves a dead entry on the scale set."""
+    made = identity(azure)
+    azure.cluster()
+    on_a_node(azure)
+    azure.wait(patch(azure, "UserAssigned", {made["id"]: {}}))
+    azure.arm("DELETE", made["id"]).raise_for_status()
+    again = identity(azure)
+    assert "Identity not found" in imds(azure, client_id=made["properties"]["clientId"]).text
+    assert "Identity not found" in imds(azure, client_id=again["properties"]["clientId"]).text
+
+
+def test_imds_token_is_a_principals(azure: SimulatedAzure) -> None:
+    """What a node may do at ARM follows from the role assignments of its kubelet identity."""
+    made = azure.cluster()
+    on_a_node(azure)
+    headers = {"Authorization": f"Bearer {imds(azure).json()['access_token']}"}
+    url = f"{azure.endpoints.arm}{scale_set_path(azure)}?api-version=2019-12-01"
+    assert azure.session.get(url, headers=headers, timeout=20).status_code == 403
+    kubelet = made["properties"]["identityProfile"]["kubeletidentity"]["objectId"]
+    scope = scale_set_path(azure).partition("/providers/")[0]
+    assign(azure, scope, READER, kubelet, principalType="ServicePrincipal").raise_for_status()
+    assert azure.session.get(url, headers=headers, timeout=20).status_code == 200
+
+
+def test_imds_knows_its_machines(azure: SimulatedAzure) -> None:
+    azure.cluster()
+    assert imds(azure).status_code == 404
+    on_a_node(azure)
+    url = f"{azure.endpoints.imds}/metadata/instance?api-version=2021-02-01"
+    found = azure.session.get(url, headers={"Metadata": "true"}, timeout=20).json()["compute"]
+    assert found["resourceId"] == azure.first_instance()["id"]
+    assert found["resourceGroupName"] == "MC_rg_c1_westeurope"
+
+
+# faults, log, reset
+
+
+@pytest.mark.parametrize(
+    ("rule", "statuses"),
+    [
+        ({"status": 429, "headers": {"Retry-After": "7"}}, [429, 201, 200]),
+        ({"status": 500, "nth": 2}, [201, 500, 200]),
+        ({"status": 503, "count": 2}, [503, 503, 201]),
+        ({"status": 503, "count": 0}, [503, 503, 503]),
+        ({"status": 409, "method": "GET"}, [201, 200, 200]),
+        ({"status": 409, "path": "/resourceGroups/other"}, [201, 200, 200]),
+        ({"status": 502, "after": True}, [502, 200, 200]),
+        ({"delay": 0.2}, [201, 200, 200]),
+    ],
+)
+def test_fault(azure: SimulatedAzure, rule: dict[str, Any], statuses: list[int]) -> None:
+    body = {"error": {"code": "Injected", "message": "injected"}}
+    azure.control("POST", "/faults", {"method": "PUT", "path": "/resourcegroups/rg", "body": body, **rule})
+    began = time.monotonic()
+    answers = [azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}) for _ in range(3)]
+    assert [a.status_code for a in answers] == statuses
+    for answer in answers:
+        if answer.status_code >= 400:
+            assert answer.json() == body
+            assert answer.headers.get("Retry-After") == rule.get("headers", {}).get("Retry-After")
+    assert time.monotonic() - began >= rule.get("delay", 0)
+
+
+@pytest.mark.parametrize(("after", "status"), [(False, 404), (True, 200)])
+def test_reset_connection(azure: SimulatedAzure, after: bool, status: int) -> None:
+    azure.control("POST", "/faults", {"method": "PUT", "path": "/resourceGroups/rg", "reset": True, "after": after})
+    with pytest.raises(requests.ConnectionError):
+        azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"})
+    assert azure.arm("GET", "/resourceGroups/rg").status_code == status
+
+
+@pytest.mark.parametrize("rule", [{}, {"status": 500, "path": "("}, {"status": 500, "every": 2}])
+def test_invalid_fault(azure: SimulatedAzure, rule: dict[str, Any]) -> None:
+    with pytest.raises(RuntimeError, match="fault"):
+        azure.control("POST", "/faults", rule)
+
+
+def test_log(azure: SimulatedAzure) -> None:
+    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"})
+    since = azure.control("GET", "/log")["last"]
+    azure.arm("GET", "/resourceGroups/rg")
+    azure.arm("GET", "/resourceGroups/missing")
+    found = azure.control("GET", "/log", method="GET", path="/resourcegroups/", since=str(since))
+    assert [(e["status"], e["error"]) for e in found["entries"]] == [(200, ""), (404, "ResourceGroupNotFound")]
+    assert found["count"] == 2
+    assert {e["caller"] for e in found["entries"]} == {azure.owner.client_id}
+    everything = str(azure.control("GET", "/log"))
+    assert azure.owner.secret not in everything
+    assert "eyJ" not in everything
+
+
+def test_reset(azure: SimulatedAzure) -> None:
+    azure.cluster()
+    azure.control("POST", "/faults", {"status": 500, "path": "never"})
+    azure.control("POST", "/settings", {"enforce_rbac": False})
+    azure.control("POST", "/reset")
+    assert azure.compute.clusters == {}
+    assert azure.arm("GET", "/resourceGroups").json()["value"] == []
+    assert azure.control("GET", "/faults") == []
+    assert azure.control("GET", "/settings")["enforce_rbac"] is True
+    assert azure.control("GET", "/state")["counts"] == {"Microsoft.Authorization/roleAssignments": 1}
+
+
+def test_reset_while_a_cluster_is_made(azure: SimulatedAzure) -> None:
+    azure.compute.pause = azure.run(_event()).wait
+    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"})
+    pools = [{"name": "p", "count": 1, "mode": "System"}]
+    body = {"location": "westeurope", "properties": {"dnsPrefix": "c", "agentPoolProfiles": pools}}
+    assert azure.arm("PUT", CLUSTER, body).status_code == 201
+    azure.control("POST", "/reset")
+    assert azure.arm("GET", "/resourceGroups").json()["value"] == []
+
+
+@pytest.mark.parametrize(("settings", "known"), [({"time_scale": 2}, True), ({"time": 2}, False)])
+def test_settings(azure: SimulatedAzure, settings: dict[str, Any], known: bool) -> None:
+    if known:
+        assert azure.control("POST", "/settings", settings)["time_scale"] == 2.0
+    else:
+        with pytest.raises(RuntimeError, match="no setting"):
+            azure.control("POST", "/settings", settings)
+
+
+# documents
+
+
+def test_charts(azure: SimulatedAzure) -> None:
+    assert azure.config.charts is not None
+    (azure.config.charts / "index.yaml").write_text("entries: {}\n")
+    base = f"{azure.endpoints.charts}/Azure/aad-pod-identity/master/charts"
+    assert azure.session.get(f"{base}/index.yaml", timeout=20).text == "entries: {}\n"
+    assert azure.session.get(f"{base}/missing.tgz", timeout=20).status_code == 404
+    assert azure.session.get(f"{base}/..%2Fazure.key", timeout=20).status_code == 404
+
+
+def test_issuer_documents(azure: SimulatedAzure) -> None:
+    url = azure.cluster(oidcIssuerProfile={"enabled": True})["properties"]["oidcIssuerProfile"]["issuerURL"]
+    host, _, path = url.partition("://")[2].partition("/")
+
+    def get(target: str) -> requests.Response:
+        return azure.session.get(f"{azure.endpoints.arm}/{target}", headers={"Host": host}, timeout=20)
+
+    document = get(f"{path}.well-known/openid-configuration").json()
+    assert document["issuer"] == url
+    assert get(document["jwks_uri"].partition(f"{host}/")[2]).json()["keys"]
+    assert get("other/.well-known/openid-configuration").status_code == 404
+
+
+def test_unknown_host(azure: SimulatedAzure) -> None:
+    headers = {"Host": "example.com"}
+    assert azure.session.get(azure.endpoints.arm, headers=headers, timeout=20).status_code == 404
+
+
+# Graph
+
+
+def graph(azure: SimulatedAzure, method: str, path: str, body: Any = None, **params: str) -> requests.Response:
+    headers = {"Authorization": f"Bearer {azure.token(scope='https://graph.microsoft.com/.default')}"}
+    url = f"{azure.endpoints.graph}/v1.0{path}"
+    return azure.session.request(method, url, json=body, params=params, headers=headers, timeout=20)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "appId eq '{client}'",
+        "id eq '{object}'",
+        "servicePrincipalNames/any(c:c eq '{client}')",
+        "displayName eq 'somebody'",
+    ],
+)
+def test_service_principal_filter(azure: SimulatedAzure, text: str) -> None:
+    who: Credentials = azure.principal("somebody")
+    filled = text.format(client=who.client_id, object=who.object_id)
+    found = graph(azure, "GET", "/servicePrincipals", **{"$filter": filled}).json()["value"]
+    assert [sp["id"] for sp in found] == [who.object_id]
+    assert found[0]["servicePrincipalNames"] == [who.client_id]
+
+
+def test_objects_by_ids(azure: SimulatedAzure) -> None:
+    body = {"ids": [azure.owner.object_id, str(uuid.uuid4())], "types": ["user", "group", "servicePrincipal"]}
+    found = graph(azure, "POST", "/directoryObjects/getByIds", body).json()["value"]
+    assert [(o["@odata.type"], o["appId"]) for o in found] == [
+        ("#microsoft.graph.servicePrincipal", azure.owner.client_id)
+    ]
+
+
+def test_me_is_for_users(azure: SimulatedAzure) -> None:
+    answer = graph(azure, "GET", "/me")
+    assert answer.status_code == 400
+    assert "delegated authentication flow" in answer.text
