@@ -12,8 +12,6 @@ import uuid
 from asyncio.subprocess import Process
 
 from . import commands, network, paths, programs
-from .azure import server
-from .compute import Machines
 from .state import SandboxError, State
 
 OPERATOR = "operator"
@@ -46,6 +44,10 @@ async def start(state: State) -> Process:
 
 def serve(state: State) -> int:
     """Be the simulated Azure, in the fabric's namespaces."""
+    # Here, because every other command would wait for these to load.
+    from .azure import server
+    from .compute import Machines
+
     account = state.read_principal(OPERATOR)
     config = server.Config(
         tenant_id=account["tenant_id"],
