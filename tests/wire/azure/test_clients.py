@@ -357,3 +357,9 @@ def test_failed_cluster(azure: SimulatedAzure) -> None:
     assert failed.value.error is not None
     assert failed.value.error.code == "CreateVMSSAgentPoolFailed"
     assert "did not become Ready" in str(failed.value)
+    azure.compute.start_error = None
+    path = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/c1"
+    assert azure.arm("GET", path).json()["properties"]["provisioningState"] == "Failed"
+    azure.wait(azure.arm("PUT", path, {"location": "westeurope", "properties": {}}))
+    assert azure.arm("GET", path).json()["properties"]["provisioningState"] == "Succeeded"
+    assert len(azure.compute.clusters) == 1

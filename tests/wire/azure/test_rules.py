@@ -186,6 +186,10 @@ def test_lists_show_what_may_be_read(azure: SimulatedAzure) -> None:
     who = azure.principal("reader", ("Reader", made["id"].partition("/providers/")[0]))
     assert [g["name"] for g in azure.arm("GET", "/resourceGroups", who=who).json()["value"]] == ["rg"]
     assert [r["name"] for r in azure.arm("GET", "/resources", who=who).json()["value"]] == ["demo"]
+    for text, names in (("name eq 'demo'", ["demo"]), ("resourceGroup eq 'other'", []), ("location ne 'x'", None)):
+        answer = azure.arm("GET", "/resources", params={"$filter": text})
+        assert answer.status_code == (200 if names is not None else 400)
+        assert names is None or [r["name"] for r in answer.json()["value"]] == names
     assert len(azure.arm("GET", "/subscriptions", who=who).json()["value"]) == 1
     assert azure.arm("GET", "/subscriptions", who=azure.principal("nobody")).json()["value"] == []
 
@@ -447,6 +451,23 @@ async def _event() -> asyncio.Event:
     return asyncio.Event()
 
 
+def test_a_cluster_of_a_service_principal(azure: SimulatedAzure) -> None:
+    """The old kind: no identity of its own, none of the kubelet."""
+    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"})
+    pools = [{"name": "p", "count": 1, "mode": "System"}]
+    properties = {"dnsPrefix": "c", "agentPoolProfiles": pools, "servicePrincipalProfile": {"clientId": "missing"}}
+    body = {"location": "westeurope", "properties": properties}
+    assert code(azure.arm("PUT", CLUSTER, body)) == "ServicePrincipalNotFound"
+    who = azure.principal("cluster")
+    properties["servicePrincipalProfile"] = {"clientId": who.client_id, "secret": who.secret}
+    assert azure.wait(azure.arm("PUT", CLUSTER, body))["status"] == "Succeeded"
+    found = azure.arm("GET", CLUSTER).json()
+    assert "identity" not in found
+    assert "identityProfile" not in found["properties"]
+    assert found["properties"]["servicePrincipalProfile"] == {"clientId": who.client_id}
+    assert carried(azure) == set()
+
+
 def test_etag_conditions(azure: SimulatedAzure) -> None:
     made = azure.cluster()
     body = {"location": "westeurope", "properties": {}}
@@ -512,7 +533,8 @@ def scale_set_path(azure: SimulatedAzure) -> str:
 
 
 def carried(azure: SimulatedAzure) -> set[str]:
-    found = azure.arm("GET", scale_set_path(azure)).json()["identity"].get("userAssignedIdentities") or {}
+    identities = azure.arm("GET", scale_set_path(azure)).json().get("identity") or {}
+    found = identities.get("userAssignedIdentities") or {}
     return {key.lower() for key in found}
 
 

@@ -45,6 +45,7 @@ class ClusterSpec:
     kubernetes_version: str
     network_plugin: str
     kubelet_resource_id: str
+    """Empty, as kubelet_client_id, for a cluster that runs as a service principal."""
     kubelet_client_id: str
     nodes: tuple[NodeSpec, ...]
 
@@ -53,7 +54,11 @@ class Compute(Protocol):
     """The machines."""
 
     async def start(self, spec: ClusterSpec, progress: Callable[[str], None]) -> None:
-        """Return when every node is Ready; raise ComputeError otherwise."""
+        """Return when every node is Ready; raise ComputeError otherwise.
+
+        What ``progress`` is told becomes the status of the operation, as "CreatingAgentPools: 1/2 nodes completed".
+        A deletion or a reset cancels this, then calls stop().
+        """
 
     async def stop(self, cluster_id: str) -> None:
         """Stop and forget the cluster; unknown ids are fine."""

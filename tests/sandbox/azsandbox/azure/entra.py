@@ -456,8 +456,10 @@ def _narrow(
     if any(value.lower() in (v.lower() for v in read(c)) for c in credentials):
         code = 7002138
         message = (
-            f"No matching federated identity record found for presented assertion {part} '{value}'. The values match"
-            " only when their case is ignored; the match is case-sensitive."
+            f"No matching federated identity record found for presented assertion {part} '{value}'. The {part} matches"
+            " with case-insensitive comparison, but not with case-sensitive comparison. Check your federated identity"
+            " credential Subject, Audience and Issuer against the presented assertion. See documentation at:"
+            " https://learn.microsoft.com/entra/workload-id/workload-identity-federation."
         )
     raise entra_error(call, 401, "invalid_client", code, message)
 

@@ -307,6 +307,9 @@ async def run_command(call: Call) -> Answer:
                 f" healthy and the VM has a running VM agent. ({error})",
             )
             return
+        except Exception:
+            operation.fail("InternalExecutionError", "An internal execution error occurred. Please retry later.")
+            raise
         finally:
             instance.hidden["running"] = False
         operation.succeed({"value": [_result(status, out, err)]})

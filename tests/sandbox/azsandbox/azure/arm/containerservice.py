@@ -9,6 +9,7 @@ import base64
 import copy
 import uuid
 import zlib
+from collections.abc import Awaitable
 
 from .. import ids
 from ..compute import ClusterSpec, ComputeError, NodeSpec
@@ -175,39 +176,51 @@ def _create(call: Call, given: JsonObject) -> Answer:
     if not asked.get("agentPoolProfiles"):
         raise aks_error(400, "InvalidParameter", "Required parameter agentPoolProfiles is missing (null).")
     body = cluster_body.created(_id(call), given, call.api_version, azure.config.kubernetes_version, state.tenant_id)
-    properties = body["properties"]
     _check_new(call, body)
     identity = given.get("identity") or {}
     check_linked(call, f"{ACTION}/write", [*(identity.get("userAssignedIdentities") or {}), *_kubelet_of(asked)])
     cluster = Resource(body["id"], CLUSTER, body)
     _apply_pod_identity(call, cluster, asked)
     _apply_issuer(call, cluster, asked)
+    brought = _brought_kubelet_identity(call, asked)
+    control = _control_plane_identity(call, cluster, identity, asked.get("servicePrincipalProfile") or {})
+    # From here on nothing is refused any more.
     node_group = state.put(_node_group(call, cluster))
-    control = _control_plane_identity(call, cluster, identity)
-    kubelet = _kubelet_identity(call, cluster, asked)
+    kubelet = (brought or _new_kubelet_identity(call, cluster)) if "identity" in body else None
     azure.assign(control, "Contributor", node_group.id)
     _make_scale_sets(azure, cluster, kubelet)
     _lock_down(azure, cluster, node_group, control)
     state.deleted_clusters.pop(ids.key(cluster.id), None)
     state.put(cluster)
     operation, headers = _start_operation(call, body["location"])
-    cluster.hidden |= {"operation": operation, "kubelet": kubelet.id, "control": control.object_id}
-    cluster.hidden["spec"] = spec = _spec(azure, cluster)
-
-    async def work() -> None:
-        try:
-            await azure.compute.start(spec, operation.progress)
-        except ComputeError as error:
-            cluster_body.in_progress(body, "Failed")
-            operation.fail("CreateVMSSAgentPoolFailed", str(error))
-            return
-        _finish(azure, cluster)
-        properties["identityProfile"] = {"kubeletidentity": _kubelet_profile(kubelet)}
-        operation.succeed()
-
+    cluster.hidden |= {"operation": operation, "kubelet": kubelet, "control": control.object_id}
+    cluster.hidden["spec"] = _spec(azure, cluster)
     answer = _answer(call, 201, cluster, headers)
-    cluster.hidden["work"] = azure.spawn(work())
+    cluster.hidden["work"] = azure.spawn(
+        _carry_out(azure, cluster, operation, _start_machines(azure, cluster, operation))
+    )
     return answer
+
+
+async def _start_machines(azure: Azure, cluster: Resource, operation: Operation) -> None:
+    await azure.compute.start(cluster.hidden["spec"], operation.progress)
+    cluster.hidden["running"] = True
+
+
+async def _carry_out(azure: Azure, cluster: Resource, operation: Operation, work: Awaitable[None]) -> None:
+    """Do the work of a PUT and end its operation, whatever happens."""
+    try:
+        await work
+        _finish(azure, cluster)
+    except ComputeError as error:
+        cluster_body.in_progress(cluster.body, "Failed")
+        operation.fail("CreateVMSSAgentPoolFailed", str(error))
+    except Exception:
+        cluster_body.in_progress(cluster.body, "Failed")
+        operation.fail("InternalOperationError", "Internal server error.")
+        raise
+    else:
+        operation.succeed()
 
 
 def _check_new(call: Call, body: JsonObject) -> None:
@@ -253,7 +266,19 @@ def _lock_down(azure: Azure, cluster: Resource, node_group: Resource, control: P
         )
 
 
-def _control_plane_identity(call: Call, cluster: Resource, given: JsonObject) -> Principal:
+def _control_plane_identity(call: Call, cluster: Resource, given: JsonObject, service: JsonObject) -> Principal:
+    """A managed identity, or the service principal of a cluster of the old kind."""
+    if not given and service.get("clientId") not in (None, "msi"):
+        principal = call.state.principal_by_app(str(service["clientId"]))
+        if principal is None:
+            raise aks_error(
+                400,
+                "ServicePrincipalNotFound",
+                f"Service principal clientID: {service['clientId']} not found in Active Directory tenant"
+                f" {call.state.tenant_id}, Please see https://aka.ms/aks-sp-help for more details.",
+            )
+        cluster.properties["servicePrincipalProfile"] = {"clientId": principal.app_id}
+        return principal
     kind = given.get("type") or "SystemAssigned"
     if kind == "UserAssigned":
         wanted = list(given.get("userAssignedIdentities") or {})
@@ -283,14 +308,18 @@ def _kubelet_of(asked: JsonObject) -> list[str]:
     return [profile["resourceId"]] if profile.get("resourceId") else []
 
 
-def _kubelet_identity(call: Call, cluster: Resource, asked: JsonObject) -> Resource:
-    """The one that the request brings, or ``<name>-agentpool`` in the node resource group."""
-    brought = _kubelet_of(asked)
-    if brought:
-        found = call.state.get(brought[0])
+def _brought_kubelet_identity(call: Call, asked: JsonObject) -> Resource | None:
+    """The identity that the request brings for the kubelets."""
+    for resource_id in _kubelet_of(asked):
+        found = call.state.get(resource_id)
         if found is None or found.type != IDENTITY:
-            raise aks_error(400, "InvalidParameter", f"The kubelet identity '{brought[0]}' does not exist.")
+            raise aks_error(400, "InvalidParameter", f"The kubelet identity '{resource_id}' does not exist.")
         return found
+    return None
+
+
+def _new_kubelet_identity(call: Call, cluster: Resource) -> Resource:
+    """``<name>-agentpool`` in the node resource group."""
     group, location = cluster.properties["nodeResourceGroup"], cluster.body["location"]
     return create_identity(call.state, group, f"{cluster.name}-agentpool", location, {})
 
@@ -303,7 +332,7 @@ def _kubelet_profile(kubelet: Resource) -> JsonObject:
     }
 
 
-def _make_scale_sets(azure: Azure, cluster: Resource, kubelet: Resource) -> None:
+def _make_scale_sets(azure: Azure, cluster: Resource, kubelet: Resource | None) -> None:
     number = f"{zlib.crc32(cluster.properties['resourceUID'].encode()) % 10**8:08d}"
     for pool in cluster.properties["agentPoolProfiles"]:
         scale_sets.create(azure, cluster, pool, f"aks-{pool['name']}-{number}-vmss", kubelet)
@@ -312,9 +341,7 @@ def _make_scale_sets(azure: Azure, cluster: Resource, kubelet: Resource) -> None
 def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
     properties = cluster.properties
     node_group = ids.group_id(azure.state.subscription_id, properties["nodeResourceGroup"])
-    kubelet = azure.state.get(cluster.hidden["kubelet"])
-    if kubelet is None:
-        raise RuntimeError(f"{cluster.id} has lost its kubelet identity")
+    kubelet: Resource | None = cluster.hidden["kubelet"]
     nodes = [
         NodeSpec(
             instance.id,
@@ -336,8 +363,8 @@ def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
         issuer_url=properties["oidcIssuerProfile"].get("issuerURL"),
         kubernetes_version=properties["currentKubernetesVersion"],
         network_plugin=properties["networkProfile"]["networkPlugin"],
-        kubelet_resource_id=kubelet.id,
-        kubelet_client_id=kubelet.properties["clientId"],
+        kubelet_resource_id=kubelet.id if kubelet else "",
+        kubelet_client_id=kubelet.properties["clientId"] if kubelet else "",
         nodes=tuple(nodes),
     )
 
@@ -349,7 +376,7 @@ def _finish(azure: Azure, cluster: Resource) -> None:
     address = f"{ids.group_id(azure.state.subscription_id, group)}/providers/Microsoft.Network/publicIPAddresses"
     if network["outboundType"] == "loadBalancer":
         network["loadBalancerProfile"].setdefault("effectiveOutboundIPs", [{"id": f"{address}/{uuid.uuid4()}"}])
-    identity = cluster.body["identity"]
+    identity = cluster.body.get("identity") or {}
     for resource_id in identity.get("userAssignedIdentities") or {}:
         found = azure.state.get(resource_id)
         if found is not None:
@@ -357,6 +384,9 @@ def _finish(azure: Azure, cluster: Resource) -> None:
                 "clientId": found.properties["clientId"],
                 "principalId": found.properties["principalId"],
             }
+    kubelet: Resource | None = cluster.hidden["kubelet"]
+    if kubelet is not None:
+        cluster.properties["identityProfile"] = {"kubeletidentity": _kubelet_profile(kubelet)}
     _settle_pod_identities(azure, cluster)
     cluster_body.settled(cluster.body)
 
@@ -393,20 +423,17 @@ def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
     cluster.hidden |= {"operation": operation, "spec": new}
 
     async def work() -> None:
-        try:
-            await azure.pause(seconds)
-            if new.issuer_url != old.issuer_url:
-                operation.progress("ReconcilingAddons")
-                await azure.compute.update(new)
-        except ComputeError as error:
-            cluster_body.in_progress(cluster.body, "Failed")
-            operation.fail("ReconcileControlPlaneError", str(error))
+        if not cluster.hidden.get("running"):
+            # What has failed to start is tried again by the next PUT.
+            await _start_machines(azure, cluster, operation)
             return
-        _finish(azure, cluster)
-        operation.succeed()
+        await azure.pause(seconds)
+        if new.issuer_url != old.issuer_url:
+            operation.progress("ReconcilingAddons")
+            await azure.compute.update(new)
 
     answer = _answer(call, 200, cluster, headers)
-    cluster.hidden["work"] = azure.spawn(work())
+    cluster.hidden["work"] = azure.spawn(_carry_out(azure, cluster, operation, work()))
     return answer
 
 

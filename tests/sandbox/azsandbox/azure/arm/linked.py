@@ -20,6 +20,5 @@ def check_linked(call: Call, action: str, identities: list[str]) -> None:
             "LinkedAuthorizationFailed",
             f"The client '{call.principal.app_id}' with object id '{call.principal.object_id}' has permission to"
             f" perform action '{action}' on scope '{call.path}'; however, it does not have permission to perform"
-            f" action(s) '{assign}' on the linked scope(s) '{','.join(refused)}' (respectively) or the linked scope(s)"
-            " are invalid.",
+            f" action '{assign}' on the linked scope(s) '{','.join(refused)}' or the linked scope(s) are invalid.",
         )

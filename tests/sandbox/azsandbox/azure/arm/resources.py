@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from .. import ids
@@ -45,7 +46,7 @@ RG = SUB + "/resourceGroups/{group}"
 
 
 async def metadata(call: Call) -> Answer:
-    """Cloud endpoints; a list of clouds since api-version 2019-05-01, one flat object before."""
+    """Cloud endpoints: a list of clouds from 2019-05-01, the one cloud from 2022 on, and a flat form before."""
     endpoints = call.azure.config.endpoints
     entra = endpoints.entra
     if call.api_version < "2019-05-01":
@@ -95,7 +96,7 @@ async def metadata(call: Call) -> Answer:
         "logAnalyticsResourceId": "https://api.loganalytics.io",
         "gallery": "https://gallery.azure.com/",
     }
-    return Answer(200, [cloud])
+    return Answer(200, cloud if call.api_version >= "2022" else [cloud])
 
 
 async def group_deletion(call: Call) -> Answer:
@@ -410,16 +411,33 @@ async def list_resources(call: Call) -> Answer:
         if kind.count("/") != 1 or kind == GROUP or kind.startswith("Microsoft.Authorization/"):
             continue
         if call.azure.allowed(call.principal, f"{kind}/read", resource.id):
-            item = {
+            item: JsonObject = {
                 key: resource.body[key]
                 for key in ("id", "name", "type", "location", "identity", "tags")
                 if key in resource.body
             }
             found.append(item)
-    wanted = re.fullmatch(r"resourceType eq '([^']*)'", call.query.get("$filter", "").strip(), re.IGNORECASE)
-    if wanted:
-        found = [item for item in found if str(item["type"]).lower() == wanted.group(1).lower()]
+    for clause in re.split(r"\s+and\s+", call.query.get("$filter", "").strip()):
+        found = [item for item in found if _fits(item, clause)]
     return paged(found)
+
+
+def _fits(item: Mapping[str, Any], clause: str) -> bool:
+    """Whether a resource meets one clause of a filter."""
+    if not clause:
+        return True
+    match = re.fullmatch(r"(resourceType|resourceGroup|name|location) eq '([^']*)'", clause, re.IGNORECASE)
+    if match is None:
+        raise gateway_error(
+            400, "InvalidFilterInQueryString", f"Invalid $filter '{clause}' specified in the query string."
+        )
+    values = {
+        "resourcetype": item["type"],
+        "resourcegroup": ids.group_name(item["id"]),
+        "name": item["name"],
+        "location": item.get("location"),
+    }
+    return str(values[match.group(1).lower()]).lower() == match.group(2).lower()
 
 
 PUBLIC_ROUTES = (Route("GET", "/metadata/endpoints", metadata),)

@@ -15,12 +15,11 @@ from ..state import INSTANCE, SCALE_SET, Resource, State
 from ..wire import JsonObject, compute_timestamp
 
 
-def create(azure: Azure, cluster: Resource, pool: JsonObject, name: str, kubelet: Resource) -> Resource:
+def create(azure: Azure, cluster: Resource, pool: JsonObject, name: str, kubelet: Resource | None) -> Resource:
     """The scale set of an agent pool with its instances."""
     state = azure.state
     group = ids.group_id(state.subscription_id, cluster.properties["nodeResourceGroup"])
     resource_id = f"{group}/providers/{SCALE_SET}/{name}"
-    prefix = name
     tags = {
         "aks-managed-createOperationID": str(uuid.uuid4()),
         "aks-managed-creationSource": f"vmssclient-{name}",
@@ -35,22 +34,13 @@ def create(azure: Azure, cluster: Resource, pool: JsonObject, name: str, kubelet
         "type": SCALE_SET,
         "location": cluster.body["location"],
         "tags": tags,
-        "identity": {
-            "type": "UserAssigned",
-            "userAssignedIdentities": {
-                ids.with_camel_groups(kubelet.id): {
-                    "principalId": kubelet.properties["principalId"],
-                    "clientId": kubelet.properties["clientId"],
-                }
-            },
-        },
         "sku": {"name": pool["vmSize"], "tier": "Standard", "capacity": pool["count"]},
         "properties": {
             "singlePlacementGroup": False,
             "orchestrationMode": "Uniform",
             "upgradePolicy": {"mode": "Manual"},
             "virtualMachineProfile": {
-                "osProfile": _os_profile(prefix, "computerNamePrefix"),
+                "osProfile": _os_profile(name, "computerNamePrefix"),
                 "storageProfile": {
                     "osDisk": {
                         "osType": "Linux",
@@ -74,6 +64,8 @@ def create(azure: Azure, cluster: Resource, pool: JsonObject, name: str, kubelet
         },
     }
     scale_set = state.put(Resource(resource_id, SCALE_SET, body))
+    if kubelet is not None:
+        change(state, scale_set, attach=[kubelet.id], detach=[])
     for number in range(pool["count"]):
         state.put(_instance(scale_set, number))
     return scale_set
