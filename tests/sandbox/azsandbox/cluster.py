@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import ssl
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 import aiohttp
 import yaml
 
-from . import cgroups, commands, network, node, paths, pki
+from . import cgroups, commands, network, node, pki
 from .azure.compute import ClusterSpec, ComputeError
 from .state import State
 
@@ -62,7 +63,9 @@ class Cluster:
 
     async def start(self, progress: Callable[[str], None]) -> None:
         """Return when every node is Ready; ComputeError when a part ends or it takes too long."""
-        (self.directory / "pki").mkdir(parents=True)
+        self._pki.mkdir(parents=True)
+        (self.directory / "etcd").mkdir(mode=0o700)
+        os.chown(self.directory / "etcd", self.state.user(self.subnet.number), -1)
         self._logs.mkdir(parents=True, exist_ok=True)
         await network.add_cluster(self.subnet, len(self.nodes))
         await asyncio.to_thread(self._write_pki)
@@ -176,9 +179,15 @@ class Cluster:
     async def _program(self, name: str, *arguments: str) -> None:
         """Start a program of the control plane in the control plane's network namespace."""
         netns = network.NETNS / network.control_plane_netns(self.subnet)
-        program = str(paths.BIN / name)
-        log = self._logs / f"{name}.log"
-        self._processes[name] = await commands.start("nsenter", f"--net={netns}", program, *arguments, log=log)
+        user = self.state.user(self.subnet.number)
+        self._processes[name] = await commands.start(
+            "nsenter",
+            f"--net={netns}",
+            *("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--pdeathsig=KILL"),
+            str(self.state.programs / name),
+            *arguments,
+            log=self._logs / f"{name}.log",
+        )
 
     async def _start_node(self, machine: node.Node) -> None:
         netns = await network.add_node(self.subnet, machine.index)
@@ -235,6 +244,7 @@ class Cluster:
         path = self._pki / name
         path.touch(mode=0o600)
         path.write_bytes(data)
+        os.chown(path, self.state.user(self.subnet.number), -1)
 
     def _etcd(self) -> list[str]:
         # A cluster lives as long as its memory, so its data base need not reach a disk.

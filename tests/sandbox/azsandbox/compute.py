@@ -11,11 +11,14 @@ import signal
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from . import network, resolver
+from . import linux, network, resolver
 from .azure.compute import ClusterSpec, ComputeError
 from .cluster import Cluster
 from .commands import CommandError
 from .state import State
+
+_WATCHES_PER_NODE = 12
+"""inotify instances of kubelet, containerd and kube-proxy, and a few for what runs in pods."""
 
 
 class Machines:
@@ -34,6 +37,11 @@ class Machines:
             raise ComputeError(f"No room for cluster {spec.name}: {network.CLUSTERS} clusters are running; delete one.")
         if len(spec.nodes) > network.NODES:
             raise ComputeError(f"Cluster {spec.name} has more than {network.NODES} nodes; ask for fewer.")
+        if not linux.watches_left(_WATCHES_PER_NODE * len(spec.nodes)):
+            raise ComputeError(
+                f"This machine's limit of inotify instances leaves no room for cluster {spec.name}: end another sandbox"
+                " or cluster, or raise it with: sysctl fs.inotify.max_user_instances=512"
+            )
         cluster = Cluster(self._state, spec, network.Subnet(free[0]))
         self._clusters[spec.id.lower()] = cluster
         self._publish()

@@ -76,6 +76,21 @@ def sethostname(name: str) -> None:
     _check(_libc.sethostname(encoded, ctypes.c_size_t(len(encoded))), "sethostname")
 
 
+def watches_left(wanted: int) -> bool:
+    """Whether this user may open so many more inotify instances; all Linux says about it is no, when it is too late."""
+    opened: list[int] = []
+    try:
+        for _ in range(wanted):
+            descriptor = _libc.inotify_init1(ctypes.c_int(os.O_CLOEXEC))
+            if descriptor < 0:
+                return False
+            opened.append(descriptor)
+        return True
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent ends; `parent` is the parent's id as it was before the fork."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")

@@ -113,7 +113,7 @@ async def links(*commands: str, netns: str | None = None) -> None:
 async def settings(netns: str | None = None) -> None:
     """Make the namespace route, and believe what arrives: paths through the fabric are not symmetric."""
     script = (
-        "cd /proc/sys/net/ipv4; echo 1 >ip_forward; for d in all default; do"
+        "cd /proc/sys/net/ipv4; echo 1 >ip_forward; echo 0 >ip_unprivileged_port_start; for d in all default; do"
         " echo 0 >conf/$d/rp_filter; echo 0 >conf/$d/send_redirects; echo 0 >conf/$d/accept_redirects; done;"
         " for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do [ ! -e $f ] || echo 1 >$f; done"
     )

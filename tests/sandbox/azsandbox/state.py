@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +120,15 @@ class State:
     def world(self) -> Path:
         """A memory file system that only processes inside see: file systems of nodes, whatever is large or executed."""
         return self.directory / "world"
+
+    @property
+    def programs(self) -> Path:
+        """The built programs, at a place that every user of the sandbox may enter."""
+        return self.world / "bin"
+
+    def user(self, cluster: int) -> int:
+        """User id of a cluster's control plane: nobody else's, because what a user may watch (inotify) is limited."""
+        return 1_000_000 + zlib.crc32(self.name.encode()) % 100_000 * 16 + cluster
 
     @property
     def images(self) -> Path:

@@ -52,12 +52,14 @@ def init(state: State, report: int) -> int:
 
 def _own_run(state: State) -> None:
     """Give the sandbox a /run of its own, for its network namespaces, that shares only the states with the host."""
-    linux.mount("tmpfs", state.world, "tmpfs", options="mode=700,size=8g")
+    linux.mount("tmpfs", state.world, "tmpfs", options="mode=711,size=8g")
     run = state.world / "run"
     shared = run / paths.STATE.relative_to("/run")
     shared.mkdir(parents=True)
     (run / "netns").mkdir()
     run.chmod(0o755)
+    state.programs.mkdir()
+    linux.bind(paths.BIN, state.programs, read_only=True)
     linux.mount(str(paths.STATE), shared, flags=linux.MS_BIND | linux.MS_REC)
     linux.mount(str(run), Path("/run"), flags=linux.MS_BIND | linux.MS_REC)
 
@@ -112,9 +114,9 @@ async def import_images(state: State) -> None:
         f"disabled_plugins = {json.dumps([f'io.containerd.{plugin}' for plugin in _NOT_FOR_IMPORT])}\n"
         f'[grpc]\n  address = "{socket}"\n'
     )
-    environment = {"PATH": f"{paths.BIN}:{os.environ['PATH']}"}
+    environment = {"PATH": f"{state.programs}:{os.environ['PATH']}"}
     daemon = await commands.start(
-        str(paths.BIN / "containerd"), "--config", str(config), log=state.logs / "images.log", env=environment
+        str(state.programs / "containerd"), "--config", str(config), log=state.logs / "images.log", env=environment
     )
     async with asyncio.timeout(_TIMEOUT):
         while not socket.exists():
@@ -123,7 +125,7 @@ async def import_images(state: State) -> None:
             await asyncio.sleep(0.05)
     for archive in sorted((state.directory / "archives").iterdir()):
         await commands.run(
-            str(paths.BIN / "ctr"),
+            str(state.programs / "ctr"),
             f"--address={socket}",
             "--namespace=k8s.io",
             "images",
