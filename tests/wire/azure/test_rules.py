@@ -674,6 +674,14 @@ def test_imds_gives_what_the_scale_set_carries_now(azure: SimulatedAzure) -> Non
     assert imds(azure).status_code == 200
 
 
+def test_imds_caches(azure: SimulatedAzure) -> None:
+    azure.cluster()
+    on_a_node(azure)
+    tokens = [imds(azure, resource=r).json()["access_token"] for r in ("https://vault.azure.net",) * 2]
+    assert tokens[0] == tokens[1]
+    assert imds(azure).json()["access_token"] not in tokens
+
+
 def test_imds_and_a_ghost(azure: SimulatedAzure) -> None:
     """An identity that was deleted and made again leaves a dead entry on the scale set."""
     made = identity(azure)

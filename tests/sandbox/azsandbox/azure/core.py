@@ -85,6 +85,8 @@ class Azure:
         self.state.settings.time_scale = config.time_scale
         self.signer = Signer(config.tenant_id)
         self.operations = Operations(self.signer, config.endpoints.arm)
+        self.imds_tokens: dict[tuple[str, str, str], tuple[int, str]] = {}
+        """What IMDS has given out: machine, principal, resource -> time of issue, token."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._seed()
 
@@ -120,6 +122,7 @@ class Azure:
         await self.stop()
         self.state.reset()
         self.operations.clear()
+        self.imds_tokens.clear()
         self._seed()
 
     def scaled(self, real_seconds: float) -> float:

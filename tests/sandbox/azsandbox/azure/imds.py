@@ -43,7 +43,8 @@ async def token(call: Call) -> Answer:
     resource = call.query.get("resource", "")
     if not resource:
         raise refusal("Required query variable 'resource' is missing")
-    scale_set = scale_set_of(call, _instance(call))
+    machine = _instance(call)
+    scale_set = scale_set_of(call, machine)
     principal = _select(call, scale_set)
     if not is_known_resource(call.azure, resource):
         raise refusal(
@@ -53,23 +54,35 @@ async def token(call: Call) -> Answer:
             "invalid_resource",
         )
     call.caller = principal
-    now = int(time.time())
+    issued, access_token = _cached(call, (machine.id, principal.object_id, resource), principal, scale_set)
+    expires = issued + MANAGED_IDENTITY_LIFETIME
+    left = expires - int(time.time())
     body = {
-        "access_token": call.azure.signer.mint(
-            principal,
-            resource,
-            lifetime=MANAGED_IDENTITY_LIFETIME,
-            azure_resource=ids.with_lower_groups(scale_set.id),
-        ),
+        "access_token": access_token,
         "client_id": principal.app_id,
-        "expires_in": str(MANAGED_IDENTITY_LIFETIME),
-        "expires_on": str(now + MANAGED_IDENTITY_LIFETIME),
-        "ext_expires_in": str(MANAGED_IDENTITY_LIFETIME - 1),
-        "not_before": str(now - 300),
+        "expires_in": str(left),
+        "expires_on": str(expires),
+        "ext_expires_in": str(left - 1),
+        "not_before": str(issued - 300),
         "resource": resource,
         "token_type": "Bearer",
     }
     return Answer(200, body)
+
+
+def _cached(call: Call, key: tuple[str, str, str], principal: Principal, scale_set: Resource) -> tuple[int, str]:
+    """Each machine gets the same token until half of its life is over."""
+    now = int(time.time())
+    cached = call.azure.imds_tokens.get(key)
+    if cached is None or now - cached[0] > MANAGED_IDENTITY_LIFETIME // 2:
+        made = call.azure.signer.mint(
+            principal,
+            key[2],
+            lifetime=MANAGED_IDENTITY_LIFETIME,
+            azure_resource=ids.with_lower_groups(scale_set.id),
+        )
+        cached = call.azure.imds_tokens[key] = (now, made)
+    return cached
 
 
 def _select(call: Call, scale_set: Resource) -> Principal:

@@ -9,7 +9,8 @@ import base64
 import copy
 import uuid
 import zlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from .. import ids
 from ..compute import ClusterSpec, ComputeError, NodeSpec
@@ -30,6 +31,7 @@ LOCATION = SUB + "/providers/Microsoft.ContainerService/locations/{location}"
 ACTION = "Microsoft.ContainerService/managedClusters"
 # The AKS operation URLs carry a version of their own, whatever the client asked with.
 OPERATION_VERSION = "2025-03-01"
+Work = Callable[[], Awaitable[None]]
 BUSY = frozenset({"Creating", "Updating", "Deleting", "Upgrading", "Scaling", "Starting", "Stopping"})
 
 
@@ -196,9 +198,8 @@ def _create(call: Call, given: JsonObject) -> Answer:
     cluster.hidden |= {"operation": operation, "kubelet": kubelet, "control": control.object_id}
     cluster.hidden["spec"] = _spec(azure, cluster)
     answer = _answer(call, 201, cluster, headers)
-    cluster.hidden["work"] = azure.spawn(
-        _carry_out(azure, cluster, operation, _start_machines(azure, cluster, operation))
-    )
+    start = partial(_start_machines, azure, cluster, operation)
+    cluster.hidden["work"] = azure.spawn(_carry_out(azure, cluster, operation, start))
     return answer
 
 
@@ -207,10 +208,10 @@ async def _start_machines(azure: Azure, cluster: Resource, operation: Operation)
     cluster.hidden["running"] = True
 
 
-async def _carry_out(azure: Azure, cluster: Resource, operation: Operation, work: Awaitable[None]) -> None:
+async def _carry_out(azure: Azure, cluster: Resource, operation: Operation, work: Work) -> None:
     """Do the work of a PUT and end its operation, whatever happens."""
     try:
-        await work
+        await work()
         _finish(azure, cluster)
     except ComputeError as error:
         cluster_body.in_progress(cluster.body, "Failed")
@@ -433,7 +434,7 @@ def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
             await azure.compute.update(new)
 
     answer = _answer(call, 200, cluster, headers)
-    cluster.hidden["work"] = azure.spawn(_carry_out(azure, cluster, operation, work()))
+    cluster.hidden["work"] = azure.spawn(_carry_out(azure, cluster, operation, work))
     return answer
 
 
