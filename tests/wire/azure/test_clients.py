@@ -360,6 +360,7 @@ def test_failed_cluster(azure: SimulatedAzure) -> None:
     azure.compute.start_error = None
     path = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/c1"
     assert azure.arm("GET", path).json()["properties"]["provisioningState"] == "Failed"
+    assert azure.arm("POST", f"{path}/listClusterUserCredential").status_code == 404
     azure.wait(azure.arm("PUT", path, {"location": "westeurope", "properties": {}}))
     assert azure.arm("GET", path).json()["properties"]["provisioningState"] == "Succeeded"
     assert len(azure.compute.clusters) == 1

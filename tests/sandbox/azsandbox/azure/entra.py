@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from .compute import ComputeError
 from .core import Azure
 from .routing import Call, Route, find
 from .state import CLUSTER, FEDERATED_CREDENTIAL, Principal, PrincipalKind
@@ -469,15 +470,21 @@ async def _verify_federated(call: Call, assertion: str, header: JsonObject, clai
     _verify(call, assertion, key, claims)
 
 
+def _unreachable(call: Call, issuer: str) -> AzureError:
+    return entra_error(call, 400, "invalid_request", 90061, f"Request to External OIDC endpoint failed: '{issuer}'.")
+
+
 async def _issuer_key(call: Call, issuer: str, kid: str) -> Any:
     """The issuer's published key; clusters of this Azure are the only issuers that can be reached."""
     for cluster in call.state.all(CLUSTER):
         if cluster.properties.get("oidcIssuerProfile", {}).get("issuerURL") == issuer:
-            published = await call.azure.compute.issuer_keys(cluster.id)
             break
     else:
-        message = f"Request to External OIDC endpoint failed: '{issuer}'."
-        raise entra_error(call, 400, "invalid_request", 90061, message)
+        raise _unreachable(call, issuer)
+    try:
+        published = await call.azure.compute.issuer_keys(cluster.id)
+    except ComputeError:
+        raise _unreachable(call, issuer) from None
     published_keys = published.get("keys")
     for key in published_keys if isinstance(published_keys, list) else []:
         if key.get("kid") == kid:

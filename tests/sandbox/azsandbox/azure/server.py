@@ -18,7 +18,7 @@ from aiohttp import web
 
 from . import arm, entra, graph, imds, sites
 from .clock import Clock
-from .compute import Compute
+from .compute import Compute, ComputeError
 from .control import Control
 from .core import Address, Azure, Config, Endpoints
 from .faults import Faults, Rule
@@ -140,6 +140,8 @@ class Server:
             return await service(call)
         except AzureError as error:
             return error.answer
+        except ComputeError as error:
+            return gateway_error(500, "InternalServerError", str(error)).answer
         except Exception:
             logger.exception("%s %s failed", call.method, call.path)
             return gateway_error(500, "InternalServerError", "The simulated Azure failed; see its log.").answer

@@ -602,15 +602,21 @@ def _forget(azure: Azure, cluster: Resource) -> None:
     azure.state.deleted_clusters[ids.key(cluster.id)] = azure.clock.now()
 
 
-async def _credential(call: Call, name: str, admin: bool) -> Answer:
+def _require_running(call: Call) -> Resource:
+    """A cluster whose control plane can be asked."""
     cluster = _require(call)
-    if cluster.properties["provisioningState"] in ("Creating", "Deleting"):
+    state = cluster.properties["provisioningState"]
+    if not cluster.hidden.get("running") or state == "Deleting":
         raise aks_error(
             404,
             "ResourceNotFound",
-            f"Could not find the control plane of managed cluster '{cluster.name}': it is"
-            f" {cluster.properties['provisioningState']}.",
+            f"Could not find the control plane of managed cluster '{cluster.name}': it is {state}.",
         )
+    return cluster
+
+
+async def _credential(call: Call, name: str, admin: bool) -> Answer:
+    cluster = _require_running(call)
     if admin and cluster.properties.get("disableLocalAccounts"):
         raise aks_error(
             400,
@@ -631,7 +637,7 @@ async def admin_credential(call: Call) -> Answer:
 
 async def access_profile(call: Call) -> Answer:
     """The old way to a kubeconfig."""
-    cluster = _require(call)
+    cluster = _require_running(call)
     role = call.params["role"]
     if role not in ("clusterUser", "clusterAdmin"):
         raise aks_error(404, "NotFound", f"The access profile '{role}' was not found.")
