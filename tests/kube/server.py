@@ -88,7 +88,7 @@ class ApiServer:
 
 def _free_ports(number: int) -> list[int]:
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        sockets = [stack.enter_context(socket.socket()) for _index in range(number)]
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
@@ -280,6 +280,7 @@ class Runner:
             capture_output=True,
             text=True,
             timeout=300,
+            check=False,
             env={**clean, "HOME": str(self.server.folder), "PYTHONPATH": str(CHECKOUT / "tests")},
         )
         output = done.stdout + done.stderr

@@ -130,7 +130,7 @@ def ask(
 ) -> tuple[token_request.Answer, str]:
     shell, environment = image
     command = token_request.shell_command(RESOURCE, client_id, timeout, url)
-    done = subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60)
+    done = subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60, check=False)
     output = done.stdout.decode("utf-8", "replace")
     return token_request.parse(output), output + done.stderr.decode("utf-8", "replace")
 
@@ -242,7 +242,12 @@ def test_a_container_without_any_client(tmp_path: Path) -> None:
         (folder / program).symlink_to(str(shutil.which(program)))
     command = token_request.shell_command(RESOURCE, None, 5)
     done = subprocess.run(
-        [str(folder / "dash"), *command[1:]], capture_output=True, text=True, env={"PATH": str(folder)}, timeout=60
+        [str(folder / "dash"), *command[1:]],
+        capture_output=True,
+        text=True,
+        env={"PATH": str(folder)},
+        timeout=60,
+        check=False,
     )
     found = verdict(token_request.parse(done.stdout))
     assert found.verdict == "not_verified" and "none of curl" in found.message
@@ -252,7 +257,12 @@ def test_python_without_a_shell() -> None:
     with serving(200, success()) as server:
         command = token_request.python_command(RESOURCE, None, 5, server.url)
         done = subprocess.run(
-            [sys.executable, *command[1:]], capture_output=True, text=True, env=dict(os.environ), timeout=60
+            [sys.executable, *command[1:]],
+            capture_output=True,
+            text=True,
+            env=dict(os.environ),
+            timeout=60,
+            check=False,
         )
     answer = token_request.parse(done.stdout)
     assert verdict(answer).verdict == "ok" and "eyJ" not in done.stdout + done.stderr
@@ -280,4 +290,4 @@ def test_the_token_is_in_no_argument_list(image: tuple[list[str], dict[str, str]
         subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60, check=True)
     noted = log.read_text()
     assert server.url in noted or "token" in noted
-    assert SIGNATURE not in noted and "eyJ" not in noted.replace('"eyJ"', "").replace("*eyJ*", "")
+    assert SIGNATURE not in noted and "eyJ" not in noted

@@ -523,9 +523,9 @@ def _difference_body(live: Raw, wanted: Raw) -> Object:
     """What has to be applied besides what we own already: the fields of ``wanted`` that differ."""
     body: Object = {"metadata": {"namespace": wanted["metadata"]["namespace"], "name": wanted["metadata"]["name"]}}
     for dotted in _differences(live, wanted):
-        section, _, rest = dotted.partition(".")
+        section, dummy, rest = dotted.partition(".")
         if section == "metadata":
-            part, _, key = rest.partition(".")
+            part, dummy, key = rest.partition(".")
             value = (wanted["metadata"].get(part) or {}).get(key)
             if value is not None:
                 body["metadata"].setdefault(part, {})[key] = value

@@ -49,7 +49,7 @@ def observe(client: Client, target: probe.Target) -> tuple[tuple[Object, ...], p
 
 
 def new_name() -> str:
-    return "pod-identity-probe-" + "".join(secrets.choice(_LETTERS) for _ in range(5))
+    return "pod-identity-probe-" + "".join(secrets.choice(_LETTERS) for dummy in range(5))
 
 
 def remove_leftovers(client: Client, target: probe.Target, owner: str) -> list[str]:

@@ -301,7 +301,7 @@ def _compare_urls(comparison: Comparison, name: str, recorded: str, given: str) 
     ]
     if paths[0] != paths[1]:
         problems.append(f"header {name}: recorded path {paths[0]!r}, given {paths[1]!r}")
-    parameters = [[key for key, _ in parse_qsl(u.query)] for u in (one, other)]
+    parameters = [[key for key, _value in parse_qsl(u.query)] for u in (one, other)]
     signature = ["t", "c", "s", "h"]
     if one.netloc and parameters[0] != parameters[1] and [*parameters[0], *signature] != parameters[1]:
         problems.append(f"header {name}: recorded parameters {parameters[0]}, given {parameters[1]}")

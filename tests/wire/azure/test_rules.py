@@ -269,7 +269,7 @@ def test_principal_not_found(azure: SimulatedAzure, principal_type: str | None, 
     made = identity(azure)
     more = {"principalType": principal_type} if principal_type else {}
     answers = [
-        assign(azure, made["id"], READER, made["properties"]["principalId"], **more) for _ in range(refusals + 1)
+        assign(azure, made["id"], READER, made["properties"]["principalId"], **more) for _attempt in range(refusals + 1)
     ]
     assert [a.status_code for a in answers] == [400] * refusals + [201]
     assert {code(a) for a in answers[:-1]} <= {"PrincipalNotFound"}
@@ -737,7 +737,7 @@ def test_fault(azure: SimulatedAzure, rule: dict[str, Any], statuses: list[int])
     body = {"error": {"code": "Injected", "message": "injected"}}
     azure.control("POST", "/faults", {"method": "PUT", "path": "/resourcegroups/rg", "body": body, **rule})
     began = time.monotonic()
-    answers = [azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}) for _ in range(3)]
+    answers = [azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}) for _attempt in range(3)]
     assert [a.status_code for a in answers] == statuses
     for answer in answers:
         if answer.status_code >= 400:
@@ -819,7 +819,7 @@ def test_charts(azure: SimulatedAzure) -> None:
 
 def test_issuer_documents(azure: SimulatedAzure) -> None:
     url = azure.cluster(oidcIssuerProfile={"enabled": True})["properties"]["oidcIssuerProfile"]["issuerURL"]
-    host, _, path = url.partition("://")[2].partition("/")
+    host, _slash, path = url.partition("://")[2].partition("/")
 
     def get(target: str) -> requests.Response:
         return azure.session.get(f"{azure.endpoints.arm}/{target}", headers={"Host": host}, timeout=20)

@@ -93,7 +93,7 @@ def test_each_option_changes_itself_alone(
         {"dns_service_ip": "10.9.0.10"},
         {"agent_pools": [{"name": "nodepool1", "vm_size": "Standard_B2s"}]},
     ],
-    ids=lambda wish: "-".join(wish),
+    ids="-".join,
 )
 def test_what_a_cluster_cannot_change_is_refused_before_any_write(
     modules: Modules, azure: SimulatedAzure, wish: dict[str, Any]
