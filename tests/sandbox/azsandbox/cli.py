@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("exec", help="run a command as on an operator's workstation")
     run.add_argument("--as", dest="principal", default="operator", metavar="NAME", help="another service principal")
+    run.add_argument("--tools", default="ansible", choices=("ansible", "azcollection"), help="whose ansible is on PATH")
     run.add_argument("command", nargs="+", metavar="COMMAND", help="after --, the command and its arguments")
     run.set_defaults(run=_exec)
 
@@ -81,7 +82,9 @@ def _build(state: State, options: argparse.Namespace) -> int:
 def _up(state: State, options: argparse.Namespace) -> int:
     _build(state, options)
     say = _Progress()
-    host.up(state, say)
+    if not host.up(state, say):
+        say(f"sandbox {state.name} is up already, and stays as it is")
+        return 0
     say(f"sandbox {state.name} is up: try tests/sandbox/sandbox exec -- az group list")
     return 0
 
@@ -107,6 +110,7 @@ def _exec(state: State, options: argparse.Namespace) -> int:
     init = host.running(state)
     if options.command[0] == "az" and not toolenvs.AZ.ready():
         progress.build([toolenvs.item(toolenvs.AZ)])
-    tools, az = [toolenvs.ANSIBLE.path / "bin"], toolenvs.AZ.path / "bin/az"
-    environment = workstation.environment(state, options.principal, tools, az)
+    tools = toolenvs.azcollection() if options.tools == "azcollection" else toolenvs.ANSIBLE
+    az = toolenvs.AZ.path / "bin/az"
+    environment = workstation.environment(state, options.principal, [tools.path / "bin"], az)
     return workstation.run(state, init, options.command, environment)
