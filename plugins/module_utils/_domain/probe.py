@@ -138,7 +138,7 @@ def expectation(
         resource_id=identity.resource_id if identity and same and identity.type == 0 else "",
         identity=", ".join(f"{e.identity.namespace}/{e.identity.name}" for e in (certain or mine)),
         ambiguous=len(mine) > 1 and not client_id,
-        requested_client_id=client_id or "",
+        unmatched=bool(client_id and mine and not asked),
     )
 
 

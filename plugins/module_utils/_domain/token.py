@@ -28,7 +28,11 @@ _CLOCK_SKEW = 60
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the token must be; an empty text is not compared. ``ambiguous``: several identities, none asked for."""
+    """What the token must be; an empty text is not compared.
+
+    ``ambiguous``: the pod gets several identities and none is asked for. ``unmatched``: one is asked for, and the pod
+    gets others only.
+    """
 
     resource: str
     audience: str = ""
@@ -38,7 +42,7 @@ class Expectation:
     resource_id: str = ""
     identity: str = ""
     ambiguous: bool = False
-    requested_client_id: str = ""
+    unmatched: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Verdict:
 def answered_by(answer: Answer) -> str:
     """By the Server header: IMDS and the Workload ID proxy send theirs, NMI's token handler none."""
     if not answer.status:
-        return NOBODY if answer.exit_code in (7, 28) else UNKNOWN
+        return NOBODY if answer.exit_code in (7, 28) and not answer.connected else UNKNOWN
     server = answer.header("Server").lower()
     if server.startswith("imds"):
         return IMDS
@@ -111,6 +115,14 @@ def _no_status(answer: Answer, who: str) -> Verdict:
             who,
             "The connection is refused at once: the node still redirects the metadata address to NMI, but NMI does not "
             "run there; start it, or remove its rules (azureops.pod_identity.imds_iptables_cleanup).",
+        )
+    if answer.exit_code == 28 and answer.connected:
+        return Verdict(
+            "no_answer",
+            "",
+            who,
+            f"The connection was accepted, and no answer came within {answer.seconds:.0f} seconds: NMI waits up to 100 "
+            "seconds for an assignment, so raise timeout above that, or read NMI's log on the node.",
         )
     if answer.exit_code == 28:
         return Verdict(
@@ -189,12 +201,12 @@ def _refusal_class(answer: Answer, expected: Expectation) -> tuple[str, str, str
         return "federation_refused", "V14", "check issuer, subject and audience of the federated credential"
     if reasons & _TENANT:
         return "wrong_tenant", "V9", f"check tenantID and clientID of {name}"
-    if "no azure identity found for request" in text:
+    if "no azure identity found for request" in text or ("CREATED state failed" in text and expected.unmatched):
         return (
             "wrong_identity",
             "V6",
-            "the pod has no identity with the requested client id; compare it with clientID of the AzureIdentity, "
-            "letter by letter and in lower case",
+            "the pod has no identity with the requested client id; compare it with clientID of "
+            f"{name}, letter by letter and in lower case",
         )
     if "CREATED state failed" in text or (not text and status == 404 and seconds >= 70 and seconds < 95):
         return (

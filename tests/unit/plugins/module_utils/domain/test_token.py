@@ -65,6 +65,7 @@ def token(headers: tuple[tuple[str, str], ...] = (), **claims: Any) -> Answer:
         (token(MESH), "unknown_responder", "", "unknown"),
         (answer(status=0, exit_code=7), "nmi_dead", "V2", "nobody"),
         (answer(status=0, exit_code=28, seconds=15), "path_blocked", "V3", "nobody"),
+        (answer(status=0, exit_code=28, seconds=15, connected=True), "no_answer", "", "unknown"),
         (answer(status=0, exit_code=6, body="curl: (6) no such host"), "not_verified", "", "unknown"),
         (
             answer(
