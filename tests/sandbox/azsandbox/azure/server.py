@@ -13,6 +13,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -45,6 +46,7 @@ class Server:
         self.log = RequestLog(config.request_log)
         self._services = self._by_host(config.endpoints)
         self._runners: list[web.AppRunner] = []
+        self._transports: WeakSet[asyncio.Transport] = WeakSet()
 
     @staticmethod
     def _by_host(endpoints: Endpoints) -> dict[str, Service]:
@@ -91,6 +93,9 @@ class Server:
         return runner
 
     async def stop(self) -> None:
+        # A TLS connection that a client keeps would wait half a minute for the client's goodbye.
+        for transport in self._transports:
+            transport.abort()
         for runner in self._runners:
             await runner.cleanup()
         await self.azure.stop()
@@ -101,6 +106,8 @@ class Server:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         began = time.monotonic()
+        if request.transport is not None:
+            self._transports.add(request.transport)
         call = Call(
             azure=self.azure,
             method=request.method,
