@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import cache
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -17,6 +18,12 @@ from .tokens import jwk
 from .wire import JsonObject
 
 STAGES = ("ProvisioningNetworkResources", "ProvisioningControlPlane", "CreatingAgentPools: 0/1 nodes completed")
+
+
+@cache
+def _issuer_key() -> rsa.RSAPrivateKey:
+    """One per process: making one takes a good part of a test's time."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 async def _at_once() -> None:
@@ -29,7 +36,7 @@ class NullCompute:
     def __init__(self) -> None:
         self.pause: Callable[[], Awaitable[None]] = _at_once
         """Awaited between the stages of a start and before a command."""
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._key = _issuer_key()
         self._kid = uuid.uuid4().hex
         self.clusters: dict[str, ClusterSpec] = {}
         self.addresses: dict[str, str] = {}
