@@ -169,6 +169,8 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
         if not options["force_delete_nonempty"]:
             refuse_nonempty(name, resource_groups.resources(arm, name))
         return Plan(before, {}, (Step(f"delete resource group {name}", lambda: resource_groups.delete(arm, name)),))
+    if current and groups.is_going(current):
+        current = None
     body = groups.desired(
         name,
         current,

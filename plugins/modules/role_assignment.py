@@ -202,6 +202,7 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any], is_known: t.Callable[[st
     scope, principal = options["scope"], options["principal_id"]
     if not (is_known(scope) and is_known(principal)):
         return unknown_yet(options)
+    roles.require_object_id(principal)
     role = authorization.role(arm, options["role"], scope)
     held = authorization.assignments(arm, scope, principal)
     exact, inherited = roles.matching(held, scope, role, principal)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from .._domain import arm_errors, long_running
 from .._domain.errors import Failure
 from . import clouds, credentials
-from .refusals import Refused, Unreachable, refusals
+from .refusals import NotAzure, Refused, Unreachable, refusals
 from .sdk import library
 
 if t.TYPE_CHECKING:
@@ -247,7 +247,11 @@ def provisioning_state(body: t.Mapping[str, t.Any]) -> str:
 
 def json_of(response: HttpResponse) -> Body:
     """The JSON object of an answer; {} where there is none."""
-    body = response.json() if response.text() else {}
+    text = response.text()  # the older typed clients have answers without json()
+    try:
+        body = json.loads(text) if text else {}
+    except ValueError as error:
+        raise NotAzure(f"read the answer of {response.request.url.partition('?')[0]}") from error
     return body if isinstance(body, dict) else {}
 
 

@@ -46,8 +46,12 @@ def set_tags(arm: Arm, group: str, name: str, tags: t.Mapping[str, str]) -> Body
 
 
 def delete(arm: Arm, group: str, name: str) -> None:
-    with refusals(f"delete the identity {name} in the resource group {group}"):
-        _operations(arm).delete(group, name)
+    try:
+        with refusals(f"delete the identity {name} in the resource group {group}"):
+            _operations(arm).delete(group, name)
+    except Refused as refused:
+        if not refused.is_missing():
+            raise
 
 
 def _operations(arm: Arm) -> t.Any:

@@ -40,11 +40,21 @@ class Unreachable(Failure):
     """No answer came: no such host, connection refused or reset, certificate not trusted."""
 
 
+class NotAzure(Failure):
+    """A success that no service of Azure would give, such as the page of a proxy."""
+
+    def __init__(self, doing: str) -> None:
+        super().__init__(
+            f"Could not {doing}: the answer is not JSON, so something else than Azure answered; check proxy and "
+            "cloud_environment."
+        )
+
+
 @contextlib.contextmanager
 def refusals(doing: str) -> t.Iterator[None]:
     """Translate what the SDKs raise; ``doing`` is a verb phrase that names the resource."""
     with library("azure-core"):
-        from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+        from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeError, HttpResponseError
     try:
         yield
     except ClientAuthenticationError as error:
@@ -53,6 +63,10 @@ def refusals(doing: str) -> t.Iterator[None]:
         if error.response is None and _NO_ANSWER.search(str(error.message)):
             raise _unreachable(doing, error) from error
         raise Failure(arm_errors.explain_login(doing, str(error.message))) from error
+    except DecodeError as error:
+        if error.response is not None and (error.response.status_code or 0) >= 400:
+            raise Refused(doing, _service_error(error)) from error
+        raise NotAzure(doing) from error
     except HttpResponseError as error:
         raise Refused(doing, _service_error(error)) from error
     except AzureError as error:

@@ -9,8 +9,10 @@
 
 from __future__ import annotations
 
+from .._domain import groups
 from .._domain.errors import Failure
-from .client import Arm, Body, provisioning_state
+from .client import Arm, Body
+from .refusals import Refused
 
 _API = "2022-09-01"
 
@@ -35,8 +37,15 @@ def put(arm: Arm, name: str, body: Body) -> Body:
 
 
 def delete(arm: Arm, name: str) -> None:
+    """Delete a group with what is in it; one that is being deleted already is waited for."""
     doing = f"delete the resource group {name}"
-    arm.follow(arm.send("DELETE", _path(arm, name), _API, doing=doing), doing=doing)
+    try:
+        arm.follow(arm.send("DELETE", _path(arm, name), _API, doing=doing), doing=doing)
+    except Refused as refused:
+        if refused.service.code == "ResourceGroupBeingDeleted":
+            _wait_until_deleted(arm, name)
+        elif not refused.is_missing():
+            raise
 
 
 def resources(arm: Arm, name: str) -> list[str]:
@@ -48,7 +57,7 @@ def resources(arm: Arm, name: str) -> list[str]:
 def _wait_until_deleted(arm: Arm, name: str) -> None:
     for _passed in arm.patience.ticks():
         group = get(arm, name)
-        if group is None or provisioning_state(group).lower() != "deleting":
+        if group is None or not groups.is_going(group):
             return
     raise Failure(
         f"The resource group {name} is still being deleted after {arm.patience.timeout:g} seconds; run again later."

@@ -262,10 +262,9 @@ def expected(body: Body, unknown: str) -> dict[str, t.Any]:
     result = copy.deepcopy(dict(body))
     properties = result["properties"]
     properties["provisioningState"] = "Succeeded"
-    if properties.get("kubernetesVersion") and not str(properties.get("currentKubernetesVersion", "")).startswith(
-        str(properties["kubernetesVersion"])
-    ):
-        properties["currentKubernetesVersion"] = properties["kubernetesVersion"]
+    version = properties.get("kubernetesVersion")
+    if version and not _equal("kubernetes_version", properties.get("currentKubernetesVersion"), version):
+        properties["currentKubernetesVersion"] = version
     issuer = properties.get("oidcIssuerProfile") or {}
     if issuer.get("enabled"):
         issuer.setdefault("issuerURL", unknown)
@@ -276,8 +275,8 @@ def expected(body: Body, unknown: str) -> dict[str, t.Any]:
         kubelet.setdefault("clientId", unknown)
         kubelet.setdefault("objectId", unknown)
     for pool in properties.get("agentPoolProfiles") or ():
-        version = str(pool.get("orchestratorVersion") or "")
-        if version and not str(pool.get("currentOrchestratorVersion", "")).startswith(version):
+        version = pool.get("orchestratorVersion")
+        if version and not _equal("orchestrator_version", pool.get("currentOrchestratorVersion"), version):
             pool["currentOrchestratorVersion"] = version
         pool["provisioningState"] = "Succeeded"
     return result

@@ -34,6 +34,11 @@ def desired(
     return dict(current) if merged == (current.get("tags") or {}) else {**current, "tags": merged}
 
 
+def is_going(body: Body) -> bool:
+    """Whether the group is being deleted: it still answers, but will be gone."""
+    return str((body.get("properties") or {}).get("provisioningState", "")).lower() == "deleting"
+
+
 def same_location(left: str, right: str) -> bool:
     """Azure takes ``West Europe`` and ``westeurope`` for one region."""
     return left.replace(" ", "").lower() == right.replace(" ", "").lower()

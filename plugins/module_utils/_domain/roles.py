@@ -68,6 +68,14 @@ def named(text: str) -> Role | None:
     return None
 
 
+def require_object_id(principal: str) -> None:
+    if not _GUID.fullmatch(principal):
+        raise Failure(
+            f"{principal!r} is not the object id of a principal; give the GUID under which Entra knows it, for "
+            "a managed identity its principal id."
+        )
+
+
 def definition_id(scope: str, role: Role) -> str:
     """Id of the role's definition, in the subscription of the scope where it has one."""
     subscription = arm_id.parse(scope).subscription if arm_id.normal(scope) else ""

@@ -54,7 +54,7 @@ class Modules:
     ) -> dict[str, Any]:
         """The result of the module. Nothing else may be printed, and no secret."""
         login = self.login(who) if who else {}
-        arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": True}
+        arguments = {**options, "_ansible_module_name": module, "_ansible_check_mode": check, "_ansible_diff": True}
         done = subprocess.run(
             [sys.executable, str(RUNNER), module],
             input=json.dumps(arguments),

@@ -146,6 +146,23 @@ def test_the_login_of_the_command_line(modules: Modules, azure: SimulatedAzure, 
     modules.succeed("aks_cluster_info", **LOOK, environment=environment)
 
 
+def test_a_managed_identity(modules: Modules, azure: SimulatedAzure) -> None:
+    kubelet = azure.cluster()["properties"]["identityProfile"]["kubeletidentity"]
+    role = {"scope": f"/subscriptions/{azure.subscription_id}", "role": "Reader", "principal_id": kubelet["objectId"]}
+    modules.succeed("role_assignment", **role, poll_interval=0.1)
+    sets = "/resourceGroups/MC_rg_c1_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets"
+    name = azure.arm("GET", sets).json()["value"][0]["name"]
+    instance = azure.arm("GET", f"{sets}/{name}/virtualMachines").json()["value"][0]["id"]
+    azure.compute.addresses["127.0.0.1"] = instance
+    environment = {**NO_LOGIN, "AZURE_POD_IDENTITY_AUTHORITY_HOST": azure.endpoints.imds}
+    options = {"auth_source": "msi", "client_id": kubelet["clientId"]}
+    found = modules.succeed("aks_cluster_info", **LOOK, **options, environment=environment)
+    assert [cluster["name"] for cluster in found["clusters"]] == ["c1"]
+    options["client_id"] = "99999999-2222-3333-4444-555555555555"
+    failed = modules.fail("aks_cluster_info", **LOOK, **options, environment=environment)
+    assert "no token was obtained" in failed["msg"]
+
+
 def test_a_library_that_is_missing(modules: Modules, tmp_path: Path) -> None:
     hidden = tmp_path / "azure" / "identity"
     hidden.mkdir(parents=True)

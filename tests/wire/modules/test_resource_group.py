@@ -122,3 +122,30 @@ def test_a_lasting_fault_ends_in_a_sentence(modules: Modules) -> None:
     assert modules.fail("resource_group", name="rg")["msg"] == (
         "Could not read the resource group rg: No (Odd); correct what the message names and run again."
     )
+
+
+def test_a_group_that_is_being_deleted(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    azure.control("POST", "/settings", {"time_scale": 0.1})
+    azure.arm("DELETE", f"/resourceGroups/{group}").raise_for_status()
+    made = modules.succeed("resource_group", name=group, location="eastus", **FAST)
+    assert made["actions"] == ["create resource group rg"]
+    assert azure.arm("GET", f"/resourceGroups/{group}").json()["location"] == "eastus"
+    azure.arm("DELETE", f"/resourceGroups/{group}").raise_for_status()
+    modules.succeed("resource_group", name=group, state="absent", **FAST)
+    assert azure.arm("GET", f"/resourceGroups/{group}").status_code == 404
+
+
+def test_all_pages_of_a_list_count(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    following = f"{azure.endpoints.arm}/subscriptions/{azure.subscription_id}/resources?page=2&api-version=2021-04-01"
+    for path, names, more in (("/resources\\?api", "ab", {"nextLink": following}), ("page=2", "c", {})):
+        page = {"value": [{"id": f"/subscriptions/s/resourceGroups/rg/providers/p/t/{name}"} for name in names], **more}
+        modules.fault("GET", path, status=200, body=page)
+    refused = modules.fail("resource_group", name=group, state="absent")
+    assert "still holds 3 resources (a, b, c)" in refused["msg"]
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+def test_an_answer_that_is_no_json(modules: Modules, kind: str) -> None:
+    page = "<html>please log in</html>"
+    modules.fault("GET", "/resourcegroups/rg", status=200, body=page, headers={"Content-Type": kind})
+    assert "something else than Azure answered; check proxy" in modules.fail("resource_group", name="rg")["msg"]

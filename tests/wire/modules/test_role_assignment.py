@@ -175,3 +175,9 @@ def test_who_may_not_grant_is_told_who_may(
     assert "may not perform Microsoft.Authorization/roleAssignments/write at " in failed["msg"]
     assert "Owner or User Access Administrator" in failed["msg"]
     assert failed["error"]["code"] == "AuthorizationFailed"
+
+
+@pytest.mark.parametrize("principal", ["", "billing", "11111111-2222-3333-4444"])
+def test_a_principal_is_named_by_its_object_id(modules: Modules, scope: str, principal: str) -> None:
+    failed = modules.fail("role_assignment", scope=scope, role="Reader", principal_id=principal, check=True)
+    assert failed["msg"].startswith(f"{principal!r} is not the object id of a principal; ")
