@@ -64,11 +64,14 @@ def running(state: State) -> int:
     return process
 
 
-def up(state: State, progress: Callable[[str], None]) -> None:
-    """Bring the sandbox up from nothing; programs must be built. On failure nothing of it remains but its logs."""
+def up(state: State, progress: Callable[[str], None]) -> bool:
+    """Bring the sandbox up from nothing; programs must be built. On failure nothing of it remains but its logs.
+
+    A sandbox that is up stays as it is, and the answer is False.
+    """
     with locked(state):
-        if init_of(state) is not None:
-            raise SandboxError(f"Sandbox {state.name} is up already: use it, or end it with sandbox down.")
+        if init_of(state) is not None and state.control.exists():
+            return False
         _clear(state)
         try:
             _lay_down(state)
@@ -78,6 +81,7 @@ def up(state: State, progress: Callable[[str], None]) -> None:
         except BaseException:
             _stop(state)
             raise
+    return True
 
 
 def down(state: State) -> None:

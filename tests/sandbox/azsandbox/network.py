@@ -20,7 +20,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .commands import CommandError, run
+from .commands import run
 
 NETNS = Path("/run/netns")
 
@@ -204,12 +204,12 @@ async def add_node(subnet: Subnet, index: int) -> str:
 
 
 async def remove_cluster(subnet: Subnet) -> None:
-    """Remove what the two functions above set up, whole or in part, after its processes have ended."""
+    """Remove what the functions above set up, whole or in part, after its processes have ended."""
+    number = subnet.number
+    names = {f"api{number}", f"cp{number}", subnet.bridge}
+    # Links first: those of a deleted namespace go later, and their names would be taken until then.
+    existing = [link.name for link in Path("/sys/class/net").iterdir()]
+    await links(*(f"link delete {name}" for name in existing if name in names or name.startswith(f"n{number}-")))
     for handle in sorted(NETNS.iterdir()):
-        if handle.name == control_plane_netns(subnet) or handle.name.startswith(f"node-{subnet.number}-"):
+        if handle.name == control_plane_netns(subnet) or handle.name.startswith(f"node-{number}-"):
             await run("ip", "netns", "delete", handle.name)
-    try:
-        await run("ip", "link", "delete", subnet.bridge)
-    except CommandError as error:
-        if "Cannot find device" not in str(error):
-            raise
