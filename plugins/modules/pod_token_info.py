@@ -218,9 +218,9 @@ tokens:
     verdict:
       description:
         - V(ok) or what is wrong, V(raw_imds), V(nmi_dead), V(path_blocked), V(no_answer), V(not_assigned),
-          V(assignment_stuck), V(wrong_identity), V(identity_missing), V(wrong_tenant), V(wrong_audience), V(ambiguous_identity),
-          V(federation_refused), V(stale_token), V(token_refused), V(pod_unknown), V(request_refused), V(throttled),
-          V(server_error), V(unreadable_token), V(unknown_responder).
+          V(assignment_stuck), V(wrong_identity), V(identity_missing), V(wrong_tenant), V(wrong_audience),
+          V(ambiguous_identity), V(federation_refused), V(stale_token), V(token_refused), V(pod_unknown),
+          V(request_refused), V(throttled), V(server_error), V(unreadable_token), V(unknown_responder).
         - V(not_verified) where no verdict was obtained; never a success.
       returned: always
       type: str
