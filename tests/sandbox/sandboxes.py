@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A sandbox as tests use it: through its command line alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAM = Path(__file__).with_name("sandbox")
+UP_SECONDS = 3600
+"""A first `up` builds."""
+COMMAND_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A named sandbox."""
+
+    name: str
+
+    def run(self, *arguments: str, check: bool = True, timeout: float = COMMAND_SECONDS) -> str:
+        """Standard output of tests/sandbox/sandbox with these arguments; AssertionError when it fails."""
+        done = subprocess.run(
+            [PROGRAM, *arguments],
+            env={**os.environ, "SANDBOX_NAME": self.name},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+        failed = f"{arguments} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        assert not check or done.returncode == 0, failed
+        return done.stdout
+
+    def exec(self, *command: str, tools: str = "ansible") -> str:
+        """Standard output of a command on the operator's workstation."""
+        return self.run("exec", "--tools", tools, "--", *command)
+
+
+@contextmanager
+def running(purpose: str) -> Iterator[Sandbox]:
+    """A sandbox of this process's own with an empty subscription; it ends with the block."""
+    sandbox = Sandbox(f"{purpose}-{os.getpid()}")
+    try:
+        sandbox.run("up", timeout=UP_SECONDS)
+        yield sandbox
+    finally:
+        sandbox.run("down", check=False)
