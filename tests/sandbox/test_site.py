@@ -1,0 +1,495 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Roles and playbooks as users run them, on a real cluster and the simulated Azure. Needs root.
+
+The tests share one sandbox and follow one story, from the empty subscription to the deleted cluster.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
+
+HERE = Path(__file__).resolve().parent
+NAME = f"site-{os.getpid()}"
+STATE = Path("/run/azureops-sandbox") / NAME
+ENVIRONMENT = {**os.environ, "SANDBOX_NAME": NAME}
+GROUP, CLUSTER = "pod-identity-test", "one"
+UNSET = object()
+VARIABLES: dict[str, Any] = {
+    "pod_identity_resource_group": GROUP,
+    "pod_identity_cluster_name": CLUSTER,
+    "pod_identity_location": "westeurope",
+    "pod_identity_cluster_create": True,
+    "pod_identity_cluster_poll_interval": 1,
+    "pod_identity_bindings_create_namespaces": True,
+    "pod_identity_bindings_list": [
+        {
+            "name": "billing",
+            "namespace": "billing",
+            "selector": "billing",
+            "behavior": "namespaced",
+            "roles": [{"role": "Reader"}],
+        },
+    ],
+    "pod_identity_verify_workloads": [
+        {"namespace": "billing", "selector": "billing", "expect": "billing", "allow_detach": True}
+    ],
+}
+
+
+def sandbox(*arguments: str, check: bool = True, timeout: int = 400) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [HERE / "sandbox", *arguments],
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+    assert not check or done.returncode == 0, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-2000:]}"
+    return done
+
+
+def workstation(*command: str) -> str:
+    return sandbox("exec", "--", *command).stdout
+
+
+def kubectl(*arguments: str) -> Any:
+    return json.loads(workstation("kubectl", *arguments, "-o", "json"))
+
+
+def azure_writes() -> list[str]:
+    """Method and path of every request that changed something in Azure since the log was last cleared."""
+    lines = [
+        json.loads(line)
+        for line in sandbox("azure", "log", "--host", "management.azure.com", "--json").stdout.splitlines()
+    ]
+    reading = re.compile(r"/(listCluster\w+Credentials?|permissions)$", re.IGNORECASE)
+    return [
+        f"{line['method']} {line['path']}"
+        for line in lines
+        if line["method"] in ("PUT", "PATCH", "DELETE", "POST")
+        and not reading.search(line["path"])
+        and "azureops" in line["user_agent"]
+    ]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one ansible-playbook did."""
+
+    status: int
+    output: str
+    records: tuple[dict[str, Any], ...] = field(repr=False)
+
+    def ok(self) -> Run:
+        assert self.status == 0, self.output[-4000:]
+        return self
+
+    def refused(self) -> str:
+        """The message of the task that failed."""
+        assert self.status != 0, self.output[-4000:]
+        return next(str(record["msg"]) for record in self.records if record["state"] == "failed" and record["msg"])
+
+    def changes(self) -> list[str]:
+        return sorted({record["task"] for record in self.records if record["changed"]})
+
+    def changed_items(self) -> list[tuple[str, str]]:
+        return sorted((record["task"], record["item"]) for record in self.records if record["changed"])
+
+    def message(self, task: str) -> Any:
+        return next(record["msg"] for record in self.records if record["task"] == task)
+
+    def diff(self, task: str) -> dict[str, Any]:
+        """The first diff of the task with ``before`` and ``after``."""
+        for record in self.records:
+            diffs = record["diff"] if isinstance(record["diff"], list) else [record["diff"]]
+            if record["task"] == task and record["changed"] and diffs and diffs[0]:
+                return dict(diffs[0])
+        raise AssertionError(f"{task} shows no diff")
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Somebody at the workstation of the sandbox who runs playbooks."""
+
+    directory: Path
+
+    def play(
+        self,
+        playbook: str | list[dict[str, Any]],
+        *arguments: str,
+        variables: dict[str, Any] | None = None,
+        principal: str = "",
+        inventory: str = "",
+    ) -> Run:
+        """Run a playbook of the collection by name, or one that is given."""
+        extra, records = self.directory / "vars.json", self.directory / "records"
+        merged = {**VARIABLES, **(variables or {})}
+        extra.write_text(json.dumps({key: value for key, value in merged.items() if value is not UNSET}))
+        records.write_text("")
+        if not isinstance(playbook, str):
+            path = self.directory / "play.yml"
+            path.write_text(yaml.safe_dump(playbook))
+            playbook = str(path)
+        if inventory:
+            (self.directory / "hosts.yml").write_text(inventory)
+            arguments = (*arguments, "-i", str(self.directory / "hosts.yml"))
+        done = sandbox(
+            *("exec", *(("--as", principal) if principal else ()), "--", "env"),
+            *(f"RECORDS_FILE={records}", f"ANSIBLE_CALLBACK_PLUGINS={HERE / 'callbacks'}"),
+            *("ANSIBLE_CALLBACKS_ENABLED=records", "ANSIBLE_INJECT_FACT_VARS=false", "ANSIBLE_NOCOLOR=1"),
+            *("ansible-playbook", playbook, "-e", f"@{extra}", *arguments),
+            check=False,
+        )
+        lines = [json.loads(line) for line in records.read_text().splitlines()]
+        return Run(done.returncode, done.stdout + done.stderr, tuple(lines))
+
+    def site(self, *arguments: str, **options: Any) -> Run:
+        return self.play("azureops.pod_identity.site", *arguments, **options)
+
+
+def only(role: str) -> list[dict[str, Any]]:
+    """A foreign playbook with one role."""
+    return [{"hosts": "localhost", "gather_facts": False, "roles": [f"azureops.pod_identity.pod_identity_{role}"]}]
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    sandbox("up")
+    try:
+        yield Operator(tmp_path_factory.mktemp("operator"))
+    finally:
+        sandbox("down", check=False)
+
+
+@pytest.fixture(scope="module")
+def predicted(operator: Operator) -> Run:
+    """The whole story in check mode, on an empty subscription."""
+    return operator.site("--check", "--diff").ok()
+
+
+@pytest.fixture(scope="module")
+def done(operator: Operator, predicted: Run) -> Run:
+    """The same for real."""
+    return operator.site().ok()
+
+
+def test_check_mode_writes_nothing(predicted: Run) -> None:
+    assert azure_writes() == []
+    assert json.loads(workstation("az", "group", "list")) == []
+    assert predicted.diff("Create the resource group")["after"]["name"] == GROUP
+    assert "4.1.18" in predicted.diff("Write down the release as it shall be")["after"]
+    identity = predicted.diff("Create AzureIdentity and AzureIdentityBinding")["after"]["identity"]
+    assert identity["spec"]["clientID"] == "(known after apply)"
+    assert any("not_verified" in line for line in predicted.message("Show who gets which token"))
+
+
+def test_real_run_does_what_was_predicted(predicted: Run, done: Run) -> None:
+    assert done.changed_items() == predicted.changed_items()
+    assert len(done.changes()) >= 8
+
+
+def test_tokens_are_verified(done: Run) -> None:
+    table = done.message("Show who gets which token")
+    assert max(map(len, table)) <= 69
+    (row,) = [line for line in table if line.endswith(" ok")]
+    assert "nmi" in row.split()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--check", "--diff")], ids=["run", "check"])
+def test_second_run_changes_nothing(operator: Operator, done: Run, arguments: tuple[str, ...]) -> None:
+    sandbox("azure", "log", "--clear")
+    assert operator.site(*arguments).ok().changes() == []
+    assert azure_writes() == []
+
+
+ENTRY = VARIABLES["pod_identity_bindings_list"][0]
+
+
+@pytest.mark.parametrize(
+    ("role", "variables", "changes"),
+    [
+        pytest.param(
+            "cluster",
+            {"pod_identity_cluster_tags": {"team": "a"}},
+            ["Create or change the cluster", "Create the resource group"],
+            id="tags",
+        ),
+        pytest.param(
+            "cluster",
+            {"pod_identity_cluster_oidc_issuer_enabled": True},
+            ["Create or change the cluster"],
+            id="issuer",
+        ),
+        pytest.param(
+            "chart",
+            {"pod_identity_chart_values": {"nmi": {"setRetryAfterHeader": True}}},
+            ["Install or change the release", "Write down the release as it shall be"],
+            id="values",
+        ),
+        pytest.param(
+            "bindings",
+            {"pod_identity_bindings_list": [{**ENTRY, "selector": "bills"}]},
+            ["Create AzureIdentity and AzureIdentityBinding"],
+            id="selector",
+        ),
+        pytest.param(
+            "bindings",
+            {"pod_identity_bindings_list": [{**ENTRY, "tags": {"team": "a"}}]},
+            ["Create the identities"],
+            id="identity-tags",
+        ),
+        pytest.param(
+            "bindings",
+            {"pod_identity_bindings_list": [{**ENTRY, "roles": [{"role": "Network Contributor"}]}]},
+            ["Grant the roles"],
+            id="role",
+        ),
+    ],
+)
+def test_one_option_changes_one_thing(
+    operator: Operator, done: Run, role: str, variables: dict[str, Any], changes: list[str]
+) -> None:
+    run = operator.play(only(role), "--check", "--diff", variables=variables).ok()
+    assert run.changes() == changes
+    for task in changes:
+        if task != "Install or change the release":  # its diff is that of the task before it
+            diff = run.diff(task)
+            assert diff["before"] != diff["after"]
+
+
+def test_changed_values_are_rolled_out(operator: Operator, done: Run) -> None:
+    values = {"pod_identity_chart_values": {"nmi": {"setRetryAfterHeader": True}}}
+    sandbox("azure", "log", "--clear")
+    operator.play(only("chart"), variables=values).ok()
+    (nmi,) = [each for each in kubectl("get", "daemonset", "-A")["items"] if each["metadata"]["name"].endswith("-nmi")]
+    assert "--set-retry-after-header=true" in nmi["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert nmi["status"]["updatedNumberScheduled"] == nmi["status"]["numberReady"] == 2
+    # Values that are not named any more stay.
+    assert operator.play(only("chart"), variables={}).ok().changes() == []
+    assert azure_writes() == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        pytest.param({"pod_identity_chart_release_name": "mine"}, "A second NMI would fight with it", id="second-nmi"),
+        pytest.param({"pod_identity_chart_version": "4.1.17"}, "pod_identity_chart_upgrade=true", id="version"),
+        pytest.param({"pod_identity_cluster_name": "two"}, "does not exist in resource group", id="no-cluster"),
+        pytest.param(
+            {"pod_identity_chart_values": {"nmi": {"tag": "v1.8.16"}}, "pod_identity_chart_digest": "0" * 64},
+            "not the one in pod_identity_chart_digest",
+            id="digest",
+        ),
+    ],
+)
+def test_refusals(operator: Operator, done: Run, variables: dict[str, Any], reason: str) -> None:
+    assert reason in operator.play(only("chart"), variables=variables).refused()
+    assert kubectl("get", "daemonset", "-A")["items"][0]["metadata"]["annotations"]["meta.helm.sh/release-name"] == (
+        "aad-pod-identity"
+    )
+
+
+def test_kubenet_is_refused(operator: Operator, done: Run) -> None:
+    refusal = operator.site("--check", variables={"pod_identity_cluster_network_plugin": "kubenet"}).refused()
+    assert "ARP spoofing" in refusal
+    assert "pod_identity_allow_network_plugin_kubenet=true" in refusal
+
+
+def test_run_begins_in_the_middle(operator: Operator, done: Run) -> None:
+    begin = "azureops.pod_identity.pod_identity_verify : Verify the workloads"
+    run = operator.site("--start-at-task", begin).ok()
+    assert any(line.endswith(" ok") for line in run.message("Show who gets which token"))
+    tagged = operator.site("--tags", "pod_identity_bindings_objects").ok()
+    assert tagged.changes() == []
+    assert "Create AzureIdentity and AzureIdentityBinding" in {record["task"] for record in tagged.records}
+
+
+def test_foreign_playbook_uses_the_facts_in_check_mode(operator: Operator, done: Run) -> None:
+    def include(role: str) -> dict[str, Any]:
+        return {"ansible.builtin.include_role": {"name": f"azureops.pod_identity.{role}"}}
+
+    told = "{{ pod_identity_cluster.name }} {{ pod_identity_identities.reports.client_id }}"
+    play = [
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "tasks": [
+                include("pod_identity_cluster"),
+                include("pod_identity_bindings"),
+                {"name": "Use the facts", "ansible.builtin.debug": {"msg": told}},
+            ],
+        }
+    ]
+    entry = {"name": "reports", "namespace": "billing", "selector": "reports"}
+    run = operator.play(
+        play, "--check", variables={"pod_identity_cluster_create": False, "pod_identity_bindings_list": [entry]}
+    ).ok()
+    assert run.message("Use the facts") == f"{CLUSTER} (known after apply)"
+    assert run.changes() == [
+        "Create AzureIdentity and AzureIdentityBinding",
+        "Create the identities",
+        "Grant the roles",
+    ]
+    elsewhere = {"pod_identity_resource_group": "nowhere", "pod_identity_bindings_list": [entry]}
+    run = operator.play(play, "--check", variables=elsewhere).ok()
+    assert run.message("Use the facts") == f"{CLUSTER} (known after apply)"
+
+
+def test_objects_are_written_as_files(operator: Operator, done: Run, tmp_path: Path) -> None:
+    play = only("bindings")
+    variables = {"pod_identity_bindings_render_dir": str(tmp_path / "objects")}
+    operator.play(play, variables=variables).ok()
+    assert operator.play(play, variables=variables).ok().changes() == []
+    written = list(yaml.safe_load_all((tmp_path / "objects/billing-billing.yaml").read_text()))
+    assert [each["kind"] for each in written] == ["AzureIdentity", "AzureIdentityBinding"]
+    for each in written:
+        live = kubectl("get", each["kind"].lower(), "-n", "billing", each["metadata"]["name"])
+        for key, value in each["metadata"].get("annotations", {}).items():
+            assert live["metadata"]["annotations"][key] == value
+        assert {key: live["spec"][key] for key in each["spec"]} == each["spec"]
+        assert each["metadata"]["labels"].items() <= live["metadata"]["labels"].items()
+
+
+def test_missing_assignments_are_named_for_whoever_may_grant_them(operator: Operator, done: Run) -> None:
+    """A principal that may only look; what it says is missing is then granted, word by word."""
+    subscription = json.loads(workstation("az", "account", "show"))["id"]
+    scope = f"/subscriptions/{subscription}"
+    sandbox(
+        *("azure", "principal", "reader", "--role", "Reader", "--scope", scope),
+        *("--role", "Azure Kubernetes Service Cluster User Role", "--scope", scope),
+    )
+    variables = {"pod_identity_manage_role_assignments": False, "pod_identity_cluster_create": False}
+    assert operator.site(variables=variables, principal="reader").ok().changes() == []
+
+    listed = json.loads(workstation("az", "role", "assignment", "list", "--all"))
+    (lost,) = [each for each in listed if each["roleDefinitionName"] == "Virtual Machine Contributor"]
+    workstation("az", "role", "assignment", "delete", "--ids", lost["id"])
+    sandbox("azure", "log", "--clear")
+    refusal = operator.site(variables=variables, principal="reader").refused()
+    assert azure_writes() == []
+    (command,) = re.findall(r'az role assignment create .*? --scope "[^"]*"', refusal)
+    assert lost["principalId"] in command
+    workstation("bash", "-c", command)
+    assert operator.site(variables=variables, principal="reader").ok().changes() == []
+
+
+def test_secrets_stay_secret(operator: Operator, done: Run) -> None:
+    secret = workstation("printenv", "AZURE_SECRET").strip()
+    seen: set[str] = set()
+    stop = threading.Event()
+    watcher = threading.Thread(target=_watch_arguments, args=(seen, stop))
+    watcher.start()
+    try:
+        # A change of each kind, so that every module writes something.
+        entry = {**ENTRY, "name": "secretive", "selector": "secretive"}
+        given = {
+            "pod_identity_client_id": _env("AZURE_CLIENT_ID"),
+            "pod_identity_secret": secret,
+            "pod_identity_tenant": _env("AZURE_TENANT"),
+            "pod_identity_bindings_list": [ENTRY, entry],
+            "pod_identity_chart_values": {"nmi": {"logVerbosity": 1}},
+        }
+        run = operator.site("-vvvv", "--diff", variables=given).ok()
+    finally:
+        stop.set()
+        watcher.join()
+    logs = [
+        workstation("kubectl", "logs", "-n", pod["metadata"]["namespace"], pod["metadata"]["name"], "--all-containers")
+        for pod in kubectl("get", "pod", "-A")["items"]
+    ]
+    events = json.dumps(kubectl("get", "events", "-A"))
+    left = [path for place in ("tmp", "home/.ansible") for path in (STATE / place).rglob("*") if path.is_file()]
+    kubeconfig = yaml.safe_load(next((STATE / "clusters").glob("*.kubeconfig")).read_text())
+    key = kubeconfig["users"][0]["user"]["client-key-data"]
+    texts = {
+        "output": run.output,
+        "arguments": "\n".join(seen),
+        "container logs": "\n".join(logs),
+        "events": events,
+        "files": "\n".join(path.read_text(errors="replace") for path in left),
+    }
+    for place, text in texts.items():
+        for what, needle in {
+            "token": r"eyJ[\w-]{20,}\.eyJ",
+            "secret": re.escape(secret),
+            "key": re.escape(key[:60]),
+            "decoded key": re.escape(base64.b64decode(key).decode().splitlines()[1]),
+        }.items():
+            assert not re.search(needle, text), f"a {what} is in the {place}"
+    assert len(seen) > 50, "the watcher saw no processes"
+    assert [path.name for path in left if "kubeconfig" in path.name] == []
+
+
+def _env(name: str) -> str:
+    return workstation("printenv", name).strip()
+
+
+def _watch_arguments(seen: set[str], stop: threading.Event) -> None:
+    """Collect the arguments of every process of the machine while the play runs."""
+    while not stop.wait(0.02):
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                seen.add(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            except OSError:
+                continue  # it has ended meanwhile
+
+
+INVENTORY = """
+clusters:
+  hosts:
+    one: {pod_identity_cluster_name: one}
+    two: {pod_identity_cluster_name: two}
+  vars:
+    ansible_connection: local
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
+"""
+
+
+def test_two_clusters_are_two_hosts(operator: Operator, done: Run) -> None:
+    variables = {"pod_identity_cluster_name": UNSET, "pod_identity_hosts": "clusters"}
+    run = operator.site(variables=variables, inventory=INVENTORY).ok()
+    changed = {host: {r["task"] for r in run.records if r["host"] == host and r["changed"]} for host in ("one", "two")}
+    assert changed["one"] == set()
+    assert {"Create or change the cluster", "Install or change the release"} <= changed["two"]
+    tables = [record["msg"] for record in run.records if record["task"] == "Show who gets which token"]
+    assert [sum(line.endswith(" ok") for line in table) for table in tables] == [1, 1]
+
+
+def test_the_wrong_cluster_is_refused(operator: Operator, done: Run) -> None:
+    kubeconfig = operator.directory / "two.kubeconfig"
+    workstation("az", "aks", "get-credentials", "-g", GROUP, "-n", "two", "-f", str(kubeconfig))
+    play = only("bindings")
+    refusal = operator.play(play, variables={"pod_identity_kubeconfig": str(kubeconfig)}).refused()
+    assert "belongs to another cluster than one" in refusal
+    right = {"pod_identity_kubeconfig": str(kubeconfig), "pod_identity_cluster_name": "two"}
+    assert operator.play(play, variables=right).ok().changes() == []
+
+
+def test_a_cluster_is_deleted_only_when_confirmed(operator: Operator, done: Run) -> None:
+    play = only("cluster")
+    absent = {"pod_identity_cluster_name": "two", "pod_identity_cluster_state": "absent"}
+    assert "pod_identity_cluster_confirm_absent=two" in operator.play(play, variables=absent).refused()
+    assert operator.play(play, "--check", variables=absent).ok().changes() == ["Delete the cluster"]
+    confirmed = {**absent, "pod_identity_cluster_confirm_absent": "two"}
+    assert operator.play(play, variables=confirmed).ok().changes() == ["Delete the cluster"]
+    assert operator.play(play, variables=confirmed).ok().changes() == []
+    assert [each["name"] for each in json.loads(workstation("az", "aks", "list"))] == [CLUSTER]
