@@ -567,7 +567,7 @@ def removal(arm: Arm, wish: t.Mapping[str, t.Any], current: Body | None) -> Plan
 
 def main() -> None:
     module = OPTIONS.create_module()
-    run(module, lambda: make_plan(Arm.connect(module.params), module.params), key="state")
+    run(module, lambda: make_plan(Arm.connect(module.params, module.run_command), module.params), key="state")
 
 
 if __name__ == "__main__":

@@ -330,8 +330,7 @@ OPTIONS = ArgumentSpec(options={"resource_group": {"type": "str", "required": Tr
 )
 
 
-def observe(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    arm = Arm.connect(options)
+def observe(arm: Arm, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     group, name = options["resource_group"], options["name"]
     found = [managed_clusters.get(arm, group, name)] if name else managed_clusters.list_group(arm, group)
     return {"clusters": [clusters.view(body) for body in found if body]}
@@ -339,7 +338,7 @@ def observe(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def main() -> None:
     module = OPTIONS.create_module()
-    report(module, lambda: observe(module.params))
+    report(module, lambda: observe(Arm.connect(module.params, module.run_command), module.params))
 
 
 if __name__ == "__main__":

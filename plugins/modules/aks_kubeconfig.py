@@ -204,7 +204,7 @@ def of_absent_cluster(before: t.Mapping[str, t.Any], options: t.Mapping[str, t.A
 
 def main() -> None:
     module = OPTIONS.create_module()
-    run(module, lambda: make_plan(lambda: Arm.connect(module.params), module.params), key="state")
+    run(module, lambda: make_plan(lambda: Arm.connect(module.params, module.run_command), module.params), key="state")
 
 
 if __name__ == "__main__":

@@ -201,7 +201,7 @@ def refuse_nonempty(name: str, resources: t.Sequence[str]) -> None:
 
 def main() -> None:
     module = OPTIONS.create_module()
-    run(module, lambda: make_plan(Arm.connect(module.params), module.params), key="state")
+    run(module, lambda: make_plan(Arm.connect(module.params, module.run_command), module.params), key="state")
 
 
 if __name__ == "__main__":

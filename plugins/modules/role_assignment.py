@@ -275,7 +275,7 @@ def unknown_yet(options: t.Mapping[str, t.Any]) -> Plan:
 def main() -> None:
     module = OPTIONS.create_module()
     is_known = functools.partial(known, module)
-    run(module, lambda: make_plan(Arm.connect(module.params), module.params, is_known), key="state")
+    run(module, lambda: make_plan(Arm.connect(module.params, module.run_command), module.params, is_known), key="state")
 
 
 if __name__ == "__main__":

@@ -196,7 +196,7 @@ def creation(arm: Arm, options: t.Mapping[str, t.Any], wanted_tags: t.Mapping[st
 
 def main() -> None:
     module = OPTIONS.create_module()
-    run(module, lambda: make_plan(Arm.connect(module.params), module.params), key="state")
+    run(module, lambda: make_plan(Arm.connect(module.params, module.run_command), module.params), key="state")
 
 
 if __name__ == "__main__":

@@ -73,14 +73,17 @@ class Arm:
         self._pipeline: t.Any = ARMPipelineClient(base_url=cloud.resource_manager, **self._plumbing())
 
     @classmethod
-    def connect(cls, options: t.Mapping[str, t.Any]) -> Arm:
-        """Log in as the module's options, the environment, the credentials file or ``az`` say."""
+    def connect(cls, options: t.Mapping[str, t.Any], run_command: credentials.RunCommand) -> Arm:
+        """Log in as the module's options, the environment, the credentials file or ``az`` say.
+
+        ``run_command`` is the module's own.
+        """
         logging.getLogger("azure").addHandler(logging.NullHandler())  # it would write to stderr what is raised anyway
         login = credentials.choose(options, os.environ, credentials.read_profiles())
         verify = login.setting("cert_validation_mode", options) != "ignore"
         if not verify:  # asked for by name, so urllib3 need not repeat it for each request
             warnings.filterwarnings("ignore", message="Unverified HTTPS request")
-        account = credentials.cli_account() if login.source == "cli" else {}
+        account = credentials.cli_account(run_command) if login.source == "cli" else {}
         setting = login.setting("cloud_environment", options) or account.get("environmentName") or clouds.DEFAULT
         cloud = clouds.find(str(setting), lambda url: _fetch(url, verify=verify))
         return cls(

@@ -12,7 +12,6 @@ from __future__ import annotations
 import configparser
 import json
 import os
-import subprocess
 import typing as t
 from dataclasses import dataclass, field
 
@@ -24,6 +23,7 @@ if t.TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 Values = t.Mapping[str, str]
+RunCommand = t.Callable[..., "tuple[int, str, str]"]  # AnsibleModule.run_command: status, output, errors
 
 PROFILES = "~/.azure/credentials"
 _PROOFS = ("secret", "x509_certificate_path", "oidc_token", "oidc_token_file_path")
@@ -172,24 +172,22 @@ def _assertion(values: Values) -> t.Callable[[], str]:
     return read
 
 
-def cli_account() -> dict[str, t.Any]:
+def cli_account(run_command: RunCommand) -> dict[str, t.Any]:
     """What ``az account show`` says about the logged-in account (``id`` is the subscription)."""
     try:
-        done = subprocess.run(
-            ["az", "account", "show", "--output", "json"], capture_output=True, text=True, timeout=60, check=False
-        )
-    except (OSError, subprocess.SubprocessError) as error:
+        status, output, _errors = run_command(["az", "account", "show", "--output", "json"], handle_exceptions=False)
+    except OSError as error:
         raise Failure(
             "No Azure credential was found in the module's options, the environment or ~/.azure/credentials, and the "
             f"az command could not be run ({type(error).__name__}); set AZURE_CLIENT_ID, "
             "AZURE_TENANT and AZURE_SECRET, or run az login."
         ) from error
-    if done.returncode != 0:
+    if status != 0:
         raise Failure(
             "No Azure credential was found in the module's options, the environment or ~/.azure/credentials, and az "
             "has no login; set AZURE_CLIENT_ID, AZURE_TENANT and AZURE_SECRET, or run az login."
         )
-    account = json.loads(done.stdout)
+    account = json.loads(output)
     return account if isinstance(account, dict) else {}
 
 
