@@ -157,7 +157,7 @@ def target(run: Runner) -> None:
 
 
 def wire(run: Runner) -> None:
-    _pytest_newest(run, "wire", "tests/wire")
+    _pytest_newest(run, "wire", "tests/wire", "--numprocesses=auto")  # each test has a simulated Azure of its own
 
 
 def build(run: Runner) -> None:
@@ -212,10 +212,10 @@ def _newest_lane(run: Runner) -> Path:
     raise RuntimeError(f"no Python of {', '.join(version for _core, version in LANES)} on this machine")
 
 
-def _pytest_newest(run: Runner, name: str, path: str) -> None:
+def _pytest_newest(run: Runner, name: str, *arguments: str) -> None:
     """Run a level of test once, in the newest lane that the machine has."""
     lane = _newest_lane(run)
-    run.pytest(name, lane / "python", [path], env=_ansible(run, lane))
+    run.pytest(name, lane / "python", arguments, env=_ansible(run, lane))
 
 
 def _ansible(run: Runner, tools: Path) -> dict[str, str]:
