@@ -276,23 +276,11 @@ def test_one_option_changes_one_thing(
             assert diff["before"] != diff["after"]
 
 
-def test_changed_values_are_rolled_out(operator: Operator, done: Run) -> None:
-    values = {"pod_identity_chart_values": {"nmi": {"setRetryAfterHeader": True}}}
-    sandbox("azure", "log", "--clear")
-    operator.play(only("chart"), variables=values).ok()
-    (nmi,) = [each for each in kubectl("get", "daemonset", "-A")["items"] if each["metadata"]["name"].endswith("-nmi")]
-    assert "--set-retry-after-header=true" in nmi["spec"]["template"]["spec"]["containers"][0]["args"]
-    assert nmi["status"]["updatedNumberScheduled"] == nmi["status"]["numberReady"] == 2
-    # Values that are not named any more stay.
-    assert operator.play(only("chart"), variables={}).ok().changes() == []
-    assert azure_writes() == []
-
-
 @pytest.mark.parametrize(
     ("variables", "reason"),
     [
         pytest.param({"pod_identity_chart_release_name": "mine"}, "A second NMI would fight with it", id="second-nmi"),
-        pytest.param({"pod_identity_chart_version": "4.1.17"}, "pod_identity_chart_upgrade=true", id="version"),
+        pytest.param({"pod_identity_chart_version": "4.1.16"}, "pod_identity_chart_upgrade=true", id="version"),
         pytest.param({"pod_identity_cluster_name": "two"}, "does not exist in resource group", id="no-cluster"),
         pytest.param(
             {"pod_identity_chart_values": {"nmi": {"tag": "v1.8.16"}}, "pod_identity_chart_digest": "0" * 64},
@@ -306,6 +294,84 @@ def test_refusals(operator: Operator, done: Run, variables: dict[str, Any], reas
     assert kubectl("get", "daemonset", "-A")["items"][0]["metadata"]["annotations"]["meta.helm.sh/release-name"] == (
         "aad-pod-identity"
     )
+
+
+def test_another_version_comes_with_a_backup(operator: Operator, done: Run, tmp_path: Path) -> None:
+    named = {"nmi": {"setRetryAfterHeader": True, "tag": "v1.8.17"}, "mic": {"tag": "v1.8.17"}}
+    upgrade = {
+        "pod_identity_chart_version": "4.1.17",
+        "pod_identity_chart_values": named,
+        "pod_identity_chart_upgrade": True,
+        "pod_identity_chart_backup_dir": str(tmp_path),
+    }
+    sandbox("azure", "log", "--clear")
+    predicted = operator.play(only("chart"), "--check", variables=upgrade).ok()
+    assert list(tmp_path.iterdir()) == []
+    assert operator.play(only("chart"), variables=upgrade).ok().changed_items() == predicted.changed_items()
+    (nmi,) = [each for each in kubectl("get", "daemonset", "-A")["items"] if each["metadata"]["name"].endswith("-nmi")]
+    assert nmi["metadata"]["labels"]["helm.sh/chart"] == "aad-pod-identity-4.1.17"
+    assert "--set-retry-after-header=true" in nmi["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert nmi["status"]["updatedNumberScheduled"] == nmi["status"]["numberReady"] == 2
+    saved = yaml.safe_load((tmp_path / "localhost/AzureIdentity.yaml").read_text())["items"]
+    assert [each["metadata"]["name"] for each in saved] == ["billing"]
+    workstation("kubectl", "apply", "--dry-run=server", "-f", str(tmp_path / "localhost"))
+    # Version and values that are not named any more stay.
+    assert operator.play(only("chart")).ok().changes() == []
+    assert azure_writes() == []
+
+
+# Runs at the workstation: what helm leaves in the cluster when it is killed in the middle of an upgrade.
+KILLED_HELM = """
+import base64, gzip, json, subprocess, time
+
+def kubectl(*arguments, **options):
+    return subprocess.run(["kubectl", *arguments], check=True, capture_output=True, text=True, **options).stdout
+
+records = json.loads(kubectl("get", "secret", "-n", "default", "-l", "owner=helm", "-o", "json"))["items"]
+last = max(records, key=lambda each: int(each["metadata"]["labels"]["version"]))
+release = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(last["data"]["release"]))))
+release["version"] += 1
+release["info"]["status"] = "pending-upgrade"
+labels = {"version": str(release["version"]), "status": "pending-upgrade", "modifiedAt": str(int(time.time()))}
+name = f"sh.helm.release.v1.aad-pod-identity.v{release['version']}"
+last["metadata"] = {"name": name, "namespace": "default", "labels": {**last["metadata"]["labels"], **labels}}
+data = gzip.compress(json.dumps(release).encode())
+last["data"]["release"] = base64.b64encode(base64.b64encode(data)).decode()
+kubectl("create", "-f", "-", input=json.dumps(last))
+"""
+
+
+def test_a_killed_helm_run_is_cleared(operator: Operator, done: Run) -> None:
+    workstation("python3", "-c", KILLED_HELM)
+    assert "pod_identity_chart_clear_lock=true" in operator.play(only("chart")).refused()
+    cleared = operator.play(only("chart"), variables={"pod_identity_chart_clear_lock": True}).ok()
+    assert cleared.changes() == ["Remove the record of the unfinished helm run"]
+    statuses = {each["metadata"]["labels"]["status"] for each in kubectl("get", "secret", "-l", "owner=helm")["items"]}
+    assert "pending-upgrade" not in statuses
+
+
+def test_workloads_are_assigned_and_restarted(operator: Operator, done: Run) -> None:
+    workstation("kubectl", "apply", "-f", str(HERE / "demo-workload.yml"))
+    workstation("kubectl", "-n", "billing", "rollout", "status", "deployment/api", "--timeout=120s")
+    entry = {"name": "more", "namespace": "billing", "selector": "billing"}
+    variables = {
+        "pod_identity_bindings_list": [ENTRY, entry],
+        "pod_identity_bindings_restart": [{"namespace": "billing", "name": "api"}],
+    }
+    run = operator.play(only("bindings"), variables=variables).ok()
+    assert "Restart the workloads" in run.changes()
+    deployment = kubectl("get", "deployment", "-n", "billing", "api")
+    assert "azureops.pod-identity/restarted-at" in deployment["spec"]["template"]["metadata"]["annotations"]
+    workstation("kubectl", "-n", "billing", "rollout", "status", "deployment/api", "--timeout=120s")
+    # Nothing changed, nothing restarts; the wait ends when the new pod has both identities.
+    assert operator.play(only("bindings"), variables=variables).ok().changes() == []
+    assigned = kubectl("get", "azureassignedidentity", "-A")["items"]
+    states = {each["spec"]["azureIdentityRef"]["metadata"]["name"]: each["status"]["status"] for each in assigned}
+    assert states == {"billing": "Assigned", "more": "Assigned"}
+    gone = {"pod_identity_bindings_list": [ENTRY, {**entry, "state": "absent", "allow_in_use": True}]}
+    assert operator.play(only("bindings"), variables=gone).ok().changes() == [
+        "Remove AzureIdentity and AzureIdentityBinding"
+    ]
 
 
 def test_kubenet_is_refused(operator: Operator, done: Run) -> None:
@@ -384,12 +450,12 @@ def test_missing_assignments_are_named_for_whoever_may_grant_them(operator: Oper
     (lost,) = [each for each in listed if each["roleDefinitionName"] == "Virtual Machine Contributor"]
     workstation("az", "role", "assignment", "delete", "--ids", lost["id"])
     sandbox("azure", "log", "--clear")
-    refusal = operator.site(variables=variables, principal="reader").refused()
+    refusal = operator.play(only("cluster"), variables=variables, principal="reader").refused()
     assert azure_writes() == []
     (command,) = re.findall(r'az role assignment create .*? --scope "[^"]*"', refusal)
     assert lost["principalId"] in command
     workstation("bash", "-c", command)
-    assert operator.site(variables=variables, principal="reader").ok().changes() == []
+    assert operator.play(only("cluster"), variables=variables, principal="reader").ok().changes() == []
 
 
 def test_secrets_stay_secret(operator: Operator, done: Run) -> None:
