@@ -161,7 +161,7 @@ seealso:
 EXAMPLES = r"""
 - name: Give the billing pods of every namespace their identity
   azureops.pod_identity.azure_identity_binding:
-    kubeconfig: /root/cluster.kubeconfig
+    kubeconfig: /etc/ansible/prod.kubeconfig
     name: billing
     namespace: billing
     selector: billing

@@ -29,7 +29,7 @@ seealso:
 EXAMPLES = r"""
 - name: Look for NMI
   azureops.pod_identity.nmi_info:
-    kubeconfig: /root/cluster.kubeconfig
+    kubeconfig: /etc/ansible/prod.kubeconfig
   register: found
 
 - name: Fail unless exactly one serves on every node

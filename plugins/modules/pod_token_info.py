@@ -131,7 +131,7 @@ notes:
 EXAMPLES = r"""
 - name: Try what the billing pods get
   azureops.pod_identity.pod_token_info:
-    kubeconfig: /root/cluster.kubeconfig
+    kubeconfig: /etc/ansible/prod.kubeconfig
     namespace: billing
     selector: billing
     expect:
