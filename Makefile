@@ -10,7 +10,7 @@ STEPS :=
 .PHONY: help demo test steps sandbox-build sandbox-up sandbox-status sandbox-reset sandbox-down
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, name, " "); for (i = 1; i <= n; i++) printf "  %-16s %s\n", name[i], i == 1 ? $$2 : "" }' $(MAKEFILE_LIST)
 
 demo: python  ## from an empty simulated subscription to verified tokens, then again without a change
 	tests/sandbox/demo
