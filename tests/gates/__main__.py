@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 import time
 
@@ -49,7 +50,7 @@ def _passes(step: Step, run: Runner) -> bool:
     failed, started = run.counts.failed, time.monotonic()
     try:
         step.run(run)
-    except RuntimeError as error:
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         run.fail(step.name, str(error))
     print(f"{step.name}: {time.monotonic() - started:.1f} s", flush=True)
     return run.counts.failed == failed

@@ -133,7 +133,7 @@ class Runner:
         lines = self.log.read_text(errors="replace").splitlines()
         for line in lines[-TAIL:]:
             print(f"      | {line}")
-        print(f"      all {len(lines)} lines: {self.log.relative_to(CHECKOUT)}", flush=True)
+        print(f"      all {len(lines)} lines: {os.path.relpath(self.log)}", flush=True)
 
     def _run(self, argv: Sequence[object], cwd: Path, env: Mapping[str, str], limit: float) -> int:
         """Exit status of ``argv``, its output appended to the log; whatever it leaves running is ended."""
