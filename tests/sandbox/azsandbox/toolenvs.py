@@ -171,7 +171,9 @@ def _install_debian_packages(log: Path) -> None:
         if own_policy:
             policy.unlink()
     if "openssh-server" in missing:
-        run(["deb-systemd-helper", "disable", "ssh.service", "ssh.socket"], log)
+        # The helper answers maintainer scripts alone; this is how it knows one.
+        environment["DPKG_MAINTSCRIPT_PACKAGE"] = "openssh-server"
+        run(["deb-systemd-helper", "disable", "ssh.service", "ssh.socket"], log, env=environment)
 
 
 if __name__ == "__main__":
