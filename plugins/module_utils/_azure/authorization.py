@@ -14,7 +14,7 @@ import typing as t
 from .._domain import arm_id, roles
 from .._domain.errors import Failure
 from .client import Arm, payload
-from .refusals import Refused, refusals
+from .refusals import Refused, missing_is_fine, refusals
 from .sdk import library
 
 # How long a principal that was created a moment ago may be unknown to the service that assigns roles.
@@ -30,13 +30,8 @@ def role(arm: Arm, text: str, scope: str) -> roles.Role:
     name = text.strip().replace("'", "''")
     subscription = arm_id.parse(scope).subscription or arm.subscription
     for place in (scope, f"/subscriptions/{subscription}"):
-        try:
-            with refusals(f"look up the role {text!r} at {place}"):
-                found = list(client.role_definitions.list(place.strip("/"), filter=f"roleName eq '{name}'"))
-        except Refused as refused:
-            if not refused.is_missing():
-                raise
-        else:
+        with missing_is_fine, refusals(f"look up the role {text!r} at {place}"):
+            found = list(client.role_definitions.list(place.strip("/"), filter=f"roleName eq '{name}'"))
             return roles.require_one(
                 text, [roles.Role(str(one.role_name), str(one.name).lower()) for one in found], place
             )
@@ -45,16 +40,12 @@ def role(arm: Arm, text: str, scope: str) -> roles.Role:
 
 def assignments(arm: Arm, scope: str, principal_id: str) -> list[roles.Assignment]:
     """The assignments of a principal at a scope, inherited ones included; none where the scope does not exist."""
-    try:
-        with refusals(f"list the role assignments at {scope}"):
-            found = _client(arm).role_assignments.list_for_scope(
-                scope.strip("/"), filter=f"principalId eq '{principal_id}'"
-            )
-            return [_assignment(one) for one in found]
-    except Refused as refused:
-        if refused.is_missing():
-            return []
-        raise
+    with missing_is_fine, refusals(f"list the role assignments at {scope}"):
+        found = _client(arm).role_assignments.list_for_scope(
+            scope.strip("/"), filter=f"principalId eq '{principal_id}'"
+        )
+        return [_assignment(one) for one in found]
+    return []
 
 
 def create(arm: Arm, wanted: roles.Assignment, role_name: str) -> roles.Assignment:

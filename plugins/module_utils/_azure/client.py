@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from .._domain import arm_errors, long_running
 from .._domain.errors import Failure
 from . import clouds, credentials
-from .refusals import NotAzure, Refused, Unreachable, refusals
+from .refusals import NotAzure, Refused, Unreachable, missing_is_fine, refusals
 from .sdk import library
 
 if t.TYPE_CHECKING:
@@ -127,12 +127,9 @@ class Arm:
 
     def get(self, path: str, api_version: str, *, doing: str) -> Body | None:
         """GET one resource; None where it, or what it would be in, does not exist."""
-        try:
+        with missing_is_fine:
             return json_of(self.send("GET", path, api_version, doing=doing))
-        except Refused as refused:
-            if refused.is_missing():
-                return None
-            raise
+        return None
 
     def list(self, path: str, api_version: str, *, doing: str, **query: str) -> list[Body]:
         """All pages of a list."""

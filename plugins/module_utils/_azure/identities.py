@@ -14,18 +14,14 @@ import typing as t
 from .._domain.errors import Failure
 from . import resource_groups
 from .client import Arm, Body, payload, raw
-from .refusals import Refused, refusals
+from .refusals import missing_is_fine, refusals
 from .sdk import library
 
 
 def get(arm: Arm, group: str, name: str) -> Body | None:
-    try:
-        with refusals(f"read the identity {name} in the resource group {group}"):
-            return t.cast(Body, _operations(arm).get(group, name, cls=raw))
-    except Refused as refused:
-        if refused.is_missing():
-            return None
-        raise
+    with missing_is_fine, refusals(f"read the identity {name} in the resource group {group}"):
+        return t.cast(Body, _operations(arm).get(group, name, cls=raw))
+    return None
 
 
 def create(arm: Arm, group: str, name: str, *, location: str | None, tags: t.Mapping[str, str]) -> Body:
@@ -46,12 +42,8 @@ def set_tags(arm: Arm, group: str, name: str, tags: t.Mapping[str, str]) -> Body
 
 
 def delete(arm: Arm, group: str, name: str) -> None:
-    try:
-        with refusals(f"delete the identity {name} in the resource group {group}"):
-            _operations(arm).delete(group, name)
-    except Refused as refused:
-        if not refused.is_missing():
-            raise
+    with missing_is_fine, refusals(f"delete the identity {name} in the resource group {group}"):
+        _operations(arm).delete(group, name)
 
 
 def _operations(arm: Arm) -> t.Any:

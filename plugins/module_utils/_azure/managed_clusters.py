@@ -17,29 +17,21 @@ import typing as t
 from .._domain import clusters, long_running
 from .._domain.errors import Failure
 from .client import Arm, Body, json_of, payload, provisioning_state, raw
-from .refusals import Refused, refusals
+from .refusals import Refused, missing_is_fine, refusals
 from .sdk import library
 
 
 def get(arm: Arm, group: str, name: str) -> Body | None:
-    try:
-        with refusals(f"read the cluster {name} in the resource group {group}"):
-            return t.cast(Body, _operations(arm).get(group, name, cls=raw))
-    except Refused as refused:
-        if refused.is_missing():
-            return None
-        raise
+    with missing_is_fine, refusals(f"read the cluster {name} in the resource group {group}"):
+        return t.cast(Body, _operations(arm).get(group, name, cls=raw))
+    return None
 
 
 def list_group(arm: Arm, group: str) -> list[Body]:
     """The clusters of a resource group; none where the group does not exist."""
-    try:
-        with refusals(f"list the clusters of the resource group {group}"):
-            return [_plain(model) for model in _operations(arm).list_by_resource_group(group)]
-    except Refused as refused:
-        if refused.is_missing():
-            return []
-        raise
+    with missing_is_fine, refusals(f"list the clusters of the resource group {group}"):
+        return [_plain(model) for model in _operations(arm).list_by_resource_group(group)]
+    return []
 
 
 def settled(arm: Arm, group: str, name: str) -> Body | None:

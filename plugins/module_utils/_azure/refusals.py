@@ -73,6 +73,15 @@ def refusals(doing: str) -> t.Iterator[None]:
         raise _unreachable(doing, error) from error
 
 
+class _MissingIsFine(contextlib.AbstractContextManager[None]):
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        return isinstance(error, Refused) and error.is_missing()
+
+
+# Ends a block early, without an error, where what it asks for does not exist.
+missing_is_fine = _MissingIsFine()
+
+
 def _from_entra(error: HttpResponseError) -> bool:
     return "AADSTS" in str(error.message)
 
