@@ -27,9 +27,10 @@ attributes:
   check_mode:
     support: full
     details:
-      - The server's dry run gives the prediction. Where the custom resource definitions are not installed yet, or
-        O(kubeconfig) does not exist yet, the prediction is made without the server.
-      - O(resource_id) and O(client_id) may be C((known after apply)) in check mode.
+      - The server's dry run gives the prediction. Where the custom resource definitions are not installed yet, it is
+        made without the server.
+      - O(resource_id) and O(client_id) may be C((known after apply)) in check mode, and so may O(kubeconfig), for a
+        cluster that is still to be created.
   diff_mode:
     support: full
     details: [Secret values are never shown; a change of one is.]
@@ -131,8 +132,8 @@ options:
     description:
       - Take over objects that somebody else made, labels and field ownership included. MIC then assigns the identity
         anew to every pod that uses it, even where the content is equal.
-      - Without it, a change that another field manager would contest, and the deletion of an object that does not
-        carry the labels of this collection and O(owner), are refused.
+      - Without it, a change of an object that carries another O(owner) or that another field manager would contest,
+        and the deletion of an object that does not carry the labels of this collection and O(owner), are refused.
     type: bool
     default: false
   allow_in_use:
@@ -271,7 +272,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain impo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import pairs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import Settings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     Plan,
     Step,
@@ -311,8 +311,7 @@ def parse(module: AnsibleModule) -> pair.Wish:
 
 def observe(module: AnsibleModule, wish: pair.Wish) -> tuple[Client | None, pair.Observed]:
     """Without a client where there is no cluster to ask yet."""
-    settings = Settings.parse(module.params)
-    if predicting(module) and settings.kubeconfig_missing():
+    if not known(module, module.params["kubeconfig"]):
         return None, pair.Observed(offline=True)
     client = connect(module.params, module.tmpdir)
     observed = pairs.observe(client, wish)

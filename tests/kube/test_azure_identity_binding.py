@@ -212,10 +212,19 @@ def test_adoption_of_equal_objects_says_how_many_pods(binding: Runner, client: C
     assert not binding(adopt=True, **wish(namespace)).ok()["changed"]
 
 
-def test_another_owner_needs_adoption(binding: Runner, namespace: str) -> None:
+def test_another_owner_needs_adoption(binding: Runner, client: Client, namespace: str) -> None:
     binding(owner="team-a", **wish(namespace)).ok()
+    before = live(client, namespace)
+    for check in (True, False):
+        refused = binding(check=check, owner="team-b", **wish(namespace, client_id=OTHER_ID)).failure()
+        assert "'team-a'" in refused and "adopt: true" in refused
+        assert not binding(check=check, owner="team-b", **wish(namespace)).ok()["changed"]
+    assert live(client, namespace) == before
     assert "'team-b'" in binding(owner="team-b", state="absent", name="billing", namespace=namespace).failure()
-    assert binding(owner="team-a", state="absent", name="billing", namespace=namespace).ok()["changed"]
+    assert binding(owner="team-b", adopt=True, **wish(namespace, client_id=OTHER_ID)).ok()["changed"]
+    identity, _binding = live(client, namespace)
+    assert identity is not None and identity["spec"]["clientID"] == OTHER_ID
+    assert binding(owner="team-b", state="absent", name="billing", namespace=namespace).ok()["changed"]
 
 
 def test_foreign_behavior_is_taken_back_only_by_adoption(binding: Runner, client: Client, namespace: str) -> None:
@@ -450,11 +459,14 @@ def test_missing_namespace(binding: Runner) -> None:
 
 
 def test_no_cluster_yet(binding: Runner, tmp_path: Any) -> None:
-    absent: dict[str, Any] = {"kubeconfig": str(tmp_path / "none")}
-    predicted = binding(check=True, **wish("billing"), **absent).ok()
+    later: dict[str, Any] = {"kubeconfig": "(known after apply)"}
+    predicted = binding(check=True, **wish("billing"), **later).ok()
     assert predicted["changed"] and "the prediction was made without them" in str(predicted["warnings"])
-    assert "does not exist" in binding(**wish("billing"), **absent).failure()
-    assert not binding(check=True, state="absent", name="a", namespace="b", **absent).ok()["changed"]
+    assert "check mode" in binding(**wish("billing"), **later).failure()
+    assert not binding(check=True, state="absent", name="a", namespace="b", **later).ok()["changed"]
+    for check in (True, False):
+        mistyped = binding(check=check, **wish("billing"), kubeconfig=str(tmp_path / "none")).failure()
+        assert "none does not exist" in mistyped
 
 
 def test_unreachable_server(binding: Runner, namespace: str) -> None:

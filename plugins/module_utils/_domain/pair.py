@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from .errors import Failure
 from .matching import BEHAVIOR_ANNOTATION, NAMESPACED, SELECTOR_LABEL, USER_ASSIGNED, Pod
-from .names import FIELD_MANAGER, LABEL_VALUE, OBJECT_NAME, RESOURCE_ID, is_ours, marks
+from .names import FIELD_MANAGER, LABEL_VALUE, OBJECT_NAME, OWNER, RESOURCE_ID, is_ours, marks
 
 Object = dict[str, t.Any]
 Raw = t.Mapping[str, t.Any]
@@ -471,6 +471,11 @@ def _change(wish: Wish, key: str, kind: str, live: Raw | None, wanted: Object, e
     fields = _differences(live, wanted)
     if not fields:
         return []
+    owner = ((live.get("metadata") or {}).get("labels") or {}).get(OWNER, wish.owner)
+    if owner != wish.owner and not wish.adopt:
+        raise Failure(
+            f"{kind} {path} belongs to the owner {owner!r}, so it is not changed: name its owner, or set adopt: true."
+        )
     ours = {f"metadata.labels.{name}" for name in marks(wish.owner)}
     verb = "adopt" if set(fields) <= ours else "update"
     detail = "" if verb == "adopt" else " " + ", ".join(field for field in fields if field not in ours)

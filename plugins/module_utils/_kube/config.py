@@ -49,10 +49,6 @@ class Settings:
             **{name: params.get(name) for name in names},
         )
 
-    def kubeconfig_missing(self) -> bool:
-        """Whether a kubeconfig is named that is not there (yet)."""
-        return bool(self.kubeconfig) and not os.path.exists(self.kubeconfig or "")
-
 
 def require_library() -> None:
     """Raise a Failure unless the kubernetes package can be imported."""

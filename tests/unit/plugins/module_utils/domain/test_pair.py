@@ -67,6 +67,15 @@ def test_what_came_true_is_no_change() -> None:
     assert again.changes == () and again.before == again.after
 
 
+def test_what_another_owner_keeps_is_changed_only_by_adoption() -> None:
+    theirs = made(wish(owner="team-a"))
+    assert pair.decide_present(wish(owner="team-b"), theirs).changes == ()
+    for change in ({"selector": "y"}, {"ad_endpoint": "https://login/"}):
+        with pytest.raises(Failure, match="belongs to the owner 'team-a'"):
+            pair.decide_present(wish(owner="team-b", **change), theirs)
+        assert pair.decide_present(wish(owner="team-b", adopt=True, **change), theirs).changes
+
+
 def test_nothing_of_a_secret_is_shown() -> None:
     principal = wish(type=1, resource_id=None, tenant_id="t", client_password="pa55word")
     for observed in (Observed(), made(wish(type=1, resource_id=None, tenant_id="t", client_password="0ther"))):
