@@ -154,6 +154,16 @@ def test_nodes_are_ready_and_status_says_so() -> None:
 
 
 @pytest.mark.usefixtures("world")
+def test_status_may_be_cut_off() -> None:
+    """As by `| head -1`: nobody reads the rest."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [SANDBOX, "status"]
+    done = subprocess.run(command, env=ENVIRONMENT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
 def test_a_second_up_changes_nothing() -> None:
     before = (STATE / "init.pid").read_text()
     assert "is up already" in sandbox("up").stdout

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -23,8 +24,13 @@ def main(arguments: Sequence[str]) -> int:
         state = State(options.name)
         if os.geteuid() != 0:
             raise SandboxError("The sandbox makes namespaces and mounts, which only root may do: run it as root.")
-        status: int = options.run(state, options)
-        return status
+        code: int = options.run(state, options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever reads the output, such as head, has enough; Python's own flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (SandboxError, BuildError) as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
