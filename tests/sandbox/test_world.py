@@ -164,6 +164,7 @@ def test_status_may_be_cut_off() -> None:
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
+@pytest.mark.usefixtures("world")
 def test_a_second_up_changes_nothing() -> None:
     before = (STATE / "init.pid").read_text()
     assert "is up already" in sandbox("up").stdout
