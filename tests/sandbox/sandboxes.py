@@ -15,7 +15,7 @@ from pathlib import Path
 PROGRAM = Path(__file__).with_name("sandbox")
 UP_SECONDS = 3600
 """A first `up` builds."""
-COMMAND_SECONDS = 300
+COMMAND_SECONDS = 400
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Sandbox:
 
     name: str
 
-    def run(self, *arguments: str, check: bool = True, timeout: float = COMMAND_SECONDS) -> str:
-        """Standard output of tests/sandbox/sandbox with these arguments; AssertionError when it fails."""
-        done = subprocess.run(
+    def call(self, *arguments: str, timeout: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
+        """What tests/sandbox/sandbox did with these arguments."""
+        return subprocess.run(
             [PROGRAM, *arguments],
             env={**os.environ, "SANDBOX_NAME": self.name},
             stdin=subprocess.DEVNULL,
@@ -35,6 +35,10 @@ class Sandbox:
             check=False,
             timeout=timeout,
         )
+
+    def run(self, *arguments: str, check: bool = True, timeout: float = COMMAND_SECONDS) -> str:
+        """Standard output of tests/sandbox/sandbox with these arguments; AssertionError when it fails."""
+        done = self.call(*arguments, timeout=timeout)
         failed = f"{arguments} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         assert not check or done.returncode == 0, failed
         return done.stdout

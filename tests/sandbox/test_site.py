@@ -16,21 +16,21 @@ import re
 import subprocess
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from operators import UNSET, Operator, Run, only
+from sandboxes import Sandbox
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 
 HERE = Path(__file__).resolve().parent
 NAME = f"site-{os.getpid()}"
 STATE = Path("/run/azureops-sandbox") / NAME
-ENVIRONMENT = {**os.environ, "SANDBOX_NAME": NAME}
+SANDBOX = Sandbox(NAME)
 GROUP, CLUSTER = "pod-identity-test", "one"
-UNSET = object()
 VARIABLES: dict[str, Any] = {
     "pod_identity_resource_group": GROUP,
     "pod_identity_cluster_name": CLUSTER,
@@ -53,16 +53,8 @@ VARIABLES: dict[str, Any] = {
 }
 
 
-def sandbox(*arguments: str, check: bool = True, timeout: int = 400) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [HERE / "sandbox", *arguments],
-        env=ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout,
-    )
+def sandbox(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = SANDBOX.call(*arguments)
     assert not check or done.returncode == 0, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-2000:]}"
     return done
 
@@ -75,107 +67,11 @@ def kubectl(*arguments: str) -> Any:
     return json.loads(workstation("kubectl", *arguments, "-o", "json"))
 
 
-def azure_writes() -> list[str]:
-    """Method and path of every request that changed something in Azure since the log was last cleared."""
-    lines = [
-        json.loads(line)
-        for line in sandbox("azure", "log", "--host", "management.azure.com", "--json").stdout.splitlines()
-    ]
-    reading = re.compile(r"/(listCluster\w+Credentials?|permissions)$", re.IGNORECASE)
-    return [
-        f"{line['method']} {line['path']}"
-        for line in lines
-        if line["method"] in ("PUT", "PATCH", "DELETE", "POST")
-        and not reading.search(line["path"])
-        and "azureops" in line["user_agent"]
-    ]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one ansible-playbook did."""
-
-    status: int
-    output: str
-    records: tuple[dict[str, Any], ...] = field(repr=False)
-
-    def ok(self) -> Run:
-        assert self.status == 0, self.output[-4000:]
-        return self
-
-    def refused(self) -> str:
-        """The message of the task that failed."""
-        assert self.status != 0, self.output[-4000:]
-        return next(str(record["msg"]) for record in self.records if record["state"] == "failed" and record["msg"])
-
-    def changes(self) -> list[str]:
-        return sorted({record["task"] for record in self.records if record["changed"]})
-
-    def changed_items(self) -> list[tuple[str, str]]:
-        return sorted((record["task"], record["item"]) for record in self.records if record["changed"])
-
-    def message(self, task: str) -> Any:
-        return next(record["msg"] for record in self.records if record["task"] == task)
-
-    def diff(self, task: str) -> dict[str, Any]:
-        """The first diff of the task with ``before`` and ``after``."""
-        for record in self.records:
-            diffs = record["diff"] if isinstance(record["diff"], list) else [record["diff"]]
-            if record["task"] == task and record["changed"] and diffs and diffs[0]:
-                return dict(diffs[0])
-        raise AssertionError(f"{task} shows no diff")
-
-
-@dataclass(frozen=True)
-class Operator:
-    """Somebody at the workstation of the sandbox who runs playbooks."""
-
-    directory: Path
-
-    def play(
-        self,
-        playbook: str | list[dict[str, Any]],
-        *arguments: str,
-        variables: dict[str, Any] | None = None,
-        principal: str = "",
-        inventory: str = "",
-    ) -> Run:
-        """Run a playbook of the collection by name, or one that is given."""
-        extra, records = self.directory / "vars.json", self.directory / "records"
-        merged = {**VARIABLES, **(variables or {})}
-        extra.write_text(json.dumps({key: value for key, value in merged.items() if value is not UNSET}))
-        records.write_text("")
-        if not isinstance(playbook, str):
-            path = self.directory / "play.yml"
-            path.write_text(yaml.safe_dump(playbook))
-            playbook = str(path)
-        if inventory:
-            (self.directory / "hosts.yml").write_text(inventory)
-            arguments = (*arguments, "-i", str(self.directory / "hosts.yml"))
-        done = sandbox(
-            *("exec", *(("--as", principal) if principal else ()), "--", "env"),
-            *(f"RECORDS_FILE={records}", f"ANSIBLE_CALLBACK_PLUGINS={HERE / 'callbacks'}"),
-            *("ANSIBLE_CALLBACKS_ENABLED=records", "ANSIBLE_INJECT_FACT_VARS=false", "ANSIBLE_NOCOLOR=1"),
-            *("ansible-playbook", playbook, "-e", f"@{extra}", *arguments),
-            check=False,
-        )
-        lines = [json.loads(line) for line in records.read_text().splitlines()]
-        return Run(done.returncode, done.stdout + done.stderr, tuple(lines))
-
-    def site(self, *arguments: str, **options: Any) -> Run:
-        return self.play("azureops.pod_identity.site", *arguments, **options)
-
-
-def only(role: str) -> list[dict[str, Any]]:
-    """A foreign playbook with one role."""
-    return [{"hosts": "localhost", "gather_facts": False, "roles": [f"azureops.pod_identity.pod_identity_{role}"]}]
-
-
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     sandbox("up")
     try:
-        yield Operator(tmp_path_factory.mktemp("operator"))
+        yield Operator(SANDBOX, tmp_path_factory.mktemp("operator"), VARIABLES)
     finally:
         sandbox("down", check=False)
 
@@ -192,8 +88,8 @@ def done(operator: Operator, predicted: Run) -> Run:
     return operator.site().ok()
 
 
-def test_check_mode_writes_nothing(predicted: Run) -> None:
-    assert azure_writes() == []
+def test_check_mode_writes_nothing(operator: Operator, predicted: Run) -> None:
+    assert operator.azure_writes() == []
     assert json.loads(workstation("az", "group", "list")) == []
     assert predicted.diff("Create the resource group")["after"]["name"] == GROUP
     assert "4.1.18" in predicted.diff("Write down the release as it shall be")["after"]
@@ -218,7 +114,7 @@ def test_tokens_are_verified(done: Run) -> None:
 def test_second_run_changes_nothing(operator: Operator, done: Run, arguments: tuple[str, ...]) -> None:
     sandbox("azure", "log", "--clear")
     assert operator.site(*arguments).ok().changes() == []
-    assert azure_writes() == []
+    assert operator.azure_writes() == []
 
 
 ENTRY = VARIABLES["pod_identity_bindings_list"][0]
@@ -317,7 +213,7 @@ def test_another_version_comes_with_a_backup(operator: Operator, done: Run, tmp_
     workstation("kubectl", "apply", "--dry-run=server", "-f", str(tmp_path / "localhost"))
     # Version and values that are not named any more stay.
     assert operator.play(only("chart")).ok().changes() == []
-    assert azure_writes() == []
+    assert operator.azure_writes() == []
 
 
 # Runs at the workstation: what helm leaves in the cluster when it is killed in the middle of an upgrade.
@@ -451,7 +347,7 @@ def test_missing_assignments_are_named_for_whoever_may_grant_them(operator: Oper
     workstation("az", "role", "assignment", "delete", "--ids", lost["id"])
     sandbox("azure", "log", "--clear")
     refusal = operator.play(only("cluster"), variables=variables, principal="reader").refused()
-    assert azure_writes() == []
+    assert operator.azure_writes() == []
     (command,) = re.findall(r'az role assignment create .*? --scope "[^"]*"', refusal)
     assert lost["principalId"] in command
     workstation("bash", "-c", command)
