@@ -46,6 +46,13 @@ options:
     description: Whether O(state=absent) may delete a group together with the resources that are still in it.
     type: bool
     default: false
+  ignore_resources:
+    description:
+      - Ids of resources that do not keep O(state=absent) from deleting the group, such as those that an earlier task
+        deletes; in check mode they are still there, and Azure may list them for a while afterwards.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: azureops.pod_identity.aks_cluster
 """
@@ -155,6 +162,7 @@ OPTIONS = ArgumentSpec(
         "location": {"type": "str"},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "force_delete_nonempty": {"type": "bool", "default": False},
+        "ignore_resources": {"type": "list", "elements": "str", "default": []},
     }
 ).merge(azure_auth(), azure_wait(), tags())
 
@@ -167,7 +175,9 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
         if current is None:
             return Plan(before, {})
         if not options["force_delete_nonempty"]:
-            refuse_nonempty(name, resource_groups.resources(arm, name))
+            ignored = {arm_id.normal(resource) for resource in options["ignore_resources"]}
+            found = resource_groups.resources(arm, name)
+            refuse_nonempty(name, [resource for resource in found if arm_id.normal(resource) not in ignored])
         return Plan(before, {}, (Step(f"delete resource group {name}", lambda: resource_groups.delete(arm, name)),))
     if current and groups.is_going(current):
         current = None

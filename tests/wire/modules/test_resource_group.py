@@ -48,6 +48,21 @@ def test_a_group_with_resources_is_deleted_only_on_demand(modules: Modules, azur
     assert azure.arm("GET", f"/resourceGroups/{group}").status_code == 404
 
 
+def test_resources_that_are_about_to_go_do_not_keep_a_group(
+    modules: Modules, azure: SimulatedAzure, group: str
+) -> None:
+    one, _two = (
+        modules.succeed("user_assigned_identity", resource_group=group, name=name)["state"]["id"]
+        for name in ("one", "two")
+    )
+    going = {"name": group, "state": "absent", "ignore_resources": [one.replace("resourceGroups", "RESOURCEGROUPS")]}
+    for check in (True, False):
+        assert "still holds 1 resources (two)" in modules.fail("resource_group", check=check, **going)["msg"]
+    modules.succeed("user_assigned_identity", resource_group=group, name="two", state="absent")
+    modules.check_and_do("resource_group", **going, **FAST)
+    assert azure.arm("GET", f"/resourceGroups/{group}").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
