@@ -81,6 +81,11 @@ installations:
       returned: always
       type: str
       sample: standard
+    mic:
+      description: Name of MIC's Deployment; empty where there is none.
+      returned: always
+      type: str
+      sample: aad-pod-identity-mic
     mic_leader:
       description: The MIC pod that leads; empty where none does or there is no MIC.
       returned: always
@@ -161,6 +166,7 @@ def as_data(found: Installation) -> dict[str, t.Any]:
         "release_name": manager.release_name,
         "release_namespace": manager.release_namespace,
         "operation_mode": mode,
+        "mic": found.mic["metadata"]["name"] if found.mic else "",
         "mic_leader": found.mic_leader,
         "nodes": [asdict(node) for node in found.nodes],
         "serving": bool(expected) and not waiting_for,
