@@ -1,0 +1,163 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: access_review_info
+short_description: Ask a cluster whether the user of the connection may do something
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Asks the API server itself (SelfSubjectAccessReview), so that every authorizer counts, Kubernetes RBAC as well as
+    Azure RBAC for Kubernetes, and names everything that is not allowed.
+  - Nothing is tried, and nothing is written.
+extends_documentation_fragment:
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.info_module
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+options:
+  needs:
+    description: What will be done.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      verbs:
+        description: Verbs as roles of Kubernetes name them.
+        type: list
+        elements: str
+        required: true
+      resource:
+        description: Plural name of the resource.
+        type: str
+        required: true
+      api_group:
+        description: Its API group; empty for the core group.
+        type: str
+        default: ""
+      subresource:
+        description: A subresource such as V(exec) of pods.
+        type: str
+        default: ""
+      namespace:
+        description: Namespace; empty for the whole cluster.
+        type: str
+        default: ""
+seealso:
+  - module: azureops.pod_identity.permission_info
+"""
+
+EXAMPLES = r"""
+- name: Ask before the first write
+  azureops.pod_identity.access_review_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    needs:
+      - {verbs: [create, patch], api_group: aadpodidentity.k8s.io, resource: azureidentities, namespace: billing}
+  register: asked
+
+- name: Stop with everything that is missing
+  ansible.builtin.assert:
+    that: asked.missing | length == 0
+    fail_msg: "{{ asked.missing | map(attribute='remedy') | join(' ') }}"
+"""
+
+RETURN = r"""
+missing:
+  description: What is not allowed.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace; empty for the whole cluster.
+      returned: always
+      type: str
+      sample: billing
+    verb:
+      description: The verb.
+      returned: always
+      type: str
+      sample: create
+    api_group:
+      description: API group of the resource; empty for the core group.
+      returned: always
+      type: str
+      sample: aadpodidentity.k8s.io
+    resource:
+      description: Plural name of the resource.
+      returned: always
+      type: str
+      sample: azureidentities
+    subresource:
+      description: The subresource; empty where there is none.
+      returned: always
+      type: str
+      sample: ""
+    remedy:
+      description: What to do, as a sentence.
+      returned: always
+      type: str
+      sample: Whoever administers the cluster gives the user a role with create on azureidentities.aadpodidentity.k8s.io.
+error:
+  description: The answer of the API server as data (C(code), C(message), C(status)).
+  returned: when the API server refuses a request
+  type: dict
+  sample: {code: Unauthorized, message: Unauthorized, status: 401}
+"""
+
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
+
+TEXT = {"type": "str", "default": ""}
+OPTIONS = _argspec.ArgumentSpec(
+    options={
+        "needs": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {
+                "verbs": {"type": "list", "elements": "str", "required": True},
+                "resource": {"type": "str", "required": True},
+                "api_group": TEXT,
+                "subresource": TEXT,
+                "namespace": TEXT,
+            },
+        }
+    }
+).merge(_argspec.kubernetes_auth())
+
+
+def observe(client: Client, needs: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    keys = ("namespace", "verb", "api_group", "resource", "subresource")
+    asked = [
+        (n["namespace"], verb, n["api_group"], n["resource"], n["subresource"]) for n in needs for verb in n["verbs"]
+    ]
+    refused = [one for one in dict.fromkeys(asked) if not _may(client, *one)]
+    return {"missing": [{**dict(zip(keys, one)), "remedy": _remedy(*one)} for one in refused]}
+
+
+def _may(client: Client, namespace: str, verb: str, group: str, resource: str, subresource: str) -> bool:
+    return client.may(verb, Kind(group, "", resource, ""), namespace, subresource)
+
+
+def _remedy(namespace: str, verb: str, group: str, resource: str, subresource: str) -> str:
+    what = "/".join(part for part in (Kind(group, "", resource, "").resource, subresource) if part)
+    where = f"in namespace {namespace}" if namespace else "in the whole cluster"
+    return f"Whoever administers the cluster gives the user of the connection a role with {verb} on {what} {where}."
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+    _plan.report(module, lambda: observe(connect(module.params, module.tmpdir), module.params["needs"]))
+
+
+if __name__ == "__main__":
+    main()
