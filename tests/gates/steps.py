@@ -169,7 +169,8 @@ def kube(run: Runner) -> None:
 
 
 def sandbox(run: Runner) -> None:
-    _pytest_newest(run, "sandbox", "tests/sandbox")
+    # Two sandboxes at a time: each mostly waits for its cluster.
+    _pytest_newest(run, "sandbox", "tests/sandbox", "--numprocesses=2", "--dist=loadfile")
 
 
 STEPS = (
