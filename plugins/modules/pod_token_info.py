@@ -15,6 +15,8 @@ description:
   - Asks the metadata address for a token as the pods of a workload do, says who answered, compares the decoded claims
     with what the workload must get, and gives a verdict. A token that came from the instance metadata service itself
     is never a success, even if its claims are right.
+  - NMI is recognized by two marks that must agree, no Server header on its own answer, and that of the instance
+    metadata service on a request for the machine's metadata, which NMI passes on (or refuses in its own words).
   - Only decoded claims leave the pod, never the token.
   - With O(method=probe_pod) the request comes from a throw-away pod with the namespace, node, service account and
     labels of the workload. It belongs to a Job, never becomes Ready, has a deadline, and is removed afterwards; what a
@@ -220,7 +222,8 @@ tokens:
         - V(ok) or what is wrong, V(raw_imds), V(nmi_dead), V(path_blocked), V(no_answer), V(not_assigned),
           V(assignment_stuck), V(wrong_identity), V(identity_missing), V(wrong_tenant), V(wrong_audience),
           V(ambiguous_identity), V(federation_refused), V(stale_token), V(token_refused), V(pod_unknown),
-          V(request_refused), V(throttled), V(server_error), V(unreadable_token), V(unknown_responder).
+          V(request_refused), V(throttled), V(server_error), V(unreadable_token), V(unknown_responder), V(unclear) (the
+          marks of who answered contradict each other, as where a mesh changes headers).
         - V(not_verified) where no verdict was obtained; never a success.
       returned: always
       type: str

@@ -56,16 +56,22 @@ def success(**changes: Any) -> bytes:
     return json.dumps(answer).encode()
 
 
-class Server:
-    """Answers every request the same way and remembers what it was asked."""
+METADATA = (200, b'{"compute": {"name": "node"}}', IMDS)
+BLOCKED = (403, b"Request blocked by AAD Pod Identity NMI\n", {"X-Content-Type-Options": "nosniff"})
+Reply = tuple[int, bytes, dict[str, str]]
 
-    def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+
+class Server:
+    """Answers requests for tokens one way, those for metadata another, and remembers what it was asked."""
+
+    def __init__(self, token: Reply, metadata: Reply) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.requests.append((self.path, dict(self.headers)))
+                status, body, headers = metadata if self.path.startswith("/metadata/instance?") else token
                 self.send_response_only(status)
                 for name, value in {"Content-Type": "application/json", **headers}.items():
                     self.send_header(name, value)
@@ -77,7 +83,7 @@ class Server:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/metadata/identity/oauth2/token"
+        self.host = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
@@ -88,8 +94,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(status: int, body: bytes, headers: dict[str, str] | None = None) -> Iterator[Server]:
-    server = Server(status, body, headers or {})
+def serving(
+    status: int, body: bytes, headers: dict[str, str] | None = None, metadata: Reply = METADATA
+) -> Iterator[Server]:
+    server = Server((status, body, headers or {}), metadata)
     try:
         yield server
     finally:
@@ -126,10 +134,10 @@ def image(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str], di
 
 
 def ask(
-    image: tuple[list[str], dict[str, str]], url: str, *, timeout: int = 5, client_id: str | None = None
+    image: tuple[list[str], dict[str, str]], host: str, *, timeout: int = 5, client_id: str | None = None
 ) -> tuple[token_request.Answer, str]:
     shell, environment = image
-    command = token_request.shell_command(RESOURCE, client_id, timeout, url)
+    command = token_request.shell_command(RESOURCE, client_id, timeout, host)
     done = subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60, check=False)
     output = done.stdout.decode("utf-8", "replace")
     return token_request.parse(output), output + done.stderr.decode("utf-8", "replace")
@@ -141,22 +149,46 @@ def verdict(answer: token_request.Answer, **expected: Any) -> Verdict:
 
 def test_token_of_nmi(image: tuple[list[str], dict[str, str]]) -> None:
     with serving(200, success()) as server:
-        answer, output = ask(image, server.url, client_id=CLIENT_ID)
+        answer, output = ask(image, server.host, client_id=CLIENT_ID)
     assert answer.complete and answer.status == 200 and answer.exit_code == 0, output
     assert answer.claims is not None and answer.claims["name"] == 'Zoë "quoted" \\ back~~~???>>>'
     assert "eyJ" not in output and SIGNATURE not in output
     found = verdict(answer)
     assert (found.verdict, found.answered_by, found.code) == ("ok", "nmi", "")
-    path, headers = server.requests[0]
-    assert len(server.requests) == 1
-    assert headers["Metadata"] == "true" and headers["Connection"] == "close"
+    path = server.requests[0][0]
     assert "resource=https%3A%2F%2Fmanagement.azure.com%2F" in path and f"client_id={CLIENT_ID}" in path
+    assert [asked for asked, dummy in server.requests[1:]] == ["/metadata/instance?api-version=2018-02-01"]
+    for headers in [headers for dummy, headers in server.requests]:
+        assert headers["Metadata"] == "true" and headers["Connection"] == "close"
+    assert answer.instance is not None and answer.instance.header("Server") == IMDS["Server"]
+    assert "compute" not in output, "the machine's metadata left the pod"
+
+
+def shows_refusals(request: pytest.FixtureRequest) -> bool:
+    """The wget of busybox shows neither headers nor body of a refusal."""
+    return "its own wget" not in request.node.callspec.params["image"]
+
+
+def test_nmi_that_blocks_metadata(image: tuple[list[str], dict[str, str]], request: pytest.FixtureRequest) -> None:
+    with serving(200, success(), metadata=BLOCKED) as server:
+        answer, output = ask(image, server.host)
+    assert answer.instance is not None and answer.instance.status == 403, output
+    assert verdict(answer).verdict == ("ok" if shows_refusals(request) else "unclear")
+
+
+def test_imds_behind_something_that_strips_headers(image: tuple[list[str], dict[str, str]]) -> None:
+    """Its token looks like one of NMI; the second request tells."""
+    with serving(200, success(), metadata=(200, METADATA[1], {})) as server:
+        answer, output = ask(image, server.host)
+    found = verdict(answer)
+    assert (found.verdict, found.answered_by) == ("unclear", "unknown"), output
+    assert all(check.ok for check in found.checks) and found.checks
 
 
 @pytest.mark.parametrize("length", range(4))
 def test_every_length_of_padding(image: tuple[list[str], dict[str, str]], length: int) -> None:
     with serving(200, success(filler="x" * length)) as server:
-        answer, output = ask(image, server.url)
+        answer, output = ask(image, server.host)
     assert answer.claims is not None, output
     assert answer.claims["filler"] == "x" * length
 
@@ -164,14 +196,14 @@ def test_every_length_of_padding(image: tuple[list[str], dict[str, str]], length
 def test_tokens_of_auxiliary_tenants(image: tuple[list[str], dict[str, str]]) -> None:
     """NMI answers for a service principal with auxiliary tenants with a list."""
     with serving(200, b"[" + success() + b"," + success(tid="other") + b"]") as server:
-        answer, output = ask(image, server.url)
+        answer, output = ask(image, server.host)
     assert answer.claims is not None and answer.claims["tid"] != "other"
     assert "eyJ" not in output
 
 
 def test_token_of_imds_is_no_success(image: tuple[list[str], dict[str, str]]) -> None:
     with serving(200, success(), IMDS) as server:
-        answer, _output = ask(image, server.url)
+        answer, _output = ask(image, server.host)
     found = verdict(answer)
     assert (found.verdict, found.answered_by, found.code) == ("raw_imds", "imds", "V1")
     assert all(check.ok for check in found.checks) and found.checks
@@ -179,29 +211,29 @@ def test_token_of_imds_is_no_success(image: tuple[list[str], dict[str, str]]) ->
 
 def test_token_of_the_proxy(image: tuple[list[str], dict[str, str]]) -> None:
     with serving(200, success(), PROXY) as server:
-        answer, _output = ask(image, server.url)
+        answer, _output = ask(image, server.host)
     assert (verdict(answer).verdict, verdict(answer).answered_by) == ("ok", "workload_identity_proxy")
     with serving(200, success(iat=int(time.time()) - 7200), PROXY) as server:
-        answer, _output = ask(image, server.url)
+        answer, _output = ask(image, server.host)
     assert (verdict(answer).verdict, verdict(answer).code) == ("stale_token", "V15")
 
 
-def test_refusal(image: tuple[list[str], dict[str, str]]) -> None:
+def test_refusal(image: tuple[list[str], dict[str, str]], request: pytest.FixtureRequest) -> None:
     text = (
         b'getting "assigned" identities for pod a/b\\c in CREATED state failed after 16 attempts, retry duration [5]s'
     )
     with serving(404, text) as server:
-        answer, output = ask(image, server.url)
+        answer, output = ask(image, server.host)
     assert answer.status == 404, output
-    if answer.body:  # the wget of busybox shows no body of a refusal
-        if "CREATED state" in answer.body:
-            assert (verdict(answer).verdict, verdict(answer).code) == ("not_assigned", "V4")
-    assert verdict(answer).verdict != "ok"
+    if shows_refusals(request):
+        assert (verdict(answer).verdict, verdict(answer).code) == ("not_assigned", "V4")
+    else:
+        assert verdict(answer).verdict == "unclear" and "probe_pod" in verdict(answer).message
 
 
 def test_a_refusal_that_holds_a_token_does_not_leave(image: tuple[list[str], dict[str, str]]) -> None:
     with serving(403, b"refused " + jwt().encode()) as server:
-        answer, output = ask(image, server.url)
+        answer, output = ask(image, server.host)
     assert "eyJ" not in output and SIGNATURE not in output
     assert answer.complete and verdict(answer).verdict != "ok"
 
@@ -209,7 +241,7 @@ def test_a_refusal_that_holds_a_token_does_not_leave(image: tuple[list[str], dic
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"access_token":""}', b'{"access_token":"a.b.c"}', b"\x00\xff\x1b[31m"])
 def test_answers_that_are_no_token(image: tuple[list[str], dict[str, str]], body: bytes) -> None:
     with serving(200, body) as server:
-        answer, output = ask(image, server.url)
+        answer, output = ask(image, server.host)
     assert answer.complete, output
     assert verdict(answer).verdict == "unreadable_token"
 
@@ -218,7 +250,7 @@ def test_nobody_listens(image: tuple[list[str], dict[str, str]]) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    answer, output = ask(image, f"http://127.0.0.1:{port}/metadata/identity/oauth2/token")
+    answer, output = ask(image, f"http://127.0.0.1:{port}")
     assert (answer.status, answer.exit_code) == (0, 7), output
     assert (verdict(answer).verdict, verdict(answer).code, verdict(answer).answered_by) == ("nmi_dead", "V2", "nobody")
 
@@ -229,8 +261,7 @@ def test_no_answer(image: tuple[list[str], dict[str, str]], request: pytest.Fixt
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        address = f"http://127.0.0.1:{silent.getsockname()[1]}/metadata/identity/oauth2/token"
-        answer, output = ask(image, address, timeout=1)
+        answer, output = ask(image, f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=1)
     assert (answer.exit_code, answer.connected) == (28, True), output
     assert (verdict(answer).verdict, verdict(answer).answered_by) == ("no_answer", "unknown")
 
@@ -255,7 +286,7 @@ def test_a_container_without_any_client(tmp_path: Path) -> None:
 
 def test_python_without_a_shell() -> None:
     with serving(200, success()) as server:
-        command = token_request.python_command(RESOURCE, None, 5, server.url)
+        command = token_request.python_command(RESOURCE, None, 5, server.host)
         done = subprocess.run(
             [sys.executable, *command[1:]],
             capture_output=True,
@@ -285,9 +316,9 @@ def test_the_token_is_in_no_argument_list(image: tuple[list[str], dict[str, str]
         (wrapped / program.name).write_text(script)
         (wrapped / program.name).chmod(0o755)
     with serving(200, success()) as server:
-        command = token_request.shell_command(RESOURCE, None, 5, server.url)
+        command = token_request.shell_command(RESOURCE, None, 5, server.host)
         environment = {**environment, "PATH": str(wrapped)}
         subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60, check=True)
     noted = log.read_text()
-    assert server.url in noted or "token" in noted
+    assert server.host in noted or "token" in noted
     assert SIGNATURE not in noted and "eyJ" not in noted

@@ -7,7 +7,8 @@
 """What an answer to a token request means: who gave it, whether it is right, and what to do when it is not.
 
 The classes V1 to V16 and the texts and times of NMI are those of aad-pod-identity 1.8. A token is a success only
-when NMI or the Workload ID proxy handed it out, whatever its claims say.
+when NMI or the Workload ID proxy handed it out, whatever its claims say. NMI has no name of its own on the wire, so
+two marks must agree on it: no Server header on the token path, and what it does with a request for metadata.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _AADSTS = re.compile(r"AADSTS(\d+)")
 _FEDERATION = frozenset(("70021", "700213", "700211", "700212", "700231", "90061", "50005", "700024"))
 _TENANT = frozenset(("700016", "90002"))
 _CLOCK_SKEW = 60
+_BLOCKED = "blocked by AAD Pod Identity NMI"
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,29 @@ class Verdict:
 
 
 def answered_by(answer: Answer) -> str:
-    """By the Server header: IMDS and the Workload ID proxy send theirs, NMI's token handler none."""
+    """Who answered, where all that was seen agrees on it.
+
+    IMDS and the Workload ID proxy send their Server header. NMI sends none with a token, but passes requests for
+    metadata on, so that the header of IMDS comes back, or blocks them in words of its own. Who strips headers, as a
+    mesh may, strips both. Where no header was seen at all (wget of busybox shows none of a refusal), none is missing.
+    """
     if not answer.status:
         return NOBODY if answer.exit_code in (7, 28) and not answer.connected else UNKNOWN
-    server = answer.header("Server").lower()
-    if server.startswith("imds"):
-        return IMDS
+    server, metadata = answer.header("Server").lower(), _who_has_metadata(answer.instance)
     if server.startswith("azure-workload-identity/proxy"):
         return PROXY
-    return UNKNOWN if server else NMI
+    if server.startswith("imds"):
+        return UNKNOWN if metadata == NMI else IMDS
+    return NMI if answer.headers and not server and metadata in (NMI, IMDS) else UNKNOWN
+
+
+def _who_has_metadata(answer: Answer | None) -> str:
+    if answer is None:
+        return UNKNOWN
+    server = answer.header("Server").lower()
+    if not server and answer.status == 403 and _BLOCKED in answer.body:
+        return NMI
+    return IMDS if server.startswith("imds") else UNKNOWN
 
 
 def judge(answer: Answer, expected: Expectation) -> Verdict:
@@ -92,6 +108,8 @@ def judge(answer: Answer, expected: Expectation) -> Verdict:
             "not use the host network, and that the network plugin does not bypass iptables.",
             _checks(answer, expected, who),
         )
+    if who == UNKNOWN:
+        return _unclear(answer, expected)
     if answer.status == 200:
         return _token(answer, expected, who)
     return _refusal(answer, expected, who)
@@ -135,6 +153,42 @@ def _no_status(answer: Answer, who: str) -> Verdict:
     return Verdict(NOT_VERIFIED, "", who, f"The request failed before an answer ({_brief(answer.body)}).")
 
 
+def _unclear(answer: Answer, expected: Expectation) -> Verdict:
+    """Somebody answered, and it cannot be told who; a server with another name stands between for certain."""
+    server = answer.header("Server")
+    checks = _checks(answer, expected, UNKNOWN)
+    if server and not server.lower().startswith("imds"):
+        return Verdict(
+            "unknown_responder",
+            "",
+            UNKNOWN,
+            f"The answer came from a server that calls itself {server!r}, neither NMI nor the Workload ID proxy: a "
+            "service mesh or proxy may stand in between; exclude 169.254.169.254 from it.",
+            checks,
+        )
+    return Verdict(
+        "unclear",
+        "",
+        UNKNOWN,
+        f"It is unclear who answered: the request for a token came back with {_signature(answer)}, the one for the "
+        f"machine's metadata with {_signature(answer.instance)}; "
+        + (
+            "NMI and the metadata service answer otherwise, so look for a mesh or proxy that changes headers, and try "
+            "again where NMI has just started or ended."
+            if answer.headers
+            else "the client in the container does not show headers, so use method: probe_pod."
+        ),
+        checks,
+    )
+
+
+def _signature(answer: Answer | None) -> str:
+    if answer is None or not answer.status:
+        return "no answer"
+    server = answer.header("Server")
+    return f"status {answer.status} and " + (f"Server {_brief(server)!r}" if server else "no Server header")
+
+
 def _token(answer: Answer, expected: Expectation, who: str) -> Verdict:
     if answer.claims is None:
         return Verdict(
@@ -164,15 +218,6 @@ def _token(answer: Answer, expected: Expectation, who: str) -> Verdict:
                 f"{failed[check].expected}: {advice}.",
                 checks,
             )
-    if who == UNKNOWN:
-        return Verdict(
-            "unknown_responder",
-            "",
-            who,
-            f"A token came from a server that calls itself {answer.header('Server')!r}, neither NMI nor the Workload "
-            "ID proxy: a service mesh or proxy may stand in between; exclude 169.254.169.254 from it.",
-            checks,
-        )
     if expected.ambiguous:
         return Verdict(
             "ambiguous_identity",
@@ -182,8 +227,7 @@ def _token(answer: Answer, expected: Expectation, who: str) -> Verdict:
             "any of them: let the application name its client id, or use one selector per identity.",
             checks,
         )
-    giver = "NMI" if who == NMI else "The Workload ID proxy"
-    return Verdict(OK, "", who, f"{giver} handed out a token of {name}.", checks)
+    return Verdict(OK, "", who, f"{_name(who)} handed out a token of {name}.", checks)
 
 
 def _refusal(answer: Answer, expected: Expectation, who: str) -> Verdict:
@@ -285,7 +329,7 @@ def _text(value: t.Any) -> str:
 
 
 def _name(who: str) -> str:
-    return {NMI: "NMI", PROXY: "The Workload ID proxy"}.get(who, "An unknown server")
+    return "NMI" if who == NMI else "The Workload ID proxy"
 
 
 def _brief(text: str) -> str:

@@ -6,6 +6,9 @@
 # Do not use this from other collections or standalone plugins/modules!
 """The program that asks for a token inside a pod, and its answer.
 
+After an answer it asks for the machine's metadata too: NMI passes that request on and answers the one for a token
+itself, so both answers together tell who it was. Of the metadata only a refusal's text is printed.
+
 It prints one JSON object per line, of decoded claims, headers, status and times; never the token, which stays in a
 variable of the shell, and never anything that looks like a part of one. The last line is ``{"end": "1"}``.
 """
@@ -14,17 +17,18 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-TOKEN_URL = "http://169.254.169.254/metadata/identity/oauth2/token"
+METADATA_HOST = "http://169.254.169.254"
 _API_VERSION = "2018-02-01"
+_INSTANCE = "instance_"  # before the names of what is printed of the second answer
 
 # The beginning of a token is spelled so that the program itself is not taken for one by who scans for them.
 # Needs only sh, tr, base64, head, date and one of curl, python3, wget. A quote or backslash in a text is replaced
 # rather than escaped, because sed is not in every image.
 SCRIPT = r"""
-url=$1 limit=$2
+url=$1 limit=$3 path= status=
 unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
 nl='
 '
@@ -32,9 +36,10 @@ cr=$(printf '\r')
 say() {
   text=$2
   case "$text" in *ey[J]*) text='(withheld, it looks like a token)' ;; esac
-  printf '{"%s":"%s"}\n' "$1" "$(printf %s "$text" | tr '\000-\037\177' ' ' | tr '"\\' "'/" | head -c 600)"
+  printf '{"%s":"%s"}\n' "$path$1" "$(printf %s "$text" | tr '\000-\037\177' ' ' | tr '"\\' "'/" | head -c 600)"
 }
 show() {
+  case "$path$status" in instance_[123]*) return ;; esac
   case "$1" in
     *'"access_token"'*) ;;
     *) say body "$1"; return ;;
@@ -48,7 +53,7 @@ show() {
   claims=$(printf %s "$part" | tr '_-' '/+' | base64 -d 2>/dev/null | tr -d '\000-\037')
   case "$claims" in
     *ey[J]*) say unreadable 'a claim looks like a token' ;;
-    '{'*'}') printf '{"claims":%s}\n' "$claims" ;;
+    '{'*'}') printf '{"%s":%s}\n' "${path}claims" "$claims" ;;
     *) say unreadable 'the access token is no JWT' ;;
   esac
 }
@@ -58,7 +63,8 @@ ask_curl() {
   say exit "$?"
   metrics=${answer##*probe-metrics }
   metrics=${metrics%%"$nl"*}
-  say status "${metrics%% *}"
+  status=${metrics%% *}
+  say status "$status"
   metrics=${metrics#* }
   say connected "${metrics%% *}"
   say seconds "${metrics##* }"
@@ -91,7 +97,8 @@ ask_wget() {
       rest=${answer#*HTTP/1.}
       rest=${rest#* }
       rest=${rest%% *}
-      say status "${rest%%"$nl"*}"
+      status=${rest%%"$nl"*}
+      say status "$status"
       printf '%s\n' "$answer" | while IFS= read -r line; do
         case "$line" in ' '*:*) say header "${line%"$cr"}" ;; esac
       done
@@ -101,15 +108,24 @@ ask_wget() {
 }
 say now "$(date +%s)"
 if command -v curl >/dev/null 2>&1; then
-  say tool curl
-  ask_curl
+  tool=curl
 elif command -v python3 >/dev/null 2>&1; then
-  exec python3 -c "$3" "$url" "$limit"
+  exec python3 -c "$4" "$url" "$2" "$limit"
 elif command -v wget >/dev/null 2>&1; then
-  say tool wget
-  ask_wget
+  tool=wget
 else
-  say tool none
+  tool=none
+fi
+say tool "$tool"
+if [ "$tool" != none ]; then
+  "ask_$tool"
+  case "$status" in
+    [1-9]*)
+      path=instance_ url=$2 limit=10
+      "ask_$tool"
+      path=
+      ;;
+  esac
 fi
 say end 1
 """
@@ -117,44 +133,47 @@ say end 1
 # The same for images that have Python but no curl; without single quotes, like any text that goes through a shell.
 PYTHON = r"""
 import base64, http.client, json, socket, sys, time, urllib.parse
-url, limit = urllib.parse.urlsplit(sys.argv[1]), float(sys.argv[2])
 MARK = "ey" + "J"
 def say(key, value):
     if isinstance(value, str):
         value = "(withheld, it looks like a token)" if MARK in value else value[:600]
-    print(json.dumps({key: value}), flush=True)
-say("now", str(int(time.time())))
-say("tool", "python3")
-begin, code, answer = time.monotonic(), 0, None
-connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=15)
-try:
-    connection.connect()
-    say("connected", str(round(time.monotonic() - begin, 6)))
-    connection.sock.settimeout(limit)
-    connection.request("GET", url.path + "?" + url.query, headers={"Metadata": "true", "Connection": "close"})
-    answer = connection.getresponse()
-    body = answer.read().decode("utf-8", "replace")
-except ConnectionRefusedError as error:
-    code, body = 7, str(error)
-except (socket.timeout, TimeoutError) as error:
-    code, body = 28, str(error)
-except Exception as error:
-    code, body = 56, str(error)
-say("exit", str(code))
-say("seconds", str(round(time.monotonic() - begin, 3)))
-token = None
-if answer is not None:
+    print(json.dumps({path + key: value}), flush=True)
+def ask(address, limit):
+    url, begin, code, answer = urllib.parse.urlsplit(address), time.monotonic(), 0, None
+    connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=15)
+    try:
+        connection.connect()
+        say("connected", str(round(time.monotonic() - begin, 6)))
+        connection.sock.settimeout(limit)
+        connection.request("GET", url.path + "?" + url.query, headers={"Metadata": "true", "Connection": "close"})
+        answer = connection.getresponse()
+        body = answer.read().decode("utf-8", "replace")
+    except ConnectionRefusedError as error:
+        code, body = 7, str(error)
+    except (socket.timeout, TimeoutError) as error:
+        code, body = 28, str(error)
+    except Exception as error:
+        code, body = 56, str(error)
+    say("exit", str(code))
+    say("seconds", str(round(time.monotonic() - begin, 3)))
+    if answer is None:
+        say("body", body)
+        return 0
     say("status", str(answer.status))
     for name, value in answer.getheaders():
         say("header", name + ": " + value)
+    if not path or answer.status >= 400:
+        show(body)
+    return answer.status
+def show(body):
     try:
         parsed = json.loads(body)
         token = (parsed[0] if isinstance(parsed, list) else parsed).get("access_token")
     except Exception:
         token = None
-if token is None:
-    say("body", body)
-else:
+    if token is None:
+        say("body", body)
+        return
     try:
         part = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
@@ -163,6 +182,13 @@ else:
         say("claims", claims)
     except Exception:
         say("unreadable", "the access token is no JWT, or a claim looks like a token")
+path = ""
+say("now", str(int(time.time())))
+say("tool", "python3")
+if ask(sys.argv[1], float(sys.argv[3])):
+    path = "instance_"
+    ask(sys.argv[2], 10)
+    path = ""
 say("end", "1")
 """
 
@@ -173,6 +199,7 @@ class Answer:
 
     ``connected``: somebody accepted the connection, as far as the program can tell.
     ``started`` is the clock of the pod when the program started, in seconds since 1970.
+    ``instance`` is the answer for the machine's metadata, None where nothing was asked.
     """
 
     tool: str = ""
@@ -186,31 +213,37 @@ class Answer:
     claims: t.Mapping[str, t.Any] | None = None
     unreadable: str = ""
     complete: bool = False
+    instance: Answer | None = None
 
     def header(self, name: str) -> str:
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
 
 
-def arguments(resource: str, client_id: str | None, timeout: int, url: str = TOKEN_URL) -> list[str]:
-    """The arguments of the program: URL, limit in seconds, and the Python form of the program itself."""
+def arguments(resource: str, client_id: str | None, timeout: int, host: str = METADATA_HOST) -> list[str]:
+    """The arguments of the program: both URLs, limit in seconds, and the Python form of the program itself."""
     query = {"api-version": _API_VERSION, "resource": resource}
     if client_id:
         query["client_id"] = client_id
-    return [f"{url}?{urlencode(query)}", str(timeout), PYTHON]
+    return [
+        f"{host}/metadata/identity/oauth2/token?{urlencode(query)}",
+        f"{host}/metadata/instance?api-version={_API_VERSION}",
+        str(timeout),
+        PYTHON,
+    ]
 
 
-def shell_command(resource: str, client_id: str | None, timeout: int, url: str = TOKEN_URL) -> list[str]:
-    return ["sh", "-c", SCRIPT, "token", *arguments(resource, client_id, timeout, url)]
+def shell_command(resource: str, client_id: str | None, timeout: int, host: str = METADATA_HOST) -> list[str]:
+    return ["sh", "-c", SCRIPT, "token", *arguments(resource, client_id, timeout, host)]
 
 
-def python_command(resource: str, client_id: str | None, timeout: int, url: str = TOKEN_URL) -> list[str]:
-    return ["python3", "-c", PYTHON, *arguments(resource, client_id, timeout, url)[:2]]
+def python_command(resource: str, client_id: str | None, timeout: int, host: str = METADATA_HOST) -> list[str]:
+    return ["python3", "-c", PYTHON, *arguments(resource, client_id, timeout, host)[:3]]
 
 
 def parse(output: str) -> Answer:
     """What the program printed; lines of others (a wrapper, a mesh) are passed over."""
     found: dict[str, t.Any] = {}
-    headers: list[tuple[str, str]] = []
+    headers: dict[str, list[tuple[str, str]]] = {}
     for line in output.splitlines():
         try:
             entry = json.loads(line)
@@ -219,24 +252,32 @@ def parse(output: str) -> Answer:
         if not isinstance(entry, dict):
             continue
         for key, value in entry.items():
-            if key == "header":
+            if key in ("header", f"{_INSTANCE}header"):
                 name, dummy, content = str(value).partition(":")
-                headers.append((name.strip(), content.strip()))
+                headers.setdefault(key, []).append((name.strip(), content.strip()))
             else:
                 found[key] = value
-    claims = found.get("claims")
-    return Answer(
+    instance = _answer(found, headers, _INSTANCE) if f"{_INSTANCE}exit" in found else None
+    return replace(
+        _answer(found, headers, ""),
         tool=str(found.get("tool", "")),
-        exit_code=_number(found.get("exit")),
-        status=_number(found.get("status")) or 0,
-        seconds=_decimal(found.get("seconds")),
-        connected=_decimal(found.get("connected")) > 0,
         started=_number(found.get("now")) or 0,
-        headers=tuple(headers),
-        body=str(found.get("body", "")),
-        claims=claims if isinstance(claims, dict) else None,
-        unreadable=str(found.get("unreadable", "")),
         complete="end" in found,
+        instance=instance,
+    )
+
+
+def _answer(found: t.Mapping[str, t.Any], headers: t.Mapping[str, list[tuple[str, str]]], prefix: str) -> Answer:
+    claims = found.get(f"{prefix}claims")
+    return Answer(
+        exit_code=_number(found.get(f"{prefix}exit")),
+        status=_number(found.get(f"{prefix}status")) or 0,
+        seconds=_decimal(found.get(f"{prefix}seconds")),
+        connected=_decimal(found.get(f"{prefix}connected")) > 0,
+        headers=tuple(headers.get(f"{prefix}header", ())),
+        body=str(found.get(f"{prefix}body", "")),
+        claims=claims if isinstance(claims, dict) else None,
+        unreadable=str(found.get(f"{prefix}unreadable", "")),
     )
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,11 +48,18 @@ PROXY = (("server", "azure-workload-identity/proxy/v1.3.0"),)
 MESH = (("Server", "istio-envoy"),)
 
 
+PLAIN = (("Content-Type", "application/json"), ("Date", "Tue, 24 Nov 2026 10:00:00 GMT"))
+METADATA = Answer(exit_code=0, status=200, headers=IMDS)
+BLOCKED = Answer(exit_code=0, status=403, headers=PLAIN, body="Request blocked by AAD Pod Identity NMI")
+
+
 def answer(**changes: Any) -> Answer:
-    return Answer(**{"tool": "curl", "exit_code": 0, "status": 200, "started": NOW, "complete": True, **changes})
+    """An answer to a request for a token, of NMI unless a header says otherwise."""
+    base = {"tool": "curl", "exit_code": 0, "status": 200, "started": NOW, "complete": True, "instance": METADATA}
+    return Answer(**{**base, "headers": PLAIN, **changes})
 
 
-def token(headers: tuple[tuple[str, str], ...] = (), **claims: Any) -> Answer:
+def token(headers: tuple[tuple[str, str], ...] = PLAIN, **claims: Any) -> Answer:
     return answer(headers=headers, claims={**CLAIMS, **claims})
 
 
@@ -63,6 +71,7 @@ def token(headers: tuple[tuple[str, str], ...] = (), **claims: Any) -> Answer:
         (token(IMDS), "raw_imds", "V1", "imds"),
         (answer(status=400, headers=IMDS, body="Identity not found"), "raw_imds", "V1", "imds"),
         (token(MESH), "unknown_responder", "", "unknown"),
+        (answer(status=403, headers=MESH, body="RBAC: access denied"), "unknown_responder", "", "unknown"),
         (answer(status=0, exit_code=7), "nmi_dead", "V2", "nobody"),
         (answer(status=0, exit_code=28, seconds=15), "path_blocked", "V3", "nobody"),
         (answer(status=0, exit_code=28, seconds=15, connected=True), "no_answer", "", "unknown"),
@@ -119,6 +128,44 @@ def test_verdicts(given_answer: Answer, verdict: str, code: str, who: str) -> No
     assert found.message.endswith(".") and "\n" not in found.message
 
 
+@pytest.mark.parametrize(
+    ("headers", "instance", "who", "verdict"),
+    [
+        pytest.param(PLAIN, METADATA, "nmi", "ok", id="passed on"),
+        pytest.param(
+            PLAIN, replace(METADATA, status=404, body="Not found"), "nmi", "ok", id="passed on, refused there"
+        ),
+        pytest.param(PLAIN, BLOCKED, "nmi", "ok", id="blocked by NMI"),
+        pytest.param(PLAIN, replace(METADATA, headers=PLAIN), "unknown", "unclear", id="no header on either"),
+        pytest.param(PLAIN, replace(METADATA, headers=MESH), "unknown", "unclear", id="another server's"),
+        pytest.param(PLAIN, replace(BLOCKED, headers=MESH), "unknown", "unclear", id="blocked, but not by NMI"),
+        pytest.param(PLAIN, replace(BLOCKED, body="denied"), "unknown", "unclear", id="forbidden otherwise"),
+        pytest.param(PLAIN, Answer(exit_code=0, status=500, body="dial tcp"), "unknown", "unclear", id="IMDS away"),
+        pytest.param(PLAIN, Answer(exit_code=28), "unknown", "unclear", id="no second answer"),
+        pytest.param(PLAIN, None, "unknown", "unclear", id="not asked"),
+        pytest.param((), METADATA, "unknown", "unclear", id="no header seen at all"),
+        pytest.param(IMDS, METADATA, "imds", "raw_imds", id="raw"),
+        pytest.param(IMDS, None, "imds", "raw_imds", id="raw, nothing else known"),
+        pytest.param(IMDS, BLOCKED, "unknown", "unclear", id="NMI came in between"),
+        pytest.param(PROXY, METADATA, "workload_identity_proxy", "ok", id="proxy"),
+    ],
+)
+def test_two_marks_must_agree_on_who_answered(
+    headers: tuple[tuple[str, str], ...], instance: Answer | None, who: str, verdict: str
+) -> None:
+    for given_answer in (token(headers), answer(headers=headers, status=404, body="in CREATED state failed")):
+        found = judge(replace(given_answer, instance=instance), EXPECTED)
+        assert found.answered_by == who
+        assert found.verdict == verdict or given_answer.status == 404 and found.verdict != "ok" and who != "unknown"
+
+
+def test_an_unclear_answer_is_described() -> None:
+    found = judge(replace(token(), instance=None), EXPECTED)
+    assert "status 200 and no Server header" in found.message and "metadata with no answer" in found.message
+    assert found.checks and all(check.ok for check in found.checks)
+    assert "use method: probe_pod" in judge(answer(headers=(), status=404), EXPECTED).message
+
+
 def test_v2_tokens_name_the_client_in_azp() -> None:
     assert judge(token(appid=None, azp=CLIENT_ID), EXPECTED).verdict == "ok"
 
@@ -157,6 +204,7 @@ _answers = st.builds(
     headers=_headers,
     body=_texts,
     claims=st.one_of(st.none(), st.dictionaries(st.sampled_from(list(CLAIMS)), st.one_of(_texts, st.integers()))),
+    instance=st.sampled_from([None, METADATA, BLOCKED]),
 )
 
 
@@ -184,3 +232,14 @@ def test_lines_of_others_are_passed_over() -> None:
     output = 'warming up\n{"tool":"curl"}\n["x"]\n{"status":"200"}\n{"header":"Server: a: b"}\n{"end":"1"}\n3\n'
     found = parse(output)
     assert (found.tool, found.status, found.headers, found.complete) == ("curl", 200, (("Server", "a: b"),), True)
+    assert found.instance is None
+
+
+def test_the_second_answer_is_kept_apart() -> None:
+    output = (
+        '{"exit":"0"}\n{"status":"404"}\n{"body":"none"}\n'
+        '{"instance_exit":"0"}\n{"instance_status":"200"}\n{"instance_header":"Server: IMDS/1"}\n'
+    )
+    found = parse(output)
+    assert (found.status, found.headers, found.body) == (404, (), "none")
+    assert found.instance == Answer(exit_code=0, status=200, headers=(("Server", "IMDS/1"),))
