@@ -155,10 +155,10 @@ def _node_state(
     nmi: Object, node: Object, pods: t.Mapping[str, Object], health: t.Callable[[Object], str]
 ) -> NodeState:
     name = _name(node)
+    pod = pods.get(name)
     unexpected = _not_expected(nmi, node)
     if unexpected:
-        return NodeState(name, "not_expected", unexpected)
-    pod = pods.get(name)
+        return NodeState(name, "not_expected", unexpected, _name(pod or {}))
     if pod is None:
         return NodeState(name, "missing", "no NMI pod runs there")
     if not pod_ready(pod):
@@ -169,7 +169,16 @@ def _node_state(
     return NodeState(name, "active", "", _name(pod))
 
 
+def covers(nmi: Object, node: Object) -> bool:
+    """Whether NMI runs on the node as soon as the node is Ready."""
+    return not _excluded(nmi, node)
+
+
 def _not_expected(nmi: Object, node: Object) -> str:
+    return _excluded(nmi, node) or ("" if pod_ready(node) else "it is not Ready")  # nodes report it just as pods do
+
+
+def _excluded(nmi: Object, node: Object) -> str:
     labels = (node.get("metadata") or {}).get("labels") or {}
     spec = node.get("spec") or {}
     template = ((nmi.get("spec") or {}).get("template") or {}).get("spec") or {}
@@ -177,8 +186,6 @@ def _not_expected(nmi: Object, node: Object) -> str:
         return f"its operating system is {labels['kubernetes.io/os']}"
     if labels.get("type") == "virtual-kubelet":
         return "it is a virtual node"
-    if not pod_ready(node):  # nodes report Ready just as pods do
-        return "it is not Ready"
     for key, value in (template.get("nodeSelector") or {}).items():
         if labels.get(key) != value:
             return f"NMI selects nodes with {key}={value}"

@@ -28,18 +28,25 @@ _BUSY_SECONDS = 60
 Query = t.Sequence[tuple[str, str]]
 
 
-def connect(params: t.Mapping[str, t.Any], temporary_directory: str | None = None) -> Client:
-    """A client for the options of ``_argspec.kubernetes_auth``; no request is sent yet."""
+def connect(
+    params: t.Mapping[str, t.Any], temporary_directory: str | None = None, *, timeout: float | None = None
+) -> Client:
+    """A client for the options of ``_argspec.kubernetes_auth``; no request is sent yet.
+
+    ``timeout``: seconds until the server must answer, where that is less than usual.
+    """
     settings = Settings.parse(params)
-    return Client(load_configuration(settings, temporary_directory), settings)
+    return Client(load_configuration(settings, temporary_directory), settings, timeout=timeout)
 
 
 class Client:
     """One API server, one user."""
 
-    def __init__(self, configuration: t.Any, settings: Settings) -> None:
+    def __init__(self, configuration: t.Any, settings: Settings, *, timeout: float | None = None) -> None:
         from kubernetes.client import rest
 
+        self._connect_seconds = min(_CONNECT_SECONDS, timeout or _CONNECT_SECONDS)
+        self._read_seconds = min(_READ_SECONDS, timeout or _READ_SECONDS)
         self._configuration = configuration
         self._settings = settings
         self._pool = rest.RESTClientObject(configuration).pool_manager
@@ -244,7 +251,7 @@ class Client:
                     url,
                     body=None if body is None else json.dumps(body).encode(),
                     headers=self._headers(content_type),
-                    timeout=Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
+                    timeout=Timeout(connect=self._connect_seconds, read=self._read_seconds),
                     retries=False,
                     redirect=False,
                 )

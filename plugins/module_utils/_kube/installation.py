@@ -31,12 +31,12 @@ class Installation:
     nodes: tuple[nmi.NodeState, ...]
 
 
-def find(client: Client) -> tuple[Installation, ...]:
-    """Every installation of the cluster, sorted by namespace and name."""
+def find(client: Client, nodes: t.Sequence[Object] | None = None) -> tuple[Installation, ...]:
+    """Every installation of the cluster, sorted by namespace and name; ``nodes`` where they are listed already."""
     daemon_sets = [each for each in client.list_all(DAEMON_SET) if nmi.runs_image(each, "nmi")]
     if not daemon_sets:
         return ()
-    nodes = client.list_all(NODE)
+    nodes = client.list_all(NODE) if nodes is None else nodes
     mics = [each for each in client.list_all(DEPLOYMENT) if nmi.runs_image(each, "mic")]
     return tuple(_installation(client, each, _mic_of(each, mics), nodes) for each in daemon_sets)
 

@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Microsoft.Compute: scale sets and their instances."""
+
+from __future__ import annotations
+
+from .client import Arm, Body
+from .refusals import missing_is_fine
+
+_API = "2023-09-01"
+_TYPE = "providers/Microsoft.Compute/virtualMachineScaleSets"
+
+
+def list_group(arm: Arm, group: str) -> list[Body]:
+    """The scale sets of a resource group, given by its id; none where the group does not exist."""
+    with missing_is_fine:
+        return arm.list(f"{group}/{_TYPE}", _API, doing=f"list the scale sets of {group}")
+    return []
+
+
+def instances(arm: Arm, scale_set: str) -> list[Body]:
+    """The instances of a scale set, given by its id."""
+    with missing_is_fine:
+        return arm.list(f"{scale_set}/virtualMachines", _API, doing=f"list the instances of {scale_set}")
+    return []

@@ -1,0 +1,250 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The nodes of a cluster: what is known of each, what is wrong with it, and why its IMDS may not be opened to pods."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, replace
+
+from . import arm_id
+
+Object = t.Mapping[str, t.Any]
+
+NOT_READY = "not_ready"
+NMI_MISSING = "nmi_missing"
+NMI_NOT_ACTIVE = "nmi_not_active"
+RULES_SUSPECTED = "rules_suspected"
+NOT_INSPECTED = "not_inspected"
+WINDOWS = "windows"
+GROUPS = (NOT_READY, NMI_MISSING, NMI_NOT_ACTIVE, RULES_SUSPECTED, NOT_INSPECTED, WINDOWS)
+
+# What azure-iptables-monitor of AKS puts on the CiliumNode (or node) that holds rules of users.
+USER_RULES_LABEL = "kubernetes.azure.com/user-iptables-rules"
+SYSTEM_ASSIGNED = "system-assigned"
+
+_PROVIDER = re.compile(r"^azure://(?P<set>/.*/virtualmachinescalesets/[^/]+)/virtualmachines/(?P<id>[^/]+)$", re.I)
+_IDENTITY = re.compile(r"/providers/microsoft\.managedidentity/userassignedidentities/[^/]+/?$", re.I)
+
+
+@dataclass(frozen=True)
+class ScaleSet:
+    """A scale set of nodes; ``identities`` are resource ids, and ``system-assigned`` for its own identity."""
+
+    id: str
+    os: str
+    identities: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, body: Object) -> ScaleSet:
+        profile = (body.get("properties") or {}).get("virtualMachineProfile") or {}
+        disk = (profile.get("storageProfile") or {}).get("osDisk") or {}
+        identity = body.get("identity") or {}
+        own = (SYSTEM_ASSIGNED,) if "systemassigned" in str(identity.get("type", "")).lower() else ()
+        return cls(
+            id=str(body.get("id", "")),
+            os=str(disk.get("osType") or "Linux").lower(),
+            identities=(*own, *(identity.get("userAssignedIdentities") or {})),
+        )
+
+
+@dataclass(frozen=True)
+class NmiOnNode:
+    """NMI on a node, and which installation runs, or would run, there; empty where none does."""
+
+    state: str
+    pod: str = ""
+    installation: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node.
+
+    ``ready`` and ``nmi`` are None where the API server could not be asked, ``foreign_identities`` where Azure could
+    not.
+    """
+
+    name: str
+    scale_set: str = ""
+    instance_id: str = ""
+    addresses: tuple[str, ...] = ()
+    os: str = "linux"
+    ready: bool | None = None
+    ready_since: str = ""
+    nmi: NmiOnNode | None = None
+    user_rules: bool = False
+    addon: bool | None = None
+    foreign_identities: tuple[str, ...] | None = None
+
+    @property
+    def inspected(self) -> bool:
+        """Whether the API server told about it, rather than its scale set alone."""
+        return self.ready is not None
+
+    def transports(self) -> tuple[str, ...]:
+        """The ways to a Linux node that may work, in the order in which they are tried."""
+        if self.os != "linux":
+            return ()
+        ways = (("ssh", True), ("aks_node_pod", bool(self.ready)), ("vmss_run_command", bool(self.scale_set)))
+        return tuple(way for way, open_ in ways if open_)
+
+    def view(self) -> dict[str, t.Any]:
+        """As results and host variables show it."""
+        nmi = self.nmi or NmiOnNode("unknown")
+        return {
+            "name": self.name,
+            "scale_set": self.scale_set,
+            "scale_set_name": arm_id.last_segment(self.scale_set),
+            "instance_id": self.instance_id,
+            "addresses": list(self.addresses),
+            "os": self.os,
+            "ready": self.ready,
+            "ready_since": self.ready_since,
+            "nmi_state": nmi.state,
+            "nmi_pod": nmi.pod,
+            "nmi_installation": nmi.installation,
+            "user_rules": self.user_rules,
+            "foreign_identities": None if self.foreign_identities is None else list(self.foreign_identities),
+            "groups": list(groups(self)),
+            "transports": list(self.transports()),
+            "closed_because": list(closed_because(self)),
+        }
+
+
+def from_kubernetes(
+    raw: Object,
+    nmi: NmiOnNode,
+    *,
+    marked: t.Container[str] = (),
+    scale_sets: t.Iterable[ScaleSet] | None = None,
+    **azure: t.Any,
+) -> Node:
+    """A node as the API server tells of it; ``marked`` are those with rules of users by AKS's own monitor."""
+    metadata, status = raw.get("metadata") or {}, raw.get("status") or {}
+    labels = metadata.get("labels") or {}
+    name = str(metadata.get("name", ""))
+    ready = next((each for each in status.get("conditions") or () if each.get("type") == "Ready"), {})
+    place = _PROVIDER.match(str((raw.get("spec") or {}).get("providerID", "")))
+    node = Node(
+        name=name,
+        scale_set=place["set"] if place else "",
+        instance_id=place["id"] if place else "",
+        addresses=tuple(
+            str(each["address"]) for each in status.get("addresses") or () if str(each.get("type")).endswith("IP")
+        ),
+        os=str(labels.get("kubernetes.io/os", "linux")).lower(),
+        ready=ready.get("status") == "True",
+        ready_since=str(ready.get("lastTransitionTime", "")),
+        nmi=nmi,
+        user_rules=name in marked or str(labels.get(USER_RULES_LABEL, "")).lower() == "true",
+    )
+    return with_azure(node, scale_sets, **azure)
+
+
+def from_instance(body: Object, scale_set: ScaleSet, **azure: t.Any) -> Node:
+    """A node as its scale set tells of it."""
+    properties = body.get("properties") or {}
+    profile = properties.get("osProfile") or {}
+    node = Node(
+        # The kubelet registers under the computer's name in lower case.
+        name=str(profile.get("computerName") or body.get("name", "")).lower(),
+        scale_set=scale_set.id,
+        instance_id=str(body.get("instanceId") or arm_id.last_segment(str(body.get("id", "")))),
+        os=scale_set.os,
+    )
+    return with_azure(node, (scale_set,), **azure)
+
+
+def with_azure(
+    node: Node, scale_sets: t.Iterable[ScaleSet] | None, *, addon: bool | None = None, protected: t.Collection[str] = ()
+) -> Node:
+    """The node with what Azure tells: whether the add-on is on, and identities of its scale set that nobody named.
+
+    ``protected`` are the ids of those that may stand open to pods, as they always did.
+    """
+    node = replace(node, addon=addon)
+    mine = next((each for each in scale_sets or () if arm_id.same(each.id, node.scale_set)), None)
+    if mine is None:
+        return node
+    known = {arm_id.normal(each) for each in protected}
+    return replace(node, foreign_identities=tuple(each for each in mine.identities if arm_id.normal(each) not in known))
+
+
+def protected_identities(cluster: Object) -> tuple[str, ...]:
+    """The identities that AKS itself gives to the nodes of a cluster: all that its resource names.
+
+    Those of the pod identity add-on are not among them; it hands them to some pods, not to all.
+    """
+    properties = {k: v for k, v in (cluster.get("properties") or {}).items() if k != "podIdentityProfile"}
+    return tuple(sorted(set(_identities({"identity": cluster.get("identity"), "properties": properties}))))
+
+
+def addon_enabled(cluster: Object) -> bool:
+    profile = (cluster.get("properties") or {}).get("podIdentityProfile") or {}
+    return bool(profile.get("enabled"))
+
+
+def _identities(value: t.Any) -> t.Iterator[str]:
+    if isinstance(value, str):
+        if _IDENTITY.search(value):
+            yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _identities(key)
+            yield from _identities(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _identities(item)
+
+
+def groups(node: Node) -> tuple[str, ...]:
+    """What is wrong with a node. NMI never runs on Windows, so such a node is in one group only."""
+    if node.os != "linux":
+        return (WINDOWS,)
+    found = []
+    if not node.inspected:
+        return (NOT_INSPECTED,)
+    if not node.ready:
+        found.append(NOT_READY)
+    active = node.nmi is not None and node.nmi.state == "active"
+    if not active:
+        found.append(NMI_NOT_ACTIVE if node.nmi is not None and node.nmi.pod else NMI_MISSING)
+    if not active or node.user_rules:
+        found.append(RULES_SUSPECTED)
+    return tuple(found)
+
+
+def closed_because(node: Node | None) -> tuple[str, ...]:
+    """Why NMI's rules on a node must stay: what pods could reach without them. None: nothing is known of the node."""
+    if node is None:
+        return (
+            "neither the API server nor Azure could be asked whether NMI still covers the node and which identities "
+            "its pods could then take",
+        )
+    reasons = []
+    if node.nmi is not None and node.nmi.installation:
+        reasons.append(
+            f"{node.nmi.installation} still covers the node (NMI there: {node.nmi.state}), so repair NMI instead: "
+            "delete its pod there, and it writes its rules anew"
+        )
+    if node.addon:
+        reasons.append(
+            "the pod identity add-on of AKS still covers the node, so repair it instead: delete NMI's pod there, or "
+            "disable the add-on first"
+        )
+    if node.foreign_identities is None:
+        reasons.append("the identities of its scale set could not be read, and every pod could then take them")
+    elif node.foreign_identities:
+        names = ", ".join(arm_id.last_segment(each) for each in node.foreign_identities)
+        reasons.append(
+            f"its scale set {arm_id.last_segment(node.scale_set)} carries {names}, which every pod could then take: "
+            "detach it first"
+        )
+    return tuple(reasons)

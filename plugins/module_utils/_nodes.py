@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The nodes of a cluster from both sides, for the inventory plugin and the module that look at them."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass
+
+from ._argspec import ArgumentSpec, azure_auth, kubernetes_auth
+from ._azure import kubeconfig, managed_clusters, scale_sets
+from ._azure.client import Arm
+from ._domain import arm_id, fleet, nmi
+from ._domain.errors import Failure
+from ._kube import client as kube
+from ._kube import installation
+from ._kube.errors import ApiFailure
+from ._kube.kinds import NODE, Kind, Object
+
+_CILIUM_NODE = Kind("cilium.io", "v2", "ciliumnodes", "CiliumNode", namespaced=False)
+
+Options = t.Mapping[str, t.Any]
+RunCommand = t.Callable[..., "tuple[int, str, str]"]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The nodes of one cluster. ``unread`` says in sentences which side could not be asked, and why."""
+
+    nodes: tuple[fleet.Node, ...]
+    cluster_id: str
+    unread: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Azure:
+    """What Azure tells of a cluster; without ``arm`` nothing."""
+
+    arm: Arm | None = None
+    cluster: Object | None = None
+    sets: tuple[fleet.ScaleSet, ...] | None = None
+
+    def facts(self, protect: t.Iterable[str]) -> dict[str, t.Any]:
+        if self.cluster is None:
+            return {"protected": tuple(protect)}
+        known = (*fleet.protected_identities(self.cluster), *protect)
+        return {"addon": fleet.addon_enabled(self.cluster), "protected": known}
+
+
+def argument_spec() -> ArgumentSpec:
+    """The options of ``observe``."""
+    return ArgumentSpec(
+        options={
+            "resource_group": {"type": "str"},
+            "cluster_name": {"type": "str"},
+            "api_timeout": {"type": "float", "default": 10},
+            "protected_identities": {"type": "list", "elements": "str"},
+        },
+        required_one_of=(("cluster_name", "kubeconfig", "host"),),
+        required_by={"cluster_name": ("resource_group",)},
+    ).merge(azure_auth(), kubernetes_auth())
+
+
+def observe(options: Options, run_command: RunCommand, directory: str) -> Fleet:
+    """Look at a cluster; a side that does not answer is left out, and both together are a Failure.
+
+    ``directory`` is private and takes a fetched kubeconfig.
+    """
+    unread: list[Failure] = []
+    azure = _ask_azure(options, run_command, unread) if options["cluster_name"] else _Azure()
+    nodes = _ask_kubernetes(options, azure, directory, unread)
+    if nodes is None:
+        if azure.sets is None or azure.arm is None:
+            raise Failure(" ".join(each.sentence for each in unread), error=unread[-1].error)
+        nodes = _from_scale_sets(azure.arm, azure.sets, azure.facts(options["protected_identities"] or ()))
+    found = tuple(sorted(nodes, key=lambda node: node.name))
+    return Fleet(found, str((azure.cluster or {}).get("id", "")), tuple(each.sentence for each in unread))
+
+
+def _ask_azure(options: Options, run_command: RunCommand, unread: list[Failure]) -> _Azure:
+    group, name = options["resource_group"], options["cluster_name"]
+    try:
+        arm = Arm.connect(options, run_command)
+        cluster = managed_clusters.get(arm, group, name)
+    except Failure as failure:
+        unread.append(failure)
+        return _Azure()
+    if cluster is None:
+        raise Failure(f"There is no cluster {name} in the resource group {group}; check names and subscription_id.")
+    try:
+        found = scale_sets.list_group(arm, _node_group(cluster))
+    except Failure as failure:
+        unread.append(failure)
+        return _Azure(arm, cluster)
+    return _Azure(arm, cluster, tuple(fleet.ScaleSet.parse(each) for each in found))
+
+
+def _node_group(cluster: Object) -> str:
+    subscription = arm_id.parse(cluster["id"]).subscription
+    return arm_id.resource_group(subscription, cluster["properties"]["nodeResourceGroup"])
+
+
+def _ask_kubernetes(
+    options: Options, azure: _Azure, directory: str, unread: list[Failure]
+) -> tuple[fleet.Node, ...] | None:
+    try:
+        client = _connect(options, azure, directory)
+        if client is None:
+            return None
+        raw = client.list_all(NODE)
+        _refuse_other_cluster(raw, azure.cluster, options)
+        on_nodes = _nmi_by_node(installation.find(client, raw), raw)
+        marked = _marked(client)
+    except _OtherCluster:
+        raise
+    except Failure as failure:
+        unread.append(failure)
+        return None
+    facts = azure.facts(options["protected_identities"] or ())
+    return tuple(
+        fleet.from_kubernetes(each, on_nodes[each["metadata"]["name"]], marked=marked, scale_sets=azure.sets, **facts)
+        for each in raw
+    )
+
+
+def _connect(options: Options, azure: _Azure, directory: str) -> kube.Client | None:
+    if options["kubeconfig"] or options["host"]:
+        return kube.connect(options, directory, timeout=options["api_timeout"])
+    if azure.arm is None:
+        return None
+    path = os.path.join(directory, "kubeconfig")
+    fetched = kubeconfig.of_cluster(
+        azure.arm, options["resource_group"], options["cluster_name"], admin=False, old=None
+    )
+    kubeconfig.write(path, fetched.content)
+    try:
+        return kube.connect({**options, "kubeconfig": path}, directory, timeout=options["api_timeout"])
+    finally:
+        kubeconfig.remove(path)
+
+
+class _OtherCluster(Failure):
+    """The API server belongs to another cluster than the one that is named."""
+
+
+def _refuse_other_cluster(nodes: t.Iterable[Object], cluster: Object | None, options: Options) -> None:
+    providers = [str((each.get("spec") or {}).get("providerID", "")).partition("azure://")[2] for each in nodes]
+    if cluster is None or not providers or any(arm_id.contains(_node_group(cluster), each) for each in providers):
+        return
+    raise _OtherCluster(
+        f"The API server belongs to another cluster than {options['cluster_name']}: none of its {len(providers)} nodes "
+        f"lies in the resource group {cluster['properties']['nodeResourceGroup']}; correct kubeconfig, context or "
+        "cluster_name."
+    )
+
+
+def _nmi_by_node(
+    installations: t.Sequence[installation.Installation], nodes: t.Iterable[Object]
+) -> dict[str, fleet.NmiOnNode]:
+    """NMI on every node; where several installations run, the one that is active there."""
+    found = {}
+    for node in nodes:
+        name = node["metadata"]["name"]
+        states = [
+            (each, state)
+            for each in installations
+            for state in each.nodes
+            if state.node == name and (state.pod or nmi.covers(each.daemon_set, node))
+        ]
+        states.sort(key=lambda pair: (pair[1].state != "active", not pair[1].pod))
+        if not states:
+            found[name] = fleet.NmiOnNode("missing")
+            continue
+        chosen, state = states[0]
+        metadata = chosen.daemon_set["metadata"]
+        label = f"DaemonSet {metadata['namespace']}/{metadata['name']}"
+        found[name] = fleet.NmiOnNode(state.state, state.pod, label)
+    return found
+
+
+def _marked(client: kube.Client) -> frozenset[str]:
+    """The nodes on which AKS's own monitor found rules of users; none where Cilium does not run."""
+    try:
+        found = client.list_all(_CILIUM_NODE, labels=f"{fleet.USER_RULES_LABEL}=true")
+    except ApiFailure:  # Cilium's kinds are missing, or may not be read: the monitor only adds to what is known
+        return frozenset()
+    return frozenset(str(each["metadata"]["name"]) for each in found)
+
+
+def _from_scale_sets(arm: Arm, sets: t.Iterable[fleet.ScaleSet], facts: dict[str, t.Any]) -> tuple[fleet.Node, ...]:
+    return tuple(
+        fleet.from_instance(body, each, **facts) for each in sets for body in scale_sets.instances(arm, each.id)
+    )

@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import fleet
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.fleet import NmiOnNode, Node, ScaleSet
+
+GROUP = "/subscriptions/5e1c/resourceGroups/MC_rg_shop/providers"
+SET = f"{GROUP}/Microsoft.Compute/virtualMachineScaleSets/aks-pool-1-vmss"
+IDENTITY = f"{GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities"
+ACTIVE = NmiOnNode("active", "nmi-1", "DaemonSet default/nmi")
+
+
+def raw(name: str = "n1", *, ready: str = "True", **labels: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", **labels}},
+        "spec": {"providerID": f"azure://{SET.lower()}/virtualMachines/7"},
+        "status": {
+            "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": "2026-01-31T08:15:00Z"}],
+            "addresses": [
+                {"type": "InternalIP", "address": "10.224.0.4"},
+                {"type": "Hostname", "address": name},
+            ],
+        },
+    }
+
+
+def test_node_as_the_api_server_tells_of_it() -> None:
+    node = fleet.from_kubernetes(raw(), NmiOnNode("missing"))
+    assert (node.name, node.instance_id, node.addresses) == ("n1", "7", ("10.224.0.4",))
+    assert node.scale_set == SET.lower()
+    assert (node.ready, node.ready_since) == (True, "2026-01-31T08:15:00Z")
+    assert node.transports() == ("ssh", "aks_node_pod", "vmss_run_command")
+
+
+def test_node_of_another_provider_has_no_scale_set() -> None:
+    node = fleet.from_kubernetes({**raw(), "spec": {"providerID": "kind://docker/kind/n1"}}, NmiOnNode("missing"))
+    assert (node.scale_set, node.transports()) == ("", ("ssh", "aks_node_pod"))
+
+
+def test_node_as_its_scale_set_tells_of_it() -> None:
+    body = {"instanceId": "7", "properties": {"osProfile": {"computerName": "AKS-pool-1-vmss000007"}}}
+    node = fleet.from_instance(body, ScaleSet(SET, "linux", ()), addon=False)
+    assert (node.name, node.instance_id, node.ready, node.foreign_identities) == (
+        "aks-pool-1-vmss000007",
+        "7",
+        None,
+        (),
+    )
+    assert node.transports() == ("ssh", "vmss_run_command")
+
+
+@pytest.mark.parametrize(
+    ("node", "groups"),
+    [
+        pytest.param(Node("n", ready=True, nmi=ACTIVE), (), id="well"),
+        pytest.param(Node("n", ready=True, nmi=NmiOnNode("missing")), ("nmi_missing", "rules_suspected"), id="no-nmi"),
+        pytest.param(
+            Node("n", ready=True, nmi=NmiOnNode("not_active", "nmi-1")),
+            ("nmi_not_active", "rules_suspected"),
+            id="lazy",
+        ),
+        pytest.param(
+            Node("n", ready=False, nmi=NmiOnNode("not_expected", "nmi-1")),
+            ("not_ready", "nmi_not_active", "rules_suspected"),
+            id="down-with-pod",
+        ),
+        pytest.param(
+            Node("n", ready=False, nmi=NmiOnNode("missing")),
+            ("not_ready", "nmi_missing", "rules_suspected"),
+            id="down-without",
+        ),
+        pytest.param(Node("n", ready=True, nmi=ACTIVE, user_rules=True), ("rules_suspected",), id="monitor"),
+        pytest.param(Node("n"), ("not_inspected",), id="scale-set-alone"),
+        pytest.param(Node("n", os="windows", ready=False), ("windows",), id="windows"),
+        pytest.param(Node("n", os="windows"), ("windows",), id="windows-scale-set-alone"),
+    ],
+)
+def test_groups(node: Node, groups: tuple[str, ...]) -> None:
+    assert fleet.groups(node) == groups
+    assert set(groups) <= set(fleet.GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("label", "marked", "suspected"),
+    [({fleet.USER_RULES_LABEL: "true"}, (), True), ({fleet.USER_RULES_LABEL: "false"}, (), False), ({}, ("n1",), True)],
+)
+def test_the_monitor_of_aks_is_believed(label: dict[str, str], marked: tuple[str, ...], suspected: bool) -> None:
+    node = fleet.from_kubernetes(raw(**label), ACTIVE, marked=marked)
+    assert ("rules_suspected" in fleet.groups(node)) is suspected
+
+
+CLUSTER = {
+    "id": "x",
+    "identity": {"type": "UserAssigned", "userAssignedIdentities": {f"{IDENTITY}/control": {}}},
+    "properties": {
+        "identityProfile": {"kubeletidentity": {"resourceId": f"{IDENTITY}/kubelet"}},
+        "addonProfiles": {"omsagent": {"enabled": True, "identity": {"resourceId": f"{IDENTITY}/oms"}}},
+        "ingressProfile": {"webAppRouting": {"identity": {"resourceId": f"{IDENTITY}/routing"}}},
+        "podIdentityProfile": {
+            "enabled": True,
+            "userAssignedIdentities": [{"identity": {"resourceId": f"{IDENTITY}/billing"}}],
+        },
+    },
+}
+
+
+def test_identities_that_the_cluster_names_are_protected() -> None:
+    names = [each.rpartition("/")[2] for each in fleet.protected_identities(CLUSTER)]
+    assert names == ["control", "kubelet", "oms", "routing"]
+
+
+def test_foreign_identities() -> None:
+    carried = {f"{IDENTITY.upper()}/KUBELET": {}, f"{IDENTITY}/billing": {}, f"{IDENTITY}/mine": {}}
+    body = {"id": SET, "identity": {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": carried}}
+    protected = (*fleet.protected_identities(CLUSTER), f"{IDENTITY}/mine")
+    node = fleet.from_kubernetes(
+        raw(), NmiOnNode("missing"), scale_sets=[ScaleSet.parse(body)], protected=protected, addon=False
+    )
+    assert node.foreign_identities == ("system-assigned", f"{IDENTITY}/billing")
+    (reason,) = fleet.closed_because(node)
+    assert "system-assigned, billing" in reason and "detach it first" in reason
+
+
+@pytest.mark.parametrize(
+    ("node", "reasons"),
+    [
+        pytest.param(Node("n", ready=True, nmi=NmiOnNode("missing"), foreign_identities=()), (), id="nothing"),
+        pytest.param(Node("n", foreign_identities=()), (), id="scale-set-alone"),
+        pytest.param(Node("n", ready=True, nmi=ACTIVE, foreign_identities=()), ("DaemonSet default/nmi",), id="nmi"),
+        pytest.param(
+            Node("n", ready=False, nmi=NmiOnNode("not_expected", "", "DaemonSet a/nmi"), foreign_identities=()),
+            ("DaemonSet a/nmi",),
+            id="nmi-on-a-node-that-is-down",
+        ),
+        pytest.param(Node("n", ready=True, nmi=NmiOnNode("missing")), ("could not be read",), id="azure-unread"),
+        pytest.param(Node("n", nmi=NmiOnNode("missing"), addon=True, foreign_identities=()), ("add-on",), id="addon"),
+        pytest.param(
+            Node("n", nmi=ACTIVE, addon=True, foreign_identities=(f"{IDENTITY}/a",)),
+            ("DaemonSet", "add-on", "carries a,"),
+            id="all",
+        ),
+        pytest.param(None, ("neither the API server nor Azure",), id="unknown"),
+    ],
+)
+def test_what_must_stay_closed(node: Node | None, reasons: tuple[str, ...]) -> None:
+    found = fleet.closed_because(node)
+    assert len(found) == len(reasons)
+    assert all(part in sentence for part, sentence in zip(reasons, found, strict=True))
