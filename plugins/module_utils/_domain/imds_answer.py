@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Who answers a plain pod at the metadata address: a request that names no resource, so that no token can come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import probe, token, token_request
+
+NO_RESOURCE = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``proved``: the metadata service itself answered, so that no rule of NMI stands in the way."""
+
+    answered_by: str
+    proved: bool
+    message: str
+
+
+def target(node: str, namespace: str) -> probe.Target:
+    return probe.Target(namespace, service_account="default", node=node)
+
+
+def job(
+    node: str, namespace: str, *, name: str, owner: str, image: str, timeout: int, start_timeout: int
+) -> probe.Object:
+    """The Job of a plain pod on a node: no label that a workload has, and no taint keeps it away."""
+    made = probe.job(
+        probe.Place(None, node, "", "default", {}),
+        target(node, namespace),
+        name=name,
+        owner=owner,
+        image=image,
+        resource=NO_RESOURCE,
+        client_id=None,
+        timeout=timeout,
+        start_timeout=start_timeout,
+    )
+    made["spec"]["template"]["spec"]["tolerations"] = [{"operator": "Exists"}]
+    return made
+
+
+def find(output: str) -> Finding:
+    """What the printed answer proves."""
+    answer = token_request.parse(output)
+    verdict = token.judge(answer, token.Expectation(resource=NO_RESOURCE))
+    proved = verdict.answered_by == token.IMDS
+    message = "The metadata service itself answers pods there." if proved else verdict.message
+    if verdict.answered_by == token.NMI:
+        message = "NMI still answers pods there."
+    return Finding(verdict.answered_by, proved, message)

@@ -1,0 +1,190 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: imds_answer_info
+short_description: See who answers the pods of a node at the metadata address
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Asks 169.254.169.254 from the network of a pod and says who answered, the metadata service itself, NMI, or nobody.
+  - The request names no resource, so that no token can come back.
+options:
+  node:
+    description: Name of the node; needed for O(method=probe_pod).
+    type: str
+  method:
+    description:
+      - V(probe_pod) runs a throw-away pod on the node, through the API server; run the task on the controller.
+      - V(pod_network) enters the network of a pod that runs on the node; run the task on the node, as root.
+    type: str
+    choices: [probe_pod, pod_network]
+    default: probe_pod
+  namespace:
+    description: Namespace of the throw-away pod.
+    type: str
+    default: default
+  image:
+    description: Image of the throw-away pod, as in M(azureops.pod_identity.pod_token_info).
+    type: str
+    default: mcr.microsoft.com/azurelinux/base/core:3.0
+  timeout:
+    description: Seconds until somebody must answer.
+    type: int
+    default: 20
+  start_timeout:
+    description: Seconds until the throw-away pod must run.
+    type: int
+    default: 120
+  owner:
+    description: Value of the label C(azureops.pod-identity/owner) of the throw-away pod.
+    type: str
+    default: default
+extends_documentation_fragment:
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.info_module
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+notes:
+  - O(method=probe_pod) needs to create, list and delete Jobs and to read pods, their logs and events in the namespace.
+  - In check mode nothing is asked.
+seealso:
+  - module: azureops.pod_identity.imds_iptables_cleanup
+  - module: azureops.pod_identity.pod_token_info
+"""
+
+EXAMPLES = r"""
+- name: See who answers pods on a node
+  azureops.pod_identity.imds_answer_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    node: aks-nodepool1-12345678-vmss000000
+  register: seen
+
+- name: Fail unless it is the metadata service itself
+  ansible.builtin.assert:
+    that: seen.answer.proved
+    fail_msg: "{{ seen.answer.message }}"
+"""
+
+RETURN = r"""
+answer:
+  description: What was seen.
+  returned: success
+  type: dict
+  contains:
+    method:
+      description: How it was asked.
+      returned: always
+      type: str
+      sample: probe_pod
+    answered_by:
+      description:
+        - Who answered, V(imds), V(nmi), V(workload_identity_proxy), V(nobody), or V(unknown), also where nothing could
+          be asked.
+      returned: always
+      type: str
+      sample: imds
+    proved:
+      description: Whether the metadata service itself answered, so that no rule of NMI stands in the way.
+      returned: always
+      type: bool
+      sample: true
+    message:
+      description: What that means, or why nothing could be asked.
+      returned: always
+      type: str
+      sample: The metadata service itself answers pods there.
+actions:
+  description: What was done for it; a pod that came and went is no change.
+  returned: success
+  type: list
+  elements: str
+  sample: ["ran probe Job default/pod-identity-probe-x7k2p on aks-nodepool1-12345678-vmss000000"]
+error:
+  description: The answer of the API server as data (C(code), C(message), C(status)).
+  returned: when the API server refuses a request
+  type: dict
+  sample: {code: Forbidden, message: jobs.batch is forbidden, status: 403}
+"""
+
+import sys
+import typing as t
+from dataclasses import asdict
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer, token, token_request
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import probes
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._node import pods
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import predicting, report
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+OPTIONS = ArgumentSpec(
+    options={
+        "node": {"type": "str"},
+        "method": {"type": "str", "choices": ["probe_pod", "pod_network"], "default": "probe_pod"},
+        "namespace": {"type": "str", "default": "default"},
+        "image": {"type": "str", "default": "mcr.microsoft.com/azurelinux/base/core:3.0"},
+        "timeout": {"type": "int", "default": 20},
+        "start_timeout": {"type": "int", "default": 120},
+        "owner": {"type": "str", "default": "default"},
+    },
+    required_if=(("method", "probe_pod", ("node",)),),
+).merge(kubernetes_auth())
+
+Asked = tuple[str, str, list[str]]  # what the program printed, or else the reason; and what was done
+
+
+def observe(module: AnsibleModule) -> dict[str, t.Any]:
+    if predicting(module):
+        output, reason, actions = "", "Nothing was asked in check mode.", []
+    elif module.params["method"] == "probe_pod":
+        output, reason, actions = ask_from_new_pod(module)
+    else:
+        output, reason, actions = ask_in_running_pod(module)
+    finding = imds_answer.Finding(token.UNKNOWN, False, reason) if reason else imds_answer.find(output)
+    return {"answer": {"method": module.params["method"], **asdict(finding)}, "actions": actions}
+
+
+def ask_from_new_pod(module: AnsibleModule) -> Asked:
+    params = module.params
+    client = connect(params, module.tmpdir)
+    node, namespace, owner = params["node"], params["namespace"], params["owner"]
+    left = probes.remove_leftovers(client, imds_answer.target(node, namespace), owner)
+    actions = [f"removed leftover Job {namespace}/{name}" for name in left]
+    name = probes.new_name()
+    limits = {"start_timeout": params["start_timeout"], "timeout": params["timeout"]}
+    job = imds_answer.job(node, namespace, name=name, owner=owner, image=params["image"], **limits)
+    output, _node, reason = probes.run(client, job, **limits)
+    return output, reason, [*actions, f"ran probe Job {namespace}/{name} on {node}"]
+
+
+def ask_in_running_pod(module: AnsibleModule) -> Asked:
+    process = pods.process_with_own_network()
+    if process is None:
+        return "", "No pod with a network of its own runs on the node, so none could be entered.", []
+    program = token_request.python_command(imds_answer.NO_RESOURCE, None, module.params["timeout"])
+    command = ["nsenter", f"--net=/proc/{process}/ns/net", "--", sys.executable, *program[1:]]
+    try:
+        status, output, errors = module.run_command(command, handle_exceptions=False)
+    except OSError as error:
+        return "", f"The network of a pod could not be entered: nsenter cannot be run ({error.strerror}).", []
+    if status != 0:
+        return "", f"The network of a pod could not be entered: {' '.join(errors.split())[:200]}.", []
+    return output, "", [f"asked in the network of process {process}"]
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+    report(module, lambda: observe(module))
+
+
+if __name__ == "__main__":
+    main()
