@@ -5,66 +5,72 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Tables for people: as narrow as asked for, long words wrapped inside their column."""
+"""Tables for people, as narrow as asked for.
+
+Columns that do not fit beside the first ones follow below them, behind a mark, so that no line starts with a blank:
+callbacks would put such a line in quotes.
+"""
 
 from __future__ import annotations
 
 import re
+import textwrap
 import typing as t
 
 _GAP = "  "
-_NARROWEST = 5
+_BELOW, _LAST = "├ ", "└ "
+_NOTHING = "-"
+_LONGEST_NAME = 28
 
 
 def render(columns: t.Sequence[str], rows: t.Sequence[t.Sequence[str]], width: int) -> list[str]:
-    """Lines of a table with a header; no line is longer than ``width`` as long as that holds every column at all."""
-    cells = [list(columns), *([*row, *[""] * (len(columns) - len(row))] for row in rows)]
-    widths = _widths(cells, width)
-    lines = _row(cells[0], widths)
-    lines.append(_GAP.join("-" * column for column in widths))
-    for row in cells[1:]:
-        lines += _row(row, widths)
-    return lines
+    """Lines of a table with a header, none longer than ``width``; the first column tells the rows apart."""
+    table = []
+    for index, heading in enumerate(columns):
+        cells = [" ".join(row[index].split()) or _NOTHING if index < len(row) else _NOTHING for row in rows]
+        table.append([heading.upper(), *(_shortened(cells) if index else cells)])
+    blocks = _blocks([max(map(len, cells)) for cells in table], width)
+    return [line for index in range(len(rows) + 1) for line in _row([cells[index] for cells in table], blocks, width)]
 
 
-def _widths(cells: t.Sequence[t.Sequence[str]], width: int) -> list[int]:
-    """Natural widths; where they do not fit, the widest columns give way, at first without breaking words."""
-    columns = list(zip(*cells))
-    widths = [max(len(cell) for cell in column) for column in columns]
-    room = width - len(_GAP) * (len(widths) - 1)
-    whole_words = [max(_longest_word(cell) for cell in column) for column in columns]
-    for least in (whole_words, [_NARROWEST] * len(columns)):
-        while sum(widths) > room and any(now > low for now, low in zip(widths, least)):
-            widest = max((now, index) for index, (now, low) in enumerate(zip(widths, least)) if now > low)[1]
-            widths[widest] -= 1
-    return widths
+def _blocks(widths: t.Sequence[int], width: int) -> list[list[tuple[int, int]]]:
+    """Which columns share a line, as numbers with their widths."""
+    blocks: list[list[tuple[int, int]]] = []
+    left = 0
+    for number, natural in enumerate(widths):
+        needed = len(_GAP) + natural
+        if not blocks or needed > left:
+            blocks.append([])
+            left, needed = width - (len(_LAST) if number else 0), natural
+        blocks[-1].append((number, natural))
+        left -= needed
+    return blocks
 
 
-def _row(cells: t.Sequence[str], widths: t.Sequence[int]) -> list[str]:
-    wrapped = [_wrap(cell, column) for cell, column in zip(cells, widths)]
-    height = max(len(lines) for lines in wrapped)
-    return [
-        _GAP.join((lines[i] if i < len(lines) else "").ljust(column) for lines, column in zip(wrapped, widths)).rstrip()
-        for i in range(height)
-    ]
+def _row(cells: t.Sequence[str], blocks: t.Sequence[t.Sequence[tuple[int, int]]], width: int) -> list[str]:
+    lines: list[str] = []
+    for block in blocks:
+        if lines and all(cells[number] == _NOTHING for number, dummy in block):
+            continue
+        line = _GAP.join(cells[number].ljust(natural) for number, natural in block).rstrip()
+        fits = len(line) <= width - (len(_LAST) if lines else 0)
+        lines += [line] if fits else textwrap.wrap(line, width - len(_LAST), break_on_hyphens=False)
+    return [*lines[:1], *(_BELOW + line for line in lines[1:-1]), *(_LAST + line for line in lines[1:][-1:])]
 
 
-def _wrap(text: str, width: int) -> list[str]:
-    """Lines of at most ``width``; broken after a space, slash or hyphen, inside a word only where it must be."""
-    lines = [""]
-    for word in _words(text):
-        if len((lines[-1] + word).rstrip()) > width and lines[-1]:
-            lines[-1] = lines[-1].rstrip()
-            lines.append("")
-        lines[-1] += word
-        while len(lines[-1].rstrip()) > width:
-            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
-    return [line.rstrip() for line in lines]
+def _shortened(cells: t.Sequence[str]) -> list[str]:
+    """Long names without their middle, unless they would look the same then."""
+    short = [cell if " " in cell or len(cell) <= _LONGEST_NAME else _without_middle(cell) for cell in cells]
+    return short if len(set(short)) == len(set(cells)) else list(cells)
 
 
-def _longest_word(text: str) -> int:
-    return max((len(word.rstrip()) for word in _words(text)), default=0)
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\s/-]*[/-]+\s*|[^\s/-]+\s*", text)
+def _without_middle(name: str) -> str:
+    words = re.findall(r"[^-/]*[-/]|[^-/]+$", name)
+    half = (len(words) + 1) // 2
+    head, tail = words[:half], words[half:]
+    while len(head) + len(tail) > 2 and len("".join([*head, "…-", *tail])) > _LONGEST_NAME:
+        if len(tail) < len(head):
+            head.pop()
+        else:
+            tail.pop(0)
+    return "".join([*head, "…-", *tail]) if tail else name
