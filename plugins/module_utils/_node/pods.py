@@ -13,7 +13,7 @@ import os
 
 
 def process_with_own_network(proc: str = "/proc") -> int | None:
-    """A process of a pod that has a network of its own; None where there is none, or its kind cannot be read."""
+    """The sandbox process (``pause``) of a pod with a network of its own; None where there is none to be seen."""
     try:
         ours = os.readlink(f"{proc}/self/ns/net")
         numbers = sorted(int(name) for name in os.listdir(proc) if name.isdigit())
@@ -21,8 +21,8 @@ def process_with_own_network(proc: str = "/proc") -> int | None:
         return None
     for number in numbers:
         try:
-            with open(f"{proc}/{number}/cgroup", encoding="utf-8", errors="replace") as file:
-                of_pod = "kubepods" in file.read()
+            with open(f"{proc}/{number}/comm", encoding="utf-8", errors="replace") as file:
+                of_pod = file.read().strip() == "pause"
             if of_pod and os.readlink(f"{proc}/{number}/ns/net") != ours:
                 return number
         except OSError:  # it has ended in the meantime

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Which nat tables the kernel holds, asked without any iptables program.
+
+An iptables program makes a legacy table by merely looking at it. So the kernel is asked first, and nothing is run for a
+table that is not there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import typing as t
+
+from .._domain.errors import Failure
+
+NO_PRIVILEGE = (
+    "Reading the nat table needs root with CAP_NET_ADMIN in the network namespace of the node; "
+    "use become, and on a container a privileged one in the host's network namespace."
+)
+_LEGACY_TABLES = "/proc/net/ip_tables_names"
+# linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
+_NETLINK_NETFILTER = 12
+_GET_TABLES = (10 << 8) | 1
+_REQUEST_DUMP = 0x001 | 0x300
+_MESSAGE_ERROR, _MESSAGE_DONE = 2, 3
+_TABLE_NAME = 1
+# The kernel has no nf_tables.
+_NO_NFT = frozenset([errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT])
+_WAIT = 10
+
+
+def holds_nat() -> dict[str, bool]:
+    """For each back end whether the kernel holds a nat table of it."""
+    return {"nft": "nat" in _nft_tables(), "legacy": "nat" in _legacy_tables()}
+
+
+def _legacy_tables() -> list[str]:
+    try:
+        with open(_LEGACY_TABLES, encoding="ascii") as names:
+            return names.read().split()
+    except FileNotFoundError:
+        if not os.path.exists("/proc/net/dev"):
+            raise unreadable_proc("/proc/net is missing") from None
+        return []  # a kernel without legacy iptables
+    except OSError as error:
+        raise unreadable_proc(f"{_LEGACY_TABLES}: {error.strerror}") from error
+
+
+def unreadable_proc(what: str) -> Failure:
+    return Failure(
+        f"/proc cannot be read ({what}), which tells what tables the kernel holds and whether an NMI lives; "
+        "run as root where /proc is mounted and not hidden."
+    )
+
+
+def _nft_tables() -> set[str]:
+    """Names of the IPv4 tables of nf_tables; reading them is all that this does."""
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as kernel:
+            kernel.settimeout(_WAIT)
+            kernel.bind((0, 0))
+            header = struct.pack("=IHHII", 20, _GET_TABLES, _REQUEST_DUMP, 1, 0)
+            kernel.send(header + struct.pack("=BBH", socket.AF_INET, 0, 0))
+            return set(_names(kernel))
+    except OSError as error:
+        if error.errno in _NO_NFT:
+            return set()
+        if error.errno in (errno.EPERM, errno.EACCES):
+            raise Failure(NO_PRIVILEGE) from error
+        raise Failure(f"The kernel does not say which nf_tables it holds ({error}); run the task again.") from error
+
+
+def _names(kernel: socket.socket) -> t.Iterator[str]:
+    while True:
+        answer = kernel.recv(1 << 16)
+        at = 0
+        while at + 16 <= len(answer):
+            length, kind = struct.unpack_from("=IH", answer, at)
+            if kind == _MESSAGE_DONE:
+                return
+            if kind == _MESSAGE_ERROR:
+                (code,) = struct.unpack_from("=i", answer, at + 16)
+                raise OSError(-code, os.strerror(-code))
+            yield from _table_name(answer[at + 20 : at + length])
+            at += (length + 3) & ~3
+
+
+def _table_name(attributes: bytes) -> t.Iterator[str]:
+    at = 0
+    while at + 4 <= len(attributes):
+        length, kind = struct.unpack_from("=HH", attributes, at)
+        if kind == _TABLE_NAME:
+            yield attributes[at + 4 : at + length].rstrip(b"\0").decode("utf-8", "replace")
+        at += max((length + 3) & ~3, 4)

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The nat tables of a node: looking at them, and carrying out a decision about them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from .._domain import node_rules
+from .._domain.errors import Failure
+from .._domain.node_rules import Changes, Decision, Deletion, Wanted
+from .._domain.node_rules_text import Table, parse, printable
+from . import kernel
+from .programs import Answer, Node
+
+BACK_ENDS = ("nft", "legacy")
+# Somebody else may write between a look and a command; who writes all the time does not get waited for.
+_LOOKS = 4
+_VERIFY_INTERVAL = 5
+_NO_PERMISSION = ("Permission denied", "you must be root", "Operation not permitted")
+_LOCKED = "holding the xtables lock"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One back end at one moment. ``save`` is None where its programs are missing or the kernel holds no table."""
+
+    back_end: str
+    iptables: tuple[str, ...] = ()
+    save: tuple[str, ...] | None = None
+    text: str = ""
+    reason: str | None = None
+
+    @property
+    def table(self) -> Table:
+        return parse(self.text)
+
+
+def look(node: Node) -> tuple[Seen, ...]:
+    """All back ends. Runs nothing that makes a table, and fails when a table is there that cannot be read."""
+    holds = kernel.holds_nat()
+    return tuple(_look(node, back_end, holds[back_end]) for back_end in BACK_ENDS)
+
+
+def remove(node: Node, seen: Seen, decision: Decision, wanted: Wanted, lock_timeout: int) -> Changes:
+    """Carry out the decision; look again until nothing of ours is left, and say what others changed meanwhile."""
+    before, answer = seen.table, None
+    done: list[Deletion] = []
+    for _dummy in range(_LOOKS):
+        for deletion in decision.deletions:
+            answer = node.run(node_rules.command(seen.iptables, lock_timeout, deletion))
+            if answer.code == 0:
+                done.append(deletion)
+                continue
+            _refuse(seen, answer, lock_timeout)
+        after = _text(node, seen)
+        taken = node_rules.taken(before, parse(after), done, wanted)
+        if taken:
+            raise Failure(
+                f"Rules that are not NMI's are gone from the {seen.back_end} nat table since the removal began "
+                f"({', '.join(taken)}); stop, and compare with the saved table.",
+                results={"taken": list(taken)},
+            )
+        decision = node_rules.decide(parse(after), wanted)
+        if not decision.deletions:
+            return node_rules.compare(before, parse(after), wanted)
+    said = f"; the last command said: {printable(answer.complaint)}" if answer and answer.code else ""
+    raise Failure(
+        f"The {seen.back_end} nat table still holds {decision.removed[0]} after {_LOOKS} removals{said}; "
+        "find out who writes it, most likely an NMI, and stop that first."
+    )
+
+
+def verify(node: Node, wanted: Wanted, seconds: int) -> None:
+    """Fail when anything of ours is back within that time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        for seen in look(node):
+            back = node_rules.decide(seen.table, wanted).removed
+            if back:
+                raise Failure(
+                    f"The {seen.back_end} nat table holds {back[0]} again, less than {seconds} seconds after the "
+                    "removal; an NMI still writes it: repair or remove that NMI first."
+                )
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(left, _VERIFY_INTERVAL))
+
+
+def _look(node: Node, back_end: str, holds: bool) -> Seen:
+    programs = node.iptables(back_end)
+    if programs is None:
+        missing = f"the node has no program iptables-{back_end} with iptables-{back_end}-save"
+        if holds:
+            raise Failure(
+                f"The kernel holds a {back_end} nat table, and {missing}; "
+                "install the package iptables, or run this where these programs are."
+            )
+        return Seen(back_end, reason=f"{missing}; the kernel holds no such nat table")
+    if not holds:
+        return Seen(back_end, programs[0])
+    seen = Seen(back_end, *programs)
+    return Seen(back_end, *programs, text=_text(node, seen))
+
+
+def _text(node: Node, seen: Seen) -> str:
+    """The saved table with its counters; again when somebody wrote while it was read."""
+    answer = Answer(0, "", "")
+    for _dummy in range(_LOOKS):
+        answer = node.run([*(seen.save or ()), "-c", "-t", "nat"])
+        if answer.code == 0:
+            parse(answer.out)
+            return answer.out
+        _refuse(seen, answer, 0)
+    raise Failure(
+        f"The {seen.back_end} nat table cannot be read ({printable(answer.complaint)}); run the task again, "
+        "and look at the table by hand if it stays so."
+    )
+
+
+def _refuse(seen: Seen, answer: Answer, lock_timeout: int) -> None:
+    """Fail for what a second look does not heal."""
+    if any(words in answer.err for words in _NO_PERMISSION):
+        raise Failure(kernel.NO_PRIVILEGE)
+    if _LOCKED in answer.err:
+        raise Failure(
+            f"Another program has held the xtables lock for {lock_timeout} seconds, and the {seen.back_end} nat table "
+            "stays as it is; run the task again, or raise lock_timeout."
+        )
