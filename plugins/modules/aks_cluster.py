@@ -60,7 +60,8 @@ options:
   kubernetes_version:
     description:
       - Version of the control plane, V(1.33.5) or only V(1.33). For a new cluster the default is that of AKS.
-      - A change upgrades the control plane; the nodes follow O(agent_pools[].orchestrator_version).
+      - A change upgrades the control plane, and an older version is refused; the nodes follow
+        O(agent_pools[].orchestrator_version).
     type: str
   network_plugin:
     description: Network plugin; for a new cluster the default is V(azure).
@@ -142,7 +143,7 @@ options:
     description: Whether the cluster publishes an OIDC issuer. AKS cannot switch it off again.
     type: bool
   workload_identity_enabled:
-    description: Whether the Workload ID webhook of AKS is enabled.
+    description: Whether the Workload ID webhook of AKS is enabled; it needs O(oidc_issuer_enabled).
     type: bool
   sku_tier:
     description: Tier of the control plane; for a new cluster the default is V(Free).

@@ -128,9 +128,11 @@ def changed(current: Body, wish: Wish) -> dict[str, t.Any]:
             continue
         if option == "kubernetes_version" and _equal(option, properties.get("currentKubernetesVersion"), wanted):
             continue
-        if option in _FIXED:
+        if option in _FIXED or _is_one_way(option, _value(properties, path), wanted):
             raise Failure(_cannot(name, option, _value(properties, path), wanted))
         _set(properties, path, wanted)
+    if wish.get("workload_identity_enabled") and not _value(properties, _FIELDS["oidc_issuer_enabled"]):
+        raise Failure(f"The cluster {name} cannot have workload identity without an issuer; set oidc_issuer_enabled.")
     _set_sku(body, wish.get("sku_tier"))
     _set_identities(body, wish)
     _set_pools(name, properties, wish.get("agent_pools") or ())
@@ -278,6 +280,8 @@ def expected(body: Body, unknown: str) -> dict[str, t.Any]:
         version = pool.get("orchestratorVersion")
         if version and not _equal("orchestrator_version", pool.get("currentOrchestratorVersion"), version):
             pool["currentOrchestratorVersion"] = version
+        pool.setdefault("orchestratorVersion", properties.get("currentKubernetesVersion") or unknown)
+        pool.setdefault("maxPods", unknown)
         pool["provisioningState"] = "Succeeded"
     return result
 
@@ -364,6 +368,20 @@ def _equal(option: str, current: t.Any, wanted: t.Any) -> bool:
             and {current, wanted} == {None, "none"}
         )
     return bool(current == wanted)
+
+
+def _is_one_way(option: str, current: t.Any, wanted: t.Any) -> bool:
+    """Whether AKS would have to go back where it only goes forth."""
+    if option == "oidc_issuer_enabled":
+        return bool(current) and not wanted
+    if option == "kubernetes_version":
+        have, want = _version(current), _version(wanted)
+        return want < have[: len(want)]
+    return False
+
+
+def _version(text: t.Any) -> list[int]:
+    return [int(part) for part in re.findall("[0-9]+", str(text or ""))]
 
 
 def _value(properties: t.Mapping[str, t.Any], path: t.Sequence[str]) -> t.Any:

@@ -92,12 +92,11 @@ def test_a_fulfilled_wish_changes_nothing(wish: dict[str, Any]) -> None:
     ("wish", "path", "value"),
     [
         ({"kubernetes_version": "1.34"}, "properties.kubernetesVersion", "1.34"),
-        ({"kubernetes_version": "1.3"}, "properties.kubernetesVersion", "1.3"),
+        ({"kubernetes_version": "1.34"}, "properties.kubernetesVersion", "1.34"),
         ({"network_policy": "cilium"}, "properties.networkProfile.networkPolicy", "cilium"),
         ({"network_plugin_mode": "overlay"}, "properties.networkProfile.networkPluginMode", "overlay"),
         ({"pod_cidr": "10.9.0.0/16"}, "properties.networkProfile.podCidr", "10.9.0.0/16"),
         ({"oidc_issuer_enabled": True}, "properties.oidcIssuerProfile.enabled", True),
-        ({"workload_identity_enabled": True}, "properties.securityProfile.workloadIdentity.enabled", True),
         ({"sku_tier": "Standard"}, "sku.tier", "Standard"),
         ({"tags": {"b": 2}}, "tags", {"team": "a", "b": "2"}),
         ({"tags": {"b": 2}, "append_tags": False}, "tags", {"b": "2"}),
@@ -150,11 +149,30 @@ def test_a_new_pool_is_added() -> None:
         ({"service_cidr": "10.1.0.0/16"}, "service_cidr of the cluster demo"),
         (pool(vm_size="Standard_B2s"), "vm_size of the cluster demo, agent pool nodepool1"),
         ({"kubelet_identity": "/other"}, "with a system-assigned control plane"),
+        ({"kubernetes_version": "1.3"}, "kubernetes_version of the cluster demo is"),
+        ({"kubernetes_version": "1.32"}, "kubernetes_version of the cluster demo is"),
+        ({"kubernetes_version": "1.32.9"}, "kubernetes_version of the cluster demo is"),
+        ({"workload_identity_enabled": True}, "cannot have workload identity without an issuer"),
     ],
 )
 def test_what_a_cluster_cannot_change_is_refused(wish: dict[str, Any], reason: str) -> None:
     with pytest.raises(Failure, match=reason):
         changed(**wish)
+
+
+def test_workload_identity_comes_with_an_issuer_and_the_issuer_stays() -> None:
+    body = changed(oidc_issuer_enabled=True, workload_identity_enabled=True)
+    assert body["properties"]["securityProfile"]["workloadIdentity"] == {"enabled": True}
+    assert clusters.changed(body, {"name": "demo", "workload_identity_enabled": True}) == body
+    with pytest.raises(Failure, match="oidc_issuer_enabled of the cluster demo is True"):
+        clusters.changed(body, {"name": "demo", "oidc_issuer_enabled": False})
+
+
+def test_the_prediction_of_a_new_pool_leaves_open_what_aks_decides() -> None:
+    body = changed(agent_pools=[{"name": "new"}])
+    (_first, _second, pool) = clusters.view(clusters.expected(body, "(later)"))["agent_pools"]
+    assert pool["max_pods"] == "(later)"
+    assert pool["orchestrator_version"] == EXISTING["properties"]["currentKubernetesVersion"]
 
 
 def test_a_put_carries_what_it_does_not_know_and_nothing_that_only_aks_writes() -> None:
@@ -277,7 +295,7 @@ def test_the_view_of_a_cluster_that_is_being_created_has_every_key() -> None:
             "kubernetes_version": st.sampled_from(["1.33", "1.34", "1.34.2"]),
             "network_policy": st.sampled_from(["azure", "cilium", "none"]),
             "oidc_issuer_enabled": st.booleans(),
-            "workload_identity_enabled": st.booleans(),
+            "workload_identity_enabled": st.just(False),
             "sku_tier": st.sampled_from(["Free", "Standard"]),
             "user_assigned_identity": st.just(IDENTITY),
             "tags": st.dictionaries(st.sampled_from(["team", "Team2"]), st.integers()),
