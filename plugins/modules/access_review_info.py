@@ -48,6 +48,10 @@ options:
         description: Namespace; empty for the whole cluster.
         type: str
         default: ""
+      purpose:
+        description: What it is needed for, in words of the playbook; comes back with what is missing.
+        type: str
+        default: ""
 seealso:
   - module: azureops.pod_identity.permission_info
 """
@@ -98,11 +102,16 @@ missing:
       returned: always
       type: str
       sample: ""
+    purpose:
+      description: The O(needs[].purpose) of what is missing.
+      returned: always
+      type: str
+      sample: ""
     remedy:
       description: What to do, as a sentence.
       returned: always
       type: str
-      sample: Whoever administers the cluster gives the user a role with create on azureidentities.aadpodidentity.k8s.io.
+      sample: Somebody who administers the cluster has to give the user of the connection a role that allows it.
 error:
   description: The answer of the API server as data (C(code), C(message), C(status)).
   returned: when the API server refuses a request
@@ -129,29 +138,32 @@ OPTIONS = _argspec.ArgumentSpec(
                 "api_group": TEXT,
                 "subresource": TEXT,
                 "namespace": TEXT,
+                "purpose": TEXT,
             },
         }
     }
 ).merge(_argspec.kubernetes_auth())
 
 
+REMEDY = "Somebody who administers the cluster has to give the user of the connection a role that allows it."
+KEYS = ("namespace", "verb", "api_group", "resource", "subresource")
+
+
 def observe(client: Client, needs: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
-    keys = ("namespace", "verb", "api_group", "resource", "subresource")
-    asked = [
-        (n["namespace"], verb, n["api_group"], n["resource"], n["subresource"]) for n in needs for verb in n["verbs"]
-    ]
-    refused = [one for one in dict.fromkeys(asked) if not _may(client, *one)]
-    return {"missing": [{**dict(zip(keys, one)), "remedy": _remedy(*one)} for one in refused]}
+    answers: dict[tuple[str, ...], bool] = {}
+    missing = []
+    for need in needs:
+        for verb in need["verbs"]:
+            question = (need["namespace"], verb, need["api_group"], need["resource"], need["subresource"])
+            if question not in answers:
+                answers[question] = _may(client, *question)
+            if not answers[question]:
+                missing.append({**dict(zip(KEYS, question)), "purpose": need["purpose"], "remedy": REMEDY})
+    return {"missing": missing}
 
 
 def _may(client: Client, namespace: str, verb: str, group: str, resource: str, subresource: str) -> bool:
     return client.may(verb, Kind(group, "", resource, ""), namespace, subresource)
-
-
-def _remedy(namespace: str, verb: str, group: str, resource: str, subresource: str) -> str:
-    what = "/".join(part for part in (Kind(group, "", resource, "").resource, subresource) if part)
-    where = f"in namespace {namespace}" if namespace else "in the whole cluster"
-    return f"Whoever administers the cluster gives the user of the connection a role with {verb} on {what} {where}."
 
 
 def main() -> None:

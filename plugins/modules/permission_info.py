@@ -39,6 +39,10 @@ options:
         type: list
         elements: str
         required: true
+      purpose:
+        description: What they are needed for, in words of the playbook; comes back with what is missing.
+        type: str
+        default: ""
 notes:
   - Conditions of role assignments are not evaluated; what such an assignment grants counts as granted.
   - Members of a group that a deny assignment names are recognized by the groups in the access token.
@@ -79,6 +83,11 @@ missing:
       returned: always
       type: str
       sample: Microsoft.Authorization/roleAssignments/write
+    purpose:
+      description: The O(needs[].purpose) of what is missing.
+      returned: always
+      type: str
+      sample: ""
     reason:
       description:
         - V(not_granted) by any role, V(denied) by a deny assignment, or V(locked).
@@ -94,7 +103,7 @@ missing:
       description: What to do, as a sentence.
       returned: always
       type: str
-      sample: Whoever may assign roles there gives the caller a role with Microsoft.Authorization/roleAssignments/write.
+      sample: Somebody who may assign roles there has to give the caller a role with this action.
 not_asked:
   description:
     - What the caller may not read, so that it could not be considered, with C(scope), C(what) (V(permissions),
@@ -127,6 +136,7 @@ OPTIONS = ArgumentSpec(
             "options": {
                 "scope": {"type": "str", "required": True},
                 "actions": {"type": "list", "elements": "str", "required": True},
+                "purpose": {"type": "str", "default": ""},
             },
         }
     }
@@ -135,8 +145,12 @@ OPTIONS = ArgumentSpec(
 
 def observe(arm: Arm, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     inquiry = Inquiry(arm)
-    found = [missing for need in options["needs"] for missing in inquiry.missing(need["scope"], need["actions"])]
-    return {"missing": [asdict(each) for each in dict.fromkeys(found)], "not_asked": inquiry.not_asked}
+    found = [
+        {**asdict(missing), "purpose": need["purpose"]}
+        for need in options["needs"]
+        for missing in inquiry.missing(need["scope"], need["actions"])
+    ]
+    return {"missing": found, "not_asked": inquiry.not_asked}
 
 
 def main() -> None:

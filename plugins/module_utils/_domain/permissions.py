@@ -143,8 +143,8 @@ def judge(action: str, scope: str, access: Access) -> Missing | None:
             action,
             "not_granted",
             "",
-            f"Whoever may assign roles at {scope} or above (Owner, User Access Administrator) gives the caller a role "
-            f"with {action}.",
+            "Somebody who may assign roles there or above (Owner, User Access Administrator) has to give the caller a "
+            "role with this action.",
         )
     for denial in access.denials:
         if denial.stops(action, scope, access.caller):
@@ -163,8 +163,8 @@ def judge(action: str, scope: str, access: Access) -> Missing | None:
                 action,
                 "locked",
                 lock.name,
-                f"Whoever may delete locks (Owner, User Access Administrator) removes the {lock.level} lock {lock.name} "
-                f"at {lock.scope}.",
+                f"Somebody who may delete locks (Owner, User Access Administrator) has to remove the {lock.level} lock "
+                f"{lock.name} at {lock.scope}.",
             )
     return None
 
