@@ -167,11 +167,8 @@ def compare(before: Table, after: Table, wanted: Wanted) -> Changes:
     """What else changed: everything except what ``decide`` would remove from either table."""
     first, second = _foreign(before, wanted), _foreign(after, wanted)
     gone, new = Counter(first) - Counter(second), Counter(second) - Counter(first)
-    reordered = [
-        chain
-        for chain in after.chains
-        if _kept(first, gone, chain) != _kept(second, new, chain) and chain in before.chains
-    ]
+    apart = {*gone, *new}
+    reordered = [chain for chain in after.chains if _kept(first, apart, chain) != _kept(second, apart, chain)]
     old, now = _foreign_chains(before, wanted), _foreign_chains(after, wanted)
     return Changes(
         (*(rule.text for rule in gone.elements()), *(line for line in old if line not in now)),
@@ -330,5 +327,5 @@ def _foreign_chains(table: Table, wanted: Wanted) -> list[str]:
     return [f":{printable(chain)} {policy}" for chain, policy in table.chains.items() if chain not in ours]
 
 
-def _kept(rules: t.Iterable[Rule], apart: t.Mapping[Rule, int], chain: str) -> list[Rule]:
+def _kept(rules: t.Iterable[Rule], apart: t.Collection[Rule], chain: str) -> list[Rule]:
     return [rule for rule in rules if rule.chain == chain and rule not in apart]

@@ -62,6 +62,7 @@ class Node:
 
 def program(name: str) -> str | None:
     try:
-        return get_bin_path(name)
+        path: str = get_bin_path(name)
     except ValueError:
         return None
+    return path
