@@ -168,7 +168,8 @@ def compare(before: Table, after: Table, wanted: Wanted) -> Changes:
     first, second = _foreign(before, wanted), _foreign(after, wanted)
     gone, new = Counter(first) - Counter(second), Counter(second) - Counter(first)
     apart = {*gone, *new}
-    reordered = [chain for chain in after.chains if _kept(first, apart, chain) != _kept(second, apart, chain)]
+    kept, still = _by_chain(first, apart), _by_chain(second, apart)
+    reordered = [chain for chain, rules in still.items() if kept[chain] != rules]
     old, now = _foreign_chains(before, wanted), _foreign_chains(after, wanted)
     return Changes(
         (*(rule.text for rule in gone.elements()), *(line for line in old if line not in now)),
@@ -327,5 +328,9 @@ def _foreign_chains(table: Table, wanted: Wanted) -> list[str]:
     return [f":{printable(chain)} {policy}" for chain, policy in table.chains.items() if chain not in ours]
 
 
-def _kept(rules: t.Iterable[Rule], apart: t.Collection[Rule], chain: str) -> list[Rule]:
-    return [rule for rule in rules if rule.chain == chain and rule not in apart]
+def _by_chain(rules: t.Iterable[Rule], apart: t.Collection[Rule]) -> dict[str, list[Rule]]:
+    chains: dict[str, list[Rule]] = {}
+    for rule in rules:
+        if rule not in apart:
+            chains.setdefault(rule.chain, []).append(rule)
+    return chains

@@ -24,6 +24,8 @@ _ESCAPED = "\"\\'"
 # What follows these is printed as it is, without quotes.
 _RAW_AFTER = frozenset(["-A", "-i", "-o", "-j", "-g", "--physdev-in", "--physdev-out", "--match-set"])
 _COUNTERS = re.compile(r"\[\d+:\d+\] ")
+_ESCAPE = re.compile(r"\\([\"\\'])")
+_QUOTED = re.compile(r'((?:[^"\\]|\\[\s\S])*)"')
 _PLAIN = re.compile(r"[^ \n]+")
 _CHAIN = re.compile(r":(?P<name>\S+) (?P<policy>\S+)(?: \[\d+:\d+\])?$")
 
@@ -101,9 +103,8 @@ def parse(text: str) -> Table:
 
 def printable(text: str) -> str:
     """Text of a rule in a form that every terminal and every JSON reader takes: one line, valid Unicode."""
-    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in clean
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
     )
 
 
@@ -134,16 +135,9 @@ def _words(text: str, at: int) -> tuple[list[str], set[int], int]:
 
 
 def _quoted_word(text: str, at: int) -> tuple[str, int]:
-    letters: list[str] = []
-    while at < len(text):
-        letter = text[at]
-        if letter == '"':
-            return "".join(letters), at + 1
-        if letter == "\\" and text[at + 1 : at + 2] and text[at + 1] in _ESCAPED:
-            at += 1
-            letter = text[at]
-        letters.append(letter)
-        at += 1
+    match = _QUOTED.match(text, at)
+    if match:
+        return _ESCAPE.sub(r"\1", match[1]), match.end()
     raise Failure("A quoted text in the saved nat table does not end; save it again, or look at the table by hand.")
 
 

@@ -35,11 +35,8 @@ class Seen:
     iptables: tuple[str, ...] = ()
     save: tuple[str, ...] | None = None
     text: str = ""
+    table: Table = Table()
     reason: str | None = None
-
-    @property
-    def table(self) -> Table:
-        return parse(self.text)
 
 
 def look(node: Node) -> tuple[Seen, ...]:
@@ -59,17 +56,17 @@ def remove(node: Node, seen: Seen, decision: Decision, wanted: Wanted, lock_time
                 done.append(deletion)
                 continue
             _refuse(seen, answer, lock_timeout)
-        after = _text(node, seen)
-        taken = node_rules.taken(before, parse(after), done, wanted)
+        dummy, after = _read(node, seen)
+        taken = node_rules.taken(before, after, done, wanted)
         if taken:
             raise Failure(
                 f"Rules that are not NMI's are gone from the {seen.back_end} nat table since the removal began "
                 f"({', '.join(taken)}); stop, and compare with the saved table.",
                 results={"taken": list(taken)},
             )
-        decision = node_rules.decide(parse(after), wanted)
+        decision = node_rules.decide(after, wanted)
         if not decision.deletions:
-            return node_rules.compare(before, parse(after), wanted)
+            return node_rules.compare(before, after, wanted)
     said = f"; the last command said: {printable(answer.complaint)}" if answer and answer.code else ""
     raise Failure(
         f"The {seen.back_end} nat table still holds {decision.removed[0]} after {_LOOKS} removals{said}; "
@@ -106,18 +103,16 @@ def _look(node: Node, back_end: str, holds: bool) -> Seen:
         return Seen(back_end, reason=f"{missing}; the kernel holds no such nat table")
     if not holds:
         return Seen(back_end, programs[0])
-    seen = Seen(back_end, *programs)
-    return Seen(back_end, *programs, text=_text(node, seen))
+    return Seen(back_end, *programs, *_read(node, Seen(back_end, *programs)))
 
 
-def _text(node: Node, seen: Seen) -> str:
+def _read(node: Node, seen: Seen) -> tuple[str, Table]:
     """The saved table with its counters; again when somebody wrote while it was read."""
     answer = Answer(0, "", "")
     for _dummy in range(_LOOKS):
         answer = node.run([*(seen.save or ()), "-c", "-t", "nat"])
         if answer.code == 0:
-            parse(answer.out)
-            return answer.out
+            return answer.out, parse(answer.out)
         _refuse(seen, answer, 0)
     raise Failure(
         f"The {seen.back_end} nat table cannot be read ({printable(answer.complaint)}); run the task again, "

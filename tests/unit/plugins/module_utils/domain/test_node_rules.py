@@ -324,4 +324,4 @@ def test_names_of_links_are_printed_without_quotes() -> None:
 
 
 def test_printable() -> None:
-    assert printable("a\nb\t\udcff\u202e{{ x }} é") == "a\\nb\\t\\xff\\u202e{{ x }} é"
+    assert printable("a\nb\t\udcff\u202e{{ x }} é") == "a\\nb\\t\\udcff\\u202e{{ x }} é"
