@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The connection that the roles of one run share."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.tests.unit.roles.conftest import Player, role
+
+CLUSTER = "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/"
+
+
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "said"),
+    [
+        ({"id": CLUSTER.upper() + "ONE", "name": "one", "resource_group": "rg"}, 0, "failed=0"),
+        ({"id": CLUSTER + "two", "name": "two", "resource_group": "rg"}, 2, "(which is another)"),
+    ],
+    ids=["same", "another"],
+)
+def test_a_kept_connection_is_to_one_cluster(player: Player, found: dict[str, Any], status: int, said: str) -> None:
+    kept = {"owner": "somebody", "directory": "/nowhere", "cluster": CLUSTER + "one"}
+    facts = {"pod_identity_cluster": found, "pod_identity_cluster_connection": kept}
+    named = {"pod_identity_cluster_name": found["name"], "pod_identity_resource_group": "rg"}
+    tasks = [{"ansible.builtin.set_fact": facts}, role("pod_identity_cluster", "connect")]
+    done, output = player.play(tasks, **named)
+    assert (done, said in output) == (status, True), output
+    assert ("keeps a connection to" in output) == (status != 0)
+
+
+def test_what_a_killed_run_left_is_removed(player: Player, tmp_path: Path) -> None:
+    """And nothing that a live run uses, or that is not ours."""
+    kubeconfig, gate = tmp_path / "kubeconfig", tmp_path / "gate"
+    kubeconfig.write_text("{}")
+    connect, disconnect = role("pod_identity_cluster", "connect"), role("pod_identity_cluster", "disconnect")
+    hold = [connect, {"ansible.builtin.wait_for": {"path": str(gate), "timeout": 100}}, disconnect]
+    named = {"pod_identity_kubeconfig": str(kubeconfig)}
+
+    def directories() -> set[Path]:
+        return set(player.temporary.glob("azureops-pod-identity-*"))
+
+    try:
+        killed = player.start(hold, **named)
+        until(lambda: len(directories()) == 1)
+        (left,) = directories()
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        foreign = {player.temporary / "azureops-pod-identity-open", player.temporary / "azureops-pod-identity-new"}
+        for path in foreign:
+            path.mkdir(0o755 if path.name.endswith("open") else 0o700)
+        live = player.start(hold, **named)
+        until(lambda: left not in directories())
+        until(lambda: len(directories()) == 3)
+        (used,) = directories() - foreign
+        assert used.stat().st_mode & 0o777 == 0o700
+        status, output = player.play([connect, disconnect], **named)
+        assert status == 0, output
+        assert directories() == {used, *foreign}
+    finally:
+        gate.touch()
+    output, _none = live.communicate(timeout=60)
+    assert live.returncode == 0, output
+    assert directories() == foreign

@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Entries that could not work are refused before anything is asked or written: there is nothing here to ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.tests.unit.roles.conftest import Player, role
+
+ENTRY = {"name": "billing", "namespace": "billing", "selector": "billing"}
+PRINCIPAL = {**ENTRY, "type": 1, "tenant_id": "t", "client_id": "a", "client_password_secret": {"name": "s"}}
+UNWRITABLE = "Entry {} of pod_identity_bindings_list cannot be written to Kubernetes"
+TWICE = "Two entries of pod_identity_bindings_list have one name but different identities"
+
+
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        pytest.param([{**ENTRY, "name": "Billing"}], UNWRITABLE.format("Billing"), id="name"),
+        pytest.param([{**ENTRY, "namespace": "a.b"}], UNWRITABLE.format("billing"), id="namespace"),
+        pytest.param([{**ENTRY, "selector": "a b"}], UNWRITABLE.format("billing"), id="selector"),
+        pytest.param([ENTRY, {**ENTRY, "resource_group": "other"}], TWICE, id="managed-twice"),
+        pytest.param([PRINCIPAL, {**PRINCIPAL, "client_id": "b"}], TWICE, id="principal-twice"),
+        pytest.param([ENTRY, PRINCIPAL], TWICE, id="both"),
+    ],
+)
+def test_entries_that_cannot_work_are_refused_first(
+    player: Player, entries: list[dict[str, Any]], sentence: str
+) -> None:
+    named = {"pod_identity_cluster_name": "one", "pod_identity_resource_group": "rg"}
+    status, output = player.play([role("pod_identity_bindings")], **named, pod_identity_bindings_list=entries)
+    assert status == 2
+    assert sentence in output
