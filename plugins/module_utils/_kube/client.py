@@ -178,40 +178,47 @@ class Client:
         self, namespace: str, pod: str, container: str, command: t.Sequence[str], *, timeout: float
     ) -> tuple[int, str]:
         """Run a command in a running container; its exit status and standard output."""
+        stream = self.start(namespace, pod, container, command)
+        try:
+            stream.run_forever(timeout=timeout)
+            if stream.is_open():
+                raise Failure(
+                    f"The command in {label(POD, namespace, pod)} did not end within {timeout:.0f} seconds: "
+                    "raise timeout, or look at the pod."
+                )
+            output = stream.read_stdout(timeout=0)
+            code = stream.returncode
+        finally:
+            stream.close()
+        return (code if code is not None else -1), (output or b"").decode("utf-8", "replace")
+
+    def start(
+        self, namespace: str, pod: str, container: str, command: t.Sequence[str], *, stdin: bool = False
+    ) -> t.Any:
+        """Start a command in a running container; the ``WSClient`` (binary) of its streams, to be closed."""
         from kubernetes.client import ApiException
         from kubernetes.stream import ws_client
 
         if self._settings.impersonate_user or self._settings.impersonate_groups:
             raise Failure(
                 "Commands in pods cannot be run as an impersonated user, because the kubernetes package does not send "
-                "its name there: connect as that user, or use method: probe_pod."
+                "its name there: connect as that user."
             )
         query = [("container", container), ("stdout", "true"), ("stderr", "true")]
+        query += [("stdin", "true")] if stdin else []
         query += [("command", part) for part in command]
-        url = f"{self.host}{POD.path(namespace, pod, 'exec')}"
         try:
-            stream = ws_client.websocket_call(
+            return ws_client.websocket_call(
                 self._configuration,
                 "GET",
-                f"{url}?{urlencode(query)}",
+                f"{self.host}{POD.path(namespace, pod, 'exec')}?{urlencode(query)}",
                 headers=self._credentials(),
                 _preload_content=False,
                 capture_all=False,
+                binary=True,
             )
-            try:
-                stream.run_forever(timeout=timeout)
-                if stream.is_open():
-                    raise Failure(
-                        f"The command in {label(POD, namespace, pod)} did not end within {timeout:.0f} seconds: "
-                        "raise timeout, or look at the pod."
-                    )
-                output = stream.read_stdout(timeout=0)
-                code = stream.returncode
-            finally:
-                stream.close()
         except ApiException as error:
             raise _exec_failure(namespace, pod, str(error.reason)) from error
-        return (code if code is not None else -1), output or ""
 
     # transport
 
@@ -269,9 +276,13 @@ def _exec_failure(namespace: str, pod: str, reason: str) -> Failure:
     what = label(POD, namespace, pod)
     if "403" in reason:
         return Failure(
-            f"The user of this connection may not run commands in {what}: grant create on pods/exec, "
-            "or use method: probe_pod.",
+            f"The user of this connection may not run commands in {what}: grant create on pods/exec.",
             error={"status": 403, "code": "Forbidden", "message": reason[:500]},
+        )
+    if "dialing backend" in reason:
+        return Failure(
+            f"No command could be run in {what}, because the kubelet of its node does not answer: is the node up?",
+            error={"code": "KubeletUnreachable", "message": reason[:500]},
         )
     return Failure(
         f"No command could be run in {what}: is it still running?",

@@ -54,6 +54,7 @@ AZURE_IDENTITY = Kind(AAD_POD_IDENTITY, "v1", "azureidentities", "AzureIdentity"
 AZURE_IDENTITY_BINDING = Kind(AAD_POD_IDENTITY, "v1", "azureidentitybindings", "AzureIdentityBinding")
 AZURE_ASSIGNED_IDENTITY = Kind(AAD_POD_IDENTITY, "v1", "azureassignedidentities", "AzureAssignedIdentity")
 POD = Kind("", "v1", "pods", "Pod")
+NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
 NODE = Kind("", "v1", "nodes", "Node", namespaced=False)
 SECRET = Kind("", "v1", "secrets", "Secret")
 SERVICE = Kind("", "v1", "services", "Service")

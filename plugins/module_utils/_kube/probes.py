@@ -9,28 +9,17 @@
 from __future__ import annotations
 
 import secrets
-import typing as t
 
 from .._domain import probe, token_request
 from .._domain.errors import Failure
 from .._domain.matching import SELECTOR_LABEL, Binding, Identity, Pod
 from .._domain.names import MANAGED_BY, MANAGER, OWNER
+from . import job_pods
 from .client import Client
 from .errors import ApiFailure
 from .kinds import AZURE_IDENTITY, AZURE_IDENTITY_BINDING, JOB, NODE, POD, SERVICE, Kind, Object
 from .wait import wait_for
 
-_NO_START = frozenset(
-    (
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "ErrImageNeverPull",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "RunContainerError",
-        "CrashLoopBackOff",
-    )
-)
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _PAUSE = 1.0
 _LOG_SECONDS = 15
@@ -102,33 +91,41 @@ def ask_inside(
 
 def _follow(client: Client, namespace: str, name: str, start_timeout: float, timeout: float) -> tuple[str, str, str]:
     def started() -> Object | None:
-        pod = _pod(client, namespace, name)
-        state = _state(pod)
-        if "terminated" in state or "running" in state or _trouble(client, namespace, name, pod):
-            return {"pod": pod, "trouble": _trouble(client, namespace, name, pod)}
+        pod = job_pods.of_job(client, namespace, name)
+        state = job_pods.state(pod)
+        if "terminated" in state or "running" in state or job_pods.trouble(client, namespace, name, pod):
+            return {"pod": pod, "trouble": job_pods.trouble(client, namespace, name, pod)}
         return None
 
     seen = wait_for(started, timeout=start_timeout, pause=_PAUSE)
     if seen is None:
-        pod = _pod(client, namespace, name)
-        return "", _node(pod), f"The probe did not start within {start_timeout:.0f} seconds{_why(pod)}."
-    if seen["trouble"] and "terminated" not in _state(seen["pod"]):
-        return "", _node(seen["pod"]), f"The probe could not run: {seen['trouble']}."
+        pod = job_pods.of_job(client, namespace, name)
+        return (
+            "",
+            job_pods.node_of(pod),
+            f"The probe did not start within {start_timeout:.0f} seconds{job_pods.why(pod)}.",
+        )
+    if seen["trouble"] and "terminated" not in job_pods.state(seen["pod"]):
+        return "", job_pods.node_of(seen["pod"]), f"The probe could not run: {seen['trouble']}."
 
     def ended() -> Object | None:
-        pod = _pod(client, namespace, name)
+        pod = job_pods.of_job(client, namespace, name)
         if pod is None:
             return {"metadata": {}}
-        return pod if "terminated" in _state(pod) or _phase(pod) in ("Succeeded", "Failed") else None
+        return pod if "terminated" in job_pods.state(pod) or job_pods.phase(pod) in ("Succeeded", "Failed") else None
 
     pod = wait_for(ended, timeout=timeout + _LOG_SECONDS, pause=_PAUSE)
     if pod is None:
-        return "", _node(seen["pod"]), f"The probe did not end within {timeout + _LOG_SECONDS:.0f} seconds."
-    if "terminated" not in _state(pod):
-        return "", _node(seen["pod"]), f"The probe was removed or stopped before it ended{_why(pod)}."
+        return "", job_pods.node_of(seen["pod"]), f"The probe did not end within {timeout + _LOG_SECONDS:.0f} seconds."
+    if "terminated" not in job_pods.state(pod):
+        return (
+            "",
+            job_pods.node_of(seen["pod"]),
+            f"The probe was removed or stopped before it ended{job_pods.why(pod)}.",
+        )
     output = client.log(namespace, pod["metadata"]["name"], probe.CONTAINER)
-    reason = "" if token_request.parse(output).tool else f"The image cannot run the probe{_why(pod)}."
-    return output, _node(pod), reason
+    reason = "" if token_request.parse(output).tool else f"The image cannot run the probe{job_pods.why(pod)}."
+    return output, job_pods.node_of(pod), reason
 
 
 def _known(client: Client, kind: Kind) -> tuple[Object, ...]:
@@ -139,56 +136,3 @@ def _known(client: Client, kind: Kind) -> tuple[Object, ...]:
         if failure.kind_missing:
             return ()
         raise
-
-
-def _pod(client: Client, namespace: str, job: str) -> Object | None:
-    pods = client.list_all(POD, namespace, labels=f"job-name={job}")
-    return pods[0] if pods else None
-
-
-def _state(pod: Object | None) -> dict[str, t.Any]:
-    statuses = ((pod or {}).get("status") or {}).get("containerStatuses") or ()
-    return next((status.get("state") or {} for status in statuses if status.get("name") == probe.CONTAINER), {})
-
-
-def _phase(pod: Object | None) -> str:
-    return str(((pod or {}).get("status") or {}).get("phase", ""))
-
-
-def _node(pod: Object | None) -> str:
-    return str(((pod or {}).get("spec") or {}).get("nodeName", ""))
-
-
-def _trouble(client: Client, namespace: str, job: str, pod: Object | None) -> str:
-    """Why the probe will not run; empty while it still may."""
-    if pod is None:
-        refused = [event for event in client.events(namespace, job) if event.get("reason") == "FailedCreate"]
-        return _text(refused[-1].get("message")) if refused else ""
-    waiting = _state(pod).get("waiting") or {}
-    if waiting.get("reason") in _NO_START:
-        return _text(f"{waiting['reason']}: {waiting.get('message', '')}")
-    status = pod.get("status") or {}
-    if status.get("phase") == "Failed":
-        return _text(f"{status.get('reason', 'Failed')}: {status.get('message', '')}")
-    return ""
-
-
-def _why(pod: Object | None) -> str:
-    """What the pod itself says about not running, in brackets."""
-    if pod is None:
-        return ""
-    status = pod.get("status") or {}
-    terminated = _state(pod).get("terminated") or {}
-    waiting = _state(pod).get("waiting") or {}
-    conditions = {entry.get("type"): entry for entry in status.get("conditions") or ()}
-    candidates = (
-        f"{terminated.get('reason', '')} {terminated.get('message', '')}" if terminated else "",
-        f"{waiting.get('reason', '')} {waiting.get('message', '')}",
-        str(status.get("message") or status.get("reason") or ""),
-        str((conditions.get("PodScheduled") or {}).get("message") or ""),
-    )
-    return next((f" ({_text(text)})" for text in candidates if text.strip()), "")
-
-
-def _text(value: t.Any) -> str:
-    return " ".join(str(value or "").split())[:300].rstrip(" .:")

@@ -1,0 +1,243 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A node through a privileged pod on it: the pod's life, and commands with their streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import typing as t
+
+from .._domain import node_access
+from .._domain.errors import Failure
+from .._domain.names import MANAGED_BY, MANAGER, OWNER, is_ours
+from . import job_pods
+from .client import Client
+from .errors import ApiFailure
+from .kinds import JOB, NAMESPACE, NODE, POD, Object
+from .wait import wait_for
+
+_PAUSE = 0.5
+_CHUNK = 32768
+_LOOK_SECONDS = 30.0
+
+
+class NodePod:
+    """One way to one node. Every process of the same run finds the same pod."""
+
+    def __init__(self, client: Client, access: node_access.Access, start_timeout: float) -> None:
+        self._client = client
+        self._access = access
+        self._start_timeout = start_timeout
+        self._pod: Object | None = None
+
+    def run(
+        self,
+        arguments: t.Sequence[str],
+        stdin: bytes | None = None,
+        output: t.Callable[[bytes], t.Any] | None = None,
+    ) -> tuple[int, bytes, bytes]:
+        """Run a command in the node's root: status, standard output (unless ``output`` takes it), errors.
+
+        Standard input cannot be closed from here; who passes ``stdin`` lets the command read exactly that many bytes.
+        """
+        pod = self._open()
+        name = pod["metadata"]["name"]
+        command = node_access.enter(pod, arguments)
+        stream = self._client.start(
+            self._access.namespace, name, node_access.CONTAINER, command, stdin=stdin is not None
+        )
+        kept: list[bytes] = []
+        errors: list[bytes] = []
+        try:
+            self._pump(stream, stdin or b"", output or kept.append, errors.append)
+            status = _status(stream.read_channel(3))
+        except Failure:
+            raise
+        except Exception as error:  # of the socket, of TLS, of the websocket library
+            raise Failure(f"The connection to {self._what(name)} broke: {_short(error)}.") from error
+        finally:
+            stream.close()
+        if status is None:
+            self._require_alive(name)
+            raise Failure(f"The connection to {self._what(name)} ended before the command did: is its node up?")
+        return status, b"".join(kept), b"".join(errors)
+
+    def remove(self) -> None:
+        """Take the pod away, and the namespace where it is ours and nothing else is in it."""
+        namespace = self._access.namespace
+        self._client.delete(JOB, namespace, self._access.name)
+        self._pod = None
+        mine = [raw for raw in self._client.list_all(JOB, namespace) if not raw["metadata"].get("deletionTimestamp")]
+        others = [raw for raw in self._client.list_all(POD, namespace) if not is_ours(raw, self._access.owner)]
+        found = None if mine or others else self._client.get(NAMESPACE, None, namespace)
+        if found is not None and is_ours(found, self._access.owner):
+            self._client.delete(NAMESPACE, None, namespace, preconditions={"uid": found["metadata"]["uid"]})
+
+    # the life of the pod
+
+    def _open(self) -> Object:
+        """The running pod, made where there is none, and its deadline put off."""
+        if self._pod is None:
+            pod = job_pods.of_job(self._client, self._access.namespace, self._access.name)
+            self._pod = pod if _serves(pod) and self._renew(pod) else self._make()
+        return self._pod
+
+    def _renew(self, pod: Object | None) -> bool:
+        """Put off the deadline; False where the Job is gone."""
+        change = node_access.renewed(self._access, pod or {}, time.time())
+        try:
+            self._client.merge(JOB, self._access.namespace, self._access.name, change)
+        except ApiFailure as failure:
+            if failure.object_missing:
+                return False
+            raise
+        return True
+
+    def _make(self) -> Object:
+        node = self._node()
+        obstacle = node_access.obstacle(node)
+        if obstacle:
+            raise Failure(obstacle)
+        self._remove_leftovers()
+
+        def started() -> Object | None:
+            pod = job_pods.of_job(self._client, self._access.namespace, self._access.name)
+            if _serves(pod):
+                return pod
+            if pod is None and self._create(node):
+                return None
+            trouble = job_pods.trouble(self._client, self._access.namespace, self._access.name, pod)
+            if trouble and not ((pod or {}).get("metadata") or {}).get("deletionTimestamp"):
+                raise Failure(f"The pod through which {self._access.target} is reached cannot start: {trouble}.")
+            return None
+
+        try:
+            found = wait_for(started, timeout=self._start_timeout, pause=_PAUSE)
+        except Failure:
+            self._client.delete(JOB, self._access.namespace, self._access.name)
+            raise
+        if found is not None:
+            return found
+        pod = job_pods.of_job(self._client, self._access.namespace, self._access.name)
+        self._client.delete(JOB, self._access.namespace, self._access.name)
+        obstacle = node_access.obstacle(self._node())
+        raise Failure(
+            obstacle
+            or f"The pod through which {self._access.target} is reached did not start within {self._start_timeout:.0f} "
+            f"seconds{job_pods.why(pod)}: does the kubelet of the node run? Raise start_timeout, or use "
+            "azureops.pod_identity.vmss_run_command or ssh."
+        )
+
+    def _node(self) -> Object:
+        target = self._access.target
+        node = self._client.get(NODE, None, target) if node_access.is_name(target) else None
+        node = node or node_access.at_address(target, self._client.list_all(NODE))
+        if node is None:
+            raise Failure(f"The cluster has no node with the name or the address {target}.")
+        return node
+
+    def _create(self, node: Object) -> bool:
+        """Whether something was done; False where the Job is there and its pod is only still to come."""
+        namespace, name = self._access.namespace, self._access.name
+        try:
+            self._client.create(JOB, namespace, node_access.job(self._access, node, time.time()))
+            return True
+        except ApiFailure as failure:
+            if failure.namespace_missing:
+                self._create_namespace()
+                return True
+            if failure.status == 403 and "being terminated" in failure.message:
+                return True
+            if failure.reason != "AlreadyExists":
+                raise
+        job = self._client.get(JOB, namespace, name)
+        if job is not None and node_access.finished(job):
+            self._client.delete(JOB, namespace, name, preconditions={"uid": job["metadata"]["uid"]})
+            return True
+        return False
+
+    def _create_namespace(self) -> None:
+        body = node_access.namespace(self._access.namespace, self._access.owner)
+        try:
+            self._client.create(NAMESPACE, None, body)
+        except ApiFailure as failure:
+            if failure.reason != "AlreadyExists":  # another process of this run may have been faster
+                raise
+
+    def _remove_leftovers(self) -> None:
+        labels = f"{MANAGED_BY}={MANAGER},{OWNER}={self._access.owner}"
+        for job in self._client.list_all(JOB, self._access.namespace, labels=labels):
+            if node_access.is_leftover(job, self._access, _alive):
+                uid = {"uid": job["metadata"]["uid"]}
+                self._client.delete(JOB, self._access.namespace, job["metadata"]["name"], preconditions=uid)
+
+    # the streams
+
+    def _pump(
+        self, stream: t.Any, stdin: bytes, output: t.Callable[[bytes], t.Any], errors: t.Callable[[bytes], t.Any]
+    ) -> None:
+        """Carry everything in both directions until the command has ended."""
+        sent, looked = 0, time.monotonic()
+        pause = min(_LOOK_SECONDS, self._access.idle_timeout / 3)
+        while stream.is_open():
+            if sent < len(stdin):
+                stream.write_stdin(stdin[sent : sent + _CHUNK])
+                sent += _CHUNK
+                stream.update(timeout=0)
+            else:
+                stream.update(timeout=pause)
+            _take(stream, output, errors)
+            if time.monotonic() - looked >= pause:
+                self._require_alive((self._pod or {})["metadata"]["name"])
+                looked = time.monotonic()
+        _take(stream, output, errors)
+
+    def _require_alive(self, name: str) -> None:
+        """Put the deadline off while a command runs; a Failure where pod or node are gone meanwhile."""
+        pod = job_pods.of_job(self._client, self._access.namespace, self._access.name)
+        if not _serves(pod) or not self._renew(pod):
+            raise Failure(f"{self._what(name)} is gone{job_pods.why(pod)}; the command may have been cut off.")
+        obstacle = node_access.obstacle(self._node())
+        if obstacle:
+            raise Failure(obstacle)
+
+    def _what(self, pod: str) -> str:
+        return f"pod {self._access.namespace}/{pod} on {self._access.target}"
+
+
+def _take(stream: t.Any, output: t.Callable[[bytes], t.Any], errors: t.Callable[[bytes], t.Any]) -> None:
+    for channel, receiver in ((1, output), (2, errors)):
+        data = stream.read_channel(channel)
+        if data:
+            receiver(data)
+
+
+def _serves(pod: Object | None) -> bool:
+    return "running" in job_pods.state(pod) and not ((pod or {}).get("metadata") or {}).get("deletionTimestamp")
+
+
+def _status(told: bytes) -> int | None:
+    """The exit status in what the API server says at the end; None where it does not say one."""
+    try:
+        answer = json.loads(told)
+        if answer["status"] == "Success":
+            return 0
+        causes = {cause["reason"]: cause["message"] for cause in answer["details"]["causes"]}
+        return int(causes["ExitCode"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _alive(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}") if os.path.isdir("/proc/self") else True
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__} {error}".split())[:300].rstrip(".")
