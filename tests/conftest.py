@@ -14,6 +14,8 @@ import sys
 import types
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -32,3 +34,8 @@ except ImportError:
     _package("ansible_collections", [])
 _package("ansible_collections.azureops", [])
 _package("ansible_collections.azureops.pod_identity", [str(CHECKOUT)])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    soak = importlib.import_module("ansible_collections.azureops.pod_identity.tests.soak")
+    soak.register(config)

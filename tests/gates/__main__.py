@@ -40,7 +40,7 @@ def main(names: list[str]) -> int:
 
 
 def _selected(names: list[str]) -> list[Step]:
-    wanted = set(names or [step.name for step in STEPS])
+    wanted = set(names or [step.name for step in STEPS if not step.long])
     wanted |= {step.needs for step in STEPS if step.name in wanted}
     return [step for step in STEPS if step.name in wanted]
 

@@ -31,6 +31,8 @@ class Step:
     about: str
     run: Callable[[Runner], None]
     needs: str = ""
+    long: bool = False
+    """Runs only when it is named."""
 
 
 def ruff(run: Runner) -> None:
@@ -173,6 +175,12 @@ def sandbox(run: Runner) -> None:
     _pytest_newest(run, "sandbox", "tests/sandbox", "--numprocesses=2", "--dist=loadfile")
 
 
+def soak(run: Runner) -> None:
+    lane = _newest_lane(run)
+    env = {**_ansible(run, lane), "SOAK": "1"}
+    run.pytest("soak", lane / "python", ["tests/sandbox", "-m", "soak"], env=env, limit=6 * 3600)
+
+
 STEPS = (
     Step("ruff", "format and lint of all Python", ruff),
     Step("imports", "the arrows between plugins/modules and the parts of module_utils", imports),
@@ -190,6 +198,7 @@ STEPS = (
     Step("build", "programs of the sandbox", build),
     Step("kube", "tests/kube: Kubernetes side against a real API server", kube, needs="build"),
     Step("sandbox", "tests/sandbox: roles and playbooks on real nodes", sandbox, needs="build"),
+    Step("soak", "every case of the tests of which `sandbox` runs a sample; see make soak", soak, "build", long=True),
 )
 
 
