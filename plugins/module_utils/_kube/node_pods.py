@@ -153,7 +153,7 @@ class NodePod:
             if failure.namespace_missing:
                 self._create_namespace()
                 return True
-            if failure.status == 403 and "being terminated" in failure.message:
+            if failure.status == 403 and "being terminated" in str(failure.error.get("message")):
                 return True
             if failure.reason != "AlreadyExists":
                 raise
