@@ -81,7 +81,6 @@ cache_connection: ~/.cache/aks_nodes
 cache_timeout: 300
 """
 
-import subprocess
 import tempfile
 import typing as t
 
@@ -92,6 +91,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _nodes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import fleet
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _connections
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -128,7 +128,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _hosts_of(self, options: dict[str, t.Any]) -> list[dict[str, t.Any]]:
         try:
             with tempfile.TemporaryDirectory(prefix="azureops-pod-identity-") as directory:
-                found = _nodes.observe(options, _run_command, directory)
+                found = _nodes.observe(options, _connections.run_command, directory)
         except Failure as failure:
             raise AnsibleParserError(failure.sentence) from failure
         for sentence in found.unread:
@@ -146,7 +146,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             inventory.add_group(group)
         for node in hosts:
             name = inventory.add_host(node["name"])
-            variables: dict[str, t.Any] = {"aks_node": node}
+            variables: dict[str, t.Any] = {"aks_node": node, "ansible_aks_node_pod_node": node["name"]}
             if node["addresses"]:
                 variables["ansible_host"] = node["addresses"][0]
             if node["cluster_name"]:
@@ -170,9 +170,3 @@ def _validated(options: dict[str, t.Any], spec: t.Any) -> dict[str, t.Any]:
         raise AnsibleParserError(f"aks_nodes: {'; '.join(result.error_messages)}.")
     validated: dict[str, t.Any] = result.validated_parameters
     return validated
-
-
-def _run_command(arguments: t.Sequence[str], **_options: t.Any) -> tuple[int, str, str]:
-    """As a module's own, for what ``az`` says of its login."""
-    done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
