@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module inside one network namespace: ``python agent.py CHECKOUT``, one JSON request a line, one answer a line.
+
+The process lives as long as its standard input, and its namespaces with it. Each request runs the module in a child,
+which starts as fresh as a process of its own and spares the imports.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import runpy
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.testing import patch_module_args
+
+
+def answer(module: Any, request: dict[str, Any]) -> str:
+    """Standard output of the module."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(writer, 1)
+        os.environ.update(request["environment"])
+        if request["uid"]:
+            os.setgroups([])
+            os.setgid(request["uid"])
+            os.setuid(request["uid"])
+        try:
+            with patch_module_args(request["arguments"]):
+                module.main()
+        except SystemExit:
+            pass
+        except BaseException:
+            traceback.print_exc(file=sys.stdout)
+        sys.stdout.flush()
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as output:
+        text = output.read()
+    os.waitpid(child, 0)
+    return text
+
+
+if __name__ == "__main__":
+    runpy.run_path(str(Path(sys.argv[1]) / "tests/conftest.py"))
+    cleanup = importlib.import_module("ansible_collections.azureops.pod_identity.plugins.modules.imds_iptables_cleanup")
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(cleanup, json.loads(line))), flush=True)

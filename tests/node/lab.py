@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A node in namespaces of its own: real iptables, real kernel, nothing but loopback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+AGENT = Path(__file__).with_name("agent.py")
+BACK_ENDS = ("nft", "legacy")
+
+
+class Node:
+    """One network and mount namespace, with an empty /run, for as long as the ``with`` block.
+
+    ``entrance`` stands before the agent and may take something from it: privileges, a view of /proc.
+    """
+
+    def __init__(self, checkout: Path = CHECKOUT, entrance: Sequence[str] = ()) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="node-"))
+        prepare = 'mount -t tmpfs run /run && ip link set lo up && exec "$@"'
+        self._agent = subprocess.Popen(
+            ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", prepare, "sh"]
+            + [*entrance, sys.executable, AGENT, checkout],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._agent.stdout is not None
+        ready = self._agent.stdout.readline()
+        assert ready == "ready\n", ready
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._agent.communicate()
+        subprocess.run(["rm", "-rf", self.folder], check=True)
+
+    def argv(self, *argv: str | Path) -> list[str | Path]:
+        return ["nsenter", f"--target={self._agent.pid}", "--net", "--mount", *argv]
+
+    def run(self, *argv: str | Path, text: str = "") -> str:
+        """Run a program in the node; it must succeed."""
+        done = subprocess.run(self.argv(*argv), input=text, capture_output=True, text=True, errors="surrogateescape")
+        assert done.returncode == 0, (argv, done.stderr)
+        return done.stdout
+
+    def iptables(self, back_end: str, *argv: str) -> None:
+        self.run(f"iptables-{back_end}", "-w", "-t", "nat", *argv)
+
+    def restore(self, back_end: str, text: str) -> None:
+        self.run(f"iptables-{back_end}-restore", "--noflush", "--counters", text=text)
+
+    def save(self, back_end: str) -> str:
+        """The nat table with counters, without the lines that hold the time; nothing where there is no such table."""
+        if back_end == "legacy" and "nat" not in self.run("cat", "/proc/net/ip_tables_names").split():
+            return ""
+        text = self.run(f"iptables-{back_end}-save", "-c", "-t", "nat")
+        return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("# "))
+
+    def saves(self) -> dict[str, str]:
+        return {back_end: self.save(back_end) for back_end in BACK_ENDS}
+
+    def start(
+        self, *, check: bool = False, environment: dict[str, str] | None = None, uid: int = 0, **options: Any
+    ) -> None:
+        """Let the module begin; ``finish`` waits for it."""
+        arguments = {
+            "save_directory": str(self.folder),
+            **options,
+            "_ansible_check_mode": check,
+            "_ansible_diff": True,
+            "_ansible_remote_tmp": str(self.folder),
+        }
+        assert self._agent.stdin is not None
+        request = {"arguments": arguments, "environment": environment or {}, "uid": uid}
+        self._agent.stdin.write(json.dumps(request) + "\n")
+        self._agent.stdin.flush()
+
+    def finish(self) -> dict[str, Any]:
+        assert self._agent.stdout is not None
+        output = json.loads(self._agent.stdout.readline())
+        try:
+            answer: dict[str, Any] = json.loads(output)
+        except ValueError:
+            raise AssertionError(f"the module printed {output}") from None
+        return answer
+
+    def cleanup(self, **options: Any) -> dict[str, Any]:
+        """Run the module; it must succeed."""
+        self.start(**options)
+        answer = self.finish()
+        assert not answer.get("failed"), answer["msg"]
+        return answer
+
+    def refusal(self, **options: Any) -> dict[str, Any]:
+        """Run the module; it must fail, with one sentence."""
+        self.start(**options)
+        answer = self.finish()
+        assert answer.get("failed"), answer
+        assert "defect" not in answer["msg"] and "Traceback" not in answer["msg"], answer["msg"]
+        return answer
