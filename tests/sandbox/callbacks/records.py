@@ -36,7 +36,7 @@ class CallbackModule(CallbackBase):
             "item": str(result.get("_ansible_item_label", "")),
             "msg": result.get("msg", ""),
             "diff": result.get("diff") or {},
-            "facts": sorted(result.get("ansible_facts") or {}),
+            "verification": (result.get("ansible_facts") or {}).get("pod_identity_verification"),
         }
         with open(os.environ["RECORDS_FILE"], "a", encoding="utf-8") as records:
             records.write(json.dumps(line, default=str) + "\n")
