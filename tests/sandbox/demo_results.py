@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a run of the demo did, from the lines that callbacks/records.py wrote.
 
-    demo_results.py RECORDS table           the table that the play showed
-    demo_results.py RECORDS wrong COUNT     what is wrong with the verdicts, of which there must be COUNT
-    demo_results.py RECORDS changes         the tasks that changed something
+demo_results.py RECORDS table           the table that the play showed
+demo_results.py RECORDS wrong COUNT     what is wrong with the verdicts, of which there must be COUNT
+demo_results.py RECORDS changes         the tasks that changed something
 """
 
 from __future__ import annotations
