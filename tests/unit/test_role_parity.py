@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import BUILT_IN
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[2] / "roles").iterdir() if path.is_dir())
 SHARED = re.compile(r"^\{\{ (?P<name>\w+)(?: \| default\((?P<fallback>''|true|false)\))? \}\}$")
@@ -93,3 +96,62 @@ def test_example_variables_exist() -> None:
     known = {name for role in ROLES for name in _options(role)}
     known |= {name for path in sources for name in re.findall(r"pod_identity_\w+", path.read_text())}
     assert named and set(named) <= known
+
+
+CLUSTER, BINDINGS = (ROLES[0].parent / f"pod_identity_{name}" for name in ("cluster", "bindings"))
+ASKING = [role for role in ROLES if (role / "tasks/access.yml").exists()]
+
+
+def _permissions(role: Path) -> dict[str, dict[str, Any]]:
+    permissions: dict[str, dict[str, Any]] = _yaml(role / "vars/main.yml")[f"_{role.name}_permissions"]
+    return permissions
+
+
+def _permission(need: dict[str, Any]) -> str:
+    """A permission as the README's table writes it."""
+    if "actions" in need:
+        return ", ".join(f"`{action}`" for action in need["actions"])
+    resource = "/".join(need[part] for part in ("resource", "subresource") if part in need)
+    group = f" ({need['api_group']})" if "api_group" in need else ""
+    return f"{', '.join(need['verbs'])} {resource}{group}"
+
+
+@pytest.mark.parametrize("role", ASKING, ids=lambda role: role.name)
+def test_readme_lists_the_permissions(role: Path) -> None:
+    text = (role / "README.md").read_text().partition("| Phase | Where | Permission |\n|---|---|---|\n")[2]
+    expected = [
+        f"| {need['phase'] if need['phase'] == 'always' else '`' + need['phase'] + '`'} | {need['where']} | "
+        f"{_permission(need)} |"
+        for need in _permissions(role).values()
+    ]
+    assert text.partition("\n\n")[0].splitlines() == expected
+
+
+@pytest.mark.parametrize("role", ASKING, ids=lambda role: role.name)
+def test_permissions_belong_to_phases_that_exist(role: Path) -> None:
+    tasks = (role / "tasks/main.yml").read_text()
+    phases = {need["phase"] for need in _permissions(role).values()}
+    assert {phase for phase in phases if f"tags: [{phase}]" not in tasks} <= {"always"}
+
+
+def test_the_minimal_role_of_the_readme_is_what_the_roles_ask_for() -> None:
+    """On a cluster that exists, with the usual options; and what lets deny assignments and locks be seen."""
+    readme = (ROLES[0].parents[1] / "README.md").read_text()
+    documented = json.loads(readme.partition("```json")[2].partition("```")[0])["Actions"]
+    cluster, bindings = _permissions(CLUSTER), _permissions(BINDINGS)
+    left_out = {"connect_as_admin", "write_group", "write_cluster", "use_identity", "join_subnet", "look_up_roles"}
+    left_out |= {"delete_cluster", "delete_group"}
+    needed = {
+        action
+        for name, need in {**cluster, **bindings}.items()
+        if name not in left_out
+        for action in need.get("actions", ())
+    }
+    seeing = {"Microsoft.Authorization/denyAssignments/read", "Microsoft.Authorization/locks/read"}
+    assert set(documented) == needed | seeing
+    also = [*cluster["write_group"]["actions"], *cluster["write_cluster"]["actions"]]
+    assert all(f"`{action}`" in readme for action in also)
+
+
+def test_roles_that_need_no_look_up_are_those_of_the_module() -> None:
+    assert _yaml(BINDINGS / "vars/main.yml")["_pod_identity_bindings_known_roles"] == list(BUILT_IN)

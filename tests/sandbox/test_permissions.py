@@ -1,0 +1,251 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run may not do is said before it writes anything. Needs root.
+
+The tests share one sandbox and follow one story: an empty subscription, a cluster that somebody else made, a site that
+a principal with the documented role builds, and callers who may do less.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from operators import Operator, Run, only
+from sandboxes import running
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+GROUP, CLUSTER = "pod-identity-test", "one"
+ENTRY: dict[str, Any] = {
+    "name": "billing",
+    "namespace": "billing",
+    "selector": "billing",
+    "behavior": "namespaced",
+    "roles": [{"role": "Reader"}],
+}
+VARIABLES: dict[str, Any] = {
+    "pod_identity_resource_group": GROUP,
+    "pod_identity_cluster_name": CLUSTER,
+    "pod_identity_location": "westeurope",
+    "pod_identity_cluster_poll_interval": 1,
+    "pod_identity_bindings_create_namespaces": True,
+    "pod_identity_bindings_list": [ENTRY],
+    "pod_identity_verify_workloads": [
+        {"namespace": "billing", "selector": "billing", "expect": "billing", "allow_detach": True}
+    ],
+}
+CREATE = {"pod_identity_cluster_create": True}
+TAGGED = {"pod_identity_bindings_list": [{**ENTRY, "tags": {"team": "a"}}]}
+IDENTITY_WRITE = "Microsoft.ManagedIdentity/userAssignedIdentities/write"
+KUBECONFIG = "Microsoft.ContainerService/managedClusters/listClusterUserCredential/action"
+GRANT = "Microsoft.Authorization/roleAssignments/write"
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    with running("permissions") as sandbox:
+        yield Operator(sandbox, tmp_path_factory.mktemp("operator"), VARIABLES)
+
+
+@pytest.fixture(scope="module")
+def subscription(operator: Operator) -> str:
+    identifier = operator.sandbox.exec("printenv", "AZURE_SUBSCRIPTION_ID").strip()
+    scope = f"/subscriptions/{identifier}"
+    _principal(operator, "reader", "Reader", scope)
+    _principal(operator, "looker", "Reader", scope, "Azure Kubernetes Service Cluster User Role", scope)
+    return scope
+
+
+@pytest.fixture(scope="module")
+def cluster(operator: Operator, subscription: str) -> None:
+    """Group and cluster, made by somebody else."""
+    operator.sandbox.exec("az", "group", "create", "--name", GROUP, "--location", "westeurope")
+    operator.sandbox.exec("az", "aks", "create", "-g", GROUP, "-n", CLUSTER, "--node-count", "1", "--generate-ssh-keys")
+
+
+@pytest.fixture(scope="module")
+def site(operator: Operator, subscription: str, cluster: None) -> Run:
+    """A site that a principal with the role of the README has built on that cluster."""
+    _role(operator, subscription, "Complete")
+    _principal(operator, "complete", "Complete", subscription)
+    return operator.site(principal="complete").ok()
+
+
+def _principal(operator: Operator, name: str, *roles: str) -> None:
+    """``roles``: role, scope, role, scope, ..."""
+    pairs = [f"--{option}={value}" for option, value in zip(("role", "scope") * (len(roles) // 2), roles, strict=True)]
+    operator.sandbox.run("azure", "principal", name, *pairs)
+
+
+def _role(operator: Operator, subscription: str, name: str, without: str = "") -> None:
+    """The role of the README, under another name, less one action."""
+    role = json.loads(README.read_text().partition("```json")[2].partition("```")[0])
+    actions = [action for action in role["Actions"] if action != without]
+    assert len(actions) == len(role["Actions"]) - bool(without)
+    path = operator.directory / "role.json"
+    path.write_text(json.dumps({**role, "Name": name, "Actions": actions, "AssignableScopes": [subscription]}))
+    operator.sandbox.exec("az", "role", "definition", "create", "--role-definition", f"@{path}")
+
+
+def _named(refusal: str) -> list[str]:
+    """The permissions that a refusal names."""
+    return sorted(re.findall(r"(?:nothing was changed: |; )(.+?) (?:at|in) ", refusal))
+
+
+def test_a_reader_is_told_everything_at_once_in_check_mode(operator: Operator, subscription: str) -> None:
+    operator.forget_requests()
+    run = operator.site("--check", variables=CREATE, principal="reader")
+    assert _named(run.refused()) == [
+        "Microsoft.Authorization/roleAssignments/write",
+        "Microsoft.Authorization/roleAssignments/write",
+        "Microsoft.Authorization/roleAssignments/write",
+        "Microsoft.ContainerService/managedClusters/listClusterUserCredential/action",
+        "Microsoft.ContainerService/managedClusters/write",
+        "Microsoft.ManagedIdentity/userAssignedIdentities/write",
+        "Microsoft.Resources/subscriptions/resourceGroups/write",
+    ]
+    table = run.message("Show what is not permitted")
+    assert max(map(len, table)) <= 69
+    assert sum("not granted" in line for line in table) == 7
+    assert run.changes() == []
+    assert operator.azure_writes() == []
+
+
+@pytest.mark.parametrize("action", [IDENTITY_WRITE, GRANT, KUBECONFIG])
+def test_one_missing_action_is_named_before_any_write(
+    operator: Operator, subscription: str, cluster: None, action: str
+) -> None:
+    name = f"without-{action.split('/')[-2].lower()}"
+    _role(operator, subscription, name, without=action)
+    _principal(operator, name, name, subscription)
+    operator.forget_requests()
+    run = operator.site(principal=name)
+    assert set(_named(run.refused())) == {action}
+    assert run.changes() == []
+    assert operator.azure_writes() == []
+    assert operator.kubectl("get", "daemonset", "-A")["items"] == []
+
+
+def test_the_documented_role_is_enough(operator: Operator, site: Run) -> None:
+    assert {"Create the identities", "Grant the roles", "Grant the roles on the node resource group"} <= set(
+        site.changes()
+    )
+    verdicts = [record["verification"] for record in site.records if record["verification"]][-1]
+    assert [each["verdict"] for each in verdicts] == ["ok"]
+
+
+def test_a_second_run_needs_no_rights_to_write(operator: Operator, site: Run) -> None:
+    operator.forget_requests()
+    assert operator.site(variables=CREATE, principal="looker").ok().changes() == []
+    assert operator.azure_writes() == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("--check",)], ids=["run", "check"])
+def test_a_change_is_refused_with_what_it_needs(operator: Operator, site: Run, arguments: tuple[str, ...]) -> None:
+    operator.forget_requests()
+    run = operator.site(*arguments, variables={**CREATE, **TAGGED}, principal="looker")
+    assert _named(run.refused()) == [IDENTITY_WRITE]
+    assert run.changes() == []
+    assert operator.azure_writes() == []
+
+
+def test_phases_that_the_tags_leave_out_need_nothing(operator: Operator, site: Run) -> None:
+    tagged = operator.site("--tags", "pod_identity_bindings_objects", variables=TAGGED, principal="looker")
+    assert tagged.ok().changes() == []
+
+
+def test_a_lock_stops_what_it_locks(operator: Operator, site: Run) -> None:
+    kubeconfig = operator.directory / "one.kubeconfig"
+    operator.sandbox.exec("az", "aks", "get-credentials", "-g", GROUP, "-n", CLUSTER, "-f", str(kubeconfig))
+    lock = ("--name", "keep", "--resource-group", GROUP)
+    operator.sandbox.exec("az", "lock", "create", *lock, "--lock-type", "ReadOnly")
+    try:
+        given = {"pod_identity_kubeconfig": str(kubeconfig)}
+        assert operator.site(variables=given).ok().changes() == []
+        operator.forget_requests()
+        refusal = operator.site(variables={**given, **TAGGED}).refused()
+        assert _named(refusal) == [IDENTITY_WRITE]
+        assert "locked by keep" in refusal
+        assert "remove the ReadOnly lock keep at" in refusal
+        assert operator.azure_writes() == []
+    finally:
+        operator.sandbox.exec("az", "lock", "delete", *lock)
+
+
+RULES = """
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: narrow, namespace: default}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: narrow}
+rules:
+  - {apiGroups: ["*"], resources: ["*"], verbs: [get, list]}
+  - {apiGroups: [aadpodidentity.k8s.io], resources: [azureidentities], verbs: [create, patch]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: narrow}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: narrow}
+subjects: [{kind: ServiceAccount, name: narrow, namespace: default}]
+"""
+
+
+def test_a_service_account_that_may_not_create_bindings(operator: Operator, site: Run) -> None:
+    rules, kubeconfig = operator.directory / "rules.yml", operator.directory / "narrow.kubeconfig"
+    rules.write_text(RULES)
+    operator.sandbox.exec("kubectl", "apply", "-f", str(rules))
+    token = operator.sandbox.exec("kubectl", "create", "token", "narrow").strip()
+    admin = operator.directory / "admin.kubeconfig"
+    operator.sandbox.exec("az", "aks", "get-credentials", "-g", GROUP, "-n", CLUSTER, "-f", str(admin))
+    document = yaml.safe_load(admin.read_text())
+    document["users"][0]["user"] = {"token": token}
+    kubeconfig.write_text(yaml.safe_dump(document))
+    kubeconfig.chmod(0o600)
+    given = {"pod_identity_kubeconfig": str(kubeconfig)}
+
+    unchanged = operator.play(only("bindings"), variables=given).ok()
+    assert unchanged.changes() == []
+    operator.forget_requests()
+    more = {"pod_identity_bindings_list": [ENTRY, {**ENTRY, "name": "more"}]}
+    run = operator.play(only("bindings"), variables={**given, **more})
+    assert _named(run.refused()) == [
+        "create azureidentitybindings.aadpodidentity.k8s.io",
+        "patch azureidentitybindings.aadpodidentity.k8s.io",
+    ]
+    assert "in namespace billing" in run.refused()
+    assert run.changes() == []
+    assert operator.azure_writes() == []
+
+
+def test_assignments_that_somebody_else_makes_are_listed_for_the_whole_run(operator: Operator, site: Run) -> None:
+    others = {"pod_identity_manage_role_assignments": False}
+    assert operator.site(variables=others, principal="looker").ok().changes() == []
+    listed = json.loads(operator.sandbox.exec("az", "role", "assignment", "list", "--all"))
+    (identity,) = json.loads(operator.sandbox.exec("az", "identity", "list", "-g", GROUP))
+    lost = [
+        each
+        for each in listed
+        if each["roleDefinitionName"] == "Virtual Machine Contributor" or each["principalId"] == identity["principalId"]
+    ]
+    assert len(lost) == 2
+    operator.sandbox.exec("az", "role", "assignment", "delete", "--ids", *(each["id"] for each in lost))
+    operator.forget_requests()
+    refusal = operator.site(variables=others, principal="looker").refused()
+    commands = re.findall(r'az role assignment create .*? --scope "[^"]*"', refusal)
+    assert len(commands) == 2
+    assert operator.azure_writes() == []
+    for command in commands:
+        operator.sandbox.exec("bash", "-c", command)
+    assert operator.site(variables=others, principal="looker").ok().changes() == []
