@@ -46,6 +46,11 @@ class Run:
     def message(self, task: str) -> Any:
         return next(record["msg"] for record in self.records if record["task"] == task)
 
+    def verdicts(self, host: str = "localhost") -> list[dict[str, Any]]:
+        """What the role pod_identity_verify found: its fact as it was at the end."""
+        found = [r["verification"] for r in self.records if r["host"] == host and r["verification"] is not None]
+        return list(found[-1])
+
     def diff(self, task: str) -> dict[str, Any]:
         """The first diff of the task with ``before`` and ``after``."""
         for record in self.records:

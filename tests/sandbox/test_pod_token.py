@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from operators import Operator, Run
 from sandboxes import Sandbox, running
 
 from azsandbox import paths
@@ -83,6 +86,15 @@ class World:
         assert self.kubectl("get", "jobs", "-A", "-o", "name") == ""
         found: dict[str, Any] = entry
         return found
+
+    def verify(self, *, expect: str = "billing", principal: str = "", **variables: Any) -> Run:
+        """playbooks/verify.yml by somebody who has nothing but a kubeconfig and perhaps a login."""
+        given = {
+            "pod_identity_kubeconfig": str(self.folder / "kubeconfig"),
+            "pod_identity_verify_workloads": [{"namespace": "default", "selector": "billing", "expect": expect}],
+            **variables,
+        }
+        return Operator(self.sandbox, self.folder, given).play("azureops.pod_identity.verify", principal=principal)
 
     def attached(self) -> bool:
         """Whether the scale set carries the identity."""
@@ -154,6 +166,78 @@ def test_assigned(world: World) -> None:
         assert entry["claims"]["appid"] == world.identity["clientId"]
         assert entry["checks"] and all(check["ok"] for check in entry["checks"])
     assert world.attached(), "the probe took the identity of its workload along"
+
+
+def test_nmi_that_blocks_metadata(world: World) -> None:
+    """The other of the two ways in which NMI treats the second request."""
+    world.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "--type=json", "-p", _blocking("add"))
+    world.kubectl("rollout", "status", "daemonset/aad-pod-identity-nmi", "--timeout=90s")
+    for method in ("probe_pod", "exec"):
+        entry = world.token(method=method)
+        assert (entry["verdict"], entry["answered_by"]) == ("ok", "nmi")
+    world.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "--type=json", "-p", _blocking("remove"))
+    world.kubectl("rollout", "status", "daemonset/aad-pod-identity-nmi", "--timeout=90s")
+
+
+def _blocking(operation: str) -> str:
+    path = "/spec/template/spec/containers/0/args/0"
+    return json.dumps([{"op": operation, "path": path, "value": "--block-instance-metadata=true"}])
+
+
+def test_tenant_and_object_id_are_those_of_azure(world: World) -> None:
+    (row,) = world.verify().ok().verdicts()
+    assert (row["verdict"], row["claims_checked"]) == ("ok", "aud, tid, appid, oid, xms_mirid, exp")
+    expected = {check["check"]: check["expected"] for check in row["checks"]}
+    assert expected["tenant"] == world.identity["tenantId"]
+    assert expected["object_id"] == world.identity["principalId"]
+
+    world.sandbox.run("azure", "principal", "stranger")
+    run = world.verify(principal="stranger")
+    (row,) = run.ok().verdicts()
+    assert (row["verdict"], row["claims_checked"]) == ("ok", "aud, appid, xms_mirid, exp")
+    assert "cannot be read" in run.message("Say of which identities tenant and object id are not known")
+
+
+def test_identities_of_one_name_are_told_apart(world: World) -> None:
+    world.kubectl("create", "namespace", "elsewhere")
+    world.bind(namespace="elsewhere", selector="other", wait=False)
+    assert "default/billing or elsewhere/billing" in world.verify().refused()
+    (row,) = world.verify(expect="default/billing").ok().verdicts()
+    assert (row["verdict"], row["identity"]) == ("ok", "default/billing")
+    # One that is confined to its namespace cannot be meant elsewhere.
+    world.bind(namespace="elsewhere", selector="other", wait=False, behavior="namespaced")
+    assert world.verify().ok().verdicts()[0]["verdict"] == "ok"
+    assert (
+        "elsewhere/billing that pods in namespace default can get" in world.verify(expect="elsewhere/billing").refused()
+    )
+    world.bind(namespace="elsewhere", selector="other", wait=False, state="absent")
+
+
+def test_the_demo_application_keeps_its_token(world: World) -> None:
+    logs: set[str] = set()
+    stop = threading.Event()
+    reader = threading.Thread(target=_read_demo_logs, args=(world, logs, stop))
+    reader.start()
+    try:
+        rows = world.verify(pod_identity_verify_demo=True).ok().verdicts()
+    finally:
+        stop.set()
+        reader.join()
+    assert [row["verdict"] for row in rows] == ["ok", "ok"] and rows[1]["identity"] == "default/billing"
+    assert any("successfully acquired a service principal token" in log for log in logs)
+    assert any("failed to acquire a token from IMDS" in log for log in logs), (
+        "the application's own container is not seen"
+    )
+    assert not any(re.search("eyJ|decoding your token", log) for log in logs)
+    assert world.kubectl("get", "jobs", "-A", "-o", "name") == ""
+
+
+def _read_demo_logs(world: World, logs: set[str], stop: threading.Event) -> None:
+    """What both containers of the demo application have logged, again and again while it is there."""
+    kubectl = ("kubectl", "--kubeconfig", str(world.folder / "kubeconfig"), "logs", "-n", "default")
+    while not stop.wait(0.2):
+        chosen = ("-l", "azureops.pod-identity/demo=true", "--all-containers", "--tail=-1")
+        logs.add(world.sandbox.call("exec", "--", *kubectl, *chosen).stdout)
 
 
 def test_wrong_requests(world: World) -> None:
