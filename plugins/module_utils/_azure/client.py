@@ -156,21 +156,23 @@ class Arm:
         url = self.cloud.resource_manager + path
         return self._run(method, url, doing=doing, body=body, params={**(query or {}), "api-version": api_version})
 
-    def follow(self, response: HttpResponse, *, doing: str) -> None:
+    def follow(self, response: HttpResponse, *, doing: str) -> Body:
         """Wait for the operation that ``response`` started; raises Failure where it fails or takes too long.
 
+        Returns what was said of it at the end, {} where there was nothing to wait for.
         The operation's URLs are signed: they are used exactly as they came.
         """
         operation = response.headers.get("Azure-AsyncOperation")
         location = response.headers.get("Location") if response.status_code == 202 else None
         if operation:
-            self._poll(operation, doing, _status_of_operation)
-        elif location:
-            self._poll(location, doing, _status_of_location)
-        elif response.request.method == "PUT" and not long_running.ended(provisioning_state(json_of(response))):
-            self._poll(response.request.url, doing, _status_of_resource)
+            return self._poll(operation, doing, _status_of_operation)
+        if location:
+            return self._poll(location, doing, _status_of_location)
+        if response.request.method == "PUT" and not long_running.ended(provisioning_state(json_of(response))):
+            return self._poll(response.request.url, doing, _status_of_resource)
+        return {}
 
-    def _poll(self, url: str, doing: str, status_of: t.Callable[[HttpResponse], str]) -> None:
+    def _poll(self, url: str, doing: str, status_of: t.Callable[[HttpResponse], str]) -> Body:
         lost, state = 0, "unknown"
         for _passed in self.patience.ticks():
             try:
@@ -182,7 +184,7 @@ class Arm:
                 continue
             lost, state = 0, status_of(response)
             if long_running.succeeded(state):
-                return
+                return json_of(response)
             if long_running.unsuccessful(state):
                 raise Refused(doing, _failed_operation(response, state))
             url = response.headers.get("Location", url) if response.status_code == 202 else url
