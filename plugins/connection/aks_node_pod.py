@@ -220,7 +220,7 @@ class Connection(ConnectionBase):
                 idle_timeout=self.get_option("idle_timeout"),
                 max_lifetime=self.get_option("max_lifetime"),
             )
-            self._certificates = tempfile.TemporaryDirectory(prefix="node-access-", dir=C.DEFAULT_LOCAL_TMP)
+            self._certificates = tempfile.TemporaryDirectory(prefix="node-access-", dir=_run_directory())
             with _connections.unreachable():
                 api = client.connect(options, self._certificates.name)
             self._node_pod = NodePod(api, access, self.get_option("start_timeout"))
@@ -232,14 +232,12 @@ class Connection(ConnectionBase):
         return str(self.get_option("node") or self._play_context.remote_addr)
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
-        super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
         self._display.vvv(f"EXEC {cmd}", host=self._target)
         if in_data is None:
             return self._run(["/bin/sh", "-c", cmd])
         return self._run(["/bin/sh", "-c", _WITH_INPUT, "sh", str(len(in_data)), "/bin/sh", cmd], in_data)
 
     def put_file(self, in_path: str, out_path: str) -> None:
-        super().put_file(in_path, out_path)
         self._display.vvv(f"PUT {in_path} TO {out_path}", host=self._target)
         data = _connections.read_local(in_path)
         status, told, errors = self._run(["/bin/sh", "-c", _PUT, "sh", str(len(data)), out_path], data)
@@ -248,7 +246,6 @@ class Connection(ConnectionBase):
         _connections.require_sum(what, data, told.decode("ascii", "replace"))
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
-        super().fetch_file(in_path, out_path)
         self._display.vvv(f"FETCH {in_path} TO {out_path}", host=self._target)
         status, told, errors = self._run(["/bin/sh", "-c", _FETCH, "sh", in_path])
         what = f"The transfer of {in_path} from {self._target}"
@@ -281,7 +278,12 @@ class Connection(ConnectionBase):
 
 def _this_run() -> Run:
     """The run of Ansible that this process belongs to; its temporary directory has a name of its own."""
-    token = os.path.basename(C.DEFAULT_LOCAL_TMP)
+    token = os.path.basename(_run_directory())
     pids = (os.getpid(), os.getppid())
     pid = next((each for each in pids if token.startswith(f"ansible-local-{each}")), pids[0])
     return Run(socket.gethostname(), pid, token)
+
+
+def _run_directory() -> str:
+    constants: t.Any = C  # it makes its names while it is imported
+    return str(constants.DEFAULT_LOCAL_TMP)

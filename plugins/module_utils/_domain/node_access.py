@@ -78,7 +78,7 @@ def is_name(target: str) -> bool:
     return OBJECT_NAME.fullmatch(target) is not None
 
 
-def at_address(address: str, nodes: t.Iterable[Raw]) -> Raw | None:
+def at_address(address: str, nodes: t.Iterable[Object]) -> Object | None:
     """The node that has this address."""
     for raw in nodes:
         addresses = (raw.get("status") or {}).get("addresses") or ()

@@ -86,7 +86,7 @@ class NodePod:
         """The running pod, made where there is none, and its deadline put off."""
         if self._pod is None:
             pod = job_pods.of_job(self._client, self._access.namespace, self._access.name)
-            self._pod = pod if _serves(pod) and self._renew(pod) else self._make()
+            self._pod = pod if pod and _serves(pod) and self._renew(pod) else self._make()
         return self._pod
 
     def _renew(self, pod: Object | None) -> bool:
@@ -138,7 +138,8 @@ class NodePod:
     def _node(self) -> Object:
         target = self._access.target
         node = self._client.get(NODE, None, target) if node_access.is_name(target) else None
-        node = node or node_access.at_address(target, self._client.list_all(NODE))
+        if node is None:
+            node = node_access.at_address(target, self._client.list_all(NODE))
         if node is None:
             raise Failure(f"The cluster has no node with the name or the address {target}.")
         return node
