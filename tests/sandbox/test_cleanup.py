@@ -1,0 +1,283 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Dead rules of the real NMI, and how they go from real nodes. Needs root.
+
+The tests follow one story: NMI lives, NMI is killed and the chart removed, the nodes are repaired one way after the
+other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sandboxes import Sandbox, running
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
+
+GROUP, CLUSTER, NODE_GROUP = "cleanup-test", "one", "MC_cleanup-test_one_westeurope"
+# Says that a rule of somebody else is gone, and is a usable Python in every other respect.
+LYING_PYTHON = """#!/bin/sh
+case "$*" in *sys.version_info*) exit 0 ;; esac
+cat > /dev/null
+echo '{"failed": true, "msg": "a rule of somebody else is gone", "taken": ["-A PREROUTING -j OTHER"]}'
+exit 1
+"""
+
+
+@dataclass(frozen=True)
+class Cleanup:
+    """What one run of the playbook did."""
+
+    status: int
+    output: str
+    nodes: dict[str, dict[str, Any]]
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [self.nodes[name]["outcome"] for name in sorted(self.nodes)]
+
+
+@dataclass(frozen=True)
+class World:
+    sandbox: Sandbox
+    folder: Path
+    nodes: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+    def az(self, *arguments: str) -> Any:
+        answer = self.sandbox.exec("az", *arguments, "--output", "json")
+        return json.loads(answer) if answer.strip() else None
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    def kubectl(self, *arguments: str) -> str:
+        return self.sandbox.exec("kubectl", "--kubeconfig", str(self.kubeconfig), *arguments)
+
+    def ssh(self, node: int, script: str) -> str:
+        address = self.addresses[node]
+        return self.sandbox.exec("ssh", "-o", "LogLevel=ERROR", f"root@{address}", script)
+
+    def rules(self, node: int) -> list[str]:
+        """The nat table of a node without counters; the probe's own comings and goings change nothing in it."""
+        lines = self.ssh(node, "iptables-save -t nat").splitlines()
+        return sorted(line for line in lines if line.startswith("-"))
+
+    def answered_by(self, node: int) -> str:
+        """Who answers a plain pod on the node at the metadata address."""
+        task = {"node": self.nodes[node], "kubeconfig": str(self.kubeconfig)}
+        done = self.play(
+            on_localhost(
+                {"azureops.pod_identity.imds_answer_info": task, "register": "seen"},
+                {"ansible.builtin.set_stats": {"data": {"who": "{{ seen.answer.answered_by }}"}}},
+            )
+        )
+        assert done.returncode == 0, done.stdout[-3000:]
+        return str(custom_stats(done.stdout)["who"])
+
+    def play(self, playbook: str | list[dict[str, Any]], *arguments: str, **variables: Any) -> Any:
+        if not isinstance(playbook, str):
+            (self.folder / "play.yml").write_text(yaml.safe_dump(playbook))
+            playbook = str(self.folder / "play.yml")
+        (self.folder / "vars.json").write_text(json.dumps(variables))
+        environment = ("ANSIBLE_SHOW_CUSTOM_STATS=true", "ANSIBLE_NOCOLOR=1")
+        call = ("ansible-playbook", playbook, "-u", "root", "-e", f"@{self.folder / 'vars.json'}", *arguments)
+        return self.sandbox.call("exec", "--", "env", *environment, *call)
+
+    def clean(self, *arguments: str, playbook: str | list[dict[str, Any]] = "", **variables: Any) -> Cleanup:
+        """The playbook as an operator runs it; where another one is given, that."""
+        named = {} if playbook else {"pod_identity_resource_group": GROUP, "pod_identity_cluster_name": CLUSTER}
+        target = {"imds_node_cleanup_artifact_target": str(self.folder / "saved")}
+        name = playbook or "azureops.pod_identity.cleanup_nodes"
+        done = self.play(name, *arguments, **{**named, **target, **variables})
+        results = custom_stats(done.stdout).get("imds_node_cleanup", [])
+        return Cleanup(done.returncode, done.stdout + done.stderr, {each["node"]: each for each in results})
+
+    def inventory(self) -> dict[str, list[str]]:
+        """The groups of the inventory plugin with their hosts."""
+        source = self.folder / "test.aks_nodes.yml"
+        source.write_text(
+            yaml.safe_dump(
+                {
+                    "plugin": "azureops.pod_identity.aks_nodes",
+                    "resource_group": GROUP,
+                    "cluster_name": CLUSTER,
+                    "keyed_groups": [{"key": "aks_node.scale_set_name", "prefix": "vmss"}],
+                }
+            )
+        )
+        listed = json.loads(self.sandbox.exec("ansible-inventory", "-i", str(source), "--list"))
+        return {name: sorted(group["hosts"]) for name, group in listed.items() if "hosts" in group}
+
+    def install(self) -> None:
+        done = self.play(
+            "azureops.pod_identity.site",
+            pod_identity_resource_group=GROUP,
+            pod_identity_cluster_name=CLUSTER,
+            pod_identity_location="westeurope",
+            pod_identity_cluster_create=True,
+            pod_identity_cluster_poll_interval=1,
+        )
+        assert done.returncode == 0, done.stdout[-4000:]
+        options = {"resource_group": GROUP, "cluster_name": CLUSTER, "path": str(self.kubeconfig)}
+        assert self.play(on_localhost({"azureops.pod_identity.aks_kubeconfig": options})).returncode == 0
+
+    def kill(self) -> None:
+        """SIGKILL to every NMI while the chart goes: stopped first, so that none can clean up or be started again."""
+        for node in range(len(self.nodes)):
+            self.ssh(node, "pkill -STOP -x nmi")
+        options = ("--namespace", "default", "--kubeconfig", str(self.kubeconfig))
+        self.sandbox.exec("helm", "uninstall", "aad-pod-identity", *options)
+        for node in range(len(self.nodes)):
+            self.ssh(node, "pkill -KILL -x nmi; while pgrep -x nmi; do sleep 0.2; done")
+            assert any("aad-metadata" in rule for rule in self.rules(node))
+
+
+def foreign(rules: list[str]) -> list[str]:
+    """The rules that are not NMI's; those of kube-proxy's services come and go by themselves."""
+    return [rule for rule in rules if "aad-metadata" not in rule and "KUBE-S" not in rule]
+
+
+def on_localhost(*tasks: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"hosts": "localhost", "gather_facts": False, "tasks": list(tasks)}]
+
+
+def custom_stats(output: str) -> dict[str, Any]:
+    line = next((line for line in output.splitlines() if line.strip().startswith("RUN: ")), "RUN: {}")
+    found: dict[str, Any] = json.loads(line.strip().removeprefix("RUN: "))
+    return found
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running("cleanup") as sandbox:
+        folder = tmp_path_factory.mktemp("operator")
+        World(sandbox, folder, (), ()).install()
+        nodes = json.loads(sandbox.exec("kubectl", "get", "nodes", "-o", "json"))["items"]
+        yield World(
+            sandbox,
+            folder,
+            tuple(each["metadata"]["name"] for each in nodes),
+            tuple(each["status"]["addresses"][0]["address"] for each in nodes),
+        )
+
+
+@pytest.fixture(scope="module")
+def broken(world: World) -> World:
+    world.kill()
+    return world
+
+
+def test_nodes_with_nmi_have_nothing_wrong(world: World) -> None:
+    scale_set = "vmss_" + world.nodes[0][:-6].replace("-", "_")
+    assert world.inventory() == {scale_set: sorted(world.nodes)}
+
+
+def test_rules_stay_while_nmi_covers_the_nodes(world: World) -> None:
+    before = [world.rules(node) for node in (0, 1)]
+    run = world.clean()
+    assert (run.status != 0, run.outcomes) == (True, ["refused", "refused"])
+    assert all("DaemonSet default/aad-pod-identity-nmi" in each["reason"] for each in run.nodes.values())
+    # Whoever accepts that is still stopped by the living NMI.
+    run = world.clean(imds_node_cleanup_accept_open_imds=True, node=world.nodes[0])
+    assert (run.status != 0, run.outcomes) == (True, ["refused"])
+    assert [world.rules(node) for node in (0, 1)] == before
+
+
+def test_nobody_answers_on_broken_nodes(broken: World) -> None:
+    assert broken.answered_by(0) == "nobody"
+    groups = broken.inventory()
+    assert groups["nmi_missing"] == groups["rules_suspected"] == sorted(broken.nodes)
+
+
+def test_rules_stay_while_the_scale_set_carries_a_foreign_identity(broken: World) -> None:
+    identity = broken.az("identity", "create", "-g", GROUP, "-n", "stray", "-l", "westeurope")["id"]
+    scale_set = broken.nodes[0][:-6]
+    broken.az("vmss", "identity", "assign", "-g", NODE_GROUP, "-n", scale_set, "--identities", identity)
+    before = broken.rules(0)
+    run = broken.clean()
+    assert (run.status != 0, run.outcomes) == (True, ["refused", "refused"])
+    assert all("carries stray" in each["reason"] for each in run.nodes.values())
+    assert broken.rules(0) == before
+    # One that the operator names is not foreign.
+    run = broken.clean("--check", imds_node_cleanup_protected_identities=[identity])
+    assert (run.status, run.outcomes) == (0, ["cleaned", "cleaned"])
+    assert all(len(each["removed"]) == 4 and not each["saved"] for each in run.nodes.values())
+    assert broken.rules(0) == before
+    broken.az("vmss", "identity", "remove", "-g", NODE_GROUP, "-n", scale_set, "--identities", identity)
+
+
+def test_a_failed_comparison_stops_the_run(broken: World) -> None:
+    before = broken.rules(1)
+    python = "/usr/local/bin/python3"
+    broken.ssh(0, f"cat > {python} <<'END'\n{LYING_PYTHON}END\nchmod 755 {python}")
+    try:
+        run = broken.clean(imds_node_cleanup_transports=["ssh"])
+    finally:
+        broken.ssh(0, f"rm {python}")
+    assert (run.status != 0, run.outcomes) == (True, ["error", "stopped"])
+    assert broken.nodes[0] in run.nodes[broken.nodes[1]]["reason"]
+    assert broken.rules(1) == before
+
+
+def test_hosts_that_fail_do_not_end_the_run_of_the_others(broken: World) -> None:
+    """An inventory of somebody else, over ssh, with neither API server nor Azure; the first host does not answer."""
+    inventory = broken.folder / "hosts.yml"
+    hosts = {"absent": "10.224.0.199", "node": broken.addresses[0]}
+    inventory.write_text(
+        yaml.safe_dump({"all": {"hosts": {name: {"ansible_host": address} for name, address in hosts.items()}}})
+    )
+    role = {"hosts": "all", "gather_facts": False, "serial": 1, "max_fail_percentage": 0}
+    report = {"name": "azureops.pod_identity.imds_node_cleanup", "tasks_from": "report"}
+    playbook = [
+        {**role, "roles": ["azureops.pod_identity.imds_node_cleanup"]},
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "tasks": [
+                {
+                    "ansible.builtin.add_host": {"name": "{{ item }}", "groups": "imds_node_cleanup_nodes"},
+                    "loop": list(hosts),
+                },
+                {"ansible.builtin.include_role": report},
+            ],
+        },
+    ]
+    options = ("-i", str(inventory), "--check", "-T", "3")
+    refused = broken.clean(*options, playbook=playbook)
+    assert (refused.status != 0, refused.outcomes) == (True, ["refused", "refused"])
+    accepted: dict[str, Any] = {"imds_node_cleanup_accept_open_imds": True, "imds_node_cleanup_fail_on": ["error"]}
+    run = broken.clean(*options, playbook=playbook, **accepted)
+    assert (run.status, run.outcomes) == (0, ["unreachable", "cleaned"])
+
+
+@pytest.mark.parametrize(("node", "transport"), [(0, "ssh"), (1, "aks_node_pod")])
+def test_a_broken_node_is_repaired(broken: World, node: int, transport: str) -> None:
+    name = broken.nodes[node]
+    others = foreign(broken.rules(node))
+    run = broken.clean(node=name, imds_node_cleanup_transports=[transport])
+    assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
+    result = run.nodes[name]
+    assert (result["transport"], result["proof"], result["proof_method"]) == (transport, "imds", "probe_pod")
+    assert len(result["removed"]) == 4
+    assert [path for path in result["saved"] if "aad-metadata" in Path(path).read_text()] == result["saved"] != []
+    rules = broken.rules(node)
+    assert foreign(rules) == others and not any("aad-metadata" in rule for rule in rules)
+    assert broken.answered_by(node) == "imds"
+
+
+def test_second_run_finds_nothing(broken: World) -> None:
+    run = broken.clean()
+    assert (run.status, run.outcomes) == (0, ["clean", "clean"])
+    assert [each["found"] for each in run.nodes.values()] == [[], []]
+    assert "pod-identity-node-access" not in broken.kubectl("get", "namespaces,jobs", "-A", "-o", "name")
