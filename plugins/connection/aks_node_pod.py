@@ -177,7 +177,6 @@ import tempfile
 import typing as t
 
 from ansible import constants as C
-from ansible.errors import AnsibleError
 from ansible.plugins.connection import ConnectionBase
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import kubernetes_auth
@@ -252,11 +251,7 @@ class Connection(ConnectionBase):
         _connections.require_transfer(what, status, errors)
         data = told[_SUM_LENGTH:]
         _connections.require_sum(what, data, told[:_SUM_LENGTH].decode("ascii", "replace"))
-        try:
-            with open(out_path, "wb") as file:
-                file.write(data)
-        except OSError as error:
-            raise AnsibleError(f"The file {out_path} cannot be written here: {error.strerror}.") from error
+        _connections.write_local(out_path, data)
 
     def reset(self) -> None:
         """Take the pod away."""

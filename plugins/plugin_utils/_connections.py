@@ -62,6 +62,14 @@ def read_local(path: str) -> bytes:
         raise AnsibleError(f"The file {path} cannot be read here: {error.strerror}.") from error
 
 
+def write_local(path: str, data: bytes) -> None:
+    try:
+        with open(path, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise AnsibleError(f"The file {path} cannot be written here: {error.strerror}.") from error
+
+
 def require_sum(what: str, data: bytes, told: str) -> None:
     """Raise unless ``told`` begins with the SHA-256 of the data, as ``sha256sum`` prints it."""
     if hashlib.sha256(data).hexdigest() != told.strip().partition(" ")[0]:

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Which arguments of a module, as Ansible sends it, are secret."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import binascii
+import io
+import json
+import typing as t
+import zipfile
+
+_MARK = b"_ANSIBALLZ_WRAPPER"
+_MAIN = "_ansiballz_main"
+
+
+def hidden(payload: bytes) -> tuple[str, ...]:
+    """Names of the arguments that the module keeps out of logs; ``no_log`` where the task itself says so.
+
+    The module is in the payload, with all that it imports: what these mark as ``no_log`` and the task sets is secret.
+    """
+    if _MARK not in payload:
+        return ()
+    try:
+        keywords = _call(ast.parse(payload))
+        params = json.loads(keywords["params"])["ANSIBLE_MODULE_ARGS"]
+        archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(keywords["zip_data"])))
+        sources = [archive.read(name) for name in archive.namelist() if name.endswith(".py")]
+    except (SyntaxError, KeyError, ValueError, TypeError, binascii.Error, zipfile.BadZipFile):
+        return ("unknown",)  # of a version that looks different: nothing can be said for its arguments
+    marked: set[str] = set()
+    for source in sources:
+        if b"no_log" in source:
+            marked |= _marked(ast.parse(source))
+    found = sorted(marked & set(_given(params)))
+    return (*(("no_log",) if params.get("_ansible_no_log") else ()), *found)
+
+
+def _call(tree: ast.AST) -> dict[str, t.Any]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == _MAIN:
+            return {
+                keyword.arg: ast.literal_eval(keyword.value)
+                for keyword in node.keywords
+                if keyword.arg in ("params", "zip_data")
+            }
+    return {}
+
+
+def _marked(tree: ast.AST) -> set[str]:
+    """Names of options whose specification says ``no_log``, as a literal or as an argument of a call."""
+    names = set()
+    for node in ast.walk(tree):
+        for name, value in _entries(node):
+            candidates = [value, *(value.args if isinstance(value, ast.Call) else ())]
+            if any(_says_no_log(candidate) for candidate in candidates):
+                names.add(name)
+    return names
+
+
+def _says_no_log(node: ast.AST) -> bool:
+    return any(
+        name == "no_log" and isinstance(value, ast.Constant) and value.value is True for name, value in _entries(node)
+    )
+
+
+def _entries(node: ast.AST) -> t.Iterator[tuple[str, ast.expr]]:
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value, value
+    elif isinstance(node, ast.Call):
+        for keyword in node.keywords:
+            if keyword.arg:
+                yield keyword.arg, keyword.value
+
+
+def _given(value: t.Any) -> t.Iterator[str]:
+    """Names of everything that is set, at any depth."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if inner is not None:
+                yield str(name)
+                yield from _given(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _given(inner)
