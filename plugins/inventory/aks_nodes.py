@@ -17,9 +17,11 @@ description:
     C(rules_suspected) (NMI is not active there, or AKS's own monitor reports rules of users); C(not_inspected) (the API
     server could not be asked); C(windows), in which Windows nodes are and in no other. They exist when they are empty."
   - Each host has the variable C(aks_node) with what M(azureops.pod_identity.aks_node_info) returns of a node and
-    C(cluster_name), C(resource_group), C(cluster_id); C(ansible_host) is its first address. The variables
-    C(pod_identity_cluster_name) and C(pod_identity_resource_group) are set as the playbooks of this collection need
-    them.
+    C(cluster_name), C(resource_group), C(cluster_id); C(ansible_host) is its first address. The connections
+    P(azureops.pod_identity.aks_node_pod#connection) and P(azureops.pod_identity.vmss_run_command#connection) find
+    their node without more variables.
+  - The variables C(pod_identity_cluster_name) and C(pod_identity_resource_group) are set as the playbooks of this
+    collection need them.
   - The name of the file must end in C(aks_nodes.yml) or C(aks_nodes.yaml).
 options:
   plugin:
@@ -149,6 +151,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             variables: dict[str, t.Any] = {"aks_node": node, "ansible_aks_node_pod_node": node["name"]}
             if node["addresses"]:
                 variables["ansible_host"] = node["addresses"][0]
+            if node["scale_set"]:
+                instance = f"{node['scale_set']}/virtualMachines/{node['instance_id']}"
+                variables["ansible_vmss_run_command_instance"] = instance
             if node["cluster_name"]:
                 variables["pod_identity_cluster_name"] = node["cluster_name"]
                 variables["pod_identity_resource_group"] = node["resource_group"]
