@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ansible-playbook with the roles of the checkout, without a sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Player:
+    """Runs plays in a directory of its own; knows no credentials but those of ``environment``."""
+
+    directory: Path
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        place = self.directory / "collections/ansible_collections/azureops"
+        place.mkdir(parents=True)
+        (place / "pod_identity").symlink_to(CHECKOUT)
+        self.temporary.mkdir()
+
+    @property
+    def temporary(self) -> Path:
+        """Where the private directories of the runs are made."""
+        return self.directory / "tmp"
+
+    def start(self, tasks: list[dict[str, Any]], *arguments: str, **variables: Any) -> subprocess.Popen[str]:
+        """Start a play with these tasks."""
+        play = self.directory / "play.yml"
+        play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+        foreign = ("AZURE_", "K8S_AUTH_", "ANSIBLE_")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        collections = os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":")
+        environment.update(
+            self.environment,
+            ANSIBLE_COLLECTIONS_PATH=":".join([str(self.directory / "collections"), *collections]),
+            ANSIBLE_HOME=str(self.directory / "ansible"),
+            ANSIBLE_NOCOLOR="1",
+            TMPDIR=str(self.temporary),
+        )
+        return subprocess.Popen(
+            [Path(sys.executable).with_name("ansible-playbook"), play, "-e", json.dumps(variables), *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def play(self, tasks: list[dict[str, Any]], *arguments: str, **variables: Any) -> tuple[int, str]:
+        """Exit status and output of a play."""
+        started = self.start(tasks, *arguments, **variables)
+        output, _none = started.communicate(timeout=300)
+        return started.returncode, output
+
+
+def role(name: str, tasks_from: str = "main") -> dict[str, Any]:
+    """A task that runs a role of the collection."""
+    return {"ansible.builtin.include_role": {"name": f"azureops.pod_identity.{name}", "tasks_from": tasks_from}}
