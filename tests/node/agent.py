@@ -29,10 +29,6 @@ def answer(module: Any, request: dict[str, Any]) -> str:
     if child == 0:
         os.dup2(writer, 1)
         os.environ.update(request["environment"])
-        if request["uid"]:
-            os.setgroups([])
-            os.setgid(request["uid"])
-            os.setuid(request["uid"])
         try:
             with patch_module_args(request["arguments"]):
                 module.main()

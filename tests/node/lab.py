@@ -54,8 +54,9 @@ class Node:
         return ["nsenter", f"--target={self._agent.pid}", "--net", "--mount", *argv]
 
     def run(self, *argv: str | Path, text: str = "") -> str:
-        """Run a program in the node; it must succeed."""
-        done = subprocess.run(self.argv(*argv), input=text, capture_output=True, text=True, errors="surrogateescape")
+        """Run a program in the node; it must succeed. A letter is a byte, so that every byte can be said."""
+        words = [str(word).encode("latin-1") for word in self.argv(*argv)]
+        done = subprocess.run(words, input=text, capture_output=True, encoding="latin-1")
         assert done.returncode == 0, (argv, done.stderr)
         return done.stdout
 
@@ -75,9 +76,7 @@ class Node:
     def saves(self) -> dict[str, str]:
         return {back_end: self.save(back_end) for back_end in BACK_ENDS}
 
-    def start(
-        self, *, check: bool = False, environment: dict[str, str] | None = None, uid: int = 0, **options: Any
-    ) -> None:
+    def start(self, *, check: bool = False, environment: dict[str, str] | None = None, **options: Any) -> None:
         """Let the module begin; ``finish`` waits for it."""
         arguments = {
             "save_directory": str(self.folder),
@@ -87,7 +86,7 @@ class Node:
             "_ansible_remote_tmp": str(self.folder),
         }
         assert self._agent.stdin is not None
-        request = {"arguments": arguments, "environment": environment or {}, "uid": uid}
+        request = {"arguments": arguments, "environment": environment or {}}
         self._agent.stdin.write(json.dumps(request) + "\n")
         self._agent.stdin.flush()
 
