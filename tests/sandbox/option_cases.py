@@ -316,7 +316,6 @@ CHANGES: tuple[Change, ...] = (
         kubernetes=(
             "AzureIdentity elsewhere/spare",
             "AzureIdentityBinding elsewhere/spare",
-            "ConfigMap elsewhere/kube-root-ca.crt",
             "Namespace elsewhere",
             "ServiceAccount elsewhere/default",
         ),
@@ -332,7 +331,6 @@ CHANGES: tuple[Change, ...] = (
                 "identity.spec.tenantID": f"{ID}4",
                 "identity.spec.clientPassword.name": "credential",
                 "identity.spec.clientPassword.namespace": "spare",
-                "identity.spec.resourceID": None,
             }
         },
         kubernetes=PAIR[:1],
@@ -340,8 +338,8 @@ CHANGES: tuple[Change, ...] = (
     ),
     Change(
         "pod_identity_bindings_list.type",
-        principal(type=2),
-        {WRITTEN: {"identity.spec.type": 2}},
+        principal(type=2, client_password_secret={"name": "certificate"}),
+        {WRITTEN: {"identity.spec.type": 2, "identity.spec.clientPassword.name": "certificate"}},
         kubernetes=("AzureIdentity spare/principal",),
         name="1-to-2",
     ),
@@ -454,11 +452,6 @@ REFUSALS: tuple[Refusal, ...] = (
         bindings(owner="others", list=[USED, {**SPARE, "selector": "others"}, PRINCIPAL]),
         "adopt",
     ),
-    Refusal(
-        "pod_identity_bindings_create_namespaces",
-        bindings(create_namespaces=False, list=[USED, {**SPARE, "namespace": "nowhere"}, PRINCIPAL]),
-        "nowhere",
-    ),
 )
 
 IDENTITY = (
@@ -476,8 +469,12 @@ CREATIONS: tuple[Creation, ...] = (
             "node_resource_group": "nodes",
             "sku_tier": "Premium",
             "pod_cidr": "10.99.0.0/16",
-            "location": "eastus",
         }.items()
+    ),
+    Creation(
+        "pod_identity_cluster_location",
+        cluster(location="eastus", resource_group_location="westeurope"),
+        {"location": "eastus"},
     ),
     Creation(
         "pod_identity_cluster_network_plugin_mode",
@@ -592,6 +589,7 @@ UNTRIED: dict[str, str] = {
     "pod_identity_chart_wait_timeout": "only how long to wait",
     "pod_identity_chart_helm_binary": "only which helm does it",
     "pod_identity_bindings_resource_group": "the same request as of its key resource_group, for all entries at once",
+    "pod_identity_bindings_create_namespaces": "every test sets it; the case of the key namespace is what it does",
     "pod_identity_bindings_restart.kind": "the tests restart a Deployment; another kind is the same request",
     "pod_identity_verify_workloads.container": "handed on; which container of a pod runs the command",
     "pod_identity_verify_workloads.image": "handed on; the sandbox has one image for probes",

@@ -44,6 +44,7 @@ VOLATILE = re.compile(
     r"^(pods|nodes|events|endpoints|endpointslices|leases|replicasets|controllerrevisions|azureassignedidentities"
     r"|componentstatuses|apiservices|configmaps|ipaddresses|flowschemas|prioritylevelconfigurations)\b"
 )
+SECRETS = {"credential": ["client_secret"], "newer": ["client_secret"], "certificate": ["certificate", "password"]}
 Site = Operator
 
 
@@ -53,12 +54,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running("options") as sandbox:
         operator = Operator(sandbox, tmp_path_factory.mktemp("operator"), VARIABLES)
         operator.play(only("cluster")).ok()
-        sandbox.exec("az", "group", "create", "-n", "second", "-l", "westeurope", tools="az")
+        sandbox.exec("az", "group", "create", "-n", "second", "-l", "westeurope")
         for namespace in ("billing", "spare"):
             sandbox.exec("kubectl", "create", "namespace", namespace)
-            for secret in ("credential", "newer"):
-                literal = "--from-literal=client_secret=none"
-                sandbox.exec("kubectl", "create", "secret", "generic", secret, "-n", namespace, literal)
+            for secret, keys in SECRETS.items():
+                literals = [f"--from-literal={key}=none" for key in keys]
+                sandbox.exec("kubectl", "create", "secret", "generic", secret, "-n", namespace, *literals)
         sandbox.exec("kubectl", "apply", "-f", str(PROGRAM.with_name("demo-workload.yml")))
         operator.site().ok()
         assert operator.site().ok().changes() == []
@@ -67,7 +68,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def subscription(site: Site) -> str:
-    return str(json.loads(site.sandbox.exec("az", "account", "show", tools="az"))["id"])
+    return str(json.loads(site.sandbox.exec("az", "account", "show"))["id"])
 
 
 def cases_of(table: Sequence[Case]) -> pytest.MarkDecorator:
@@ -146,7 +147,7 @@ def brief(write: str) -> str:
 def test_a_change_is_predicted_shown_and_made_and_nothing_else(site: Site, subscription: str, case: Change) -> None:
     variables, play = named(case.variables, subscription), only(case.role)
     for command in case.given:
-        site.sandbox.exec(*command, tools="az" if command[0] == "az" else "ansible")
+        site.sandbox.exec(*command)
     before = objects(site)
     site.forget_requests()
 
@@ -238,5 +239,5 @@ def test_an_option_of_a_verification_decides_the_verdict(site: Site, case: Verdi
 
 def test_the_site_is_as_it_was(site: Site) -> None:
     """After all the tests above, and for every role at once."""
-    assert CLUSTER in site.sandbox.exec("az", "aks", "list", "-g", GROUP, tools="az")
+    assert CLUSTER in site.sandbox.exec("az", "aks", "list", "-g", GROUP)
     assert site.site("--check", "--diff").ok().changes() == []
