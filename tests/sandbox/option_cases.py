@@ -534,8 +534,7 @@ VERDICTS: tuple[Verdict, ...] = (
         reason=WRONG,
     ),
     Verdict("pod_identity_verify_workloads.namespace", verify(namespace="spare"), {}, reason=WRONG),
-    Verdict("pod_identity_verify_workloads.node", verify(node="nowhere"), {}, reason="nowhere"),
-    Verdict("pod_identity_verify_workloads.service_account", verify(service_account="nobody"), {}, reason="nobody"),
+    Verdict("pod_identity_verify_workloads.node", verify(node="nowhere"), {}, reason="does not exist"),
     Verdict("pod_identity_verify_workloads.client_id", verify(client_id=f"{ID}7"), {"verdict": ...}, reason=WRONG),
     Verdict(
         "pod_identity_verify_in_check_mode",
@@ -578,6 +577,7 @@ ELSEWHERE: dict[str, str] = {
     "pod_identity_verify_workloads.pod": "tests/sandbox/test_pod_token.py::test_assigned",
     "pod_identity_verify_workloads.method": "tests/sandbox/test_pod_token.py::test_assigned",
     "pod_identity_verify_workloads.allow_detach": "tests/sandbox/test_pod_token.py::test_the_last_holder_is_protected",
+    "pod_identity_verify_workloads.image": "tests/sandbox/test_pod_token.py::test_wrong_requests",
     "pod_identity_verify_workloads.labels": f"{KUBE}/test_pod_token_info.py::test_the_probe_hurts_nobody_and_goes",
 }
 UNTRIED: dict[str, str] = {
@@ -591,8 +591,8 @@ UNTRIED: dict[str, str] = {
     "pod_identity_bindings_resource_group": "the same request as of its key resource_group, for all entries at once",
     "pod_identity_bindings_create_namespaces": "every test sets it; the case of the key namespace is what it does",
     "pod_identity_bindings_restart.kind": "the tests restart a Deployment; another kind is the same request",
+    "pod_identity_verify_workloads.service_account": "handed on; another way to name the pods than selector and pod",
     "pod_identity_verify_workloads.container": "handed on; which container of a pod runs the command",
-    "pod_identity_verify_workloads.image": "handed on; the sandbox has one image for probes",
     "pod_identity_verify_workloads.timeout": "only how long to wait",
     "pod_identity_verify_demo": "`make demo` runs it",
     "pod_identity_verify_demo_image": "`make demo` runs the default; the sandbox has no other",

@@ -62,7 +62,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 sandbox.exec("kubectl", "create", "secret", "generic", secret, "-n", namespace, *literals)
         sandbox.exec("kubectl", "apply", "-f", str(PROGRAM.with_name("demo-workload.yml")))
         operator.site().ok()
-        assert operator.site().ok().changes() == []
         yield operator
 
 
@@ -142,7 +141,7 @@ def brief(write: str) -> str:
     return f"{method} {kind if kind == 'roleAssignments' else f'{kind}/{name}'}"
 
 
-@pytest.mark.soak(sample=4)
+@pytest.mark.soak(sample=3)
 @cases_of(CHANGES)
 def test_a_change_is_predicted_shown_and_made_and_nothing_else(site: Site, subscription: str, case: Change) -> None:
     variables, play = named(case.variables, subscription), only(case.role)
@@ -176,7 +175,7 @@ def test_a_change_is_predicted_shown_and_made_and_nothing_else(site: Site, subsc
         assert written(after, objects(site)) == sorted(case.kubernetes)
 
 
-@pytest.mark.soak(sample=3)
+@pytest.mark.soak(sample=2)
 @cases_of(REFUSALS)
 def test_what_cannot_be_is_refused_before_anything_is_written(site: Site, subscription: str, case: Refusal) -> None:
     before = objects(site)
@@ -198,7 +197,7 @@ def prediction(site: Site, variables: Mapping[str, Any]) -> Any:
     return site.play(only("cluster"), "--check", "--diff", variables=another).ok().diff(MADE)["after"]
 
 
-@pytest.mark.soak(sample=2)
+@pytest.mark.soak(sample=1)
 @cases_of(CREATIONS)
 def test_an_option_of_a_new_cluster_is_predicted(site: Site, subscription: str, new: Any, case: Creation) -> None:
     variables, expected = (named(each, subscription) for each in (case.variables, case.shown))
@@ -222,7 +221,7 @@ VERIFY = [
 ]
 
 
-@pytest.mark.soak(sample=2)
+@pytest.mark.soak(sample=1)
 @cases_of(VERDICTS)
 def test_an_option_of_a_verification_decides_the_verdict(site: Site, case: Verdict) -> None:
     site.forget_requests()
