@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -166,6 +167,16 @@ def build(run: Runner) -> None:
     run.gate("build", [SANDBOX, "build"], limit=3600)
 
 
+def node(run: Runner) -> None:
+    """Real iptables in network namespaces, as root."""
+    programs = ("unshare", "nsenter", "iptables-nft", "iptables-legacy", "conntrack")
+    missing = [program for program in programs if not shutil.which(program)]
+    if os.geteuid() != 0 or missing:
+        run.skip("node", f"no {', '.join(missing)} on this machine" if missing else "needs root")
+        return
+    _pytest_newest(run, "node", "tests/node", "--numprocesses=auto")
+
+
 def kube(run: Runner) -> None:
     _pytest_newest(run, "kube", "tests/kube")
 
@@ -195,6 +206,7 @@ STEPS = (
     Step("target", "what runs on nodes, on the oldest Python", target),
     Step("sanity", "ansible-test sanity in every lane of ansible-core", sanity),
     Step("wire", "tests/wire: Azure clients against the simulated Azure on loopback", wire),
+    Step("node", "tests/node: nat tables of nodes with real iptables, in network namespaces", node),
     Step("build", "programs of the sandbox", build),
     Step("kube", "tests/kube: Kubernetes side against a real API server", kube, needs="build"),
     Step("sandbox", "tests/sandbox: roles and playbooks on real nodes", sandbox, needs="build"),

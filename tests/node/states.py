@@ -147,8 +147,11 @@ def _with(shape: Shape, jump: Rule) -> Shape:
 VARIANTS = ("plain", "duplicated", "reordered", "foreign-reference", "hostile", "goto", "conditional", "output")
 
 
-def lay(node: Node, state: State) -> None:
-    """Write the state's rules, as NMI does: jumps at the front, rules without a chain at the end."""
+def lay(node: Node, state: State) -> int:
+    """Write the state's rules, as NMI does: jumps at the front, rules without a chain at the end.
+
+    Returns how many rules and chains that is in each back end.
+    """
     shape = _vary(_shape(state.shape, state.port), state.variant)
     for back_end in state.where:
         if shape.chain is not None:
@@ -163,6 +166,9 @@ def lay(node: Node, state: State) -> None:
                 node.iptables(back_end, "-I", rule[0], "2", *rule[1:])
             else:
                 node.iptables(back_end, "-A", *rule)
+
+    chain = () if shape.chain is None else (CHAIN, *shape.chain)
+    return len((*chain, *shape.jumps, *shape.bare))
 
 
 def states() -> Iterator[State]:
@@ -186,7 +192,7 @@ def hold(node: Node, state: State) -> None:
     So the node is afterwards as it was, and can be laid out anew.
     """
     untouched = node.saves()
-    lay(node, state)
+    laid = lay(node, state)
     stale, kept = node.saves(), set(node.folder.glob("nat-*"))
     options = {"nmi_port": state.port}
     predicted = node.cleanup(check=True, **options)
@@ -204,6 +210,7 @@ def hold(node: Node, state: State) -> None:
         result = real["result"]["backends"][back_end]
         changed = stale[back_end] != untouched[back_end]
         assert ("saved_to" in result) == changed
+        assert result["counts"]["removed"] == len(result["removed"]) == (laid if changed else 0)
         if changed:
             assert result.pop("concurrent_changes") == {"gone": [], "new": [], "reordered": []}
             file = Path(result.pop("saved_to"))
