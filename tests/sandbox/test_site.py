@@ -115,7 +115,9 @@ def test_tokens_are_verified(done: Run) -> None:
 @pytest.mark.parametrize("arguments", [(), ("--check", "--diff")], ids=["run", "check"])
 def test_second_run_changes_nothing(operator: Operator, done: Run, arguments: tuple[str, ...]) -> None:
     sandbox("azure", "log", "--clear")
-    assert operator.site(*arguments).ok().changes() == []
+    # As -e key=value gives them: text.
+    timeouts = {f"pod_identity_{role}_wait_timeout": "2400" for role in ("cluster", "chart", "bindings")}
+    assert operator.site(*arguments, variables=timeouts).ok().changes() == []
     assert operator.azure_writes() == []
 
 
@@ -281,6 +283,39 @@ def test_kubenet_is_refused(operator: Operator, done: Run) -> None:
     refusal = operator.site("--check", variables={"pod_identity_cluster_network_plugin": "kubenet"}).refused()
     assert "ARP spoofing" in refusal
     assert "pod_identity_allow_network_plugin_kubenet=true" in refusal
+
+
+LOSE_ROLE = (
+    "az role assignment list --all --query \"[?roleDefinitionName=='Virtual Machine Contributor'].id\" -o tsv"
+    " | xargs az role assignment delete --ids"
+)
+LOSE_PAIR = "kubectl -n billing delete azureidentity,azureidentitybinding billing"
+APPLIED = ["Install or change the release", "Write down the release as it shall be"]
+HANDED = ["Create AzureIdentity and AzureIdentityBinding"]
+
+
+@pytest.mark.parametrize(
+    ("begin", "lose", "role", "changes"),
+    [
+        ("Prepare the cluster", LOSE_ROLE, "cluster", ["Grant the roles on the node resource group"]),
+        ("cluster : Give the nodes their roles", LOSE_ROLE, "cluster", ["Grant the roles on the node resource group"]),
+        ("Install pod identity", "kubectl delete deployment aad-pod-identity-mic", "chart", APPLIED),
+        ("chart : Install or change the release", "kubectl delete daemonset aad-pod-identity-nmi", "chart", APPLIED),
+        ("Hand identities to pods", LOSE_PAIR, "bindings", HANDED),
+        ("bindings : Create the identities in Azure", LOSE_PAIR, "bindings", HANDED),
+        ("bindings : Hand the identities to pods", LOSE_PAIR, "bindings", HANDED),
+    ],
+)
+def test_what_was_lost_comes_back_from_its_phase_on(
+    operator: Operator, done: Run, begin: str, lose: str, role: str, changes: list[str]
+) -> None:
+    """And the role alone predicts it; the end, the verified token, is that of a whole run."""
+    workstation("bash", "-euo", "pipefail", "-c", lose)
+    assert operator.play(only(role), "--check").ok().changes() == changes
+    phase = f"azureops.pod_identity.pod_identity_{begin}" if " : " in begin else begin
+    run = operator.site("--start-at-task", phase).ok()
+    assert run.changes() == changes
+    assert [row["verdict"] for row in run.verdicts()] == ["ok"]
 
 
 def test_run_begins_in_the_middle(operator: Operator, done: Run) -> None:
