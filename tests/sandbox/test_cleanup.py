@@ -219,12 +219,12 @@ def test_rules_stay_while_the_scale_set_carries_a_foreign_identity(broken: World
 
 def test_a_failed_comparison_stops_the_run(broken: World) -> None:
     before = broken.rules(1)
-    python = "/usr/local/bin/python3"
-    broken.ssh(0, f"cat > {python} <<'END'\n{LYING_PYTHON}END\nchmod 755 {python}")
+    script = f"cat > /run/python <<'END'\n{LYING_PYTHON}END\nchmod 755 /run/python\n"
+    broken.ssh(0, script + "mount --bind /run/python $(readlink -f /usr/bin/python3)")
     try:
         run = broken.clean(imds_node_cleanup_transports=["ssh"])
     finally:
-        broken.ssh(0, f"rm {python}")
+        broken.ssh(0, "umount $(readlink -f /usr/bin/python3)")
     assert (run.status != 0, run.outcomes) == (True, ["error", "stopped"])
     assert broken.nodes[0] in run.nodes[broken.nodes[1]]["reason"]
     assert broken.rules(1) == before
@@ -281,3 +281,67 @@ def test_second_run_finds_nothing(broken: World) -> None:
     assert (run.status, run.outcomes) == (0, ["clean", "clean"])
     assert [each["found"] for each in run.nodes.values()] == [[], []]
     assert "pod-identity-node-access" not in broken.kubectl("get", "namespaces,jobs", "-A", "-o", "name")
+
+
+POD = {"image": "mcr.microsoft.com/azurelinux/base/core:3.0", "command": ["sleep", "100000"], "name": "sleep"}
+
+
+@pytest.fixture(scope="module")
+def broken_again(broken: World) -> Iterator[World]:
+    """Broken once more, with a plain pod on each node, from the time when the kubelet still started pods."""
+    broken.install()
+    pods = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"plain-{number}", "namespace": "default"},
+            "spec": {"nodeName": name, "terminationGracePeriodSeconds": 0, "containers": [POD]},
+        }
+        for number, name in enumerate(broken.nodes)
+    ]
+    manifest = broken.folder / "pods.json"
+    manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
+    broken.kubectl("apply", "-f", str(manifest))
+    broken.kubectl("wait", "--for=condition=Ready", "pod/plain-0", "pod/plain-1", "--timeout=180s")
+    broken.kill()
+    yield broken
+
+
+def test_without_the_api_server_nodes_come_from_scale_sets(broken_again: World) -> None:
+    """The host of an inventory, over ssh; the identities of the scale set are known, so that nothing is opened."""
+    kubeconfig = yaml.safe_load(broken_again.kubeconfig.read_text())
+    kubeconfig["clusters"][0]["cluster"]["server"] = "https://10.224.0.199:443"
+    unreachable, inventory = broken_again.folder / "unreachable", broken_again.folder / "hosts.yml"
+    unreachable.write_text(yaml.safe_dump(kubeconfig))
+    name = broken_again.nodes[0]
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {name: {"ansible_host": broken_again.addresses[0]}}}}))
+    run = broken_again.clean(
+        *("-i", str(inventory)),
+        node=name,
+        pod_identity_kubeconfig=str(unreachable),
+        imds_node_cleanup_api_timeout=2,
+        imds_node_cleanup_transports=["ssh"],
+    )
+    assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
+    assert "cannot be reached" in run.output
+    result = run.nodes[name]
+    assert (result["transport"], result["proof"], result["proof_method"]) == ("ssh", "imds", "pod_network")
+    assert broken_again.answered_by(0) == "imds"
+
+
+def test_a_node_without_kubelet_is_repaired_by_run_command(broken_again: World) -> None:
+    """It is not Ready, and no pod can be made there."""
+    name = broken_again.nodes[1]
+    broken_again.ssh(1, "pkill -STOP -x kubelet")
+    try:
+        broken_again.kubectl("wait", "--for=condition=Ready=Unknown", f"node/{name}", "--timeout=180s")
+        assert name in broken_again.inventory()["not_ready"]
+        run = broken_again.clean(node=name, imds_node_cleanup_transports=["aks_node_pod", "vmss_run_command"])
+    finally:
+        broken_again.ssh(1, "pkill -CONT -x kubelet")
+    assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
+    result = run.nodes[name]
+    assert (result["transport"], result["proof"]) == ("vmss_run_command", "imds"), result
+    assert result["proof_method"] == "pod_network"
+    broken_again.kubectl("wait", "--for=condition=Ready", f"node/{name}", "--timeout=180s")
+    assert broken_again.answered_by(1) == "imds"
