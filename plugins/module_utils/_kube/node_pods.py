@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import time
 import typing as t
 
@@ -26,6 +27,7 @@ from .wait import wait_for
 _PAUSE = 0.5
 _CHUNK = 32768
 _LOOK_SECONDS = 30.0
+_TEXT, _BINARY, _CLOSE = 1, 2, 8
 
 
 class NodePod:
@@ -37,13 +39,8 @@ class NodePod:
         self._start_timeout = start_timeout
         self._pod: Object | None = None
 
-    def run(
-        self,
-        arguments: t.Sequence[str],
-        stdin: bytes | None = None,
-        output: t.Callable[[bytes], t.Any] | None = None,
-    ) -> tuple[int, bytes, bytes]:
-        """Run a command in the node's root: status, standard output (unless ``output`` takes it), errors.
+    def run(self, arguments: t.Sequence[str], stdin: bytes | None = None) -> tuple[int, bytes, bytes]:
+        """Run a command in the node's root: status, standard output, errors.
 
         Standard input cannot be closed from here; who passes ``stdin`` lets the command read exactly that many bytes.
         """
@@ -55,9 +52,10 @@ class NodePod:
         )
         kept: list[bytes] = []
         errors: list[bytes] = []
+        ended: list[bytes] = []
         try:
-            self._pump(stream, stdin or b"", output or kept.append, errors.append)
-            status = _status(stream.read_channel(3))
+            self._pump(stream, stdin or b"", {1: kept.append, 2: errors.append, 3: ended.append})
+            status = _status(b"".join(ended))
         except Failure:
             raise
         except Exception as error:  # of the socket, of TLS, of the websocket library
@@ -181,24 +179,34 @@ class NodePod:
 
     # the streams
 
-    def _pump(
-        self, stream: t.Any, stdin: bytes, output: t.Callable[[bytes], t.Any], errors: t.Callable[[bytes], t.Any]
-    ) -> None:
+    def _pump(self, stream: t.Any, stdin: bytes, receivers: t.Mapping[int, t.Callable[[bytes], t.Any]]) -> None:
         """Carry everything in both directions until the command has ended."""
+        from websocket import WebSocketTimeoutException
+
         sent, looked = 0, time.monotonic()
         pause = min(_LOOK_SECONDS, self._access.idle_timeout / 3)
-        while stream.is_open():
+        stream.sock.settimeout(pause)
+        while True:
             if sent < len(stdin):
-                stream.write_stdin(stdin[sent : sent + _CHUNK])
-                sent += _CHUNK
-                stream.update(timeout=0)
-            else:
-                stream.update(timeout=pause)
-            _take(stream, output, errors)
+                try:
+                    stream.write_stdin(stdin[sent : sent + _CHUNK])
+                    sent += _CHUNK
+                except OSError:  # the command ended without reading all of it; its status is still to come
+                    sent = len(stdin)
+            while _readable(stream, 0 if sent < len(stdin) else pause):
+                try:
+                    opcode, frame = stream.sock.recv_data_frame(True)
+                except WebSocketTimeoutException:  # what could be read was of TLS itself, or the part of a frame
+                    break
+                if opcode == _CLOSE:
+                    return
+                if opcode in (_TEXT, _BINARY) and len(frame.data) > 1 and frame.data[0] in receivers:
+                    receivers[frame.data[0]](frame.data[1:])
+                if sent < len(stdin):
+                    break
             if time.monotonic() - looked >= pause:
                 self._require_alive((self._pod or {})["metadata"]["name"])
                 looked = time.monotonic()
-        _take(stream, output, errors)
 
     def _require_alive(self, name: str) -> None:
         """Put the deadline off while a command runs; a Failure where pod or node are gone meanwhile."""
@@ -213,11 +221,14 @@ class NodePod:
         return f"pod {self._access.namespace}/{pod} on {self._access.target}"
 
 
-def _take(stream: t.Any, output: t.Callable[[bytes], t.Any], errors: t.Callable[[bytes], t.Any]) -> None:
-    for channel, receiver in ((1, output), (2, errors)):
-        data = stream.read_channel(channel)
-        if data:
-            receiver(data)
+def _readable(stream: t.Any, timeout: float) -> bool:
+    """Whether there is something to read. TLS may have it already, where the socket does not show it."""
+    tls = stream.sock.sock
+    if hasattr(tls, "pending") and tls.pending():
+        return True
+    poll = select.poll()
+    poll.register(tls, select.POLLIN)
+    return bool(poll.poll(timeout * 1000))
 
 
 def _serves(pod: Object | None) -> bool:
