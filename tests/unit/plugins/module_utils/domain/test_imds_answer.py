@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer
+
+
+def printed(**entries: Any) -> str:
+    return "\n".join(json.dumps({key: value}) for key, value in entries.items())
+
+
+IMDS = '{"header": "Server: IMDS/150.870.65.1853"}\n{"instance-header": "Server: IMDS/150.870.65.1853"}\n'
+
+
+@pytest.mark.parametrize(
+    ("output", "answered_by", "proved"),
+    [
+        pytest.param(IMDS + printed(tool="curl", exit="0", status="400", end=1), "imds", True, id="imds"),
+        pytest.param(printed(tool="curl", exit="7", status="000", end=1), "nobody", False, id="refused"),
+        pytest.param(printed(tool="curl", exit="28", status="000", end=1), "nobody", False, id="timeout"),
+        pytest.param(
+            '{"header": "Server: istio"}\n' + printed(tool="curl", exit="0", status="400", end=1),
+            "unknown",
+            False,
+            id="mesh",
+        ),
+        pytest.param("", "unknown", False, id="nothing"),
+    ],
+)
+def test_only_the_metadata_service_proves(output: str, answered_by: str, proved: bool) -> None:
+    finding = imds_answer.find(output)
+    assert (finding.answered_by, finding.proved) == (answered_by, proved)
+    assert finding.message
+
+
+def test_the_pod_is_plain_and_no_taint_keeps_it_away() -> None:
+    job = imds_answer.job("n1", "default", name="p", owner="me", image="i", timeout=20, start_timeout=60)
+    template = job["spec"]["template"]
+    assert set(template["metadata"]["labels"]) == {"azureops.pod-identity/probe", "azureops.pod-identity/owner"}
+    assert template["spec"]["nodeName"] == "n1"
+    assert template["spec"]["tolerations"] == [{"operator": "Exists"}]
+    # No resource is named, so that no token can come back.
+    assert any(str(word).endswith("resource=") for word in template["spec"]["containers"][0]["command"])
