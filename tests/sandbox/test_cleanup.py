@@ -103,7 +103,7 @@ class World:
         results = custom_stats(done.stdout).get("imds_node_cleanup", [])
         return Cleanup(done.returncode, done.stdout + done.stderr, {each["node"]: each for each in results})
 
-    def inventory(self) -> dict[str, list[str]]:
+    def inventory(self, **options: Any) -> dict[str, list[str]]:
         """The groups of the inventory plugin with their hosts."""
         source = self.folder / "test.aks_nodes.yml"
         source.write_text(
@@ -113,6 +113,7 @@ class World:
                     "resource_group": GROUP,
                     "cluster_name": CLUSTER,
                     "keyed_groups": [{"key": "aks_node.scale_set_name", "prefix": "vmss"}],
+                    **options,
                 }
             )
         )
@@ -181,6 +182,14 @@ def broken(world: World) -> World:
 def test_nodes_with_nmi_have_nothing_wrong(world: World) -> None:
     scale_set = "vmss_" + world.nodes[0][:-6].replace("-", "_")
     assert world.inventory() == {scale_set: sorted(world.nodes)}
+
+
+def test_the_cache_of_the_inventory_saves_requests(world: World) -> None:
+    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(world.folder / "cache")}
+    first = world.inventory(**cache)
+    world.sandbox.run("azure", "log", "--clear")
+    assert world.inventory(**cache) == first
+    assert world.sandbox.run("azure", "log", "--host", "management.azure.com", "--json") == ""
 
 
 def test_rules_stay_while_nmi_covers_the_nodes(world: World) -> None:
