@@ -156,7 +156,7 @@ def test_a_change_is_predicted_shown_and_made_and_nothing_else(site: Site, subsc
         if values is not None:
             expected, found = named(values, subscription), shown(predicted, task)
             assert [path for path in expected if not agrees(expected[path], found.get(path))] == [], found
-            assert is_whole(predicted, task) or expected.keys() == found.keys()
+            assert is_whole(predicted, task) or expected.keys() == found.keys(), found
     assert (site.azure_writes(), written(before, objects(site))) == ([], [])
 
     done = site.play(play, "--diff", variables=variables).ok()
