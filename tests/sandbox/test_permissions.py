@@ -160,8 +160,10 @@ def test_a_change_is_refused_with_what_it_needs(operator: Operator, site: Run, a
 
 
 def test_phases_that_the_tags_leave_out_need_nothing(operator: Operator, site: Run) -> None:
-    tagged = operator.site("--tags", "pod_identity_bindings_objects", variables=TAGGED, principal="looker")
+    tagged = operator.site("--tags", "pod_identity_chart_install", variables=TAGGED, principal="looker")
     assert tagged.ok().changes() == []
+    objects = operator.site("--tags", "pod_identity_bindings_objects", variables=TAGGED, principal="looker")
+    assert _named(objects.refused()) == [IDENTITY_WRITE]
 
 
 def test_a_lock_stops_what_it_locks(operator: Operator, site: Run) -> None:
