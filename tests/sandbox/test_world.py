@@ -158,8 +158,9 @@ def test_status_may_be_cut_off() -> None:
     """As by `| head -1`: nobody reads the rest."""
     reader, writer = os.pipe()
     os.close(reader)
-    command = [SANDBOX, "status"]
-    done = subprocess.run(command, env=ENVIRONMENT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [SANDBOX, "status"], env=ENVIRONMENT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
     os.close(writer)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
