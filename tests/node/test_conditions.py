@@ -233,7 +233,7 @@ def test_what_others_write_at_the_same_time_is_kept_and_told(back_end: str) -> N
         untouched = node.save(back_end)
         lay(node, State(R4, "duplicated", (back_end,)))
         stop = threading.Event()
-        written = []
+        written: list[str] = []
 
         def write() -> None:
             while not stop.is_set():
