@@ -143,8 +143,9 @@ Asked = tuple[str, str, list[str]]  # what the program printed, or else the reas
 
 
 def observe(module: AnsibleModule) -> dict[str, t.Any]:
+    actions: list[str] = []
     if predicting(module):
-        output, reason, actions = "", "Nothing was asked in check mode.", []
+        output, reason = "", "Nothing was asked in check mode."
     elif module.params["method"] == "probe_pod":
         output, reason, actions = ask_from_new_pod(module)
     else:

@@ -130,7 +130,7 @@ def from_kubernetes(
     metadata, status = raw.get("metadata") or {}, raw.get("status") or {}
     labels = metadata.get("labels") or {}
     name = str(metadata.get("name", ""))
-    ready = next((each for each in status.get("conditions") or () if each.get("type") == "Ready"), {})
+    ready: Object = next((each for each in status.get("conditions") or () if each.get("type") == "Ready"), {})
     place = _PROVIDER.match(str((raw.get("spec") or {}).get("providerID", "")))
     node = Node(
         name=name,

@@ -117,7 +117,7 @@ def test_identities_that_the_cluster_names_are_protected() -> None:
 
 
 def test_foreign_identities() -> None:
-    carried = {f"{IDENTITY.upper()}/KUBELET": {}, f"{IDENTITY}/billing": {}, f"{IDENTITY}/mine": {}}
+    carried: dict[str, Any] = {f"{IDENTITY.upper()}/KUBELET": {}, f"{IDENTITY}/billing": {}, f"{IDENTITY}/mine": {}}
     body = {"id": SET, "identity": {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": carried}}
     protected = (*fleet.protected_identities(CLUSTER), f"{IDENTITY}/mine")
     node = fleet.from_kubernetes(
