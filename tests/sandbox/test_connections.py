@@ -1,0 +1,294 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Both ways to a node, as playbooks use them, on two real nodes. Needs root. The last test breaks a node."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from operators import Operator, Run
+from sandboxes import PROGRAM, Sandbox, running
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
+
+POD, COMMAND = "azureops.pod_identity.aks_node_pod", "azureops.pod_identity.vmss_run_command"
+NAMESPACE = "pod-identity-node-access"
+# What cannot be compressed takes run-command 180 calls for one MiB.
+SIZES = {POD: 1 << 20, COMMAND: 40_000}
+TEXT = "grüße 'quoted' \"$HOME\" \\n\nsecond line\n"
+SILENT = {
+    "status": "Failed",
+    "error": {
+        "code": "VMAgentStatusCommunicationError",
+        "message": "VM 'x' has not reported status for VM agent or extensions.",
+    },
+}
+
+
+# The machines of tests may lack sudo, and the shell of nobody lets nobody in.
+NOBODY = {"become": True, "become_method": "su", "become_user": "nobody", "become_flags": "-s /bin/sh"}
+
+
+@dataclass(frozen=True)
+class World:
+    sandbox: Sandbox
+    operator: Operator
+    instances: dict[str, str]
+    """By the name of the node."""
+
+    @property
+    def first(self) -> str:
+        return min(self.instances)
+
+    def play(self, connection: str, tasks: list[dict[str, Any]], *limit: str, **variables: Any) -> Run:
+        return self.operator.play(self.book(tasks), *limit, inventory=self.inventory(connection, **variables))
+
+    def book(self, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{"hosts": "all", "gather_facts": False, "tasks": tasks}]
+
+    def inventory(self, connection: str, **variables: Any) -> str:
+        common = {
+            "ansible_connection": connection,
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "ansible_aks_node_pod_kubeconfig": str(self.operator.directory / "kubeconfig"),
+            "ansible_vmss_run_command_poll_interval": 0.3,
+            **variables,
+        }
+        hosts = {name: {"ansible_vmss_run_command_instance": each} for name, each in self.instances.items()}
+        return json.dumps({"all": {"vars": common, "hosts": hosts}})
+
+    def kubectl(self, *arguments: str) -> str:
+        return self.sandbox.exec("kubectl", *arguments)
+
+    def jobs(self) -> list[str]:
+        return self.kubectl("get", "jobs", "-n", NAMESPACE, "-o", "name").split()
+
+    def on_node(self, *command: str) -> str:
+        """Output of a command on the first node, by a way that is not under test."""
+        address = self.kubectl(
+            "get", "node", self.first, "-o", "jsonpath={.status.addresses[?(@.type=='InternalIP')].address}"
+        )
+        return self.sandbox.exec("ssh", "-o", "StrictHostKeyChecking=no", f"root@{address}", *command)
+
+    def start(self, tasks: list[dict[str, Any]], connection: str, **variables: Any) -> subprocess.Popen[bytes]:
+        """Start a play on the first node that may be killed."""
+        book, hosts = (self.operator.directory / name for name in ("killed.json", "killed-hosts.yml"))
+        book.write_text(json.dumps(self.book(tasks)))
+        hosts.write_text(self.inventory(connection, **variables))
+        return subprocess.Popen(
+            [PROGRAM, "exec", "--", "ansible-playbook", str(book), "-i", str(hosts), "--limit", self.first],
+            env={**os.environ, "SANDBOX_NAME": self.sandbox.name},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+def eventually(condition: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} seconds"
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("connections")
+    with running("connections") as sandbox:
+        sandbox.exec("az", "group", "create", "-n", "rg", "-l", "westeurope")
+        sandbox.exec("az", "aks", "create", "-g", "rg", "-n", "one", "--node-count", "2", "--generate-ssh-keys")
+        sandbox.exec("az", "aks", "get-credentials", "-g", "rg", "-n", "one", "--admin", "-f", f"{folder}/kubeconfig")
+        nodes = json.loads(sandbox.exec("kubectl", "get", "nodes", "-o", "json"))["items"]
+        instances = {raw["metadata"]["name"]: raw["spec"]["providerID"].removeprefix("azure://") for raw in nodes}
+        yield World(sandbox, Operator(sandbox, folder, {}), instances)
+
+
+def task(module: str, options: dict[str, Any] | str | None = None, **keywords: Any) -> dict[str, Any]:
+    module = f"ansible.builtin.{module}"
+    return {"name": module, module: options or {}, **keywords}
+
+
+def expect(*conditions: str) -> dict[str, Any]:
+    return task("assert", {"that": list(conditions)})
+
+
+@pytest.mark.parametrize("connection", [POD, COMMAND])
+def test_tasks_as_over_any_connection(world: World, connection: str) -> None:
+    """On both nodes at once; what the tasks say is compared with what the node has."""
+    data = random.Random(7).randbytes(SIZES[connection])
+    source, back = world.operator.directory / "sörce", world.operator.directory / "back"
+    source.write_bytes(data)
+    target = "/tmp/a file with ümlaut"
+    run = world.play(
+        connection,
+        [
+            task("ping"),
+            task("setup", {"gather_subset": ["!all", "platform"]}),
+            expect("ansible_facts['nodename'] == inventory_hostname"),
+            task("command", {"argv": ["cat"], "stdin": TEXT, "stdin_add_newline": False}, register="echoed"),
+            task("shell", "printf '%s' \"$WHO\"", environment={"WHO": "ä b"}, register="who"),
+            task("raw", "id -un", register="nobody", **NOBODY),
+            task("command", "seq 1 20000", register="long"),
+            task("raw", "printf 'out ü'; printf err >&2; exit 4", register="raw", failed_when="raw.rc != 4"),
+            expect(
+                "echoed.stdout ~ '\n' == text",
+                "who.stdout == 'ä b'",
+                "nobody.stdout is search('nobody')",
+                "long.stdout_lines | length == 20000 and long.stdout_lines[-1] == '20000'",
+                "raw.stdout == 'out ü' and raw.stderr is search('err')",
+            ),
+            task("copy", {"src": str(source), "dest": target, "mode": "0640"}),
+            task("stat", {"path": target, "checksum_algorithm": "sha256"}, register="there"),
+            expect(f"there.stat.checksum == '{hashlib.sha256(data).hexdigest()}'", "there.stat.mode == '0640'"),
+            task("fetch", {"src": target, "dest": f"{back}-{{{{ inventory_hostname }}}}", "flat": True}),
+            task("slurp", {"src": target}, register="slurped"),
+            expect(f"slurped.content | length == {-(-len(data) // 3) * 4}"),
+            task("file", {"path": "/nonexistent/x", "state": "file"}, register="bad", ignore_errors=True),
+            expect("bad.msg is search('/nonexistent/x')"),
+        ],
+        text=TEXT,
+    ).ok()
+    for node in world.instances:
+        assert Path(f"{back}-{node}").read_bytes() == data
+    assert "unreachable=0" in run.output
+    assert world.on_node("ls", "/root/.ansible/tmp") == ""
+    eventually(lambda: "azureops" not in world.on_node("ls", "/run", "/tmp"), 30)
+    assert world.on_node("find", "/var/lib", "-path", "*/run-command/*", "-type", "f") == ""
+
+
+def test_one_pod_serves_a_run_and_goes(world: World) -> None:
+    reset = {"name": "Take the pod away", "ansible.builtin.meta": "reset_connection"}
+    image = "mcr.microsoft.com/azurelinux/base/core:3.0"
+    for variables in ({}, {"ansible_aks_node_pod_image": image}):
+        world.play(POD, [task("ping"), task("command", "true"), task("ping")], **variables).ok()
+        assert len(world.jobs()) == 2, "one for each node; what earlier runs left is gone"
+        pods = json.loads(world.kubectl("get", "pods", "-n", NAMESPACE, "-o", "json"))["items"]
+        used = {raw["spec"]["containers"][0]["image"] for raw in pods if not raw["metadata"].get("deletionTimestamp")}
+        assert used == {image if variables else "mcr.microsoft.com/oss/kubernetes/pause:3.6"}
+    mark = json.loads(world.kubectl("get", "namespace", NAMESPACE, "-o", "json"))["metadata"]["labels"]
+    assert mark["pod-security.kubernetes.io/enforce"] == "privileged"
+    world.kubectl("delete", "jobs", "-n", NAMESPACE, "--all")
+    world.play(POD, [task("ping"), reset]).ok()
+    eventually(lambda: NAMESPACE not in world.kubectl("get", "namespaces", "-o", "name"), 60)
+
+
+def test_a_namespace_of_others_stays(world: World) -> None:
+    world.kubectl("create", "namespace", "theirs")
+    reset = {"name": "Take the pod away", "ansible.builtin.meta": "reset_connection"}
+    world.play(POD, [task("ping"), reset], ansible_aks_node_pod_namespace="theirs").ok()
+    assert world.kubectl("get", "jobs", "-n", "theirs", "-o", "name") == ""
+    assert "namespace/theirs" in world.kubectl("get", "namespaces", "-o", "name")
+
+
+def test_what_a_killed_run_left_goes(world: World) -> None:
+    """By the next run, or unaided; a running command alone keeps the pod alive beyond the idle limit."""
+    asleep = [task("command", "sleep 1000")]
+    with world.start(asleep, POD, ansible_aks_node_pod_idle_timeout=600) as first:
+        eventually(lambda: len(world.jobs()) == 1, 60)
+        eventually(lambda: "sleep 1000" in world.on_node("ps", "ax"), 60)
+        (killed,) = world.jobs()
+        first.kill()
+    assert killed in world.jobs()
+    eventually(lambda: killed not in _after_ping(world), 60)
+    eventually(lambda: "sleep 1000" not in world.on_node("ps", "ax"), 60)
+    world.kubectl("delete", "jobs", "-n", NAMESPACE, "--all")
+    with world.start(asleep, POD, ansible_aks_node_pod_idle_timeout=12) as second:
+        eventually(lambda: "sleep 1000" in world.on_node("ps", "ax"), 60)
+        born = time.monotonic()
+        eventually(lambda: time.monotonic() - born > 30, 40)
+        assert "sleep 1000" in world.on_node("ps", "ax"), "the idle limit ended a command that was running"
+        second.kill()
+    eventually(lambda: "sleep 1000" not in world.on_node("ps", "ax"), 60)
+    eventually(lambda: world.jobs() == [], 120)
+
+
+def _after_ping(world: World) -> list[str]:
+    world.play(POD, [task("ping")], "--limit", world.first).ok()
+    return world.jobs()
+
+
+def test_a_module_is_one_call(world: World) -> None:
+    world.sandbox.run("azure", "log", "--clear")
+    world.play(COMMAND, [task("ping")], "--limit", world.first).ok()
+    log = world.sandbox.run("azure", "log", "--host", "management.azure.com", "--json")
+    asked = [json.loads(line)["path"] for line in log.splitlines()]
+    assert len([path for path in asked if path.endswith("/runCommand")]) == 1, asked
+
+
+def test_input_in_parts(world: World) -> None:
+    """With a limit that no module fits."""
+    world.sandbox.run("azure", "log", "--clear")
+    arguments = (["--limit", world.first], {"ansible_vmss_run_command_script_limit": 30_000})
+    world.play(COMMAND, [task("ping")], *arguments[0], **arguments[1]).ok()
+    assert world.sandbox.run("azure", "log", "--method", "POST", "--path", "runCommand").count("runCommand") > 2
+
+
+def test_another_command_is_waited_for(world: World) -> None:
+    def occupied(seconds: int) -> subprocess.Popen[bytes]:
+        other = world.start([task("command", f"sleep {seconds}")], COMMAND)
+        eventually(lambda: f"sleep {seconds}" in world.on_node("ps", "ax"), 60)
+        return other
+
+    with occupied(8):
+        world.play(COMMAND, [task("ping")], "--limit", world.first).ok()
+    with occupied(60) as other:
+        busy = {"ansible_vmss_run_command_busy_timeout": 1}
+        refused = world.play(COMMAND, [task("ping")], "--limit", world.first, **busy)
+        assert refused.status != 0 and "another run-command is still in progress" in refused.output
+        other.kill()
+
+
+def test_a_silent_agent_is_named(world: World) -> None:
+    fault = ("--path", "Microsoft.Compute/locations/.*/operations/", "--status", "200", "--body", json.dumps(SILENT))
+    world.sandbox.run("azure", "fault", *fault)
+    refused = world.play(COMMAND, [task("ping")], "--limit", world.first)
+    world.sandbox.run("azure", "fault", "--clear")
+    assert refused.status != 0 and "unreachable=1" in refused.output
+    assert f"The VM agent of {world.first} (instance 0) does not answer" in refused.output
+    assert "Traceback" not in refused.output
+
+
+def test_secrets_are_refused(world: World) -> None:
+    secret = "correct-horse"
+    world.sandbox.run("azure", "log", "--clear")
+    user = task("user", {"name": "nobody", "password": secret, "update_password": "on_create"})
+    only = ("--limit", world.first)
+    for pipelining in (True, False):
+        refused = world.play(COMMAND, [user], *only, ansible_vmss_run_command_pipelining=pipelining)
+        assert refused.status != 0 and "has secrets (password)" in refused.output
+    quiet = world.play(COMMAND, [task("command", "true", no_log=True)], *only)
+    assert quiet.status != 0
+    raw = world.play(COMMAND, [task("raw", f"echo {secret}", no_log=True)], *only)
+    assert raw.status != 0
+    log = world.sandbox.run("azure", "log", "--host", "management.azure.com", "--json")
+    assert secret not in log
+    world.play(COMMAND, [user], *only, ansible_vmss_run_command_allow_no_log=True).ok()
+
+
+def test_a_dead_kubelet(world: World) -> None:
+    only = ("--limit", world.first)
+    world.play(POD, [task("ping")], *only).ok()
+    world.on_node("umount -l /opt/bin/kubelet && pkill -x kubelet")
+    early = world.play(POD, [task("ping")], *only, ansible_aks_node_pod_start_timeout=8)
+    assert early.status != 0 and "kubelet" in early.output and "vmss_run_command" in early.output
+
+    def not_ready() -> bool:
+        return "NotReady" in world.kubectl("get", "node", world.first, "--no-headers")
+
+    eventually(not_ready, 120)
+    late = world.play(POD, [task("ping")], *only)
+    assert late.status != 0 and f"Node {world.first} is not Ready since" in late.output
+    assert "Traceback" not in early.output + late.output
+    world.play(COMMAND, [task("ping")], *only).ok()
