@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import hidden
+
+SOURCES = {
+    "m.py": "spec = dict(password=dict(type='str', no_log=True), state=dict(type='str', no_log=False))\n",
+    "util.py": "spec = {'token': {'type': 'str', 'no_log': True}, 'key': _env({'no_log': True}, 'K')}\n",
+    "nested.py": "spec = {'auth': {'type': 'dict', 'options': {'pin': {'no_log': True}}}}\n",
+}
+
+
+def payload(arguments: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, source in SOURCES.items():
+            archive.writestr(name, source)
+    packed = base64.b64encode(buffer.getvalue()).decode()
+    params = json.dumps({"ANSIBLE_MODULE_ARGS": arguments})
+    return (
+        "_ANSIBALLZ_WRAPPER = True\ndef _ansiballz_main(**_): ...\n"
+        f"if __name__ == '__main__':\n    _ansiballz_main(zip_data={packed!r}, params={params!r})\n"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"state": "x", "name": "password"}, ()),
+        ({"password": "x"}, ("password",)),
+        ({"password": None}, ()),
+        ({"token": "x", "key": "y", "state": "z"}, ("key", "token")),
+        ({"auth": {"pin": "1"}}, ("pin",)),
+        ({"list": [{"pin": "1"}]}, ("pin",)),
+        ({"_ansible_no_log": True}, ("no_log",)),
+        ({"_ansible_no_log": False}, ()),
+    ],
+)
+def test_arguments_of_a_module(arguments: dict[str, Any], expected: tuple[str, ...]) -> None:
+    assert hidden(payload(arguments)) == expected
+
+
+def test_other_data_has_no_arguments() -> None:
+    assert hidden(b"") == hidden(b"password=x no_log=True") == ()
+
+
+def test_a_payload_that_cannot_be_read_is_secret() -> None:
+    assert hidden(b"_ANSIBALLZ_WRAPPER = True\nother(zip_data='')\n") == ("unknown",)

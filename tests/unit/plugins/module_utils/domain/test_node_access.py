@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import node_access
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+
+RUN = node_access.Run("laptop", 42, "ansible-local-42abc")
+ACCESS = node_access.Access("n1", "ns", "default", RUN, "", 300, 7200)
+UBUNTU = "Ubuntu 22.04.5 LTS"
+
+
+def node(os_image: str = UBUNTU, arch: str = "amd64", ready: str = "True", **status: Any) -> dict[str, Any]:
+    images = [
+        {"names": ["r/big:1"], "sizeBytes": 9},
+        {"names": ["<none>@<none>"], "sizeBytes": 1},
+        {"names": ["r/pause@sha256:ab", "r/pause:3.6"], "sizeBytes": 2},
+    ]
+    condition = {"type": "Ready", "status": ready, "message": "Kubelet stopped.", "lastTransitionTime": "T"}
+    return {
+        "metadata": {"name": "n1", "labels": {"kubernetes.io/os": "linux"}},
+        "status": {
+            "conditions": [condition],
+            "images": images,
+            "addresses": [{"type": "InternalIP", "address": "10.0.0.4"}],
+            "nodeInfo": {"osImage": os_image, "architecture": arch},
+            **status,
+        },
+    }
+
+
+def pod_spec(access: node_access.Access, raw: dict[str, Any]) -> dict[str, Any]:
+    spec: dict[str, Any] = node_access.job(access, raw, 1000.5)["spec"]["template"]["spec"]
+    return spec
+
+
+def test_the_pod_needs_no_scheduler_and_no_registry() -> None:
+    spec = pod_spec(ACCESS, node())
+    assert (spec["nodeName"], spec["tolerations"]) == ("n1", [{"operator": "Exists"}])
+    assert spec["hostPID"] and spec["hostNetwork"] and not spec["automountServiceAccountToken"]
+    (container,) = spec["containers"]
+    assert (container["image"], container["imagePullPolicy"]) == ("r/pause:3.6", "Never")
+    assert container["securityContext"] == {"privileged": True}
+
+
+def test_the_cluster_ends_the_job_unaided() -> None:
+    spec = node_access.job(ACCESS, node(), 1000.5)["spec"]
+    assert (spec["activeDeadlineSeconds"], spec["ttlSecondsAfterFinished"], spec["backoffLimit"]) == (300, 60, 0)
+    assert spec["template"]["spec"]["activeDeadlineSeconds"] == 7200
+    pod = spec["template"]
+    assert node_access.renewed(ACCESS, pod, 1500) == {"spec": {"activeDeadlineSeconds": 800}}
+    assert node_access.renewed(ACCESS, pod, 900) == {"spec": {"activeDeadlineSeconds": 300}}, "the clock was set back"
+
+
+@pytest.mark.parametrize(
+    ("os_image", "arch", "loader"),
+    [
+        (UBUNTU, "amd64", "/host/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
+        (UBUNTU, "arm64", "/host/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1"),
+        ("Microsoft Azure Linux 3.0", "amd64", "/host/usr/lib64/ld-linux-x86-64.so.2"),
+        ("CBL-Mariner/Linux", "arm64", "/host/usr/lib/ld-linux-aarch64.so.1"),
+    ],
+)
+def test_the_nodes_own_programs_are_started_by_its_loader(os_image: str, arch: str, loader: str) -> None:
+    spec = pod_spec(ACCESS, node(os_image, arch))
+    assert spec["containers"][0]["command"][0] == loader
+    entered = node_access.enter({"spec": spec}, ["/bin/sh", "-c", "id"])
+    assert entered[0] == loader and "/host/usr/bin/nsenter" in entered and entered[-3:] == ["/bin/sh", "-c", "id"]
+    assert entered[entered.index("/usr/bin/env") + 1] == "-i"
+
+
+def test_a_named_image_brings_its_own_programs() -> None:
+    spec = pod_spec(replace(ACCESS, image="r/tools:1"), node(arch="riscv64"))
+    assert (spec["containers"][0]["image"], spec["containers"][0]["imagePullPolicy"]) == ("r/tools:1", "IfNotPresent")
+    entered = node_access.enter({"spec": spec}, ["id"])
+    assert entered[:3] == ["chroot", "/host", "/usr/bin/nsenter"]
+
+
+def test_what_cannot_be_done_says_what_to_do() -> None:
+    with pytest.raises(Failure, match="riscv64.*name an image"):
+        node_access.job(ACCESS, node(arch="riscv64"), 0)
+    with pytest.raises(Failure, match="names no image"):
+        node_access.job(ACCESS, node(images=[]), 0)
+    assert node_access.obstacle(node()) == ""
+    for ready in ("False", "Unknown"):
+        assert "is not Ready since T (Kubelet stopped)" in node_access.obstacle(node(ready=ready))
+    windows = node()
+    windows["metadata"]["labels"]["kubernetes.io/os"] = "windows"
+    assert "does not run Linux" in node_access.obstacle(windows)
+
+
+def test_a_node_has_a_name_or_an_address() -> None:
+    assert (
+        node_access.at_address("10.0.0.4", [node()]) == node() and node_access.at_address("10.0.0.5", [node()]) is None
+    )
+    assert node_access.is_name("aks-1") and not node_access.is_name("fd00::4")
+
+
+def test_each_run_and_each_node_has_a_job_of_its_own() -> None:
+    others = (
+        replace(ACCESS, target="n2"),
+        replace(ACCESS, owner="other"),
+        replace(ACCESS, run=replace(RUN, token="x")),
+    )
+    assert len({access.name for access in (ACCESS, *others)}) == 4
+    assert replace(ACCESS, idle_timeout=1).name == ACCESS.name
+
+
+@pytest.mark.parametrize(
+    ("run", "finished", "alive", "expected"),
+    [
+        pytest.param("laptop/7", False, True, False, id="a run beside this one"),
+        pytest.param("laptop/7", False, False, True, id="a killed run"),
+        pytest.param("laptop/7", True, True, True, id="ended"),
+        pytest.param("elsewhere/7", False, False, False, id="of another machine"),
+        pytest.param("", False, False, False, id="of nobody"),
+    ],
+)
+def test_leftovers(run: str, finished: bool, alive: bool, expected: bool) -> None:
+    conditions = [{"type": "Failed", "status": "True"}] if finished else []
+    job = {"metadata": {"name": "x", "annotations": {node_access.RUN: run}}, "status": {"conditions": conditions}}
+    assert node_access.is_leftover(job, ACCESS, lambda pid: alive) is expected
+    job["metadata"]["name"] = ACCESS.name
+    assert not node_access.is_leftover(job, ACCESS, lambda pid: alive)
