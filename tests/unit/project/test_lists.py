@@ -14,7 +14,8 @@ import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 MODULES = {path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py")}
-FILTERS = {path.stem for path in (CHECKOUT / "plugins/filter").glob("*.py")}
+KINDS = ("connection", "filter", "inventory")
+PLUGINS = {kind: {path.stem for path in (CHECKOUT / "plugins" / kind).glob("*.py")} for kind in KINDS}
 ROLES = {path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir()}
 PLAYBOOKS = {path.stem for path in (CHECKOUT / "playbooks").glob("*.yml")}
 
@@ -30,7 +31,9 @@ def _table(heading: str) -> set[str]:
     ("heading", "present"),
     [
         pytest.param("Module", MODULES, id="modules"),
-        pytest.param("Filter", FILTERS, id="filters"),
+        pytest.param("Connection plugin", PLUGINS["connection"], id="connections"),
+        pytest.param("Filter", PLUGINS["filter"], id="filters"),
+        pytest.param("Inventory plugin", PLUGINS["inventory"], id="inventories"),
         pytest.param("Role", ROLES, id="roles"),
         pytest.param("Playbook", PLAYBOOKS, id="playbooks"),
     ],
@@ -56,5 +59,8 @@ def test_documentation_states_the_action_group(group: str) -> None:
 def test_changelog_names_what_is_new() -> None:
     releases = yaml.safe_load((CHECKOUT / "changelogs/changelog.yaml").read_text())["releases"].values()
     modules = {module["name"] for release in releases for module in release.get("modules", [])}
-    filters = {plugin["name"] for release in releases for plugin in release.get("plugins", {}).get("filter", [])}
-    assert (modules, filters) == (MODULES, FILTERS)
+    plugins = {
+        kind: {plugin["name"] for release in releases for plugin in release.get("plugins", {}).get(kind, [])}
+        for kind in KINDS
+    }
+    assert (modules, plugins) == (MODULES, PLUGINS)
