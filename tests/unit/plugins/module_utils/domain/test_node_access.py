@@ -125,7 +125,8 @@ def test_each_run_and_each_node_has_a_job_of_its_own() -> None:
 )
 def test_leftovers(run: str, finished: bool, alive: bool, expected: bool) -> None:
     conditions = [{"type": "Failed", "status": "True"}] if finished else []
-    job = {"metadata": {"name": "x", "annotations": {node_access.RUN: run}}, "status": {"conditions": conditions}}
+    metadata: dict[str, Any] = {"name": "x", "annotations": {node_access.RUN: run}}
+    job = {"metadata": metadata, "status": {"conditions": conditions}}
     assert node_access.is_leftover(job, ACCESS, lambda pid: alive) is expected
-    job["metadata"]["name"] = ACCESS.name
+    metadata["name"] = ACCESS.name
     assert not node_access.is_leftover(job, ACCESS, lambda pid: alive)
