@@ -276,7 +276,11 @@ def _this_run() -> Run:
     token = os.path.basename(_run_directory())
     pids = (os.getpid(), os.getppid())
     pid = next((each for each in pids if token.startswith(f"ansible-local-{each}")), pids[0])
-    return Run(socket.gethostname(), pid, token)
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")  # two containers may have the same name, and the same numbers
+    except OSError:
+        namespace = ""
+    return Run(f"{socket.gethostname()} {namespace}", pid, token)
 
 
 def _run_directory() -> str:

@@ -10,9 +10,11 @@ import hashlib
 import json
 import os
 import random
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,10 @@ class World:
     def jobs(self) -> list[str]:
         return self.kubectl("get", "jobs", "-n", NAMESPACE, "-o", "name").split()
 
+    def forget_jobs(self) -> None:
+        """Take away what the runs of earlier tests left."""
+        self.kubectl("delete", "jobs", "-n", NAMESPACE, "--all")
+
     def on_node(self, *command: str) -> str:
         """Output of a command on the first node, by a way that is not under test."""
         address = self.kubectl(
@@ -82,18 +88,29 @@ class World:
         )
         return self.sandbox.exec("ssh", "-o", "StrictHostKeyChecking=no", f"root@{address}", *command)
 
-    def start(self, tasks: list[dict[str, Any]], connection: str, **variables: Any) -> subprocess.Popen[bytes]:
-        """Start a play on the first node that may be killed."""
-        book, hosts = (self.operator.directory / name for name in ("killed.json", "killed-hosts.yml"))
+    def command(self, name: str, tasks: list[dict[str, Any]], connection: str, **variables: Any) -> list[str]:
+        """The command that runs tasks on the first node."""
+        book, hosts = self.operator.directory / f"{name}.json", self.operator.directory / f"{name}-hosts.yml"
         book.write_text(json.dumps(self.book(tasks)))
         hosts.write_text(self.inventory(connection, **variables))
-        return subprocess.Popen(
-            [PROGRAM, "exec", "--", "ansible-playbook", str(book), "-i", str(hosts), "--limit", self.first],
+        return ["ansible-playbook", str(book), "-i", str(hosts), "--limit", self.first]
+
+    @contextmanager
+    def started(self, tasks: list[dict[str, Any]], connection: str, **variables: Any) -> Iterator[None]:
+        """A play on the first node that is killed at the end."""
+        command = self.command("killed", tasks, connection, **variables)
+        process = subprocess.Popen(
+            [PROGRAM, "exec", "--", *command],
             env={**os.environ, "SANDBOX_NAME": self.sandbox.name},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
 
 def eventually(condition: Callable[[], bool], seconds: float) -> None:
@@ -172,14 +189,15 @@ def test_one_pod_serves_a_run_and_goes(world: World) -> None:
     reset = {"name": "Take the pod away", "ansible.builtin.meta": "reset_connection"}
     image = "mcr.microsoft.com/azurelinux/base/core:3.0"
     for variables in ({}, {"ansible_aks_node_pod_image": image}):
+        world.forget_jobs()
         world.play(POD, [task("ping"), task("command", "true"), task("ping")], **variables).ok()
-        assert len(world.jobs()) == 2, "one for each node; what earlier runs left is gone"
+        assert len(world.jobs()) == 2, "one for each node"
         pods = json.loads(world.kubectl("get", "pods", "-n", NAMESPACE, "-o", "json"))["items"]
         used = {raw["spec"]["containers"][0]["image"] for raw in pods if not raw["metadata"].get("deletionTimestamp")}
         assert used == {image if variables else "mcr.microsoft.com/oss/kubernetes/pause:3.6"}
     mark = json.loads(world.kubectl("get", "namespace", NAMESPACE, "-o", "json"))["metadata"]["labels"]
     assert mark["pod-security.kubernetes.io/enforce"] == "privileged"
-    world.kubectl("delete", "jobs", "-n", NAMESPACE, "--all")
+    world.forget_jobs()
     world.play(POD, [task("ping"), reset]).ok()
     eventually(lambda: NAMESPACE not in world.kubectl("get", "namespaces", "-o", "name"), 60)
 
@@ -193,30 +211,32 @@ def test_a_namespace_of_others_stays(world: World) -> None:
 
 
 def test_what_a_killed_run_left_goes(world: World) -> None:
-    """By the next run, or unaided; a running command alone keeps the pod alive beyond the idle limit."""
-    asleep = [task("command", "sleep 1000")]
-    with world.start(asleep, POD, ansible_aks_node_pod_idle_timeout=600) as first:
-        eventually(lambda: len(world.jobs()) == 1, 60)
-        eventually(lambda: "sleep 1000" in world.on_node("ps", "ax"), 60)
-        (killed,) = world.jobs()
-        first.kill()
-    assert killed in world.jobs()
-    eventually(lambda: killed not in _after_ping(world), 60)
+    """By the next run in the same place, which no command of the killed run survives."""
+    world.forget_jobs()
+    killed = world.command("killed", [task("command", "sleep 1000")], POD, ansible_aks_node_pod_idle_timeout=9)
+    following = world.command("next", [task("ping")], POD)
+    story = f"""
+        {shlex.join(killed)} >/dev/null 2>&1 & run=$!
+        until kubectl get pods -n {NAMESPACE} | grep -q Running; do sleep 1; done
+        kubectl get jobs -n {NAMESPACE} -o name
+        kill -9 $run; wait $run
+        {shlex.join(following)} >/dev/null || exit 1
+        kubectl get jobs -n {NAMESPACE} -o name"""
+    before, after = world.sandbox.exec("bash", "-c", story).split()
+    assert before != after
     eventually(lambda: "sleep 1000" not in world.on_node("ps", "ax"), 60)
-    world.kubectl("delete", "jobs", "-n", NAMESPACE, "--all")
-    with world.start(asleep, POD, ansible_aks_node_pod_idle_timeout=12) as second:
+
+
+def test_a_killed_run_goes_unaided(world: World) -> None:
+    """A running command alone keeps the pod alive beyond the idle limit."""
+    world.forget_jobs()
+    with world.started([task("command", "sleep 1000")], POD, ansible_aks_node_pod_idle_timeout=12):
         eventually(lambda: "sleep 1000" in world.on_node("ps", "ax"), 60)
         born = time.monotonic()
         eventually(lambda: time.monotonic() - born > 30, 40)
         assert "sleep 1000" in world.on_node("ps", "ax"), "the idle limit ended a command that was running"
-        second.kill()
     eventually(lambda: "sleep 1000" not in world.on_node("ps", "ax"), 60)
     eventually(lambda: world.jobs() == [], 120)
-
-
-def _after_ping(world: World) -> list[str]:
-    world.play(POD, [task("ping")], "--limit", world.first).ok()
-    return world.jobs()
 
 
 def test_a_module_is_one_call(world: World) -> None:
@@ -236,18 +256,15 @@ def test_input_in_parts(world: World) -> None:
 
 
 def test_another_command_is_waited_for(world: World) -> None:
-    def occupied(seconds: int) -> subprocess.Popen[bytes]:
-        other = world.start([task("command", f"sleep {seconds}")], COMMAND)
-        eventually(lambda: f"sleep {seconds}" in world.on_node("ps", "ax"), 60)
-        return other
+    def occupied() -> bool:
+        return "sleep 40" in world.on_node("ps", "ax")
 
-    with occupied(8):
-        world.play(COMMAND, [task("ping")], "--limit", world.first).ok()
-    with occupied(60) as other:
+    with world.started([task("command", "sleep 40")], COMMAND):
+        eventually(occupied, 60)
         busy = {"ansible_vmss_run_command_busy_timeout": 1}
         refused = world.play(COMMAND, [task("ping")], "--limit", world.first, **busy)
         assert refused.status != 0 and "another run-command is still in progress" in refused.output
-        other.kill()
+        world.play(COMMAND, [task("ping")], "--limit", world.first).ok()
 
 
 def test_a_silent_agent_is_named(world: World) -> None:

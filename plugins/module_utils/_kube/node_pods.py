@@ -209,7 +209,9 @@ class NodePod:
                 looked = time.monotonic()
 
     def _require_alive(self, name: str) -> None:
-        """Put the deadline off while a command runs; a Failure where pod or node are gone meanwhile."""
+        """Put the deadline off while a command runs; a Failure where pod, node or the run itself are gone meanwhile."""
+        if not _alive(self._access.run.pid):
+            raise Failure("The run of Ansible that this command belongs to is gone.")
         pod = job_pods.of_job(self._client, self._access.namespace, self._access.name)
         if not _serves(pod) or not self._renew(pod):
             raise Failure(f"{self._what(name)} is gone{job_pods.why(pod)}; the command may have been cut off.")
