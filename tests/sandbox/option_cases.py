@@ -60,6 +60,8 @@ class Case:
     variables: Mapping[str, Any]
     name: str = field(default="", kw_only=True)
     """Tells apart several cases of one option."""
+    proven: bool = field(default=True, kw_only=True)
+    """False: it has not passed yet since it was written, and only `make soak` runs it."""
 
     @property
     def role(self) -> str:
