@@ -88,6 +88,8 @@ class Change(Case):
     often none."""
     given: tuple[tuple[str, ...], ...] = ()
     """Commands that somebody has run at the workstation before."""
+    afterwards: tuple[tuple[str, ...], ...] = ()
+    """Commands that take away what is left besides what was there before."""
 
 
 @dataclass(frozen=True)
@@ -157,13 +159,13 @@ CHANGES: tuple[Change, ...] = (
         "pod_identity_cluster_tags",
         cluster(tags={"team": "b"}),
         {GROUP_MADE: {"tags.team": "b"}, MADE: {"tags.team": "b"}},
-        azure=(f"PATCH resourceGroups/{GROUP}", PUT_CLUSTER),
+        azure=(f"PUT resourcegroups/{GROUP}", PUT_CLUSTER),
     ),
     Change(
         "pod_identity_cluster_append_tags",
         cluster(append_tags=False),
         {GROUP_MADE: {"tags.theirs": None}},
-        azure=(f"PATCH resourceGroups/{GROUP}",),
+        azure=(f"PUT resourcegroups/{GROUP}",),
         back=(),
         given=(("az", "group", "update", "-n", GROUP, "--set", "tags.theirs=1"),),
     ),
@@ -247,6 +249,7 @@ CHANGES: tuple[Change, ...] = (
         {WRITTEN: {"binding.metadata.name": "second", "binding.spec.selector": "spare"}},
         kubernetes=("AzureIdentityBinding spare/second",),
         back=(),
+        afterwards=(("kubectl", "delete", "-n", "spare", "azureidentitybinding/second", "--ignore-not-found"),),
     ),
     Change(
         "pod_identity_bindings_list.tags",
@@ -310,6 +313,10 @@ CHANGES: tuple[Change, ...] = (
         azure=("PUT userAssignedIdentities/renamed", "PUT roleAssignments", "PUT roleAssignments"),
         kubernetes=("AzureIdentity spare/renamed", "AzureIdentityBinding spare/renamed"),
         back=(),
+        afterwards=tuple(
+            ("kubectl", "delete", "-n", "spare", f"{kind}/renamed", "--ignore-not-found")
+            for kind in ("azureidentitybinding", "azureidentity")
+        ),
     ),
     Change(
         "pod_identity_bindings_list.namespace",

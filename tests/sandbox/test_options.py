@@ -150,13 +150,16 @@ def test_a_change_is_predicted_shown_and_made_and_nothing_else(site: Site, subsc
         site.sandbox.exec(*command)
     try:
         after = changed(site, subscription, case)
+        back = site.play(play).ok()
+        assert back.changes() == sorted(case.shown if case.back is None else case.back)
+        if case.back is None:
+            assert written(after, objects(site)) == sorted(case.kubernetes)
     except AssertionError:
         site.play(play)  # for the cases that follow
         raise
-    back = site.play(play).ok()
-    assert back.changes() == sorted(case.shown if case.back is None else case.back)
-    if case.back is None:
-        assert written(after, objects(site)) == sorted(case.kubernetes)
+    finally:
+        for command in case.afterwards:
+            site.sandbox.exec(*command)
 
 
 def changed(site: Site, subscription: str, case: Change) -> dict[str, str]:
