@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module inside one network namespace: ``python agent.py CHECKOUT``, one JSON request a line, one answer a line.
+"""The module inside one network namespace: ``python agent.py``, one JSON request a line, one answer a line.
 
 The process lives as long as its standard input, and its namespaces with it. Each request runs the module in a child,
 which starts as fresh as a process of its own and spares the imports.
@@ -13,10 +13,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import runpy
 import sys
 import traceback
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.testing import patch_module_args
@@ -46,7 +44,6 @@ def answer(module: Any, request: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    runpy.run_path(str(Path(sys.argv[1]) / "tests/conftest.py"))
     cleanup = importlib.import_module("ansible_collections.azureops.pod_identity.plugins.modules.imds_iptables_cleanup")
     print("ready", flush=True)
     for line in sys.stdin:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import ansible
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 AGENT = Path(__file__).with_name("agent.py")
@@ -26,14 +29,23 @@ class Node:
     ``entrance`` stands before the agent and may take something from it: privileges, a view of /proc.
     """
 
-    def __init__(self, checkout: Path = CHECKOUT, entrance: Sequence[str] = ()) -> None:
+    def __init__(
+        self, checkout: Path = CHECKOUT, entrance: Sequence[str] = (), python: str | Path = sys.executable
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="node-"))
+        # A Python of a node has nothing of ours; Ansible brings its own module_utils.
+        beside = self.folder / "beside"
+        beside.mkdir()
+        (beside / "ansible").symlink_to(Path(ansible.__file__).parent)
+        (beside / "ansible_collections/azureops").mkdir(parents=True)
+        (beside / "ansible_collections/azureops/pod_identity").symlink_to(checkout)
         prepare = 'mount -t tmpfs run /run && ip link set lo up && exec "$@"'
         self._agent = subprocess.Popen(
             ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", prepare, "sh"]
-            + [*entrance, sys.executable, AGENT, checkout],
+            + [*entrance, python, AGENT],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(beside)},
             text=True,
         )
         assert self._agent.stdout is not None

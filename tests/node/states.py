@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,9 +106,9 @@ def _foreign(kube_proxy: str) -> str:
     return "\n".join([head.rstrip("\n"), *chains, *rules, "COMMIT", ""])
 
 
-def inhabited(where: Sequence[str], checkout: Path = CHECKOUT) -> Node:
+def inhabited(where: Sequence[str], checkout: Path = CHECKOUT, python: str | Path = sys.executable) -> Node:
     """A node with rules of others in these back ends."""
-    node = Node(checkout)
+    node = Node(checkout, python=python)
     for back_end in where:
         node.restore(back_end, _foreign(KUBE_PROXY.read_text()))
         for text, chain in zip(HOSTILE, itertools.cycle(["PREROUTING", "OUTPUT"])):

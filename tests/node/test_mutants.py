@@ -113,8 +113,6 @@ MUTANTS = {
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Path]:
-    (tmp_path / "tests").mkdir()
-    shutil.copy(CHECKOUT / "tests/conftest.py", tmp_path / "tests")
     shutil.copytree(CHECKOUT / "plugins", tmp_path / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
     yield tmp_path
 
