@@ -10,6 +10,7 @@ other.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Iterator
@@ -278,10 +279,25 @@ def test_a_broken_node_is_repaired(broken: World, node: int, transport: str) -> 
     result = run.nodes[name]
     assert (result["transport"], result["proof"], result["proof_method"]) == (transport, "imds", "probe_pod")
     assert len(result["removed"]) == 4
-    assert [path for path in result["saved"] if "aad-metadata" in Path(path).read_text()] == result["saved"] != []
+    (saved,) = result["saved"]
+    assert "aad-metadata" in Path(saved).read_text()
     rules = broken.rules(node)
     assert foreign(rules) == others and not any("aad-metadata" in rule for rule in rules)
     assert broken.answered_by(node) == "imds"
+
+
+def test_tables_go_into_a_secret(broken: World) -> None:
+    """Rules by hand this time; what is looked at is where the table goes."""
+    name = broken.nodes[0]
+    broken.ssh(0, "iptables -t nat -N aad-metadata; iptables -t nat -I PREROUTING -j aad-metadata")
+    target = "secret:default/tables"
+    options = {"imds_node_cleanup_transports": ["ssh"], "imds_node_cleanup_artifact_target": target}
+    run = broken.clean(node=name, **options)
+    assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
+    assert run.nodes[name]["saved"] == [f"{target}-{name}"]
+    secret = json.loads(broken.kubectl("get", "secret", f"tables-{name}", "-o", "json"))
+    (table,) = secret["data"].values()
+    assert b"-A PREROUTING -j aad-metadata" in base64.b64decode(table)
 
 
 def test_second_run_finds_nothing(broken: World) -> None:
