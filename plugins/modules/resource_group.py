@@ -75,7 +75,7 @@ EXAMPLES = r"""
 RETURN = r"""
 state:
   description: The resource group; empty when it is absent.
-  returned: success
+  returned: success, and where O(location) is missing for a group that does not exist
   type: dict
   contains:
     id:

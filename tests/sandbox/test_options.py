@@ -71,7 +71,7 @@ def subscription(site: Site) -> str:
 
 
 def cases_of(table: Sequence[Case]) -> pytest.MarkDecorator:
-    marks = {True: (), False: pytest.mark.unproven}
+    marks = {True: [], False: [pytest.mark.unproven]}
     return pytest.mark.parametrize("case", [pytest.param(case, id=case.id, marks=marks[case.proven]) for case in table])
 
 

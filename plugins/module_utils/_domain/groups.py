@@ -23,7 +23,10 @@ def desired(
     """The body to PUT; equal to ``current`` where nothing is to be changed."""
     if current is None:
         if not location:
-            raise Failure(f"The resource group {name} does not exist; name the location in which to create it.")
+            raise Failure(
+                f"The resource group {name} does not exist; name the location in which to create it.",
+                results={"state": view(None)},
+            )
         return {"location": location, "tags": tags.merge(None, wanted_tags, append=append_tags)}
     if location and not same_location(location, current.get("location", "")):
         raise Failure(

@@ -24,8 +24,9 @@ def desired(current: dict[str, object] | None, location: str | None = None, **ta
 
 def test_a_new_group_needs_a_location() -> None:
     assert desired(None, "westeurope", a="1") == {"location": "westeurope", "tags": {"a": "1"}}
-    with pytest.raises(Failure, match="rg does not exist; name the location"):
+    with pytest.raises(Failure, match="rg does not exist; name the location") as refused:
         desired(None)
+    assert refused.value.results == {"state": {}}, "by this a role tells a missing group from an unreadable one"
 
 
 def test_what_is_not_named_stays() -> None:
