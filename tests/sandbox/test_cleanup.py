@@ -291,7 +291,10 @@ def test_tables_go_into_a_secret(broken: World) -> None:
     name = broken.nodes[0]
     broken.ssh(0, "iptables -t nat -N aad-metadata; iptables -t nat -I PREROUTING -j aad-metadata")
     target = "secret:default/tables"
-    options = {"imds_node_cleanup_transports": ["ssh"], "imds_node_cleanup_artifact_target": target}
+    options: dict[str, Any] = {
+        "imds_node_cleanup_transports": ["ssh"],
+        "imds_node_cleanup_artifact_target": target,
+    }
     run = broken.clean(node=name, **options)
     assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
     assert run.nodes[name]["saved"] == [f"{target}-{name}"]
