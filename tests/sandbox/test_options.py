@@ -250,6 +250,8 @@ def test_an_option_of_a_verification_decides_the_verdict(site: Site, case: Verdi
     assert site.azure_writes() == []
 
 
+@pytest.mark.unproven
+@pytest.mark.soak(sample=1)
 def test_the_site_is_as_it_was(site: Site) -> None:
     """After all the tests above, and for every role at once."""
     assert CLUSTER in site.sandbox.exec("az", "aks", "list", "-g", GROUP)
