@@ -294,6 +294,7 @@ APPLIED = ["Install or change the release", "Write down the release as it shall 
 HANDED = ["Create AzureIdentity and AzureIdentityBinding"]
 
 
+@pytest.mark.soak(sample=2)
 @pytest.mark.parametrize(
     ("begin", "lose", "role", "changes"),
     [
