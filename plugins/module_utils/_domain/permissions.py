@@ -120,13 +120,7 @@ def matches(pattern: str, action: str) -> bool:
 
     ``a/*/b`` covers ``a/b`` too; Managed Identity Operator relies on it.
     """
-    parts = [re.escape(part) for part in pattern.lower().split("*")]
-    expression = parts[0]
-    for part in parts[1:]:
-        if expression.endswith("/") and part.startswith("/"):
-            expression += "(?:.*/)?" + part[1:]
-        else:
-            expression += ".*" + part
+    expression = re.sub(r"/\\\*(?=/)", "(?:/.*)?", re.escape(pattern.lower())).replace(r"\*", ".*")
     return re.fullmatch(expression, action.lower(), re.DOTALL) is not None
 
 

@@ -49,6 +49,7 @@ CONTRIBUTOR = Block(("*",), ("Microsoft.Authorization/*/Delete", "Microsoft.Auth
         ("Microsoft.ContainerService/managedClusters/*", KUBECONFIG, True),
         ("Microsoft.ContainerService/managedClusters/list*/action", KUBECONFIG, True),
         ("Microsoft.Compute/a.b/read", "Microsoft.Compute/aXb/read", False),
+        ("a/*/*/b", "a/b", True),
         ("", WRITE, False),
     ],
 )
