@@ -10,6 +10,7 @@ their contents alone: no times, no owners but root and those that are named.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import json
@@ -91,8 +92,15 @@ def images() -> tuple[Image, ...]:
 def build(ca_pem: bytes) -> Path:
     """The directory with one docker-archive per image, in which ca_pem is trusted beside Debian's CAs.
 
-    Nothing else lies in it. Directories that nobody has asked for within an hour are removed.
+    Nothing else lies in it. Directories that nobody has asked for within an hour are removed. Sandboxes that start at
+    the same time wait for each other.
     """
+    with (paths.CACHE / "images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build(ca_pem)
+
+
+def _build(ca_pem: bytes) -> Path:
     layers = _layers()
     bundle = _DEBIAN_BUNDLE.read_bytes() + b"\n" + ca_pem
     target = paths.IMAGES / f"{layers.name}-{paths.digest(bundle)}"
