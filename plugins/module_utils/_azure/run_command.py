@@ -29,13 +29,13 @@ def run(arm: Arm, instance: str, lines: list[str], what: str, *, busy_timeout: f
             break
         except Refused as refused:
             if not _is_busy(refused):
-                raise _explained(refused, what) from refused
+                raise _explained(refused, what) from None
             if time.monotonic() >= give_up:
                 raise Failure(
                     f"Could not {doing}: another run-command is still in progress there after {busy_timeout:g} "
                     "seconds; wait for its end, or raise busy_timeout.",
                     error=refused.error,
-                ) from refused
+                ) from None  # all that it said is in the error
             time.sleep(arm.patience.interval)
     values = ((answer.get("properties") or {}).get("output") or {}).get("value") or [{}]
     return str(values[0].get("message") or "")
