@@ -211,8 +211,8 @@ def _compile(row: Row, directory: Path, log: Path) -> None:
 def _publish(row: Row) -> None:
     """Bring the row's programs and charts to their place among the others. Each appears at once or not at all."""
     paths.BIN.mkdir(parents=True, exist_ok=True)
-    new = paths.BIN / ".new"
     for name in row.names:
+        new = paths.BIN / f".new.{name}"
         new.unlink(missing_ok=True)
         if name in row.packages:
             new.hardlink_to(row.built / "bin" / name)

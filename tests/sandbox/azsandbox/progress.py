@@ -40,18 +40,19 @@ class Item:
 def build(items: Sequence[Item], out: TextIO | None = None) -> None:
     """Make what is not done, in order; one line per item, with the elapsed time ticking where out is a terminal.
 
-    Raises BuildError on the first item that fails. Only one process builds at a time; others wait and then find
-    everything done.
+    Raises BuildError on the first item that fails. Only one process makes an item at a time; others wait for it and
+    then find it done.
     """
     out = out or sys.stderr
-    with _lock(out), _ended_by_sigterm():
+    with _ended_by_sigterm():
         for number, item in enumerate(items, 1):
             label = f"[{number:>{len(str(len(items)))}}/{len(items)}] {item.title}"
-            if item.done():
-                print(f"{label} ... ready", file=out, flush=True)
-                continue
-            with _clock(label, out):
-                item.make(_log(item.title))
+            with contextlib.nullcontext() if item.done() else _lock(item.title, out):
+                if item.done():
+                    print(f"{label} ... ready", file=out, flush=True)
+                    continue
+                with _clock(label, out):
+                    item.make(_log(item.title))
             if not item.done():
                 raise BuildError(f"{item.title}: the build ended well, but left nothing that can be used.")
 
@@ -108,21 +109,25 @@ def whole(target: Path) -> Iterator[Path]:
 
 
 def _log(title: str) -> Path:
-    paths.LOGS.mkdir(parents=True, exist_ok=True)
-    log = paths.LOGS / ("".join(c if c.isalnum() or c in ".-" else "-" for c in title) + ".log")
+    log = _beside(title, ".log")
     log.write_text("")
     return log
 
 
+def _beside(title: str, ending: str) -> Path:
+    paths.LOGS.mkdir(parents=True, exist_ok=True)
+    return paths.LOGS / ("".join(c if c.isalnum() or c in ".-" else "-" for c in title) + ending)
+
+
 @contextlib.contextmanager
-def _lock(out: TextIO) -> Iterator[None]:
-    paths.CACHE.mkdir(parents=True, exist_ok=True)
-    with (paths.CACHE / "build.lock").open("a+") as file:
+def _lock(title: str, out: TextIO) -> Iterator[None]:
+    with _beside(title, ".lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            print(f"Waiting for another build (process {file.read().strip() or 'unknown'}) ...", file=out, flush=True)
+            builder = file.read().strip() or "unknown"
+            print(f"Waiting for another build of {title} (process {builder}) ...", file=out, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
         print(os.getpid(), file=file, flush=True)

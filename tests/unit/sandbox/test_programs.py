@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from pathlib import Path
 
@@ -204,6 +205,27 @@ def test_only_what_is_not_done_is_made() -> None:
     assert made == ["new"]
     first, second = "[1/2] old ... ready\n", "[2/2] new ... ready\n"
     assert out.getvalue() == f"{first}[2/2] new ...\n[2/2] new ... 0 s\n{first}{second}"
+
+
+def test_an_item_is_made_once_and_keeps_no_other_waiting() -> None:
+    made: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def make_slowly(log: Path) -> None:
+        begun.set()
+        assert go_on.wait(20)
+        made.append("slow")
+
+    slow = Item("slow", lambda: "slow" in made, make_slowly)
+    builds = [threading.Thread(target=build, args=([slow], io.StringIO())) for _ in range(2)]
+    for each in builds:
+        each.start()
+    assert begun.wait(20)
+    build([Item("quick", lambda: "quick" in made, lambda log: made.append("quick"))], io.StringIO())
+    go_on.set()
+    for each in builds:
+        each.join(20)
+    assert made == ["quick", "slow"]
 
 
 def test_a_build_that_leaves_nothing_usable_fails() -> None:
