@@ -217,7 +217,7 @@ def test_an_item_is_made_once_and_keeps_no_other_waiting() -> None:
         made.append("slow")
 
     slow = Item("slow", lambda: "slow" in made, make_slowly)
-    builds = [threading.Thread(target=build, args=([slow], io.StringIO())) for _ in range(2)]
+    builds = [threading.Thread(target=build, args=([slow], io.StringIO())) for _number in range(2)]
     for each in builds:
         each.start()
     assert begun.wait(20)
