@@ -10,6 +10,7 @@ one and a second run finds everything ready.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import os
@@ -50,12 +51,15 @@ def environment(name: str, python: Path, run: Command) -> Path:
     key = hashlib.sha256(str(python).encode() + b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
     home = CACHE / "environments" / f"{name}-{key}"
     whole = home / "whole"  # written last: an interrupted installation is never taken for an environment
-    if not whole.exists():
-        shutil.rmtree(home, ignore_errors=True)
-        pip = [str(home / "bin/python"), "-m", "pip", "install", "--quiet", "--requirement", str(files[0])]
-        if not (run([str(python), "-m", "venv", str(home)]) and run(pip)):
-            raise RuntimeError(f"the environment of tests/requirements/{name}.txt could not be installed")
-        whole.touch()
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_name(f"{home.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            shutil.rmtree(home, ignore_errors=True)
+            pip = [str(home / "bin/python"), "-m", "pip", "install", "--quiet", "--requirement", str(files[0])]
+            if not (run([str(python), "-m", "venv", str(home)]) and run(pip)):
+                raise RuntimeError(f"the environment of tests/requirements/{name}.txt could not be installed")
+            whole.touch()
     return home / "bin"
 
 
@@ -66,6 +70,8 @@ def interpreter_links(versions: list[str]) -> Path:
     for version in versions:
         python = interpreter(version)
         link = folder / f"python{version}"
+        if python and link.is_symlink() and link.readlink() == python:
+            continue  # somebody may be using it
         link.unlink(missing_ok=True)
         if python:
             link.symlink_to(python)

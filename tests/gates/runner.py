@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -44,6 +47,26 @@ class Runner:
     not_run: list[str] = field(default_factory=list)
     log: Path = LOGS / "log"
     _root: Path | None = None
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def side_by_side(self, jobs: Sequence[Callable[[Runner], object]]) -> None:
+        """Run jobs that do not disturb each other, one per processor, each with a runner of its own."""
+        runners = [replace(self, _root=self.root, counts=Counts(), not_run=[]) for _job in jobs]
+        with ThreadPoolExecutor(os.cpu_count()) as pool, self._stop_when_interrupted():
+            results = [pool.submit(job, run) for job, run in zip(jobs, runners, strict=True)]
+            for result in results:
+                result.result()
+        for run in runners:
+            self.counts += run.counts
+            self.not_run += run.not_run
+
+    @contextmanager
+    def _stop_when_interrupted(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._stopped.set()
+            raise
 
     @property
     def root(self) -> Path:
@@ -113,7 +136,7 @@ class Runner:
         try:
             return environments.environment(name, python, lambda argv: self._run(argv, CHECKOUT, {}, 1800) == 0)
         except RuntimeError:
-            self._show_tail()
+            print("\n".join(self._tail()), flush=True)
             raise
 
     def _begin(self, name: str) -> None:
@@ -125,15 +148,13 @@ class Runner:
         self.counts += counts
         verdict = "FAILED" if counts.failed else "ok"
         tests = f" ({counts})" if counts not in (Counts(1), Counts(0, 1)) else ""
-        print(f"  {name:<28} {time.monotonic() - started:6.1f} s  {verdict}{tests}", flush=True)
-        if counts.failed:
-            self._show_tail()
+        line = f"  {name:<28} {time.monotonic() - started:6.1f} s  {verdict}{tests}"
+        print("\n".join([line, *(self._tail() if counts.failed else ())]), flush=True)
 
-    def _show_tail(self) -> None:
+    def _tail(self) -> list[str]:
         lines = self.log.read_text(errors="replace").splitlines()
-        for line in lines[-TAIL:]:
-            print(f"      | {line}")
-        print(f"      all {len(lines)} lines: {os.path.relpath(self.log)}", flush=True)
+        shown = [f"      | {line}" for line in lines[-TAIL:]]
+        return [*shown, f"      all {len(lines)} lines: {os.path.relpath(self.log)}"]
 
     def _run(self, argv: Sequence[object], cwd: Path, env: Mapping[str, str], limit: float) -> int:
         """Exit status of ``argv``, its output appended to the log; whatever it leaves running is ended."""
@@ -151,15 +172,19 @@ class Runner:
                 start_new_session=True,
             )
             try:
-                while True:
+                told = started
+                while not self._stopped.is_set():
                     try:
-                        return process.wait(HEARTBEAT)
+                        return process.wait(min(HEARTBEAT, 1))
                     except subprocess.TimeoutExpired:
-                        elapsed = time.monotonic() - started
-                        print(f"    ... {elapsed:5.0f} s  {self._last_line()}", flush=True)
-                        if elapsed > limit:
+                        now = time.monotonic()
+                        if now - told >= HEARTBEAT:
+                            told = now
+                            print(f"    ... {now - started:5.0f} s  {self._last_line()}", flush=True)
+                        if now - started > limit:
                             log.write(f"ended after {limit:.0f} s\n")
                             return 124
+                return 143
             finally:
                 _end_group(process)
 

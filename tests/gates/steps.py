@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every check and every level of test that ``make test`` runs, in order: the cheap ones first."""
+"""Every check and every level of test that ``make test`` runs, in order.
+
+The light ones run side by side, the longest of them first; they keep one processor busy, and need no other quiet.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,8 @@ class Step:
     about: str
     run: Callable[[Runner], None]
     needs: str = ""
+    light: bool = False
+    """Runs beside others."""
     long: bool = False
     """Runs only when it is named."""
 
@@ -178,7 +183,7 @@ def node(run: Runner) -> None:
 
 
 def kube(run: Runner) -> None:
-    _pytest_newest(run, "kube", "tests/kube")
+    _pytest_newest(run, "kube", "tests/kube", "--numprocesses=auto")
 
 
 def sandbox(run: Runner) -> None:
@@ -193,18 +198,18 @@ def soak(run: Runner) -> None:
 
 
 STEPS = (
-    Step("ruff", "format and lint of all Python", ruff),
-    Step("imports", "the arrows between plugins/modules and the parts of module_utils", imports),
-    Step("reuse", "copyright and license of every file", reuse),
-    Step("changelog", "antsibull-changelog lint", changelog),
-    Step("ee", "what an execution environment would install", environment),
-    Step("mypy", "types, strict", mypy),
-    Step("docs", "documentation of modules and roles (antsibull-docs)", docs),
-    Step("lint", "ansible-lint, profile production", lint),
-    Step("importer", "build the collection and import it as Galaxy does", importer),
-    Step("unit", "tests/unit in every lane of ansible-core", unit),
-    Step("target", "what runs on nodes, on the oldest Python", target),
-    Step("sanity", "ansible-test sanity in every lane of ansible-core", sanity),
+    Step("sanity", "ansible-test sanity in every lane of ansible-core", sanity, light=True),
+    Step("unit", "tests/unit in every lane of ansible-core", unit, light=True),
+    Step("ruff", "format and lint of all Python", ruff, light=True),
+    Step("imports", "the arrows between plugins/modules and the parts of module_utils", imports, light=True),
+    Step("reuse", "copyright and license of every file", reuse, light=True),
+    Step("changelog", "antsibull-changelog lint", changelog, light=True),
+    Step("ee", "what an execution environment would install", environment, light=True),
+    Step("mypy", "types, strict", mypy, light=True),
+    Step("docs", "documentation of modules and roles (antsibull-docs)", docs, light=True),
+    Step("lint", "ansible-lint, profile production", lint, light=True),
+    Step("importer", "build the collection and import it as Galaxy does", importer, light=True),
+    Step("target", "what runs on nodes, on the oldest Python", target, light=True),
     Step("wire", "tests/wire: Azure clients against the simulated Azure on loopback", wire),
     Step("node", "tests/node: nat tables of nodes with real iptables, in network namespaces", node),
     Step("build", "programs of the sandbox", build),

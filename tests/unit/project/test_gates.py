@@ -49,6 +49,41 @@ def test_a_gate_that_takes_too_long_fails_and_is_ended(
     _wait_until(lambda: _gone(int(child.read_text())))
 
 
+def test_jobs_run_side_by_side_and_count_together(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "stage", lambda: tmp_path)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    for pipe in ("one", "two"):
+        os.mkfifo(tmp_path / pipe)
+
+    def meets(name: str, mine: str, other: str) -> Callable[[Runner], object]:
+        # Each waits until the other has begun.
+        script = f"echo here > {tmp_path / mine} & cat {tmp_path / other}"
+        return lambda of: (of.gate(name, ["sh", "-c", script], limit=20), of.skip(name, f"{name} was half done"))
+
+    run.side_by_side([meets("first", "one", "two"), meets("second", "two", "one")])
+    assert run.counts == Counts(passed=2, skipped=2)
+    assert run.not_run == ["first: first was half done", "second: second was half done"]
+
+
+def test_an_interrupted_run_ends_all_jobs(tmp_path: Path) -> None:
+    script = (
+        "import signal, sys\nfrom pathlib import Path\n"
+        "from tests.gates import runner\n"
+        f"runner.LOGS, runner.stage = Path({str(tmp_path)!r}), lambda: Path({str(tmp_path)!r})\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+        "def job(number):\n"
+        " command = f'cd {runner.LOGS}; echo $$ > new{number}; mv new{number} pid{number}; sleep 600'\n"
+        " return lambda run: run.gate(f'job{number}', ['sh', '-c', command])\n"
+        "runner.Runner().side_by_side([job(1), job(2)])\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=stage.CHECKOUT)
+    pids = [tmp_path / "pid1", tmp_path / "pid2"]
+    _wait_until(lambda: all(pid.exists() for pid in pids))
+    process.terminate()
+    assert process.wait(20) == 143
+    assert all(_gone(int(pid.read_text())) for pid in pids)
+
+
 @pytest.mark.parametrize(
     ("source", "counts"),
     [
