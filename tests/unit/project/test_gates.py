@@ -56,9 +56,12 @@ def test_jobs_run_side_by_side_and_count_together(run: Runner, tmp_path: Path, m
         os.mkfifo(tmp_path / pipe)
 
     def meets(name: str, mine: str, other: str) -> Callable[[Runner], object]:
-        # Each waits until the other has begun.
-        script = f"echo here > {tmp_path / mine} & cat {tmp_path / other}"
-        return lambda of: (of.gate(name, ["sh", "-c", script], limit=20), of.skip(name, f"{name} was half done"))
+        def job(of: Runner) -> None:
+            # Each waits until the other has begun.
+            of.gate(name, ["sh", "-c", f"echo here > {tmp_path / mine} & cat {tmp_path / other}"], limit=20)
+            of.skip(name, f"{name} was half done")
+
+        return job
 
     run.side_by_side([meets("first", "one", "two"), meets("second", "two", "one")])
     assert run.counts == Counts(passed=2, skipped=2)
