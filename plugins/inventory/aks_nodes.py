@@ -15,7 +15,8 @@ description:
     scale sets alone.
   - "Groups: C(not_ready); C(nmi_missing) (no NMI pod there); C(nmi_not_active) (a pod, but it intercepts nothing);
     C(rules_suspected) (NMI is not active there, or AKS's own monitor reports rules of users); C(not_inspected) (the API
-    server could not be asked); C(windows), in which Windows nodes are and in no other. They exist when they are empty."
+    server could not be asked about it or its NMI); C(windows), in which Windows nodes are and in no other. They exist
+    when they are empty."
   - Each host has the variable C(aks_node) with what M(azureops.pod_identity.aks_node_info) returns of a node and
     C(cluster_name), C(resource_group), C(cluster_id); C(ansible_host) is its first address. The connections
     P(azureops.pod_identity.aks_node_pod#connection) and P(azureops.pod_identity.vmss_run_command#connection) find

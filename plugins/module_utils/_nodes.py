@@ -20,7 +20,6 @@ from ._domain import arm_id, fleet, nmi
 from ._domain.errors import Failure
 from ._kube import client as kube
 from ._kube import installation
-from ._kube.errors import ApiFailure
 from ._kube.kinds import NODE, Kind, Object
 
 _CILIUM_NODE = Kind("cilium.io", "v2", "ciliumnodes", "CiliumNode", namespaced=False)
@@ -115,13 +114,17 @@ def _ask_kubernetes(
             return None
         raw = client.list_all(NODE)
         _refuse_other_cluster(raw, azure.cluster, options)
-        on_nodes = _nmi_by_node(installation.find(client, raw), raw)
-        marked = _marked(client)
     except _OtherCluster:
         raise
     except Failure as failure:
         unread.append(failure)
         return None
+    try:
+        on_nodes = _nmi_by_node(installation.find(client, raw), raw)
+    except Failure as failure:  # a right that is missing must not make NMI look absent
+        unread.append(failure)
+        on_nodes = {each["metadata"]["name"]: fleet.NmiOnNode("unknown", unread=failure.sentence) for each in raw}
+    marked = _marked(client)
     facts = azure.facts(options["protected_identities"] or ())
     return tuple(
         fleet.from_kubernetes(each, on_nodes[each["metadata"]["name"]], marked=marked, scale_sets=azure.sets, **facts)
@@ -188,7 +191,7 @@ def _marked(client: kube.Client) -> frozenset[str]:
     """The nodes on which AKS's own monitor found rules of users; none where Cilium does not run."""
     try:
         found = client.list_all(_CILIUM_NODE, labels=f"{fleet.USER_RULES_LABEL}=true")
-    except ApiFailure:  # Cilium's kinds are missing, or may not be read: the monitor only adds to what is known
+    except Failure:  # Cilium's kinds are missing, or may not be read: the monitor only adds to what is known
         return frozenset()
     return frozenset(str(each["metadata"]["name"]) for each in found)
 

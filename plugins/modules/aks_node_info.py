@@ -15,7 +15,7 @@ description:
   - Tells of each node where it is, whether it is Ready, which NMI runs there and in which state, and why NMI's rules on
     it must stay, if they must.
   - Asks the API server, and Azure where O(cluster_name) is set. Where the API server does not answer, the nodes come
-    from the scale sets alone.
+    from the scale sets alone. Where it tells of the nodes and not of NMI, the rules on them must stay.
 options:
   resource_group:
     description: Resource group of the cluster.
@@ -115,7 +115,7 @@ nodes:
     nmi_state:
       description:
         - As in M(azureops.pod_identity.nmi_info); V(missing) where no NMI is meant to run, V(unknown) where the API
-          server could not be asked.
+          server could not be asked about it.
       returned: always
       type: str
       sample: missing

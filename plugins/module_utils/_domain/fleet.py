@@ -56,11 +56,15 @@ class ScaleSet:
 
 @dataclass(frozen=True)
 class NmiOnNode:
-    """NMI on a node, and which installation runs, or would run, there; empty where none does."""
+    """NMI on a node, and which installation runs, or would run, there; empty where none does.
+
+    ``unread`` is why the API server, which told of the node, did not tell of NMI.
+    """
 
     state: str
     pod: str = ""
     installation: str = ""
+    unread: str = ""
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,8 @@ def groups(node: Node) -> tuple[str, ...]:
         return (NOT_INSPECTED,)
     if not node.ready:
         found.append(NOT_READY)
+    if node.nmi is not None and node.nmi.unread:
+        return (*found, NOT_INSPECTED)
     active = node.nmi is not None and node.nmi.state == "active"
     if not active:
         found.append(NMI_NOT_ACTIVE if node.nmi is not None and node.nmi.pod else NMI_MISSING)
@@ -221,14 +227,11 @@ def groups(node: Node) -> tuple[str, ...]:
     return tuple(found)
 
 
-def closed_because(node: Node | None) -> tuple[str, ...]:
-    """Why NMI's rules on a node must stay: what pods could reach without them. None: nothing is known of the node."""
-    if node is None:
-        return (
-            "neither the API server nor Azure could be asked whether NMI still covers the node and which identities "
-            "its pods could then take",
-        )
+def closed_because(node: Node) -> tuple[str, ...]:
+    """Why NMI's rules on a node must stay: what pods could reach without them."""
     reasons = []
+    if node.nmi is not None and node.nmi.unread:
+        reasons.append(f"whether NMI still covers the node could not be read ({node.nmi.unread.rstrip('.')})")
     if node.nmi is not None and node.nmi.installation:
         reasons.append(
             f"{node.nmi.installation} still covers the node (NMI there: {node.nmi.state}), so repair NMI instead: "

@@ -79,6 +79,11 @@ def test_node_as_its_scale_set_tells_of_it() -> None:
         ),
         pytest.param(Node("n", ready=True, nmi=ACTIVE, user_rules=True), ("rules_suspected",), id="monitor"),
         pytest.param(Node("n"), ("not_inspected",), id="scale-set-alone"),
+        pytest.param(
+            Node("n", ready=False, nmi=NmiOnNode("unknown", unread="May not.")),
+            ("not_ready", "not_inspected"),
+            id="nmi-unread",
+        ),
         pytest.param(Node("n", os="windows", ready=False), ("windows",), id="windows"),
         pytest.param(Node("n", os="windows"), ("windows",), id="windows-scale-set-alone"),
     ],
@@ -147,10 +152,14 @@ def test_foreign_identities() -> None:
             ("DaemonSet", "add-on", "carries a,"),
             id="all",
         ),
-        pytest.param(None, ("neither the API server nor Azure",), id="unknown"),
+        pytest.param(
+            Node("n", ready=True, nmi=NmiOnNode("unknown", unread="May not list pods."), foreign_identities=()),
+            ("could not be read (May not list pods)",),
+            id="nmi-unread",
+        ),
     ],
 )
-def test_what_must_stay_closed(node: Node | None, reasons: tuple[str, ...]) -> None:
+def test_what_must_stay_closed(node: Node, reasons: tuple[str, ...]) -> None:
     found = fleet.closed_because(node)
     assert len(found) == len(reasons)
     assert all(part in sentence for part, sentence in zip_longest(reasons, found, fillvalue=""))

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""aks_node_info where the API server tells of the nodes, and not of all that runs on them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.installation import DAEMON_SET
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE, POD, Kind
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
+
+MERGE = "application/merge-patch+json"
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+READS = [
+    {"apiGroups": [""], "resources": ["nodes", "pods", "endpoints"], "verbs": ["get", "list"]},
+    {"apiGroups": ["apps"], "resources": ["daemonsets", "deployments"], "verbs": ["list"]},
+]
+
+
+@pytest.fixture
+def look(api_server: ApiServer) -> Runner:
+    return Runner(api_server, "aks_node_info")
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[str, int]]:
+    """A place that takes connections and never answers; the API server passes nothing on to loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route, socket.create_server(("", 0)) as listener:
+        route.connect(("192.0.2.1", 9))
+        yield route.getsockname()[0], listener.getsockname()[1]
+
+
+@pytest.fixture
+def nmi(client: Client, namespace: str, silent: tuple[str, int]) -> Iterator[str]:
+    """A node with an NMI that is Ready and says nothing."""
+    address, port = silent
+    image = "mcr.microsoft.com/k8s/aad-pod-identity/nmi:v1.8.17"
+    container = {"name": "nmi", "image": image, "args": [f"--http-probe-port={port}"]}
+    spec = {"nodeName": "n1", "hostNetwork": True, "containers": [container]}
+    labels = {"app": "nmi"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    create(client, NODE, None, "n1", status=READY)
+    create(client, DAEMON_SET, namespace, "nmi", spec={"selector": {"matchLabels": labels}, "template": template})
+    create(client, POD, namespace, "nmi-1", labels, spec=spec)
+    status = {**READY, "phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": address}
+    client._request("PATCH", POD.path(namespace, "nmi-1", "status"), (), {"status": status}, MERGE)
+    yield namespace
+    client.delete(POD, namespace, "nmi-1")
+    client.delete(NODE, None, "n1")
+
+
+def create(
+    client: Client, kind: Kind, namespace: str | None, name: str, labels: dict[str, str] | None = None, **rest: Any
+) -> None:
+    metadata = {"name": name, "namespace": namespace, "labels": labels or {}}
+    client.create(kind, namespace, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **rest})
+
+
+def test_nmi_that_does_not_answer_still_covers_its_node(look: Runner, nmi: str) -> None:
+    (node,) = look(api_timeout=1).ok()["nodes"]
+    assert (node["nmi_state"], node["nmi_pod"], node["nmi_installation"]) == (
+        "not_active",
+        "nmi-1",
+        f"DaemonSet {nmi}/nmi",
+    )
+    assert "still covers the node" in node["closed_because"][0]
+    assert node["groups"] == ["nmi_not_active", "rules_suspected"] and "aks_node_pod" in node["transports"]
+
+
+def test_a_missing_right_does_not_make_nmi_look_absent(look: Runner, client: Client, nmi: str) -> None:
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"looks-{nmi}"}
+    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "restricted"}
+    create(client, server.CLUSTER_ROLE, None, f"looks-{nmi}", rules=READS)
+    create(client, server.CLUSTER_ROLE_BINDING, None, f"looks-{nmi}", subjects=[user], roleRef=role)
+    try:
+        answer = look(token=RESTRICTED).ok()
+    finally:
+        client.delete(server.CLUSTER_ROLE_BINDING, None, f"looks-{nmi}")
+        client.delete(server.CLUSTER_ROLE, None, f"looks-{nmi}")
+    (node,) = answer["nodes"]
+    assert (node["nmi_state"], node["groups"]) == ("unknown", ["not_inspected"])
+    assert "could not be read" in node["closed_because"][0] and "proxy" in node["closed_because"][0]
+    assert "aks_node_pod" in node["transports"]
+    assert "may not proxy to pods" in answer["unread"][0]
