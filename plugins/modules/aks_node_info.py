@@ -97,6 +97,13 @@ nodes:
       type: list
       elements: str
       sample: [10.224.0.4]
+    pod_cidr:
+      description:
+        - Range of the addresses of its pods; empty where the cluster gives nodes none, as with plain Azure CNI, or the
+          API server could not be asked.
+      returned: always
+      type: str
+      sample: 10.244.1.0/24
     os:
       description: V(linux) or V(windows).
       returned: always

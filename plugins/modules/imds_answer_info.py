@@ -22,9 +22,18 @@ options:
     description:
       - V(probe_pod) runs a throw-away pod on the node, through the API server; run the task on the controller.
       - V(pod_network) enters the network of a pod that runs on the node; run the task on the node, as root.
+      - V(throw_away_namespace) makes a network namespace on the node and gives it a free address of the node's pods;
+        run the task on the node, as root. It goes again also when the task is killed, and no rule and no setting of the
+        node is written. Rules for the interfaces of pods do not see it, and silence proves nothing, because the node
+        may let no answer in for an address that no pod has.
     type: str
-    choices: [probe_pod, pod_network]
+    choices: [probe_pod, pod_network, throw_away_namespace]
     default: probe_pod
+  pod_cidr:
+    description:
+      - Range of the addresses of the node's pods, for O(method=throw_away_namespace).
+      - If unset, the range that the node's CNI configuration names; where it names none, nothing is asked.
+    type: str
   namespace:
     description: Namespace of the throw-away pod.
     type: str
@@ -117,10 +126,11 @@ import typing as t
 from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer, token, token_request
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer, token_request
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
-from ansible_collections.azureops.pod_identity.plugins.module_utils._node import pods
+from ansible_collections.azureops.pod_identity.plugins.module_utils._node import pods, throw_away
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import predicting, report
 
 if t.TYPE_CHECKING:
@@ -129,7 +139,12 @@ if t.TYPE_CHECKING:
 OPTIONS = ArgumentSpec(
     options={
         "node": {"type": "str"},
-        "method": {"type": "str", "choices": ["probe_pod", "pod_network"], "default": "probe_pod"},
+        "method": {
+            "type": "str",
+            "choices": ["probe_pod", "pod_network", "throw_away_namespace"],
+            "default": "probe_pod",
+        },
+        "pod_cidr": {"type": "str"},
         "namespace": {"type": "str", "default": "default"},
         "image": {"type": "str", "default": "mcr.microsoft.com/azurelinux/base/core:3.0"},
         "timeout": {"type": "int", "default": 20},
@@ -139,19 +154,14 @@ OPTIONS = ArgumentSpec(
     required_if=(("method", "probe_pod", ("node",)),),
 ).merge(kubernetes_auth())
 
-Asked = tuple[str, str, list[str]]  # what the program printed, or else the reason; and what was done
+Asked = tuple[imds_answer.Finding, list[str]]  # what came out, and what was done for it
 
 
 def observe(module: AnsibleModule) -> dict[str, t.Any]:
-    actions: list[str] = []
-    if predicting(module):
-        output, reason = "", "Nothing was asked in check mode."
-    elif module.params["method"] == "probe_pod":
-        output, reason, actions = ask_from_new_pod(module)
-    else:
-        output, reason, actions = ask_in_running_pod(module)
-    finding = imds_answer.Finding(token.UNKNOWN, False, reason) if reason else imds_answer.find(output)
-    return {"answer": {"method": module.params["method"], **asdict(finding)}, "actions": actions}
+    method = module.params["method"]
+    asked: Asked = (imds_answer.unknown("Nothing was asked in check mode."), [])
+    finding, actions = asked if predicting(module) else ASK[method](module)
+    return {"answer": {"method": method, **asdict(finding)}, "actions": actions}
 
 
 def ask_from_new_pod(module: AnsibleModule) -> Asked:
@@ -164,22 +174,57 @@ def ask_from_new_pod(module: AnsibleModule) -> Asked:
     limits = {"start_timeout": params["start_timeout"], "timeout": params["timeout"]}
     job = imds_answer.job(node, namespace, name=name, owner=owner, image=params["image"], **limits)
     output, _node, reason = probes.run(client, job, **limits)
-    return output, reason, [*actions, f"ran probe Job {namespace}/{name} on {node}"]
+    finding = imds_answer.unknown(reason) if reason else imds_answer.find(output)
+    return finding, [*actions, f"ran probe Job {namespace}/{name} on {node}"]
 
 
 def ask_in_running_pod(module: AnsibleModule) -> Asked:
     process = pods.process_with_own_network()
     if process is None:
-        return "", "No pod with a network of its own runs on the node, so none could be entered.", []
-    program = token_request.python_command(imds_answer.NO_RESOURCE, None, module.params["timeout"])
-    command = ["nsenter", f"--net=/proc/{process}/ns/net", "--", sys.executable, *program[1:]]
+        return imds_answer.unknown("No pod with a network of its own runs on the node, so none could be entered."), []
+    try:
+        output = ask_in_network_of(process, module)
+    except Failure as failure:
+        return imds_answer.unknown(f"The network of a pod could not be entered: {failure.sentence}"), []
+    return imds_answer.find(output), [f"asked in the network of process {process}"]
+
+
+def ask_in_new_namespace(module: AnsibleModule) -> Asked:
+    pod_cidr = module.params["pod_cidr"] or pods.addresses()
+    if not pod_cidr:
+        reason = "Which addresses the node's pods have is not known, so nothing was asked from one; set pod_cidr."
+        return imds_answer.unknown(reason), []
+    if not pods.is_range(pod_cidr):
+        raise Failure(f"pod_cidr is {pod_cidr}; give a range of IPv4 addresses, such as 10.244.1.0/24.")
+    try:
+        address = throw_away.free_address(module.run_command, pod_cidr)
+        if address is None:
+            return imds_answer.unknown(f"No address of {pod_cidr} is free on the node, so nothing was asked."), []
+        with throw_away.namespace(module.run_command, address, token_request.METADATA_ADDRESS) as process:
+            output = ask_in_network_of(process, module)
+    except Failure as failure:
+        return imds_answer.unknown(f"A namespace to ask from could not be made: {failure.sentence}"), []
+    return imds_answer.find_beside(output, address), [f"asked from {address} in a namespace that is gone again"]
+
+
+def ask_in_network_of(process: int, module: AnsibleModule) -> str:
+    """What the program printed in the network of a process."""
+    command = token_request.python_command(imds_answer.NO_RESOURCE, None, module.params["timeout"])
+    command = ["nsenter", f"--net=/proc/{process}/ns/net", "--", sys.executable, *command[1:]]
     try:
         status, output, errors = module.run_command(command, handle_exceptions=False)
     except OSError as error:
-        return "", f"The network of a pod could not be entered: nsenter cannot be run ({error.strerror}).", []
+        raise Failure(f"nsenter cannot be run ({error.strerror}).") from error
     if status != 0:
-        return "", f"The network of a pod could not be entered: {' '.join(errors.split())[:200]}.", []
-    return output, "", [f"asked in the network of process {process}"]
+        raise Failure(f"{' '.join(errors.split())[:200]}.")
+    return str(output)
+
+
+ASK: dict[str, t.Callable[[AnsibleModule], Asked]] = {
+    "probe_pod": ask_from_new_pod,
+    "pod_network": ask_in_running_pod,
+    "throw_away_namespace": ask_in_new_namespace,
+}
 
 
 def main() -> None:

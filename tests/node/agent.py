@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module inside one network namespace: ``python agent.py``, one JSON request a line, one answer a line.
+"""Modules inside one network namespace: ``python agent.py``, one JSON request a line, one answer a line.
 
-The process lives as long as its standard input, and its namespaces with it. Each request runs the module in a child,
+The process lives as long as its standard input, and its namespaces with it. Each request runs its module in a child,
 which starts as fresh as a process of its own and spares the imports.
 """
 
@@ -43,8 +43,13 @@ def answer(module: Any, request: dict[str, Any]) -> str:
     return text
 
 
+def module_named(name: str) -> Any:
+    return importlib.import_module(f"ansible_collections.azureops.pod_identity.plugins.modules.{name}")
+
+
 if __name__ == "__main__":
-    cleanup = importlib.import_module("ansible_collections.azureops.pod_identity.plugins.modules.imds_iptables_cleanup")
+    module_named("imds_iptables_cleanup")  # before the first request, which need not wait for it then
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(answer(cleanup, json.loads(line))), flush=True)
+        request = json.loads(line)
+        print(json.dumps(answer(module_named(request["module"]), request)), flush=True)

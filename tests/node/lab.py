@@ -11,10 +11,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import ansible
 
@@ -62,8 +64,13 @@ class Node:
         self._agent.communicate()
         subprocess.run(["rm", "-rf", self.folder], check=True)
 
+    @property
+    def pid(self) -> int:
+        """The process that holds the namespaces."""
+        return self._agent.pid
+
     def argv(self, *argv: str | Path) -> list[str | Path]:
-        return ["nsenter", f"--target={self._agent.pid}", "--net", "--mount", *argv]
+        return ["nsenter", f"--target={self.pid}", "--net", "--mount", *argv]
 
     def run(self, *argv: str | Path, text: str = "") -> str:
         """Run a program in the node; it must succeed. A letter is a byte, so that every byte can be said."""
@@ -89,16 +96,22 @@ class Node:
         return {back_end: self.save(back_end) for back_end in BACK_ENDS}
 
     def start(self, *, check: bool = False, environment: dict[str, str] | None = None, **options: Any) -> None:
-        """Let the module begin; ``finish`` waits for it."""
+        """Let the clean-up begin; ``finish`` waits for it."""
+        options = {"save_directory": str(self.folder), **options}
+        self.request("imds_iptables_cleanup", options, check=check, environment=environment)
+
+    def request(
+        self, module: str, options: dict[str, Any], *, check: bool = False, environment: dict[str, str] | None = None
+    ) -> None:
+        """Let a module begin; ``finish`` waits for it."""
         arguments = {
-            "save_directory": str(self.folder),
             **options,
             "_ansible_check_mode": check,
             "_ansible_diff": True,
             "_ansible_remote_tmp": str(self.folder),
         }
         assert self._agent.stdin is not None
-        request = {"arguments": arguments, "environment": environment or {}}
+        request = {"module": module, "arguments": arguments, "environment": environment or {}}
         self._agent.stdin.write(json.dumps(request) + "\n")
         self._agent.stdin.flush()
 
@@ -112,16 +125,35 @@ class Node:
         return answer
 
     def cleanup(self, **options: Any) -> dict[str, Any]:
-        """Run the module; it must succeed."""
+        """Run the clean-up; it must succeed."""
         self.start(**options)
         answer = self.finish()
         assert not answer.get("failed"), answer["msg"]
         return answer
 
     def refusal(self, **options: Any) -> dict[str, Any]:
-        """Run the module; it must fail, with one sentence."""
+        """Run the clean-up; it must fail, with one sentence."""
         self.start(**options)
         answer = self.finish()
         assert answer.get("failed"), answer
         assert "defect" not in answer["msg"] and "Traceback" not in answer["msg"], answer["msg"]
         return answer
+
+
+@contextmanager
+def running(node: Node, *argv: str | Path) -> Iterator[IO[str]]:
+    """A program in the node that ends with the block; its standard output."""
+    process = subprocess.Popen(node.argv(*argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} seconds"
+        time.sleep(0.02)

@@ -9,18 +9,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, Node
+from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, Node, running, until
 from ansible_collections.azureops.pod_identity.tests.node.states import CHAIN, State, inhabited, lay
 
 R4 = "R4"
@@ -32,25 +30,6 @@ def stale(*where: str) -> Iterator[Node]:
     with inhabited(where) as node:
         lay(node, State(R4, "plain", where))
         yield node
-
-
-@contextmanager
-def running(node: Node, *argv: str | Path) -> Iterator[IO[str]]:
-    """A program in the node that ends with the block; its standard output."""
-    process = subprocess.Popen(node.argv(*argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} seconds"
-        time.sleep(0.02)
 
 
 def holds_chain(node: Node, back_end: str) -> bool:

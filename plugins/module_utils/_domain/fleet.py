@@ -79,6 +79,7 @@ class Node:
     scale_set: str = ""
     instance_id: str = ""
     addresses: tuple[str, ...] = ()
+    pod_cidr: str = ""
     os: str = "linux"
     ready: bool | None = None
     ready_since: str = ""
@@ -108,6 +109,7 @@ class Node:
             "scale_set_name": arm_id.last_segment(self.scale_set),
             "instance_id": self.instance_id,
             "addresses": list(self.addresses),
+            "pod_cidr": self.pod_cidr,
             "os": self.os,
             "ready": self.ready,
             "ready_since": self.ready_since,
@@ -143,6 +145,7 @@ def from_kubernetes(
         addresses=tuple(
             str(each["address"]) for each in status.get("addresses") or () if str(each.get("type")).endswith("IP")
         ),
+        pod_cidr=_pod_cidr(raw.get("spec") or {}),
         os=str(labels.get("kubernetes.io/os", "linux")).lower(),
         ready=ready.get("status") == "True",
         ready_since=str(ready.get("lastTransitionTime", "")),
@@ -150,6 +153,12 @@ def from_kubernetes(
         user_rules=name in marked or str(labels.get(USER_RULES_LABEL, "")).lower() == "true",
     )
     return with_azure(node, scale_sets, **azure)
+
+
+def _pod_cidr(spec: Object) -> str:
+    """The IPv4 range of the node's pods; a node of two families has one of each."""
+    ranges = spec.get("podCIDRs") or [spec.get("podCIDR")]
+    return next((str(each) for each in ranges if each and ":" not in str(each)), "")
 
 
 def from_instance(body: Object, scale_set: ScaleSet, **azure: t.Any) -> Node:

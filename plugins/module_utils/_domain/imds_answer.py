@@ -9,11 +9,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import probe, token, token_request
 
 NO_RESOURCE = ""
+_TIMED_OUT = 28  # curl's
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ def job(
     return made
 
 
+def unknown(reason: str) -> Finding:
+    """Nothing is known."""
+    return Finding(token.UNKNOWN, False, reason)
+
+
 def find(output: str) -> Finding:
     """What the printed answer proves."""
     answer = token_request.parse(output)
@@ -57,3 +63,21 @@ def find(output: str) -> Finding:
     if verdict.answered_by == token.NMI:
         message = "NMI still answers pods there."
     return Finding(verdict.answered_by, proved, message)
+
+
+def find_beside(output: str, address: str) -> Finding:
+    """What an answer proves that went to a free address of the pods, in a namespace which is no pod's.
+
+    The request takes a pod's way through the nat table. What the network plugin does for pods that it knows, such as
+    letting their answers back in, it may not do for this address: so silence proves nothing.
+    """
+    finding = find(output)
+    if finding.proved:
+        return replace(finding, message=f"The metadata service itself answers {address}, a free address of pods there.")
+    if finding.answered_by == token.NOBODY and token_request.parse(output).exit_code == _TIMED_OUT:
+        silence = (
+            f"No answer came to {address}, a free address of pods there: a rule may divert the request, or the node "
+            "lets no answers in for an address that no pod has; ask from a pod."
+        )
+        return unknown(silence)
+    return finding

@@ -54,7 +54,9 @@ def _row(cells: t.Sequence[str], blocks: t.Sequence[t.Sequence[tuple[int, int]]]
             continue
         line = _GAP.join(cells[number].ljust(natural) for number, natural in block).rstrip()
         fits = len(line) <= width - (len(_LAST) if lines else 0)
-        lines += [line] if fits else textwrap.wrap(line, width - len(_LAST), break_on_hyphens=False)
+        # textwrap leaves a blank at the end of a line that it fills before a word which it has to break.
+        wrapped = textwrap.wrap(line, width - len(_LAST), break_on_hyphens=False)
+        lines += [line] if fits else [part.rstrip() for part in wrapped]
     return [*lines[:1], *(_BELOW + line for line in lines[1:-1]), *(_LAST + line for line in lines[1:][-1:])]
 
 

@@ -20,7 +20,8 @@ import typing as t
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-METADATA_HOST = "http://169.254.169.254"
+METADATA_ADDRESS = "169.254.169.254"
+METADATA_HOST = f"http://{METADATA_ADDRESS}"
 _API_VERSION = "2018-02-01"
 _INSTANCE = "instance_"  # before the names of what is printed of the second answer
 
@@ -140,7 +141,7 @@ def say(key, value):
     print(json.dumps({path + key: value}), flush=True)
 def ask(address, limit):
     url, begin, code, answer = urllib.parse.urlsplit(address), time.monotonic(), 0, None
-    connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=15)
+    connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=min(15, limit))
     try:
         connection.connect()
         say("connected", str(round(time.monotonic() - begin, 6)))

@@ -9,7 +9,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import os
+import typing as t
 
 
 def process_with_own_network(proc: str = "/proc") -> int | None:
@@ -28,3 +31,43 @@ def process_with_own_network(proc: str = "/proc") -> int | None:
         except OSError:  # it has ended in the meantime
             continue
     return None
+
+
+def addresses(directory: str = "/etc/cni/net.d") -> str:
+    """The range of the node's pods, where the file that its container runtime reads names one; else nothing.
+
+    The runtime takes the first file. Plugins that are handed addresses by somebody else (Azure CNI) name no range.
+    """
+    try:
+        first = min(name for name in os.listdir(directory) if name.endswith((".conf", ".conflist", ".json")))
+        with open(os.path.join(directory, first), encoding="utf-8") as file:
+            config = json.load(file)
+    except (OSError, ValueError):  # there is none, or it cannot be read
+        return ""
+    for plugin in _objects(_object(config).get("plugins")) or [_object(config)]:
+        ipam = _object(plugin.get("ipam"))
+        if ipam.get("type") != "host-local":
+            continue
+        sets = ipam.get("ranges")
+        named = [each.get("subnet") for one in (sets if isinstance(sets, list) else []) for each in _objects(one)]
+        for subnet in [ipam.get("subnet"), *named]:
+            if is_range(subnet):
+                return str(subnet)
+    return ""
+
+
+def is_range(text: t.Any) -> bool:
+    """Whether it is a range of IPv4 addresses."""
+    try:
+        ipaddress.IPv4Network(text)
+    except (ValueError, TypeError):
+        return False
+    return isinstance(text, str)
+
+
+def _object(value: t.Any) -> dict[str, t.Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: t.Any) -> list[dict[str, t.Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

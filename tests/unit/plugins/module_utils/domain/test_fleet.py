@@ -45,6 +45,20 @@ def test_node_of_another_provider_has_no_scale_set() -> None:
     assert (node.scale_set, node.transports()) == ("", ("ssh", "aks_node_pod"))
 
 
+@pytest.mark.parametrize(
+    ("spec", "pod_cidr"),
+    [
+        ({"podCIDR": "10.244.3.0/24", "podCIDRs": ["10.244.3.0/24"]}, "10.244.3.0/24"),
+        ({"podCIDR": "fd00:1::/80", "podCIDRs": ["fd00:1::/80", "10.244.3.0/24"]}, "10.244.3.0/24"),
+        ({"podCIDR": "10.244.3.0/24"}, "10.244.3.0/24"),
+        ({}, ""),  # Azure CNI gives pods addresses of the virtual network
+    ],
+)
+def test_range_of_the_pods_of_a_node(spec: dict[str, Any], pod_cidr: str) -> None:
+    node = fleet.from_kubernetes({**raw(), "spec": spec}, NmiOnNode("missing"))
+    assert (node.pod_cidr, node.view()["pod_cidr"]) == (pod_cidr, pod_cidr)
+
+
 def test_node_as_its_scale_set_tells_of_it() -> None:
     body = {"instanceId": "7", "properties": {"osProfile": {"computerName": "AKS-pool-1-vmss000007"}}}
     node = fleet.from_instance(body, ScaleSet(SET, "linux", ()), addon=False)

@@ -40,6 +40,19 @@ def test_only_the_metadata_service_proves(output: str, answered_by: str, proved:
     assert finding.message
 
 
+def test_beside_the_pods_silence_proves_nothing() -> None:
+    def found(output: str) -> tuple[str, bool]:
+        finding = imds_answer.find_beside(output, "10.244.0.254")
+        assert finding.message
+        return finding.answered_by, finding.proved
+
+    assert found(IMDS + printed(tool="python3", exit="0", status="400", end=1)) == ("imds", True)
+    assert found(printed(tool="python3", exit="7", end=1)) == ("nobody", False)
+    assert found(printed(tool="python3", exit="28", end=1)) == ("unknown", False)
+    assert found(printed(tool="python3", connected="0.01", exit="28", end=1)) == ("unknown", False)
+    assert found("") == ("unknown", False)
+
+
 def test_the_pod_is_plain_and_no_taint_keeps_it_away() -> None:
     job = imds_answer.job("n1", "default", name="p", owner="me", image="i", timeout=20, start_timeout=60)
     template = job["spec"]["template"]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.table import render
@@ -72,6 +72,7 @@ _cells = st.text(st.characters(codec="ascii"), max_size=90)
 
 
 @given(st.integers(1, 5).flatmap(lambda n: st.lists(st.lists(_cells, max_size=n), max_size=4)), st.integers(12, 90))
+@example(rows=[[f"{'0' * 9} {'0' * 11}"]], width=12)
 def test_no_line_is_too_long_or_starts_with_a_blank(rows: list[list[str]], width: int) -> None:
     columns = [f"c{number}" for number in range(max([1, *map(len, rows)]))]
     lines = render(columns, rows, width)

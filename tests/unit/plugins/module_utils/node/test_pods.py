@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node import pods
 
@@ -27,3 +31,33 @@ def test_the_sandbox_process_of_a_pod_with_its_own_network(tmp_path: Path) -> No
 
 def test_a_hidden_proc_shows_none(tmp_path: Path) -> None:
     assert pods.process_with_own_network(str(tmp_path / "none")) is None
+
+
+RANGES = {"ipam": {"type": "host-local", "ranges": [[{"subnet": "fd00::/64"}], [{"subnet": "10.244.1.0/24"}]]}}
+SUBNET = {"ipam": {"type": "host-local", "subnet": "10.244.2.0/24"}}
+AZURE = {"type": "azure-vnet", "ipam": {"type": "azure-cns"}}
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        pytest.param({"10-kubenet.conflist": {"plugins": [{"type": "bridge", **RANGES}]}}, "10.244.1.0/24", id="list"),
+        pytest.param({"10-bridge.conf": {"type": "bridge", **SUBNET}}, "10.244.2.0/24", id="single"),
+        pytest.param({"15-azure.conflist": {"plugins": [AZURE]}}, "", id="azure"),
+        pytest.param({"15-azure.conflist": {"plugins": [AZURE]}, "20-old.conf": SUBNET}, "", id="first-counts"),
+        pytest.param({"notes.txt": SUBNET}, "", id="other-file"),
+        pytest.param({"10-a.conf": {"ipam": {"type": "host-local", "subnet": 7, "ranges": 7}}}, "", id="wrong-types"),
+        pytest.param({"10-a.conf": ["no object"]}, "", id="no-object"),
+        pytest.param({}, "", id="no-file"),
+    ],
+)
+def test_range_of_pods_by_the_configuration_of_their_network(tmp_path: Path, files: dict[str, Any], found: str) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    assert pods.addresses(str(tmp_path)) == found
+
+
+def test_an_unreadable_configuration_names_no_range(tmp_path: Path) -> None:
+    assert pods.addresses(str(tmp_path / "none")) == ""
+    (tmp_path / "10-a.conf").write_text("{")
+    assert pods.addresses(str(tmp_path)) == ""

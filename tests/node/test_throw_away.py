@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who answers a free address of a node's pods: a node that routes, and a metadata service behind it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.tests.node.lab import Node, running, until
+from ansible_collections.azureops.pod_identity.tests.node.states import State, lay
+
+PODS = "10.244.0.0/24"
+
+# Answers as the metadata service does, or not at all.
+IMDS = """
+import http.server, sys, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def version_string(self):
+        return "IMDS/150.870.65.1853"
+    def log_message(self, *words):
+        pass
+    def do_GET(self):
+        print("asked by " + self.client_address[0], flush=True)
+        time.sleep(float(sys.argv[1]))
+        self.send_response(400)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+server = http.server.ThreadingHTTPServer(("169.254.169.254", 80), Handler)
+print("listening", flush=True)
+server.serve_forever()
+"""
+
+
+@contextmanager
+def node_of_azure(*, way_back: bool = True) -> Iterator[tuple[Node, Node]]:
+    """A node with its link to Azure, which routes as nodes do, and Azure itself."""
+    with Node() as node, Node() as azure:
+        peer = ("peer", "name", "eth0", "netns", str(azure.pid))
+        node.run("ip", "link", "add", "eth0", "type", "veth", *peer)
+        for namespace, address in ((node, "10.240.0.4/16"), (azure, "10.240.0.1/16")):
+            namespace.run("ip", "address", "add", address, "dev", "eth0")
+            namespace.run("ip", "link", "set", "eth0", "up")
+            namespace.run("sh", "-c", "for all in all default; do echo 0 >/proc/sys/net/ipv4/conf/$all/rp_filter; done")
+        node.run("ip", "route", "add", "default", "via", "10.240.0.1")
+        node.run(
+            "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet"
+        )
+        azure.run("ip", "address", "add", "169.254.169.254/32", "dev", "lo")
+        if way_back:
+            azure.run("ip", "route", "add", PODS, "via", "10.240.0.4")
+        yield node, azure
+
+
+def ask(node: Node, **options: Any) -> dict[str, Any]:
+    node.request("imds_answer_info", {"method": "throw_away_namespace", "pod_cidr": PODS, "timeout": 2, **options})
+    answered = node.finish()
+    assert not answered.get("failed"), answered
+    answer: dict[str, Any] = answered["answer"]
+    return answer
+
+
+def everything(node: Node) -> dict[str, str]:
+    """What of a node's network can be changed; what it learned of its neighbour is its own."""
+    found = {what: node.run("ip", "-oneline", what, "show") for what in ("address", "rule")}
+    found["neighbours"] = node.run("ip", "neighbour", "show", "to", PODS)
+    found["routes"] = node.run("ip", "route", "show", "table", "all")
+    found["settings"] = node.run("sh", "-c", "grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv4/ip_forward")
+    return {**found, **node.saves()}
+
+
+def test_the_metadata_service_proves_itself_and_nothing_stays() -> None:
+    with node_of_azure() as (node, azure), running(azure, sys.executable, "-c", IMDS, "0") as imds:
+        assert imds.readline() == "listening\n"
+        lay(node, State("none", "plain", ("nft",)))
+        before = everything(node)
+        answer = ask(node)
+        assert (answer["answered_by"], answer["proved"]) == ("imds", True), answer
+        assert imds.readline() == "asked by 10.244.0.254\n"
+        assert everything(node) == before
+
+
+@pytest.mark.parametrize("shape", ["R0", "R2", "R4"])
+def test_a_dead_rule_refuses_the_address_as_it_does_a_pods(shape: str) -> None:
+    """R0 and R2 are for addresses of pods alone."""
+    with node_of_azure() as (node, azure), running(azure, sys.executable, "-c", IMDS, "0") as imds:
+        assert imds.readline() == "listening\n"
+        lay(node, State(shape, "plain", ("nft",)))
+        answer = ask(node)
+        assert (answer["answered_by"], answer["proved"]) == ("nobody", False), answer
+        assert "refused" in answer["message"]
+
+
+def test_silence_proves_nothing() -> None:
+    """Azure does not know the address, or a rule leads nowhere: the same from within."""
+    with node_of_azure(way_back=False) as (node, azure), running(azure, sys.executable, "-c", IMDS, "0") as imds:
+        assert imds.readline() == "listening\n"
+        silent = ask(node)
+        lay(node, State("R4", "plain", ("nft",)))
+        node.run("sh", "-c", "echo 0 >/proc/sys/net/ipv4/conf/all/route_localnet")
+        assert ask(node) == silent
+    assert (silent["answered_by"], silent["proved"]) == ("unknown", False)
+    assert "10.244.0.254" in silent["message"]
+
+
+def test_an_address_that_somebody_has_is_not_taken() -> None:
+    with node_of_azure() as (node, azure), running(azure, sys.executable, "-c", IMDS, "0") as imds:
+        assert imds.readline() == "listening\n"
+        node.run("ip", "route", "add", "10.244.0.254/32", "dev", "lo")
+        node.run("ip", "neighbour", "add", "10.244.0.253", "lladdr", "02:00:00:00:00:01", "dev", "eth0")
+        node.run("ip", "address", "add", "10.244.0.252/32", "dev", "lo")
+        assert ask(node)["proved"]
+        assert imds.readline() == "asked by 10.244.0.251\n"
+        taken = ask(node, pod_cidr="10.244.0.252/30")
+        assert (taken["answered_by"], "No address of 10.244.0.252/30 is free" in taken["message"]) == ("unknown", True)
+
+
+def test_a_killed_task_leaves_nothing() -> None:
+    with node_of_azure() as (node, azure), running(azure, sys.executable, "-c", IMDS, "60") as imds:
+        assert imds.readline() == "listening\n"
+        before = node.run("ip", "-oneline", "link")
+        options = {"method": "throw_away_namespace", "pod_cidr": PODS, "timeout": 3}
+        node.request("imds_answer_info", options)
+        assert imds.readline().startswith("asked by")
+        assert node.run("ip", "-oneline", "link") != before
+        (task,) = node.run("pgrep", "-P", str(node.pid)).split()
+        node.run("kill", "-KILL", task)
+        until(lambda: node.run("ip", "-oneline", "link") == before, "the end of the link")
+
+
+def test_what_cannot_be_asked_is_said() -> None:
+    with Node() as node:
+        unknown = ask(node, pod_cidr=None)
+        assert (unknown["answered_by"], "is not known" in unknown["message"]) == ("unknown", True)
+        node.request("imds_answer_info", {"method": "throw_away_namespace", "pod_cidr": "fd00::/64"})
+        assert "give a range of IPv4 addresses" in node.finish()["msg"]
+    with Node(entrance=["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]) as node:
+        refused = ask(node)
+        assert (refused["answered_by"], "makes no network namespace" in refused["message"]) == ("unknown", True)
