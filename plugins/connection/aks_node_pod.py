@@ -177,9 +177,11 @@ import tempfile
 import typing as t
 
 from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import kubernetes_auth
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.node_access import Access, Run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.node_pods import NodePod
@@ -254,9 +256,14 @@ class Connection(ConnectionBase):
         _connections.write_local(out_path, data)
 
     def reset(self) -> None:
-        """Take the pod away."""
-        with _connections.unreachable():
+        """Take the pod away. Ansible ends the whole run where this raises; the cluster removes the pod unaided."""
+        try:
             self._reach().remove()
+        except (Failure, AnsibleConnectionFailure) as failure:
+            self._display.warning(
+                f"The pod on {self._target} could not be taken away; the cluster ends it when it has been idle for "
+                f"{self.get_option('idle_timeout')} seconds. {_sentence(failure)}"
+            )
         self.close()
 
     def close(self) -> None:
@@ -269,6 +276,10 @@ class Connection(ConnectionBase):
     def _run(self, arguments: list[str], in_data: bytes | None = None) -> tuple[int, bytes, bytes]:
         with _connections.unreachable():
             return self._reach().run(arguments, in_data)
+
+
+def _sentence(error: Failure | AnsibleConnectionFailure) -> str:
+    return error.sentence if isinstance(error, Failure) else str(error.message)
 
 
 def _this_run() -> Run:

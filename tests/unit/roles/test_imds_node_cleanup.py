@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The order of the role, on hosts that are this machine, where a program in the place of Python plays the node."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+
+NOWHERE = "https://127.0.0.1:1"
+TELL = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} ended {{ imds_node_cleanup_result.outcome }}"}}
+# What the module says, by the port of NMI that the test gives to the host.
+PYTHON = """#!/bin/sh
+case "$*" in *sys.version_info*) echo hello >> {log}; exit 0 ;; esac
+payload=$(cat "$@")
+for port in 1001 1002 1003 1004; do
+  case "$payload" in *"nmi_port"*": $port"*) break ;; esac
+done
+echo "begin $port" >> {log}
+sleep 0.5
+echo "end $port" >> {log}
+cat {answers}/$port
+"""
+CLEANED = '{"changed": true, "result": {"backends": {}, "nmi": []}}'
+LIVING = '{"failed": true, "msg": "An NMI lives on this node", "result": {"backends": {}, "nmi": ["nmi (pid 7)"]}}'
+TAKEN = '{"failed": true, "msg": "a rule of somebody else is gone", "taken": ["-A PREROUTING -j OTHER"]}'
+BROKEN = '{"failed": true, "msg": "it broke"}'
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Hosts ``n1``, ``n2`` ..., each with what its module says."""
+
+    player: Player
+    folder: Path
+
+    def clean(self, answers: list[str], *arguments: str, serial: str = "100%", **variables: Any) -> dict[str, str]:
+        """The outcome of each node."""
+        inventory = []
+        for number, answer in enumerate(answers, start=1):
+            (self.folder / str(1000 + number)).write_text(answer)
+            inventory.append(f"n{number} ansible_connection=local imds_node_cleanup_nmi_port={1000 + number}")
+        (self.folder / "hosts").write_text("\n".join(inventory) + "\n")
+        self.log.write_text("")
+        status, output = self.player.play(
+            [role("imds_node_cleanup"), TELL],
+            *("-i", str(self.folder / "hosts"), "--check", *arguments),
+            keywords={"hosts": "all", "serial": serial},
+            imds_node_cleanup_accept_open_imds=True,
+            **variables,
+        )
+        assert status == 0, output
+        return dict(re.findall(r"(n\d) ended (\w+)", output))
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    def order(self) -> list[str]:
+        """What began and ended on which node."""
+        return [line.replace(" 100", " n") for line in self.log.read_text().splitlines()]
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Nodes:
+    programs, folder = tmp_path / "programs", tmp_path / "answers"
+    programs.mkdir()
+    folder.mkdir()
+    python = PYTHON.replace("{log}", str(folder / "log")).replace("{answers}", str(folder))
+    for name, text in (("python3", python), ("id", "#!/bin/sh\necho 0\n")):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    return Nodes(Player(tmp_path, {"PATH": f"{programs}:/usr/bin:/bin"}), folder)
+
+
+def test_a_pod_that_cannot_be_taken_away_ends_no_run(player: Player) -> None:
+    take_away = {
+        "ansible.builtin.meta": "reset_connection",
+        "vars": {
+            "ansible_connection": "azureops.pod_identity.aks_node_pod",
+            "ansible_aks_node_pod_host": NOWHERE,
+            "ansible_aks_node_pod_api_key": "nobody",
+        },
+    }
+    status, output = player.play([take_away, {"ansible.builtin.debug": {"msg": "the run goes on"}}])
+    assert status == 0 and "the run goes on" in output, output
+    assert f"idle for 300 seconds. The API server {NOWHERE} cannot be reached" in " ".join(output.split())
+
+
+def test_the_pod_goes_where_it_led_nowhere_too(player: Player) -> None:
+    node = {"name": "n1", "transports": ["aks_node_pod"], "closed_because": []}
+    access = {"ansible_aks_node_pod_host": NOWHERE, "ansible_aks_node_pod_api_key": "nobody"}
+    status, output = player.play([role("imds_node_cleanup"), TELL], aks_node=node, **access)
+    assert (status, "localhost ended unreachable" in output) == (0, True), output
+    assert "could not be taken away" in " ".join(output.split())
+
+
+def test_no_node_is_entered_behind_one_that_stopped_the_run(nodes: Nodes) -> None:
+    assert nodes.clean([TAKEN, CLEANED], serial="1") == {"n1": "error", "n2": "stopped"}
+    assert nodes.order() == ["hello", "begin n1", "end n1"]
