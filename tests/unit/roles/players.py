@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[3]
+Tasks = list[dict[str, Any]] | dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,11 @@ class Player:
         """Where the private directories of the runs are made."""
         return self.directory / "tmp"
 
-    def start(
-        self, tasks: list[dict[str, Any]], *arguments: str, keywords: Mapping[str, Any] | None = None, **variables: Any
-    ) -> subprocess.Popen[str]:
-        """Start a play with these tasks, for localhost where its ``keywords`` do not name other hosts."""
+    def start(self, tasks: Tasks, *arguments: str, **variables: Any) -> subprocess.Popen[str]:
+        """Start a play with these tasks on localhost, or one that is given whole."""
+        whole = tasks if isinstance(tasks, dict) else {"hosts": "localhost", "tasks": tasks}
         play = self.directory / "play.yml"
-        play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks, **(keywords or {})}]))
+        play.write_text(json.dumps([{"gather_facts": False, **whole}]))
         foreign = ("AZURE_", "K8S_AUTH_", "ANSIBLE_")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         collections = os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":")
@@ -61,11 +61,9 @@ class Player:
             text=True,
         )
 
-    def play(
-        self, tasks: list[dict[str, Any]], *arguments: str, keywords: Mapping[str, Any] | None = None, **variables: Any
-    ) -> tuple[int, str]:
+    def play(self, tasks: Tasks, *arguments: str, **variables: Any) -> tuple[int, str]:
         """Exit status and output of a play."""
-        started = self.start(tasks, *arguments, keywords=keywords, **variables)
+        started = self.start(tasks, *arguments, **variables)
         output, _none = started.communicate(timeout=300)
         return started.returncode, output
 

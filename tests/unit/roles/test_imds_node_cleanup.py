@@ -51,9 +51,8 @@ class Nodes:
         (self.folder / "hosts").write_text("\n".join(inventory) + "\n")
         self.log.write_text("")
         status, output = self.player.play(
-            [role("imds_node_cleanup"), TELL],
+            {"hosts": "all", "serial": serial, "tasks": [role("imds_node_cleanup"), TELL]},
             *("-i", str(self.folder / "hosts"), "--check", *arguments),
-            keywords={"hosts": "all", "serial": serial},
             imds_node_cleanup_accept_open_imds=True,
             **variables,
         )
