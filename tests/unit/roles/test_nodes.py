@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which nodes the clean-up takes, and what it says of them in the end; no node is asked here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+
+DISCOVER = role("imds_node_cleanup", "discover")
+SHOW = {"ansible.builtin.debug": {"msg": "{{ groups.imds_node_cleanup_nodes | sort | join(' ') }} are taken"}}
+OUTCOMES = ("clean", "cleaned", "refused", "unreachable", "gone", "stopped", "unproved", "error")
+GOOD = ("clean", "cleaned", "gone")
+
+
+@pytest.mark.parametrize(
+    ("inventory", "node", "taken"),
+    [("node1,node2", "", "node1 node2"), ("node1,node2", "node2", "node2"), ("node1,", "node1", "node1")],
+)
+def test_hosts_of_an_inventory_are_nodes(player: Player, inventory: str, node: str, taken: str) -> None:
+    status, output = player.play([DISCOVER, SHOW], "-i", inventory, node=node)
+    assert (status, f'"{taken} are taken"' in output) == (0, True), output
+
+
+@pytest.mark.parametrize(
+    ("inventory", "node", "sentence"),
+    [
+        ("node1,", "node2", "There is no Linux node node2 in the inventory"),
+        ("node1,", "node1,node2", "There is no Linux node node2 in the inventory"),
+        ("", "node2", "Neither a cluster nor an inventory is named"),
+        ("", "", "Neither a cluster nor an inventory is named"),
+    ],
+)
+def test_a_node_that_nobody_knows_is_refused(player: Player, inventory: str, node: str, sentence: str) -> None:
+    status, output = player.play([DISCOVER], *(["-i", inventory] if inventory else []), node=node)
+    assert (status, sentence in " ".join(output.split())) == (2, True), output
+    assert not list(player.temporary.glob("azureops-pod-identity-*"))
+
+
+def add(outcome: str, number: int) -> dict[str, Any]:
+    """A node with the longest name that AKS gives, and the longest words that can stand beside it."""
+    result = {
+        "node": f"aks-twelveletter-12345678-vmss00000{number}",
+        "outcome": outcome,
+        "reason": "" if outcome in GOOD else f"It was {outcome}.",
+        "transport": "vmss_run_command",
+        "attempts": [],
+        "found": ["-A x"] * 12,
+        "removed": ["-A x"] * 12,
+        "left": [],
+        "saved": [],
+        "proof": "unknown",
+        "proof_method": "throw_away_namespace",
+    }
+    host = {"name": result["node"], "groups": "imds_node_cleanup_nodes", "imds_node_cleanup_result": result}
+    return {"ansible.builtin.add_host": host, "changed_when": False}
+
+
+def test_the_table_of_every_outcome_fits_a_terminal(player: Player) -> None:
+    tasks = [add(outcome, number) for number, outcome in enumerate(OUTCOMES)]
+    status, output = player.play([*tasks, role("imds_node_cleanup", "report")])
+    assert status == 2
+    table = output.partition("Show what was done")[2].partition("TASK [")[0].splitlines()[1:]
+    assert max(map(len, table)) <= 80
+    text = "\n".join(table)
+    for number, outcome in enumerate(OUTCOMES):
+        assert f"aks-twelveletter-12345678-vmss00000{number}  {outcome}" in text
+    assert text.count("unknown (throw_away_namespace)") == len(OUTCOMES)
+    assert "5 of 8 nodes did not end as they should" in output
+    assert all(f"It was {outcome}." in output for outcome in OUTCOMES if outcome not in GOOD)
+
+
+def test_outcomes_that_are_accepted_do_not_fail(player: Player) -> None:
+    tasks = [add(outcome, number) for number, outcome in enumerate((*GOOD, "refused"))]
+    report = role("imds_node_cleanup", "report")
+    assert player.play([*tasks, report], imds_node_cleanup_fail_on=["error"])[0] == 0
+    assert player.play([*tasks, report], imds_node_cleanup_fail_on=["refused"])[0] == 2
