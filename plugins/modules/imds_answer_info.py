@@ -24,8 +24,7 @@ options:
       - V(pod_network) enters the network of a pod that runs on the node; run the task on the node, as root.
       - V(throw_away_namespace) makes a network namespace on the node and gives it a free address of the node's pods;
         run the task on the node, as root. It goes again also when the task is killed, and no rule and no setting of the
-        node is written. Rules for the interfaces of pods do not see it, and silence proves nothing, because the node
-        may let no answer in for an address that no pod has.
+        node is written. Rules for the interfaces of pods do not see it.
     type: str
     choices: [probe_pod, pod_network, throw_away_namespace]
     default: probe_pod
@@ -93,8 +92,8 @@ answer:
       sample: probe_pod
     answered_by:
       description:
-        - Who answered, V(imds), V(nmi), V(workload_identity_proxy), V(nobody), or V(unknown), also where nothing could
-          be asked.
+        - Who answered, V(imds), V(nmi), V(workload_identity_proxy), V(nobody) where the connection was refused, or
+          V(unknown), also where nothing could be asked or no answer came.
       returned: always
       type: str
       sample: imds

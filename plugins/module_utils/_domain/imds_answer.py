@@ -55,29 +55,33 @@ def unknown(reason: str) -> Finding:
 
 
 def find(output: str) -> Finding:
-    """What the printed answer proves."""
+    """What the printed answer proves. Silence proves nothing: who is kept from asking hears as little."""
     answer = token_request.parse(output)
     verdict = token.judge(answer, token.Expectation(resource=NO_RESOURCE))
-    proved = verdict.answered_by == token.IMDS
-    message = "The metadata service itself answers pods there." if proved else verdict.message
+    if verdict.answered_by == token.IMDS:
+        return Finding(token.IMDS, True, "The metadata service itself answers pods there.")
     if verdict.answered_by == token.NMI:
-        message = "NMI still answers pods there."
-    return Finding(verdict.answered_by, proved, message)
+        return Finding(token.NMI, False, "NMI still answers pods there.")
+    if verdict.answered_by == token.NOBODY and answer.exit_code == _TIMED_OUT:
+        return unknown(
+            f"No answer came within {answer.seconds:.0f} seconds: a network policy, AKS's restriction of IMDS, or a "
+            "rule that leads nowhere may hold it back."
+        )
+    return Finding(verdict.answered_by, False, verdict.message)
 
 
 def find_beside(output: str, address: str) -> Finding:
     """What an answer proves that went to a free address of the pods, in a namespace which is no pod's.
 
-    The request takes a pod's way through the nat table. What the network plugin does for pods that it knows, such as
-    letting their answers back in, it may not do for this address: so silence proves nothing.
+    The request takes a pod's way through the nat table.
     """
     finding = find(output)
     if finding.proved:
         return replace(finding, message=f"The metadata service itself answers {address}, a free address of pods there.")
-    if finding.answered_by == token.NOBODY and token_request.parse(output).exit_code == _TIMED_OUT:
-        silence = (
-            f"No answer came to {address}, a free address of pods there: a rule may divert the request, or the node "
-            "lets no answers in for an address that no pod has; ask from a pod."
-        )
-        return unknown(silence)
-    return finding
+    hint = f" It was asked from {address}"
+    hint += (
+        ", and some networks let no answer in for an address that no pod has."
+        if finding.answered_by == token.UNKNOWN
+        else "."
+    )
+    return replace(finding, message=finding.message + hint)

@@ -24,7 +24,7 @@ IMDS = '{"header": "Server: IMDS/150.870.65.1853"}\n{"instance-header": "Server:
     [
         pytest.param(IMDS + printed(tool="curl", exit="0", status="400", end=1), "imds", True, id="imds"),
         pytest.param(printed(tool="curl", exit="7", status="000", end=1), "nobody", False, id="refused"),
-        pytest.param(printed(tool="curl", exit="28", status="000", end=1), "nobody", False, id="timeout"),
+        pytest.param(printed(tool="curl", exit="28", status="000", end=1), "unknown", False, id="timeout"),
         pytest.param(
             '{"header": "Server: istio"}\n' + printed(tool="curl", exit="0", status="400", end=1),
             "unknown",
@@ -40,7 +40,7 @@ def test_only_the_metadata_service_proves(output: str, answered_by: str, proved:
     assert finding.message
 
 
-def test_beside_the_pods_silence_proves_nothing() -> None:
+def test_beside_the_pods_the_same_counts() -> None:
     def found(output: str) -> tuple[str, bool]:
         finding = imds_answer.find_beside(output, "10.244.0.254")
         assert finding.message
