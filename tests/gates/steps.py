@@ -173,13 +173,14 @@ def build(run: Runner) -> None:
 
 
 def node(run: Runner) -> None:
-    """Real iptables in network namespaces, as root."""
-    programs = ("unshare", "nsenter", "iptables-nft", "iptables-legacy", "conntrack")
-    missing = [program for program in programs if not shutil.which(program)]
-    if os.geteuid() != 0 or missing:
-        run.skip("node", f"no {', '.join(missing)} on this machine" if missing else "needs root")
-        return
-    _pytest_newest(run, "node", "tests/node", "--numprocesses=auto")
+    if _can_make_nodes(run, "node"):
+        _pytest_newest(run, "node", "tests/node", "--numprocesses=auto")
+
+
+def molecule(run: Runner) -> None:
+    if _can_make_nodes(run, "molecule"):
+        tools = run.environment("molecule", Path(sys.executable))
+        run.gate("molecule", [tools / "molecule", "test", "--all"], cwd=run.collection, env=_ansible(run, tools))
 
 
 def kube(run: Runner) -> None:
@@ -212,6 +213,7 @@ STEPS = (
     Step("target", "what runs on nodes, on the oldest Python", target, light=True),
     Step("wire", "tests/wire: Azure clients against the simulated Azure on loopback", wire),
     Step("node", "tests/node: nat tables of nodes with real iptables, in network namespaces", node),
+    Step("molecule", "molecule test of the roles whose nodes can be network namespaces", molecule),
     Step("build", "programs of the sandbox", build),
     Step("kube", "tests/kube: Kubernetes side against a real API server", kube, needs="build"),
     Step("sandbox", "tests/sandbox: roles and playbooks on real nodes", sandbox, needs="build"),
@@ -237,6 +239,16 @@ def _newest_lane(run: Runner) -> Path:
         if python := environments.interpreter(version):
             return run.environment(f"core-{core}", python)
     raise RuntimeError(f"no Python of {', '.join(version for _core, version in LANES)} on this machine")
+
+
+def _can_make_nodes(run: Runner, step: str) -> bool:
+    """Whether there can be real iptables in network namespaces here; where not, that is said."""
+    programs = ("unshare", "nsenter", "iptables-nft", "iptables-legacy", "conntrack")
+    missing = [program for program in programs if not shutil.which(program)]
+    if os.geteuid() != 0 or missing:
+        run.skip(step, f"no {', '.join(missing)} on this machine" if missing else "needs root")
+        return False
+    return True
 
 
 def _pytest_newest(run: Runner, name: str, *arguments: str) -> None:
