@@ -71,6 +71,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+server:
+  description: The API server that was asked.
+  returned: success
+  type: str
+  sample: https://prod-dns-1a2b3c4d.hcp.westeurope.azmk8s.io:443
 missing:
   description: What is not allowed.
   returned: success
@@ -159,7 +164,7 @@ def observe(client: Client, needs: t.Sequence[t.Mapping[str, t.Any]]) -> dict[st
                 answers[question] = _may(client, *question)
             if not answers[question]:
                 missing.append({**dict(zip(KEYS, question)), "purpose": need["purpose"], "remedy": REMEDY})
-    return {"missing": missing}
+    return {"server": client.host, "missing": missing}
 
 
 def _may(client: Client, namespace: str, verb: str, group: str, resource: str, subresource: str) -> bool:

@@ -519,11 +519,7 @@ CREATIONS: tuple[Creation, ...] = (
             "pod_cidr": "10.99.0.0/16",
         }.items()
     ),
-    Creation(
-        "pod_identity_cluster_location",
-        cluster(location="eastus", resource_group_location="westeurope"),
-        {"location": "eastus"},
-    ),
+    Creation("pod_identity_cluster_location", cluster(location="eastus"), {"location": "eastus"}),
     Creation(
         "pod_identity_cluster_network_plugin_mode",
         cluster(network_plugin_mode="overlay"),

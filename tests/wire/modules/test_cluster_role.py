@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role pod_identity_cluster, as far as Azure alone decides."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import SimulatedAzure
+
+ROLE = [role("pod_identity_cluster")]
+# An include cannot be begun in; an import, as in site.yml, can.
+IMPORTED = [{"ansible.builtin.import_role": {"name": "azureops.pod_identity.pod_identity_cluster"}}]
+VARIABLES: dict[str, Any] = {
+    "pod_identity_cluster_name": "demo",
+    "pod_identity_resource_group": "rg",
+    "pod_identity_cluster_poll_interval": 1,
+}
+REMOVE = {
+    **VARIABLES,
+    "pod_identity_cluster_state": "absent",
+    "pod_identity_cluster_remove_resource_group": True,
+}
+CREATE = {**VARIABLES, "pod_identity_cluster_create": True}
+CONFIRMED = {"pod_identity_cluster_confirm_absent": "demo"}
+
+
+@pytest.fixture
+def player(modules: Modules, tmp_path: Path) -> Player:
+    return Player(tmp_path / "player", modules.environment)
+
+
+def begin(phase: str) -> tuple[str, str]:
+    return "--start-at-task", f"azureops.pod_identity.pod_identity_cluster : {phase}"
+
+
+def test_cluster_and_group_go_as_predicted(modules: Modules, azure: SimulatedAzure, player: Player, group: str) -> None:
+    modules.succeed("aks_cluster", resource_group=group, name="demo", location="westeurope", poll_interval=0.1)
+    modules.succeed("user_assigned_identity", resource_group=group, name="other")
+    mark = modules.mark()
+    status, output = player.play(ROLE, "--check", **REMOVE)
+    assert (status, "still holds 1 resources (other)" in output) == (2, True), output
+    assert modules.writes(mark) == []
+    modules.succeed("user_assigned_identity", resource_group=group, name="other", state="absent")
+    mark = modules.mark()
+    for jump in (begin("Remove the cluster"), ("--skip-tags", "always")):
+        status, output = player.play(IMPORTED, *jump, **REMOVE)
+        assert (status, "set pod_identity_cluster_confirm_absent=demo" in output) == (2, True), output
+    assert modules.writes(mark) == []
+    for arguments in (["--check"], []):
+        status, output = player.play(ROLE, *arguments, **REMOVE, **CONFIRMED)
+        assert (status, "changed=2 " in output) == (0, True), output
+    assert azure.arm("GET", f"/resourceGroups/{group}").status_code == 404
+
+
+def test_a_cluster_lies_where_it_is_told_in_a_group_that_lies_elsewhere(
+    modules: Modules, azure: SimulatedAzure, player: Player, group: str
+) -> None:
+    create = {**CREATE, "pod_identity_location": "northeurope"}
+    elsewhere = {**create, "pod_identity_cluster_resource_group_location": "northeurope"}
+    mark = modules.mark()
+    status, output = player.play(ROLE, "--check", **elsewhere)
+    assert (status, "The resource group rg is in westeurope and cannot move" in output) == (2, True), output
+    kubenet = {**create, "pod_identity_cluster_network_plugin": "kubenet"}
+    status, output = player.play(IMPORTED, *begin("Create or change the cluster"), **kubenet)
+    assert (status, "ARP spoofing" in output) == (2, True), output
+    assert modules.writes(mark) == []
+    for changes in (2, 0):
+        status, output = player.play(ROLE, **create)
+        assert (status, f"changed={changes} " in output) == (0, True), output
+    (cluster,) = modules.succeed("aks_cluster_info", resource_group=group, name="demo")["clusters"]
+    assert cluster["location"] == "northeurope"
+    # Begun in the middle, it finds the cluster by itself: no region has to be named for one that is there.
+    tagged = {**CREATE, "pod_identity_cluster_tags": {"team": "a"}}
+    status, output = player.play(IMPORTED, *begin("Create or change the cluster"), **tagged)
+    assert (status, "changed=2 " in output) == (0, True), output
+    # And asks what it may do.
+    reader = azure.principal("reader", ("Reader", f"/subscriptions/{azure.subscription_id}"))
+    limited = Player(player.directory.with_name("reader"), {**modules.environment, **modules.login(reader)})
+    mark = modules.mark()
+    more = {**tagged, "pod_identity_cluster_tags": {"team": "b"}}
+    status, output = limited.play(IMPORTED, *begin("Create or change the cluster"), **more)
+    assert (status, "permissions are missing, and nothing was changed" in output) == (2, True), output
+    assert modules.writes(mark) == []
+
+
+@pytest.mark.parametrize("entra", [True, False], ids=["entra", "certificate"])
+def test_the_token_of_a_connection_is_renewed(
+    modules: Modules, azure: SimulatedAzure, player: Player, entra: bool
+) -> None:
+    azure.cluster(name="demo", aadProfile={"managed": True} if entra else None)
+    user = {"exec": {"command": "kubelogin", "args": []}} if entra else {"token": "t"}
+    config = {
+        "clusters": [{"name": "demo", "cluster": {"server": "https://demo.hcp:443"}}],
+        "contexts": [{"name": "demo", "context": {"cluster": "demo", "user": "u"}}],
+        "current-context": "demo",
+        "users": [{"name": "u", "user": user}],
+    }
+    fetched = {"name": "clusterUser", "value": base64.b64encode(json.dumps(config).encode()).decode()}
+    modules.fault("POST", "listClusterUserCredential", status=200, body={"kubeconfigs": [fetched]}, count=0)
+    ended = {**config, "users": [{"name": "u", "user": {"token": "ended"}}]}
+    path = "{{ pod_identity_cluster_connection.kubeconfig }}"
+    tasks = [
+        role("pod_identity_cluster", "connect"),
+        {"ansible.builtin.copy": {"content": json.dumps(ended), "dest": path, "mode": "0600"}},
+        role("pod_identity_cluster", "connect"),
+        {"ansible.builtin.copy": {"src": path, "dest": str(player.directory / "kubeconfig"), "mode": "0600"}},
+        role("pod_identity_cluster", "disconnect"),
+    ]
+    status, output = player.play(tasks, **VARIABLES)
+    assert status == 0, output
+    (left,) = yaml.safe_load((player.directory / "kubeconfig").read_text())["users"]
+    assert (left["user"]["token"] == "ended") == (not entra)
