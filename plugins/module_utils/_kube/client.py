@@ -10,8 +10,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import typing as t
+from concurrent.futures import Future, wait
 from urllib.parse import urlencode
 
 from .._domain.errors import Failure
@@ -207,18 +209,20 @@ class Client:
         query = [("container", container), ("stdout", "true"), ("stderr", "true")]
         query += [("stdin", "true")] if stdin else []
         query += [("command", part) for part in command]
+        url = f"{self.host}{POD.path(namespace, pod, 'exec')}?{urlencode(query)}"
+        options = {"headers": self._credentials(), "_preload_content": False, "capture_all": False, "binary": True}
         try:
-            return ws_client.websocket_call(
-                self._configuration,
-                "GET",
-                f"{self.host}{POD.path(namespace, pod, 'exec')}?{urlencode(query)}",
-                headers=self._credentials(),
-                _preload_content=False,
-                capture_all=False,
-                binary=True,
+            return _within(
+                self._read_seconds, lambda: ws_client.websocket_call(self._configuration, "GET", url, **options)
             )
         except ApiException as error:
             raise _exec_failure(namespace, pod, str(error.reason)) from error
+        except TimeoutError as error:
+            raise Failure(
+                f"No command could be run in {label(POD, namespace, pod)}, because neither the API server nor the "
+                f"kubelet answered within {self._read_seconds:g} seconds: are they up?",
+                error={"code": "ExecTimeout", "message": str(error)},
+            ) from error
 
     # transport
 
@@ -270,6 +274,31 @@ class Client:
             if answer.status != 429 or pause is None or time.monotonic() + pause > give_up:
                 return int(answer.status), bytes(answer.data or b"")
             time.sleep(pause)
+
+
+def _within(seconds: float, connect: t.Callable[[], t.Any]) -> t.Any:
+    """The stream that ``connect`` opens, or a TimeoutError: the library itself waits for ever.
+
+    A stream that opens later is closed.
+    """
+    waited: Future[t.Any] = Future()
+
+    def work() -> None:
+        try:
+            stream = connect()
+        except Exception as error:
+            if waited.set_running_or_notify_cancel():
+                waited.set_exception(error)
+            return
+        if waited.set_running_or_notify_cancel():
+            waited.set_result(stream)
+        else:
+            stream.close()
+
+    threading.Thread(target=work, daemon=True).start()
+    if not wait((waited,), timeout=seconds).done and waited.cancel():
+        raise TimeoutError(f"no answer within {seconds:g} seconds")
+    return waited.result()
 
 
 def _exec_failure(namespace: str, pod: str, reason: str) -> Failure:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,14 @@ def test_impersonation() -> None:
     assert headers["Impersonate-User"] == "u" and headers.getlist("Impersonate-Group") == ["a", "b"]
     with pytest.raises(Failure, match="impersonated"):
         client.run("n", "p", "c", ["true"], timeout=1)
+
+
+def test_commands_do_not_wait_for_ever() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        client = connect({"host": host, "api_key": "k"}, timeout=0.5)
+        with pytest.raises(Failure, match="answered within 0.5 seconds"):
+            client.start("n", "p", "c", ["true"])
 
 
 def status(code: int, **fields: Any) -> bytes:
