@@ -26,6 +26,7 @@ for port in 1001 1002 1003 1004; do
 done
 echo "begin $port" >> {log}
 sleep 0.5
+[ -s {answers}/$port ] || sleep 60
 echo "end $port" >> {log}
 cat {answers}/$port
 """
@@ -37,7 +38,7 @@ BROKEN = '{"failed": true, "msg": "it broke"}'
 
 @dataclass(frozen=True)
 class Nodes:
-    """Hosts ``n1``, ``n2`` ..., each with what its module says."""
+    """Hosts ``n1``, ``n2`` ..., each with what its module says; where that is nothing, it hangs."""
 
     player: Player
     folder: Path
@@ -105,3 +106,19 @@ def test_the_pod_goes_where_it_led_nowhere_too(player: Player) -> None:
 def test_no_node_is_entered_behind_one_that_stopped_the_run(nodes: Nodes) -> None:
     assert nodes.clean([TAKEN, CLEANED], serial="1") == {"n1": "error", "n2": "stopped"}
     assert nodes.order() == ["hello", "begin n1", "end n1"]
+
+
+def test_nodes_go_alone_until_one_has_ended_well(nodes: Nodes) -> None:
+    """One of them hangs, and is given up."""
+    seconds = {"ssh": 10}
+    outcomes = nodes.clean(
+        [LIVING, "", CLEANED, CLEANED], _imds_node_cleanup_patience=seconds, _imds_node_cleanup_longest_work=0
+    )
+    assert outcomes == {"n1": "refused", "n2": "unreachable", "n3": "cleaned", "n4": "cleaned"}
+    worked = [line for line in nodes.order() if line != "hello"]
+    assert worked == ["begin n1", "end n1", "begin n2", "begin n3", "end n3", "begin n4", "end n4"]
+
+
+def test_a_comparison_that_fails_on_a_later_node_of_a_batch_is_kept(nodes: Nodes) -> None:
+    outcomes = nodes.clean([CLEANED, TAKEN, CLEANED, CLEANED], serial="3")
+    assert outcomes == {"n1": "cleaned", "n2": "error", "n3": "cleaned", "n4": "stopped"}
