@@ -226,12 +226,13 @@ def test_rules_stay_while_the_scale_set_carries_a_foreign_identity(broken: World
     broken.az("vmss", "identity", "remove", "-g", NODE_GROUP, "-n", scale_set, "--identities", identity)
 
 
-def test_a_failed_comparison_stops_the_run(broken: World) -> None:
+@pytest.mark.parametrize("serial", [1, 2])
+def test_a_failed_comparison_stops_the_run(broken: World, serial: int) -> None:
     before = broken.rules(1)
     script = f"cat > /run/python <<'END'\n{LYING_PYTHON}END\nchmod 755 /run/python\n"
     broken.ssh(0, script + "mount --bind /run/python $(readlink -f /usr/bin/python3)")
     try:
-        run = broken.clean(imds_node_cleanup_transports=["ssh"])
+        run = broken.clean(imds_node_cleanup_transports=["ssh"], imds_node_cleanup_serial=serial)
     finally:
         broken.ssh(0, "umount $(readlink -f /usr/bin/python3)")
     assert (run.status != 0, run.outcomes) == (True, ["error", "stopped"])
