@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,3 +123,20 @@ def test_nodes_go_alone_until_one_has_ended_well(nodes: Nodes) -> None:
 def test_a_comparison_that_fails_on_a_later_node_of_a_batch_is_kept(nodes: Nodes) -> None:
     outcomes = nodes.clean([CLEANED, TAKEN, CLEANED, CLEANED], serial="3")
     assert outcomes == {"n1": "cleaned", "n2": "error", "n3": "cleaned", "n4": "stopped"}
+
+
+def test_windows_nodes_are_left_out_and_have_nothing_to_clean(nodes: Nodes) -> None:
+    inventory = nodes.folder / "nodes.json"
+    known = {"cluster_name": "", "resource_group": "", "closed_because": ["it is open"]}
+    hosts = {
+        name: {"ansible_connection": "local", "aks_node": {"name": name, "os": system, **known}}
+        for name, system in (("w1", "windows"), ("n1", "linux"))
+    }
+    inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
+    tell = {"ansible.builtin.debug": {"msg": "taken {{ groups.imds_node_cleanup_nodes | join('+') }} in the end"}}
+    search = [role("imds_node_cleanup", "discover"), tell]
+    status, output = nodes.player.play(search, "-i", str(inventory))
+    assert (status, "taken n1 in the end" in output) == (0, True), output
+    play = {"hosts": "all", "tasks": [role("imds_node_cleanup"), TELL]}
+    status, output = nodes.player.play(play, "-i", str(inventory))
+    assert (status, "w1 ended clean" in output, "n1 ended refused" in output) == (0, True, True), output
