@@ -18,13 +18,24 @@ from dataclasses import dataclass
 
 from ._domain.errors import Failure
 
-if t.TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
 Document = t.Mapping[str, t.Any]
 
 # Stands under its normal key for a value that Azure assigns only when the resource is created.
 KNOWN_AFTER_APPLY = "(known after apply)"
+
+
+class Module(t.Protocol):
+    """What is used of an AnsibleModule; an action plugin has something else that does the same."""
+
+    check_mode: bool
+    _diff: bool
+    _name: str
+
+    def warn(self, warning: str) -> None: ...
+
+    def exit_json(self, **results: t.Any) -> t.NoReturn: ...
+
+    def fail_json(self, msg: str, **results: t.Any) -> t.NoReturn: ...
 
 
 @dataclass(frozen=True)
@@ -54,17 +65,17 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
 
-def run(module: AnsibleModule, make_plan: t.Callable[[], Plan], *, key: str) -> t.NoReturn:
+def run(module: Module, make_plan: t.Callable[[], Plan], *, key: str) -> t.NoReturn:
     """Make the plan, carry it out unless in check mode, and leave with the result under ``key``."""
     guarded(module, lambda: _finish(module, make_plan(), key))
 
 
-def report(module: AnsibleModule, observe: t.Callable[[], Document]) -> t.NoReturn:
+def report(module: Module, observe: t.Callable[[], Document]) -> t.NoReturn:
     """Leave with what ``observe`` returns; for modules that only look."""
     guarded(module, lambda: module.exit_json(changed=False, **observe()))
 
 
-def known(module: AnsibleModule, value: str | None) -> bool:
+def known(module: Module, value: str | None) -> bool:
     """Whether ``value`` is known yet. A predicted value is accepted in check mode only."""
     if value != KNOWN_AFTER_APPLY:
         return True
@@ -76,12 +87,12 @@ def known(module: AnsibleModule, value: str | None) -> bool:
     return False
 
 
-def predicting(module: AnsibleModule) -> bool:
+def predicting(module: Module) -> bool:
     """Whether only a prediction is asked for, so that nothing is waited for, and nothing made just to look."""
     return bool(module.check_mode)
 
 
-def guarded(module: AnsibleModule, job: t.Callable[[], t.Any]) -> t.NoReturn:
+def guarded(module: Module, job: t.Callable[[], t.Any]) -> t.NoReturn:
     """Run ``job``, which leaves the module itself; whatever is raised becomes one sentence and data."""
     try:
         job()
@@ -98,7 +109,7 @@ def guarded(module: AnsibleModule, job: t.Callable[[], t.Any]) -> t.NoReturn:
     raise SystemExit("the job of a module returned without a result")
 
 
-def _finish(module: AnsibleModule, plan: Plan, key: str) -> None:
+def _finish(module: Module, plan: Plan, key: str) -> None:
     for warning in plan.warnings:
         module.warn(warning)
     outcome = plan.after if plan.result is None else plan.result
@@ -118,7 +129,7 @@ def _finish(module: AnsibleModule, plan: Plan, key: str) -> None:
     module.exit_json(**result)
 
 
-def _fail(module: AnsibleModule, failure: Failure) -> t.NoReturn:
+def _fail(module: Module, failure: Failure) -> t.NoReturn:
     results = dict(failure.results)
     if failure.error:
         results["error"] = failure.error

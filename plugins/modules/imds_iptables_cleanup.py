@@ -243,39 +243,14 @@ taken:
   sample: [-A PREROUTING -j OTHER]
 """
 
-import typing as t
-
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
-from ansible_collections.azureops.pod_identity.plugins.module_utils._node.cleanup import Cleanup
-from ansible_collections.azureops.pod_identity.plugins.module_utils._node.programs import Node
-from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
-
-OPTIONS = ArgumentSpec(
-    options={
-        "nmi_port": {"type": "int", "default": 2579},
-        "metadata_address": {"type": "str", "default": "169.254.169.254"},
-        "metadata_port": {"type": "int", "default": 80},
-        "force": {"type": "bool", "default": False},
-        "verify_seconds": {"type": "int", "default": 0},
-        "lock_timeout": {"type": "int", "default": 10},
-        "azwi_proxy_chains": {"type": "bool", "default": False},
-        "save_directory": {"type": "path", "default": "/var/lib/azureops-pod-identity"},
-    }
-)
-
-
-def make_plan(node: Node, options: t.Mapping[str, t.Any]) -> Plan:
-    cleanup = Cleanup.observe(node, options)
-    steps = tuple(Step(summary, write) for summary, write in cleanup.steps())
-    before = cleanup.lines()
-    return Plan(
-        before, {back_end: [] for back_end in before}, steps, result=cleanup.predicted(), warnings=cleanup.warnings()
-    )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._node.here import Here
+from ansible_collections.azureops.pod_identity.plugins.module_utils._node_cleanup import OPTIONS, make_plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import run
 
 
 def main() -> None:
     module = OPTIONS.create_module()
-    run(module, lambda: make_plan(Node(module.run_command), module.params), key="result")
+    run(module, lambda: make_plan(Here(module.run_command), module.params), key="result")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ MUTANTS = {
     ),
     "lines-are-rules": Mutant(TEXT, r'[^"\\]|', r'[^"\\\n]|', State("R4", "plain", ("legacy",))),
     "variables-are-expanded": Mutant(
-        "_node/programs.py",
+        "_node/here.py",
         "expand_user_and_vars=False",
         "expand_user_and_vars=True",
         State("R4", "hostile", ("legacy",)),

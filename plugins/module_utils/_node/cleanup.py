@@ -39,9 +39,10 @@ class Cleanup:
     def observe(cls, node: Node, options: Options) -> Cleanup:
         """Look at everything, decide, and refuse when an NMI lives."""
         wanted = _wanted(options)
-        decided = tuple((seen, node_rules.decide(seen.table, wanted)) for seen in tables.look(node))
+        beside = conntrack.commands(node, conntrack.ways(wanted, ()))
+        decided = tuple((seen, node_rules.decide(seen.table, wanted)) for seen in tables.look(node, beside))
         redirects = [redirect for dummy, decision in decided for redirect in decision.redirects]
-        living = processes.living([wanted.nmi_port, *(redirect.to_port for redirect in redirects)])
+        living = processes.living(node, [wanted.nmi_port, *(redirect.to_port for redirect in redirects)])
         connections = conntrack.look(node, conntrack.ways(wanted, redirects))
         cleanup = cls(node, options, wanted, decided, connections)
         cleanup.outcome = {
@@ -113,7 +114,7 @@ class Cleanup:
         return apply
 
     def _save(self, seen: Seen) -> None:
-        path = saved.save(self.options["save_directory"], seen.back_end, seen.text)
+        path = saved.save(self.node, self.options["save_directory"], seen.back_end, seen.text)
         self.outcome["backends"][seen.back_end]["saved_to"] = path
 
     def _remove(self, seen: Seen, decision: Decision) -> None:

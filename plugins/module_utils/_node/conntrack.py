@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from .._domain.errors import Failure
 from .._domain.node_rules import Redirect, Wanted
 from .._domain.node_rules_text import printable
-from .programs import Node, program
+from .programs import Node
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,20 @@ def ways(wanted: Wanted, redirects: t.Iterable[Redirect]) -> tuple[Way, ...]:
     return tuple(dict.fromkeys((named, *written)))
 
 
+def commands(node: Node, through: tuple[Way, ...]) -> list[list[str]]:
+    """What ``look`` runs."""
+    conntrack = node.program("conntrack")
+    return [[conntrack, "-L", *way.filter] for way in through] if conntrack else []
+
+
 def look(node: Node, through: tuple[Way, ...]) -> Connections:
-    conntrack = program("conntrack")
+    conntrack = node.program("conntrack")
     if conntrack is None:
         return Connections(reason="the node has no program conntrack")
     count = 0
-    for way in through:
-        answer = node.run([conntrack, "-L", *way.filter])
+    node.foresee(commands(node, through))
+    for command in commands(node, through):
+        answer = node.run(command)
         if answer.code != 0:
             return Connections(reason=f"conntrack cannot list connections: {printable(answer.complaint)}")
         count += len(answer.out.splitlines())

@@ -21,11 +21,15 @@ import typing as t
 
 from .._domain.errors import Failure
 
+if t.TYPE_CHECKING:
+    from .programs import Node
+
 NO_PRIVILEGE = (
     "Reading the nat table needs root with CAP_NET_ADMIN in the network namespace of the node; "
     "use become, and on a container a privileged one in the host's network namespace."
 )
-_LEGACY_TABLES = "/proc/net/ip_tables_names"
+NAT = "nat"
+LEGACY_TABLES = "/proc/net/ip_tables_names"
 # linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
 _NETLINK_NETFILTER = 12
 _GET_TABLES = (10 << 8) | 1
@@ -37,21 +41,22 @@ _NO_NFT = frozenset([errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errn
 _WAIT = 10
 
 
-def holds_nat() -> dict[str, bool]:
+def holds_nat(node: Node) -> dict[str, bool]:
     """For each back end whether the kernel holds a nat table of it."""
-    return {"nft": "nat" in _nft_tables(), "legacy": "nat" in _legacy_tables()}
+    return {"nft": NAT in node.nft_tables(), "legacy": NAT in _legacy_tables(node)}
 
 
-def _legacy_tables() -> list[str]:
+def _legacy_tables(node: Node) -> list[str]:
     try:
-        with open(_LEGACY_TABLES, encoding="ascii") as names:
-            return names.read().split()
+        return node.lines(LEGACY_TABLES, NAT)
     except FileNotFoundError:
-        if not os.path.exists("/proc/net/dev"):
+        try:
+            node.lines("/proc/net/dev", ":")
+        except OSError:
             raise unreadable_proc("/proc/net is missing") from None
         return []  # a kernel without legacy iptables
     except OSError as error:
-        raise unreadable_proc(f"{_LEGACY_TABLES}: {error.strerror}") from error
+        raise unreadable_proc(f"{LEGACY_TABLES}: {error.strerror}") from error
 
 
 def unreadable_proc(what: str) -> Failure:
@@ -61,26 +66,31 @@ def unreadable_proc(what: str) -> Failure:
     )
 
 
-def _nft_tables() -> set[str]:
-    """Names of the IPv4 tables of nf_tables; reading them is all that this does."""
+def nft_tables() -> set[str]:
+    """Names of the IPv4 tables of nf_tables in this network namespace; reading them is all that this does."""
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as kernel:
             kernel.settimeout(_WAIT)
             kernel.bind((0, 0))
             header = struct.pack("=IHHII", 20, _GET_TABLES, _REQUEST_DUMP, 1, 0)
             kernel.send(header + struct.pack("=BBH", socket.AF_INET, 0, 0))
-            return set(_names(kernel))
+            return set(names(iter(lambda: kernel.recv(1 << 16), b"")))
     except OSError as error:
-        if error.errno in _NO_NFT:
-            return set()
-        if error.errno in (errno.EPERM, errno.EACCES):
-            raise Failure(NO_PRIVILEGE) from error
-        raise Failure(f"The kernel does not say which nf_tables it holds ({error}); run the task again.") from error
+        return no_tables(error)
 
 
-def _names(kernel: socket.socket) -> t.Iterator[str]:
-    while True:
-        answer = kernel.recv(1 << 16)
+def no_tables(error: OSError) -> set[str]:
+    """None, where the error says that the kernel has no nf_tables; every other error is raised."""
+    if error.errno in _NO_NFT:
+        return set()
+    if error.errno in (errno.EPERM, errno.EACCES):
+        raise Failure(NO_PRIVILEGE) from error
+    raise Failure(f"The kernel does not say which nf_tables it holds ({error}); run the task again.") from error
+
+
+def names(answers: t.Iterable[bytes]) -> t.Iterator[str]:
+    """The names in what the kernel answers, up to its end."""
+    for answer in answers:
         at = 0
         while at + 16 <= len(answer):
             length, kind = struct.unpack_from("=IH", answer, at)

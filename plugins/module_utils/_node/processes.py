@@ -9,59 +9,44 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 import typing as t
 
+from .._domain.node_rules_text import printable
 from .kernel import unreadable_proc
+from .programs import Node
 
-_NAME = "nmi"
-_LISTEN = "0A"
+NAME = "nmi"
+# How the kernel marks a socket that listens.
+LISTEN = " 0A "
+SOCKETS = {"/proc/net/tcp": socket.AF_INET, "/proc/net/tcp6": socket.AF_INET6}
 
 
-def living(ports: t.Iterable[int]) -> list[str]:
+def living(node: Node, ports: t.Iterable[int]) -> list[str]:
     """What was seen of a living NMI, in words; empty when there is none."""
-    return [*_processes(), *_listeners(frozenset(ports))]
-
-
-def _processes() -> t.Iterator[str]:
-    """Processes of that name in this network namespace; what lives in another one cannot write to these tables."""
     try:
-        here = os.stat("/proc/self/ns/net")
-        entries = sorted((entry for entry in os.listdir("/proc") if entry.isdigit()), key=int)
+        # What lives in another network namespace cannot write to these tables.
+        seen = [f"process {process.number} ({printable(process.program)})" for process in node.processes(NAME)]
     except OSError as error:
         raise unreadable_proc(f"{error.filename}: {error.strerror}") from error
-    for entry in entries:
-        try:
-            with open(f"/proc/{entry}/cmdline", "rb") as command:
-                program = command.read(4096).split(b"\0")[0]
-            if os.path.basename(program) != _NAME.encode():
-                continue
-            there = os.stat(f"/proc/{entry}/ns/net")
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended in this moment
-        except OSError as error:
-            raise unreadable_proc(f"{error.filename}: {error.strerror}") from error
-        if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
-            yield f"process {entry} ({program.decode('utf-8', 'replace')})"
+    return [*seen, *_listeners(node, frozenset(ports))]
 
 
-def _listeners(ports: frozenset[int]) -> t.Iterator[str]:
-    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+def _listeners(node: Node, ports: frozenset[int]) -> t.Iterator[str]:
+    for path, family in SOCKETS.items():
         try:
-            with open(f"/proc/net/{name}", encoding="ascii") as sockets:
-                lines = sockets.read().splitlines()[1:]
+            lines = node.lines(path, LISTEN)
         except FileNotFoundError:
             if family == socket.AF_INET6:
                 continue  # a kernel without IPv6
-            raise unreadable_proc("/proc/net/tcp is missing") from None
+            raise unreadable_proc(f"{path} is missing") from None
         except OSError as error:
-            raise unreadable_proc(f"/proc/net/{name}: {error.strerror}") from error
+            raise unreadable_proc(f"{path}: {error.strerror}") from error
         for line in lines:
             local, state = line.split()[1], line.split()[3]
             address, dummy, port = local.rpartition(":")
-            if state == _LISTEN and int(port, 16) in ports:
+            if state == LISTEN.strip() and int(port, 16) in ports:
                 yield f"a listener on {_address(family, address)} port {int(port, 16)}"
 
 

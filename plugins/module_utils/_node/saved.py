@@ -13,40 +13,23 @@ import datetime
 import os
 
 from .._domain.errors import Failure
+from .programs import Node
 
 # In memory: there when the disk is full or read-only.
 FALLBACKS = ("/run", "/dev/shm")
 _FOLDER = "azureops-pod-identity"
 
 
-def save(directory: str, back_end: str, text: str) -> str:
+def save(node: Node, directory: str, back_end: str, text: str) -> str:
     """Write the table into a new file that only root reads, and return its path."""
+    moment = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
     refusals = []
     for folder in dict.fromkeys([directory, *(os.path.join(memory, _FOLDER) for memory in FALLBACKS)]):
         try:
-            return _write(folder, back_end, text.encode("utf-8", "surrogateescape"))
+            return node.keep(folder, f"nat-{back_end}-{moment}.save", text.encode("utf-8", "surrogateescape"))
         except OSError as error:
             refusals.append(f"{folder}: {error.strerror or error}")
     raise Failure(
         f"The {back_end} nat table cannot be saved anywhere ({'; '.join(refusals)}), so nothing is removed; "
         "make room, or name a directory with save_directory."
     )
-
-
-def _write(folder: str, back_end: str, content: bytes) -> str:
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    moment = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-    path = os.path.join(folder, f"nat-{back_end}-{moment}.save")
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(file, "wb") as kept:
-            kept.write(content)
-            kept.flush()
-            os.fsync(kept.fileno())
-        with open(path, "rb") as kept:
-            if kept.read() != content:
-                raise OSError("what was written reads back differently")
-    except OSError:
-        os.unlink(path)
-        raise
-    return path

@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+import typing as t
+from dataclasses import dataclass, replace
 
 from .._domain import node_rules
 from .._domain.errors import Failure
@@ -38,36 +39,52 @@ class Seen:
     table: Table = Table()
     reason: str | None = None
 
+    @property
+    def reading(self) -> tuple[str, ...]:
+        """Prints the table with its counters."""
+        return (*(self.save or ()), "-c", "-t", "nat")
 
-def look(node: Node) -> tuple[Seen, ...]:
-    """All back ends. Runs nothing that makes a table, and fails when a table is there that cannot be read."""
-    holds = kernel.holds_nat()
-    return tuple(_look(node, back_end, holds[back_end]) for back_end in BACK_ENDS)
+
+def look(node: Node, beside: t.Sequence[t.Sequence[str]] = ()) -> tuple[Seen, ...]:
+    """All back ends. Runs nothing that makes a table, and fails when a table is there that cannot be read.
+
+    ``beside`` are commands that will be run right after it.
+    """
+    holds = kernel.holds_nat(node)
+    reached = [_reach(node, back_end, holds[back_end]) for back_end in BACK_ENDS]
+    node.foresee([*(each.reading for each in reached if each.save), *beside])
+    return tuple(_read(node, each) if each.save else each for each in reached)
 
 
 def remove(node: Node, seen: Seen, decision: Decision, wanted: Wanted, lock_timeout: int) -> Changes:
     """Carry out the decision; look again until nothing of ours is left, and say what others changed meanwhile."""
-    before, answer = seen.table, None
+    before, failed = seen.table, None
     done: list[Deletion] = []
     for _dummy in range(_LOOKS):
-        for deletion in decision.deletions:
-            answer = node.run(node_rules.command(seen.iptables, lock_timeout, deletion))
-            if answer.code == 0:
-                done.append(deletion)
-                continue
-            _refuse(seen, answer, lock_timeout)
-        dummy, after = _read(node, seen)
-        taken = node_rules.taken(before, after, done, wanted)
+        todo = list(decision.deletions)
+        while todo:
+            commands = [node_rules.command(seen.iptables, lock_timeout, deletion) for deletion in todo]
+            answers = node.run_in_turn([*commands, seen.reading])
+            for deletion, answer in zip(todo, answers):
+                if answer.code == 0:
+                    done.append(deletion)
+                    continue
+                failed = answer
+                _refuse(seen, answer, lock_timeout)
+            look = answers[len(todo) :]
+            todo = todo[len(answers) :]
+        seen = _read(node, seen, *look)
+        taken = node_rules.taken(before, seen.table, done, wanted)
         if taken:
             raise Failure(
                 f"Rules that are not NMI's are gone from the {seen.back_end} nat table since the removal began "
                 f"({', '.join(taken)}); stop, and compare with the saved table.",
                 results={"taken": list(taken)},
             )
-        decision = node_rules.decide(after, wanted)
+        decision = node_rules.decide(seen.table, wanted)
         if not decision.deletions:
-            return node_rules.compare(before, after, wanted)
-    said = f"; the last command said: {printable(answer.complaint)}" if answer and answer.code else ""
+            return node_rules.compare(before, seen.table, wanted)
+    said = f"; a command said: {printable(failed.complaint)}" if failed else ""
     raise Failure(
         f"The {seen.back_end} nat table still holds {decision.removed[0]} after {_LOOKS} removals{said}; "
         "find out who writes it, most likely an NMI, and stop that first."
@@ -91,7 +108,7 @@ def verify(node: Node, wanted: Wanted, seconds: int) -> None:
         time.sleep(min(left, _VERIFY_INTERVAL))
 
 
-def _look(node: Node, back_end: str, holds: bool) -> Seen:
+def _reach(node: Node, back_end: str, holds: bool) -> Seen:
     programs = node.iptables(back_end)
     if programs is None:
         missing = f"the node has no program iptables-{back_end} with iptables-{back_end}-save"
@@ -101,19 +118,20 @@ def _look(node: Node, back_end: str, holds: bool) -> Seen:
                 "install the package iptables, or run this where these programs are."
             )
         return Seen(back_end, reason=f"{missing}; the kernel holds no such nat table")
-    if not holds:
-        return Seen(back_end, programs[0])
-    return Seen(back_end, *programs, *_read(node, Seen(back_end, *programs)))
+    return Seen(back_end, *programs) if holds else Seen(back_end, programs[0])
 
 
-def _read(node: Node, seen: Seen) -> tuple[str, Table]:
-    """The saved table with its counters; again when somebody wrote while it was read."""
-    answer = Answer(0, "", "")
-    for _dummy in range(_LOOKS):
-        answer = node.run([*(seen.save or ()), "-c", "-t", "nat"])
+def _read(node: Node, seen: Seen, first: Answer | None = None) -> Seen:
+    """With the table and its counters; again when somebody wrote while it was read. ``first`` is a first look at it."""
+    answer = first or node.run(seen.reading)
+    for _dummy in range(_LOOKS - 1):
         if answer.code == 0:
-            return answer.out, parse(answer.out)
+            break
         _refuse(seen, answer, 0)
+        answer = node.run(seen.reading)
+    if answer.code == 0:
+        return replace(seen, text=answer.out, table=parse(answer.out))
+    _refuse(seen, answer, 0)
     raise Failure(
         f"The {seen.back_end} nat table cannot be read ({printable(answer.complaint)}); run the task again, "
         "and look at the table by hand if it stays so."
