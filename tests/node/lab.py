@@ -28,13 +28,18 @@ BACK_ENDS = ("nft", "legacy")
 class Node:
     """One network and mount namespace, with an empty /run, for as long as the ``with`` block.
 
-    ``entrance`` stands before the agent and may take something from it: privileges, a view of /proc.
+    ``entrance`` stands before the agent and may take something from it: privileges, a view of /proc. ``raw`` is the way
+    without Python; ``calls`` is then how often the last run asked the node. ``environment`` is that of every run.
     """
+
+    raw = False
 
     def __init__(
         self, checkout: Path = CHECKOUT, entrance: Sequence[str] = (), python: str | Path = sys.executable
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="node-"))
+        self.environment: dict[str, str] = {}
+        self.calls = 0
         # A Python of a node has nothing of ours; Ansible brings its own module_utils.
         beside = self.folder / "beside"
         beside.mkdir()
@@ -95,13 +100,22 @@ class Node:
     def saves(self) -> dict[str, str]:
         return {back_end: self.save(back_end) for back_end in BACK_ENDS}
 
-    def start(self, *, check: bool = False, environment: dict[str, str] | None = None, **options: Any) -> None:
+    def start(
+        self, *, check: bool = False, environment: dict[str, str] | None = None, raw: bool | None = None, **options: Any
+    ) -> None:
         """Let the clean-up begin; ``finish`` waits for it."""
         options = {"save_directory": str(self.folder), **options}
-        self.request("imds_iptables_cleanup", options, check=check, environment=environment)
+        raw = self.raw if raw is None else raw
+        self.request("imds_iptables_cleanup", options, check=check, environment=environment, raw=raw)
 
     def request(
-        self, module: str, options: dict[str, Any], *, check: bool = False, environment: dict[str, str] | None = None
+        self,
+        module: str,
+        options: dict[str, Any],
+        *,
+        check: bool = False,
+        environment: dict[str, str] | None = None,
+        raw: bool = False,
     ) -> None:
         """Let a module begin; ``finish`` waits for it."""
         arguments = {
@@ -111,7 +125,7 @@ class Node:
             "_ansible_remote_tmp": str(self.folder),
         }
         assert self._agent.stdin is not None
-        request = {"module": module, "arguments": arguments, "environment": environment or {}}
+        request = {"module": module, "arguments": arguments, "environment": environment or self.environment, "raw": raw}
         self._agent.stdin.write(json.dumps(request) + "\n")
         self._agent.stdin.flush()
 
@@ -122,6 +136,7 @@ class Node:
             answer: dict[str, Any] = json.loads(output)
         except ValueError:
             raise AssertionError(f"the module printed {output}") from None
+        self.calls = answer.pop("calls", 0)
         return answer
 
     def cleanup(self, **options: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ HOSTILE = (
     "$(id) `id` $HOME ~ %s",
     "",
     "\xff\xfe",
+    "\x81\x88\t\r\n\x7f",
 )
 Rule = tuple[str, ...]
 
@@ -197,6 +198,8 @@ def hold(node: Node, state: State) -> None:
     stale, kept = node.saves(), set(node.folder.glob("nat-*"))
     options = {"nmi_port": state.port}
     predicted = node.cleanup(check=True, **options)
+    if node.raw:
+        assert node.cleanup(check=True, raw=False, **options) == predicted, "with Python it is something else"
     assert node.saves() == stale, "check mode changed the table"
     assert set(node.folder.glob("nat-*")) == kept, "check mode saved a table"
     real = node.cleanup(**options)

@@ -24,6 +24,12 @@ from ansible_collections.azureops.pod_identity.tests.node.states import CHAIN, S
 R4 = "R4"
 
 
+@pytest.fixture(autouse=True, params=[False, True], ids=["module", "raw"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same holds where the node has no Python."""
+    monkeypatch.setattr(Node, "raw", request.param)
+
+
 @contextmanager
 def stale(*where: str) -> Iterator[Node]:
     """A node with kube-proxy's rules and with what a dead NMI 1.6.2 or later left."""

@@ -27,7 +27,18 @@ def nodes() -> Iterator[Nodes]:
 
 @pytest.mark.parametrize("state", list(states()), ids=str)
 def test_state(nodes: Nodes, state: State) -> None:
+    put(nodes, state, raw=False)
+
+
+@pytest.mark.soak(sample=30)
+@pytest.mark.parametrize("state", list(states()), ids=str)
+def test_state_without_python(nodes: Nodes, state: State) -> None:
+    put(nodes, state, raw=True)
+
+
+def put(nodes: Nodes, state: State, *, raw: bool) -> None:
     node = nodes.pop(state.where, None) or inhabited(state.where)
+    node.raw = raw
     try:
         hold(node, state)
         registered = node.run("cat", "/proc/net/ip_tables_names").split()

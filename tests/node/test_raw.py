@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Nodes without Python: what they need instead, how often they are asked, and the action plugin that does it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import raw_commands
+from ansible_collections.azureops.pod_identity.tests.gates import environments
+from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, Node
+from ansible_collections.azureops.pod_identity.tests.node.states import CHAIN, State, hold, inhabited, lay
+
+STATE = State("R4", "hostile", BACK_ENDS)
+BUSYBOX = shutil.which("busybox")
+SHELLS = [["/bin/sh"], ["bash", "--posix"], *([[BUSYBOX, "sh"]] if BUSYBOX else [])]
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    with inhabited(BACK_ENDS) as node:
+        node.raw = True
+        yield node
+
+
+def test_a_node_is_asked_as_rarely_as_can_be(node: Node) -> None:
+    """Over run-command each time takes tens of seconds: two for a look; saving, removing and connections one each."""
+    node.cleanup()
+    assert node.calls == 2
+    lay(node, State("R4", "plain", ("nft",)))
+    node.cleanup(check=True)
+    assert node.calls == 2
+    node.cleanup()
+    assert node.calls == 5
+
+
+def test_without_perl_the_tables_tell(node: Node) -> None:
+    node.run("mount", "--bind", "/dev/null", "/usr/bin/perl")
+    hold(node, STATE)
+
+
+def test_without_anybody_who_knows_the_kernel_the_node_is_not_clean(node: Node) -> None:
+    for program in ("/usr/bin/perl", "/usr/sbin/xtables-nft-multi"):
+        node.run("mount", "--bind", "/dev/null", program)
+    assert "neither Python nor perl nor the program iptables-nft" in node.refusal()["msg"]
+
+
+@pytest.mark.skipif(BUSYBOX is None, reason="no busybox on this machine")
+def test_busybox_is_enough(node: Node) -> None:
+    assert BUSYBOX
+    tools = node.folder / "tools"
+    tools.mkdir()
+    for tool in ("cat", "grep", "head", "mkdir", "readlink", "rm", "sha256sum", "sync", "tr"):
+        (tools / tool).symlink_to(BUSYBOX)
+    node.run("mount", "--bind", BUSYBOX, os.path.realpath("/bin/sh"))
+    node.environment = {"PATH": str(tools)}
+    hold(node, STATE)
+
+
+WORDS = st.lists(st.text(st.characters(min_codepoint=1, max_codepoint=255)), min_size=1, max_size=4)
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: Path(shell[0]).name)
+@settings(max_examples=50)
+@given(st.lists(WORDS, min_size=1, max_size=3))
+def test_every_word_arrives_and_comes_back(shell: Sequence[str], calls: list[list[str]]) -> None:
+    """A letter is a byte. Each command prints its words, in both outputs."""
+    told = 'printf "%s|" "$@"; printf "%s|" "$@" >&2; exit 3'
+    words = [[_text(word) for word in call] for call in calls]
+    commands = [["/bin/sh", "-c", told, "sh", *call] for call in words]
+    script = raw_commands.script("token", commands, until_failure=False)
+    done = subprocess.run(shell, input=script, stdout=subprocess.PIPE, check=True)
+    expected = ["".join(f"{word}|" for word in call) for call in words]
+    answers = raw_commands.answers("token", done.stdout.decode("utf-8", "surrogateescape"))
+    assert answers == [(3, each, each) for each in expected]
+
+
+def _text(word: str) -> str:
+    return word.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def test_after_a_failure_nothing_more_is_run() -> None:
+    commands = [["/bin/echo", "one"], ["/bin/false"], ["/bin/echo", "two"]]
+    script = raw_commands.script("token", commands, until_failure=True)
+    done = subprocess.run(["/bin/sh"], input=script, stdout=subprocess.PIPE, check=True)
+    assert raw_commands.answers("token", done.stdout.decode()) == [(0, "one\n", ""), (1, "", "")]
+
+
+MODULE = "azureops.pod_identity.imds_iptables_cleanup"
+
+
+def ansible(node: Node, python: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
+    """The task's result as Ansible runs it on the node; ``python`` is the node's."""
+    result, play = node.folder / "result", node.folder / "play.yml"
+    options = {"save_directory": str(node.folder), **options}
+    here = {"ansible_python_interpreter": sys.executable}
+    tasks = [
+        {MODULE: options, "register": "done", "ignore_errors": True, "diff": True, "check_mode": check},
+        {"ansible.builtin.copy": {"content": "{{ done | to_json }}", "dest": str(result)}, "vars": here},
+    ]
+    variables = {"ansible_python_interpreter": python, "ansible_remote_tmp": str(node.folder / "tmp")}
+    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}]))
+    call = ["ansible-playbook", "-i", "localhost,", "-c", "local", play]
+    subprocess.run(node.argv(*call), check=True, timeout=120)
+    done: dict[str, Any] = json.loads(result.read_text())
+    return done
+
+
+# Known to have none, as the role says it; a path where there is none; Pythons that are too old for modules.
+NO_PYTHON = ("", "/nowhere/python3", "3.6", "3.7", "3.8")
+
+
+@pytest.mark.parametrize("python", NO_PYTHON)
+def test_the_task_is_the_same_without_python(node: Node, python: str) -> None:
+    if python.startswith("3."):
+        old = environments.interpreter(python)
+        if old is None:
+            pytest.skip(f"no Python {python} on this machine")
+        python = str(old)
+    before = node.saves()
+    lay(node, STATE)
+    wanted = ansible(node, sys.executable, check=True)
+    predicted = ansible(node, python, check=True)
+    keys = ("changed", "actions", "result", "diff")
+    assert {key: predicted[key] for key in keys} == {key: wanted[key] for key in keys}
+    assert node.saves() != before
+    real = ansible(node, python)
+    assert not real.get("failed"), real
+    assert (real["changed"], real["actions"], real["diff"]) == (True, wanted["actions"], wanted["diff"])
+    assert node.saves() == before
+    assert CHAIN in Path(real["result"]["backends"]["nft"]["saved_to"]).read_text(encoding="latin-1")
+    again = ansible(node, python)
+    assert not again["changed"] and not again["actions"]
+
+
+def test_what_is_wrong_is_said_without_python_too(node: Node) -> None:
+    result = ansible(node, "", nmi_port=0)
+    assert result["failed"] and result["msg"].startswith("nmi_port is 0")
