@@ -16,7 +16,8 @@ class Failure(Exception):
     """A job that could not be done, told in one sentence.
 
     ``sentence`` names the resource, what was wrong and what to do. ``error`` is the service's own answer as data
-    (``code``, ``message``, ``request_id``, ...); ``results`` are further result keys that a playbook can use.
+    (``code``, ``message``, ``request_id``, ...), with ``temporary: true`` where the same may succeed a moment later;
+    ``results`` are further result keys that a playbook can use.
     """
 
     def __init__(
@@ -30,3 +31,7 @@ class Failure(Exception):
         self.sentence = sentence
         self.error = dict(error or {})
         self.results = dict(results or {})
+
+    @property
+    def temporary(self) -> bool:
+        return bool(self.error.get("temporary"))

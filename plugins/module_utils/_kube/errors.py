@@ -22,7 +22,8 @@ class ApiFailure(Failure):
     def __init__(
         self, sentence: str, *, status: int, reason: str, details: t.Mapping[str, t.Any], message: str
     ) -> None:
-        super().__init__(sentence, error={"status": status, "code": reason, "message": message})
+        error: dict[str, t.Any] = {"status": status, "code": reason, "message": message}
+        super().__init__(sentence, error={**error, "temporary": True} if status >= 500 or status == 429 else error)
         self.status = status
         self.reason = reason
         self.details = details
@@ -130,21 +131,28 @@ def unreachable(host: str, error: BaseException) -> Failure:
     text = " ".join(str(error).split())
     name = type(error).__name__
     chain = f"{name} {text}"
+    temporary = False
     if "CERTIFICATE_VERIFY_FAILED" in chain or "SSLCertVerification" in chain or "doesn't match" in chain:
         cause = "its certificate is not trusted; set ca_cert, or use the kubeconfig of that very cluster"
-    elif "SSL" in chain:
+    elif "SSL" in chain and "EOF" not in chain and "reset" not in chain:  # else it was cut, and may work again
         cause = "the TLS connection failed; check client certificate, proxy and URL"
     elif "NameResolution" in chain or "Name or service not known" in chain or "getaddrinfo" in chain:
         cause = "its name cannot be resolved; check host, DNS and whether a private cluster needs a jump host or proxy"
     elif "refused" in chain:
+        temporary = True
         cause = "the connection is refused; is the cluster running, and is that its port?"
     elif "proxy" in chain.lower():
         cause = "the proxy does not let the connection through; check proxy and no_proxy"
     elif "imeout" in chain or "timed out" in chain:
+        temporary = True
         cause = "it does not answer in time; check firewall, authorized IP ranges and proxy"
     else:
+        temporary = True
         cause = "the connection failed"
-    return Failure(f"The API server {host} cannot be reached: {cause}.", error={"code": name, "message": text[:500]})
+    told: dict[str, t.Any] = {"code": name, "message": text[:500]}
+    return Failure(
+        f"The API server {host} cannot be reached: {cause}.", error={**told, "temporary": True} if temporary else told
+    )
 
 
 def _short(message: str) -> str:

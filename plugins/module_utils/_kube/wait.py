@@ -12,17 +12,30 @@ from __future__ import annotations
 import time
 import typing as t
 
+from .._domain.errors import Failure
+
 T = t.TypeVar("T")
 
 
 def wait_for(look: t.Callable[[], T | None], *, timeout: float, pause: float) -> T | None:
-    """Look until something is seen; None where that did not happen within ``timeout`` seconds. Looks at least once."""
+    """Look until something is seen; None where that did not happen within ``timeout`` seconds. Looks at least once.
+
+    A look that fails for a reason that may pass has seen nothing; that failure is raised where the last look ended so.
+    """
     end = time.monotonic() + timeout
     while True:
-        seen = look()
+        failure, seen = None, None
+        try:
+            seen = look()
+        except Failure as error:
+            if not error.temporary:
+                raise
+            failure = error
         if seen is not None:
             return seen
         remaining = end - time.monotonic()
         if remaining <= 0:
+            if failure:
+                raise failure
             return None
         time.sleep(min(pause, remaining))
