@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,17 +26,20 @@ class Player:
 
     directory: Path
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # Beside ``directory``, whose path can be too long for the sockets that Ansible makes in its temporary directory.
+    _short: tempfile.TemporaryDirectory[str] = field(
+        default_factory=lambda: tempfile.TemporaryDirectory(prefix="play-"), repr=False
+    )
 
     def __post_init__(self) -> None:
         place = self.directory / "collections/ansible_collections/azureops"
         place.mkdir(parents=True)
         (place / "pod_identity").symlink_to(CHECKOUT)
-        self.temporary.mkdir()
 
     @property
     def temporary(self) -> Path:
         """Where the private directories of the runs are made."""
-        return self.directory / "tmp"
+        return Path(self._short.name)
 
     def start(self, tasks: Tasks, *arguments: str, **variables: Any) -> subprocess.Popen[str]:
         """Start a play with these tasks on localhost, or one that is given whole."""
