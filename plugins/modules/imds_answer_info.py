@@ -199,8 +199,12 @@ def ask_in_new_namespace(module: AnsibleModule) -> Asked:
         address = throw_away.free_address(module.run_command, pod_cidr)
         if address is None:
             return imds_answer.unknown(f"No address of {pod_cidr} is free on the node, so nothing was asked."), []
-        with throw_away.namespace(module.run_command, address, token_request.METADATA_ADDRESS) as process:
-            output = ask_in_network_of(process, module)
+        output = throw_away.ask(
+            module.run_command,
+            address,
+            token_request.METADATA_ADDRESS,
+            lambda process: ask_in_network_of(process, module),
+        )
     except Failure as failure:
         return imds_answer.unknown(f"A namespace to ask from could not be made: {failure.sentence}"), []
     return imds_answer.find_beside(output, address), [f"asked from {address} in a namespace that is gone again"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -39,8 +39,11 @@ server.serve_forever()
 
 
 @contextmanager
-def node_of_azure(*, way_back: bool = True) -> Iterator[tuple[Node, Node]]:
-    """A node with its link to Azure, which routes as nodes do, and Azure itself."""
+def node_of_azure(*, way_back: bool = True, seconds: int = 0) -> Iterator[tuple[Node, IO[str]]]:
+    """A node that routes as nodes do, with its link to Azure, and what the metadata service there says.
+
+    It answers after so many seconds.
+    """
     with Node() as node, Node() as azure:
         peer = ("peer", "name", "eth0", "netns", str(azure.pid))
         node.run("ip", "link", "add", "eth0", "type", "veth", *peer)
@@ -55,7 +58,9 @@ def node_of_azure(*, way_back: bool = True) -> Iterator[tuple[Node, Node]]:
         azure.run("ip", "address", "add", "169.254.169.254/32", "dev", "lo")
         if way_back:
             azure.run("ip", "route", "add", PODS, "via", "10.240.0.4")
-        yield node, azure
+        with running(azure, sys.executable, "-c", IMDS, str(seconds)) as imds:
+            assert imds.readline() == "listening\n"
+            yield node, imds
 
 
 def ask(node: Node, **options: Any) -> dict[str, Any]:
@@ -68,16 +73,15 @@ def ask(node: Node, **options: Any) -> dict[str, Any]:
 
 def everything(node: Node) -> dict[str, str]:
     """What of a node's network can be changed; what it learned of its neighbour is its own."""
-    found = {what: node.run("ip", "-oneline", what, "show") for what in ("address", "rule")}
+    found = {what: node.run("ip", "-4", "-oneline", what, "show") for what in ("address", "link", "rule")}
     found["neighbours"] = node.run("ip", "neighbour", "show", "to", PODS)
-    found["routes"] = node.run("ip", "route", "show", "table", "all")
+    found["routes"] = node.run("ip", "-4", "route", "show", "table", "all")
     found["settings"] = node.run("sh", "-c", "grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv4/ip_forward")
     return {**found, **node.saves()}
 
 
 def test_the_metadata_service_proves_itself_and_nothing_stays() -> None:
-    with node_of_azure() as (node, azure), running(azure, sys.executable, "-c", IMDS, "0") as imds:
-        assert imds.readline() == "listening\n"
+    with node_of_azure() as (node, imds):
         lay(node, State("none", "plain", ("nft",)))
         before = everything(node)
         answer = ask(node)
@@ -89,8 +93,7 @@ def test_the_metadata_service_proves_itself_and_nothing_stays() -> None:
 @pytest.mark.parametrize("shape", ["R0", "R2", "R4"])
 def test_a_dead_rule_refuses_the_address_as_it_does_a_pods(shape: str) -> None:
     """R0 and R2 are for addresses of pods alone."""
-    with node_of_azure() as (node, azure), running(azure, sys.executable, "-c", IMDS, "0") as imds:
-        assert imds.readline() == "listening\n"
+    with node_of_azure() as (node, dummy):
         lay(node, State(shape, "plain", ("nft",)))
         answer = ask(node)
         assert (answer["answered_by"], answer["proved"]) == ("nobody", False), answer
@@ -99,8 +102,7 @@ def test_a_dead_rule_refuses_the_address_as_it_does_a_pods(shape: str) -> None:
 
 def test_silence_proves_nothing() -> None:
     """Azure does not know the address, or a rule leads nowhere: the same from within."""
-    with node_of_azure(way_back=False) as (node, azure), running(azure, sys.executable, "-c", IMDS, "0") as imds:
-        assert imds.readline() == "listening\n"
+    with node_of_azure(way_back=False) as (node, dummy):
         silent = ask(node)
         lay(node, State("R4", "plain", ("nft",)))
         node.run("sh", "-c", "echo 0 >/proc/sys/net/ipv4/conf/all/route_localnet")
@@ -110,8 +112,7 @@ def test_silence_proves_nothing() -> None:
 
 
 def test_an_address_that_somebody_has_is_not_taken() -> None:
-    with node_of_azure() as (node, azure), running(azure, sys.executable, "-c", IMDS, "0") as imds:
-        assert imds.readline() == "listening\n"
+    with node_of_azure() as (node, imds):
         node.run("ip", "route", "add", "10.244.0.254/32", "dev", "lo")
         node.run("ip", "neighbour", "add", "10.244.0.253", "lladdr", "02:00:00:00:00:01", "dev", "eth0")
         node.run("ip", "address", "add", "10.244.0.252/32", "dev", "lo")
@@ -122,8 +123,7 @@ def test_an_address_that_somebody_has_is_not_taken() -> None:
 
 
 def test_a_killed_task_leaves_nothing() -> None:
-    with node_of_azure() as (node, azure), running(azure, sys.executable, "-c", IMDS, "60") as imds:
-        assert imds.readline() == "listening\n"
+    with node_of_azure(seconds=60) as (node, imds):
         before = node.run("ip", "-oneline", "link")
         options = {"method": "throw_away_namespace", "pod_cidr": PODS, "timeout": 3}
         node.request("imds_answer_info", options)

@@ -20,9 +20,7 @@ import ipaddress
 import os
 import re
 import secrets
-import subprocess
 import typing as t
-from contextlib import contextmanager
 
 from ansible.module_utils.common.process import get_bin_path
 
@@ -48,39 +46,47 @@ def free_address(run_command: RunCommand, pods: str, reserved: str = "/var/lib/c
     return next((each for each in candidates if each not in used), None)
 
 
-@contextmanager
-def namespace(run_command: RunCommand, address: str, metadata: str) -> t.Iterator[int]:
-    """The process that holds the namespace, which reaches the metadata address and nothing else."""
-    keeper = subprocess.Popen(
-        [_program("unshare"), "--net", _program("cat")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        _await(keeper)
-        link = f"podid{secrets.token_hex(4)}"
+def ask(run_command: RunCommand, address: str, metadata: str, question: t.Callable[[int], str]) -> str:
+    """The answer to a question that is put in the namespace of a process.
+
+    That process reaches the metadata address from there, and nothing else.
+    """
+    answers: list[str] = []
+    failures: list[Failure] = []
+
+    def within(process: t.Any) -> None:
         try:
-            _connect(run_command, keeper.pid, link, address, metadata)
-            yield keeper.pid
-        finally:
-            # It would go with the namespace, but only after a while.
-            run_command([_program("ip"), "link", "delete", link])
-    finally:
-        keeper.communicate()
+            _await(process)
+            link = f"podid{secrets.token_hex(4)}"
+            try:
+                _connect(run_command, process.pid, link, address, metadata)
+                answers.append(question(process.pid))
+            finally:
+                # It would go with the namespace, but only after a while.
+                run_command([_program("ip"), "link", "delete", link])
+        except Failure as failure:
+            failures.append(failure)
 
-
-def _await(keeper: subprocess.Popen[bytes]) -> None:
-    """Return when the process is in its namespace: it then says what it is told."""
-    assert keeper.stdin is not None and keeper.stdout is not None
+    keeper = [_program("unshare"), "--net", _program("cat")]
     try:
-        keeper.stdin.write(b"here\n")
-        keeper.stdin.flush()
+        run_command(keeper, data="end", before_communicate_callback=within, handle_exceptions=False)
+    except BrokenPipeError:  # it ended before it was told to, which is a failure above
+        pass
+    if failures:
+        raise failures[0]
+    return answers[0]
+
+
+def _await(process: t.Any) -> None:
+    """Return when the process is in its namespace: it then repeats what it is told."""
+    try:
+        process.stdin.write(b"here\n")
+        process.stdin.flush()
     except BrokenPipeError:  # what it complained of is still to be read
         pass
-    said = keeper.stdout.readline().decode("utf-8", "replace").strip()
-    if said != "here":
-        raise Failure(f"The node makes no network namespace ({said or 'unshare ended'}); run the task as root.")
+    if process.stdout.readline() != b"here\n":
+        complaint = " ".join(process.stderr.read().decode("utf-8", "replace").split())
+        raise Failure(f"The node makes no network namespace ({complaint or 'unshare ended'}); run the task as root.")
 
 
 def _connect(run_command: RunCommand, process: int, link: str, address: str, metadata: str) -> None:
