@@ -7,7 +7,7 @@ export PYTHON
 SANDBOX := tests/sandbox/sandbox
 STEPS :=
 
-.PHONY: help demo test soak steps sandbox-build sandbox-up sandbox-status sandbox-reset sandbox-down
+.PHONY: help demo test bench soak steps sandbox-build sandbox-up sandbox-status sandbox-reset sandbox-down
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, name, " "); for (i = 1; i <= n; i++) printf "  %-16s %s\n", name[i], i == 1 ? $$2 : "" }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo: python  ## from an empty simulated subscription to verified tokens, then a
 
 test: python  ## every check and test; some of them: make test STEPS="ruff unit"
 	@$(PYTHON) -m tests.gates $(STEPS)
+
+bench: python  ## what ours costs beside its peers, as a table; some of it: make bench FIGURES=node_task
+	@FIGURES="$(FIGURES)" $(PYTHON) -m tests.gates bench
 
 soak: python  ## the long forms of tests, all of them; a rerun at the same commit, or with the same SEED=, goes on
 	@$(PYTHON) -m tests.gates soak

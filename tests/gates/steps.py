@@ -198,6 +198,17 @@ def soak(run: Runner) -> None:
     run.pytest("soak", lane / "python", ["tests/sandbox", "-m", "soak"], env=env, limit=6 * 3600)
 
 
+def bench(run: Runner) -> None:
+    """FIGURES names some of the figures. Plays on nodes in network namespaces, so it needs what they need."""
+    if not _can_make_nodes(run, "bench"):
+        return
+    lane = _newest_lane(run)
+    figures = os.environ.get("FIGURES", "").split()
+    env = {**_ansible(run, lane), "PYTHONPATH": str(SANDBOX.parent)}
+    if run.gate("bench", [lane / "python", "-m", "tests.bench", *figures], env=env, limit=7200):
+        print(f"\n{(LOGS.parent / 'bench/table.txt').read_text()}")
+
+
 STEPS = (
     Step("sanity", "ansible-test sanity in every lane of ansible-core", sanity, light=True),
     Step("unit", "tests/unit in every lane of ansible-core", unit, light=True),
@@ -217,6 +228,7 @@ STEPS = (
     Step("build", "programs of the sandbox", build),
     Step("kube", "tests/kube: Kubernetes side against a real API server", kube, needs="build"),
     Step("sandbox", "tests/sandbox: roles and playbooks on real nodes", sandbox, needs="build"),
+    Step("bench", "what ours costs beside its peers; see make bench", bench, long=True),
     Step("soak", "every case of the tests of which `sandbox` runs a sample; see make soak", soak, "build", long=True),
 )
 

@@ -108,8 +108,16 @@ class Credentials:
 class SimulatedAzure:
     """A server of its own, in a thread; synchronous to its user."""
 
-    def __init__(self, folder: Path, *, time_scale: float = 0.0, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        time_scale: float = 0.0,
+        clock: Clock | None = None,
+        compute: NullCompute | None = None,
+    ) -> None:
         self._clock = clock
+        self.compute = compute or NullCompute()
         self.tenant_id = str(uuid.uuid4())
         self.subscription_id = str(uuid.uuid4())
         certificate, key = write_certificate(folder)
@@ -141,7 +149,7 @@ class SimulatedAzure:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated-azure", daemon=True)
         self._thread.start()
-        self.compute, self.server = self.run(self._start(https, http_sockets))
+        self.server: Server = self.run(self._start(https, http_sockets))
         self.session = requests.Session()
         self.session.verify = str(self.ca_file)
         self.session.trust_env = False
@@ -149,11 +157,10 @@ class SimulatedAzure:
         assert owner is not None
         self.owner = Credentials(self.config.client_id, self.config.client_secret, owner.object_id)
 
-    async def _start(self, https: list[socket.socket], http_sockets: list[socket.socket]) -> tuple[NullCompute, Server]:
-        compute = NullCompute()
-        server = Server(self.config, compute, self._clock)
+    async def _start(self, https: list[socket.socket], http_sockets: list[socket.socket]) -> Server:
+        server = Server(self.config, self.compute, self._clock)
         await server.start(https, http_sockets)
-        return compute, server
+        return server
 
     def run(self, work: Any) -> Any:
         """Await something in the server's own thread."""

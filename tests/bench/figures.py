@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The figures: each is a function that takes an empty folder and returns rows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from azsandbox.azure.loopback import SimulatedAzure
+from azsandbox.azure.null_compute import NullCompute
+
+from ..node.fleet import entrance
+from ..wire.modules.processes import Modules
+from .plays import CLEANUP, ROLE, TRUE, Play, clean_nodes, leave_rules
+
+ROUNDS = 15
+# On two processors the role on 200 nodes takes a quarter of an hour.
+NODES = int(os.environ.get("NODES", "200"))
+FORKS = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """Samples of ours and of the peer's, taken in turn; ``goal`` is the highest ratio that is meant."""
+
+    what: str
+    unit: str
+    ours: tuple[float, ...]
+    peer: str = ""
+    theirs: tuple[float, ...] = ()
+    goal: float | None = None
+
+
+def node_task(folder: Path) -> Iterator[Row]:
+    """One task on one clean node, beside the cheapest task there is, as Ansible is set up by default and pipelined."""
+    turn = [{"name": "theirs", **TRUE}, {"name": "ours", **CLEANUP}]
+    with clean_nodes(folder, ["node"]) as plays:
+        for set_up, pipelining in (("", "false"), (", pipelined", "true")):
+            _seconds, took = plays.run(turn * (ROUNDS + 1), ANSIBLE_PIPELINING=pipelining)
+            # The first of each has to fill caches.
+            ours, theirs = tuple(took["ours"][1:]), tuple(took["theirs"][1:])
+            yield Row(f"clean node, one task{set_up}", "s", ours, "/bin/true", theirs, 1.3)
+
+
+def fleet_task(folder: Path) -> Iterator[Row]:
+    """A play of one task on many clean nodes."""
+    yield _fleet(folder, "one task", CLEANUP, rounds=3, goal=1.3)
+
+
+def fleet_role(folder: Path) -> Iterator[Row]:
+    """The role on many clean nodes, with its gates and its proof from a pod, beside a play of one task."""
+    yield _fleet(folder, "the role", ROLE, rounds=1)
+
+
+def _fleet(folder: Path, what: str, task: Play, rounds: int, goal: float | None = None) -> Row:
+    with clean_nodes(folder, [f"node{number}" for number in range(NODES)]) as plays:
+        seconds: dict[str, list[float]] = {"theirs": [], "ours": []}
+        plays.run([TRUE], ANSIBLE_FORKS=str(FORKS))  # fills caches
+        for _round in range(rounds):
+            for whose, played in (("theirs", TRUE), ("ours", task)):
+                seconds[whose].append(plays.run([played], ANSIBLE_FORKS=str(FORKS))[0])
+    where = f"{NODES} clean nodes, {FORKS} forks, {what}"
+    return Row(where, "s", tuple(seconds["ours"]), "/bin/true", tuple(seconds["theirs"]), goal)
+
+
+class Machines(NullCompute):
+    """Run-command reaches a process of this machine, in whose namespaces the script runs as the agent runs it."""
+
+    node = 0
+
+    async def run_command(self, instance_id: str, script: str, timeout: float) -> tuple[int, bytes, bytes]:
+        Path(f"/proc/{self.node}/root/run/script.sh").write_text(script)
+        command = [*entrance(self.node), "sh", "/run/script.sh"]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+        out, errors = await process.communicate()
+        return process.returncode or 0, out, errors
+
+
+def run_command(folder: Path) -> Iterator[Row]:
+    """How many run-commands the role needs on a node that is reached in no other way. Each takes half a minute."""
+    machines = Machines()
+    azure = SimulatedAzure(folder, compute=machines)
+    try:
+        azure.cluster("demo")
+        instance = azure.first_instance()
+        name = instance["properties"]["osProfile"]["computerName"]
+        with clean_nodes(folder, [name]) as plays:
+            machines.node = plays.nodes[name]
+            plays.variables.update(
+                ansible_vmss_run_command_instance=instance["id"],
+                ansible_vmss_run_command_poll_interval=0.1,
+                aks_node={"name": name, "transports": ["vmss_run_command"]},
+                imds_node_cleanup_artifact_target=str(folder / "saved"),
+            )
+            for state in ("clean", "broken"):
+                if state == "broken":
+                    leave_rules(plays, name)
+                before = azure.control("GET", "/log")["last"]
+                plays.run([ROLE], **Modules(azure, folder).environment)
+                asked = azure.control("GET", "/log", since=str(before), path="/runCommand")
+                yield Row(f"the role on a {state} node", "run-commands", (asked["count"],))
+    finally:
+        azure.close()
+
+
+FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
+    figure.__name__: figure for figure in (node_task, fleet_task, fleet_role, run_command)
+}
