@@ -605,6 +605,13 @@ VERDICTS: tuple[Verdict, ...] = (
     ),
     Verdict(
         "pod_identity_verify_in_check_mode",
+        {**verify(expect="nobody"), "pod_identity_verify_in_check_mode": True},
+        {"verdict": "not_verified", "identity": "nobody"},
+        arguments=("--check",),
+        name="unknown",
+    ),
+    Verdict(
+        "pod_identity_verify_in_check_mode",
         {},
         {"verdict": "not_verified"},
         arguments=("--check",),

@@ -42,9 +42,13 @@ def new_name() -> str:
 
 
 def remove_leftovers(client: Client, target: probe.Target, owner: str) -> list[str]:
-    """Delete what killed runs left for the same workload; the names of the Jobs."""
+    """Delete what killed runs left for the same workload; the names of the Jobs.
+
+    A Job that has not ended may be another run's at this moment; the cluster ends it by its deadline.
+    """
     labels = f"{MANAGED_BY}={MANAGER},{OWNER}={owner},{probe.PROBE_LABEL}={target.key()}"
-    names = [raw["metadata"]["name"] for raw in client.list_all(JOB, target.namespace, labels=labels)]
+    jobs = client.list_all(JOB, target.namespace, labels=labels)
+    names = [raw["metadata"]["name"] for raw in jobs if job_pods.has_ended(raw)]
     for name in names:
         client.delete(JOB, target.namespace, name)
     return names

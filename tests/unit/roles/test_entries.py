@@ -25,6 +25,7 @@ TWICE = "Two entries of pod_identity_bindings_list have one name but different i
         pytest.param([{**ENTRY, "namespace": "a.b"}], UNWRITABLE.format("billing"), id="namespace"),
         pytest.param([{**ENTRY, "selector": "a b"}], UNWRITABLE.format("billing"), id="selector"),
         pytest.param([ENTRY, {**ENTRY, "resource_group": "other"}], TWICE, id="managed-twice"),
+        pytest.param([ENTRY, {**ENTRY, "subscription_id": "0" * 8}], TWICE, id="managed-in-two-subscriptions"),
         pytest.param([PRINCIPAL, {**PRINCIPAL, "client_id": "b"}], TWICE, id="principal-twice"),
         pytest.param([ENTRY, PRINCIPAL], TWICE, id="both"),
     ],
