@@ -137,6 +137,7 @@ def _lay_down(state: State) -> None:
     pairs = {
         state.pki / "ca": ca,
         state.pki / "azure": pki.issue(ca, "management.azure.com", names=names),
+        state.pki / "registry": pki.issue(ca, network.REGISTRY_NAME, names=[network.REGISTRY_NAME]),
     }
     for path, pair in pairs.items():
         path.with_suffix(".crt").write_bytes(pair.certificate)

@@ -38,6 +38,9 @@ AZURE_NAMES = (
     "raw.githubusercontent.com",
 )
 """Those names, but for the issuers of clusters."""
+REGISTRY_ADDRESS = "203.0.113.11"
+REGISTRY_NAME = "contoso.azurecr.io"
+"""A registry for OCI artifacts, such as somebody's mirror of charts."""
 PUBLIC_GATEWAY = "203.0.113.1"
 WORKSTATION_ADDRESS = "198.51.100.10"
 WORKSTATION_GATEWAY = "198.51.100.1"
@@ -131,6 +134,7 @@ async def fabric() -> None:
         "link add public type bridge",
         f"addr add {PUBLIC_GATEWAY}/24 dev public",
         f"addr add {AZURE_ADDRESS}/24 dev public",
+        f"addr add {REGISTRY_ADDRESS}/24 dev public",
         "link set public up",
     )
     await attach("workstation", "workstation", None, f"{WORKSTATION_ADDRESS}/24", WORKSTATION_GATEWAY)
@@ -143,6 +147,7 @@ async def fabric() -> None:
         f"-A INPUT -i workstation -d {DNS_ADDRESS} -p udp --dport 53 -j ACCEPT",
         f"-A INPUT -i workstation -d {DNS_ADDRESS} -p tcp --dport 53 -j ACCEPT",
         f"-A INPUT -i workstation -d {AZURE_ADDRESS} -p tcp --dport 443 -j ACCEPT",
+        f"-A INPUT -i workstation -d {REGISTRY_ADDRESS} -p tcp --dport 443 -j ACCEPT",
         "-A INPUT -i workstation -j REJECT",
         "-A FORWARD -i workstation -o public -p tcp --dport 443 -j ACCEPT",
         "-A FORWARD -i workstation -d 10.224.0.0/12 -p tcp --dport 22 -j ACCEPT",

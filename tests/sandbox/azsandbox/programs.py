@@ -121,6 +121,7 @@ ROWS = (
         tuple(f"{_POD_IDENTITY}/version.{name}={{v}}" for name in ("NMIVersion", "MICVersion")),
         charts="charts",
     ),
+    Row("registry", "github.com/google/go-containerregistry", {"registry": "./registry"}),
     Row(
         "kwok", "sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, ("sigs.k8s.io/kwok/pkg/consts.Version={v}",)
     ),

@@ -35,11 +35,12 @@ async def start(state: State) -> Process:
 
 
 def publish(state: State, names: Mapping[str, str]) -> None:
-    """Make the names (with their addresses), besides those of Azure, all there are."""
+    """Make the names (with their addresses), besides those of Azure and the registry, all there are."""
     _write(state, names)
     os.kill(int(state.resolver.read_text()), signal.SIGHUP)
 
 
 def _write(state: State, names: Mapping[str, str]) -> None:
-    everything = {**dict.fromkeys(network.AZURE_NAMES, network.AZURE_ADDRESS), **names}
+    azure = dict.fromkeys(network.AZURE_NAMES, network.AZURE_ADDRESS)
+    everything = {**azure, network.REGISTRY_NAME: network.REGISTRY_ADDRESS, **names}
     state.hosts.write_text("".join(f"{address} {name}\n" for name, address in everything.items()))

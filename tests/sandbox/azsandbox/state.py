@@ -57,7 +57,7 @@ class State:
 
     @property
     def pki(self) -> Path:
-        """ca.crt, ca.key, azure.crt, azure.key, ssh_host_key (.pub)."""
+        """ca, azure and registry with .crt and .key each; ssh_host_key."""
         return self.directory / "pki"
 
     @property

@@ -29,6 +29,7 @@ def table(state: State) -> str:
     rows = [
         Row("simulated Azure", f"{network.AZURE_ADDRESS}:443", _word("azure" in running)),
         Row("  instance metadata", f"{network.IMDS_ADDRESS}:80", _word("azure" in running)),
+        Row(f"registry {network.REGISTRY_NAME}", f"{network.REGISTRY_ADDRESS}:443", _word("registry" in running)),
         Row("resolver", f"{network.DNS_ADDRESS}:53", _word("resolver" in running)),
         Row("workstation (exec)", network.WORKSTATION_ADDRESS, "up"),
     ]

@@ -4,7 +4,8 @@
 """Inside the sandbox: its init, and the supervisor that sets everything up and takes orders.
 
 Process 1 of the outer namespaces only reaps; when it ends, the kernel ends everything else. Its one child, the
-supervisor, runs the resolver and the simulated Azure. Clusters are children of the simulated Azure and end with it.
+supervisor, runs the resolver, the registry and the simulated Azure. Clusters are children of the simulated Azure and
+end with it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import signal
 from asyncio.subprocess import Process
 from pathlib import Path
 
-from . import azure_process, cgroups, commands, linux, network, paths, resolver, workstation
+from . import azure_process, cgroups, commands, linux, network, paths, registry, resolver, workstation
 from .state import SandboxError, State
 
 _TIMEOUT = 60.0
@@ -72,7 +73,8 @@ async def _supervise(state: State, report: int) -> None:
     workstation.furnish(state)
     await network.fabric()
     parts["resolver"] = await resolver.start(state)
-    progress("network and resolver are up")
+    parts["registry"] = await registry.start(state)
+    progress("network, resolver and registry are up")
     await import_images(state)
     progress("container images are imported")
     parts["azure"] = await azure_process.start(state)
@@ -139,8 +141,9 @@ async def import_images(state: State) -> None:
 
 
 async def _reset(state: State, parts: dict[str, Process]) -> None:
-    """End the simulated Azure, with all clusters, and start it anew; and the resolver, if that has ended."""
-    await commands.kill(parts["azure"])
+    """End the simulated Azure, with all clusters, and the registry, and start them anew; the resolver, if it ended."""
+    for name in ("azure", "registry"):
+        await commands.kill(parts[name])
     for group in [each for each in cgroups.children() if each.startswith("node-")]:
         await asyncio.to_thread(cgroups.remove, group, 30.0)
     for number in range(network.CLUSTERS):
@@ -159,4 +162,5 @@ async def _reset(state: State, parts: dict[str, Process]) -> None:
         resolver.publish(state, {})
     else:
         parts["resolver"] = await resolver.start(state)
+    parts["registry"] = await registry.start(state)
     parts["azure"] = await azure_process.start(state)
