@@ -137,14 +137,14 @@ class Node:
             "cloud": "AzurePublicCloud",
             "tenantId": self.cluster.tenant_id,
             "subscriptionId": self.cluster.subscription_id,
-            "aadClientId": "msi",
-            "aadClientSecret": "msi",
+            "aadClientId": self.cluster.service_principal_client_id or "msi",
+            "aadClientSecret": self.cluster.service_principal_secret or "msi",
             "resourceGroup": self.cluster.node_resource_group,
             "location": self.cluster.location,
             "vmType": "vmss",
             "primaryScaleSetName": self.scale_set,
             "primaryAvailabilitySetName": "",
-            "useManagedIdentityExtension": True,
+            "useManagedIdentityExtension": not self.cluster.service_principal_client_id,
             "userAssignedIdentityID": self.cluster.kubelet_client_id,
             "useInstanceMetadata": True,
             "loadBalancerSku": "Standard",
@@ -204,21 +204,27 @@ class Node:
             "oomScoreAdj": 0,
         }
 
+    @property
+    def kubenet(self) -> bool:
+        return self.cluster.network_plugin == "kubenet"
+
     def cni(self) -> dict[str, object]:
-        """Pods are routed, not bridged: a packet between two pods of a node passes its iptables like any other."""
+        """Azure CNI routes: a packet between two pods of a node passes its iptables like any other. Kubenet bridges."""
+        interface: dict[str, object] = (
+            {"type": "bridge", "bridge": "cbr0", "isGateway": True, "promiscMode": True}
+            if self.kubenet
+            else {"type": "ptp"}
+        )
+        addresses = {
+            "type": "host-local",
+            "ranges": [[{"subnet": self.subnet.node_pods(self.index)}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+        }
         return {
             "cniVersion": "0.4.0",
-            "name": "azure",
+            "name": "kubenet" if self.kubenet else "azure",
             "plugins": [
-                {
-                    "type": "ptp",
-                    "ipMasq": False,
-                    "ipam": {
-                        "type": "host-local",
-                        "ranges": [[{"subnet": self.subnet.node_pods(self.index)}]],
-                        "routes": [{"dst": "0.0.0.0/0"}],
-                    },
-                },
+                {**interface, "ipMasq": False, "ipam": addresses},
                 {"type": "portmap", "capabilities": {"portMappings": True}},
             ],
         }
@@ -335,11 +341,15 @@ def _write_kubernetes(node: Node, access: Access) -> None:
     _write(root / "etc/kubernetes/kube-proxy.json", json.dumps(node.kube_proxy(), indent=1))
     _write(root / "etc/containerd/config.toml", _CONTAINERD.format(pause=PAUSE_IMAGE))
     _write(root / "etc/cni/net.d/10-azure.conflist", json.dumps(node.cni(), indent=1))
-    labels = ",".join(f"{key}={value}" for key, value in node.labels().items())
-    _write(
-        root / "etc/default/kubelet",
-        f"KUBELET_NODE_IP={node.address}\nKUBELET_NODE_LABELS={labels}\nKUBELET_NODE_NAME={node.spec.name}\n",
-    )
+    settings = {
+        "KUBELET_NODE_IP": node.address,
+        "KUBELET_NODE_LABELS": ",".join(f"{key}={value}" for key, value in node.labels().items()),
+        "KUBELET_NODE_NAME": node.spec.name,
+    }
+    if node.kubenet:
+        # As kubelets had it until Kubernetes 1.23. NMI looks for it, and ends unless it is told that this is meant.
+        settings["KUBELET_FLAGS"] = "--network-plugin=kubenet"
+    _write(root / "etc/default/kubelet", "".join(f"{name}={value}\n" for name, value in settings.items()))
 
 
 def _link_tree(source: Path, target: Path) -> None:

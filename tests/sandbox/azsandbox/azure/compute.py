@@ -10,7 +10,7 @@ Compute makes it run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -48,6 +48,8 @@ class ClusterSpec:
     """Empty, as kubelet_client_id, for a cluster that runs as a service principal."""
     kubelet_client_id: str
     nodes: tuple[NodeSpec, ...]
+    service_principal_client_id: str = ""
+    service_principal_secret: str = field(default="", repr=False)
 
 
 class Compute(Protocol):

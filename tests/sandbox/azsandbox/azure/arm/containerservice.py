@@ -279,6 +279,7 @@ def _control_plane_identity(call: Call, cluster: Resource, given: JsonObject, se
                 f" {call.state.tenant_id}, Please see https://aka.ms/aks-sp-help for more details.",
             )
         cluster.properties["servicePrincipalProfile"] = {"clientId": principal.app_id}
+        cluster.hidden["secret"] = str(service.get("secret") or "")
         return principal
     kind = given.get("type") or "SystemAssigned"
     if kind == "UserAssigned":
@@ -343,6 +344,7 @@ def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
     properties = cluster.properties
     node_group = ids.group_id(azure.state.subscription_id, properties["nodeResourceGroup"])
     kubelet: Resource | None = cluster.hidden["kubelet"]
+    service = str(properties["servicePrincipalProfile"]["clientId"])
     nodes = [
         NodeSpec(
             instance.id,
@@ -367,6 +369,8 @@ def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
         kubelet_resource_id=kubelet.id if kubelet else "",
         kubelet_client_id=kubelet.properties["clientId"] if kubelet else "",
         nodes=tuple(nodes),
+        service_principal_client_id="" if service == "msi" else service,
+        service_principal_secret=cluster.hidden.get("secret", ""),
     )
 
 
