@@ -92,7 +92,11 @@ def managed_by(workload: Object) -> Manager:
         return Manager("flux", release, namespace)
     if "argocd.argoproj.io/instance" in labels or "argocd.argoproj.io/tracking-id" in annotations:
         return Manager("argo", release, namespace)
-    return Manager("helm", release, namespace) if release else Manager("manifests")
+    if release:
+        return Manager("helm", release, namespace)
+    # By default Argo CD 2 tracks with a label that charts set as well; who wrote the object tells them apart.
+    writers = [str(entry.get("manager", "")) for entry in metadata.get("managedFields") or ()]
+    return Manager("argo" if any(writer.startswith("argocd-") for writer in writers) else "manifests")
 
 
 def flag(workload: Object, name: str) -> str:

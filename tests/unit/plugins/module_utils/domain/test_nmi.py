@@ -80,6 +80,24 @@ def test_who_manages_it(labels: dict[str, str], annotations: dict[str, str], man
     assert nmi.managed_by({"metadata": {"labels": labels, "annotations": annotations}}) == manager
 
 
+@pytest.mark.parametrize(
+    ("writers", "annotations", "kind"),
+    [
+        (["kube-controller-manager", "argocd-controller"], {}, "argo"),
+        (["argocd-application-controller"], {}, "argo"),  # versions before 2.3
+        (["argocd-controller", "helm"], HELM, "helm"),  # taken over by helm since
+        (["kubectl-client-side-apply"], {}, "manifests"),
+    ],
+)
+def test_the_writer_of_charts_that_argo_tracks_by_a_label(
+    writers: list[str], annotations: dict[str, str], kind: str
+) -> None:
+    labels = {"app.kubernetes.io/instance": "api", "app.kubernetes.io/managed-by": "Helm"}
+    fields = [{"manager": writer, "operation": "Update"} for writer in writers]
+    found = {"metadata": {"labels": labels, "annotations": annotations, "managedFields": fields}}
+    assert nmi.managed_by(found).kind == kind
+
+
 def test_probe_port_and_lock_come_from_the_arguments() -> None:
     assert nmi.probe_port(workload("nmi", args=["--http-probe-port=8085"])) == 8085
     assert nmi.probe_port(workload("nmi")) == 8080
