@@ -1,0 +1,384 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Old clusters, charts from elsewhere, and NMIs that somebody else installed. Needs root.
+
+One cluster of the old kind serves all of it: a service principal instead of a kubelet identity, and kubenet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from operators import UNSET, Operator, Run, only
+from sandboxes import running
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
+
+NAME = "old"
+"""Of the cluster, its resource group, and its service principal."""
+PUBLIC = "https://raw.githubusercontent.com/Azure/aad-pod-identity/master/charts"
+MIRROR = "oci://contoso.azurecr.io/charts"
+CHART, VERSION = "aad-pod-identity", "4.1.18"
+APPLIED = ["Install or change the release", "Write down the release as it shall be"]
+
+
+@dataclass(frozen=True)
+class World:
+    """The cluster, the chart, and somebody who works with them as operator or in another way."""
+
+    operator: Operator
+    client_id: str
+    """Of the service principal."""
+    archive: Path
+    """The chart's file; its contents are also at PUBLIC and MIRROR."""
+    kubeconfig: Path
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.archive.read_bytes()).hexdigest()
+
+    def run(self, *command: str) -> str:
+        return self.operator.sandbox.exec(*command)
+
+    def helm(self, *arguments: str) -> str:
+        return self.run("helm", f"--kubeconfig={self.kubeconfig}", *arguments)
+
+    def apply(self, objects: list[dict[str, Any]], *arguments: str) -> None:
+        file = self.operator.directory / "objects.yml"
+        file.write_text(yaml.safe_dump_all(objects))
+        self.run("kubectl", "apply", "-f", str(file), *arguments)
+
+    def chart(self, *arguments: str, **variables: Any) -> Run:
+        """The role pod_identity_chart alone; its fact is told at the end."""
+        (play,) = only("chart")
+        tell = {"name": "Tell what is there", "ansible.builtin.debug": {"msg": "{{ pod_identity_chart }}"}}
+        named = {f"pod_identity_chart_{name}": value for name, value in variables.items()}
+        return self.operator.play([{**play, "post_tasks": [tell]}], *arguments, variables=named)
+
+    def nmis(self) -> list[dict[str, Any]]:
+        found = self.operator.kubectl("get", "daemonset", "-A")["items"]
+        return [each for each in found if each["metadata"]["name"].endswith("nmi")]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    directory = tmp_path_factory.mktemp("operator")
+    with running("installations") as sandbox:
+        sandbox.run("azure", "principal", NAME)
+        client_id, secret = sandbox.run(
+            "exec", "--as", NAME, "--", "printenv", "AZURE_CLIENT_ID", "AZURE_SECRET"
+        ).split()
+        sandbox.exec("az", "group", "create", "-n", NAME, "-l", "westeurope")
+        sandbox.exec(
+            *("az", "aks", "create", "-g", NAME, "-n", NAME, "--node-count", "1", "--no-ssh-key"),
+            *("--service-principal", client_id, "--client-secret", secret, "--network-plugin", "kubenet"),
+        )
+        sandbox.exec("az", "aks", "get-credentials", "-g", NAME, "-n", NAME, "-f", str(directory / "kubeconfig"))
+        sandbox.exec("helm", "pull", CHART, "--repo", PUBLIC, "--version", VERSION, "-d", str(directory))
+        archive = directory / f"{CHART}-{VERSION}.tgz"
+        sandbox.exec("helm", "push", str(archive), MIRROR)
+        variables = {
+            "pod_identity_resource_group": NAME,
+            "pod_identity_cluster_name": NAME,
+            "pod_identity_location": "westeurope",
+            "pod_identity_allow_network_plugin_kubenet": True,
+            "pod_identity_cluster_principal_id": json.loads(sandbox.exec("az", "ad", "sp", "show", "--id", client_id))[
+                "id"
+            ],
+            "pod_identity_chart_ref": f"{MIRROR}/{CHART}",
+            "pod_identity_chart_version": VERSION,
+            "pod_identity_chart_digest": hashlib.sha256(archive.read_bytes()).hexdigest(),
+            "pod_identity_bindings_create_namespaces": True,
+            "pod_identity_bindings_list": [{"name": "shop", "namespace": "shop", "selector": "shop"}],
+            "pod_identity_verify_workloads": [
+                {"namespace": "shop", "selector": "shop", "expect": "shop", "allow_detach": True}
+            ],
+        }
+        yield World(Operator(sandbox, directory, variables), client_id, archive, directory / "kubeconfig")
+
+
+# An old cluster, and a chart from a registry
+
+
+@pytest.mark.parametrize("arguments", [("--check",), ()], ids=["check", "run"])
+def test_kubenet_is_refused(world: World, arguments: tuple[str, ...]) -> None:
+    world.operator.forget_requests()
+    refusal = world.operator.site(*arguments, variables={"pod_identity_allow_network_plugin_kubenet": False}).refused()
+    assert "ARP spoofing" in refusal
+    assert "pod_identity_allow_network_plugin_kubenet=true" in refusal
+    assert world.operator.azure_writes() == []
+    assert world.nmis() == []
+
+
+def test_the_object_id_of_a_service_principal_is_asked_for(world: World) -> None:
+    world.operator.forget_requests()
+    refusal = world.operator.site(variables={"pod_identity_cluster_principal_id": UNSET}).refused()
+    (command,) = re.findall(r'"(az ad sp show --id [^"]*)"', refusal)
+    assert world.client_id in command
+    assert world.run("sh", "-c", command).strip() == world.operator.variables["pod_identity_cluster_principal_id"]
+    assert world.operator.azure_writes() == []
+
+
+@pytest.fixture(scope="module")
+def predicted(world: World) -> Run:
+    return world.operator.site("--check", "--diff").ok()
+
+
+@pytest.fixture(scope="module")
+def done(world: World, predicted: Run) -> Run:
+    return world.operator.site().ok()
+
+
+def test_an_old_cluster_serves(world: World, predicted: Run, done: Run) -> None:
+    """MIC works as the service principal, and NMI, which looks for kubenet by itself, has been told to accept it."""
+    assert done.changed_items() == predicted.changed_items()
+    assert [(row["verdict"], row["answered_by"]) for row in done.verdicts()] == [("ok", "nmi")]
+    (nmi,) = world.nmis()
+    assert "--allow-network-plugin-kubenet=true" in arguments_of(nmi)
+    principal = world.operator.variables["pod_identity_cluster_principal_id"]
+    assigned = json.loads(world.run("az", "role", "assignment", "list", "--all"))
+    given = {each["roleDefinitionName"] for each in assigned if each["principalId"] == principal}
+    assert {"Managed Identity Operator", "Virtual Machine Contributor"} <= given
+    patches = world.operator.sandbox.run("azure", "log", "--method", "PATCH", "--json").splitlines()
+    assert {json.loads(line)["caller"] for line in patches} == {world.client_id}
+
+
+def test_a_second_run_on_an_old_cluster_changes_nothing(world: World, done: Run) -> None:
+    world.operator.forget_requests()
+    assert world.operator.site().ok().changes() == []
+    assert world.operator.azure_writes() == []
+
+
+def arguments_of(workload: Mapping[str, Any]) -> list[str]:
+    return list(workload["spec"]["template"]["spec"]["containers"][0]["args"])
+
+
+SOURCES: dict[str, dict[str, Any]] = {
+    "registry": {"ref": f"{MIRROR}/{CHART}"},
+    "address": {"ref": f"{PUBLIC}/{CHART}-{VERSION}.tgz", "version": UNSET},
+    "file": {"ref": f"{{{{ playbook_dir }}}}/{CHART}-{VERSION}.tgz", "version": UNSET},
+    "directory": {"ref": f"{{{{ playbook_dir }}}}/{CHART}"},
+    "repository": {"ref": CHART},
+}
+"""Variables of the role; the playbook lies beside the chart's file."""
+
+
+@pytest.mark.soak(sample=1)
+@pytest.mark.parametrize(
+    ("source", "digest"),
+    [
+        *((source, digest) for source in ("registry", "address", "file", "repository") for digest in (True, False)),
+        ("directory", False),
+    ],
+)
+def test_the_chart_comes_from(world: World, done: Run, source: str, digest: bool) -> None:
+    """Each source is used to change a value, by which a new revision is installed."""
+    if source == "directory":
+        world.run("helm", "pull", str(world.archive), "--untar", "-d", str(world.operator.directory))
+    verbosity = len(source) * 2 + digest
+    wished = {**SOURCES[source], "values": {"nmi": {"logVerbosity": verbosity}}}
+    if not digest:
+        wished["digest"] = UNSET
+    foreseen = world.chart("--check", **wished).ok()
+    assert foreseen.changes() == APPLIED
+    run = world.chart(**wished).ok()
+    assert run.changed_items() == foreseen.changed_items()
+    (nmi,) = world.nmis()
+    assert f"-v={verbosity}" in arguments_of(nmi)
+    assert nmi["metadata"]["labels"]["helm.sh/chart"] == f"{CHART}-{VERSION}"
+    assert [node["state"] for node in run.message("Tell what is there")["nodes"]] == ["active"]
+
+
+@pytest.mark.soak(sample=1)
+@pytest.mark.parametrize("source", SOURCES)
+def test_another_chart_than_the_named_one_is_refused(world: World, done: Run, source: str) -> None:
+    (before,) = world.nmis()
+    refusal = world.chart(**SOURCES[source], digest="0" * 64, values={"nmi": {"logVerbosity": 9}}).refused()
+    assert "not the one in pod_identity_chart_digest" in refusal
+    assert world.nmis() == [before]
+
+
+# What somebody else installed
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way in which NMI came to a cluster: what that leaves on the objects, and what the role calls it."""
+
+    called: str
+    managed_by: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """{object} is group/kind:namespace/name of each."""
+    writer: str = "kubectl"
+    release: bool = False
+    """Whether helm installs it, as a release, or its manifests are applied."""
+    addon: bool = False
+
+
+KINDS = {
+    "release": Kind("helm release identity/mine", "helm", release=True),
+    "manifests": Kind("applied as manifests", "manifests"),
+    "helm-release": Kind(
+        "managed by Flux",
+        "flux",
+        {"helm.toolkit.fluxcd.io/name": "mine", "helm.toolkit.fluxcd.io/namespace": "identity"},
+        release=True,
+    ),
+    "kustomization": Kind(
+        "managed by Flux",
+        "flux",
+        {"kustomize.toolkit.fluxcd.io/name": "infra", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"},
+    ),
+    "argo-annotation": Kind(
+        "managed by Argo CD", "argo", annotations={"argocd.argoproj.io/tracking-id": "pod-identity:{object}"}
+    ),
+    "argo-label": Kind("managed by Argo CD", "argo", {"argocd.argoproj.io/instance": "pod-identity"}),
+    # The default of Argo CD 2, a label that the chart sets as well.
+    "argo-default-label": Kind(
+        "managed by Argo CD", "argo", {"app.kubernetes.io/instance": CHART}, writer="argocd-controller"
+    ),
+    "addon": Kind(
+        "the AKS add-on",
+        "addon",
+        {"addonmanager.kubernetes.io/mode": "Reconcile", "kubernetes.azure.com/managedby": "aks"},
+        addon=True,
+    ),
+}
+
+
+@pytest.fixture
+def bare(world: World) -> World:
+    """No NMI is there."""
+    world.helm("uninstall", CHART, "--ignore-not-found", "--wait", "--cascade=foreground")
+    assert world.nmis() == []
+    return world
+
+
+@contextmanager
+def installed(world: World, kind: Kind) -> Iterator[None]:
+    namespace = "identity" if kind.release else "kube-system" if kind.addon else "default"
+    chart = (str(world.archive), "--namespace", namespace, "--set", "nmi.allowNetworkPluginKubenet=true")
+    if kind.release:
+        world.helm("install", "mine", *chart, "--create-namespace")
+        try:
+            for label, value in kind.labels.items():
+                world.run("kubectl", "-n", namespace, "label", "daemonset,deployment", "--all", f"{label}={value}")
+            yield
+        finally:
+            world.helm("uninstall", "mine", "-n", namespace, "--wait", "--cascade=foreground")
+        return
+    mode = ("--set", "operationMode=managed") if kind.addon else ()
+    definitions = world.helm("show", "crds", str(world.archive))
+    objects = [each for each in yaml.safe_load_all(world.helm("template", CHART, *chart, *mode)) if each]
+    for each in objects:
+        mark(each, kind)
+    world.apply(list(yaml.safe_load_all(definitions)))
+    world.run("kubectl", "wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
+    server_side = ("--server-side", f"--field-manager={kind.writer}") if kind.writer != "kubectl" else ()
+    world.apply(objects, *server_side)
+    file = world.operator.directory / "objects.yml"
+    applied = file.rename(file.with_name("applied.yml"))
+    try:
+        yield
+    finally:
+        world.run("kubectl", "delete", "--cascade=foreground", "-f", str(applied))
+
+
+def mark(each: dict[str, Any], kind: Kind) -> None:
+    """Take away what only helm's templates put there, and put there what this kind does."""
+    metadata = each["metadata"]
+    for place in (metadata, each["spec"]["template"]["metadata"] if "template" in each.get("spec", {}) else {}):
+        for label in ("helm.sh/chart", "app.kubernetes.io/managed-by"):
+            place.get("labels", {}).pop(label, None)
+    group = each["apiVersion"].rpartition("/")[0]
+    name = f"{group}/{each['kind']}:{metadata.get('namespace', '')}/{metadata['name']}"
+    metadata["labels"] = {**metadata.get("labels", {}), **kind.labels}
+    told = {key: value.format(object=name) for key, value in kind.annotations.items()}
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), **told}
+
+
+@contextmanager
+def addon_profile(world: World, enabled: bool) -> Iterator[None]:
+    """The add-on as Azure knows it."""
+    if not enabled:
+        yield
+        return
+    _set_profile(world, {"enabled": True, "allowNetworkPluginKubenet": True})
+    try:
+        yield
+    finally:
+        _set_profile(world, {"enabled": False})
+
+
+def _set_profile(world: World, profile: dict[str, Any]) -> None:
+    cluster = json.loads(world.run("az", "aks", "show", "-g", NAME, "-n", NAME))["id"]
+    url = f"{cluster}?api-version=2024-09-01"
+    body = json.loads(world.run("az", "rest", "--method", "get", "--url", url))
+    body["properties"]["podIdentityProfile"] = profile
+    file = world.operator.directory / "cluster.json"
+    file.write_text(json.dumps(body))
+    world.run("az", "rest", "--method", "put", "--url", url, "--body", f"@{file}")
+    world.run("az", "aks", "wait", "-g", NAME, "-n", NAME, "--updated", "--interval", "1")
+
+
+@pytest.mark.soak(sample=2)
+@pytest.mark.parametrize("name", KINDS)
+def test_what_somebody_else_installed_is_recognized(bare: World, name: str) -> None:
+    world, kind = bare, KINDS[name]
+    with addon_profile(world, kind.addon):
+        if kind.addon:  # before AKS has deployed anything
+            assert "Pod identity is installed already: the AKS add-on." in world.chart().refused()
+        with installed(world, kind):
+            before = [(each["metadata"]["uid"], each["metadata"]["generation"]) for each in world.nmis()]
+            assert len(before) == 1
+            refusal = world.chart().refused()
+            assert f"({kind.called}). A second NMI would fight with it" in refusal
+            assert ("pod_identity_chart_release_name" in refusal) == (kind.managed_by == "helm")
+            run = world.chart(accept_existing=True).ok()
+            assert run.changes() == []
+            assert kind.called in run.message("Say that the installation of somebody else is used")
+            told = run.message("Tell what is there")
+            assert told["managed_by"] == kind.managed_by
+            assert told["release_name"] == ("mine" if kind.release else "")
+            assert [node["state"] for node in told["nodes"]] == ["active"]
+            assert bool(told["mic_leader"]) != kind.addon
+            assert [(each["metadata"]["uid"], each["metadata"]["generation"]) for each in world.nmis()] == before
+
+
+def test_a_release_of_another_name_keeps_version_and_values(bare: World) -> None:
+    """Somebody installed it who did not know that NMI refuses kubenet."""
+    world = bare
+    named = {"release_name": "mine", "namespace": "identity", "ref": UNSET, "version": UNSET, "digest": UNSET}
+    world.helm(
+        *("install", "mine", CHART, "--repo", PUBLIC, "--version", "4.1.17", "-n", "identity", "--create-namespace"),
+        *("--set", "nmi.tag=v1.8.17,mic.tag=v1.8.17,nmi.logVerbosity=1"),
+    )
+    try:
+        refusal = world.chart(accept_existing=True, wait_timeout=15).refused()
+        assert re.search(r"does not serve after 15 seconds: NMI on node \S+: its (container|pod) ", refusal)
+        run = world.chart("--diff", **named).ok()
+        assert run.changes() == APPLIED
+        before, after = (yaml.safe_load(run.diff(APPLIED[1])[side]) for side in ("before", "after"))
+        assert (before["version"], before["values"]["nmi"].pop("logVerbosity")) == ("4.1.17", 1)
+        after["values"]["nmi"].pop("logVerbosity")
+        assert after["values"]["nmi"].pop("allowNetworkPluginKubenet") is True
+        assert before == after
+        (nmi,) = world.nmis()
+        assert nmi["metadata"]["labels"]["helm.sh/chart"] == f"{CHART}-4.1.17"
+        assert {"-v=1", "--allow-network-plugin-kubenet=true"} <= set(arguments_of(nmi))
+        assert world.chart(**named).ok().changes() == []
+    finally:
+        world.helm("uninstall", "mine", "-n", "identity", "--wait", "--cascade=foreground")
