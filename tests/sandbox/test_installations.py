@@ -202,6 +202,7 @@ def test_the_chart_comes_from(world: World, done: Run, source: str, digest: bool
 
 
 @pytest.mark.soak(sample=1)
+@pytest.mark.unproven
 @pytest.mark.parametrize("source", SOURCES)
 def test_another_chart_than_the_named_one_is_refused(world: World, done: Run, source: str) -> None:
     (before,) = world.nmis()
@@ -335,6 +336,7 @@ def _set_profile(world: World, profile: dict[str, Any]) -> None:
 
 
 @pytest.mark.soak(sample=2)
+@pytest.mark.unproven
 @pytest.mark.parametrize("name", KINDS)
 def test_what_somebody_else_installed_is_recognized(bare: World, name: str) -> None:
     world, kind = bare, KINDS[name]
@@ -358,6 +360,8 @@ def test_what_somebody_else_installed_is_recognized(bare: World, name: str) -> N
             assert [(each["metadata"]["uid"], each["metadata"]["generation"]) for each in world.nmis()] == before
 
 
+@pytest.mark.soak(sample=1)
+@pytest.mark.unproven
 def test_a_release_of_another_name_keeps_version_and_values(bare: World) -> None:
     """Somebody installed it who did not know that NMI refuses kubenet."""
     world = bare
