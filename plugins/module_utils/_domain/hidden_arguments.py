@@ -36,9 +36,13 @@ def hidden(payload: bytes) -> tuple[str, ...]:
     except (SyntaxError, KeyError, ValueError, TypeError, binascii.Error, zipfile.BadZipFile):
         return ("unknown",)  # of a version that looks different: nothing can be said for its arguments
     marked: set[str] = set()
+    renamed: list[tuple[str, list[str]]] = []
     for source in sources:
-        if b"no_log" in source:
-            marked |= _marked(ast.parse(source))
+        if b"no_log" in source or b"aliases" in source:
+            tree = ast.parse(source)
+            marked |= _marked(tree)
+            renamed += _aliases_given_later(tree)
+    marked |= {alias for name, aliases in renamed if name in marked for alias in aliases}
     found = sorted(marked & set(_given(params)))
     return (*(("no_log",) if params.get("_ansible_no_log") else ()), *found)
 
@@ -55,14 +59,35 @@ def _call(tree: ast.AST) -> dict[str, t.Any]:
 
 
 def _marked(tree: ast.AST) -> set[str]:
-    """Names of options whose specification says ``no_log``, as a literal or as an argument of a call."""
-    names = set()
+    """Names, and other names, of options whose specification says ``no_log``, as a literal or as argument of a call."""
+    names: set[str] = set()
     for node in ast.walk(tree):
         for name, value in _entries(node):
             candidates = [value, *(value.args if isinstance(value, ast.Call) else ())]
-            if any(_says_no_log(candidate) for candidate in candidates):
-                names.add(name)
+            for candidate in candidates:
+                if _says_no_log(candidate):
+                    names.update((name, *_aliases(candidate)))
     return names
+
+
+def _aliases(specification: ast.AST) -> list[str]:
+    return [text for name, value in _entries(specification) if name == "aliases" for text in _texts(value)]
+
+
+def _aliases_given_later(tree: ast.AST) -> t.Iterator[tuple[str, list[str]]]:
+    """What ``spec["name"]["aliases"] = [...]`` says."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Subscript) and _texts(target.slice) == ["aliases"]:
+                    option = target.value
+                    for name in _texts(option.slice) if isinstance(option, ast.Subscript) else ():
+                        yield name, _texts(node.value)
+
+
+def _texts(node: ast.AST) -> list[str]:
+    parts = node.elts if isinstance(node, (ast.List, ast.Tuple, ast.Set)) else (node,)
+    return [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
 
 
 def _says_no_log(node: ast.AST) -> bool:

@@ -8,8 +8,11 @@ import base64
 import io
 import json
 import zipfile
+from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
+import ansible.modules
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import hidden
@@ -17,14 +20,16 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidd
 SOURCES = {
     "m.py": "spec = dict(password=dict(type='str', no_log=True), state=dict(type='str', no_log=False))\n",
     "util.py": "spec = {'token': {'type': 'str', 'no_log': True}, 'key': _env({'no_log': True}, 'K')}\n",
+    "alias.py": "spec = {'word': {'no_log': True, 'aliases': ['words', 'pass']}, 'place': {'aliases': ['where']}}\n",
+    "later.py": "spec['token']['aliases'] = ['tok']\nspec['place']['aliases'] = ['there']\n",
     "nested.py": "spec = {'auth': {'type': 'dict', 'options': {'pin': {'no_log': True}}}}\n",
 }
 
 
-def payload(arguments: dict[str, Any]) -> bytes:
+def payload(arguments: dict[str, Any], sources: dict[str, str] = SOURCES) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name, source in SOURCES.items():
+        for name, source in sources.items():
             archive.writestr(name, source)
     packed = base64.b64encode(buffer.getvalue()).decode()
     params = json.dumps({"ANSIBLE_MODULE_ARGS": arguments})
@@ -43,6 +48,8 @@ def payload(arguments: dict[str, Any]) -> bytes:
         ({"token": "x", "key": "y", "state": "z"}, ("key", "token")),
         ({"auth": {"pin": "1"}}, ("pin",)),
         ({"list": [{"pin": "1"}]}, ("pin",)),
+        ({"pass": "x", "where": "y"}, ("pass",)),
+        ({"tok": "x", "there": "y"}, ("tok",)),
         ({"_ansible_no_log": True}, ("no_log",)),
         ({"_ansible_no_log": False}, ()),
     ],
@@ -57,3 +64,12 @@ def test_other_data_has_no_arguments() -> None:
 
 def test_a_payload_that_cannot_be_read_is_secret() -> None:
     assert hidden(b"_ANSIBALLZ_WRAPPER = True\nother(zip_data='')\n") == ("unknown",)
+
+
+@pytest.mark.parametrize("module", ["uri", "get_url"])
+def test_aliases_of_modules_of_ansible(module: str) -> None:
+    files = (ansible.modules, f"{module}.py"), (ansible.module_utils, "urls.py")
+    sources = {name: (Path(next(iter(package.__path__))) / name).read_text() for package, name in files}
+    arguments = {"url": "https://h", "url_username": "x", "dest": "/d"}
+    assert hidden(payload({**arguments, "password": "x"}, sources)) == ("password",)
+    assert hidden(payload(arguments, sources)) == ()
