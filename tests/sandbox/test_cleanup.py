@@ -103,8 +103,8 @@ class World:
         results = custom_stats(done.stdout).get("imds_node_cleanup", [])
         return Cleanup(done.returncode, done.stdout + done.stderr, {each["node"]: each for each in results})
 
-    def inventory(self, **options: Any) -> dict[str, list[str]]:
-        """The groups of the inventory plugin with their hosts."""
+    def source(self, **options: Any) -> str:
+        """A file for the inventory plugin."""
         source = self.folder / "test.aks_nodes.yml"
         source.write_text(
             yaml.safe_dump(
@@ -117,7 +117,11 @@ class World:
                 }
             )
         )
-        listed = json.loads(self.sandbox.exec("ansible-inventory", "-i", str(source), "--list"))
+        return str(source)
+
+    def inventory(self, **options: Any) -> dict[str, list[str]]:
+        """The groups of the inventory plugin with their hosts."""
+        listed = json.loads(self.sandbox.exec("ansible-inventory", "-i", self.source(**options), "--list"))
         return {name: sorted(group["hosts"]) for name, group in listed.items() if "hosts" in group}
 
     def install(self) -> None:
@@ -184,8 +188,13 @@ def test_nodes_with_nmi_have_nothing_wrong(world: World) -> None:
     assert world.inventory() == {scale_set: sorted(world.nodes)}
 
 
+def cached(world: World) -> dict[str, Any]:
+    folder = str(world.folder / "cache")
+    return {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": folder}
+
+
 def test_the_cache_of_the_inventory_saves_requests(world: World) -> None:
-    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(world.folder / "cache")}
+    cache = cached(world)
     first = world.inventory(**cache)
     world.sandbox.run("azure", "log", "--clear")
     assert world.inventory(**cache) == first
@@ -271,6 +280,18 @@ def test_hosts_that_fail_do_not_end_the_run_of_the_others(broken: World) -> None
     assert (run.status, run.outcomes) == (0, ["unreachable", "cleaned"])
 
 
+def test_what_the_inventory_tells_is_asked_again(broken: World) -> None:
+    """Its cache is of the time when NMI lived, which would keep the rules."""
+    role = "azureops.pod_identity.imds_node_cleanup"
+    report = {"ansible.builtin.include_role": {"name": role, "tasks_from": "report"}}
+    playbook = [
+        {"hosts": "vmss_*", "gather_facts": False, "roles": [role], "serial": 1},
+        {"hosts": "vmss_*", "gather_facts": False, "tasks": [{**report, "run_once": True}]},
+    ]
+    run = broken.clean("-i", broken.source(**cached(broken)), "--check", playbook=playbook)
+    assert (run.status, run.outcomes) == (0, ["cleaned", "cleaned"]), run.output[-4000:]
+
+
 @pytest.mark.parametrize(("node", "transport"), [(0, "ssh"), (1, "aks_node_pod")])
 def test_a_broken_node_is_repaired(broken: World, node: int, transport: str) -> None:
     name = broken.nodes[node]
@@ -308,7 +329,7 @@ def test_tables_go_into_a_secret(broken: World) -> None:
 
 
 def test_second_run_finds_nothing(broken: World) -> None:
-    run = broken.clean()
+    run = broken.clean("-i", broken.source(), playbook="azureops.pod_identity.cleanup_nodes")
     assert (run.status, run.outcomes) == (0, ["clean", "clean"])
     assert [each["found"] for each in run.nodes.values()] == [[], []]
     assert "pod-identity-node-access" not in broken.kubectl("get", "namespaces,jobs", "-A", "-o", "name")
@@ -346,6 +367,8 @@ def test_without_the_api_server_nodes_come_from_scale_sets(broken_again: World) 
     unreachable.write_text(yaml.safe_dump(kubeconfig))
     name = broken_again.nodes[0]
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {name: {"ansible_host": broken_again.addresses[0]}}}}))
+    reached = {"kubeconfig": str(unreachable), "api_timeout": 2}
+    assert broken_again.inventory(**reached)["not_inspected"] == sorted(broken_again.nodes)
     run = broken_again.clean(
         *("-i", str(inventory)),
         node=name,

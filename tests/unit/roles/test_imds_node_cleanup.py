@@ -140,3 +140,15 @@ def test_windows_nodes_are_left_out_and_have_nothing_to_clean(nodes: Nodes) -> N
     play = {"hosts": "all", "tasks": [role("imds_node_cleanup"), TELL]}
     status, output = nodes.player.play(play, "-i", str(inventory))
     assert (status, "w1 ended clean" in output, "n1 ended refused" in output) == (0, True, True), output
+
+
+def test_what_is_known_of_a_node_is_asked_again(player: Player) -> None:
+    """Where it cannot be asked any more, the gate is closed."""
+    kubeconfig = player.directory / "kubeconfig"
+    kubeconfig.write_text("{}")
+    tell = {"ansible.builtin.debug": {"msg": "{{ imds_node_cleanup_result.reason }}"}}
+    node = {"name": "n1", "transports": ["ssh"], "closed_because": []}
+    tasks = [role("imds_node_cleanup"), TELL, tell]
+    status, output = player.play(tasks, aks_node=node, pod_identity_kubeconfig=str(kubeconfig))
+    assert (status, "localhost ended refused" in output) == (0, True), output
+    assert f"could not be asked again (The kubeconfig {kubeconfig}" in " ".join(output.split()), output
