@@ -16,7 +16,8 @@ description:
   - A module is one call where its script is not longer than O(script_limit) and its result fits; what does not fit is
     carried in parts, whose completeness is checked.
   - Another run-command on the same instance is waited for.
-  - The script deletes itself on the node, and input and output are not left there.
+  - The script deletes itself on the node, and its directory there goes. Azure's own handler may keep what was shown of
+    the output below C(/var/lib/waagent/run-command).
 notes:
   - Azure keeps scripts and their output. A task with C(no_log), or with arguments that the module keeps out of logs, is
     refused unless O(allow_no_log=true).

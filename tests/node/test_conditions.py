@@ -70,13 +70,61 @@ def test_a_held_lock_is_waited_for() -> None:
         assert answer["changed"] and not holds_chain(node, "legacy")
 
 
+def test_a_lost_lock_is_tried_once_more() -> None:
+    def waiting(node: Node) -> set[str]:
+        lines = node.run("ps", "-eo", "pid,args").splitlines()
+        return {line.split()[0] for line in lines if "iptables-legacy -w" in line}
+
+    with stale("legacy") as node:
+        with running(node, "sh", "-c", "flock /run/xtables.lock sh -c 'echo held; cat'") as holder:
+            assert holder.readline() == "held\n"
+            node.start(lock_timeout=2)
+            until(lambda: waiting(node), "the first wait for the lock")
+            first = waiting(node)
+            until(lambda: waiting(node) - first, "the second wait for the lock")
+        answer = node.finish()
+        assert answer["changed"] and not holds_chain(node, "legacy")
+
+
+def test_a_rule_that_vanishes_between_look_and_command_is_no_failure() -> None:
+    with stale("legacy") as node:
+        (jump,) = [line for line in node.save("legacy").splitlines() if line.endswith(f"-A PREROUTING -j {CHAIN}")]
+        with running(node, "sh", "-c", "flock /run/xtables.lock sh -c 'echo held; cat'") as holder:
+            assert holder.readline() == "held\n"
+            node.start(lock_timeout=60)
+            until(lambda: "iptables-legacy -w" in node.run("ps", "-eo", "args"), "the wait for the lock")
+            words = jump.partition("-A ")[2].split()
+            node.run("env", "XTABLES_LOCKFILE=/run/other.lock", "iptables-legacy", "-t", "nat", "-D", *words)
+        answer = node.finish()
+        assert answer["changed"] and not holds_chain(node, "legacy")
+        assert answer["result"]["backends"]["legacy"]["concurrent_changes"]["gone"] == []
+
+
+LOCKED_CHAIN = """#!/bin/sh
+case " $* " in *" -X "*) echo "Another app is currently holding the xtables lock." >&2; exit 4;; esac
+exec /usr/sbin/iptables-nft "$@"
+"""
+
+
+def test_what_was_removed_before_a_failure_is_told() -> None:
+    with stale("nft") as node:
+        program = node.folder / "iptables-nft"
+        program.write_text(LOCKED_CHAIN)
+        program.chmod(0o755)
+        answer = node.refusal(environment={"PATH": f"{node.folder}:{os.environ['PATH']}"})
+        back_end = answer["result"]["backends"]["nft"]
+        assert [item["rule"] for item in back_end["found"]] == [*back_end["removed"], f"-N {CHAIN}"]
+        assert back_end["counts"]["removed"] == 3
+        assert holds_chain(node, "nft") and f"-j {CHAIN}\n" not in node.save("nft")
+
+
 def test_a_lock_that_stays_held_changes_nothing() -> None:
     with stale("legacy") as node:
         before = node.saves()
         with running(node, "sh", "-c", "flock /run/xtables.lock sh -c 'echo held; cat'") as holder:
             assert holder.readline() == "held\n"
             answer = node.refusal(lock_timeout=1)
-        assert "xtables lock for 1 seconds" in answer["msg"] and "lock_timeout" in answer["msg"]
+        assert "xtables lock for 1 seconds, twice" in answer["msg"] and "lock_timeout" in answer["msg"]
         assert answer["failed_action"].startswith("remove 3 rules and 1 chain from the legacy")
         assert node.saves() == before
 

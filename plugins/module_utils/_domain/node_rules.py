@@ -109,6 +109,19 @@ class Decision:
     def removed(self) -> tuple[str, ...]:
         return (*(rule.text for rule in self.ours), *(f"-N {chain}" for chain in self.our_chains))
 
+    def carried_out(self, done: t.Iterable[Deletion]) -> tuple[str, ...]:
+        """Which of ``removed`` are gone when these deletions were done and others were not."""
+        rest = list(done)
+        gone = []
+        for rule in self.ours:
+            deletion = Deletion("-D", rule.chain, rule.words)
+            if deletion in rest:  # one for each of several equal rules
+                rest.remove(deletion)
+                gone.append(rule.text)
+            elif Deletion("-F", rule.chain) in rest:
+                gone.append(rule.text)
+        return (*gone, *(f"-N {chain}" for chain in self.our_chains if Deletion("-X", chain) in rest))
+
     def commands(self, program: t.Sequence[str], lock_timeout: int) -> tuple[tuple[str, ...], ...]:
         """Argument vectors, in the order in which they have to run."""
         return tuple(command(program, lock_timeout, deletion) for deletion in self.deletions)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from .._domain import node_rules
 from .._domain.errors import Failure
-from .._domain.node_rules import Decision, Wanted
+from .._domain.node_rules import Decision, Deletion, Wanted
 from . import conntrack, processes, saved, tables
 from .conntrack import Connections
 from .programs import Node
@@ -67,7 +67,7 @@ class Cleanup:
         """The outcome of carrying out all steps, as far as it can be known before."""
         outcome = copy.deepcopy(self.outcome)
         for seen, decision in self.decided:
-            _mark_removed(outcome["backends"][seen.back_end], decision)
+            _mark_removed(outcome["backends"][seen.back_end], decision.removed)
         outcome["conntrack"]["removed"] = self.connections.count
         return outcome
 
@@ -118,9 +118,14 @@ class Cleanup:
         self.outcome["backends"][seen.back_end]["saved_to"] = path
 
     def _remove(self, seen: Seen, decision: Decision) -> None:
-        changes = tables.remove(self.node, seen, decision, self.wanted, self.options["lock_timeout"])
         backend = self.outcome["backends"][seen.back_end]
-        _mark_removed(backend, decision)
+        done: list[Deletion] = []
+        try:
+            changes = tables.remove(self.node, seen, decision, self.wanted, self.options["lock_timeout"], done)
+        except Failure:
+            _mark_removed(backend, decision.carried_out(done))
+            raise
+        _mark_removed(backend, decision.removed)
         backend["concurrent_changes"] = changes.view()
 
     def _end_connections(self) -> None:
@@ -164,6 +169,6 @@ def _counted(decision: Decision) -> str:
     return " and ".join(f"{count} {word}{'s' * (count > 1)}" for count, word in counts if count)
 
 
-def _mark_removed(backend: dict[str, t.Any], decision: Decision) -> None:
-    backend["removed"] = list(decision.removed)
-    backend["counts"]["removed"] = len(decision.removed)
+def _mark_removed(backend: dict[str, t.Any], lines: t.Sequence[str]) -> None:
+    backend["removed"] = list(lines)
+    backend["counts"]["removed"] = len(lines)

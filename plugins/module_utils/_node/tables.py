@@ -56,10 +56,15 @@ def look(node: Node, beside: t.Sequence[t.Sequence[str]] = ()) -> tuple[Seen, ..
     return tuple(_read(node, each) if each.save else each for each in reached)
 
 
-def remove(node: Node, seen: Seen, decision: Decision, wanted: Wanted, lock_timeout: int) -> Changes:
-    """Carry out the decision; look again until nothing of ours is left, and say what others changed meanwhile."""
+def remove(
+    node: Node, seen: Seen, decision: Decision, wanted: Wanted, lock_timeout: int, done: list[Deletion]
+) -> Changes:
+    """Carry out the decision; look again until nothing of ours is left, and say what others changed meanwhile.
+
+    ``done`` takes the deletions that were carried out, also where this fails.
+    """
     before, failed = seen.table, None
-    done: list[Deletion] = []
+    lost_the_lock = False
     for _dummy in range(_LOOKS):
         todo = list(decision.deletions)
         while todo:
@@ -70,9 +75,12 @@ def remove(node: Node, seen: Seen, decision: Decision, wanted: Wanted, lock_time
                     done.append(deletion)
                     continue
                 failed = answer
-                _refuse(seen, answer, lock_timeout)
+                if _LOCKED not in answer.err or lost_the_lock:
+                    _refuse(seen, answer, lock_timeout)
             look = answers[len(todo) :]
             todo = todo[len(answers) :]
+            if failed and _LOCKED in failed.err and not lost_the_lock:  # a second look, and no third
+                lost_the_lock, todo, look = True, [], []
         seen = _read(node, seen, *look)
         taken = node_rules.taken(before, seen.table, done, wanted)
         if taken:
@@ -144,6 +152,6 @@ def _refuse(seen: Seen, answer: Answer, lock_timeout: int) -> None:
         raise Failure(kernel.NO_PRIVILEGE)
     if _LOCKED in answer.err:
         raise Failure(
-            f"Another program has held the xtables lock for {lock_timeout} seconds, and the {seen.back_end} nat table "
-            "stays as it is; run the task again, or raise lock_timeout."
+            f"Another program has held the xtables lock for {lock_timeout} seconds, twice, so the {seen.back_end} nat "
+            "table still holds rules of NMI; run the task again, or raise lock_timeout."
         )

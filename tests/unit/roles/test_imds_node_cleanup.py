@@ -142,6 +142,10 @@ def test_windows_nodes_are_left_out_and_have_nothing_to_clean(nodes: Nodes) -> N
     assert (status, "w1 ended clean" in output, "n1 ended refused" in output) == (0, True, True), output
 
 
+def test_what_fails_beside_a_living_nmi_that_was_accepted_is_an_error(nodes: Nodes) -> None:
+    assert nodes.clean([LIVING], imds_node_cleanup_force=True) == {"n1": "error"}
+
+
 def test_what_is_known_of_a_node_is_asked_again(player: Player) -> None:
     """Where it cannot be asked any more, the gate is closed."""
     kubeconfig = player.directory / "kubeconfig"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -153,6 +154,9 @@ def test_deletions_take_ours_and_nothing_else(saved: Table) -> None:
 @given(tables, st.integers(0, 20))
 def test_half_a_removal_is_finished_by_the_next_look(saved: Table, count: int) -> None:
     first = carried_out(saved, decide(saved, WANTED).deletions[:count])
+    told = decide(saved, WANTED).carried_out(decide(saved, WANTED).deletions[:count])
+    gone = Counter(rule.text for rule in saved.rules) - Counter(rule.text for rule in first.rules)
+    assert Counter(line for line in told if not line.startswith("-N ")) == gone
     second = carried_out(first, decide(first, WANTED).deletions)
     assert second == carried_out(saved, decide(saved, WANTED).deletions)
 
