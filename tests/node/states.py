@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, CHECKOUT, Node
 
@@ -49,9 +50,23 @@ class State:
     variant: str
     where: tuple[str, ...]
     port: int = 2579
+    metadata: tuple[str, int] = ("169.254.169.254", 80)
 
     def __str__(self) -> str:
-        return f"{self.shape}-{self.variant}-{'+'.join(self.where)}-{self.port}"
+        other = "" if self.metadata == State.metadata else f"-{self.metadata[0]}:{self.metadata[1]}"
+        return f"{self.shape}-{self.variant}-{'+'.join(self.where)}-{self.port}{other}"
+
+    def laid(self) -> Shape:
+        """The rules that NMI with these options leaves."""
+        address, port = self.metadata
+        known = {METADATA[1]: f"{address}/32", METADATA[-1]: str(port)}
+
+        def of(rule: Rule) -> Rule:
+            return tuple(known.get(word, word) for word in rule)
+
+        shape = _vary(_shape(self.shape, self.port), self.variant)
+        chain = None if shape.chain is None else tuple(map(of, shape.chain))
+        return Shape(chain, tuple(map(of, shape.jumps)), tuple(map(of, shape.bare)))
 
 
 def _dnat(source: Rule, to: str, metadata: Rule = METADATA) -> Rule:
@@ -154,7 +169,7 @@ def lay(node: Node, state: State) -> int:
 
     Returns how many rules and chains that is in each back end.
     """
-    shape = _vary(_shape(state.shape, state.port), state.variant)
+    shape = state.laid()
     for back_end in state.where:
         if shape.chain is not None:
             node.iptables(back_end, "-N", CHAIN)
@@ -186,6 +201,8 @@ def states() -> Iterator[State]:
                 yield State(shape, variant, next(turn))
     for variant in VARIANTS[1:]:
         yield State("R4", variant, BACK_ENDS, 8579)
+    for shape in ("R0", "R1"):  # which are known by address and port alone
+        yield State(shape, "plain", BACK_ENDS, 8579, ("10.9.9.9", 8181))
 
 
 def hold(node: Node, state: State) -> None:
@@ -196,7 +213,8 @@ def hold(node: Node, state: State) -> None:
     untouched = node.saves()
     laid = lay(node, state)
     stale, kept = node.saves(), set(node.folder.glob("nat-*"))
-    options = {"nmi_port": state.port}
+    options: dict[str, Any] = {"nmi_port": state.port}
+    options |= {"metadata_address": state.metadata[0], "metadata_port": state.metadata[1]}
     predicted = node.cleanup(check=True, **options)
     if node.raw:
         assert node.cleanup(check=True, raw=False, **options) == predicted, "with Python it is something else"

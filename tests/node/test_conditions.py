@@ -214,6 +214,22 @@ def test_a_process_named_nmi_is_an_nmi() -> None:
         assert not holds_chain(node, "nft")
 
 
+def test_an_nmi_that_was_stopped_is_an_nmi() -> None:
+    """It neither answers nor listens, and goes on writing its rules when somebody lets it."""
+    with stale("nft") as node:
+        nmi = node.folder / "nmi"
+        shutil.copy("/bin/cat", nmi)
+        with running(node, nmi):
+            until(lambda: f"{nmi}\n" in node.run("ps", "-eo", "args"), "the start of the program")
+            lines = node.run("ps", "-eo", "pid,args").splitlines()
+            (number,) = [line.split()[0] for line in lines if line.endswith(f" {nmi}")]
+            node.run("kill", "-STOP", number)
+            try:
+                assert f"({nmi})" in node.refusal()["msg"]
+            finally:
+                node.run("kill", "-CONT", number)
+
+
 def test_an_nmi_of_another_network_namespace_is_none() -> None:
     with stale("nft") as node, Node() as other:
         nmi = node.folder / "nmi"
@@ -239,6 +255,16 @@ def test_a_listener_on_the_port_that_the_rules_name_is_an_nmi(address: str) -> N
             assert output.readline() == "listening\n"
             assert node.refusal()["result"]["nmi"] == [f"a listener on {address} port 8579"]
         assert node.cleanup()["changed"]
+
+
+def test_a_listener_on_the_port_that_the_options_name_is_an_nmi() -> None:
+    """No rule names the port."""
+    with inhabited(["legacy"]) as node:
+        lay(node, State("empty", "plain", ("legacy",)))
+        with running(node, sys.executable, "-c", LISTEN, "127.0.0.1", "8579") as output:
+            assert output.readline() == "listening\n"
+            assert node.refusal(nmi_port=8579)["result"]["nmi"] == ["a listener on 127.0.0.1 port 8579"]
+            assert node.cleanup()["changed"]
 
 
 def test_a_chain_that_comes_back_is_told() -> None:
