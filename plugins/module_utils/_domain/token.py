@@ -200,10 +200,11 @@ def _token(answer: Answer, expected: Expectation, who: str) -> Verdict:
     checks = _checks(answer, expected, who)
     failed = {check.check: check for check in checks if not check.ok}
     name = expected.identity or "the identity"
+    # The tenant of another identity says nothing of the one that is meant.
     for check, verdict, code, advice in (
+        ("client_id", "wrong_identity", "V6", f"check which bindings select the pod and clientID of {name}"),
         ("tenant", "wrong_tenant", "V9", f"check tenantID of {name}"),
         ("audience", "wrong_audience", "V10", "check the resource that is asked for"),
-        ("client_id", "wrong_identity", "V6", f"check which bindings select the pod and clientID of {name}"),
         ("object_id", "wrong_identity", "V6", "the identity may have been made anew, with other ids"),
         ("resource_id", "wrong_identity", "V6", f"resourceID and clientID of {name} belong to two identities"),
         ("not_expired", "stale_token", "V15", "check the clock of the node"),

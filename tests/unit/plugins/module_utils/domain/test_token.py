@@ -101,6 +101,7 @@ def token(headers: tuple[tuple[str, str], ...] = PLAIN, **claims: Any) -> Answer
         (answer(status=403, body="AADSTS700016: Application not found"), "wrong_tenant", "V9", "nmi"),
         (token(aud="https://vault.azure.net"), "wrong_audience", "V10", "nmi"),
         (token(appid=OBJECT_ID), "wrong_identity", "V6", "nmi"),
+        (token(tid="other", appid=OBJECT_ID), "wrong_identity", "V6", "nmi"),
         (token(oid=CLIENT_ID), "wrong_identity", "V6", "nmi"),
         (token(xms_mirid=MIRID + "2"), "wrong_identity", "V6", "nmi"),
         (token(exp=NOW - 1), "stale_token", "V15", "nmi"),
