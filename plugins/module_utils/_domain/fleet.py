@@ -251,7 +251,9 @@ def closed_because(node: Node) -> tuple[str, ...]:
             "the pod identity add-on of AKS still covers the node, so repair it instead: delete NMI's pod there, or "
             "disable the add-on first"
         )
-    if node.foreign_identities is None:
+    if node.foreign_identities is None and node.inspected and not node.scale_set:
+        reasons.append("it belongs to no scale set, so it is not known which identities its pods could then take")
+    elif node.foreign_identities is None:
         reasons.append("the identities of its scale set could not be read, and every pod could then take them")
     elif node.foreign_identities:
         names = ", ".join(arm_id.last_segment(each) for each in node.foreign_identities)

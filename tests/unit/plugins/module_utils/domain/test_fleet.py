@@ -159,7 +159,10 @@ def test_foreign_identities() -> None:
             ("DaemonSet a/nmi",),
             id="nmi-on-a-node-that-is-down",
         ),
-        pytest.param(Node("n", ready=True, nmi=NmiOnNode("missing")), ("could not be read",), id="azure-unread"),
+        pytest.param(
+            Node("n", SET, ready=True, nmi=NmiOnNode("missing")), ("identities of its scale set",), id="azure-unread"
+        ),
+        pytest.param(Node("n", ready=True, nmi=NmiOnNode("missing")), ("belongs to no scale set",), id="machine"),
         pytest.param(Node("n", nmi=NmiOnNode("missing"), addon=True, foreign_identities=()), ("add-on",), id="addon"),
         pytest.param(
             Node("n", nmi=ACTIVE, addon=True, foreign_identities=(f"{IDENTITY}/a",)),
