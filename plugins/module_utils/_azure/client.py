@@ -151,10 +151,15 @@ class Arm:
         doing: str,
         body: t.Mapping[str, t.Any] | None = None,
         query: t.Mapping[str, str] | None = None,
+        again: bool = True,
     ) -> HttpResponse:
-        """One request; an answer of 400 and above raises Refused."""
+        """One request; an answer of 400 and above raises Refused.
+
+        ``again``: whether it may be repeated after an answer that leaves open whether it took effect.
+        """
         url = self.cloud.resource_manager + path
-        return self._run(method, url, doing=doing, body=body, params={**(query or {}), "api-version": api_version})
+        params = {**(query or {}), "api-version": api_version}
+        return self._run(method, url, doing=doing, body=body, params=params, again=again)
 
     def follow(self, response: HttpResponse, *, doing: str) -> Body:
         """Wait for the operation that ``response`` started; raises Failure where it fails or takes too long.
@@ -201,12 +206,13 @@ class Arm:
         doing: str,
         body: t.Mapping[str, t.Any] | None = None,
         params: t.Mapping[str, str] | None = None,
+        again: bool = True,
     ) -> HttpResponse:
         from azure.core.rest import HttpRequest
 
         request = HttpRequest(method, url, params=dict(params or {}), json=body)
         with refusals(doing):
-            response: HttpResponse = self._pipeline.send_request(request)
+            response: HttpResponse = self._pipeline.send_request(request, **({} if again else {"retry_status": 0}))
             response.raise_for_status()
             return response
 

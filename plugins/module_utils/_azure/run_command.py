@@ -25,7 +25,9 @@ def run(arm: Arm, instance: str, lines: list[str], what: str, *, busy_timeout: f
     give_up = time.monotonic() + busy_timeout
     while True:
         try:
-            answer = arm.follow(arm.send("POST", f"{instance}/runCommand", _API, doing=doing, body=body), doing=doing)
+            # No command may run twice because the answer to its start got lost.
+            started = arm.send("POST", f"{instance}/runCommand", _API, doing=doing, body=body, again=False)
+            answer = arm.follow(started, doing=doing)
             break
         except Refused as refused:
             if not _is_busy(refused):
@@ -42,7 +44,8 @@ def run(arm: Arm, instance: str, lines: list[str], what: str, *, busy_timeout: f
 
 
 def _is_busy(refused: Refused) -> bool:
-    return refused.service.status == 409 and "in progress" in refused.service.message.lower()
+    in_progress = refused.service.status == 409 and "in progress" in refused.service.message.lower()
+    return in_progress or refused.service.status == 429
 
 
 def _explained(refused: Refused, what: str) -> Failure:
