@@ -10,15 +10,10 @@
 from __future__ import annotations
 
 import ast
-import base64
-import binascii
-import io
 import json
 import typing as t
-import zipfile
 
-_MARK = b"_ANSIBALLZ_WRAPPER"
-_MAIN = "_ansiballz_main"
+from . import ansiballz
 
 
 def hidden(payload: bytes) -> tuple[str, ...]:
@@ -26,14 +21,14 @@ def hidden(payload: bytes) -> tuple[str, ...]:
 
     The module is in the payload, with all that it imports: what these mark as ``no_log`` and the task sets is secret.
     """
-    if _MARK not in payload:
+    if not ansiballz.is_module(payload):
         return ()
     try:
-        keywords = _call(ast.parse(payload))
+        keywords = ansiballz.arguments(payload)
         params = json.loads(keywords["params"])["ANSIBLE_MODULE_ARGS"]
-        archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(keywords["zip_data"])))
+        archive = ansiballz.archive(keywords["zip_data"])
         sources = [archive.read(name) for name in archive.namelist() if name.endswith(".py")]
-    except (SyntaxError, KeyError, ValueError, TypeError, binascii.Error, zipfile.BadZipFile):
+    except (SyntaxError, KeyError, ValueError, TypeError):
         return ("unknown",)  # of a version that looks different: nothing can be said for its arguments
     marked: set[str] = set()
     renamed: list[tuple[str, list[str]]] = []
@@ -45,17 +40,6 @@ def hidden(payload: bytes) -> tuple[str, ...]:
     marked |= {alias for name, aliases in renamed if name in marked for alias in aliases}
     found = sorted(marked & set(_given(params)))
     return (*(("no_log",) if params.get("_ansible_no_log") else ()), *found)
-
-
-def _call(tree: ast.AST) -> dict[str, t.Any]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == _MAIN:
-            return {
-                keyword.arg: ast.literal_eval(keyword.value)
-                for keyword in node.keywords
-                if keyword.arg in ("params", "zip_data")
-            }
-    return {}
 
 
 def _marked(tree: ast.AST) -> set[str]:

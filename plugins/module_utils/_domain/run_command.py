@@ -7,8 +7,9 @@
 
 """Scripts for Azure's run-command, which has no standard input and shows the last 4,096 bytes of each output.
 
-Input is part of the script, compressed. Output is compressed, kept in a directory in memory on the node, and shown in
-frames whose length and sum are told, so that what is missing is noticed.
+Input is part of the script, compressed; a module is taken apart for that, and put together on the node. Output is
+compressed, kept in a directory in memory on the node, and shown in frames whose length and sum are told, so that what
+is missing is noticed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import typing as t
 import zlib
 from dataclasses import dataclass
 
+from . import ansiballz
 from .errors import Failure
 
 # What one answer shows of the output: two frames, each with its head less than the 4,096 bytes that the service keeps.
@@ -53,6 +55,11 @@ base64 -d >> "$d/in" <<'AZUREOPS'
 AZUREOPS
 echo "AZ1 0 {empty}  ."
 """
+# The way back from compressed input, for what is not a module and for a module.
+_RESTORE = "gzip -dc"
+_RESTORE_MODULE = """\
+{{ gzip -dc > "$d/i"; head -c {start} "$d/i"; head -c {end} "$d/i" | tail -c {length} | base64 -w 0; \
+tail -c +{rest} "$d/i"; rm -f "$d/i"; }}"""
 _KEEP = """\
 {{ echo $? $(wc -c < "$d/o"); cat "$d/o" "$d/e"; }} | gzip -c | base64 -w 0 > "$d/all"
 rm -f "$d/o" "$d/e"
@@ -85,17 +92,17 @@ def scripts(token: str, command: str, stdin: bytes | None, limit: int) -> list[l
     end = _KEEP.format() + _SHOW.format(first=1, second=1 + FRAME, third=2 * FRAME + 1, frame=FRAME)
     if stdin is None:
         return [_lines(begin, f"{run} </dev/null\n", end, limit=limit)]
-    data = gzip.compress(stdin, 9, mtime=0)
-    fixed = len((begin + run + end).encode()) + _STEPS
+    data, restore = _compressed(stdin)
+    fixed = len((begin + restore + run + end).encode()) + _STEPS
     room = max(limit - fixed, 0) // (_LINE + 1) * (_LINE // 4 * 3) or max(limit - fixed, 4) // 5 * 3
     if len(data) <= room:
-        document = f"base64 -d <<'AZUREOPS' | gzip -dc | {run}\n{_text(data)}\nAZUREOPS\n"
+        document = f"base64 -d <<'AZUREOPS' | {restore} | {run}\n{_text(data)}\nAZUREOPS\n"
         return [_lines(begin, document, end, limit=limit)]
     parts = [data[start : start + room] for start in range(0, len(data), room)]
     offsets = range(0, len(data), room)
     whole = hashlib.sha256(data).hexdigest()
     check = f'[ "$(sha256sum < "$d/in")" = "{whole}  -" ] || {{ echo "AZ0 the input arrived damaged"; exit 1; }}\n'
-    taken = f'exec 3< "$d/in"\nrm -f "$d/in"\ngzip -dc <&3 | {run}\n'
+    taken = f'exec 3< "$d/in"\nrm -f "$d/in"\n{restore} <&3 | {run}\n'
     empty = hashlib.sha256(b"").hexdigest()
     return [
         *(
@@ -104,6 +111,17 @@ def scripts(token: str, command: str, stdin: bytes | None, limit: int) -> list[l
         ),
         _lines(begin, check + taken, end, limit=limit),
     ]
+
+
+def _compressed(stdin: bytes) -> tuple[bytes, str]:
+    """The input as it is sent, and the command that makes the input of it."""
+    module = ansiballz.unpack(stdin)
+    if module is None:
+        return gzip.compress(stdin, 9, mtime=0), _RESTORE
+    start, length = len(module.before), len(module.archive)
+    end = start + length
+    restore = _RESTORE_MODULE.format(start=start, end=end, length=length, rest=end + 1)
+    return gzip.compress(module.before + module.archive + module.after, 9, mtime=0), restore
 
 
 def more(token: str, offset: int) -> list[str]:

@@ -6,8 +6,13 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import io
 import os
+import random
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -82,6 +87,65 @@ def test_long_output_comes_in_frames(node: Node) -> None:
     data = os.urandom(30_000)
     assert node.run("cat", data) == (0, data, b"")
     assert node.calls == 6, "40,000 characters of base64, 7,800 of them at a time"
+
+
+# As Ansible sends a module. It prints what it was given, and one of its arguments looks like an archive itself.
+MODULE = """\
+_ANSIBALLZ_WRAPPER = True
+# ümlaut
+def _ansiballz_main(zip_data, params):
+    import base64, io, sys, zipfile
+    archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(zip_data)))
+    for name in archive.namelist():
+        sys.stdout.write(name + archive.read(name).decode())
+    sys.stdout.write(params)
+if __name__ == "__main__":
+    _ansiballz_main(
+        zip_data={archive!r},
+        params={params!r},
+    )
+"""
+
+
+def sources(count: int) -> dict[str, str]:
+    """Files that share their words, as those of modules do."""
+    chance = random.Random(7)
+    words = [f"{chance.getrandbits(64):x}" for _word in range(100)]
+    return {f"package/file{number}.py": " ".join(chance.sample(words, 100)) for number in range(count)}
+
+
+def module(files: dict[str, str], params: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return MODULE.format(archive=base64.b64encode(buffer.getvalue()).decode(), params=params).encode()
+
+
+@pytest.mark.parametrize("limit", [LIMIT, 6000])
+def test_a_module_is_put_together_on_the_node(node: Node, limit: int) -> None:
+    files, params = sources(3), "zip_data='" + base64.b64encode(b"PK\3\4" + os.urandom(3000)).decode() + "'"
+    expected = "".join(name + content for name, content in files.items()) + params
+    assert node.run("python3", module(files, params), limit) == (0, expected.encode(), b"")
+
+
+def test_files_of_a_module_shrink_together() -> None:
+    payload = module(sources(20), "{}")
+    (lines,) = run_command.scripts("t", "python3", payload, LIMIT)
+    assert len("\n".join(lines)) < len(gzip.compress(payload)) / 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"_ANSIBALLZ_WRAPPER = True\n_ansiballz_main(zip_data='UEsDBA==', params='')\n",
+        b"_ANSIBALLZ_WRAPPER = True\n_ansiballz_main(zip_data='x')\n",
+        b"_ANSIBALLZ_WRAPPER = True\nother()\n",
+        b"_ANSIBALLZ_WRAPPER no Python",
+    ],
+)
+def test_what_looks_different_goes_as_it_is(node: Node, text: bytes) -> None:
+    assert node.run("cat", text) == (0, text, b"")
 
 
 @pytest.mark.parametrize("size", [1, 2999, 3000, 3001, 60_000])
