@@ -52,6 +52,7 @@ class World:
     folder: Path
     nodes: tuple[str, ...]
     addresses: tuple[str, ...]
+    cluster: str = CLUSTER
 
     def az(self, *arguments: str) -> Any:
         answer = self.sandbox.exec("az", *arguments, "--output", "json")
@@ -96,7 +97,7 @@ class World:
 
     def clean(self, *arguments: str, playbook: str | list[dict[str, Any]] = "", **variables: Any) -> Cleanup:
         """The playbook as an operator runs it; where another one is given, that."""
-        named = {} if playbook else {"pod_identity_resource_group": GROUP, "pod_identity_cluster_name": CLUSTER}
+        named = {} if playbook else {"pod_identity_resource_group": GROUP, "pod_identity_cluster_name": self.cluster}
         target = {"imds_node_cleanup_artifact_target": str(self.folder / "saved")}
         name = playbook or "azureops.pod_identity.cleanup_nodes"
         done = self.play(name, *arguments, **{**named, **target, **variables})
@@ -146,6 +147,30 @@ class World:
         for node in range(len(self.nodes)):
             self.ssh(node, "pkill -KILL -x nmi; while pgrep -x nmi; do sleep 0.2; done")
             assert any("aad-metadata" in rule for rule in self.rules(node))
+
+    def unreachable_kubeconfig(self) -> str:
+        """That of the cluster, but its API server does not answer."""
+        kubeconfig = yaml.safe_load(self.kubeconfig.read_text())
+        kubeconfig["clusters"][0]["cluster"]["server"] = "https://10.224.0.199:443"
+        path = self.folder / "unreachable"
+        path.write_text(yaml.safe_dump(kubeconfig))
+        return str(path)
+
+    def hosts(self) -> str:
+        """An inventory of somebody else, with addresses that nobody has to be asked for."""
+        path = self.folder / "hosts.yml"
+        hosts = {name: {"ansible_host": address} for name, address in zip(self.nodes, self.addresses, strict=True)}
+        path.write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+        return str(path)
+
+    def lay(self, node: int) -> None:
+        """By hand what a dead NMI leaves."""
+        redirect = "! -s 127.0.0.1 -d 169.254.169.254 -p tcp --dport 80 -j DNAT --to-destination 127.0.0.1:2579"
+        self.ssh(
+            node,
+            "set -e; iptables -w -t nat -N aad-metadata; iptables -w -t nat -I PREROUTING -j aad-metadata;"
+            f"iptables -w -t nat -A aad-metadata {redirect}; iptables -w -t nat -A aad-metadata -j RETURN",
+        )
 
 
 def foreign(rules: list[str]) -> list[str]:
@@ -210,6 +235,13 @@ def test_rules_stay_while_nmi_covers_the_nodes(world: World) -> None:
     run = world.clean(imds_node_cleanup_accept_open_imds=True, node=world.nodes[0])
     assert (run.status != 0, run.outcomes) == (True, ["refused"])
     assert [world.rules(node) for node in (0, 1)] == before
+
+
+def test_a_node_that_does_not_exist_is_refused(world: World) -> None:
+    run = world.clean(node=f"{world.nodes[0]},aks-nodepool1-00000000-vmss000009")
+    assert (run.status != 0, run.nodes) == (True, {})
+    sentence = f"There is no Linux node aks-nodepool1-00000000-vmss000009 in cluster {CLUSTER}"
+    assert sentence in " ".join(run.output.split())
 
 
 def test_nobody_answers_on_broken_nodes(broken: World) -> None:
@@ -335,6 +367,58 @@ def test_second_run_finds_nothing(broken: World) -> None:
     assert "pod-identity-node-access" not in broken.kubectl("get", "namespaces,jobs", "-A", "-o", "name")
 
 
+# Keeps a connection to the metadata address, as a client with a pool does, and says what becomes of it.
+CLIENT = """
+import http.client, pathlib, time
+def ask():
+    path = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource="
+    connection.request("GET", path, headers={"Metadata": "true"})
+    answer = connection.getresponse()
+    answer.read()
+    return (answer.getheader("Server") or "nobody with a name").partition("/")[0]
+def say(name, text):
+    pathlib.Path("/run/saying").write_text(text)
+    pathlib.Path("/run/saying").rename("/run/" + name)
+connection = http.client.HTTPConnection("169.254.169.254", timeout=30)
+server = ask()
+say("first", f"{'held' if connection.sock else 'closed'}, answered by {server}")
+while not pathlib.Path("/run/go-on").exists():
+    time.sleep(0.1)
+try:
+    say("next", f"the connection goes on, answered by {ask()}")
+except (OSError, http.client.HTTPException):
+    connection.close()
+    say("next", f"the connection ended, the next one is answered by {ask()}")
+"""
+
+
+def hold_connection(world: World, node: int) -> None:
+    """A client in the network of the plain pod on a node."""
+    # The kernel would forget a connection whose server is gone by itself before the clean-up is there.
+    timeouts = (
+        "net.netfilter.nf_conntrack_tcp_timeout_close_wait=600 net.netfilter.nf_conntrack_tcp_timeout_fin_wait=600"
+    )
+    enter = "nsenter --net=/proc/$(pgrep -o -f '^sleep 100000')/ns/net"
+    world.ssh(
+        node,
+        f"sysctl -qw {timeouts} && cat > /run/client.py <<'END'\n{CLIENT}END\n"
+        f"{enter} setsid python3 /run/client.py > /run/client.log 2>&1 < /dev/null &",
+    )
+    assert said(world, node, "first") == "held, answered by nobody with a name"
+
+
+def said(world: World, node: int, name: str) -> str:
+    return world.ssh(
+        node, f"timeout 60 sh -c 'until [ -e /run/{name} ]; do sleep 0.1; done' || cat /run/client.log; cat /run/{name}"
+    )
+
+
+def connections_through_nmi(world: World, node: int) -> list[str]:
+    return world.ssh(
+        node, "conntrack -L -p tcp --orig-dst 169.254.169.254 --reply-port-src 2579 2>/dev/null"
+    ).splitlines()
+
+
 POD = {"image": "mcr.microsoft.com/azurelinux/base/core:3.0", "command": ["sleep", "100000"], "name": "sleep"}
 
 
@@ -355,24 +439,24 @@ def broken_again(broken: World) -> Iterator[World]:
     manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
     broken.kubectl("apply", "-f", str(manifest))
     broken.kubectl("wait", "--for=condition=Ready", "pod/plain-0", "pod/plain-1", "--timeout=180s")
+    hold_connection(broken, 0)
     broken.kill()
     yield broken
 
 
 def test_without_the_api_server_nodes_come_from_scale_sets(broken_again: World) -> None:
-    """The host of an inventory, over ssh; the identities of the scale set are known, so that nothing is opened."""
-    kubeconfig = yaml.safe_load(broken_again.kubeconfig.read_text())
-    kubeconfig["clusters"][0]["cluster"]["server"] = "https://10.224.0.199:443"
-    unreachable, inventory = broken_again.folder / "unreachable", broken_again.folder / "hosts.yml"
-    unreachable.write_text(yaml.safe_dump(kubeconfig))
+    """The host of an inventory, over ssh; the identities of the scale set are known, so that nothing is opened.
+
+    A client in a pod there holds a connection from the time of NMI.
+    """
+    assert connections_through_nmi(broken_again, 0)
     name = broken_again.nodes[0]
-    inventory.write_text(yaml.safe_dump({"all": {"hosts": {name: {"ansible_host": broken_again.addresses[0]}}}}))
-    reached = {"kubeconfig": str(unreachable), "api_timeout": 2}
-    assert broken_again.inventory(**reached)["not_inspected"] == sorted(broken_again.nodes)
+    unreachable = broken_again.unreachable_kubeconfig()
+    assert broken_again.inventory(kubeconfig=unreachable, api_timeout=2)["not_inspected"] == sorted(broken_again.nodes)
     run = broken_again.clean(
-        *("-i", str(inventory)),
+        *("-i", broken_again.hosts()),
         node=name,
-        pod_identity_kubeconfig=str(unreachable),
+        pod_identity_kubeconfig=unreachable,
         imds_node_cleanup_api_timeout=2,
         imds_node_cleanup_transports=["ssh"],
     )
@@ -380,6 +464,9 @@ def test_without_the_api_server_nodes_come_from_scale_sets(broken_again: World) 
     assert "cannot be reached" in run.output
     result = run.nodes[name]
     assert (result["transport"], result["proof"], result["proof_method"]) == ("ssh", "imds", "pod_network")
+    assert connections_through_nmi(broken_again, 0) == []
+    broken_again.ssh(0, "touch /run/go-on")
+    assert said(broken_again, 0, "next") == "the connection ended, the next one is answered by IMDS"
     assert broken_again.answered_by(0) == "imds"
 
 
@@ -399,3 +486,86 @@ def test_a_node_without_kubelet_is_repaired_by_run_command(broken_again: World) 
     assert result["proof_method"] == "pod_network"
     broken_again.kubectl("wait", "--for=condition=Ready", f"node/{name}", "--timeout=180s")
     assert broken_again.answered_by(1) == "imds"
+
+
+@pytest.fixture(scope="module")
+def other(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A cluster of one node on which no pod runs."""
+    folder, sandbox = tmp_path_factory.mktemp("other"), world.sandbox
+    sandbox.exec("az", "aks", "create", "-g", GROUP, "-n", "two", "--node-count", "1", "--generate-ssh-keys")
+    sandbox.exec("az", "aks", "get-credentials", "-g", GROUP, "-n", "two", "-f", str(folder / "kubeconfig"))
+    found = World(sandbox, folder, (), (), "two")
+    (node,) = json.loads(found.kubectl("get", "nodes", "-o", "json"))["items"]
+    return World(sandbox, folder, (node["metadata"]["name"],), (node["status"]["addresses"][0]["address"],), "two")
+
+
+def test_a_node_without_pods_is_proved_from_a_throw_away_namespace(other: World) -> None:
+    other.lay(0)
+    links = other.ssh(0, "ip -oneline link; ip route show table all")
+    options: dict[str, Any] = {
+        "pod_identity_kubeconfig": other.unreachable_kubeconfig(),
+        "imds_node_cleanup_api_timeout": 2,
+        "imds_node_cleanup_transports": ["ssh"],
+    }
+    run = other.clean("-i", other.hosts(), **options)
+    assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
+    result = run.nodes[other.nodes[0]]
+    assert (result["proof"], result["proof_method"]) == ("imds", "throw_away_namespace")
+    assert "imds (throw_away_namespace)" in run.output
+    assert other.ssh(0, "ip -oneline link; ip route show table all") == links
+    # Where the range of the pods is not known, there is no proof, and that is no success.
+    other.ssh(0, "mv /etc/cni/net.d/10-azure.conflist /run/")
+    try:
+        run = other.clean("-i", other.hosts(), **options)
+    finally:
+        other.ssh(0, "mv /run/10-azure.conflist /etc/cni/net.d/")
+    assert (run.status != 0, run.outcomes) == (True, ["unproved"])
+    assert "Which addresses the node's pods have is not known" in run.nodes[other.nodes[0]]["reason"]
+
+
+def test_the_clusters_of_an_inventory_are_cleaned_in_one_run(world: World, other: World) -> None:
+    """Each node through the API server of its own cluster."""
+    for each in (world, other):
+        each.lay(0)
+    source = world.folder / "both.aks_nodes.yml"
+    clusters = [{"resource_group": GROUP, "cluster_name": each.cluster} for each in (world, other)]
+    source.write_text(yaml.safe_dump({"plugin": "azureops.pod_identity.aks_nodes", "clusters": clusters}))
+    run = world.clean(
+        *("-i", str(source)),
+        playbook="azureops.pod_identity.cleanup_nodes",
+        imds_node_cleanup_transports=["aks_node_pod"],
+    )
+    assert run.status == 0, run.output[-4000:]
+    assert sorted(run.nodes) == sorted([*world.nodes, *other.nodes])
+    assert [run.nodes[each.nodes[0]]["outcome"] for each in (world, other)] == ["cleaned", "cleaned"]
+    for result in run.nodes.values():
+        assert (result["transport"], result["proof"]) == ("aks_node_pod", "imds"), result
+        assert result["proof_method"] == "probe_pod"
+    assert all("pod-identity-node-access" not in each.kubectl("get", "namespaces") for each in (world, other))
+
+
+def test_a_node_that_goes_while_the_run_is_under_way_is_no_failure(world: World) -> None:
+    """It is in the cluster when the nodes are found, and neither there nor to be reached when its turn comes.
+
+    The last test, because the node is missing afterwards.
+    """
+    role = "azureops.pod_identity.imds_node_cleanup"
+    node, address = world.nodes[1], world.addresses[1]
+    die = ["ssh", "-o", "LogLevel=ERROR", f"root@{address}", "pkill -STOP -x kubelet; pkill -STOP -o -x sshd"]
+    delete = ["kubectl", "--kubeconfig", str(world.kubeconfig), "delete", "node", node]
+    playbook = on_localhost(
+        {"ansible.builtin.include_role": {"name": role, "tasks_from": "discover"}},
+        {"ansible.builtin.command": {"argv": die}},
+        {"ansible.builtin.command": {"argv": delete}},
+    )
+    playbook.append({"hosts": "imds_node_cleanup_nodes", "gather_facts": False, "serial": 1, "roles": [role]})
+    playbook += on_localhost({"ansible.builtin.include_role": {"name": role, "tasks_from": "report"}})
+    run = world.clean(
+        *("-T", "3"),
+        playbook=playbook,
+        pod_identity_resource_group=GROUP,
+        pod_identity_cluster_name=CLUSTER,
+        imds_node_cleanup_transports=["ssh"],
+    )
+    assert (run.status, run.outcomes) == (0, ["clean", "gone"]), run.output[-4000:]
+    assert [each["transport"] for each in run.nodes[node]["attempts"]] == ["ssh"]
