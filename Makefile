@@ -7,7 +7,7 @@ export PYTHON
 SANDBOX := tests/sandbox/sandbox
 STEPS :=
 
-.PHONY: help demo test bench soak steps sandbox-build sandbox-up sandbox-status sandbox-reset sandbox-down
+.PHONY: help demo test bench soak steps sandbox-build sandbox-up sandbox-status sandbox-exec sandbox-azure sandbox-reset sandbox-down
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, name, " "); for (i = 1; i <= n; i++) printf "  %-16s %s\n", name[i], i == 1 ? $$2 : "" }' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ steps: python  ## the steps that STEPS can name
 
 sandbox-build sandbox-up sandbox-status sandbox-reset sandbox-down: sandbox-%: python  ## build, start, show, empty or stop the sandbox
 	$(SANDBOX) $*
+
+sandbox-exec: python  ## a command at its workstation: make sandbox-exec COMMAND="az group list"
+	$(SANDBOX) exec -- $(COMMAND)
+
+sandbox-azure: python  ## faults, requests and principals of its Azure: make sandbox-azure COMMAND="log --host graph.microsoft.com"
+	$(SANDBOX) azure $(COMMAND)
 
 .PHONY: python
 python:

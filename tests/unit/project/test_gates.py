@@ -182,3 +182,22 @@ def _wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["sandbox-up"], "tests/sandbox/sandbox up"),
+        (["sandbox-exec", "COMMAND=az group list"], "tests/sandbox/sandbox exec -- az group list"),
+        (["sandbox-azure", "COMMAND=log --json"], "tests/sandbox/sandbox azure log --json"),
+    ],
+)
+def test_make_reaches_the_sandbox(arguments: list[str], command: str) -> None:
+    done = subprocess.run(
+        ["make", "-n", "--no-print-directory", *arguments],
+        cwd=stage.CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == command
