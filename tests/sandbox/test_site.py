@@ -227,9 +227,16 @@ HANDED = ["Create AzureIdentity and AzureIdentityBinding"]
     ("begin", "lose", "role", "changes"),
     [
         ("Prepare the cluster", LOSE_ROLE, "cluster", ["Grant the roles on the node resource group"]),
+        (
+            "cluster : Create or change the cluster",
+            LOSE_ROLE,
+            "cluster",
+            ["Grant the roles on the node resource group"],
+        ),
         ("cluster : Give the nodes their roles", LOSE_ROLE, "cluster", ["Grant the roles on the node resource group"]),
         ("Install pod identity", "kubectl delete deployment aad-pod-identity-mic", "chart", APPLIED),
         ("chart : Install or change the release", "kubectl delete daemonset aad-pod-identity-nmi", "chart", APPLIED),
+        ("chart : Wait until pod identity serves", "true", "chart", []),
         ("Hand identities to pods", LOSE_PAIR, "bindings", HANDED),
         ("bindings : Create the identities in Azure", LOSE_PAIR, "bindings", HANDED),
         ("bindings : Hand the identities to pods", LOSE_PAIR, "bindings", HANDED),
