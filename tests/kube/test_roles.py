@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Roles as far as an API server alone decides: no cluster is named, and the only identity is a service principal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import SECRET
+from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+
+ENTRY = {
+    "name": "billing",
+    "selector": "billing",
+    "type": 1,
+    "client_id": "11111111-1111-4111-8111-111111111111",
+    "tenant_id": "11111111-1111-4111-8111-111111111112",
+    "client_password_secret": {"name": "billing", "namespace": "default"},
+}
+VARIABLES: dict[str, Any] = {
+    "pod_identity_bindings_list": [ENTRY],
+    "pod_identity_bindings_restart": [{"namespace": "default", "name": "api"}],
+    "pod_identity_verify_workloads": [{"namespace": "default", "selector": "billing"}],
+}
+
+
+def imported(role: str) -> list[dict[str, Any]]:
+    return [{"ansible.builtin.import_role": {"name": f"azureops.pod_identity.pod_identity_{role}"}}]
+
+
+@pytest.mark.parametrize(
+    ("role", "phase"),
+    [
+        ("chart", "Install or change the release"),
+        ("chart", "Wait until pod identity serves"),
+        ("bindings", "Hand the identities to pods"),
+        ("bindings", "Restart the workloads"),
+        ("verify", "Verify the workloads"),
+    ],
+)
+def test_a_run_that_begins_in_the_middle_asks_first(
+    api_server: ApiServer, crds: None, tmp_path: Path, role: str, phase: str
+) -> None:
+    begin = ("--start-at-task", f"azureops.pod_identity.pod_identity_{role} : {phase}")
+    kubeconfig = api_server.kubeconfig(RESTRICTED)
+    status, output = Player(tmp_path).play(imported(role), *begin, **VARIABLES, pod_identity_kubeconfig=kubeconfig)
+    assert (status, "are missing, and nothing was changed" in output) == (2, True), output
+
+
+def test_a_namespace_that_is_missing_is_only_said_in_check_mode(
+    api_server: ApiServer, client: Client, crds: None, tmp_path: Path
+) -> None:
+    """An earlier task of the playbook may create it."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "billing", "namespace": "default"}}
+    client.apply(SECRET, {**secret, "stringData": {"client_secret": "none"}})
+    player = Player(tmp_path)
+    variables = {
+        "pod_identity_bindings_list": [{**ENTRY, "namespace": "nowhere"}],
+        "pod_identity_kubeconfig": api_server.kubeconfig(),
+    }
+    sentence = "The namespace nowhere of pod_identity_bindings_list does not exist"
+    status, output = player.play(imported("bindings"), "--check", **variables)
+    assert (status, sentence in output, "the real run stops here" in output) == (0, True, True), output
+    status, output = player.play(imported("bindings"), **variables)
+    assert (status, sentence in output) == (2, True), output

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is asked for a whole run before its first write, as far as Azure decides: its objects are only files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import SimulatedAzure
+
+COLLECTION = "azureops.pod_identity"
+
+
+def whole_run(bindings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Cluster and bindings as playbooks/site.yml runs them."""
+    further = {
+        "azure": "{{ _pod_identity_bindings_azure_needs }}",
+        "predict": ["pod_identity_bindings"],
+        "places": ["pod_identity_bindings"],
+    }
+    return [
+        {
+            "ansible.builtin.include_role": {"name": f"{COLLECTION}.pod_identity_cluster", "tasks_from": "access"},
+            "vars": {"__pod_identity_cluster_further": further},
+        },
+        {"ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_cluster"}},
+        {
+            "ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_bindings"},
+            "vars": {"pod_identity_bindings_list": bindings},
+        },
+    ]
+
+
+def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
+    player = Player(tmp_path / "player", modules.environment)
+    entry = {"name": "billing", "selector": "billing", "roles": [{"role": "Reader"}]}
+    variables = {
+        "pod_identity_cluster_name": "demo",
+        "pod_identity_cluster_create": True,
+        "pod_identity_cluster_poll_interval": 1,
+        "pod_identity_resource_group": "rg",
+        "pod_identity_location": "westeurope",
+        "pod_identity_manage_role_assignments": False,
+        "pod_identity_bindings_render_dir": str(tmp_path / "objects"),
+    }
+
+    def play(entry: dict[str, Any], *arguments: str) -> tuple[int, str]:
+        return player.play(whole_run([entry]), *arguments, **variables, pod_identity_bindings_list=[entry])
+
+    mark = modules.mark()
+    status, output = play({**entry, "resource_group": "nowhere"}, "--check")
+    assert (status, "The resource group nowhere of identities" in output) == (0, True), output
+    status, output = play({**entry, "resource_group": "nowhere"})
+    assert (status, "The resource group nowhere of identities" in output) == (2, True), output
+    assert modules.writes(mark) == []
+
+    status, output = play(entry, "--check")
+    assert (status, "The real run stops until these are granted" in output) == (0, True), output
+    assert modules.writes(mark) == []
+    group = f"/subscriptions/{azure.subscription_id}/resourceGroups/rg"
+    identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
+    nodes = '"$(az aks show --name demo --resource-group rg --query identityProfile.kubeletidentity.objectId -o tsv)"'
+    operator, contributor = "Managed Identity Operator", "Virtual Machine Contributor"
+    assert granting(output) == {
+        (nodes, operator, "MC_rg_demo_westeurope"),
+        (nodes, contributor, "MC_rg_demo_westeurope"),
+        (nodes, operator, "billing"),
+        (f'"$(az identity show --ids {identity} --query principalId -o tsv)"', "Reader", "rg"),
+    }
+
+    status, output = play(entry)
+    refusal = output[output.rindex("role assignments are missing for cluster demo") :]
+    (cluster,) = modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"]
+    kubelet = cluster["kubelet_identity"]["object_id"]
+    lacking = {(kubelet, role, "MC_rg_demo_westeurope") for role in (operator, contributor)}
+    assert (status, granting(refusal)) == (2, lacking)
+    # The nodes are known now, the identity is not: what can be granted already stops check mode too.
+    status, output = play(entry, "--check")
+    refusal = output[output.rindex("role assignments are missing for cluster demo") :]
+    assert (status, granting(refusal)) == (2, lacking)
+    assert len(granting(output)) == 4
+
+    # Begun in the middle, a role asks for itself.
+    reader = azure.principal("reader", ("Reader", f"/subscriptions/{azure.subscription_id}"))
+    player = Player(tmp_path / "reader", {**modules.environment, **modules.login(reader)})
+    phase = f"{COLLECTION}.pod_identity_bindings : Create the identities in Azure"
+    mark = modules.mark()
+    status, output = play(entry, "--start-at-task", phase)
+    assert (status, "userAssignedIdentities/write at" in output) == (2, True), output
+    assert modules.writes(mark) == []
+
+
+def granting(text: str) -> set[tuple[str, str, str]]:
+    """Principal, role and end of the scope of each command in the output of a play."""
+    flat = text.replace('\\"', '"')
+    command = (
+        r'az role assignment create --assignee-object-id ("\$\([^)]*\)"|\S+) .*?--role "([^"]*)" --scope "[^"]*/(.*?)"'
+    )
+    return set(re.findall(command, flat))
