@@ -21,6 +21,13 @@ description:
     Other rules, their order, policies, other tables and IPv6 are left alone.
   - Runs on the node, as root, with nothing but Python. A table is read only when the kernel says that it is there,
     because an iptables program makes a legacy table by looking at it.
+  - Where the node has no Python 3.9 or later, the controller reads the tables, decides, and sends the same commands one
+    by one, with the same result. Set C(ansible_python_interpreter) to an empty string where that is known before, else
+    it is found out by trying.
+notes:
+  - A node without Python needs C(sh), C(grep), coreutils (or busybox), and a connection that gives commands standard
+    input, as C(ssh), P(azureops.pod_identity.aks_node_pod#connection) and
+    P(azureops.pod_identity.vmss_run_command#connection) do. O(save_directory) is then taken as it is, but for C(~).
 extends_documentation_fragment:
   - azureops.pod_identity._attributes
 attributes:
@@ -94,6 +101,12 @@ EXAMPLES = r"""
   azureops.pod_identity.imds_iptables_cleanup:
     verify_seconds: 70
   become: true
+
+- name: Remove it from a node that has no Python
+  azureops.pod_identity.imds_iptables_cleanup:
+  become: true
+  vars:
+    ansible_python_interpreter: ""
 
 - name: Remove what an NMI with its own port and a proxy of Workload ID left
   azureops.pod_identity.imds_iptables_cleanup:

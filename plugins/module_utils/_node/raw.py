@@ -56,6 +56,9 @@ set +C
 cat > "$2" && { sync "$2" || sync; } && sha256sum < "$2" || { rm -f -- "$2"; exit 1; }"""
 
 
+_TABLES = (("perl", "-e", _NFT_TABLES), ("grep", "-F", "-e", kernel.NAT, kernel.LEGACY_TABLES))
+
+
 class Raw(Node):
     """``send`` leads to the node."""
 
@@ -66,8 +69,7 @@ class Raw(Node):
         self.foresee(
             [
                 find,
-                ["perl", "-e", _NFT_TABLES],
-                _lines(kernel.LEGACY_TABLES, kernel.NAT),
+                *_TABLES,
                 _sh(_PROCESSES, processes.NAME),
                 *(_lines(path, processes.LISTEN) for path in processes.SOCKETS),
             ]
@@ -108,7 +110,8 @@ class Raw(Node):
 
     def nft_tables(self) -> t.Collection[str]:
         if self.program("perl"):
-            answer = self.run(["perl", "-e", _NFT_TABLES])
+            self.foresee(_TABLES)
+            answer = self.run(_TABLES[0])
             if answer.code != 0:
                 return kernel.no_tables(OSError(answer.code, os.strerror(answer.code)))
             try:
