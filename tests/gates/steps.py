@@ -197,7 +197,7 @@ def sandbox(run: Runner) -> None:
 def soak(run: Runner) -> None:
     lane = _newest_lane(run)
     env = {**_ansible(run, lane), "SOAK": "1"}
-    run.pytest("soak", lane / "python", ["tests/sandbox", "-m", "soak"], env=env, limit=6 * 3600)
+    run.pytest("soak", lane / "python", ["tests/node", "tests/sandbox", "-m", "soak"], env=env, limit=6 * 3600)
 
 
 def bench(run: Runner) -> None:

@@ -23,12 +23,16 @@ TABLES = "_node/tables.py"
 
 @dataclass(frozen=True)
 class Mutant:
-    """``old`` becomes ``new`` in a file of plugins/module_utils; ``state`` is one that must tell."""
+    """``old`` becomes ``new`` in a file of plugins/module_utils; ``state`` is one that must tell.
+
+    ``raw`` is on a node without Python.
+    """
 
     file: str
     old: str
     new: str
     state: State
+    raw: bool = False
 
 
 MUTANTS = {
@@ -98,9 +102,19 @@ MUTANTS = {
         "expand_user_and_vars=True",
         State("R4", "hostile", ("legacy",)),
     ),
+    "words-are-not-quoted": Mutant(
+        "_domain/raw_commands.py", "map(shlex.quote, words)", "words", State("R4", "hostile", ("nft",)), raw=True
+    ),
+    "spaces-alone-are-quoted": Mutant(
+        "_domain/raw_commands.py",
+        "shlex.quote, words",
+        """lambda word: f'"{word}"', words""",
+        State("R4", "hostile", ("legacy",)),
+        raw=True,
+    ),
     "legacy-is-not-looked-at": Mutant(TABLES, '("nft", "legacy")', '("nft",)', State("R4", "plain", BACK_ENDS)),
     "table-is-made-by-looking": Mutant(
-        TABLES, "    if not holds:\n", "    if not holds and back_end == 'nft':\n", State("R4", "plain", ("nft",))
+        TABLES, "if holds else", "if holds or back_end == 'legacy' else", State("R4", "plain", ("nft",))
     ),
     "nothing-is-saved": Mutant(
         "_node/cleanup.py",
@@ -124,6 +138,7 @@ def test_mutant_is_noticed(checkout: Path, mutant: Mutant) -> None:
     assert mutant.old in text
     file.write_text(text.replace(mutant.old, mutant.new))
     with inhabited(mutant.state.where, checkout) as node:
+        node.raw = mutant.raw
         with pytest.raises(AssertionError) as noticed:
             hold(node, mutant.state)
     assert "defect" not in str(noticed.value) and "Traceback" not in str(noticed.value), "the mutant does not run"

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import raw_commands
 from ansible_collections.azureops.pod_identity.tests.gates import environments
+from ansible_collections.azureops.pod_identity.tests.node import fleet
 from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, Node
 from ansible_collections.azureops.pod_identity.tests.node.states import CHAIN, State, hold, inhabited, lay
 
@@ -111,20 +112,38 @@ def ansible(node: Node, python: str, *, check: bool = False, **options: Any) -> 
         {MODULE: options, "register": "done", "ignore_errors": True, "diff": True, "check_mode": check},
         {"ansible.builtin.copy": {"content": "{{ done | to_json }}", "dest": str(result)}, "vars": here},
     ]
-    variables = {"ansible_python_interpreter": python, "ansible_remote_tmp": str(node.folder / "tmp")}
+    variables: dict[str, Any] = {
+        "ansible_python_interpreter": python,
+        "ansible_remote_tmp": str(node.folder / "tmp"),
+        "ansible_become": True,
+        "ansible_become_method": "ansible.builtin.su",
+    }
     play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}]))
-    call = ["ansible-playbook", "-i", "localhost,", "-c", "local", play]
-    subprocess.run(node.argv(*call), check=True, timeout=120)
+    call = node.argv("ansible-playbook", "-i", "localhost,", "-c", "local", play)
+    environment = {**os.environ, "ANSIBLE_BECOME_ALLOW_SAME_USER": "1"}  # else root would not become root
+    subprocess.run(call, env=environment, check=True, timeout=120)
     done: dict[str, Any] = json.loads(result.read_text())
     return done
 
 
-# Known to have none, as the role says it; a path where there is none; Pythons that are too old for modules.
-NO_PYTHON = ("", "/nowhere/python3", "3.6", "3.7", "3.8")
+def test_the_task_is_the_same_without_python(node: Node) -> None:
+    """That the node has none is said as the role says it."""
+    before = node.saves()
+    lay(node, STATE)
+    wanted = ansible(node, sys.executable, check=True)
+    predicted = ansible(node, "", check=True)
+    keys = ("changed", "actions", "result", "diff")
+    assert {key: predicted[key] for key in keys} == {key: wanted[key] for key in keys}
+    assert node.saves() != before
+    real = ansible(node, "")
+    assert (real["changed"], real["actions"], real["diff"]) == (True, wanted["actions"], wanted["diff"])
+    assert node.saves() == before
+    assert CHAIN in Path(real["result"]["backends"]["nft"]["saved_to"]).read_text(encoding="latin-1")
 
 
-@pytest.mark.parametrize("python", NO_PYTHON)
-def test_the_task_is_the_same_without_python(node: Node, python: str) -> None:
+@pytest.mark.parametrize("python", ["/nowhere/python3", "3.6", "3.8"])
+def test_that_no_python_is_usable_is_found_out(node: Node, python: str) -> None:
+    """Where there is none, or one that is too old for modules; Ansible fails in three ways."""
     if python.startswith("3."):
         old = environments.interpreter(python)
         if old is None:
@@ -132,20 +151,56 @@ def test_the_task_is_the_same_without_python(node: Node, python: str) -> None:
         python = str(old)
     before = node.saves()
     lay(node, STATE)
-    wanted = ansible(node, sys.executable, check=True)
-    predicted = ansible(node, python, check=True)
-    keys = ("changed", "actions", "result", "diff")
-    assert {key: predicted[key] for key in keys} == {key: wanted[key] for key in keys}
-    assert node.saves() != before
-    real = ansible(node, python)
-    assert not real.get("failed"), real
-    assert (real["changed"], real["actions"], real["diff"]) == (True, wanted["actions"], wanted["diff"])
+    assert ansible(node, python)["result"]["backends"]["nft"]["counts"]["removed"]
     assert node.saves() == before
-    assert CHAIN in Path(real["result"]["backends"]["nft"]["saved_to"]).read_text(encoding="latin-1")
-    again = ansible(node, python)
-    assert not again["changed"] and not again["actions"]
 
 
 def test_what_is_wrong_is_said_without_python_too(node: Node) -> None:
     result = ansible(node, "", nmi_port=0)
     assert result["failed"] and result["msg"].startswith("nmi_port is 0")
+
+
+ROLE = "azureops.pod_identity.imds_node_cleanup"
+
+
+def test_the_role_cleans_such_a_node(tmp_path: Path) -> None:
+    """From hello to the saved table on the controller. Without a plain pod there is no proof."""
+    with fleet.fleet(tmp_path / "nodes.json", ["bare"]) as nodes:
+        enter = [*fleet.entrance(nodes["bare"]), "sh", "-ec"]
+        subprocess.run([*enter, BROKEN], check=True)
+        hosts = {"bare": {"ansible_connection": "namespaces", "ansible_namespaces_process": nodes["bare"]}}
+        (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+        keep = {"content": "{{ imds_node_cleanup_result | to_json }}", "dest": str(tmp_path / "result")}
+        here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        tasks = [
+            {"ansible.builtin.include_role": {"name": ROLE}},
+            {"ansible.builtin.copy": keep, "delegate_to": "localhost", "vars": here},
+        ]
+        options = {"accept_open_imds": True, "artifact_target": str(tmp_path / "saved")}
+        variables = {f"imds_node_cleanup_{name}": value for name, value in options.items()}
+        play = [{"hosts": "all", "gather_facts": False, "vars": variables, "tasks": tasks}]
+        (tmp_path / "play.json").write_text(json.dumps(play))
+        environment = {**os.environ, "ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).with_name("connection"))}
+        files = [str(tmp_path / name) for name in ("hosts.json", "play.json")]
+        subprocess.run(["ansible-playbook", "-i", *files], env=environment, check=True, timeout=300)
+        left = subprocess.run(
+            [*enter, "iptables-nft-save -t nat"], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+    result = json.loads((tmp_path / "result").read_text())
+    assert (result["outcome"], len(result["removed"])) == ("unproved", 3)
+    assert "has no Python 3.9 or later" in result["reason"]
+    assert CHAIN not in left and "KUBE-X" in left
+    (saved,) = result["saved"]
+    assert Path(saved).is_relative_to(tmp_path) and f"-j {CHAIN}" in Path(saved).read_text()
+
+
+BROKEN = f"""
+iptables-nft -t nat -N KUBE-X
+iptables-nft -t nat -N {CHAIN}
+iptables-nft -t nat -A {CHAIN} -j RETURN
+iptables-nft -t nat -I PREROUTING -m comment --comment "it's" -j {CHAIN}
+for python in python3 python3.9 python3.10 python3.11 python3.12 python3.13; do
+! path=$(command -v $python) || mount --bind /dev/null $(readlink -f $path)
+done
+! python3 -c pass
+"""

@@ -360,6 +360,36 @@ def test_tables_go_into_a_secret(broken: World) -> None:
     assert b"-A PREROUTING -j aad-metadata" in base64.b64decode(table)
 
 
+RULES = """set -e
+iptables -t nat -N aad-metadata
+iptables -t nat -A aad-metadata ! -s 127.0.0.1/32 -d 169.254.169.254/32 -p tcp -m tcp --dport 80 \\
+  -m comment --comment "it's \\$HOME; {{ 7 }}" -j DNAT --to-destination 127.0.0.1:2579
+iptables -t nat -A aad-metadata -j RETURN
+iptables -t nat -I PREROUTING -m comment --comment "it's \\$HOME; {{ 7 }}" -j aad-metadata
+mount --bind /dev/null $(readlink -f /usr/bin/python3)
+! python3 -c pass
+"""
+
+
+@pytest.mark.parametrize("transport", ["ssh", "aks_node_pod", "vmss_run_command"])
+def test_a_node_without_python_is_repaired(broken: World, transport: str) -> None:
+    name = broken.nodes[1]
+    before = foreign(broken.rules(1))
+    broken.ssh(1, RULES)
+    try:
+        run = broken.clean(node=name, imds_node_cleanup_transports=[transport])
+    finally:
+        broken.ssh(1, "umount $(readlink -f /usr/bin/python3)")
+    assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
+    result = run.nodes[name]
+    assert (result["transport"], result["proof"], result["proof_method"]) == (transport, "imds", "probe_pod")
+    assert len(result["removed"]) == 4
+    (saved,) = result["saved"]
+    assert "-A PREROUTING -m comment" in Path(saved).read_text()
+    rules = broken.rules(1)
+    assert foreign(rules) == before and not any("aad-metadata" in rule for rule in rules)
+
+
 def test_second_run_finds_nothing(broken: World) -> None:
     run = broken.clean("-i", broken.source(), playbook="azureops.pod_identity.cleanup_nodes")
     assert (run.status, run.outcomes) == (0, ["clean", "clean"])
