@@ -34,7 +34,7 @@ PRINCIPAL: dict[str, Any] = {
     "type": 1,
     "client_id": f"{ID}1",
     "tenant_id": f"{ID}2",
-    "client_password_secret": {"name": "credential"},
+    "client_password_secret": {"name": "credential", "namespace": "spare"},
 }
 WORKLOAD: dict[str, Any] = {"namespace": "billing", "selector": "billing", "expect": "billing"}
 VARIABLES: dict[str, Any] = {
@@ -162,7 +162,6 @@ CHANGES: tuple[Change, ...] = (
         cluster(tags={"team": "b"}),
         {GROUP_MADE: {"tags.team": "b"}, MADE: {"tags.team": "b"}},
         azure=(f"PUT resourcegroups/{GROUP}", PUT_CLUSTER),
-        proven=False,
     ),
     Change(
         "pod_identity_cluster_append_tags",
@@ -192,7 +191,6 @@ CHANGES: tuple[Change, ...] = (
         {MADE: {"agent_pools.0.node_labels.a": "b"}},
         azure=(PUT_CLUSTER,),
         back=(),
-        proven=False,
     ),
     Change(
         "pod_identity_cluster_oidc_issuer_enabled",
@@ -200,7 +198,6 @@ CHANGES: tuple[Change, ...] = (
         {MADE: {"oidc_issuer_enabled": True, "oidc_issuer_url": "(known after apply)"}},
         azure=(PUT_CLUSTER,),
         back=(),
-        proven=False,
     ),
     Change(
         "pod_identity_cluster_principal_id",
@@ -208,7 +205,6 @@ CHANGES: tuple[Change, ...] = (
         {NODES: {"principal_id": f"{ID}9"}},
         azure=("PUT roleAssignments", "PUT roleAssignments"),
         back=(),
-        proven=False,
     ),
     Change(
         "pod_identity_chart_values",
@@ -219,7 +215,6 @@ CHANGES: tuple[Change, ...] = (
             "Secret default/sh.helm.release.v1.aad-pod-identity",
         ),
         back=(),
-        proven=False,
     ),
     # The registry that it is anyway: the release notes it, and no pod restarts.
     Change(
@@ -228,12 +223,9 @@ CHANGES: tuple[Change, ...] = (
         {RELEASE: {"values.image.repository": "mcr.microsoft.com/oss/azure/aad-pod-identity"}, INSTALLED: None},
         kubernetes=("Secret default/sh.helm.release.v1.aad-pod-identity",),
         back=(),
-        proven=False,
     ),
-    Change("pod_identity_chart_accept_existing", chart(accept_existing=True), {}, proven=False),
-    Change(
-        "pod_identity_chart_allow_network_plugin_kubenet", chart(allow_network_plugin_kubenet=True), {}, proven=False
-    ),
+    Change("pod_identity_chart_accept_existing", chart(accept_existing=True), {}),
+    Change("pod_identity_chart_allow_network_plugin_kubenet", chart(allow_network_plugin_kubenet=True), {}),
     Change(
         "pod_identity_bindings_list.selector",
         spare(selector="others"),
@@ -252,7 +244,6 @@ CHANGES: tuple[Change, ...] = (
         {WRITTEN: {"binding.metadata.labels.team": "a", "identity.metadata.labels.team": "a"}},
         kubernetes=PAIR,
         back=(),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.binding_name",
@@ -261,7 +252,6 @@ CHANGES: tuple[Change, ...] = (
         kubernetes=("AzureIdentityBinding spare/second",),
         back=(),
         afterwards=(("kubectl", "delete", "-n", "spare", "azureidentitybinding/second", "--ignore-not-found"),),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.tags",
@@ -275,15 +265,13 @@ CHANGES: tuple[Change, ...] = (
         {GRANTED: {"role_name": "Network Contributor"}},
         azure=("PUT roleAssignments",),
         back=(),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.roles.role",
-        spare(roles=[{"role": "Monitoring Reader"}]),
-        {GRANTED: {"role_name": "Monitoring Reader"}},
+        spare(roles=[{"role": "Key Vault Secrets User"}]),
+        {GRANTED: {"role_name": "Key Vault Secrets User"}},
         azure=("PUT roleAssignments",),
         back=(),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.roles.scope",
@@ -291,7 +279,6 @@ CHANGES: tuple[Change, ...] = (
         {GRANTED: {"role_name": "Reader", "scope": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/second"}},
         azure=("PUT roleAssignments",),
         back=(),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.identity_name",
@@ -304,7 +291,6 @@ CHANGES: tuple[Change, ...] = (
         azure=("PUT userAssignedIdentities/other", "PUT roleAssignments", "PUT roleAssignments"),
         kubernetes=PAIR[:1],
         back=(WRITTEN,),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.resource_group",
@@ -317,7 +303,6 @@ CHANGES: tuple[Change, ...] = (
         azure=("PUT userAssignedIdentities/spare", "PUT roleAssignments", "PUT roleAssignments"),
         kubernetes=PAIR[:1],
         back=(WRITTEN,),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.name",
@@ -334,7 +319,6 @@ CHANGES: tuple[Change, ...] = (
             ("kubectl", "delete", "-n", "spare", f"{kind}/renamed", "--ignore-not-found")
             for kind in ("azureidentitybinding", "azureidentity")
         ),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.namespace",
@@ -347,7 +331,6 @@ CHANGES: tuple[Change, ...] = (
             "ServiceAccount elsewhere/default",
         ),
         back=(),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.type",
@@ -363,7 +346,6 @@ CHANGES: tuple[Change, ...] = (
         },
         kubernetes=PAIR[:1],
         name="0-to-1",
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.type",
@@ -371,28 +353,24 @@ CHANGES: tuple[Change, ...] = (
         {WRITTEN: {"identity.spec.type": 2, "identity.spec.clientPassword.name": "certificate"}},
         kubernetes=("AzureIdentity spare/principal",),
         name="1-to-2",
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.client_id",
         principal(client_id=f"{ID}5"),
         {WRITTEN: {"identity.spec.clientID": f"{ID}5"}},
         kubernetes=("AzureIdentity spare/principal",),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.tenant_id",
         principal(tenant_id=f"{ID}6"),
         {WRITTEN: {"identity.spec.tenantID": f"{ID}6"}},
         kubernetes=("AzureIdentity spare/principal",),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.client_password_secret.name",
         principal(client_password_secret={"name": "newer"}),
         {WRITTEN: {"identity.spec.clientPassword.name": "newer"}},
         kubernetes=("AzureIdentity spare/principal",),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.client_password_secret.namespace",
@@ -407,7 +385,6 @@ CHANGES: tuple[Change, ...] = (
         {REMOVED: {}},
         kubernetes=PAIR,
         back=(WRITTEN,),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.allow_in_use",
@@ -415,7 +392,6 @@ CHANGES: tuple[Change, ...] = (
         {REMOVED: {}},
         kubernetes=("AzureIdentity billing/billing", "AzureIdentityBinding billing/billing"),
         back=(WRITTEN,),
-        proven=False,
     ),
     # What equals the wish is not written, whoever its owner is.
     Change("pod_identity_bindings_owner", bindings(owner="others"), {}, proven=False),
@@ -490,19 +466,16 @@ REFUSALS: tuple[Refusal, ...] = (
         "pod_identity_bindings_list.client_password_secret.name",
         principal(client_password_secret={"name": "nowhere"}),
         "Secret spare/nowhere does not exist",
-        proven=False,
     ),
     Refusal(
         "pod_identity_bindings_list.allow_in_use",
         bindings(list=[{**USED, "state": "absent"}, SPARE, PRINCIPAL]),
         "allow_in_use",
-        proven=False,
     ),
     Refusal(
         "pod_identity_bindings_owner",
         bindings(owner="others", list=[USED, {**SPARE, "selector": "others"}, PRINCIPAL]),
         "adopt",
-        proven=False,
     ),
 )
 
@@ -564,7 +537,7 @@ CREATIONS: tuple[Creation, ...] = (
 WRONG = "do not get what they must"
 VERDICTS: tuple[Verdict, ...] = (
     # Pods of every namespace can get `principal`; `spare` is for those of its own.
-    Verdict("pod_identity_verify_workloads.expect", verify(expect="principal"), {}, reason=WRONG, proven=False),
+    Verdict("pod_identity_verify_workloads.expect", verify(expect="principal"), {}, reason=WRONG),
     Verdict("pod_identity_verify_workloads.expect", verify(expect="nobody"), {}, reason="correct its name", name="no"),
     Verdict(
         "pod_identity_verify_workloads.expect",
@@ -572,7 +545,6 @@ VERDICTS: tuple[Verdict, ...] = (
         {},
         reason="correct its name",
         name="other",
-        proven=False,
     ),
     Verdict(
         "pod_identity_verify_fail",
@@ -596,7 +568,6 @@ VERDICTS: tuple[Verdict, ...] = (
         verify(namespace="spare"),
         {},
         reason="correct its name",
-        proven=False,
     ),
     Verdict("pod_identity_verify_workloads.node", verify(node="nowhere"), {}, reason="does not exist"),
     Verdict("pod_identity_verify_workloads.client_id", verify(client_id=f"{ID}7"), {"verdict": ...}, reason=WRONG),
@@ -605,7 +576,6 @@ VERDICTS: tuple[Verdict, ...] = (
         {"pod_identity_verify_in_check_mode": True},
         {"verdict": "ok"},
         arguments=("--check",),
-        proven=False,
     ),
     Verdict(
         "pod_identity_verify_in_check_mode",
@@ -620,7 +590,6 @@ VERDICTS: tuple[Verdict, ...] = (
         {"verdict": "not_verified"},
         arguments=("--check",),
         name="not",
-        proven=False,
     ),
 )
 
