@@ -9,8 +9,16 @@
 
 from __future__ import annotations
 
-from .client import Arm, Body
-from .refusals import missing_is_fine
+import typing as t
+
+from .._domain import arm_id, long_running
+from .._domain.errors import Failure
+from .client import Arm, Body, provisioning_state
+from .refusals import Refused, missing_is_fine
+from .turns import in_turn
+
+if t.TYPE_CHECKING:
+    from azure.core.rest import HttpResponse
 
 _API = "2023-09-01"
 _TYPE = "providers/Microsoft.Compute/virtualMachineScaleSets"
@@ -28,3 +36,41 @@ def instances(arm: Arm, scale_set: str) -> list[Body]:
     with missing_is_fine:
         return arm.list(f"{scale_set}/virtualMachines", _API, doing=f"list the instances of {scale_set}")
     return []
+
+
+def name_of(instance: str) -> str:
+    """An instance, given by its id, for people."""
+    scale_set, _slash, number = instance.strip().rstrip("/").rpartition("/")
+    return f"instance {number} of the scale set {arm_id.last_segment(scale_set.rpartition('/')[0])}"
+
+
+def get_instance(arm: Arm, instance: str) -> Body | None:
+    """An instance, given by its id; None where it does not exist."""
+    return arm.get(instance, _API, doing=f"read {name_of(instance)}")
+
+
+def reimage(arm: Arm, instance: str, *, busy_timeout: float) -> None:
+    """Give the instance a new system when it is free; a Failure tells in ``started`` whether Azure may have begun."""
+    what, started = name_of(instance), False
+    doing = f"reimage {what}"
+
+    def attempt() -> HttpResponse | None:
+        nonlocal started
+        started = False
+        current = get_instance(arm, instance)
+        if current is None:
+            raise Failure(f"Could not {doing}: it does not exist any more; look at the nodes again.")
+        if not long_running.ended(provisioning_state(current)):
+            return None  # Azure might give up for the reimage what is going on
+        started = True  # also where the answer is lost, for which reason it is not sent again
+        try:
+            return arm.send("POST", f"{instance}/reimage", _API, doing=doing, body={}, again=False)
+        except Refused as refused:
+            started = refused.service.status >= 500
+            raise
+
+    try:
+        arm.follow(in_turn(arm, attempt, doing, other="another operation", timeout=busy_timeout), doing=doing)
+    except Failure as failure:
+        failure.results["started"] = started
+        raise

@@ -58,6 +58,7 @@ class Cluster:
         ]
         self._processes: dict[str, Process] = {}
         """The control plane's programs and, by their names, the nodes."""
+        self._changing = asyncio.Lock()
 
     # Life
 
@@ -86,13 +87,28 @@ class Cluster:
 
     async def stop(self) -> None:
         """Kill everything and remove every trace."""
-        await asyncio.gather(*(commands.kill(process) for process in self._processes.values()))
-        await asyncio.gather(*(asyncio.to_thread(cgroups.remove, self._subtree(each), 30.0) for each in self.nodes))
-        await network.remove_cluster(self.subnet)
-        for file in self._announced:
-            file.unlink(missing_ok=True)
-        if self.directory.exists():
-            await asyncio.to_thread(shutil.rmtree, self.directory)
+        async with self._changing:
+            await asyncio.gather(*(commands.kill(process) for process in self._processes.values()))
+            await asyncio.gather(*(asyncio.to_thread(cgroups.remove, self._subtree(each), 30.0) for each in self.nodes))
+            await network.remove_cluster(self.subnet)
+            for file in self._announced:
+                file.unlink(missing_ok=True)
+            if self.directory.exists():
+                await asyncio.to_thread(shutil.rmtree, self.directory)
+
+    async def reimage(self, name: str) -> None:
+        """Put a new node in the place of one, under its name and addresses; it goes on when nobody waits any more."""
+        await asyncio.shield(self._replace(next(each for each in self.nodes if each.spec.name == name)))
+
+    async def _replace(self, machine: node.Node) -> None:
+        async with self._changing:
+            if not self.directory.exists():
+                raise ComputeError(f"Cluster {self.spec.name} is not running.")
+            await commands.kill(self._processes.pop(machine.spec.name))
+            await asyncio.to_thread(cgroups.remove, self._subtree(machine), 30.0)
+            await network.remove_node(self.subnet, machine.index)
+            await asyncio.to_thread(shutil.rmtree, machine.root)
+            await self._start_node(machine)
 
     @property
     def _announced(self) -> tuple[Path, Path]:
@@ -137,9 +153,11 @@ class Cluster:
 
     def init_of(self, name: str) -> int:
         """The process id of a node's init; ComputeError when the node is not running."""
-        process = self._processes[name]
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        found = children.read_text().split() if process.returncode is None and children.exists() else []
+        process = self._processes.get(name)
+        found: list[str] = []
+        if process is not None and process.returncode is None:
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            found = children.read_text().split() if children.exists() else []
         if not found:
             raise ComputeError(f"Node {name} is not running.")
         return int(found[0])

@@ -95,6 +95,13 @@ class Machines:
         assert process.returncode is not None
         return process.returncode, output, errors
 
+    async def reimage(self, instance_id: str) -> None:
+        cluster, name = self._node(instance_id)
+        try:
+            await cluster.reimage(name)
+        except (CommandError, OSError) as error:
+            raise ComputeError(f"Node {name} did not start: {error}") from error
+
     def instance_at(self, address: str) -> str | None:
         place = network.node_at(address)
         for cluster in self._clusters.values():

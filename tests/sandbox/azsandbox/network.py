@@ -158,7 +158,7 @@ async def fabric() -> None:
     await run("iptables-restore", stdin="\n".join(rules).encode())
 
 
-async def attach(netns: str, link: str, bridge: str | None, address: str, gateway: str | None) -> None:
+async def attach(netns: str, link: str, bridge: str | None, address: str, gateway: str | None, mac: str = "") -> None:
     """Make the namespace if need be, and a link to it; `link` is the fabric's end, ``eth<n>`` the other."""
     exists = (NETNS / netns).exists()
     if not exists:
@@ -166,7 +166,7 @@ async def attach(netns: str, link: str, bridge: str | None, address: str, gatewa
         await settings(netns)
     name = "eth1" if exists else "eth0"
     await links(
-        f"link add {link} type veth peer name {name} netns {netns}",
+        f"link add {link} type veth peer name {name} {f'address {mac}' if mac else ''} netns {netns}",
         *([f"link set {link} master {bridge}"] if bridge else []),
         f"link set {link} up",
     )
@@ -203,9 +203,24 @@ async def add_cluster(subnet: Subnet, nodes: int) -> None:
 
 async def add_node(subnet: Subnet, index: int) -> str:
     """Set up the namespace of a node, whose name is returned."""
-    netns = f"node-{subnet.number}-{index}"
-    await attach(netns, f"n{subnet.number}-{index}", subnet.bridge, f"{subnet.node(index)}/16", subnet.gateway)
+    netns, link = _node_names(subnet, index)
+    # A network interface of Azure outlives its machine's system, so what its neighbors know of it stays true.
+    mac = f"00:0d:3a:00:{subnet.number:02x}:{index:02x}"
+    await attach(netns, link, subnet.bridge, f"{subnet.node(index)}/16", subnet.gateway, mac)
     return netns
+
+
+async def remove_node(subnet: Subnet, index: int) -> None:
+    """Remove what `add_node` set up, after the node's processes have ended."""
+    netns, link = _node_names(subnet, index)
+    # The link first: that of a deleted namespace goes later, and its name would be taken until then.
+    await links(f"link delete {link}")
+    await run("ip", "netns", "delete", netns)
+
+
+def _node_names(subnet: Subnet, index: int) -> tuple[str, str]:
+    """The namespace of a node, and the fabric's end of the link to it."""
+    return f"node-{subnet.number}-{index}", f"n{subnet.number}-{index}"
 
 
 async def remove_cluster(subnet: Subnet) -> None:

@@ -15,6 +15,7 @@ import os
 import shutil
 import signal
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -398,7 +399,8 @@ def _become(root: Path, name: str, subtree: str) -> None:
     linux.mount("tmpfs", root / "tmp", "tmpfs", options="mode=1777")
     linux.mount("sysfs", root / "sys", "sysfs")
     linux.mount("proc", root / "proc", "proc")
-    for sysctl, value in _SYSCTLS.items():
+    # A node has a kernel of its own, which counts its starts.
+    for sysctl, value in {**_SYSCTLS, "kernel/random/boot_id": str(uuid.uuid4())}.items():
         fake = root / "run/sysctl" / sysctl
         _write(fake, f"{value}\n")
         linux.bind(fake, root / "proc/sys" / sysctl, read_only=True)

@@ -625,6 +625,57 @@ def test_run_command_limits(azure: SimulatedAzure) -> None:
     assert run(azure, ["true"]).status_code == 202
 
 
+# reimage
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "numbers"),
+    [
+        ("/virtualMachines/1/reimage", None, [1]),
+        ("/reimage", {"instanceIds": ["1"]}, [1]),
+        ("/reimage", {}, [0, 1]),
+    ],
+    ids=["instance", "named by the scale set", "the whole scale set"],
+)
+def test_reimage(azure: SimulatedAzure, path: str, body: Any, numbers: list[int]) -> None:
+    azure.cluster()
+    scale_set = scale_set_path(azure)
+    before = azure.arm("GET", f"{scale_set}/virtualMachines/1").json()
+    answer = azure.arm("POST", scale_set + path, body)
+    assert (answer.status_code, answer.text) == (202, "")
+    assert azure.wait(answer)["status"] == "Succeeded"
+    assert sorted(azure.compute.reimaged) == [f"{scale_set}/virtualMachines/{number}" for number in numbers]
+    assert azure.arm("GET", answer.headers["Location"]).status_code == 200
+    assert azure.arm("GET", f"{scale_set}/virtualMachines/1").json() == before
+
+
+def test_an_instance_does_one_thing_at_a_time(azure: SimulatedAzure) -> None:
+    azure.cluster()
+    path = f"{azure.first_instance()['id']}/reimage"
+    azure.compute.command_gate = azure.run(_event())
+    first = azure.arm("POST", path)
+    assert azure.first_instance()["properties"]["provisioningState"] == "Updating"
+    for second in (azure.arm("POST", path), run(azure, ["true"])):
+        assert (second.status_code, code(second)) == (409, "Conflict")
+        assert "conflict with a concurrent request" in second.text
+    azure.in_loop(azure.compute.command_gate.set)
+    assert azure.wait(first)["status"] == "Succeeded"
+    assert azure.first_instance()["properties"]["provisioningState"] == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("Reader", 403), ("Virtual Machine Contributor", 202), ("Contributor", 202)]
+)
+def test_who_may_reimage(azure: SimulatedAzure, role: str, status: int) -> None:
+    azure.cluster()
+    instance = azure.first_instance()["id"]
+    who = azure.principal("somebody", (role, instance.partition("/providers/")[0]))
+    assert azure.arm("POST", f"{instance}/reimage", who=who).status_code == status
+    assert azure.arm("POST", f"{scale_set_path(azure)}/reimage", {"instanceIds": ["7"]}, who=who).status_code == (
+        403 if status == 403 else 400
+    )
+
+
 # IMDS
 
 

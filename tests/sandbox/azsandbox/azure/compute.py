@@ -77,5 +77,8 @@ class Compute(Protocol):
     async def run_command(self, instance_id: str, script: str, timeout: float) -> tuple[int, bytes, bytes]:
         """Run a shell script as root on the node; exit status, stdout, stderr."""
 
+    async def reimage(self, instance_id: str) -> None:
+        """Give the node a new system disk and start it: same name and addresses, nothing else of what it was."""
+
     def instance_at(self, address: str) -> str | None:
         """The node (its instance id) that a source address of an IMDS request belongs to; pods count as their node."""

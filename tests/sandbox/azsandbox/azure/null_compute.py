@@ -44,8 +44,10 @@ class NullCompute:
         self.start_error: str | None = None
         self.command_result: tuple[int, bytes, bytes] = (0, b"", b"")
         self.command_gate: asyncio.Event | None = None
-        """When set, commands wait for it."""
+        """When set, commands and reimages wait for it."""
         self.commands: list[tuple[str, str]] = []
+        self.reimage_error: str | None = None
+        self.reimaged: list[str] = []
 
     async def start(self, spec: ClusterSpec, progress: Callable[[str], None]) -> None:
         for stage in STAGES:
@@ -83,6 +85,14 @@ class NullCompute:
         if self.command_gate is not None:
             await self.command_gate.wait()
         return self.command_result
+
+    async def reimage(self, instance_id: str) -> None:
+        await self.pause()
+        if self.command_gate is not None:
+            await self.command_gate.wait()
+        if self.reimage_error is not None:
+            raise ComputeError(self.reimage_error)
+        self.reimaged.append(instance_id)
 
     def instance_at(self, address: str) -> str | None:
         return self.addresses.get(address)

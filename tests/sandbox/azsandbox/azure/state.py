@@ -109,6 +109,8 @@ class Settings:
     cluster_update: float = 121.0
     cluster_delete: float = 198.0
     scale_set_update: float = 5.0
+    instance_reimage: float = 60.0
+    """Besides what the machine itself takes."""
     group_delete: float = 45.0
 
 

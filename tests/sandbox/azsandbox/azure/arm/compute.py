@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, azureops.pod_identity contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Microsoft.Compute: scale sets of node resource groups, their identities, their instances, run-command on them."""
+"""Microsoft.Compute: scale sets of node resource groups, their identities, their instances; run-command, reimage."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 import uuid
@@ -287,6 +288,7 @@ async def run_command(call: Call) -> Answer:
     """Runs on the machine behind the instance; one at a time, last bytes of the output only."""
     instance = _require_instance(call)
     script = _script(call.json())
+    _refuse_concurrent([instance])
     if instance.hidden.get("running"):
         raise arm_error(
             409,
@@ -360,6 +362,75 @@ def _too_long(size: int) -> AzureError:
     )
 
 
+# reimage
+
+
+async def reimage_instance(call: Call) -> Answer:
+    return _reimage(call, [_require_instance(call)])
+
+
+async def reimage_scale_set(call: Call) -> Answer:
+    """The instances that are named; without names all of them."""
+    scale_set = _require(call)
+    named = call.json().get("instanceIds")
+    found = {instance.name: instance for instance in scale_sets.instances(call.state, scale_set)}
+    unknown = [str(each) for each in named or () if str(each) not in found]
+    if unknown:
+        raise arm_error(
+            400,
+            "InvalidParameter",
+            f"The provided instanceId {unknown[0]} is not an active Virtual Machine Scale Set VM instanceId.",
+        )
+    return _reimage(call, list(found.values()) if named is None else [found[str(each)] for each in named])
+
+
+def _reimage(call: Call, instances: list[Resource]) -> Answer:
+    """New systems on the machines behind the instances, all at once, as Azure does it."""
+    _refuse_concurrent(instances)
+    if any(instance.hidden.get("running") for instance in instances):
+        raise _concurrent()
+    operation, headers, monitor = _start_operation(call, _require(call).body["location"])
+    azure = call.azure
+    for instance in instances:
+        instance.properties["provisioningState"] = "Updating"
+
+    async def work() -> None:
+        state = "Failed"
+        try:
+            await azure.pause(azure.state.settings.instance_reimage)
+            await asyncio.gather(*(azure.compute.reimage(instance.id) for instance in instances))
+            state = "Succeeded"
+            operation.succeed()
+        except ComputeError as error:
+            operation.fail(
+                "OSProvisioningTimedOut",
+                f"OS Provisioning for VM did not finish in the allotted time. ({error})",
+            )
+        except Exception:
+            operation.fail("InternalExecutionError", "An internal execution error occurred. Please retry later.")
+            raise
+        finally:
+            for instance in instances:
+                instance.properties["provisioningState"] = state
+
+    azure.spawn(work())
+    return _answer(202, None, {**headers, "Location": monitor}, "VMScaleSetVMActions")
+
+
+def _refuse_concurrent(instances: list[Resource]) -> None:
+    if any(instance.properties["provisioningState"] == "Updating" for instance in instances):
+        raise _concurrent()
+
+
+def _concurrent() -> AzureError:
+    return arm_error(
+        409,
+        "Conflict",
+        "The request failed due to conflict with a concurrent request. To resolve it, please refer to"
+        " https://aka.ms/activitylog to get more details on the conflicting requests.",
+    )
+
+
 ROUTES = (
     Route("GET", SUB + "/providers/Microsoft.Compute/locations/{location}/operations/{operation}", get_operation),
     Route("GET", SUB + COLLECTION, list_in_subscription, f"{SCALE_SET}/read"),
@@ -367,8 +438,10 @@ ROUTES = (
     Route("GET", ITEM, get_scale_set, f"{SCALE_SET}/read"),
     Route("PATCH", ITEM, patch_scale_set, f"{SCALE_SET}/write"),
     Route("POST", ITEM + "/manualupgrade", manual_upgrade, f"{SCALE_SET}/manualUpgrade/action"),
+    Route("POST", ITEM + "/reimage", reimage_scale_set, f"{SCALE_SET}/reimage/action"),
     Route("GET", MACHINES, list_instances, f"{INSTANCE}/read"),
     Route("GET", MACHINE, get_instance, f"{INSTANCE}/read"),
     Route("GET", MACHINE + "/instanceView", instance_view, f"{INSTANCE}/instanceView/read"),
     Route("POST", MACHINE + "/runCommand", run_command, f"{INSTANCE}/runCommand/action"),
+    Route("POST", MACHINE + "/reimage", reimage_instance, f"{INSTANCE}/reimage/action"),
 )

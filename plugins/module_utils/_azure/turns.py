@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""An instance of a scale set does one thing at a time: waiting until it is free."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._domain.errors import Failure
+from .client import Arm
+from .refusals import Refused
+
+Answer = t.TypeVar("Answer")
+
+
+def in_turn(arm: Arm, attempt: t.Callable[[], Answer | None], doing: str, *, other: str, timeout: float) -> Answer:
+    """What ``attempt`` returns once the instance is free; ``other`` words what it may still be doing.
+
+    It is busy where the attempt is refused for that, or returns None.
+    """
+    give_up = time.monotonic() + timeout
+    while True:
+        error: t.Mapping[str, t.Any] = {}
+        try:
+            answer = attempt()
+            if answer is not None:
+                return answer
+        except Refused as refused:
+            if not _is_busy(refused):
+                raise
+            error = refused.error
+        if time.monotonic() >= give_up:
+            raise Failure(
+                f"Could not {doing}: {other} is still in progress there after {timeout:g} seconds; wait for its end, "
+                "or raise busy_timeout.",
+                error=error,
+            )
+        time.sleep(arm.patience.interval)
+
+
+def _is_busy(refused: Refused) -> bool:
+    text = refused.service.message.lower()
+    conflict = refused.service.status == 409 and ("in progress" in text or "concurrent request" in text)
+    return conflict or refused.service.status == 429

@@ -1,0 +1,143 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vmss_instance_reimage
+short_description: Reimage an instance of a scale set
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Gives the machine a new system disk from the image of its scale set and starts it. It keeps name, addresses and
+    identities; whatever was on its system disk and in its kernel is gone, such as NAT rules.
+  - Another operation on the instance is waited for.
+extends_documentation_fragment:
+  - azureops.pod_identity._azure_auth
+  - azureops.pod_identity._azure_wait
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.actiongroup_azure
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: none
+    details: [Each run reimages the instance; ask first whether it is needed.]
+options:
+  instance:
+    description:
+      - Resource id of the instance,
+        C(/subscriptions/.../virtualMachineScaleSets/.../virtualMachines/...).
+    type: str
+    required: true
+  busy_timeout:
+    description: Seconds that another operation on the instance is waited for.
+    type: int
+    default: 600
+notes:
+  - Nothing is drained. Drain a node of Kubernetes before, for example with M(kubernetes.core.k8s_drain).
+  - Azure says that it is done when the new system has been provisioned; its kubelet may take a while longer.
+  - Needs C(Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read) and
+    C(Microsoft.Compute/virtualMachineScaleSets/virtualMachines/reimage/action).
+seealso:
+  - module: azureops.pod_identity.aks_node_info
+"""
+
+EXAMPLES = r"""
+- name: Give a node a new system
+  azureops.pod_identity.vmss_instance_reimage:
+    instance: "{{ aks_node.scale_set }}/virtualMachines/{{ aks_node.instance_id }}"
+"""
+
+RETURN = r"""
+state:
+  description: The instance.
+  returned: success
+  type: dict
+  contains:
+    id:
+      description: Resource id of the instance.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/5e1c7a2b/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss/virtualMachines/0
+    name:
+      description: Name of the instance.
+      returned: always
+      type: str
+      sample: aks-nodepool1-12345678-vmss_0
+    reimaged:
+      description: Whether this task gave it a new system, or would have in check mode.
+      returned: always
+      type: bool
+      sample: true
+started:
+  description:
+    - Whether Azure may have begun before it failed. V(false) means that the instance is as it was.
+  returned: when the reimage fails
+  type: bool
+  sample: false
+actions:
+  description: What was done, or in check mode what would be done.
+  returned: always
+  type: list
+  elements: str
+  sample: [reimage instance 0 of the scale set aks-nodepool1-12345678-vmss]
+failed_action:
+  description: The action that failed.
+  returned: when an action fails
+  type: str
+  sample: reimage instance 0 of the scale set aks-nodepool1-12345678-vmss
+error:
+  description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
+  returned: when Azure refuses a request
+  type: dict
+  sample: {code: Conflict, message: The request failed due to conflict with a concurrent request., status: 409}
+"""
+
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, azure_auth, azure_wait
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import scale_sets
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
+
+OPTIONS = ArgumentSpec(
+    options={
+        "instance": {"type": "str", "required": True},
+        "busy_timeout": {"type": "int", "default": 600},
+    }
+).merge(azure_auth(), azure_wait())
+KIND = "microsoft.compute/virtualmachinescalesets/virtualmachines"
+
+
+def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
+    instance = options["instance"]
+    if arm_id.parse(instance).type.lower() != KIND:
+        raise Failure(
+            f"{instance} is no instance of a scale set; its id ends in "
+            "/virtualMachineScaleSets/NAME/virtualMachines/NUMBER."
+        )
+    what = scale_sets.name_of(instance)
+    current = scale_sets.get_instance(arm, instance)
+    if current is None:
+        raise Failure(f"There is no {what}; check the id, and whether an autoscaler took it away.")
+    before = {"id": current["id"], "name": current["name"], "reimaged": False}
+    step = Step(f"reimage {what}", lambda: scale_sets.reimage(arm, instance, busy_timeout=options["busy_timeout"]))
+    return Plan(before, {**before, "reimaged": True}, (step,))
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+    run(module, lambda: make_plan(Arm.connect(module.params, module.run_command), module.params), key="state")
+
+
+if __name__ == "__main__":
+    main()
