@@ -141,6 +141,21 @@ nodes:
       returned: always
       type: bool
       sample: false
+    boot_id:
+      description: Id of the start of its kernel; empty where the API server could not be asked.
+      returned: always
+      type: str
+      sample: 5f3c0f52-52f0-4b0b-9f0e-6f7a0e1d2c3b
+    cordoned:
+      description: Whether no pod is scheduled there; V(null) where the API server could not be asked.
+      returned: always
+      type: bool
+      sample: false
+    labels:
+      description: Its labels; empty where the API server could not be asked.
+      returned: always
+      type: dict
+      sample: {agentpool: nodepool1}
     foreign_identities:
       description:
         - Identities of its scale set that the cluster does not name and that are not among O(protected_identities).

@@ -13,7 +13,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,13 @@ class World:
             "set -e; iptables -w -t nat -N aad-metadata; iptables -w -t nat -I PREROUTING -j aad-metadata;"
             f"iptables -w -t nat -A aad-metadata {redirect}; iptables -w -t nat -A aad-metadata -j RETURN",
         )
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 180
+    while not condition():
+        assert time.monotonic() < end, "not within 180 s"
+        time.sleep(0.5)
 
 
 def foreign(rules: list[str]) -> list[str]:
@@ -450,6 +458,113 @@ def connections_through_nmi(world: World, node: int) -> list[str]:
 
 
 POD = {"image": "mcr.microsoft.com/azurelinux/base/core:3.0", "command": ["sleep", "100000"], "name": "sleep"}
+# What the real NMI leaves, by hand; and nobody comes in by ssh any more. Both go with the system of the node.
+DEAD_RULES = """
+iptables -t nat -N aad-metadata
+iptables -t nat -A aad-metadata ! -s 127.0.0.1/32 -d 169.254.169.254/32 -p tcp -m tcp --dport 80 \\
+  -j DNAT --to-destination {address}:2579
+iptables -t nat -A aad-metadata -j RETURN
+iptables -t nat -I PREROUTING -j aad-metadata
+iptables -I INPUT -p tcp --dport 22 --syn -j REJECT --reject-with tcp-reset
+"""
+REIMAGE: dict[str, Any] = {"imds_node_cleanup_reimage": True, "imds_node_cleanup_transports": ["ssh"]}
+
+
+def lock_out(world: World, node: int) -> None:
+    world.ssh(node, DEAD_RULES.format(address=world.addresses[node]))
+
+
+def reimages(world: World) -> list[str]:
+    """The instances that Azure was asked to reimage since its log was cleared, by number."""
+    log = world.sandbox.run("azure", "log", "--method", "POST", "--path", "/reimage", "--json")
+    return [json.loads(line)["path"].split("/")[-2] for line in log.splitlines()]
+
+
+def states(world: World) -> list[tuple[str, bool, list[str]]]:
+    """Of each node the start of its kernel, whether it is cordoned, and our labels."""
+    nodes = json.loads(world.kubectl("get", "nodes", "-o", "json"))["items"]
+    return [
+        (
+            each["status"]["nodeInfo"]["bootID"],
+            bool(each["spec"].get("unschedulable")),
+            [label for label in each["metadata"]["labels"] if label.startswith("azureops")],
+        )
+        for each in nodes
+    ]
+
+
+def let_go(world: World) -> None:
+    """With two pods the budget lets one of them go."""
+    world.kubectl("scale", "deployment/guarded", "--replicas=2", "-n", "default")
+    world.kubectl("rollout", "status", "deployment/guarded", "-n", "default", "--timeout=180s")
+
+
+@pytest.fixture(scope="module")
+def guarded(broken: World) -> World:
+    """One pod that may not be disturbed, on the first node, which has dead rules again."""
+    labels = {"app": "guarded"}
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [POD]}
+    deployment = {
+        "replicas": 1,
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": spec},
+    }
+    metadata = {"name": "guarded", "namespace": "default"}
+    budget = {"minAvailable": 1, "selector": {"matchLabels": labels}}
+    items = [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": deployment},
+        {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": budget},
+    ]
+    manifest = broken.folder / "guarded.json"
+    manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    broken.kubectl("cordon", broken.nodes[1])
+    broken.kubectl("apply", "-f", str(manifest))
+    broken.kubectl("rollout", "status", "deployment/guarded", "--timeout=180s")
+    broken.kubectl("uncordon", broken.nodes[1])
+    lock_out(broken, 0)
+    return broken
+
+
+def test_a_disruption_budget_keeps_a_node_from_being_reimaged(guarded: World) -> None:
+    before = states(guarded)
+    guarded.sandbox.run("azure", "log", "--clear")
+    run = guarded.clean(node=guarded.nodes[0], imds_node_cleanup_drain_timeout=5, **REIMAGE)
+    assert (run.status != 0, run.outcomes) == (True, ["unreachable"]), run.output[-4000:]
+    reason = run.nodes[guarded.nodes[0]]["reason"]
+    assert "It was not reimaged, because" in reason and "disruption budget" in reason and "default/guarded" in reason
+    assert (reimages(guarded), states(guarded)) == ([], before)
+
+
+def test_a_node_that_no_way_reaches_is_reimaged(guarded: World) -> None:
+    name, before = guarded.nodes[0], states(guarded)
+    let_go(guarded)
+    guarded.sandbox.run("azure", "log", "--clear")
+    run = guarded.clean("--check", node=name, **REIMAGE)
+    assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
+    assert (reimages(guarded), states(guarded)) == ([], before)
+    run = guarded.clean(node=name, **REIMAGE)
+    assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
+    result = run.nodes[name]
+    assert (result["transport"], result["proof"], result["proof_method"]) == ("reimage", "imds", "probe_pod")
+    after = states(guarded)
+    assert reimages(guarded) == ["0"] and after[0][0] != before[0][0]
+    assert (after[0][1:], after[1]) == (before[0][1:], before[1])
+    assert not any("aad-metadata" in rule for rule in guarded.rules(0))
+    assert guarded.answered_by(0) == "imds"
+    # Whose pods are served is left alone, whatever keeps people out.
+    run = guarded.clean(node=name, **{**REIMAGE, "imds_node_cleanup_transports": []})
+    assert (run.status, run.outcomes, states(guarded)) == (0, ["clean"], after), run.output[-4000:]
+
+
+def test_the_command_that_is_named_reimages_the_node(guarded: World) -> None:
+    """What the table tells people to do by hand, with az as it is."""
+    name, before = guarded.nodes[0], states(guarded)
+    run = guarded.clean(node=name, imds_node_cleanup_transports=[])
+    command = run.nodes[name]["reason"].partition(": az ")[2].partition(" (")[0]
+    guarded.az(*command.split())
+    eventually(lambda: states(guarded)[0][0] != before[0][0])
+    guarded.kubectl("wait", "--for=condition=Ready", f"node/{name}", "--timeout=180s")
+    assert states(guarded)[1] == before[1]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from . import arm_id
 
@@ -71,8 +71,8 @@ class NmiOnNode:
 class Node:
     """One node.
 
-    ``ready`` and ``nmi`` are None where the API server could not be asked, ``foreign_identities`` where Azure could
-    not.
+    ``ready``, ``cordoned`` and ``nmi`` are None where the API server could not be asked, ``foreign_identities`` where
+    Azure could not.
     """
 
     name: str
@@ -85,6 +85,9 @@ class Node:
     ready_since: str = ""
     nmi: NmiOnNode | None = None
     user_rules: bool = False
+    boot_id: str = ""
+    cordoned: bool | None = None
+    labels: t.Mapping[str, str] = field(default_factory=dict)
     addon: bool | None = None
     foreign_identities: tuple[str, ...] | None = None
 
@@ -117,6 +120,9 @@ class Node:
             "nmi_pod": nmi.pod,
             "nmi_installation": nmi.installation,
             "user_rules": self.user_rules,
+            "boot_id": self.boot_id,
+            "cordoned": self.cordoned,
+            "labels": dict(self.labels),
             "foreign_identities": None if self.foreign_identities is None else list(self.foreign_identities),
             "groups": list(groups(self)),
             "transports": list(self.transports()),
@@ -137,7 +143,8 @@ def from_kubernetes(
     labels = metadata.get("labels") or {}
     name = str(metadata.get("name", ""))
     ready: Object = next((each for each in status.get("conditions") or () if each.get("type") == "Ready"), {})
-    place = _PROVIDER.match(str((raw.get("spec") or {}).get("providerID", "")))
+    spec = raw.get("spec") or {}
+    place = _PROVIDER.match(str(spec.get("providerID", "")))
     node = Node(
         name=name,
         scale_set=place["set"] if place else "",
@@ -151,6 +158,9 @@ def from_kubernetes(
         ready_since=str(ready.get("lastTransitionTime", "")),
         nmi=nmi,
         user_rules=name in marked or str(labels.get(USER_RULES_LABEL, "")).lower() == "true",
+        boot_id=str((status.get("nodeInfo") or {}).get("bootID", "")),
+        cordoned=bool(spec.get("unschedulable")),
+        labels=labels,
     )
     return with_azure(node, scale_sets, **azure)
 

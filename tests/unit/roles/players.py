@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-Tasks = list[dict[str, Any]] | dict[str, Any]
+Tasks = list[dict[str, Any]] | dict[str, Any] | str
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,11 @@ class Player:
         return Path(self._short.name)
 
     def start(self, tasks: Tasks, *arguments: str, **variables: Any) -> subprocess.Popen[str]:
-        """Start a play with these tasks on localhost, or one that is given whole."""
-        whole = tasks if isinstance(tasks, dict) else {"hosts": "localhost", "tasks": tasks}
-        play = self.directory / "play.yml"
-        play.write_text(json.dumps([{"gather_facts": False, **whole}]))
+        """Start a play with these tasks on localhost, one that is given whole, or a playbook by its name."""
+        play = tasks if isinstance(tasks, str) else str(self.directory / "play.yml")
+        if not isinstance(tasks, str):
+            whole = tasks if isinstance(tasks, dict) else {"hosts": "localhost", "tasks": tasks}
+            Path(play).write_text(json.dumps([{"gather_facts": False, **whole}]))
         foreign = ("AZURE_", "K8S_AUTH_", "ANSIBLE_")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         collections = os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(":")

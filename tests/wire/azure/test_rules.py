@@ -633,9 +633,10 @@ def test_run_command_limits(azure: SimulatedAzure) -> None:
     [
         ("/virtualMachines/1/reimage", None, [1]),
         ("/reimage", {"instanceIds": ["1"]}, [1]),
+        ("/reimageall", {"instanceIds": ["1"]}, [1]),
         ("/reimage", {}, [0, 1]),
     ],
-    ids=["instance", "named by the scale set", "the whole scale set"],
+    ids=["instance", "named", "named by az", "the whole scale set"],
 )
 def test_reimage(azure: SimulatedAzure, path: str, body: Any, numbers: list[int]) -> None:
     azure.cluster()

@@ -34,7 +34,9 @@ def occupy(azure: SimulatedAzure) -> None:
 
 
 def release(azure: SimulatedAzure) -> None:
-    azure.in_loop(azure.compute.command_gate.set)
+    gate = azure.compute.command_gate
+    assert gate is not None
+    azure.in_loop(gate.set)
 
 
 def named(instance: str) -> str:

@@ -48,6 +48,8 @@ class NullCompute:
         self.commands: list[tuple[str, str]] = []
         self.reimage_error: str | None = None
         self.reimaged: list[str] = []
+        self.on_reimage: Callable[[str], None] = lambda _instance: None
+        """What the new system does when it has started."""
 
     async def start(self, spec: ClusterSpec, progress: Callable[[str], None]) -> None:
         for stage in STAGES:
@@ -93,6 +95,7 @@ class NullCompute:
         if self.reimage_error is not None:
             raise ComputeError(self.reimage_error)
         self.reimaged.append(instance_id)
+        await asyncio.to_thread(self.on_reimage, instance_id)
 
     def instance_at(self, address: str) -> str | None:
         return self.addresses.get(address)

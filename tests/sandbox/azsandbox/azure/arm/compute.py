@@ -439,6 +439,8 @@ ROUTES = (
     Route("PATCH", ITEM, patch_scale_set, f"{SCALE_SET}/write"),
     Route("POST", ITEM + "/manualupgrade", manual_upgrade, f"{SCALE_SET}/manualUpgrade/action"),
     Route("POST", ITEM + "/reimage", reimage_scale_set, f"{SCALE_SET}/reimage/action"),
+    # With data disks, which nodes have none of; what az sends where instances are named.
+    Route("POST", ITEM + "/reimageall", reimage_scale_set, f"{SCALE_SET}/reimageAll/action"),
     Route("GET", MACHINES, list_instances, f"{INSTANCE}/read"),
     Route("GET", MACHINE, get_instance, f"{INSTANCE}/read"),
     Route("GET", MACHINE + "/instanceView", instance_view, f"{INSTANCE}/instanceView/read"),

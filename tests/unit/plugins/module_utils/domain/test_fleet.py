@@ -38,6 +38,14 @@ def test_node_as_the_api_server_tells_of_it() -> None:
     assert node.scale_set == SET.lower()
     assert (node.ready, node.ready_since) == (True, "2026-01-31T08:15:00Z")
     assert node.transports() == ("ssh", "aks_node_pod", "vmss_run_command")
+    assert (node.boot_id, node.cordoned, node.labels) == ("", False, {"kubernetes.io/os": "linux"})
+
+
+def test_the_start_of_a_node_and_whether_it_takes_pods() -> None:
+    body = {**raw(), "status": {"nodeInfo": {"bootID": "5f3c"}}, "spec": {"unschedulable": True}}
+    view = fleet.from_kubernetes(body, NmiOnNode("missing")).view()
+    assert (view["boot_id"], view["cordoned"]) == ("5f3c", True)
+    assert fleet.Node("n").view()["cordoned"] is None
 
 
 def test_node_of_another_provider_has_no_scale_set() -> None:
