@@ -11,6 +11,7 @@ other.
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 import time
@@ -339,11 +340,15 @@ def test_a_broken_node_is_repaired(broken: World, node: int, transport: str) -> 
     # Named as the inventory of somebody else calls it; its address tells which node that is.
     inventory = broken.folder / "alias.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {"web1": {"ansible_host": broken.addresses[node]}}}}))
-    run = broken.clean("-i", str(inventory), node="web1", imds_node_cleanup_transports=[transport])
+    options: dict[str, Any] = {"node": "web1", "imds_node_cleanup_transports": [transport]}
+    predicted = broken.clean("-i", str(inventory), "--check", **options) if transport == "ssh" else None
+    run = broken.clean("-i", str(inventory), **options)
     assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
     result = run.nodes[name]
     assert (result["transport"], result["proof"], result["proof_method"]) == (transport, "imds", "probe_pod")
     assert len(result["removed"]) == 4
+    for key in ("found", "removed", "left", "outcome") if predicted else ():
+        assert predicted is None or predicted.nodes[name][key] == result[key]
     (saved,) = result["saved"]
     assert "aad-metadata" in Path(saved).read_text()
     rules = broken.rules(node)
@@ -365,7 +370,18 @@ def test_tables_go_into_a_secret(broken: World) -> None:
     assert run.nodes[name]["saved"] == [f"{target}-{name}"]
     secret = json.loads(broken.kubectl("get", "secret", f"tables-{name}", "-o", "json"))
     (table,) = secret["data"].values()
-    assert b"-A PREROUTING -j aad-metadata" in base64.b64decode(table)
+    assert b"-A PREROUTING -j aad-metadata" in gzip.decompress(base64.b64decode(table))
+    # One of somebody else is not written to, and it is told where the table is.
+    broken.kubectl("label", "secret", f"tables-{name}", "azureops.pod-identity/owner=them", "--overwrite")
+    broken.ssh(0, "iptables -t nat -N aad-metadata; iptables -t nat -I PREROUTING -j aad-metadata")
+    run = broken.clean(node=name, **options)
+    assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
+    assert run.nodes[name]["saved"][0].startswith("only on the node: /")
+    assert (
+        f"only on the node, because the Secret default/tables-{name} belongs to somebody else"
+        in run.nodes[name]["reason"]
+    )
+    assert json.loads(broken.kubectl("get", "secret", f"tables-{name}", "-o", "json"))["data"] == secret["data"]
 
 
 RULES = """set -e
