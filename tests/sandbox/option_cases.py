@@ -394,7 +394,7 @@ CHANGES: tuple[Change, ...] = (
         back=(WRITTEN,),
     ),
     # What equals the wish is not written, whoever its owner is.
-    Change("pod_identity_bindings_owner", bindings(owner="others"), {}, proven=False),
+    Change("pod_identity_bindings_owner", bindings(owner="others"), {}),
     Change(
         "pod_identity_bindings_adopt",
         bindings(adopt=True),
@@ -412,7 +412,6 @@ CHANGES: tuple[Change, ...] = (
                 *("azureops.pod-identity/owner=b", "--overwrite"),
             ),
         ),
-        proven=False,
     ),
 )
 
