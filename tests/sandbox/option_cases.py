@@ -549,7 +549,6 @@ VERDICTS: tuple[Verdict, ...] = (
         "pod_identity_verify_fail",
         {**verify(expect="principal"), "pod_identity_verify_fail": False},
         {"identity": "billing/billing", "verdict": "wrong_identity"},
-        proven=False,
     ),
     Verdict(
         "pod_identity_verify_workloads.resource",
