@@ -75,7 +75,7 @@ WORDS = st.lists(st.text(st.characters(min_codepoint=1, max_codepoint=255)), min
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: Path(shell[0]).name)
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=3))
 def test_every_word_arrives_and_comes_back(shell: Sequence[str], calls: list[list[str]]) -> None:
     """A letter is a byte. Each command prints its words, in both outputs."""
