@@ -163,6 +163,22 @@ def world(api_server: ApiServer, client: Client, tmp_path: Path) -> Iterator[Wor
     azure.close()
 
 
+def test_nodes_take_turns(world: World) -> None:
+    """Both in one batch; pods that the API server let go do not end on a node whose kubelet is dead."""
+    before = world.states()
+    for name in world.nodes:
+        world.run_pod(f"pod-{name}", name)
+    predicted = world.clean("--check")
+    assert [each["outcome"] for each in predicted.values()] == ["cleaned", "cleaned"], predicted
+    assert world.untouched() and world.states() == before
+    done = world.clean()
+    # Nothing proves the result here.
+    assert [(each["outcome"], each["transport"]) for each in done.values()] == [("unproved", "reimage")] * 2, done
+    assert sorted(world.azure.compute.reimaged) == sorted(world.nodes.values())
+    assert [len(names) for names in world.marked] == [1, 1], "two nodes at a time"
+    assert all(state[1:] == (False, []) for state in world.states().values())
+
+
 def test_a_pod_that_would_be_gone_for_good(world: World) -> None:
     name = min(world.nodes)
     world.run_pod("bare", name, bare=True)
