@@ -8,7 +8,9 @@ import base64
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import ansible.module_utils
@@ -26,7 +28,7 @@ SOURCES = {
 }
 
 
-def payload(arguments: dict[str, Any], sources: dict[str, str] = SOURCES) -> bytes:
+def payload(arguments: dict[str, Any], sources: Mapping[str, str] = MappingProxyType(SOURCES)) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, source in sources.items():
