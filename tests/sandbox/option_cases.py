@@ -60,8 +60,6 @@ class Case:
     variables: Mapping[str, Any]
     name: str = field(default="", kw_only=True)
     """Tells apart several cases of one option."""
-    proven: bool = field(default=True, kw_only=True)
-    """False: it has not passed yet since it was written, and only `make soak` runs it."""
 
     @property
     def role(self) -> str:
@@ -377,7 +375,6 @@ CHANGES: tuple[Change, ...] = (
         principal(client_password_secret={"name": "credential", "namespace": "billing"}),
         {WRITTEN: {"identity.spec.clientPassword.namespace": "billing"}},
         kubernetes=("AzureIdentity spare/principal",),
-        proven=False,
     ),
     Change(
         "pod_identity_bindings_list.state",

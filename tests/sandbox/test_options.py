@@ -71,8 +71,7 @@ def subscription(site: Site) -> str:
 
 
 def cases_of(table: Sequence[Case]) -> pytest.MarkDecorator:
-    marks = {True: [], False: [pytest.mark.unproven]}
-    return pytest.mark.parametrize("case", [pytest.param(case, id=case.id, marks=marks[case.proven]) for case in table])
+    return pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in table])
 
 
 def named(value: Any, subscription: str) -> Any:
@@ -251,7 +250,6 @@ def test_an_option_of_a_verification_decides_the_verdict(site: Site, case: Verdi
     assert site.azure_writes() == []
 
 
-@pytest.mark.unproven
 @pytest.mark.soak(sample=1)
 def test_the_site_is_as_it_was(site: Site) -> None:
     """After all the tests above, and for every role at once."""
