@@ -58,7 +58,7 @@ def test_jobs_run_side_by_side_and_count_together(run: Runner, tmp_path: Path, m
     def meets(name: str, mine: str, other: str) -> Callable[[Runner], object]:
         def job(of: Runner) -> None:
             # Each waits until the other has begun.
-            of.gate(name, ["sh", "-c", f"echo here > {tmp_path / mine} & cat {tmp_path / other}"], limit=20)
+            of.gate(name, ["sh", "-c", f"echo here > {tmp_path / mine} & cat {tmp_path / other}; wait"], limit=120)
             of.skip(name, f"{name} was half done")
 
         return job
