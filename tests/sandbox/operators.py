@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ class Operator:
         variables: dict[str, Any] | None = None,
         principal: str = "",
         inventory: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> Run:
         """Run a playbook of the collection by name, or one that is given."""
         extra, records = self.directory / "vars.json", self.directory / "records"
@@ -92,6 +93,7 @@ class Operator:
             *("exec", *(("--as", principal) if principal else ()), "--", "env"),
             *(f"RECORDS_FILE={records}", f"ANSIBLE_CALLBACK_PLUGINS={CALLBACKS}"),
             *("ANSIBLE_CALLBACKS_ENABLED=records", "ANSIBLE_INJECT_FACT_VARS=false", "ANSIBLE_NOCOLOR=1"),
+            *(f"{name}={value}" for name, value in (environment or {}).items()),
             *("ansible-playbook", playbook, "-e", f"@{extra}", *arguments),
         )
         lines = [json.loads(line) for line in records.read_text().splitlines()]

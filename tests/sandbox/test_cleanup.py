@@ -702,7 +702,8 @@ def test_the_clusters_of_an_inventory_are_cleaned_in_one_run(world: World, other
     for result in run.nodes.values():
         assert (result["transport"], result["proof"]) == ("aks_node_pod", "imds"), result
         assert result["proof_method"] == "probe_pod"
-    assert all("pod-identity-node-access" not in each.kubectl("get", "namespaces") for each in (world, other))
+    for each in (world, other):
+        each.kubectl("wait", "--for=delete", "namespace/pod-identity-node-access", "--timeout=60s")
 
 
 def test_a_node_that_goes_while_the_run_is_under_way_is_no_failure(world: World) -> None:

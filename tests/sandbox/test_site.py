@@ -307,6 +307,9 @@ def test_objects_are_written_as_files(operator: Operator, done: Run, tmp_path: P
             assert live["metadata"]["annotations"][key] == value
         assert {key: live["spec"][key] for key in each["spec"]} == each["spec"]
         assert each["metadata"]["labels"].items() <= live["metadata"]["labels"].items()
+    gone = {**variables, "pod_identity_bindings_list": [{**ENTRY, "state": "absent"}]}
+    assert operator.play(play, variables=gone).ok().changes() == ["Remove what was written of entries that are absent"]
+    assert list((tmp_path / "objects").iterdir()) == []
 
 
 def test_missing_assignments_are_named_for_whoever_may_grant_them(operator: Operator, done: Run) -> None:
@@ -348,13 +351,16 @@ def test_secrets_stay_secret(operator: Operator, done: Run) -> None:
             "pod_identity_bindings_list": [ENTRY, entry],
             "pod_identity_chart_values": {"nmi": {"logVerbosity": 1}},
         }
-        run = operator.site("-vvvv", "--diff", variables=given).ok()
+        facts = operator.directory / "facts"
+        cache = {"ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(facts)}
+        run = operator.site("-vvvv", "--diff", variables=given, environment=cache).ok()
     finally:
         stop.set()
         watcher.join()
     logs = [_log(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in kubectl("get", "pod", "-A")["items"]]
     events = json.dumps(kubectl("get", "events", "-A"))
-    left = [path for place in ("tmp", "home/.ansible") for path in (STATE / place).rglob("*") if path.is_file()]
+    places = (STATE / "tmp", STATE / "home/.ansible", facts)
+    left = [path for place in places for path in place.rglob("*") if path.is_file()]
     kubeconfig = yaml.safe_load(next((STATE / "clusters").glob("*.kubeconfig")).read_text())
     key = kubeconfig["users"][0]["user"]["client-key-data"]
     texts = {
@@ -374,6 +380,14 @@ def test_secrets_stay_secret(operator: Operator, done: Run) -> None:
             assert not re.search(needle, text), f"a {what} is in the {place}"
     assert len(seen) > 50, "the watcher saw no processes"
     assert [path.name for path in left if "kubeconfig" in path.name] == []
+
+
+def test_the_credential_of_mic_is_never_shown(operator: Operator, done: Run) -> None:
+    values = {"adminsecret": {"clientID": "mic", "clientSecret": "unheard-of", "subscriptionID": "none"}}
+    given = {"pod_identity_chart_values": values}
+    run = operator.play(only("chart"), "--check", "--diff", "-vvvv", variables=given).ok()
+    assert run.changes() == APPLIED
+    assert "unheard-of" not in run.output and "(not shown)" in run.diff(APPLIED[1])["after"]
 
 
 def _log(namespace: str, pod: str) -> str:
