@@ -190,8 +190,8 @@ def kube(run: Runner) -> None:
 
 
 def sandbox(run: Runner) -> None:
-    # Two sandboxes at a time: each mostly waits for its cluster.
-    _pytest_newest(run, "sandbox", "tests/sandbox", "--numprocesses=2", "--dist=loadfile")
+    # Three sandboxes at a time: each mostly waits for its cluster.
+    _pytest_newest(run, "sandbox", "tests/sandbox", "--numprocesses=3", "--dist=loadfile")
 
 
 def soak(run: Runner) -> None:

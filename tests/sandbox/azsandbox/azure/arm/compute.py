@@ -393,6 +393,7 @@ def _reimage(call: Call, instances: list[Resource]) -> Answer:
     azure = call.azure
     for instance in instances:
         instance.properties["provisioningState"] = "Updating"
+        instance.hidden["reimaging"] = True
 
     async def work() -> None:
         state = "Failed"
@@ -412,13 +413,15 @@ def _reimage(call: Call, instances: list[Resource]) -> Answer:
         finally:
             for instance in instances:
                 instance.properties["provisioningState"] = state
+                instance.hidden.pop("reimaging")
 
     azure.spawn(work())
     return _answer(202, None, {**headers, "Location": monitor}, "VMScaleSetVMActions")
 
 
 def _refuse_concurrent(instances: list[Resource]) -> None:
-    if any(instance.properties["provisioningState"] == "Updating" for instance in instances):
+    """Other updates of an instance do not stand against a command: Azure was recorded to take one meanwhile."""
+    if any(instance.hidden.get("reimaging") for instance in instances):
         raise _concurrent()
 
 
