@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,16 +22,8 @@ from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServe
 
 @pytest.fixture(scope="session")
 def api_server() -> Iterator[ApiServer]:
-    binaries, _charts = server.programs()
-    if not (binaries / "kube-apiserver").exists():
-        pytest.skip("the programs of the sandbox are not built: run tests/sandbox/sandbox build")
-    folder = Path(tempfile.mkdtemp(prefix="kube-test-"))
-    processes = server.Processes(binaries, folder)
-    try:
-        yield server.start(processes)
-    finally:
-        processes.stop()
-        shutil.rmtree(folder)
+    with server.running() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

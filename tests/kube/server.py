@@ -12,18 +12,21 @@ import datetime
 import ipaddress
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -117,6 +120,21 @@ def _certificate(folder: Path) -> None:
     (folder / "key.pem").write_bytes(private)
     (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / "tokens.csv").write_text(f'{ADMIN},admin,1,"system:masters"\n{RESTRICTED},restricted,2\n')
+
+
+@contextlib.contextmanager
+def running() -> Iterator[ApiServer]:
+    """An API server that ends with the block."""
+    binaries, _charts = programs()
+    if not (binaries / "kube-apiserver").exists():
+        pytest.skip("the programs of the sandbox are not built: run tests/sandbox/sandbox build")
+    folder = Path(tempfile.mkdtemp(prefix="kube-test-"))
+    processes = Processes(binaries, folder)
+    try:
+        yield start(processes)
+    finally:
+        processes.stop()
+        shutil.rmtree(folder)
 
 
 def until(what: str, look: Callable[[], bool], seconds: float = 60) -> None:

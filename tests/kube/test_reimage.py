@@ -21,6 +21,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE, POD, Kind
+from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
@@ -129,6 +130,18 @@ class World:
         assert line, output[-4000:]
         results = json.loads(line.removeprefix("RUN: "))["imds_node_cleanup"]
         return {each["node"]: each for each in results}
+
+
+@pytest.fixture(scope="module")
+def api_server() -> Iterator[ApiServer]:
+    """One of its own, because all that is in it is the cluster of these tests."""
+    with server.running() as started:
+        yield started
+
+
+@pytest.fixture
+def client(api_server: ApiServer) -> Client:
+    return api_server.client()
 
 
 @pytest.fixture
