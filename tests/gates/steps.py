@@ -27,6 +27,8 @@ LANES = (("2.19", "3.11"), ("2.20", "3.12"), ("2.21", "3.13"))
 # Pythons of managed nodes that modules must compile and import on.
 TARGETS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 SANDBOX = CHECKOUT / "tests/sandbox/sandbox"
+# Three sandboxes at a time: each mostly waits for its cluster.
+SIDE_BY_SIDE = ("--numprocesses=3", "--dist=loadfile")
 
 
 @dataclass(frozen=True)
@@ -190,14 +192,14 @@ def kube(run: Runner) -> None:
 
 
 def sandbox(run: Runner) -> None:
-    # Three sandboxes at a time: each mostly waits for its cluster.
-    _pytest_newest(run, "sandbox", "tests/sandbox", "--numprocesses=3", "--dist=loadfile")
+    _pytest_newest(run, "sandbox", "tests/sandbox", *SIDE_BY_SIDE)
 
 
 def soak(run: Runner) -> None:
     lane = _newest_lane(run)
     env = {**_ansible(run, lane), "SOAK": "1"}
-    run.pytest("soak", lane / "python", ["tests/node", "tests/sandbox", "-m", "soak"], env=env, limit=6 * 3600)
+    cases = ["tests/node", "tests/sandbox", "-m", "soak", *SIDE_BY_SIDE]
+    run.pytest("soak", lane / "python", cases, env=env, limit=6 * 3600)
 
 
 def bench(run: Runner) -> None:
