@@ -5,7 +5,6 @@
 """The long forms of tests: ``make soak`` runs every case, everything else a seeded sample of them.
 
 ``@pytest.mark.soak(sample=3)`` on a parametrized test. Sample and order follow from the seed: SEED, else the commit.
-A case that is also marked ``unproven`` has not passed yet since it was written, and is in no sample.
 Under SOAK=1 each case that passes is written to .build/soak/SEED, and a rerun goes on behind it.
 """
 
@@ -60,8 +59,6 @@ class Soak:
         cases: dict[str, list[pytest.Item]] = defaultdict(list)
         chosen = set()
         for item in items:
-            if item.get_closest_marker("unproven"):
-                continue
             if item.get_closest_marker("soak"):
                 cases[item.nodeid.partition("[")[0]].append(item)
             else:
@@ -84,5 +81,4 @@ class Soak:
 
 def register(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak(sample): long; outside of `make soak` only a sample of the cases runs")
-    config.addinivalue_line("markers", "unproven: only `make soak` runs it")
     config.pluginmanager.register(Soak(seed(), everything=os.environ.get("SOAK") == "1"), "soak")

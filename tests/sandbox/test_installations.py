@@ -360,7 +360,6 @@ def test_what_somebody_else_installed_is_recognized(bare: World, name: str) -> N
 
 
 @pytest.mark.soak(sample=1)
-@pytest.mark.unproven
 def test_a_release_of_another_name_keeps_version_and_values(bare: World) -> None:
     """Somebody installed it who did not know that NMI refuses kubenet."""
     world = bare
