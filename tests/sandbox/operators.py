@@ -28,6 +28,20 @@ class Run:
     output: str
     records: tuple[dict[str, Any], ...] = field(repr=False)
 
+    @property
+    def stats(self) -> dict[str, Any]:
+        """What the play told by set_stats."""
+        return next((dict(record["stats"]) for record in self.records if record["state"] == "stats"), {})
+
+    @property
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """By name of the node what the role imds_node_cleanup did."""
+        return {each["node"]: each for each in self.stats.get("imds_node_cleanup", [])}
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [self.nodes[name]["outcome"] for name in sorted(self.nodes)]
+
     def ok(self) -> Run:
         assert self.status == 0, self.output[-4000:]
         return self
@@ -125,3 +139,7 @@ def _writes(entries: Iterable[dict[str, Any]]) -> Iterable[str]:
 def only(role: str) -> list[dict[str, Any]]:
     """A foreign playbook with one role."""
     return [{"hosts": "localhost", "gather_facts": False, "roles": [f"azureops.pod_identity.pod_identity_{role}"]}]
+
+
+def on_localhost(*tasks: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"hosts": "localhost", "gather_facts": False, "tasks": list(tasks)}]

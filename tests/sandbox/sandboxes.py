@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PROGRAM = Path(__file__).with_name("sandbox")
 UP_SECONDS = 3600
@@ -46,6 +49,22 @@ class Sandbox:
     def exec(self, *command: str, tools: str = "ansible") -> str:
         """Standard output of a command on the operator's workstation."""
         return self.run("exec", "--tools", tools, "--", *command)
+
+    def az(self, *arguments: str) -> Any:
+        """Decoded answer of an az command; None when it says nothing."""
+        answer = self.exec("az", *arguments, "--output", "json")
+        return json.loads(answer) if answer.strip() else None
+
+    def ssh(self, address: str, *command: str) -> str:
+        """Standard output of a command as root on a node."""
+        return self.exec("ssh", "-o", "LogLevel=ERROR", f"root@{address}", *command)
+
+
+def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} seconds"
+        time.sleep(0.2)
 
 
 @contextmanager

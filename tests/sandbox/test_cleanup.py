@@ -14,15 +14,16 @@ import base64
 import gzip
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from sandboxes import Sandbox, running
+from operators import Operator, Run, on_localhost
+from sandboxes import Sandbox, eventually, running
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 
@@ -36,29 +37,19 @@ exit 1
 
 
 @dataclass(frozen=True)
-class Cleanup:
-    """What one run of the playbook did."""
-
-    status: int
-    output: str
-    nodes: dict[str, dict[str, Any]]
-
-    @property
-    def outcomes(self) -> list[str]:
-        return [self.nodes[name]["outcome"] for name in sorted(self.nodes)]
-
-
-@dataclass(frozen=True)
 class World:
-    sandbox: Sandbox
-    folder: Path
+    operator: Operator
     nodes: tuple[str, ...]
     addresses: tuple[str, ...]
     cluster: str = CLUSTER
 
-    def az(self, *arguments: str) -> Any:
-        answer = self.sandbox.exec("az", *arguments, "--output", "json")
-        return json.loads(answer) if answer.strip() else None
+    @property
+    def sandbox(self) -> Sandbox:
+        return self.operator.sandbox
+
+    @property
+    def folder(self) -> Path:
+        return self.operator.directory
 
     @property
     def kubeconfig(self) -> Path:
@@ -68,8 +59,7 @@ class World:
         return self.sandbox.exec("kubectl", "--kubeconfig", str(self.kubeconfig), *arguments)
 
     def ssh(self, node: int, script: str) -> str:
-        address = self.addresses[node]
-        return self.sandbox.exec("ssh", "-o", "LogLevel=ERROR", f"root@{address}", script)
+        return self.sandbox.ssh(self.addresses[node], script)
 
     def rules(self, node: int) -> list[str]:
         """The nat table of a node without counters; the probe's own comings and goings change nothing in it."""
@@ -85,26 +75,17 @@ class World:
                 {"ansible.builtin.set_stats": {"data": {"who": "{{ seen.answer.answered_by }}"}}},
             )
         )
-        assert done.returncode == 0, done.stdout[-3000:]
-        return str(custom_stats(done.stdout)["who"])
+        return str(done.ok().stats["who"])
 
-    def play(self, playbook: str | list[dict[str, Any]], *arguments: str, **variables: Any) -> Any:
-        if not isinstance(playbook, str):
-            (self.folder / "play.yml").write_text(yaml.safe_dump(playbook))
-            playbook = str(self.folder / "play.yml")
-        (self.folder / "vars.json").write_text(json.dumps(variables))
-        environment = ("ANSIBLE_SHOW_CUSTOM_STATS=true", "ANSIBLE_NOCOLOR=1")
-        call = ("ansible-playbook", playbook, "-u", "root", "-e", f"@{self.folder / 'vars.json'}", *arguments)
-        return self.sandbox.call("exec", "--", "env", *environment, *call)
+    def play(self, playbook: str | list[dict[str, Any]], *arguments: str, **variables: Any) -> Run:
+        return self.operator.play(playbook, "-u", "root", *arguments, variables=variables)
 
-    def clean(self, *arguments: str, playbook: str | list[dict[str, Any]] = "", **variables: Any) -> Cleanup:
+    def clean(self, *arguments: str, playbook: str | list[dict[str, Any]] = "", **variables: Any) -> Run:
         """The playbook as an operator runs it; where another one is given, that."""
         named = {} if playbook else {"pod_identity_resource_group": GROUP, "pod_identity_cluster_name": self.cluster}
         target = {"imds_node_cleanup_artifact_target": str(self.folder / "saved")}
         name = playbook or "azureops.pod_identity.cleanup_nodes"
-        done = self.play(name, *arguments, **{**named, **target, **variables})
-        results = custom_stats(done.stdout).get("imds_node_cleanup", [])
-        return Cleanup(done.returncode, done.stdout + done.stderr, {each["node"]: each for each in results})
+        return self.play(name, *arguments, **{**named, **target, **variables})
 
     def source(self, **options: Any) -> str:
         """A file for the inventory plugin."""
@@ -128,17 +109,16 @@ class World:
         return {name: sorted(group["hosts"]) for name, group in listed.items() if "hosts" in group}
 
     def install(self) -> None:
-        done = self.play(
+        self.play(
             "azureops.pod_identity.site",
             pod_identity_resource_group=GROUP,
             pod_identity_cluster_name=CLUSTER,
             pod_identity_location="westeurope",
             pod_identity_cluster_create=True,
             pod_identity_cluster_poll_interval=1,
-        )
-        assert done.returncode == 0, done.stdout[-4000:]
+        ).ok()
         options = {"resource_group": GROUP, "cluster_name": CLUSTER, "path": str(self.kubeconfig)}
-        assert self.play(on_localhost({"azureops.pod_identity.aks_kubeconfig": options})).returncode == 0
+        self.play(on_localhost({"azureops.pod_identity.aks_kubeconfig": options})).ok()
 
     def kill(self) -> None:
         """SIGKILL to every NMI while the chart goes: stopped first, so that none can clean up or be started again."""
@@ -165,21 +145,20 @@ class World:
         path.write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
         return str(path)
 
-    def lay(self, node: int) -> None:
-        """By hand what a dead NMI leaves."""
-        redirect = "! -s 127.0.0.1 -d 169.254.169.254 -p tcp --dport 80 -j DNAT --to-destination 127.0.0.1:2579"
-        self.ssh(
-            node,
-            "set -e; iptables -w -t nat -N aad-metadata; iptables -w -t nat -I PREROUTING -j aad-metadata;"
-            f"iptables -w -t nat -A aad-metadata {redirect}; iptables -w -t nat -A aad-metadata -j RETURN",
-        )
+    def lay(self, node: int, **options: str) -> None:
+        self.ssh(node, dead_rules(**options))
 
 
-def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 180
-    while not condition():
-        assert time.monotonic() < end, "not within 180 s"
-        time.sleep(0.5)
+def dead_rules(target: str = "127.0.0.1", comment: str = "") -> str:
+    """The commands that lay what a dead NMI leaves."""
+    said = f"-m comment --comment {shlex.quote(comment)}" if comment else ""
+    return f"""set -e
+        iptables -w -t nat -N aad-metadata
+        iptables -w -t nat -A aad-metadata ! -s 127.0.0.1/32 -d 169.254.169.254/32 -p tcp -m tcp --dport 80 {said} \\
+          -j DNAT --to-destination {target}:2579
+        iptables -w -t nat -A aad-metadata -j RETURN
+        iptables -w -t nat -I PREROUTING {said} -j aad-metadata
+    """
 
 
 def foreign(rules: list[str]) -> list[str]:
@@ -187,25 +166,15 @@ def foreign(rules: list[str]) -> list[str]:
     return [rule for rule in rules if "aad-metadata" not in rule and "KUBE-S" not in rule]
 
 
-def on_localhost(*tasks: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"hosts": "localhost", "gather_facts": False, "tasks": list(tasks)}]
-
-
-def custom_stats(output: str) -> dict[str, Any]:
-    line = next((line for line in output.splitlines() if line.strip().startswith("RUN: ")), "RUN: {}")
-    found: dict[str, Any] = json.loads(line.strip().removeprefix("RUN: "))
-    return found
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running("cleanup") as sandbox:
         folder = tmp_path_factory.mktemp("operator")
-        World(sandbox, folder, (), ()).install()
+        operator = Operator(sandbox, folder, {})
+        World(operator, (), ()).install()
         nodes = json.loads(sandbox.exec("kubectl", "get", "nodes", "-o", "json"))["items"]
         yield World(
-            sandbox,
-            folder,
+            operator,
             tuple(each["metadata"]["name"] for each in nodes),
             tuple(each["status"]["addresses"][0]["address"] for each in nodes),
         )
@@ -260,9 +229,9 @@ def test_nobody_answers_on_broken_nodes(broken: World) -> None:
 
 
 def test_rules_stay_while_the_scale_set_carries_a_foreign_identity(broken: World) -> None:
-    identity = broken.az("identity", "create", "-g", GROUP, "-n", "stray", "-l", "westeurope")["id"]
+    identity = broken.sandbox.az("identity", "create", "-g", GROUP, "-n", "stray", "-l", "westeurope")["id"]
     scale_set = broken.nodes[0][:-6]
-    broken.az("vmss", "identity", "assign", "-g", NODE_GROUP, "-n", scale_set, "--identities", identity)
+    broken.sandbox.az("vmss", "identity", "assign", "-g", NODE_GROUP, "-n", scale_set, "--identities", identity)
     before = broken.rules(0)
     run = broken.clean()
     assert (run.status != 0, run.outcomes) == (True, ["refused", "refused"])
@@ -273,7 +242,7 @@ def test_rules_stay_while_the_scale_set_carries_a_foreign_identity(broken: World
     assert (run.status, run.outcomes) == (0, ["cleaned", "cleaned"])
     assert all(len(each["removed"]) == 4 and not each["saved"] for each in run.nodes.values())
     assert broken.rules(0) == before
-    broken.az("vmss", "identity", "remove", "-g", NODE_GROUP, "-n", scale_set, "--identities", identity)
+    broken.sandbox.az("vmss", "identity", "remove", "-g", NODE_GROUP, "-n", scale_set, "--identities", identity)
 
 
 @pytest.mark.parametrize("serial", [1, 2])
@@ -359,7 +328,7 @@ def test_a_broken_node_is_repaired(broken: World, node: int, transport: str) -> 
 def test_tables_go_into_a_secret(broken: World) -> None:
     """Rules by hand this time; what is looked at is where the table goes."""
     name = broken.nodes[0]
-    broken.ssh(0, "iptables -t nat -N aad-metadata; iptables -t nat -I PREROUTING -j aad-metadata")
+    broken.lay(0)
     target = "secret:default/tables"
     options: dict[str, Any] = {
         "imds_node_cleanup_transports": ["ssh"],
@@ -373,7 +342,7 @@ def test_tables_go_into_a_secret(broken: World) -> None:
     assert b"-A PREROUTING -j aad-metadata" in gzip.decompress(base64.b64decode(table))
     # One of somebody else is not written to, and it is told where the table is.
     broken.kubectl("label", "secret", f"tables-{name}", "azureops.pod-identity/owner=them", "--overwrite")
-    broken.ssh(0, "iptables -t nat -N aad-metadata; iptables -t nat -I PREROUTING -j aad-metadata")
+    broken.lay(0)
     run = broken.clean(node=name, **options)
     assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
     assert run.nodes[name]["saved"][0].startswith("only on the node: /")
@@ -384,22 +353,12 @@ def test_tables_go_into_a_secret(broken: World) -> None:
     assert json.loads(broken.kubectl("get", "secret", f"tables-{name}", "-o", "json"))["data"] == secret["data"]
 
 
-RULES = """set -e
-iptables -t nat -N aad-metadata
-iptables -t nat -A aad-metadata ! -s 127.0.0.1/32 -d 169.254.169.254/32 -p tcp -m tcp --dport 80 \\
-  -m comment --comment "it's \\$HOME; {{ 7 }}" -j DNAT --to-destination 127.0.0.1:2579
-iptables -t nat -A aad-metadata -j RETURN
-iptables -t nat -I PREROUTING -m comment --comment "it's \\$HOME; {{ 7 }}" -j aad-metadata
-mount --bind /dev/null $(readlink -f /usr/bin/python3)
-! python3 -c pass
-"""
-
-
 @pytest.mark.parametrize("transport", ["ssh", "aks_node_pod", "vmss_run_command"])
 def test_a_node_without_python_is_repaired(broken: World, transport: str) -> None:
     name = broken.nodes[1]
     before = foreign(broken.rules(1))
-    broken.ssh(1, RULES)
+    broken.lay(1, comment="it's $HOME; {{ 7 }}")
+    broken.ssh(1, "mount --bind /dev/null $(readlink -f /usr/bin/python3) && ! python3 -c pass")
     try:
         run = broken.clean(node=name, imds_node_cleanup_transports=[transport])
     finally:
@@ -474,20 +433,13 @@ def connections_through_nmi(world: World, node: int) -> list[str]:
 
 
 POD = {"image": "mcr.microsoft.com/azurelinux/base/core:3.0", "command": ["sleep", "100000"], "name": "sleep"}
-# What the real NMI leaves, by hand; and nobody comes in by ssh any more. Both go with the system of the node.
-DEAD_RULES = """
-iptables -t nat -N aad-metadata
-iptables -t nat -A aad-metadata ! -s 127.0.0.1/32 -d 169.254.169.254/32 -p tcp -m tcp --dport 80 \\
-  -j DNAT --to-destination {address}:2579
-iptables -t nat -A aad-metadata -j RETURN
-iptables -t nat -I PREROUTING -j aad-metadata
-iptables -I INPUT -p tcp --dport 22 --syn -j REJECT --reject-with tcp-reset
-"""
 REIMAGE: dict[str, Any] = {"imds_node_cleanup_reimage": True, "imds_node_cleanup_transports": ["ssh"]}
 
 
 def lock_out(world: World, node: int) -> None:
-    world.ssh(node, DEAD_RULES.format(address=world.addresses[node]))
+    """Dead rules, and nobody comes in by ssh any more. Both go with the system of the node."""
+    world.lay(node, target=world.addresses[node])
+    world.ssh(node, "iptables -w -I INPUT -p tcp --dport 22 --syn -j REJECT --reject-with tcp-reset")
 
 
 def reimages(world: World) -> list[str]:
@@ -577,8 +529,8 @@ def test_the_command_that_is_named_reimages_the_node(guarded: World) -> None:
     name, before = guarded.nodes[0], states(guarded)
     run = guarded.clean(node=name, imds_node_cleanup_transports=[])
     command = run.nodes[name]["reason"].partition(": az ")[2].partition(" (")[0]
-    guarded.az(*command.split())
-    eventually(lambda: states(guarded)[0][0] != before[0][0])
+    guarded.sandbox.az(*command.split())
+    eventually(lambda: states(guarded)[0][0] != before[0][0], 180)
     guarded.kubectl("wait", "--for=condition=Ready", f"node/{name}", "--timeout=180s")
     assert states(guarded)[1] == before[1]
 
@@ -655,9 +607,9 @@ def other(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     folder, sandbox = tmp_path_factory.mktemp("other"), world.sandbox
     sandbox.exec("az", "aks", "create", "-g", GROUP, "-n", "two", "--node-count", "1", "--generate-ssh-keys")
     sandbox.exec("az", "aks", "get-credentials", "-g", GROUP, "-n", "two", "-f", str(folder / "kubeconfig"))
-    found = World(sandbox, folder, (), (), "two")
-    (node,) = json.loads(found.kubectl("get", "nodes", "-o", "json"))["items"]
-    return World(sandbox, folder, (node["metadata"]["name"],), (node["status"]["addresses"][0]["address"],), "two")
+    operator = Operator(sandbox, folder, {})
+    (node,) = json.loads(World(operator, (), ()).kubectl("get", "nodes", "-o", "json"))["items"]
+    return World(operator, (node["metadata"]["name"],), (node["status"]["addresses"][0]["address"],), "two")
 
 
 def test_a_node_without_pods_is_proved_from_a_throw_away_namespace(other: World) -> None:

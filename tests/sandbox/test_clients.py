@@ -36,9 +36,7 @@ class Azure:
     sandbox: Sandbox
 
     def __call__(self, *arguments: str) -> Any:
-        """Decoded answer of an az command; None when it says nothing."""
-        answer = self.sandbox.exec("az", *arguments, "--output", "json")
-        return json.loads(answer) if answer.strip() else None
+        return self.sandbox.az(*arguments)
 
 
 @pytest.fixture(scope="module")

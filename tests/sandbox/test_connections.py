@@ -13,7 +13,7 @@ import random
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from operators import Operator, Run
-from sandboxes import PROGRAM, Sandbox, running
+from sandboxes import PROGRAM, Sandbox, eventually, running
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 
@@ -86,7 +86,7 @@ class World:
         address = self.kubectl(
             "get", "node", self.first, "-o", "jsonpath={.status.addresses[?(@.type=='InternalIP')].address}"
         )
-        return self.sandbox.exec("ssh", "-o", "StrictHostKeyChecking=no", f"root@{address}", *command)
+        return self.sandbox.ssh(address, *command)
 
     def command(self, name: str, tasks: list[dict[str, Any]], connection: str, **variables: Any) -> list[str]:
         """The command that runs tasks on the first node."""
@@ -111,13 +111,6 @@ class World:
         finally:
             process.kill()
             process.wait()
-
-
-def eventually(condition: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} seconds"
-        time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")

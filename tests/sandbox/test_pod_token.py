@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from operators import Operator, Run
+from operators import Operator, Run, on_localhost
 from sandboxes import Sandbox, running
 
 from azsandbox import paths
@@ -55,13 +55,16 @@ WORKLOAD = {
 
 @dataclass(frozen=True)
 class World:
-    sandbox: Sandbox
-    folder: Path
+    operator: Operator
     identity: dict[str, str]
 
-    def az(self, *arguments: str) -> Any:
-        answer = self.sandbox.exec("az", *arguments, "--output", "json")
-        return json.loads(answer) if answer.strip() else None
+    @property
+    def sandbox(self) -> Sandbox:
+        return self.operator.sandbox
+
+    @property
+    def folder(self) -> Path:
+        return self.operator.directory
 
     def kubectl(self, *arguments: str) -> str:
         return self.sandbox.exec("kubectl", "--kubeconfig", str(self.folder / "kubeconfig"), *arguments)
@@ -69,13 +72,9 @@ class World:
     def module(self, module: str, **options: Any) -> dict[str, Any]:
         """What a module returned on the operator's workstation."""
         task = {f"azureops.pod_identity.{module}": {"kubeconfig": str(self.folder / "kubeconfig"), **options}}
-        report = {"content": "{{ answer | to_json }}", "dest": str(self.folder / "answer.json"), "mode": "0600"}
-        tasks = [{**task, "register": "answer", "ignore_errors": True}, {"ansible.builtin.copy": report}]
-        play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]
-        (self.folder / "play.yml").write_text(json.dumps(play))
-        self.sandbox.exec("ansible-playbook", str(self.folder / "play.yml"))
-        answer: dict[str, Any] = json.loads((self.folder / "answer.json").read_text())
-        return answer
+        told = {"ansible.builtin.set_stats": {"data": {"answer": "{{ answer }}"}}}
+        run = self.operator.play(on_localhost({**task, "register": "answer", "ignore_errors": True}, told))
+        return dict(run.ok().stats["answer"])
 
     def token(self, **options: Any) -> dict[str, Any]:
         """The only entry of pod_token_info; no probe must be left."""
@@ -94,11 +93,11 @@ class World:
             "pod_identity_verify_workloads": [{"namespace": "default", "selector": "billing", "expect": expect}],
             **variables,
         }
-        return Operator(self.sandbox, self.folder, given).play("azureops.pod_identity.verify", principal=principal)
+        return self.operator.play("azureops.pod_identity.verify", variables=given, principal=principal)
 
     def attached(self) -> bool:
         """Whether the scale set carries the identity."""
-        (found,) = self.az("vmss", "list", "-g", NODE_GROUP)
+        (found,) = self.sandbox.az("vmss", "list", "-g", NODE_GROUP)
         return any(each.lower().endswith("/billing") for each in found["identity"]["userAssignedIdentities"])
 
     def bind(self, **options: Any) -> dict[str, Any]:
@@ -120,11 +119,11 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("token")
     with running("token") as sandbox:
-        bare = World(sandbox, folder, {})
-        bare.az("group", "create", "-n", GROUP, "-l", "westeurope")
-        made = World(sandbox, folder, bare.az("identity", "create", "-g", GROUP, "-n", "billing"))
-        cluster = made.az("aks", "create", "-g", GROUP, "-n", CLUSTER, "--node-count", "2", "--generate-ssh-keys")
-        made.az("aks", "get-credentials", "-g", GROUP, "-n", CLUSTER, "--admin", "-f", str(folder / "kubeconfig"))
+        operator = Operator(sandbox, folder, {})
+        sandbox.az("group", "create", "-n", GROUP, "-l", "westeurope")
+        made = World(operator, sandbox.az("identity", "create", "-g", GROUP, "-n", "billing"))
+        cluster = sandbox.az("aks", "create", "-g", GROUP, "-n", CLUSTER, "--node-count", "2", "--generate-ssh-keys")
+        sandbox.az("aks", "get-credentials", "-g", GROUP, "-n", CLUSTER, "--admin", "-f", str(folder / "kubeconfig"))
         principal = cluster["identityProfile"]["kubeletidentity"]["objectId"]
         for role, group in (
             ("Managed Identity Operator", NODE_GROUP),
@@ -133,7 +132,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         ):
             scope = f"{made.identity['id'].split('/resource', 1)[0]}/resourceGroups/{group}"
             who = ("--assignee-object-id", principal, "--assignee-principal-type", "ServicePrincipal")
-            made.az("role", "assignment", "create", *who, "--role", role, "--scope", scope)
+            sandbox.az("role", "assignment", "create", *who, "--role", role, "--scope", scope)
         values = [word for wait in NMI_WAITS for word in ("--set", f"nmi.{wait}")]
         chart = str(paths.CHARTS / "aad-pod-identity-4.1.18.tgz")
         kubeconfig = ("--kubeconfig", str(folder / "kubeconfig"))

@@ -13,10 +13,11 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sandboxes import eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 
@@ -38,13 +39,6 @@ def sandbox(*arguments: str, stdin: str = "", check: bool = True) -> subprocess.
 def shell(script: str) -> str:
     """Output of a script on the workstation."""
     return sandbox("exec", "--", "bash", "-euo", "pipefail", "-c", script).stdout.strip()
-
-
-def eventually(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.1)
 
 
 def start() -> None:

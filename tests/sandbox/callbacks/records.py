@@ -16,8 +16,9 @@ DOCUMENTATION = """
 name: records
 type: notification
 short_description: Results of tasks as lines of JSON
-description: [One line per result of a task; a loop gives one line per item.]
+description: [One line per result of a task; a loop gives one line per item. The last line is what set_stats told.]
 """
+NOTHING = {"task": "", "host": "", "changed": False, "item": "", "msg": "", "diff": {}, "verification": None}
 
 
 class CallbackModule(CallbackBase):
@@ -38,6 +39,9 @@ class CallbackModule(CallbackBase):
             "diff": result.get("diff") or {},
             "verification": (result.get("ansible_facts") or {}).get("pod_identity_verification"),
         }
+        self._write(line)
+
+    def _write(self, line: dict[str, Any]) -> None:
         with open(os.environ["RECORDS_FILE"], "a", encoding="utf-8") as records:
             records.write(json.dumps(line, default=str) + "\n")
 
@@ -53,3 +57,6 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
         self._record(result, "failed")
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._write({**NOTHING, "state": "stats", "stats": stats.custom.get("_run", {})})
