@@ -90,7 +90,10 @@ options:
       - Kept in the Secret of O(client_password_secret), which is created or changed when the value differs.
     type: str
   client_certificate:
-    description: Certificate and key of the service principal with O(type=2), a PKCS#12 file in base64.
+    description:
+      - Certificate and key of the service principal with O(type=2), a PKCS#12 file in base64.
+      - NMI reads old algorithms only, C(openssl pkcs12 -export -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES
+        -macalg sha1).
     type: str
   client_password_secret:
     description:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from operators import Operator, Run, on_localhost
+from operators import Operator, Run, on_localhost, only
 from sandboxes import Sandbox, running
 
 from azsandbox import paths
@@ -250,6 +250,97 @@ def test_wrong_requests(world: World) -> None:
     assert bare["verdict"] == "not_verified" and "image cannot run the probe" in bare["message"]
     absent = world.token(image="mcr.microsoft.com/not/there:1", start_timeout=60)
     assert absent["verdict"] == "not_verified" and "probe" in absent["message"]
+
+
+KEY = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN={0} -days 2 -keyout {0}.key -out {0}.crt 2>/dev/null"
+PKCS12 = "openssl pkcs12 -export -in {0}.crt -inkey {0}.key -passout pass:sesame -out {0}.p12"
+OLD_ALGORITHMS = "-keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES -macalg sha1"
+CERTIFICATE = "--from-file=certificate={}.p12 --from-literal=password={}"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Pods that are a service principal, whose credential is in a Secret."""
+
+    world: World
+    name: str
+    type: int
+
+    def run(self, *commands: str) -> str:
+        """As the service principal, in the test's folder."""
+        script = " && ".join([f"cd {self.world.folder}", "export KUBECONFIG=$PWD/kubeconfig", *commands])
+        return self.world.sandbox.run("exec", "--as", self.name, "--", "bash", "-euo", "pipefail", "-c", script)
+
+    def keep(self, credential: str) -> None:
+        """In the Secret."""
+        self.run(f"kubectl create secret generic shop {credential} --dry-run=client -o yaml | kubectl apply -f -")
+
+    def bind(self) -> Run:
+        client_id, tenant_id = self.run("printenv AZURE_CLIENT_ID AZURE_TENANT").split()
+        entry = {
+            "name": "shop",
+            "selector": "shop",
+            "type": self.type,
+            "client_id": client_id,
+            "tenant_id": tenant_id,
+            "client_password_secret": {"name": "shop"},
+        }
+        given = {
+            "pod_identity_kubeconfig": str(self.world.folder / "kubeconfig"),
+            "pod_identity_bindings_list": [entry],
+        }
+        return self.world.operator.play(only("bindings"), variables=given).ok()
+
+    def verify(self) -> dict[str, Any]:
+        workload = {"namespace": "default", "selector": "shop", "expect": "shop"}
+        run = self.world.verify(pod_identity_verify_workloads=[workload], pod_identity_verify_fail=False)
+        (row,) = run.ok().verdicts()
+        found: dict[str, Any] = row
+        return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        pytest.param(
+            1,
+            "--from-literal=clientSecret=$AZURE_SECRET",
+            {"--from-literal=clientSecret=sesame": "AADSTS7000215.*put a valid client secret"},
+            id="secret",
+        ),
+        pytest.param(
+            2,
+            CERTIFICATE.format("shop", "sesame"),
+            {
+                CERTIFICATE.format("other", "sesame"): "AADSTS700027.*register the certificate",
+                CERTIFICATE.format("shop", "open"): "password in the Secret of default/shop does not open",
+                CERTIFICATE.format("new", "sesame"): f"unknown digest algorithm.*{OLD_ALGORITHMS}",
+            },
+            id="certificate",
+        ),
+    ],
+)
+def test_a_service_principal(world: World, kind: int, right: str, wrong: dict[str, str]) -> None:
+    shop = Shop(world, f"shop-{kind}", kind)
+    for name in ("shop", "other"):
+        files = (KEY.format(name), f"{PKCS12.format(name)} {OLD_ALGORITHMS}")
+        world.sandbox.exec("bash", "-euc", " && ".join([f"cd {world.folder}", *files]))
+    world.sandbox.run("azure", "principal", shop.name, "--certificate", str(world.folder / "shop.crt"))
+    shop.run("cp shop.crt new.crt", "cp shop.key new.key", PKCS12.format("new"))
+    shop.keep(right)
+    workload = json.loads(json.dumps(WORKLOAD).replace("billing", "shop").replace('"api"', '"shop"'))
+    (world.folder / "shop.json").write_text(json.dumps(workload))
+    world.kubectl("apply", "-f", str(world.folder / "shop.json"))
+    world.kubectl("rollout", "status", "deployment/shop", "--timeout=90s")
+    shop.bind()
+    assert shop.bind().changes() == []
+    row = shop.verify()
+    assert (row["verdict"], row["answered_by"], row["claims_checked"]) == ("ok", "nmi", "aud, tid, appid, exp")
+    for credential, words in wrong.items():
+        shop.keep(credential)
+        row = shop.verify()
+        assert row["verdict"] == "token_refused" and re.search(words, row["message"]), row["message"]
+    world.kubectl("delete", "deployment/shop", "secret/shop", "azureidentity/shop", "azureidentitybinding/shop")
 
 
 def test_a_right_token_from_imds_is_no_success(world: World) -> None:

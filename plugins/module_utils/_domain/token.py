@@ -24,6 +24,19 @@ OK, NOT_VERIFIED = "ok", "not_verified"
 _AADSTS = re.compile(r"AADSTS(\d+)")
 _FEDERATION = frozenset(("70021", "700213", "700211", "700212", "700231", "90061", "50005", "700024"))
 _TENANT = frozenset(("700016", "90002"))
+# What NMI says where the Secret of a service principal is wrong, and what to do about it.
+_CREDENTIAL = (
+    ("AADSTS7000215", "put a valid client secret of the application, its value and not its id, into the Secret of {}"),
+    ("AADSTS7000222", "make a new client secret of the application and put it into the Secret of {}"),
+    ("AADSTS700027", "register the certificate in the Secret of {} for the application, or put a registered one in"),
+    ("pkcs12: decryption password", "password in the Secret of {} does not open its certificate; correct it"),
+    (
+        "pkcs12: ",
+        "NMI reads old algorithms only; make certificate in the Secret of {} with openssl pkcs12 -export "
+        "-keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES -macalg sha1",
+    ),
+    ("failed to get Kubernetes secret", "create the Secret that {} names, where NMI may read it"),
+)
 _CLOCK_SKEW = 60
 _BLOCKED = "blocked by AAD Pod Identity NMI"
 
@@ -287,6 +300,9 @@ def _refusal_class(answer: Answer, expected: Expectation) -> tuple[str, str, str
         return "throttled", "", "the metadata service or Entra has too many requests; try again later"
     if status == 400:
         return "request_refused", "", "check resource and headers of the request"
+    for cause, remedy in _CREDENTIAL:
+        if cause in text:
+            return "token_refused", "", remedy.format(name)
     if status in (401, 403):
         return "token_refused", "", f"read NMI's log on that node, and check the credential of {name}"
     if status >= 500:

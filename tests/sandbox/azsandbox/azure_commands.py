@@ -74,6 +74,7 @@ def add_parser(commands: Any) -> None:
     principal.add_argument("principal", metavar="NAME")
     principal.add_argument("--role", action="append", default=[], help="a role; with one --scope each")
     principal.add_argument("--scope", action="append", default=[], help="an ARM id")
+    principal.add_argument("--certificate", type=Path, metavar="FILE", help="one that it may prove itself by, PEM")
     principal.set_defaults(run=_principal)
 
     settings = subjects.add_parser("settings", help="show the settings, or change some")
@@ -127,7 +128,9 @@ def _principal(state: State, options: argparse.Namespace) -> int:
     if len(options.role) != len(options.scope):
         raise SandboxError("Every --role needs a --scope of its own.")
     roles = [{"role": role, "scope": scope} for role, scope in zip(options.role, options.scope, strict=True)]
-    made = call(state, "POST", "/principals", {"name": options.principal, "roles": roles})
+    certificate = options.certificate.read_text() if options.certificate else ""
+    wanted = {"name": options.principal, "roles": roles, "certificate": certificate}
+    made = call(state, "POST", "/principals", wanted)
     operator = state.read_principal(azure_process.OPERATOR)
     account = {name: made[name] for name in ("client_id", "secret", "object_id")}
     state.write_principal(options.principal, operator | account)

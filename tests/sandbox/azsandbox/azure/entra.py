@@ -338,7 +338,8 @@ def _by_certificate(call: Call, principal: Principal, assertion: str, header: Js
         message = "Client assertion application identifier doesn't match 'client_id' parameter."
         raise entra_error(call, 401, "invalid_client", 700021, message)
     _verify(call, assertion, public, claims)
-    if claims.get("aud") not in audiences:
+    # NMI's library names the endpoint with the version that it asks for.
+    if str(claims.get("aud")).removesuffix("?api-version=1.0") not in audiences:
         message = "Client assertion audience claim does not match Realm issuer. Review the documentation."
         raise entra_error(call, 401, "invalid_client", 700023, message)
 
