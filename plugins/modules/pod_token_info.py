@@ -111,6 +111,12 @@ options:
         address.
     type: bool
     default: false
+  allow_blocked_evictions:
+    description:
+      - Run a probe although a PodDisruptionBudget with C(maxUnavailable) or a percentage selects its labels. It then
+        allows no eviction while the probe exists, because the disruption controller cannot count pods of a Job.
+    type: bool
+    default: false
   check_mode_probe:
     description:
       - Whether check mode runs the probe too, which comes and goes and changes nothing. Otherwise the verdict in check
@@ -124,10 +130,9 @@ options:
 seealso:
   - module: azureops.pod_identity.azure_identity_binding
 notes:
-  - The probe needs to list pods, nodes, services, AzureIdentities and AzureIdentityBindings, and to create and delete
-    Jobs and read pods, their logs and events in the namespace. O(method=exec) needs C(pods/exec) instead of the Jobs.
-  - While a probe exists, a PodDisruptionBudget with C(maxUnavailable) or a percentage that selects its labels allows
-    no eviction, because the disruption controller cannot count pods of a Job.
+  - The probe needs to list pods, nodes, services, PodDisruptionBudgets, AzureIdentities and AzureIdentityBindings, and
+    to create and delete Jobs and read pods, their logs and events in the namespace. O(method=exec) needs C(pods/exec)
+    instead of the Jobs.
 """
 
 EXAMPLES = r"""
@@ -368,6 +373,7 @@ def ask_beside(
         cluster,
         allow_detach=params["allow_detach"],
         allow_unready_endpoints=params["allow_unready_endpoints"],
+        allow_blocked_evictions=params["allow_blocked_evictions"],
     )
     if reason:
         return place, "", reason, actions
@@ -431,6 +437,7 @@ def argument_spec() -> ArgumentSpec:
             "start_timeout": {"type": "int", "default": 120},
             "allow_detach": {"type": "bool", "default": False},
             "allow_unready_endpoints": {"type": "bool", "default": False},
+            "allow_blocked_evictions": {"type": "bool", "default": False},
             "check_mode_probe": {"type": "bool", "default": False},
             "owner": {"type": "str", "default": "default"},
         },

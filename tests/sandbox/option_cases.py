@@ -590,6 +590,7 @@ VERDICTS: tuple[Verdict, ...] = (
 
 SITE, WIRE, KUBE = "tests/sandbox/test_site.py", "tests/wire/modules", "tests/kube"
 CLUSTER_TESTS, BINDING_TESTS = f"{WIRE}/test_aks_cluster.py", f"{KUBE}/test_azure_identity_binding.py"
+TOKENS, PROBES = "tests/sandbox/test_pod_token.py", f"{KUBE}/test_pod_token_info.py"
 ELSEWHERE: dict[str, str] = {
     "pod_identity_cluster_name": f"{SITE}::test_two_clusters_are_two_hosts",
     "pod_identity_cluster_state": f"{SITE}::test_a_cluster_is_deleted_only_when_confirmed",
@@ -617,11 +618,13 @@ ELSEWHERE: dict[str, str] = {
     "pod_identity_bindings_restart.namespace": f"{SITE}::test_workloads_are_assigned_and_restarted",
     "pod_identity_bindings_restart.name": f"{SITE}::test_workloads_are_assigned_and_restarted",
     "pod_identity_bindings_render_dir": f"{SITE}::test_objects_are_written_as_files",
-    "pod_identity_verify_workloads.pod": "tests/sandbox/test_pod_token.py::test_assigned",
-    "pod_identity_verify_workloads.method": "tests/sandbox/test_pod_token.py::test_assigned",
-    "pod_identity_verify_workloads.allow_detach": "tests/sandbox/test_pod_token.py::test_the_last_holder_is_protected",
-    "pod_identity_verify_workloads.image": "tests/sandbox/test_pod_token.py::test_wrong_requests",
-    "pod_identity_verify_workloads.labels": f"{KUBE}/test_pod_token_info.py::test_the_probe_hurts_nobody_and_goes",
+    "pod_identity_verify_workloads.pod": f"{TOKENS}::test_assigned",
+    "pod_identity_verify_workloads.method": f"{TOKENS}::test_assigned",
+    "pod_identity_verify_workloads.allow_detach": f"{TOKENS}::test_the_last_holder_is_protected",
+    "pod_identity_verify_workloads.allow_blocked_evictions": f"{TOKENS}::test_a_budget_allows_what_it_allowed",
+    "pod_identity_verify_workloads.allow_unready_endpoints": f"{PROBES}::test_service_that_publishes_unready_pods",
+    "pod_identity_verify_workloads.image": f"{TOKENS}::test_wrong_requests",
+    "pod_identity_verify_workloads.labels": f"{PROBES}::test_the_probe_hurts_nobody_and_goes",
 }
 UNTRIED: dict[str, str] = {
     "pod_identity_cluster_resource_group": "names the place of everything; every test sets it through the shared name",

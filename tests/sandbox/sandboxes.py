@@ -39,6 +39,16 @@ class Sandbox:
             timeout=timeout,
         )
 
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same, without waiting for its end; its standard output can be read."""
+        return subprocess.Popen(
+            [PROGRAM, *arguments],
+            env={**os.environ, "SANDBOX_NAME": self.name},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
     def run(self, *arguments: str, check: bool = True, timeout: float = COMMAND_SECONDS) -> str:
         """Standard output of tests/sandbox/sandbox with these arguments; AssertionError when it fails."""
         done = self.call(*arguments, timeout=timeout)

@@ -14,6 +14,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,52 @@ def test_assigned(world: World) -> None:
         assert entry["claims"]["appid"] == world.identity["clientId"]
         assert entry["checks"] and all(check["ok"] for check in entry["checks"])
     assert world.attached(), "the probe took the identity of its workload along"
+
+
+@contextmanager
+def watched(world: World, budget: str) -> Iterator[list[str]]:
+    """How many evictions a budget allows, in order, while the block runs; complete at its end."""
+    watch = ("get", "poddisruptionbudget", budget, "--watch", "-o", "jsonpath={.status.disruptionsAllowed}{'\\n'}")
+    process = world.sandbox.start("exec", "--", "kubectl", "--kubeconfig", str(world.folder / "kubeconfig"), *watch)
+    assert process.stdout
+    seen = [process.stdout.readline().strip()]
+    try:
+        yield seen
+    finally:
+        process.terminate()
+        seen += process.communicate()[0].split()
+
+
+@pytest.mark.parametrize(
+    ("budget", "harmless"),
+    [
+        pytest.param("--min-available=1", True, id="number-kept"),
+        pytest.param("--min-available=50%", False, id="part-kept"),
+        pytest.param("--max-unavailable=1", False, id="number-lost"),
+        pytest.param("--max-unavailable=50%", False, id="part-lost"),
+    ],
+)
+def test_a_budget_allows_what_it_allowed(world: World, budget: str, harmless: bool) -> None:
+    """Of those that the disruption controller cannot compute with a pod of a Job in the way, the probe stays away."""
+    allows = ("wait", "pdb/api", "--timeout=60s", "--for=jsonpath={.status.disruptionsAllowed}=1")
+    world.kubectl("scale", "deployment/api", "--replicas=2")
+    world.kubectl("create", "poddisruptionbudget", "api", "--selector=app=api", budget)
+    world.kubectl(*allows)
+    with watched(world, "api") as seen:
+        entry = world.token()
+        assert world.token(labels={"app": ""})["verdict"] == world.token(method="exec")["verdict"] == "ok"
+    assert set(seen) == {"1"}
+    if harmless:
+        assert entry["verdict"] == "ok"
+    else:
+        assert entry["verdict"] == "not_verified"
+        assert "PodDisruptionBudget default/api" in entry["message"] and "allow_blocked_evictions" in entry["message"]
+        with watched(world, "api") as seen:
+            assert world.token(allow_blocked_evictions=True)["verdict"] == "ok"
+            world.kubectl(*allows)
+        assert "0" in seen, "the probe would have been harmless"
+    world.kubectl("delete", "poddisruptionbudget", "api")
+    world.kubectl("scale", "deployment/api", "--replicas=1")
 
 
 def test_nmi_that_blocks_metadata(world: World) -> None:

@@ -70,6 +70,7 @@ class Cluster:
     identities: tuple[Identity, ...] = ()
     nodes: tuple[Raw, ...] = ()
     services: tuple[Raw, ...] = ()
+    budgets: tuple[Raw, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,14 @@ def got_by(place: Place, namespace: str, cluster: Cluster) -> list[Assignment]:
 
 
 def obstacle(
-    place: Place, namespace: str, name: str, cluster: Cluster, *, allow_detach: bool, allow_unready_endpoints: bool
+    place: Place,
+    namespace: str,
+    name: str,
+    cluster: Cluster,
+    *,
+    allow_detach: bool,
+    allow_unready_endpoints: bool,
+    allow_blocked_evictions: bool,
 ) -> str:
     """Why a probe must not be run here, in a sentence; empty where nothing stands against it."""
     if ((place.model or {}).get("spec") or {}).get("hostNetwork"):
@@ -167,6 +175,14 @@ def obstacle(
         return (
             f"Service {namespace}/{', '.join(published)} publishes pods that are not ready and would send traffic to "
             "the probe: leave out the labels that it selects (labels), or set allow_unready_endpoints: true."
+        )
+    disturbed = _disturbed({**place.labels, **_labels_of_job(name)}, cluster.budgets)
+    if disturbed and not allow_blocked_evictions:
+        return (
+            f"PodDisruptionBudget {namespace}/{', '.join(disturbed)} selects the probe and counts pods by the scale of "
+            "their controllers, which a Job does not have, so that it would allow no eviction as long as the probe is "
+            "there: use method: exec, leave out the labels that it selects (labels), or set "
+            "allow_blocked_evictions: true."
         )
     lost = () if allow_detach else _lost(place, namespace, name, cluster)
     if lost:
@@ -282,6 +298,40 @@ def _publishing(labels: t.Mapping[str, str], services: t.Iterable[Raw]) -> list[
         if spec.get("publishNotReadyAddresses") and selected:
             found.append(str(raw["metadata"]["name"]))
     return sorted(found)
+
+
+def _labels_of_job(name: str) -> dict[str, str]:
+    """What a probe has besides the labels of its place: our own, and those of the Job controller."""
+    own = {PROBE_LABEL: "", OWNER: ""}
+    return {**own, **{f"{prefix}{key}": name for prefix in ("", _JOB_LABELS) for key in ("job-name", "controller-uid")}}
+
+
+def _disturbed(labels: t.Mapping[str, str], budgets: t.Iterable[Raw]) -> list[str]:
+    """The budgets that select these labels and need the scale of every controller: all but a number to be kept."""
+    found = []
+    for raw in budgets:
+        spec = raw.get("spec") or {}
+        scaled = spec.get("maxUnavailable") is not None or isinstance(spec.get("minAvailable"), str)
+        if scaled and spec.get("selector") is not None and _selects(spec["selector"], labels):
+            found.append(str(raw["metadata"]["name"]))
+    return sorted(found)
+
+
+def _selects(selector: Raw, labels: t.Mapping[str, str]) -> bool:
+    """Whether a label selector selects; an empty one selects everything."""
+    same = all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
+    return same and all(_holds(each, labels) for each in selector.get("matchExpressions") or ())
+
+
+def _holds(expression: Raw, labels: t.Mapping[str, str]) -> bool:
+    value, operator = labels.get(expression["key"]), expression["operator"]
+    listed = value in (expression.get("values") or ())
+    return {
+        "In": listed,
+        "NotIn": not listed,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }[operator]
 
 
 def _lost(place: Place, namespace: str, name: str, cluster: Cluster) -> tuple[Identity, ...]:

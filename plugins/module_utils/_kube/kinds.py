@@ -59,6 +59,7 @@ NODE = Kind("", "v1", "nodes", "Node", namespaced=False)
 SECRET = Kind("", "v1", "secrets", "Secret")
 SERVICE = Kind("", "v1", "services", "Service")
 EVENT = Kind("", "v1", "events", "Event")
+POD_DISRUPTION_BUDGET = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 JOB = Kind("batch", "v1", "jobs", "Job")
 SELF_SUBJECT_ACCESS_REVIEW = Kind(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False

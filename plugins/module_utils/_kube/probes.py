@@ -17,7 +17,17 @@ from .._domain.names import MANAGED_BY, MANAGER, OWNER
 from . import job_pods
 from .client import Client
 from .errors import ApiFailure
-from .kinds import AZURE_IDENTITY, AZURE_IDENTITY_BINDING, JOB, NODE, POD, SERVICE, Kind, Object
+from .kinds import (
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    JOB,
+    NODE,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    Kind,
+    Object,
+)
 from .wait import wait_for
 
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
@@ -34,6 +44,7 @@ def observe(client: Client, target: probe.Target) -> tuple[tuple[Object, ...], p
         identities=tuple(Identity.parse(raw) for raw in identities),
         nodes=client.list_all(NODE),
         services=client.list_all(SERVICE, target.namespace),
+        budgets=client.list_all(POD_DISRUPTION_BUDGET, target.namespace),
     )
 
 

@@ -52,7 +52,8 @@ def choose(*pods: dict[str, Any], labels: dict[str, str] | None = None, **target
 
 
 def refused(place: Place, world: Cluster, **options: bool) -> str:
-    allowed = {"allow_detach": False, "allow_unready_endpoints": False, **options}
+    forbidden = dict.fromkeys(("allow_detach", "allow_unready_endpoints", "allow_blocked_evictions"), False)
+    allowed = {**forbidden, **options}
     return probe.obstacle(place, "n", "probe", world, **allowed)
 
 
@@ -152,6 +153,41 @@ def test_services_that_publish_unready_pods() -> None:
         {"publishNotReadyAddresses": True},
     ):
         assert refused(place, cluster(services=service(**harmless))) == ""
+
+
+APP, OURS = {"matchLabels": {"app": "api"}}, probe.PROBE_LABEL
+
+
+def expressed(key: str, operator: str, *values: str) -> dict[str, Any]:
+    return {"matchExpressions": [{"key": key, "operator": operator, **({"values": list(values)} if values else {})}]}
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "spec"),
+    [
+        (False, {"minAvailable": 1, "selector": APP}),
+        (True, {"maxUnavailable": 1, "selector": APP}),
+        (True, {"maxUnavailable": 0, "selector": APP}),
+        (True, {"maxUnavailable": "50%", "selector": APP}),
+        (True, {"minAvailable": "50%", "selector": APP}),
+        (False, {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "other"}}}),
+        (True, {"maxUnavailable": 1, "selector": {}}),
+        (False, {"maxUnavailable": 1}),
+        (True, {"maxUnavailable": 1, "selector": expressed("app", "In", "api", "web")}),
+        (False, {"maxUnavailable": 1, "selector": expressed("app", "NotIn", "api", "web")}),
+        (True, {"maxUnavailable": 1, "selector": expressed("tier", "NotIn", "back")}),
+        (True, {"maxUnavailable": 1, "selector": expressed("app", "Exists")}),
+        (False, {"maxUnavailable": 1, "selector": expressed("tier", "Exists")}),
+        # Labels that only the probe itself has, or its Job gives it.
+        (False, {"maxUnavailable": 1, "selector": {**APP, **expressed(OURS, "DoesNotExist")}}),
+        (False, {"maxUnavailable": 1, "selector": {**APP, **expressed("job-name", "DoesNotExist")}}),
+    ],
+)
+def test_budgets_that_cannot_count_a_job(disturbed: bool, spec: dict[str, Any]) -> None:
+    place = choose(raw("w", labels={"app": "api"}))
+    world = cluster(budgets=({"metadata": {"name": "keep"}, "spec": spec},))
+    assert ("PodDisruptionBudget n/keep" in refused(place, world)) is disturbed
+    assert refused(place, world, allow_blocked_evictions=True) == ""
 
 
 SECOND = {
