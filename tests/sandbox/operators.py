@@ -90,6 +90,7 @@ class Operator:
         principal: str = "",
         inventory: str = "",
         environment: Mapping[str, str] | None = None,
+        tools: str = "ansible",
     ) -> Run:
         """Run a playbook of the collection by name, or one that is given."""
         extra, records = self.directory / "vars.json", self.directory / "records"
@@ -104,7 +105,7 @@ class Operator:
             (self.directory / "hosts.yml").write_text(inventory)
             arguments = (*arguments, "-i", str(self.directory / "hosts.yml"))
         done = self.sandbox.call(
-            *("exec", *(("--as", principal) if principal else ()), "--", "env"),
+            *("exec", "--tools", tools, *(("--as", principal) if principal else ()), "--", "env"),
             *(f"RECORDS_FILE={records}", f"ANSIBLE_CALLBACK_PLUGINS={CALLBACKS}"),
             *("ANSIBLE_CALLBACKS_ENABLED=records", "ANSIBLE_INJECT_FACT_VARS=false", "ANSIBLE_NOCOLOR=1"),
             *(f"{name}={value}" for name, value in (environment or {}).items()),

@@ -432,6 +432,26 @@ def test_two_clusters_are_two_hosts(operator: Operator, done: Run) -> None:
         assert [row["verdict"] for row in run.verdicts(host)] == ["ok"]
 
 
+def test_another_line_of_ansible_core(operator: Operator, done: Run) -> None:
+    """From nothing to a verified token, again, and on a node, with the other end of what is supported."""
+    version = ("--", "ansible", "--version")
+    used, other = (SANDBOX.call("exec", "--tools", tools, *version) for tools in ("ansible", "other"))
+    if "only one line of ansible-core" in other.stderr:
+        pytest.skip(other.stderr)
+    assert used.stdout.split("]")[0] != other.stdout.split("]")[0] != ""
+    three = {"pod_identity_cluster_name": "three"}
+    run = operator.site(variables=three, tools="other").ok()
+    assert "Create or change the cluster" in run.changes()
+    assert [row["verdict"] for row in run.verdicts()] == ["ok"]
+    assert operator.site(variables=three, tools="other").ok().changes() == []
+    # On the node itself NMI is found alive.
+    through = {**three, "imds_node_cleanup_transports": ["aks_node_pod"], "imds_node_cleanup_accept_open_imds": True}
+    cleanup = operator.play("azureops.pod_identity.cleanup_nodes", variables=through, tools="other")
+    assert "An NMI lives on this node" in cleanup.refused()
+    gone = {**three, "pod_identity_cluster_state": "absent", "pod_identity_cluster_confirm_absent": "three"}
+    assert operator.play(only("cluster"), variables=gone, tools="other").ok().changes() == ["Delete the cluster"]
+
+
 def test_the_wrong_cluster_is_refused(operator: Operator, done: Run) -> None:
     kubeconfig = operator.directory / "two.kubeconfig"
     workstation("az", "aks", "get-credentials", "-g", GROUP, "-n", "two", "-f", str(kubeconfig))

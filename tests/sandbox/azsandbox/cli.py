@@ -10,11 +10,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from . import azure_commands, azure_process, host, programs, progress, status, toolenvs, workstation, world
 from .progress import BuildError
 from .state import SandboxError, State
+
+TOOLS: dict[str, Callable[[], toolenvs.Environment | None]] = {
+    "ansible": lambda: toolenvs.ANSIBLE,
+    "other": toolenvs.other_ansible,
+    "azcollection": toolenvs.azcollection,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("exec", help="run a command as on an operator's workstation")
     run.add_argument("--as", dest="principal", default="operator", metavar="NAME", help="another service principal")
-    run.add_argument("--tools", default="ansible", choices=("ansible", "azcollection"), help="whose ansible is on PATH")
+    run.add_argument("--tools", default="ansible", choices=TOOLS, help="whose ansible is on PATH")
     run.add_argument("command", nargs="+", metavar="COMMAND", help="after --, the command and its arguments")
     run.set_defaults(run=_exec)
 
@@ -116,7 +122,9 @@ def _exec(state: State, options: argparse.Namespace) -> int:
     init = host.running(state)
     if options.command[0] == "az" and not toolenvs.AZ.ready():
         progress.build([toolenvs.item(toolenvs.AZ)])
-    tools = toolenvs.azcollection() if options.tools == "azcollection" else toolenvs.ANSIBLE
+    tools = TOOLS[options.tools]()
+    if tools is None:
+        raise SandboxError("This machine has no Python 3.12 or newer, so there is only one line of ansible-core here.")
     az = toolenvs.AZ.path / "bin/az"
     environment = workstation.environment(state, options.principal, [tools.path / "bin"], az)
     return workstation.run(state, init, options.command, environment)

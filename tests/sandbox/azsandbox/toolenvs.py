@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -53,10 +54,12 @@ class Environment:
     name: str
     requirements: tuple[str, ...]  # lines of a requirements file
     program: str  # one of its programs, which must exist
+    python: str = sys.executable
 
     @property
     def path(self) -> Path:
-        interpreter = f"{sys.version} {Path(sys.base_prefix).resolve()}"
+        own = self.python == sys.executable
+        interpreter = f"{sys.version} {Path(sys.base_prefix).resolve()}" if own else self.python
         return paths.VENVS / f"{self.name}-{paths.digest(interpreter, *self.requirements)}"
 
     def ready(self) -> bool:
@@ -67,7 +70,7 @@ class Environment:
         if self.path.exists():
             shutil.rmtree(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        run([sys.executable, "-m", "venv", self.path], log)
+        run([self.python, "-m", "venv", self.path], log)
         requirements = self.path / "requirements.txt"
         requirements.write_text("".join(f"{line}\n" for line in self.requirements))
         pip: list[str | Path] = [self.path / "bin/python", "-m", "pip", "--disable-pip-version-check", "--no-input"]
@@ -81,10 +84,38 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
+def _newer_python() -> str | None:
+    """The newest interpreter of PATH or pyenv that newer lines of ansible-core want; None where there is none."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    for version in ("3.13", "3.12"):
+        name = f"python{version}"
+        candidates = (shutil.which(name), *map(str, sorted(pyenv.glob(f"{version}.*/bin/{name}"))))
+        for candidate in filter(None, candidates):
+            # A pyenv shim exists for every version that pyenv knows, but fails for one that is not switched on.
+            question = [candidate, "-c", "import ensurepip, sys, venv; print(sys.executable)"]
+            answer = subprocess.run(question, capture_output=True, text=True, check=False)
+            if answer.returncode == 0:
+                return answer.stdout.strip()
+    return None
+
+
 # Runs the collection's own modules, and helm's of kubernetes.core (which wants PyYAML).
-ANSIBLE = Environment(
-    "ansible", ("ansible-core>=2.19", "PyYAML>=6.0", *_lines(_REQUIREMENTS.read_text())), "ansible-playbook"
-)
+_ROLES = ("PyYAML>=6.0", *_lines(_REQUIREMENTS.read_text()))
+ANSIBLE = Environment("ansible", ("ansible-core>=2.19", *_ROLES), "ansible-playbook")
+
+
+@functools.cache
+def other_ansible() -> Environment | None:
+    """The other end of the lines of ansible-core that are supported; ANSIBLE has the newest that its Python runs.
+
+    That is the oldest line with Python 3.11; the newest needs another Python then, and is None where there is none.
+    """
+    if sys.version_info >= (3, 12):
+        return Environment("ansible-oldest", ("ansible-core>=2.19,<2.20", *_ROLES), "ansible-playbook")
+    newer = _newer_python()
+    return Environment("ansible-newest", ("ansible-core>=2.20", *_ROLES), "ansible-playbook", newer) if newer else None
+
+
 AZ = Environment("az", ("azure-cli==2.91.0",), "az")
 
 
@@ -104,8 +135,10 @@ def item(environment: Environment) -> Item:
 
 def items() -> list[Item]:
     """The Python environments and the collections; the largest last."""
+    other = other_ansible()
     return [
         item(ANSIBLE),
+        *([item(other)] if other else []),
         collections_item(),
         Item(
             "Python environment azcollection",
