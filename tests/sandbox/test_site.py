@@ -452,6 +452,31 @@ def test_another_line_of_ansible_core(operator: Operator, done: Run) -> None:
     assert operator.play(only("cluster"), variables=gone, tools="other").ok().changes() == ["Delete the cluster"]
 
 
+def test_entra_login(operator: Operator) -> None:
+    """A cluster without local accounts, whose administrators are a group, and no kubelogin anywhere."""
+    group, place = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9", ("-g", "login", "-n", "login")
+    file = operator.directory / "login.kubeconfig"
+    workstation("az", "group", "create", "-n", "login", "-l", "westeurope")
+    entra = ("--enable-aad", "--aad-admin-group-object-ids", group, "--disable-local-accounts")
+    workstation("az", "aks", "create", *place, "--node-count", "1", "--no-ssh-key", *entra)
+    fetch = ("az", "aks", "get-credentials", *place, "-f", str(file))
+    assert "disable local accounts" in sandbox("exec", "--", *fetch, "--admin", check=False).stderr
+    workstation(*fetch)
+    assert yaml.safe_load(file.read_text())["users"][0]["user"]["exec"]["command"] == "kubelogin"
+    assert sandbox("exec", "--", "sh", "-c", "command -v kubelogin", check=False).returncode != 0
+
+    names = {"pod_identity_resource_group": "login", "pod_identity_cluster_name": "login"}
+    given = {**names, "pod_identity_cluster_create": False}
+    assert "permissions are missing, and nothing was changed" in operator.site(variables=given).refused()
+    scope = f"/subscriptions/{json.loads(workstation('az', 'account', 'show'))['id']}"
+    sandbox("azure", "principal", "member", "--role", "Owner", "--scope", scope, "--group", group)
+    run = operator.site(variables=given, principal="member").ok()
+    assert [row["verdict"] for row in run.verdicts()] == ["ok"]
+    assert operator.site(variables=given, principal="member").ok().changes() == []
+    absent = {**names, "pod_identity_cluster_state": "absent", "pod_identity_cluster_confirm_absent": "login"}
+    assert operator.play(only("cluster"), variables=absent).ok().changes() == ["Delete the cluster"]
+
+
 def test_the_wrong_cluster_is_refused(operator: Operator, done: Run) -> None:
     kubeconfig = operator.directory / "two.kubeconfig"
     workstation("az", "aks", "get-credentials", "-g", GROUP, "-n", "two", "-f", str(kubeconfig))

@@ -75,6 +75,7 @@ def add_parser(commands: Any) -> None:
     principal.add_argument("--role", action="append", default=[], help="a role; with one --scope each")
     principal.add_argument("--scope", action="append", default=[], help="an ARM id")
     principal.add_argument("--certificate", type=Path, metavar="FILE", help="one that it may prove itself by, PEM")
+    principal.add_argument("--group", action="append", default=[], metavar="ID", help="object id of a group of it")
     principal.set_defaults(run=_principal)
 
     settings = subjects.add_parser("settings", help="show the settings, or change some")
@@ -129,7 +130,7 @@ def _principal(state: State, options: argparse.Namespace) -> int:
         raise SandboxError("Every --role needs a --scope of its own.")
     roles = [{"role": role, "scope": scope} for role, scope in zip(options.role, options.scope, strict=True)]
     certificate = options.certificate.read_text() if options.certificate else ""
-    wanted = {"name": options.principal, "roles": roles, "certificate": certificate}
+    wanted = {"name": options.principal, "roles": roles, "groups": options.group, "certificate": certificate}
     made = call(state, "POST", "/principals", wanted)
     operator = state.read_principal(azure_process.OPERATOR)
     account = {name: made[name] for name in ("client_id", "secret", "object_id")}

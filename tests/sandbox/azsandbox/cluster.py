@@ -20,6 +20,7 @@ import yaml
 
 from . import cgroups, commands, network, node, pki
 from .azure.compute import ClusterSpec, ComputeError
+from .azure.tokens import AKS_SERVER
 from .state import State
 
 _TIMEOUT = 180.0
@@ -145,11 +146,12 @@ class Cluster:
         return f"/{(directory / 'script.sh').relative_to(machine.root)}"
 
     async def update(self, spec: ClusterSpec) -> None:
-        """Change what the API server says about itself; it restarts."""
+        """Change what the API server says about itself and whom it admits; it restarts."""
         self.spec = spec
         await commands.kill(self._processes.pop("kube-apiserver"))
         await self._program("kube-apiserver", *self._api_server())
         await self._wait("its API server to become ready", self._api_ready)
+        await self._apply_administrators()
 
     def init_of(self, name: str) -> int:
         """The process id of a node's init; ComputeError when the node is not running."""
@@ -286,6 +288,10 @@ class Cluster:
                 *issuers,
                 f"--service-account-jwks-uri={self.spec.issuer_url.rstrip('/')}/openid/v1/jwks",
             ]
+        entra: list[str] = []
+        if self.spec.admin_groups is not None:
+            self._write("entra.json", json.dumps(self._entra_login()).encode())
+            entra = [f"--authentication-config={files / 'entra.json'}"]
         return [
             "--etcd-servers=http://127.0.0.1:2379",
             "--bind-address=0.0.0.0",
@@ -296,6 +302,7 @@ class Cluster:
             f"--tls-private-key-file={files / 'api-server.key'}",
             f"--client-ca-file={files / 'ca.crt'}",
             *issuers,
+            *entra,
             f"--service-account-key-file={files / 'token.crt'}",
             f"--service-account-signing-key-file={files / 'token.key'}",
             "--authorization-mode=Node,RBAC",
@@ -316,6 +323,28 @@ class Cluster:
             f"--proxy-client-cert-file={files / 'front-proxy.crt'}",
             f"--proxy-client-key-file={files / 'front-proxy.key'}",
         ]
+
+    def _entra_login(self) -> dict[str, object]:
+        """Users and groups go by their object ids."""
+        tenant = self.spec.tenant_id
+        return {
+            "apiVersion": "apiserver.config.k8s.io/v1",
+            "kind": "AuthenticationConfiguration",
+            "jwt": [
+                {
+                    "issuer": {
+                        "url": f"https://sts.windows.net/{tenant}/",
+                        "discoveryURL": f"https://login.microsoftonline.com/{tenant}/.well-known/openid-configuration",
+                        "audiences": [AKS_SERVER],
+                        "certificateAuthority": (self.state.pki / "ca.crt").read_text(),
+                    },
+                    "claimMappings": {
+                        "username": {"claim": "oid", "prefix": ""},
+                        "groups": {"claim": "groups", "prefix": ""},
+                    },
+                }
+            ],
+        }
 
     def _controller_manager(self) -> list[str]:
         files = self._pki
@@ -437,6 +466,23 @@ class Cluster:
         await self._call("POST", "/api/v1/namespaces/kube-system/services", service)
         await self._call("POST", "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices", endpoints)
 
+        await self._apply_administrators()
+
+    async def _apply_administrators(self) -> None:
+        """The groups whose members may do everything."""
+        if self.spec.admin_groups is None:
+            return
+        rbac, name = "rbac.authorization.k8s.io", "aks-cluster-admin-binding-aad"
+        binding = {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"apiGroup": rbac, "kind": "Group", "name": each} for each in self.spec.admin_groups],
+        }
+        path = f"/apis/{rbac}/v1/clusterrolebindings/{name}?fieldManager=aks&force=true"
+        await self._call("PATCH", path, binding, "application/apply-patch+yaml")
+
     async def issuer_keys(self) -> dict[str, object]:
         keys = await self._call("GET", "/openid/v1/jwks")
         assert isinstance(keys, dict)
@@ -450,6 +496,25 @@ class Cluster:
         context = self.spec.name  # `az` itself appends -admin
         document["clusters"][0]["name"] = self.spec.name
         document["users"][0]["name"] = user
+        if self.spec.admin_groups is not None and not admin:
+            document["users"][0]["user"] = {"exec": self._kubelogin()}
         document["contexts"] = [{"name": context, "context": {"cluster": self.spec.name, "user": user}}]
         document["current-context"] = context
         return yaml.safe_dump(document, sort_keys=False).encode()
+
+    def _kubelogin(self) -> dict[str, object]:
+        """How people log in to a cluster with Entra login."""
+        options = {
+            "--environment": "AzurePublicCloud",
+            "--server-id": AKS_SERVER,
+            "--client-id": "80faf920-1908-4b52-b5ef-a8e7bedfc67a",
+            "--tenant-id": self.spec.tenant_id,
+            "--login": "devicecode",
+        }
+        return {
+            "apiVersion": "client.authentication.k8s.io/v1beta1",
+            "command": "kubelogin",
+            "args": ["get-token", *(word for option in options.items() for word in option)],
+            "env": None,
+            "provideClusterInfo": False,
+        }

@@ -162,11 +162,6 @@ def _dress(state: State) -> None:
     linux.mount("none", Path("/"), flags=linux.MS_REC | linux.MS_PRIVATE)
     linux.mount("proc", Path("/proc"), "proc")
     etc = state.world / "workstation"
-    resolver = Path("/etc/resolv.conf").resolve()
-    if resolver.is_relative_to("/run"):  # where the sandbox has nothing yet
-        resolver.parent.mkdir(parents=True, exist_ok=True)
-        resolver.touch()
-    linux.bind(etc / "resolv.conf", resolver, read_only=True)
     linux.bind(etc / "hosts", Path("/etc/hosts").resolve(), read_only=True)
     # ssh goes by this file, not by HOME.
     linux.bind(etc / "passwd", Path("/etc/passwd"), read_only=True)
@@ -177,10 +172,15 @@ def _dress(state: State) -> None:
 
 
 def furnish(state: State) -> None:
-    """Write the files that `_dress` shows; once per sandbox, inside it."""
+    """Write the files that `_dress` shows, and have names looked up in the sandbox; once per sandbox, inside it."""
     etc = state.world / "workstation"
     (etc / "collections/ansible_collections/azureops/pod_identity").mkdir(parents=True)
     (etc / "resolv.conf").write_text(f"nameserver {network.DNS_ADDRESS}\n")
+    resolver = Path("/etc/resolv.conf").resolve()
+    if resolver.is_relative_to("/run"):  # where the sandbox has nothing yet
+        resolver.parent.mkdir(parents=True, exist_ok=True)
+        resolver.touch()
+    linux.bind(etc / "resolv.conf", resolver, read_only=True)
     (etc / "hosts").write_text("127.0.0.1 localhost workstation\n")
     accounts = []
     for line in Path("/etc/passwd").read_text().splitlines():

@@ -48,6 +48,8 @@ class ClusterSpec:
     """Empty, as kubelet_client_id, for a cluster that runs as a service principal."""
     kubelet_client_id: str
     nodes: tuple[NodeSpec, ...]
+    admin_groups: tuple[str, ...] | None = None
+    """Object ids of the Entra groups whose members are administrators; None without Entra login."""
     service_principal_client_id: str = ""
     service_principal_secret: str = field(default="", repr=False)
 
@@ -66,7 +68,7 @@ class Compute(Protocol):
         """Stop and forget the cluster; unknown ids are fine."""
 
     async def update(self, spec: ClusterSpec) -> None:
-        """Apply a changed issuer URL (the API server restarts)."""
+        """Apply a changed issuer URL or changed administrators (the API server restarts)."""
 
     async def kubeconfig(self, cluster_id: str, admin: bool) -> bytes:
         """A kubeconfig whose server is ``https://<fqdn>:443``."""

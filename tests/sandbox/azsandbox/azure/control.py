@@ -74,7 +74,7 @@ class Control:
         return web.json_response({})
 
     async def add_principal(self, request: web.Request) -> web.Response:
-        """``{name, roles: [{role, scope}], secret_expires_in, certificate, federated}`` -> its credentials."""
+        """``{name, roles: [{role, scope}], groups, secret_expires_in, certificate, federated}`` -> its credentials."""
         given = await request.json()
         principal, secret = self._azure.state.new_application(str(given["name"]))
         if "secret_expires_in" in given:
@@ -82,6 +82,7 @@ class Control:
         if given.get("certificate"):
             principal.certificates.append(str(given["certificate"]).encode())
         principal.federated.extend(given.get("federated") or [])
+        principal.groups.extend(given.get("groups") or [])
         for entry in given.get("roles") or []:
             try:
                 self._azure.assign(principal, str(entry["role"]), str(entry["scope"]))

@@ -23,7 +23,7 @@ from .compute import ComputeError
 from .core import Azure
 from .routing import Call, Route, find
 from .state import CLUSTER, FEDERATED_CREDENTIAL, Principal, PrincipalKind
-from .tokens import LIFETIME, MANAGED_IDENTITY_LIFETIME, b64url
+from .tokens import AKS_SERVER, LIFETIME, MANAGED_IDENTITY_LIFETIME, b64url
 from .wire import Answer, AzureError, JsonObject, utcnow
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -44,7 +44,7 @@ RESOURCES = frozenset(
         "https://monitor.azure.com",
         "https://ossrdbms-aad.database.windows.net",
         "https://cognitiveservices.azure.com",
-        "6dae42f8-4368-4678-94ff-3960e28e3630",  # the AKS Entra server application
+        AKS_SERVER,
     }
 )
 

@@ -85,6 +85,8 @@ class Principal:
     """PEM."""
     federated: list[JsonObject] = field(default_factory=list)
     """Federated credentials of an application: name, issuer, subject, audiences."""
+    groups: list[str] = field(default_factory=list)
+    """Object ids of the groups that it is a member of."""
     refusals_left: int = 0
     """How often role assignments without a principalType still answer PrincipalNotFound."""
 

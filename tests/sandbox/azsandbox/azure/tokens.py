@@ -21,6 +21,8 @@ from cryptography.x509.oid import NameOID
 from .state import Principal, PrincipalKind
 from .wire import JsonObject, utcnow
 
+AKS_SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
+"""The AKS Entra server application: what a token for a cluster's API server is for."""
 LIFETIME = 3599
 MANAGED_IDENTITY_LIFETIME = 86400
 
@@ -122,6 +124,8 @@ class Signer:
             "uti": b64url(uuid.uuid4().bytes),
             "ver": "1.0",
         }
+        if audience == AKS_SERVER and principal.groups:
+            claims["groups"] = principal.groups
         if azure_resource is not None:
             claims["xms_az_rid"] = azure_resource
         if principal.kind is PrincipalKind.MANAGED_IDENTITY and principal.resource_id is not None:

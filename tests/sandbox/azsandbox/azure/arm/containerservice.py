@@ -345,6 +345,7 @@ def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
     node_group = ids.group_id(azure.state.subscription_id, properties["nodeResourceGroup"])
     kubelet: Resource | None = cluster.hidden["kubelet"]
     service = str(properties["servicePrincipalProfile"]["clientId"])
+    entra = properties.get("aadProfile")
     nodes = [
         NodeSpec(
             instance.id,
@@ -369,6 +370,7 @@ def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
         kubelet_resource_id=kubelet.id if kubelet else "",
         kubelet_client_id=kubelet.properties["clientId"] if kubelet else "",
         nodes=tuple(nodes),
+        admin_groups=tuple(entra.get("adminGroupObjectIDs") or ()) if entra else None,
         service_principal_client_id="" if service == "msi" else service,
         service_principal_secret=cluster.hidden.get("secret", ""),
     )
@@ -433,7 +435,7 @@ def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
             await _start_machines(azure, cluster, operation)
             return
         await azure.pause(seconds)
-        if new.issuer_url != old.issuer_url:
+        if (new.issuer_url, new.admin_groups) != (old.issuer_url, old.admin_groups):
             operation.progress("ReconcilingAddons")
             await azure.compute.update(new)
 
