@@ -16,21 +16,23 @@ description:
   - The request names no resource, so that no token can come back.
 options:
   node:
-    description: Name of the node; needed for O(method=probe_pod).
+    description: Name of the node; needed for V(probe_pod).
     type: str
   method:
     description:
+      - How to ask. Of several ways the later ones are taken where an earlier one did not tell who answers.
       - V(probe_pod) runs a throw-away pod on the node, through the API server; run the task on the controller.
       - V(pod_network) enters the network of a pod that runs on the node; run the task on the node, as root.
       - V(throw_away_namespace) makes a network namespace on the node and gives it a free address of the node's pods;
         run the task on the node, as root. It goes again also when the task is killed, and no rule and no setting of the
         node is written. Rules for the interfaces of pods do not see it.
-    type: str
+    type: list
+    elements: str
     choices: [probe_pod, pod_network, throw_away_namespace]
-    default: probe_pod
+    default: [probe_pod]
   pod_cidr:
     description:
-      - Range of the addresses of the node's pods, for O(method=throw_away_namespace).
+      - Range of the addresses of the node's pods, for V(throw_away_namespace).
       - If unset, the range that the node's CNI configuration names; where it names none, nothing is asked.
     type: str
   namespace:
@@ -59,7 +61,7 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes.info_module
   - azureops.pod_identity._attributes.actiongroup_kubernetes
 notes:
-  - O(method=probe_pod) needs to create, list and delete Jobs and to read pods, their logs and events in the namespace.
+  - V(probe_pod) needs to create, list and delete Jobs and to read pods, their logs and events in the namespace.
   - In check mode nothing is asked.
 seealso:
   - module: azureops.pod_identity.imds_iptables_cleanup
@@ -86,7 +88,7 @@ answer:
   type: dict
   contains:
     method:
-      description: How it was asked.
+      description: How it was asked, in the end.
       returned: always
       type: str
       sample: probe_pod
@@ -125,7 +127,7 @@ import typing as t
 from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer, token_request
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer, token, token_request
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
@@ -139,9 +141,10 @@ OPTIONS = ArgumentSpec(
     options={
         "node": {"type": "str"},
         "method": {
-            "type": "str",
+            "type": "list",
+            "elements": "str",
             "choices": ["probe_pod", "pod_network", "throw_away_namespace"],
-            "default": "probe_pod",
+            "default": ["probe_pod"],
         },
         "pod_cidr": {"type": "str"},
         "namespace": {"type": "str", "default": "default"},
@@ -150,16 +153,27 @@ OPTIONS = ArgumentSpec(
         "start_timeout": {"type": "int", "default": 120},
         "owner": {"type": "str", "default": "default"},
     },
-    required_if=(("method", "probe_pod", ("node",)),),
 ).merge(kubernetes_auth())
 
 Asked = tuple[imds_answer.Finding, list[str]]  # what came out, and what was done for it
 
 
 def observe(module: AnsibleModule) -> dict[str, t.Any]:
-    method = module.params["method"]
-    asked: Asked = (imds_answer.unknown("Nothing was asked in check mode."), [])
-    finding, actions = asked if predicting(module) else ASK[method](module)
+    methods = module.params["method"]
+    if not methods:
+        raise Failure("method is empty; name at least one way to ask.")
+    if "probe_pod" in methods and not module.params["node"]:
+        raise Failure("node is missing; method=probe_pod needs the name of the node on which the pod shall run.")
+    finding = imds_answer.unknown("")
+    actions: list[str] = []
+    for method in methods:
+        earlier = finding.message
+        asked: Asked = (imds_answer.unknown("Nothing was asked in check mode."), [])
+        finding, done = asked if predicting(module) else ASK[method](module)
+        actions += done
+        if finding.answered_by != token.UNKNOWN:
+            break
+        finding = imds_answer.unknown(f"{earlier} {finding.message}".strip())
     return {"answer": {"method": method, **asdict(finding)}, "actions": actions}
 
 

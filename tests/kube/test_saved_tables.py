@@ -28,11 +28,13 @@ def test_a_secret_takes_tables_unless_it_belongs_to_somebody_else(
 
     def save() -> str:
         """What the result says of the tables."""
-        result = {"node": "n1", "reason": "", "saved": [str(table)]}
+        done = {"result": {"backends": {"nft": {"saved_to": str(table)}}}}
+        result = {"node": "n1", "reason": ""}
+        facts = {"imds_node_cleanup_result": result, "__imds_node_cleanup_done": done}
         said = "saved {{ imds_node_cleanup_result.saved | join(' ') }} reason {{ imds_node_cleanup_result.reason }} end"
         status, output = player.play(
             [
-                {"ansible.builtin.set_fact": {"imds_node_cleanup_result": result}},
+                {"ansible.builtin.set_fact": facts},
                 role("imds_node_cleanup", "saved"),
                 {"ansible.builtin.debug": {"msg": said}},
             ],
