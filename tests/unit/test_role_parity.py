@@ -24,8 +24,13 @@ def _yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
 
 
+def _entry_points(role: Path) -> dict[str, dict[str, Any]]:
+    specs: dict[str, dict[str, Any]] = _yaml(role / "meta/argument_specs.yml")["argument_specs"]
+    return specs
+
+
 def _options(role: Path) -> dict[str, dict[str, Any]]:
-    options: dict[str, dict[str, Any]] = _yaml(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    options: dict[str, dict[str, Any]] = _entry_points(role)["main"]["options"]
     return options
 
 
@@ -60,6 +65,15 @@ def test_defaults_are_those_of_the_argument_specs(role: Path) -> None:
         else:
             assert option.get("default") == default, name
             assert ("default" in option) == (name in defaults), name
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_every_entry_point_takes_the_same_options(role: Path) -> None:
+    """All of them are set by the same defaults, and a wrong value is refused wherever the role is entered."""
+    readme = (role / "README.md").read_text()
+    for name, spec in _entry_points(role).items():
+        assert spec["options"] == _options(role), name
+        assert name == "main" or f"`{name}`" in readme, name
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)

@@ -80,3 +80,10 @@ def test_outcomes_that_are_accepted_do_not_fail(player: Player) -> None:
     report = role("imds_node_cleanup", "report")
     assert player.play([*tasks, report], imds_node_cleanup_fail_on=["error"])[0] == 0
     assert player.play([*tasks, report], imds_node_cleanup_fail_on=["refused"])[0] == 2
+
+
+@pytest.mark.parametrize("entry_point", ["discover", "main", "report"])
+def test_every_entry_point_refuses_a_wrong_value(player: Player, entry_point: str) -> None:
+    """An outcome that does not exist would let every run end well."""
+    status, output = player.play([role("imds_node_cleanup", entry_point)], imds_node_cleanup_fail_on=["broken"])
+    assert (status, "value of imds_node_cleanup_fail_on must be one or more of" in output) == (2, True), output
