@@ -59,6 +59,8 @@ options:
       - Removes the rules although an NMI lives on the node, which then writes them again within a minute.
       - "Without it the task fails when there is a process C(nmi) in the node's network namespace, or a listener on
         O(nmi_port) or on the port that the rules name."
+      - A process that the task cannot see, because the task runs in a container with processes of its own, is known by
+        its listener alone. Where F(/proc) hides processes, or one called C(nmi) cannot be looked into, the task fails.
     type: bool
     default: false
   verify_seconds:

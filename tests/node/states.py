@@ -122,9 +122,14 @@ def _foreign(kube_proxy: str) -> str:
     return "\n".join([head.rstrip("\n"), *chains, *rules, "COMMIT", ""])
 
 
-def inhabited(where: Sequence[str], checkout: Path = CHECKOUT, python: str | Path = sys.executable) -> Node:
+def inhabited(
+    where: Sequence[str],
+    checkout: Path = CHECKOUT,
+    python: str | Path = sys.executable,
+    entrance: Sequence[str] = (),
+) -> Node:
     """A node with rules of others in these back ends."""
-    node = Node(checkout, python=python)
+    node = Node(checkout, entrance, python)
     for back_end in where:
         node.restore(back_end, _foreign(KUBE_PROXY.read_text()))
         for text, chain in zip(HOSTILE, itertools.cycle(["PREROUTING", "OUTPUT"])):

@@ -12,7 +12,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,9 +31,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @contextmanager
-def stale(*where: str) -> Iterator[Node]:
+def stale(*where: str, entrance: Sequence[str] = ()) -> Iterator[Node]:
     """A node with kube-proxy's rules and with what a dead NMI 1.6.2 or later left."""
-    with inhabited(where) as node:
+    with inhabited(where, entrance=entrance) as node:
         lay(node, State(R4, "plain", where))
         yield node
 
@@ -236,6 +236,43 @@ def test_an_nmi_of_another_network_namespace_is_none() -> None:
         shutil.copy("/bin/cat", nmi)
         with running(other, nmi):
             assert node.cleanup()["changed"]
+
+
+def test_an_nmi_in_a_pid_namespace_of_its_own_is_an_nmi() -> None:
+    with stale("nft") as node:
+        nmi = node.folder / "nmi"
+        shutil.copy("/bin/cat", nmi)
+        with running(node, "unshare", "--pid", "--fork", "--mount-proc", nmi):
+            until(lambda: f"{nmi}\n" in node.run("ps", "-eo", "args"), "the start of the program")
+            assert f"({nmi})" in node.refusal()["msg"]
+
+
+def test_an_nmi_that_a_container_cannot_see_is_known_by_its_listener() -> None:
+    """The task has processes of its own, and the network of the host."""
+    with stale("nft", entrance=["unshare", "--pid", "--fork", "--mount-proc"]) as node:
+        with running(node, sys.executable, "-c", LISTEN, "127.0.0.1", "2579") as nmi:
+            assert nmi.readline() == "listening\n"
+            assert node.refusal()["result"]["nmi"] == ["a listener on 127.0.0.1 port 2579"]
+
+
+# Root of a group that /proc does not make an exception for, without the right to look into processes that may do more.
+UNSEEING = ["--regid=65534", "--clear-groups", "--bounding-set=-sys_ptrace,-wake_alarm", "--inh-caps=-all"]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "named"), [("off", "/ns/net"), ("noaccess", "/proc/1/cmdline"), ("invisible", "/proc/1/cmdline")]
+)
+def test_a_process_that_cannot_be_looked_into_is_not_taken_for_none(hidden: str, named: str) -> None:
+    script = f'mount -t proc -o hidepid={hidden} proc /proc && exec setpriv {" ".join(UNSEEING)} "$@"'
+    with stale("nft", entrance=["sh", "-c", script, "sh"]) as node:
+        nmi = node.folder / "nmi"
+        shutil.copy("/bin/cat", nmi)
+        before = node.saves()
+        with running(node, nmi):
+            until(lambda: f"{nmi}\n" in node.run("ps", "-eo", "args"), "the start of the program")
+            message = node.refusal()["msg"]
+        assert "/proc cannot be read" in message and f"{named}: " in message
+        assert node.saves() == before
 
 
 LISTEN = """

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible.module_utils.common.process import get_bin_path
 
-from . import kernel
+from . import kernel, processes
 from .programs import Answer, Arguments, Node, Process
 
 RunCommand = t.Callable[..., tuple[int, str, str]]
@@ -57,6 +57,7 @@ class Here(Node):
 
     def processes(self, name: str) -> list[Process]:
         here = os.stat("/proc/self/ns/net")
+        os.stat(processes.FIRST)
         found = []
         for number in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
             try:

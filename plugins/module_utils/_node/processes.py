@@ -18,6 +18,8 @@ from .kernel import unreadable_proc
 from .programs import Node
 
 NAME = "nmi"
+# Always there, unless /proc is mounted so that it hides the processes of others.
+FIRST = "/proc/1/cmdline"
 # How the kernel marks a socket that listens.
 LISTEN = " 0A "
 SOCKETS = {"/proc/net/tcp": socket.AF_INET, "/proc/net/tcp6": socket.AF_INET6}

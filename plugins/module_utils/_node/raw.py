@@ -31,8 +31,9 @@ _FIND = """IFS=:
 for name; do for folder in $PATH; do
 [ -x "$folder/$name" ] && [ ! -d "$folder/$name" ] && echo "$name=$folder/$name" && break
 done; done; true"""
-# A line each: network namespace, number, program; the first is this shell's own. A candidate mentions the name.
-_PROCESSES = """echo "$(readlink /proc/self/ns/net) 0 sh"
+# A line each: network namespace, number, program; a candidate mentions the name. The first is of this shell itself,
+# with the number of the first process where that is not hidden.
+_PROCESSES = """echo "$(readlink /proc/self/ns/net) $([ -e /proc/1/cmdline ] && echo 1) sh"
 for file in $(grep -l -e "$1" /proc/[0-9]*/cmdline 2>/dev/null); do
 number=${file%/cmdline} number=${number#/proc/}
 echo "$(readlink "/proc/$number/ns/net") $number $(tr '\\n\\0' ' \\n' < "$file" | head -n 1)"
@@ -99,14 +100,16 @@ class Raw(Node):
 
     def processes(self, name: str) -> list[Process]:
         found = [line.split(" ", 2) for line in self.run(_sh(_PROCESSES, name)).out.splitlines()]
-        here = found[0][0] if found else ""
+        here, first = found[0][:2] if found else ("", "")
         if not here:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), "/proc/self/ns/net")
-        return [
-            Process(int(number), program)
-            for network, number, program in found[1:]
-            if network == here and os.path.basename(program) == name
-        ]
+        if not first:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), processes.FIRST)
+        named = [each for each in found[1:] if os.path.basename(each[2]) == name]
+        unknown = next((number for network, number, _program in named if not network), None)
+        if unknown:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), f"/proc/{unknown}/ns/net")
+        return [Process(int(number), program) for network, number, program in named if network == here]
 
     def nft_tables(self) -> t.Collection[str]:
         if self.program("perl"):
