@@ -63,6 +63,11 @@ extends_documentation_fragment:
 notes:
   - V(probe_pod) needs to create, list and delete Jobs and to read pods, their logs and events in the namespace.
   - In check mode nothing is asked.
+  - On a node that has no Python 3.9 or later, for which C(ansible_python_interpreter) is set to an empty string,
+    V(pod_network) and V(throw_away_namespace) are carried out by commands that the controller sends. For that the node
+    needs C(sh), C(grep), C(find), coreutils, C(nsenter), C(unshare), C(ip), one of C(curl), C(wget) and C(bash), and a
+    connection that gives commands standard input. A namespace whose task was killed then goes after some time (twice
+    O(timeout) and half a minute).
 seealso:
   - module: azureops.pod_identity.imds_iptables_cleanup
   - module: azureops.pod_identity.pod_token_info
@@ -124,10 +129,9 @@ error:
 
 import sys
 import typing as t
-from dataclasses import asdict
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer, token, token_request
+from ansible_collections.azureops.pod_identity.plugins.module_utils._answer_options import OPTIONS
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer, token_request
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
@@ -137,44 +141,15 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-OPTIONS = ArgumentSpec(
-    options={
-        "node": {"type": "str"},
-        "method": {
-            "type": "list",
-            "elements": "str",
-            "choices": ["probe_pod", "pod_network", "throw_away_namespace"],
-            "default": ["probe_pod"],
-        },
-        "pod_cidr": {"type": "str"},
-        "namespace": {"type": "str", "default": "default"},
-        "image": {"type": "str", "default": "mcr.microsoft.com/azurelinux/base/core:3.0"},
-        "timeout": {"type": "int", "default": 20},
-        "start_timeout": {"type": "int", "default": 120},
-        "owner": {"type": "str", "default": "default"},
-    },
-).merge(kubernetes_auth())
-
 Asked = tuple[imds_answer.Finding, list[str]]  # what came out, and what was done for it
 
 
 def observe(module: AnsibleModule) -> dict[str, t.Any]:
-    methods = module.params["method"]
-    if not methods:
-        raise Failure("method is empty; name at least one way to ask.")
-    if "probe_pod" in methods and not module.params["node"]:
+    if "probe_pod" in module.params["method"] and not module.params["node"]:
         raise Failure("node is missing; method=probe_pod needs the name of the node on which the pod shall run.")
-    finding = imds_answer.unknown("")
-    actions: list[str] = []
-    for method in methods:
-        earlier = finding.message
-        asked: Asked = (imds_answer.unknown("Nothing was asked in check mode."), [])
-        finding, done = asked if predicting(module) else ASK[method](module)
-        actions += done
-        if finding.answered_by != token.UNKNOWN:
-            break
-        finding = imds_answer.unknown(f"{earlier} {finding.message}".strip())
-    return {"answer": {"method": method, **asdict(finding)}, "actions": actions}
+    asked: Asked = (imds_answer.unknown("Nothing was asked in check mode."), [])
+    predicts = predicting(module)
+    return imds_answer.in_turn(module.params["method"], lambda method: asked if predicts else ASK[method](module))
 
 
 def ask_from_new_pod(module: AnsibleModule) -> Asked:
@@ -194,7 +169,7 @@ def ask_from_new_pod(module: AnsibleModule) -> Asked:
 def ask_in_running_pod(module: AnsibleModule) -> Asked:
     process = pods.process_with_own_network()
     if process is None:
-        return imds_answer.unknown("No pod with a network of its own runs on the node, so none could be entered."), []
+        return imds_answer.unknown(imds_answer.NO_POD), []
     try:
         output = ask_in_network_of(process, module)
     except Failure as failure:
@@ -205,14 +180,13 @@ def ask_in_running_pod(module: AnsibleModule) -> Asked:
 def ask_in_new_namespace(module: AnsibleModule) -> Asked:
     pod_cidr = module.params["pod_cidr"] or pods.addresses()
     if not pod_cidr:
-        reason = "Which addresses the node's pods have is not known, so nothing was asked from one; set pod_cidr."
-        return imds_answer.unknown(reason), []
+        return imds_answer.unknown(imds_answer.NO_RANGE), []
     if not pods.is_range(pod_cidr):
-        raise Failure(f"pod_cidr is {pod_cidr}; give a range of IPv4 addresses, such as 10.244.1.0/24.")
+        raise Failure(imds_answer.wrong_range(pod_cidr))
     try:
         address = throw_away.free_address(module.run_command, pod_cidr)
         if address is None:
-            return imds_answer.unknown(f"No address of {pod_cidr} is free on the node, so nothing was asked."), []
+            return imds_answer.unknown(imds_answer.none_free(pod_cidr)), []
         output = throw_away.ask(
             module.run_command,
             address,
@@ -220,8 +194,8 @@ def ask_in_new_namespace(module: AnsibleModule) -> Asked:
             lambda process: ask_in_network_of(process, module),
         )
     except Failure as failure:
-        return imds_answer.unknown(f"A namespace to ask from could not be made: {failure.sentence}"), []
-    return imds_answer.find_beside(output, address), [f"asked from {address} in a namespace that is gone again"]
+        return imds_answer.unknown(imds_answer.no_namespace(failure.sentence)), []
+    return imds_answer.find_beside(output, address), [imds_answer.asked_beside(address)]
 
 
 def ask_in_network_of(process: int, module: AnsibleModule) -> str:

@@ -105,7 +105,7 @@ def serving(
 
 
 # How an image may be made: which shell it has, and which of the clients.
-COREUTILS = ("tr", "base64", "head", "date", "env")
+COREUTILS = ("tr", "base64", "head", "date", "env", "timeout", "cat")
 IMAGES = {
     "bash with curl": (["bash"], "curl"),
     "dash with curl": (["dash"], "curl"),
@@ -113,6 +113,7 @@ IMAGES = {
     "busybox with its own wget": (["busybox", "sh"], "busybox wget"),
     "dash with GNU wget": (["dash"], "wget"),
     "dash with python3": (["dash"], "python3"),
+    "dash with bash": (["dash"], "bash"),
 }
 
 

@@ -24,6 +24,7 @@ from ansible_collections.azureops.pod_identity.tests.gates import environments
 from ansible_collections.azureops.pod_identity.tests.node import fleet
 from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, Node
 from ansible_collections.azureops.pod_identity.tests.node.states import CHAIN, State, hold, inhabited, lay
+from ansible_collections.azureops.pod_identity.tests.node.test_throw_away import PODS, everything, node_of_azure
 
 STATE = State("R4", "hostile", BACK_ENDS)
 BUSYBOX = shutil.which("busybox")
@@ -104,12 +105,15 @@ MODULE = "azureops.pod_identity.imds_iptables_cleanup"
 
 
 def ansible(node: Node, python: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
-    """The task's result as Ansible runs it on the node; ``python`` is the node's."""
+    """The clean-up's result as Ansible runs it on the node; ``python`` is the node's."""
+    return task(node, python, MODULE, check=check, save_directory=str(node.folder), **options)
+
+
+def task(node: Node, python: str, module: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
     result, play = node.folder / "result", node.folder / "play.yml"
-    options = {"save_directory": str(node.folder), **options}
     here = {"ansible_python_interpreter": sys.executable}
     tasks = [
-        {MODULE: options, "register": "done", "ignore_errors": True, "diff": True, "check_mode": check},
+        {module: options, "register": "done", "ignore_errors": True, "diff": True, "check_mode": check},
         {"ansible.builtin.copy": {"content": "{{ done | to_json }}", "dest": str(result)}, "vars": here},
     ]
     variables: dict[str, Any] = {
@@ -160,11 +164,42 @@ def test_what_is_wrong_is_said_without_python_too(node: Node) -> None:
     assert result["failed"] and result["msg"].startswith("nmi_port is 0")
 
 
+def answer(node: Node, **options: Any) -> dict[str, Any]:
+    """Who answers pods of a node without Python that is known to have none."""
+    node.run("sh", "-c", 'mount --bind /dev/null "$(readlink -f /usr/bin/python3)"')
+    module = "azureops.pod_identity.imds_answer_info"
+    done = task(node, "", module, method="throw_away_namespace", timeout=2, **options)
+    found: dict[str, Any] = done["answer"]
+    return found
+
+
+def test_such_a_node_is_proved_from_a_throw_away_namespace() -> None:
+    with node_of_azure() as (node, imds):
+        before = everything(node)
+        proved = answer(node, pod_cidr=PODS)
+        assert (proved["answered_by"], proved["method"]) == ("imds", "throw_away_namespace"), proved
+        assert imds.readline() == "asked by 10.244.0.254\n"
+        assert everything(node) == before
+        lay(node, State("R4", "plain", ("nft",)))
+        refused = answer(node, pod_cidr=PODS)
+        assert (refused["answered_by"], "10.244.0.254" in refused["message"]) == ("nobody", True), refused
+
+
+def test_what_such_a_node_lacks_for_a_proof_is_said() -> None:
+    with node_of_azure() as (node, dummy):
+        node.run("sh", "-c", "[ ! -d /etc/cni ] || mount -t tmpfs none /etc/cni")
+        unknown = answer(node)
+        assert (unknown["answered_by"], unknown["proved"]) == ("unknown", False)
+        assert "set pod_cidr" in unknown["message"]
+        node.run("sh", "-c", 'mount --bind /dev/null "$(readlink -f /usr/bin/unshare)"')
+        assert "could not be made" in answer(node, pod_cidr=PODS)["message"]
+
+
 ROLE = "azureops.pod_identity.imds_node_cleanup"
 
 
 def test_the_role_cleans_such_a_node(tmp_path: Path) -> None:
-    """From hello to the saved table on the controller. Without a plain pod there is no proof."""
+    """From hello to the saved table on the controller, and the proof."""
     with fleet.fleet(tmp_path / "nodes.json", ["bare"]) as nodes:
         enter = [*fleet.entrance(nodes["bare"]), "sh", "-ec"]
         subprocess.run([*enter, BROKEN], check=True)
@@ -187,8 +222,8 @@ def test_the_role_cleans_such_a_node(tmp_path: Path) -> None:
             [*enter, "iptables-nft-save -t nat"], check=True, stdout=subprocess.PIPE, text=True
         ).stdout
     result = json.loads((tmp_path / "result").read_text())
-    assert (result["outcome"], len(result["removed"])) == ("unproved", 3)
-    assert "has no Python 3.9 or later" in result["reason"]
+    assert (result["outcome"], len(result["removed"])) == ("cleaned", 3), result["reason"]
+    assert (result["proof"], result["proof_method"]) == ("imds", "pod_network")
     assert CHAIN not in left and "KUBE-X" in left
     (saved,) = result["saved"]
     assert Path(saved).is_relative_to(tmp_path) and f"-j {CHAIN}" in Path(saved).read_text()

@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import typing as t
+from dataclasses import asdict, dataclass, replace
 
 from . import probe, token, token_request
+from .errors import Failure
 
 NO_RESOURCE = ""
 _TIMED_OUT = 28  # curl's
@@ -47,6 +49,42 @@ def job(
     )
     made["spec"]["template"]["spec"]["tolerations"] = [{"operator": "Exists"}]
     return made
+
+
+NO_POD = "No pod with a network of its own runs on the node, so none could be entered."
+NO_RANGE = "Which addresses the node's pods have is not known, so nothing was asked from one; set pod_cidr."
+
+
+def wrong_range(pod_cidr: str) -> str:
+    return f"pod_cidr is {pod_cidr}; give a range of IPv4 addresses, such as 10.244.1.0/24."
+
+
+def none_free(pod_cidr: str) -> str:
+    return f"No address of {pod_cidr} is free on the node, so nothing was asked."
+
+
+def no_namespace(why: str) -> str:
+    return f"A namespace to ask from could not be made: {why}"
+
+
+def asked_beside(address: str) -> str:
+    return f"asked from {address} in a namespace that is gone again"
+
+
+def in_turn(methods: t.Sequence[str], ask: t.Callable[[str], tuple[Finding, list[str]]]) -> dict[str, t.Any]:
+    """The result of asking one way after the other until somebody is known to answer."""
+    if not methods:
+        raise Failure("method is empty; name at least one way to ask.")
+    finding, method = unknown(""), ""
+    actions: list[str] = []
+    for method in methods:
+        earlier = finding.message
+        finding, done = ask(method)
+        actions += done
+        if finding.answered_by != token.UNKNOWN:
+            break
+        finding = unknown(f"{earlier} {finding.message}".strip())
+    return {"answer": {"method": method, **asdict(finding)}, "actions": actions}
 
 
 def unknown(reason: str) -> Finding:

@@ -134,7 +134,9 @@ def not_verified(message: str) -> Verdict:
 
 def _no_answer(answer: Answer) -> str:
     if answer.tool == "none":
-        return "The container has none of curl, python3 and wget, so nothing could be asked: use method: probe_pod."
+        return (
+            "The container has none of curl, python3, wget and bash, so nothing could be asked: use method: probe_pod."
+        )
     return "The request was not made or its result is incomplete, so nothing is known."
 
 

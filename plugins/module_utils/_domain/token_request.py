@@ -26,8 +26,8 @@ _API_VERSION = "2018-02-01"
 _INSTANCE = "instance_"  # before the names of what is printed of the second answer
 
 # The beginning of a token is spelled so that the program itself is not taken for one by who scans for them.
-# Needs only sh, tr, base64, head, date and one of curl, python3, wget. A quote or backslash in a text is replaced
-# rather than escaped, because sed is not in every image.
+# Needs only sh, tr, base64, head, date and one of curl, python3, wget, bash (with timeout). A quote or backslash in a
+# text is replaced rather than escaped, because sed is not in every image.
 SCRIPT = r"""
 url=$1 limit=$3 path= status=
 unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
@@ -75,13 +75,40 @@ ask_curl() {
       return
       ;;
   esac
-  printf '%s\n' "$answer" | while IFS= read -r line; do
+  reply "${answer%"$nl"probe-metrics *}"
+}
+reply() {
+  printf '%s\n' "$1" | while IFS= read -r line; do
     line=${line%"$cr"}
     [ -n "$line" ] || break
     say header "$line"
   done
-  body=${answer#*"$cr$nl$cr$nl"}
-  show "${body%"$nl"probe-metrics *}"
+  show "${1#*"$cr$nl$cr$nl"}"
+}
+ask_bash() {
+  rest=${url#http://}
+  host=${rest%%/*} port=80
+  case "$host" in *:*) port=${host##*:} host=${host%:*} ;; esac
+  begin=$(date +%s)
+  talk='exec 3<>"/dev/tcp/$1/$2" && echo connected && printf "$4" "$3" "$1" >&3 && cat <&3'
+  answer=$(timeout "$limit" bash -c "$talk" bash "$host" "$port" "/${rest#*/}" \
+    'GET %s HTTP/1.0\r\nHost: %s\r\nMetadata: true\r\nConnection: close\r\n\r\n' 2>&1)
+  code=$?
+  case "$answer" in connected*) say connected 1 ;; esac
+  answer=${answer#connected}
+  answer=${answer#"$nl"}
+  case "$code $answer" in 124*) code=28 ;; *' HTTP/1.'*) code=0 ;; *efused*) code=7 ;; *) code=56 ;; esac
+  say exit "$code"
+  say seconds "$(($(date +%s) - begin))"
+  case "$answer" in
+    HTTP/1.*)
+      status=${answer#* }
+      status=${status%% *}
+      say status "$status"
+      reply "$answer"
+      ;;
+    *) say body "$answer" ;;
+  esac
 }
 ask_wget() {
   more=
@@ -110,10 +137,12 @@ ask_wget() {
 say now "$(date +%s)"
 if command -v curl >/dev/null 2>&1; then
   tool=curl
-elif command -v python3 >/dev/null 2>&1; then
+elif python3 -c pass >/dev/null 2>&1; then
   exec python3 -c "$4" "$url" "$2" "$limit"
 elif command -v wget >/dev/null 2>&1; then
   tool=wget
+elif command -v bash >/dev/null 2>&1; then
+  tool=bash
 else
   tool=none
 fi

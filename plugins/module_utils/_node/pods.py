@@ -41,8 +41,16 @@ def addresses(directory: str = "/etc/cni/net.d") -> str:
     try:
         first = min(name for name in os.listdir(directory) if name.endswith((".conf", ".conflist", ".json")))
         with open(os.path.join(directory, first), encoding="utf-8") as file:
-            config = json.load(file)
+            return addresses_in(file.read())
     except (OSError, ValueError):  # there is none, or it cannot be read
+        return ""
+
+
+def addresses_in(text: str) -> str:
+    """The range that a CNI configuration names; else nothing."""
+    try:
+        config = json.loads(text)
+    except ValueError:
         return ""
     for plugin in _objects(_object(config).get("plugins")) or [_object(config)]:
         ipam = _object(plugin.get("ipam"))

@@ -66,12 +66,12 @@ class Raw(Node):
     def __init__(self, send: Send) -> None:
         self._send = send
         self._foreseen: dict[tuple[str, ...], Answer] = {}
-        find = _sh(_FIND, *PROGRAMS, "perl")
+        find = shell(_FIND, *PROGRAMS, "perl")
         self.foresee(
             [
                 find,
                 *_TABLES,
-                _sh(_PROCESSES, processes.NAME),
+                shell(_PROCESSES, processes.NAME),
                 *(_lines(path, processes.LISTEN) for path in processes.SOCKETS),
             ]
         )
@@ -99,7 +99,7 @@ class Raw(Node):
         return answer.out.splitlines()
 
     def processes(self, name: str) -> list[Process]:
-        found = [line.split(" ", 2) for line in self.run(_sh(_PROCESSES, name)).out.splitlines()]
+        found = [line.split(" ", 2) for line in self.run(shell(_PROCESSES, name)).out.splitlines()]
         here, first = found[0][:2] if found else ("", "")
         if not here:
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), "/proc/self/ns/net")
@@ -131,18 +131,23 @@ class Raw(Node):
 
     def keep(self, folder: str, name: str, content: bytes) -> str:
         path = os.path.join(folder, name)
-        printed = self._send(raw_commands.quoted(_sh(_KEEP, folder, path)), content)
+        printed = self._send(raw_commands.quoted(shell(_KEEP, folder, path)), content)
         if not printed.startswith(hashlib.sha256(content).hexdigest()):
             raise _error(printed, path)
         return path
 
     def _ask(self, argvs: t.Sequence[Arguments], *, until_failure: bool = False) -> list[Answer]:
-        token = secrets.token_hex(16)
-        printed = self._send("/bin/sh", raw_commands.script(token, argvs, until_failure=until_failure))
-        return [Answer(*answer) for answer in raw_commands.answers(token, printed)]
+        return run(self._send, argvs, until_failure=until_failure)
 
 
-def _sh(script: str, *arguments: str) -> list[str]:
+def run(send: Send, argvs: t.Sequence[Arguments], *, until_failure: bool = False) -> list[Answer]:
+    """Run commands on the node in one call."""
+    token = secrets.token_hex(16)
+    printed = send("/bin/sh", raw_commands.script(token, argvs, until_failure=until_failure))
+    return [Answer(*answer) for answer in raw_commands.answers(token, printed)]
+
+
+def shell(script: str, *arguments: str) -> list[str]:
     return ["/bin/sh", "-c", script, "sh", *arguments]
 
 

@@ -39,7 +39,16 @@ def free_address(run_command: RunCommand, pods: str, reserved: str = "/var/lib/c
     # What host-local remembers as given away, also to pods that have not said a word yet.
     used = {name for found in os.walk(reserved) for name in found[2]}
     for what in (("address",), ("route", "show", "table", "all"), ("neighbour",)):
-        used.update(_ADDRESS.findall(_run(run_command, [ip, "-4", "-oneline", *what])))
+        used.update(addresses_in(_run(run_command, [ip, "-4", "-oneline", *what])))
+    return unused(pods, used)
+
+
+def addresses_in(text: str) -> list[str]:
+    return _ADDRESS.findall(text)
+
+
+def unused(pods: str, used: t.Container[str]) -> str | None:
+    """The last address of the range that is not used; None where only used ones were looked at."""
     last = int(ipaddress.IPv4Network(pods).broadcast_address)
     first = max(int(ipaddress.IPv4Network(pods).network_address) + 1, last - _LOOKED_AT)
     candidates = (str(ipaddress.IPv4Address(number)) for number in range(last - 1, first - 1, -1))
@@ -93,7 +102,7 @@ def _connect(run_command: RunCommand, process: int, link: str, address: str, met
     ip = _program("ip")
     within = [_program("nsenter"), f"--net=/proc/{process}/ns/net", "--", ip]
     # Given, so that udev does not change them, and neither side has to ask for the other's.
-    ours, its = _hardware_address(), _hardware_address()
+    ours, its = hardware_address(), hardware_address()
     peer = ["peer", "name", _INSIDE, "address", its, "netns", str(process)]
     for command in (
         [ip, "link", "add", link, "address", ours, "type", "veth", *peer],
@@ -109,7 +118,7 @@ def _connect(run_command: RunCommand, process: int, link: str, address: str, met
         _run(run_command, command)
 
 
-def _hardware_address() -> str:
+def hardware_address() -> str:
     return ":".join(f"{byte:02x}" for byte in (2, *secrets.token_bytes(5)))
 
 
