@@ -178,6 +178,20 @@ def test_tasks_as_over_any_connection(world: World, connection: str) -> None:
     assert world.on_node("find", "/var/lib", "-path", "*/run-command/*", "-type", "f") == ""
 
 
+def test_images_that_are_gone_are_passed_over(world: World) -> None:
+    """The kubelet tells only now and then which images it has: here two that are not there any more."""
+    images = json.loads(world.kubectl("get", "node", world.first, "-o", "json"))["status"]["images"]
+    gone = [{"names": [f"gone.example/{name}:1"], "sizeBytes": size} for size, name in enumerate("ab", start=1)]
+    status = json.dumps({"status": {"images": [*gone, *images]}})
+    world.kubectl("patch", "node", world.first, "--subresource=status", "--type=merge", "--patch", status)
+    world.play(POD, [task("raw", "true")], "--limit", world.first).ok()
+    (image,) = world.kubectl("get", "jobs", "-n", NAMESPACE, "-o", "jsonpath={..image}").split()
+    assert image in [name for each in images for name in each["names"]]
+    told = world.kubectl("get", "events", "-n", NAMESPACE, "--field-selector=reason=ErrImageNeverPull", "-o", "name")
+    assert len(told.split()) == 2
+    world.forget_jobs()
+
+
 def test_one_pod_serves_a_run_and_goes(world: World) -> None:
     reset = {"name": "Take the pod away", "ansible.builtin.meta": "reset_connection"}
     image = "mcr.microsoft.com/azurelinux/base/core:3.0"

@@ -25,6 +25,8 @@ CREATED = "azureops.pod-identity/created"
 _NODE = "azureops.pod-identity/node"
 _HOST = "/host"
 _TTL_SECONDS = 60
+# How many images of a node are tried.
+IMAGES = 5
 _ENVIRONMENT = ("HOME=/root", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 _ENTER = ("--target", "1", "--mount", "--uts", "--ipc", "--")
 _MACHINES = {
@@ -104,16 +106,26 @@ def obstacle(node: Raw) -> str:
     )
 
 
-def image_on(node: Raw) -> str:
-    """The smallest image that a node says it has; its programs do not matter, because the node's own are used."""
+def image_on(node: Raw, gone: t.Container[str] = ()) -> str:
+    """The smallest image that a node says it has; its programs do not matter, because the node's own are used.
+
+    ``gone`` are those that turned out not to be there any more: the kubelet tells what it has only now and then.
+    """
     images = [
         (int(entry.get("sizeBytes") or 0), _reference(entry.get("names") or ()))
         for entry in (node.get("status") or {}).get("images") or ()
     ]
-    known = sorted((size, name) for size, name in images if name)
+    known = sorted((size, name) for size, name in images if name and name not in gone)
     if not known:
         raise Failure(f"Node {node['metadata']['name']} names no image that it has: name one with the option image.")
     return known[0][1]
+
+
+def gone_image(pod: Raw) -> str:
+    """The image that the node said it had and that was not there when the pod was to start; else nothing."""
+    status: t.Sequence[Raw] = (pod.get("status") or {}).get("containerStatuses") or ()
+    waiting = (((status[0] if status else {}).get("state") or {}).get("waiting")) or {}
+    return str(pod["spec"]["containers"][0]["image"]) if waiting.get("reason") == "ErrImageNeverPull" else ""
 
 
 def _reference(names: t.Sequence[str]) -> str:
@@ -161,12 +173,12 @@ def namespace(name: str, owner: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {**marks(owner), **levels}}}
 
 
-def job(access: Access, node: Raw, created: float) -> Object:
+def job(access: Access, node: Raw, created: float, gone: t.Container[str] = ()) -> Object:
     """The Job of the pod. The cluster ends it when nothing has renewed its deadline for ``idle_timeout`` seconds.
 
     ``created`` is the time of this machine, which is what deadlines are reckoned by.
     """
-    image = access.image or image_on(node)
+    image = access.image or image_on(node, gone)
     name = node["metadata"]["name"]
     annotations = {_NODE: name, RUN: str(access.run), CREATED: str(int(created))}
     pod: Object = {

@@ -104,16 +104,23 @@ class NodePod:
         if obstacle:
             raise Failure(obstacle)
         self._remove_leftovers()
+        gone: list[str] = []
 
         def started() -> Object | None:
             pod = job_pods.of_job(self._client, self._access.namespace, self._access.name)
             if _serves(pod):
                 return pod
-            if pod is None and self._create(node):
+            if pod is None and self._create(node, gone):
+                return None
+            if ((pod or {}).get("metadata") or {}).get("deletionTimestamp"):
+                return None
+            if pod is not None and self._has_other_image(pod, node, gone):
+                self._client.delete(JOB, self._access.namespace, self._access.name)
                 return None
             trouble = job_pods.trouble(self._client, self._access.namespace, self._access.name, pod)
-            if trouble and not ((pod or {}).get("metadata") or {}).get("deletionTimestamp"):
-                raise Failure(f"The pod through which {self._access.target} is reached cannot start: {trouble}.")
+            if trouble:
+                tried = f"; gone are {', '.join(gone)}: name an image with the option image" if gone else ""
+                raise Failure(f"The pod through which {self._access.target} is reached cannot start: {trouble}{tried}.")
             return None
 
         try:
@@ -133,6 +140,21 @@ class NodePod:
             "azureops.pod_identity.vmss_run_command or ssh."
         )
 
+    def _has_other_image(self, pod: Object, node: Object, gone: list[str]) -> bool:
+        """Whether another image can be tried, because that of the pod is gone from the node."""
+        image = "" if self._access.image else node_access.gone_image(pod)
+        if not image:
+            return False
+        if image not in gone:
+            gone.append(image)
+        if len(gone) >= node_access.IMAGES:
+            return False
+        try:
+            node_access.image_on(node, gone)
+        except Failure:
+            return False
+        return True
+
     def _node(self) -> Object:
         target = self._access.target
         node = self._client.get(NODE, None, target) if node_access.is_name(target) else None
@@ -142,11 +164,11 @@ class NodePod:
             raise Failure(f"The cluster has no node with the name or the address {target}.")
         return node
 
-    def _create(self, node: Object) -> bool:
+    def _create(self, node: Object, gone: t.Container[str]) -> bool:
         """Whether something was done; False where the Job is there and its pod is only still to come."""
         namespace, name = self._access.namespace, self._access.name
         try:
-            self._client.create(JOB, namespace, node_access.job(self._access, node, time.time()))
+            self._client.create(JOB, namespace, node_access.job(self._access, node, time.time(), gone))
             return True
         except ApiFailure as failure:
             if failure.namespace_missing:
