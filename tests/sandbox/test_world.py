@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandboxes import eventually
+from sandboxes import Sandbox, eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 
@@ -46,6 +46,41 @@ def start() -> None:
     sandbox("up")
     shell("az group create --name rg --location westeurope; az aks create -g rg -n one --node-count 2 --no-wait")
     eventually(lambda: (STATE / "clusters/0.kubeconfig").exists(), 120)
+
+
+# What people are told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ("", 2, "required: COMMAND; see tests/sandbox/sandbox help."),
+        ("nonsense", 2, "invalid choice: 'nonsense' (choose from"),
+        ("up twice", 2, "Unrecognized arguments: twice"),
+        ("exec", 2, "see tests/sandbox/sandbox help exec."),
+        ("azure fault --status none", 2, "see tests/sandbox/sandbox help azure fault."),
+        ("status", 1, "Sandbox absent is not up: run tests/sandbox/sandbox up."),
+        ("exec -- true", 1, "Sandbox absent is not up"),
+        ("reset", 1, "Sandbox absent is not up"),
+        ("azure log", 1, "Sandbox absent is not up"),
+        ("azure principal a/b", 1, "The name 'a/b' is not usable"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(arguments: str, status: int, words: str) -> None:
+    done = Sandbox("absent").call(*arguments.split())
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (status, "")
+    assert line.startswith("sandbox: ") and words in line
+
+
+def test_help_is_of_all_and_of_a_command() -> None:
+    everything, one = (Sandbox("absent").run("help", *command) for command in ([], ["exec"]))
+    assert "start the sandbox" in everything and "serve-azure" not in everything
+    assert "--tools" in one and Sandbox("absent").run("exec", "--help") == one
+
+
+def test_down_twice_is_no_failure() -> None:
+    assert Sandbox("absent").run("down") == Sandbox("absent").run("down") == "sandbox absent is not up\n"
 
 
 # What a host shows

@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import re
 import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from . import azure_process
+from . import azure_process, host
 from .state import SandboxError, State
 
 
@@ -31,6 +32,7 @@ class _Connection(http.client.HTTPConnection):
 
 def call(state: State, method: str, path: str, body: object = None) -> Any:
     """Ask the simulated Azure's control API; SandboxError when it refuses or is not there."""
+    host.running(state)
     connection = _Connection(state.azure / "azure.sock")
     try:
         connection.request(method, path, None if body is None else json.dumps(body))
@@ -126,6 +128,8 @@ def _log(state: State, options: argparse.Namespace) -> int:
 
 
 def _principal(state: State, options: argparse.Namespace) -> int:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", options.principal):
+        raise SandboxError(f"The name {options.principal!r} is not usable: use letters, digits, '.', '_' and '-'.")
     if len(options.role) != len(options.scope):
         raise SandboxError("Every --role needs a --scope of its own.")
     roles = [{"role": role, "scope": scope} for role, scope in zip(options.role, options.scope, strict=True)]

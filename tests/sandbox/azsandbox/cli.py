@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from . import azure_commands, azure_process, host, programs, progress, status, toolenvs, workstation, world
 from .progress import BuildError
@@ -24,7 +25,9 @@ TOOLS: dict[str, Callable[[], toolenvs.Environment | None]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = _parser()
+    parser = _inner_parser() if arguments[:1] in (["init"], ["serve-azure"]) else _parser()
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     options = parser.parse_args(arguments)
     try:
         state = State(options.name)
@@ -41,11 +44,20 @@ def main(arguments: Sequence[str]) -> int:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        print("sandbox: Interrupted; the same command can be run again.", file=sys.stderr)
+        return 128 + signal.SIGINT
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with arguments in one sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        help_of = f"help {self.prog.partition(' ')[2]}".strip()
+        self.exit(2, f"sandbox: {message[0].upper()}{message[1:]}; see tests/sandbox/sandbox {help_of}.\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="sandbox",
         description="A whole AKS world on one machine, Azure alone simulated. SANDBOX_NAME names it (default: demo).",
     )
@@ -66,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("command", nargs="+", metavar="COMMAND", help="after --, the command and its arguments")
     run.set_defaults(run=_exec)
 
+    commands.add_parser("help", help="show this, or the options of a command")
+    return parser
+
+
+def _inner_parser() -> argparse.ArgumentParser:
+    """For the processes of the sandbox itself."""
+    parser = argparse.ArgumentParser(prog="sandbox")
+    commands = parser.add_subparsers(required=True)
     init = commands.add_parser("init")
     init.add_argument("--name")
     init.add_argument("--report", type=int)
@@ -102,7 +122,8 @@ def _up(state: State, options: argparse.Namespace) -> int:
 
 
 def _down(state: State, options: argparse.Namespace) -> int:
-    host.down(state)
+    was = host.down(state)
+    print(f"sandbox {state.name} is down, and nothing of it remains" if was else f"sandbox {state.name} is not up")
     return 0
 
 

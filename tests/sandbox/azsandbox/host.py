@@ -84,13 +84,15 @@ def up(state: State, progress: Callable[[str], None]) -> bool:
     return True
 
 
-def down(state: State) -> None:
-    """End the sandbox and remove every trace, whatever is left of it."""
+def down(state: State) -> bool:
+    """End the sandbox and remove every trace, whatever is left of it; False where there was nothing."""
     with locked(state):
+        was = state.directory.exists()
         _clear(state)
         state.lock.unlink()
         with contextlib.suppress(OSError):  # other sandboxes keep their states there
             paths.STATE.rmdir()
+    return was
 
 
 def order(state: State, word: str) -> str:

@@ -128,7 +128,7 @@ class Control:
         kinds = {name: type(value) for name, value in asdict(Settings()).items()}
         unknown = sorted(set(given) - set(kinds))
         if unknown:
-            raise ValueError(f"There is no setting {unknown}; known are {sorted(kinds)}.")
+            raise ValueError(f"There is no setting {', '.join(unknown)}; known are {', '.join(sorted(kinds))}.")
         for name, value in given.items():
             setattr(self._azure.state.settings, name, kinds[name](value))
         return await self.read_settings(request)
