@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, CHECKOUT, Node
 
@@ -96,11 +95,12 @@ def _shape(name: str, port: int) -> Shape:
         "R5": Shape((_dnat(others, f"10.9.0.9:{port}", (*METADATA[:-1], "8081")), back), (prerouting,)),
         "no-jump": Shape((_dnat(others, f"127.0.0.1:{port}"), back)),
         "empty": Shape((), (prerouting,)),
+        "other": Shape((("-p", "udp", "-j", "KUBE-MARK-MASQ"), ("-j", "LOG"), back), (prerouting,)),
         "none": Shape(None),
     }[name]
 
 
-SHAPES = ("R0", "R1", "R2", "R2b", "R3", "R4", "R5", "no-jump", "empty", "none")
+SHAPES = ("R0", "R1", "R2", "R2b", "R3", "R4", "R5", "no-jump", "empty", "other", "none")
 
 
 def _foreign(kube_proxy: str) -> str:
@@ -108,6 +108,7 @@ def _foreign(kube_proxy: str) -> str:
     rules = [
         "[3:180] -A PREROUTING -i eth9 -d 169.254.169.254/32 -p tcp -m tcp --dport 80 -j IMDS-BLOCK",
         "[0:0] -A IMDS-BLOCK -d 169.254.169.254/32 -j RETURN",
+        f"[4:240] -A IMDS-BLOCK {' '.join(_shape('R0', 2579).bare[0][1:])}",
         "[1:60] -A PREROUTING -d 169.254.169.254/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.1:2579",
         "[1:60] -A OUTPUT -d 169.254.169.253/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1:2579",
         "[0:0] -A PREROUTING -d 169.254.169.254/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.1:2580",
@@ -203,48 +204,9 @@ def states() -> Iterator[State]:
         varied = _vary(_shape(shape, 2579), variant)
         if variant == "reordered" or varied != _shape(shape, 2579):
             if shape != "none" and (varied.chain is not None or not varied.jumps):
-                yield State(shape, variant, next(turn))
+                for where in everywhere if shape == "R4" else [next(turn)]:
+                    yield State(shape, variant, where)
     for variant in VARIANTS[1:]:
         yield State("R4", variant, BACK_ENDS, 8579)
     for shape in ("R0", "R1"):  # which are known by address and port alone
         yield State(shape, "plain", BACK_ENDS, 8579, ("10.9.9.9", 8181))
-
-
-def hold(node: Node, state: State) -> None:
-    """The promise for every state: ours gone, foreign bytes as before, check mode right, a second run unchanged.
-
-    So the node is afterwards as it was, and can be laid out anew.
-    """
-    untouched = node.saves()
-    laid = lay(node, state)
-    stale, kept = node.saves(), set(node.folder.glob("nat-*"))
-    options: dict[str, Any] = {"nmi_port": state.port}
-    options |= {"metadata_address": state.metadata[0], "metadata_port": state.metadata[1]}
-    predicted = node.cleanup(check=True, **options)
-    if node.raw:
-        assert node.cleanup(check=True, raw=False, **options) == predicted, "with Python it is something else"
-    assert node.saves() == stale, "check mode changed the table"
-    assert set(node.folder.glob("nat-*")) == kept, "check mode saved a table"
-    real = node.cleanup(**options)
-    after = node.saves()
-    for back_end in BACK_ENDS:
-        assert after[back_end] == untouched[back_end], f"the {back_end} table is not what it was before NMI"
-    dirty = stale != untouched
-    assert (real["changed"], predicted["changed"]) == (dirty, dirty)
-    assert real["actions"] == predicted["actions"]
-    assert real["diff"] == predicted["diff"]
-    for back_end in BACK_ENDS:
-        result = real["result"]["backends"][back_end]
-        changed = stale[back_end] != untouched[back_end]
-        assert ("saved_to" in result) == changed
-        assert result["counts"]["removed"] == len(result["removed"]) == (laid if changed else 0)
-        if changed:
-            assert result.pop("concurrent_changes") == {"gone": [], "new": [], "reordered": []}
-            file = Path(result.pop("saved_to"))
-            assert (file.stat().st_mode & 0o777, file.stat().st_uid) == (0o600, 0)
-            lines = file.read_text(encoding="latin-1").splitlines(keepends=True)
-            assert "".join(line for line in lines if not line.startswith("# ")) == stale[back_end]
-    assert real["result"] == predicted["result"]
-    again = node.cleanup(**options)
-    assert not again["changed"] and not again["actions"]
-    assert node.saves() == untouched

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.tests.node import promises
 from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, Node, running, until
 from ansible_collections.azureops.pod_identity.tests.node.states import CHAIN, State, inhabited, lay
 
@@ -401,74 +402,15 @@ def test_a_table_that_can_be_saved_nowhere_is_not_touched() -> None:
         assert node.cleanup(save_directory="/run/saves", check=True)["changed"]
 
 
-CONNECTIONS = """
-import socket, subprocess, sys
-subprocess.run("ip address add 169.254.169.254/32 dev lo && ip address add 10.9.9.9/32 dev lo", shell=True, check=True)
-# The kernel remembers connections only where some rule translates addresses.
-subprocess.run("iptables-nft -t nat -A OUTPUT -d 10.8.8.8 -p tcp -j DNAT --to 10.8.8.9".split(), check=True)
-def listen(*address):
-    return socket.create_server(address, backlog=9)
-def connect(server, *address):
-    client = socket.create_connection(address)
-    client.settimeout(10)
-    return client, server.accept()[0]
-imds, nmi, other = listen("169.254.169.254", 80), listen("127.0.0.1", 2579), listen("10.9.9.9", 80)
-kept = [connect(imds, "169.254.169.254", 80), connect(nmi, "127.0.0.1", 2579), connect(other, "10.9.9.9", 80)]
-rule = "iptables-nft -t nat {} OUTPUT -d {} -p tcp -m tcp --dport 80 -j DNAT --to-destination 127.0.0.1:{}"
-def redirect(address, port):
-    subprocess.run(rule.format("-A", address, port).split(), check=True)
-redirect("169.254.169.254", 2579)
-redirect("10.9.9.9", 2579)
-kept += [connect(nmi, "169.254.169.254", 80), connect(nmi, "10.9.9.9", 80)]
-for server in (imds, nmi, other):
-    server.close()
-print("connected", flush=True)
-sys.stdin.read()
-"""
-
-
-def test_only_connections_through_the_rule_are_ended() -> None:
-    """A client of IMDS from before the rule, a client of NMI's own, and another address that goes to the port stay."""
+def test_only_connections_through_the_rules_are_ended() -> None:
     with Node() as node:
-        with running(node, sys.executable, "-c", CONNECTIONS) as output:
-            assert output.readline() == "connected\n"
-
-            def entries() -> set[str]:
-                lines = node.run("conntrack", "-L", "-p", "tcp").splitlines()
-                return {" ".join(word for word in line.split() if "port=" in word or "dst=" in word) for line in lines}
-
-            before = entries()
-            ours = {line for line in before if line.startswith("dst=169.254.169.254") and "sport=2579" in line}
-            assert len(before) == 5 and len(ours) == 1
-            assert node.cleanup(check=True)["result"]["conntrack"]["removed"] == 1
-            assert entries() == before
-            answer = node.cleanup()
-            assert answer["result"]["conntrack"] == {"inspected": True, "reason": "", "found": 1, "removed": 1}
-            assert entries() == before - ours
-            assert "10.9.9.9" in node.save("nft") and "169.254.169.254" not in node.save("nft")
-            assert not node.cleanup()["changed"]
-
-
-AZWI = """*nat
-:OUTPUT ACCEPT [0:0]
-:AZWI_PROXY_OUTPUT - [0:0]
-:AZWI_PROXY_REDIRECT - [0:0]
--A OUTPUT -d 169.254.169.254/32 -p tcp -m tcp --dport 80 -j AZWI_PROXY_OUTPUT
--A AZWI_PROXY_OUTPUT -m owner --uid-owner 1501 -j ACCEPT
--A AZWI_PROXY_OUTPUT -j AZWI_PROXY_REDIRECT
--A AZWI_PROXY_REDIRECT -p tcp -j REDIRECT --to-ports 8000
-COMMIT
-"""
+        promises.ends_connections(node)
 
 
 @pytest.mark.parametrize("back_end", BACK_ENDS)
 def test_workload_ids_proxy_goes_only_when_asked_for(back_end: str) -> None:
     with inhabited([back_end]) as node:
-        before = node.saves()
-        node.restore(back_end, AZWI)
-        assert not node.cleanup()["changed"]
-        assert node.cleanup(azwi_proxy_chains=True)["result"]["backends"][back_end]["counts"]["removed"] == 6
-        assert node.saves() == before
+        promises.removes_proxy(node, back_end)
 
 
 @pytest.mark.parametrize(

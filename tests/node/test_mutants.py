@@ -2,28 +2,33 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab notices a wrong decision: each mutant of the code fails in a state that the lab holds."""
+"""The lab notices a wrong decision: each mutant of the code breaks a promise that the lab holds on real iptables."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, CHECKOUT
-from ansible_collections.azureops.pod_identity.tests.node.states import State, hold, inhabited
+from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, CHECKOUT, Node
+from ansible_collections.azureops.pod_identity.tests.node.promises import ends_connections, hold, removes_proxy
+from ansible_collections.azureops.pod_identity.tests.node.states import State, inhabited, states
 
 RULES = "_domain/node_rules.py"
 TEXT = "_domain/node_rules_text.py"
 TABLES = "_node/tables.py"
+CONNTRACK = "_node/conntrack.py"
+CLEANUP = "_node/cleanup.py"
+OTHER = (8579, ("10.9.9.9", 8181))
+Proof = State | Callable[[Node], None]
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """``old`` becomes ``new`` in a file of plugins/module_utils; ``state`` is one that must tell.
+    """``old`` becomes ``new`` in a file of plugins/module_utils; ``proof`` is the state or the promise that must tell.
 
     ``raw`` is on a node without Python.
     """
@@ -31,12 +36,23 @@ class Mutant:
     file: str
     old: str
     new: str
-    state: State
+    proof: Proof
     raw: bool = False
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        return self.proof.where if isinstance(self.proof, State) else ("nft",)
+
+    def prove(self, node: Node) -> None:
+        if isinstance(self.proof, State):
+            hold(node, self.proof)
+        else:
+            self.proof(node)
 
 
 MUTANTS = {
     "goto-is-no-jump": Mutant(TEXT, 'in ("-j", "-g")', 'in ("-j",)', State("R4", "goto", ("nft",))),
+    "goto-alone-is-a-jump": Mutant(TEXT, 'in ("-j", "-g")', 'in ("-g",)', State("R4", "plain", ("legacy",))),
     "output-is-not-looked-at": Mutant(
         RULES,
         "if rule.jump == CHAIN and rule.chain != CHAIN",
@@ -49,11 +65,23 @@ MUTANTS = {
         'if rule.jump == CHAIN and rule.chain in ("PREROUTING", "OUTPUT")',
         State("R4", "foreign-reference", ("nft",)),
     ),
+    "conditional-jumps-are-not-looked-at": Mutant(
+        RULES,
+        "if rule.jump == CHAIN and rule.chain != CHAIN",
+        'if rule.words == ("-j", CHAIN) and rule.chain != CHAIN',
+        State("R4", "conditional", BACK_ENDS, 8579),
+    ),
     "jumps-are-counted-once": Mutant(
         RULES,
         "inside = table.of(CHAIN)",
         "inside, into = table.of(CHAIN), into[:1]",
         State("R4", "duplicated", ("legacy",)),
+    ),
+    "rules-without-a-chain-are-counted-once": Mutant(
+        RULES,
+        "shape = _chain_shape(inside, into)",
+        "shape, bare = _chain_shape(inside, into), bare[:1]",
+        State("R0", "duplicated", ("nft",)),
     ),
     "conditions-are-forgotten": Mutant(
         RULES,
@@ -67,6 +95,18 @@ MUTANTS = {
         "chains = [CHAIN] if into else []",
         State("no-jump", "plain", ("nft",)),
     ),
+    "jump-to-an-empty-chain-is-forgotten": Mutant(
+        RULES,
+        "shape = _chain_shape(inside, into)",
+        "shape, into = _chain_shape(inside, into), into if inside else []",
+        State("empty", "plain", ("nft",)),
+    ),
+    "unknown-rules-keep-the-chain": Mutant(
+        RULES,
+        "chains = [CHAIN] if CHAIN in table.chains else []",
+        "chains = [CHAIN] if CHAIN in table.chains and shape != 'unknown' else []",
+        State("other", "plain", ("nft",)),
+    ),
     "empty-chain-is-forgotten": Mutant(
         RULES,
         "chains = [CHAIN] if CHAIN in table.chains else []",
@@ -76,7 +116,23 @@ MUTANTS = {
     "chain-is-not-emptied": Mutant(
         RULES, 'deletions += [Deletion("-F", chain)] if inside else []', "", State("R4", "plain", ("nft",))
     ),
+    "R0-is-not-looked-for": Mutant(RULES, '"PREROUTING": "R0", ', "", State("R0", "plain", ("legacy",))),
     "R1-is-not-looked-for": Mutant(RULES, ', "OUTPUT": "R1"', "", State("R1", "plain", ("nft",))),
+    "the-same-in-a-chain-of-others-is-ours": Mutant(
+        RULES, ".get(rule.chain)\n", '.get(rule.chain, "R0")\n', State("none", "plain", ("nft",))
+    ),
+    "only-the-usual-port": Mutant(
+        RULES, "        wanted.nmi_port,\n    )", "        NMI_PORT,\n    )", State("R0", "plain", ("legacy",), 8579)
+    ),
+    "only-the-usual-destination-port": Mutant(
+        RULES, "        wanted.metadata_port,\n", "        METADATA_PORT,\n", State("R1", "plain", BACK_ENDS, *OTHER)
+    ),
+    "only-the-usual-address": Mutant(
+        RULES,
+        "        wanted.metadata_address,\n",
+        "        METADATA_ADDRESS,\n",
+        State("R0", "plain", BACK_ENDS, *OTHER),
+    ),
     "port-is-ignored": Mutant(
         RULES, "        wanted.nmi_port,\n    )", "        redirect.to_port,\n    )", State("none", "plain", ("nft",))
     ),
@@ -113,14 +169,38 @@ MUTANTS = {
         raw=True,
     ),
     "legacy-is-not-looked-at": Mutant(TABLES, '("nft", "legacy")', '("nft",)', State("R4", "plain", BACK_ENDS)),
+    "nft-is-not-looked-at": Mutant(TABLES, '("nft", "legacy")', '("legacy",)', State("R4", "plain", BACK_ENDS)),
+    "one-back-end-is-enough": Mutant(
+        CLEANUP, "for seen, decision in work:", "for seen, decision in work[:1]:", State("R4", "plain", BACK_ENDS)
+    ),
     "table-is-made-by-looking": Mutant(
         TABLES, "if holds else", "if holds or back_end == 'legacy' else", State("R4", "plain", ("nft",))
     ),
+    "check-mode-writes": Mutant(
+        "_plan.py", "step.preview if module.check_mode else", "", State("R4", "plain", ("legacy",))
+    ),
     "nothing-is-saved": Mutant(
-        "_node/cleanup.py",
+        CLEANUP,
         "        for seen, _decision in work:\n",
         "        for seen, _decision in []:\n",
         State("R4", "plain", ("nft",)),
+    ),
+    "connections-to-other-addresses-end": Mutant(CONNTRACK, '"--orig-dst", self.address, ', "", ends_connections),
+    "connections-to-other-ports-end": Mutant(CONNTRACK, ', "--orig-port-dst", str(self.port)', "", ends_connections),
+    "whoever-answers-connections-end": Mutant(
+        CONNTRACK, ', "--reply-port-src", str(self.nmi_port)', "", ends_connections
+    ),
+    "rules-name-no-connections": Mutant(CONNTRACK, "(named, *written)", "(named,)", ends_connections),
+    "connections-stay": Mutant(CONNTRACK, '"-D", *way.filter', '"-L", *way.filter', ends_connections),
+    "proxy-goes-unasked": Mutant(RULES, "if not wanted.azwi_proxy_chains:", "if False:", removes_proxy),
+    "any-jump-is-the-proxys": Mutant(RULES, "all(map(_is_azwi_jump, into)) and ", "", removes_proxy),
+    "any-rule-is-the-proxys": Mutant(RULES, " and all(map(_is_azwi_rule, inside))", "", removes_proxy),
+    "the-proxy-jumps-from-anywhere": Mutant(RULES, 'rule.chain == "OUTPUT" and exact', "exact", removes_proxy),
+    "the-proxy-has-any-condition": Mutant(
+        RULES,
+        "exact and len(rule.words) == 10 and rule.words[8:] == target",
+        "rule.words[-2:] == target",
+        removes_proxy,
     ),
 }
 
@@ -131,19 +211,34 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
 
 
-@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
-def test_mutant_is_noticed(checkout: Path, mutant: Mutant) -> None:
+def notice(checkout: Path, mutant: Mutant) -> None:
+    """Fails, as pytest does, where no promise is broken."""
     file = checkout / "plugins/module_utils" / mutant.file
     text = file.read_text()
-    assert mutant.old in text
+    assert mutant.old in text, "there is no such code any more"
     file.write_text(text.replace(mutant.old, mutant.new))
-    with inhabited(mutant.state.where, checkout) as node:
+    with inhabited(mutant.where, checkout) as node:
         node.raw = mutant.raw
         with pytest.raises(AssertionError) as noticed:
-            hold(node, mutant.state)
+            mutant.prove(node)
     assert "defect" not in str(noticed.value) and "Traceback" not in str(noticed.value), "the mutant does not run"
 
 
-def test_an_exact_copy_passes(checkout: Path) -> None:
-    with inhabited(["nft"], checkout) as node:
-        hold(node, State("R4", "hostile", ("nft",)))
+@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
+def test_mutant_is_noticed(checkout: Path, mutant: Mutant) -> None:
+    notice(checkout, mutant)
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [State("R4", "hostile", ("nft",)), ends_connections, removes_proxy],
+    ids=["state", "connections", "proxy"],
+)
+def test_what_changes_nothing_is_not_noticed(checkout: Path, proof: Proof) -> None:
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        notice(checkout, Mutant(RULES, "CHAIN =", "CHAIN = AAD_METADATA =", proof))
+
+
+def test_what_tells_of_mutants_is_held_of_the_code() -> None:
+    proofs = {mutant.proof for mutant in MUTANTS.values()}
+    assert {proof for proof in proofs if isinstance(proof, State)} <= set(states())

@@ -11,7 +11,8 @@ import pytest
 from ansible_collections.azureops.pod_identity.tests.gates import environments
 from ansible_collections.azureops.pod_identity.tests.gates.steps import TARGETS
 from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS
-from ansible_collections.azureops.pod_identity.tests.node.states import State, hold, inhabited
+from ansible_collections.azureops.pod_identity.tests.node.promises import hold
+from ansible_collections.azureops.pod_identity.tests.node.states import State, inhabited
 
 
 @pytest.mark.parametrize("version", TARGETS)

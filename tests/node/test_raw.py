@@ -23,7 +23,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain impo
 from ansible_collections.azureops.pod_identity.tests.gates import environments
 from ansible_collections.azureops.pod_identity.tests.node import fleet
 from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, Node
-from ansible_collections.azureops.pod_identity.tests.node.states import CHAIN, State, hold, inhabited, lay
+from ansible_collections.azureops.pod_identity.tests.node.promises import hold
+from ansible_collections.azureops.pod_identity.tests.node.states import CHAIN, State, inhabited, lay
 from ansible_collections.azureops.pod_identity.tests.node.test_throw_away import PODS, everything, node_of_azure
 
 STATE = State("R4", "hostile", BACK_ENDS)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.azureops.pod_identity.tests.node.lab import Node
-from ansible_collections.azureops.pod_identity.tests.node.states import State, hold, inhabited, states
+from ansible_collections.azureops.pod_identity.tests.node.promises import hold
+from ansible_collections.azureops.pod_identity.tests.node.states import State, inhabited, states
 
 Nodes = dict[tuple[str, ...], Node]
 
