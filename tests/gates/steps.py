@@ -192,7 +192,8 @@ def kube(run: Runner) -> None:
 
 
 def sandbox(run: Runner) -> None:
-    _pytest_newest(run, "sandbox", "tests/sandbox", *SIDE_BY_SIDE)
+    # In the order of the collection, see tests/sandbox/conftest.py; else it is that of the numbers of tests.
+    _pytest_newest(run, "sandbox", "tests/sandbox", *SIDE_BY_SIDE, "--no-loadscope-reorder")
 
 
 def soak(run: Runner) -> None:

@@ -239,8 +239,7 @@ def test_a_killed_run_goes_unaided(world: World) -> None:
     world.forget_jobs()
     with world.started([task("command", "sleep 1000")], POD, ansible_aks_node_pod_idle_timeout=12):
         eventually(lambda: "sleep 1000" in world.on_node("ps", "ax"), 60)
-        born = time.monotonic()
-        eventually(lambda: time.monotonic() - born > 30, 40)
+        time.sleep(20)
         assert "sleep 1000" in world.on_node("ps", "ax"), "the idle limit ended a command that was running"
     eventually(lambda: "sleep 1000" not in world.on_node("ps", "ax"), 60)
     eventually(lambda: world.jobs() == [], 120)
