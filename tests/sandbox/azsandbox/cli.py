@@ -131,6 +131,7 @@ def _reset(state: State, options: argparse.Namespace) -> int:
     answer = host.order(state, "reset")
     if answer != "ok":
         raise SandboxError(f"Sandbox {state.name} was not reset: {answer}")
+    print(f"sandbox {state.name} has an empty subscription again")
     return 0
 
 
