@@ -34,6 +34,7 @@ def main(names: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the nodes end with us
     RESULTS.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
+    text = ""
     for name in names or FIGURES:
         print(f"{name}: {FIGURES[name].__doc__}", flush=True)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -42,8 +43,8 @@ def main(names: list[str]) -> int:
         kept = {"machine": machine, "rows": [asdict(row) for row in found]}
         (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=2) + "\n")
         rows += found
-    text = table([HEAD, *map(cells, rows)])
-    (RESULTS / "table.txt").write_text(text)
+        text = table([HEAD, *map(cells, rows)])
+        (RESULTS / "table.txt").write_text(text)  # each time, so that a run that is ended has told something
     print(f"\n{text}", end="")
     return 0
 

@@ -111,5 +111,5 @@ def run_command(folder: Path) -> Iterator[Row]:
 
 
 FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
-    figure.__name__: figure for figure in (node_task, fleet_task, fleet_role, run_command)
+    figure.__name__: figure for figure in (node_task, run_command, fleet_task, fleet_role)
 }
