@@ -67,7 +67,9 @@ options:
     vars:
       - name: ansible_vmss_run_command_busy_timeout
   wait_timeout:
-    description: Seconds until a command must have ended.
+    description:
+      - Seconds until a run-command must have ended, what was waited for before it included. What is carried in parts
+        takes several.
     type: int
     default: 3600
     ini:
@@ -256,5 +258,6 @@ class Connection(ConnectionBase):
             return wire.result(answer, what)
 
     def _call(self, instance: str, script: list[str], what: str) -> wire.Shown:
-        busy = self.get_option("busy_timeout")
-        return wire.shown(run_command.run(self._login(), instance, script, what, busy_timeout=busy), what)
+        arm, busy = self._login(), self.get_option("busy_timeout")
+        arm.patience = arm.patience.anew()
+        return wire.shown(run_command.run(arm, instance, script, what, busy_timeout=busy), what)

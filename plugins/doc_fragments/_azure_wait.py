@@ -13,11 +13,13 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   wait_timeout:
-    description: How many seconds a long-running operation is followed before the module gives up on it.
+    description:
+      - Seconds that the task waits for Azure in all, for what is in the way of an operation, the operation itself and
+        what follows it. What has begun in Azure goes on.
     type: int
     default: 3600
   poll_interval:
-    description: Seconds between two looks at a long-running operation.
+    description: Seconds between two looks at what is waited for.
     type: float
     default: 10
 """

@@ -89,7 +89,7 @@ def azure_auth() -> ArgumentSpec:
 
 
 def azure_wait() -> ArgumentSpec:
-    """How long a long-running ARM operation is followed; twin of ``doc_fragments/_azure_wait.py``."""
+    """How long the task waits for Azure; twin of ``doc_fragments/_azure_wait.py``."""
     return ArgumentSpec(
         options={
             "wait_timeout": {"type": "int", "default": 3600},

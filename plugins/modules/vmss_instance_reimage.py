@@ -36,7 +36,7 @@ options:
     type: str
     required: true
   busy_timeout:
-    description: Seconds that another operation on the instance is waited for.
+    description: Seconds of O(wait_timeout) that another operation on the instance is waited for.
     type: int
     default: 600
 notes:

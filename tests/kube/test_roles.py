@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import SECRET
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import POD, SECRET
 from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
@@ -70,3 +71,24 @@ def test_a_namespace_that_is_missing_is_only_said_in_check_mode(
     assert (status, sentence in output, "the real run stops here" in output) == (0, True, True), output
     status, output = player.play(imported("bindings"), **variables)
     assert (status, sentence in output) == (2, True), output
+
+
+def test_the_wait_for_all_entries_has_one_bound(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    """There is no MIC: the first entry uses the time up, the others are looked at once."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "waiting", "namespace": namespace}}
+    client.apply(SECRET, {**secret, "stringData": {"client_secret": "none"}})
+    metadata = {"name": "api", "namespace": namespace, "labels": {"aadpodidbinding": namespace}}
+    spec = {"nodeName": "node-1", "containers": [{"name": "app", "image": "app"}]}
+    client.create(POD, namespace, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    names = ("first", "second", "third")
+    place = {"namespace": namespace, "selector": namespace, "client_password_secret": {"name": "waiting"}}
+    variables = {
+        "pod_identity_bindings_list": [{**ENTRY, **place, "name": name} for name in names],
+        "pod_identity_bindings_wait_timeout": 4,
+        "pod_identity_kubeconfig": api_server.kubeconfig(),
+    }
+    status, output = Player(tmp_path).play(imported("bindings"), **variables)
+    told = re.findall(r"AzureIdentity \S+/(\w+) is not assigned to \S+ after (\d+) seconds", " ".join(output.split()))
+    assert (status, dict(told)) == (2, {"first": "4", "second": "0", "third": "0"}), output

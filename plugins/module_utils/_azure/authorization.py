@@ -57,7 +57,8 @@ def create(arm: Arm, wanted: roles.Assignment, role_name: str) -> roles.Assignme
         "principalId": wanted.principal_id,
         "principalType": wanted.principal_type,
     }
-    for passed in arm.patience.ticks():
+    unknown: Refused | None = None
+    for _look in arm.patience.looks(at_most=_REPLICATION):
         try:
             with refusals(doing):
                 created = client.role_assignments.create_by_id(
@@ -67,9 +68,10 @@ def create(arm: Arm, wanted: roles.Assignment, role_name: str) -> roles.Assignme
         except Refused as refused:
             if refused.service.code == "RoleAssignmentExists":
                 return wanted
-            if refused.service.code != "PrincipalNotFound" or passed >= min(_REPLICATION, arm.patience.timeout):
+            if refused.service.code != "PrincipalNotFound":
                 raise
-    raise Failure(f"Could not {doing} in time; run again.")
+            unknown = refused
+    raise unknown or Failure(f"Could not {doing} in time; run again.")
 
 
 def delete(arm: Arm, assignment: roles.Assignment) -> None:
@@ -79,7 +81,7 @@ def delete(arm: Arm, assignment: roles.Assignment) -> None:
 
 def wait_visible(arm: Arm, wanted: roles.Assignment, chosen: roles.Role) -> roles.Assignment:
     """Wait until a list shows the assignment."""
-    for _passed in arm.patience.ticks():
+    for _look in arm.patience.looks():
         seen = assignments(arm, wanted.scope, wanted.principal_id)
         exact, _inherited = roles.matching(seen, wanted.scope, chosen, wanted.principal_id)
         if exact:

@@ -16,7 +16,7 @@ import os
 import time
 import typing as t
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from .._domain import arm_errors, long_running
 from .._domain.errors import Failure
@@ -39,20 +39,28 @@ _TRANSIENT = (404, 408, 429, 500, 502, 503, 504)
 
 @dataclass(frozen=True)
 class Patience:
-    """How long (seconds) an operation is followed, and how often it is looked at."""
+    """How long (seconds) all waits of a task may take together, and how long they pause between two looks."""
 
     timeout: float = 3600
     interval: float = 10
+    began: float = field(default_factory=time.monotonic)
 
-    def ticks(self) -> t.Iterator[float]:
-        """Yield the seconds that have passed, at once and then after every interval; end with the timeout."""
-        start = time.monotonic()
+    def anew(self) -> Patience:
+        """The same for what begins now."""
+        return replace(self, began=time.monotonic())
+
+    def left(self) -> float:
+        return max(self.began + self.timeout - time.monotonic(), 0)
+
+    def looks(self, at_most: float | None = None) -> t.Iterator[None]:
+        """Yield at once and then after every interval, as long as patience lasts, or ``at_most`` seconds of it."""
+        end = time.monotonic() + min(self.left(), self.timeout if at_most is None else at_most)
         while True:
-            passed = time.monotonic() - start
-            yield passed
-            if passed >= self.timeout:
+            yield
+            left = end - time.monotonic()
+            if left <= 0:
                 return
-            time.sleep(min(max(self.interval, 0.05), self.timeout - passed))
+            time.sleep(min(max(self.interval, 0.05), left))
 
 
 class Arm:
@@ -179,7 +187,7 @@ class Arm:
 
     def _poll(self, url: str, doing: str, status_of: t.Callable[[HttpResponse], str]) -> Body:
         lost, state = 0, "unknown"
-        for _passed in self.patience.ticks():
+        for _look in self.patience.looks():
             try:
                 response = self._run("GET", url, doing=doing)
             except (Refused, Unreachable) as failure:

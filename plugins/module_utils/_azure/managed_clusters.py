@@ -37,7 +37,7 @@ def list_group(arm: Arm, group: str) -> list[Body]:
 def settled(arm: Arm, group: str, name: str) -> Body | None:
     """The cluster, once AKS has finished what it is doing with it; None where it does not exist (any more)."""
     state = ""
-    for _passed in arm.patience.ticks():
+    for _look in arm.patience.looks():
         body = get(arm, group, name)
         if body is None:
             return None
@@ -117,7 +117,7 @@ Result = t.TypeVar("Result")
 def _when_free(arm: Arm, name: str, attempt: t.Callable[[bool], Result]) -> Result:
     """Call ``attempt`` until AKS is not busy; its argument says whether that has happened before."""
     refused: Refused | None = None
-    for _passed in arm.patience.ticks():
+    for _look in arm.patience.looks():
         try:
             return attempt(refused is not None)
         except Refused as busy:

@@ -55,7 +55,7 @@ def resources(arm: Arm, name: str) -> list[str]:
 
 
 def _wait_until_deleted(arm: Arm, name: str) -> None:
-    for _passed in arm.patience.ticks():
+    for _look in arm.patience.looks():
         group = get(arm, name)
         if group is None or not groups.is_going(group):
             return

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from .._domain.errors import Failure
@@ -24,9 +23,11 @@ def in_turn(arm: Arm, attempt: t.Callable[[], Answer | None], doing: str, *, oth
 
     It is busy where the attempt is refused for that, or returns None.
     """
-    give_up = time.monotonic() + timeout
-    while True:
-        error: t.Mapping[str, t.Any] = {}
+    sooner = timeout < arm.patience.left()
+    limit, option = (timeout, "busy_timeout") if sooner else (arm.patience.timeout, "wait_timeout")
+    error: t.Mapping[str, t.Any] = {}
+    for _look in arm.patience.looks(at_most=timeout):
+        error = {}
         try:
             answer = attempt()
             if answer is not None:
@@ -35,13 +36,11 @@ def in_turn(arm: Arm, attempt: t.Callable[[], Answer | None], doing: str, *, oth
             if not _is_busy(refused):
                 raise
             error = refused.error
-        if time.monotonic() >= give_up:
-            raise Failure(
-                f"Could not {doing}: {other} is still in progress there after {timeout:g} seconds; wait for its end, "
-                "or raise busy_timeout.",
-                error=error,
-            )
-        time.sleep(arm.patience.interval)
+    raise Failure(
+        f"Could not {doing}: {other} is still in progress there after {limit:g} seconds; wait for its end, or raise "
+        f"{option}.",
+        error=error,
+    )
 
 
 def _is_busy(refused: Refused) -> bool:

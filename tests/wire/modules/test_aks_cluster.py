@@ -191,6 +191,18 @@ def test_an_operation_that_takes_too_long_is_named(modules: Modules, azure: Simu
     assert failed["msg"].endswith("run again to wait for it, or raise wait_timeout.")
 
 
+def test_all_waits_of_a_task_share_one_bound(modules: Modules, azure: SimulatedAzure) -> None:
+    """The look whether somebody else's operation goes on takes all of it, so who refuses after that is asked once."""
+    azure.cluster(name="demo")
+    busy = {"code": "OperationNotAllowed", "message": "Operation is not allowed: Another operation is in progress"}
+    mark = modules.mark()
+    modules.fault("GET", "managedClusters/demo", delay=2)
+    modules.fault("PUT", "managedClusters/demo", status=409, body=busy, count=0)
+    failed = modules.fail("aks_cluster", **DEMO, tags={"a": "b"}, wait_timeout=2)
+    assert failed["msg"].startswith("AKS has been busy with the cluster demo for 2 seconds; ")
+    assert len(modules.requests(mark, method="PUT", path="managedClusters/demo")) == 1
+
+
 @pytest.mark.parametrize("code", ["OperationNotAllowed", "EtagMismatch"])
 def test_a_busy_cluster_is_waited_for(modules: Modules, azure: SimulatedAzure, code: str) -> None:
     azure.cluster(name="demo")

@@ -134,6 +134,16 @@ def test_a_principal_that_is_not_known_yet(modules: Modules, scope: str, somebod
     )
 
 
+def test_all_waits_of_a_task_share_one_bound(modules: Modules, scope: str, somebody: Credentials) -> None:
+    """To assign takes all of it, so the list, which shows nothing, is looked at once before and once after."""
+    modules.fault("PUT", "roleAssignments", delay=2)
+    modules.fault("GET", LIST, status=200, body={"value": []}, count=0)
+    wish = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id}
+    failed = modules.fail("role_assignment", **wish, wait_timeout=2, **FAST)
+    assert "is not listed there after 2 seconds" in failed["msg"]
+    assert len(modules.requests(method="GET", path=LIST)) == 2
+
+
 def test_an_equal_assignment_that_the_list_hid(
     modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
 ) -> None:

@@ -97,6 +97,9 @@ def test_an_operation_that_goes_on_is_waited_for(modules: Modules, azure: Simula
         "its end, or raise busy_timeout."
     )
     assert refused["started"] is False
+    impatient = modules.fail(MODULE, instance=instance, wait_timeout=1, **FAST)
+    assert impatient["msg"].endswith("after 1 seconds; wait for its end, or raise wait_timeout.")
+    assert impatient["started"] is False
     # A look at a busy instance, and then it is free.
     looks = len(modules.requests(path=f"{instance}$"))
     releasing = threading.Thread(target=_release_after_a_look, args=(modules, azure, instance, looks))
