@@ -290,28 +290,6 @@ _COUNT_UNKNOWN = "The pods that use the identity are not counted, because this u
 _OFFLINE = "The cluster or its custom resource definitions are not there yet, so the prediction was made without them."
 
 
-def parse(module: AnsibleModule) -> pair.Wish:
-    params = module.params
-    secret = params["client_password_secret"] or {}
-    tenants = params["auxiliary_tenant_ids"]
-    unknown = [value for value in (params["resource_id"], params["client_id"]) if not known(module, value)]
-    same = (
-        "name namespace owner type resource_id client_id tenant_id ad_resource_id ad_endpoint selector behavior adopt"
-    )
-    return pair.Wish(
-        **{name: params[name] for name in same.split()},
-        binding_name=params["binding_name"] or params["name"],
-        auxiliary_tenant_ids=None if tenants is None else tuple(tenants),
-        labels={key: str(value) for key, value in (params["labels"] or {}).items()},
-        annotations={key: str(value) for key, value in (params["annotations"] or {}).items()},
-        secret_name=secret.get("name"),
-        secret_namespace=secret.get("namespace"),
-        client_password=params["client_password"],
-        client_certificate=params["client_certificate"],
-        unknown=frozenset(unknown),
-    )
-
-
 def observe(module: AnsibleModule, wish: pair.Wish) -> tuple[Client | None, pair.Observed]:
     """Without a client where there is no cluster to ask yet."""
     if not known(module, module.params["kubeconfig"]):
@@ -331,7 +309,8 @@ def observe(module: AnsibleModule, wish: pair.Wish) -> tuple[Client | None, pair
 
 def make_plan(module: AnsibleModule) -> Plan:
     params = module.params
-    wish = parse(module)
+    unknown = [value for value in (params["resource_id"], params["client_id"]) if not known(module, value)]
+    wish = pair.Wish.parse(params, unknown)
     client, observed = observe(module, wish)
     if params["state"] == "present":
         decision = pair.decide_present(wish, observed)

@@ -56,6 +56,27 @@ class Wish:
     adopt: bool = False
     unknown: frozenset[str] = frozenset()
 
+    @classmethod
+    def parse(cls, options: Raw, unknown: t.Iterable[str] = ()) -> Wish:
+        """The options of azure_identity_binding; what is left out is unset."""
+        secret = options.get("client_password_secret") or {}
+        tenants = options.get("auxiliary_tenant_ids")
+        same = "type resource_id client_id tenant_id ad_resource_id ad_endpoint selector behavior"
+        return cls(
+            **{name: options.get(name) for name in (*same.split(), "client_password", "client_certificate")},
+            name=options["name"],
+            namespace=options["namespace"],
+            binding_name=options.get("binding_name") or options["name"],
+            owner=options["owner"],
+            auxiliary_tenant_ids=None if tenants is None else tuple(tenants),
+            labels=_texts(options.get("labels")),
+            annotations=_texts(options.get("annotations")),
+            secret_name=secret.get("name"),
+            secret_namespace=secret.get("namespace"),
+            adopt=bool(options.get("adopt")),
+            unknown=frozenset(unknown),
+        )
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -226,6 +247,12 @@ def decide_present(wish: Wish, observed: Observed) -> Decision:
     return Decision(before, after, tuple(changes), result, _warnings(wish, observed, wanted_binding))
 
 
+def rendered(wish: Wish) -> tuple[Object, Object]:
+    """AzureIdentity and AzureIdentityBinding as a cluster would get them that has neither."""
+    result = decide_present(wish, Observed(offline=True)).result
+    return result["identity"], result["binding"]
+
+
 def decide_absent(wish: Wish, observed: Observed, *, allow_in_use: bool) -> Decision:
     """Binding, identity, secret, in this order: nothing refers to what is gone already."""
     identity, binding = observed.identity(wish), observed.binding(wish)
@@ -276,6 +303,10 @@ def shown(raw: Raw) -> Object:
 
 
 # parts
+
+
+def _texts(values: Raw | None) -> dict[str, str]:
+    return {key: str(value) for key, value in (values or {}).items()}
 
 
 def _find(objects: t.Iterable[Raw], namespace: str, name: str) -> Raw | None:

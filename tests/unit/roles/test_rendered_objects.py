@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Objects as files: for service principals neither Azure nor a cluster is asked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+
+ENTRY = {
+    "name": "billing",
+    "selector": "shop",
+    "type": "1",
+    "tenant_id": "11111111-1111-4111-8111-111111111112",
+    "client_id": "11111111-1111-4111-8111-111111111111",
+    "client_password_secret": {"name": "billing"},
+    "behavior": "namespaced",
+    "binding_name": "",
+    "labels": {"tier": 1},
+    "allow_in_use": False,
+}
+WRITTEN = """\
+---
+apiVersion: aadpodidentity.k8s.io/v1
+kind: AzureIdentity
+metadata:
+  annotations:
+    aadpodidentity.k8s.io/Behavior: namespaced
+  labels:
+    app.kubernetes.io/managed-by: azureops.pod_identity
+    azureops.pod-identity/owner: team-a
+    tier: '1'
+  name: billing
+  namespace: default
+spec:
+  clientID: 11111111-1111-4111-8111-111111111111
+  clientPassword:
+    name: billing
+    namespace: default
+  tenantID: 11111111-1111-4111-8111-111111111112
+  type: 1
+---
+apiVersion: aadpodidentity.k8s.io/v1
+kind: AzureIdentityBinding
+metadata:
+  labels:
+    app.kubernetes.io/managed-by: azureops.pod_identity
+    azureops.pod-identity/owner: team-a
+    tier: '1'
+  name: billing
+  namespace: default
+spec:
+  azureIdentity: billing
+  selector: shop
+"""
+
+
+def test_the_same_entries_give_the_same_files(player: Player, tmp_path: Path) -> None:
+    variables = {"pod_identity_bindings_list": [ENTRY], "pod_identity_bindings_owner": "team-a"}
+    place = {"pod_identity_bindings_render_dir": str(tmp_path / "objects")}
+    for arguments, changes in ((["--check"], 2), ([], 2), ([], 0), (["--check"], 0)):
+        status, output = player.play([role("pod_identity_bindings")], *arguments, **variables, **place)
+        assert (status, re.findall(r"changed=(\d+)", output)) == (0, [str(changes)]), output
+        written = {path.name: path.read_text() for path in (tmp_path / "objects").glob("*")}
+        assert written == ({} if arguments and changes else {"default-billing.yaml": WRITTEN})
+
+
+def test_an_entry_that_no_cluster_would_take_is_not_written(player: Player, tmp_path: Path) -> None:
+    variables = {"pod_identity_bindings_list": [{**ENTRY, "client_id": ENTRY["client_id"][:-1]}]}
+    place = {"pod_identity_bindings_render_dir": str(tmp_path / "objects")}
+    status, output = player.play([role("pod_identity_bindings")], **variables, **place)
+    assert (status, "of AzureIdentity default/billing must be a GUID" in " ".join(output.split())) == (2, True), output
+    assert list((tmp_path / "objects").iterdir()) == []
