@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
 
-ENTRY = {
+ENTRY: dict[str, Any] = {
     "name": "billing",
     "selector": "shop",
     "type": "1",
@@ -67,6 +68,17 @@ def test_the_same_entries_give_the_same_files(player: Player, tmp_path: Path) ->
         assert (status, re.findall(r"changed=(\d+)", output)) == (0, [str(changes)]), output
         written = {path.name: path.read_text() for path in (tmp_path / "objects").glob("*")}
         assert written == ({} if arguments and changes else {"default-billing.yaml": WRITTEN})
+
+
+def test_a_second_use_of_the_role_adds_to_its_fact(player: Player, tmp_path: Path) -> None:
+    place = {"pod_identity_bindings_render_dir": str(tmp_path / "objects")}
+    uses = [
+        {**role("pod_identity_bindings"), "vars": {"pod_identity_bindings_list": [{**ENTRY, **change}]}}
+        for change in ({}, {"name": "reports"}, {"name": "reports", "tenant_id": "t"})
+    ]
+    told = "{% for name, each in pod_identity_identities.items() %}{{ name }}={{ each.tenant_id }} {% endfor %}"
+    status, output = player.play([*uses, {"ansible.builtin.debug": {"msg": told}}], **place)
+    assert (status, f"billing={ENTRY['tenant_id']} reports=t " in output) == (0, True), output
 
 
 def test_an_entry_that_no_cluster_would_take_is_not_written(player: Player, tmp_path: Path) -> None:
