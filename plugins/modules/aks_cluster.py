@@ -529,7 +529,7 @@ def make_plan(arm: Arm, wish: t.Mapping[str, t.Any]) -> Plan:
     look = managed_clusters.settled if wish["wait"] else managed_clusters.get
     current = look(arm, group, name)
     before = clusters.view(current)
-    body = fulfilled(current, wish)
+    body = clusters.fulfilled(current, wish)
     failed = current is not None and clusters.is_unsuccessful(current)
     if body == current and not failed:
         return Plan(before, before)
@@ -547,15 +547,11 @@ def make_plan(arm: Arm, wish: t.Mapping[str, t.Any]) -> Plan:
         doing = f"{summary.split(',')[0].replace('cluster', 'the cluster', 1)} in the resource group {group}"
         return clusters.view(
             managed_clusters.write(
-                arm, group, name, current, lambda now: fulfilled(now, wish), doing=doing, wait=wish["wait"]
+                arm, group, name, current, lambda now: clusters.fulfilled(now, wish), doing=doing, wait=wish["wait"]
             )
         )
 
     return Plan(before, clusters.view(outcome), (Step(summary, write),))
-
-
-def fulfilled(current: Body | None, wish: t.Mapping[str, t.Any]) -> Body:
-    return clusters.created(wish) if current is None else clusters.changed(current, wish)
 
 
 def removal(arm: Arm, wish: t.Mapping[str, t.Any], current: Body | None) -> Plan:

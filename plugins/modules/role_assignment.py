@@ -212,15 +212,7 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any], is_known: t.Callable[[st
     if satisfying:
         state = roles.view(satisfying[0], role, scope)
         return Plan(state, state)
-    name = roles.assignment_name(scope, role, principal)
-    wanted = roles.Assignment(
-        id=roles.assignment_id(scope, name),
-        name=name,
-        scope=scope,
-        role_definition_id=roles.definition_id(scope, role),
-        principal_id=principal,
-        principal_type=options["principal_type"],
-    )
+    wanted = roles.wanted(scope, role, principal, options["principal_type"])
 
     def create() -> t.Mapping[str, t.Any]:
         created = authorization.create(arm, wanted, role.name)
@@ -267,7 +259,6 @@ def unknown_yet(options: t.Mapping[str, t.Any]) -> Plan:
         "principal_type": options["principal_type"],
         "inherited": False,
     }
-
     # Never applied: outside check mode such a value has been refused.
     return Plan({}, after, (Step(f"assign {role.name} to {principal} at {scope}", lambda: None),))
 

@@ -86,6 +86,11 @@ def default_dns_prefix(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-")[:50].rstrip("-") + "-dns"
 
 
+def fulfilled(current: Body | None, wish: Wish) -> dict[str, t.Any]:
+    """The body with the wish come true."""
+    return created(wish) if current is None else changed(current, wish)
+
+
 def created(wish: Wish) -> dict[str, t.Any]:
     """The body that creates a cluster: what is named, and the little that AKS does not accept to be without."""
     if not wish.get("location"):

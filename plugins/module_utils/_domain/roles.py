@@ -92,6 +92,19 @@ def assignment_id(scope: str, name: str) -> str:
     return f"{scope.rstrip('/')}/providers/Microsoft.Authorization/roleAssignments/{name}"
 
 
+def wanted(scope: str, role: Role, principal_id: str, principal_type: str) -> Assignment:
+    """The assignment as we would make it."""
+    name = assignment_name(scope, role, principal_id)
+    return Assignment(
+        id=assignment_id(scope, name),
+        name=name,
+        scope=scope,
+        role_definition_id=definition_id(scope, role),
+        principal_id=principal_id,
+        principal_type=principal_type,
+    )
+
+
 def matching(
     assignments: t.Iterable[Assignment], scope: str, role: Role, principal_id: str
 ) -> tuple[list[Assignment], list[Assignment]]:
