@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 import uuid
 from collections.abc import Iterable
@@ -517,13 +515,3 @@ async def handle(call: Call) -> Answer:
         return Answer(404, b"", content_type="text/html")
     route, call.params = found
     return await route.handler(call)
-
-
-def decode_unverified(token: str) -> JsonObject:
-    """Claims of a token without trusting it, for the request log."""
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
-        return {}
-    return claims if isinstance(claims, dict) else {}

@@ -107,7 +107,6 @@ class Settings:
     """How long a write of a federated credential takes; one that overlaps it is refused."""
     deleted_cluster_memory: float = 60.0
     """How long a deleted cluster answers the AKS provider's own 404 instead of ARM's."""
-    cluster_create: float = 331.0
     cluster_update: float = 121.0
     cluster_delete: float = 198.0
     scale_set_update: float = 5.0
