@@ -22,7 +22,7 @@ TELL = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} ended {{ imds
 PYTHON = """#!/bin/sh
 case "$*" in *sys.version_info*) echo hello >> {log}; exit 0 ;; esac
 payload=$(cat "$@")
-for port in 1001 1002 1003 1004; do
+for port in {ports}; do
   case "$payload" in *"nmi_port"*": $port"*) break ;; esac
 done
 echo "begin $port" >> {log}
@@ -59,7 +59,7 @@ class Nodes:
             **variables,
         )
         assert status == 0, output
-        return dict(re.findall(r"(n\d) ended (\w+)", output))
+        return dict(re.findall(r"(n\d+) ended (\w+)", output))
 
     @property
     def log(self) -> Path:
@@ -67,7 +67,7 @@ class Nodes:
 
     def order(self) -> list[str]:
         """What began and ended on which node."""
-        return [line.replace(" 100", " n") for line in self.log.read_text().splitlines()]
+        return [re.sub(" 10+", " n", line) for line in self.log.read_text().splitlines()]
 
 
 @pytest.fixture
@@ -76,6 +76,7 @@ def nodes(tmp_path: Path) -> Nodes:
     programs.mkdir()
     folder.mkdir()
     python = PYTHON.replace("{log}", str(folder / "log")).replace("{answers}", str(folder))
+    python = python.replace("{ports}", " ".join(str(1001 + number) for number in range(9)))
     for name, text in (("python3", python), ("id", "#!/bin/sh\necho 0\n")):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
@@ -123,6 +124,12 @@ def test_nodes_go_alone_until_one_has_ended_well(nodes: Nodes) -> None:
 def test_a_comparison_that_fails_on_a_later_node_of_a_batch_is_kept(nodes: Nodes) -> None:
     outcomes = nodes.clean([CLEANED, TAKEN, CLEANED, CLEANED], serial="3")
     assert outcomes == {"n1": "cleaned", "n2": "error", "n3": "cleaned", "n4": "stopped"}
+
+
+def test_behind_many_nodes_that_go_bad_at_once_none_begins(nodes: Nodes) -> None:
+    outcomes = nodes.clean([CLEANED, *[TAKEN] * 4, *[CLEANED] * 4], serial="5")
+    assert list(outcomes.values()) == ["cleaned", *["error"] * 4, *["stopped"] * 4]
+    assert sorted(line for line in nodes.order() if "begin" in line) == [f"begin n{number}" for number in range(1, 6)]
 
 
 def test_windows_nodes_are_left_out_and_have_nothing_to_clean(nodes: Nodes) -> None:
