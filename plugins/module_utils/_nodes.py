@@ -66,7 +66,7 @@ def argument_spec() -> ArgumentSpec:
     ).merge(azure_auth(), kubernetes_auth())
 
 
-def observe(options: Options, run_command: RunCommand, directory: str) -> Fleet:
+def observe(options: Options, run_command: RunCommand, directory: str, *, check_instances: bool = False) -> Fleet:
     """Look at a cluster; a side that does not answer is left out, and both together are a Failure.
 
     ``directory`` is private and takes a fetched kubeconfig.
@@ -78,6 +78,8 @@ def observe(options: Options, run_command: RunCommand, directory: str) -> Fleet:
         if azure.sets is None or azure.arm is None:
             raise Failure(" ".join(each.sentence for each in unread), error=unread[-1].error)
         nodes = _from_scale_sets(azure.arm, azure.sets, azure.facts(options["protected_identities"] or ()))
+    elif check_instances:
+        nodes = _with_instance(nodes, azure, unread)
     found = tuple(sorted(nodes, key=lambda node: node.name))
     return Fleet(found, str((azure.cluster or {}).get("id", "")), tuple(each.sentence for each in unread))
 
@@ -98,6 +100,26 @@ def _ask_azure(options: Options, run_command: RunCommand, unread: list[Failure])
         unread.append(failure)
         return _Azure(arm, cluster)
     return _Azure(arm, cluster, tuple(fleet.ScaleSet.parse(each) for each in found))
+
+
+def _with_instance(nodes: tuple[fleet.Node, ...], azure: _Azure, unread: list[Failure]) -> tuple[fleet.Node, ...]:
+    """Without nodes whose instance is gone from its scale set; the API server tells of them for a while."""
+    if azure.arm is None:
+        return nodes
+    there: dict[str, set[str] | None] = {}
+    for scale_set in {arm_id.normal(node.scale_set) for node in nodes if node.scale_set}:
+        try:
+            found = scale_sets.instances(azure.arm, scale_set)
+            there[scale_set] = {arm_id.last_segment(str(each["id"])) for each in found}
+        except Failure as failure:
+            unread.append(failure)
+            there[scale_set] = None
+
+    def exists(node: fleet.Node) -> bool:
+        known = there.get(arm_id.normal(node.scale_set)) if node.scale_set else None
+        return known is None or node.instance_id in known
+
+    return tuple(node for node in nodes if exists(node))
 
 
 def _node_group(cluster: Object) -> str:

@@ -36,6 +36,12 @@ options:
         names (kubelet, control plane, add-ons).
     type: list
     elements: str
+  check_instances:
+    description:
+      - Leaves out nodes whose instance is gone from its scale set, of which the API server tells for a while longer.
+      - Takes another request for each scale set.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - azureops.pod_identity._azure_auth
   - azureops.pod_identity._kubernetes_auth
@@ -200,13 +206,18 @@ unread:
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _nodes, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
+
+# Not of the inventory plugin, which takes the nodes as they are told of.
+OWN = ArgumentSpec(options={"check_instances": {"type": "bool", "default": False}})
 
 
 def main() -> None:
-    module = _nodes.argument_spec().create_module()
+    module = _nodes.argument_spec().merge(OWN).create_module()
 
     def observe() -> dict[str, t.Any]:
-        found = _nodes.observe(module.params, module.run_command, module.tmpdir)
+        check = module.params["check_instances"]
+        found = _nodes.observe(module.params, module.run_command, module.tmpdir, check_instances=check)
         return {
             "nodes": [node.view() for node in found.nodes],
             "cluster_id": found.cluster_id,

@@ -192,6 +192,17 @@ def test_nodes_take_turns(world: World) -> None:
     assert all(state[1:] == (False, []) for state in world.states().values())
 
 
+def test_an_instance_that_the_autoscaler_took_is_no_failure(world: World) -> None:
+    """The API server tells of its node for a while longer. The other one is reimaged all the same."""
+    gone, other = sorted(world.nodes)
+    state = world.azure.server.azure.state
+    world.azure.in_loop(lambda: state.remove(world.nodes[gone]))
+    done = world.clean()
+    assert (done[gone]["outcome"], done[gone]["transport"]) == ("gone", ""), done
+    assert done[other]["transport"] == "reimage", done
+    assert world.azure.compute.reimaged == [world.nodes[other]]
+
+
 def test_a_pod_that_would_be_gone_for_good(world: World) -> None:
     name = min(world.nodes)
     world.run_pod("bare", name, bare=True)
