@@ -14,7 +14,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ._argspec import ArgumentSpec, azure_auth, kubernetes_auth
-from ._azure import kubeconfig, managed_clusters, scale_sets
+from ._azure import kubeconfig, managed_clusters, scale_sets, virtual_machines
 from ._azure.client import Arm
 from ._domain import arm_id, fleet, nmi
 from ._domain.errors import Failure
@@ -147,11 +147,26 @@ def _ask_kubernetes(
         unread.append(failure)
         on_nodes = {each["metadata"]["name"]: fleet.NmiOnNode("unknown", unread=failure.sentence) for each in raw}
     marked = _marked(client)
+    sets = None if azure.sets is None else (*azure.sets, *_machines(raw, azure, unread))
     facts = azure.facts(options["protected_identities"] or ())
     return tuple(
-        fleet.from_kubernetes(each, on_nodes[each["metadata"]["name"]], marked=marked, scale_sets=azure.sets, **facts)
+        fleet.from_kubernetes(each, on_nodes[each["metadata"]["name"]], marked=marked, scale_sets=sets, **facts)
         for each in raw
     )
+
+
+def _machines(nodes: t.Iterable[Object], azure: _Azure, unread: list[Failure]) -> t.Iterator[fleet.ScaleSet]:
+    """The nodes that are machines in no scale set; one that cannot be read is left out."""
+    if azure.arm is None:
+        return
+    for machine in fleet.machines(nodes):
+        try:
+            body = virtual_machines.get(azure.arm, machine)
+        except Failure as failure:
+            unread.append(failure)
+            continue
+        if body is not None:
+            yield fleet.ScaleSet.parse({**body, "id": machine})
 
 
 def _connect(options: Options, azure: _Azure, directory: str) -> kube.Client | None:

@@ -50,7 +50,8 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes.actiongroup_azure
 notes:
   - Needs to list nodes, daemonsets, deployments and pods and to get endpoints and pods/proxy in the cluster; in Azure
-    to read the cluster, its kubeconfig where none is given, and the scale sets of its node resource group.
+    to read the cluster, its kubeconfig where none is given, the scale sets of its node resource group, and nodes that
+    are virtual machines in no scale set.
 seealso:
   - module: azureops.pod_identity.nmi_info
   - plugin: azureops.pod_identity.aks_nodes
@@ -164,7 +165,8 @@ nodes:
       sample: {agentpool: nodepool1}
     foreign_identities:
       description:
-        - Identities of its scale set that the cluster does not name and that are not among O(protected_identities).
+        - Identities of its scale set, or of the machine itself where it is in none, that the cluster does not name and
+          that are not among O(protected_identities).
         - V(null) where Azure could not be asked.
       returned: always
       type: list

@@ -203,6 +203,30 @@ def test_an_instance_that_the_autoscaler_took_is_no_failure(world: World) -> Non
     assert world.azure.compute.reimaged == [world.nodes[other]]
 
 
+def test_a_machine_in_no_scale_set_is_judged_by_its_own_identities(world: World) -> None:
+    """What carries the identity is read by one request, in the shape in which scale sets carry theirs."""
+    group = next(iter(world.nodes.values())).partition("/providers/")[0]
+    machine = f"{group}/providers/Microsoft.Compute/virtualMachines/single"
+    spec = {"providerID": f"azure://{machine}"}
+    world.client.create(NODE, None, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "single"}, "spec": spec})
+    try:
+        unread = world.clean(node="single")["single"]
+        for name, expected in (("stray", "refused"), ("", "unreachable")):
+            carried = (
+                {f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}": {}} if name else None
+            )
+            body = {"id": machine, "identity": {"type": "UserAssigned", "userAssignedIdentities": carried}}
+            fault = {"method": "GET", "path": "/virtualMachines/single", "status": 200, "count": 0, "body": body}
+            world.azure.control("POST", "/faults", fault)
+            result = world.clean(node="single")["single"]
+            assert result["outcome"] == expected, result
+            assert not name or "its virtual machine single carries stray" in result["reason"], result
+            world.azure.control("DELETE", "/faults")
+    finally:
+        world.client.delete(NODE, None, "single")
+    assert unread["outcome"] == "refused" and "identities of its virtual machine could not be read" in unread["reason"]
+
+
 def test_a_pod_that_would_be_gone_for_good(world: World) -> None:
     name = min(world.nodes)
     world.run_pod("bare", name, bare=True)

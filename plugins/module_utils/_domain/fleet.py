@@ -30,12 +30,16 @@ USER_RULES_LABEL = "kubernetes.azure.com/user-iptables-rules"
 SYSTEM_ASSIGNED = "system-assigned"
 
 _PROVIDER = re.compile(r"^azure://(?P<set>/.*/virtualmachinescalesets/[^/]+)/virtualmachines/(?P<id>[^/]+)$", re.I)
+_MACHINE = re.compile(r"^azure://(?P<machine>/.*/providers/microsoft\.compute/virtualmachines/[^/]+)$", re.I)
 _IDENTITY = re.compile(r"/providers/microsoft\.managedidentity/userassignedidentities/[^/]+/?$", re.I)
 
 
 @dataclass(frozen=True)
 class ScaleSet:
-    """A scale set of nodes; ``identities`` are resource ids, and ``system-assigned`` for its own identity."""
+    """A scale set of nodes, or a machine that is in none.
+
+    ``identities`` are resource ids, and ``system-assigned`` for its own identity.
+    """
 
     id: str
     os: str
@@ -43,7 +47,8 @@ class ScaleSet:
 
     @classmethod
     def parse(cls, body: Object) -> ScaleSet:
-        profile = (body.get("properties") or {}).get("virtualMachineProfile") or {}
+        properties = body.get("properties") or {}
+        profile = properties.get("virtualMachineProfile") or properties
         disk = (profile.get("storageProfile") or {}).get("osDisk") or {}
         identity = body.get("identity") or {}
         own = (SYSTEM_ASSIGNED,) if "systemassigned" in str(identity.get("type", "")).lower() else ()
@@ -71,6 +76,7 @@ class NmiOnNode:
 class Node:
     """One node.
 
+    ``machine`` is the resource id of a node that is a machine in no scale set.
     ``ready``, ``cordoned`` and ``nmi`` are None where the API server could not be asked, ``foreign_identities`` where
     Azure could not.
     """
@@ -90,6 +96,7 @@ class Node:
     labels: t.Mapping[str, str] = field(default_factory=dict)
     addon: bool | None = None
     foreign_identities: tuple[str, ...] | None = None
+    machine: str = ""
 
     @property
     def inspected(self) -> bool:
@@ -145,6 +152,7 @@ def from_kubernetes(
     ready: Object = next((each for each in status.get("conditions") or () if each.get("type") == "Ready"), {})
     spec = raw.get("spec") or {}
     place = _PROVIDER.match(str(spec.get("providerID", "")))
+    alone = _MACHINE.match(str(spec.get("providerID", "")))
     node = Node(
         name=name,
         scale_set=place["set"] if place else "",
@@ -161,8 +169,16 @@ def from_kubernetes(
         boot_id=str((status.get("nodeInfo") or {}).get("bootID", "")),
         cordoned=bool(spec.get("unschedulable")),
         labels=labels,
+        machine=alone["machine"] if alone else "",
     )
     return with_azure(node, scale_sets, **azure)
+
+
+def machines(nodes: t.Iterable[Object]) -> tuple[str, ...]:
+    """The resource ids of those nodes, as the API server tells of them, that are in no scale set."""
+    providers = [str((each.get("spec") or {}).get("providerID", "")) for each in nodes]
+    found = map(_MACHINE.match, providers)
+    return tuple(each["machine"] for each in found if each)
 
 
 def _pod_cidr(spec: Object) -> str:
@@ -193,7 +209,7 @@ def with_azure(
     ``protected`` are the ids of those that may stand open to pods, as they always did.
     """
     node = replace(node, addon=addon)
-    mine = next((each for each in scale_sets or () if arm_id.same(each.id, node.scale_set)), None)
+    mine = next((each for each in scale_sets or () if arm_id.same(each.id, node.scale_set or node.machine)), None)
     if mine is None:
         return node
     known = {arm_id.normal(each) for each in protected}
@@ -261,14 +277,16 @@ def closed_because(node: Node) -> tuple[str, ...]:
             "the pod identity add-on of AKS still covers the node, so repair it instead: delete NMI's pod there, or "
             "disable the add-on first"
         )
-    if node.foreign_identities is None and node.inspected and not node.scale_set:
-        reasons.append("it belongs to no scale set, so it is not known which identities its pods could then take")
+    carrier = node.scale_set or node.machine
+    what = "scale set" if node.scale_set or not node.inspected else "virtual machine"
+    if node.foreign_identities is None and node.inspected and not carrier:
+        reasons.append("it is no machine of Azure, so it is not known which identities its pods could then take")
     elif node.foreign_identities is None:
-        reasons.append("the identities of its scale set could not be read, and every pod could then take them")
+        reasons.append(f"the identities of its {what} could not be read, and every pod could then take them")
     elif node.foreign_identities:
         names = ", ".join(arm_id.last_segment(each) for each in node.foreign_identities)
         reasons.append(
-            f"its scale set {arm_id.last_segment(node.scale_set)} carries {names}, which every pod could then take: "
+            f"its {what} {arm_id.last_segment(carrier)} carries {names}, which every pod could then take: "
             "detach it first"
         )
     return tuple(reasons)

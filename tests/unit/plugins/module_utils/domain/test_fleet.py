@@ -15,6 +15,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.flee
 GROUP = "/subscriptions/5e1c/resourceGroups/MC_rg_shop/providers"
 SET = f"{GROUP}/Microsoft.Compute/virtualMachineScaleSets/aks-pool-1-vmss"
 IDENTITY = f"{GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities"
+MACHINE = f"{GROUP}/Microsoft.Compute/virtualMachines/aks-pool-1"
 ACTIVE = NmiOnNode("active", "nmi-1", "DaemonSet default/nmi")
 
 
@@ -156,6 +157,17 @@ def test_foreign_identities() -> None:
     assert "system-assigned, billing" in reason and "detach it first" in reason
 
 
+def test_a_machine_in_no_scale_set_has_identities_of_its_own() -> None:
+    nodes = [raw(), {**raw("n2"), "spec": {"providerID": f"azure://{MACHINE}"}}]
+    assert fleet.machines(nodes) == (MACHINE,)
+    body = {"id": MACHINE, "identity": {"type": "UserAssigned", "userAssignedIdentities": {f"{IDENTITY}/stray": {}}}}
+    missing = NmiOnNode("missing")
+    node = fleet.from_kubernetes(nodes[1], missing, scale_sets=[ScaleSet.parse(body)], addon=False)
+    assert (node.scale_set, node.transports()) == ("", ("ssh", "aks_node_pod"))
+    (reason,) = fleet.closed_because(node)
+    assert "its virtual machine aks-pool-1 carries stray" in reason
+
+
 @pytest.mark.parametrize(
     ("node", "reasons"),
     [
@@ -170,7 +182,12 @@ def test_foreign_identities() -> None:
         pytest.param(
             Node("n", SET, ready=True, nmi=NmiOnNode("missing")), ("identities of its scale set",), id="azure-unread"
         ),
-        pytest.param(Node("n", ready=True, nmi=NmiOnNode("missing")), ("belongs to no scale set",), id="machine"),
+        pytest.param(Node("n", ready=True, nmi=NmiOnNode("missing")), ("is no machine of Azure",), id="elsewhere"),
+        pytest.param(
+            Node("n", machine=MACHINE, ready=True, nmi=NmiOnNode("missing")),
+            ("identities of its virtual machine could not be read",),
+            id="machine-unread",
+        ),
         pytest.param(Node("n", nmi=NmiOnNode("missing"), addon=True, foreign_identities=()), ("add-on",), id="addon"),
         pytest.param(
             Node("n", nmi=ACTIVE, addon=True, foreign_identities=(f"{IDENTITY}/a",)),

@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Microsoft.Compute: machines that are in no scale set."""
+
+from __future__ import annotations
+
+from .._domain import arm_id
+from .client import Arm, Body
+
+_API = "2023-09-01"
+
+
+def get(arm: Arm, machine: str) -> Body | None:
+    """A machine, given by its id; None where it does not exist."""
+    return arm.get(machine, _API, doing=f"read the virtual machine {arm_id.last_segment(machine)}")
