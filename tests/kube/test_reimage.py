@@ -212,10 +212,12 @@ def test_a_machine_in_no_scale_set_is_judged_by_its_own_identities(world: World)
     try:
         unread = world.clean(node="single")["single"]
         for name, expected in (("stray", "refused"), ("", "unreachable")):
-            carried = (
-                {f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}": {}} if name else None
-            )
-            body = {"id": machine, "identity": {"type": "UserAssigned", "userAssignedIdentities": carried}}
+            identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+            carried: dict[str, Any] = {
+                "type": "UserAssigned",
+                "userAssignedIdentities": {identity: {}} if name else None,
+            }
+            body = {"id": machine, "identity": carried}
             fault = {"method": "GET", "path": "/virtualMachines/single", "status": 200, "count": 0, "body": body}
             world.azure.control("POST", "/faults", fault)
             result = world.clean(node="single")["single"]
