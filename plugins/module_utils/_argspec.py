@@ -103,6 +103,23 @@ def tags() -> ArgumentSpec:
     return ArgumentSpec(options={"tags": {"type": "dict"}, "append_tags": {"type": "bool", "default": True}})
 
 
+def carriers() -> ArgumentSpec:
+    """Which scale sets and virtual machines; twin of ``doc_fragments/_carriers.py``."""
+    text = {"type": "str"}
+    return ArgumentSpec(
+        options={
+            "resource_id": dict(text),
+            "node_resource_group": dict(text),
+            "resource_group": dict(text),
+            "cluster_name": dict(text),
+            "protected_identities": {"type": "list", "elements": "str", "default": []},
+        },
+        mutually_exclusive=(("resource_id", "node_resource_group"),),
+        required_together=(("resource_group", "cluster_name"),),
+        required_one_of=(("resource_id", "node_resource_group", "cluster_name"),),
+    )
+
+
 def kubernetes_auth() -> ArgumentSpec:
     """Which API server, as whom; twin of ``doc_fragments/_kubernetes_auth.py``.
 

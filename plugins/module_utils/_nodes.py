@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ._argspec import ArgumentSpec, azure_auth, kubernetes_auth
 from ._azure import kubeconfig, managed_clusters, scale_sets, virtual_machines
 from ._azure.client import Arm
-from ._domain import arm_id, fleet, nmi
+from ._domain import arm_id, clusters, fleet, nmi, protected_identities
 from ._domain.errors import Failure
 from ._kube import client as kube
 from ._kube import installation
@@ -48,7 +48,7 @@ class _Azure:
     def facts(self, protect: t.Iterable[str]) -> dict[str, t.Any]:
         if self.cluster is None:
             return {"protected": tuple(protect)}
-        known = (*fleet.protected_identities(self.cluster), *protect)
+        known = (*protected_identities.of_nodes(self.cluster), *protect)
         return {"addon": fleet.addon_enabled(self.cluster), "protected": known}
 
 
@@ -95,7 +95,7 @@ def _ask_azure(options: Options, run_command: RunCommand, unread: list[Failure])
     if cluster is None:
         raise Failure(f"There is no cluster {name} in the resource group {group}; check names and subscription_id.")
     try:
-        found = scale_sets.list_group(arm, _node_group(cluster))
+        found = scale_sets.list_group(arm, clusters.node_group(cluster))
     except Failure as failure:
         unread.append(failure)
         return _Azure(arm, cluster)
@@ -120,11 +120,6 @@ def _with_instance(nodes: tuple[fleet.Node, ...], azure: _Azure, unread: list[Fa
         return known is None or node.instance_id in known
 
     return tuple(node for node in nodes if exists(node))
-
-
-def _node_group(cluster: Object) -> str:
-    subscription = arm_id.parse(cluster["id"]).subscription
-    return arm_id.resource_group(subscription, cluster["properties"]["nodeResourceGroup"])
 
 
 def _ask_kubernetes(
@@ -191,7 +186,10 @@ class _OtherCluster(Failure):
 
 def _refuse_other_cluster(nodes: t.Iterable[Object], cluster: Object | None, options: Options) -> None:
     providers = [str((each.get("spec") or {}).get("providerID", "")).partition("azure://")[2] for each in nodes]
-    if cluster is None or not providers or any(arm_id.contains(_node_group(cluster), each) for each in providers):
+    if cluster is None or not providers:
+        return
+    group = clusters.node_group(cluster)
+    if any(arm_id.contains(group, each) for each in providers):
         return
     raise _OtherCluster(
         f"The API server belongs to another cluster than {options['cluster_name']}: none of its {len(providers)} nodes "

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._domain import identities
 from .._domain.errors import Failure
 from . import resource_groups
 from .client import Arm, Body, payload, raw
@@ -22,6 +23,13 @@ def get(arm: Arm, group: str, name: str) -> Body | None:
     with missing_is_fine, refusals(f"read the identity {name} in the resource group {group}"):
         return t.cast(Body, _operations(arm).get(group, name, cls=raw))
     return None
+
+
+def list_group(arm: Arm, group: str) -> list[Body]:
+    """The identities of a resource group, given by its id, in whatever subscription; none where it does not exist."""
+    with missing_is_fine:
+        return arm.list(f"{group}/providers/{identities.KIND}", "2023-01-31", doing=f"list the identities of {group}")
+    return []
 
 
 def create(arm: Arm, group: str, name: str, *, location: str | None, tags: t.Mapping[str, str]) -> Body:

@@ -27,6 +27,11 @@ def get(arm: Arm, group: str, name: str) -> Body | None:
     return None
 
 
+def get_by_id(arm: Arm, cluster: str) -> Body | None:
+    """A cluster in whatever subscription; None where it does not exist."""
+    return arm.get(cluster, "2025-08-01", doing=f"read the cluster {cluster}")
+
+
 def list_group(arm: Arm, group: str) -> list[Body]:
     """The clusters of a resource group; none where the group does not exist."""
     with missing_is_fine, refusals(f"list the clusters of the resource group {group}"):

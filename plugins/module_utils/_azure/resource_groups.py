@@ -27,6 +27,12 @@ def location(arm: Arm, name: str) -> str | None:
     return None if group is None else str(group["location"])
 
 
+def managed_by(arm: Arm, group: str) -> str:
+    """Id of the resource that a group, given by its id, belongs to; '' where there is none."""
+    body = arm.get(group, _API, doing=f"read the resource group {group}")
+    return str((body or {}).get("managedBy") or "")
+
+
 def put(arm: Arm, name: str, body: Body) -> Body:
     """Create or update a group. One that is just being deleted is waited for first."""
     doing = f"write the resource group {name}"

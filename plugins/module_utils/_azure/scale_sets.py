@@ -31,6 +31,11 @@ def list_group(arm: Arm, group: str) -> list[Body]:
     return []
 
 
+def get(arm: Arm, scale_set: str) -> Body | None:
+    """A scale set, given by its id; None where it does not exist."""
+    return arm.get(scale_set, _API, doing=f"read the scale set {arm_id.last_segment(scale_set)}")
+
+
 def instances(arm: Arm, scale_set: str) -> list[Body]:
     """The instances of a scale set, given by its id."""
     with missing_is_fine:

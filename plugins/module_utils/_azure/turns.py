@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""An instance of a scale set does one thing at a time: waiting until it is free."""
+"""A machine or a scale set does one thing at a time: waiting until it is free."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Answer = t.TypeVar("Answer")
 
 
 def in_turn(arm: Arm, attempt: t.Callable[[], Answer | None], doing: str, *, other: str, timeout: float) -> Answer:
-    """What ``attempt`` returns once the instance is free; ``other`` words what it may still be doing.
+    """What ``attempt`` returns once the resource is free; ``other`` words what it may still be doing.
 
     It is busy where the attempt is refused for that, or returns None.
     """
@@ -46,4 +46,6 @@ def in_turn(arm: Arm, attempt: t.Callable[[], Answer | None], doing: str, *, oth
 def _is_busy(refused: Refused) -> bool:
     text = refused.service.message.lower()
     conflict = refused.service.status == 409 and ("in progress" in text or "concurrent request" in text)
-    return conflict or refused.service.status == 429
+    # Somebody else's operation has begun since, and Azure gave up this one for it.
+    preempted = refused.service.code == "OperationPreempted"
+    return conflict or preempted or refused.service.status == 429

@@ -5,14 +5,23 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Microsoft.Compute: machines that are in no scale set."""
+"""Microsoft.Compute: virtual machines by themselves."""
 
 from __future__ import annotations
 
 from .._domain import arm_id
 from .client import Arm, Body
+from .refusals import missing_is_fine
 
 _API = "2023-09-01"
+_TYPE = "providers/Microsoft.Compute/virtualMachines"
+
+
+def list_group(arm: Arm, group: str) -> list[Body]:
+    """The machines of a resource group, given by its id; none where the group does not exist."""
+    with missing_is_fine:
+        return arm.list(f"{group}/{_TYPE}", _API, doing=f"list the virtual machines of {group}")
+    return []
 
 
 def get(arm: Arm, machine: str) -> Body | None:

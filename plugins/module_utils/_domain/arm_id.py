@@ -69,6 +69,12 @@ def resource_group(subscription: str, name: str) -> str:
     return f"/subscriptions/{subscription}/resourceGroups/{name}"
 
 
+def group_of(text: str) -> str:
+    """Id of the resource group that a resource lies in."""
+    parts = parse(text)
+    return resource_group(parts.subscription, parts.resource_group)
+
+
 def resource(subscription: str, group: str, kind: str, name: str) -> str:
     """Id of a resource of a type such as ``Microsoft.ManagedIdentity/userAssignedIdentities``."""
     return f"{resource_group(subscription, group)}/providers/{kind}/{name}"

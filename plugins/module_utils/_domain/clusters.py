@@ -86,6 +86,11 @@ def default_dns_prefix(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-")[:50].rstrip("-") + "-dns"
 
 
+def node_group(cluster: Body) -> str:
+    """Id of the resource group of the nodes."""
+    return arm_id.resource_group(arm_id.parse(cluster["id"]).subscription, cluster["properties"]["nodeResourceGroup"])
+
+
 def fulfilled(current: Body | None, wish: Wish) -> dict[str, t.Any]:
     """The body with the wish come true."""
     return created(wish) if current is None else changed(current, wish)

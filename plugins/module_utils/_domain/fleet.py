@@ -31,7 +31,6 @@ SYSTEM_ASSIGNED = "system-assigned"
 
 _PROVIDER = re.compile(r"^azure://(?P<set>/.*/virtualmachinescalesets/[^/]+)/virtualmachines/(?P<id>[^/]+)$", re.I)
 _MACHINE = re.compile(r"^azure://(?P<machine>/.*/providers/microsoft\.compute/virtualmachines/[^/]+)$", re.I)
-_IDENTITY = re.compile(r"/providers/microsoft\.managedidentity/userassignedidentities/[^/]+/?$", re.I)
 
 
 @dataclass(frozen=True)
@@ -216,31 +215,9 @@ def with_azure(
     return replace(node, foreign_identities=tuple(each for each in mine.identities if arm_id.normal(each) not in known))
 
 
-def protected_identities(cluster: Object) -> tuple[str, ...]:
-    """The identities that AKS itself gives to the nodes of a cluster: all that its resource names.
-
-    Those of the pod identity add-on are not among them; it hands them to some pods, not to all.
-    """
-    properties = {k: v for k, v in (cluster.get("properties") or {}).items() if k != "podIdentityProfile"}
-    return tuple(sorted(set(_identities({"identity": cluster.get("identity"), "properties": properties}))))
-
-
 def addon_enabled(cluster: Object) -> bool:
     profile = (cluster.get("properties") or {}).get("podIdentityProfile") or {}
     return bool(profile.get("enabled"))
-
-
-def _identities(value: t.Any) -> t.Iterator[str]:
-    if isinstance(value, str):
-        if _IDENTITY.search(value):
-            yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _identities(key)
-            yield from _identities(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _identities(item)
 
 
 def groups(node: Node) -> tuple[str, ...]:

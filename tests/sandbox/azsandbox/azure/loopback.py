@@ -33,7 +33,7 @@ from .clock import Clock
 from .core import Address, Config, Endpoints
 from .null_compute import NullCompute
 from .server import Server, bind
-from .state import INSTANCE
+from .state import INSTANCE, VIRTUAL_MACHINE, Resource
 
 HTTPS = tuple(Address(f"127.0.0.{n}", 0) for n in (1, 2, 3, 4))
 HTTP = (Address("127.0.0.5", 0),)
@@ -244,6 +244,20 @@ class SimulatedAzure:
         made.raise_for_status()
         self.wait(made)
         return dict(self.arm("GET", path).json())
+
+    def machine(self, group: str, name: str, **body: Any) -> str:
+        """A machine that is in no scale set, in an existing group; its id. ARM would make one by a PUT of its own."""
+        resource_id = f"/subscriptions/{self.subscription_id}/resourceGroups/{group}/providers/{VIRTUAL_MACHINE}/{name}"
+        shown = {
+            "name": name,
+            "id": resource_id,
+            "type": VIRTUAL_MACHINE,
+            "location": "westeurope",
+            "properties": {"provisioningState": "Succeeded"},
+            **body,
+        }
+        self.in_loop(lambda: self.server.azure.state.put(Resource(resource_id, VIRTUAL_MACHINE, shown)))
+        return resource_id
 
     def wait(self, answer: requests.Response) -> dict[str, Any]:
         """Poll an operation to its end (about 20 s at most); its last body."""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, azureops.pod_identity contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Microsoft.Compute: scale sets of node resource groups, their identities, their instances; run-command, reimage."""
+"""Microsoft.Compute: scale sets of node resource groups, single machines, their identities; run-command, reimage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .. import ids
 from ..compute import ComputeError
 from ..operations import Operation
 from ..routing import Call, Route
-from ..state import INSTANCE, SCALE_SET, Resource
+from ..state import INSTANCE, SCALE_SET, VIRTUAL_MACHINE, Resource
 from ..wire import Answer, AzureError, JsonObject, arm_error, compute_timestamp
 from . import scale_sets
 from .linked import check_linked
@@ -23,6 +23,8 @@ from .resources import RG, SUB, require_group, resource_missing
 
 COLLECTION = "/providers/Microsoft.Compute/virtualMachineScaleSets"
 ITEM = RG + COLLECTION + "/{name}"
+SINGLE_COLLECTION = f"/providers/{VIRTUAL_MACHINE}"
+SINGLE = RG + SINGLE_COLLECTION + "/{name}"
 MACHINES = ITEM + "/virtualMachines"
 MACHINE = MACHINES + "/{instance}"
 OUTPUT_LIMIT = 4096
@@ -40,11 +42,11 @@ def _answer(
     return Answer(status, body, {**common, **(headers or {})})
 
 
-def _require(call: Call) -> Resource:
+def _require(call: Call, kind: str = SCALE_SET) -> Resource:
     group = require_group(call)
-    found = call.state.get(f"{group.id}{COLLECTION}/{call.params['name']}")
+    found = call.state.get(f"{group.id}/providers/{kind}/{call.params['name']}")
     if found is None:
-        raise resource_missing(SCALE_SET, call.params["name"], call.params["group"])
+        raise resource_missing(kind, call.params["name"], call.params["group"])
     return found
 
 
@@ -112,12 +114,16 @@ async def list_in_subscription(call: Call) -> Answer:
 
 
 async def patch_scale_set(call: Call) -> Answer:
+    return _patch(call, _require(call), "VMScaleSetActions")
+
+
+def _patch(call: Call, scale_set: Resource, cost: str) -> Answer:
     """Identity (merged, null removes) and tags; the rest of the model does not change here."""
-    scale_set, given = _require(call), call.json()
+    given = call.json()
     foreign = set(given) - {"identity", "tags", "id", "name", "type", "location"}
     if foreign:
         raise arm_error(
-            400, "NotSupported", f"The simulated Azure changes identity and tags of a scale set, not {sorted(foreign)}."
+            400, "NotSupported", f"The simulated Azure changes identity and tags of a machine, not {sorted(foreign)}."
         )
     if given.get("identity") is not None:
         _change_identity(call, scale_set, given["identity"])
@@ -135,7 +141,7 @@ async def patch_scale_set(call: Call) -> Answer:
             scale_set.properties["provisioningState"] = "Succeeded"
         operation.succeed()
 
-    answer = _answer(200, _copy(scale_set.body), headers, "VMScaleSetActions")
+    answer = _answer(200, _copy(scale_set.body), headers, cost)
     azure.spawn(work())
     return answer
 
@@ -164,7 +170,7 @@ def _change_identity(call: Call, scale_set: Resource, given: JsonObject) -> None
             "InvalidIdentityType",
             f"The identity type '{given['type']}' does not allow userAssignedIdentities to be assigned.",
         )
-    check_linked(call, f"{SCALE_SET}/write", added)
+    check_linked(call, f"{scale_set.type}/write", added)
     _check_existence(call, scale_set, added)
     identity: JsonObject = dict(scale_set.body.get("identity") or {})
     carried: JsonObject = dict(identity.get("userAssignedIdentities") or {}) if user else {}
@@ -216,6 +222,22 @@ def _fill_identities(call: Call, scale_set: Resource) -> None:
         made = scale_sets.entry(call.state, key)
         if not value and made is not None:
             carried[key] = made[1]
+
+
+# machines in no scale set: nothing of them is recorded, they answer as scale sets do
+
+
+async def get_machine(call: Call) -> Answer:
+    return _answer(200, _require(call, VIRTUAL_MACHINE).body, cost="GetVM")
+
+
+async def list_machines(call: Call) -> Answer:
+    group = require_group(call)
+    return _answer(200, {"value": [m.body for m in call.state.within(group.id, VIRTUAL_MACHINE)]}, cost="GetVM")
+
+
+async def patch_machine(call: Call) -> Answer:
+    return _patch(call, _require(call, VIRTUAL_MACHINE), "PutVM")
 
 
 async def manual_upgrade(call: Call) -> Answer:
@@ -444,6 +466,9 @@ ROUTES = (
     Route("POST", ITEM + "/reimage", reimage_scale_set, f"{SCALE_SET}/reimage/action"),
     # With data disks, which nodes have none of; what az sends where instances are named.
     Route("POST", ITEM + "/reimageall", reimage_scale_set, f"{SCALE_SET}/reimageAll/action"),
+    Route("GET", RG + SINGLE_COLLECTION, list_machines, f"{VIRTUAL_MACHINE}/read"),
+    Route("GET", SINGLE, get_machine, f"{VIRTUAL_MACHINE}/read"),
+    Route("PATCH", SINGLE, patch_machine, f"{VIRTUAL_MACHINE}/write"),
     Route("GET", MACHINES, list_instances, f"{INSTANCE}/read"),
     Route("GET", MACHINE, get_instance, f"{INSTANCE}/read"),
     Route("GET", MACHINE + "/instanceView", instance_view, f"{INSTANCE}/instanceView/read"),

@@ -62,6 +62,7 @@ def test_casing_and_a_trailing_slash_make_no_difference(subscription: str, group
     assert arm_id.parse(built).name == name
     assert arm_id.contains(arm_id.resource_group(subscription, group), built)
     assert arm_id.contains("/", built)
+    assert arm_id.group_of(built.upper()) == arm_id.resource_group(subscription.upper(), group.upper())
 
 
 @given(segments, segments)

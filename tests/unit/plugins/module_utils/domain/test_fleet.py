@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import fleet
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import fleet, protected_identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.fleet import NmiOnNode, Node, ScaleSet
 
 GROUP = "/subscriptions/5e1c/resourceGroups/MC_rg_shop/providers"
@@ -140,15 +140,10 @@ CLUSTER = {
 }
 
 
-def test_identities_that_the_cluster_names_are_protected() -> None:
-    names = [each.rpartition("/")[2] for each in fleet.protected_identities(CLUSTER)]
-    assert names == ["control", "kubelet", "oms", "routing"]
-
-
 def test_foreign_identities() -> None:
     carried: dict[str, Any] = {f"{IDENTITY.upper()}/KUBELET": {}, f"{IDENTITY}/billing": {}, f"{IDENTITY}/mine": {}}
     body = {"id": SET, "identity": {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": carried}}
-    protected = (*fleet.protected_identities(CLUSTER), f"{IDENTITY}/mine")
+    protected = (*protected_identities.of_nodes(CLUSTER), f"{IDENTITY}/mine")
     node = fleet.from_kubernetes(
         raw(), NmiOnNode("missing"), scale_sets=[ScaleSet.parse(body)], protected=protected, addon=False
     )
