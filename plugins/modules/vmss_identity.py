@@ -16,6 +16,7 @@ description:
     as it is, other identities and the system-assigned one included.
   - An identity that a cluster needs is not detached, unless it is named in O(allow_detach_protected).
   - Another operation on the scale set is waited for. After each change it is read again and compared.
+  - A scale set that is just being deleted is left out.
 extends_documentation_fragment:
   - azureops.pod_identity._carriers
   - azureops.pod_identity._azure_auth

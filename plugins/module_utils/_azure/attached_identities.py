@@ -54,14 +54,14 @@ def place(arm: Arm, options: Options) -> Place:
 
 def carriers(arm: Arm, options: Options, where: Place) -> tuple[Carrier, ...]:
     """What the options mean and is there: one resource, or the scale sets and single machines of the group."""
+    bodies: list[Body] = []
     if options["resource_id"]:
         body = _read(arm, options["resource_id"])
-        return (Carrier.parse(body),) if body else ()
-    if not where.group:
-        return ()
-    machines = (each for each in virtual_machines.list_group(arm, where.group) if attached.is_alone(each))
-    found = map(Carrier.parse, (*scale_sets.list_group(arm, where.group), *machines))
-    return tuple(each for each in found if not each.going)
+        bodies = [body] if body else []
+    elif where.group:
+        machines = virtual_machines.list_group(arm, where.group)
+        bodies = [*scale_sets.list_group(arm, where.group), *filter(attached.is_alone, machines)]
+    return tuple(each for each in map(Carrier.parse, bodies) if not each.going)
 
 
 def settled(arm: Arm, carrier: Carrier) -> Carrier:

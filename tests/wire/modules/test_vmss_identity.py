@@ -305,6 +305,8 @@ def test_a_scale_set_that_is_being_deleted_is_left_out(modules: Modules, world: 
     machine = world.azure.machine(NODES, "vm-0")
     modules.succeed(MODULE, **CLUSTER, identities=[world.identity("one")], wait_timeout=5, **FAST)
     assert (world.carried(), world.carried(machine)) == ({"c1-agentpool"}, {"one"})
+    alone: dict[str, Any] = {"resource_id": world.scale_set, "identities": [world.kubelet], "wait_timeout": 5, **FAST}
+    assert not modules.succeed(MODULE, **alone, state="absent")["changed"]
 
 
 CONFLICT = "The request failed due to conflict with a concurrent request. To resolve it, please refer to x."
