@@ -62,7 +62,8 @@ def refusals(doing: str) -> t.Iterator[None]:
             raise Refused(doing, _service_error(error)) from error
         if error.response is None and _NO_ANSWER.search(str(error.message)):
             raise _unreachable(doing, error) from error
-        raise Failure(arm_errors.explain_login(doing, str(error.message))) from error
+        message = str(error.message)
+        raise Failure(arm_errors.explain_login(doing, message), error=arm_errors.login_error(message)) from error
     except DecodeError as error:
         if error.response is not None and (error.response.status_code or 0) >= 400:
             raise Refused(doing, _service_error(error)) from error

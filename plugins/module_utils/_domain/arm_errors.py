@@ -127,6 +127,13 @@ def explain_login(doing: str, message: str) -> str:
     return f"Could not {doing}: Entra gave no token: {first_sentence(start)}; {remedy}."
 
 
+def login_error(message: str) -> dict[str, str]:
+    """Entra's refusal as data; {} where it was not Entra that refused."""
+    text = " ".join(message.split())
+    found = _AADSTS.search(text)
+    return {"code": found.group(), "message": text[found.start() :].split(" Trace ID", 1)[0]} if found else {}
+
+
 def first_sentence(message: str) -> str:
     """The first sentence of a service's message, without its full stop and without line breaks."""
     text = " ".join(message.split())

@@ -119,6 +119,11 @@ def test_a_refused_login_names_the_remedy_and_drops_the_trace() -> None:
         "Could not do it: Entra gave no token: AADSTS7000222: The provided client secret keys for app 'x' are expired; "
         "the secret has expired, create a new one."
     )
+    assert arm_errors.login_error(message) == {
+        "code": "AADSTS7000222",
+        "message": "AADSTS7000222: The provided client secret keys for app 'x' are expired. Visit the portal.",
+    }
+    assert arm_errors.login_error("Azure CLI not found on path") == {}
 
 
 @given(st.text(), st.text(), st.integers(min_value=200, max_value=599))
