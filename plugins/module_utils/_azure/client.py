@@ -67,7 +67,14 @@ class Arm:
     """One Azure Resource Manager, one credential, and the patience of the task."""
 
     def __init__(
-        self, cloud: clouds.Cloud, credential: TokenCredential, *, verify: bool, subscription: str, patience: Patience
+        self,
+        cloud: clouds.Cloud,
+        credential: TokenCredential,
+        *,
+        entra: t.Mapping[str, t.Any],
+        verify: bool,
+        subscription: str,
+        patience: Patience,
     ) -> None:
         with library("azure-mgmt-core"):
             from azure.core.pipeline.transport import RequestsTransport
@@ -75,6 +82,7 @@ class Arm:
         self.cloud = cloud
         self.patience = patience
         self._credential = credential
+        self._entra = entra
         self._subscription = subscription
         self._transport = RequestsTransport(connection_verify=verify, read_timeout=120)
         self._clients: dict[t.Any, t.Any] = {}
@@ -94,9 +102,11 @@ class Arm:
         account = credentials.cli_account(run_command) if login.source == "cli" else {}
         setting = login.setting("cloud_environment", options) or account.get("environmentName") or clouds.DEFAULT
         cloud = clouds.find(str(setting), lambda url: _fetch(url, verify=verify))
+        entra = credentials.entra(login, cloud, options, verify=verify)
         return cls(
             cloud,
-            credentials.create(login, cloud, options, verify=verify),
+            credentials.create(login, entra),
+            entra=entra,
             verify=verify,
             subscription=login.values.get("subscription_id") or str(account.get("id", "")),
             patience=Patience(options.get("wait_timeout", 3600), options.get("poll_interval", 10)),
@@ -132,6 +142,12 @@ class Arm:
         with refusals(doing):
             token = self._credential.get_token(scope)
         return token.token, token.expires_on
+
+    def exchange(self, tenant: str, client_id: str, assertion: str, *, doing: str) -> None:
+        """Exchange a token of another issuer for one of Entra, which is thrown away."""
+        credential = credentials.asserted(self._entra, tenant, client_id, assertion)
+        with refusals(doing):
+            credential.get_token(self.cloud.scope)
 
     def get(self, path: str, api_version: str, *, doing: str) -> Body | None:
         """GET one resource; None where it, or what it would be in, does not exist."""

@@ -30,8 +30,14 @@ class Cloud:
     def scope(self) -> str:
         return self.audience.rstrip("/") + "/.default"
 
+    @property
+    def exchange_audience(self) -> str:
+        """The audience of tokens that are exchanged by a federated credential, as documented for each cloud."""
+        return "api://AzureADTokenExchange" + _EXCHANGE.get(self.name.lower(), "")
+
 
 DEFAULT = "AzureCloud"
+_EXCHANGE = {"azureusgovernment": "USGov", "azurechinacloud": "China", "usnat": "USNat", "ussec": "USSec"}
 KNOWN = (
     Cloud(DEFAULT, "https://management.azure.com", "https://login.microsoftonline.com", "https://management.azure.com"),
     Cloud(

@@ -121,8 +121,25 @@ def _complete(source: str, values: Values, given: Values) -> Login:
     return Login(source, dict(values))
 
 
-def create(login: Login, cloud: Cloud, options: t.Mapping[str, t.Any], *, verify: bool) -> TokenCredential:
-    """The credential object for a login."""
+def entra(login: Login, cloud: Cloud, options: t.Mapping[str, t.Any], *, verify: bool) -> dict[str, t.Any]:
+    """How Entra is reached, for every credential that asks it itself."""
+    return {
+        "authority": login.setting("adfs_authority_url", options) or cloud.authority,
+        "disable_instance_discovery": cloud.vouched or _true(login.setting("disable_instance_discovery", options)),
+        "connection_verify": verify,
+        "retry_total": 4,
+    }
+
+
+def asserted(way: t.Mapping[str, t.Any], tenant: str, client_id: str, assertion: str) -> TokenCredential:
+    """The credential of whom a federated credential lets this assertion be; ``way`` is what ``entra`` returned."""
+    with library("azure-identity"):
+        from azure.identity import ClientAssertionCredential
+    return ClientAssertionCredential(tenant, client_id, lambda: assertion, **way)
+
+
+def create(login: Login, way: t.Mapping[str, t.Any]) -> TokenCredential:
+    """The credential object for a login; ``way`` is what ``entra`` returned."""
     with library("azure-identity"):
         from azure.identity import (
             AzureCliCredential,
@@ -136,25 +153,19 @@ def create(login: Login, cloud: Cloud, options: t.Mapping[str, t.Any], *, verify
         return ManagedIdentityCredential(client_id=values.get("client_id"))
     if login.source == "cli":
         return AzureCliCredential(tenant_id=values.get("tenant", ""), process_timeout=60)
-    common: dict[str, t.Any] = {
-        "authority": login.setting("adfs_authority_url", options) or cloud.authority,
-        "disable_instance_discovery": cloud.vouched or _true(login.setting("disable_instance_discovery", options)),
-        "connection_verify": verify,
-        "retry_total": 4,
-    }
     who = {"tenant_id": values["tenant"], "client_id": values["client_id"]}
     if values.get("secret"):
-        return ClientSecretCredential(client_secret=values["secret"], **who, **common)
+        return ClientSecretCredential(client_secret=values["secret"], **who, **way)
     if values.get("x509_certificate_path"):
         path = values["x509_certificate_path"]
         try:
-            return CertificateCredential(certificate_path=os.path.expanduser(path), **who, **common)
+            return CertificateCredential(certificate_path=os.path.expanduser(path), **who, **way)
         except (OSError, ValueError) as error:
             raise Failure(
                 f"The certificate {path} cannot be used ({type(error).__name__}); it must be a readable PEM file that "
                 "holds the certificate and its private key."
             ) from error
-    return ClientAssertionCredential(func=_assertion(values), **who, **common)
+    return ClientAssertionCredential(func=_assertion(values), **who, **way)
 
 
 def _assertion(values: Values) -> t.Callable[[], str]:

@@ -18,6 +18,8 @@ from .client import Arm, Body, payload, raw
 from .refusals import missing_is_fine, refusals
 from .sdk import library
 
+_API = "2023-01-31"
+
 
 def get(arm: Arm, group: str, name: str) -> Body | None:
     with missing_is_fine, refusals(f"read the identity {name} in the resource group {group}"):
@@ -28,8 +30,13 @@ def get(arm: Arm, group: str, name: str) -> Body | None:
 def list_group(arm: Arm, group: str) -> list[Body]:
     """The identities of a resource group, given by its id, in whatever subscription; none where it does not exist."""
     with missing_is_fine:
-        return arm.list(f"{group}/providers/{identities.KIND}", "2023-01-31", doing=f"list the identities of {group}")
+        return arm.list(f"{group}/providers/{identities.KIND}", _API, doing=f"list the identities of {group}")
     return []
+
+
+def get_by_id(arm: Arm, identity: str) -> Body | None:
+    """An identity in whatever subscription; None where it does not exist."""
+    return arm.get(identity, _API, doing=f"read the identity {identity}")
 
 
 def create(arm: Arm, group: str, name: str, *, location: str | None, tags: t.Mapping[str, str]) -> Body:

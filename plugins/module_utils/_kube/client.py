@@ -20,12 +20,13 @@ from .._domain.errors import Failure
 from .._domain.names import FIELD_MANAGER
 from .config import Settings, load_configuration
 from .errors import parse_status, refused, unreachable
-from .kinds import EVENT, POD, SELF_SUBJECT_ACCESS_REVIEW, Kind, Object, label
+from .kinds import EVENT, POD, SELF_SUBJECT_ACCESS_REVIEW, SERVICE_ACCOUNT, Kind, Object, label
 
 _PAGE = 500
 _CONNECT_SECONDS = 15
 _READ_SECONDS = 60
 _BUSY_SECONDS = 60
+_TOKEN_SECONDS = 600  # the shortest that the API server gives
 
 Query = t.Sequence[tuple[str, str]]
 
@@ -119,6 +120,18 @@ class Client:
         }
         answer = self.create(SELF_SUBJECT_ACCESS_REVIEW, None, review)
         return bool((answer.get("status") or {}).get("allowed"))
+
+    def service_account_token(self, namespace: str, name: str, audience: str) -> str:
+        """A token such as the kubelet would project into a pod of that service account."""
+        request = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [audience], "expirationSeconds": _TOKEN_SECONDS},
+        }
+        status, body = self._request("POST", SERVICE_ACCOUNT.path(namespace, name, "token"), body=request)
+        if status not in (200, 201):
+            raise refused("create a token of", SERVICE_ACCOUNT, namespace, name, status, body)
+        return str(_object(body)["status"]["token"])
 
     # writing
 

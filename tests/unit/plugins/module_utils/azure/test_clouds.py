@@ -78,3 +78,15 @@ def test_a_description_is_read(document: Any, resource_manager: str, audience: s
 def test_what_describes_no_cloud_is_refused(document: Any) -> None:
     with pytest.raises(Failure, match="does not describe a cloud"):
         clouds.find("https://arm.local", lambda _url: document)
+
+
+@pytest.mark.parametrize(
+    ("name", "audience"),
+    [
+        ("AzureCloud", "api://AzureADTokenExchange"),
+        ("azureusgovernment", "api://AzureADTokenExchangeUSGov"),
+        ("AzureChinaCloud", "api://AzureADTokenExchangeChina"),
+    ],
+)
+def test_the_audience_of_an_exchange(name: str, audience: str) -> None:
+    assert clouds.find(name, nothing).exchange_audience == audience

@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Federated credentials of user-assigned identities, and the exchange that they allow.
+
+Over plain ARM requests, because the models of azure-mgmt-msi drop from a list what they do not know. Azure refuses a
+write while another one on the same identity runs, so writes come one after the other and are repeated when refused.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._domain import arm_id, federated, identities
+from .._domain.errors import Failure
+from . import identities as identities_service
+from .client import Arm
+from .refusals import Refused, missing_is_fine
+
+if t.TYPE_CHECKING:
+    from azure.core.rest import HttpResponse
+
+_API = "2023-01-31"
+_TYPE = "federatedIdentityCredentials"
+_CONCURRENT = "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"
+
+
+def list_all(arm: Arm, identity: str) -> tuple[federated.Credential, ...] | None:
+    """The credentials of an identity, given by its id; None where it does not exist."""
+    with missing_is_fine:
+        found = arm.list(
+            f"{identity}/{_TYPE}", _API, doing=f"list the federated credentials of the identity {identity}"
+        )
+        return federated.ordered(federated.parse(body) for body in found)
+    return None
+
+
+def carry_out(arm: Arm, identity: str, write: federated.Write) -> None:
+    credential = write.credential
+    path = f"{identity}/{_TYPE}/{credential.name}"
+    name = arm_id.last_segment(identity)
+    doing = f"{write.verb} the federated credential {credential.name} of the identity {name}"
+    if write.verb == "delete":
+        with missing_is_fine:
+            _in_turn(arm, lambda: arm.send("DELETE", path, _API, doing=doing), doing)
+        return
+    body = {"properties": credential.properties()}
+    try:
+        _in_turn(arm, lambda: arm.send("PUT", path, _API, doing=doing, body=body), doing)
+    except Refused as refused:
+        if refused.is_missing():
+            raise Failure(
+                f"Could not {doing}: the identity {identity} does not exist; create it first.", error=refused.error
+            ) from refused
+        if refused.service.status == 405:
+            raise Failure(
+                f"Could not {doing}: Azure offers no federated credentials for this identity (405), as in some "
+                "regions; use an identity in another region, which may be that of the cluster or not.",
+                error=refused.error,
+            ) from refused
+        raise
+
+
+def prove(
+    arm: Arm,
+    identity: str,
+    credentials: t.Sequence[federated.Credential],
+    assertion: t.Callable[[federated.Credential], str],
+) -> None:
+    """Wait until Entra takes an ``assertion`` for each of the credentials. No token is kept."""
+    who = identities.view(identities_service.get_by_id(arm, identity))
+    waiting, name = list(credentials) if who else [], arm_id.last_segment(identity)
+    refusal: Failure | None = None
+    for _look in arm.patience.looks():
+        for credential in tuple(waiting):
+            doing = f"exchange a token by the federated credential {credential.name} of the identity {name}"
+            token = assertion(credential)
+            federated.require_issuer(credential, token)
+            try:
+                arm.exchange(who["tenant_id"], who["client_id"], token, doing=doing)
+            except Failure as failure:
+                if not federated.may_come(failure):
+                    raise
+                refusal = failure
+                break  # the others are as new
+            waiting.remove(credential)
+        if not waiting:
+            return
+    raise Failure(
+        f"The federated credential {waiting[0].name} of the identity {name} is there, but Entra does not honour it "
+        f"after {arm.patience.timeout:g} seconds; run again to wait longer, or raise wait_timeout.",
+        error=refusal.error if refusal else None,
+    )
+
+
+def _in_turn(arm: Arm, attempt: t.Callable[[], HttpResponse], doing: str) -> None:
+    refused: Refused | None = None
+    for _look in arm.patience.looks():
+        try:
+            attempt()
+            return
+        except Refused as busy:
+            if busy.service.code != _CONCURRENT and busy.service.status != 429:
+                raise
+            refused = busy
+    raise Failure(
+        f"Could not {doing} within {arm.patience.timeout:g} seconds, because others write federated credentials of "
+        "this identity or too many were written; run again later, or raise wait_timeout.",
+        error=refused.error if refused else None,
+    )

@@ -1,0 +1,392 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import SimulatedAzure
+
+UNKNOWN = "(known after apply)"
+AUDIENCE = "api://AzureADTokenExchange"
+MODULE = "federated_identity_credential"
+CONCURRENT = "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"
+IDENTITIES = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+ISSUER = "https://issuer.example/tenant/cluster/"
+FAST = {"poll_interval": 0.1}
+WHERE: dict[str, Any] = {"resource_group": "rg", "identity_name": "billing", **FAST}
+PODS: dict[str, Any] = {**WHERE, "name": "pods", "issuer": ISSUER, "namespace": "ns", "service_account": "sa"}
+
+
+@pytest.fixture
+def identity(modules: Modules, group: str) -> str:
+    """The id of an identity."""
+    made = modules.succeed("user_assigned_identity", resource_group=group, name="billing")
+    return str(made["state"]["id"])
+
+
+def credentials(azure: SimulatedAzure, name: str = "billing") -> dict[str, dict[str, Any]]:
+    """What the simulated Azure holds."""
+    path = f"/resourceGroups/rg{IDENTITIES}/{name}/federatedIdentityCredentials"
+    return {one["name"]: one["properties"] for one in azure.arm("GET", path).json()["value"]}
+
+
+def entry(name: str, account: str = "", **more: Any) -> dict[str, Any]:
+    return {"name": name, "namespace": "ns", "service_account": account or name, **more}
+
+
+def subject(account: str) -> str:
+    return f"system:serviceaccount:ns:{account}"
+
+
+def trust(account: str, issuer: str = ISSUER) -> dict[str, Any]:
+    return {"issuer": issuer, "subject": subject(account), "audiences": [AUDIENCE]}
+
+
+def test_the_life_of_a_credential(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
+    made = modules.check_and_do(MODULE, **PODS)
+    assert credentials(azure) == {"pods": trust("sa")}
+    assert made["state"]["identity_id"].lower() == identity.lower()
+    assert made["state"]["credentials"] == [
+        {"name": "pods", **trust("sa"), "namespace": "ns", "service_account": "sa"},
+    ]
+    assert made["diff"]["after"] == made["state"]
+    assert made["actions"] == ["create federated credential pods"]
+
+    changed = modules.check_and_do(MODULE, **{**PODS, "issuer": ISSUER.rstrip("/")})
+    assert changed["diff"]["before"] == made["state"]
+    assert credentials(azure) == {"pods": trust("sa", ISSUER.rstrip("/"))}
+
+    removed = modules.check_and_do(MODULE, **WHERE, name="pods", state="absent")
+    assert removed["state"]["credentials"] == []
+    assert credentials(azure) == {}
+
+
+def test_names_ignore_case_and_values_do_not(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
+    modules.succeed(MODULE, **PODS)
+    assert not modules.succeed(MODULE, **{**PODS, "name": "PODS", "identity_name": "BILLING"})["changed"]
+    by_id = {"identity_id": identity.upper().replace("SUBSCRIPTIONS", "subscriptions"), "name": "Pods", **FAST}
+    assert not modules.succeed(MODULE, **by_id, issuer=ISSUER, subject=subject("sa"))["changed"]
+    changed = modules.check_and_do(MODULE, **by_id, subject=subject("SA"))
+    assert changed["actions"] == ["change federated credential pods"]
+    assert credentials(azure) == {"pods": trust("SA")}
+
+
+def test_what_is_not_set_is_not_touched(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
+    path = f"/resourceGroups/rg{IDENTITIES}/billing/federatedIdentityCredentials"
+    body = {"value": [{"id": "x", "name": "pods", "properties": {**trust("sa"), "later": {"a": 1}}}]}
+    modules.succeed(MODULE, **PODS)
+    modules.fault("GET", f"{path}\\?", status=200, body=body, count=0)
+    assert not modules.succeed(MODULE, **WHERE, name="pods")["changed"]
+    mark = modules.mark()
+    modules.succeed(MODULE, **WHERE, name="pods", audiences=["api://other"])
+    (write,) = modules.requests(mark, method="PUT")
+    assert write["body"] == {"properties": {**trust("sa"), "audiences": ["api://other"], "later": {"a": 1}}}
+
+
+def test_a_list_adds_and_purges(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
+    modules.succeed(MODULE, **PODS)
+    wish: dict[str, Any] = {**WHERE, "issuer": ISSUER, "credentials": [entry("two"), entry("one", issuer="https://i")]}
+    modules.check_and_do(MODULE, **wish)
+    assert set(credentials(azure)) == {"pods", "one", "two"}
+    assert credentials(azure)["one"] == trust("one", "https://i")
+    assert not modules.succeed(MODULE, **{**wish, "credentials": wish["credentials"][::-1]})["changed"]
+    purged = modules.check_and_do(MODULE, **wish, purge_credentials=True)
+    assert purged["actions"] == ["delete federated credential pods"]
+    assert set(credentials(azure)) == {"one", "two"}
+    empty: dict[str, Any] = {**WHERE, "credentials": [], "purge_credentials": True}
+    refused = modules.fail(MODULE, **empty, check=True)
+    assert refused["msg"].endswith("would remove all of them; if that is meant, set purge_allow_empty.")
+    modules.check_and_do(MODULE, **empty, purge_allow_empty=True)
+    assert credentials(azure) == {}
+
+
+def test_a_list_takes_away(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
+    modules.succeed(MODULE, **WHERE, issuer=ISSUER, credentials=[entry("one"), entry("two"), entry("three")])
+    names = [{"name": "one"}, {"name": "TWO"}, {"name": "never"}]
+    modules.check_and_do(MODULE, **WHERE, credentials=names, state="absent")
+    assert set(credentials(azure)) == {"three"}
+
+
+def test_a_renamed_credential_makes_room_first(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
+    modules.succeed(MODULE, **PODS)
+    renamed = {**WHERE, "issuer": ISSUER, "credentials": [entry("new", "sa")]}
+    for check in (True, False):
+        refused = modules.fail(MODULE, **renamed, check=check)
+        assert refused["msg"] == (
+            "The federated credential new cannot be written, because pods of the identity billing has the same issuer "
+            f"and subject ({ISSUER}, {subject('sa')}) and Azure takes a pair only once; use the name pods, or remove "
+            "that one first."
+        )
+    done = modules.check_and_do(MODULE, **renamed, purge_credentials=True)
+    assert done["actions"] == ["delete federated credential pods", "create federated credential new"]
+    assert credentials(azure) == {"new": trust("sa")}
+
+
+def test_a_subject_that_another_gives_up(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
+    modules.succeed(MODULE, **WHERE, issuer=ISSUER, credentials=[entry("one", "a"), entry("two", "b")])
+    moved = modules.check_and_do(
+        MODULE, **WHERE, issuer=ISSUER, credentials=[entry("one", "b"), entry("two", "c"), entry("three", "a")]
+    )
+    assert moved["actions"] == [
+        "change federated credential two",
+        "change federated credential one",
+        "create federated credential three",
+    ]
+    assert credentials(azure) == {"one": trust("b"), "two": trust("c"), "three": trust("a")}
+
+
+def test_the_limit_is_counted_before_the_first_write(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
+    many = [entry(f"fic{number:02}") for number in range(18)]
+    said = modules.succeed(MODULE, **WHERE, issuer=ISSUER, credentials=many, check=True)
+    assert "so the 18 federated credentials of billing need about 72 seconds." in str(said["warnings"])
+    modules.succeed(MODULE, **WHERE, issuer=ISSUER, credentials=many)
+    mark = modules.mark()
+    more = {**WHERE, "issuer": ISSUER, "credentials": [entry("one"), entry("two"), entry("three")]}
+    for check in (True, False):
+        refused = modules.fail(MODULE, **more, check=check)
+        assert refused["msg"] == (
+            "The identity billing has 18 federated credentials, and 3 more make 21, but Azure takes 20 at most; remove "
+            "some, let workloads of a namespace share a service account, or use a second identity."
+        )
+    assert modules.writes(mark) == []
+    modules.succeed(MODULE, **more, purge_credentials=True)
+    assert len(credentials(azure)) == 3
+
+
+def test_writes_come_one_after_the_other(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
+    """Also beside another run that writes on the same identity."""
+    azure.control("POST", "/settings", {"time_scale": 1.0, "federated_credential_write": 0.2})
+    runs = [[entry("one"), entry("two")], [entry("three"), entry("four")]]
+    threads = [
+        threading.Thread(target=modules.succeed, args=(MODULE,), kwargs={**WHERE, "issuer": ISSUER, "credentials": run})
+        for run in runs
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert set(credentials(azure)) == {"one", "two", "three", "four"}
+
+
+@pytest.mark.parametrize("wish", [PODS, {**WHERE, "name": "old", "state": "absent"}], ids=["put", "delete"])
+def test_a_write_beside_others(modules: Modules, identity: str, wish: dict[str, Any]) -> None:
+    modules.succeed(MODULE, **{**PODS, "name": "old", "service_account": "old"})
+    method = "DELETE" if wish.get("state") else "PUT"
+    busy = {"error": {"code": CONCURRENT, "message": "Too many Federated Identity Credentials are written."}}
+    modules.fault(method, "federatedIdentityCredentials", status=409, body=busy, count=0)
+    failed = modules.fail(MODULE, **wish, wait_timeout=1)
+    assert failed["msg"].endswith(
+        "within 1 seconds, because others write federated credentials of this identity or too many were written; run "
+        "again later, or raise wait_timeout."
+    )
+    assert failed["error"]["code"] == CONCURRENT
+    modules.azure.control("DELETE", "/faults")
+    modules.fault(method, "federatedIdentityCredentials", status=409, body=busy, count=2)
+    limit = {"error": {"code": "TooManyRequests", "message": "Slow down."}}
+    modules.fault(
+        method, "federatedIdentityCredentials", status=429, body=limit, headers={"Retry-After": "0.01"}, count=8
+    )
+    assert modules.succeed(MODULE, **wish)["changed"]
+
+
+def test_a_region_without_federated_credentials(modules: Modules, identity: str) -> None:
+    body = {"error": {"code": "MethodNotAllowed", "message": "Not allowed."}}
+    modules.fault("PUT", "federatedIdentityCredentials", status=405, body=body)
+    failed = modules.fail(MODULE, **PODS)
+    assert failed["msg"] == (
+        "Could not create the federated credential pods of the identity billing: Azure offers no federated credentials "
+        "for this identity (405), as in some regions; use an identity in another region, which may be that of the "
+        "cluster or not."
+    )
+    assert failed["failed_action"] == "create federated credential pods"
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"reset": True, "after": True}])
+def test_a_write_that_may_have_happened(
+    modules: Modules, azure: SimulatedAzure, identity: str, fault: dict[str, Any]
+) -> None:
+    modules.fault("PUT", "federatedIdentityCredentials", **fault)
+    modules.check_and_do(MODULE, **PODS)
+    assert credentials(azure) == {"pods": trust("sa")}
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_azure_would_refuse(modules: Modules, identity: str, check: bool) -> None:
+    mark = modules.mark()
+    refused = modules.fail(MODULE, **PODS, audiences=["a", "b"], check=check)
+    assert refused["msg"] == (
+        "The federated credential pods is to have 2 audiences, but Azure takes exactly one; leave audiences out for "
+        "that of the cloud."
+    )
+    assert modules.writes(mark) == []
+
+
+def test_an_identity_that_will_exist(modules: Modules, group: str) -> None:
+    predicted = modules.succeed(MODULE, **PODS, check=True)
+    assert predicted["changed"]
+    assert [one["name"] for one in predicted["state"]["credentials"]] == ["pods"]
+    failed = modules.fail(MODULE, **PODS)
+    assert failed["msg"].startswith("Could not create the federated credential pods of the identity billing: the ")
+    assert failed["msg"].endswith("/billing does not exist; create it first.")
+    absent = modules.succeed(MODULE, **WHERE, name="pods", state="absent")
+    assert (absent["changed"], absent["state"]) == (False, {})
+    wish = {key: PODS[key] for key in ("name", "namespace", "service_account")}
+    mark = modules.mark()
+    predicted = modules.succeed(MODULE, **wish, identity_id=UNKNOWN, issuer=UNKNOWN, check=True)
+    assert predicted["state"]["identity_id"] == UNKNOWN
+    assert modules.requests(mark, path="federatedIdentityCredentials") == []
+    assert UNKNOWN in modules.fail(MODULE, **wish, identity_id=UNKNOWN, issuer=ISSUER)["msg"]
+    assert UNKNOWN in modules.fail(MODULE, **wish, resource_group="rg", identity_name="billing", issuer=UNKNOWN)["msg"]
+
+
+def test_the_issuer_of_a_cluster(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
+    by_cluster = {"cluster_resource_group": "rg", "cluster_name": "c1"}
+    wish = {**{key: value for key, value in PODS.items() if key != "issuer"}, **by_cluster}
+    none = "The cluster c1 does not exist in the resource group rg, so it has no issuer yet."
+    assert modules.fail(MODULE, **wish)["msg"] == none
+    predicted = modules.succeed(MODULE, **wish, check=True)
+    assert none in str(predicted["warnings"])
+    assert predicted["state"]["credentials"][0]["issuer"] == UNKNOWN
+    azure.cluster()
+    failed = modules.fail(MODULE, **wish)
+    assert failed["msg"].startswith("The cluster c1 has no OIDC issuer; enable it first, with oidc_issuer_enabled of ")
+    assert failed["msg"] in str(modules.succeed(MODULE, **wish, check=True)["warnings"])
+    modules.succeed("aks_cluster", resource_group="rg", name="c1", oidc_issuer_enabled=True, **FAST)
+    modules.check_and_do(MODULE, **wish)
+    (cluster,) = modules.succeed("aks_cluster_info", resource_group="rg", name="c1")["clusters"]
+    assert credentials(azure)["pods"]["issuer"] == cluster["oidc_issuer_url"]
+    assert cluster["oidc_issuer_url"].endswith("/")
+    for unneeded in ("absent", "present"):
+        mark = modules.mark()
+        modules.succeed(MODULE, **wish, state=unneeded)
+        assert bool(modules.requests(mark, path="managedClusters")) == (unneeded == "present")
+
+
+class Cluster:
+    """An API server that knows one service account and issues its tokens."""
+
+    def __init__(self, azure: SimulatedAzure) -> None:
+        made = azure.cluster(oidcIssuerProfile={"enabled": True})
+        self.issuer = made["properties"]["oidcIssuerProfile"]["issuerURL"]
+        self.issued = 0
+        cluster = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                account = self.path.split("/")[-2]
+                if account == "gone":
+                    details = {"name": account, "kind": "serviceaccounts"}
+                    answer = {"kind": "Status", "reason": "NotFound", "message": "not found", "details": details}
+                    self.reply(404, answer)
+                    return
+                cluster.issued += 1
+                now = int(time.time())
+                claims = {"iss": cluster.issuer, "sub": subject(account), "aud": request["spec"]["audiences"]}
+                times = {"iat": now, "nbf": now, "exp": now + request["spec"]["expirationSeconds"]}
+                self.reply(201, {"status": {"token": azure.compute.sign({**claims, **times})}})
+
+            def do_GET(self) -> None:
+                accounts = [{"metadata": {"namespace": "ns", "name": "sa"}}]
+                self.reply(200, {"kind": "ServiceAccountList", "metadata": {}, "items": accounts})
+
+            def reply(self, status: int, body: Any) -> None:
+                text = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.host = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def cluster(azure: SimulatedAzure) -> Iterator[Cluster]:
+    made = Cluster(azure)
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def test_an_exchange_is_waited_for(modules: Modules, azure: SimulatedAzure, identity: str, cluster: Cluster) -> None:
+    wish = {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host}
+    assert modules.succeed(MODULE, **wish, check=True)["changed"]
+    assert cluster.issued == 0
+    azure.control(
+        "POST", "/settings", {"time_scale": 1.0, "federated_credential_write": 0, "federated_credential_delay": 3}
+    )
+    began = time.monotonic()
+    modules.succeed(MODULE, **wish)
+    assert time.monotonic() - began > 3
+    assert cluster.issued > 1
+    issued = cluster.issued
+    assert not modules.succeed(MODULE, **wish)["changed"]
+    assert cluster.issued == issued + 1
+    azure.control("POST", "/settings", {"federated_credential_delay": 60})
+    failed = modules.fail(MODULE, **{**wish, "name": "other", "service_account": "b"}, wait_timeout=2)
+    assert failed["msg"] == (
+        "The federated credential other of the identity billing is there, but Entra does not honour it after 2 "
+        "seconds; run again to wait longer, or raise wait_timeout."
+    )
+    assert failed["error"]["code"] == "AADSTS70021"
+    assert "other" in credentials(azure)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"issuer": ISSUER}, f"The federated credential pods trusts the issuer {ISSUER}, but the API server issues "),
+        ({"service_account": "gone"}, "ServiceAccount ns/gone does not exist."),
+    ],
+)
+def test_an_exchange_that_cannot_come(
+    modules: Modules, identity: str, cluster: Cluster, change: dict[str, str], message: str
+) -> None:
+    wish = {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host, **change}
+    failed = modules.fail(MODULE, **wish)
+    assert failed["msg"].startswith(message)
+
+
+def test_what_a_cluster_left_behind(modules: Modules, azure: SimulatedAzure, identity: str, cluster: Cluster) -> None:
+    modules.succeed("user_assigned_identity", resource_group="rg", name="empty")
+    entries = [entry("pods", "sa"), entry("gone"), entry("blue", issuer=ISSUER), {"name": "other", "subject": "repo:x"}]
+    modules.succeed(MODULE, **WHERE, issuer=cluster.issuer, credentials=entries)
+    info = f"{MODULE}_info"
+    plain = modules.succeed(info, resource_group="rg")
+    assert [(one["identity_id"].rsplit("/", 1)[1], one["free"]) for one in plain["identities"]] == [
+        ("billing", 16),
+        ("empty", 20),
+    ]
+    assert [one["name"] for one in plain["identities"][0]["credentials"]] == ["blue", "gone", "other", "pods"]
+    assert plain["findings"] == []
+    by_cluster = {"cluster_resource_group": "rg", "cluster_name": "c1"}
+    found = modules.succeed(info, resource_group="rg", **by_cluster, check_service_accounts=True, host=cluster.host)[
+        "findings"
+    ]
+    assert [(one["credential"], one["code"]) for one in found] == [
+        ("blue", "foreign_issuer"),
+        ("gone", "service_account_missing"),
+    ]
+    by_id = modules.succeed(info, identity_id=identity, issuer=ISSUER)["findings"]
+    assert [one["credential"] for one in by_id] == ["gone", "other", "pods"]
+    assert modules.succeed(info, resource_group="none")["identities"] == []
+    assert modules.succeed(info, resource_group="rg", identity_name="none")["identities"] == []
+    assert (
+        "check_service_accounts is True but any of"
+        in modules(info, resource_group="rg", check_service_accounts=True)["msg"]
+    )
