@@ -205,8 +205,8 @@ def test_a_region_without_federated_credentials(modules: Modules, identity: str)
     failed = modules.fail(MODULE, **PODS)
     assert failed["msg"] == (
         "Could not create the federated credential pods of the identity billing: Azure offers no federated credentials "
-        "for this identity (405), as in some regions; use an identity in another region, which may be that of the "
-        "cluster or not."
+        "for this identity (405), as in some regions; use an identity in another region, which need not be that of "
+        "the cluster."
     )
     assert failed["failed_action"] == "create federated credential pods"
 
