@@ -228,7 +228,8 @@ def identity_ids(arm: Arm, options: t.Mapping[str, t.Any]) -> list[str]:
         return [options["identity_id"]]
     if name:
         return [arm_id.resource(arm.subscription, group, KIND, name)]
-    return sorted(str(body["id"]) for body in identities.list_group(arm, arm_id.resource_group(arm.subscription, group)))
+    found = identities.list_group(arm, arm_id.resource_group(arm.subscription, group))
+    return sorted(str(body["id"]) for body in found)
 
 
 def service_accounts(options: t.Mapping[str, t.Any]) -> set[tuple[str, str]]:

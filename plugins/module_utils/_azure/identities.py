@@ -14,7 +14,7 @@ import typing as t
 from .._domain import identities
 from .._domain.errors import Failure
 from . import resource_groups
-from .client import Arm, Body, payload, raw
+from .client import Arm, Body, json_of, payload, raw
 from .refusals import missing_is_fine, refusals
 from .sdk import library
 
@@ -59,6 +59,22 @@ def set_tags(arm: Arm, group: str, name: str, tags: t.Mapping[str, str]) -> Body
 def delete(arm: Arm, group: str, name: str) -> None:
     with missing_is_fine, refusals(f"delete the identity {name} in the resource group {group}"):
         _operations(arm).delete(group, name)
+
+
+def get_by_id(arm: Arm, identity: str) -> Body | None:
+    """An identity of any subscription."""
+    return arm.get(identity, _API, doing=f"read the identity {identity}")
+
+
+def put_by_id(arm: Arm, identity: str, *, location: str, tags: t.Mapping[str, str]) -> Body:
+    """Create an identity in any subscription."""
+    body = {"location": location, "tags": dict(tags)}
+    return json_of(arm.send("PUT", identity, _API, doing=f"create the identity {identity}", body=body))
+
+
+def delete_by_id(arm: Arm, identity: str) -> None:
+    with missing_is_fine:
+        arm.send("DELETE", identity, _API, doing=f"delete the identity {identity}")
 
 
 def _operations(arm: Arm) -> t.Any:

@@ -57,6 +57,17 @@ class Pod:
         return not self.deleting and self.phase not in ("Succeeded", "Failed")
 
 
+def template_selector(raw: Raw) -> str:
+    """The selector of the pods that an object such as a Deployment or a CronJob makes; '' where it will make none."""
+    status = raw.get("status") or {}
+    if (raw.get("metadata") or {}).get("ownerReferences") or status.get("completionTime"):
+        return ""  # its owner speaks for it; a Job that has ended
+    spec = raw.get("spec") or {}
+    spec = (spec.get("jobTemplate") or {}).get("spec") or spec
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    return str(labels.get(SELECTOR_LABEL, ""))
+
+
 @dataclass(frozen=True)
 class Identity:
     namespace: str

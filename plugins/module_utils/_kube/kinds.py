@@ -62,6 +62,11 @@ SERVICE = Kind("", "v1", "services", "Service")
 EVENT = Kind("", "v1", "events", "Event")
 POD_DISRUPTION_BUDGET = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 JOB = Kind("batch", "v1", "jobs", "Job")
+CRON_JOB = Kind("batch", "v1", "cronjobs", "CronJob")
+DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
+STATEFUL_SET = Kind("apps", "v1", "statefulsets", "StatefulSet")
+DAEMON_SET = Kind("apps", "v1", "daemonsets", "DaemonSet")
+REPLICA_SET = Kind("apps", "v1", "replicasets", "ReplicaSet")
 SELF_SUBJECT_ACCESS_REVIEW = Kind(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )

@@ -134,7 +134,7 @@ def _served(client: Client, wish: pair.Wish) -> tuple[tuple[Pod, ...], tuple[Obj
     identities = client.list_all(AZURE_IDENTITY, wish.namespace)
     bindings = client.list_all(AZURE_IDENTITY_BINDING, wish.namespace)
     values = pair.selectors(wish, bindings)
-    pods = client.list_all(POD, labels=_selecting(values)) if values else ()
+    pods = client.list_all(POD, labels=labelled(values)) if values else ()
     seen = pair.Observed(identities=identities, bindings=bindings, pods=tuple(Pod.parse(raw) for raw in pods))
     return pair.pods_of(wish, seen) or (), pair.assigned_to(wish, client.list_all(AZURE_ASSIGNED_IDENTITY))
 
@@ -153,11 +153,11 @@ def _hint(state: str) -> str:
 
 
 def _pods(client: Client, values: t.Iterable[str]) -> tuple[Pod, ...] | None:
-    found = _unless_forbidden(lambda: client.list_all(POD, labels=_selecting(values)))
+    found = _unless_forbidden(lambda: client.list_all(POD, labels=labelled(values)))
     return None if found is None else tuple(Pod.parse(raw) for raw in found)
 
 
-def _selecting(values: t.Iterable[str]) -> str:
+def labelled(values: t.Iterable[str]) -> str:
     return f"{SELECTOR_LABEL} in ({','.join(sorted(values))})"
 
 

@@ -108,6 +108,9 @@ class Settings:
     """How long a write of a federated credential takes; one that overlaps it is refused."""
     deleted_cluster_memory: float = 60.0
     """How long a deleted cluster answers the AKS provider's own 404 instead of ARM's."""
+    pod_identities_block: bool = False
+    """Whether a pod identity that cannot be assigned has every change of the add-on refused, as users report
+    (Azure/AKS#2203, Azure/AKS#2943, Azure/aad-pod-identity#1361). No recording shows it, so this is self-consistent."""
     cluster_update: float = 121.0
     cluster_delete: float = 198.0
     scale_set_update: float = 5.0

@@ -510,6 +510,8 @@ def _apply_pod_identity(call: Call, cluster: Resource, asked: JsonObject) -> Non
         profile = pod_identity.requested(current, given, plugin, kubenet_needs_consent=call.api_version >= "2021")
     except pod_identity.Refused as refusal:
         raise aks_error(400, "BadRequest", str(refusal)) from None
+    if call.state.settings.pod_identities_block and "control" in cluster.hidden:
+        _refuse_blocked(call, cluster, profile)
     cluster.hidden["detach"] = _resource_ids(current) - _resource_ids(profile)
     cluster.properties["podIdentityProfile"] = profile
 
@@ -522,28 +524,40 @@ def _resource_ids(profile: JsonObject) -> set[str]:
     }
 
 
+def _pod_identity_problem(azure: Azure, cluster: Resource, entry: JsonObject) -> JsonObject | None:
+    """Why the cluster's identity cannot assign the identity of an entry."""
+    control, resource_id = azure.state.principals[cluster.hidden["control"]], entry["identity"]["resourceId"]
+    if azure.state.get(resource_id) is None:
+        return {"code": "NotFound", "message": f"The identity '{resource_id}' was not found."}
+    if not azure.allowed(control, f"{IDENTITY}/assign/action", resource_id):
+        return {
+            "code": "LinkedAuthorizationFailed",
+            "message": f"The cluster's identity '{control.object_id}' may not assign '{resource_id}': give it"
+            " the role Managed Identity Operator there.",
+        }
+    return None
+
+
+def _refuse_blocked(call: Call, cluster: Resource, profile: JsonObject) -> None:
+    for entry in profile.get("userAssignedIdentities") or []:
+        if _pod_identity_problem(call.azure, cluster, entry) is not None:
+            identity = entry["identity"]
+            raise aks_error(
+                400,
+                "BadRequest",
+                f"Cluster identity has no assignment permission over identity 'resourceId: {identity['resourceId']} -"
+                f" clientId: {identity.get('clientId')} - objectId: {identity.get('objectId')}'. Please grant at least"
+                " 'Managed Identity Operator' permission before assigning pod identity.",
+            )
+
+
 def _settle_pod_identities(azure: Azure, cluster: Resource) -> None:
     """The add-on attaches the identities to the cluster's scale sets, with the cluster's own rights."""
     profile = cluster.properties.get("podIdentityProfile")
     if not profile:
         wanted: set[str] = set()
     else:
-        control = azure.state.principals[cluster.hidden["control"]]
-
-        def problem(entry: JsonObject) -> JsonObject | None:
-            resource_id = entry["identity"]["resourceId"]
-            identity = azure.state.get(resource_id)
-            if identity is None:
-                return {"code": "NotFound", "message": f"The identity '{resource_id}' was not found."}
-            if not azure.allowed(control, f"{IDENTITY}/assign/action", resource_id):
-                return {
-                    "code": "LinkedAuthorizationFailed",
-                    "message": f"The cluster's identity '{control.object_id}' may not assign '{resource_id}': give it"
-                    " the role Managed Identity Operator there.",
-                }
-            return None
-
-        profile = pod_identity.settled(profile, problem)
+        profile = pod_identity.settled(profile, partial(_pod_identity_problem, azure, cluster))
         cluster.properties["podIdentityProfile"] = profile
         wanted = {
             ids.key(entry["identity"]["resourceId"])

@@ -15,6 +15,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
     Pod,
     assignments,
     scale_set,
+    template_selector,
     unheld,
 )
 
@@ -164,3 +165,16 @@ def test_more_pods_never_lose_more(pods: list[Pod], bindings: list[Binding], ide
     newcomer = pod("probe", "a", "a")
     alone = set(unheld(newcomer, [], bindings, identities, {"n1"}))
     assert set(unheld(newcomer, pods, bindings, identities, {"n1"})) <= alone
+
+
+def test_what_will_make_pods() -> None:
+    template = {"template": {"metadata": {"labels": {"aadpodidbinding": "x"}}}}
+    made = {"ownerReferences": [{"name": "d"}]}
+    cases: list[tuple[dict[str, object], str]] = [
+        ({"metadata": {}, "spec": template}, "x"),
+        ({"metadata": {}, "spec": {"jobTemplate": {"spec": template}}}, "x"),
+        ({"metadata": {}, "spec": {"template": {}}}, ""),
+        ({"metadata": made, "spec": template}, ""),
+        ({"metadata": {}, "spec": template, "status": {"completionTime": "2026-01-01T00:00:00Z"}}, ""),
+    ]
+    assert [template_selector(raw) for raw, _selector in cases] == [selector for _raw, selector in cases]

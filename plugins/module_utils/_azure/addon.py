@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The pod identity add-on of a managed cluster: what it needs to know of identities and roles, and its writes."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+from dataclasses import dataclass
+
+from .._domain import addon, arm_id, permissions, roles
+from .._domain.errors import Failure
+from . import authorization, identities, managed_clusters
+from .client import Arm, Body
+from .refusals import Refused
+
+OPERATOR = roles.Role(addon.ROLE, roles.BUILT_IN[addon.ROLE])
+Change = t.Callable[[Body], Body]
+
+# How long AKS may not see a role that was assigned a moment ago.
+_ROLE_EFFECT = 600.0
+
+
+def facts(arm: Arm, wanted: t.Sequence[str], unknown: str, *, predicting: bool) -> dict[str, dict[str, str]]:
+    """What an entry says of each identity; one that does not exist is accepted where an earlier task may make it."""
+    found: dict[str, dict[str, str]] = {}
+    for group in _groups(wanted, unknown):
+        for body in identities.list_group(arm, group):
+            properties = body.get("properties") or {}
+            found[arm_id.normal(str(body["id"]))] = {
+                "resourceId": str(body["id"]),
+                "clientId": str(properties.get("clientId", "")),
+                "objectId": str(properties.get("principalId", "")),
+            }
+    for identity in wanted:
+        if arm_id.normal(identity) not in found:
+            if not predicting:
+                raise Failure(f"The identity {identity} does not exist; create it first.")
+            found[arm_id.normal(identity)] = {"resourceId": identity, "clientId": unknown, "objectId": unknown}
+    return found
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The role that the cluster's identity needs on identities; the assignments are listed once per resource group."""
+
+    arm: Arm
+    principal: str
+    held: tuple[roles.Assignment, ...]
+
+    @classmethod
+    def observe(cls, arm: Arm, cluster: Body, wanted: t.Sequence[str], unknown: str) -> Roles:
+        """``unknown``: what stands for a principal, or an identity, that is still to come."""
+        principal = addon.principal(cluster) if wanted else unknown
+        groups = _groups(wanted, unknown) if principal != unknown else []
+        held = (one for group in groups for one in authorization.assignments(arm, group, principal))
+        return cls(arm, principal, tuple(held))
+
+    def missing(self, identity: str) -> bool:
+        exact, inherited = roles.matching(self.held, identity, OPERATOR, self.principal)
+        return not (exact or inherited)
+
+    def exact(self, identity: str) -> list[roles.Assignment]:
+        return roles.matching(self.held, identity, OPERATOR, self.principal)[0]
+
+    def held_at(
+        self, wanted: t.Iterable[str], *, granted: t.Container[str] = (), withdrawn: t.Container[str] = ()
+    ) -> list[str]:
+        """Which of the identities the role is held on, now or after these changes; for a diff."""
+        held = {one for one in wanted if (one in granted or not self.missing(one)) and one not in withdrawn}
+        return sorted(held)
+
+    def grant(self, identity: str) -> None:
+        authorization.create(self.arm, roles.wanted(identity, OPERATOR, self.principal, "ServicePrincipal"), addon.ROLE)
+
+    def withdraw(self, identity: str) -> None:
+        for assignment in self.exact(identity):
+            authorization.delete(self.arm, assignment)
+
+
+class Writer:
+    """Writes the profile of one cluster; ``current`` follows what AKS answers."""
+
+    def __init__(self, arm: Arm, group: str, name: str, current: Body) -> None:
+        self.arm, self.group, self.name, self.current = arm, group, name, current
+
+    def write(self, change: Change, keys: t.Container[addon.Key], *, granted: t.Sequence[str] = ()) -> dict[str, t.Any]:
+        """Write, and see that the entries become Assigned; AKS may see only later that the role was ``granted``."""
+        reason = Failure("")
+        for _look in self.arm.patience.looks(at_most=_ROLE_EFFECT if granted else 0):
+            try:
+                self._put(change, keys)
+            except Refused as refused:
+                reason = addon.blocked(self.current, refused)
+                if not addon.lacks_permission(refused.service, granted):
+                    raise reason from refused
+                continue
+            stuck = addon.stuck(self.current, keys)
+            if not stuck:
+                return addon.view(self.current)
+            reason = addon.not_assigned(self.current, stuck)
+            if not set(map(arm_id.normal, addon.resource_ids(self.current, stuck))) <= set(map(arm_id.normal, granted)):
+                break
+        raise reason
+
+    def remove(self, keys: t.Collection[addon.Key], *, recreate: bool) -> dict[str, t.Any]:
+        """Take out entries that are not assigned: as they are; refused that, with what they lack made again."""
+        lost = addon.resource_ids(self.current, keys)
+        granted: list[str] = []
+        reason = self._take_out(keys)
+        if addon.resource_ids(self.current, keys) and not recreate:
+            raise addon.not_removed(self.current, keys, reason)
+        if addon.resource_ids(self.current, keys):
+            granted = self._make_again(lost)
+            for _look in self.arm.patience.looks(at_most=_ROLE_EFFECT):
+                reason = self._take_out(keys)
+                if not addon.resource_ids(self.current, keys):
+                    break
+            else:
+                raise addon.not_removed(self.current, keys, reason)
+        for identity in granted:
+            self._roles(identity).withdraw(identity)
+        for identity in lost if recreate else ():
+            self.discard(identity)
+        return addon.view(self.current)
+
+    def made_for_removal(self, identity: str) -> bool:
+        """Whether the identity is there only because an earlier run made it again for this cluster."""
+        body = identities.get_by_id(self.arm, identity) or {}
+        return arm_id.same((body.get("tags") or {}).get(addon.REMOVAL_TAG), str(self.current["id"]))
+
+    def discard(self, identity: str) -> None:
+        """Delete an identity that was made again only for the removal of its entry, and its role assignment."""
+        if self.made_for_removal(identity):
+            self._roles(identity).withdraw(identity)
+            identities.delete_by_id(self.arm, identity)
+
+    def _make_again(self, lost: t.Iterable[str]) -> list[str]:
+        """The identities to which the role was given."""
+        granted = []
+        for identity in lost:
+            if identities.get_by_id(self.arm, identity) is None:
+                tags = {addon.REMOVAL_TAG: str(self.current["id"])}
+                identities.put_by_id(self.arm, identity, location=str(self.current["location"]), tags=tags)
+            held = self._roles(identity)
+            if held.missing(identity):
+                held.grant(identity)
+                granted.append(identity)
+        return granted
+
+    def _roles(self, identity: str) -> Roles:
+        return Roles.observe(self.arm, self.current, [identity], "")
+
+    def _take_out(self, keys: t.Collection[addon.Key]) -> Failure | None:
+        lost = addon.resource_ids(self.current, keys)
+        try:
+            self._put(lambda now: addon.without(now, keys), keys)
+        except Refused as refused:
+            if not addon.lacks_permission(refused.service, lost):
+                raise addon.blocked(self.current, refused) from refused
+            return refused
+        return None
+
+    def _put(self, change: Change, keys: t.Container[addon.Key]) -> None:
+        """One write, followed until AKS has finished with the entries."""
+        doing = f"change the pod identity add-on of the cluster {self.name} in the resource group {self.group}"
+        try:
+            self._look(
+                managed_clusters.write(
+                    self.arm, self.group, self.name, self.current, self._of(change), doing=doing, wait=True
+                )
+            )
+            for _look in self.arm.patience.looks():
+                if not addon.moving(self.current, keys):
+                    return
+                self._look(managed_clusters.get(self.arm, self.group, self.name))
+        except Refused:
+            with contextlib.suppress(Failure):  # what was refused says more than a look that fails
+                self._look(managed_clusters.settled(self.arm, self.group, self.name))
+            raise
+
+    def _of(self, change: Change) -> t.Callable[[Body | None], Body]:
+        def of(body: Body | None) -> Body:
+            if body is None:
+                raise Failure(f"The cluster {self.name} in the resource group {self.group} was deleted meanwhile.")
+            return change(body)
+
+        return of
+
+    def _look(self, body: Body | None) -> None:
+        self.current = body or self.current
+
+
+def _groups(wanted: t.Iterable[str], unknown: str) -> list[str]:
+    """The resource groups in which identities lie, each once."""
+    groups = {arm_id.normal(permissions.place(one)): permissions.place(one) for one in wanted if one != unknown}
+    return list(groups.values())
