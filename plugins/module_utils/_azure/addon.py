@@ -62,18 +62,17 @@ class Roles:
         return cls(arm, principal, tuple(held))
 
     def missing(self, identity: str) -> bool:
-        exact, inherited = roles.matching(self.held, identity, OPERATOR, self.principal)
-        return not (exact or inherited)
+        return not any(self._matching(identity))
 
     def exact(self, identity: str) -> list[roles.Assignment]:
-        return roles.matching(self.held, identity, OPERATOR, self.principal)[0]
+        return self._matching(identity)[0]
 
     def held_at(
-        self, wanted: t.Iterable[str], *, granted: t.Container[str] = (), withdrawn: t.Container[str] = ()
+        self, wanted: t.Iterable[str], *, granted: t.Container[str] = (), withdrawn: t.Iterable[str] = ()
     ) -> list[str]:
         """Which of the identities the role is held on, now or after these changes; for a diff."""
-        held = {one for one in wanted if (one in granted or not self.missing(one)) and one not in withdrawn}
-        return sorted(held)
+        lost = {one for one in withdrawn if not self._matching(one)[1]}
+        return sorted({one for one in wanted if (one in granted or not self.missing(one)) and one not in lost})
 
     def grant(self, identity: str) -> None:
         authorization.create(self.arm, roles.wanted(identity, OPERATOR, self.principal, "ServicePrincipal"), addon.ROLE)
@@ -81,6 +80,9 @@ class Roles:
     def withdraw(self, identity: str) -> None:
         for assignment in self.exact(identity):
             authorization.delete(self.arm, assignment)
+
+    def _matching(self, identity: str) -> tuple[list[roles.Assignment], list[roles.Assignment]]:
+        return roles.matching(self.held, identity, OPERATOR, self.principal)
 
 
 class Writer:
@@ -96,7 +98,7 @@ class Writer:
             try:
                 self._put(change, keys)
             except Refused as refused:
-                reason = addon.blocked(self.current, refused)
+                reason = addon.blocked(self.current, refused, keys)
                 if not addon.lacks_permission(refused.service, granted):
                     raise reason from refused
                 continue
@@ -162,7 +164,7 @@ class Writer:
             self._put(lambda now: addon.without(now, keys), keys)
         except Refused as refused:
             if not addon.lacks_permission(refused.service, lost):
-                raise addon.blocked(self.current, refused) from refused
+                raise addon.blocked(self.current, refused, keys) from refused
             return refused
         return None
 

@@ -371,14 +371,18 @@ def not_removed(body: Body, keys: t.Container[Key], reason: Failure | None) -> F
     )
 
 
-def blocked(body: Body, reason: Failure) -> Failure:
-    """A refused change; entries that failed before block every other one."""
-    failed = [_path(key_of(one)) for one in _list(body, _IDENTITIES) if one.get("provisioningState") == "Failed"]
-    hint = f" The pod identity {', '.join(failed)} is Failed, which blocks other changes: remove it first." * bool(
-        failed
-    )
+def blocked(body: Body, reason: Failure, keys: t.Container[Key]) -> Failure:
+    """A change that was refused or failed: for the entries themselves, or for others, which block every change."""
+    own = stuck(body, keys)
+    if own and reason.error.get("status") == 200:  # an operation that ended so; the entries say more
+        return not_assigned(body, own)
+    failed = [key_of(one) for one in _list(body, _IDENTITIES) if one.get("provisioningState") == "Failed"]
+    others = [_path(key) for key in failed if key not in own]
+    hint = f" The pod identity {', '.join(others)} is Failed, which blocks other changes: remove it first."
     return Failure(
-        reason.sentence + hint, error=reason.error, results={"state": view(body), "failed_identities": failed}
+        reason.sentence + hint * bool(others),
+        error=reason.error,
+        results={"state": view(body), "failed_identities": list(map(_path, failed))},
     )
 
 

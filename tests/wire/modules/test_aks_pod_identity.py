@@ -289,6 +289,23 @@ def test_a_role_that_may_not_be_given(modules: Modules, azure: SimulatedAzure, a
     assert addon.entries() == {"shop/billing": "Assigned"}
 
 
+def test_an_operation_that_fails_for_an_entry_tells_why(modules: Modules, addon: Addon) -> None:
+    """Azure/AKS#3833: the whole cluster is Failed then, and only the entry says why."""
+    error = {"code": "PodIdentityAddonIdentitiesAssignmentError", "message": "Failed to assign identities."}
+    wish = {**DEMO, **entry("billing", addon.identity("billing")), "assign_roles": False}
+    modules.fault("GET", "/operations/", status=200, body={"status": "Failed", "error": error})
+    failed = modules.fail("aks_pod_identity", **wish)
+    assert failed["msg"].startswith(
+        "The pod identity shop/billing of the cluster demo is Failed: The cluster's identity"
+    )
+    assert failed["error"]["code"] == "LinkedAuthorizationFailed"
+    addon.put(enabled=True, userAssignedIdentities=[])
+    modules.fault("GET", "/operations/", status=200, body={"status": "Failed", "error": error})
+    exception = {"name": "mic", "namespace": "infra", "pod_labels": {"a": "b"}}
+    failed = modules.fail("aks_pod_identity", **DEMO, exception=exception)
+    assert "Failed to assign identities (PodIdentityAddonIdentitiesAssignmentError)" in failed["msg"]
+
+
 @pytest.mark.parametrize("blocks", [False, True], ids=["entry fails", "request is refused"])
 def test_a_role_that_takes_effect_late(modules: Modules, azure: SimulatedAzure, addon: Addon, blocks: bool) -> None:
     settings = {"time_scale": 1, "role_assignment_delay": 3, "cluster_update": 0, "pod_identities_block": blocks}
