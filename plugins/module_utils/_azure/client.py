@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from .._domain import arm_errors, long_running
 from .._domain.errors import Failure
-from . import clouds, credentials
+from . import clouds, credentials, resends
 from .refusals import NotAzure, Refused, Unreachable, missing_is_fine, refusals
 from .sdk import library
 
@@ -34,7 +34,9 @@ Client = t.TypeVar("Client")
 _USER_AGENT = "azureops.pod_identity"
 # How many looks in a row at a running operation may fail, each after the retries of the pipeline.
 _LOST_AFTER = 4
-_TRANSIENT = (404, 408, 429, 500, 502, 503, 504)
+_PASSING = (404, *resends.TRANSIENT)
+# How long (seconds) an answer may take. ARM itself gives up after one minute.
+_SLOWEST_ANSWER, _SHORTEST_WAIT = 120, 5
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Arm:
     def __init__(
         self,
         cloud: clouds.Cloud,
-        credential: TokenCredential,
+        login: t.Callable[[], TokenCredential],
         *,
         entra: t.Mapping[str, t.Any],
         verify: bool,
@@ -81,10 +83,13 @@ class Arm:
             from azure.mgmt.core import ARMPipelineClient
         self.cloud = cloud
         self.patience = patience
-        self._credential = credential
+        self._login = login
+        self._credential = login()
         self._entra = entra
         self._subscription = subscription
-        self._transport = RequestsTransport(connection_verify=verify, read_timeout=120)
+        # Less than all of the patience, so that there is some left to ask again.
+        longest = min(max(patience.timeout / 4, _SHORTEST_WAIT), _SLOWEST_ANSWER)
+        self._transport = RequestsTransport(connection_verify=verify, read_timeout=longest)
         self._clients: dict[t.Any, t.Any] = {}
         self._pipeline: t.Any = ARMPipelineClient(base_url=cloud.resource_manager, **self._plumbing())
 
@@ -105,7 +110,7 @@ class Arm:
         entra = credentials.entra(login, cloud, options, verify=verify)
         return cls(
             cloud,
-            credentials.create(login, entra),
+            lambda: credentials.create(login, entra),
             entra=entra,
             verify=verify,
             subscription=login.values.get("subscription_id") or str(account.get("id", "")),
@@ -175,15 +180,11 @@ class Arm:
         doing: str,
         body: t.Mapping[str, t.Any] | None = None,
         query: t.Mapping[str, str] | None = None,
-        again: bool = True,
     ) -> HttpResponse:
-        """One request; an answer of 400 and above raises Refused.
-
-        ``again``: whether it may be repeated after an answer that leaves open whether it took effect.
-        """
+        """One request; an answer of 400 and above raises Refused."""
         url = self.cloud.resource_manager + path
         params = {**(query or {}), "api-version": api_version}
-        return self._run(method, url, doing=doing, body=body, params=params, again=again)
+        return self._run(method, url, doing=doing, body=body, params=params)
 
     def follow(self, response: HttpResponse, *, doing: str) -> Body:
         """Wait for the operation that ``response`` started; raises Failure where it fails or takes too long.
@@ -193,13 +194,21 @@ class Arm:
         """
         operation = response.headers.get("Azure-AsyncOperation")
         location = response.headers.get("Location") if response.status_code == 202 else None
-        if operation:
-            return self._poll(operation, doing, _status_of_operation)
-        if location:
-            return self._poll(location, doing, _status_of_location)
-        if response.request.method == "PUT" and not long_running.ended(provisioning_state(json_of(response))):
-            return self._poll(response.request.url, doing, _status_of_resource)
-        return {}
+        request, url = response.request, operation or location
+        if url:
+            try:
+                return self._poll(url, doing, _status_of_operation if operation else _status_of_location)
+            except Refused as refused:
+                if not refused.is_missing() or request.method == "POST":
+                    raise
+                # Azure has forgotten the operation: the resource tells how it ended.
+        elif request.method != "PUT" or long_running.ended(provisioning_state(json_of(response))):
+            return {}
+        if request.method == "DELETE":
+            with missing_is_fine:
+                return self._poll(request.url, doing, _status_of_going)
+            return {}
+        return self._poll(request.url, doing, _status_of_resource)
 
     def _poll(self, url: str, doing: str, status_of: t.Callable[[HttpResponse], str]) -> Body:
         lost, state = 0, "unknown"
@@ -208,7 +217,7 @@ class Arm:
                 response = self._run("GET", url, doing=doing)
             except (Refused, Unreachable) as failure:
                 lost += 1
-                if lost >= _LOST_AFTER or isinstance(failure, Refused) and failure.service.status not in _TRANSIENT:
+                if lost >= _LOST_AFTER or isinstance(failure, Refused) and failure.service.status not in _PASSING:
                     raise
                 continue
             lost, state = 0, status_of(response)
@@ -230,20 +239,23 @@ class Arm:
         doing: str,
         body: t.Mapping[str, t.Any] | None = None,
         params: t.Mapping[str, str] | None = None,
-        again: bool = True,
     ) -> HttpResponse:
         from azure.core.rest import HttpRequest
 
         request = HttpRequest(method, url, params=dict(params or {}), json=body)
         with refusals(doing):
-            response: HttpResponse = self._pipeline.send_request(request, **({} if again else {"retry_status": 0}))
+            response: HttpResponse = self._pipeline.send_request(request)
             response.raise_for_status()
             return response
+
+    def _renewed(self) -> TokenCredential:
+        self._credential = self._login()
+        return self._credential
 
     def _plumbing(self) -> dict[str, t.Any]:
         """Policies and transport of one client. Policies are linked to each other, so each client has its own."""
         from azure.core.pipeline import policies
-        from azure.mgmt.core.policies import ARMAutoResourceProviderRegistrationPolicy, ARMChallengeAuthenticationPolicy
+        from azure.mgmt.core.policies import ARMAutoResourceProviderRegistrationPolicy
 
         return {
             "policies": [
@@ -254,8 +266,8 @@ class Arm:
                 policies.ContentDecodePolicy(),
                 ARMAutoResourceProviderRegistrationPolicy(),
                 policies.RedirectPolicy(),
-                policies.RetryPolicy(retry_total=5, retry_status=5, retry_backoff_max=60),
-                ARMChallengeAuthenticationPolicy(self._credential, self.cloud.scope),
+                resends.after_faults(lambda: self.patience.left()),
+                resends.with_new_tokens(self._credential, self._renewed, self.cloud.scope),
                 policies.SensitiveHeaderCleanupPolicy(),
             ],
             "transport": self._transport,
@@ -297,6 +309,12 @@ def _status_of_location(response: HttpResponse) -> str:
 
 def _status_of_resource(response: HttpResponse) -> str:
     return provisioning_state(json_of(response))
+
+
+def _status_of_going(response: HttpResponse) -> str:
+    """Of what is to be deleted; where nobody deletes it any more, that has failed."""
+    state = provisioning_state(json_of(response))
+    return "Failed" if long_running.succeeded(state) else state
 
 
 def _failed_operation(response: HttpResponse, state: str) -> arm_errors.ServiceError:

@@ -17,7 +17,7 @@ import typing as t
 from .._domain import clusters, long_running
 from .._domain.errors import Failure
 from .client import Arm, Body, json_of, payload, provisioning_state, raw
-from .refusals import Refused, missing_is_fine, refusals
+from .refusals import Refused, Unreachable, missing_is_fine, refusals
 from .sdk import library
 
 
@@ -110,7 +110,7 @@ def kubeconfig(arm: Arm, group: str, name: str, *, admin: bool) -> bytes:
     operations = _operations(arm)
     ask = operations.list_cluster_admin_credentials if admin else operations.list_cluster_user_credentials
     with refusals(doing):
-        found = ask(group, name).kubeconfigs or []
+        found = ask(group, name, retry_on_methods=["POST"]).kubeconfigs or []  # it only reads
     if not found or not found[0].value:
         raise Failure(f"Could not {doing}: AKS returned none; check that the cluster is running.")
     return bytes(found[0].value)
@@ -120,19 +120,26 @@ Result = t.TypeVar("Result")
 
 
 def _when_free(arm: Arm, name: str, attempt: t.Callable[[bool], Result]) -> Result:
-    """Call ``attempt`` until AKS is not busy; its argument says whether that has happened before."""
-    refused: Refused | None = None
+    """Call ``attempt`` until AKS is not busy; its argument says whether AKS may have begun something since.
+
+    So it is once more where the answer got lost on the way.
+    """
+    before: Failure | None = None
     for _look in arm.patience.looks():
         try:
-            return attempt(refused is not None)
+            return attempt(before is not None)
         except Refused as busy:
             if not clusters.is_busy(busy.service):
                 raise
-            refused = busy
+            before = busy
+        except Unreachable as lost:
+            if isinstance(before, Unreachable):
+                raise
+            before = lost
     raise Failure(
         f"AKS has been busy with the cluster {name} for {arm.patience.timeout:g} seconds; run again later, or end the "
         "other operation with az aks operation-abort.",
-        error=refused.error if refused else None,
+        error=before.error if before else None,
     )
 
 

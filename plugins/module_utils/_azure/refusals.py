@@ -37,7 +37,7 @@ class Refused(Failure):
 
 
 class Unreachable(Failure):
-    """No answer came: no such host, connection refused or reset, certificate not trusted."""
+    """No whole answer came: no such host, connection refused, reset or cut, certificate not trusted."""
 
 
 class NotAzure(Failure):
@@ -64,11 +64,11 @@ def refusals(doing: str) -> t.Iterator[None]:
             raise _unreachable(doing, error) from error
         message = str(error.message)
         raise Failure(arm_errors.explain_login(doing, message), error=arm_errors.login_error(message)) from error
-    except DecodeError as error:
-        if error.response is not None and (error.response.status_code or 0) >= 400:
-            raise Refused(doing, _service_error(error)) from error
-        raise NotAzure(doing) from error
     except HttpResponseError as error:
+        if error.response is None:
+            raise _cut_off(doing, error) from error
+        if isinstance(error, DecodeError) and (error.response.status_code or 0) < 400:
+            raise NotAzure(doing) from error
         raise Refused(doing, _service_error(error)) from error
     except AzureError as error:
         raise _unreachable(doing, error) from error
@@ -89,10 +89,16 @@ def _from_entra(error: HttpResponseError) -> bool:
 
 def _service_error(error: HttpResponseError) -> arm_errors.ServiceError:
     response: t.Any = error.response  # its headers are missing in the type
-    if response is None:
-        return arm_errors.ServiceError(0, type(error).__name__, str(error.message))
     request_id = response.headers.get("x-ms-request-id") or response.headers.get("x-ms-correlation-request-id") or ""
-    return arm_errors.parse(response.status_code, response.text(), request_id)
+    wait = response.headers.get("Retry-After", "")
+    return arm_errors.parse(response.status_code, response.text(), request_id, int(wait) if wait.isdecimal() else 0)
+
+
+def _cut_off(doing: str, error: AzureError) -> Failure:
+    return Unreachable(
+        f"Could not {doing}: the answer of Azure was cut off; run again, and check network and proxy if it stays.",
+        error={"code": type(error).__name__, "message": str(error.message)},
+    )
 
 
 def _unreachable(doing: str, error: AzureError) -> Failure:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .._domain import groups
 from .._domain.errors import Failure
-from .client import Arm, Body
+from .client import Arm, Body, json_of
 from .refusals import Refused
 
 _API = "2022-09-01"
@@ -38,8 +38,7 @@ def put(arm: Arm, name: str, body: Body) -> Body:
     doing = f"write the resource group {name}"
     _wait_until_deleted(arm, name)
     writable = {key: value for key, value in body.items() if key in ("location", "tags", "managedBy")}
-    answer: Body = arm.send("PUT", _path(arm, name), _API, doing=doing, body=writable).json()
-    return answer
+    return json_of(arm.send("PUT", _path(arm, name), _API, doing=doing, body=writable))
 
 
 def delete(arm: Arm, name: str) -> None:

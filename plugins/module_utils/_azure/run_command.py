@@ -24,7 +24,7 @@ def run(arm: Arm, instance: str, lines: list[str], what: str, *, busy_timeout: f
 
     def attempt() -> Body:
         # No command may run twice because the answer to its start got lost.
-        started = arm.send("POST", f"{instance}/runCommand", _API, doing=doing, body=body, again=False)
+        started = arm.send("POST", f"{instance}/runCommand", _API, doing=doing, body=body)
         return arm.follow(started, doing=doing)
 
     try:

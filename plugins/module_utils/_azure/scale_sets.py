@@ -69,7 +69,7 @@ def reimage(arm: Arm, instance: str, *, busy_timeout: float) -> None:
             return None  # Azure might give up for the reimage what is going on
         started = True  # also where the answer is lost, for which reason it is not sent again
         try:
-            return arm.send("POST", f"{instance}/reimage", _API, doing=doing, body={}, again=False)
+            return arm.send("POST", f"{instance}/reimage", _API, doing=doing, body={})
         except Refused as refused:
             started = refused.service.status >= 500
             raise

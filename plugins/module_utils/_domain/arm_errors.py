@@ -22,6 +22,9 @@ _CLIENT = re.compile(r"(?:object id|The client) '(?P<client>[^']+)'")
 _LOCKED = re.compile(r"locked: '(?P<scopes>[^']+)'")
 _AADSTS = re.compile(r"AADSTS\d+")
 
+# What an operation says that ended without a reason.
+_ENDED = ("failed", "canceled", "cancelled")
+
 _ENTRA_REMEDIES = {
     "AADSTS7000215": "give the value of the secret, not its id, and check that it belongs to this application",
     "AADSTS7000222": "the secret has expired, create a new one",
@@ -43,27 +46,29 @@ class ServiceError:
     code: str
     message: str
     request_id: str = ""
+    retry_after: float = 0
+    """Seconds until the service wants to be asked again; 0 where it did not say."""
 
     def as_dict(self) -> dict[str, t.Any]:
         values = {"code": self.code, "message": self.message, "request_id": self.request_id, "status": self.status}
         return {name: value for name, value in values.items() if value}
 
 
-def parse(status: int, body: t.Any, request_id: str = "") -> ServiceError:
+def parse(status: int, body: t.Any, request_id: str = "", retry_after: float = 0) -> ServiceError:
     """Read an error body: ARM's ``{"error": {...}}``, the flat one of AKS, Entra's, or no JSON at all."""
     if isinstance(body, (str, bytes)):
         try:
             body = json.loads(body)
         except ValueError:
             text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-            return ServiceError(status, f"HTTP{status}", " ".join(text.split())[:500], request_id)
+            return ServiceError(status, f"HTTP{status}", " ".join(text.split())[:500], request_id, retry_after)
     inner = body.get("error", body) if isinstance(body, dict) else {}
     if isinstance(inner, str):  # Entra: {"error": "invalid_client", "error_description": "AADSTS...: ..."}
         return ServiceError(status, inner, str(body.get("error_description", "")), request_id)
     if not isinstance(inner, dict):
         inner = {}
     code = " ".join(str(inner.get("code") or "").split()) or f"HTTP{status}"
-    return ServiceError(status, code, str(inner.get("message") or ""), request_id)
+    return ServiceError(status, code, str(inner.get("message") or ""), request_id, retry_after)
 
 
 def explain(doing: str, error: ServiceError) -> str:
@@ -93,10 +98,17 @@ def _cause_and_remedy(error: ServiceError) -> tuple[str, str]:
         return said, "run again when its deletion has finished"
     if code in ("subscriptionnotfound", "invalidsubscriptionid"):
         return said, "check subscription_id, and that this credential may see it"
+    if code == "missingsubscriptionregistration":
+        return said, "register it with az provider register, or ask somebody who may"
+    if code == "unmatchedprincipaltype":
+        return said, "set principal_type to what the principal is"
+    if code in _ENDED:
+        return said, "run again, and look for the cause in the resource's activity log if it stays"
     if code == "principalnotfound":
         return said, "check that this is the object id of the principal, not its client id, or run again in a minute"
     if error.status == 429:
-        return said, "Azure limits the number of requests, run again in some minutes"
+        when = f"{error.retry_after:g} seconds" if error.retry_after else "some minutes"
+        return said, f"Azure limits the number of requests, run again in {when}"
     if error.status >= 500:
         return said, "run again, and quote the request id to Azure support if it stays"
     return said, "correct what the message names and run again"

@@ -61,6 +61,9 @@ def add_parser(commands: Any) -> None:
     fault.add_argument("--header", action="append", metavar="NAME=VALUE", help="answer with this header as well")
     fault.add_argument("--delay", type=float, metavar="SECONDS", help="wait before the answer")
     fault.add_argument("--reset", action="store_true", default=None, help="reset the connection instead of answering")
+    fault.add_argument(
+        "--cut", action="store_true", default=None, help="close the connection in the middle of the body"
+    )
     fault.add_argument("--after", action="store_true", default=None, help="let the request take effect all the same")
     fault.add_argument("--clear", nargs="?", const="", metavar="ID", help="remove one fault, or all")
     fault.set_defaults(run=_fault)
@@ -96,7 +99,7 @@ def _fault(state: State, options: argparse.Namespace) -> int:
     if options.clear is not None:
         call(state, "DELETE", f"/faults?{urlencode({'id': options.clear})}" if options.clear else "/faults")
         return 0
-    names = ("method", "path", "nth", "count", "status", "delay", "reset", "after")
+    names = ("method", "path", "nth", "count", "status", "delay", "reset", "cut", "after")
     rule = {name: getattr(options, name) for name in names}
     rule["headers"] = _pairs(options.header) if options.header else None
     if options.body is not None:

@@ -826,6 +826,13 @@ def test_log(azure: SimulatedAzure) -> None:
     assert "eyJ" not in everything
 
 
+def test_an_answer_that_is_cut_off(azure: SimulatedAzure) -> None:
+    azure.control("POST", "/faults", {"method": "PUT", "path": "/resourceGroups/rg", "cut": True})
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
+        azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"})
+    assert azure.arm("GET", "/resourceGroups/rg").status_code == 200
+
+
 def test_reset(azure: SimulatedAzure) -> None:
     azure.cluster()
     azure.control("POST", "/faults", {"status": 500, "path": "never"})

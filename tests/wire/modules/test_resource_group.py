@@ -111,25 +111,6 @@ def test_a_missing_permission_is_named(modules: Modules, azure: SimulatedAzure) 
     assert refused["error"]["request_id"]
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"status": 429, "headers": {"Retry-After": "1"}, "body": {"error": {"code": "TooManyRequests"}}},
-        {"status": 429, "body": {"error": {"code": "TooManyRequests"}}},
-        {"status": 500, "body": {"error": {"code": "InternalServerError"}}},
-        {"status": 503, "count": 2},
-        {"reset": True},
-        {"reset": True, "after": True},
-    ],
-    ids=["throttled", "throttled without a time", "500", "503 twice", "reset", "reset after the effect"],
-)
-def test_a_passing_fault_is_overcome(modules: Modules, azure: SimulatedAzure, fault: dict[str, object]) -> None:
-    modules.fault("PUT", "/resourcegroups/rg", **fault)
-    modules.succeed("resource_group", name="rg", location="westeurope")
-    assert azure.arm("GET", "/resourceGroups/rg").status_code == 200
-    assert azure.control("GET", "/faults")[0]["hits"] == fault.get("count", 1)
-
-
 def test_a_lasting_fault_ends_in_a_sentence(modules: Modules) -> None:
     modules.fault(
         "GET", "/resourcegroups/rg", status=400, count=0, body={"error": {"code": "Odd", "message": "No. Not."}}
@@ -157,10 +138,3 @@ def test_all_pages_of_a_list_count(modules: Modules, azure: SimulatedAzure, grou
         modules.fault("GET", path, status=200, body=page)
     refused = modules.fail("resource_group", name=group, state="absent")
     assert "still holds 3 resources (a, b, c)" in refused["msg"]
-
-
-@pytest.mark.parametrize("kind", ["text/html", "application/json"])
-def test_an_answer_that_is_no_json(modules: Modules, kind: str) -> None:
-    page = "<html>please log in</html>"
-    modules.fault("GET", "/resourcegroups/rg", status=200, body=page, headers={"Content-Type": kind})
-    assert "something else than Azure answered; check proxy" in modules.fail("resource_group", name="rg")["msg"]

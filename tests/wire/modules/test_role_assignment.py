@@ -120,20 +120,6 @@ def test_a_role_that_is_none(modules: Modules, scope: str, somebody: Credentials
     assert failed["msg"] == (f"There is no role named 'Raeder' at {scope}; check its spelling, or give its GUID.")
 
 
-def test_a_principal_that_is_not_known_yet(modules: Modules, scope: str, somebody: Credentials) -> None:
-    body = {"error": {"code": "PrincipalNotFound", "message": "Principal x does not exist in the directory y."}}
-    modules.fault("PUT", "roleAssignments", status=400, body=body, count=3)
-    made = modules.succeed("role_assignment", scope=scope, role="Reader", principal_id=somebody.object_id, **FAST)
-    assert made["changed"]
-    modules.fault("PUT", "roleAssignments", status=400, body=body, count=0)
-    wish = {"scope": scope, "role": "Contributor", "principal_id": somebody.object_id}
-    failed = modules.fail("role_assignment", **wish, wait_timeout=1, **FAST)
-    assert failed["msg"].endswith(
-        "Principal x does not exist in the directory y (PrincipalNotFound); check that this is the object id of the "
-        "principal, not its client id, or run again in a minute."
-    )
-
-
 def test_all_waits_of_a_task_share_one_bound(modules: Modules, scope: str, somebody: Credentials) -> None:
     """To assign takes all of it, so the list, which shows nothing, is looked at once before and once after."""
     modules.fault("PUT", "roleAssignments", delay=2)

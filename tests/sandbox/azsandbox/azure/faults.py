@@ -34,6 +34,8 @@ class Rule:
     """Seconds, not scaled."""
     reset: bool = False
     """Reset the connection instead of answering."""
+    cut: bool = False
+    """Close the connection in the middle of the answer's body."""
     after: bool = False
     """Let the request take effect first: the answer is what gets lost."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
@@ -51,7 +53,7 @@ class Rule:
 
 def parse(given: JsonObject) -> Rule:
     """A rule from its JSON form."""
-    known = {"method", "path", "nth", "count", "status", "body", "headers", "delay", "reset", "after", "id"}
+    known = {"method", "path", "nth", "count", "status", "body", "headers", "delay", "reset", "cut", "after", "id"}
     if set(given) - known:
         raise InvalidRule(f"A fault has no {sorted(set(given) - known)}; known are {sorted(known)}.")
     try:
@@ -59,8 +61,8 @@ def parse(given: JsonObject) -> Rule:
         re.compile(rule.path)
     except (TypeError, re.error) as error:
         raise InvalidRule(f"The fault is invalid: {error}.") from None
-    if rule.status is None and not rule.reset and not rule.delay:
-        raise InvalidRule("A fault needs a status, a delay or reset.")
+    if rule.status is None and not rule.reset and not rule.cut and not rule.delay:
+        raise InvalidRule("A fault needs a status, a delay, reset or cut.")
     return rule
 
 

@@ -129,7 +129,10 @@ class Server:
         if reset and request.transport is not None:
             # Discard what was not sent: the client sees a reset connection.
             request.transport.abort()
-        return self._response(call, answer)
+        response = self._response(call, answer)
+        if rule is not None and rule.cut:
+            await _send_half(request, response)
+        return response
 
     async def _answer_with(self, rule: Rule | None, call: Call) -> Answer:
         if rule is None or (rule.status is None and not rule.reset):
@@ -201,6 +204,17 @@ class Server:
         if client and call.headers.get("x-ms-return-client-request-id", "").lower() == "true":
             headers["x-ms-client-request-id"] = client
         return headers
+
+
+async def _send_half(request: web.Request, response: web.Response) -> None:
+    """The head of an answer, half of its body, and the end of the connection."""
+    whole = response.body if isinstance(response.body, bytes) else b""
+    half = web.StreamResponse(status=response.status, headers=response.headers)
+    half.content_length = len(whole)
+    await half.prepare(request)
+    await half.write(whole[: len(whole) // 2])
+    if request.transport is not None:
+        request.transport.close()
 
 
 async def _without_own_name(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Which requests are sent again, as policies of the pipeline of azure-core."""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+# Answers that say nothing about the request itself.
+TRANSIENT = (408, 429, 500, 502, 503, 504)
+# A PUT, a PATCH or a DELETE that took effect has no other effect when it comes again; a POST may have.
+_METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE")
+
+
+def after_faults(left: t.Callable[[], float]) -> t.Any:
+    """Sends again after throttling, errors of the server and lost connections, as long as ``left`` has seconds.
+
+    A POST is sent once, whatever comes of it, unless its caller says ``retry_on_methods``.
+    """
+    from azure.core.pipeline.policies import RetryPolicy
+
+    class AfterFaults(RetryPolicy):  # type: ignore[type-arg]
+        def configure_retries(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
+            options.setdefault("retry_on_methods", _METHODS)
+            return super().configure_retries(options)
+
+        def is_retry(self, settings: dict[str, t.Any], response: t.Any) -> bool:
+            # Not what else has a Retry-After, which the base sends again whatever it is.
+            method, status = response.http_request.method, response.http_response.status_code
+            return method in settings["methods"] and status in TRANSIENT and settings["total"] > 0
+
+        def increment(self, settings: dict[str, t.Any], response: t.Any = None, error: t.Any = None) -> bool:
+            if not super().increment(settings, response, error):
+                return False
+            asked = None if error else self.get_retry_after(response)
+            return left() > (asked or self.get_backoff_time(settings))
+
+    return AfterFaults(retry_total=5, retry_status=5, retry_backoff_max=60)
+
+
+def with_new_tokens(credential: TokenCredential, renewed: t.Callable[[], TokenCredential], scope: str) -> t.Any:
+    """Authenticates; where a token is refused before its time, sends again with one of the ``renewed`` credential.
+
+    The old credential would give the refused token again, from its cache.
+    """
+    from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
+
+    class WithNewTokens(ARMChallengeAuthenticationPolicy):
+        def on_challenge(self, request: t.Any, response: t.Any) -> bool:
+            if not super().on_challenge(request, response):
+                self._credential = renewed()
+                self.authorize_request(request, scope)
+            return True
+
+    return WithNewTokens(credential, scope)
