@@ -56,7 +56,7 @@ def cells(row: Row) -> tuple[str, ...]:
     theirs = statistics.median(row.theirs)
     peer = f"{theirs:.3g} {row.unit} ({row.peer})"
     ratio = statistics.median(one / other for one, other in zip(row.ours, row.theirs, strict=True))
-    return row.what, f"{ours:.3g} {row.unit}", peer, f"{ratio:.2f}", f"{row.goal:g}" if row.goal else ""
+    return row.what, f"{ours:.3g} {row.unit}", peer, f"{ratio:.2f}", f"{row.goal:.3g}" if row.goal else ""
 
 
 def table(lines: Iterable[tuple[str, ...]]) -> str:

@@ -17,6 +17,7 @@ from azsandbox.azure.null_compute import NullCompute
 
 from ..node.fleet import entrance
 from ..wire.modules.processes import Modules
+from .clients import OURS, THEIRS, Starts
 from .plays import CLEANUP, ROLE, TRUE, Play, clean_nodes, leave_rules
 
 ROUNDS = 15
@@ -110,6 +111,15 @@ def run_command(folder: Path) -> Iterator[Row]:
         azure.close()
 
 
+def first_request(folder: Path) -> Iterator[Row]:
+    """How long one look at a cluster takes to its first request to Azure, beside azure.azcollection."""
+    starts = Starts(folder)
+    for what, run, goal in (("the module", starts.module, 1 / 6), ("a whole task", starts.task, 1 / 2.5)):
+        pairs = [(run(OURS), run(THEIRS)) for _round in range(6)][1:]  # the first has to compile
+        ours, theirs = zip(*pairs, strict=True)
+        yield Row(f"aks_cluster_info to its first request, {what}", "s", ours, "azcollection", theirs, goal)
+
+
 FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
-    figure.__name__: figure for figure in (node_task, run_command, fleet_task, fleet_role)
+    figure.__name__: figure for figure in (node_task, first_request, run_command, fleet_task, fleet_role)
 }
