@@ -21,7 +21,6 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.actiongroup_azure
 requirements:
-  - azure-mgmt-containerservice >= 41.0.0
   - PyYAML
 attributes:
   check_mode:

@@ -28,7 +28,6 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes.actiongroup_azure
 requirements:
   - azure-mgmt-authorization >= 4.0.0
-  - azure-mgmt-containerservice >= 41.0.0
 attributes:
   check_mode:
     support: full

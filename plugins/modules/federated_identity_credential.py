@@ -24,8 +24,6 @@ extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.actiongroup_azure
-requirements:
-  - azure-mgmt-containerservice >= 41.0.0, for O(cluster_name)
 attributes:
   check_mode:
     support: full

@@ -22,8 +22,6 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.info_module
   - azureops.pod_identity._attributes.actiongroup_azure
-requirements:
-  - azure-mgmt-containerservice >= 41.0.0, for O(cluster_name)
 options:
   resource_group:
     description: Resource group of the identities.

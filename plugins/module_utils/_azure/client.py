@@ -26,7 +26,7 @@ from .sdk import library
 
 if t.TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
-    from azure.core.rest import HttpResponse
+    from azure.core.rest import HttpRequest, HttpResponse
 
 Body = dict[str, t.Any]
 Client = t.TypeVar("Client")
@@ -169,7 +169,7 @@ class Arm:
             following = answer.get("nextLink")
             if not following:
                 return found
-            answer = json_of(self._run("GET", following, doing=doing))
+            answer = json_of(self._look(following, doing=doing))
 
     def send(
         self,
@@ -180,11 +180,18 @@ class Arm:
         doing: str,
         body: t.Mapping[str, t.Any] | None = None,
         query: t.Mapping[str, str] | None = None,
+        headers: t.Mapping[str, str] | None = None,
+        only_reads: bool = False,
     ) -> HttpResponse:
-        """One request; an answer of 400 and above raises Refused."""
-        url = self.cloud.resource_manager + path
-        params = {**(query or {}), "api-version": api_version}
-        return self._run(method, url, doing=doing, body=body, params=params)
+        """One request; an answer of 400 and above raises Refused.
+
+        ``only_reads``: that a POST changes nothing, so that it may be sent again.
+        """
+        from azure.core.rest import HttpRequest
+
+        url, params = self.cloud.resource_manager + path, {**(query or {}), "api-version": api_version}
+        request = HttpRequest(method, url, params=params, json=body, headers=dict(headers or {}))
+        return self._run(request, doing=doing, **({"retry_on_methods": [method]} if only_reads else {}))
 
     def follow(self, response: HttpResponse, *, doing: str) -> Body:
         """Wait for the operation that ``response`` started; raises Failure where it fails or takes too long.
@@ -214,7 +221,7 @@ class Arm:
         lost, state = 0, "unknown"
         for _look in self.patience.looks():
             try:
-                response = self._run("GET", url, doing=doing)
+                response = self._look(url, doing=doing)
             except (Refused, Unreachable) as failure:
                 lost += 1
                 if lost >= _LOST_AFTER or isinstance(failure, Refused) and failure.service.status not in _PASSING:
@@ -231,20 +238,15 @@ class Arm:
             "Azure, so run again to wait for it, or raise wait_timeout."
         )
 
-    def _run(
-        self,
-        method: str,
-        url: str,
-        *,
-        doing: str,
-        body: t.Mapping[str, t.Any] | None = None,
-        params: t.Mapping[str, str] | None = None,
-    ) -> HttpResponse:
+    def _look(self, url: str, *, doing: str) -> HttpResponse:
+        """GET what Azure named."""
         from azure.core.rest import HttpRequest
 
-        request = HttpRequest(method, url, params=dict(params or {}), json=body)
+        return self._run(HttpRequest("GET", url), doing=doing)
+
+    def _run(self, request: HttpRequest, *, doing: str, **how: t.Any) -> HttpResponse:
         with refusals(doing):
-            response: HttpResponse = self._pipeline.send_request(request)
+            response: HttpResponse = self._pipeline.send_request(request, **how)
             response.raise_for_status()
             return response
 

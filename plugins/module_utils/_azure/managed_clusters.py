@@ -5,37 +5,39 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Microsoft.ContainerService: managed clusters, with azure-mgmt-containerservice.
+"""Microsoft.ContainerService: managed clusters.
 
-Bodies pass through the typed client as they are, so that fields that its models do not know survive an update.
+Over plain ARM requests: importing azure-mgmt-containerservice takes longer than all else that a task imports, and a
+list of its models lacks the fields that they do not know.
 """
 
 from __future__ import annotations
 
+import base64
 import typing as t
 
-from .._domain import clusters, long_running
+from .._domain import arm_id, clusters, long_running
 from .._domain.errors import Failure
-from .client import Arm, Body, json_of, payload, provisioning_state, raw
-from .refusals import Refused, Unreachable, missing_is_fine, refusals
-from .sdk import library
+from .client import Arm, Body, json_of, provisioning_state
+from .refusals import Refused, Unreachable, missing_is_fine
+
+_API = "2025-08-01"
 
 
 def get(arm: Arm, group: str, name: str) -> Body | None:
-    with missing_is_fine, refusals(f"read the cluster {name} in the resource group {group}"):
-        return t.cast(Body, _operations(arm).get(group, name, cls=raw))
-    return None
+    return arm.get(_path(arm, group, name), _API, doing=f"read the cluster {name} in the resource group {group}")
 
 
 def get_by_id(arm: Arm, cluster: str) -> Body | None:
     """A cluster in whatever subscription; None where it does not exist."""
-    return arm.get(cluster, "2025-08-01", doing=f"read the cluster {cluster}")
+    return arm.get(cluster, _API, doing=f"read the cluster {cluster}")
 
 
 def list_group(arm: Arm, group: str) -> list[Body]:
     """The clusters of a resource group; none where the group does not exist."""
-    with missing_is_fine, refusals(f"list the clusters of the resource group {group}"):
-        return [_plain(model) for model in _operations(arm).list_by_resource_group(group)]
+    path = f"{arm_id.resource_group(arm.subscription, group)}/providers/{clusters.KIND}"
+    with missing_is_fine:
+        return arm.list(path, _API, doing=f"list the clusters of the resource group {group}")
     return []
 
 
@@ -78,11 +80,8 @@ def write(
         if again and current is not None and body == current and not clusters.is_unsuccessful(current):
             return current
         unchanged = {"If-None-Match": "*"} if current is None else {"If-Match": current.get("eTag") or "*"}
-        with refusals(doing):
-            started = _operations(arm).begin_create_or_update(
-                group, name, payload(clusters.writable(body)), headers=unchanged, polling=False, cls=_response
-            )
-            response = started.result()
+        path, wanted = _path(arm, group, name), clusters.writable(body)
+        response = arm.send("PUT", path, _API, doing=doing, body=wanted, headers=unchanged)
         if not wait:
             return json_of(response)
         arm.follow(response, doing=doing)
@@ -95,11 +94,10 @@ def delete(arm: Arm, group: str, name: str, *, wait: bool) -> None:
     doing = f"delete the cluster {name} in the resource group {group}"
 
     def start(_again: bool) -> None:
-        with refusals(doing):
-            started = _operations(arm).begin_delete(group, name, polling=False, cls=_response)
-            response = started.result()
-        if wait:
-            arm.follow(response, doing=doing)
+        with missing_is_fine:
+            response = arm.send("DELETE", _path(arm, group, name), _API, doing=doing)
+            if wait:
+                arm.follow(response, doing=doing)
 
     _when_free(arm, name, start)
 
@@ -107,13 +105,12 @@ def delete(arm: Arm, group: str, name: str, *, wait: bool) -> None:
 def kubeconfig(arm: Arm, group: str, name: str, *, admin: bool) -> bytes:
     """The content of a kubeconfig, for the local administrator or for the caller."""
     doing = f"get the {'admin' if admin else 'user'} kubeconfig of the cluster {name} in the resource group {group}"
-    operations = _operations(arm)
-    ask = operations.list_cluster_admin_credentials if admin else operations.list_cluster_user_credentials
-    with refusals(doing):
-        found = ask(group, name, retry_on_methods=["POST"]).kubeconfigs or []  # it only reads
-    if not found or not found[0].value:
+    action = "listClusterAdminCredential" if admin else "listClusterUserCredential"
+    answer = arm.send("POST", f"{_path(arm, group, name)}/{action}", _API, doing=doing, only_reads=True)
+    found = json_of(answer).get("kubeconfigs") or []
+    if not found or not found[0].get("value"):
         raise Failure(f"Could not {doing}: AKS returned none; check that the cluster is running.")
-    return bytes(found[0].value)
+    return base64.b64decode(found[0]["value"])
 
 
 Result = t.TypeVar("Result")
@@ -143,15 +140,5 @@ def _when_free(arm: Arm, name: str, attempt: t.Callable[[bool], Result]) -> Resu
     )
 
 
-def _response(response: t.Any, _model: object, _headers: object) -> t.Any:
-    return response.http_response
-
-
-def _plain(model: t.Any) -> Body:
-    return t.cast(Body, model.as_dict())
-
-
-def _operations(arm: Arm) -> t.Any:
-    with library("azure-mgmt-containerservice"):
-        from azure.mgmt.containerservice import ContainerServiceClient
-    return arm.typed(ContainerServiceClient).managed_clusters
+def _path(arm: Arm, group: str, name: str) -> str:
+    return arm_id.resource(arm.subscription, group, clusters.KIND, name)
