@@ -15,6 +15,8 @@ description:
   - Grants a role to a principal at a scope, or takes it away.
   - An assignment that exists already under any name counts, also one that is inherited from a wider scope unless
     O(accept_inherited=false).
+  - The condition and the description of an assignment are changed in place and only where they are named. An inherited
+    assignment is never changed, and counts only where its condition is the named one.
   - The name of a new assignment is derived from scope, role and principal, so that two runs at the same time create
     the same assignment.
 extends_documentation_fragment:
@@ -49,9 +51,24 @@ options:
   principal_type:
     description:
       - Kind of the principal. Azure uses it to accept a principal that was created a moment ago.
+      - It plays no part for an assignment that exists.
     type: str
     choices: [ServicePrincipal, User, Group, ForeignGroup, Device]
     default: ServicePrincipal
+  condition:
+    description:
+      - Condition under which the assignment holds, in the language of Azure attribute-based access control.
+      - Unset, an existing condition is kept, and a new assignment has none. An empty text removes the condition.
+    type: str
+  condition_version:
+    description:
+      - Version of the language of O(condition). Unset, it is V(2.0) where a condition is set or changed.
+    type: str
+  description:
+    description:
+      - A note on the assignment.
+      - Unset, an existing one is kept. An empty text removes it.
+    type: str
   accept_inherited:
     description: Whether an assignment at a wider scope satisfies O(state=present).
     type: bool
@@ -63,7 +80,8 @@ options:
   state:
     description:
       - Whether the principal holds the role at the scope.
-      - V(absent) removes the assignment at exactly this scope; an inherited one stays and is named in a warning.
+      - V(absent) removes the assignment at exactly this scope, whatever its name and condition; an inherited one stays
+        and is named in a warning.
     type: str
     choices: [present, absent]
     default: present
@@ -88,6 +106,18 @@ EXAMPLES = r"""
     principal_id: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
   check_mode: true
   register: vm_contributor
+
+- name: Let an operator grant nothing but the role Managed Identity Operator
+  azureops.pod_identity.role_assignment:
+    scope: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+    role: Role Based Access Control Administrator
+    principal_id: 3b0f1c9e-52a7-4a34-9c53-7d0f4a8e6b12
+    principal_type: User
+    description: Operators of pod identity grant what MIC needs
+    condition: >-
+      ((!(ActionMatches{'Microsoft.Authorization/roleAssignments/write'}))
+      OR (@Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId]
+      ForAnyOfAnyValues:GuidEquals {f1a07417-d97a-45cb-824c-7a7467783830}))
 
 - name: Take a role away
   azureops.pod_identity.role_assignment:
@@ -140,6 +170,21 @@ state:
       returned: when the assignment is present
       type: str
       sample: ServicePrincipal
+    condition:
+      description: Condition under which the assignment holds; empty when there is none.
+      returned: when the assignment is present
+      type: str
+      sample: ''
+    condition_version:
+      description: Version of the language of the condition; empty when there is none.
+      returned: when the assignment is present
+      type: str
+      sample: ''
+    description:
+      description: The note on the assignment; empty when there is none.
+      returned: when the assignment is present
+      type: str
+      sample: ''
     inherited:
       description: Whether the assignment is held through a wider scope.
       returned: when the assignment is present
@@ -191,35 +236,55 @@ OPTIONS = ArgumentSpec(
             "choices": ["ServicePrincipal", "User", "Group", "ForeignGroup", "Device"],
             "default": "ServicePrincipal",
         },
+        "condition": {"type": "str"},
+        "condition_version": {"type": "str"},
+        "description": {"type": "str"},
         "accept_inherited": {"type": "bool", "default": True},
         "wait_visible": {"type": "bool", "default": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    }
+    },
+    required_by={"condition_version": ("condition",)},
 ).merge(azure_auth(), azure_wait())
 
 
 def make_plan(arm: Arm, options: t.Mapping[str, t.Any], is_known: t.Callable[[str], bool]) -> Plan:
     scope, principal = options["scope"], options["principal_id"]
+    extras = roles.Extras(options["condition"], options["condition_version"], options["description"])
     if not (is_known(scope) and is_known(principal)):
-        return unknown_yet(options)
+        return unknown_yet(options, extras)
     roles.require_object_id(principal)
     role = authorization.role(arm, options["role"], scope)
     held = authorization.assignments(arm, scope, principal)
     exact, inherited = roles.matching(held, scope, role, principal)
     if options["state"] == "absent":
         return removal(arm, role, scope, exact, inherited)
-    satisfying = [*exact, *(inherited if options["accept_inherited"] else ())]
+    if exact:
+        return change(arm, role, scope, exact[0], extras)
+    satisfying = [one for one in inherited if options["accept_inherited"] and roles.serves(one, extras)]
     if satisfying:
         state = roles.view(satisfying[0], role, scope)
         return Plan(state, state)
-    wanted = roles.wanted(scope, role, principal, options["principal_type"])
+    wanted = roles.wanted(scope, role, principal, options["principal_type"], extras)
 
-    def create() -> t.Mapping[str, t.Any]:
-        created = authorization.create(arm, wanted, role.name)
-        seen = authorization.wait_visible(arm, wanted, role) if options["wait_visible"] else created
-        return roles.view(seen, role, scope)
+    step = Step(
+        f"assign {role.name} to {principal} at {scope}",
+        lambda: roles.view(
+            authorization.grant(arm, wanted, role, extras, visibly=options["wait_visible"]), role, scope
+        ),
+    )
+    return Plan({}, roles.view(wanted, role, scope), (step,))
 
-    return Plan({}, roles.view(wanted, role, scope), (Step(f"assign {role.name} to {principal} at {scope}", create),))
+
+def change(arm: Arm, role: roles.Role, scope: str, current: roles.Assignment, extras: roles.Extras) -> Plan:
+    wanted = roles.changed(current, extras)
+    before, after = (roles.view(one, role, scope) for one in (current, wanted))
+    if wanted == current:
+        return Plan(before, before)
+    step = Step(
+        f"change the {roles.difference(current, wanted)} of {role.name} for {current.principal_id} at {scope}",
+        lambda: roles.view(authorization.change(arm, wanted), role, scope),
+    )
+    return Plan(before, after, (step,))
 
 
 def removal(
@@ -243,22 +308,15 @@ def removal(
     return Plan(roles.view(exact[0], role, scope) if exact else {}, {}, steps, warnings=warnings)
 
 
-def unknown_yet(options: t.Mapping[str, t.Any]) -> Plan:
+def unknown_yet(options: t.Mapping[str, t.Any], extras: roles.Extras) -> Plan:
     """In check mode the principal, or the scope, may be one that an earlier task will create."""
     if options["state"] == "absent":
         return Plan({}, {})
     scope, principal = options["scope"], options["principal_id"]
     role = roles.named(options["role"]) or roles.Role(options["role"], KNOWN_AFTER_APPLY)
-    after = {
-        "id": KNOWN_AFTER_APPLY,
-        "name": KNOWN_AFTER_APPLY,
-        "scope": scope,
-        "role_name": role.name,
-        "role_definition_id": roles.definition_id("" if scope == KNOWN_AFTER_APPLY else scope, role),
-        "principal_id": principal,
-        "principal_type": options["principal_type"],
-        "inherited": False,
-    }
+    place = "" if scope == KNOWN_AFTER_APPLY else scope
+    wanted = roles.wanted(place, role, principal, options["principal_type"], extras)
+    after = {**roles.view(wanted, role, place), "id": KNOWN_AFTER_APPLY, "name": KNOWN_AFTER_APPLY, "scope": scope}
     # Never applied: outside check mode such a value has been refused.
     return Plan({}, after, (Step(f"assign {role.name} to {principal} at {scope}", lambda: None),))
 

@@ -13,10 +13,11 @@ import typing as t
 
 from .._domain import arm_id, roles
 from .._domain.errors import Failure
-from .client import Arm, payload
+from .client import Arm, Body, payload, raw
 from .refusals import Refused, missing_is_fine, refusals
 from .sdk import library
 
+_API = "2022-04-01"
 # How long a principal that was created a moment ago may be unknown to the service that assigns roles.
 _REPLICATION = 180.0
 
@@ -40,38 +41,35 @@ def role(arm: Arm, text: str, scope: str) -> roles.Role:
 
 def assignments(arm: Arm, scope: str, principal_id: str) -> list[roles.Assignment]:
     """The assignments of a principal at a scope, inherited ones included; none where the scope does not exist."""
-    with missing_is_fine, refusals(f"list the role assignments at {scope}"):
-        found = _client(arm).role_assignments.list_for_scope(
-            scope.strip("/"), filter=f"principalId eq '{principal_id}'"
+    path = f"/{scope.strip('/')}".rstrip("/") + "/providers/Microsoft.Authorization/roleAssignments"
+    # The list of the typed client would drop what its models do not know, and a change must keep that.
+    with missing_is_fine:
+        found = arm.list(
+            path,
+            _API,
+            doing=f"list the role assignments at {scope}",
+            **{"$filter": f"principalId eq '{principal_id}'"},
         )
-        return [_assignment(one) for one in found]
+        return [_assignment(body) for body in found]
     return []
 
 
-def create(arm: Arm, wanted: roles.Assignment, role_name: str) -> roles.Assignment:
-    """Create an assignment. A principal that Azure does not know yet is waited for; an equal assignment will do."""
-    doing = f"assign the role {role_name} to the principal {wanted.principal_id} at {wanted.scope}"
-    client = _client(arm)
-    properties = {
-        "roleDefinitionId": wanted.role_definition_id,
-        "principalId": wanted.principal_id,
-        "principalType": wanted.principal_type,
-    }
-    unknown: Refused | None = None
-    for _look in arm.patience.looks(at_most=_REPLICATION):
-        try:
-            with refusals(doing):
-                created = client.role_assignments.create_by_id(
-                    wanted.id.strip("/"), payload({"properties": properties})
-                )
-                return _assignment(created)
-        except Refused as refused:
-            if refused.service.code == "RoleAssignmentExists":
-                return wanted
-            if refused.service.code != "PrincipalNotFound":
-                raise
-            unknown = refused
-    raise unknown or Failure(f"Could not {doing} in time; run again.")
+def grant(
+    arm: Arm, wanted: roles.Assignment, role: roles.Role, extras: roles.Extras, *, visibly: bool
+) -> roles.Assignment:
+    """Create an assignment, where asked ``visibly``: until a list shows it."""
+    created = _create(arm, wanted, role)
+    if created and not visibly:
+        return created
+    seen = _listed(arm, wanted, role)
+    # Where an equal one was there, which no list had shown before, it may lack what is named.
+    fulfilled = roles.changed(seen, extras)
+    return seen if created or fulfilled == seen else change(arm, fulfilled)
+
+
+def change(arm: Arm, wanted: roles.Assignment) -> roles.Assignment:
+    """Write an assignment that exists as it is to be."""
+    return _put(arm, wanted, f"change the role assignment {wanted.id}")
 
 
 def delete(arm: Arm, assignment: roles.Assignment) -> None:
@@ -79,8 +77,24 @@ def delete(arm: Arm, assignment: roles.Assignment) -> None:
         _client(arm).role_assignments.delete_by_id(assignment.id.strip("/"))
 
 
-def wait_visible(arm: Arm, wanted: roles.Assignment, chosen: roles.Role) -> roles.Assignment:
-    """Wait until a list shows the assignment."""
+def _create(arm: Arm, wanted: roles.Assignment, role: roles.Role) -> roles.Assignment | None:
+    """Create an assignment; None where an equal one exists. A principal that Azure does not know yet is waited for."""
+    doing = f"assign the role {role.name} to the principal {wanted.principal_id} at {wanted.scope}"
+    unknown: Refused | None = None
+    for _look in arm.patience.looks(at_most=_REPLICATION):
+        try:
+            return _put(arm, wanted, doing)
+        except Refused as refused:
+            if refused.service.code == "RoleAssignmentExists":
+                return None
+            if refused.service.code != "PrincipalNotFound":
+                raise
+            unknown = refused
+    raise unknown or Failure(f"Could not {doing} in time; run again.")
+
+
+def _listed(arm: Arm, wanted: roles.Assignment, chosen: roles.Role) -> roles.Assignment:
+    """The assignment as a list shows it, which is waited for."""
     for _look in arm.patience.looks():
         seen = assignments(arm, wanted.scope, wanted.principal_id)
         exact, _inherited = roles.matching(seen, wanted.scope, chosen, wanted.principal_id)
@@ -92,6 +106,12 @@ def wait_visible(arm: Arm, wanted: roles.Assignment, chosen: roles.Role) -> role
     )
 
 
+def _put(arm: Arm, wanted: roles.Assignment, doing: str) -> roles.Assignment:
+    body = payload({"properties": roles.writable(wanted)})
+    with refusals(doing):
+        return _assignment(_client(arm).role_assignments.create_by_id(wanted.id.strip("/"), body, cls=raw))
+
+
 def _client(arm: Arm) -> t.Any:
     with library("azure-mgmt-authorization"):
         from azure.mgmt.authorization import AuthorizationManagementClient
@@ -99,12 +119,5 @@ def _client(arm: Arm) -> t.Any:
     return arm.typed(AuthorizationManagementClient, subscription="unused")
 
 
-def _assignment(model: t.Any) -> roles.Assignment:
-    return roles.Assignment(
-        id=str(model.id),
-        name=str(model.name),
-        scope=str(model.scope),
-        role_definition_id=str(model.role_definition_id),
-        principal_id=str(model.principal_id),
-        principal_type=str(model.principal_type or ""),
-    )
+def _assignment(body: Body) -> roles.Assignment:
+    return roles.Assignment(str(body["id"]), str(body["name"]), body.get("properties") or {})

@@ -106,6 +106,8 @@ def _cause_and_remedy(error: ServiceError) -> tuple[str, str]:
         return said, "run again, and look for the cause in the resource's activity log if it stays"
     if code == "principalnotfound":
         return said, "check that this is the object id of the principal, not its client id, or run again in a minute"
+    if code == "unmatchedprincipaltype":
+        return said, "set principal_type to the kind that the principal has"
     if error.status == 429:
         when = f"{error.retry_after:g} seconds" if error.retry_after else "some minutes"
         return said, f"Azure limits the number of requests, run again in {when}"

@@ -5,19 +5,23 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Roles and their assignments: which assignment satisfies a wish, and what a new one is called."""
+"""Roles and their assignments: which one satisfies a wish, what a new one is called, what a change keeps."""
 
 from __future__ import annotations
 
 import re
 import typing as t
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import arm_id
 from .errors import Failure
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+# The only one that Azure accepts for new conditions.
+_CONDITION_VERSION = "2.0"
+_READ_ONLY = ("scope", "createdOn", "createdBy", "updatedOn", "updatedBy")
 
 # Built-in roles have the same GUID in every tenant; knowing these saves a request, also where no scope exists yet.
 BUILT_IN = {
@@ -47,14 +51,35 @@ class Role:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A role assignment as Azure reports it."""
+    """A role assignment as Azure reports it, with properties that only a newer API knows too."""
 
     id: str
     name: str
-    scope: str
-    role_definition_id: str
-    principal_id: str
-    principal_type: str
+    properties: t.Mapping[str, t.Any]
+
+    @property
+    def scope(self) -> str:
+        return self.text("scope")
+
+    @property
+    def role_definition_id(self) -> str:
+        return self.text("roleDefinitionId")
+
+    @property
+    def principal_id(self) -> str:
+        return self.text("principalId")
+
+    def text(self, name: str) -> str:
+        return str(self.properties.get(name) or "")
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What an assignment may say besides who holds what where. None: not named; '': none."""
+
+    condition: str | None = None
+    condition_version: str | None = None
+    description: str | None = None
 
 
 def named(text: str) -> Role | None:
@@ -92,17 +117,51 @@ def assignment_id(scope: str, name: str) -> str:
     return f"{scope.rstrip('/')}/providers/Microsoft.Authorization/roleAssignments/{name}"
 
 
-def wanted(scope: str, role: Role, principal_id: str, principal_type: str) -> Assignment:
+def wanted(scope: str, role: Role, principal_id: str, principal_type: str, extras: Extras) -> Assignment:
     """The assignment as we would make it."""
     name = assignment_name(scope, role, principal_id)
-    return Assignment(
-        id=assignment_id(scope, name),
-        name=name,
-        scope=scope,
-        role_definition_id=definition_id(scope, role),
-        principal_id=principal_id,
-        principal_type=principal_type,
-    )
+    properties = {
+        "roleDefinitionId": definition_id(scope, role),
+        "principalId": principal_id,
+        "principalType": principal_type,
+        "scope": scope,
+    }
+    return changed(Assignment(assignment_id(scope, name), name, properties), extras)
+
+
+def changed(assignment: Assignment, extras: Extras) -> Assignment:
+    """The assignment with what ``extras`` name; equal to it where that is so already."""
+    news: dict[str, t.Any] = {}
+    if extras.condition is not None and not _agree(assignment, "condition", extras.condition):
+        news["condition"] = extras.condition.strip() or None
+        news["conditionVersion"] = _CONDITION_VERSION if news["condition"] else None
+    if extras.condition_version and (extras.condition or "").strip():
+        version = news.get("conditionVersion") or assignment.text("conditionVersion")
+        if version != extras.condition_version:
+            news["conditionVersion"] = extras.condition_version
+    if extras.description is not None and not _agree(assignment, "description", extras.description):
+        news["description"] = extras.description.strip() or None
+    return replace(assignment, properties={**assignment.properties, **news}) if news else assignment
+
+
+def difference(before: Assignment, after: Assignment) -> str:
+    """The names of what differs, for a sentence."""
+    names = [name for name in ("condition", "description") if before.text(name) != after.text(name)]
+    if not names and before != after:
+        names = ["condition version"]
+    return " and ".join(names)
+
+
+def serves(assignment: Assignment, extras: Extras) -> bool:
+    """Whether an inherited assignment, which is never changed, gives what is wished."""
+    return extras.condition is None or _agree(assignment, "condition", extras.condition)
+
+
+def writable(assignment: Assignment) -> dict[str, t.Any]:
+    """The properties that a PUT may carry; what it does not carry is gone."""
+    return {
+        name: value for name, value in assignment.properties.items() if value is not None and name not in _READ_ONLY
+    }
 
 
 def matching(
@@ -128,7 +187,10 @@ def view(assignment: Assignment, role: Role, scope: str) -> dict[str, t.Any]:
         "role_name": role.name,
         "role_definition_id": assignment.role_definition_id,
         "principal_id": assignment.principal_id,
-        "principal_type": assignment.principal_type,
+        "principal_type": assignment.text("principalType"),
+        "condition": assignment.text("condition"),
+        "condition_version": assignment.text("conditionVersion"),
+        "description": assignment.text("description"),
         "inherited": not arm_id.same(assignment.scope, scope),
     }
 
@@ -139,3 +201,8 @@ def require_one(text: str, found: t.Sequence[Role], scope: str) -> Role:
     if not found:
         raise Failure(f"There is no role named {text!r} at {scope}; check its spelling, or give its GUID.")
     raise Failure(f"The name {text!r} stands for {len(found)} roles at {scope}; give the GUID of one of them.")
+
+
+def _agree(assignment: Assignment, name: str, text: str) -> bool:
+    """Blanks at the ends are those of YAML."""
+    return assignment.text(name).strip() == text.strip()

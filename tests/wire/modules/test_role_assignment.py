@@ -80,10 +80,104 @@ def test_an_assignment_below_does_not_count(
     assert modules.succeed("role_assignment", scope=wide, role="Reader", principal_id=somebody.object_id)["changed"]
 
 
+OTHER = "@Resource[Microsoft.Storage/storageAccounts:name] StringEquals 'b'"
+CONDITION = OTHER.replace("'b'", "'a'")
+
+
+def assigned(azure: SimulatedAzure, state: dict[str, Any]) -> dict[str, Any]:
+    """The properties of an assignment as Azure has them."""
+    return dict(azure.arm("GET", state["id"], version="2022-04-01").json()["properties"])
+
+
+def test_condition_and_description_are_changed_in_place(
+    modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
+) -> None:
+    wish: dict[str, Any] = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
+    made = modules.check_and_do("role_assignment", **wish, condition=CONDITION + "\n", description="why")
+    state = made["state"]
+    assert made["diff"]["after"] == state
+    assert (state["condition"], state["condition_version"], state["description"]) == (CONDITION, "2.0", "why")
+    before = assigned(azure, state)
+    assert (before["condition"], before["conditionVersion"], before["description"]) == (CONDITION, "2.0", "why")
+    assert not modules.succeed("role_assignment", **wish)["changed"]
+
+    changed = modules.check_and_do("role_assignment", **wish, condition=OTHER)
+    assert changed["actions"] == [f"change the condition of Reader for {somebody.object_id} at {scope}"]
+    assert changed["state"] == {**state, "condition": OTHER} == changed["diff"]["after"]
+    after = assigned(azure, state)
+    ever_new = ("condition", "updatedOn", "updatedBy")
+    assert {k: v for k, v in after.items() if k not in ever_new} == {
+        k: v for k, v in before.items() if k not in ever_new
+    }
+
+    bare = modules.check_and_do("role_assignment", **wish, condition="", description="")
+    assert bare["state"] == {**state, "condition": "", "condition_version": "", "description": ""}
+    assert [assigned(azure, state)[name] for name in ("condition", "conditionVersion", "description")] == [None] * 3
+    modules.check_and_do("role_assignment", **wish, description="again")
+    assert modules.check_and_do("role_assignment", **wish, state="absent")["diff"]["after"] == {}
+
+
+def test_an_assignment_of_somebody_else_is_changed_under_its_own_name(
+    modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
+) -> None:
+    """What the module does not know of it is carried, and ``absent`` finds it too."""
+    theirs = f"{scope}/providers/Microsoft.Authorization/roleAssignments/99999999-2222-3333-4444-555555555555"
+    kept = {
+        "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{READER}",
+        "principalId": somebody.object_id,
+        "principalType": "ServicePrincipal",
+        "delegatedManagedIdentityResourceId": "/subscriptions/x",
+        "futureProperty": {"kept": [1, None]},
+    }
+    properties = {**kept, "scope": scope, "createdBy": somebody.object_id}
+    body = {"id": theirs, "name": theirs.rpartition("/")[2], "properties": properties}
+    azure.arm("PUT", theirs, body, version="2022-04-01").raise_for_status()
+    modules.fault("GET", LIST, status=200, body={"value": [body]})
+    mark = modules.mark()
+    wish = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
+    done = modules.succeed("role_assignment", **wish, description="ours now")
+    (write,) = modules.requests(mark, method="PUT")
+    assert write["path"] == theirs
+    assert write["body"] == {"properties": {**kept, "description": "ours now"}}
+    assert done["state"]["name"] == body["name"]
+    modules.check_and_do("role_assignment", **wish, state="absent")
+    assert azure.arm("GET", theirs, version="2022-04-01").status_code == 404
+
+
+def test_an_inherited_assignment_counts_under_its_condition_alone(
+    modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
+) -> None:
+    wide = {"role": "Reader", "principal_id": somebody.object_id, "scope": f"/subscriptions/{azure.subscription_id}"}
+    state = modules.succeed("role_assignment", **wide, **FAST, condition=CONDITION)["state"]
+    wish: dict[str, Any] = {**wide, "scope": scope, **FAST}
+    for satisfied in ({}, {"condition": CONDITION}, {"condition": CONDITION, "description": "another"}):
+        assert not modules.succeed("role_assignment", **wish, **satisfied)["changed"]
+    own = modules.check_and_do("role_assignment", **wish, condition=OTHER)
+    assert not own["state"]["inherited"]
+    assert assigned(azure, state)["condition"] == CONDITION
+
+
+def test_a_version_needs_a_condition(modules: Modules, scope: str, somebody: Credentials) -> None:
+    wish = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, "condition_version": "2.0"}
+    assert "condition" in modules.fail("role_assignment", **wish)["msg"]
+
+
+def test_a_principal_of_another_type(modules: Modules, scope: str, somebody: Credentials) -> None:
+    wish = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, "principal_type": "User"}
+    failed = modules.fail("role_assignment", **wish)
+    assert failed["error"]["code"] == "UnmatchedPrincipalType"
+    assert failed["msg"].endswith("set principal_type to the kind that the principal has.")
+
+
 def test_an_unknown_principal_is_predicted_only(modules: Modules, scope: str) -> None:
     mark = modules.mark()
     wish: dict[str, Any] = {"scope": scope, "role": "Managed Identity Operator", "principal_id": UNKNOWN}
-    predicted = modules.succeed("role_assignment", check=True, **wish)
+    predicted = modules.succeed("role_assignment", check=True, **wish, condition="c", description="d")
+    assert predicted["diff"]["after"] == predicted["state"]
+    assert [predicted["state"][k] for k in ("condition", "condition_version", "description")] == ["c", "2.0", "d"]
+    unknown = modules.succeed("role_assignment", check=True, **{**wish, "scope": UNKNOWN})["state"]
+    assert unknown["scope"] == UNKNOWN
+    assert unknown.keys() == predicted["state"].keys()
     assert predicted["changed"]
     assert predicted["state"]["id"] == UNKNOWN
     assert predicted["state"]["role_name"] == "Managed Identity Operator"
@@ -130,9 +224,11 @@ def test_all_waits_of_a_task_share_one_bound(modules: Modules, scope: str, someb
     assert len(modules.requests(method="GET", path=LIST)) == 2
 
 
+@pytest.mark.parametrize("more", [{}, {"wait_visible": False}, {"description": "ours now"}], ids=" ".join)
 def test_an_equal_assignment_that_the_list_hid(
-    modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
+    modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials, more: dict[str, Any]
 ) -> None:
+    """Azure says that it exists already; it is found, and what is named is changed in it."""
     other = f"{scope}/providers/Microsoft.Authorization/roleAssignments/99999999-2222-3333-4444-555555555555"
     definition = f"/subscriptions/{azure.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/{READER}"
     properties = {
@@ -142,8 +238,11 @@ def test_an_equal_assignment_that_the_list_hid(
     }
     azure.arm("PUT", other, {"properties": properties}, version="2022-04-01").raise_for_status()
     modules.fault("GET", LIST, status=200, body={"value": []})
-    made = modules.succeed("role_assignment", scope=scope, role="Reader", principal_id=somebody.object_id, **FAST)
+    wish = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
+    made = modules.succeed("role_assignment", **wish, **more)
     assert made["state"]["name"] == "99999999-2222-3333-4444-555555555555"
+    assert made["state"]["description"] == more.get("description", "")
+    assert not modules.succeed("role_assignment", **wish, **more)["changed"]
 
 
 def test_a_new_assignment_is_waited_for_until_it_is_listed(modules: Modules, scope: str, somebody: Credentials) -> None:

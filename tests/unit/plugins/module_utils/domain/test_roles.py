@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import roles
@@ -14,9 +16,10 @@ MIO = roles.Role("Managed Identity Operator", "f1a07417-d97a-45cb-824c-7a7467783
 READER = roles.Role("Reader", "acdd72a7-3385-48ef-bd42-f606fba81ae7")
 
 
-def held(scope: str, role: roles.Role = MIO, principal: str = "P") -> roles.Assignment:
+def held(scope: str, role: roles.Role = MIO, principal: str = "P", **more: Any) -> roles.Assignment:
     definition = f"/subscriptions/s/providers/Microsoft.Authorization/roleDefinitions/{role.guid.upper()}"
-    return roles.Assignment(scope + "#", "n", scope, definition, principal, "ServicePrincipal")
+    properties = {"scope": scope, "roleDefinitionId": definition, "principalId": principal, **more}
+    return roles.Assignment(scope + "#", "n", properties)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,51 @@ def test_a_role_name_must_stand_for_one_role() -> None:
         roles.require_one("x", [], SCOPE)
     with pytest.raises(Failure, match="stands for 2 roles"):
         roles.require_one("x", [MIO, READER], SCOPE)
+
+
+V2 = {"condition": "a", "conditionVersion": "2.0"}
+
+
+@pytest.mark.parametrize(
+    ("current", "named", "expected", "difference"),
+    [
+        ({}, {}, {}, ""),
+        ({}, {"condition": "", "description": ""}, {}, ""),
+        ({}, {"condition": "a\n"}, V2, "condition"),
+        (V2, {}, V2, ""),
+        (V2, {"condition": " a\n"}, V2, ""),
+        (V2, {"condition": "b"}, {**V2, "condition": "b"}, "condition"),
+        (V2, {"condition": ""}, {"condition": None, "conditionVersion": None}, "condition"),
+        (V2, {"condition": "a", "condition_version": "3.0"}, {**V2, "conditionVersion": "3.0"}, "condition version"),
+        ({}, {"condition": "a", "condition_version": "3.0"}, {**V2, "conditionVersion": "3.0"}, "condition"),
+        ({}, {"condition": "", "condition_version": "3.0"}, {}, ""),
+        ({**V2, "conditionVersion": "1.0"}, {"condition": "a"}, {**V2, "conditionVersion": "1.0"}, ""),
+        ({**V2, "conditionVersion": "1.0"}, {"condition": "b"}, {**V2, "condition": "b"}, "condition"),
+        (V2, {"description": "d"}, {**V2, "description": "d"}, "description"),
+        ({"description": "c"}, {"condition": "a", "description": ""}, {**V2, "description": None}, "both"),
+    ],
+)
+def test_only_what_is_named_is_changed(
+    current: dict[str, Any], named: dict[str, str], expected: dict[str, Any], difference: str
+) -> None:
+    before = held(SCOPE, future={"kept": [1]}, createdBy="somebody", **current)
+    extras = roles.Extras(**named)
+    after = roles.changed(before, extras)
+    assert after == held(SCOPE, future={"kept": [1]}, createdBy="somebody", **expected)
+    assert (after == before) == (difference == "")
+    assert roles.difference(before, after) == difference.replace("both", "condition and description")
+    assert roles.changed(after, extras) == after
+    written = roles.writable(after)
+    assert written["future"] == {"kept": [1]}
+    assert not {"scope", "createdBy"} & written.keys()
+    assert None not in written.values()
+
+
+@pytest.mark.parametrize(
+    ("condition", "wished", "serves"),
+    [(None, None, True), ("a", None, True), ("a", "a\n", True), (None, "a", False), ("a", "", False), (None, "", True)],
+)
+def test_an_inherited_assignment_serves_under_the_same_condition(
+    condition: str | None, wished: str | None, serves: bool
+) -> None:
+    assert roles.serves(held("/", condition=condition), roles.Extras(wished, description="x")) is serves
