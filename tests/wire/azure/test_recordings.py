@@ -12,90 +12,37 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import jwt
 import pytest
-import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import attached_identities as attached
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.attached_identities import Carrier
+from ansible_collections.azureops.pod_identity.tests.wire import recordings
+from ansible_collections.azureops.pod_identity.tests.wire.recordings import (
+    NULL_SUBSCRIPTION,
+    RECORDINGS,
+    Interaction,
+    decoded,
+    load,
+)
 from azsandbox.azure.clock import Clock
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.operations import TERMINAL
 from azsandbox.azure.state import SCALE_SET, Resource
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-RECORDINGS = Path(os.environ.get("SHARED_RECORDINGS") or CHECKOUT.parent / "shared/recordings")
-NULL_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 SCRUBBED = "00000000-0000-0000-0000-000000000001"
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
-pytestmark = pytest.mark.skipif(
-    not RECORDINGS.is_dir(), reason=f"no recordings of real Azure traffic at {RECORDINGS} (they are not published)"
-)
-
-
-# the tape
-
-
-@dataclass(frozen=True)
-class Interaction:
-    index: int
-    method: str
-    url: str
-    given: Any
-    status: int
-    headers: dict[str, str]
-    body: Any
-
-    @property
-    def path(self) -> str:
-        return unquote(urlsplit(self.url).path)
-
-    @property
-    def query(self) -> dict[str, str]:
-        return dict(parse_qsl(urlsplit(self.url).query))
-
-
-def load(name: str) -> list[Interaction]:
-    """A cassette of either recorder (vcrpy, go-vcr)."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    tape = yaml.load((RECORDINGS / name).read_text(), Loader=loader)
-    found = []
-    for index, item in enumerate(tape["interactions"]):
-        request, response = item["request"], item["response"]
-        status, body = response["status"], response["body"]
-        found.append(
-            Interaction(
-                index,
-                request["method"],
-                request.get("uri") or request["url"],
-                _json(request.get("body")),
-                response["code"] if "code" in response else status["code"],
-                {k.lower(): v[0] if isinstance(v, list) else v for k, v in (response.get("headers") or {}).items()},
-                _json(body["string"] if isinstance(body, dict) else body),
-            )
-        )
-    return found
-
-
-def _json(text: Any) -> Any:
-    """Decoded JSON, None for nothing, the text itself where an upstream scrubber broke it."""
-    if text is None or not str(text).strip():
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return str(text)
+pytestmark = recordings.needed
 
 
 def repaired(text: str) -> Any:
@@ -288,7 +235,7 @@ def compare(item: Interaction, answer: Any) -> list[str]:
             f"content type: recorded {item.headers.get('content-type')}, given {answer.headers.get('content-type')}"
         )
     else:
-        comparison.value(item.body, _json(answer.text))
+        comparison.value(item.body, decoded(answer.text))
     return comparison.problems
 
 
@@ -363,7 +310,7 @@ class Player:
         for name in ("azure-asyncoperation", "location"):
             if item.headers.get(name, "").startswith("https://") and name in answer.headers:
                 self.urls[item.headers[name]] = answer.headers[name]
-        self._learn(item.body, _json(answer.text))
+        self._learn(item.body, decoded(answer.text))
         return answer
 
     def _insert(self, item: Interaction) -> None:

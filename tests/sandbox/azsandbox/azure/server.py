@@ -61,6 +61,10 @@ class Server:
             services[alias] = entra.handle
         return services
 
+    def put_in_place(self, name: str, service: Service) -> None:
+        """Let another service answer for the host that the endpoints call ``name``."""
+        self._services[self.config.endpoints.host(name)] = service
+
     def _service(self, host: str) -> Service | None:
         if host in self._services:
             return self._services[host]
