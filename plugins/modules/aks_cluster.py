@@ -143,6 +143,28 @@ options:
   workload_identity_enabled:
     description: Whether the Workload ID webhook of AKS is enabled; it needs O(oidc_issuer_enabled).
     type: bool
+  private_cluster:
+    description:
+      - Whether the API server has a private address only; for a new cluster the default is V(false). Cannot be changed.
+    type: bool
+  authorized_ip_ranges:
+    description:
+      - Ranges of addresses that may reach the API server, such as V(203.0.113.0/24). Where there are none, every
+        address may.
+      - A range that is not in the list stays unless O(purge_authorized_ip_ranges=true).
+      - The machine that runs the next task must lie in one of them. AKS refuses ranges for a private cluster.
+    type: list
+    elements: str
+  purge_authorized_ip_ranges:
+    description: Whether ranges that are not in O(authorized_ip_ranges) are removed.
+    type: bool
+    default: false
+  purge_allow_empty:
+    description:
+      - Whether O(purge_authorized_ip_ranges=true) may remove the last range, which opens the API server to every
+        address.
+    type: bool
+    default: false
   sku_tier:
     description: Tier of the control plane; for a new cluster the default is V(Free).
     type: str
@@ -177,6 +199,13 @@ EXAMPLES = r"""
     resource_group: pod-identity-demo
     name: demo
     oidc_issuer_enabled: true
+
+- name: Let the office alone reach the API server
+  azureops.pod_identity.aks_cluster:
+    resource_group: pod-identity-demo
+    name: demo
+    authorized_ip_ranges: [203.0.113.0/24]
+    purge_authorized_ip_ranges: true
 
 - name: Delete the cluster
   azureops.pod_identity.aks_cluster:
@@ -238,7 +267,7 @@ state:
       type: str
       sample: demo-dns
     fqdn:
-      description: Host name of the API server; empty for a private cluster.
+      description: Public host name of the API server; a private cluster may have none.
       returned: when the cluster is present
       type: str
       sample: demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io
@@ -247,6 +276,17 @@ state:
       returned: when the cluster is present
       type: str
       sample: ''
+    private_cluster:
+      description: Whether the API server has a private address only.
+      returned: when the cluster is present
+      type: bool
+      sample: false
+    authorized_ip_ranges:
+      description: Ranges of addresses that may reach the API server; empty when every address may.
+      returned: when the cluster is present
+      type: list
+      elements: str
+      sample: [203.0.113.0/24]
     node_resource_group:
       description: Resource group of the nodes.
       returned: when the cluster is present
@@ -512,6 +552,10 @@ OPTIONS = ArgumentSpec(
         "kubelet_identity": {"type": "str"},
         "oidc_issuer_enabled": {"type": "bool"},
         "workload_identity_enabled": {"type": "bool"},
+        "private_cluster": {"type": "bool"},
+        "authorized_ip_ranges": {"type": "list", "elements": "str"},
+        "purge_authorized_ip_ranges": {"type": "bool", "default": False},
+        "purge_allow_empty": {"type": "bool", "default": False},
         "sku_tier": {"type": "str", "choices": ["Free", "Standard", "Premium"]},
         "enable_rbac": {"type": "bool"},
         "wait": {"type": "bool", "default": True},

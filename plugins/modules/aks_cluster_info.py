@@ -97,7 +97,7 @@ clusters:
       type: str
       sample: demo-dns
     fqdn:
-      description: Host name of the API server; empty for a private cluster.
+      description: Public host name of the API server; a private cluster may have none.
       returned: always
       type: str
       sample: demo-dns-1a2b3c4d.hcp.westeurope.azmk8s.io
@@ -106,6 +106,17 @@ clusters:
       returned: always
       type: str
       sample: ''
+    private_cluster:
+      description: Whether the API server has a private address only.
+      returned: always
+      type: bool
+      sample: false
+    authorized_ip_ranges:
+      description: Ranges of addresses that may reach the API server; empty when every address may.
+      returned: always
+      type: list
+      elements: str
+      sample: [203.0.113.0/24]
     node_resource_group:
       description: Resource group of the nodes.
       returned: always

@@ -13,6 +13,7 @@ The body that GET returned is changed only where an option is set, so that what 
 from __future__ import annotations
 
 import copy
+import ipaddress
 import re
 import typing as t
 
@@ -39,8 +40,10 @@ _FIELDS = {
     "pod_cidr": ("networkProfile", "podCidr"),
     "oidc_issuer_enabled": ("oidcIssuerProfile", "enabled"),
     "workload_identity_enabled": ("securityProfile", "workloadIdentity", "enabled"),
+    "private_cluster": ("apiServerAccessProfile", "enablePrivateCluster"),
 }
-_FIXED = ("dns_prefix", "enable_rbac", "node_resource_group", "service_cidr", "dns_service_ip")
+_RANGES = ("apiServerAccessProfile", "authorizedIPRanges")
+_FIXED = ("dns_prefix", "enable_rbac", "node_resource_group", "service_cidr", "dns_service_ip", "private_cluster")
 _POOL_FIELDS = {
     "count": "count",
     "vm_size": "vmSize",
@@ -66,7 +69,6 @@ _READ_ONLY_PROPERTIES = (
 )
 _READ_ONLY_POOL = (
     "provisioningState",
-    "powerState",
     "currentOrchestratorVersion",
     "nodeImageVersion",
     "eTag",
@@ -143,6 +145,7 @@ def changed(current: Body, wish: Wish) -> dict[str, t.Any]:
         _set(properties, path, wanted)
     if wish.get("workload_identity_enabled") and not _value(properties, _FIELDS["oidc_issuer_enabled"]):
         raise Failure(f"The cluster {name} cannot have workload identity without an issuer; set oidc_issuer_enabled.")
+    _set_ranges(name, properties, wish)
     _set_sku(body, wish.get("sku_tier"))
     _set_identities(body, wish)
     _set_pools(name, properties, wish.get("agent_pools") or ())
@@ -168,7 +171,10 @@ def writable(body: Body) -> dict[str, t.Any]:
     if identity:
         identity = _without(identity, ("principalId", "tenantId"))
         if identity.get("userAssignedIdentities"):
-            identity["userAssignedIdentities"] = {key: {} for key in identity["userAssignedIdentities"]}
+            identity["userAssignedIdentities"] = {
+                key: _without(value or {}, ("principalId", "clientId"))
+                for key, value in identity["userAssignedIdentities"].items()
+            }
         result["identity"] = identity
     return result
 
@@ -210,6 +216,8 @@ def view(body: Body | None) -> dict[str, t.Any]:
         "dns_prefix": properties.get("dnsPrefix", ""),
         "fqdn": properties.get("fqdn", ""),
         "private_fqdn": properties.get("privateFQDN", ""),
+        "private_cluster": bool(_value(properties, _FIELDS["private_cluster"])),
+        "authorized_ip_ranges": list(_value(properties, _RANGES) or ()),
         "node_resource_group": properties.get("nodeResourceGroup", ""),
         "network_plugin": network.get("networkPlugin", ""),
         "network_plugin_mode": network.get("networkPluginMode", ""),
@@ -242,6 +250,8 @@ def predicted(body: Body, *, subscription: str, group: str, name: str, unknown: 
     if result["identity"]["type"] == "SystemAssigned":
         result["identity"].update(principalId=unknown, tenantId=unknown)
     properties.update(provisioningState="Succeeded", powerState={"code": "Running"}, fqdn=unknown)
+    if _value(properties, _FIELDS["private_cluster"]):
+        properties["privateFQDN"] = unknown
     properties.setdefault("kubernetesVersion", unknown)
     node_group = properties.setdefault("nodeResourceGroup", f"MC_{group}_{name}_{body['location']}"[:80])
     network = properties["networkProfile"]
@@ -305,6 +315,41 @@ def snake(value: t.Any) -> t.Any:
     return value
 
 
+def _set_ranges(cluster: str, properties: dict[str, t.Any], wish: Wish) -> None:
+    """Who may reach the API server; ranges that are not named stay unless purged."""
+    wanted = wish.get("authorized_ip_ranges")
+    if wanted is None:
+        return
+    if wanted and _value(properties, _FIELDS["private_cluster"]):
+        raise Failure(
+            f"The cluster {cluster} is private, and AKS authorizes ranges of public clusters only; leave "
+            "authorized_ip_ranges out."
+        )
+    purge = bool(wish.get("purge_authorized_ip_ranges"))
+    if purge and not wanted and not wish.get("purge_allow_empty"):
+        raise Failure(
+            f"An empty list would open the API server of the cluster {cluster} to every address; set "
+            "purge_allow_empty to true if that is meant."
+        )
+    current = list(_value(properties, _RANGES) or ())
+    named = {_network(text): text for text in wanted}
+    known = {_network(text): text for text in current}
+    kept = [text for network, text in known.items() if network in named or not purge]
+    ranges = [*kept, *(str(network) for network in named if network not in known)]
+    if ranges != current:
+        _set(properties, _RANGES, ranges)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """A range as AKS spells it; a single address is a range too."""
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError as error:
+        raise Failure(
+            f"{text!r} in authorized_ip_ranges is no range of addresses; write it as 203.0.113.0/24."
+        ) from error
+
+
 def _set_sku(body: dict[str, t.Any], tier: str | None) -> None:
     sku = body.get("sku") or {}
     if tier and str(sku.get("tier", "")).lower() != tier.lower():
@@ -315,7 +360,8 @@ def _set_identities(body: dict[str, t.Any], wish: Wish) -> None:
     wanted = wish.get("user_assigned_identity")
     current = body.get("identity") or {}
     if wanted and not any(arm_id.same(known, wanted) for known in current.get("userAssignedIdentities") or {}):
-        body["identity"] = {"type": "UserAssigned", "userAssignedIdentities": {wanted: {}}}
+        kept = _without(current, ("principalId", "tenantId"))
+        body["identity"] = {**kept, "type": "UserAssigned", "userAssignedIdentities": {wanted: {}}}
     kubelet = wish.get("kubelet_identity")
     profile = body["properties"].get("identityProfile") or {}
     if kubelet and not arm_id.same((profile.get("kubeletidentity") or {}).get("resourceId"), kubelet):

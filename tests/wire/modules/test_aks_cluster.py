@@ -60,6 +60,7 @@ def agree(predicted: Any, real: Any) -> bool:
         ({"oidc_issuer_enabled": True}, "oidc_issuer_enabled"),
         ({"oidc_issuer_enabled": True, "workload_identity_enabled": True}, "workload_identity_enabled"),
         ({"sku_tier": "Standard"}, "sku_tier"),
+        ({"authorized_ip_ranges": ["203.0.113.7"]}, "authorized_ip_ranges"),
         ({"tags": {"team": "b"}}, "tags"),
         ({"tags": {}, "append_tags": False}, "tags"),
         ({"network_policy": "calico"}, "network_policy"),
@@ -90,6 +91,7 @@ def test_each_option_changes_itself_alone(
         {"enable_rbac": False},
         {"node_resource_group": "other"},
         {"service_cidr": "10.9.0.0/16"},
+        {"private_cluster": True},
         {"dns_service_ip": "10.9.0.10"},
         {"agent_pools": [{"name": "nodepool1", "vm_size": "Standard_B2s"}]},
     ],
@@ -103,6 +105,18 @@ def test_what_a_cluster_cannot_change_is_refused_before_any_write(
     for check in (True, False):
         assert "AKS cannot change it to" in modules.fail("aks_cluster", **DEMO, **wish, check=check)["msg"]
     assert modules.writes(mark) == []
+
+
+def test_ranges_are_purged_only_when_asked(modules: Modules, azure: SimulatedAzure) -> None:
+    azure.cluster(name="demo", apiServerAccessProfile={"authorizedIPRanges": ["203.0.113.0/24"]})
+    assert modules.succeed("aks_cluster", **DEMO)["state"]["authorized_ip_ranges"] == ["203.0.113.0/24"]
+    wish = {**DEMO, "authorized_ip_ranges": ["198.51.100.7"], "purge_authorized_ip_ranges": True}
+    done = modules.check_and_do("aks_cluster", **wish)
+    assert done["state"]["authorized_ip_ranges"] == ["198.51.100.7/32"]
+    nothing = {**wish, "authorized_ip_ranges": []}
+    assert "set purge_allow_empty to true" in modules.fail("aks_cluster", **nothing)["msg"]
+    modules.succeed("aks_cluster", **nothing, purge_allow_empty=True)
+    assert body(azure)["properties"]["apiServerAccessProfile"]["authorizedIPRanges"] == []
 
 
 def test_an_existing_cluster_needs_no_option_restated(modules: Modules, azure: SimulatedAzure) -> None:

@@ -80,6 +80,7 @@ def changed(**wish: Any) -> dict[str, Any]:
         {"network_plugin": "azure", "network_policy": "none", "workload_identity_enabled": False},
         {"oidc_issuer_enabled": False, "sku_tier": "Free", "tags": {"Team": "a"}},
         {"kubelet_identity": "/K/"},
+        {"private_cluster": False, "authorized_ip_ranges": []},
         pool(count=2, vm_size="standard_d2s_v5", mode="System", orchestrator_version="1.33.5"),
         pool(node_taints=["a=b:NoSchedule"], node_labels={}),
     ],
@@ -153,6 +154,9 @@ def test_a_new_pool_is_added() -> None:
         ({"kubernetes_version": "1.32"}, "kubernetes_version of the cluster demo is"),
         ({"kubernetes_version": "1.32.9"}, "kubernetes_version of the cluster demo is"),
         ({"workload_identity_enabled": True}, "cannot have workload identity without an issuer"),
+        ({"private_cluster": True}, "private_cluster of the cluster demo is None"),
+        ({"authorized_ip_ranges": ["x"]}, "'x' in authorized_ip_ranges is no range of addresses"),
+        ({"authorized_ip_ranges": [], "purge_authorized_ip_ranges": True}, "set purge_allow_empty to true"),
     ],
 )
 def test_what_a_cluster_cannot_change_is_refused(wish: dict[str, Any], reason: str) -> None:
@@ -317,3 +321,39 @@ def test_the_view_of_a_cluster_that_is_being_created_has_every_key() -> None:
 def test_a_granted_wish_is_fulfilled(wish: dict[str, Any]) -> None:
     once = changed(**wish)
     assert clusters.changed(once, {"name": "demo", **wish}) == once
+
+
+@pytest.mark.parametrize(
+    ("wanted", "purge", "expected"),
+    [
+        (["198.51.100.7"], False, ["203.0.113.0/24", "10.0.0.1/32", "198.51.100.7/32"]),
+        (["10.0.0.1", "203.0.113.9/24"], True, ["203.0.113.0/24", "10.0.0.1/32"]),
+        (["10.0.0.1"], True, ["10.0.0.1/32"]),
+        ([], False, ["203.0.113.0/24", "10.0.0.1/32"]),
+        ([], True, []),
+        (None, True, ["203.0.113.0/24", "10.0.0.1/32"]),
+    ],
+)
+def test_ranges_are_added_and_purged_only_when_asked(
+    wanted: list[str] | None, purge: bool, expected: list[str]
+) -> None:
+    body = copy.deepcopy(EXISTING)
+    profile = {"authorizedIPRanges": ["203.0.113.0/24", "10.0.0.1/32"], "futureField": 1}
+    body["properties"]["apiServerAccessProfile"] = dict(profile)
+    wish = {"authorized_ip_ranges": wanted, "purge_authorized_ip_ranges": purge, "purge_allow_empty": True}
+    after = clusters.changed(body, {"name": "demo", **wish})
+    assert after["properties"]["apiServerAccessProfile"] == {**profile, "authorizedIPRanges": expected}
+    assert clusters.changed(after, {"name": "demo", **wish}) == after
+
+
+def test_a_private_cluster_is_made_so_and_has_no_ranges() -> None:
+    wish = {"name": "demo", "location": "westeurope", "private_cluster": True}
+    body = clusters.created(wish)
+    assert body["properties"]["apiServerAccessProfile"] == {"enablePrivateCluster": True}
+    predicted = clusters.view(clusters.predicted(body, subscription="s", group="rg", name="demo", unknown="later"))
+    assert (predicted["private_cluster"], predicted["private_fqdn"]) == (True, "later")
+    assert clusters.changed(body, wish) == body
+    with pytest.raises(Failure, match="private_cluster of the cluster demo is True"):
+        clusters.changed(body, {**wish, "private_cluster": False})
+    with pytest.raises(Failure, match="AKS authorizes ranges of public clusters only"):
+        clusters.created({**wish, "authorized_ip_ranges": ["10.0.0.0/8"]})
