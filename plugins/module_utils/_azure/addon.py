@@ -75,7 +75,9 @@ class Roles:
         return sorted({one for one in wanted if (one in granted or not self.missing(one)) and one not in lost})
 
     def grant(self, identity: str) -> None:
-        authorization.create(self.arm, roles.wanted(identity, OPERATOR, self.principal, "ServicePrincipal"), addon.ROLE)
+        extras = roles.Extras()
+        wanted = roles.wanted(identity, OPERATOR, self.principal, "ServicePrincipal", extras)
+        authorization.grant(self.arm, wanted, OPERATOR, extras, visibly=False)
 
     def withdraw(self, identity: str) -> None:
         for assignment in self.exact(identity):
