@@ -61,11 +61,6 @@ def delete(arm: Arm, group: str, name: str) -> None:
         _operations(arm).delete(group, name)
 
 
-def get_by_id(arm: Arm, identity: str) -> Body | None:
-    """An identity of any subscription."""
-    return arm.get(identity, _API, doing=f"read the identity {identity}")
-
-
 def put_by_id(arm: Arm, identity: str, *, location: str, tags: t.Mapping[str, str]) -> Body:
     """Create an identity in any subscription."""
     body = {"location": location, "tags": dict(tags)}
