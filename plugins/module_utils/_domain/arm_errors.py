@@ -100,8 +100,6 @@ def _cause_and_remedy(error: ServiceError) -> tuple[str, str]:
         return said, "check subscription_id, and that this credential may see it"
     if code == "missingsubscriptionregistration":
         return said, "register it with az provider register, or ask somebody who may"
-    if code == "unmatchedprincipaltype":
-        return said, "set principal_type to what the principal is"
     if code in _ENDED:
         return said, "run again, and look for the cause in the resource's activity log if it stays"
     if code == "principalnotfound":

@@ -353,7 +353,7 @@ TABLE = {
         "PUT",
         "roleAssignments/",
         says("UnmatchedPrincipalType", "The PrincipalId 'x' has type 'User', which is different."),
-        ("has type 'User'", "(UnmatchedPrincipalType); set principal_type to what the principal is."),
+        ("has type 'User'", "(UnmatchedPrincipalType); set principal_type to the kind that the principal has."),
     ),
     "assignment of the same name": Row(
         "GRANT",
