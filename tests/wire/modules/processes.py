@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode
 
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
@@ -21,6 +23,28 @@ RUNNER = Path(__file__).with_name("run_module.py")
 WRITES = ("PUT", "PATCH", "POST", "DELETE")
 # POSTs that only read: tokens, and the credentials of a cluster.
 READING_POSTS = ("/oauth2/", "listcluster")
+
+
+@functools.cache
+def runner() -> IO[str]:
+    """Takes orders; see run_module.py. It ends with its standard input."""
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    pipe = subprocess.PIPE
+    running = subprocess.Popen([sys.executable, str(RUNNER)], stdin=pipe, stdout=pipe, env=environment, text=True)
+    assert running.stdin and running.stdout
+    assert running.stdout.readline() == "ready\n"
+    return running.stdin
+
+
+def run(module: str, arguments: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a module."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.mkfifo(folder / "ended")
+        order = {"module": module, "arguments": arguments, "environment": environment, "folder": name}
+        print(json.dumps(order), file=runner(), flush=True)
+        code = int((folder / "ended").read_text())
+        return code, (folder / "stdout").read_text(), (folder / "stderr").read_text()
 
 
 class Modules:
@@ -55,20 +79,12 @@ class Modules:
         """The result of the module. Nothing else may be printed, and no secret."""
         login = self.login(who) if who else {}
         arguments = {**options, "_ansible_module_name": module, "_ansible_check_mode": check, "_ansible_diff": True}
-        done = subprocess.run(
-            [sys.executable, str(RUNNER), module],
-            input=json.dumps(arguments),
-            env={**self.environment, **login, **(environment or {})},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.stderr == ""
+        code, stdout, stderr = run(module, arguments, {**self.environment, **login, **(environment or {})})
+        assert stderr == ""
         secrets = [self.environment["AZURE_SECRET"], login.get("AZURE_SECRET"), "eyJ"]
-        assert not [secret for secret in secrets if secret and secret in done.stdout]
-        result: dict[str, Any] = json.loads(done.stdout)
-        assert bool(result.get("failed")) == (done.returncode != 0)
+        assert not [secret for secret in secrets if secret and secret in stdout]
+        result: dict[str, Any] = json.loads(stdout)
+        assert bool(result.get("failed")) == (code != 0)
         result.pop("invocation", None)
         return result
 
