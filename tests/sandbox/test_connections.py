@@ -12,8 +12,10 @@ import os
 import random
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,13 +180,33 @@ def test_tasks_as_over_any_connection(world: World, connection: str) -> None:
     assert world.on_node("find", "/var/lib", "-path", "*/run-command/*", "-type", "f") == ""
 
 
+@contextmanager
+def reported_images(world: World, node: str, images: list[dict[str, Any]]) -> Iterator[None]:
+    """The images that a node reports. Its kubelet writes what it really has every ten seconds, so this goes on."""
+    status, ended, written = json.dumps({"status": {"images": images}}), threading.Event(), threading.Event()
+
+    def report() -> None:
+        while not ended.is_set():
+            world.kubectl("patch", "node", node, "--subresource=status", "--type=merge", "--patch", status)
+            written.set()
+            ended.wait(0.5)
+
+    with ThreadPoolExecutor(1) as pool:
+        reporting = pool.submit(report)
+        try:
+            assert written.wait(60)
+            yield
+        finally:
+            ended.set()
+        reporting.result()
+
+
 def test_images_that_are_gone_are_passed_over(world: World) -> None:
     """The kubelet tells only now and then which images it has: here two that are not there any more."""
     images = json.loads(world.kubectl("get", "node", world.first, "-o", "json"))["status"]["images"]
     gone = [{"names": [f"gone.example/{name}:1"], "sizeBytes": size} for size, name in enumerate("ab", start=1)]
-    status = json.dumps({"status": {"images": [*gone, *images]}})
-    world.kubectl("patch", "node", world.first, "--subresource=status", "--type=merge", "--patch", status)
-    world.play(POD, [task("raw", "true")], "--limit", world.first).ok()
+    with reported_images(world, world.first, [*gone, *images]):
+        world.play(POD, [task("raw", "true")], "--limit", world.first).ok()
     (image,) = world.kubectl("get", "jobs", "-n", NAMESPACE, "-o", "jsonpath={..image}").split()
     assert image in [name for each in images for name in each["names"]]
     told = world.kubectl("get", "events", "-n", NAMESPACE, "--field-selector=reason=ErrImageNeverPull", "-o", "name")
