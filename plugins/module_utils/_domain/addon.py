@@ -559,7 +559,7 @@ def _refuse_impossible(body: Body, profile: Body) -> None:
     if plugin == "kubenet" and not profile.get(_KUBENET):
         raise Failure(
             f"The cluster {_name(body)} uses kubenet, where a pod can pass for another one and take its tokens; set "
-            "allow_network_plugin_kubenet to true to accept that, or use Azure CNI."
+            "allow_network_plugin_kubenet to true, with state present, to accept that, or use Azure CNI."
         )
     old = [str(pool.get("name")) for pool in _pools(body) if pool.get("type") == "AvailabilitySet"]
     if old:

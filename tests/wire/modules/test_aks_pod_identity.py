@@ -6,12 +6,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -223,7 +218,7 @@ def test_kubenet_needs_consent(modules: Modules, azure: SimulatedAzure) -> None:
     azure.cluster(name="demo", networkProfile={"networkPlugin": "kubenet"})
     mark = modules.mark()
     refused = modules.fail("aks_pod_identity", **DEMO, enabled=True)
-    assert "set allow_network_plugin_kubenet to true to accept that" in refused["msg"]
+    assert "set allow_network_plugin_kubenet to true, with state present, to accept that" in refused["msg"]
     assert modules.writes(mark) == []
     modules.check_and_do("aks_pod_identity", **DEMO, enabled=True, allow_network_plugin_kubenet=True)
     assert Addon(azure).profile == {"enabled": True, "allowNetworkPluginKubenet": True}
@@ -539,88 +534,3 @@ def test_who_may_not_write_is_told_so(modules: Modules, azure: SimulatedAzure, a
         "aks_pod_identity", **DEMO, **entry("a", addon.identity("id-a")), assign_roles=False, who=reader
     )
     assert "may not perform Microsoft.ContainerService/managedClusters/write at " in failed["msg"]
-
-
-class Pods(ThreadingHTTPServer):
-    """What lists of an API server say of pods and of what makes them; it stands behind a proxy's address.
-
-    The API server of a simulated cluster has a name that resolves nowhere, and only lists are asked of it here.
-    """
-
-    def __init__(self, objects: dict[str, list[dict[str, Any]]]) -> None:
-        self.objects = objects
-        self.asked: list[str] = []
-        super().__init__(("127.0.0.1", 0), PodsHandler)
-
-    @property
-    def proxy(self) -> str:
-        return "http://{}:{}".format(*self.server_address)
-
-
-class PodsHandler(BaseHTTPRequestHandler):
-    server: Pods
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        self.server.asked.append(url.path)
-        found = self.server.objects.get(url.path.rpartition("/")[2], [])
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(json.dumps({"items": found}).encode())
-
-    def log_message(self, *arguments: Any) -> None:
-        """Nothing on standard error."""
-
-
-def labelled(name: str, selector: str, **more: Any) -> dict[str, Any]:
-    return {"metadata": {"name": name, "namespace": "shop", "labels": {"aadpodidbinding": selector}}, **more}
-
-
-def templated(name: str, selector: str, **more: Any) -> dict[str, Any]:
-    template = {"metadata": {"labels": {"aadpodidbinding": selector}}}
-    return {"metadata": {"name": name, "namespace": "shop"}, "spec": {"template": template}, **more}
-
-
-@pytest.fixture
-def pods() -> Iterator[Pods]:
-    server = Pods({"pods": [], "deployments": []})
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
-
-
-def test_what_is_selected_is_not_removed(modules: Modules, addon: Addon, pods: Pods) -> None:
-    modules.succeed("aks_pod_identity", **DEMO, **entry("billing", addon.identity("billing"), binding_selector="money"))
-    api = {"host": f"http://{addon.body()['properties']['fqdn']}", "api_key": "token", "proxy": pods.proxy}
-    wish: dict[str, Any] = {**DEMO, **entry("billing"), "state": "absent"}
-    pods.objects["pods"] = [labelled("web-1", "money"), labelled("done", "money", status={"phase": "Succeeded"})]
-    pods.objects["deployments"] = [templated("web", "money"), templated("other", "billing")]
-    mark = modules.mark()
-    for check in (True, False):
-        failed = modules.fail("aks_pod_identity", **wish, **api, check=check)
-        assert failed["msg"] == (
-            "The pod identities of the cluster demo that are to go are still selected by Deployment shop/web, "
-            "Pod shop/web-1; move these first, or set allow_in_use to true."
-        )
-        assert failed["users"] == ["Deployment shop/web", "Pod shop/web-1"]
-    assert modules.writes(mark) == []
-    assert set(pods.asked) == {
-        "/api/v1/namespaces/shop/pods",
-        *(
-            f"/apis/apps/v1/namespaces/shop/{kind}s"
-            for kind in ("deployment", "statefulset", "daemonset", "replicaset")
-        ),
-        *(f"/apis/batch/v1/namespaces/shop/{kind}s" for kind in ("cronjob", "job")),
-    }
-    selector = {**DEMO, **entry("billing"), "binding_selector": "other"}
-    assert "still selected by" in modules.fail("aks_pod_identity", **selector, **api)["msg"]
-    elsewhere = modules.fail("aks_pod_identity", **wish, **{**api, "host": "http://elsewhere.azmk8s.io"})
-    assert "is not that of the cluster demo" in elsewhere["msg"]
-    assert modules.succeed("aks_pod_identity", **wish, **api, allow_in_use=True, check=True)["changed"]
-    pods.objects["pods"] = pods.objects["pods"][1:]
-    pods.objects["deployments"] = pods.objects["deployments"][1:]
-    modules.check_and_do("aks_pod_identity", **wish, **api)
-    assert addon.entries() == {}

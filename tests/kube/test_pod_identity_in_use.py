@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""aks_pod_identity takes no identity from what selects it, between a real API server and the simulated Azure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    JOB,
+    POD,
+    REPLICA_SET,
+    STATEFUL_SET,
+    Kind,
+)
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import SimulatedAzure
+
+IDENTITY = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
+
+
+@pytest.fixture
+def azure(tmp_path: Path) -> Iterator[SimulatedAzure]:
+    """With a cluster whose API server is the real one."""
+    azure = SimulatedAzure(tmp_path)
+    cluster = azure.cluster(name="demo", podIdentityProfile={"enabled": True})
+
+    def move() -> None:
+        found = azure.server.azure.state.get(cluster["id"])
+        assert found is not None
+        found.body["properties"]["fqdn"] = "127.0.0.1"
+
+    azure.in_loop(move)
+    yield azure
+    azure.close()
+
+
+@pytest.fixture
+def modules(azure: SimulatedAzure, tmp_path: Path) -> Modules:
+    home = tmp_path / "home"
+    home.mkdir()
+    return Modules(azure, home)
+
+
+@pytest.fixture
+def other_namespace(client: Client, namespace: str) -> Iterator[str]:
+    name = f"{namespace}-other"
+    client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    client.delete(server.NAMESPACE, None, name)
+
+
+def make(client: Client, kind: Kind, namespace: str, name: str, selector: str) -> None:
+    """A pod that selects, or something that would make such pods; no controller makes them here."""
+    labels = {"aadpodidbinding": selector, "app": name}
+    pod: dict[str, Any] = {"restartPolicy": "Never", "containers": [{"name": "app", "image": "app"}]}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    spec: dict[str, Any]
+    if kind == POD:
+        spec = pod
+    elif kind == JOB:
+        spec = {"suspend": True, "template": template}
+    elif kind == CRON_JOB:
+        spec = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template}}}
+    else:
+        pod["restartPolicy"] = "Always"
+        spec = {"selector": {"matchLabels": {"app": name}}, "template": template}
+        spec |= {"serviceName": name} if kind == STATEFUL_SET else {}
+    metadata = {"name": name, "labels": labels if kind == POD else {}}
+    client.create(
+        kind, namespace, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
+    )
+
+
+def test_what_is_selected_is_not_removed(
+    modules: Modules, api_server: ApiServer, client: Client, namespace: str, other_namespace: str
+) -> None:
+    identity = modules.azure.arm("PUT", IDENTITY, {"location": "westeurope"}).json()["id"]
+    add_on: dict[str, Any] = {"resource_group": "rg", "cluster_name": "demo", "poll_interval": 0.1}
+    entry = {**add_on, "name": "billing", "namespace": namespace}
+    modules.succeed("aks_pod_identity", **entry, identity=identity, binding_selector="money")
+
+    kinds = (POD, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET, CRON_JOB, JOB)
+    for kind in kinds:
+        make(client, kind, namespace, "web", "money")
+        make(client, kind, namespace, "name", "billing")
+        make(client, kind, other_namespace, "elsewhere", "money")
+    make(client, POD, namespace, "done", "money")
+    path = POD.path(namespace, "done", "status")
+    status, answer = client._request(
+        "PATCH", path, (), {"status": {"phase": "Succeeded"}}, content_type="application/merge-patch+json"
+    )
+    assert status == 200, answer
+
+    kubeconfig = api_server.kubeconfig()
+    wish: dict[str, Any] = {**entry, "state": "absent", "kubeconfig": kubeconfig}
+    users = sorted(f"{kind.name} {namespace}/web" for kind in kinds)
+    mark = modules.mark()
+    for check in (True, False):
+        failed = modules.fail("aks_pod_identity", **wish, check=check)
+        assert failed["msg"] == (
+            "The pod identities of the cluster demo that are to go are still selected by "
+            f"{', '.join(users[:3])} and {len(users) - 3} more; move these first, or set allow_in_use to true."
+        )
+        assert failed["users"] == users
+    selector = {**entry, "binding_selector": "other", "kubeconfig": kubeconfig}
+    assert modules.fail("aks_pod_identity", **selector)["users"] == users
+    restricted = modules.fail("aks_pod_identity", **{**wish, "kubeconfig": api_server.kubeconfig(RESTRICTED)})
+    assert restricted["error"]["status"] == 403
+    elsewhere = modules.fail("aks_pod_identity", **wish, host=api_server.url.replace("127.0.0.1", "localhost"))
+    assert "is not that of the cluster demo" in elsewhere["msg"]
+    assert modules.writes(mark) == []
+
+    assert modules.succeed("aks_pod_identity", **wish, allow_in_use=True, check=True)["changed"]
+    for kind in kinds:
+        client.delete(kind, namespace, "web")
+    modules.check_and_do("aks_pod_identity", **wish)
