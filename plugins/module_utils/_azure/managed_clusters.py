@@ -21,7 +21,7 @@ from .._domain.errors import Failure
 from .client import Arm, Body, json_of, provisioning_state
 from .refusals import Refused, Unreachable, missing_is_fine
 
-_API = "2025-08-01"
+_API = "2026-08-01"
 
 
 def get(arm: Arm, group: str, name: str) -> Body | None:
