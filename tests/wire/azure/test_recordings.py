@@ -23,8 +23,6 @@ from urllib.parse import parse_qsl, urlsplit
 import jwt
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import attached_identities as attached
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.attached_identities import Carrier
 from ansible_collections.azureops.pod_identity.tests.wire import recordings
 from ansible_collections.azureops.pod_identity.tests.wire.recordings import (
     NULL_SUBSCRIPTION,
@@ -540,30 +538,6 @@ def test_scale_set_looks(azure: SimulatedAzure, cassette: str, path: str) -> Non
     given = azure.arm("GET", scale_set["id"] + path).json()
     missing = set(_keys(recorded)) - set(_keys(given))
     assert not [key for key in missing if not any(re.search(pattern, key) for pattern in NOT_IN_AKS_SCALE_SETS)]
-
-
-def test_identities_are_changed_as_recorded() -> None:
-    """What vmss_identity sends and expects, against each PATCH that az sent: attach, detach one, detach the last."""
-    pattern = re.compile(f"/{SCALE_SET}/[^/]+$", re.IGNORECASE)
-    tape = [item for item in load("test_vmss_explicit_msi.yaml") if pattern.search(item.path)]
-    kinds = []
-    for number, item in enumerate(tape):
-        if item.method != "PATCH":
-            continue
-        shown = [other for other in tape if other.method == "GET"]
-        before = Carrier.parse([other for other in shown if other.index < item.index][-1].body)
-        asked = item.given["identity"].get("userAssignedIdentities") or {each.id: None for each in before.identities}
-        attach = None not in asked.values()
-        given = attached.patch(before, list(asked), attach=attach)
-        assert _lowered(given) == _lowered(item.given)
-        after = Carrier.parse(next(other for other in tape[number:] if other.method == "GET").body)
-        attached.compare(attached.changed(before, asked, attach=attach, unknown=""), after)
-        kinds.append(given["identity"]["type"])
-    assert kinds == ["SystemAssigned, UserAssigned", "SystemAssigned, UserAssigned", "SystemAssigned"]
-
-
-def _lowered(value: Any) -> Any:
-    return json.loads(json.dumps(value).lower())
 
 
 def test_imds_cassette(azure: SimulatedAzure) -> None:

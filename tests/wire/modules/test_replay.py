@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import roles
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, roles
 from ansible_collections.azureops.pod_identity.tests.wire import recordings
 from ansible_collections.azureops.pod_identity.tests.wire.modules import replay
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
@@ -53,12 +54,41 @@ def identity_life(tape: Tape, modules: Modules) -> None:
     modules.check_and_do("user_assigned_identity", **wish, state="absent")
 
 
-def identity_of_credentials(tape: Tape, modules: Modules) -> None:
-    tape.leave_out([2, 3, 6, 7, 9], "federated credentials are not of this module")
+CREDENTIALS = "cli_test_federated_identity_credential_000001"
+
+
+def identity_with_credentials(tape: Tape, modules: Modules) -> None:
+    """An identity, two federated credentials as one list, one of them changed, and one after the other gone."""
+    listed = "/userAssignedIdentities/ide/federatedIdentityCredentials$"
     tape.aside("/userAssignedIdentities/ide$", no_such_resource())
-    wish = {"resource_group": "cli_test_federated_identity_credential_000001", "name": "ide"}
-    made = modules.succeed("user_assigned_identity", **wish)
+    tape.aside(listed, tape[10], after=1)  # as empty before the first as after the last
+    tape.aside(listed, replay.page(tape[6], tape[3]), after=6)
+    made = modules.succeed("user_assigned_identity", resource_group=CREDENTIALS, name="ide")
     assert made["state"]["principal_id"] == tape[1].body["properties"]["principalId"]
+
+    identity = {"resource_group": CREDENTIALS, "identity_name": "ide"}
+    issuer = "https://oidc.prod-aks.azure.com/IssuerGUID"
+    accounts = {"fic1": "svcaccount1", "fic2": "svcaccount2"}
+    wishes = [{"name": name, "namespace": "ns", "service_account": one} for name, one in accounts.items()]
+    wish = {**identity, "issuer": issuer, "credentials": wishes}
+    trusted = modules.check_and_do("federated_identity_credential", **wish)["state"]["credentials"]
+    assert {one["name"]: one["service_account"] for one in trusted} == accounts
+    assert tape.sent[2] == tape[2].given  # with the audience, which is not named here
+    assert known(modules, identity) == accounts
+
+    other = {"name": "fic1", "namespace": "ns", "service_account": "svcaccount3"}
+    modules.check_and_do("federated_identity_credential", **identity, **other)
+    assert tape.sent[6] == tape[6].given  # with the issuer and the audience as they were
+    for name, left in (("fic1", {"fic2": "svcaccount2"}), ("fic2", {})):
+        modules.check_and_do("federated_identity_credential", **identity, name=name, state="absent")
+        assert known(modules, identity) == left
+
+
+def known(modules: Modules, identity: dict[str, str]) -> dict[str, str]:
+    """Names of the federated credentials, and the service accounts that they trust."""
+    (found,) = modules.succeed("federated_identity_credential_info", **identity)["identities"]
+    assert found["free"] == 20 - len(found["credentials"])
+    return {one["name"]: one["service_account"] for one in found["credentials"]}
 
 
 def group_life(tape: Tape, modules: Modules) -> None:
@@ -219,6 +249,158 @@ def cluster_life(tape: Tape, modules: Modules) -> None:
     assert not modules.succeed("resource_group", **group, state="absent", force_delete_nonempty=True)["changed"]
 
 
+OF_ADDON = f"{SUBSCRIPTION}/resourcegroups/clitest000001"
+IDENTITY = f"{OF_ADDON}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id000003"
+OPERATOR = roles.Role("Managed Identity Operator", roles.BUILT_IN["Managed Identity Operator"])
+ADDON: dict[str, Any] = {"resource_group": "clitest000001", "cluster_name": "cliakstest000002", **FAST}
+WHOLE_CLUSTER: dict[str, Any] = {"resource_group": "clitest000001", "name": "cliakstest000002", **FAST}
+NO_SUCH_CREATION = "aks_cluster creates no cluster that has the add-on from its beginning"
+
+
+def assignment_of(principal: str, recorded: str) -> tuple[str, str]:
+    """The name that the recorded client gave to the role assignment of the add-on, and ours."""
+    return recorded, roles.assignment_name(IDENTITY, OPERATOR, principal)
+
+
+def what_the_addon_needs(tape: Tape, identity: Interaction, assignments: Interaction, *, after: int) -> None:
+    """Reads of ours: the identities of the group, and which roles the cluster holds there."""
+    tape.aside("/Microsoft.ManagedIdentity/userAssignedIdentities$", replay.page(identity), after=after)
+    tape.aside(r"/roleAssignments\?\$filter=principalId eq", assignments, after=after)
+
+
+def identity_of_the_addon(tape: Tape, modules: Modules) -> None:
+    tape.aside("/userAssignedIdentities/id000003$", no_such_resource())
+    modules.succeed("user_assigned_identity", resource_group="clitest000001", name="id000003", location="westus2")
+
+
+def pod_identity_given_and_taken(tape: Tape, modules: Modules) -> None:
+    """With the role, which the second entry finds there; then an entry with a selector, and the cluster is gone."""
+    tape.leave_out([1], NO_SUCH_CREATION)
+    identity_of_the_addon(tape, modules)
+    what_the_addon_needs(tape, tape[13], tape[14], after=0)
+    what_the_addon_needs(tape, tape[13], replay.page(tape[16]), after=17)
+    for after in (24, 33):
+        what_the_addon_needs(tape, tape[31], tape[32], after=after)
+
+    first = {"namespace": "test-namespace", "name": "test-name"}
+    made = modules.check_and_do("aks_pod_identity", **ADDON, **first, identity=IDENTITY)
+    assert [action.partition(" ")[0] for action in made["actions"]] == ["assign", "change"]
+    (entry,) = made["state"]["identities"]
+    assert (entry["provisioning_state"], entry["binding_selector"]) == ("Assigned", "test-name")
+    modules.check_and_do("aks_pod_identity", **ADDON, **first, state="absent")
+    assert profile(tape.sent[24])["userAssignedIdentities"] == []
+
+    second = {"namespace": "test-namespace-binding-selector", "name": "test-name-binding-selector"}
+    made = modules.check_and_do(
+        "aks_pod_identity", **ADDON, **second, identity=IDENTITY, binding_selector="binding_test"
+    )
+    assert len(made["actions"]) == 1
+    assert made["state"]["identities"][0]["binding_selector"] == "binding_test"
+    for index in (17, 24, 33):
+        assert kept(tape[index].given, tape.sent[index])
+    modules.succeed("aks_cluster", **WHOLE_CLUSTER, state="absent", wait=False)
+
+
+# The recorder has blanked every clientId of the requests, and what lay between two of them: without these, they are
+# JSON again, and nothing is compared there.
+CUT = (
+    ('"servicePrincipalProfile": {"clientId": "' + SCRUBBED + '":\n      {"Kube', '"addonProfiles": {"Kube'),
+    (',\n      "clientId": "' + SCRUBBED + '"}}', "}}"),
+)
+
+
+def pod_identity_before_consent(tape: Tape, modules: Modules) -> None:
+    """The first version of the add-on knew no consent to kubenet and kept none, so ours gives it each time."""
+    tape.leave_out([2], NO_SUCH_CREATION)
+    identity_of_the_addon(tape, modules)
+    what_the_addon_needs(tape, tape[10], tape[11], after=0)
+    only = {"purge_identities": True, "allow_network_plugin_kubenet": True}
+    entry = {"namespace": "test-namespace", "name": "test-name", "identity": IDENTITY}
+    made = modules.succeed("aks_pod_identity", **ADDON, **only, identities=[entry])
+    (found,) = made["state"]["identities"]
+    assert found["client_id"] == tape[10].body["properties"]["clientId"]
+    assert found["object_id"] == tape[10].body["properties"]["principalId"]
+    assert tape.sent[13]["properties"]["principalId"] == tape[9].body["identity"]["principalId"]
+    gone = modules.succeed("aks_pod_identity", **ADDON, **only, identities=[], purge_allow_empty=True)
+    assert gone["state"]["identities"] == []
+    for index in (14, 20):
+        assert kept(tape[index].given, tape.sent[index])
+    modules.succeed("aks_cluster", **WHOLE_CLUSTER, state="absent", wait=False)
+
+
+def addon_switched_on_kubenet(tape: Tape, modules: Modules) -> None:
+    addon_switched(tape, modules, writes=(19, 27, 35, 43, 51), allow_network_plugin_kubenet=True)
+
+
+def addon_switched_on_azure_cni(tape: Tape, modules: Modules) -> None:
+    addon_switched(tape, modules, writes=(22, 30, 38, 46, 54))
+
+
+def addon_switched(tape: Tape, modules: Modules, *, writes: tuple[int, ...], **consent: bool) -> None:
+    """Off, on again, and the life of an exception."""
+    exception = {"namespace": "test-namespace", "name": "test-name"}
+    labels = {"foo": "bar"}
+    wishes: list[dict[str, Any]] = [
+        {"enabled": False},
+        {"enabled": True, **consent},
+        {"exception": {**exception, "pod_labels": labels}},
+        {"exception": {**exception, "pod_labels": {**labels, "a": "b"}}},
+        {"exception": exception, "state": "absent"},
+    ]
+    for index, wish in zip(writes, wishes, strict=True):
+        state = modules.check_and_do("aks_pod_identity", **ADDON, **wish)["state"]
+        assert kept(tape[index].given, tape.sent[index])
+        assert profile(tape[index].given).items() >= profile(tape.sent[index]).items()
+        assert state["enabled"] is (index != writes[0])
+        assert state["exceptions"] == ([wish["exception"]] if index in writes[2:4] else [])
+    modules.succeed("aks_cluster", **WHOLE_CLUSTER, state="absent", wait=False)
+
+
+def profile(body: dict[str, Any]) -> dict[str, Any]:
+    return dict(body["properties"]["podIdentityProfile"])
+
+
+ON_SCALE_SET = "cli_test_vmss_explicit_msi000001"
+COMPUTE = f"{SUBSCRIPTION}/resourceGroups/{ON_SCALE_SET}/providers/Microsoft.Compute"
+
+
+def identities_of_a_scale_set(tape: Tape, modules: Modules) -> None:
+    """Which has one of its own too: the second is attached, the first detached, then the last."""
+    tape.leave_out([13], "no module deploys scale sets")
+    tape.leave_out([25], "instances have the identities of their scale set without an upgrade")
+    ids = []
+    for number, index in ((1, 1), (2, 3)):
+        tape.aside(f"/userAssignedIdentities/id{number}$", no_such_resource(), after=replay.BEGINNING if not ids else 1)
+        made = modules.succeed("user_assigned_identity", resource_group=ON_SCALE_SET, name=f"id{number}")
+        ids.append(made["state"]["id"])
+        assert made["state"]["client_id"] == tape[index].body["properties"]["clientId"]
+    for after in (20, 29, 34):
+        # Whose cluster it is, which is asked before something is detached.
+        tape.aside(f"/resourceGroups/{ON_SCALE_SET}$", tape[4], after=after)
+        if after != 34:  # when none is left to ask for
+            tape.aside("/userAssignedIdentities$", replay.page(tape[1], tape[3]), after=after)
+    place = {"resource_id": f"{COMPUTE}/virtualMachineScaleSets/vmss1"}
+
+    def seen() -> list[str]:
+        (found,) = modules.succeed("vmss_identity_info", **place, check_existence=True)["resources"]
+        assert found["system_assigned_principal_id"] == tape[17].body["identity"]["principalId"]
+        assert all(one["exists"] and not one["ghost"] for one in found["identities"])
+        return [arm_id.last_segment(one["id"]) for one in found["identities"]]
+
+    modules.check_and_do("vmss_identity", **place, identities=ids, **FAST)
+    assert seen() == ["id1", "id2"]
+    for identity, left in zip(ids, (["id2"], []), strict=True):
+        wish = {"identities": [identity], "allow_unknown_owner": True, "state": "absent"}
+        modules.check_and_do("vmss_identity", **place, **wish, **FAST)
+        assert seen() == left
+    for index in (20, 29, 34):
+        assert lowered(tape.sent[index]) == lowered(tape[index].given)
+
+
+def lowered(value: Any) -> Any:
+    return json.loads(json.dumps(value).lower())
+
+
 @dataclass(frozen=True)
 class Replay:
     """``answered``: how many interactions of the tape our requests got. The other fields are those of Tape."""
@@ -229,9 +411,12 @@ class Replay:
     renamed: tuple[tuple[str, str], ...] = ()
 
 
+# Upstream has written a later api-version into these afterwards.
+TRUE_VERSION = (("2025-09-02-preview", "2023-05-02-preview"),)
+
 REPLAYED = {
     "test_identity_management.yaml": Replay(identity_life, 3),
-    "test_federated_identity_credential.yaml": Replay(identity_of_credentials, 2),
+    "test_federated_identity_credential.yaml": Replay(identity_with_credentials, 10),
     "test_resource_group.yaml": Replay(group_life, 14),
     ON_GROUP: Replay(
         assignment_of_a_new_identity,
@@ -249,14 +434,29 @@ REPLAYED = {
     "test_aks_update_with_oidc_issuer_enabled.yaml": Replay(issuer_switched_on, 26),
     "test_aks_create_service_no_wait_msi.yaml": Replay(cluster_not_waited_for, 25),
     "Test_AKS_ManagedCluster_20251002preview_CRUD.yaml": Replay(cluster_life, 36),
+    ASSIGNMENTS: Replay(
+        pod_identity_given_and_taken,
+        25,
+        renamed=(assignment_of(SCRUBBED, "4fb4dba5-f284-4a62-9bda-9cb99f90dd36"),),
+    ),
+    "test_aks_pod_identity_usage@0b47e6881.yaml": Replay(
+        pod_identity_before_consent,
+        15,
+        renamed=(
+            assignment_of("9492ac99-921d-422f-95f5-c888948d0c91", "5ab31298-476f-44f8-b04c-bf5edeb35b45"),
+            *CUT,
+        ),
+    ),
+    "test_aks_create_with_pod_identity_enabled.yaml": Replay(
+        addon_switched_on_kubenet, 42, begin=17, renamed=TRUE_VERSION
+    ),
+    "test_aks_create_using_azurecni_with_pod_identity_enabled.yaml": Replay(
+        addon_switched_on_azure_cni, 42, begin=20, renamed=TRUE_VERSION
+    ),
+    "test_vmss_explicit_msi.yaml": Replay(identities_of_a_scale_set, 22),
 }
 NOT_REPLAYED = {
-    "test_aks_pod_identity_usage@7fb511f3f.yaml": "the add-on",
-    "test_aks_pod_identity_usage@0b47e6881.yaml": "the add-on",
-    "test_aks_create_with_pod_identity_enabled.yaml": "the add-on",
-    "test_aks_create_using_azurecni_with_pod_identity_enabled.yaml": "the add-on",
-    "test_vmss_explicit_msi.yaml": "identities of scale sets",
-    "test_vmss_run_command_with_parameters.yaml": "commands on a scale set that a deployment makes",
+    "test_vmss_run_command_with_parameters.yaml": "of the connection plugin, not of a module, with another script",
     "test_imds_credential.test_user_assigned.yaml": "no module asks IMDS on the controller",
     "openid_and_token_extract.json": "no traffic, an extract",
 }
