@@ -98,6 +98,16 @@ def azure_wait() -> ArgumentSpec:
     )
 
 
+def restored_identities() -> ArgumentSpec:
+    """What the scale sets of a cluster lose by its write; twin of ``doc_fragments/_restored_identities.py``."""
+    return ArgumentSpec(
+        options={
+            "restore_identities": {"type": "str", "choices": ["attach", "wait", "ignore"], "default": "attach"},
+            "restore_timeout": {"type": "int", "default": 300},
+        }
+    )
+
+
 def tags() -> ArgumentSpec:
     """Tags of an ARM resource; twin of ``doc_fragments/_tags.py``."""
     return ArgumentSpec(options={"tags": {"type": "dict"}, "append_tags": {"type": "bool", "default": True}})

@@ -50,6 +50,13 @@ class Step:
     preview: t.Callable[[], Document | None] | None = None
 
 
+class Watch(t.Protocol):
+    """What looks around while the steps are applied: further results, and warnings, for which it has had a reason."""
+
+    results: dict[str, t.Any]
+    warnings: list[str]
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is, what will be, and the writes between them. No step means: nothing to do.
@@ -63,6 +70,7 @@ class Plan:
     steps: tuple[Step, ...] = ()
     result: Document | None = None
     warnings: tuple[str, ...] = ()
+    watch: Watch | None = None
 
 
 def run(module: Module, make_plan: t.Callable[[], Plan], *, key: str) -> t.NoReturn:
@@ -119,14 +127,22 @@ def _finish(module: Module, plan: Plan, key: str) -> None:
         try:
             outcome = (write() if write else None) or outcome
         except Failure as failure:
-            results = {**failure.results, "changed": bool(done) and not module.check_mode}
+            results = {**_told(module, plan), **failure.results}
+            # A step may have failed after its write.
+            results["changed"] = (bool(done) or bool(results.get("changed"))) and not module.check_mode
             results.update(actions=done, failed_action=step.summary)
             raise Failure(failure.sentence, error=failure.error, results=results) from failure
         done.append(step.summary)
-    result: dict[str, t.Any] = {"changed": bool(plan.steps), "actions": done, key: dict(outcome)}
+    result = {**_told(module, plan), "changed": bool(plan.steps), "actions": done, key: dict(outcome)}
     if module._diff:
         result["diff"] = {"before": dict(plan.before), "after": dict(plan.after)}
     module.exit_json(**result)
+
+
+def _told(module: Module, plan: Plan) -> dict[str, t.Any]:
+    for warning in plan.watch.warnings if plan.watch else ():
+        module.warn(warning)
+    return dict(plan.watch.results) if plan.watch else {}
 
 
 def _fail(module: Module, failure: Failure) -> t.NoReturn:

@@ -20,6 +20,7 @@ description:
 extends_documentation_fragment:
   - azureops.pod_identity._azure_auth
   - azureops.pod_identity._azure_wait
+  - azureops.pod_identity._restored_identities
   - azureops.pod_identity._tags
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.actiongroup_azure
@@ -489,6 +490,42 @@ state:
           returned: when the cluster is present
           type: str
           sample: Succeeded
+identity_gap:
+  description:
+    - Identities that scale sets lacked after the change, and for how long; see O(restore_identities).
+  returned: when a scale set lost identities
+  type: list
+  elements: dict
+  contains:
+    scale_set:
+      description: Resource id of the scale set.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_pod-identity-demo_demo_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss
+    identities:
+      description: Resource ids of the identities.
+      returned: always
+      type: list
+      elements: str
+      sample: >-
+        [/subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/shop/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing]
+    seconds:
+      description:
+        - Seconds from the first look after the change, at which they were missing, to the look at which they were back,
+          or to the last one.
+        - The loss itself lies before that, somewhere in the operation, and looks are O(poll_interval) apart. Pods may
+          have been without tokens for longer.
+      returned: always
+      type: float
+      sample: 184.2
+    restored_by:
+      description:
+        - V(others) for MIC, AKS or a person, which cannot be told from each other here, V(task) for this task, or
+          V(nobody) where they are still missing.
+      returned: always
+      type: str
+      sample: others
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -513,10 +550,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
     ArgumentSpec,
     azure_auth,
     azure_wait,
+    restored_identities,
     tags,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm, Body
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.kept_identities import Watch
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
 
@@ -560,7 +599,7 @@ OPTIONS = ArgumentSpec(
         "enable_rbac": {"type": "bool"},
         "wait": {"type": "bool", "default": True},
     }
-).merge(azure_auth(), azure_wait(), tags())
+).merge(azure_auth(), azure_wait(), restored_identities(), tags())
 
 
 def make_plan(arm: Arm, wish: t.Mapping[str, t.Any]) -> Plan:
@@ -585,15 +624,15 @@ def make_plan(arm: Arm, wish: t.Mapping[str, t.Any]) -> Plan:
         summary = f"{'reconcile' if body == current else 'change'} cluster {name}"
         summary += f", whose last operation ended as {before['provisioning_state']}" if failed else ""
 
-    def write() -> t.Mapping[str, t.Any]:
+    def write() -> Body:
         doing = f"{summary.split(',')[0].replace('cluster', 'the cluster', 1)} in the resource group {group}"
-        return clusters.view(
-            managed_clusters.write(
-                arm, group, name, current, lambda now: clusters.fulfilled(now, wish), doing=doing, wait=wish["wait"]
-            )
+        return managed_clusters.write(
+            arm, group, name, current, lambda now: clusters.fulfilled(now, wish), doing=doing, wait=wish["wait"]
         )
 
-    return Plan(before, clusters.view(outcome), (Step(summary, write),))
+    watch = Watch(arm, wish)
+    step = Step(summary, lambda: clusters.view(watch.around(current, write)))
+    return Plan(before, clusters.view(outcome), (step,), watch=watch)
 
 
 def removal(arm: Arm, wish: t.Mapping[str, t.Any], current: Body | None) -> Plan:

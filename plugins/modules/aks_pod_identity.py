@@ -23,6 +23,7 @@ description:
 extends_documentation_fragment:
   - azureops.pod_identity._azure_auth
   - azureops.pod_identity._azure_wait
+  - azureops.pod_identity._restored_identities
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.actiongroup_azure
@@ -346,6 +347,42 @@ state:
           returned: always
           type: dict
           sample: {app: controller}
+identity_gap:
+  description:
+    - Identities that scale sets lacked after the change, and for how long; see O(restore_identities).
+  returned: when a scale set lost identities
+  type: list
+  elements: dict
+  contains:
+    scale_set:
+      description: Resource id of the scale set.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_pod-identity-demo_demo_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss
+    identities:
+      description: Resource ids of the identities.
+      returned: always
+      type: list
+      elements: str
+      sample: >-
+        [/subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/shop/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing]
+    seconds:
+      description:
+        - Seconds from the first look after the change, at which they were missing, to the look at which they were back,
+          or to the last one.
+        - The loss itself lies before that, somewhere in the operation, and looks are O(poll_interval) apart. Pods may
+          have been without tokens for longer.
+      returned: always
+      type: float
+      sample: 184.2
+    restored_by:
+      description:
+        - V(others) for MIC, AKS or a person, which cannot be told from each other here, V(task) for this task, or
+          V(nobody) where they are still missing.
+      returned: always
+      type: str
+      sample: others
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -384,10 +421,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
     azure_auth,
     azure_wait,
     kubernetes_auth,
+    restored_identities,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import addon as service
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm, Body
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.kept_identities import Watch
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import addon, arm_id, clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import selecting
@@ -438,7 +477,7 @@ OPTIONS = ArgumentSpec(
     mutually_exclusive=(("name", "identities"), ("exception", "exceptions"), ("identity", "identity_name")),
     required_together=(("name", "namespace"), ("identity_resource_group", "identity_name")),
     required_by={"identity": ("name",), "identity_name": ("name",), "binding_selector": ("name",)},
-).merge(azure_auth(), azure_wait(), kubernetes_auth())
+).merge(azure_auth(), azure_wait(), restored_identities(), kubernetes_auth())
 
 
 def make_plan(module: AnsibleModule) -> Plan:
@@ -466,7 +505,8 @@ def make_plan(module: AnsibleModule) -> Plan:
     missing = [identity for identity in needed if roles.missing(identity)]
     surplus = [identity for identity in lost if roles.exact(identity)]
 
-    writer = service.Writer(arm, group, name, current)
+    watch = Watch(arm, options)
+    writer = service.Writer(arm, group, name, current, watch)
     stuck = addon.stuck(current, removed) if wish.enabled is not False else frozenset()
     middle = addon.without(current, stuck)
     steps = []
@@ -492,6 +532,7 @@ def make_plan(module: AnsibleModule) -> Plan:
         tuple(steps),
         result=addon.view(outcome),
         warnings=addon.warnings(current, outcome),
+        watch=watch,
     )
 
 

@@ -17,6 +17,7 @@ from .._domain import addon, arm_id, permissions, roles
 from .._domain.errors import Failure
 from . import authorization, identities, managed_clusters
 from .client import Arm, Body
+from .kept_identities import Watch
 from .refusals import Refused
 
 OPERATOR = roles.Role(addon.ROLE, roles.BUILT_IN[addon.ROLE])
@@ -90,8 +91,8 @@ class Roles:
 class Writer:
     """Writes the profile of one cluster; ``current`` follows what AKS answers."""
 
-    def __init__(self, arm: Arm, group: str, name: str, current: Body) -> None:
-        self.arm, self.group, self.name, self.current = arm, group, name, current
+    def __init__(self, arm: Arm, group: str, name: str, current: Body, watch: Watch) -> None:
+        self.arm, self.group, self.name, self.current, self.watch = arm, group, name, current, watch
 
     def write(self, change: Change, keys: t.Container[addon.Key], *, granted: t.Sequence[str] = ()) -> dict[str, t.Any]:
         """Write, and see that the entries become Assigned; AKS may see only later that the role was ``granted``."""
@@ -173,12 +174,14 @@ class Writer:
     def _put(self, change: Change, keys: t.Container[addon.Key]) -> None:
         """One write, followed until AKS has finished with the entries."""
         doing = f"change the pod identity add-on of the cluster {self.name} in the resource group {self.group}"
-        try:
-            self._look(
-                managed_clusters.write(
-                    self.arm, self.group, self.name, self.current, self._of(change), doing=doing, wait=True
-                )
+
+        def write() -> Body:
+            return managed_clusters.write(
+                self.arm, self.group, self.name, self.current, self._of(change), doing=doing, wait=True
             )
+
+        try:
+            self._look(self.watch.around(self.current, write))
             for _look in self.arm.patience.looks():
                 if not addon.moving(self.current, keys):
                     return

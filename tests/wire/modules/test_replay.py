@@ -42,6 +42,11 @@ def no_assignments() -> Interaction:
     return recordings.load(ASSIGNMENTS)[14]
 
 
+def no_scale_sets() -> Interaction:
+    """An empty list is the same for all kinds."""
+    return no_assignments()
+
+
 def identity_life(tape: Tape, modules: Modules) -> None:
     tape.leave_out([3], "no module lists what uses an identity")
     listed = replace(tape[4], body=tape[4].body["value"][0])
@@ -162,6 +167,7 @@ def assignment_that_exists(tape: Tape, modules: Modules) -> None:
     assert not modules.succeed("role_assignment", **wish)["changed"]
 
 
+SCALE_SETS = "/resourceGroups/MC_[^/]*/providers/Microsoft.Compute/virtualMachineScaleSets$"
 CLUSTER_ID: dict[str, Any] = {"resource_group": "clitest000001", "name": "cliakstest000001", **FAST}
 
 
@@ -192,6 +198,8 @@ def cluster_with_workload_identity(tape: Tape, modules: Modules) -> None:
 
 
 def workload_identity_switched(tape: Tape, modules: Modules) -> None:
+    for after in (1, 19):
+        tape.aside(SCALE_SETS, no_scale_sets(), after=after)
     modules.check_and_do("aks_cluster", **cluster_of("cliakstest-clitest6a2szkfxe-79a739", oidc_issuer_enabled=True))
     for index, enabled in ((19, True), (27, False)):
         done = modules.check_and_do("aks_cluster", **CLUSTER_ID, workload_identity_enabled=enabled)
@@ -200,6 +208,7 @@ def workload_identity_switched(tape: Tape, modules: Modules) -> None:
 
 
 def issuer_switched_on(tape: Tape, modules: Modules) -> None:
+    tape.aside(SCALE_SETS, no_scale_sets(), after=1)
     modules.check_and_do("aks_cluster", **cluster_of("cliakstest-clitestb6yynh5jj-79a739"))
     done = modules.check_and_do("aks_cluster", **CLUSTER_ID, oidc_issuer_enabled=True)
     assert done["state"]["oidc_issuer_url"] == tape[25].body["properties"]["oidcIssuerProfile"]["issuerURL"]
@@ -235,6 +244,7 @@ def cluster_life(tape: Tape, modules: Modules) -> None:
     path = f"/resourceGroups/{group['name']}$"
     for after, item in ((replay.BEGINNING, no_such_group()), (68, tape[1]), (73, no_such_group())):
         tape.aside(path, item, after=after)
+    tape.aside(SCALE_SETS, no_scale_sets(), after=3)
     tags = {"CreatedAt": "2001-02-03T04:05:06Z"}
     modules.succeed("resource_group", **group, location="westus3", tags=tags)
     cluster = {"resource_group": group["name"], "name": "asotest-mc-sorooa", **FAST}

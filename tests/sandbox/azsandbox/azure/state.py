@@ -111,6 +111,9 @@ class Settings:
     pod_identities_block: bool = False
     """Whether a pod identity that cannot be assigned has every change of the add-on refused, as users report
     (Azure/AKS#2203, Azure/AKS#2943, Azure/aad-pod-identity#1361). No recording shows it, so this is self-consistent."""
+    cluster_update_drops_identities: bool = False
+    """Whether a write of an existing cluster leaves on the scale sets only the identities that AKS itself gives them,
+    as users report (Azure/aad-pod-identity#633, Azure/AKS#1650). No recording shows it, so this is self-consistent."""
     cluster_update: float = 121.0
     cluster_delete: float = 198.0
     scale_set_update: float = 5.0

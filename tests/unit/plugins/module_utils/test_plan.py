@@ -116,3 +116,41 @@ def test_real_run_refuses_a_predicted_value(leave: Leave) -> None:
 
 def test_known_value_is_known(leave: Leave) -> None:
     assert leave(lambda module: _plan.report(module, lambda: {"known": _plan.known(module, "x")}))[1]["known"] is True
+
+
+class Watch:
+    def __init__(self) -> None:
+        self.results: dict[str, Any] = {}
+        self.warnings: list[str] = []
+
+    def see(self, failure: Failure | None = None) -> None:
+        self.results["gap"] = [1]
+        self.warnings.append("A gap.")
+        if failure:
+            raise failure
+
+
+def test_what_a_watch_saw_is_told(leave: Leave) -> None:
+    watch = Watch()
+    plan = Plan({}, {}, (Step("Change it", watch.see),), watch=watch)
+    status, result = leave(lambda module: _plan.run(module, lambda: plan, key="state"))
+    assert (status, result["changed"], result["gap"]) == (0, True, [1])
+    assert "A gap." in str(result["warnings"])
+
+
+@pytest.mark.parametrize("results", [{}, {"changed": True}])
+def test_it_is_told_of_a_failure_too_which_may_follow_a_change(leave: Leave, results: dict[str, Any]) -> None:
+    watch = Watch()
+    step = Step("Change it", lambda: watch.see(Failure("It is lost.", results=results)))
+    status, result = leave(lambda module: _plan.run(module, lambda: Plan({}, {}, (step,), watch=watch), key="state"))
+    assert (status, result["changed"], result["gap"]) == (1, bool(results), [1])
+    assert (result["actions"], result["failed_action"]) == ([], "Change it")
+    assert "A gap." in str(result["warnings"])
+
+
+@pytest.mark.parametrize("leave", [{"check_mode": True}], indirect=True)
+def test_there_is_nothing_to_see_in_check_mode(leave: Leave) -> None:
+    watch = Watch()
+    plan = Plan({}, {}, (Step("Change it", watch.see),), watch=watch)
+    status, result = leave(lambda module: _plan.run(module, lambda: plan, key="state"))
+    assert (status, "gap" in result, watch.warnings) == (0, False, [])

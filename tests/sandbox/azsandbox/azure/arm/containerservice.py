@@ -435,6 +435,8 @@ def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
             await _start_machines(azure, cluster, operation)
             return
         await azure.pause(seconds)
+        if azure.state.settings.cluster_update_drops_identities:
+            _drop_identities(azure, cluster)
         if (new.issuer_url, new.admin_groups) != (old.issuer_url, old.admin_groups):
             operation.progress("ReconcilingAddons")
             await azure.compute.update(new)
@@ -442,6 +444,20 @@ def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
     answer = _answer(call, 200, cluster, headers)
     cluster.hidden["work"] = azure.spawn(_carry_out(azure, cluster, operation, work))
     return answer
+
+
+def _drop_identities(azure: Azure, cluster: Resource) -> None:
+    """Detach what others have attached to the scale sets."""
+    properties, kubelet = cluster.properties, cluster.hidden["kubelet"]
+    known = _resource_ids(properties.get("podIdentityProfile") or {})
+    addons = (properties.get("addonProfiles") or {}).values()
+    known |= {ids.key(addon["identity"]["resourceId"]) for addon in addons if addon.get("identity")}
+    known |= {ids.key(kubelet.id)} if kubelet else set()
+    node_group = ids.group_id(azure.state.subscription_id, properties["nodeResourceGroup"])
+    for scale_set in azure.state.within(node_group, SCALE_SET):
+        carried = (scale_set.body.get("identity") or {}).get("userAssignedIdentities") or {}
+        dropped = [key for key in carried if ids.key(key) not in known]
+        scale_sets.change(azure.state, scale_set, attach=[], detach=dropped)
 
 
 def _check_unchanged(cluster: Resource, given: JsonObject) -> None:
