@@ -26,9 +26,9 @@ READING_POSTS = ("/oauth2/", "listcluster")
 
 
 @functools.cache
-def runner() -> IO[str]:
-    """Takes orders; see run_module.py. It ends with its standard input."""
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+def runner(libraries: str) -> IO[str]:
+    """Takes orders; see run_module.py. ``libraries`` is its PYTHONPATH. It ends with its standard input."""
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONPATH": libraries}
     pipe = subprocess.PIPE
     running = subprocess.Popen([sys.executable, str(RUNNER)], stdin=pipe, stdout=pipe, env=environment, text=True)
     assert running.stdin and running.stdout
@@ -42,7 +42,7 @@ def run(module: str, arguments: Mapping[str, Any], environment: Mapping[str, str
         folder = Path(name)
         os.mkfifo(folder / "ended")
         order = {"module": module, "arguments": arguments, "environment": environment, "folder": name}
-        print(json.dumps(order), file=runner(), flush=True)
+        print(json.dumps(order), file=runner(environment.get("PYTHONPATH", "")), flush=True)
         code = int((folder / "ended").read_text())
         return code, (folder / "stdout").read_text(), (folder / "stderr").read_text()
 

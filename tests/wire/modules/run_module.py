@@ -11,6 +11,7 @@ named pipe ``ended``, to which the exit code goes when ``stdout`` and ``stderr``
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -64,7 +65,8 @@ if __name__ == "__main__":
     # Gives the checkout its name as a collection, as it does for the tests.
     runpy.run_path(str(Path(__file__).resolve().parents[2] / "conftest.py"))
     for library in LIBRARIES:
-        importlib.import_module(library)
+        with contextlib.suppress(ImportError):  # what is missing is told by the module that needs it
+            importlib.import_module(library)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors end unseen
     print("ready", flush=True)
     for line in sys.stdin:

@@ -42,9 +42,10 @@ def no_assignments() -> Interaction:
     return recordings.load(ASSIGNMENTS)[14]
 
 
-def no_scale_sets() -> Interaction:
-    """An empty list is the same for all kinds."""
-    return no_assignments()
+def without_scale_sets(tape: Tape, *writes: int) -> None:
+    """What is asked before a cluster is written, each time after the write before. Empty lists are all the same."""
+    for after in writes:
+        tape.aside(SCALE_SETS, no_assignments(), after=after)
 
 
 def identity_life(tape: Tape, modules: Modules) -> None:
@@ -198,8 +199,7 @@ def cluster_with_workload_identity(tape: Tape, modules: Modules) -> None:
 
 
 def workload_identity_switched(tape: Tape, modules: Modules) -> None:
-    for after in (1, 19):
-        tape.aside(SCALE_SETS, no_scale_sets(), after=after)
+    without_scale_sets(tape, 1, 19)
     modules.check_and_do("aks_cluster", **cluster_of("cliakstest-clitest6a2szkfxe-79a739", oidc_issuer_enabled=True))
     for index, enabled in ((19, True), (27, False)):
         done = modules.check_and_do("aks_cluster", **CLUSTER_ID, workload_identity_enabled=enabled)
@@ -208,7 +208,7 @@ def workload_identity_switched(tape: Tape, modules: Modules) -> None:
 
 
 def issuer_switched_on(tape: Tape, modules: Modules) -> None:
-    tape.aside(SCALE_SETS, no_scale_sets(), after=1)
+    without_scale_sets(tape, 1)
     modules.check_and_do("aks_cluster", **cluster_of("cliakstest-clitestb6yynh5jj-79a739"))
     done = modules.check_and_do("aks_cluster", **CLUSTER_ID, oidc_issuer_enabled=True)
     assert done["state"]["oidc_issuer_url"] == tape[25].body["properties"]["oidcIssuerProfile"]["issuerURL"]
@@ -244,7 +244,7 @@ def cluster_life(tape: Tape, modules: Modules) -> None:
     path = f"/resourceGroups/{group['name']}$"
     for after, item in ((replay.BEGINNING, no_such_group()), (68, tape[1]), (73, no_such_group())):
         tape.aside(path, item, after=after)
-    tape.aside(SCALE_SETS, no_scale_sets(), after=3)
+    without_scale_sets(tape, 3)
     tags = {"CreatedAt": "2001-02-03T04:05:06Z"}
     modules.succeed("resource_group", **group, location="westus3", tags=tags)
     cluster = {"resource_group": group["name"], "name": "asotest-mc-sorooa", **FAST}
@@ -291,6 +291,7 @@ def pod_identity_given_and_taken(tape: Tape, modules: Modules) -> None:
     what_the_addon_needs(tape, tape[13], replay.page(tape[16]), after=17)
     for after in (24, 33):
         what_the_addon_needs(tape, tape[31], tape[32], after=after)
+    without_scale_sets(tape, 16, 17, 24)
 
     first = {"namespace": "test-namespace", "name": "test-name"}
     made = modules.check_and_do("aks_pod_identity", **ADDON, **first, identity=IDENTITY)
@@ -324,6 +325,7 @@ def pod_identity_before_consent(tape: Tape, modules: Modules) -> None:
     tape.leave_out([2], NO_SUCH_CREATION)
     identity_of_the_addon(tape, modules)
     what_the_addon_needs(tape, tape[10], tape[11], after=0)
+    without_scale_sets(tape, 13, 14)
     only = {"purge_identities": True, "allow_network_plugin_kubenet": True}
     entry = {"namespace": "test-namespace", "name": "test-name", "identity": IDENTITY}
     made = modules.succeed("aks_pod_identity", **ADDON, **only, identities=[entry])
@@ -357,6 +359,7 @@ def addon_switched(tape: Tape, modules: Modules, *, writes: tuple[int, ...], **c
         {"exception": {**exception, "pod_labels": {**labels, "a": "b"}}},
         {"exception": exception, "state": "absent"},
     ]
+    without_scale_sets(tape, replay.BEGINNING, *writes[:-1])
     for index, wish in zip(writes, wishes, strict=True):
         state = modules.check_and_do("aks_pod_identity", **ADDON, **wish)["state"]
         assert kept(tape[index].given, tape.sent[index])
