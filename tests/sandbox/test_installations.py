@@ -227,6 +227,7 @@ class Kind:
     release: bool = False
     """Whether helm installs it, as a release, or its manifests are applied."""
     addon: bool = False
+    """Whether AKS deploys it."""
 
 
 KINDS = {
@@ -251,12 +252,7 @@ KINDS = {
     "argo-default-label": Kind(
         "managed by Argo CD", "argo", {"app.kubernetes.io/instance": CHART}, writer="argocd-controller"
     ),
-    "addon": Kind(
-        "the AKS add-on",
-        "addon",
-        {"addonmanager.kubernetes.io/mode": "Reconcile", "kubernetes.azure.com/managedby": "aks"},
-        addon=True,
-    ),
+    "addon": Kind("the AKS add-on", "addon", addon=True),
 }
 
 
@@ -270,7 +266,11 @@ def bare(world: World) -> World:
 
 @contextmanager
 def installed(world: World, kind: Kind) -> Iterator[None]:
-    namespace = "identity" if kind.release else "kube-system" if kind.addon else "default"
+    if kind.addon:
+        with addon_profile(world):
+            yield
+        return
+    namespace = "identity" if kind.release else "default"
     chart = (str(world.archive), "--namespace", namespace, "--set", "nmi.allowNetworkPluginKubenet=true")
     if kind.release:
         world.helm("install", "mine", *chart, "--create-namespace")
@@ -281,9 +281,8 @@ def installed(world: World, kind: Kind) -> Iterator[None]:
         finally:
             world.helm("uninstall", "mine", "-n", namespace, "--wait", "--cascade=foreground")
         return
-    mode = ("--set", "operationMode=managed") if kind.addon else ()
     definitions = world.helm("show", "crds", str(world.archive))
-    objects = [each for each in yaml.safe_load_all(world.helm("template", CHART, *chart, *mode)) if each]
+    objects = [each for each in yaml.safe_load_all(world.helm("template", CHART, *chart)) if each]
     for each in objects:
         mark(each, kind)
     world.apply(list(yaml.safe_load_all(definitions)))
@@ -312,16 +311,14 @@ def mark(each: dict[str, Any], kind: Kind) -> None:
 
 
 @contextmanager
-def addon_profile(world: World, enabled: bool) -> Iterator[None]:
-    """The add-on as Azure knows it."""
-    if not enabled:
-        yield
-        return
+def addon_profile(world: World) -> Iterator[None]:
+    """The add-on, by Azure alone."""
     _set_profile(world, {"enabled": True, "allowNetworkPluginKubenet": True})
     try:
         yield
     finally:
         _set_profile(world, {"enabled": False})
+        world.run("kubectl", "-n", "kube-system", "wait", "pod", "-l", "component=nmi", "--for=delete", "--timeout=60s")
 
 
 def _set_profile(world: World, profile: dict[str, Any]) -> None:
@@ -339,24 +336,21 @@ def _set_profile(world: World, profile: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_what_somebody_else_installed_is_recognized(bare: World, name: str) -> None:
     world, kind = bare, KINDS[name]
-    with addon_profile(world, kind.addon):
-        if kind.addon:  # before AKS has deployed anything
-            assert "Pod identity is installed already: the AKS add-on." in world.chart().refused()
-        with installed(world, kind):
-            before = [(each["metadata"]["uid"], each["metadata"]["generation"]) for each in world.nmis()]
-            assert len(before) == 1
-            refusal = world.chart().refused()
-            assert f"({kind.called}). A second NMI would fight with it" in refusal
-            assert ("pod_identity_chart_release_name" in refusal) == (kind.managed_by == "helm")
-            run = world.chart(accept_existing=True).ok()
-            assert run.changes() == []
-            assert kind.called in run.message("Say that the installation of somebody else is used")
-            told = run.message("Tell what is there")
-            assert told["managed_by"] == kind.managed_by
-            assert told["release_name"] == ("mine" if kind.release else "")
-            assert [node["state"] for node in told["nodes"]] == ["active"]
-            assert bool(told["mic_leader"]) != kind.addon
-            assert [(each["metadata"]["uid"], each["metadata"]["generation"]) for each in world.nmis()] == before
+    with installed(world, kind):
+        before = [(each["metadata"]["uid"], each["metadata"]["generation"]) for each in world.nmis()]
+        assert len(before) == 1
+        refusal = world.chart().refused()
+        assert f"({kind.called}). A second NMI would fight with it" in refusal
+        assert ("pod_identity_chart_release_name" in refusal) == (kind.managed_by == "helm")
+        run = world.chart(accept_existing=True).ok()
+        assert run.changes() == []
+        assert kind.called in run.message("Say that the installation of somebody else is used")
+        told = run.message("Tell what is there")
+        assert told["managed_by"] == kind.managed_by
+        assert told["release_name"] == ("mine" if kind.release else "")
+        assert [node["state"] for node in told["nodes"]] == ["active"]
+        assert bool(told["mic_leader"]) != kind.addon
+        assert [(each["metadata"]["uid"], each["metadata"]["generation"]) for each in world.nmis()] == before
 
 
 @pytest.mark.soak(sample=1)

@@ -18,7 +18,7 @@ from pathlib import Path
 import aiohttp
 import yaml
 
-from . import cgroups, commands, network, node, pki
+from . import cgroups, commands, network, node, pki, pod_identity_addon
 from .azure.compute import ClusterSpec, ComputeError
 from .azure.tokens import AKS_SERVER
 from .state import State
@@ -146,12 +146,17 @@ class Cluster:
         return f"/{(directory / 'script.sh').relative_to(machine.root)}"
 
     async def update(self, spec: ClusterSpec) -> None:
-        """Change what the API server says about itself and whom it admits; it restarts."""
-        self.spec = spec
-        await commands.kill(self._processes.pop("kube-apiserver"))
-        await self._program("kube-apiserver", *self._api_server())
-        await self._wait("its API server to become ready", self._api_ready)
-        await self._apply_administrators()
+        """Change what the API server says about itself and whom it admits (it restarts), and the add-on."""
+        old, self.spec = self.spec, spec
+        if (spec.issuer_url, spec.admin_groups) != (old.issuer_url, old.admin_groups):
+            await commands.kill(self._processes.pop("kube-apiserver"))
+            await self._program("kube-apiserver", *self._api_server())
+            await self._wait("its API server to become ready", self._api_ready)
+            await self._apply_administrators()
+        if spec.pod_identity is not None:
+            await pod_identity_addon.deploy(self._call, spec.pod_identity)
+        elif old.pod_identity is not None:
+            await pod_identity_addon.remove(self._call)
 
     def init_of(self, name: str) -> int:
         """The process id of a node's init; ComputeError when the node is not running."""

@@ -11,6 +11,8 @@ import signal
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import aiohttp
+
 from . import linux, network, resolver
 from .azure.compute import ClusterSpec, ComputeError
 from .cluster import Cluster
@@ -62,7 +64,10 @@ class Machines:
             self._publish()
 
     async def update(self, spec: ClusterSpec) -> None:
-        await self._cluster(spec.id).update(spec)
+        try:
+            await self._cluster(spec.id).update(spec)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ComputeError(f"Cluster {spec.name} could not be changed: {error}") from error
         self._publish()
 
     async def kubeconfig(self, cluster_id: str, admin: bool) -> bytes:

@@ -513,16 +513,28 @@ def test_pod_identity_needs_the_clusters_right(azure: SimulatedAzure) -> None:
         found = azure.arm("GET", CLUSTER).json()["properties"]["podIdentityProfile"]["userAssignedIdentities"][0]
         return dict(found)
 
+    def handed_out() -> list[tuple[str, str]] | None:
+        """What the machines were told."""
+        addon = azure.compute.clusters[cluster["id"].lower()].pod_identity
+        return None if addon is None else [(one.name, one.selector) for one in addon.identities]
+
+    assert handed_out() is None
     failed = state()
+    assert handed_out() == []
     assert failed["provisioningState"] == "Failed"
     assert failed["provisioningInfo"]["error"]["error"]["code"] == "LinkedAuthorizationFailed"
     principal = cluster["identity"]["principalId"]
     assign(azure, made["id"], OPERATOR, principal, principalType="ServicePrincipal").raise_for_status()
     assert state()["provisioningState"] == "Assigned"
     assert made["id"].lower() in carried(azure)
+    assert handed_out() == [("n", "n")]
     profile["podIdentityProfile"]["userAssignedIdentities"] = []
     azure.wait(azure.arm("PUT", CLUSTER, put))
     assert made["id"].lower() not in carried(azure)
+    assert handed_out() == []
+    profile["podIdentityProfile"] = {"enabled": False}
+    azure.wait(azure.arm("PUT", CLUSTER, put))
+    assert handed_out() is None
 
 
 # scale sets

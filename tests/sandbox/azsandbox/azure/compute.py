@@ -30,6 +30,37 @@ class NodeSpec:
 
 
 @dataclass(frozen=True)
+class PodIdentity:
+    """An assigned entry of the pod identity add-on."""
+
+    namespace: str
+    name: str
+    selector: str
+    """Value of the label aadpodidbinding of its pods."""
+    resource_id: str
+    client_id: str
+
+
+@dataclass(frozen=True)
+class PodIdentityException:
+    """An exception of the pod identity add-on."""
+
+    namespace: str
+    name: str
+    labels: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class PodIdentityAddon:
+    """What the pod identity add-on of a cluster hands out."""
+
+    kubenet: bool
+    """Whether it may run on kubenet."""
+    identities: tuple[PodIdentity, ...]
+    exceptions: tuple[PodIdentityException, ...]
+
+
+@dataclass(frozen=True)
 class ClusterSpec:
     """Everything that a cluster's machines must know about it."""
 
@@ -52,6 +83,8 @@ class ClusterSpec:
     """Object ids of the Entra groups whose members are administrators; None without Entra login."""
     service_principal_client_id: str = ""
     service_principal_secret: str = field(default="", repr=False)
+    pod_identity: PodIdentityAddon | None = None
+    """None while the add-on is off."""
 
 
 class Compute(Protocol):
@@ -68,7 +101,7 @@ class Compute(Protocol):
         """Stop and forget the cluster; unknown ids are fine."""
 
     async def update(self, spec: ClusterSpec) -> None:
-        """Apply a changed issuer URL or changed administrators (the API server restarts)."""
+        """Apply a changed issuer URL or changed administrators (the API server restarts), and the add-on."""
 
     async def kubeconfig(self, cluster_id: str, admin: bool) -> bytes:
         """A kubeconfig whose server is ``https://<fqdn>:443``."""

@@ -10,6 +10,7 @@ import copy
 import uuid
 import zlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 from .. import ids
@@ -212,7 +213,7 @@ async def _carry_out(azure: Azure, cluster: Resource, operation: Operation, work
     """Do the work of a PUT and end its operation, whatever happens."""
     try:
         await work()
-        _finish(azure, cluster)
+        await _finish(azure, cluster)
     except ComputeError as error:
         cluster_body.in_progress(cluster.body, "Failed")
         operation.fail("CreateVMSSAgentPoolFailed", str(error))
@@ -376,7 +377,7 @@ def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
     )
 
 
-def _finish(azure: Azure, cluster: Resource) -> None:
+async def _finish(azure: Azure, cluster: Resource) -> None:
     """The end of every successful PUT."""
     network = cluster.properties["networkProfile"]
     group = cluster.properties["nodeResourceGroup"]
@@ -395,6 +396,7 @@ def _finish(azure: Azure, cluster: Resource) -> None:
     if kubelet is not None:
         cluster.properties["identityProfile"] = {"kubeletidentity": _kubelet_profile(kubelet)}
     _settle_pod_identities(azure, cluster)
+    await _deploy_pod_identity(azure, cluster)
     cluster_body.settled(cluster.body)
 
 
@@ -426,7 +428,7 @@ def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
     operation, headers = _start_operation(call, cluster.body["location"])
     cluster_body.in_progress(cluster.body, "Updating")
     old: ClusterSpec = cluster.hidden["spec"]
-    new = _spec(azure, cluster)
+    new = replace(_spec(azure, cluster), pod_identity=old.pod_identity)  # until its entries are settled
     cluster.hidden |= {"operation": operation, "spec": new}
 
     async def work() -> None:
@@ -584,6 +586,15 @@ def _settle_pod_identities(azure: Azure, cluster: Resource) -> None:
     node_group = ids.group_id(azure.state.subscription_id, cluster.properties["nodeResourceGroup"])
     for scale_set in azure.state.within(node_group, SCALE_SET):
         scale_sets.change(azure.state, scale_set, attach=wanted, detach=dropped)
+
+
+async def _deploy_pod_identity(azure: Azure, cluster: Resource) -> None:
+    """Bring what the add-on hands out into the cluster."""
+    old: ClusterSpec = cluster.hidden["spec"]
+    new = replace(old, pod_identity=pod_identity.addon(cluster.properties.get("podIdentityProfile") or {}))
+    if new != old:
+        await azure.compute.update(new)
+        cluster.hidden["spec"] = new
 
 
 # the rest

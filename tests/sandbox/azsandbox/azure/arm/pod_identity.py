@@ -9,6 +9,7 @@ import copy
 from collections.abc import Callable
 
 from .. import ids
+from ..compute import PodIdentity, PodIdentityAddon, PodIdentityException
 from ..wire import JsonObject
 
 LIMIT = 200
@@ -95,3 +96,25 @@ def settled(profile: JsonObject, problem: Callable[[JsonObject], JsonObject | No
     if kept:
         result["userAssignedIdentities"] = kept
     return result
+
+
+def addon(profile: JsonObject) -> PodIdentityAddon | None:
+    """What the cluster gets of a settled profile. Self-consistent: nothing of an entry that is not assigned."""
+    if not profile.get("enabled"):
+        return None
+    identities = [
+        PodIdentity(
+            entry["namespace"],
+            entry["name"],
+            entry.get("bindingSelector") or entry["name"],
+            entry["identity"]["resourceId"],
+            entry["identity"].get("clientId") or "",
+        )
+        for entry in profile.get("userAssignedIdentities") or []
+        if entry["provisioningState"] == ASSIGNED
+    ]
+    exceptions = [
+        PodIdentityException(entry["namespace"], entry["name"], tuple(entry["podLabels"].items()))
+        for entry in profile.get("userAssignedIdentityExceptions") or []
+    ]
+    return PodIdentityAddon(bool(profile.get("allowNetworkPluginKubenet")), tuple(identities), tuple(exceptions))
