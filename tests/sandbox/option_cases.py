@@ -593,6 +593,9 @@ CLUSTER_TESTS, BINDING_TESTS = f"{WIRE}/test_aks_cluster.py", f"{KUBE}/test_azur
 TOKENS, PROBES = "tests/sandbox/test_pod_token.py", f"{KUBE}/test_pod_token_info.py"
 ELSEWHERE: dict[str, str] = {
     "pod_identity_cluster_name": f"{SITE}::test_two_clusters_are_two_hosts",
+    "pod_identity_cluster_mode": f"{SITE}::test_the_addon_instead_of_the_chart",
+    "pod_identity_chart_mode": f"{SITE}::test_the_addon_instead_of_the_chart",
+    "pod_identity_bindings_mode": f"{SITE}::test_the_addon_instead_of_the_chart",
     "pod_identity_cluster_state": f"{SITE}::test_a_cluster_is_deleted_only_when_confirmed",
     "pod_identity_cluster_confirm_absent": f"{SITE}::test_a_cluster_is_deleted_only_when_confirmed",
     "pod_identity_cluster_remove_resource_group": (

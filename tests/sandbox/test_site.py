@@ -477,6 +477,61 @@ def test_entra_login(operator: Operator) -> None:
     assert operator.play(only("cluster"), variables=absent).ok().changes() == ["Delete the cluster"]
 
 
+def test_the_addon_instead_of_the_chart(operator: Operator) -> None:
+    """From nothing to a verified token by the NMI that AKS deploys, on kubenet, and back to nothing."""
+    names = {"pod_identity_resource_group": "addon", "pod_identity_cluster_name": "addon", "pod_identity_mode": "addon"}
+    given: dict[str, Any] = {
+        **names,
+        "pod_identity_cluster_network_plugin": "kubenet",
+        "pod_identity_allow_network_plugin_kubenet": True,
+        "pod_identity_bindings_list": [
+            {"name": "billing", "namespace": "billing", "selector": "money", "roles": [{"role": "Reader"}]},
+            {"name": "web", "namespace": "web", "selector": "web"},
+        ],
+        "pod_identity_verify_workloads": [
+            {"namespace": "billing", "selector": "money", "expect": "billing"},
+            {"namespace": "web", "selector": "web", "expect": "web"},
+        ],
+    }
+    operator.forget_requests()
+    predicted = operator.site("--check", "--diff", variables=given).ok()
+    assert operator.azure_writes() == []
+    assert [row["verdict"] for row in predicted.verdicts()] == ["not_verified", "not_verified"]
+    done = operator.site(variables=given).ok()
+    assert done.changed_items() == predicted.changed_items()
+    assert {"Enable the pod identity add-on", "Make entries of the add-on"} <= set(done.changes())
+    assert [(row["verdict"], row["answered_by"], row["identity"]) for row in done.verdicts()] == [
+        ("ok", "nmi", "billing/billing"),
+        ("ok", "nmi", "web/web"),
+    ]
+    # Neither MIC nor its roles, and nothing by helm.
+    scope = json.loads(workstation("az", "aks", "show", "-g", "addon", "-n", "addon"))["nodeResourceGroup"]
+    held = json.loads(workstation("az", "role", "assignment", "list", "-g", scope))
+    assert {each["roleDefinitionName"] for each in held} == {"Contributor"}
+    (nmi,) = kubectl("get", "daemonset", "-A")["items"]
+    assert nmi["metadata"]["name"] == "nmi" and kubectl("get", "deployment,secret", "-A")["items"] == []
+
+    operator.forget_requests()
+    for arguments in ((), ("--check",)):
+        again = operator.site(*arguments, variables=given).ok()
+        assert again.changes() == []
+    assert operator.azure_writes() == []
+    chart = {**given, "pod_identity_mode": "chart"}
+    assert "pod_identity_mode=addon" in operator.play(only("chart"), variables=chart).refused()
+    leaving = {
+        "pod_identity_bindings_list": [
+            given["pod_identity_bindings_list"][0],
+            {"name": "web", "namespace": "web", "state": "absent"},
+        ]
+    }
+    assert operator.play(only("bindings"), variables={**given, **leaving}).ok().changes() == [
+        "Remove entries of the add-on"
+    ]
+    assert [each["metadata"]["name"] for each in kubectl("get", "azureidentity", "-A")["items"]] == ["billing"]
+    absent = {**names, "pod_identity_cluster_state": "absent", "pod_identity_cluster_confirm_absent": "addon"}
+    assert operator.play(only("cluster"), variables=absent).ok().changes() == ["Delete the cluster"]
+
+
 def test_the_wrong_cluster_is_refused(operator: Operator, done: Run) -> None:
     kubeconfig = operator.directory / "two.kubeconfig"
     workstation("az", "aks", "get-credentials", "-g", GROUP, "-n", "two", "-f", str(kubeconfig))

@@ -17,7 +17,7 @@ import yaml
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import BUILT_IN
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[2] / "roles").iterdir() if path.is_dir())
-SHARED = re.compile(r"^\{\{ (?P<name>\w+)(?: \| default\((?P<fallback>''|true|false)\))? \}\}$")
+SHARED = re.compile(r"^\{\{ (?P<name>\w+)(?: \| default\((?P<fallback>''|'\w+'|true|false)\))? \}\}$")
 
 
 def _yaml(path: Path) -> Any:
@@ -37,8 +37,8 @@ def _options(role: Path) -> dict[str, dict[str, Any]]:
 def _documented(default: Any) -> str:
     """A default as the README's table writes it."""
     if isinstance(default, str) and (shared := SHARED.match(default)):
-        fallback = shared["fallback"]
-        return f"`{shared['name']}`" + (f", else `{fallback}`" if fallback in ("true", "false") else "")
+        fallback = (shared["fallback"] or "").strip("'")
+        return f"`{shared['name']}`" + (f", else `{fallback}`" if fallback else "")
     if default is None or default == "":
         return "unset"
     if isinstance(default, bool):
@@ -153,7 +153,15 @@ def test_the_minimal_role_of_the_readme_is_what_the_roles_ask_for() -> None:
     readme = (ROLES[0].parents[1] / "README.md").read_text()
     documented = json.loads(readme.partition("```json")[2].partition("```")[0])["Actions"]
     cluster, bindings = _permissions(CLUSTER), _permissions(BINDINGS)
-    left_out = {"connect_as_admin", "write_group", "write_cluster", "use_identity", "join_subnet", "look_up_roles"}
+    left_out = {
+        "connect_as_admin",
+        "write_group",
+        "write_cluster",
+        "write_addon",
+        "use_identity",
+        "join_subnet",
+        "look_up_roles",
+    }
     left_out |= {"delete_cluster", "delete_group"}
     needed = {
         action
