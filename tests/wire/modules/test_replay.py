@@ -381,7 +381,7 @@ def identities_of_a_scale_set(tape: Tape, modules: Modules) -> None:
     """Which has one of its own too: the second is attached, the first detached, then the last."""
     tape.leave_out([13], "no module deploys scale sets")
     tape.leave_out([25], "instances have the identities of their scale set without an upgrade")
-    ids = []
+    ids: list[str] = []
     for number, index in ((1, 1), (2, 3)):
         tape.aside(f"/userAssignedIdentities/id{number}$", no_such_resource(), after=replay.BEGINNING if not ids else 1)
         made = modules.succeed("user_assigned_identity", resource_group=ON_SCALE_SET, name=f"id{number}")
