@@ -103,7 +103,7 @@ class Writer:
             except Refused as refused:
                 reason = addon.blocked(self.current, refused, keys)
                 if not addon.lacks_permission(refused.service, granted):
-                    raise reason from refused
+                    raise reason from None
                 continue
             stuck = addon.stuck(self.current, keys)
             if not stuck:
@@ -167,7 +167,7 @@ class Writer:
             self._put(lambda now: addon.without(now, keys), keys)
         except Refused as refused:
             if not addon.lacks_permission(refused.service, lost):
-                raise addon.blocked(self.current, refused, keys) from refused
+                raise addon.blocked(self.current, refused, keys) from None
             return refused
         return None
 

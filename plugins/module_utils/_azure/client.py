@@ -250,6 +250,9 @@ class Arm:
             response.raise_for_status()
             return response
 
+    def _left(self) -> float:
+        return self.patience.left()  # of now: whoever holds this may get patience anew
+
     def _renewed(self) -> TokenCredential:
         self._credential = self._login()
         return self._credential
@@ -268,7 +271,7 @@ class Arm:
                 policies.ContentDecodePolicy(),
                 ARMAutoResourceProviderRegistrationPolicy(),
                 policies.RedirectPolicy(),
-                resends.after_faults(lambda: self.patience.left()),
+                resends.after_faults(self._left),
                 resends.with_new_tokens(self._credential, self._renewed, self.cloud.scope),
                 policies.SensitiveHeaderCleanupPolicy(),
             ],

@@ -55,13 +55,13 @@ def carry_out(arm: Arm, identity: str, write: federated.Write) -> None:
         if refused.is_missing():
             raise Failure(
                 f"Could not {doing}: the identity {identity} does not exist; create it first.", error=refused.error
-            ) from refused
+            ) from None
         if refused.service.status == 405:
             raise Failure(
                 f"Could not {doing}: Azure offers no federated credentials for this identity (405), as in some "
                 "regions; use an identity in another region, which need not be that of the cluster.",
                 error=refused.error,
-            ) from refused
+            ) from None
         raise
 
 
