@@ -27,7 +27,7 @@ def after_faults(left: t.Callable[[], float]) -> t.Any:
     """
     from azure.core.pipeline.policies import RetryPolicy
 
-    class AfterFaults(RetryPolicy):  # type: ignore[type-arg]
+    class AfterFaults(RetryPolicy[t.Any, t.Any]):
         def configure_retries(self, options: dict[str, t.Any]) -> dict[str, t.Any]:
             options.setdefault("retry_on_methods", _METHODS)
             return super().configure_retries(options)
