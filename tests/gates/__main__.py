@@ -36,10 +36,9 @@ def main(names: list[str]) -> int:
             run.fail(step.name, f"step {step.needs} failed")
         elif not _passes(step, run):
             broken.add(step.name)
-    if run.not_run:
-        print("\nnot run:")
-        for line in run.not_run:
-            print(f"  {line}")
+    for title, lines in (("not run", run.not_run), ("failed", run.failures)):
+        if lines:
+            print(f"\n{title}:", *lines, sep="\n  ")
     print(f"\n{run.counts}", flush=True)
     return 1 if run.counts.failed or not run.counts.passed else 0
 

@@ -45,13 +45,14 @@ class Runner:
 
     counts: Counts = Counts()
     not_run: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     log: Path = LOGS / "log"
     _root: Path | None = None
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def side_by_side(self, jobs: Sequence[Callable[[Runner], object]]) -> None:
         """Run jobs that do not disturb each other, one per processor, each with a runner of its own."""
-        runners = [replace(self, _root=self.root, counts=Counts(), not_run=[]) for _job in jobs]
+        runners = [replace(self, _root=self.root, counts=Counts(), not_run=[], failures=[]) for _job in jobs]
         with ThreadPoolExecutor(os.cpu_count()) as pool, self._stop_when_interrupted():
             results = [pool.submit(job, run) for job, run in zip(jobs, runners, strict=True)]
             for result in results:
@@ -59,6 +60,7 @@ class Runner:
         for run in runners:
             self.counts += run.counts
             self.not_run += run.not_run
+            self.failures += run.failures
 
     @contextmanager
     def _stop_when_interrupted(self) -> Iterator[None]:
@@ -92,6 +94,8 @@ class Runner:
         self._begin(name)
         started = time.monotonic()
         status = self._run(argv, cwd, env or {}, limit)
+        if status != 0:
+            self.failures.append(f"{name}: exit status {status}")
         self._end(name, Counts(passed=1) if status == 0 else Counts(failed=1), started)
         return status == 0
 
@@ -114,8 +118,10 @@ class Runner:
         counts = read_junit(report) if report.exists() else Counts()
         if status != 0 and counts.failed == 0:
             counts += Counts(failed=1)
-        for reason in skip_reasons(report) if report.exists() else ():
-            self.not_run.append(f"{name}: {reason}")
+            self.failures.append(f"{name}: pytest ended with exit status {status}")
+        if report.exists():
+            self.not_run += [f"{name}: {reason}" for reason in skip_reasons(report)]
+            self.failures += [f"{name}: {failure}" for failure in failed_tests(report)]
         self._end(name, counts, started)
         return counts.failed == 0
 
@@ -126,6 +132,7 @@ class Runner:
 
     def fail(self, name: str, reason: str) -> None:
         self.counts += Counts(failed=1)
+        self.failures.append(f"{name}: {reason}")
         print(f"  {name:<28} FAILED: {reason}", flush=True)
 
     def environment(self, name: str, python: Path) -> Path:
@@ -206,6 +213,16 @@ def skip_reasons(report: Path) -> list[str]:
     """Why tests were skipped, each reason once."""
     found = ElementTree.parse(report).getroot().iter("skipped")
     return sorted({skipped.get("message", "without a reason") for skipped in found})
+
+
+def failed_tests(report: Path) -> list[str]:
+    """The tests that failed, each with the first line of why."""
+    return [
+        f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}: "
+        + (problem.get("message") or "no message").partition("\n")[0][:200]
+        for case in ElementTree.parse(report).getroot().iter("testcase")
+        for problem in (*case.iter("failure"), *case.iter("error"))
+    ]
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -31,6 +31,7 @@ def test_gates_are_counted(run: Runner) -> None:
     run.skip("absent", "no such interpreter")
     assert str(run.counts) == "1 passed, 1 failed, 1 skipped"
     assert run.not_run == ["absent: no such interpreter"]
+    assert run.failures == ["bad: exit status 3"]
 
 
 def test_a_failure_shows_the_end_of_its_log(run: Runner, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,21 +89,22 @@ def test_an_interrupted_run_ends_all_jobs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "counts"),
+    ("source", "counts", "failure"),
     [
-        ("def test_a(): pass\ndef test_b(): assert False", Counts(1, 1)),
-        ("import pytest\n@pytest.mark.skip(reason='why')\ndef test_a(): pass", Counts(0, 0, 1)),
-        ("nothing = 1", Counts(0, 1)),
-        ("this is no Python", Counts(0, 1)),
-        ("import os\ndef test_a(): os._exit(7)", Counts(0, 1)),
+        ("def test_a(): pass\ndef test_b(): assert False", Counts(1, 1), "it: test_it::test_b: assert False"),
+        ("import pytest\n@pytest.mark.skip(reason='why')\ndef test_a(): pass", Counts(0, 0, 1), None),
+        ("nothing = 1", Counts(0, 1), "it: pytest ended with exit status 5"),
+        ("this is no Python", Counts(0, 1), "it: ::test_it: collection failure"),
+        ("import os\ndef test_a(): os._exit(7)", Counts(0, 1), "it: pytest ended with exit status 7"),
     ],
     ids=["passes-and-fails", "skips", "no-test", "not-collected", "crashes"],
 )
-def test_tests_are_counted(run: Runner, tmp_path: Path, source: str, counts: Counts) -> None:
+def test_tests_are_counted(run: Runner, tmp_path: Path, source: str, counts: Counts, failure: str | None) -> None:
     (tmp_path / "test_it.py").write_text(source + "\n")
     run.pytest("it", Path(sys.executable), [str(tmp_path / "test_it.py"), "-p", "no:cacheprovider"])
     assert run.counts == counts
     assert run.not_run == (["it: why"] if counts.skipped else [])
+    assert run.failures == ([failure] if failure else [])
 
 
 @pytest.fixture
