@@ -22,4 +22,11 @@ options:
     description: Seconds between two looks at what is waited for.
     type: float
     default: 10
+  progress:
+    description:
+      - Whether to show what is waited for, while it is waited for, as lines on standard error; also set by the
+        environment variable E(POD_IDENTITY_PROGRESS).
+      - Nothing is shown of tasks with C(async) or C(no_log).
+    type: bool
+    default: true
 """

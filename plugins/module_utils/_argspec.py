@@ -94,6 +94,7 @@ def azure_wait() -> ArgumentSpec:
         options={
             "wait_timeout": {"type": "int", "default": 3600},
             "poll_interval": {"type": "float", "default": 10},
+            "progress": _env({"type": "bool", "default": True}, "POD_IDENTITY_PROGRESS"),
         }
     )
 

@@ -544,6 +544,7 @@ error:
   sample: {code: QuotaExceeded, message: The quota of cores is exceeded., status: 200}
 """
 
+import functools
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
@@ -558,6 +559,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.kept_identities import Watch
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 AGENT_POOL: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -645,7 +647,8 @@ def removal(arm: Arm, wish: t.Mapping[str, t.Any], current: Body | None) -> Plan
 
 def main() -> None:
     module = OPTIONS.create_module()
-    run(module, lambda: make_plan(Arm.connect(module.params, module.run_command), module.params), key="state")
+    arm = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
+    run(module, lambda: make_plan(arm(), module.params), key="state")
 
 
 if __name__ == "__main__":

@@ -439,6 +439,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import
     predicting,
     run,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -482,7 +483,7 @@ OPTIONS = ArgumentSpec(
 
 def make_plan(module: AnsibleModule) -> Plan:
     options = module.params
-    arm = Arm.connect(options, module.run_command)
+    arm = Arm.connect(options, module.run_command, teller(module))
     wish = addon.Wish.parse(options, lambda: arm.subscription, functools.partial(known, module))
     group, name = options["resource_group"], options["cluster_name"]
     observed = managed_clusters.settled(arm, group, name)

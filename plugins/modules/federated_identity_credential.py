@@ -266,6 +266,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import
     predicting,
     run,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 TEXT = {"type": "str"}
 ENTRY = {
@@ -320,7 +321,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     entries = [options] if options["credentials"] is None else options["credentials"]
     purge = options["purge_credentials"] and not absent
     federated.refuse_empty(entries, purge=purge, allowed=options["purge_allow_empty"])
-    arm = Arm.connect(options, module.run_command)
+    arm = Arm.connect(options, module.run_command, teller(module))
     identity = options["identity_id"] or arm_id.resource(
         arm.subscription, options["resource_group"], identities.KIND, options["identity_name"]
     )

@@ -141,6 +141,7 @@ error:
       sample: 403
 """
 
+import functools
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
@@ -155,6 +156,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain impo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tags as tag_rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={
@@ -211,7 +213,8 @@ def refuse_nonempty(name: str, resources: t.Sequence[str]) -> None:
 
 def main() -> None:
     module = OPTIONS.create_module()
-    run(module, lambda: make_plan(Arm.connect(module.params, module.run_command), module.params), key="state")
+    arm = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
+    run(module, lambda: make_plan(arm(), module.params), key="state")
 
 
 if __name__ == "__main__":

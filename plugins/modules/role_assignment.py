@@ -225,6 +225,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import
     known,
     run,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={
@@ -324,7 +325,8 @@ def unknown_yet(options: t.Mapping[str, t.Any], extras: roles.Extras) -> Plan:
 def main() -> None:
     module = OPTIONS.create_module()
     is_known = functools.partial(known, module)
-    run(module, lambda: make_plan(Arm.connect(module.params, module.run_command), module.params, is_known), key="state")
+    arm = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
+    run(module, lambda: make_plan(arm(), module.params, is_known), key="state")
 
 
 if __name__ == "__main__":

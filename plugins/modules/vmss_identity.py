@@ -193,6 +193,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import
     predicting,
     run,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={
@@ -258,7 +259,7 @@ def main() -> None:
     module = OPTIONS.create_module()
     is_known = functools.partial(known, module)
     wait = not predicting(module)
-    connect = functools.partial(Arm.connect, module.params, module.run_command)
+    connect = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
     run(module, lambda: make_plan(connect(), module.params, is_known, wait=wait), key="state")
 
 

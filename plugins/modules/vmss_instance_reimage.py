@@ -100,6 +100,7 @@ error:
   sample: {code: Conflict, message: The request failed due to conflict with a concurrent request., status: 409}
 """
 
+import functools
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, azure_auth, azure_wait
@@ -108,6 +109,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 OPTIONS = ArgumentSpec(
     options={
@@ -136,7 +138,8 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
 
 def main() -> None:
     module = OPTIONS.create_module()
-    run(module, lambda: make_plan(Arm.connect(module.params, module.run_command), module.params), key="state")
+    arm = functools.partial(Arm.connect, module.params, module.run_command, teller(module))
+    run(module, lambda: make_plan(arm(), module.params), key="state")
 
 
 if __name__ == "__main__":

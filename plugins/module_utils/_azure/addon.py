@@ -97,7 +97,9 @@ class Writer:
     def write(self, change: Change, keys: t.Container[addon.Key], *, granted: t.Sequence[str] = ()) -> dict[str, t.Any]:
         """Write, and see that the entries become Assigned; AKS may see only later that the role was ``granted``."""
         reason = Failure("")
-        for _look in self.arm.patience.looks(at_most=_ROLE_EFFECT if granted else 0):
+        for _look in self.arm.patience.looks(
+            "AKS does not see the role that was granted yet", at_most=_ROLE_EFFECT if granted else 0
+        ):
             try:
                 self._put(change, keys)
             except Refused as refused:
@@ -122,7 +124,9 @@ class Writer:
             raise addon.not_removed(self.current, keys, reason)
         if addon.resource_ids(self.current, keys):
             granted = self._make_again(lost)
-            for _look in self.arm.patience.looks(at_most=_ROLE_EFFECT):
+            for _look in self.arm.patience.looks(
+                "AKS does not see the identity that was made again yet", at_most=_ROLE_EFFECT
+            ):
                 reason = self._take_out(keys)
                 if not addon.resource_ids(self.current, keys):
                     break
@@ -182,7 +186,7 @@ class Writer:
 
         try:
             self._look(self.watch.around(self.current, write))
-            for _look in self.arm.patience.looks():
+            for _look in self.arm.patience.looks(f"entries of the cluster {self.name} are still changing"):
                 if not addon.moving(self.current, keys):
                     return
                 self._look(managed_clusters.get(self.arm, self.group, self.name))

@@ -81,7 +81,9 @@ def _create(arm: Arm, wanted: roles.Assignment, role: roles.Role) -> roles.Assig
     """Create an assignment; None where an equal one exists. A principal that Azure does not know yet is waited for."""
     doing = f"assign the role {role.name} to the principal {wanted.principal_id} at {wanted.scope}"
     unknown: Refused | None = None
-    for _look in arm.patience.looks(at_most=_REPLICATION):
+    for _look in arm.patience.looks(
+        f"Entra does not know the principal {wanted.principal_id} yet", at_most=_REPLICATION
+    ):
         try:
             return _put(arm, wanted, doing)
         except Refused as refused:
@@ -95,7 +97,7 @@ def _create(arm: Arm, wanted: roles.Assignment, role: roles.Role) -> roles.Assig
 
 def _listed(arm: Arm, wanted: roles.Assignment, chosen: roles.Role) -> roles.Assignment:
     """The assignment as a list shows it, which is waited for."""
-    for _look in arm.patience.looks():
+    for _look in arm.patience.looks(f"the role {chosen.name} is not listed at {wanted.scope} yet"):
         seen = assignments(arm, wanted.scope, wanted.principal_id)
         exact, _inherited = roles.matching(seen, wanted.scope, chosen, wanted.principal_id)
         if exact:

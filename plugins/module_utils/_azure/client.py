@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from .._domain import arm_errors, long_running
 from .._domain.errors import Failure
+from .._progress import Tell, silent
 from . import clouds, credentials, resends
 from .refusals import NotAzure, Refused, Unreachable, missing_is_fine, refusals
 from .sdk import library
@@ -41,10 +42,14 @@ _SLOWEST_ANSWER, _SHORTEST_WAIT = 120, 5
 
 @dataclass(frozen=True)
 class Patience:
-    """How long (seconds) all waits of a task may take together, and how long they pause between two looks."""
+    """How long (seconds) all waits of a task may take together, and how long they pause between two looks.
+
+    ``tell`` is told what is waited for.
+    """
 
     timeout: float = 3600
     interval: float = 10
+    tell: Tell = silent
     began: float = field(default_factory=time.monotonic)
 
     def anew(self) -> Patience:
@@ -54,14 +59,19 @@ class Patience:
     def left(self) -> float:
         return max(self.began + self.timeout - time.monotonic(), 0)
 
-    def looks(self, at_most: float | None = None) -> t.Iterator[None]:
-        """Yield at once and then after every interval, as long as patience lasts, or ``at_most`` seconds of it."""
+    def looks(self, waiting: str, at_most: float | None = None) -> t.Iterator[None]:
+        """Yield at once and then after every interval, as long as patience lasts, or ``at_most`` seconds of it.
+
+        ``waiting`` says for what, where the look itself does not tell.
+        """
         end = time.monotonic() + min(self.left(), self.timeout if at_most is None else at_most)
         while True:
             yield
             left = end - time.monotonic()
             if left <= 0:
                 return
+            if waiting:
+                self.tell(waiting)
             time.sleep(min(max(self.interval, 0.05), left))
 
 
@@ -94,10 +104,10 @@ class Arm:
         self._pipeline: t.Any = ARMPipelineClient(base_url=cloud.resource_manager, **self._plumbing())
 
     @classmethod
-    def connect(cls, options: t.Mapping[str, t.Any], run_command: credentials.RunCommand) -> Arm:
+    def connect(cls, options: t.Mapping[str, t.Any], run_command: credentials.RunCommand, tell: Tell = silent) -> Arm:
         """Log in as the module's options, the environment, the credentials file or ``az`` say.
 
-        ``run_command`` is the module's own.
+        ``run_command`` is the module's own; ``tell`` is told what is waited for.
         """
         logging.getLogger("azure").addHandler(logging.NullHandler())  # it would write to stderr what is raised anyway
         login = credentials.choose(options, os.environ, credentials.read_profiles())
@@ -114,7 +124,7 @@ class Arm:
             entra=entra,
             verify=verify,
             subscription=login.values.get("subscription_id") or str(account.get("id", "")),
-            patience=Patience(options.get("wait_timeout", 3600), options.get("poll_interval", 10)),
+            patience=Patience(options.get("wait_timeout", 3600), options.get("poll_interval", 10), tell),
         )
 
     @property
@@ -219,7 +229,7 @@ class Arm:
 
     def _poll(self, url: str, doing: str, status_of: t.Callable[[HttpResponse], str]) -> Body:
         lost, state = 0, "unknown"
-        for _look in self.patience.looks():
+        for _look in self.patience.looks(""):
             try:
                 response = self._look(url, doing=doing)
             except (Refused, Unreachable) as failure:
@@ -232,6 +242,7 @@ class Arm:
                 return json_of(response)
             if long_running.unsuccessful(state):
                 raise Refused(doing, _failed_operation(response, state))
+            self.patience.tell(f"{doing}: {state}")
             url = response.headers.get("Location", url) if response.status_code == 202 else url
         raise Failure(
             f"Could not {doing} within {self.patience.timeout:g} seconds (the operation says {state!r}); it goes on in "
@@ -253,6 +264,9 @@ class Arm:
     def _left(self) -> float:
         return self.patience.left()  # of now: whoever holds this may get patience anew
 
+    def _tell(self, line: str) -> None:
+        self.patience.tell(line)
+
     def _renewed(self) -> TokenCredential:
         self._credential = self._login()
         return self._credential
@@ -271,7 +285,7 @@ class Arm:
                 policies.ContentDecodePolicy(),
                 ARMAutoResourceProviderRegistrationPolicy(),
                 policies.RedirectPolicy(),
-                resends.after_faults(self._left),
+                resends.after_faults(self._left, self._tell),
                 resends.with_new_tokens(self._credential, self._renewed, self.cloud.scope),
                 policies.SensitiveHeaderCleanupPolicy(),
             ],

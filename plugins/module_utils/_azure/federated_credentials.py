@@ -75,7 +75,7 @@ def prove(
     who = identities.view(identities_service.get_by_id(arm, identity))
     waiting, name = list(credentials) if who else [], arm_id.last_segment(identity)
     refusal: Failure | None = None
-    for _look in arm.patience.looks():
+    for _look in arm.patience.looks(f"Entra does not honour federated credentials of the identity {name} yet"):
         for credential in tuple(waiting):
             doing = f"exchange a token by the federated credential {credential.name} of the identity {name}"
             token = assertion(credential)
@@ -99,7 +99,7 @@ def prove(
 
 def _in_turn(arm: Arm, attempt: t.Callable[[], HttpResponse], doing: str) -> None:
     refused: Refused | None = None
-    for _look in arm.patience.looks():
+    for _look in arm.patience.looks(f"{doing}: others write here, or too many were written"):
         try:
             attempt()
             return

@@ -66,7 +66,9 @@ class Watch:
         return tuple(map(Carrier.parse, scale_sets.list_group(self._arm, clusters.node_group(cluster))))
 
     def _restore(self, cluster: Body, before: tuple[Held, ...]) -> None:
-        pauses = self._arm.patience.looks(at_most=self._timeout)
+        pauses = self._arm.patience.looks(
+            f"scale sets of {cluster['name']} lack identities that they had", at_most=self._timeout
+        )
         next(pauses)  # the first look is due at once
         began = time.monotonic()
         try:

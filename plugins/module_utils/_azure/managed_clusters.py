@@ -44,13 +44,14 @@ def list_group(arm: Arm, group: str) -> list[Body]:
 def settled(arm: Arm, group: str, name: str) -> Body | None:
     """The cluster, once AKS has finished what it is doing with it; None where it does not exist (any more)."""
     state = ""
-    for _look in arm.patience.looks():
+    for _look in arm.patience.looks(""):
         body = get(arm, group, name)
         if body is None:
             return None
         state = provisioning_state(body)
         if long_running.ended(state):
             return body
+        arm.patience.tell(f"AKS is working on the cluster {name}: {state}")
     raise Failure(
         f"AKS is still working on the cluster {name} after {arm.patience.timeout:g} seconds (state {state}); run again "
         "later, raise wait_timeout, or end that operation with az aks operation-abort."
@@ -122,7 +123,7 @@ def _when_free(arm: Arm, name: str, attempt: t.Callable[[bool], Result]) -> Resu
     So it is once more where the answer got lost on the way.
     """
     before: Failure | None = None
-    for _look in arm.patience.looks():
+    for _look in arm.patience.looks(f"AKS is busy with the cluster {name}"):
         try:
             return attempt(before is not None)
         except Refused as busy:

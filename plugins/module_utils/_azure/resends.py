@@ -20,9 +20,10 @@ TRANSIENT = (408, 429, 500, 502, 503, 504)
 _METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE")
 
 
-def after_faults(left: t.Callable[[], float]) -> t.Any:
+def after_faults(left: t.Callable[[], float], tell: t.Callable[[str], None]) -> t.Any:
     """Sends again after throttling, errors of the server and lost connections, as long as ``left`` has seconds.
 
+    ``tell`` is told of each pause and its cause.
     A POST is sent once, whatever comes of it, unless its caller says ``retry_on_methods``.
     """
     from azure.core.pipeline.policies import RetryPolicy
@@ -41,7 +42,14 @@ def after_faults(left: t.Callable[[], float]) -> t.Any:
             if not super().increment(settings, response, error):
                 return False
             asked = None if error else self.get_retry_after(response)
-            return left() > (asked or self.get_backoff_time(settings))
+            pause = asked or self.get_backoff_time(settings)
+            if left() <= pause:
+                return False
+            request = response.http_request
+            path = request.url.partition("?")[0]  # what follows may be a signature
+            cause = "got no answer" if error else f"was answered {response.http_response.status_code}"
+            tell(f"{request.method} {path} {cause}, it is sent again in {pause:.0f} s")
+            return True
 
     return AfterFaults(retry_total=5, retry_status=5, retry_backoff_max=60)
 

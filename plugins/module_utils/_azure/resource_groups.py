@@ -60,7 +60,7 @@ def resources(arm: Arm, name: str) -> list[str]:
 
 
 def _wait_until_deleted(arm: Arm, name: str) -> None:
-    for _look in arm.patience.looks():
+    for _look in arm.patience.looks(f"the resource group {name} is being deleted"):
         group = get(arm, name)
         if group is None or not groups.is_going(group):
             return

@@ -26,7 +26,7 @@ def in_turn(arm: Arm, attempt: t.Callable[[], Answer | None], doing: str, *, oth
     sooner = timeout < arm.patience.left()
     limit, option = (timeout, "busy_timeout") if sooner else (arm.patience.timeout, "wait_timeout")
     error: t.Mapping[str, t.Any] = {}
-    for _look in arm.patience.looks(at_most=timeout):
+    for _look in arm.patience.looks(f"{doing}: {other} is in progress there", at_most=timeout):
         error = {}
         try:
             answer = attempt()

@@ -11,14 +11,23 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 
 def test_what_one_wait_took_is_gone_for_the_next() -> None:
     patience = Patience(timeout=1, interval=0.3)
-    assert 2 <= len(list(patience.looks(at_most=0.5))) <= 3
+    assert 2 <= len(list(patience.looks("", at_most=0.5))) <= 3
     assert patience.left() <= 0.5
-    assert len(list(patience.looks())) <= 3
+    assert len(list(patience.looks(""))) <= 3
     assert patience.left() == 0
 
 
 def test_whatever_is_waited_for_gets_one_look() -> None:
     spent = Patience(timeout=1, began=time.monotonic() - 60)
-    assert len(list(spent.looks())) == 1
-    assert len(list(spent.looks(at_most=30))) == 1
+    assert len(list(spent.looks(""))) == 1
+    assert len(list(spent.looks("", at_most=30))) == 1
     assert spent.anew().left() > 0
+
+
+def test_what_is_waited_for_is_told_before_each_pause() -> None:
+    told: list[str] = []
+    looks = Patience(timeout=1, interval=0.1, tell=told.append).looks("Entra is slow")
+    next(looks)
+    assert told == []  # nobody has waited yet
+    next(looks)
+    assert told == ["Entra is slow"]
