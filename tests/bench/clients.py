@@ -13,7 +13,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +61,14 @@ class Client:
 
 OURS = Client("azureops.pod_identity", "aks_cluster_info", "ansible")
 THEIRS = Client("azure.azcollection", "azure_rm_aks_info", "azcollection")
+
+
+def installed(folder: Path, requirements: Sequence[str]) -> dict[str, float]:
+    """How many packages pip puts into the empty folder, and their size in MB."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(folder)]
+    subprocess.run([*pip, *requirements], check=True, stderr=subprocess.DEVNULL)
+    size = sum(path.lstat().st_size for path in folder.rglob("*"))
+    return {"packages": len(list(folder.glob("*.dist-info"))), "size": size / 1e6}
 
 
 class Starts:

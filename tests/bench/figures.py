@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from azsandbox import toolenvs
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.null_compute import NullCompute
 
 from ..node.fleet import entrance
 from ..wire.modules.processes import Modules
-from .clients import OURS, THEIRS, Starts
+from .clients import OURS, THEIRS, Starts, installed
 from .plays import CLEANUP, ROLE, TRUE, Play, clean_nodes, leave_rules
 
 ROUNDS = 15
@@ -120,6 +121,16 @@ def first_request(folder: Path) -> Iterator[Row]:
         yield Row(f"aks_cluster_info to its first request, {what}", "s", ours, "azcollection", theirs, goal)
 
 
+def environment(folder: Path) -> Iterator[Row]:
+    """What our requirements bring besides what ansible-core brings, beside those of azure.azcollection."""
+    core = installed(folder / "core", ["ansible-core>=2.19"])
+    own = installed(folder / "ours", toolenvs.ANSIBLE.requirements)
+    peer = installed(folder / "theirs", toolenvs.azcollection().requirements)
+    for what, unit, goal in (("packages", "", 30), ("size", "MB", 100)):
+        ours, theirs = own[what] - core[what], peer[what] - core[what]
+        yield Row(f"requirements, {what} (goal {goal})", unit, (ours,), "azcollection", (theirs,))
+
+
 FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
-    figure.__name__: figure for figure in (node_task, first_request, run_command, fleet_task, fleet_role)
+    figure.__name__: figure for figure in (node_task, first_request, environment, run_command, fleet_task, fleet_role)
 }
