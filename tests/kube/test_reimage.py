@@ -119,7 +119,7 @@ class World:
             imds_node_cleanup_transports=[],
             imds_node_cleanup_reimage=True,
             imds_node_cleanup_drain_timeout=10,
-            imds_node_cleanup_ready_timeout=30,
+            imds_node_cleanup_ready_timeout=10,
             imds_node_cleanup_serial="100%",
             # No pod could start here, and nobody is behind the address.
             imds_node_cleanup_probe_namespace="missing",
