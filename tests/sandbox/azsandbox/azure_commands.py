@@ -54,6 +54,7 @@ def add_parser(commands: Any) -> None:
     fault = subjects.add_parser("fault", help="answer chosen requests otherwise; without options, list the faults")
     fault.add_argument("--method", help="of the requests; default: any")
     fault.add_argument("--path", metavar="REGEX", help="searched in host, path and query of the requests; default: any")
+    fault.add_argument("--remote", metavar="ADDRESS", help="that the requests come from; default: any")
     fault.add_argument("--nth", type=int, metavar="N", help="the first of these requests that is hit (1)")
     fault.add_argument("--count", type=int, metavar="N", help="how many are hit (1); 0: all from there on")
     fault.add_argument("--status", type=int, metavar="CODE", help="answer with this status")
@@ -64,6 +65,7 @@ def add_parser(commands: Any) -> None:
     fault.add_argument(
         "--cut", action="store_true", default=None, help="close the connection in the middle of the body"
     )
+    fault.add_argument("--hang", action="store_true", default=None, help="do not answer until the client is gone")
     fault.add_argument("--after", action="store_true", default=None, help="let the request take effect all the same")
     fault.add_argument("--clear", nargs="?", const="", metavar="ID", help="remove one fault, or all")
     fault.set_defaults(run=_fault)
@@ -99,7 +101,7 @@ def _fault(state: State, options: argparse.Namespace) -> int:
     if options.clear is not None:
         call(state, "DELETE", f"/faults?{urlencode({'id': options.clear})}" if options.clear else "/faults")
         return 0
-    names = ("method", "path", "nth", "count", "status", "delay", "reset", "cut", "after")
+    names = ("method", "path", "remote", "nth", "count", "status", "delay", "reset", "cut", "hang", "after")
     rule = {name: getattr(options, name) for name in names}
     rule["headers"] = _pairs(options.header) if options.header else None
     if options.body is not None:

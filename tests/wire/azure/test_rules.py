@@ -818,6 +818,23 @@ def test_reset_connection(azure: SimulatedAzure, after: bool, status: int) -> No
     assert azure.arm("GET", "/resourceGroups/rg").status_code == status
 
 
+@pytest.mark.parametrize(("after", "status"), [(False, 404), (True, 200)])
+def test_unanswered_request(azure: SimulatedAzure, after: bool, status: int) -> None:
+    azure.control("POST", "/faults", {"method": "PUT", "path": "/resourceGroups/rg", "hang": True, "after": after})
+    since = azure.control("GET", "/log")["last"]
+    with pytest.raises(requests.Timeout):
+        azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}, timeout=0.3)
+    (entry,) = azure.control("GET", "/log", since=str(since), method="PUT")["entries"]
+    assert entry["status"] == 0
+    assert azure.arm("GET", "/resourceGroups/rg").status_code == status
+
+
+def test_fault_of_one_client(azure: SimulatedAzure) -> None:
+    azure.control("POST", "/faults", {"path": "/resourceGroups", "remote": "198.51.100.10", "status": 500})
+    azure.control("POST", "/faults", {"path": "/resourceGroups", "remote": "127.0.0.1", "status": 418, "nth": 2})
+    assert [azure.arm("GET", "/resourceGroups").status_code for _attempt in range(2)] == [200, 418]
+
+
 @pytest.mark.parametrize("rule", [{}, {"status": 500, "path": "("}, {"status": 500, "every": 2}])
 def test_invalid_fault(azure: SimulatedAzure, rule: dict[str, Any]) -> None:
     with pytest.raises(RuntimeError, match="fault"):

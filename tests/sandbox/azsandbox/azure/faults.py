@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .wire import JsonObject
@@ -23,6 +23,8 @@ class Rule:
 
     method: str = ""
     path: str = ""
+    remote: str = ""
+    """The address that the request comes from."""
     nth: int = 1
     """The first of the matching requests that is hit."""
     count: int = 1
@@ -36,14 +38,20 @@ class Rule:
     """Reset the connection instead of answering."""
     cut: bool = False
     """Close the connection in the middle of the answer's body."""
+    hang: bool = False
+    """Leave the request without answer until its client is gone; the log has it at once."""
     after: bool = False
     """Let the request take effect first: the answer is what gets lost."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     seen: int = 0
     hits: int = 0
 
-    def matches(self, method: str, target: str) -> bool:
-        if self.method and self.method.upper() != method:
+    @property
+    def unanswered(self) -> bool:
+        return self.reset or self.hang
+
+    def matches(self, method: str, target: str, remote: str) -> bool:
+        if self.method and self.method.upper() != method or self.remote and self.remote != remote:
             return False
         return re.search(self.path, target, re.IGNORECASE) is not None
 
@@ -53,7 +61,7 @@ class Rule:
 
 def parse(given: JsonObject) -> Rule:
     """A rule from its JSON form."""
-    known = {"method", "path", "nth", "count", "status", "body", "headers", "delay", "reset", "cut", "after", "id"}
+    known = {each.name for each in fields(Rule)} - {"seen", "hits"}
     if set(given) - known:
         raise InvalidRule(f"A fault has no {sorted(set(given) - known)}; known are {sorted(known)}.")
     try:
@@ -61,8 +69,8 @@ def parse(given: JsonObject) -> Rule:
         re.compile(rule.path)
     except (TypeError, re.error) as error:
         raise InvalidRule(f"The fault is invalid: {error}.") from None
-    if rule.status is None and not rule.reset and not rule.cut and not rule.delay:
-        raise InvalidRule("A fault needs a status, a delay, reset or cut.")
+    if rule.status is None and not rule.unanswered and not rule.cut and not rule.delay:
+        raise InvalidRule("A fault needs a status, a delay, reset, cut or hang.")
     return rule
 
 
@@ -80,11 +88,11 @@ class Faults:
     def clear(self, rule_id: str | None = None) -> None:
         self.rules = [rule for rule in self.rules if rule_id is not None and rule.id != rule_id]
 
-    def hit(self, method: str, target: str) -> Rule | None:
+    def hit(self, method: str, target: str, remote: str) -> Rule | None:
         """Count a request against every rule; the first rule whose turn it is."""
         chosen = None
         for rule in self.rules:
-            if not rule.matches(method, target):
+            if not rule.matches(method, target, remote):
                 continue
             rule.seen += 1
             due = rule.seen >= rule.nth and (rule.count == 0 or rule.seen < rule.nth + rule.count)

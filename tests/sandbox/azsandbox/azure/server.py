@@ -123,14 +123,15 @@ class Server:
             remote=request.remote or "",
             request_id=str(uuid.uuid4()),
         )
-        rule = self.faults.hit(call.method, f"{call.host}{request.path_qs}")
+        rule = self.faults.hit(call.method, f"{call.host}{request.path_qs}", call.remote)
         if rule is not None:
             call.fault = rule.id
             await asyncio.sleep(rule.delay)
         answer = await self._answer_with(rule, call)
-        reset = rule is not None and rule.reset
-        self._record(call, answer, reset, time.monotonic() - began)
-        if reset and request.transport is not None:
+        self._record(call, answer, rule is not None and rule.unanswered, time.monotonic() - began)
+        if rule is not None and rule.hang:
+            await _gone(request)
+        elif rule is not None and rule.reset and request.transport is not None:
             # Discard what was not sent: the client sees a reset connection.
             request.transport.abort()
         response = self._response(call, answer)
@@ -139,7 +140,7 @@ class Server:
         return response
 
     async def _answer_with(self, rule: Rule | None, call: Call) -> Answer:
-        if rule is None or (rule.status is None and not rule.reset):
+        if rule is None or (rule.status is None and not rule.unanswered):
             return await self._answer(call)
         real = await self._answer(call) if rule.after else None
         if rule.status is not None:
@@ -160,7 +161,7 @@ class Server:
             logger.exception("%s %s failed", call.method, call.path)
             return gateway_error(500, "InternalServerError", "The simulated Azure failed; see its log.").answer
 
-    def _record(self, call: Call, answer: Answer, reset: bool, seconds: float) -> None:
+    def _record(self, call: Call, answer: Answer, unanswered: bool, seconds: float) -> None:
         writes = call.method in ("PUT", "PATCH", "POST")
         self.log.add(
             {
@@ -169,7 +170,7 @@ class Server:
                 "host": call.host,
                 "path": call.path,
                 "query": scrubbed_query(call.query),
-                "status": 0 if reset else answer.status,
+                "status": 0 if unanswered else answer.status,
                 "caller": call.caller.app_id if call.caller else "",
                 "caller_name": call.caller.name if call.caller else "",
                 "remote": call.remote,
@@ -208,6 +209,12 @@ class Server:
         if client and call.headers.get("x-ms-return-client-request-id", "").lower() == "true":
             headers["x-ms-client-request-id"] = client
         return headers
+
+
+async def _gone(request: web.Request) -> None:
+    """Wait until the client has closed the connection."""
+    while request.transport is not None and not request.transport.is_closing():
+        await asyncio.sleep(0.02)
 
 
 async def _send_half(request: web.Request, response: web.Response) -> None:
