@@ -131,8 +131,8 @@ import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import kubeconfig as files
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.refusals import missing_is_fine
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import kubeconfig
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
@@ -158,12 +158,14 @@ def make_plan(connect: t.Callable[[], Arm], options: t.Mapping[str, t.Any]) -> P
     if options["state"] == "absent":
         steps = (Step(f"remove kubeconfig {path}", lambda: files.remove(path)),) if old else ()
         return Plan(before, {}, steps, result={})
-    arm = connect()
-    if managed_clusters.get(arm, options["resource_group"], cluster) is None:
-        return of_absent_cluster(before, options)
-    admin = options["credentials"] == "admin"
-    new = files.of_cluster(arm, options["resource_group"], cluster, admin=admin, old=old)
-    result = new.described(path)
+    arm, admin = connect(), options["credentials"] == "admin"
+    with missing_is_fine:
+        return of_cluster(files.of_cluster(arm, options["resource_group"], cluster, admin=admin, old=old), old, path)
+    return of_absent_cluster(before, options)
+
+
+def of_cluster(new: files.Kubeconfig, old: files.Kubeconfig | None, path: str) -> Plan:
+    before, result = view(old, path), new.described(path)
     if old and old.content == new.content and files.is_private(path):
         return Plan(before, before, result=result)
     step = Step(f"write kubeconfig {path}", lambda: files.write(path, new.content))

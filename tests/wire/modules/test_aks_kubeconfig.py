@@ -43,7 +43,10 @@ def entra_kubeconfig(azure: SimulatedAzure) -> dict[str, Any]:
 
 def test_the_life_of_a_kubeconfig(modules: Modules, azure: SimulatedAzure, wish: dict[str, Any]) -> None:
     path = Path(wish["path"])
+    mark = modules.mark()
     written = modules.check_and_do("aks_kubeconfig", **wish)
+    asked = modules.requests(mark, host=azure.endpoints.host("arm"), path="/subscriptions/")
+    assert {each["path"].rpartition("/")[2] for each in asked} == {"listClusterUserCredential"}
     fqdn = azure.arm("GET", "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo").json()[
         "properties"
     ]["fqdn"]
