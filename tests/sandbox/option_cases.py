@@ -589,6 +589,7 @@ VERDICTS: tuple[Verdict, ...] = (
 )
 
 SITE, WIRE, KUBE = "tests/sandbox/test_site.py", "tests/wire/modules", "tests/kube"
+RESTORED = f"{WIRE}/test_restored_identities.py"
 CLUSTER_TESTS, BINDING_TESTS = f"{WIRE}/test_aks_cluster.py", f"{KUBE}/test_azure_identity_binding.py"
 TOKENS, PROBES = "tests/sandbox/test_pod_token.py", f"{KUBE}/test_pod_token_info.py"
 ELSEWHERE: dict[str, str] = {
@@ -608,6 +609,8 @@ ELSEWHERE: dict[str, str] = {
         f"{SITE}::test_missing_assignments_are_named_for_whoever_may_grant_them"
     ),
     "pod_identity_cluster_wait_timeout": f"{CLUSTER_TESTS}::test_an_operation_that_takes_too_long_is_named",
+    "pod_identity_cluster_restore_identities": f"{RESTORED}::test_the_role_does_what_it_is_told",
+    "pod_identity_cluster_restore_timeout": f"{RESTORED}::test_the_role_does_what_it_is_told",
     "pod_identity_cluster_kubeconfig": f"{SITE}::test_the_wrong_cluster_is_refused",
     "pod_identity_cluster_credentials": f"{WIRE}/test_aks_kubeconfig.py::test_the_life_of_a_kubeconfig",
     "pod_identity_chart_backup_dir": f"{SITE}::test_another_version_comes_with_a_backup",

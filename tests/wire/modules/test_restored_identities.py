@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 
@@ -262,3 +264,26 @@ def test_a_write_of_the_addon_costs_as_much(modules: Modules, world: World) -> N
     gone = modules.succeed("aks_pod_identity", **{**own, **entry, "state": "absent"})
     assert {name for gap in gone["identity_gap"] for name in names(gap)} == {"shop", "billing"}
     assert world.all_carried == KEPT
+
+
+def test_the_role_does_what_it_is_told(modules: Modules, world: World, tmp_path: Path) -> None:
+    player = Player(tmp_path / "player", modules.environment)
+    told = "lacked billing, shop for "
+
+    def change(**options: Any) -> str:
+        given = {f"pod_identity_cluster_{name}": value for name, value in options.items()}
+        status, output = player.play(
+            [role("pod_identity_cluster")],
+            pod_identity_cluster_name="c1",
+            pod_identity_resource_group="rg",
+            pod_identity_cluster_create=True,
+            pod_identity_cluster_poll_interval=1,
+            **given,
+        )
+        assert status == 0, output
+        return " ".join(output.split())
+
+    assert told in change(tags={"team": "a"}, restore_timeout=0)
+    assert world.all_carried == KEPT
+    assert told not in change(tags={"team": "b"}, restore_identities="ignore")
+    assert world.all_carried == (set(), set())
