@@ -19,7 +19,7 @@ OWNER = "azureops.pod-identity/owner"
 
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-# What MIC accepts as resource id; an AzureIdentity with another one is silently left out by it.
+# What a resource id must look like. MIC silently leaves out an AzureIdentity with something else, if not all of it.
 RESOURCE_ID = re.compile(
     r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/([^/]+)$",
     re.IGNORECASE,

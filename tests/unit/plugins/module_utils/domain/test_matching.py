@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import (
     Binding,
     Identity,
+    Matching,
     Pod,
+    Rules,
     assignments,
     scale_set,
     template_selector,
@@ -20,6 +24,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
 )
 
 ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
+
+
+FORCED = Rules(force_namespaced=True)
 
 
 def pod(name: str, namespace: str = "p", selector: str = "x", node: str = "n1", **changes: object) -> Pod:
@@ -34,8 +41,8 @@ def binding(name: str, namespace: str = "p", to: str = "i", selector: str = "x")
     return Binding(namespace, name, to, selector)
 
 
-def names(*args: object, **kwargs: object) -> list[str]:
-    return [entry.name for entry in assignments(*args, **kwargs)]  # type: ignore[arg-type]
+def names(*args: object) -> list[str]:
+    return [entry.name for entry in assignments(*args)]  # type: ignore[arg-type]
 
 
 def test_ended_pods_keep_their_assignment() -> None:
@@ -66,7 +73,7 @@ def test_pods_of_other_namespaces() -> None:
     pair = [binding("b", "q")], [identity("i", "q")]
     (found,) = assignments([pod("a")], *pair)
     assert (found.name, found.namespace) == ("a-p-i", "default")
-    assert names([pod("a")], *pair, force_namespaced=True) == []
+    assert names([pod("a")], *pair, FORCED) == []
     assert names([pod("a")], [binding("b", "q")], [identity("i", "q", namespaced=True)]) == []
     (own,) = assignments([pod("a", "q")], [binding("b", "q")], [identity("i", "q", namespaced=True)])
     assert own.namespace == "q"
@@ -81,10 +88,58 @@ def test_case_of_selectors_counts() -> None:
 
 
 def test_identities_that_mic_ignores() -> None:
-    bad = Identity("p", "i", 0, "/subscriptions/s/billing", "c")
-    assert names([pod("a")], [binding("b")], [bad]) == []
+    """It looks for its pattern anywhere in the text, and knows no validation before 1.6."""
+    for resource_id, accepted in (
+        ("/subscriptions/s/billing", False),
+        ("", False),
+        (ID, False),
+        ((ID + "i").upper(), True),
+        ("https://host" + ID + "i/and/more", True),
+    ):
+        one = Identity("p", "i", 0, resource_id, "c")
+        assert bool(names([pod("a")], [binding("b")], [one])) is accepted
+        assert names([pod("a")], [binding("b")], [one], Rules(version=(1, 5, 5))) == ["a-p-i"]
     principal = Identity("p", "i", 1, "", "c")
     assert names([pod("a")], [binding("b")], [principal]) == ["a-p-i"]
+
+
+def test_pods_that_come_to_one_name() -> None:
+    """Which of them MIC takes first is random."""
+    pods = [pod("a", "b-c"), pod("a-b", "c"), pod("a", "c")]
+    found = assignments(pods, [binding("b")], [identity("i")])
+    assert [(entry.name, entry.pod.namespace, entry.certain) for entry in found] == [
+        ("a-b-c-i", "b-c", False),
+        ("a-b-c-i", "c", False),
+        ("a-c-i", "c", True),
+    ]
+
+
+def test_of_one_name_any_was_taken_before_1_8_2() -> None:
+    both = [identity("i", "q1"), identity("i", "q2")]
+    bindings = [binding("b", "q1"), binding("b", "q2")]
+    found = assignments([pod("a")], bindings, both, Rules(version=(1, 8, 1)))
+    assert [(entry.identity.namespace, entry.certain) for entry in found] == [("q1", False), ("q2", False)]
+    (match,) = Matching(bindings, both).matches("p", "x")
+    assert [pair.identity.namespace for pair in match.choices + match.shadowed] == ["q1", "q2"]
+
+
+def test_what_the_api_server_does_not_take() -> None:
+    long = "p" * 200
+    assert names([pod(long)], [binding("b", to="i" * 50)], [identity("i" * 50)]) == [f"{long}-p-{'i' * 50}"]
+    assert names([pod(long)], [binding("b", to="i" * 51)], [identity("i" * 51)]) == []
+    for length, number in ((63, 1), (64, 0)):
+        assert len(names([pod("a", node="n" * length)], [binding("b")], [identity("i")])) == number
+
+
+def test_nodes_that_do_not_exist() -> None:
+    matching = Matching([binding("b")], [identity("i")], nodes={"n1"})
+    assert [entry.name for entry in matching.assignments([pod("a"), pod("c", node="n2")])] == ["a-p-i"]
+
+
+def test_managed_mode_has_no_assignments() -> None:
+    assert names([pod("a")], [binding("b")], [identity("i")], Rules(mode="managed")) == []
+    matching = Matching([binding("b", selector="")], [identity("i")], Rules(mode="managed"))
+    assert len(matching.matches("p", "")) == 1 and matching.matches("q", "") == ()
 
 
 def test_behavior_is_compared_exactly() -> None:
@@ -141,23 +196,60 @@ def test_scale_sets_of_provider_ids() -> None:
 
 
 _small = st.sampled_from(["a", "b", "c"])
+
 _pods = st.lists(st.builds(pod, _small, _small, _small, st.sampled_from(["n1", "n2", ""]), deleting=st.booleans()))
 _bindings = st.lists(st.builds(binding, _small, _small, _small, _small))
 _identities = st.lists(st.builds(identity, _small, _small, _small, namespaced=st.booleans()))
 
 
-@given(_pods, _bindings, _identities, st.booleans())
-def test_assignments_follow_the_rules(
+Entries = set[tuple[str, tuple[str, str], Identity, Binding]]
+
+
+def _key(one: t.Any) -> tuple[str, str]:
+    return one.namespace, one.name
+
+
+def by_the_book(
+    pods: list[Pod], bindings: list[Binding], identities: list[Identity], forced: bool
+) -> dict[str, Entries]:
+    """MIC's loop as it is written; where pods come to one name, what each of them would get."""
+    known = {(identity.namespace, identity.name): identity for identity in identities}
+    found: dict[str, Entries] = {}
+    for each in pods:
+        taken: set[str] = set()
+        if not each.node or not each.selector:
+            continue
+        for one in sorted((b for b in bindings if b.selector == each.selector), key=lambda b: (b.namespace, b.name)):
+            got = known.get((one.namespace, one.identity))
+            if got is None:
+                continue
+            confined = forced or got.namespaced
+            if confined and not got.namespace == one.namespace == each.namespace:
+                continue
+            name = f"{each.name}-{each.namespace}-{got.name}"
+            if name not in taken:
+                taken.add(name)
+                found.setdefault(name, set()).add((got.namespace if confined else "default", _key(each), got, one))
+    return found
+
+
+_few: dict[str, t.Any] = {"unique_by": _key, "max_size": 8}
+_names = st.sampled_from(["a", "b", "a-b", "b-a"])
+_listed_pods = st.lists(st.builds(pod, _names, _names, _small, st.sampled_from(["n1", ""])), **_few)
+_listed_bindings = st.lists(st.builds(binding, _small, _names, _small, _small), **_few)
+_listed_identities = st.lists(st.builds(identity, _small, _names, _small, namespaced=st.booleans()), **_few)
+
+
+@given(_listed_pods, _listed_bindings, _listed_identities, st.booleans())
+def test_the_index_finds_what_the_loop_finds(
     pods: list[Pod], bindings: list[Binding], identities: list[Identity], forced: bool
 ) -> None:
-    found = assignments(pods, bindings, identities, force_namespaced=forced)
-    assert len({entry.name for entry in found}) == len(found)
-    for entry in found:
-        assert entry.pod in pods and entry.pod.node and entry.pod.selector == entry.binding.selector
-        assert (entry.binding.namespace, entry.binding.identity) == (entry.identity.namespace, entry.identity.name)
-        confined = forced or entry.identity.namespaced
-        assert entry.namespace == (entry.identity.namespace if confined else "default")
-        assert not confined or entry.pod.namespace == entry.identity.namespace
+    found: dict[str, Entries] = {}
+    every = assignments(pods, bindings, identities, Rules(force_namespaced=forced))
+    for entry in every:
+        found.setdefault(entry.name, set()).add((entry.namespace, _key(entry.pod), entry.identity, entry.binding))
+    assert found == by_the_book(pods, bindings, identities, forced)
+    assert all(entry.certain is (len(found[entry.name]) == 1) for entry in every)
 
 
 @given(_pods, _bindings, _identities)
