@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +22,7 @@ from azsandbox.azure.null_compute import NullCompute
 from ..node.fleet import entrance
 from ..wire.modules.processes import Modules
 from .clients import OURS, THEIRS, Starts, installed
-from .plays import CLEANUP, ROLE, TRUE, Play, clean_nodes, leave_rules
+from .plays import CHECKOUT, CLEANUP, ROLE, TRUE, Play, clean_nodes, leave_rules
 
 ROUNDS = 15
 # On two processors the role on 200 nodes takes a quarter of an hour.
@@ -131,6 +134,27 @@ def environment(folder: Path) -> Iterator[Row]:
         yield Row(f"requirements, {what} (goal {goal})", unit, (ours,), "azcollection", (theirs,))
 
 
+def matching(folder: Path) -> Iterator[Row]:
+    """What it costs to say who gets which identity, of whole clusters; the last four show how it grows."""
+    for pods, namespaces, bindings, seconds, megabytes in (
+        (2_000, 100, 500, 1, None),
+        (12_500, 100, 600, None, None),
+        (25_000, 100, 1_200, None, None),
+        (50_000, 100, 2_500, None, None),
+        (100_000, 100, 5_000, 15, 500),
+    ):
+        command = [sys.executable, "matched.py", *map(str, (pods, namespaces, bindings))]
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "tests")}
+        runs = [
+            json.loads(subprocess.check_output(command, cwd=Path(__file__).parent, env=environment))
+            for _round in range(3)
+        ]
+        what = f"match {pods:,} pods, {bindings:,} bindings"
+        for key, unit, goal in (("seconds", "s CPU", seconds), ("peak_mb", "MB", megabytes)):
+            yield Row(f"{what}{f' (goal {goal})' if goal else ''}", unit, tuple(run[key] for run in runs))
+
+
 FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
-    figure.__name__: figure for figure in (node_task, first_request, environment, run_command, fleet_task, fleet_role)
+    figure.__name__: figure
+    for figure in (node_task, matching, first_request, environment, run_command, fleet_task, fleet_role)
 }
