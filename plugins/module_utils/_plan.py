@@ -13,8 +13,11 @@ real run cannot come from different code.
 
 from __future__ import annotations
 
+import itertools
+import threading
 import typing as t
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from ._domain.errors import Failure
 
@@ -43,11 +46,13 @@ class Step:
     """One write. ``apply`` returns the resource as the service now reports it, or None where that adds nothing.
 
     ``preview`` asks the server for the same answer without writing (Kubernetes dry run); None where it cannot.
+    Neighbours of one ``wave`` do not depend on each other and are carried out at the same time; 0 is a step alone.
     """
 
     summary: str
     apply: t.Callable[[], Document | None]
     preview: t.Callable[[], Document | None] | None = None
+    wave: int = 0
 
 
 class Watch(t.Protocol):
@@ -62,7 +67,8 @@ class Plan:
     """What is, what will be, and the writes between them. No step means: nothing to do.
 
     ``before`` and ``after`` are what the diff shows; an absent resource is ``{}``. ``result`` is what the module
-    returns when no step says better; without it that is ``after``.
+    returns when no step says better; without it that is ``after``. ``told`` are further results, also of a failure.
+    At most ``at_once`` steps of a wave are carried out at the same time.
     """
 
     before: Document
@@ -71,6 +77,8 @@ class Plan:
     result: Document | None = None
     warnings: tuple[str, ...] = ()
     watch: Watch | None = None
+    told: Document = field(default_factory=dict)
+    at_once: int = 10
 
 
 def run(module: Module, make_plan: t.Callable[[], Plan], *, key: str) -> t.NoReturn:
@@ -122,27 +130,63 @@ def _finish(module: Module, plan: Plan, key: str) -> None:
         module.warn(warning)
     outcome = plan.after if plan.result is None else plan.result
     done: list[str] = []
-    for step in plan.steps:
-        write = step.preview if module.check_mode else step.apply
-        try:
-            outcome = (write() if write else None) or outcome
-        except Failure as failure:
+    for wave in _waves(plan.steps):
+        ended = _carry_out(wave, plan.at_once, predict=module.check_mode)
+        done += [step.summary for step, dummy, failure in ended if failure is None]
+        outcome = next((answer for dummy, answer, failure in reversed(ended) if answer), outcome)
+        for step, dummy, failure in ended:
+            if failure is None:
+                continue
             results = {**_told(module, plan), **failure.results}
             # A step may have failed after its write.
             results["changed"] = (bool(done) or bool(results.get("changed"))) and not module.check_mode
             results.update(actions=done, failed_action=step.summary)
             raise Failure(failure.sentence, error=failure.error, results=results) from failure
-        done.append(step.summary)
     result = {**_told(module, plan), "changed": bool(plan.steps), "actions": done, key: dict(outcome)}
     if module._diff:
         result["diff"] = {"before": dict(plan.before), "after": dict(plan.after)}
     module.exit_json(**result)
 
 
+def _waves(steps: t.Iterable[Step]) -> t.Iterator[list[Step]]:
+    for wave, members in itertools.groupby(steps, key=lambda step: step.wave):
+        if wave:
+            yield list(members)
+        else:
+            yield from ([step] for step in members)
+
+
+def _carry_out(
+    wave: t.Sequence[Step], at_once: int, *, predict: bool
+) -> list[tuple[Step, Document | None, Failure | None]]:
+    """The steps that were begun, in their order, each with its answer or failure; behind a failure none begins."""
+    failed = threading.Event()
+
+    def attempt(step: Step) -> tuple[Step, Document | None, Failure | None] | None:
+        if failed.is_set():
+            return None
+        write = step.preview if predict else step.apply
+        try:
+            return step, write() if write else None, None
+        except Failure as failure:
+            failed.set()
+            return step, None, failure
+        except BaseException:
+            failed.set()
+            raise
+
+    if len(wave) == 1:
+        attempts = [attempt(wave[0])]
+    else:
+        with ThreadPoolExecutor(at_once) as pool:
+            attempts = list(pool.map(attempt, wave))
+    return [ended for ended in attempts if ended]
+
+
 def _told(module: Module, plan: Plan) -> dict[str, t.Any]:
     for warning in plan.watch.warnings if plan.watch else ():
         module.warn(warning)
-    return dict(plan.watch.results) if plan.watch else {}
+    return {**plan.told, **(plan.watch.results if plan.watch else {})}
 
 
 def _fail(module: Module, failure: Failure) -> t.NoReturn:

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -159,3 +161,37 @@ def test_there_is_nothing_to_see_in_check_mode(leave: Leave) -> None:
     plan = Plan({}, {}, (Step("Change it", watch.see),), watch=watch)
     status, result = leave(lambda module: _plan.run(module, lambda: plan, key="state"))
     assert (status, "gap" in result, watch.warnings) == (0, False, [])
+
+
+def test_steps_of_a_wave_run_together_and_the_next_wave_waits_for_all_of_them(leave: Leave) -> None:
+    together, ended = threading.Barrier(3), []
+
+    def member(name: str) -> Step:
+        def apply() -> dict[str, Any]:
+            together.wait(30)
+            ended.append(name)
+            return {"last": name}
+
+        return Step(name, apply, wave=1)
+
+    def behind() -> dict[str, Any]:
+        return {"ended": sorted(ended)}
+
+    steps = (*(member(name) for name in "abc"), Step("d", behind, wave=2))
+    status, result = leave(lambda module: _plan.run(module, lambda: Plan({}, {}, steps, at_once=3), key="state"))
+    assert (status, result["actions"], result["state"]) == (0, ["a", "b", "c", "d"], {"ended": ["a", "b", "c"]})
+
+
+def test_behind_a_failure_in_a_wave_no_other_step_begins(leave: Leave) -> None:
+    began = []
+
+    def begin(number: int) -> None:
+        began.append(number)
+        if number == 3:
+            raise Failure("It broke.")
+
+    steps = tuple(Step(str(number), functools.partial(begin, number), wave=1 + number // 10) for number in range(20))
+    plan = Plan({}, {}, steps, at_once=1, told={"planned": 20})
+    status, result = leave(lambda module: _plan.run(module, lambda: plan, key="state"))
+    assert (status, result["msg"], result["failed_action"], result["planned"]) == (1, "It broke.", "3", 20)
+    assert (result["actions"], began, result["changed"]) == (["0", "1", "2"], [0, 1, 2, 3], True)
