@@ -79,8 +79,10 @@ def test_a_cluster_lies_where_it_is_told_in_a_group_that_lies_elsewhere(
     assert (status, "changed=2 " in output) == (0, True), output
     # As the README has it for includes.
     included = [{**ROLE[0], "tags": ["always"]}]
+    mark = modules.mark()
     status, output = player.play(included, "--tags", "pod_identity_cluster_create", **create)
     assert (status, "changed=0 " in output) == (0, True), output
+    assert modules.requests(mark, path=r"/resourcegroups/rg\?") == []  # the group of a cluster is there
     assert ("Create or change the cluster" in output, "Grant the roles" in output) == (True, False), output
     (cluster,) = modules.succeed("aks_cluster_info", resource_group=group, name="demo")["clusters"]
     assert cluster["location"] == "northeurope"
