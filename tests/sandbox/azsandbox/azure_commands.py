@@ -48,7 +48,9 @@ def call(state: State, method: str, path: str, body: object = None) -> Any:
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("azure", help="faults, request log, principals and settings of the simulated Azure")
+    parser = commands.add_parser(
+        "azure", help="faults, request log, principals, subscriptions and settings of the simulated Azure"
+    )
     subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
 
     fault = subjects.add_parser("fault", help="answer chosen requests otherwise; without options, list the faults")
@@ -84,6 +86,12 @@ def add_parser(commands: Any) -> None:
     principal.add_argument("--certificate", type=Path, metavar="FILE", help="one that it may prove itself by, PEM")
     principal.add_argument("--group", action="append", default=[], metavar="ID", help="object id of a group of it")
     principal.set_defaults(run=_principal)
+
+    subscription = subjects.add_parser(
+        "subscription", help="make a further subscription of the operator; prints its id"
+    )
+    subscription.add_argument("subscription", metavar="NAME")
+    subscription.set_defaults(run=_subscription)
 
     settings = subjects.add_parser("settings", help="show the settings, or change some")
     settings.add_argument("setting", nargs="*", metavar="NAME=VALUE")
@@ -145,6 +153,11 @@ def _principal(state: State, options: argparse.Namespace) -> int:
     account = {name: made[name] for name in ("client_id", "secret", "object_id")}
     state.write_principal(options.principal, operator | account)
     print(json.dumps({name: made[name] for name in ("name", "client_id", "object_id")}, indent=1))
+    return 0
+
+
+def _subscription(state: State, options: argparse.Namespace) -> int:
+    print(call(state, "POST", "/subscriptions", {"name": options.subscription})["subscription_id"])
     return 0
 
 

@@ -194,6 +194,33 @@ def test_lists_show_what_may_be_read(azure: SimulatedAzure) -> None:
     assert azure.arm("GET", "/subscriptions", who=azure.principal("nobody")).json()["value"] == []
 
 
+def test_subscriptions_keep_to_themselves(azure: SimulatedAzure) -> None:
+    identity(azure)
+    other = f"/subscriptions/{azure.subscription('other')}"
+    assert azure.arm("GET", f"{other}/resourceGroups").json()["value"] == []
+    assert code(azure.arm("PUT", f"{other}/resourceGroups/rg{IDENTITIES}/x", {"location": "westeurope"})) == (
+        "ResourceGroupNotFound"
+    )
+    azure.arm("PUT", f"{other}/resourceGroups/rg", {"location": "eastus"}).raise_for_status()
+    made = azure.arm("PUT", f"{other}/resourceGroups/rg{IDENTITIES}/demo", {"location": "eastus"}).json()
+    assert made["id"].startswith(f"{other}/")
+    assert [each["id"] for each in azure.arm("GET", f"{other}{IDENTITIES}").json()["value"]] == [made["id"]]
+    assert len(azure.arm("GET", f"/subscriptions/{azure.subscription_id}{IDENTITIES}").json()["value"]) == 1
+
+    # A role in one of them is none in the other, and only its subscription is seen.
+    who = azure.principal("operator", ("Contributor", other))
+    names = [each["displayName"] for each in azure.arm("GET", "/subscriptions", who=who).json()["value"]]
+    assert names == ["other"]
+    assert azure.arm("GET", made["id"], who=who).status_code == 200
+    assert azure.arm("GET", "/resourceGroups/rg", who=who).status_code == 403
+    granted = assign(azure, made["id"], READER, who.object_id).json()["properties"]
+    assert granted["roleDefinitionId"].startswith(f"{other}/providers/")
+    azure.arm("POST", f"{other}/providers/Microsoft.ManagedIdentity/unregister").raise_for_status()
+    assert code(azure.arm("PUT", made["id"], {"location": "eastus"})) == "MissingSubscriptionRegistration"
+    identity(azure)
+    assert code(azure.arm("GET", f"/subscriptions/{uuid.uuid4()}/resourceGroups")) == "SubscriptionNotFound"
+
+
 def test_deny_assignment(azure: SimulatedAzure) -> None:
     made = azure.cluster(nodeResourceGroupProfile={"restrictionLevel": "ReadOnly"})
     path = f"{NODES}{IDENTITIES}/x"

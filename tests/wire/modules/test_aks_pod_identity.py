@@ -18,6 +18,7 @@ UNKNOWN = "(known after apply)"
 DEMO: dict[str, Any] = {"resource_group": "rg", "cluster_name": "demo", "poll_interval": 0.1}
 PATH = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo"
 OPERATOR = "f1a07417-d97a-45cb-824c-7a7467783830"
+IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 FORBIDDEN = {"error": {"code": "AuthorizationFailed", "message": "no"}}
 
 
@@ -50,7 +51,8 @@ class Addon:
         self.azure.wait(answer)
 
     def identity(self, name: str, group: str = "rg") -> dict[str, Any]:
-        path = f"/resourceGroups/{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+        """``group`` is its name, or its id."""
+        path = f"{group if '/' in group else f'/resourceGroups/{group}'}/{IDENTITIES}/{name}"
         made = self.azure.arm("PUT", path, {"location": "westeurope"}, version="2023-01-31")
         made.raise_for_status()
         return dict(made.json())
@@ -101,6 +103,16 @@ def addon(azure: SimulatedAzure) -> Addon:
 
 def entry(name: str, identity: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     return {"name": name, "namespace": "shop", **({"identity": identity["id"]} if identity else {}), **more}
+
+
+def test_an_identity_of_another_subscription(modules: Modules, addon: Addon) -> None:
+    group = f"/subscriptions/{addon.azure.subscription('other')}/resourceGroups/identities"
+    addon.azure.arm("PUT", group, {"location": "eastus"}).raise_for_status()
+    billing = addon.identity("billing", group)
+    modules.check_and_do("aks_pod_identity", **DEMO, **entry("billing", billing))
+    assert addon.entries() == {"shop/billing": "Assigned"}
+    assert addon.attached() == {"billing"}
+    assert len(addon.assignments(billing["id"])) == 1
 
 
 def test_the_life_of_an_entry(modules: Modules, addon: Addon) -> None:

@@ -237,7 +237,7 @@ RUNNING_ON = ("within 1 seconds", "it goes on in Azure, so run again to wait for
 
 
 def unregister(azure: SimulatedAzure, namespace: str) -> None:
-    azure.in_loop(lambda: azure.server.azure.state.providers.update({namespace.lower(): "NotRegistered"}))
+    azure.in_loop(lambda: azure.server.azure.state.unregistered.add((azure.subscription_id, namespace.lower())))
 
 
 def end_of(state: str) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from ansible_collections.azureops.pod_identity.tests.wire.modules.processes impo
 from azsandbox.azure.loopback import SimulatedAzure
 
 COLLECTION = "azureops.pod_identity"
+IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+OPERATOR, READER = "f1a07417-d97a-45cb-824c-7a7467783830", "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 
 
 def whole_run(bindings: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -94,6 +96,60 @@ def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedA
     status, output = play(entry, "--start-at-task", phase)
     assert (status, "userAssignedIdentities/write at" in output) == (2, True), output
     assert modules.writes(mark) == []
+
+
+def test_identities_in_another_subscription(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
+    player = Player(tmp_path / "player", modules.environment)
+    subscription = azure.subscription("identities")
+    group = f"/subscriptions/{subscription}/resourceGroups/shared"
+    azure.arm("PUT", group, {"location": "eastus"}).raise_for_status()
+    entry = {
+        "name": "billing",
+        "selector": "billing",
+        "subscription_id": subscription,
+        "resource_group": "shared",
+        "roles": [{"role": "Reader"}],
+    }
+    variables = {
+        "pod_identity_cluster_name": "demo",
+        "pod_identity_cluster_create": True,
+        "pod_identity_cluster_poll_interval": 1,
+        "pod_identity_resource_group": "rg",
+        "pod_identity_location": "westeurope",
+        "pod_identity_bindings_render_dir": str(tmp_path / "objects"),
+    }
+
+    def play() -> tuple[int, str]:
+        return player.play(whole_run([entry]), **variables, pod_identity_bindings_list=[entry])
+
+    status, output = play()
+    assert status == 0, output
+    identity = azure.arm("GET", f"{group}/{IDENTITIES}/billing").json()
+    written = (tmp_path / "objects/default-billing.yaml").read_text()
+    assert identity["location"] == "eastus" and f"resourceID: {identity['id']}" in written
+    (cluster,) = modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"]
+    (may_use,) = held(azure, identity["id"], cluster["kubelet_identity"]["object_id"])
+    assert may_use == (identity["id"].lower(), OPERATOR)
+    assert held(azure, group, identity["properties"]["principalId"]) == [(group.lower(), READER)]
+
+    # Whoever may do everything where the cluster is, and only look where the identities are, is told so before.
+    local = azure.principal("local", ("Owner", f"/subscriptions/{azure.subscription_id}"), ("Reader", group))
+    player = Player(tmp_path / "local", {**modules.environment, **modules.login(local)})
+    status, output = play()
+    assert (status, "changed=0 " in output) == (0, True), output
+    azure.arm("DELETE", identity["id"]).raise_for_status()
+    mark = modules.mark()
+    status, output = play()
+    assert (status, f"userAssignedIdentities/write at {identity['id']}".lower() in output.lower()) == (2, True), output
+    assert modules.writes(mark) == []
+
+
+def held(azure: SimulatedAzure, scope: str, principal: str) -> list[tuple[str, str]]:
+    """Scope (lower case) and GUID of the roles that a principal holds at a scope."""
+    asked = {"$filter": f"assignedTo('{principal}')"}
+    path = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
+    found = [each["properties"] for each in azure.arm("GET", path, params=asked, version="2022-04-01").json()["value"]]
+    return [(each["scope"].lower(), each["roleDefinitionId"].rpartition("/")[2]) for each in found]
 
 
 def granting(text: str) -> set[tuple[str, str, str]]:

@@ -38,6 +38,7 @@ class Control:
                 web.post("/reset", self.reset),
                 web.post("/principals", self.add_principal),
                 web.get("/principals", self.list_principals),
+                web.post("/subscriptions", self.add_subscription),
                 web.post("/deny-assignments", self.add_denial),
                 web.get("/settings", self.read_settings),
                 web.post("/settings", self.change_settings),
@@ -106,6 +107,11 @@ class Control:
             for p in self._azure.state.principals.values()
         ]
         return web.json_response(found)
+
+    async def add_subscription(self, request: web.Request) -> web.Response:
+        """``{name}`` -> its id; a further, empty subscription of the tenant, with the same owner as the first."""
+        name = str((await request.json())["name"])
+        return web.json_response({"subscription_id": self._azure.add_subscription(name)}, status=201)
 
     async def add_denial(self, request: web.Request) -> web.Response:
         """``{scope, name, actions, not_actions, excluded_principals}``"""

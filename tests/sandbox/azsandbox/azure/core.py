@@ -96,6 +96,15 @@ class Azure:
         owner, _ = self.state.new_application("owner", self.config.client_id, self.config.client_secret)
         self.assign(owner, "Owner", f"/subscriptions/{self.config.subscription_id}")
 
+    def add_subscription(self, name: str) -> str:
+        """A further subscription of the tenant, with the same owner; its id."""
+        subscription = str(uuid.uuid5(uuid.UUID(self.config.subscription_id), name))
+        self.state.subscriptions[subscription] = name
+        owner = self.state.principal_by_app(self.config.client_id)
+        if owner is not None:
+            self.assign(owner, "Owner", f"/subscriptions/{subscription}")
+        return subscription
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something in the background until it ends or the state is reset."""
         task = asyncio.get_running_loop().create_task(work)
@@ -177,7 +186,7 @@ class Azure:
         body = assignment_body(
             f"{scope}/providers/{ROLE_ASSIGNMENT}/{name}",
             {
-                "roleDefinitionId": self.role_definition_id(role.id),
+                "roleDefinitionId": self.role_definition_id(role.id, scope),
                 "principalId": principal.object_id,
                 "principalType": "ServicePrincipal",
             },
@@ -203,8 +212,10 @@ class Azure:
         body = {"properties": properties, "id": resource_id, "type": DENY_ASSIGNMENT, "name": ids.last(resource_id)}
         return self.state.put(Resource(resource_id, DENY_ASSIGNMENT, body))
 
-    def role_definition_id(self, role_id: str) -> str:
-        return f"/subscriptions/{self.config.subscription_id}/providers/{ROLE_DEFINITION}/{role_id}"
+    def role_definition_id(self, role_id: str, scope: str) -> str:
+        """As Azure tells it to who asks at a scope."""
+        subscription = ids.subscription(scope) or self.config.subscription_id
+        return f"/subscriptions/{subscription}/providers/{ROLE_DEFINITION}/{role_id}"
 
 
 def assignment_body(resource_id: str, given: JsonObject, scope: str, created_by: str) -> JsonObject:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 _PROVIDER = re.compile(r"/providers/", re.IGNORECASE)
+_SUBSCRIPTION = re.compile(r"^/subscriptions/([^/]+)", re.IGNORECASE)
 _GROUP = re.compile(r"^/subscriptions/[^/]+/resourcegroups/([^/]+)", re.IGNORECASE)
 
 
@@ -26,6 +27,12 @@ def group_name(resource_id: str) -> str | None:
     """Name of the resource group that an id lies in."""
     match = _GROUP.match(resource_id)
     return match.group(1) if match else None
+
+
+def subscription(resource_id: str) -> str:
+    """The subscription that an id or a path lies in; empty where it lies above them."""
+    match = _SUBSCRIPTION.match(resource_id)
+    return match.group(1).lower() if match else ""
 
 
 def group_id(subscription: str, group: str, spelling: str = "resourceGroups") -> str:

@@ -153,7 +153,7 @@ def _document(call: Call) -> JsonObject:
             "provider": "Microsoft.Compute",
             "resourceGroupName": ids.group_name(machine.id) or "",
             "resourceId": machine.id,
-            "subscriptionId": call.state.subscription_id,
+            "subscriptionId": ids.subscription(machine.id),
             "tags": ";".join(f"{name}:{value}" for name, value in (scale_set.body.get("tags") or {}).items()),
             "vmId": machine.properties["vmId"],
             "vmScaleSetName": scale_set.name,

@@ -190,6 +190,10 @@ class SimulatedAzure:
         )
         return Credentials(made["client_id"], made["secret"], made["object_id"])
 
+    def subscription(self, name: str) -> str:
+        """A further subscription of the owner; its id."""
+        return str(self.control("POST", "/subscriptions", {"name": name})["subscription_id"])
+
     def token(self, who: Credentials | None = None, scope: str = "https://management.azure.com/.default") -> str:
         who = who or self.owner
         answer = self.session.post(

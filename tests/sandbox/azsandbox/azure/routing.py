@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import ids
 from .core import Azure
 from .state import Principal, State
 from .wire import Answer, JsonObject, gateway_error
@@ -37,6 +38,11 @@ class Call:
     @property
     def state(self) -> State:
         return self.azure.state
+
+    @property
+    def subscription(self) -> str:
+        """That of the path."""
+        return ids.subscription(self.path)
 
     @property
     def principal(self) -> Principal:

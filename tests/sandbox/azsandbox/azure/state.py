@@ -130,17 +130,21 @@ class State:
         self.subscription_id = subscription_id
         self.resources: dict[str, Resource] = {}
         self.principals: dict[str, Principal] = {}
-        self.providers: dict[str, str] = {}
+        self.subscriptions: dict[str, str] = {}
+        """Display names; the first is the sandbox's own."""
+        self.unregistered: set[tuple[str, str]] = set()
+        """Subscription and lower-cased namespace."""
         self.deleted_clusters: dict[str, float] = {}
         self.settings = Settings()
         self.reset()
 
     def reset(self) -> None:
-        """An empty subscription; settings stay."""
+        """One subscription, and that empty; settings stay."""
+        self.subscriptions = {self.subscription_id: "Sandbox"}
         self.resources.clear()
         self.principals.clear()
         self.deleted_clusters.clear()
-        self.providers = {name.lower(): "Registered" for name in PROVIDERS}
+        self.unregistered.clear()
 
     # resources
 

@@ -95,14 +95,8 @@ def _unknown(call: Call) -> AzureError:
 
 
 def _check_subscription(call: Call) -> None:
-    subscription = call.params.get("subscription")
-    if subscription is None:
-        parts = call.path.strip("/").split("/")
-        if parts[0].lower() != "subscriptions" or len(parts) < 2:
-            return
-        subscription = parts[1]
-    if subscription.lower() != call.state.subscription_id:
-        raise gateway_error(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
+    if call.subscription and call.subscription not in call.state.subscriptions:
+        raise gateway_error(404, "SubscriptionNotFound", f"The subscription '{call.subscription}' could not be found.")
 
 
 def authorize(call: Call, action: str, scope: str) -> None:

@@ -51,7 +51,7 @@ def definition_body(call: Call, role: Role) -> JsonObject:
             "createdBy": None,
             "updatedBy": None,
         },
-        "id": call.azure.role_definition_id(role.id),
+        "id": call.azure.role_definition_id(role.id, call.path),
         "type": ROLE_DEFINITION,
         "name": role.id,
     }
@@ -185,7 +185,7 @@ async def put_assignment(call: Call) -> Answer:
         )
     if call.azure.role(role_id) is None:
         raise _no_definition(role_id)
-    wanted = {**given, "principalId": principal_id, "roleDefinitionId": call.azure.role_definition_id(role_id)}
+    wanted = {**given, "principalId": principal_id, "roleDefinitionId": call.azure.role_definition_id(role_id, scope)}
     existing = call.state.get(_assignment_id(call))
     if existing is not None:
         return _update(call, existing, wanted)

@@ -68,7 +68,7 @@ def _require_instance(call: Call) -> Resource:
 
 def _start_operation(call: Call, location: str) -> tuple[Operation, dict[str, str], str]:
     """The operation, its headers and the URL for a Location header."""
-    path = f"/subscriptions/{call.state.subscription_id}/providers/Microsoft.Compute/locations/{location}"
+    path = f"/subscriptions/{call.subscription}/providers/Microsoft.Compute/locations/{location}"
     operation = call.azure.operations.start(path)
     where = f"{path}/operations/{operation.id}"
     url = call.azure.operations.url(where, call.api_version, before=f"p={PARTITION}&")
@@ -110,7 +110,9 @@ async def list_in_group(call: Call) -> Answer:
 
 
 async def list_in_subscription(call: Call) -> Answer:
-    return _answer(200, {"value": [s.body for s in call.state.all(SCALE_SET)]})
+    return _answer(
+        200, {"value": [s.body for s in call.state.within(f"/subscriptions/{call.subscription}", SCALE_SET)]}
+    )
 
 
 async def patch_scale_set(call: Call) -> Answer:

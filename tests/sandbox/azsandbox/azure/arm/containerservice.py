@@ -37,11 +37,11 @@ BUSY = frozenset({"Creating", "Updating", "Deleting", "Upgrading", "Scaling", "S
 
 
 def _id(call: Call) -> str:
-    return f"{ids.group_id(call.state.subscription_id, call.params['group'])}{COLLECTION}/{call.params['name']}"
+    return f"{ids.group_id(call.subscription, call.params['group'])}{COLLECTION}/{call.params['name']}"
 
 
 def _require_group(call: Call) -> Resource:
-    found = call.state.get(ids.group_id(call.state.subscription_id, call.params["group"]))
+    found = call.state.get(ids.group_id(call.subscription, call.params["group"]))
     if found is None:
         raise gateway_error(
             404, "ResourceGroupNotFound", f"Resource group '{call.params['group']}' could not be found."
@@ -66,7 +66,7 @@ def _missing(call: Call) -> AzureError:
         return aks_error(
             404,
             "NotFound",
-            f"Could not find managed cluster resource: {name} in subscription: {call.state.subscription_id},"
+            f"Could not find managed cluster resource: {name} in subscription: {call.subscription},"
             f" resourceGroup: {group}.",
             "GetManagedCluster_NotFound_HCPServerError",
             [{"code": "Unspecified", "message": "rpc error: code = NotFound desc = Managed Cluster not found"}],
@@ -87,7 +87,7 @@ def _answer(call: Call, status: int, cluster: Resource, headers: dict[str, str] 
 
 
 def _start_operation(call: Call, location: str) -> tuple[Operation, dict[str, str]]:
-    path = f"/subscriptions/{call.state.subscription_id}/providers/Microsoft.ContainerService/locations/{location}"
+    path = f"/subscriptions/{call.subscription}/providers/Microsoft.ContainerService/locations/{location}"
     operation = call.azure.operations.start(path)
     url = call.azure.operations.url(f"{path}/operations/{operation.id}", OPERATION_VERSION)
     return operation, {"Azure-AsyncOperation": url}
@@ -128,7 +128,7 @@ async def list_in_group(call: Call) -> Answer:
 
 
 async def list_in_subscription(call: Call) -> Answer:
-    clusters = call.state.all(CLUSTER)
+    clusters = call.state.within(f"/subscriptions/{call.subscription}", CLUSTER)
     return Answer(200, {"value": [cluster_body.view(c.body, call.api_version) for c in clusters]}, content_type=JSON)
 
 
@@ -227,7 +227,7 @@ async def _carry_out(azure: Azure, cluster: Resource, operation: Operation, work
 
 def _check_new(call: Call, body: JsonObject) -> None:
     group = body["properties"]["nodeResourceGroup"]
-    if call.state.get(ids.group_id(call.state.subscription_id, group)) is not None:
+    if call.state.get(ids.group_id(call.subscription, group)) is not None:
         raise aks_error(
             400,
             "NodeResourceGroupAlreadyExists",
@@ -236,7 +236,7 @@ def _check_new(call: Call, body: JsonObject) -> None:
 
 
 def _node_group(call: Call, cluster: Resource) -> Resource:
-    resource_id = ids.group_id(call.state.subscription_id, cluster.properties["nodeResourceGroup"])
+    resource_id = scale_sets.node_group(cluster)
     group = ids.group_name(cluster.id) or ""
     tags = {
         "aks-managed-cluster-name": cluster.name,
@@ -323,7 +323,7 @@ def _brought_kubelet_identity(call: Call, asked: JsonObject) -> Resource | None:
 
 def _new_kubelet_identity(call: Call, cluster: Resource) -> Resource:
     """``<name>-agentpool`` in the node resource group."""
-    group, location = cluster.properties["nodeResourceGroup"], cluster.body["location"]
+    group, location = scale_sets.node_group(cluster), cluster.body["location"]
     return create_identity(call.state, group, f"{cluster.name}-agentpool", location, {})
 
 
@@ -343,7 +343,7 @@ def _make_scale_sets(azure: Azure, cluster: Resource, kubelet: Resource | None) 
 
 def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
     properties = cluster.properties
-    node_group = ids.group_id(azure.state.subscription_id, properties["nodeResourceGroup"])
+    node_group = scale_sets.node_group(cluster)
     kubelet: Resource | None = cluster.hidden["kubelet"]
     service = str(properties["servicePrincipalProfile"]["clientId"])
     entra = properties.get("aadProfile")
@@ -362,7 +362,7 @@ def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
         resource_group=ids.group_name(cluster.id) or "",
         location=cluster.body["location"],
         node_resource_group=properties["nodeResourceGroup"],
-        subscription_id=azure.state.subscription_id,
+        subscription_id=ids.subscription(cluster.id),
         tenant_id=azure.state.tenant_id,
         fqdn=properties["fqdn"],
         issuer_url=properties["oidcIssuerProfile"].get("issuerURL"),
@@ -380,8 +380,7 @@ def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
 async def _finish(azure: Azure, cluster: Resource) -> None:
     """The end of every successful PUT."""
     network = cluster.properties["networkProfile"]
-    group = cluster.properties["nodeResourceGroup"]
-    address = f"{ids.group_id(azure.state.subscription_id, group)}/providers/Microsoft.Network/publicIPAddresses"
+    address = f"{scale_sets.node_group(cluster)}/providers/Microsoft.Network/publicIPAddresses"
     if network["outboundType"] == "loadBalancer":
         network["loadBalancerProfile"].setdefault("effectiveOutboundIPs", [{"id": f"{address}/{uuid.uuid4()}"}])
     identity = cluster.body.get("identity") or {}
@@ -455,7 +454,7 @@ def _drop_identities(azure: Azure, cluster: Resource) -> None:
     addons = (properties.get("addonProfiles") or {}).values()
     known |= {ids.key(addon["identity"]["resourceId"]) for addon in addons if addon.get("identity")}
     known |= {ids.key(kubelet.id)} if kubelet else set()
-    node_group = ids.group_id(azure.state.subscription_id, properties["nodeResourceGroup"])
+    node_group = scale_sets.node_group(cluster)
     for scale_set in azure.state.within(node_group, SCALE_SET):
         carried = (scale_set.body.get("identity") or {}).get("userAssignedIdentities") or {}
         dropped = [key for key in carried if ids.key(key) not in known]
@@ -583,7 +582,7 @@ def _settle_pod_identities(azure: Azure, cluster: Resource) -> None:
             if entry["provisioningState"] == pod_identity.ASSIGNED
         }
     dropped: set[str] = cluster.hidden.pop("detach", set())
-    node_group = ids.group_id(azure.state.subscription_id, cluster.properties["nodeResourceGroup"])
+    node_group = scale_sets.node_group(cluster)
     for scale_set in azure.state.within(node_group, SCALE_SET):
         scale_sets.change(azure.state, scale_set, attach=wanted, detach=dropped)
 
@@ -641,7 +640,7 @@ async def tear_down(azure: Azure, cluster: Resource) -> None:
     if work is not None:
         work.cancel()
     await azure.compute.stop(cluster.id)
-    azure.state.remove(ids.group_id(azure.state.subscription_id, cluster.properties["nodeResourceGroup"]))
+    azure.state.remove(scale_sets.node_group(cluster))
 
 
 def _forget(azure: Azure, cluster: Resource) -> None:

@@ -13,8 +13,8 @@ COLLECTION = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
 
 def create_identity(state: State, group: str, name: str, location: str, tags: JsonObject) -> Resource:
-    """An identity with its principal, as a PUT makes it."""
-    resource_id = f"{ids.group_id(state.subscription_id, group, 'resourcegroups')}{COLLECTION}/{name}"
+    """An identity with its principal, as a PUT makes it, in the group with that id."""
+    resource_id = f"{ids.with_lower_groups(group)}{COLLECTION}/{name}"
     principal = state.new_managed_identity(name, resource_id)
     body = {
         "id": resource_id,

@@ -20,7 +20,7 @@ LIMIT = 20
 
 
 def _id(call: Call) -> str:
-    return f"{ids.group_id(call.state.subscription_id, call.params['group'])}{COLLECTION}/{call.params['name']}"
+    return f"{ids.group_id(call.subscription, call.params['group'])}{COLLECTION}/{call.params['name']}"
 
 
 def _require(call: Call) -> Resource:
@@ -48,7 +48,8 @@ async def put_identity(call: Call) -> Answer:
             f"Resource name {call.params['name']} is invalid. The name must be 3 to 128 letters, digits, hyphens and"
             " underscores and start with a letter or digit.",
         )
-    made = create_identity(call.state, call.params["group"], call.params["name"], location, given.get("tags") or {})
+    group = ids.group_id(call.subscription, call.params["group"])
+    made = create_identity(call.state, group, call.params["name"], location, given.get("tags") or {})
     return Answer(201, made.body, {"Location": made.id})
 
 
@@ -78,7 +79,7 @@ async def list_in_group(call: Call) -> Answer:
 
 
 async def list_in_subscription(call: Call) -> Answer:
-    return paged([identity.body for identity in call.state.all(IDENTITY)])
+    return paged([identity.body for identity in call.state.within(f"/subscriptions/{call.subscription}", IDENTITY)])
 
 
 async def list_associated(call: Call) -> Answer:
@@ -95,8 +96,8 @@ async def list_associated(call: Call) -> Answer:
                     "name": resource.name,
                     "type": resource.type.lower(),
                     "resourceGroup": ids.group_name(resource.id),
-                    "subscriptionId": call.state.subscription_id,
-                    "subscriptionDisplayName": "Sandbox",
+                    "subscriptionId": ids.subscription(resource.id),
+                    "subscriptionDisplayName": call.state.subscriptions[ids.subscription(resource.id)],
                 }
             )
     return Answer(200, {"totalCount": len(found), "value": found})

@@ -119,15 +119,15 @@ def _poll_headers(call: Call, path: str, api_version: str) -> dict[str, str]:
 # subscriptions, tenants, providers
 
 
-def _subscription(call: Call) -> JsonObject:
+def _subscription(call: Call, subscription: str) -> JsonObject:
     state = call.state
     return {
-        "id": f"/subscriptions/{state.subscription_id}",
+        "id": f"/subscriptions/{subscription}",
         "authorizationSource": "RoleBased",
         "managedByTenants": [],
-        "subscriptionId": state.subscription_id,
+        "subscriptionId": subscription,
         "tenantId": state.tenant_id,
-        "displayName": "Sandbox",
+        "displayName": state.subscriptions[subscription],
         "state": "Enabled",
         "subscriptionPolicies": {
             "locationPlacementId": "Public_2014-09-01",
@@ -137,11 +137,11 @@ def _subscription(call: Call) -> JsonObject:
     }
 
 
-def _has_any_role(call: Call) -> bool:
+def _has_any_role(call: Call, subscription: str) -> bool:
     """Somebody with a role anywhere below a subscription sees the subscription."""
     if not call.state.settings.enforce_rbac:
         return True
-    scope = f"/subscriptions/{call.state.subscription_id}"
+    scope = f"/subscriptions/{subscription}"
     return any(
         grant.principal_id == call.principal.object_id and ids.is_within(grant.scope, scope)
         for grant in call.azure.grants()
@@ -149,12 +149,12 @@ def _has_any_role(call: Call) -> bool:
 
 
 async def list_subscriptions(call: Call) -> Answer:
-    found = [_subscription(call)] if _has_any_role(call) else []
+    found = [_subscription(call, each) for each in call.state.subscriptions if _has_any_role(call, each)]
     return Answer(200, {"value": found, "count": {"type": "Total", "value": len(found)}})
 
 
 async def get_subscription(call: Call) -> Answer:
-    if not _has_any_role(call):
+    if not _has_any_role(call, call.subscription):
         raise gateway_error(
             403,
             "AuthorizationFailed",
@@ -163,7 +163,7 @@ async def get_subscription(call: Call) -> Answer:
             f" '/subscriptions/{call.params['subscription']}' or the scope is invalid. If access was recently granted,"
             " please refresh your credentials.",
         )
-    return Answer(200, _subscription(call))
+    return Answer(200, _subscription(call, call.subscription))
 
 
 async def list_tenants(call: Call) -> Answer:
@@ -188,7 +188,7 @@ async def list_locations(call: Call) -> Answer:
     return paged(
         [
             {
-                "id": f"/subscriptions/{call.state.subscription_id}/locations/{name}",
+                "id": f"/subscriptions/{call.subscription}/locations/{name}",
                 "name": name,
                 "type": "Region",
                 "displayName": display,
@@ -202,12 +202,11 @@ async def list_locations(call: Call) -> Answer:
 
 def _provider(call: Call, namespace: str) -> JsonObject:
     lower = namespace.lower()
-    state = call.state.providers.get(lower)
-    if state is None:
+    proper = next((name for name in PROVIDERS if name.lower() == lower), None)
+    if proper is None:
         raise gateway_error(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
-    proper = next(name for name in PROVIDERS if name.lower() == lower)
     return {
-        "id": f"/subscriptions/{call.state.subscription_id}/providers/{proper}",
+        "id": f"/subscriptions/{call.subscription}/providers/{proper}",
         "namespace": proper,
         "resourceTypes": [
             {
@@ -218,9 +217,13 @@ def _provider(call: Call, namespace: str) -> JsonObject:
             }
             for kind in RESOURCE_TYPES[lower]
         ],
-        "registrationState": state,
+        "registrationState": "NotRegistered" if _is_unregistered(call, namespace) else "Registered",
         "registrationPolicy": "RegistrationRequired",
     }
+
+
+def _is_unregistered(call: Call, namespace: str) -> bool:
+    return (call.subscription, namespace.lower()) in call.state.unregistered
 
 
 async def list_providers(call: Call) -> Answer:
@@ -233,20 +236,20 @@ async def get_provider(call: Call) -> Answer:
 
 async def register_provider(call: Call) -> Answer:
     _provider(call, call.params["namespace"])
-    call.state.providers[call.params["namespace"].lower()] = "Registered"
+    call.state.unregistered.discard((call.subscription, call.params["namespace"].lower()))
     return Answer(200, _provider(call, call.params["namespace"]))
 
 
 async def unregister_provider(call: Call) -> Answer:
     _provider(call, call.params["namespace"])
-    call.state.providers[call.params["namespace"].lower()] = "NotRegistered"
+    call.state.unregistered.add((call.subscription, call.params["namespace"].lower()))
     return Answer(200, _provider(call, call.params["namespace"]))
 
 
 def check_registration(call: Call) -> None:
     """409 for a write to a provider that the subscription has not registered."""
     match = re.search(r"/providers/([^/]+)/", call.path, re.IGNORECASE)
-    if match and call.method == "PUT" and call.state.providers.get(match.group(1).lower()) == "NotRegistered":
+    if match and call.method == "PUT" and _is_unregistered(call, match.group(1)):
         raise gateway_error(
             409,
             "MissingSubscriptionRegistration",
@@ -261,7 +264,7 @@ def check_registration(call: Call) -> None:
 def require_group(call: Call, group: str | None = None) -> Resource:
     """The resource group of a path, or ARM's 404."""
     name = group if group is not None else call.params["group"]
-    found = call.state.get(ids.group_id(call.state.subscription_id, name))
+    found = call.state.get(ids.group_id(call.subscription, name))
     if found is None:
         raise gateway_error(404, "ResourceGroupNotFound", f"Resource group '{name}' could not be found.")
     return found
@@ -291,7 +294,7 @@ def check_scope(call: Call, scope: str) -> None:
 async def put_group(call: Call) -> Answer:
     given = call.json()
     name = call.params["group"]
-    existing = call.state.get(ids.group_id(call.state.subscription_id, name))
+    existing = call.state.get(ids.group_id(call.subscription, name))
     location = _location(given, existing)
     if existing is not None and existing.properties["provisioningState"] == "Deleting":
         raise gateway_error(
@@ -301,7 +304,7 @@ async def put_group(call: Call) -> Answer:
         )
     if not re.fullmatch(r"[\w().-]{0,89}[\w()-]", name):
         raise gateway_error(400, "InvalidResourceGroup", f"The provided resource group name '{name}' is invalid.")
-    resource = existing or Resource(ids.group_id(call.state.subscription_id, name), GROUP, {})
+    resource = existing or Resource(ids.group_id(call.subscription, name), GROUP, {})
     resource.body = group_body(resource.id, location, given.get("tags"), given.get("managedBy"))
     call.state.put(resource)
     return Answer(200 if existing else 201, resource.body)
@@ -363,7 +366,11 @@ _TAG_FILTER = re.compile(r"tagname eq '([^']*)'(?: and tagvalue eq '([^']*)')?",
 async def list_groups(call: Call) -> Answer:
     """Those that the caller may read, as ARM filters them."""
     action = "Microsoft.Resources/subscriptions/resourceGroups/read"
-    groups = [g for g in call.state.all(GROUP) if call.azure.allowed(call.principal, action, g.id)]
+    groups = [
+        g
+        for g in call.state.within(f"/subscriptions/{call.subscription}", GROUP)
+        if call.azure.allowed(call.principal, action, g.id)
+    ]
     text = call.query.get("$filter", "")
     if text:
         match = _TAG_FILTER.fullmatch(text.strip())

@@ -15,10 +15,15 @@ from ..state import INSTANCE, SCALE_SET, Resource, State
 from ..wire import JsonObject, compute_timestamp
 
 
+def node_group(cluster: Resource) -> str:
+    """The id of the group that AKS keeps the machines of a cluster in."""
+    return ids.group_id(ids.subscription(cluster.id), cluster.properties["nodeResourceGroup"])
+
+
 def create(azure: Azure, cluster: Resource, pool: JsonObject, name: str, kubelet: Resource | None) -> Resource:
     """The scale set of an agent pool with its instances."""
     state = azure.state
-    group = ids.group_id(state.subscription_id, cluster.properties["nodeResourceGroup"])
+    group = node_group(cluster)
     resource_id = f"{group}/providers/{SCALE_SET}/{name}"
     tags = {
         "aks-managed-createOperationID": str(uuid.uuid4()),
