@@ -92,6 +92,8 @@ class Pod:
     ip: str = ""
     host_network: bool = False
     replica_set: str = ""
+    service_account: str = "default"
+    controller: tuple[str, str] = ("", "")
 
     @classmethod
     def parse(cls, raw: Raw) -> Pod:
@@ -107,6 +109,8 @@ class Pod:
             ip=status.get("podIP", ""),
             host_network=bool(spec.get("hostNetwork")),
             replica_set=next((str(o["name"]) for o in owners if str(o.get("kind")).lower() == "replicaset"), ""),
+            service_account=spec.get("serviceAccountName") or "default",
+            controller=controller(raw),
         )
 
     @property
@@ -117,6 +121,12 @@ class Pod:
     def lives(self) -> bool:
         """Whether the pod still runs or will, as opposed to one that is going or has ended."""
         return not self.deleting and self.phase not in ("Succeeded", "Failed")
+
+
+def controller(raw: Raw) -> tuple[str, str]:
+    """Kind and name of what controls an object; empty where nothing does."""
+    owners = (raw.get("metadata") or {}).get("ownerReferences") or ()
+    return next(((str(o.get("kind")), str(o.get("name"))) for o in owners if o.get("controller")), ("", ""))
 
 
 def template_selector(raw: Raw) -> str:
@@ -138,17 +148,20 @@ class Identity:
     resource_id: str = ""
     client_id: str = ""
     namespaced: bool = False
+    behavior: str = ""
 
     @classmethod
     def parse(cls, raw: Raw) -> Identity:
         metadata, spec = raw.get("metadata") or {}, raw.get("spec") or {}
+        behavior = (metadata.get("annotations") or {}).get(BEHAVIOR_ANNOTATION, "")
         return cls(
             namespace=metadata.get("namespace", ""),
             name=metadata.get("name", ""),
             type=spec.get("type") or USER_ASSIGNED,
             resource_id=spec.get("resourceID", ""),
             client_id=spec.get("clientID", ""),
-            namespaced=(metadata.get("annotations") or {}).get(BEHAVIOR_ANNOTATION) == NAMESPACED,
+            namespaced=behavior == NAMESPACED,
+            behavior=behavior,
         )
 
 

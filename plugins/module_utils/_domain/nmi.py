@@ -102,11 +102,32 @@ def managed_by(workload: Object) -> Manager:
 def flag(workload: Object, name: str) -> str:
     """Value of ``--name=value`` among the arguments of a workload's containers; empty where it is not given."""
     for container in _containers(workload):
-        for argument in [*(container.get("command") or ()), *(container.get("args") or ())]:
+        for argument in _command(container):
             key, _equals, value = str(argument).lstrip("-").partition("=")
             if key == name:
                 return value
     return ""
+
+
+def forces_namespaces(workload: Object) -> bool:
+    """Whether MIC or NMI is told to match pods with identities of their own namespace only."""
+    for container in _containers(workload):
+        arguments = {str(argument).lstrip("-") for argument in _command(container)}
+        variables = {entry.get("name"): entry.get("value") for entry in container.get("env") or ()}
+        if arguments & {"forceNamespaced", "forceNamespaced=true"} or variables.get("FORCENAMESPACED") == "true":
+            return True
+    return False
+
+
+def version(workload: Object) -> tuple[int, ...]:
+    """The version that the tag of the image names; empty where it names none."""
+    return numbers(image_tag(workload))
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """``v1.8.17`` -> (1, 8, 17); empty for what is no version."""
+    found = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:[-+].*)?", text)
+    return tuple(int(number or 0) for number in found.groups()) if found else ()
 
 
 def probe_port(nmi: Object) -> int:
@@ -220,6 +241,10 @@ def _why_not_ready(pod: Object) -> str:
         if waiting.get("reason"):
             return f"its container waits: {waiting['reason']}"
     return f"its pod is {status.get('phase', 'Unknown')} and not Ready"
+
+
+def _command(container: Object) -> list[t.Any]:
+    return [*(container.get("command") or ()), *(container.get("args") or ())]
 
 
 def _containers(workload: Object) -> t.Sequence[Object]:

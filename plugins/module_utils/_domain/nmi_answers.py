@@ -107,7 +107,7 @@ class Answers:
             self._held.setdefault((one.pod_namespace, one.pod), []).append(Held(one.identity, one.state))
         self._addresses: dict[tuple[str, str], int] = {}
         for pod in pods:
-            if _asks(pod):
+            if _asks(pod) and pod.ip and not pod.host_network:
                 self._addresses[(pod.node, pod.ip)] = self._addresses.get((pod.node, pod.ip), 0) + 1
 
     def exceptions(self, pod: Pod) -> tuple[PodException, ...]:
