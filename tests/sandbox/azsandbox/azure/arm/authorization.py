@@ -113,13 +113,13 @@ async def put_definition(call: Call) -> Answer:
             "RoleDefinitionWithSameNameExists",
             f"A custom role with the same name already exists in this directory. Use a different name: '{role_name}'.",
         )
-    resource_id = call.azure.role_definition_id(name)
+    resource_id = call.azure.role_definition_id(name, "")  # one of the tenant
     made = call.state.put(Resource(resource_id, ROLE_DEFINITION, {"properties": given}))
     return _answer(201, definition_body(call, custom_role(made)))
 
 
 async def delete_definition(call: Call) -> Answer:
-    found = call.state.get(call.azure.role_definition_id(call.params["name"]))
+    found = call.state.get(call.azure.role_definition_id(call.params["name"], ""))
     if found is None:
         return Answer(204)
     call.state.remove(found.id)
