@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,34 @@ def test_cluster_and_group_go_as_predicted(modules: Modules, azure: SimulatedAzu
         status, output = player.play(ROLE, *arguments, **REMOVE, **CONFIRMED)
         assert (status, "changed=2 " in output) == (0, True), output
     assert azure.arm("GET", f"/resourceGroups/{group}").status_code == 404
+
+
+@pytest.mark.parametrize("mode", ["chart", "addon"])
+def test_a_cluster_of_somebody_else_stays_as_it_is(
+    modules: Modules, azure: SimulatedAzure, player: Player, mode: str
+) -> None:
+    """With fields that nobody knows, and what would be changed if the role made it."""
+    azure.cluster(
+        name="demo",
+        kubernetesVersion="1.33",
+        futureProfile={"enabled": True, "modes": ["a", None]},
+        networkProfile={"networkPlugin": "azure", "futureMode": "b"},
+        podIdentityProfile={"enabled": True, "futureFlag": False} if mode == "addon" else None,
+        agentPoolProfiles=[{"name": "odd", "count": 3, "mode": "System", "futureSetting": {"c": 1}}],
+    )
+    path = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo"
+    azure.arm("PATCH", path, {"tags": {"Owner": "somebody else"}}).raise_for_status()
+    while azure.arm("GET", path).json()["properties"]["provisioningState"] != "Succeeded":
+        time.sleep(0.05)
+    before = azure.arm("GET", path).content
+    assert b"futureProfile" in before and b"futureMode" in before and b"futureSetting" in before
+    mark = modules.mark()
+    options = {"tags": {"team": "a"}, "network_plugin": "none", "agent_pools": [{"name": "nodepool1", "count": 1}]}
+    wishes = {f"pod_identity_cluster_{name}": value for name, value in options.items()}
+    status, output = player.play(ROLE, **VARIABLES, pod_identity_mode=mode, **wishes)
+    assert status == 0, output
+    assert [write for write in modules.writes(mark) if "/roleAssignments/" not in write] == []
+    assert azure.arm("GET", path).content == before
 
 
 def test_a_cluster_lies_where_it_is_told_in_a_group_that_lies_elsewhere(
