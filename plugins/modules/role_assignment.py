@@ -41,9 +41,16 @@ options:
     type: str
     required: true
   role:
-    description: Name of the role, its GUID, or the full id of its definition.
+    description:
+      - Name of the role, its GUID, or the full id of its definition.
+      - Exactly one of O(role) and O(roles) is required.
     type: str
-    required: true
+  roles:
+    description:
+      - Several roles of the principal at the scope, each as in O(role). What the principal holds is listed once for all
+        of them.
+    type: list
+    elements: str
   principal_id:
     description: Object id of the principal. For a managed identity this is its principal id, not its client id.
     type: str
@@ -99,6 +106,12 @@ EXAMPLES = r"""
     role: Managed Identity Operator
     principal_id: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
 
+- name: Give a principal several roles
+  azureops.pod_identity.role_assignment:
+    scope: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_pod-identity-demo_demo_westeurope
+    roles: [Managed Identity Operator, Virtual Machine Contributor]
+    principal_id: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
+
 - name: Only look whether the role is held
   azureops.pod_identity.role_assignment:
     scope: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_pod-identity-demo_demo_westeurope
@@ -129,7 +142,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 state:
-  description: The role assignment; empty when it is absent.
+  description:
+    - The role assignment; empty when it is absent.
+    - With O(roles), a dictionary of such assignments under the roles as they are named there.
   returned: success
   type: dict
   contains:
@@ -230,7 +245,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._progress im
 OPTIONS = ArgumentSpec(
     options={
         "scope": {"type": "str", "required": True},
-        "role": {"type": "str", "required": True},
+        "role": {"type": "str"},
+        "roles": {"type": "list", "elements": "str"},
         "principal_id": {"type": "str", "required": True},
         "principal_type": {
             "type": "str",
@@ -244,18 +260,56 @@ OPTIONS = ArgumentSpec(
         "wait_visible": {"type": "bool", "default": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     },
+    mutually_exclusive=(("role", "roles"),),
+    required_one_of=(("role", "roles"),),
     required_by={"condition_version": ("condition",)},
 ).merge(azure_auth(), azure_wait())
 
 
+Holdings = t.Callable[[], list[roles.Assignment]]
+
+
 def make_plan(arm: Arm, options: t.Mapping[str, t.Any], is_known: t.Callable[[str], bool]) -> Plan:
     scope, principal = options["scope"], options["principal_id"]
+    if is_known(scope) and is_known(principal):
+        roles.require_object_id(principal)
+        holdings = functools.cache(lambda: authorization.assignments(arm, scope, principal))
+        plan_of = functools.partial(plan_of_role, arm, options, holdings)
+    else:
+        plan_of = functools.partial(unknown_yet, options)
     extras = roles.Extras(options["condition"], options["condition_version"], options["description"])
-    if not (is_known(scope) and is_known(principal)):
-        return unknown_yet(options, extras)
-    roles.require_object_id(principal)
-    role = authorization.role(arm, options["role"], scope)
-    held = authorization.assignments(arm, scope, principal)
+    if options["role"] is not None:
+        return plan_of(options["role"], extras)
+    return together({role: plan_of(role, extras) for role in options["roles"]})
+
+
+def together(plans: t.Mapping[str, Plan]) -> Plan:
+    """The plans of several roles as one."""
+    after: dict[str, t.Any] = {role: plan.after for role, plan in plans.items()}
+    state = dict(after)
+
+    def apply(role: str, step: Step) -> t.Mapping[str, t.Any]:
+        state[role] = step.apply() or {}
+        return state
+
+    return Plan(
+        {role: plan.before for role, plan in plans.items()},
+        after,
+        tuple(
+            Step(step.summary, functools.partial(apply, role, step))
+            for role, plan in plans.items()
+            for step in plan.steps
+        ),
+        warnings=tuple(warning for plan in plans.values() for warning in plan.warnings),
+    )
+
+
+def plan_of_role(
+    arm: Arm, options: t.Mapping[str, t.Any], holdings: Holdings, named: str, extras: roles.Extras
+) -> Plan:
+    scope, principal = options["scope"], options["principal_id"]
+    role = authorization.role(arm, named, scope)
+    held = holdings()
     exact, inherited = roles.matching(held, scope, role, principal)
     if options["state"] == "absent":
         return removal(arm, role, scope, exact, inherited)
@@ -309,12 +363,12 @@ def removal(
     return Plan(roles.view(exact[0], role, scope) if exact else {}, {}, steps, warnings=warnings)
 
 
-def unknown_yet(options: t.Mapping[str, t.Any], extras: roles.Extras) -> Plan:
+def unknown_yet(options: t.Mapping[str, t.Any], named: str, extras: roles.Extras) -> Plan:
     """In check mode the principal, or the scope, may be one that an earlier task will create."""
     if options["state"] == "absent":
         return Plan({}, {})
     scope, principal = options["scope"], options["principal_id"]
-    role = roles.named(options["role"]) or roles.Role(options["role"], KNOWN_AFTER_APPLY)
+    role = roles.named(named) or roles.Role(named, KNOWN_AFTER_APPLY)
     place = "" if scope == KNOWN_AFTER_APPLY else scope
     wanted = roles.wanted(place, role, principal, options["principal_type"], extras)
     after = {**roles.view(wanted, role, place), "id": KNOWN_AFTER_APPLY, "name": KNOWN_AFTER_APPLY, "scope": scope}

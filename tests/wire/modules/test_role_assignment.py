@@ -48,6 +48,26 @@ def test_the_life_of_an_assignment(modules: Modules, azure: SimulatedAzure, scop
     assert modules.succeed("role_assignment", **wish)["state"]["name"] == state["name"]
 
 
+def test_several_roles_are_looked_up_once(
+    modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
+) -> None:
+    who: dict[str, Any] = {"scope": scope, "principal_id": somebody.object_id, **FAST}
+    held = modules.succeed("role_assignment", **who, role="Reader")["state"]
+    wish = {**who, "roles": ["Reader", "Managed Identity Operator", "Network Contributor"]}
+    made = modules.check_and_do("role_assignment", **wish)
+    assert made["state"] == made["diff"]["after"]
+    assert {role: state["role_name"] for role, state in made["state"].items()} == {role: role for role in wish["roles"]}
+    assert made["diff"]["before"] == {"Reader": held, "Managed Identity Operator": {}, "Network Contributor": {}}
+    mark = modules.mark()
+    assert not modules.succeed("role_assignment", **wish)["changed"]
+    assert len(modules.requests(mark, path=LIST)) == 1
+    predicted = modules.succeed("role_assignment", check=True, **{**wish, "principal_id": UNKNOWN})
+    assert {state["id"] for state in predicted["state"].values()} == {UNKNOWN}
+    removed = modules.check_and_do("role_assignment", **{**wish, "roles": wish["roles"][1:]}, state="absent")
+    assert removed["state"] == {"Managed Identity Operator": {}, "Network Contributor": {}}
+    assert modules.succeed("role_assignment", **who, role="Reader")["state"] == held
+
+
 def test_the_principal_type_is_sent(modules: Modules, scope: str, somebody: Credentials) -> None:
     mark = modules.mark()
     modules.succeed("role_assignment", scope=scope, role="Reader", principal_id=somebody.object_id, **FAST)
