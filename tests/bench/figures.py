@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from operators import SITE, Operator
+from sandboxes import running
+
 from azsandbox import toolenvs
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.null_compute import NullCompute
@@ -23,6 +26,7 @@ from ..node.fleet import entrance
 from ..wire.modules.processes import Modules
 from .clients import OURS, THEIRS, Starts, installed
 from .plays import CHECKOUT, CLEANUP, ROLE, TRUE, Play, clean_nodes, leave_rules
+from .site_requests import counted
 
 ROUNDS = 15
 # On two processors the role on 200 nodes takes a quarter of an hour.
@@ -154,7 +158,20 @@ def matching(folder: Path) -> Iterator[Row]:
             yield Row(f"{what}{f' (goal {goal})' if goal else ''}", unit, tuple(run[key] for run in runs))
 
 
+def unchanged_site(folder: Path) -> Iterator[Row]:
+    """What site.yml asks Azure where nothing changes; why it does is in site_requests.py."""
+    with running("bench") as sandbox:
+        operator = Operator(sandbox, folder, SITE)
+        operator.site().ok()
+        operator.forget_requests()
+        operator.site().ok()
+        asked = counted(operator.requests())
+    yield Row("unchanged site.yml", "requests", (sum(asked.values()),))
+    for (method, place), count in asked.items():
+        yield Row(f"  {method} {place.replace('/providers/microsoft.', '/')}", "requests", (count,))
+
+
 FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
     figure.__name__: figure
-    for figure in (node_task, matching, first_request, environment, run_command, fleet_task, fleet_role)
+    for figure in (node_task, matching, first_request, environment, run_command, unchanged_site, fleet_task, fleet_role)
 }

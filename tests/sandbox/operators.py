@@ -7,17 +7,51 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+import signal
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from sandboxes import Sandbox
+from sandboxes import COMMAND_SECONDS, Sandbox, eventually
+
+from azsandbox.network import WORKSTATION_ADDRESS
 
 CALLBACKS = Path(__file__).with_name("callbacks")
+GROUP, CLUSTER = "pod-identity-test", "one"
+SITE: dict[str, Any] = {
+    "pod_identity_resource_group": GROUP,
+    "pod_identity_cluster_name": CLUSTER,
+    "pod_identity_location": "westeurope",
+    "pod_identity_cluster_create": True,
+    "pod_identity_cluster_poll_interval": 1,
+    "pod_identity_bindings_create_namespaces": True,
+    "pod_identity_bindings_list": [
+        {
+            "name": "billing",
+            "namespace": "billing",
+            "selector": "billing",
+            "behavior": "namespaced",
+            "roles": [{"role": "Reader"}],
+        },
+    ],
+    "pod_identity_verify_workloads": [
+        {"namespace": "billing", "selector": "billing", "expect": "billing", "allow_detach": True}
+    ],
+}
+"""Variables of playbooks/site.yml for a cluster with one identity."""
 UNSET = object()
 """Takes a variable out of those that a play usually gets."""
+TWICE = """
+trap 'kill -KILL -1' USR1
+records=$1; shift
+"$@" > /dev/null 2>&1 &
+wait
+: > "$records"
+exec "$@"
+"""
+"""A command, killed on request together with all that it has started, as if the power had failed; then once more."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +127,51 @@ class Operator:
         tools: str = "ansible",
     ) -> Run:
         """Run a playbook of the collection by name, or one that is given."""
-        extra, records = self.directory / "vars.json", self.directory / "records"
+        command = self._command(playbook, arguments, variables, inventory, environment or {})
+        whose = ("--as", principal) if principal else ()
+        done = self.sandbox.call("exec", "--tools", tools, *whose, "--", *command)
+        return Run(done.returncode, done.stdout + done.stderr, self._recorded())
+
+    def play_after_kill(self, playbook: str, fault: Sequence[str]) -> Run:
+        """Run a playbook after one that was killed while it waited for the answer to a request.
+
+        ``fault``: options of `azure fault` that choose the request.
+        """
+        rule = json.loads(self.sandbox.run("azure", "fault", "--remote", WORKSTATION_ADDRESS, "--hang", *fault))["id"]
+        command = self._command(playbook, (), None, "", {})
+        running = self.sandbox.start("exec", "--", "bash", "-c", TWICE, "bash", str(self._records), *command)
+        try:
+            eventually(
+                lambda: running.poll() is not None or rule in [each["fault"] for each in self.requests()],
+                COMMAND_SECONDS,
+            )
+            assert running.poll() is None, f"no run makes the request {fault}"
+            running.send_signal(signal.SIGUSR1)
+            output, _none = running.communicate(timeout=COMMAND_SECONDS)
+        finally:
+            running.kill()
+            running.wait()
+        return Run(running.returncode, output, self._recorded())
+
+    @property
+    def _records(self) -> Path:
+        return self.directory / "records"
+
+    def _recorded(self) -> tuple[dict[str, Any], ...]:
+        return tuple(json.loads(line) for line in self._records.read_text().splitlines())
+
+    def _command(
+        self,
+        playbook: str | list[dict[str, Any]],
+        arguments: tuple[str, ...],
+        variables: dict[str, Any] | None,
+        inventory: str,
+        environment: Mapping[str, str],
+    ) -> tuple[str, ...]:
+        extra = self.directory / "vars.json"
         merged = {**self.variables, **(variables or {})}
         extra.write_text(json.dumps({key: value for key, value in merged.items() if value is not UNSET}))
-        records.write_text("")
+        self._records.write_text("")
         if not isinstance(playbook, str):
             path = self.directory / "play.yml"
             path.write_text(yaml.safe_dump(playbook))
@@ -104,15 +179,12 @@ class Operator:
         if inventory:
             (self.directory / "hosts.yml").write_text(inventory)
             arguments = (*arguments, "-i", str(self.directory / "hosts.yml"))
-        done = self.sandbox.call(
-            *("exec", "--tools", tools, *(("--as", principal) if principal else ()), "--", "env"),
-            *(f"RECORDS_FILE={records}", f"ANSIBLE_CALLBACK_PLUGINS={CALLBACKS}"),
+        return (
+            *("env", f"RECORDS_FILE={self._records}", f"ANSIBLE_CALLBACK_PLUGINS={CALLBACKS}"),
             *("ANSIBLE_CALLBACKS_ENABLED=records", "ANSIBLE_INJECT_FACT_VARS=false", "ANSIBLE_NOCOLOR=1"),
-            *(f"{name}={value}" for name, value in (environment or {}).items()),
+            *(f"{name}={value}" for name, value in environment.items()),
             *("ansible-playbook", playbook, "-e", f"@{extra}", *arguments),
         )
-        lines = [json.loads(line) for line in records.read_text().splitlines()]
-        return Run(done.returncode, done.stdout + done.stderr, tuple(lines))
 
     def site(self, *arguments: str, **options: Any) -> Run:
         return self.play("azureops.pod_identity.site", *arguments, **options)
@@ -123,10 +195,16 @@ class Operator:
     def forget_requests(self) -> None:
         self.sandbox.run("azure", "log", "--clear")
 
+    def requests(self) -> list[dict[str, Any]]:
+        """What the workstation has asked Azure since the log was last cleared, oldest first."""
+        return [each for each in self._log() if each["remote"] == WORKSTATION_ADDRESS]
+
     def azure_writes(self) -> list[str]:
         """Method and path of every request of ours that changed something in Azure since the log was last cleared."""
-        log = self.sandbox.run("azure", "log", "--host", "management.azure.com", "--json")
-        return list(_writes(json.loads(line) for line in log.splitlines()))
+        return list(_writes(self._log("--host", "management.azure.com")))
+
+    def _log(self, *chosen: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.sandbox.run("azure", "log", "--json", *chosen).splitlines()]
 
 
 def _writes(entries: Iterable[dict[str, Any]]) -> Iterable[str]:

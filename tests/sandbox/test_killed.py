@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""site.yml killed at each of its requests to Azure: the next run makes up for it. Needs root.
+
+The requests are numbered as a whole run from an empty subscription makes them, without the looks at an operation that
+goes on, whose number depends on the machine; of these the first ones are taken.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from operators import CLUSTER, GROUP, SITE, Operator
+from sandboxes import running
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
+
+POLL = "/operations/"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A request that gets no answer; what it asks for has ``happened`` all the same, or not."""
+
+    name: str
+    chosen: tuple[str, ...]
+    number: int
+    happened: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.number}"
+
+    @property
+    def fault(self) -> tuple[str, ...]:
+        return (*self.chosen, "--nth", str(self.number), *(["--after"] if self.happened else []))
+
+
+REQUESTS, WRITES, POLLS = 70, 7, 10
+MOMENTS = [
+    *(Moment("request", ("--path", f"^(?!.*{POLL})"), number) for number in range(1, REQUESTS + 1)),
+    *(Moment("write", ("--method", "PUT"), number, happened=True) for number in range(1, WRITES + 1)),
+    *(Moment("poll", ("--path", POLL), number) for number in range(1, POLLS + 1)),
+]
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    with running("killed") as sandbox:
+        yield Operator(sandbox, tmp_path_factory.mktemp("operator"), SITE)
+
+
+@pytest.mark.soak(sample=1)
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+def test_the_next_run_makes_up_for_a_killed_one(operator: Operator, moment: Moment) -> None:
+    operator.sandbox.run("reset")
+    operator.forget_requests()
+    done = operator.play_after_kill("azureops.pod_identity.site", moment.fault).ok()
+    assert [row["verdict"] for row in done.verdicts()] == ["ok"]
+    assert private_files(operator) == []
+    assert operator.site("--check").ok().changes() == []
+
+    az, kubectl = operator.sandbox.az, operator.kubectl
+    assert [each["name"] for each in az("aks", "list")] == [CLUSTER]
+    assert [each["name"] for each in az("identity", "list", "--resource-group", GROUP)] == ["billing"]
+    nodes = az("aks", "show", "--resource-group", GROUP, "--name", CLUSTER)["nodeResourceGroup"]
+    listed = az("role", "assignment", "list", "--all")
+    granted = [(each["roleDefinitionName"], each["scope"].rpartition("/")[2]) for each in listed]
+    assert sorted(each for each in granted if each[0] != "Owner") == [
+        ("Contributor", nodes),  # AKS's own
+        ("Managed Identity Operator", nodes),
+        ("Managed Identity Operator", "billing"),
+        ("Reader", GROUP),
+        ("Virtual Machine Contributor", nodes),
+    ]
+    objects = kubectl("get", "azureidentity,azureidentitybinding,daemonset,deployment", "-A")["items"]
+    assert sorted(each["kind"] for each in objects) == [
+        "AzureIdentity",
+        "AzureIdentityBinding",
+        "DaemonSet",
+        "Deployment",
+    ]
+
+
+def private_files(operator: Operator) -> list[str]:
+    """What runs have left of what only they may read."""
+    places = operator.sandbox.exec("sh", "-c", "echo $TMPDIR; echo ~/.ansible").split()
+    left = [path for place in places for path in Path(place).rglob("*")]
+    return [str(path) for path in left if "kubeconfig" in path.name or "azureops-pod-identity" in path.name]
