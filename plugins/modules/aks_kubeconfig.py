@@ -131,8 +131,9 @@ import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import kubeconfig as files
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.refusals import missing_is_fine
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.refusals import Refused
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import kubeconfig
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
@@ -158,9 +159,13 @@ def make_plan(connect: t.Callable[[], Arm], options: t.Mapping[str, t.Any]) -> P
     if options["state"] == "absent":
         steps = (Step(f"remove kubeconfig {path}", lambda: files.remove(path)),) if old else ()
         return Plan(before, {}, steps, result={})
-    arm, admin = connect(), options["credentials"] == "admin"
-    with missing_is_fine:
-        return of_cluster(files.of_cluster(arm, options["resource_group"], cluster, admin=admin, old=old), old, path)
+    arm, group, admin = connect(), options["resource_group"], options["credentials"] == "admin"
+    try:
+        return of_cluster(files.of_cluster(arm, group, cluster, admin=admin, old=old), old, path)
+    except Refused as refused:
+        # So is also answered for a cluster that AKS is still making.
+        if not refused.is_missing() or managed_clusters.get(arm, group, cluster):
+            raise
     return of_absent_cluster(before, options)
 
 
