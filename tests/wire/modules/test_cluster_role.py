@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
@@ -127,6 +128,23 @@ def test_a_cluster_lies_where_it_is_told_in_a_group_that_lies_elsewhere(
     status, output = limited.play(IMPORTED, *begin("Create or change the cluster"), **more)
     assert (status, "permissions are missing, and nothing was changed" in output) == (2, True), output
     assert modules.writes(mark) == []
+
+
+def test_a_cluster_that_is_being_made_is_not_asked(
+    modules: Modules, azure: SimulatedAzure, player: Player, group: str
+) -> None:
+    azure.compute.pause = azure.run(event()).wait
+    modules.succeed("aks_cluster", resource_group=group, name="demo", location="westeurope", wait=False)
+    further = {"kubernetes": [{"need": {"verbs": ["list"], "resource": "nodes"}}]}
+    tasks = [{**role("pod_identity_cluster", "access"), "vars": {"__pod_identity_cluster_further": further}}]
+    mark = modules.mark()
+    status, output = player.play(tasks, **CREATE)
+    assert status == 0, output
+    assert modules.requests(mark, path="listCluster") == []
+
+
+async def event() -> asyncio.Event:
+    return asyncio.Event()
 
 
 @pytest.mark.parametrize("entra", [True, False], ids=["entra", "certificate"])
