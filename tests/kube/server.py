@@ -63,7 +63,7 @@ class ApiServer:
     ca: Path
     folder: Path
 
-    def kubeconfig(self, token: str = ADMIN) -> str:
+    def kubeconfig(self, token: str = ADMIN, server: str = "") -> str:
         path = self.folder / f"{token}.kubeconfig"
         document = {
             "apiVersion": "v1",
@@ -73,7 +73,7 @@ class ApiServer:
                 {
                     "name": "test",
                     "cluster": {
-                        "server": self.url,
+                        "server": server or self.url,
                         "certificate-authority-data": base64.b64encode(self.ca.read_bytes()).decode(),
                     },
                 }

@@ -54,3 +54,18 @@ def test_the_right_cluster_is_told_by_its_name_or_its_nodes(
     named = {"pod_identity_cluster_name": "one", "pod_identity_resource_group": "rg"}
     status, output = Player(tmp_path).play(tasks, **named, pod_identity_kubeconfig=api_server.kubeconfig(token))
     assert (status, sentence in output) == (2 if sentence else 0, True), output
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_private_name_that_is_unknown_here_is_said_so(api_server: ApiServer, tmp_path: Path, private: bool) -> None:
+    name = "one-1a2b.11111111-1111-4111-8111-111111111111.privatelink.westeurope.invalid"
+    found = {"id": CLUSTER, "name": "one", "resource_group": "rg", "node_resource_group": "MC_one", "fqdn": name}
+    fact = {**found, "private_fqdn": name, "private_cluster": private}
+    tasks = [{"ansible.builtin.set_fact": {"pod_identity_cluster": fact}}, role("pod_identity_cluster", "connect")]
+    named = {"pod_identity_cluster_name": "one", "pod_identity_resource_group": "rg"}
+    kubeconfig = api_server.kubeconfig(server=f"https://{name}:443")
+    status, output = Player(tmp_path).play(tasks, **named, pod_identity_kubeconfig=kubeconfig)
+    sentence = (
+        f"Cluster one is a private one, and the name of its API server, {name}, cannot be resolved from here; run"
+    )
+    assert (status, sentence in output, "its name cannot be resolved" in output) == (2, private, not private), output

@@ -187,6 +187,8 @@ def test_what_is_missing_is_told_apart() -> None:
         (urllib3.exceptions.NewConnectionError(None, "[Errno 111] Connection refused"), "refused"),  # type: ignore[arg-type]
         (urllib3.exceptions.ReadTimeoutError(None, "", "Read timed out"), "in time"),  # type: ignore[arg-type]
         (urllib3.exceptions.ProxyError("Unable to connect to proxy", OSError("x")), "proxy"),
+        (urllib3.exceptions.NewConnectionError(None, "[Errno -2] Name or service not known"), "resolved"),  # type: ignore[arg-type]
+        (urllib3.exceptions.NewConnectionError(None, "[Errno -3] Temporary failure in name resolution"), "resolved"),  # type: ignore[arg-type]
         (OSError("odd"), "connection failed"),
     ],
 )
