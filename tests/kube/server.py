@@ -89,7 +89,7 @@ class ApiServer:
         return connect({"kubeconfig": self.kubeconfig(token)}, str(self.folder))
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _index in range(number)]
         for each in sockets:
@@ -154,11 +154,11 @@ class Processes:
         self.folder = folder
         self._running: list[subprocess.Popen[bytes]] = []
 
-    def start(self, name: str, *arguments: str) -> None:
+    def start(self, name: str, *arguments: str, **variables: str) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:
             # A killed test run must not leave them behind.
             command = ["setpriv", "--pdeathsig", "KILL", str(self.binaries / name), *arguments]
-            environment = {"PATH": os.defpath, "HOME": str(self.folder)}
+            environment = {"PATH": os.defpath, "HOME": str(self.folder), **variables}
             self._running.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.folder))
 
     def check(self) -> None:
@@ -180,7 +180,7 @@ class Processes:
 def start(processes: Processes) -> ApiServer:
     folder = processes.folder
     _certificate(folder)
-    client_port, peer_port, port, manager_port = _free_ports(4)
+    client_port, peer_port, port, manager_port = free_ports(4)
     key, ca = folder / "key.pem", folder / "ca.pem"
     processes.start(
         "etcd",

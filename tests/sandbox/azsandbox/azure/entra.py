@@ -224,9 +224,10 @@ def _required(call: Call, form: dict[str, str], name: str) -> str:
 
 
 def is_known_resource(azure: Azure, resource: str) -> bool:
-    """Whether tokens can be had for a resource: Azure's own, or an application of the tenant."""
+    """Whether tokens can be had for a resource: Azure's own, this ARM by its address, an application of the tenant."""
     wanted = resource.rstrip("/")
-    return wanted in RESOURCES or azure.state.principal_by_app(wanted.removeprefix("api://")) is not None
+    known = RESOURCES | {azure.config.endpoints.arm}
+    return wanted in known or azure.state.principal_by_app(wanted.removeprefix("api://")) is not None
 
 
 def _check_resource(call: Call, resource: str) -> None:

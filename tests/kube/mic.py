@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The real MIC as a process, between the API server and the simulated Azure, and worlds for it to look at."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_ASSIGNED_IDENTITY,
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    NODE,
+    POD,
+    Kind,
+)
+from azsandbox.azure.loopback import SimulatedAzure
+from azsandbox.azure.state import INSTANCE
+
+from . import server
+from .server import ApiServer, Processes, free_ports
+
+Key = tuple[str, str]
+Body = dict[str, Any]
+
+_BARRIER = "barrier"
+_FINALIZER = "tests.example/kept"
+_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class World:
+    """Objects by kind, and in these by namespace and name; each is metadata, spec and status as far as they matter."""
+
+    identities: Mapping[Key, Body] = field(default_factory=dict)
+    bindings: Mapping[Key, Body] = field(default_factory=dict)
+    pods: Mapping[Key, Body] = field(default_factory=dict)
+
+    def of(self, kind: Kind) -> Mapping[Key, Body]:
+        return {AZURE_IDENTITY: self.identities, AZURE_IDENTITY_BINDING: self.bindings, POD: self.pods}[kind]
+
+
+class Mic:
+    """A running MIC, and what ``resource_ids`` there are in its Azure.
+
+    ``show`` makes a world of the one that is there, and waits until MIC has looked at all of it.
+    """
+
+    def __init__(self, client: Client, resource_ids: tuple[str, ...]) -> None:
+        self.resource_ids = resource_ids
+        self._client = client
+        self._world = World()
+        self._turn = 0
+        metadata = {"name": _BARRIER, "namespace": "default"}
+        for kind, spec in (
+            (AZURE_IDENTITY, {"type": 1}),
+            (AZURE_IDENTITY_BINDING, {"azureIdentity": _BARRIER, "selector": _BARRIER}),
+        ):
+            client.apply(kind, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec})
+
+    def show(self, world: World) -> None:
+        for kind in (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, POD):
+            before, after = self._world.of(kind), world.of(kind)
+            for key in before:
+                if key not in after or (kind == POD and _recreates(before[key], after[key])):
+                    self._remove(kind, key, before[key])
+            for key, body in after.items():
+                if key not in before or (kind == POD and _recreates(before[key], body)):
+                    self._create(kind, key, body)
+                elif before[key] != body:
+                    self._change(kind, key, body)
+        self._world = world
+        self._pass_barrier()
+
+    def assigned(self) -> tuple[Body, ...]:
+        """Every AzureAssignedIdentity but that of the barrier."""
+        found = self._client.list_all(AZURE_ASSIGNED_IDENTITY)
+        return tuple(one for one in found if one["spec"]["azureIdentityRef"]["metadata"]["name"] != _BARRIER)
+
+    def _pass_barrier(self) -> None:
+        """A pod of ours is behind all others in MIC's watch."""
+        self._turn += 1
+        key = ("default", f"{_BARRIER}-{self._turn}")
+        body = {
+            "metadata": {"labels": {"aadpodidbinding": _BARRIER}},
+            "spec": {"nodeName": "n0"},
+            "status": {"phase": "Running"},
+        }
+        self._create(POD, key, body)
+        name = f"{key[1]}-default-{_BARRIER}"
+        server.until("MIC has seen everything", lambda: self._is_assigned(name), _SECONDS)
+        self._remove(POD, key, body)
+
+    def _is_assigned(self, name: str) -> bool:
+        found = self._client.get(AZURE_ASSIGNED_IDENTITY, "default", name) or {}
+        return (found.get("status") or {}).get("status") == "Assigned"
+
+    def _create(self, kind: Kind, key: Key, body: Body) -> None:
+        namespace, name = key
+        metadata = {"name": name, "namespace": namespace, **body.get("metadata", {})}
+        spec = dict(body["spec"])
+        if kind == POD:
+            spec["containers"] = [{"name": "app", "image": "app"}]
+            if body.get("deleting"):
+                metadata["finalizers"] = [_FINALIZER]
+        self._client.create(
+            kind, namespace, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
+        )
+        if kind == POD:
+            self._set_phase(key, body)
+            if body.get("deleting"):
+                self._delete_now(key)
+
+    def _change(self, kind: Kind, key: Key, body: Body) -> None:
+        if kind == POD:
+            label = body["metadata"]["labels"].get("aadpodidbinding")
+            self._client.merge(kind, *key, {"metadata": {"labels": {"aadpodidbinding": label}}})
+            self._set_phase(key, body)
+            return
+        live = self._client.get(kind, *key) or {}
+        metadata = {**live["metadata"], "annotations": body.get("metadata", {}).get("annotations")}
+        whole = {**live, "metadata": metadata, "spec": body["spec"]}
+        status, answer = self._client._request("PUT", kind.path(*key), (), whole)
+        assert status == 200, answer
+
+    def _set_phase(self, key: Key, body: Body) -> None:
+        status, answer = self._client._request(
+            "PATCH",
+            POD.path(*key, "status"),
+            (),
+            {"status": body["status"]},
+            content_type="application/merge-patch+json",
+        )
+        assert status == 200, answer
+
+    def _remove(self, kind: Kind, key: Key, body: Body) -> None:
+        if kind != POD:
+            self._client.delete(kind, *key)
+        elif body.get("deleting"):
+            self._client.merge(kind, *key, {"metadata": {"finalizers": None}})
+        else:
+            self._delete_now(key)
+
+    def _delete_now(self, key: Key) -> None:
+        """No kubelet would ever end its grace."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+        status, answer = self._client._request("DELETE", POD.path(*key), (), options)
+        assert status in (200, 202), answer
+
+
+def _recreates(before: Body, after: Body) -> bool:
+    """What cannot be changed of a pod."""
+    return before["spec"] != after["spec"] or before.get("deleting") != after.get("deleting")
+
+
+@contextlib.contextmanager
+def running(api_server: ApiServer, *flags: str) -> Iterator[Mic]:
+    """A MIC with nodes ``n0`` and ``n1`` of one scale set of the simulated Azure, which ends with the block."""
+    binaries, _charts = server.programs()
+    with tempfile.TemporaryDirectory(prefix="mic-") as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        azure = SimulatedAzure(folder)
+        stack.callback(azure.close)
+        client = api_server.client()
+        group = _nodes(client, azure)
+        stack.callback(_remove_nodes, client)
+        processes = Processes(binaries, folder)
+        stack.callback(processes.stop)
+        probe, metrics = free_ports(2)
+        processes.start(
+            "mic",
+            f"--kubeconfig={api_server.kubeconfig()}",
+            f"--cloudconfig={_cloud(azure, group)}",
+            f"--http-probe-port={probe}",
+            f"--prometheus-port={metrics}",
+            f"--leader-election-name=mic-{probe}",
+            "--clientQps=1000",
+            "--enable-type-upgrade=false",
+            *flags,
+            MIC_POD_NAMESPACE="default",
+            AZURE_ENVIRONMENT_FILEPATH=str(folder / "environment.json"),
+            SSL_CERT_FILE=str(azure.ca_file),
+        )
+        path = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
+        made = [azure.arm("PUT", path + name, {"location": "westeurope"}).json()["id"] for name in ("one", "two")]
+        yield Mic(client, tuple(made))
+
+
+def _cloud(azure: SimulatedAzure, group: str) -> Path:
+    """What MIC reads of its cloud. MIC knows a cloud of other addresses by the name of Azure Stack only."""
+    folder = azure.config.state_dir
+    arm, entra = f"{azure.endpoints.arm}/", f"{azure.endpoints.entra}/"
+    environment = {"name": "AzureStackCloud", "resourceManagerEndpoint": arm, "activeDirectoryEndpoint": entra}
+    (folder / "environment.json").write_text(json.dumps(environment))
+    path = folder / "azure.json"
+    path.write_text(
+        json.dumps(
+            {
+                "cloud": "AzureStackCloud",
+                "tenantId": azure.tenant_id,
+                "subscriptionId": azure.subscription_id,
+                "aadClientId": azure.owner.client_id,
+                "aadClientSecret": azure.owner.secret,
+                "resourceGroup": group,
+                "vmType": "vmss",
+            }
+        )
+    )
+    return path
+
+
+def _nodes(client: Client, azure: SimulatedAzure) -> str:
+    """Make the nodes; the resource group of their scale set."""
+    azure.cluster()
+    instances = azure.in_loop(lambda: [dict(found.body) for found in azure.server.azure.state.all(INSTANCE)])
+    for number, instance in enumerate(instances):
+        node = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": f"n{number}"},
+            "spec": {"providerID": f"azure://{instance['id']}"},
+        }
+        client.create(NODE, None, node)
+    return str(instances[0]["id"]).split("/")[4]
+
+
+def _remove_nodes(client: Client) -> None:
+    for node in client.list_all(NODE):
+        client.delete(NODE, None, node["metadata"]["name"])

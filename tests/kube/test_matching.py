@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The computed assignments against those that the real MIC makes, of random worlds that change."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import (
+    AssignedIdentity,
+    Assignment,
+    Binding,
+    Identity,
+    Matching,
+    Pod,
+    Raw,
+    Rules,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.mic import Body, Key, Mic, World
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+
+NAMESPACES = ("default", "a", "team-a")
+WORLDS = 10  # of a case
+SECONDS = 30
+
+# Pods of two namespaces come to one name: p in team-a, p-team in a.
+_pod_keys = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(["p", "p-team", "p-2", "p" * 245]))
+_keys = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(["i", "j", "k-i"]))
+_selectors = st.sampled_from(["x", "x", "x", "x", "y", "y", "X", ""])
+
+
+def _pod(label: str | None, node: str, phase: str, deleting: bool) -> Body:
+    labels = {} if label is None else {"aadpodidbinding": label}
+    spec = {"nodeName": node} if node else {}
+    return {"metadata": {"labels": labels}, "spec": spec, "status": {"phase": phase}, "deleting": deleting}
+
+
+def _identity(kind: int, resource_id: Any, client_id: str, behavior: str | None) -> Body:
+    annotations = {} if behavior is None else {"aadpodidentity.k8s.io/Behavior": behavior}
+    spec = {"type": kind, "resourceID": resource_id, "clientID": client_id}
+    return {"metadata": {"annotations": annotations}, "spec": spec}
+
+
+def worlds(resource_ids: tuple[str, ...]) -> st.SearchStrategy[World]:
+    usable = [*resource_ids, resource_ids[0].upper()]
+    malformed = ["", "/subscriptions/s", usable[0].rpartition("/")[0] + "/", usable[0].replace("Identity/", "/")]
+    identity = st.one_of(
+        st.builds(_identity, st.just(0), st.sampled_from(usable * 4 + malformed), _clients, _behaviors),
+        st.builds(_identity, st.sampled_from([1, 2, 5]), st.sampled_from(malformed), _clients, _behaviors),
+    )
+    binding = st.builds(
+        lambda to, selector: {"spec": {"azureIdentity": to, "selector": selector}},
+        st.sampled_from(["i", "i", "i", "j", "j", "k-i", "missing"]),
+        _selectors,
+    )
+    pod = st.builds(
+        _pod,
+        st.one_of(_selectors, _selectors, _selectors, _selectors, st.none()),
+        st.sampled_from(["n0", "n0", "n1", "n1", ""]),
+        st.sampled_from(["Pending", "Running", "Succeeded", "Failed"]),
+        st.booleans(),
+    )
+    return st.builds(
+        World,
+        st.dictionaries(_keys, identity, min_size=7, max_size=9),
+        st.dictionaries(_keys, binding, min_size=6, max_size=9),
+        st.dictionaries(_pod_keys, pod, min_size=5, max_size=9),
+    )
+
+
+_clients = st.sampled_from(["", "c1", "c2", "C1"])
+_behaviors = st.sampled_from([None, None, "namespaced", "Namespaced", ""])
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["standard", "namespaced"])
+def rules(request: pytest.FixtureRequest) -> Rules:
+    return Rules(force_namespaced=request.param)
+
+
+@pytest.fixture(scope="module")
+def mic(api_server: ApiServer, definitions: list[dict[str, Any]], rules: Rules) -> Iterator[Mic]:
+    client = api_server.client()
+    server.install(client, definitions)
+    _make_namespaces(client)
+    with programs.running(api_server, f"--forceNamespaced={str(rules.force_namespaced).lower()}") as running:
+        yield running
+        running.show(World())
+
+
+def _make_namespaces(client: Client) -> None:
+    there = {raw["metadata"]["name"] for raw in client.list_all(server.NAMESPACE)}
+    for name in NAMESPACES:
+        if name not in there:
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            client.create(server.NAMESPACE, None, namespace)
+
+
+@pytest.mark.soak(sample=4)
+@pytest.mark.parametrize("case", range(20))
+def test_mic_assigns_what_is_computed(mic: Mic, rules: Rules, case: int) -> None:
+    @seed(case)
+    @settings(max_examples=WORLDS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(worlds(mic.resource_ids), min_size=1, max_size=3))
+    def agree(sequence: list[World]) -> None:
+        homes: dict[str, str] = {}
+        for world in sequence:
+            mic.show(world)
+            homes = settled(mic, expected(world, rules), homes)
+        mic.show(World())
+        settled(mic, {}, {})
+
+    agree()
+
+
+def expected(world: World, rules: Rules) -> dict[str, list[Assignment]]:
+    pods = [Pod.parse(_raw(key, body)) for key, body in world.pods.items()]
+    bindings = [Binding.parse(_raw(key, body)) for key, body in world.bindings.items()]
+    identities = [Identity.parse(_raw(key, body)) for key, body in world.identities.items()]
+    found = Matching(bindings, identities, rules, nodes={"n0", "n1"}).assignments(pods)
+    by_name = sorted(found, key=lambda one: one.name)
+    return {name: list(rivals) for name, rivals in itertools.groupby(by_name, key=lambda one: one.name)}
+
+
+def _raw(key: Key, body: Body) -> Raw:
+    return {**body, "metadata": {**body.get("metadata", {}), "namespace": key[0], "name": key[1]}}
+
+
+def settled(mic: Mic, wanted: dict[str, list[Assignment]], homes: dict[str, str]) -> dict[str, str]:
+    """Wait until there is what is wanted; the namespaces of what there is, by name.
+
+    One that only changes stays where it was made, whatever its identity's behavior has become.
+    """
+    end = time.monotonic() + SECONDS
+    while True:
+        live = [AssignedIdentity.parse(raw) for raw in mic.assigned()]
+        wrong = _wrong(live, wanted, homes)
+        if not wrong:
+            return {one.name: one.namespace for one in live}
+        assert time.monotonic() < end, wrong
+        time.sleep(0.05)
+
+
+def _wrong(live: list[AssignedIdentity], wanted: dict[str, list[Assignment]], homes: dict[str, str]) -> list[str]:
+    names = sorted(one.name for one in live)
+    if names != sorted(wanted):
+        return [f"{names} instead of {sorted(wanted)}"]
+    wrong = []
+    for one in live:
+        got = (one.pod_namespace, one.pod, one.node, one.identity, one.binding)
+        options = [(w.pod.namespace, w.pod.name, w.pod.node, w.identity, w.binding) for w in wanted[one.name]]
+        places = {w.namespace for w in wanted[one.name]} | ({homes[one.name]} if one.name in homes else set())
+        if got not in options or one.namespace not in places or one.state != "Assigned":
+            wrong.append(f"{one} is none of {options} in {places}")
+    return wrong
