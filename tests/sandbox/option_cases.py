@@ -458,6 +458,7 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("pod_identity_bindings_list.subscription_id", spare(subscription_id=f"{ID}0"), "check subscription_id"),
     Refusal("pod_identity_bindings_subscription_id", bindings(subscription_id=f"{ID}0"), "check subscription_id"),
     Refusal("pod_identity_bindings_list.type", spare(type=1), "needs client_id, tenant_id and"),
+    Refusal("pod_identity_bindings_mode", {"pod_identity_mode": "addon"}, "entry principal is a service principal"),
     Refusal(
         "pod_identity_bindings_list.client_password_secret.name",
         principal(client_password_secret={"name": "nowhere"}),

@@ -17,7 +17,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from . import arm_id, names
+from . import arm_id, clusters, names
 from . import identities as identity_rules
 from .arm_errors import ServiceError, first_sentence
 from .errors import Failure
@@ -288,15 +288,13 @@ def refuse_other_server(body: Body, server: str) -> None:
 
 def principal(body: Body) -> str:
     """Object id of the identity of the control plane, which attaches the identities to the nodes."""
-    identity = body.get("identity") or {}
-    assigned = [one.get("principalId") for one in (identity.get("userAssignedIdentities") or {}).values()]
-    found = identity.get("principalId") or next(filter(None, assigned), None)
+    found = clusters.control_plane_principal(body.get("identity") or {})
     if not found:
         raise Failure(
             f"The cluster {_name(body)} has no managed identity, which the pod identity add-on needs; give it one "
             "(az aks update --enable-managed-identity), or use the chart."
         )
-    return str(found)
+    return found
 
 
 def released_identities(before: Body, after: Body, wish: Wish) -> list[str]:

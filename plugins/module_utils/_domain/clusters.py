@@ -249,6 +249,8 @@ def predicted(body: Body, *, subscription: str, group: str, name: str, unknown: 
     )
     if result["identity"]["type"] == "SystemAssigned":
         result["identity"].update(principalId=unknown, tenantId=unknown)
+    for each in (result["identity"].get("userAssignedIdentities") or {}).values():
+        each["principalId"] = unknown
     properties.update(provisioningState="Succeeded", powerState={"code": "Running"}, fqdn=unknown)
     if _value(properties, _FIELDS["private_cluster"]):
         properties["privateFQDN"] = unknown
@@ -466,12 +468,18 @@ def _cannot(what: str, option: str, current: t.Any, wanted: t.Any) -> str:
     )
 
 
+def control_plane_principal(identity: Body) -> str:
+    """Object id of the identity that a cluster has, of whichever kind; AKS takes one of them only."""
+    assigned = ((each or {}).get("principalId") for each in (identity.get("userAssignedIdentities") or {}).values())
+    return str(identity.get("principalId") or next(filter(None, assigned), ""))
+
+
 def _identity_view(identity: Body) -> dict[str, t.Any]:
     if not identity:
         return {}
     return {
         "type": identity.get("type", ""),
-        "principal_id": identity.get("principalId", ""),
+        "principal_id": control_plane_principal(identity),
         "tenant_id": identity.get("tenantId", ""),
         "user_assigned_identities": list(identity.get("userAssignedIdentities") or {}),
     }

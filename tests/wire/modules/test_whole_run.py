@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
@@ -23,6 +27,7 @@ def whole_run(bindings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Cluster and bindings as playbooks/site.yml runs them."""
     further = {
         "azure": "{{ _pod_identity_bindings_azure_needs }}",
+        "preflight": ["pod_identity_bindings"],
         "predict": ["pod_identity_bindings"],
         "places": ["pod_identity_bindings"],
     }
@@ -96,6 +101,55 @@ def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedA
     status, output = play(entry, "--start-at-task", phase)
     assert (status, "userAssignedIdentities/write at" in output) == (2, True), output
     assert modules.writes(mark) == []
+
+
+def test_what_the_addon_cannot_do_is_refused_before_anything_is_made(
+    modules: Modules, azure: SimulatedAzure, tmp_path: Path
+) -> None:
+    player = Player(tmp_path / "player", modules.environment)
+    entries: list[dict[str, Any]] = [
+        {"name": "secret", "selector": "a", "type": 1},
+        {"name": "certificate", "selector": "b", "type": 2},
+        {"name": "everywhere", "selector": "c", "behavior": "standard"},
+    ]
+    mark = modules.mark()
+    status, output = player.play(
+        whole_run(entries),
+        pod_identity_mode="addon",
+        pod_identity_cluster_name="demo",
+        pod_identity_cluster_create=True,
+        pod_identity_resource_group="rg",
+        pod_identity_location="westeurope",
+        pod_identity_bindings_list=entries,
+    )
+    what = "entry secret is a service principal; entry certificate is a service principal; entry everywhere is for pods"
+    sentence = f"cannot do this: {what}"
+    assert (status, sentence in output) == (2, True), output
+    assert modules.writes(mark) == []
+
+
+@pytest.mark.parametrize("brought", [False, True], ids=["system-assigned", "user-assigned"])
+def test_what_the_addon_lacks_is_listed(modules: Modules, azure: SimulatedAzure, tmp_path: Path, brought: bool) -> None:
+    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
+    control = modules.succeed("user_assigned_identity", resource_group="rg", name="control")["state"]
+    option = {"user_assigned_identity": control["id"]} if brought else {}
+    own = {"resource_group": "rg", "poll_interval": 0.1}
+    made = modules.succeed("aks_cluster", name="demo", location="westeurope", **own, **option)["state"]
+    modules.succeed("aks_pod_identity", cluster_name="demo", enabled=True, **own)
+    principal = control["principal_id"] if brought else made["identity"]["principal_id"]
+    config = {"kind": "Config", "current-context": "", "clusters": [], "contexts": [], "users": []}
+    fetched = {"name": "clusterUser", "value": base64.b64encode(json.dumps(config).encode()).decode()}
+    modules.fault("POST", "listClusterUserCredential", status=200, body={"kubeconfigs": [fetched]}, count=0)
+    status, output = Player(tmp_path / "player", modules.environment).play(
+        [{"ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_bindings"}}],
+        *("--tags", "pod_identity_bindings_roles"),
+        pod_identity_mode="addon",
+        pod_identity_manage_role_assignments=False,
+        pod_identity_cluster_name="demo",
+        pod_identity_resource_group="rg",
+        pod_identity_bindings_list=[{"name": "billing", "selector": "billing"}],
+    )
+    assert (status, granting(output)) == (2, {(principal, "Managed Identity Operator", "billing")}), output
 
 
 def test_identities_in_another_subscription(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
