@@ -51,6 +51,17 @@ options:
         of them.
     type: list
     elements: str
+  purge_roles:
+    description:
+      - Whether assignments of other roles than O(roles) are removed, where this module has made them for the principal
+        at exactly O(scope), which their name tells. With O(state=absent) it plays no part.
+      - What somebody else has assigned, and what is inherited, stays and is named in a warning.
+    type: bool
+    default: false
+  purge_allow_empty:
+    description: Whether O(purge_roles) may remove all, because O(roles) is empty.
+    type: bool
+    default: false
   principal_id:
     description: Object id of the principal. For a managed identity this is its principal id, not its client id.
     type: str
@@ -112,6 +123,13 @@ EXAMPLES = r"""
     roles: [Managed Identity Operator, Virtual Machine Contributor]
     principal_id: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
 
+- name: Take back what an earlier version of this playbook has given besides
+  azureops.pod_identity.role_assignment:
+    scope: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+    roles: [Managed Identity Operator]
+    purge_roles: true
+    principal_id: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
+
 - name: Only look whether the role is held
   azureops.pod_identity.role_assignment:
     scope: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_pod-identity-demo_demo_westeurope
@@ -144,7 +162,7 @@ RETURN = r"""
 state:
   description:
     - The role assignment; empty when it is absent.
-    - With O(roles), a dictionary of such assignments under the roles as they are named there.
+    - With O(roles), a dictionary of such assignments under the roles as they are named there; what is purged is empty.
   returned: success
   type: dict
   contains:
@@ -247,6 +265,8 @@ OPTIONS = ArgumentSpec(
         "scope": {"type": "str", "required": True},
         "role": {"type": "str"},
         "roles": {"type": "list", "elements": "str"},
+        "purge_roles": {"type": "bool", "default": False},
+        "purge_allow_empty": {"type": "bool", "default": False},
         "principal_id": {"type": "str", "required": True},
         "principal_type": {
             "type": "str",
@@ -263,24 +283,26 @@ OPTIONS = ArgumentSpec(
     mutually_exclusive=(("role", "roles"),),
     required_one_of=(("role", "roles"),),
     required_by={"condition_version": ("condition",)},
+    required_if=(("purge_roles", True, ("roles",)),),
 ).merge(azure_auth(), azure_wait())
-
-
-Holdings = t.Callable[[], list[roles.Assignment]]
 
 
 def make_plan(arm: Arm, options: t.Mapping[str, t.Any], is_known: t.Callable[[str], bool]) -> Plan:
     scope, principal = options["scope"], options["principal_id"]
+    purge = options["purge_roles"] and options["state"] == "present"
+    roles.refuse_empty(options["roles"], purge=purge, allowed=options["purge_allow_empty"])
+    named = options["roles"] if options["role"] is None else [options["role"]]
+    extras = roles.Extras(options["condition"], options["condition_version"], options["description"])
     if is_known(scope) and is_known(principal):
         roles.require_object_id(principal)
-        holdings = functools.cache(lambda: authorization.assignments(arm, scope, principal))
-        plan_of = functools.partial(plan_of_role, arm, options, holdings)
+        chosen = {each: authorization.role(arm, each, scope) for each in named}
+        held = authorization.assignments(arm, scope, principal)
+        plans = {each: plan_of_role(arm, options, held, role, extras) for each, role in chosen.items()}
+        surplus = roles.surplus(held, scope, principal, chosen.values()) if purge else ()
+        plans.update({role.name: removal(arm, role, scope, ours, others) for role, ours, others in surplus})
     else:
-        plan_of = functools.partial(unknown_yet, options)
-    extras = roles.Extras(options["condition"], options["condition_version"], options["description"])
-    if options["role"] is not None:
-        return plan_of(options["role"], extras)
-    return together({role: plan_of(role, extras) for role in options["roles"]})
+        plans = {each: unknown_yet(options, each, extras) for each in named}
+    return together(plans) if options["role"] is None else plans[options["role"]]
 
 
 def together(plans: t.Mapping[str, Plan]) -> Plan:
@@ -305,11 +327,13 @@ def together(plans: t.Mapping[str, Plan]) -> Plan:
 
 
 def plan_of_role(
-    arm: Arm, options: t.Mapping[str, t.Any], holdings: Holdings, named: str, extras: roles.Extras
+    arm: Arm,
+    options: t.Mapping[str, t.Any],
+    held: t.Sequence[roles.Assignment],
+    role: roles.Role,
+    extras: roles.Extras,
 ) -> Plan:
     scope, principal = options["scope"], options["principal_id"]
-    role = authorization.role(arm, named, scope)
-    held = holdings()
     exact, inherited = roles.matching(held, scope, role, principal)
     if options["state"] == "absent":
         return removal(arm, role, scope, exact, inherited)
@@ -346,21 +370,18 @@ def removal(
     arm: Arm,
     role: roles.Role,
     scope: str,
-    exact: t.Sequence[roles.Assignment],
-    inherited: t.Sequence[roles.Assignment],
+    going: t.Sequence[roles.Assignment],
+    staying: t.Sequence[roles.Assignment],
 ) -> Plan:
     steps = tuple(
         Step(
             f"remove {role.name} from {assignment.principal_id} at {scope}",
             functools.partial(authorization.delete, arm, assignment),
         )
-        for assignment in exact
+        for assignment in going
     )
-    warnings = tuple(
-        f"{assignment.principal_id} still holds {role.name} at {scope}, inherited from {assignment.scope}."
-        for assignment in inherited
-    )
-    return Plan(roles.view(exact[0], role, scope) if exact else {}, {}, steps, warnings=warnings)
+    warnings = tuple(roles.still_held(assignment, role, scope) for assignment in staying)
+    return Plan(roles.view(going[0], role, scope) if going else {}, {}, steps, warnings=warnings)
 
 
 def unknown_yet(options: t.Mapping[str, t.Any], named: str, extras: roles.Extras) -> Plan:

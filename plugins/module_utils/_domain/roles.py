@@ -179,6 +179,37 @@ def matching(
     return exact, [assignment for assignment in held if assignment not in exact]
 
 
+def surplus(
+    assignments: t.Iterable[Assignment], scope: str, principal_id: str, wanted: t.Collection[Role]
+) -> list[tuple[Role, list[Assignment], list[Assignment]]]:
+    """Each role that the principal holds besides: what was made for exactly this scope by its name, and all else."""
+    held, found = list(assignments), []
+    guids = {arm_id.last_segment(one.role_definition_id).lower() for one in held}
+    for guid in guids - {role.guid for role in wanted}:
+        role = named(guid) or Role(guid, guid)
+        exact, inherited = matching(held, scope, role, principal_id)
+        name = assignment_name(scope, role, principal_id)
+        ours = [one for one in exact if one.name.lower() == name]
+        if exact or inherited:
+            found.append((role, ours, [one for one in (*exact, *inherited) if one not in ours]))
+    return sorted(found, key=lambda each: each[0].name)
+
+
+def still_held(assignment: Assignment, role: Role, scope: str) -> str:
+    """What a removal leaves, as a sentence."""
+    here = arm_id.same(assignment.scope, scope)
+    how = "by an assignment of somebody else" if here else f"inherited from {assignment.scope}"
+    return f"{assignment.principal_id} still holds {role.name} at {scope}, {how}."
+
+
+def refuse_empty(wanted: t.Sequence[str] | None, *, purge: bool, allowed: bool) -> None:
+    if purge and not wanted and not allowed:
+        raise Failure(
+            "The list of roles is empty, so purge_roles would remove all that this module has assigned; if that is "
+            "meant, set purge_allow_empty."
+        )
+
+
 def view(assignment: Assignment, role: Role, scope: str) -> dict[str, t.Any]:
     return {
         "id": assignment.id,

@@ -68,6 +68,56 @@ def test_several_roles_are_looked_up_once(
     assert modules.succeed("role_assignment", **who, role="Reader")["state"] == held
 
 
+def test_only_what_this_module_has_made_is_purged(
+    modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
+) -> None:
+    wide, below = (
+        f"/subscriptions/{azure.subscription_id}",
+        modules.succeed("user_assigned_identity", resource_group="rg", name="below"),
+    )
+    who: dict[str, Any] = {"principal_id": somebody.object_id, **FAST}
+    places = ((wide, "Contributor"), (below["state"]["id"], "Reader"), (scope, "Reader"), (scope, "AcrPull"))
+    made = {
+        place: modules.succeed("role_assignment", **who, scope=place[0], role=place[1])["state"] for place in places
+    }
+    other = azure.principal("other", ("Reader", scope))
+    theirs = f"{scope}/providers/Microsoft.Authorization/roleAssignments/99999999-2222-3333-4444-555555555555"
+    definition = f"{wide}/providers/Microsoft.Authorization/roleDefinitions/4d97b98b-1d4f-4787-a291-c67834d212e7"
+    properties = {
+        "roleDefinitionId": definition,
+        "principalId": somebody.object_id,
+        "principalType": "ServicePrincipal",
+    }
+    azure.arm("PUT", theirs, {"properties": properties}, version="2022-04-01").raise_for_status()
+
+    wish: dict[str, Any] = {**who, "scope": scope.upper().replace("/SUB", "/sub"), "roles": ["AcrPull", "Owner"]}
+    assert modules.succeed("role_assignment", **wish, check=True)["actions"] == [
+        f"assign Owner to {somebody.object_id} at {wish['scope']}"
+    ]
+    done = modules.check_and_do("role_assignment", **wish, purge_roles=True)
+    assert done["actions"] == [
+        f"assign Owner to {somebody.object_id} at {wish['scope']}",
+        f"remove Reader from {somebody.object_id} at {wish['scope']}",
+    ]
+    assert done["diff"]["before"]["Reader"]["id"] == made[scope, "Reader"]["id"] and done["state"]["Reader"] == {}
+    told = str(done["warnings"])
+    assert f"still holds Network Contributor at {wish['scope']}, by an assignment of somebody else" in told
+    assert f"still holds Contributor at {wish['scope']}, inherited from {wide}" in told
+    assert len(done["warnings"]) == 2
+    left = {theirs, made[wide, "Contributor"]["id"], made[below["state"]["id"], "Reader"]["id"]}
+    assert all(azure.arm("GET", each, version="2022-04-01").status_code == 200 for each in left)
+    assert azure.arm("GET", "/resourceGroups/rg", who=other).status_code == 200
+
+    nothing = {**who, "scope": scope, "roles": []}
+    assert "set purge_allow_empty" in modules.fail("role_assignment", **nothing, purge_roles=True)["msg"]
+    assert not modules.succeed("role_assignment", **nothing)["changed"]
+    emptied = modules.check_and_do("role_assignment", **nothing, purge_roles=True, purge_allow_empty=True)
+    assert [action.split(" from ")[0] for action in emptied["actions"]] == ["remove AcrPull", "remove Owner"]
+    assert all(azure.arm("GET", each, version="2022-04-01").status_code == 200 for each in left)
+    unknown = modules.succeed("role_assignment", check=True, **{**wish, "principal_id": UNKNOWN}, purge_roles=True)
+    assert set(unknown["state"]) == {"AcrPull", "Owner"}
+
+
 def test_the_principal_type_is_sent(modules: Modules, scope: str, somebody: Credentials) -> None:
     mark = modules.mark()
     modules.succeed("role_assignment", scope=scope, role="Reader", principal_id=somebody.object_id, **FAST)
