@@ -451,23 +451,45 @@ def test_entra_login(operator: Operator) -> None:
     assert "permissions are missing, and nothing was changed" in operator.site(variables=given).refused()
     scope = f"/subscriptions/{json.loads(workstation('az', 'account', 'show'))['id']}"
     sandbox("azure", "principal", "member", "--role", "Owner", "--scope", scope, "--group", group)
+    # It belongs to somebody else, who has set what this collection has never heard of; all of that stays.
+    shown = ("az", "aks", "show", *place)
+    odd = ("az", "resource", "update", "--ids", json.loads(workstation(*shown))["id"])
+    workstation(*odd, "--set", "properties.futureProfile={'enabled': true}", "tags.Owner=somebody")
+    body = ("az", "rest", "--url", f"{json.loads(workstation(*shown))['id']}?api-version=2026-08-01")
+    before = workstation(*body)
+    assert "futureProfile" in before
+    operator.forget_requests()
     run = operator.site(variables=given, principal="member").ok()
     assert [row["verdict"] for row in run.verdicts()] == ["ok"]
     assert operator.site(variables=given, principal="member").ok().changes() == []
+    assert [write for write in operator.azure_writes() if write.endswith("/managedClusters/login")] == []
+    assert workstation(*body) == before
     absent = {**names, "pod_identity_cluster_state": "absent", "pod_identity_cluster_confirm_absent": "login"}
     assert operator.play(only("cluster"), variables=absent).ok().changes() == ["Delete the cluster"]
 
 
 def test_the_addon_instead_of_the_chart(operator: Operator) -> None:
-    """From nothing to a verified token by the NMI that AKS deploys, on kubenet, and back to nothing."""
+    """From nothing to a verified token by the NMI that AKS deploys, on kubenet, and back to nothing.
+
+    One of the identities is in another subscription.
+    """
     names = {"pod_identity_resource_group": "addon", "pod_identity_cluster_name": "addon", "pod_identity_mode": "addon"}
+    subscription = sandbox("azure", "subscription", "addon").stdout.strip()
+    workstation("az", "group", "create", "-n", "web", "-l", "eastus", "--subscription", subscription)
+    web = {
+        "name": "web",
+        "namespace": "web",
+        "selector": "web",
+        "subscription_id": subscription,
+        "resource_group": "web",
+    }
     given: dict[str, Any] = {
         **names,
         "pod_identity_cluster_network_plugin": "kubenet",
         "pod_identity_allow_network_plugin_kubenet": True,
         "pod_identity_bindings_list": [
             {"name": "billing", "namespace": "billing", "selector": "money", "roles": [{"role": "Reader"}]},
-            {"name": "web", "namespace": "web", "selector": "web"},
+            web,
         ],
         "pod_identity_verify_workloads": [
             {"namespace": "billing", "selector": "money", "expect": "billing"},
@@ -499,6 +521,7 @@ def test_the_addon_instead_of_the_chart(operator: Operator) -> None:
     assert operator.azure_writes() == []
     chart = {**given, "pod_identity_mode": "chart"}
     assert "pod_identity_mode=addon" in operator.play(only("chart"), variables=chart).refused()
+    _restart_of_the_addon(operator, given)
     leaving = {
         "pod_identity_bindings_list": [
             given["pod_identity_bindings_list"][0],
@@ -511,6 +534,52 @@ def test_the_addon_instead_of_the_chart(operator: Operator) -> None:
     assert [each["metadata"]["name"] for each in kubectl("get", "azureidentity", "-A")["items"]] == ["billing"]
     absent = {**names, "pod_identity_cluster_state": "absent", "pod_identity_cluster_confirm_absent": "addon"}
     assert operator.play(only("cluster"), variables=absent).ok().changes() == ["Delete the cluster"]
+
+
+def test_identities_in_another_subscription(operator: Operator, done: Run) -> None:
+    """The cluster is where it was; whoever makes the token finds the identity elsewhere."""
+    subscription = sandbox("azure", "subscription", "identities").stdout.strip()
+    workstation("az", "group", "create", "-n", "shared", "-l", "eastus", "--subscription", subscription)
+    place = {"subscription_id": subscription, "resource_group": "shared"}
+    given = {
+        "pod_identity_bindings_list": [
+            ENTRY,
+            {"name": "far", "namespace": "far", "selector": "far", "roles": [{"role": "Reader"}], **place},
+        ],
+        "pod_identity_verify_workloads": [
+            {"namespace": "far", "selector": "far", "expect": "far", "allow_detach": True},
+        ],
+    }
+    predicted = operator.site("--check", variables=given).ok()
+    run = operator.site(variables=given).ok()
+    assert run.changed_items() == predicted.changed_items()
+    assert [(row["verdict"], row["identity"]) for row in run.verdicts()] == [("ok", "far/far")]
+    (made,) = json.loads(workstation("az", "identity", "list", "--subscription", subscription))
+    assert (made["name"], made["location"]) == ("far", "eastus")
+    assert operator.site(variables=given).ok().changes() == []
+
+
+def _restart_of_the_addon(operator: Operator, given: dict[str, Any]) -> None:
+    """Workloads restart when an entry for their pods comes, changes and goes, and at no other time."""
+    workstation("kubectl", "apply", "-f", str(HERE / "demo-workload.yml"))
+    workstation("kubectl", "-n", "billing", "rollout", "status", "deployment/api", "--timeout=120s")
+    named = {**given, "pod_identity_bindings_restart": [{"namespace": "billing", "name": "api"}]}
+    assert operator.play(only("bindings"), variables=named).ok().changes() == []
+    restart, made = ("Restart the workloads", "Deployment billing/api"), "Make entries of the add-on"
+    entry = {"name": "more", "namespace": "billing", "selector": "billing"}
+    place = {key: given["pod_identity_bindings_list"][1][key] for key in ("subscription_id", "resource_group")}
+    for changed, task in (
+        (entry, made),
+        ({**entry, "identity_name": "web", **place}, made),
+        ({**entry, "state": "absent", "allow_in_use": True}, "Remove entries of the add-on"),
+    ):
+        variables = {**named, "pod_identity_bindings_list": [*given["pod_identity_bindings_list"], changed]}
+        predicted = operator.play(only("bindings"), "--check", variables=variables).ok()
+        done = operator.play(only("bindings"), variables=variables).ok()
+        assert done.changed_items() == predicted.changed_items()
+        assert restart in done.changed_items() and task in done.changes()
+        workstation("kubectl", "-n", "billing", "rollout", "status", "deployment/api", "--timeout=120s")
+        assert operator.play(only("bindings"), variables=variables).ok().changes() == []
 
 
 def test_the_wrong_cluster_is_refused(operator: Operator, done: Run) -> None:
