@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from . import nmi, workloads
+from .errors import Failure
 from .matching import (
     MANAGED,
     USER_ASSIGNED,
@@ -30,16 +31,6 @@ from .matching import (
 from .nmi_answers import TOKEN, Answer, Answers, PodException
 from .workloads import Workload
 
-# The kinds of which an inventory is made, in the order in which they are listed.
-KINDS = (
-    "AzureIdentity",
-    "AzureIdentityBinding",
-    "AzurePodIdentityException",
-    "AzureAssignedIdentity",
-    "Pod",
-    *workloads.TEMPLATES,
-    "Node",
-)
 _SUBJECT = "system:serviceaccount:{}:{}"
 
 
@@ -209,12 +200,11 @@ def full_name(one: Identity | Binding) -> str:
 
 
 def settings(mode: str | None, force_namespaced: bool | None, version: str | None) -> dict[str, t.Any]:
-    """What an installation decides by, as a person names it."""
-    return {
-        "mode": mode,
-        "force_namespaced": force_namespaced,
-        "version": None if version is None else nmi.numbers(version),
-    }
+    """What an installation decides by, as a person names it; what is None stays as it is installed."""
+    numbers = None if version is None else nmi.numbers(version)
+    if numbers == ():
+        raise Failure(f"The version {version!r} is none of AAD Pod Identity: give it as in 1.8.17.")
+    return {"mode": mode, "force_namespaced": force_namespaced, "version": numbers}
 
 
 def _same(one: Assignment, live: AssignedIdentity) -> bool:

@@ -108,7 +108,9 @@ class Pod:
             deleting=bool(metadata.get("deletionTimestamp")),
             ip=status.get("podIP", ""),
             host_network=bool(spec.get("hostNetwork")),
-            replica_set=next((str(o["name"]) for o in owners if str(o.get("kind")).lower() == "replicaset"), ""),
+            replica_set=next(
+                (str(o.get("name", "")) for o in owners if str(o.get("kind")).lower() == "replicaset"), ""
+            ),
             service_account=spec.get("serviceAccountName") or "default",
             controller=controller(raw),
         )
@@ -126,7 +128,7 @@ class Pod:
 def controller(raw: Raw) -> tuple[str, str]:
     """Kind and name of what controls an object; empty where nothing does."""
     owners = (raw.get("metadata") or {}).get("ownerReferences") or ()
-    return next(((str(o.get("kind")), str(o.get("name"))) for o in owners if o.get("controller")), ("", ""))
+    return next(((str(o.get("kind", "")), str(o.get("name", ""))) for o in owners if o.get("controller")), ("", ""))
 
 
 def template_selector(raw: Raw) -> str:

@@ -53,6 +53,7 @@ AAD_POD_IDENTITY = "aadpodidentity.k8s.io"
 AZURE_IDENTITY = Kind(AAD_POD_IDENTITY, "v1", "azureidentities", "AzureIdentity")
 AZURE_IDENTITY_BINDING = Kind(AAD_POD_IDENTITY, "v1", "azureidentitybindings", "AzureIdentityBinding")
 AZURE_ASSIGNED_IDENTITY = Kind(AAD_POD_IDENTITY, "v1", "azureassignedidentities", "AzureAssignedIdentity")
+AZURE_POD_IDENTITY_EXCEPTION = Kind(AAD_POD_IDENTITY, "v1", "azurepodidentityexceptions", "AzurePodIdentityException")
 POD = Kind("", "v1", "pods", "Pod")
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
 NODE = Kind("", "v1", "nodes", "Node", namespaced=False)
@@ -67,6 +68,7 @@ DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
 STATEFUL_SET = Kind("apps", "v1", "statefulsets", "StatefulSet")
 DAEMON_SET = Kind("apps", "v1", "daemonsets", "DaemonSet")
 REPLICA_SET = Kind("apps", "v1", "replicasets", "ReplicaSet")
+TEMPLATES = (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET, CRON_JOB, JOB)
 SELF_SUBJECT_ACCESS_REVIEW = Kind(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )

@@ -1,0 +1,365 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pod_identity_info
+short_description: Say which workload gets which pod identity, and what is wrong with that
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Lists every workload of a cluster, running or not, with the identities that MIC assigns to its pods and with what
+    NMI answers a request that names none. Both are computed by the rules of MIC and NMI, in standard and managed mode.
+  - Compares the assignments that there are with the computed ones, and reports what is wrong or will go wrong as
+    findings with stable codes.
+  - Reads a cluster, or files that C(kubectl get -o json) wrote. It writes nothing.
+extends_documentation_fragment:
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.info_module
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+options:
+  files:
+    description:
+      - Files with objects to read instead of a cluster; no cluster is asked then.
+      - Without AzureAssignedIdentities in them nothing is compared with what MIC has done; without nodes none is taken
+        to be gone.
+    type: list
+    elements: path
+  mode:
+    description: Mode of MIC and NMI. By default that of the NMI that is installed, else V(standard).
+    type: str
+    choices: [managed, standard]
+  force_namespaced:
+    description: Whether MIC and NMI are forced into namespaced mode. By default as those are that are installed.
+    type: bool
+  version:
+    description: Version of MIC and NMI. By default the tag of NMI's image, else V(1.8.17).
+    type: str
+notes:
+  - Needs to list pods, nodes, deployments, statefulsets, daemonsets, replicasets, jobs, cronjobs, and the kinds of AAD
+    Pod Identity in the whole cluster.
+seealso:
+  - module: azureops.pod_identity.nmi_info
+  - module: azureops.pod_identity.pod_token_info
+"""
+
+EXAMPLES = r"""
+- name: Look who gets which identity
+  azureops.pod_identity.pod_identity_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+  register: inventory
+
+- name: Fail where something is broken
+  ansible.builtin.assert:
+    that: errors | length == 0
+    fail_msg: "{{ errors | map(attribute='message') | join(' ') }}"
+  vars:
+    errors: "{{ inventory.findings | selectattr('severity', 'equalto', 'error') }}"
+
+- name: Look at what was saved of a cluster
+  azureops.pod_identity.pod_identity_info:
+    files:
+      - /var/backups/prod/workloads.json
+      - /var/backups/prod/pod-identity.json
+    mode: standard
+  register: saved
+"""
+
+RETURN = r"""
+rules:
+  description: How the installation decides who gets what.
+  returned: success
+  type: dict
+  contains:
+    mode:
+      description: V(standard) or V(managed).
+      returned: always
+      type: str
+      sample: standard
+    force_namespaced:
+      description: Whether identities serve pods of their own namespace only.
+      returned: always
+      type: bool
+      sample: false
+    version:
+      description: Version of MIC and NMI.
+      returned: always
+      type: str
+      sample: 1.8.17
+    mic_namespace:
+      description: Namespace in which NMI takes workloads whose names begin with C(mic) for MIC.
+      returned: always
+      type: str
+      sample: default
+    retry_after:
+      description: Whether NMI answers 503 with Retry-After where a pod has no identity.
+      returned: always
+      type: bool
+      sample: false
+workloads:
+  description:
+    - One entry per Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob, Job and pod that nothing else here makes.
+    - Owners of other kinds that make pods themselves have one entry per selector of their pods.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of the workload.
+      returned: always
+      type: str
+      sample: team
+    kind:
+      description: Kind of the workload.
+      returned: always
+      type: str
+      sample: Deployment
+    name:
+      description: Name of the workload.
+      returned: always
+      type: str
+      sample: web
+    owner:
+      description: Kind and name of what the workload belongs to in turn; empty where that is nothing.
+      returned: always
+      type: str
+      sample: Rollout web
+    selector:
+      description: Value of the label C(aadpodidbinding) of its pods.
+      returned: always
+      type: str
+      sample: web
+    pods:
+      description: How many pods it has that run or will.
+      returned: always
+      type: int
+      sample: 3
+    identities:
+      description: What MIC assigns to its pods, or NMI finds for them in managed mode, in the order of their bindings.
+      returned: always
+      type: list
+      elements: dict
+      sample:
+        - namespace: team
+          name: web
+          binding: web-binding
+          type: 0
+          client_id: 00000000-0000-0000-0000-000000000001
+          resource_id: /subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web
+    default:
+      description: What NMI answers to a request that names no identity.
+      returned: always
+      type: dict
+      contains:
+        statuses:
+          description: The possible HTTP statuses, where Azure grants the token.
+          returned: always
+          type: list
+          elements: int
+          sample: [200]
+        answers:
+          description:
+            - The possible kinds of answer, V(token) of an identity, V(node_token) (of the node's own, through NMI),
+              V(imds) (past NMI), V(not_assigned), V(no_such_identity), V(unsupported_type).
+          returned: always
+          type: list
+          elements: str
+          sample: [token]
+        identities:
+          description: Namespace and name of the identities, one of which the token is of.
+          returned: always
+          type: list
+          elements: str
+          sample: [team/web]
+        deterministic:
+          description: Whether there is one possible answer.
+          returned: always
+          type: bool
+          sample: true
+    exceptions:
+      description: Names of the AzurePodIdentityExceptions that cover its pods.
+      returned: always
+      type: list
+      elements: str
+      sample: []
+    host_network:
+      description: Whether its pods use the host network, where NMI sees no request.
+      returned: always
+      type: bool
+      sample: false
+    taken_for_mic:
+      description: Whether NMI takes its pods for MIC.
+      returned: always
+      type: bool
+      sample: false
+    service_account:
+      description: Service account of its pods.
+      returned: always
+      type: str
+      sample: web
+    shares_service_account_with:
+      description: The other workloads with that service account.
+      returned: always
+      type: list
+      elements: str
+      sample: []
+    federated_subject:
+      description: Subject of the federated credential that a migration needs for each of its identities.
+      returned: always
+      type: str
+      sample: system:serviceaccount:team:web
+identities:
+  description: One entry per AzureIdentity.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of the AzureIdentity.
+      returned: always
+      type: str
+      sample: team
+    name:
+      description: Name of the AzureIdentity.
+      returned: always
+      type: str
+      sample: web
+    type:
+      description: V(0) for a managed identity, V(1) for a service principal, V(2) for one with a certificate.
+      returned: always
+      type: int
+      sample: 0
+    client_id:
+      description: Client id that it names.
+      returned: always
+      type: str
+      sample: 00000000-0000-0000-0000-000000000001
+    resource_id:
+      description: Resource id that it names.
+      returned: always
+      type: str
+      sample: /subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web
+    namespaced:
+      description: Whether it serves pods of its own namespace only.
+      returned: always
+      type: bool
+      sample: false
+    federated_subjects:
+      description:
+        - Subjects of the federated credentials that a migration needs on the managed identity, by all AzureIdentities
+          that name it. Azure gives an identity 20 of them.
+      returned: always
+      type: list
+      elements: str
+      sample: ['system:serviceaccount:team:web']
+assignments:
+  description: The AzureAssignedIdentities beside the computed ones; null in managed mode, and where they were not read.
+  returned: success
+  type: dict
+  contains:
+    computed:
+      description: How many MIC should have made.
+      returned: always
+      type: int
+      sample: 12
+    live:
+      description: How many there are.
+      returned: always
+      type: int
+      sample: 12
+    equal:
+      description: How many are as computed.
+      returned: always
+      type: int
+      sample: 12
+findings:
+  description: What is wrong or will go wrong, the worst first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: What it is, always the same text.
+      returned: always
+      type: str
+      sample: ambiguous_default
+    severity:
+      description: V(error), V(warning) or V(info).
+      returned: always
+      type: str
+      sample: warning
+    object:
+      description: Kind, namespace and name of the object.
+      returned: always
+      type: str
+      sample: Deployment team/web
+    message:
+      description: What was found, in one sentence.
+      returned: always
+      type: str
+      sample: A request without client id gets a token of any of team/web, team/db, as chance has it.
+    remedy:
+      description: What to do about it.
+      returned: always
+      type: str
+      sample: Let the application name its client id, or use one selector per identity.
+"""
+
+import typing as t
+from dataclasses import asdict
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import findings
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inventory import (
+    Cluster,
+    Inventory,
+    settings,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
+
+
+def as_data(found: Inventory) -> dict[str, t.Any]:
+    rules = found.cluster.rules
+    return {
+        "rules": {**asdict(rules), "version": ".".join(map(str, rules.version))},
+        "workloads": [found.row(workload) for workload in found.cluster.workloads],
+        "identities": [found.identity_row(identity) for identity in found.cluster.identities],
+        "assignments": found.assignments(),
+        "findings": [asdict(finding) for finding in findings.find(found)],
+    }
+
+
+def main() -> None:
+    module = (
+        _argspec.kubernetes_auth()
+        .merge(
+            _argspec.ArgumentSpec(
+                options={
+                    "files": {"type": "list", "elements": "path"},
+                    "mode": {"type": "str", "choices": ["managed", "standard"]},
+                    "force_namespaced": {"type": "bool"},
+                    "version": {"type": "str"},
+                }
+            )
+        )
+        .create_module()
+    )
+
+    def observe() -> dict[str, t.Any]:
+        params = module.params
+        given = settings(params["mode"], params["force_namespaced"], params["version"])
+        files = params["files"]
+        read = inventory.read_files(files) if files is not None else inventory.read(connect(params, module.tmpdir))
+        return as_data(Inventory(Cluster.parse(read, given)))
+
+    _plan.report(module, observe)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""pod_identity_info against a real API server, and against what kubectl wrote of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_ASSIGNED_IDENTITY,
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    AZURE_POD_IDENTITY_EXCEPTION,
+    CRON_JOB,
+    NODE,
+    POD,
+    TEMPLATES,
+    Kind,
+)
+from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_info
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+
+ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/money"
+
+
+@pytest.fixture
+def info(api_server: ApiServer, crds: None) -> Runner:
+    return Runner(api_server, "pod_identity_info")
+
+
+def create(client: Client, kind: Kind, namespace: str, name: str, spec: dict[str, Any], **more: Any) -> None:
+    metadata = {"name": name, **more.pop("metadata", {})}
+    body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec, **more}
+    client.create(kind, namespace, body)
+
+
+@pytest.fixture
+def workloads(client: Client, crds: None, namespace: str) -> Iterator[str]:
+    """One workload of each kind that selects an identity, which only the bare pod has been assigned; the namespace."""
+    identity = {"type": 0, "resourceID": ID, "clientID": f"client-{namespace}"}
+    binding = {"azureIdentity": "money", "selector": namespace}
+    create(client, AZURE_IDENTITY, namespace, "money", identity)
+    create(client, AZURE_IDENTITY_BINDING, namespace, "money", binding)
+    create(client, AZURE_POD_IDENTITY_EXCEPTION, namespace, "loose", {"podLabels": {"app": "cronjob"}})
+    for kind in (*TEMPLATES, POD):
+        make(client, kind, namespace, kind.name.lower(), namespace)
+    owner = {"apiVersion": "example.com/v1", "kind": "Runner", "name": "runner", "uid": "u", "controller": True}
+    create(
+        client,
+        POD,
+        namespace,
+        "runner-0",
+        {"nodeName": f"node-{namespace}", "hostNetwork": True, "containers": [{"name": "app", "image": "app"}]},
+        metadata={"labels": {"aadpodidbinding": namespace}, "ownerReferences": [owner]},
+    )
+    live = {
+        "pod": "runner-0",
+        "podNamespace": namespace,
+        "nodename": f"node-{namespace}",
+        "azureIdentityRef": reference(AZURE_IDENTITY, namespace, {**identity, "clientID": "old"}),
+        "azureBindingRef": reference(AZURE_IDENTITY_BINDING, namespace, binding),
+    }
+    create(
+        client, AZURE_ASSIGNED_IDENTITY, namespace, f"runner-0-{namespace}-money", live, status={"status": "Assigned"}
+    )
+    yield namespace
+    client.delete(AZURE_ASSIGNED_IDENTITY, namespace, f"runner-0-{namespace}-money")
+
+
+def reference(kind: Kind, namespace: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": "money", "namespace": namespace}
+    return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
+
+
+def rows(result: dict[str, Any], namespace: str) -> dict[str, Any]:
+    return {row["kind"]: row for row in result["workloads"] if row["namespace"] == namespace}
+
+
+def findings(result: dict[str, Any], namespace: str) -> set[tuple[str, str]]:
+    return {(one["code"], one["object"]) for one in result["findings"] if namespace in one["object"]}
+
+
+def test_every_kind_of_workload(info: Runner, workloads: str) -> None:
+    done = info().ok()
+    found = rows(done, workloads)
+    assert set(found) == {kind.name for kind in TEMPLATES} | {"Pod", "Runner"}
+    for kind, row in found.items():
+        assert [one["name"] for one in row["identities"]] == ["money"], kind
+        expected = {"CronJob": "node_token", "Runner": "imds"}.get(kind, "token")
+        assert row["default"]["answers"] == [expected], kind
+    assert found["Runner"]["name"] == "runner" and found["Runner"]["pods"] == 1 and found["Runner"]["host_network"]
+    assert found["CronJob"]["exceptions"] == ["loose"]
+    (identity,) = [one for one in done["identities"] if one["namespace"] == workloads]
+    assert identity["federated_subjects"] == [f"system:serviceaccount:{workloads}:default"]
+
+
+def test_what_is_compared(info: Runner, workloads: str) -> None:
+    """The node does not exist, so MIC would not make the assignment anew."""
+    live = f"AzureAssignedIdentity {workloads}/runner-0-{workloads}-money"
+    assert findings(info().ok(), workloads) == {
+        ("excepted", f"CronJob {workloads}/cronjob"),
+        ("host_network", f"Runner {workloads}/runner"),
+        ("assignment_without_cause", live),
+        ("assignment_of_missing_node", live),
+    }
+
+
+def test_check_mode_is_the_same_and_nothing_is_written(info: Runner, client: Client, workloads: str) -> None:
+    def versions() -> list[str]:
+        kinds = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_ASSIGNED_IDENTITY, POD, CRON_JOB)
+        return [raw["metadata"]["resourceVersion"] for kind in kinds for raw in client.list_all(kind, workloads)]
+
+    before = versions()
+    real, predicted = info().ok(), info(check=True).ok()
+    assert not real["changed"] and {**real, "invocation": None} == {**predicted, "invocation": None}
+    assert versions() == before
+
+
+def test_files_say_what_the_cluster_says(
+    info: Runner, api_server: ApiServer, client: Client, workloads: str, tmp_path: Path
+) -> None:
+    binaries, _charts = server.programs()
+    kubectl = [str(binaries / "kubectl"), "--kubeconfig", api_server.kubeconfig(), "get", "-A", "-o", "json"]
+    names = [
+        "azureidentities,azureidentitybindings,azurepodidentityexceptions,azureassignedidentities",
+        "pods,nodes,deployments,statefulsets,daemonsets,replicasets,cronjobs,jobs",
+    ]
+    client.create(NODE, None, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"other-{workloads}"}})
+    files = []
+    for number, kinds in enumerate(names):
+        files.append(tmp_path / f"{number}.json")
+        files[-1].write_bytes(subprocess.check_output([*kubectl, kinds]))
+    live = info().ok()
+    client.delete(NODE, None, f"other-{workloads}")
+    saved = info(files=[str(path) for path in files], kubeconfig="/nowhere").ok()
+    assert saved["rules"] == live["rules"]
+    assert rows(saved, workloads) == rows(live, workloads)
+    assert findings(saved, workloads) == findings(live, workloads)
+
+
+def test_settings(info: Runner, workloads: str) -> None:
+    done = info(mode="managed", force_namespaced=True, version="v1.7.4").ok()
+    assert done["rules"] == {
+        "mode": "managed",
+        "force_namespaced": True,
+        "version": "1.7.4",
+        "mic_namespace": "default",
+        "retry_after": False,
+    }
+    assert done["assignments"] is None
+    assert info(version="latest").failure() == (
+        "The version 'latest' is none of AAD Pod Identity: give it as in 1.8.17."
+    )
+
+
+def test_files_that_are_none(info: Runner, tmp_path: Path) -> None:
+    path = tmp_path / "dump.json"
+    assert info(files=[str(path)]).failure().startswith(f"The file {path} cannot be read (No such file")
+    for text, told in (("{", "holds no JSON"), ("[]", "is no object"), ('{"kind": "Pod"}', "which no API server")):
+        path.write_text(text)
+        assert told in info(files=[str(path)]).failure()
+
+
+def test_forbidden(info: Runner) -> None:
+    failed = info(token=RESTRICTED)
+    assert failed.failure() == (
+        "The user of this connection may not list azureidentities.aadpodidentity.k8s.io in the whole cluster: grant it "
+        "with a Role or ClusterRole and a binding."
+    )
+    assert failed.result["error"]["status"] == 403
+
+
+def test_without_aad_pod_identity(
+    info: Runner, client: Client, definitions: list[dict[str, Any]], namespace: str
+) -> None:
+    make(client, POD, namespace, "pod", namespace)
+    server.remove(client, definitions)
+    try:
+        done = info().ok()
+    finally:
+        server.install(client, definitions)
+    assert done["identities"] == [] and done["assignments"] is None
+    assert rows(done, namespace)["Pod"]["default"]["answers"] == ["not_assigned"]
+
+
+def test_the_examples(info: Runner, api_server: ApiServer, workloads: str, tmp_path: Path) -> None:
+    saved = {"kind": "List", "items": []}
+    text = pod_identity_info.EXAMPLES.replace("/etc/ansible/prod.kubeconfig", api_server.kubeconfig())
+    for name in ("workloads", "pod-identity"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(saved))
+    tasks = yaml.safe_load(text.replace("/var/backups/prod", str(tmp_path)))
+    status, output = Player(tmp_path / "play").play(tasks)
+    assert (status, "MIC would take it back" in output) == (2, True), output
+    status, output = Player(tmp_path / "rest").play([tasks[0], *tasks[2:]])
+    assert status == 0, output
+
+
+def test_what_is_returned_is_documented(info: Runner, workloads: str) -> None:
+    documented = yaml.safe_load(pod_identity_info.RETURN)
+    done = info().ok()
+    assert set(done) - {"changed", "invocation"} == set(documented)
+    for key in ("rules", "assignments"):
+        assert set(done[key]) == set(documented[key]["contains"])
+    for key in ("workloads", "identities", "findings"):
+        assert set(done[key][0]) == set(documented[key]["contains"]), key
+    default = documented["workloads"]["contains"]["default"]["contains"]
+    assert all(set(row["default"]) == set(default) for row in done["workloads"])
+    sample = documented["workloads"]["contains"]["identities"]["sample"][0]
+    assert set(rows(done, workloads)["Pod"]["identities"][0]) == set(sample)
