@@ -134,9 +134,7 @@ def _finish(module: Module, plan: Plan, key: str) -> None:
         ended = _carry_out(wave, plan.at_once, predict=module.check_mode)
         done += [step.summary for step, dummy, failure in ended if failure is None]
         outcome = next((answer for dummy, answer, failure in reversed(ended) if answer), outcome)
-        for step, dummy, failure in ended:
-            if failure is None:
-                continue
+        for step, failure in [(step, failure) for step, dummy, failure in ended if failure]:
             results = {**_told(module, plan), **failure.results}
             # A step may have failed after its write.
             results["changed"] = (bool(done) or bool(results.get("changed"))) and not module.check_mode

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: azure_identity_binding
-short_description: Manage an AzureIdentity and the AzureIdentityBinding that hands it to pods
+short_description: Manage AzureIdentities and the AzureIdentityBindings that hand them to pods
 version_added: 1.0.0
 author:
   - azureops.pod_identity contributors (@azureops)
 description:
-  - Creates, changes or deletes one pair of C(AzureIdentity) and C(AzureIdentityBinding) of AAD Pod Identity
-    (API group C(aadpodidentity.k8s.io/v1)), for service principals with the Secret that they need.
+  - Creates, changes or deletes pairs of C(AzureIdentity) and C(AzureIdentityBinding) of AAD Pod Identity (API group
+    C(aadpodidentity.k8s.io/v1)), for service principals with the Secret that they need. One pair, or a whole list of
+    them.
   - An object whose content already equals the wish is not written at all, neither label nor field manager, because
     any edit of it makes MIC assign the identity anew to every pod that uses it. The actions say how many pods those
     are.
   - Writes come in the order that leaves no pod without its identity, secret, identity, binding. Deletion is the
-    reverse.
+    reverse, and comes last.
+  - What could not work is refused before the first write.
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
@@ -38,64 +40,69 @@ attributes:
     support: full
 options:
   name:
-    description: Name of the AzureIdentity.
+    description: Name of the AzureIdentity. One of O(name) and O(bindings) is needed.
     type: str
-    required: true
   namespace:
     description:
       - Namespace of both objects. MIC looks for the identity of a binding in the namespace of the binding only.
+      - Needed with O(name); with O(bindings) that of the entries that name none.
     type: str
-    required: true
-  binding_name:
+  binding_name: &binding_name
     description: Name of the AzureIdentityBinding; if unset, O(name).
     type: str
+  only: &only
+    description:
+      - Half of the pair that is meant, V(identity) or V(binding); if unset, both.
+      - With V(binding) the AzureIdentity may be somebody else's, and options of an identity have no place.
+    type: str
+    choices: [identity, binding]
   state:
     description: Whether the pair exists.
     type: str
     choices: [present, absent]
     default: present
-  type:
+  type: &type
     description:
       - Kind of identity, V(0) user-assigned managed identity, V(1) service principal with a secret, V(2) service
         principal with a certificate.
       - If unset, that of the existing AzureIdentity, V(0) for a new one.
     type: int
     choices: [0, 1, 2]
-  resource_id:
+  resource_id: &resource_id
     description:
       - Resource id of the user-assigned managed identity. Needed for a new identity of O(type=0).
       - Compared with an existing one without regard to case, as Azure does.
     type: str
-  client_id:
+  client_id: &client_id
     description:
       - Client (application) id in lower case. Needed for a new identity.
       - NMI compares it exactly with what an application asks for, so other spellings are refused.
     type: str
-  tenant_id:
+  tenant_id: &tenant_id
     description: Tenant of the service principal. Needed for a new identity of O(type=1) or O(type=2).
     type: str
-  auxiliary_tenant_ids:
+  auxiliary_tenant_ids: &auxiliary_tenant_ids
     description: Further tenants of a service principal with O(type=1).
     type: list
     elements: str
-  ad_resource_id:
+  ad_resource_id: &ad_resource_id
     description: Value of C(adResourceID), for service principals.
     type: str
-  ad_endpoint:
+  ad_endpoint: &ad_endpoint
     description: Authority of the service principal's cloud; if unset, NMI uses that of the public cloud.
     type: str
-  client_password:
+  client_password: &client_password
     description:
       - Secret of the service principal with O(type=1), or password of O(client_certificate) with O(type=2).
       - Kept in the Secret of O(client_password_secret), which is created or changed when the value differs.
     type: str
-  client_certificate:
+  client_certificate: &client_certificate
     description:
       - Certificate and key of the service principal with O(type=2), a PKCS#12 file in base64.
       - NMI reads old algorithms only, C(openssl pkcs12 -export -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES
         -macalg sha1).
     type: str
-  client_password_secret:
+  client_password_secret: &client_password_secret
     description:
       - Secret with the credential of a service principal.
       - Without O(client_password) or O(client_certificate) it must exist, and is only referred to.
@@ -109,22 +116,93 @@ options:
       namespace:
         description: Namespace of the Secret; if unset, O(namespace).
         type: str
-  selector:
+  selector: &selector
     description:
       - Value of the label C(aadpodidbinding) of the pods that get the identity. Needed for a new binding.
     type: str
-  behavior:
+  behavior: &behavior
     description:
       - V(namespaced) hands the identity only to pods of O(namespace), V(standard) to pods of every namespace.
       - If unset, an existing identity keeps its behavior; a new one is V(standard).
     type: str
     choices: [standard, namespaced]
-  labels:
+  labels: &labels
     description: Labels that both objects shall have; others stay.
     type: dict
-  annotations:
+  annotations: &annotations
     description: Annotations that both objects shall have; others stay.
     type: dict
+  bindings:
+    description:
+      - A list of pairs instead of one, all looked at with one list of each kind and written at the same time.
+      - Several entries may name one AzureIdentity and give it several bindings; what they say of the identity must
+        agree, and need be said once only. Several entries with one O(bindings[].selector) give pods several
+        identities.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the AzureIdentity.
+        type: str
+        required: true
+      namespace:
+        description: Namespace of both objects; if unset, O(namespace).
+        type: str
+      state:
+        description: Whether the pair exists; if unset, O(state).
+        type: str
+        choices: [present, absent]
+      allow_in_use:
+        description: Whether the pair may be taken from pods that use it; if unset, O(allow_in_use).
+        type: bool
+      binding_name: *binding_name
+      only: *only
+      type: *type
+      resource_id: *resource_id
+      client_id: *client_id
+      tenant_id: *tenant_id
+      auxiliary_tenant_ids: *auxiliary_tenant_ids
+      ad_resource_id: *ad_resource_id
+      ad_endpoint: *ad_endpoint
+      client_password: *client_password
+      client_certificate: *client_certificate
+      client_password_secret: *client_password_secret
+      selector: *selector
+      behavior: *behavior
+      labels: *labels
+      annotations: *annotations
+  purge_bindings:
+    description:
+      - Remove what carries the labels of this collection and O(owner), lies in a namespace of O(bindings),
+        O(namespace) or O(purge_namespaces), and is not in O(bindings).
+    type: bool
+    default: false
+  purge_namespaces:
+    description: Namespaces that O(purge_bindings) looks into besides those of O(bindings).
+    type: list
+    elements: str
+    default: []
+  purge_allow_empty:
+    description: Whether O(purge_bindings) may remove everything of O(owner), where O(bindings) is an empty list.
+    type: bool
+    default: false
+  protected_identities:
+    description:
+      - Resource ids of identities that pods must not be given, such as that of the kubelets. MIC would take them from
+        the scale set with the last pod that has them.
+    type: list
+    elements: str
+    default: []
+  accept:
+    description:
+      - What is written in spite of what is known to go wrong with it, and warned of instead.
+      - V(client_id_case), a O(client_id) with upper-case letters.
+      - V(missing_identity), a binding whose AzureIdentity is not in its namespace.
+      - V(equal_names), AzureIdentities of one name in several namespaces, of which one selector gives a pod only one.
+    type: list
+    elements: str
+    choices: [client_id_case, missing_identity, equal_names]
+    default: []
   owner:
     description:
       - Value of the label C(azureops.pod-identity/owner), which tells the objects of several users of this
@@ -140,9 +218,17 @@ options:
     type: bool
     default: false
   allow_in_use:
-    description: Whether O(state=absent) may take the identity from pods that use it.
+    description:
+      - Whether O(state=absent) and O(purge_bindings) may take an identity from what uses it, living pods and
+        everything whose template carries the selector, scaled to zero or not.
     type: bool
     default: false
+  batch:
+    description:
+      - How many identities that are assigned to pods are changed at a time. MIC has to assign those of one batch again
+        before the next one begins; O(wait_timeout) is how long that may take.
+    type: int
+    default: 20
   wait:
     description:
       - Wait until the identity is assigned to every scheduled pod that the binding matches.
@@ -184,6 +270,28 @@ EXAMPLES = r"""
     client_password: "{{ vault_reports_password }}"
     behavior: namespaced
 
+- name: All pairs of a team, and nothing else of it
+  azureops.pod_identity.azure_identity_binding:
+    owner: team-a
+    bindings:
+      - name: billing
+        namespace: billing
+        selector: billing
+        resource_id: "{{ billing.state.id }}"
+        client_id: "{{ billing.state.client_id }}"
+      - name: billing
+        namespace: billing
+        binding_name: billing-batch
+        selector: billing-batch
+      - name: shared
+        namespace: platform
+        binding_name: billing-shared
+        selector: billing
+        only: binding
+    purge_bindings: true
+    protected_identities: ["{{ cluster.state.kubelet_identity.resource_id }}"]
+    wait: true
+
 - name: Take the pair away
   azureops.pod_identity.azure_identity_binding:
     name: billing
@@ -193,7 +301,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 result:
-  description: The pair as the cluster now has it, or in check mode would have it.
+  description:
+    - The pair as the cluster now has it, or in check mode would have it.
+    - With O(bindings) the key C(bindings) holds a list of such dictionaries instead, in the order of the entries, each
+      with C(namespace), C(name) and C(binding_name) besides.
   returned: success
   type: dict
   contains:
@@ -254,6 +365,54 @@ actions:
   sample:
     - create AzureIdentity billing/billing
     - create AzureIdentityBinding billing/billing (3 pods get the identity)
+planned:
+  description: All writes that are needed, in their order, also where one of them then fails.
+  returned: always, once the cluster was looked at
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the object.
+      returned: always
+      type: str
+      sample: AzureIdentity
+    namespace:
+      description: Namespace of the object.
+      returned: always
+      type: str
+      sample: billing
+    name:
+      description: Name of the object.
+      returned: always
+      type: str
+      sample: billing
+    action:
+      description: The action as RV(actions) tells it.
+      returned: always
+      type: str
+      sample: create AzureIdentity billing/billing
+reassigned_pods:
+  description: Number of pods that MIC assigns an identity anew because of these writes; unset where it is not known.
+  returned: always, once the cluster was looked at
+  type: int
+  sample: 0
+in_use:
+  description: What uses the identities that were to go.
+  returned: when that is the reason of a failure
+  type: list
+  elements: dict
+  contains:
+    identity:
+      description: Namespace and name of the AzureIdentity.
+      returned: always
+      type: str
+      sample: billing/billing
+    users:
+      description: Pods and objects that make pods.
+      returned: always
+      type: list
+      elements: str
+      sample: [Deployment billing/api, Pod billing/api-7d9f8-x2x4k]
 failed_action:
   description: The action that failed.
   returned: when an action fails
@@ -271,8 +430,9 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import pair
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import bindings, pair
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.objects import Object
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import pairs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
@@ -290,17 +450,43 @@ _COUNT_UNKNOWN = "The pods that use the identity are not counted, because this u
 _OFFLINE = "The cluster or its custom resource definitions are not there yet, so the prediction was made without them."
 
 
-def observe(module: AnsibleModule, wish: pair.Wish) -> tuple[Client | None, pair.Observed]:
+def parse(module: AnsibleModule) -> tuple[list[pair.Wish], bindings.Rules]:
+    params = module.params
+    if params["purge_bindings"] and params["bindings"] is None:
+        raise Failure("purge_bindings keeps only what the list bindings names: give that list.")
+    wishes = []
+    for entry in [params] if params["bindings"] is None else params["bindings"]:
+        inherited = {name: entry[name] or params[name] for name in ("namespace", "state", "allow_in_use")}
+        if not inherited["namespace"]:
+            raise Failure(f"Entry {entry['name']!r} of bindings has no namespace: set it there, or for the whole task.")
+        unknown = [value for value in (entry["resource_id"], entry["client_id"]) if not known(module, value)]
+        shared = {name: params[name] for name in ("owner", "adopt", "accept")}
+        wishes.append(pair.Wish.parse({**entry, **inherited, **shared}, unknown))
+    rules = bindings.Rules(
+        **{name: params[name] for name in ("owner", "adopt", "allow_in_use", "purge_allow_empty", "batch")},
+        purge=params["purge_bindings"],
+        namespaces=frozenset(name for name in (*params["purge_namespaces"], params["namespace"]) if name),
+        protected=tuple(params["protected_identities"]),
+        accept=frozenset(params["accept"]),
+    )
+    bindings.check(wishes, rules)
+    return wishes, rules
+
+
+def observe(
+    module: AnsibleModule, wishes: t.Sequence[pair.Wish], rules: bindings.Rules
+) -> tuple[Client | None, pair.Observed]:
     """Without a client where there is no cluster to ask yet."""
     if not known(module, module.params["kubeconfig"]):
         return None, pair.Observed(offline=True)
     client = connect(module.params, module.tmpdir)
-    observed = pairs.observe(client, wish)
+    observed = pairs.observe(client, wishes, rules)
     if observed is not None:
         return client, observed
-    if module.params["state"] == "present" and not predicting(module):
+    present = [wish for wish in wishes if wish.present]
+    if present and not predicting(module):
         raise Failure(
-            f"AzureIdentity {wish.namespace}/{wish.name} cannot be made, because the cluster {client.host} does not "
+            f"AzureIdentity {pair.path_of(present[0].key)} cannot be made, because the cluster {client.host} does not "
             "know azureidentities.aadpodidentity.k8s.io: install AAD Pod Identity first "
             "(role azureops.pod_identity.pod_identity_chart)."
         )
@@ -308,84 +494,125 @@ def observe(module: AnsibleModule, wish: pair.Wish) -> tuple[Client | None, pair
 
 
 def make_plan(module: AnsibleModule) -> Plan:
-    params = module.params
-    unknown = [value for value in (params["resource_id"], params["client_id"]) if not known(module, value)]
-    wish = pair.Wish.parse(params, unknown)
-    client, observed = observe(module, wish)
-    if params["state"] == "present":
-        decision = pair.decide_present(wish, observed)
-    else:
-        decision = pair.decide_absent(wish, observed, allow_in_use=params["allow_in_use"])
-    result, steps = decision.result, make_steps(client, decision)
-    if params["wait"] and client and not predicting(module):
-        wait = functools.partial(
-            pairs.wait_assigned if params["state"] == "present" else pairs.wait_released,
-            client,
-            wish,
-            timeout=params["wait_timeout"],
-            pause=params["wait_sleep"],
-        )
+    params, single = module.params, module.params["bindings"] is None
+    wishes, rules = parse(module)
+    client, observed = observe(module, wishes, rules)
+    outcome = bindings.decide(wishes, observed, rules)
+    results = [dict(decision.result) for decision in outcome.decisions[: len(wishes)]]
+    steps = make_steps(module, client, outcome, results)
+    if params["wait"] and client and wishes and not predicting(module):
+        wait = functools.partial(settle, module, client, wishes, results, written=bool(steps))
         if steps:
             steps = (*steps[:-1], waiting(steps[-1], wait))
         else:
-            result = {**result, **wait()}
+            wait()
     notes = [(observed.pods is None, _COUNT_UNKNOWN), (observed.offline and bool(steps), _OFFLINE)]
-    warnings = decision.warnings + tuple(text for applies, text in notes if applies)
-    return Plan(decision.before, decision.after, steps, result=result, warnings=warnings)
+    warnings = outcome.warnings + tuple(text for applies, text in notes if applies)
+    looks = (outcome.decisions[0].before, outcome.decisions[0].after) if single else outcome.documents
+    document = results[0] if single else {"bindings": listed(wishes, results)}
+    told = {"planned": outcome.planned, "reassigned_pods": outcome.reassigned}
+    return Plan(*looks, steps, result=document, warnings=warnings, told=told, at_once=pairs.AT_ONCE)
 
 
-def waiting(step: Step, wait: t.Callable[[], dict[str, t.Any]]) -> Step:
-    """The step with the wait at its end."""
-    return replace(step, apply=lambda: {**(step.apply() or {}), **wait()})
+def listed(wishes: t.Sequence[pair.Wish], results: t.Sequence[Object]) -> t.Sequence[Object]:
+    for wish, result in zip(wishes, results):
+        result.update(namespace=wish.namespace, name=wish.name, binding_name=wish.binding_name)
+    return results
 
 
-def make_steps(client: Client | None, decision: pair.Decision) -> tuple[Step, ...]:
-    if client is None:
-        return tuple(Step(change.summary, apply=lambda: None) for change in decision.changes)
-    writer = pairs.Writer(client, decision.result)
-    return tuple(
-        Step(
-            change.summary,
-            apply=functools.partial(writer.write, change),
-            preview=functools.partial(writer.preview, change) if change.certain else None,
-        )
-        for change in decision.changes
-    )
+def settle(
+    module: AnsibleModule,
+    client: Client,
+    wishes: t.Sequence[pair.Wish],
+    results: t.Iterable[Object] = (),
+    *,
+    written: bool = True,
+) -> None:
+    """Wait for MIC; ``results`` are told what was seen of it."""
+    timeout, pause = module.params["wait_timeout"], module.params["wait_sleep"]
+    seen = pairs.wait_settled(client, wishes, written=written, timeout=timeout, pause=pause)
+    for result, part in zip(results, seen):
+        result.update(part)
+
+
+def waiting(step: Step, wait: t.Callable[[], None]) -> Step:
+    """The step with the wait at its end, and after all that stand beside it."""
+
+    def apply() -> None:
+        step.apply()
+        wait()
+
+    return replace(step, apply=apply, wave=0)
+
+
+def make_steps(
+    module: AnsibleModule, client: Client | None, outcome: bindings.Outcome, results: t.Sequence[Object]
+) -> tuple[Step, ...]:
+    writer = pairs.Writer(client, results)
+    steps: list[Step] = []
+    for number, wave in enumerate(outcome.waves, 1):
+        for change in wave.changes:
+            preview = functools.partial(writer.preview, change) if change.certain else None
+            steps.append(Step(change.summary, functools.partial(writer.write, change), preview, wave=number))
+        if wave.settles and client:
+            steps[-1] = waiting(steps[-1], functools.partial(settle, module, client, wave.settles))
+    return tuple(steps)
+
+
+def entry_options() -> dict[str, t.Any]:
+    """The options of one pair."""
+    text = {"type": "str"}
+    return {
+        "name": text,
+        "namespace": text,
+        "binding_name": text,
+        "only": {"type": "str", "choices": ["identity", "binding"]},
+        "type": {"type": "int", "choices": [0, 1, 2]},
+        "resource_id": text,
+        "client_id": text,
+        "tenant_id": text,
+        "auxiliary_tenant_ids": {"type": "list", "elements": "str"},
+        "ad_resource_id": text,
+        "ad_endpoint": text,
+        "client_password": {"type": "str", "no_log": True},
+        "client_certificate": {"type": "str", "no_log": True},
+        "client_password_secret": {"type": "dict", "no_log": False, "options": {"name": text, "namespace": text}},
+        "selector": text,
+        "behavior": {"type": "str", "choices": ["standard", "namespaced"]},
+        "labels": {"type": "dict"},
+        "annotations": {"type": "dict"},
+    }
 
 
 def argument_spec() -> ArgumentSpec:
-    text = {"type": "str"}
+    entry = {
+        **entry_options(),
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"]},
+        "allow_in_use": {"type": "bool"},
+    }
+    alone = [name for name in entry_options() if name != "namespace"]
     return ArgumentSpec(
         options={
-            "name": {"type": "str", "required": True},
-            "namespace": {"type": "str", "required": True},
-            "binding_name": text,
+            **entry_options(),
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "type": {"type": "int", "choices": [0, 1, 2]},
-            "resource_id": text,
-            "client_id": text,
-            "tenant_id": text,
-            "auxiliary_tenant_ids": {"type": "list", "elements": "str"},
-            "ad_resource_id": text,
-            "ad_endpoint": text,
-            "client_password": {"type": "str", "no_log": True},
-            "client_certificate": {"type": "str", "no_log": True},
-            "client_password_secret": {
-                "type": "dict",
-                "no_log": False,
-                "options": {"name": text, "namespace": text},
-            },
-            "selector": text,
-            "behavior": {"type": "str", "choices": ["standard", "namespaced"]},
-            "labels": {"type": "dict"},
-            "annotations": {"type": "dict"},
+            "bindings": {"type": "list", "elements": "dict", "options": entry},
+            "purge_bindings": {"type": "bool", "default": False},
+            "purge_allow_empty": {"type": "bool", "default": False},
+            "purge_namespaces": {"type": "list", "elements": "str", "default": []},
+            "protected_identities": {"type": "list", "elements": "str", "default": []},
+            "accept": {"type": "list", "elements": "str", "choices": list(bindings.ACCEPTABLE), "default": []},
             "owner": {"type": "str", "default": "default"},
             "adopt": {"type": "bool", "default": False},
             "allow_in_use": {"type": "bool", "default": False},
+            "batch": {"type": "int", "default": 20},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 120},
             "wait_sleep": {"type": "int", "default": 5},
-        }
+        },
+        mutually_exclusive=tuple(("bindings", name) for name in alone),
+        required_one_of=(("name", "bindings"),),
+        required_by={"name": ("namespace",)},
     ).merge(kubernetes_auth())
 
 

@@ -18,7 +18,9 @@ MANAGER = "azureops.pod_identity"
 OWNER = "azureops.pod-identity/owner"
 
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
-OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+OBJECT_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
+NAMESPACE_NAME = re.compile(rf"(?=.{{1,63}}$){_LABEL}")
 # What a resource id must look like. MIC silently leaves out an AzureIdentity with something else, if not all of it.
 RESOURCE_ID = re.compile(
     r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/([^/]+)$",

@@ -11,28 +11,31 @@ from __future__ import annotations
 
 import base64
 import binascii
-import copy
+import functools
 import re
 import typing as t
 from dataclasses import dataclass, field
 
 from .errors import Failure
-from .matching import BEHAVIOR_ANNOTATION, NAMESPACED, SELECTOR_LABEL, USER_ASSIGNED, Pod
-from .names import FIELD_MANAGER, LABEL_VALUE, OBJECT_NAME, OWNER, RESOURCE_ID, is_ours, marks
+from .matching import BEHAVIOR_ANNOTATION, NAMESPACED, SELECTOR_LABEL, USER_ASSIGNED, Binding, Pod
+from .names import LABEL_VALUE, NAMESPACE_NAME, OBJECT_NAME, RESOURCE_ID, marks
+from .objects import Change, Object, Raw, change, check_texts, clean, put_texts, shown, skeleton, texts
 
-Object = dict[str, t.Any]
-Raw = t.Mapping[str, t.Any]
+IDENTITY, BINDING, SECRET = "AzureIdentity", "AzureIdentityBinding", "Secret"
+API_VERSION = "aadpodidentity.k8s.io/v1"
+Key = tuple[str, str]  # namespace, name
 
 _CLIENT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_API = "aadpodidentity.k8s.io/v1"
-_NOISE = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_WORDS = re.compile(r"[\w().-]+")
 _PASSWORD_KEY = "clientSecret"
 
 
 @dataclass(frozen=True)
 class Wish:
-    """The options of one pair; None is unset. ``unknown`` holds texts that stand for values not known yet."""
+    """The options of one pair; None is unset. ``unknown`` holds texts that stand for values not known yet.
+
+    ``only`` is 'identity' or 'binding' where the other half is not meant.
+    """
 
     name: str
     namespace: str
@@ -55,13 +58,34 @@ class Wish:
     client_certificate: str | None = field(default=None, repr=False)
     adopt: bool = False
     unknown: frozenset[str] = frozenset()
+    only: str | None = None
+    present: bool = True
+    allow_in_use: bool = False
+    any_client_id: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Of the identity."""
+        return self.namespace, self.name
+
+    @property
+    def binding_key(self) -> Key:
+        return self.namespace, self.binding_name
+
+    @property
+    def with_identity(self) -> bool:
+        return self.only != "binding"
+
+    @property
+    def with_binding(self) -> bool:
+        return self.only != "identity"
 
     @classmethod
     def parse(cls, options: Raw, unknown: t.Iterable[str] = ()) -> Wish:
         """The options of azure_identity_binding; what is left out is unset."""
         secret = options.get("client_password_secret") or {}
         tenants = options.get("auxiliary_tenant_ids")
-        same = "type resource_id client_id tenant_id ad_resource_id ad_endpoint selector behavior"
+        same = "type resource_id client_id tenant_id ad_resource_id ad_endpoint selector behavior only"
         return cls(
             **{name: options.get(name) for name in (*same.split(), "client_password", "client_certificate")},
             name=options["name"],
@@ -69,71 +93,144 @@ class Wish:
             binding_name=options.get("binding_name") or options["name"],
             owner=options["owner"],
             auxiliary_tenant_ids=None if tenants is None else tuple(tenants),
-            labels=_texts(options.get("labels")),
-            annotations=_texts(options.get("annotations")),
+            labels=texts("labels", options.get("labels")),
+            annotations=texts("annotations", options.get("annotations")),
             secret_name=secret.get("name"),
             secret_namespace=secret.get("namespace"),
             adopt=bool(options.get("adopt")),
             unknown=frozenset(unknown),
+            present=options.get("state") != "absent",
+            allow_in_use=bool(options.get("allow_in_use")),
+            any_client_id="client_id_case" in (options.get("accept") or ()),
         )
 
 
 @dataclass(frozen=True)
+class User:
+    """What carries a selector: a pod that lives, or an object whose pods will."""
+
+    label: str
+    namespace: str
+    selector: str
+
+
+@dataclass(frozen=True)
 class Observed:
-    """What the cluster holds. ``pods`` and ``assigned`` are None where they may not be read.
+    """What the cluster holds. ``pods``, ``assigned`` and ``templates`` are None where they may not be read.
 
     ``offline``: nothing could be asked, because the cluster or its custom resource definitions are still to come.
+    ``templates`` are looked at only where something is to go.
     """
 
     identities: tuple[Raw, ...] = ()
     bindings: tuple[Raw, ...] = ()
-    secret: Raw | None = None
+    secrets: tuple[Raw, ...] = ()
     pods: tuple[Pod, ...] | None = ()
     assigned: tuple[Raw, ...] | None = ()
+    templates: tuple[User, ...] | None = ()
     offline: bool = False
 
     def identity(self, wish: Wish) -> Raw | None:
-        return _find(self.identities, wish.namespace, wish.name)
+        return self.identities_by_key.get(wish.key)
 
     def binding(self, wish: Wish) -> Raw | None:
-        return _find(self.bindings, wish.namespace, wish.binding_name)
+        return self.bindings_by_key.get(wish.binding_key)
 
+    def secret(self, place: Key | None) -> Raw | None:
+        return self._secrets.get(place) if place else None
 
-@dataclass(frozen=True)
-class Change:
-    """One write. ``body`` is what is applied, None for a deletion; ``live`` is what is there, None for a creation."""
+    @functools.cached_property
+    def identities_by_key(self) -> dict[Key, Raw]:
+        return {_key(raw): raw for raw in self.identities}
 
-    key: str
-    kind: str
-    summary: str
-    body: Object | None
-    live: Raw | None
-    force: bool = False
-    remove_behavior: bool = False
-    certain: bool = True
+    @functools.cached_property
+    def bindings_by_key(self) -> dict[Key, Raw]:
+        return {_key(raw): raw for raw in self.bindings}
 
-    @property
-    def namespace(self) -> str:
-        return str(((self.body or self.live or {}).get("metadata") or {}).get("namespace", ""))
+    @functools.cached_property
+    def _secrets(self) -> dict[Key, Raw]:
+        return {_key(raw): raw for raw in self.secrets}
 
-    @property
-    def name(self) -> str:
-        return str(((self.body or self.live or {}).get("metadata") or {}).get("name", ""))
+    @functools.cached_property
+    def _bindings_of(self) -> dict[Key, list[Raw]]:
+        found: dict[Key, list[Raw]] = {}
+        for raw in self.bindings:
+            found.setdefault((_key(raw)[0], Binding.parse(raw).identity), []).append(raw)
+        return found
+
+    def bindings_of(self, identity: Key) -> t.Sequence[Raw]:
+        """The bindings that hand out the identity."""
+        return self._bindings_of.get(identity, ())
+
+    @functools.cached_property
+    def _pods(self) -> dict[str, list[Pod]]:
+        found: dict[str, list[Pod]] = {}
+        for pod in self.pods or ():
+            found.setdefault(pod.selector, []).append(pod)
+        return found
+
+    def carrying(self, selector: str, namespace: str | None) -> t.Sequence[Pod]:
+        """The pods with that label value, in one namespace or in every one."""
+        pods = self._pods.get(selector, ()) if selector else ()
+        return [pod for pod in pods if namespace is None or pod.namespace == namespace]
+
+    @functools.cached_property
+    def _assigned(self) -> dict[Key, list[Raw]]:
+        found: dict[Key, list[Raw]] = {}
+        for raw in self.assigned or ():
+            reference = ((raw.get("spec") or {}).get("azureIdentityRef") or {}).get("metadata") or {}
+            found.setdefault((reference.get("namespace", ""), reference.get("name", "")), []).append(raw)
+        return found
+
+    def assigned_to(self, identity: Key) -> tuple[Object, ...]:
+        """The AzureAssignedIdentities of the identity, short."""
+        found = [
+            {
+                "name": (raw.get("metadata") or {}).get("name", ""),
+                "pod": (raw.get("spec") or {}).get("pod", ""),
+                "namespace": (raw.get("spec") or {}).get("podNamespace", ""),
+                "node": (raw.get("spec") or {}).get("nodename", ""),
+                "status": (raw.get("status") or {}).get("status", ""),
+            }
+            for raw in self._assigned.get(identity, ())
+        ]
+        return tuple(sorted(found, key=lambda entry: (entry["namespace"], entry["pod"], entry["name"])))
+
+    def up_to_date(self, name: str) -> bool:
+        """Whether MIC made the AzureAssignedIdentity of the identity and the binding that are there now."""
+        return name in self._up_to_date
+
+    @functools.cached_property
+    def _up_to_date(self) -> frozenset[str]:
+        found = set()
+        for raw in self.assigned or ():
+            spec = raw.get("spec") or {}
+            pieces = [
+                (spec.get(reference) or {}, live)
+                for reference, live in (
+                    ("azureIdentityRef", self.identities_by_key),
+                    ("azureBindingRef", self.bindings_by_key),
+                )
+            ]
+            if all(_same_version(piece, live.get(_key(piece))) for piece, live in pieces):
+                found.add(_key(raw)[1])
+        return frozenset(found)
 
 
 @dataclass(frozen=True)
 class Decision:
+    """What one wish changes. ``result`` is what the module returns of it."""
+
     before: Object
     after: Object
     changes: tuple[Change, ...]
     result: Object
-    warnings: tuple[str, ...] = ()
 
 
 # what is looked at
 
 
-def credential(wish: Wish, identity: Raw | None) -> tuple[str, str] | None:
+def credential(wish: Wish, identity: Raw | None) -> Key | None:
     """Namespace and name of the Secret behind the identity; None for a managed identity."""
     if _type(wish, identity) == USER_ASSIGNED:
         return None
@@ -144,107 +241,92 @@ def credential(wish: Wish, identity: Raw | None) -> tuple[str, str] | None:
     )
 
 
-def selectors(wish: Wish, bindings: t.Iterable[Raw]) -> frozenset[str]:
+def selectors(wish: Wish, observed: Observed) -> frozenset[str]:
     """The label values of the pods that a change of the pair can touch."""
-    theirs = {
-        (raw.get("spec") or {}).get("selector", "")
-        for raw in bindings
-        if _names_identity(raw, wish) or _is(raw, wish.namespace, wish.binding_name)
-    }
-    return frozenset(value for value in theirs | {wish.selector or ""} if LABEL_VALUE.fullmatch(value))
+    live = observed.binding(wish)
+    bindings = [*observed.bindings_of(wish.key), *([live] if live else [])]
+    theirs = {Binding.parse(raw).selector for raw in bindings} | {wish.selector or ""}
+    return frozenset(value for value in theirs if LABEL_VALUE.fullmatch(value))
 
 
-def assigned_to(wish: Wish, assigned: t.Iterable[Raw]) -> tuple[Object, ...]:
-    """The AzureAssignedIdentities of the identity, short."""
-    found = []
-    for raw in assigned:
-        spec = raw.get("spec") or {}
-        reference = (spec.get("azureIdentityRef") or {}).get("metadata") or {}
-        if (reference.get("namespace"), reference.get("name")) == (wish.namespace, wish.name):
-            found.append(
-                {
-                    "name": (raw.get("metadata") or {}).get("name", ""),
-                    "pod": spec.get("pod", ""),
-                    "namespace": spec.get("podNamespace", ""),
-                    "node": spec.get("nodename", ""),
-                    "status": (raw.get("status") or {}).get("status", ""),
-                }
-            )
-    return tuple(sorted(found, key=lambda entry: (entry["namespace"], entry["pod"], entry["name"])))
-
-
-def missing(pods: t.Iterable[Pod], assigned: t.Iterable[Raw]) -> tuple[Pod, ...]:
-    """The pods among ``pods`` that have no assignment in state Assigned (or, from an old MIC, without state)."""
-    done = {(entry["namespace"], entry["pod"]) for entry in assigned if entry["status"] in ("Assigned", "")}
-    return tuple(pod for pod in pods if (pod.namespace, pod.name) not in done)
-
-
-def matched(pods: t.Iterable[Pod], selector: str, namespace: str | None) -> tuple[Pod, ...]:
-    """The scheduled pods with that label value, in one namespace or in every one."""
-    return tuple(
-        pod
-        for pod in pods
-        if pod.node and selector and pod.selector == selector and (namespace is None or pod.namespace == namespace)
-    )
-
-
-def pods_of(wish: Wish, observed: Observed) -> tuple[Pod, ...] | None:
+def served(wish: Wish, observed: Observed) -> tuple[Pod, ...] | None:
     """The pods that the pair will serve when it is as wished, apart from those that end; None where unknown."""
+    identity = _wanted_identity(wish, observed.identity(wish))
+    return _served(observed, _wanted_binding(wish, observed.binding(wish)), identity)
+
+
+def _served(observed: Observed, binding: Raw, identity: Raw) -> tuple[Pod, ...] | None:
     if observed.pods is None:
         return None
-    identity = _wanted_identity(wish, observed.identity(wish))
-    selector = _wanted_binding(wish, observed.binding(wish))["spec"].get("selector", "")
-    return tuple(pod for pod in matched(observed.pods, selector, _reach(identity)) if pod.lives)
+    pods = observed.carrying(Binding.parse(binding).selector, reach(identity))
+    return tuple(pod for pod in pods if pod.node and pod.lives)
 
 
 # what is decided
 
 
-def decide_present(wish: Wish, observed: Observed) -> Decision:
-    """Secret, identity, binding, in this order: nothing refers to what is not there yet."""
-    identity, binding = observed.identity(wish), observed.binding(wish)
-    _validate(wish, identity, binding)
-    wanted_identity, wanted_binding = _wanted_identity(wish, identity), _wanted_binding(wish, binding)
-    place = credential(wish, identity)
-    wanted_secret = _wanted_secret(wish, observed, place, _type(wish, identity)) if place else None
-    affected = _affected(wish, observed, _reach(wanted_identity))
-    served = pods_of(wish, observed)
-    changes = []
-    if wanted_secret is not None and place:
-        changes += _change(wish, "secret", "Secret", observed.secret, wanted_secret, "")
-    changes += _change(
-        wish,
-        "identity",
-        "AzureIdentity",
-        identity,
-        wanted_identity,
-        f"MIC assigns it anew to {_count(affected)}" if identity else "",
-    )
-    changes += _change(
-        wish,
-        "binding",
-        "AzureIdentityBinding",
-        binding,
-        wanted_binding,
-        f"{_count(served)} {'gets' if served is not None and len(served) == 1 else 'get'} the identity",
-    )
-    before = _document(identity, binding, observed.secret if place else None)
-    changed = {change.key for change in changes}
-    after = {
-        "identity": clean(wanted_identity if "identity" in changed else identity or {}),
-        "binding": clean(wanted_binding if "binding" in changed else binding or {}),
+def decide_present(wish: Wish, observed: Observed, whole: Wish | None = None) -> Decision:
+    """Secret, identity, binding, in this order: nothing refers to what is not there yet.
+
+    ``whole`` is the wish with what other entries of a list say of the same identity.
+    """
+    whole = whole or wish
+    identity, binding = observed.identity(wish), observed.binding(wish) if wish.with_binding else None
+    _validate(wish, whole, identity, binding)
+    wanted_identity = _wanted_identity(whole, identity)
+    place = credential(whole, identity) if wish.with_identity else None
+    before: Object = {"identity": clean(identity or {}), "binding": clean(binding or {})}
+    after = dict(before)
+    result: Object = {
+        "identity": shown(identity or {}),
+        "binding": shown(binding or {}),
+        "secret": {},
+        "matching_pods": None,
     }
+    changes: list[Change] = []
     if place:
-        after["secret"] = _hidden(wanted_secret if "secret" in changed else observed.secret, "secret" in changed)
-    assigned = assigned_to(wish, observed.assigned or ())
-    result = {
-        "identity": shown(wanted_identity if "identity" in changed else identity or {}),
-        "binding": shown(wanted_binding if "binding" in changed else binding or {}),
-        "secret": {"namespace": place[0], "name": place[1]} if place else {},
-        "matching_pods": None if served is None else len(served),
-        "assigned": list(assigned),
-    }
-    return Decision(before, after, tuple(changes), result, _warnings(wish, observed, wanted_binding))
+        before["secret"] = after["secret"] = hidden(observed.secret(place), False)
+        result["secret"] = {"namespace": place[0], "name": place[1]}
+        wanted_secret = _wanted_secret(whole, observed, place)
+        if wanted_secret is not None:
+            live = observed.secret(place)
+            changes += change("secret", SECRET, live, wanted_secret, owner=wish.owner, adopt=wish.adopt)
+        if changes:
+            after["secret"] = hidden(wanted_secret, True)
+    if wish.with_identity:
+        affected = _affected(wish, observed, reach(wanted_identity))
+        changes += change(
+            "identity",
+            IDENTITY,
+            identity,
+            wanted_identity,
+            owner=wish.owner,
+            adopt=wish.adopt,
+            effect=f"MIC assigns it anew to {count(affected)}" if identity else "",
+            pods=affected,
+            removable=BEHAVIOR_ANNOTATION if whole.behavior not in (None, NAMESPACED) else "",
+            unknown=whole.unknown,
+        )
+    if wish.with_binding:
+        wanted_binding = _wanted_binding(wish, binding)
+        pods = _served(observed, wanted_binding, wanted_identity)
+        result["matching_pods"] = None if pods is None else len(pods)
+        changes += change(
+            "binding",
+            BINDING,
+            binding,
+            wanted_binding,
+            owner=wish.owner,
+            adopt=wish.adopt,
+            effect=f"{count(pods)} {'gets' if pods is not None and len(pods) == 1 else 'get'} the identity",
+            pods=pods,
+        )
+    changed = {write.key for write in changes}
+    for key, wanted in (("identity", wanted_identity), ("binding", wanted_binding if wish.with_binding else {})):
+        if key in changed:
+            after[key], result[key] = clean(wanted), shown(wanted)
+    result["assigned"] = list(observed.assigned_to(wish.key))
+    return Decision(before, after, tuple(changes), result)
 
 
 def rendered(wish: Wish) -> tuple[Object, Object]:
@@ -253,78 +335,17 @@ def rendered(wish: Wish) -> tuple[Object, Object]:
     return result["identity"], result["binding"]
 
 
-def decide_absent(wish: Wish, observed: Observed, *, allow_in_use: bool) -> Decision:
-    """Binding, identity, secret, in this order: nothing refers to what is gone already."""
-    identity, binding = observed.identity(wish), observed.binding(wish)
-    place = credential(wish, identity) if identity else None
-    secret = observed.secret if place and observed.secret and is_ours(observed.secret, wish.owner) else None
-    if (identity or binding) and not allow_in_use:
-        _refuse_in_use(wish, observed, identity)
-    changes = []
-    for key, kind, live in (
-        ("binding", "AzureIdentityBinding", binding),
-        ("identity", "AzureIdentity", identity),
-        ("secret", "Secret", secret),
-    ):
-        if live is None:
-            continue
-        if not is_ours(live, wish.owner) and not wish.adopt:
-            raise Failure(
-                f"{kind} {_path(live)} does not carry the labels of azureops.pod_identity with the owner "
-                f"{wish.owner!r}, so it is not deleted: name its owner, or set adopt: true."
-            )
-        changes.append(Change(key, kind, f"delete {kind} {_path(live)}", None, live))
-    return Decision(
-        before=_document(identity, binding, secret),
-        after=_document(None, None, None),
-        changes=tuple(changes),
-        result={"identity": {}, "binding": {}, "secret": {}, "matching_pods": 0, "assigned": []},
-    )
-
-
-def clean(raw: Raw) -> Object:
-    """The object without what the server keeps for itself; for a diff."""
-    document = shown(raw)
-    metadata = document.get("metadata") or {}
-    for name in _NOISE:
-        metadata.pop(name, None)
-    annotations = metadata.get("annotations") or {}
-    annotations.pop(_LAST_APPLIED, None)
-    if not annotations:
-        metadata.pop("annotations", None)
-    return document
-
-
-def shown(raw: Raw) -> Object:
-    """The object as a result shows it."""
-    document = copy.deepcopy(dict(raw))
-    (document.get("metadata") or {}).pop("managedFields", None)
-    return document
-
-
 # parts
 
 
-def _texts(values: Raw | None) -> dict[str, str]:
-    return {key: str(value) for key, value in (values or {}).items()}
+def _same_version(left: Raw, right: Raw | None) -> bool:
+    versions = [((raw or {}).get("metadata") or {}).get("resourceVersion") for raw in (left, right)]
+    return versions[0] in (None, versions[1])
 
 
-def _find(objects: t.Iterable[Raw], namespace: str, name: str) -> Raw | None:
-    return next((raw for raw in objects if _is(raw, namespace, name)), None)
-
-
-def _is(raw: Raw, namespace: str, name: str) -> bool:
+def _key(raw: Raw) -> Key:
     metadata = raw.get("metadata") or {}
-    return bool(metadata.get("namespace") == namespace and metadata.get("name") == name)
-
-
-def _names_identity(binding: Raw, wish: Wish) -> bool:
-    spec, metadata = binding.get("spec") or {}, binding.get("metadata") or {}
-    return bool(metadata.get("namespace") == wish.namespace and spec.get("azureIdentity") == wish.name)
-
-
-def _path(raw: Raw) -> str:
-    return f"{raw['metadata'].get('namespace', '')}/{raw['metadata']['name']}"
+    return metadata.get("namespace", ""), metadata.get("name", "")
 
 
 def _type(wish: Wish, identity: Raw | None) -> int:
@@ -332,48 +353,84 @@ def _type(wish: Wish, identity: Raw | None) -> int:
     return int(live if wish.type is None else wish.type)
 
 
-def _reach(identity: Raw) -> str | None:
+def reach(identity: Raw) -> str | None:
     """The only namespace whose pods get the identity; None for every one."""
     annotations = (identity.get("metadata") or {}).get("annotations") or {}
     return identity["metadata"]["namespace"] if annotations.get(BEHAVIOR_ANNOTATION) == NAMESPACED else None
 
 
-def _validate(wish: Wish, identity: Raw | None, binding: Raw | None) -> None:
-    what = f"AzureIdentity {wish.namespace}/{wish.name}"
-    for option, name in (("name", wish.name), ("namespace", wish.namespace), ("binding_name", wish.binding_name)):
+def _validate(wish: Wish, whole: Wish, identity: Raw | None, binding: Raw | None) -> None:
+    check_names(wish)
+    check_texts(f"AzureIdentity {path_of(wish.key)}", {**whole.labels, **marks(wish.owner)}, whole.annotations)
+    if wish.with_identity:
+        _validate_identity(whole, identity)
+    if not wish.with_binding:
+        return
+    what = f"AzureIdentityBinding {path_of(wish.binding_key)}"
+    check_texts(what, wish.labels, wish.annotations)
+    if binding is None and not wish.selector:
+        raise Failure(
+            f"{what} needs selector, the value of the label {SELECTOR_LABEL} of the pods; an empty one matches no pod."
+        )
+    if wish.selector is not None and not LABEL_VALUE.fullmatch(wish.selector):
+        raise Failure(
+            f"selector {wish.selector!r} of {what} matches no pod, because no label can have that value: use up to 63 "
+            "letters, digits, '-', '_' and '.', with a letter or digit at both ends."
+        )
+
+
+def check_namespace(namespace: str) -> None:
+    if not NAMESPACE_NAME.fullmatch(namespace):
+        raise Failure(f"namespace {namespace!r} is no name that Kubernetes accepts: use a-z, 0-9 and '-'.")
+
+
+def check_names(wish: Wish) -> None:
+    check_namespace(wish.namespace)
+    for option, name in (("name", wish.name), ("binding_name", wish.binding_name)):
         if not OBJECT_NAME.fullmatch(name):
             raise Failure(f"{option} {name!r} is no name that Kubernetes accepts: use a-z, 0-9, '-' and '.'.")
+
+
+def path_of(key: Key) -> str:
+    return "/".join(key)
+
+
+def _validate_identity(wish: Wish, identity: Raw | None) -> None:
+    what = f"AzureIdentity {path_of(wish.key)}"
     kind = _type(wish, identity)
     needed = ["client_id"] + (["resource_id"] if kind == USER_ASSIGNED else ["tenant_id"])
     given = (identity or {}).get("spec") or {}
     for option in needed:
-        if not getattr(wish, option) and not given.get(_FIELDS[option]):
+        if not getattr(wish, option) and not given.get(FIELDS[option]):
             raise Failure(f"{what} needs {option}, because its type is {kind}.")
-    if binding is None and not wish.selector:
-        raise Failure(
-            f"AzureIdentityBinding {wish.namespace}/{wish.binding_name} needs selector, the value of the label "
-            f"{SELECTOR_LABEL} of the pods; an empty one matches no pod."
-        )
-    if wish.selector is not None and not LABEL_VALUE.fullmatch(wish.selector):
-        raise Failure(
-            f"selector {wish.selector!r} matches no pod, because no label can have that value: use up to 63 letters, "
-            "digits, '-', '_' and '.', with a letter or digit at both ends."
-        )
     if kind != USER_ASSIGNED and wish.resource_id:
         raise Failure(f"{what} has type {kind}, a service principal, which has no resource_id: leave it out.")
-    if wish.resource_id and wish.resource_id not in wish.unknown and not RESOURCE_ID.match(wish.resource_id):
-        raise Failure(
-            f"resource_id {wish.resource_id!r} is no user-assigned identity, MIC would ignore {what}: use "
-            "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.ManagedIdentity/userAssignedIdentities/<name>."
-        )
+    if wish.resource_id and wish.resource_id not in wish.unknown:
+        match = RESOURCE_ID.fullmatch(wish.resource_id)
+        if not match or not all(_WORDS.fullmatch(part) for part in match.groups()):
+            raise Failure(
+                f"resource_id {wish.resource_id!r} is no user-assigned identity, MIC would ignore {what}: use "
+                "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.ManagedIdentity/"
+                "userAssignedIdentities/<name>."
+            )
     if wish.client_id and wish.client_id not in wish.unknown and not _CLIENT_ID.fullmatch(wish.client_id):
-        raise Failure(
-            f"client_id {wish.client_id!r} of {what} must be a GUID in lower case, because NMI compares it exactly "
-            "with what applications ask for."
-        )
+        if not _CLIENT_ID.fullmatch(wish.client_id.lower()):
+            raise Failure(f"client_id {wish.client_id!r} of {what} must be a GUID in lower case: correct it.")
+        if not wish.any_client_id:
+            raise Failure(
+                f"client_id {wish.client_id!r} of {what} must be a GUID in lower case, because NMI compares it exactly "
+                "with what applications ask for: correct it, or set accept: [client_id_case] where they ask for that "
+                "very spelling, or for none."
+            )
+    for option, name in (
+        ("client_password_secret", wish.secret_name),
+        ("client_password_secret", wish.secret_namespace),
+    ):
+        if name is not None and not OBJECT_NAME.fullmatch(name):
+            raise Failure(f"{option} of {what} has the name {name!r}, which Kubernetes does not accept: correct it.")
 
 
-_FIELDS = {
+FIELDS = {
     "type": "type",
     "resource_id": "resourceID",
     "client_id": "clientID",
@@ -386,9 +443,9 @@ _FIELDS = {
 
 def _wanted_identity(wish: Wish, live: Raw | None) -> Object:
     """The identity with everything that the wish names in place; what it does not name is as it is."""
-    wanted = _skeleton("AzureIdentity", live, wish, wish.name)
+    wanted = _skeleton(IDENTITY, live, wish, wish.name)
     spec = wanted.setdefault("spec", {})
-    for option, name in _FIELDS.items():
+    for option, name in FIELDS.items():
         value = getattr(wish, option)
         if value is None:
             continue
@@ -410,7 +467,7 @@ def _wanted_identity(wish: Wish, live: Raw | None) -> Object:
 
 
 def _wanted_binding(wish: Wish, live: Raw | None) -> Object:
-    wanted = _skeleton("AzureIdentityBinding", live, wish, wish.binding_name)
+    wanted = _skeleton(BINDING, live, wish, wish.binding_name)
     spec = wanted.setdefault("spec", {})
     spec["azureIdentity"] = wish.name
     if wish.selector is not None:
@@ -419,24 +476,13 @@ def _wanted_binding(wish: Wish, live: Raw | None) -> Object:
 
 
 def _skeleton(kind: str, live: Raw | None, wish: Wish, name: str) -> Object:
-    wanted = shown(live or {"apiVersion": _API, "kind": kind, "metadata": {"name": name, "namespace": wish.namespace}})
-    metadata = wanted["metadata"]
-    labels = {**(metadata.get("labels") or {}), **wish.labels}
-    if live is None or wish.adopt:
-        labels.update(marks(wish.owner))
-    if labels:
-        metadata["labels"] = labels
-    if wish.annotations:
-        metadata["annotations"] = {**(metadata.get("annotations") or {}), **wish.annotations}
-    # lists leave them out of their items
-    wanted.setdefault("apiVersion", _API)
-    wanted.setdefault("kind", kind)
+    wanted = skeleton(kind, API_VERSION, live, wish.namespace, name)
+    put_texts(wanted, wish.labels, wish.annotations, marks(wish.owner) if live is None or wish.adopt else {})
     return wanted
 
 
-def _wanted_secret(wish: Wish, observed: Observed, place: tuple[str, str], kind: int) -> Object | None:
-    """The Secret with the credential of the wish; None where the wish only refers to it."""
-    live = observed.secret
+def _wanted_secret(wish: Wish, observed: Observed, place: Key) -> Object | None:
+    live, kind = observed.secret(place), _type(wish, observed.identity(wish))
     what = f"Secret {place[0]}/{place[1]}"
     keys = sorted((live or {}).get("data") or {})
     if kind == 1 and wish.client_certificate is not None:
@@ -492,191 +538,25 @@ def _decoded(text: str) -> bytes:
         raise Failure("client_certificate is not base64: pass the PKCS#12 file through b64encode.") from error
 
 
-def _change(wish: Wish, key: str, kind: str, live: Raw | None, wanted: Object, effect: str) -> list[Change]:
-    """The write that makes ``live`` like ``wanted``; none where both agree."""
-    path = _path(wanted)
-    effect = f" ({effect})" if effect else ""
-    certain = not any(value in wish.unknown for value in (wanted.get("spec") or {}).values() if isinstance(value, str))
-    if live is None:
-        return [Change(key, kind, f"create {kind} {path}{effect}", shown(wanted), None, wish.adopt, certain=certain)]
-    fields = _differences(live, wanted)
-    if not fields:
-        return []
-    owner = ((live.get("metadata") or {}).get("labels") or {}).get(OWNER, wish.owner)
-    if owner != wish.owner and not wish.adopt:
-        raise Failure(
-            f"{kind} {path} belongs to the owner {owner!r}, so it is not changed: name its owner, or set adopt: true."
-        )
-    ours = {f"metadata.labels.{name}" for name in marks(wish.owner)}
-    verb = "adopt" if set(fields) <= ours else "update"
-    detail = "" if verb == "adopt" else " " + ", ".join(field for field in fields if field not in ours)
-    removes = f"metadata.annotations.{BEHAVIOR_ANNOTATION}" in fields and wish.behavior not in (None, NAMESPACED)
-    holders = _other_managers(live, ("f:metadata", "f:annotations", f"f:{BEHAVIOR_ANNOTATION}")) if removes else ()
-    if holders and not wish.adopt:
-        raise Failure(
-            f"Cannot update {kind} {path}: the annotation {BEHAVIOR_ANNOTATION} belongs to {' and '.join(holders)}; "
-            "change it there, or take it over with adopt: true."
-        )
-    body = _merged(_owned(live), _difference_body(live, wanted))
-    if wish.adopt:
-        body.update({part: copy.deepcopy(wanted[part]) for part in ("spec", "data") if part in wanted})
-    if removes:
-        (body["metadata"].get("annotations") or {}).pop(BEHAVIOR_ANNOTATION, None)
-    return [
-        Change(
-            key,
-            kind,
-            f"{verb} {kind} {path}{detail}{effect}",
-            {"apiVersion": wanted["apiVersion"], "kind": kind, **body},
-            live,
-            force=wish.adopt,
-            remove_behavior=bool(holders),
-            certain=certain,
-        )
-    ]
-
-
-def _differences(live: Raw, wanted: Raw) -> list[str]:
-    """Dotted names of what differs, values left out."""
-    found = []
-    for part, names in (("metadata", ("labels", "annotations")), ("", ("spec", "data"))):
-        left, right = (live.get(part) or {}, wanted.get(part) or {}) if part else (live, wanted)
-        for name in names:
-            mine, theirs = right.get(name) or {}, left.get(name) or {}
-            prefix = f"{part}.{name}" if part else name
-            found += [
-                f"{prefix}.{key}"
-                for key in sorted(set(mine) | set(theirs))
-                if mine.get(key) != theirs.get(key) and not (prefix == "spec" and key == "type" and not mine.get(key))
-            ]
-    # a missing type is 0
-    if int((wanted.get("spec") or {}).get("type") or 0) != int((live.get("spec") or {}).get("type") or 0):
-        found = sorted({*found, "spec.type"})
-    return found
-
-
-def _difference_body(live: Raw, wanted: Raw) -> Object:
-    """What has to be applied besides what we own already: the fields of ``wanted`` that differ."""
-    body: Object = {"metadata": {"namespace": wanted["metadata"]["namespace"], "name": wanted["metadata"]["name"]}}
-    for dotted in _differences(live, wanted):
-        section, dummy, rest = dotted.partition(".")
-        if section == "metadata":
-            part, dummy, key = rest.partition(".")
-            value = (wanted["metadata"].get(part) or {}).get(key)
-            if value is not None:
-                body["metadata"].setdefault(part, {})[key] = value
-        else:
-            value = (wanted.get(section) or {}).get(rest)
-            if value is not None:
-                body.setdefault(section, {})[rest] = value
-    return body
-
-
-def _owned(live: Raw) -> Object:
-    """What our field manager applied before; it is sent again, because apply takes away what its manager leaves out."""
-    body: Object = {}
-    for entry in (live.get("metadata") or {}).get("managedFields") or ():
-        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
-            body = _merged(body, _extract(live, entry.get("fieldsV1") or {}))
-    return body
-
-
-def _extract(value: t.Any, fields: t.Mapping[str, t.Any]) -> t.Any:
-    names = [name[2:] for name in fields if name.startswith("f:")]
-    if not names or not isinstance(value, dict):
-        return copy.deepcopy(value)
-    return {name: _extract(value[name], fields[f"f:{name}"]) for name in names if name in value}
-
-
-def _other_managers(live: Raw, path: tuple[str, ...]) -> tuple[str, ...]:
-    """The managers besides ourselves that own the field."""
-    found = set()
-    for entry in (live.get("metadata") or {}).get("managedFields") or ():
-        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
-            continue
-        node: t.Any = entry.get("fieldsV1") or {}
-        for name in path:
-            node = node.get(name) if isinstance(node, dict) else None
-        if node is not None:
-            found.add(str(entry.get("manager")))
-    return tuple(sorted(found))
-
-
-def _merged(left: Raw, right: Raw) -> Object:
-    merged = copy.deepcopy(dict(left))
-    for key, value in right.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else copy.deepcopy(value)
-    return merged
-
-
-def _affected(wish: Wish, observed: Observed, reach: str | None) -> tuple[Pod, ...] | None:
+def _affected(wish: Wish, observed: Observed, namespace: str | None) -> tuple[Pod, ...] | None:
     """The pods of every binding that hands out the identity."""
     if observed.pods is None:
         return None
     found = {}
-    for raw in observed.bindings:
-        if _names_identity(raw, wish):
-            for pod in matched(observed.pods, (raw.get("spec") or {}).get("selector", ""), reach):
+    for raw in observed.bindings_of(wish.key):
+        for pod in observed.carrying(Binding.parse(raw).selector, namespace):
+            if pod.node:
                 found[(pod.namespace, pod.name)] = pod
     return tuple(found.values())
 
 
-def _count(pods: tuple[Pod, ...] | None) -> str:
+def count(pods: t.Sequence[Pod] | None) -> str:
     if pods is None:
         return "an unknown number of pods"
     return f"{len(pods)} pod" if len(pods) == 1 else f"{len(pods)} pods"
 
 
-def _refuse_in_use(wish: Wish, observed: Observed, identity: Raw | None) -> None:
-    others = [
-        raw["metadata"]["name"]
-        for raw in observed.bindings
-        if _names_identity(raw, wish) and raw["metadata"]["name"] != wish.binding_name
-    ]
-    if identity and others:
-        raise Failure(
-            f"AzureIdentity {wish.namespace}/{wish.name} is also handed out by the AzureIdentityBinding "
-            f"{', '.join(sorted(others))}: delete it first, or set allow_in_use: true."
-        )
-    if observed.pods is not None:
-        reach = _reach(identity) if identity else None
-        users = [f"{pod.namespace}/{pod.name}" for pod in _affected(wish, observed, reach) or () if pod.lives]
-    else:
-        users = [f"{entry['namespace']}/{entry['pod']}" for entry in assigned_to(wish, observed.assigned or ())]
-    if users:
-        more = f" and {len(users) - 3} more" if len(users) > 3 else ""
-        raise Failure(
-            f"AzureIdentity {wish.namespace}/{wish.name} is in use by {', '.join(sorted(users)[:3])}{more}: "
-            "move these pods first, or set allow_in_use: true."
-        )
-
-
-def _warnings(wish: Wish, observed: Observed, binding: Object) -> tuple[str, ...]:
-    selector = binding["spec"].get("selector")
-    rivals = sorted(
-        raw["metadata"]["name"]
-        for raw in observed.bindings
-        if (raw.get("spec") or {}).get("selector") == selector
-        and (raw.get("spec") or {}).get("azureIdentity") != wish.name
-        and raw["metadata"].get("namespace") == wish.namespace
-    )
-    if not rivals:
-        return ()
-    return (
-        f"The AzureIdentityBinding {', '.join(rivals)} in namespace {wish.namespace} has the selector {selector!r} "
-        "too: pods get both identities, and one of them by chance when they name no client id.",
-    )
-
-
-def _document(identity: Raw | None, binding: Raw | None, secret: Raw | None) -> Object:
-    document = {"identity": clean(identity or {}), "binding": clean(binding or {})}
-    if secret is not None:
-        document["secret"] = _hidden(secret, False)
-    return document
-
-
-def _hidden(secret: Raw | None, new: bool) -> Object:
+def hidden(secret: Raw | None, new: bool) -> Object:
     """A Secret for a diff: its values only as same or new."""
     if secret is None:
         return {}

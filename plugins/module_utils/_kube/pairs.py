@@ -8,140 +8,197 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from .._domain import pair
+from .._domain import bindings, pair
 from .._domain.errors import Failure
-from .._domain.matching import BEHAVIOR_ANNOTATION, SELECTOR_LABEL, Pod
+from .._domain.matching import SELECTOR_LABEL, Pod, template_selector
+from .._domain.objects import Change, Object, shown
 from .client import Client
 from .errors import ApiFailure
 from .kinds import (
     AZURE_ASSIGNED_IDENTITY,
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
+    AZURE_POD_IDENTITY_EXCEPTION,
     POD,
     SECRET,
+    TEMPLATES,
     Kind,
-    Object,
+    label,
 )
 from .wait import wait_for
 
-_KINDS: t.Mapping[str, Kind] = {"identity": AZURE_IDENTITY, "binding": AZURE_IDENTITY_BINDING, "secret": SECRET}
+AT_ONCE = 10
+
+_KINDS: t.Mapping[str, Kind] = {
+    "identity": AZURE_IDENTITY,
+    "binding": AZURE_IDENTITY_BINDING,
+    "secret": SECRET,
+    "exception": AZURE_POD_IDENTITY_EXCEPTION,
+}
+_SELECTORS = 50  # more of them are not told to the server, which has to keep its URLs short
 
 
-def observe(client: Client, wish: pair.Wish) -> pair.Observed | None:
-    """What the cluster holds around the pair; None where it does not know AzureIdentities at all."""
+def observe(client: Client, wishes: t.Sequence[pair.Wish], rules: bindings.Rules) -> pair.Observed | None:
+    """What the cluster holds around the pairs; None where it does not know AzureIdentities at all."""
+    namespaces = {wish.namespace for wish in wishes} | rules.namespaces
     try:
-        identities = client.list_all(AZURE_IDENTITY, wish.namespace)
-        bindings = client.list_all(AZURE_IDENTITY_BINDING, wish.namespace)
+        identities = list_places(client, AZURE_IDENTITY, namespaces)
+        bound = list_places(client, AZURE_IDENTITY_BINDING, namespaces)
     except ApiFailure as failure:
         if failure.kind_missing:
             return None
         raise
-    seen = pair.Observed(identities=identities, bindings=bindings)
-    place = pair.credential(wish, seen.identity(wish))
-    values = pair.selectors(wish, bindings)
-    return pair.Observed(
-        identities=identities,
-        bindings=bindings,
-        secret=client.get(SECRET, *place) if place else None,
-        pods=_pods(client, values) if values else (),
-        assigned=_unless_forbidden(lambda: client.list_all(AZURE_ASSIGNED_IDENTITY)),
+    seen = pair.Observed(identities=identities, bindings=bound)
+    going = bindings.leaving_selectors(wishes, seen, rules)
+    return replace(
+        seen,
+        secrets=_secrets(client, bindings.credentials(wishes, seen, rules)),
+        pods=_pods(client, going.union(*(pair.selectors(wish, seen) for wish in wishes))),
+        assigned=unless_forbidden(lambda: client.list_all(AZURE_ASSIGNED_IDENTITY)),
+        templates=templates(client, going) if going else (),
     )
 
 
+def list_places(client: Client, kind: Kind, namespaces: t.AbstractSet[str]) -> tuple[Object, ...]:
+    """The objects of the cluster, in one list; those of the namespaces where this user may not list more."""
+    try:
+        return client.list_all(kind)
+    except ApiFailure as failure:
+        if failure.status != 403 or not namespaces:
+            raise
+    found: list[Object] = []
+    for namespace in sorted(namespaces):
+        found += client.list_all(kind, namespace)
+    return tuple(found)
+
+
+def _secrets(client: Client, places: t.AbstractSet[pair.Key]) -> tuple[Object, ...]:
+    """One by one: to list the Secrets of a namespace is a right that opens all of them."""
+    if not places:
+        return ()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda place: client.get(SECRET, *place), sorted(places))
+        return tuple(secret for secret in found if secret)
+
+
+def templates(client: Client, values: t.AbstractSet[str]) -> tuple[pair.User, ...] | None:
+    """What makes pods with one of these selectors; None where this user may not tell."""
+    found = []
+    for kind in TEMPLATES:
+        listed = unless_forbidden(lambda kind=kind: client.list_all(kind))  # type: ignore[misc]
+        if listed is None:
+            return None
+        for raw in listed:
+            selector, metadata = template_selector(raw), raw["metadata"]
+            if selector in values:
+                what = label(kind, metadata["namespace"], metadata["name"])
+                found.append(pair.User(what, metadata["namespace"], selector))
+    return tuple(found)
+
+
 class Writer:
-    """Carries out changes; ``result`` is what the module returns and follows what the server answers."""
+    """Carries out changes, without a client only in words; ``results`` follow what the server answers."""
 
-    def __init__(self, client: Client, result: Object) -> None:
+    def __init__(self, client: Client | None, results: t.Iterable[Object]) -> None:
         self._client = client
-        self.result = dict(result)
+        self._lock = threading.Lock()
+        self._results: dict[tuple[str, str, str], list[Object]] = {}
+        for result in results:
+            for key in ("identity", "binding", "exception"):
+                metadata = (result.get(key) or {}).get("metadata") or {}
+                place = (key, metadata.get("namespace", ""), metadata.get("name", ""))
+                self._results.setdefault(place, []).append(result)
 
-    def write(self, change: pair.Change) -> Object:
-        return self._carry_out(change, dry_run=False)
+    def write(self, change: Change) -> None:
+        self._carry_out(change, dry_run=False)
 
-    def preview(self, change: pair.Change) -> Object:
+    def preview(self, change: Change) -> None:
         """The server's own prediction, or ours where the namespace is still to come."""
         try:
-            return self._carry_out(change, dry_run=True)
+            self._carry_out(change, dry_run=True)
         except ApiFailure as failure:
-            if failure.namespace_missing:
-                return self.result
-            raise
+            if not failure.namespace_missing:
+                raise
 
-    def _carry_out(self, change: pair.Change, *, dry_run: bool) -> Object:
+    def _carry_out(self, change: Change, *, dry_run: bool) -> None:
+        if self._client is None:
+            return
         kind = _KINDS[change.key]
         if change.body is None:
             metadata = (change.live or {})["metadata"]
             conditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
             self._client.delete(kind, change.namespace, change.name, preconditions=conditions, dry_run=dry_run)
-            return self.result
-        if change.remove_behavior:
-            removal = {"metadata": {"annotations": {BEHAVIOR_ANNOTATION: None}}}
+            return
+        if change.removed_annotation:
+            removal = {"metadata": {"annotations": {change.removed_annotation: None}}}
             self._client.merge(kind, change.namespace, change.name, removal, dry_run=dry_run)
         answer = self._client.apply(kind, change.body, force=change.force, dry_run=dry_run)
-        if change.key != "secret":
-            self.result = {**self.result, change.key: pair.shown(answer)}
-        return self.result
+        with self._lock:
+            for result in self._results.get((change.key, change.namespace, change.name), ()):
+                result[change.key] = shown(answer)
 
 
-def wait_assigned(client: Client, wish: pair.Wish, *, timeout: float, pause: float) -> dict[str, t.Any]:
-    """Wait until every pod that the pair serves has its assignment; the parts of the result that this is seen in."""
-    last: list[tuple[tuple[Pod, ...], tuple[Object, ...]]] = []
+def wait_settled(
+    client: Client, wishes: t.Sequence[pair.Wish], *, written: bool, timeout: float, pause: float
+) -> list[Object]:
+    """Wait until MIC has done what the wishes mean; the parts of the results that this is seen in, wish by wish.
 
-    def look() -> dict[str, t.Any] | None:
-        pods, assigned = _served(client, wish)
-        missing = pair.missing(pods, assigned)
-        last[:] = [(missing, assigned)]
-        return None if missing else {"matching_pods": len(pods), "assigned": list(assigned)}
-
-    seen = wait_for(look, timeout=timeout, pause=pause)
-    if seen is not None:
-        return seen
-    missing, assigned = last[0]
-    names = ", ".join(f"{pod.namespace}/{pod.name}" for pod in missing[:5]) + (
-        f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-    )
-    reason = _reason(client, wish)
-    states = {entry["pod"]: entry["status"] for entry in assigned}
-    state = states.get(missing[0].name, "")
-    raise Failure(
-        f"AzureIdentity {wish.namespace}/{wish.name} is not assigned to {names} after {timeout:.0f} seconds: "
-        + (f"MIC says {reason}." if reason else f"{_hint(state)}."),
-        results={"assigned": list(assigned), "missing_pods": [f"{pod.namespace}/{pod.name}" for pod in missing]},
-    )
-
-
-def wait_released(client: Client, wish: pair.Wish, *, timeout: float, pause: float) -> dict[str, t.Any]:
-    """Wait until MIC has taken the identity from every pod; the part of the result that this is seen in."""
-    last: list[tuple[Object, ...]] = []
+    ``written``: something was written, so an assignment counts only where MIC has seen what is there now.
+    """
+    last: list[bindings.Assigned] = []
 
     def look() -> bool | None:
-        last[:] = [pair.assigned_to(wish, client.list_all(AZURE_ASSIGNED_IDENTITY))]
-        return None if last[0] else True
+        last[:] = [_assigned(client, wishes, written)]
+        return None if last[0].missing or last[0].left else True
 
     if wait_for(look, timeout=timeout, pause=pause) is None:
-        names = ", ".join(entry["name"] for entry in last[0][:5])
-        raise Failure(
+        raise _unsettled(client, last[0], timeout)
+    return list(last[0].results)
+
+
+def _assigned(client: Client, wishes: t.Sequence[pair.Wish], written: bool) -> bindings.Assigned:
+    namespaces = {wish.namespace for wish in wishes}
+    identities = list_places(client, AZURE_IDENTITY, namespaces)
+    bound = list_places(client, AZURE_IDENTITY_BINDING, namespaces)
+    seen = pair.Observed(identities=identities, bindings=bound)
+    values = frozenset[str]().union(*(pair.selectors(wish, seen) for wish in wishes if wish.present))
+    pods = _list_pods(client, values) if values else ()
+    seen = replace(seen, pods=pods, assigned=client.list_all(AZURE_ASSIGNED_IDENTITY))
+    return bindings.assigned(wishes, seen, fresh=written)
+
+
+def _unsettled(client: Client, seen: bindings.Assigned, timeout: float) -> Failure:
+    if not seen.missing:
+        names = ", ".join(entry["name"] for entry in seen.left[:5])
+        return Failure(
             f"The AzureAssignedIdentities {names} are still there after {timeout:.0f} seconds: is MIC running, and may "
             "it write to the scale set?",
-            results={"assigned": list(last[0])},
+            results={"assigned": list(seen.left)},
         )
-    return {"assigned": []}
+    first = seen.missing[0]
+    pods = list(dict.fromkeys(one.pod for one in seen.missing if one.identity == first.identity))
+    names = ", ".join(pods[:5]) + (f" and {len(pods) - 5} more" if len(pods) > 5 else "")
+    others = len({one.identity for one in seen.missing}) - 1
+    more = f" (and {others} more identities)" if others > 1 else " (and another identity)" if others else ""
+    reason = _reason(client, *first.binding)
+    return Failure(
+        f"AzureIdentity {pair.path_of(first.identity)} is not assigned to {names}{more} after {timeout:.0f} seconds: "
+        + (f"MIC says {reason}." if reason else f"{_hint(first.state)}."),
+        results={
+            "assigned": [entry for result in seen.results for entry in result.get("assigned", ())],
+            "missing_pods": list(dict.fromkeys(one.pod for one in seen.missing)),
+        },
+    )
 
 
-def _served(client: Client, wish: pair.Wish) -> tuple[tuple[Pod, ...], tuple[Object, ...]]:
-    identities = client.list_all(AZURE_IDENTITY, wish.namespace)
-    bindings = client.list_all(AZURE_IDENTITY_BINDING, wish.namespace)
-    values = pair.selectors(wish, bindings)
-    pods = client.list_all(POD, labels=labelled(values)) if values else ()
-    seen = pair.Observed(identities=identities, bindings=bindings, pods=tuple(Pod.parse(raw) for raw in pods))
-    return pair.pods_of(wish, seen) or (), pair.assigned_to(wish, client.list_all(AZURE_ASSIGNED_IDENTITY))
-
-
-def _reason(client: Client, wish: pair.Wish) -> str:
+def _reason(client: Client, namespace: str, name: str) -> str:
     """MIC's latest complaint about the binding."""
-    events = _unless_forbidden(lambda: client.events(wish.namespace, wish.binding_name)) or ()
+    events = unless_forbidden(lambda: client.events(namespace, name)) or ()
     complaints = [str(event.get("message", "")) for event in events if event.get("type") == "Warning"]
     return " ".join(complaints[-1].split())[:400].rstrip(".") if complaints else ""
 
@@ -152,16 +209,29 @@ def _hint(state: str) -> str:
     return "MIC has not taken it up, check that it runs and has a leader"
 
 
-def _pods(client: Client, values: t.Iterable[str]) -> tuple[Pod, ...] | None:
-    found = _unless_forbidden(lambda: client.list_all(POD, labels=labelled(values)))
-    return None if found is None else tuple(Pod.parse(raw) for raw in found)
+def _pods(client: Client, values: t.AbstractSet[str]) -> tuple[Pod, ...] | None:
+    if not values:
+        return ()
+    try:
+        return _list_pods(client, values)
+    except ApiFailure as failure:
+        if failure.status == 403:
+            return None
+        raise
 
 
-def labelled(values: t.Iterable[str]) -> str:
+def _list_pods(client: Client, values: t.AbstractSet[str]) -> tuple[Pod, ...]:
+    found = map(Pod.parse, client.list_all(POD, labels=labelled(values)))
+    return tuple(pod for pod in found if pod.selector in values)
+
+
+def labelled(values: t.AbstractSet[str]) -> str:
+    if len(values) > _SELECTORS:
+        return SELECTOR_LABEL
     return f"{SELECTOR_LABEL} in ({','.join(sorted(values))})"
 
 
-def _unless_forbidden(read: t.Callable[[], tuple[Object, ...]]) -> tuple[Object, ...] | None:
+def unless_forbidden(read: t.Callable[[], tuple[Object, ...]]) -> tuple[Object, ...] | None:
     """None where the user may not read that; the pair itself can be managed without it."""
     try:
         return read()

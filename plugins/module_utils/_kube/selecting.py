@@ -12,10 +12,8 @@ import typing as t
 
 from .._domain.matching import Pod, template_selector
 from .client import Client
-from .kinds import CRON_JOB, DAEMON_SET, DEPLOYMENT, JOB, POD, REPLICA_SET, STATEFUL_SET, label
+from .kinds import POD, TEMPLATES, label
 from .pairs import labelled
-
-_TEMPLATES = (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET, CRON_JOB, JOB)
 
 
 def users(client: Client, selectors: t.AbstractSet[tuple[str, str]]) -> list[str]:
@@ -30,7 +28,7 @@ def users(client: Client, selectors: t.AbstractSet[tuple[str, str]]) -> list[str
         for pod in map(Pod.parse, pods)
         if pod.lives and (pod.namespace, pod.selector) in selectors
     ]
-    for kind in _TEMPLATES:
+    for kind in TEMPLATES:
         for raw in client.list_all(kind, place):
             metadata = raw["metadata"]
             if (metadata["namespace"], template_selector(raw)) in selectors:

@@ -7,16 +7,17 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import pair
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import bindings, pair
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import Pod
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.pair import Observed, Wish
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.pair import Decision, Observed, Wish
 
 RESOURCE_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
@@ -44,8 +45,13 @@ def made(wanted: Wish, observed: Observed | None = None) -> Observed:
     return Observed(
         identities=(objects.get("identity") or {},),
         bindings=(objects.get("binding") or {},),
-        secret=objects.get("secret"),
+        secrets=tuple(body for body in (objects.get("secret"),) if body),
     )
+
+
+def absent(wanted: Wish, observed: Observed, *, allow_in_use: bool = False) -> Decision:
+    outcome = bindings.decide([replace(wanted, present=False, allow_in_use=allow_in_use)], observed, bindings.Rules())
+    return outcome.decisions[0]
 
 
 def keys(decision: pair.Decision) -> list[str]:
@@ -59,7 +65,7 @@ def user(name: str = "a", namespace: str = "n", **changes: Any) -> Pod:
 def test_identity_comes_before_its_binding_and_goes_after_it() -> None:
     principal = wish(type=1, resource_id=None, tenant_id="t", client_password="p")
     assert keys(pair.decide_present(principal, Observed())) == ["secret", "identity", "binding"]
-    assert keys(pair.decide_absent(principal, made(principal), allow_in_use=False)) == ["binding", "identity", "secret"]
+    assert keys(absent(principal, made(principal))) == ["binding", "identity", "secret"]
 
 
 def test_what_came_true_is_no_change() -> None:
@@ -100,7 +106,7 @@ def test_the_key_of_an_existing_secret_stays_the_only_one() -> None:
     principal = wish(type=1, resource_id=None, tenant_id="t", client_password="p")
     place = {"namespace": "n", "name": "i-credential"}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": place, "data": {"given": "eA=="}}
-    (change,) = [c for c in pair.decide_present(principal, Observed(secret=secret)).changes if c.key == "secret"]
+    (change,) = [c for c in pair.decide_present(principal, Observed(secrets=(secret,))).changes if c.key == "secret"]
     assert change.body is not None and list(change.body["data"]) == ["given"]
 
 
@@ -153,10 +159,10 @@ def test_what_is_in_use_stays() -> None:
     live = made(wish())
     observed = Observed(identities=live.identities, bindings=live.bindings, pods=(user(),))
     with pytest.raises(Failure, match="n/a"):
-        pair.decide_absent(wish(), observed, allow_in_use=False)
-    assert keys(pair.decide_absent(wish(), observed, allow_in_use=True)) == ["binding", "identity"]
+        absent(wish(), observed)
+    assert keys(absent(wish(), observed, allow_in_use=True)) == ["binding", "identity"]
     gone = Observed(identities=live.identities, bindings=live.bindings, pods=(user(deleting=True),))
-    assert keys(pair.decide_absent(wish(), gone, allow_in_use=False)) == ["binding", "identity"]
+    assert keys(absent(wish(), gone)) == ["binding", "identity"]
 
 
 def test_pods_that_may_not_be_listed_are_seen_by_their_assignments() -> None:
@@ -167,28 +173,7 @@ def test_pods_that_may_not_be_listed_are_seen_by_their_assignments() -> None:
     }
     observed = Observed(identities=live.identities, bindings=live.bindings, pods=None, assigned=(assigned,))
     with pytest.raises(Failure, match="n/a"):
-        pair.decide_absent(wish(), observed, allow_in_use=False)
-
-
-def test_second_binding_with_the_selector_is_told() -> None:
-    rival = {"metadata": {"namespace": "n", "name": "r"}, "spec": {"azureIdentity": "other", "selector": "x"}}
-    (warning,) = pair.decide_present(wish(), Observed(bindings=(rival,))).warnings
-    assert "both identities" in warning and " r " in warning
-
-
-@pytest.mark.parametrize(
-    ("pods", "assigned", "count"),
-    [
-        ([("n", "a")], [], 1),
-        ([("n", "a")], [("n", "a", "Created")], 1),
-        ([("n", "a")], [("n", "a", "Assigned")], 0),
-        ([("n", "a")], [("n", "a", "")], 0),
-        ([("n", "a"), ("m", "a")], [("n", "a", "Assigned")], 1),
-    ],
-)
-def test_missing_assignments(pods: list[tuple[str, str]], assigned: list[tuple[str, str, str]], count: int) -> None:
-    found = [{"namespace": n, "pod": p, "status": s} for n, p, s in assigned]
-    assert len(pair.missing([user(name, namespace) for namespace, name in pods], found)) == count
+        absent(wish(), observed)
 
 
 _options = st.fixed_dictionaries(
@@ -219,5 +204,5 @@ def test_a_wish_comes_true_at_once_and_touches_nothing_else(first: dict[str, Any
     for key in after:
         assert (after[key] == decision.before[key]) is (key not in changed)
     for name, value in (decision.before["identity"]["spec"]).items():
-        if name not in {pair._FIELDS[option] for option in second if option in pair._FIELDS}:
+        if name not in {pair.FIELDS[option] for option in second if option in pair.FIELDS}:
             assert after["identity"]["spec"][name] == value
