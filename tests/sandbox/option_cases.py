@@ -139,11 +139,10 @@ def verify(**keys: Any) -> dict[str, Any]:
     return {"pod_identity_verify_workloads": [{**WORKLOAD, **keys}]}
 
 
-MADE, CREATED, WRITTEN, REMOVED, GRANTED, NODES = (
+MADE, CREATED, WRITTEN, GRANTED, NODES = (
     "Create or change the cluster",
     "Create the identities",
-    "Create AzureIdentity and AzureIdentityBinding",
-    "Remove AzureIdentity and AzureIdentityBinding",
+    "Write AzureIdentity and AzureIdentityBinding",
     "Grant the roles",
     "Grant the roles on the node resource group",
 )
@@ -379,14 +378,14 @@ CHANGES: tuple[Change, ...] = (
     Change(
         "pod_identity_bindings_list.state",
         spare(state="absent"),
-        {REMOVED: {}},
+        {WRITTEN: {}},
         kubernetes=PAIR,
         back=(WRITTEN,),
     ),
     Change(
         "pod_identity_bindings_list.allow_in_use",
         bindings(list=[{**USED, "state": "absent", "allow_in_use": True}, SPARE, PRINCIPAL]),
-        {REMOVED: {}},
+        {WRITTEN: {}},
         kubernetes=("AzureIdentity billing/billing", "AzureIdentityBinding billing/billing"),
         back=(WRITTEN,),
     ),
@@ -619,6 +618,7 @@ ELSEWHERE: dict[str, str] = {
     "pod_identity_bindings_manage_role_assignments": (
         f"{SITE}::test_missing_assignments_are_named_for_whoever_may_grant_them"
     ),
+    "pod_identity_bindings_accept": f"{BINDING_TESTS}::test_what_is_refused_in_a_list_is_refused_before_the_first_write",
     "pod_identity_bindings_wait": f"{SITE}::test_workloads_are_assigned_and_restarted",
     "pod_identity_bindings_wait_timeout": f"{BINDING_TESTS}::test_waiting_names_the_pods_that_are_missing",
     "pod_identity_bindings_restart": f"{SITE}::test_workloads_are_assigned_and_restarted",

@@ -100,7 +100,13 @@ def difference(before: Any, after: Any) -> dict[str, Any]:
 
 def shown(run: Run, task: str) -> dict[str, Any]:
     diff = {side: yaml.safe_load(text) if isinstance(text, str) else text for side, text in run.diff(task).items()}
-    return difference(diff["before"], diff["after"])
+    found = difference(diff["before"], diff["after"])
+    return {re.sub(r"^AzureIdentity(Binding)? [^.]*", _part, path): value for path, value in found.items()}
+
+
+def _part(label: re.Match[str]) -> str:
+    """A case is about one pair."""
+    return "binding" if label[1] else "identity"
 
 
 def is_whole(run: Run, task: str) -> bool:
@@ -110,7 +116,7 @@ def is_whole(run: Run, task: str) -> bool:
 
 
 def _parts(side: Any) -> list[Any]:
-    return [side.get(part) for part in ("identity", "binding")] if isinstance(side, dict) and "binding" in side else []
+    return [value for key, value in side.items() if key.startswith("AzureIdentity")] if isinstance(side, dict) else []
 
 
 def agrees(expected: Any, value: Any) -> bool:

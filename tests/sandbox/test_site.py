@@ -74,7 +74,7 @@ def test_check_mode_writes_nothing(operator: Operator, predicted: Run) -> None:
     assert json.loads(workstation("az", "group", "list")) == []
     assert predicted.diff("Create the resource group")["after"]["name"] == GROUP
     assert "4.1.18" in predicted.diff("Write down the release as it shall be")["after"]
-    identity = predicted.diff("Create AzureIdentity and AzureIdentityBinding")["after"]["identity"]
+    identity = predicted.diff("Write AzureIdentity and AzureIdentityBinding")["after"]["AzureIdentity billing/billing"]
     assert identity["spec"]["clientID"] == "(known after apply)"
     assert [row["verdict"] for row in predicted.verdicts()] == ["not_verified"]
 
@@ -171,7 +171,7 @@ def test_workloads_are_assigned_and_restarted(operator: Operator, done: Run) -> 
     variables = {**named, "pod_identity_bindings_list": [ENTRY, entry]}
     # As if it had been killed in between; the next run makes up for it.
     cut = operator.play(only("bindings"), "--skip-tags", "pod_identity_bindings_restart", variables=variables).ok()
-    assert "Create AzureIdentity and AzureIdentityBinding" in cut.changes()
+    assert "Write AzureIdentity and AzureIdentityBinding" in cut.changes()
     for arguments in (("--check",), ()):
         assert operator.play(only("bindings"), *arguments, variables=variables).ok().changed_items() == [
             ("Restart the workloads", "Deployment billing/api")
@@ -184,7 +184,7 @@ def test_workloads_are_assigned_and_restarted(operator: Operator, done: Run) -> 
     assert states == {"billing": "Assigned", "more": "Assigned"}
     gone = {"pod_identity_bindings_list": [ENTRY, {**entry, "state": "absent", "allow_in_use": True}]}
     assert operator.play(only("bindings"), variables=gone).ok().changes() == [
-        "Remove AzureIdentity and AzureIdentityBinding"
+        "Write AzureIdentity and AzureIdentityBinding"
     ]
 
 
@@ -200,7 +200,7 @@ LOSE_ROLE = (
 )
 LOSE_PAIR = "kubectl -n billing delete azureidentity,azureidentitybinding billing"
 APPLIED = ["Install or change the release", "Write down the release as it shall be"]
-HANDED = ["Create AzureIdentity and AzureIdentityBinding"]
+HANDED = ["Write AzureIdentity and AzureIdentityBinding"]
 
 
 @pytest.mark.soak(sample=2)
@@ -241,7 +241,7 @@ def test_run_begins_in_the_middle(operator: Operator, done: Run) -> None:
     assert [row["verdict"] for row in run.verdicts()] == ["ok"]
     tagged = operator.site("--tags", "pod_identity_bindings_objects").ok()
     assert tagged.changes() == []
-    assert "Create AzureIdentity and AzureIdentityBinding" in {record["task"] for record in tagged.records}
+    assert "Write AzureIdentity and AzureIdentityBinding" in {record["task"] for record in tagged.records}
 
 
 def test_foreign_playbook_uses_the_facts_in_check_mode(operator: Operator, done: Run) -> None:
@@ -266,9 +266,9 @@ def test_foreign_playbook_uses_the_facts_in_check_mode(operator: Operator, done:
     ).ok()
     assert run.message("Use the facts") == f"{CLUSTER} (known after apply)"
     assert run.changes() == [
-        "Create AzureIdentity and AzureIdentityBinding",
         "Create the identities",
         "Grant the roles",
+        "Write AzureIdentity and AzureIdentityBinding",
     ]
     elsewhere = {"pod_identity_resource_group": "nowhere", "pod_identity_bindings_list": [entry]}
     run = operator.play(play, "--check", variables=elsewhere).ok()
