@@ -540,7 +540,11 @@ def waiting(step: Step, wait: t.Callable[[], None]) -> Step:
 
     def apply() -> None:
         step.apply()
-        wait()
+        try:
+            wait()
+        except Failure as failure:
+            failure.results["changed"] = True
+            raise
 
     return replace(step, apply=apply, wave=0)
 

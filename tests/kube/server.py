@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import FIELD_MANAGER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
 
@@ -88,6 +89,15 @@ class ApiServer:
     def client(self, token: str = ADMIN) -> Client:
         return connect({"kubeconfig": self.kubeconfig(token)}, str(self.folder))
 
+    def requests(self) -> list[str]:
+        """Every request so far that came from this collection, as verb and resource; pages of one list are one each."""
+        found = []
+        for line in (self.folder / "audit.log").read_text().splitlines():
+            event = json.loads(line)
+            if event.get("userAgent") == FIELD_MANAGER:
+                found.append(f"{event['verb']} {(event.get('objectRef') or {}).get('resource', '')}")
+        return found
+
 
 def free_ports(number: int) -> list[int]:
     with contextlib.ExitStack() as stack:
@@ -97,8 +107,8 @@ def free_ports(number: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _certificate(folder: Path) -> None:
-    """One key pair that serves as CA, server certificate and service account key."""
+def _write_files(folder: Path) -> None:
+    """One key pair that serves as CA, server certificate and service account key, and what else the server reads."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
@@ -119,6 +129,8 @@ def _certificate(folder: Path) -> None:
     )
     (folder / "key.pem").write_bytes(private)
     (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    audit = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"]}
+    (folder / "audit.yml").write_text(yaml.safe_dump({**audit, "rules": [{"level": "Metadata"}]}))
     (folder / "tokens.csv").write_text(f'{ADMIN},admin,1,"system:masters"\n{RESTRICTED},restricted,2\n')
 
 
@@ -179,7 +191,7 @@ class Processes:
 
 def start(processes: Processes) -> ApiServer:
     folder = processes.folder
-    _certificate(folder)
+    _write_files(folder)
     client_port, peer_port, port, manager_port = free_ports(4)
     key, ca = folder / "key.pem", folder / "ca.pem"
     processes.start(
@@ -200,6 +212,8 @@ def start(processes: Processes) -> ApiServer:
         f"--tls-cert-file={ca}",
         f"--tls-private-key-file={key}",
         f"--token-auth-file={folder / 'tokens.csv'}",
+        f"--audit-policy-file={folder / 'audit.yml'}",
+        f"--audit-log-path={folder / 'audit.log'}",
         "--authorization-mode=RBAC",
         "--service-cluster-ip-range=10.254.0.0/24",
         f"--service-account-issuer=https://127.0.0.1:{port}",
@@ -283,7 +297,10 @@ class Runner:
     server: ApiServer
     name: str
 
-    def __call__(self, *, check: bool = False, diff: bool = True, token: str = ADMIN, **options: Any) -> Outcome:
+    def start(
+        self, *, check: bool = False, diff: bool = True, token: str = ADMIN, **options: Any
+    ) -> subprocess.Popen[str]:
+        """The module's process, which has its options."""
         arguments = {
             "kubeconfig": self.server.kubeconfig(token),
             **options,
@@ -292,21 +309,31 @@ class Runner:
             "_ansible_remote_tmp": str(self.server.folder),
         }
         clean = {key: value for key, value in os.environ.items() if not key.startswith("K8S_AUTH_")}
-        done = subprocess.run(
-            [sys.executable, "-c", _RUN, str(CHECKOUT), self.name],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env={**clean, "HOME": str(self.server.folder), "PYTHONPATH": str(CHECKOUT / "tests")},
-        )
-        output = done.stdout + done.stderr
+        with tempfile.TemporaryFile("w+") as given:
+            json.dump({"ANSIBLE_MODULE_ARGS": arguments}, given)
+            given.seek(0)
+            return subprocess.Popen(
+                [sys.executable, "-c", _RUN, str(CHECKOUT), self.name],
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env={**clean, "HOME": str(self.server.folder), "PYTHONPATH": str(CHECKOUT / "tests")},
+            )
+
+    def __call__(self, **options: Any) -> Outcome:
+        with self.start(**options) as process:
+            try:
+                printed, errors = process.communicate(timeout=300)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        output = printed + errors
         try:
-            result = json.loads(done.stdout)
+            result = json.loads(printed)
         except ValueError:
             raise AssertionError(output) from None
-        return Outcome(result, done.returncode, output)
+        return Outcome(result, process.returncode, output)
 
 
 _RUN = """
