@@ -489,7 +489,7 @@ def test_a_killed_run_is_made_up_for(binding: Runner, client: Client, namespace:
     """Killed among the identities, then among the bindings; the last run writes only what was left."""
     foreign(client, namespace)
     theirs = versions(client, namespace)
-    wanted = {"namespace": namespace, "bindings": entries(namespace, size), "purge_bindings": True}
+    wanted: dict[str, Any] = {"namespace": namespace, "bindings": entries(namespace, size), "purge_bindings": True}
     for begun in (size // 3, size + size // 3):
         with binding.start(**wanted) as process:
             server.until("so many were written", lambda begun=begun: len(versions(client, namespace)) >= begun + 2)  # type: ignore[misc]
