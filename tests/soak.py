@@ -4,7 +4,8 @@
 
 """The long forms of tests: ``make soak`` runs every case, everything else a seeded sample of them.
 
-``@pytest.mark.soak(sample=3)`` on a parametrized test. Sample and order follow from the seed: SEED, else the commit.
+``@pytest.mark.soak(sample=3)`` on a parametrized test. Tests of one file with one ``group`` share a sample, as if they
+were cases of one test. Sample and order follow from the seed: SEED, else the commit.
 Under SOAK=1 each case that passes is written to .build/soak/SEED, and a rerun goes on behind it.
 """
 
@@ -59,8 +60,10 @@ class Soak:
         cases: dict[str, list[pytest.Item]] = defaultdict(list)
         chosen = set()
         for item in items:
-            if item.get_closest_marker("soak"):
-                cases[item.nodeid.partition("[")[0]].append(item)
+            if marker := item.get_closest_marker("soak"):
+                group = marker.kwargs.get("group")
+                test = item.nodeid.partition("[")[0]
+                cases[f"{test.partition('::')[0]} {group}" if group else test].append(item)
             else:
                 chosen.add(item)
         for test, of_test in cases.items():
@@ -80,5 +83,5 @@ class Soak:
 
 
 def register(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "soak(sample): long; outside of `make soak` only a sample of the cases runs")
+    config.addinivalue_line("markers", "soak(sample, group): long; outside of `make soak` only a sample of the cases runs")
     config.pluginmanager.register(Soak(seed(), everything=os.environ.get("SOAK") == "1"), "soak")

@@ -32,6 +32,13 @@ def test_long(number):
     assert str(number) != os.environ.get("BROKEN")
 def test_short():
     pass
+@pytest.mark.soak(sample=1, group="rare")
+@pytest.mark.parametrize("number", range(2))
+def test_rare(number):
+    pass
+@pytest.mark.soak(sample=1, group="rare")
+def test_rarer():
+    pass
 """
 
 
@@ -58,7 +65,8 @@ def ran(folder: Path, *arguments: str, **environment: str) -> list[str]:
 
 def test_a_run_takes_a_sample_that_the_seed_decides(folder: Path) -> None:
     first = ran(folder)
-    assert len(first) == 4 and "test_short" in first
+    assert len(first) == 5 and "test_short" in first
+    assert len([test for test in first if "rare" in test]) == 1
     assert ran(folder) == first
     assert len({tuple(ran(folder, SEED=seed)) for seed in "234"}) > 1
 
@@ -68,7 +76,7 @@ def test_what_is_named_runs(folder: Path) -> None:
 
 
 def test_a_soak_goes_on_behind_what_has_passed(folder: Path) -> None:
-    assert len(ran(folder, SOAK="1", BROKEN="5")) == 20
+    assert len(ran(folder, SOAK="1", BROKEN="5")) == 23
     assert ran(folder, SOAK="1") == ["test_long[5]"]
-    assert len(ran(folder, SOAK="1")) == 20
-    assert len(ran(folder, SOAK="1", SEED="2")) == 20
+    assert len(ran(folder, SOAK="1")) == 23
+    assert len(ran(folder, SOAK="1", SEED="2")) == 23
