@@ -19,6 +19,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_ASSIGNED_IDENTITY,
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
+    AZURE_POD_IDENTITY_EXCEPTION,
     NODE,
     POD,
     Kind,
@@ -44,32 +45,28 @@ class World:
     identities: Mapping[Key, Body] = field(default_factory=dict)
     bindings: Mapping[Key, Body] = field(default_factory=dict)
     pods: Mapping[Key, Body] = field(default_factory=dict)
+    exceptions: Mapping[Key, Body] = field(default_factory=dict)
 
-    def of(self, kind: Kind) -> Mapping[Key, Body]:
-        return {AZURE_IDENTITY: self.identities, AZURE_IDENTITY_BINDING: self.bindings, POD: self.pods}[kind]
+    def by_kind(self) -> dict[Kind, Mapping[Key, Body]]:
+        return {
+            AZURE_IDENTITY: self.identities,
+            AZURE_IDENTITY_BINDING: self.bindings,
+            AZURE_POD_IDENTITY_EXCEPTION: self.exceptions,
+            POD: self.pods,
+        }
 
 
-class Mic:
-    """A running MIC, and what ``resource_ids`` there are in its Azure.
+class Stage:
+    """The objects in the API server. ``show`` makes a world of the one that is there."""
 
-    ``show`` makes a world of the one that is there, and waits until MIC has looked at all of it.
-    """
-
-    def __init__(self, client: Client, resource_ids: tuple[str, ...]) -> None:
-        self.resource_ids = resource_ids
+    def __init__(self, client: Client) -> None:
         self._client = client
         self._world = World()
-        self._turn = 0
-        metadata = {"name": _BARRIER, "namespace": "default"}
-        for kind, spec in (
-            (AZURE_IDENTITY, {"type": 1}),
-            (AZURE_IDENTITY_BINDING, {"azureIdentity": _BARRIER, "selector": _BARRIER}),
-        ):
-            client.apply(kind, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec})
 
     def show(self, world: World) -> None:
-        for kind in (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, POD):
-            before, after = self._world.of(kind), world.of(kind)
+        old = self._world.by_kind()
+        for kind, after in world.by_kind().items():
+            before = old[kind]
             for key in before:
                 if key not in after or (kind == POD and _recreates(before[key], after[key])):
                     self._remove(kind, key, before[key])
@@ -79,30 +76,9 @@ class Mic:
                 elif before[key] != body:
                     self._change(kind, key, body)
         self._world = world
-        self._pass_barrier()
 
     def assigned(self) -> tuple[Body, ...]:
-        """Every AzureAssignedIdentity but that of the barrier."""
-        found = self._client.list_all(AZURE_ASSIGNED_IDENTITY)
-        return tuple(one for one in found if one["spec"]["azureIdentityRef"]["metadata"]["name"] != _BARRIER)
-
-    def _pass_barrier(self) -> None:
-        """A pod of ours is behind all others in MIC's watch."""
-        self._turn += 1
-        key = ("default", f"{_BARRIER}-{self._turn}")
-        body = {
-            "metadata": {"labels": {"aadpodidbinding": _BARRIER}},
-            "spec": {"nodeName": "n0"},
-            "status": {"phase": "Running"},
-        }
-        self._create(POD, key, body)
-        name = f"{key[1]}-default-{_BARRIER}"
-        server.until("MIC has seen everything", lambda: self._is_assigned(name), _SECONDS)
-        self._remove(POD, key, body)
-
-    def _is_assigned(self, name: str) -> bool:
-        found = self._client.get(AZURE_ASSIGNED_IDENTITY, "default", name) or {}
-        return (found.get("status") or {}).get("status") == "Assigned"
+        return self._client.list_all(AZURE_ASSIGNED_IDENTITY)
 
     def _create(self, kind: Kind, key: Key, body: Body) -> None:
         namespace, name = key
@@ -116,15 +92,15 @@ class Mic:
             kind, namespace, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
         )
         if kind == POD:
-            self._set_phase(key, body)
+            self._set_status(key, body)
             if body.get("deleting"):
                 self._delete_now(key)
 
     def _change(self, kind: Kind, key: Key, body: Body) -> None:
         if kind == POD:
-            label = body["metadata"]["labels"].get("aadpodidbinding")
-            self._client.merge(kind, *key, {"metadata": {"labels": {"aadpodidbinding": label}}})
-            self._set_phase(key, body)
+            gone = dict.fromkeys(self._world.pods[key]["metadata"]["labels"])
+            self._client.merge(kind, *key, {"metadata": {"labels": {**gone, **body["metadata"]["labels"]}}})
+            self._set_status(key, body)
             return
         live = self._client.get(kind, *key) or {}
         metadata = {**live["metadata"], "annotations": body.get("metadata", {}).get("annotations")}
@@ -132,7 +108,7 @@ class Mic:
         status, answer = self._client._request("PUT", kind.path(*key), (), whole)
         assert status == 200, answer
 
-    def _set_phase(self, key: Key, body: Body) -> None:
+    def _set_status(self, key: Key, body: Body) -> None:
         status, answer = self._client._request(
             "PATCH",
             POD.path(*key, "status"),
@@ -157,9 +133,52 @@ class Mic:
         assert status in (200, 202), answer
 
 
+class Mic(Stage):
+    """A running MIC, and what ``resource_ids`` there are in its Azure. ``show`` waits until it has seen everything."""
+
+    def __init__(self, client: Client, resource_ids: tuple[str, ...]) -> None:
+        super().__init__(client)
+        self.resource_ids = resource_ids
+        self._turn = 0
+        metadata = {"name": _BARRIER, "namespace": "default"}
+        for kind, spec in (
+            (AZURE_IDENTITY, {"type": 1}),
+            (AZURE_IDENTITY_BINDING, {"azureIdentity": _BARRIER, "selector": _BARRIER}),
+        ):
+            client.apply(kind, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec})
+
+    def show(self, world: World) -> None:
+        super().show(world)
+        self._pass_barrier()
+
+    def assigned(self) -> tuple[Body, ...]:
+        """Every AzureAssignedIdentity but that of the barrier."""
+        found = super().assigned()
+        return tuple(one for one in found if one["spec"]["azureIdentityRef"]["metadata"]["name"] != _BARRIER)
+
+    def _pass_barrier(self) -> None:
+        """A pod of ours is behind all others in MIC's watch."""
+        self._turn += 1
+        key = ("default", f"{_BARRIER}-{self._turn}")
+        body = {
+            "metadata": {"labels": {"aadpodidbinding": _BARRIER}},
+            "spec": {"nodeName": "n0"},
+            "status": {"phase": "Running"},
+        }
+        self._create(POD, key, body)
+        name = f"{key[1]}-default-{_BARRIER}"
+        server.until("MIC has seen everything", lambda: self._is_assigned(name), _SECONDS)
+        self._remove(POD, key, body)
+
+    def _is_assigned(self, name: str) -> bool:
+        found = self._client.get(AZURE_ASSIGNED_IDENTITY, "default", name) or {}
+        return (found.get("status") or {}).get("status") == "Assigned"
+
+
 def _recreates(before: Body, after: Body) -> bool:
     """What cannot be changed of a pod."""
-    return before["spec"] != after["spec"] or before.get("deleting") != after.get("deleting")
+    owners = before["metadata"].get("ownerReferences"), after["metadata"].get("ownerReferences")
+    return before["spec"] != after["spec"] or before.get("deleting") != after.get("deleting") or owners[0] != owners[1]
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServe
 
 NAMESPACES = ("default", "a", "team-a")
 WORLDS = 10  # of a case
-SECONDS = 30
+SECONDS = 10
 
 # Pods of two namespaces come to one name: p in team-a, p-team in a.
 _pod_keys = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(["p", "p-team", "p-2", "p" * 245]))
@@ -93,13 +93,13 @@ def rules(request: pytest.FixtureRequest) -> Rules:
 def mic(api_server: ApiServer, definitions: list[dict[str, Any]], rules: Rules) -> Iterator[Mic]:
     client = api_server.client()
     server.install(client, definitions)
-    _make_namespaces(client)
+    make_namespaces(client)
     with programs.running(api_server, f"--forceNamespaced={str(rules.force_namespaced).lower()}") as running:
         yield running
         running.show(World())
 
 
-def _make_namespaces(client: Client) -> None:
+def make_namespaces(client: Client) -> None:
     there = {raw["metadata"]["name"] for raw in client.list_all(server.NAMESPACE)}
     for name in NAMESPACES:
         if name not in there:
@@ -125,15 +125,21 @@ def test_mic_assigns_what_is_computed(mic: Mic, rules: Rules, case: int) -> None
 
 
 def expected(world: World, rules: Rules) -> dict[str, list[Assignment]]:
-    pods = [Pod.parse(_raw(key, body)) for key, body in world.pods.items()]
-    bindings = [Binding.parse(_raw(key, body)) for key, body in world.bindings.items()]
-    identities = [Identity.parse(_raw(key, body)) for key, body in world.identities.items()]
+    pods, bindings, identities = parsed(world)
     found = Matching(bindings, identities, rules, nodes={"n0", "n1"}).assignments(pods)
     by_name = sorted(found, key=lambda one: one.name)
     return {name: list(rivals) for name, rivals in itertools.groupby(by_name, key=lambda one: one.name)}
 
 
-def _raw(key: Key, body: Body) -> Raw:
+def parsed(world: World) -> tuple[list[Pod], list[Binding], list[Identity]]:
+    return (
+        [Pod.parse(raw(key, body)) for key, body in world.pods.items()],
+        [Binding.parse(raw(key, body)) for key, body in world.bindings.items()],
+        [Identity.parse(raw(key, body)) for key, body in world.identities.items()],
+    )
+
+
+def raw(key: Key, body: Body) -> Raw:
     return {**body, "metadata": {**body.get("metadata", {}), "namespace": key[0], "name": key[1]}}
 
 
@@ -144,7 +150,7 @@ def settled(mic: Mic, wanted: dict[str, list[Assignment]], homes: dict[str, str]
     """
     end = time.monotonic() + SECONDS
     while True:
-        live = [AssignedIdentity.parse(raw) for raw in mic.assigned()]
+        live = [AssignedIdentity.parse(one) for one in mic.assigned()]
         wrong = _wrong(live, wanted, homes)
         if not wrong:
             return {one.name: one.namespace for one in live}

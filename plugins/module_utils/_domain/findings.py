@@ -222,7 +222,7 @@ def client_id_missing(inventory: Inventory) -> Found:
 def type_unsupported(inventory: Inventory) -> Found:
     for identity in inventory.cluster.identities:
         if not USER_ASSIGNED <= identity.type <= CERTIFICATE:
-            yield _identity(identity), f"Its type is {identity.type}, which NMI refuses with 403."
+            yield _identity(identity), f"Its type is {identity.type}, for which NMI gives out no token."
 
 
 @_finding(WARNING, "Write the annotation's value as namespaced, or take it away.")

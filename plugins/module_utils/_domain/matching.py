@@ -68,6 +68,11 @@ class Rules:
             return 503
         return 404 if self.version >= (1, 6, 1) else 403
 
+    @property
+    def no_token(self) -> int:
+        """The status where NMI asks nobody for a token, because it cannot."""
+        return 503 if self.version >= (1, 8, 6) else 403
+
     def confines(self, identity: Identity) -> bool:
         """Whether the identity is for pods of its own namespace only."""
         return self.force_namespaced or self.mode == MANAGED or identity.namespaced

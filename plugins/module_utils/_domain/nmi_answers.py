@@ -194,8 +194,10 @@ class Answers:
 
     def _tokens(self, identities: t.Iterable[Identity]) -> tuple[Answer, ...]:
         """One of these, the first in a map of NMI, whose order is random."""
+        refused = self._rules.no_token
         answers = (
-            Answer(200, TOKEN, one) if one.type in _TYPES else Answer(403, UNSUPPORTED_TYPE, one) for one in identities
+            Answer(200, TOKEN, one) if one.type in _TYPES else Answer(refused, UNSUPPORTED_TYPE, one)
+            for one in identities
         )
         return tuple(dict.fromkeys(answers))
 

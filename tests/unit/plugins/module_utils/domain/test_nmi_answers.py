@@ -170,8 +170,10 @@ def test_nothing_left_in_namespaced_mode_is_a_crash() -> None:
 
 
 def test_types() -> None:
-    for kind, expected in ((1, OF_I), (2, OF_I), (3, (403, "unsupported_type", "i"))):
+    for kind, expected in ((1, OF_I), (2, OF_I), (3, (503, "unsupported_type", "i"))):
         assert said(answers([identity("i", kind=kind)]).expected(pod())) == [expected]
+    before = answers([identity("i", kind=3)], Rules(version=(1, 8, 5)))
+    assert said(before.expected(pod())) == [(403, "unsupported_type", "i")]
 
 
 def test_managed_mode_stays_in_its_namespace_and_knows_the_empty_selector() -> None:

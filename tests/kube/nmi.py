@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The real NMI as a process, asked from the addresses of pods: any of 127.0.0.0/8 is an address of this machine.
+
+How requests come to its port is not the subject here, so the rules that it makes go nowhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import http.server
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from . import server
+from .server import ApiServer, Processes, free_ports
+
+NODE_TOKEN = "node"
+_IPTABLES = """#!/bin/sh
+[ "$1" != --version ] || echo "iptables v1.8.9 (legacy)"
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """``token``: the client id that the token was asked for with, or ``node`` for one of the node's own."""
+
+    status: int
+    token: str
+    body: str
+
+
+class _Tokens(http.server.BaseHTTPRequestHandler):
+    """Azure's side of NMI, with the protocol of the app service: its address can be given to NMI."""
+
+    def do_GET(self) -> None:
+        asked = parse_qs(urlsplit(self.path).query)
+        body = json.dumps(
+            {
+                "access_token": asked.get("clientid", [NODE_TOKEN])[0],
+                "expires_on": str(int(time.time()) + 3600),
+                "resource": asked["resource"][0],
+                "token_type": "Bearer",
+            }
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing to say."""
+
+
+@dataclass(frozen=True)
+class Nmi:
+    port: int
+
+    def ask(self, address: str, **parameters: str) -> Said:
+        """A request for a token from the address."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30, source_address=(address, 0))
+        with contextlib.closing(connection):
+            query = urlencode({"api-version": "2018-02-01", "resource": "https://vault.azure.net", **parameters})
+            connection.request("GET", f"/metadata/identity/oauth2/token?{query}", headers={"Metadata": "true"})
+            answer = connection.getresponse()
+            body = answer.read().decode()
+        token = json.loads(body)["access_token"] if answer.status == 200 else ""
+        return Said(answer.status, token, body)
+
+
+@contextlib.contextmanager
+def running(api_server: ApiServer, node: str, *flags: str) -> Iterator[Nmi]:
+    """An NMI of a node, which ends with the block; it waits for no assignment."""
+    binaries, _charts = server.programs()
+    with tempfile.TemporaryDirectory(prefix="nmi-") as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        (folder / "iptables").write_text(_IPTABLES)
+        (folder / "iptables").chmod(0o755)
+        tokens = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Tokens)
+        threading.Thread(target=tokens.serve_forever, daemon=True).start()
+        stack.callback(tokens.server_close)
+        stack.callback(tokens.shutdown)
+        processes = Processes(binaries, folder)
+        stack.callback(processes.stop)
+        port, probe, metrics = free_ports(3)
+        processes.start(
+            "nmi",
+            f"--node={node}",
+            f"--nmi-port={port}",
+            f"--http-probe-port={probe}",
+            f"--prometheus-port={metrics}",
+            "--allow-network-plugin-kubenet",
+            "--retry-attempts-for-created=1",
+            "--retry-attempts-for-assigned=1",
+            "--find-identity-retry-interval=0",
+            *flags,
+            PATH=f"{folder}:{os.defpath}",
+            KUBECONFIG=api_server.kubeconfig(),
+            MSI_ENDPOINT="http://{}:{}/msi/token".format(*tokens.server_address[:2]),
+            MSI_SECRET="given",
+        )
+        nmi = Nmi(port)
+        server.until("NMI answers", lambda: _answers(processes, nmi))
+        yield nmi
+
+
+def _answers(processes: Processes, nmi: Nmi) -> bool:
+    processes.check()
+    try:
+        return nmi.ask("127.0.0.1").status == 500  # from no pod
+    except OSError:
+        return False
