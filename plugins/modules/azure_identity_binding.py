@@ -456,7 +456,10 @@ def parse(module: AnsibleModule) -> tuple[list[pair.Wish], bindings.Rules]:
         raise Failure("purge_bindings keeps only what the list bindings names: give that list.")
     wishes = []
     for entry in [params] if params["bindings"] is None else params["bindings"]:
-        inherited = {name: entry[name] or params[name] for name in ("namespace", "state", "allow_in_use")}
+        inherited = {
+            name: params[name] if entry[name] is None else entry[name]
+            for name in ("namespace", "state", "allow_in_use")
+        }
         if not inherited["namespace"]:
             raise Failure(f"Entry {entry['name']!r} of bindings has no namespace: set it there, or for the whole task.")
         unknown = [value for value in (entry["resource_id"], entry["client_id"]) if not known(module, value)]

@@ -354,7 +354,7 @@ def _refuse_in_use(observed: Observed, leaving: Leaving, after: _After) -> None:
     if used:
         key, users = next(iter(used.items()))
         raise Failure(
-            f"AzureIdentity {path_of(key)} is in use by {_some(users)}: move them first, or set allow_in_use: true.",
+            f"AzureIdentity {path_of(key)} is in use by {some(users)}: move them first, or set allow_in_use: true.",
             results={
                 "in_use": [{"identity": path_of(one), "users": sorted(set(found))} for one, found in used.items()]
             },
@@ -504,7 +504,7 @@ def _shared_selectors(wishes: t.Iterable[Wish], after: _After) -> list[str]:
             continue
         names = sorted(f"{one.namespace}/{one.name}" for one in rivals)
         told[tuple(names)] = (
-            f"The AzureIdentityBindings {_some(names)} have one selector, {mine.selector!r}: pods get all of their "
+            f"The AzureIdentityBindings {some(names)} have one selector, {mine.selector!r}: pods get all of their "
             "identities, and one of them by chance when they name no client id."
         )
     return list(told.values())
@@ -583,7 +583,7 @@ def _removing(removals: t.Mapping[Place, Change]) -> list[Wave]:
     return [wave for wave in waves if wave.changes]
 
 
-def _some(names: t.Iterable[str]) -> str:
+def some(names: t.Iterable[str]) -> str:
     found = sorted(set(names))
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     return f"{', '.join(found[:_NAMED])}{more}"

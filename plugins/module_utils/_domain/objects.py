@@ -21,6 +21,7 @@ from .names import FIELD_MANAGER, LABEL_VALUE, OWNER, is_ours, marks
 Object = dict[str, t.Any]
 Raw = t.Mapping[str, t.Any]
 Place = tuple[str, str, str]  # kind, namespace, name
+Path = tuple[str, ...]  # of a field
 
 _KEY = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _NOISE = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
@@ -31,6 +32,7 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 class Change:
     """One write. ``body`` is what is applied, None for a deletion; ``live`` is what is there, None for a creation.
 
+    ``removal`` is merged before, to take away what another manager has set.
     ``pods`` are those that MIC assigns an identity anew because of it; None where they may not be read.
     """
 
@@ -40,7 +42,7 @@ class Change:
     body: Object | None
     live: Raw | None
     force: bool = False
-    removed_annotation: str = ""
+    removal: Object | None = None
     certain: bool = True
     pods: tuple[Pod, ...] | None = ()
 
@@ -135,12 +137,12 @@ def change(
     adopt: bool,
     effect: str = "",
     pods: tuple[Pod, ...] | None = (),
-    removable: str = "",
+    removable: t.Iterable[Path] = (),
     unknown: t.Container[str] = frozenset(),
 ) -> list[Change]:
     """The write that makes ``live`` like ``wanted``; none where both agree.
 
-    ``removable`` is the annotation that may go; ``unknown`` are texts that stand for values not known yet.
+    ``removable`` are fields that may go; ``unknown`` are texts that stand for values not known yet.
     """
     effect = f" ({effect})" if effect else ""
     certain = not any(value in unknown for value in (wanted.get("spec") or {}).values() if isinstance(value, str))
@@ -159,18 +161,25 @@ def change(
     ours = {f"metadata.labels.{name}" for name in marks(owner)}
     verb = "adopt" if set(fields) <= ours else "update"
     detail = "" if verb == "adopt" else " " + ", ".join(field for field in fields if field not in ours)
-    removes = bool(removable) and f"metadata.annotations.{removable}" in fields
-    holders = _other_managers(live, ("f:metadata", "f:annotations", f"f:{removable}")) if removes else ()
-    if holders and not adopt:
+    gone = [field for field in removable if _at(live, field) is not None and _at(wanted, field) is None]
+    held = [field for field in gone if _other_managers(live, field)]
+    if held and not adopt:
         raise Failure(
-            f"Cannot update {kind} {path(wanted)}: the annotation {removable} belongs to {' and '.join(holders)}; "
-            "change it there, or take it over with adopt: true."
+            f"Cannot update {kind} {path(wanted)}: {'.'.join(held[0])} belongs to "
+            f"{' and '.join(_other_managers(live, held[0]))}; change it there, or take it over with adopt: true."
         )
-    body = _merged(_owned(live), _difference_body(live, wanted))
+    difference = _difference_body(live, wanted)
+    body = _merged(_owned(live), difference)
+    body.setdefault("spec", {}).update(difference.get("spec") or {})
+    if not body["spec"]:
+        del body["spec"]
     if adopt:
         body.update({part: copy.deepcopy(wanted[part]) for part in ("spec", "data") if part in wanted})
-    if removes:
-        (body["metadata"].get("annotations") or {}).pop(removable, None)
+    for field in gone:
+        (_at(body, field[:-1]) or {}).pop(field[-1], None)
+    removal: Object = {}
+    for field in held:
+        removal = _merged(removal, _nested(field, None))
     return [
         Change(
             key,
@@ -179,7 +188,7 @@ def change(
             {"apiVersion": wanted["apiVersion"], "kind": kind, **body},
             live,
             force=adopt,
-            removed_annotation=removable if holders else "",
+            removal=removal or None,
             certain=certain,
             pods=pods,
         )
@@ -248,16 +257,23 @@ def _extract(value: t.Any, fields: t.Mapping[str, t.Any]) -> t.Any:
     return {name: _extract(value[name], fields[f"f:{name}"]) for name in names if name in value}
 
 
-def _other_managers(live: Raw, path: tuple[str, ...]) -> tuple[str, ...]:
+def _nested(field: Path, value: t.Any) -> Object:
+    return {field[0]: _nested(field[1:], value) if field[1:] else value}
+
+
+def _at(value: t.Any, field: Path) -> t.Any:
+    for name in field:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _other_managers(live: Raw, field: Path) -> tuple[str, ...]:
     """The managers besides ourselves that own the field."""
     found = set()
     for entry in (live.get("metadata") or {}).get("managedFields") or ():
         if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
             continue
-        node: t.Any = entry.get("fieldsV1") or {}
-        for name in path:
-            node = node.get(name) if isinstance(node, dict) else None
-        if node is not None:
+        if _at(entry.get("fieldsV1") or {}, tuple(f"f:{name}" for name in field)) is not None:
             found.add(str(entry.get("manager")))
     return tuple(sorted(found))
 

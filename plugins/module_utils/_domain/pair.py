@@ -304,7 +304,7 @@ def decide_present(wish: Wish, observed: Observed, whole: Wish | None = None) ->
             adopt=wish.adopt,
             effect=f"MIC assigns it anew to {count(affected)}" if identity else "",
             pods=affected,
-            removable=BEHAVIOR_ANNOTATION if whole.behavior not in (None, NAMESPACED) else "",
+            removable=[("metadata", "annotations", BEHAVIOR_ANNOTATION)],
             unknown=whole.unknown,
         )
     if wish.with_binding:

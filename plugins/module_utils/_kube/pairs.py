@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -90,7 +91,7 @@ def templates(client: Client, values: t.AbstractSet[str]) -> tuple[pair.User, ..
     """What makes pods with one of these selectors; None where this user may not tell."""
     found = []
     for kind in TEMPLATES:
-        listed = unless_forbidden(lambda kind=kind: client.list_all(kind))  # type: ignore[misc]
+        listed = unless_forbidden(functools.partial(client.list_all, kind))
         if listed is None:
             return None
         for raw in listed:
@@ -134,9 +135,8 @@ class Writer:
             conditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
             self._client.delete(kind, change.namespace, change.name, preconditions=conditions, dry_run=dry_run)
             return
-        if change.removed_annotation:
-            removal = {"metadata": {"annotations": {change.removed_annotation: None}}}
-            self._client.merge(kind, change.namespace, change.name, removal, dry_run=dry_run)
+        if change.removal:
+            self._client.merge(kind, change.namespace, change.name, change.removal, dry_run=dry_run)
         answer = self._client.apply(kind, change.body, force=change.force, dry_run=dry_run)
         with self._lock:
             for result in self._results.get((change.key, change.namespace, change.name), ()):

@@ -1,0 +1,358 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: azure_pod_identity_exception
+short_description: Manage AzurePodIdentityExceptions, whose pods reach the instance metadata service past NMI
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Creates, changes or deletes C(AzurePodIdentityException) objects of AAD Pod Identity (API group
+    C(aadpodidentity.k8s.io/v1)). One exception, or a whole list of them.
+  - NMI hands what the instance metadata service gives to the node itself to every pod of the namespace that carries any
+    one of the labels. Which pods those are is told.
+  - An object whose content already equals the wish is not written at all. What could not work is refused before the
+    first write.
+extends_documentation_fragment:
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The server's dry run gives the prediction. Where the custom resource definitions are not installed yet, it is
+        made without the server.
+      - O(kubeconfig) may be C((known after apply)) in check mode, for a cluster that is still to be created.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  name:
+    description: Name of the exception. One of O(name) and O(exceptions) is needed.
+    type: str
+  namespace:
+    description:
+      - Namespace of the exception and of the pods that it is for.
+      - Needed with O(name); with O(exceptions) that of the entries that name none.
+    type: str
+  pod_labels: &pod_labels
+    description:
+      - Labels of the pods that the exception is for. Needed for a new exception.
+      - A pod is covered if it has any one of them; the case of the values means nothing.
+      - Labels that the exception has already and that are not named here go.
+    type: dict
+  labels: &labels
+    description: Labels that the exception itself shall have; others stay.
+    type: dict
+  annotations: &annotations
+    description: Annotations that the exception itself shall have; others stay.
+    type: dict
+  state:
+    description: Whether the exception exists.
+    type: str
+    choices: [present, absent]
+    default: present
+  exceptions:
+    description: A list of exceptions instead of one, looked at together and written at the same time.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the exception.
+        type: str
+        required: true
+      namespace:
+        description: Namespace of the exception; if unset, O(namespace).
+        type: str
+      state:
+        description: Whether the exception exists; if unset, O(state).
+        type: str
+        choices: [present, absent]
+      allow_in_use:
+        description: Whether the exception may be taken from pods that it covers; if unset, O(allow_in_use).
+        type: bool
+      pod_labels: *pod_labels
+      labels: *labels
+      annotations: *annotations
+  purge_exceptions:
+    description:
+      - Remove what carries the labels of this collection and O(owner), lies in a namespace of O(exceptions),
+        O(namespace) or O(purge_namespaces), and is not in O(exceptions).
+    type: bool
+    default: false
+  purge_namespaces:
+    description: Namespaces that O(purge_exceptions) looks into besides those of O(exceptions).
+    type: list
+    elements: str
+    default: []
+  purge_allow_empty:
+    description: Whether O(purge_exceptions) may remove everything of O(owner), where O(exceptions) is an empty list.
+    type: bool
+    default: false
+  owner:
+    description:
+      - Value of the label C(azureops.pod-identity/owner), which tells the objects of several users of this
+        collection in one cluster apart.
+    type: str
+    default: default
+  adopt:
+    description:
+      - Take over objects that somebody else made, labels and field ownership included.
+      - Without it, a change of an object that carries another O(owner) or that another field manager would contest,
+        and the deletion of an object that does not carry the labels of this collection and O(owner), are refused.
+    type: bool
+    default: false
+  allow_in_use:
+    description:
+      - Whether O(state=absent) and O(purge_exceptions) may take an exception from living pods, and from what makes
+        pods, that no other exception covers.
+    type: bool
+    default: false
+seealso:
+  - module: azureops.pod_identity.azure_identity_binding
+"""
+
+EXAMPLES = r"""
+- name: Let the pods of an add-on reach the instance metadata service
+  azureops.pod_identity.azure_pod_identity_exception:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    name: addon
+    namespace: kube-system
+    pod_labels:
+      kubernetes.azure.com/managedby: aks
+
+- name: All exceptions of a team, and nothing else of it
+  azureops.pod_identity.azure_pod_identity_exception:
+    owner: team-a
+    exceptions:
+      - name: agents
+        namespace: monitoring
+        pod_labels: {app: agent, component: collector}
+      - name: backup
+        namespace: backup
+        pod_labels: {app: backup}
+    purge_exceptions: true
+
+- name: Take the exception away
+  azureops.pod_identity.azure_pod_identity_exception:
+    name: addon
+    namespace: kube-system
+    state: absent
+"""
+
+RETURN = r"""
+result:
+  description:
+    - The exception as the cluster now has it, or in check mode would have it.
+    - With O(exceptions) the key C(exceptions) holds a list of such dictionaries instead, in the order of the entries,
+      each with C(namespace) and C(name) besides.
+  returned: success
+  type: dict
+  contains:
+    exception:
+      description: The AzurePodIdentityException without managed fields; empty when it is absent.
+      returned: success
+      type: dict
+      sample:
+        apiVersion: aadpodidentity.k8s.io/v1
+        kind: AzurePodIdentityException
+        metadata: {name: addon, namespace: kube-system}
+        spec: {podLabels: {kubernetes.azure.com/managedby: aks}}
+    pods:
+      description: Namespace and name of the living pods that it covers; unset where they may not be listed.
+      returned: success
+      type: list
+      elements: str
+      sample: [kube-system/ama-logs-x2x4k]
+actions:
+  description: What was done, or in check mode what would be done.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - create AzurePodIdentityException kube-system/addon (1 pod past NMI)
+planned:
+  description: All writes that are needed, in their order, also where one of them then fails.
+  returned: always, once the cluster was looked at
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the object.
+      returned: always
+      type: str
+      sample: AzurePodIdentityException
+    namespace:
+      description: Namespace of the object.
+      returned: always
+      type: str
+      sample: kube-system
+    name:
+      description: Name of the object.
+      returned: always
+      type: str
+      sample: addon
+    action:
+      description: The action as RV(actions) tells it.
+      returned: always
+      type: str
+      sample: create AzurePodIdentityException kube-system/addon (1 pod past NMI)
+in_use:
+  description: What the exceptions cover that were to go.
+  returned: when that is the reason of a failure
+  type: list
+  elements: dict
+  contains:
+    exception:
+      description: Namespace and name of the exception.
+      returned: always
+      type: str
+      sample: kube-system/addon
+    users:
+      description: Pods and objects that make pods.
+      returned: always
+      type: list
+      elements: str
+      sample: [DaemonSet kube-system/ama-logs, Pod kube-system/ama-logs-x2x4k]
+failed_action:
+  description: The action that failed.
+  returned: when an action fails
+  type: str
+  sample: create AzurePodIdentityException kube-system/addon (1 pod past NMI)
+error:
+  description: The answer of the API server as data (C(code), C(message), C(status)).
+  returned: when the API server refuses a request
+  type: dict
+  sample: {code: Forbidden, message: azurepodidentityexceptions.aadpodidentity.k8s.io is forbidden, status: 403}
+"""
+
+import functools
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import exceptions
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import exceptions as kube_exceptions
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import pairs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
+    Plan,
+    Step,
+    known,
+    predicting,
+    run,
+)
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+_COVER_UNKNOWN = "Which pods are covered is not known, because this user may not list pods there."
+_OFFLINE = "The cluster or its custom resource definitions are not there yet, so the prediction was made without them."
+
+
+def parse(module: AnsibleModule) -> tuple[list[exceptions.Wish], exceptions.Rules]:
+    params = module.params
+    if params["purge_exceptions"] and params["exceptions"] is None:
+        raise Failure("purge_exceptions keeps only what the list exceptions names: give that list.")
+    wishes = []
+    for entry in [params] if params["exceptions"] is None else params["exceptions"]:
+        inherited = {
+            name: params[name] if entry[name] is None else entry[name]
+            for name in ("namespace", "state", "allow_in_use")
+        }
+        if not inherited["namespace"]:
+            raise Failure(f"Entry {entry['name']!r} of exceptions has no namespace: set it there or for the task.")
+        wishes.append(exceptions.Wish.parse({**entry, **inherited}))
+    rules = exceptions.Rules(
+        **{name: params[name] for name in ("owner", "adopt", "allow_in_use", "purge_allow_empty")},
+        purge=params["purge_exceptions"],
+        namespaces=frozenset(name for name in (*params["purge_namespaces"], params["namespace"]) if name),
+    )
+    exceptions.check(wishes, rules)
+    return wishes, rules
+
+
+def observe(
+    module: AnsibleModule, wishes: t.Sequence[exceptions.Wish], rules: exceptions.Rules
+) -> tuple[Client | None, exceptions.Observed]:
+    """Without a client where there is no cluster to ask yet."""
+    if not known(module, module.params["kubeconfig"]):
+        return None, exceptions.Observed(offline=True)
+    client = connect(module.params, module.tmpdir)
+    observed = kube_exceptions.observe(client, wishes, rules)
+    if observed is not None:
+        return client, observed
+    if any(wish.present for wish in wishes) and not predicting(module):
+        raise Failure(
+            f"The cluster {client.host} does not know azurepodidentityexceptions.aadpodidentity.k8s.io: install AAD "
+            "Pod Identity first (role azureops.pod_identity.pod_identity_chart)."
+        )
+    return None, exceptions.Observed(offline=True)
+
+
+def make_plan(module: AnsibleModule) -> Plan:
+    single = module.params["exceptions"] is None
+    wishes, rules = parse(module)
+    client, observed = observe(module, wishes, rules)
+    outcome = exceptions.decide(wishes, observed, rules)
+    results = [dict(decision.result) for decision in outcome.decisions[: len(wishes)]]
+    writer = pairs.Writer(client, results)
+    steps = tuple(
+        Step(change.summary, functools.partial(writer.write, change), functools.partial(writer.preview, change), number)
+        for number, wave in enumerate(outcome.waves, 1)
+        for change in wave.changes
+    )
+    notes = [(observed.pods is None, _COVER_UNKNOWN), (observed.offline and bool(steps), _OFFLINE)]
+    warnings = outcome.warnings + tuple(text for applies, text in notes if applies)
+    looks = (outcome.decisions[0].before, outcome.decisions[0].after) if single else outcome.documents
+    if not single:
+        for wish, result in zip(wishes, results):
+            result.update(namespace=wish.namespace, name=wish.name)
+    document = results[0] if single else {"exceptions": results}
+    told = {"planned": outcome.planned}
+    return Plan(*looks, steps, result=document, warnings=warnings, told=told, at_once=pairs.AT_ONCE)
+
+
+def argument_spec() -> ArgumentSpec:
+    text = {"type": "str"}
+    alone = {"name": text, "pod_labels": {"type": "dict"}, "labels": {"type": "dict"}, "annotations": {"type": "dict"}}
+    entry = {
+        **alone,
+        "name": {"type": "str", "required": True},
+        "namespace": text,
+        "state": {"type": "str", "choices": ["present", "absent"]},
+        "allow_in_use": {"type": "bool"},
+    }
+    return ArgumentSpec(
+        options={
+            **alone,
+            "namespace": text,
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "exceptions": {"type": "list", "elements": "dict", "options": entry},
+            "purge_exceptions": {"type": "bool", "default": False},
+            "purge_namespaces": {"type": "list", "elements": "str", "default": []},
+            "purge_allow_empty": {"type": "bool", "default": False},
+            "owner": {"type": "str", "default": "default"},
+            "adopt": {"type": "bool", "default": False},
+            "allow_in_use": {"type": "bool", "default": False},
+        },
+        mutually_exclusive=tuple(("exceptions", name) for name in alone),
+        required_one_of=(("name", "exceptions"),),
+        required_by={"name": ("namespace",)},
+    ).merge(kubernetes_auth())
+
+
+def main() -> None:
+    module = argument_spec().create_module()
+    run(module, lambda: make_plan(module), key="result")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""azure_pod_identity_exception against a real API server with the chart's definitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_POD_IDENTITY_EXCEPTION,
+    DEPLOYMENT,
+    POD,
+)
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
+
+
+@pytest.fixture
+def exception(api_server: ApiServer, crds: None) -> Runner:
+    return Runner(api_server, "azure_pod_identity_exception")
+
+
+def labels(client: Client, namespace: str, name: str = "one") -> dict[str, str] | None:
+    live = client.get(AZURE_POD_IDENTITY_EXCEPTION, namespace, name)
+    return live and live["spec"]["podLabels"]
+
+
+def pod(client: Client, namespace: str, name: str, **given: str) -> None:
+    metadata = {"name": name, "namespace": namespace, "labels": given}
+    spec = {"containers": [{"name": "app", "image": "app"}]}
+    client.create(POD, namespace, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+
+
+def foreign(client: Client, namespace: str, **given: str) -> None:
+    kind = AZURE_POD_IDENTITY_EXCEPTION
+    body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": "one", "namespace": namespace}}
+    query = [("fieldManager", "kubectl-create")]
+    status, answer = client._request("POST", kind.path(namespace), query, {**body, "spec": {"podLabels": given}})
+    assert status == 201, answer
+
+
+def test_life_of_an_exception(exception: Runner, client: Client, namespace: str) -> None:
+    pod(client, namespace, "agent", app="Agent")
+    pod(client, namespace, "other", app="other")
+    wish: dict[str, Any] = {"name": "one", "namespace": namespace}
+    what = f"AzurePodIdentityException {namespace}/one"
+    wide, narrow = {"app": "agent", "team": "a"}, {"app": "agent"}
+    steps: list[tuple[dict[str, Any], str, dict[str, str] | None]] = [
+        ({"pod_labels": wide}, f"create {what} (1 pod past NMI)", wide),
+        ({"pod_labels": narrow}, f"update {what} spec.podLabels (1 pod past NMI)", narrow),
+        ({"annotations": {"why": "x"}}, f"update {what} metadata.annotations.why (1 pod past NMI)", narrow),
+        ({"state": "absent", "allow_in_use": True}, f"delete {what}", None),
+    ]
+    for change, action, reached in steps:
+        before = labels(client, namespace)
+        predicted = exception(check=True, **wish, **change).ok()
+        assert labels(client, namespace) == before
+        made = exception(**wish, **change).ok()
+        assert predicted["actions"] == made["actions"] == [action]
+        assert predicted["diff"] == made["diff"] and made["diff"]["before"] != made["diff"]["after"]
+        assert labels(client, namespace) == reached
+        assert made["result"]["pods"] == ([f"{namespace}/agent"] if reached else [])
+        for check in (True, False):
+            assert not exception(check=check, **wish, **change).ok()["changed"]
+
+
+def test_a_list_with_purge(exception: Runner, client: Client, namespace: str) -> None:
+    wanted = [{"name": f"e{number}", "pod_labels": {"app": f"a{number}"}} for number in range(20)]
+    made = [exception(check=check, namespace=namespace, exceptions=wanted).ok() for check in (True, False, False)]
+    assert [len(each["actions"]) for each in made] == [20, 20, 0]
+    assert [each["name"] for each in made[1]["result"]["exceptions"]] == [each["name"] for each in wanted]
+    foreign(client, namespace, app="theirs")
+    template = {"metadata": {"labels": {"app": "a7"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "scaled", "namespace": namespace},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "a7"}}, "template": template},
+    }
+    client.create(DEPLOYMENT, namespace, body)
+    kept: dict[str, Any] = {"namespace": namespace, "exceptions": wanted[:5], "purge_exceptions": True}
+    refused = exception(**kept)
+    assert f"Deployment {namespace}/scaled" in refused.failure() and labels(client, namespace, "e19")
+    purged = exception(**{**kept, "exceptions": [*wanted[:5], wanted[7]]}).ok()
+    assert len(purged["actions"]) == 14
+    left = {raw["metadata"]["name"] for raw in client.list_all(AZURE_POD_IDENTITY_EXCEPTION, namespace)}
+    assert left == {"e0", "e1", "e2", "e3", "e4", "e7", "one"}
+
+
+def test_what_others_made_is_changed_only_by_adoption(exception: Runner, client: Client, namespace: str) -> None:
+    foreign(client, namespace, app="a", team="b")
+    wish: dict[str, Any] = {"name": "one", "namespace": namespace}
+    assert not exception(**wish, pod_labels={"app": "a", "team": "b"}).ok()["changed"]
+    assert "adopt: true" in exception(**wish, state="absent").failure()
+    narrow: dict[str, Any] = {**wish, "pod_labels": {"app": "a"}}
+    for check in (True, False):
+        refused = exception(check=check, **narrow).failure()
+        assert "spec.podLabels.team belongs to kubectl-create" in refused
+    assert labels(client, namespace) == {"app": "a", "team": "b"}
+    assert exception(check=True, adopt=True, **narrow).ok()["changed"]
+    assert exception(adopt=True, **narrow).ok()["changed"]
+    assert labels(client, namespace) == {"app": "a"}
+    assert not exception(**narrow).ok()["changed"]
+
+
+def test_refusals(exception: Runner, client: Client, namespace: str) -> None:
+    good: dict[str, Any] = {"name": "one", "pod_labels": {"app": "a"}}
+    for bad, words in (
+        ({"name": "two"}, "needs pod_labels"),
+        ({"name": "two", "pod_labels": {}}, "would cover no pod"),
+        ({"name": "two", "pod_labels": {"a": None}}, "put it in quotes"),
+        ({"name": "{{ x }}", "pod_labels": {"a": "b"}}, "no name that Kubernetes accepts"),
+    ):
+        for check in (True, False):
+            assert words in exception(check=check, namespace=namespace, exceptions=[good, bad]).failure()
+    refused = exception(token=RESTRICTED, namespace=namespace, **good)
+    assert "may not list azurepodidentityexceptions" in refused.failure()
+    assert labels(client, namespace) is None
+
+
+def test_without_definitions(
+    exception: Runner, client: Client, namespace: str, definitions: list[dict[str, Any]]
+) -> None:
+    """Last in the file: the definitions go and come back."""
+    wish: dict[str, Any] = {"name": "one", "namespace": namespace}
+    server.remove(client, definitions)
+    try:
+        assert exception(check=True, **wish, pod_labels={"app": "a"}).ok()["changed"]
+        assert "install AAD Pod Identity first" in exception(**wish, pod_labels={"app": "a"}).failure()
+        for check in (True, False):
+            assert not exception(check=check, state="absent", **wish).ok()["changed"]
+    finally:
+        server.install(client, definitions)
