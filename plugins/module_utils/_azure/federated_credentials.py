@@ -13,6 +13,7 @@ write while another one on the same identity runs, so writes come one after the 
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from .._domain import arm_id, federated, identities
@@ -20,13 +21,10 @@ from .._domain.errors import Failure
 from . import identities as identities_service
 from .client import Arm
 from .refusals import Refused, missing_is_fine
-
-if t.TYPE_CHECKING:
-    from azure.core.rest import HttpResponse
+from .turns import in_turn
 
 _API = "2023-01-31"
 _TYPE = "federatedIdentityCredentials"
-_CONCURRENT = "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"
 
 
 def list_all(arm: Arm, identity: str) -> tuple[federated.Credential, ...] | None:
@@ -44,13 +42,16 @@ def carry_out(arm: Arm, identity: str, write: federated.Write) -> None:
     path = f"{identity}/{_TYPE}/{credential.name}"
     name = arm_id.last_segment(identity)
     doing = f"{write.verb} the federated credential {credential.name} of the identity {name}"
+    write_in_turn = functools.partial(
+        in_turn, arm, doing=doing, other="another write of federated credentials", timeout=arm.patience.timeout
+    )
     if write.verb == "delete":
         with missing_is_fine:
-            _in_turn(arm, lambda: arm.send("DELETE", path, _API, doing=doing), doing)
+            write_in_turn(lambda: arm.send("DELETE", path, _API, doing=doing))
         return
     body = {"properties": credential.properties()}
     try:
-        _in_turn(arm, lambda: arm.send("PUT", path, _API, doing=doing, body=body), doing)
+        write_in_turn(lambda: arm.send("PUT", path, _API, doing=doing, body=body))
     except Refused as refused:
         if refused.is_missing():
             raise Failure(
@@ -94,21 +95,4 @@ def prove(
         f"The federated credential {waiting[0].name} of the identity {name} is there, but Entra does not honour it "
         f"after {arm.patience.timeout:g} seconds; run again to wait longer, or raise wait_timeout.",
         error=refusal.error if refusal else None,
-    )
-
-
-def _in_turn(arm: Arm, attempt: t.Callable[[], HttpResponse], doing: str) -> None:
-    refused: Refused | None = None
-    for _look in arm.patience.looks(f"{doing}: others write here, or too many were written"):
-        try:
-            attempt()
-            return
-        except Refused as busy:
-            if busy.service.code != _CONCURRENT and busy.service.status != 429:
-                raise
-            refused = busy
-    raise Failure(
-        f"Could not {doing} within {arm.patience.timeout:g} seconds, because others write federated credentials of "
-        "this identity or too many were written; run again later, or raise wait_timeout.",
-        error=refused.error if refused else None,
     )

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""A machine or a scale set does one thing at a time: waiting until it is free."""
+"""A machine, a scale set or an identity does one thing at a time: waiting until it is free."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def in_turn(arm: Arm, attempt: t.Callable[[], Answer | None], doing: str, *, oth
 
 
 def _is_busy(refused: Refused) -> bool:
-    text = refused.service.message.lower()
-    conflict = refused.service.status == 409 and ("in progress" in text or "concurrent request" in text)
+    text = f"{refused.service.code} {refused.service.message}".lower()
+    conflict = refused.service.status == 409 and ("in progress" in text or "concurrent" in text)
     # Somebody else's operation has begun since, and Azure gave up this one for it.
     preempted = refused.service.code == "OperationPreempted"
     return conflict or preempted or refused.service.status == 429

@@ -186,8 +186,8 @@ def test_a_write_beside_others(modules: Modules, identity: str, wish: dict[str, 
     modules.fault(method, "federatedIdentityCredentials", status=409, body=busy, count=0)
     failed = modules.fail(MODULE, **wish, wait_timeout=1)
     assert failed["msg"].endswith(
-        "within 1 seconds, because others write federated credentials of this identity or too many were written; run "
-        "again later, or raise wait_timeout."
+        "another write of federated credentials is still in progress there after 1 seconds; wait for its end, or raise "
+        "wait_timeout."
     )
     assert failed["error"]["code"] == CONCURRENT
     modules.azure.control("DELETE", "/faults")
