@@ -83,5 +83,7 @@ class Soak:
 
 
 def register(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "soak(sample, group): long; outside of `make soak` only a sample of the cases runs")
+    config.addinivalue_line(
+        "markers", "soak(sample, group): long; outside of `make soak` only a sample of the cases runs"
+    )
     config.pluginmanager.register(Soak(seed(), everything=os.environ.get("SOAK") == "1"), "soak")

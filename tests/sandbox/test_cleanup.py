@@ -26,6 +26,7 @@ from operators import Operator, Run, on_localhost
 from sandboxes import Sandbox, eventually, running
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
+SAMPLED = pytest.mark.soak(sample=3, group="what else happens to nodes")
 
 GROUP, CLUSTER, NODE_GROUP = "cleanup-test", "one", "MC_cleanup-test_one_westeurope"
 # Says that a rule of somebody else is gone, and is a usable Python in every other respect.
@@ -161,6 +162,12 @@ def dead_rules(target: str = "127.0.0.1", comment: str = "") -> str:
     """
 
 
+TAKE_AWAY = """
+    while iptables -w -t nat -D PREROUTING -j aad-metadata 2>/dev/null; do :; done
+    ! iptables -w -t nat -F aad-metadata 2>/dev/null || iptables -w -t nat -X aad-metadata
+"""
+
+
 def foreign(rules: list[str]) -> list[str]:
     """The rules that are not NMI's; those of kube-proxy's services come and go by themselves."""
     return [rule for rule in rules if "aad-metadata" not in rule and "KUBE-S" not in rule]
@@ -184,6 +191,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def broken(world: World) -> World:
     world.kill()
     return world
+
+
+@pytest.fixture(scope="module")
+def bare(broken: World) -> World:
+    """Nothing dead is left, also where nothing else has repaired the nodes before."""
+    for node in range(len(broken.nodes)):
+        broken.ssh(node, TAKE_AWAY)
+    return broken
 
 
 def test_nodes_with_nmi_have_nothing_wrong(world: World) -> None:
@@ -245,6 +260,7 @@ def test_rules_stay_while_the_scale_set_carries_a_foreign_identity(broken: World
     broken.sandbox.az("vmss", "identity", "remove", "-g", NODE_GROUP, "-n", scale_set, "--identities", identity)
 
 
+@SAMPLED
 @pytest.mark.parametrize("serial", [1, 2])
 def test_a_failed_comparison_stops_the_run(broken: World, serial: int) -> None:
     before = broken.rules(1)
@@ -259,6 +275,7 @@ def test_a_failed_comparison_stops_the_run(broken: World, serial: int) -> None:
     assert broken.rules(1) == before
 
 
+@SAMPLED
 def test_hosts_that_fail_do_not_end_the_run_of_the_others(broken: World) -> None:
     """An inventory of somebody else, over ssh, with neither API server nor Azure; the first host does not answer."""
     inventory = broken.folder / "hosts.yml"
@@ -325,51 +342,53 @@ def test_a_broken_node_is_repaired(broken: World, node: int, transport: str) -> 
     assert broken.answered_by(node) == "imds"
 
 
-def test_tables_go_into_a_secret(broken: World) -> None:
+@SAMPLED
+def test_tables_go_into_a_secret(bare: World) -> None:
     """Rules by hand this time; what is looked at is where the table goes."""
-    name = broken.nodes[0]
-    broken.lay(0)
+    name = bare.nodes[0]
+    bare.lay(0)
     target = "secret:default/tables"
     options: dict[str, Any] = {
         "imds_node_cleanup_transports": ["ssh"],
         "imds_node_cleanup_artifact_target": target,
     }
-    run = broken.clean(node=name, **options)
+    run = bare.clean(node=name, **options)
     assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
     assert run.nodes[name]["saved"] == [f"{target}-{name}"]
-    secret = json.loads(broken.kubectl("get", "secret", f"tables-{name}", "-o", "json"))
+    secret = json.loads(bare.kubectl("get", "secret", f"tables-{name}", "-o", "json"))
     (table,) = secret["data"].values()
     assert b"-A PREROUTING -j aad-metadata" in gzip.decompress(base64.b64decode(table))
     # One of somebody else is not written to, and it is told where the table is.
-    broken.kubectl("label", "secret", f"tables-{name}", "azureops.pod-identity/owner=them", "--overwrite")
-    broken.lay(0)
-    run = broken.clean(node=name, **options)
+    bare.kubectl("label", "secret", f"tables-{name}", "azureops.pod-identity/owner=them", "--overwrite")
+    bare.lay(0)
+    run = bare.clean(node=name, **options)
     assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
     assert run.nodes[name]["saved"][0].startswith("only on the node: /")
     assert (
         f"only on the node, because the Secret default/tables-{name} belongs to somebody else"
         in run.nodes[name]["reason"]
     )
-    assert json.loads(broken.kubectl("get", "secret", f"tables-{name}", "-o", "json"))["data"] == secret["data"]
+    assert json.loads(bare.kubectl("get", "secret", f"tables-{name}", "-o", "json"))["data"] == secret["data"]
 
 
+@SAMPLED
 @pytest.mark.parametrize("transport", ["ssh", "aks_node_pod", "vmss_run_command"])
-def test_a_node_without_python_is_repaired(broken: World, transport: str) -> None:
-    name = broken.nodes[1]
-    before = foreign(broken.rules(1))
-    broken.lay(1, comment="it's $HOME; {{ 7 }}")
-    broken.ssh(1, "mount --bind /dev/null $(readlink -f /usr/bin/python3) && ! python3 -c pass")
+def test_a_node_without_python_is_repaired(bare: World, transport: str) -> None:
+    name = bare.nodes[1]
+    before = foreign(bare.rules(1))
+    bare.lay(1, comment="it's $HOME; {{ 7 }}")
+    bare.ssh(1, "mount --bind /dev/null $(readlink -f /usr/bin/python3) && ! python3 -c pass")
     try:
-        run = broken.clean(node=name, imds_node_cleanup_transports=[transport])
+        run = bare.clean(node=name, imds_node_cleanup_transports=[transport])
     finally:
-        broken.ssh(1, "umount $(readlink -f /usr/bin/python3)")
+        bare.ssh(1, "umount $(readlink -f /usr/bin/python3)")
     assert (run.status, run.outcomes) == (0, ["cleaned"]), run.output[-4000:]
     result = run.nodes[name]
     assert (result["transport"], result["proof"], result["proof_method"]) == (transport, "imds", "probe_pod")
     assert len(result["removed"]) == 4
     (saved,) = result["saved"]
     assert "-A PREROUTING -m comment" in Path(saved).read_text()
-    rules = broken.rules(1)
+    rules = bare.rules(1)
     assert foreign(rules) == before and not any("aad-metadata" in rule for rule in rules)
 
 
@@ -612,6 +631,7 @@ def other(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(operator, (node["metadata"]["name"],), (node["status"]["addresses"][0]["address"],), "two")
 
 
+@SAMPLED
 def test_a_node_without_pods_is_proved_from_a_throw_away_namespace(other: World) -> None:
     other.lay(0)
     links = other.ssh(0, "ip -oneline link; ip route show table all")
@@ -636,25 +656,26 @@ def test_a_node_without_pods_is_proved_from_a_throw_away_namespace(other: World)
     assert "Which addresses the node's pods have is not known" in run.nodes[other.nodes[0]]["reason"]
 
 
-def test_the_clusters_of_an_inventory_are_cleaned_in_one_run(world: World, other: World) -> None:
+@SAMPLED
+def test_the_clusters_of_an_inventory_are_cleaned_in_one_run(bare: World, other: World) -> None:
     """Each node through the API server of its own cluster."""
-    for each in (world, other):
+    for each in (bare, other):
         each.lay(0)
-    source = world.folder / "both.aks_nodes.yml"
-    clusters = [{"resource_group": GROUP, "cluster_name": each.cluster} for each in (world, other)]
+    source = bare.folder / "both.aks_nodes.yml"
+    clusters = [{"resource_group": GROUP, "cluster_name": each.cluster} for each in (bare, other)]
     source.write_text(yaml.safe_dump({"plugin": "azureops.pod_identity.aks_nodes", "clusters": clusters}))
-    run = world.clean(
+    run = bare.clean(
         *("-i", str(source)),
         playbook="azureops.pod_identity.cleanup_nodes",
         imds_node_cleanup_transports=["aks_node_pod"],
     )
     assert run.status == 0, run.output[-4000:]
-    assert sorted(run.nodes) == sorted([*world.nodes, *other.nodes])
-    assert [run.nodes[each.nodes[0]]["outcome"] for each in (world, other)] == ["cleaned", "cleaned"]
+    assert sorted(run.nodes) == sorted([*bare.nodes, *other.nodes])
+    assert [run.nodes[each.nodes[0]]["outcome"] for each in (bare, other)] == ["cleaned", "cleaned"]
     for result in run.nodes.values():
         assert (result["transport"], result["proof"]) == ("aks_node_pod", "imds"), result
         assert result["proof_method"] == "probe_pod"
-    for each in (world, other):
+    for each in (bare, other):
         each.kubectl("wait", "--for=delete", "namespace/pod-identity-node-access", "--timeout=60s")
 
 

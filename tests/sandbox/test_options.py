@@ -147,7 +147,7 @@ def brief(write: str) -> str:
     return f"{method} {kind if kind == 'roleAssignments' else f'{kind}/{name}'}"
 
 
-@pytest.mark.soak(sample=3)
+@pytest.mark.soak(sample=2)
 @cases_of(CHANGES)
 def test_a_change_is_predicted_shown_and_made_and_nothing_else(site: Site, subscription: str, case: Change) -> None:
     play = only(case.role)

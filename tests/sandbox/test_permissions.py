@@ -23,6 +23,7 @@ from operators import Operator, Run, only
 from sandboxes import running
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
+SAMPLED = pytest.mark.soak(sample=4, group="what may be missing")
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 GROUP, CLUSTER = "pod-identity-test", "one"
@@ -121,6 +122,7 @@ def test_a_reader_is_told_everything_at_once_in_check_mode(operator: Operator, s
     assert operator.azure_writes() == []
 
 
+@SAMPLED
 @pytest.mark.parametrize("action", [IDENTITY_WRITE, GRANT, KUBECONFIG])
 def test_one_missing_action_is_named_before_any_write(
     operator: Operator, subscription: str, cluster: None, action: str
@@ -150,6 +152,7 @@ def test_a_second_run_needs_no_rights_to_write(operator: Operator, site: Run) ->
     assert operator.azure_writes() == []
 
 
+@SAMPLED
 @pytest.mark.parametrize("arguments", [(), ("--check",)], ids=["run", "check"])
 def test_a_change_is_refused_with_what_it_needs(operator: Operator, site: Run, arguments: tuple[str, ...]) -> None:
     operator.forget_requests()
@@ -159,6 +162,7 @@ def test_a_change_is_refused_with_what_it_needs(operator: Operator, site: Run, a
     assert operator.azure_writes() == []
 
 
+@SAMPLED
 def test_phases_that_the_tags_leave_out_need_nothing(operator: Operator, site: Run) -> None:
     tagged = operator.site("--tags", "pod_identity_chart_install", variables=TAGGED, principal="looker")
     assert tagged.ok().changes() == []
@@ -166,6 +170,7 @@ def test_phases_that_the_tags_leave_out_need_nothing(operator: Operator, site: R
     assert _named(objects.refused()) == [IDENTITY_WRITE]
 
 
+@SAMPLED
 def test_a_lock_stops_what_it_locks(operator: Operator, site: Run) -> None:
     kubeconfig = operator.directory / "one.kubeconfig"
     operator.sandbox.exec("az", "aks", "get-credentials", "-g", GROUP, "-n", CLUSTER, "-f", str(kubeconfig))
@@ -204,6 +209,7 @@ subjects: [{kind: ServiceAccount, name: narrow, namespace: default}]
 """
 
 
+@SAMPLED
 def test_a_service_account_that_may_not_create_bindings(operator: Operator, site: Run) -> None:
     rules, kubeconfig = operator.directory / "rules.yml", operator.directory / "narrow.kubeconfig"
     rules.write_text(RULES)

@@ -26,6 +26,7 @@ from sandboxes import Sandbox, running
 from azsandbox import paths
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
+SAMPLED = pytest.mark.soak(sample=4, group="what else happens to tokens")
 
 GROUP, CLUSTER, NODE_GROUP = "token-test", "one", "MC_token-test_one_westeurope"
 # NMI's waits, shortened: what is judged here is the text of its answers.
@@ -144,6 +145,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def assigned(world: World) -> World:
+    """The pods have their identity, also where nothing else has given it to them before."""
+    world.bind()
+    return world
+
+
 def test_without_a_binding(world: World) -> None:
     for method in ("probe_pod", "exec"):
         entry = world.token(method=method)
@@ -182,6 +190,8 @@ def watched(world: World, budget: str) -> Iterator[list[str]]:
         seen += process.communicate()[0].split()
 
 
+@SAMPLED
+@SAMPLED
 @pytest.mark.parametrize(
     ("budget", "harmless"),
     [
@@ -191,38 +201,39 @@ def watched(world: World, budget: str) -> Iterator[list[str]]:
         pytest.param("--max-unavailable=50%", False, id="part-lost"),
     ],
 )
-def test_a_budget_allows_what_it_allowed(world: World, budget: str, harmless: bool) -> None:
+def test_a_budget_allows_what_it_allowed(assigned: World, budget: str, harmless: bool) -> None:
     """Of those that the disruption controller cannot compute with a pod of a Job in the way, the probe stays away."""
     allows = ("wait", "pdb/api", "--timeout=60s", "--for=jsonpath={.status.disruptionsAllowed}=1")
-    world.kubectl("scale", "deployment/api", "--replicas=2")
-    world.kubectl("create", "poddisruptionbudget", "api", "--selector=app=api", budget)
-    world.kubectl(*allows)
-    with watched(world, "api") as seen:
-        entry = world.token()
-        assert world.token(labels={"app": ""})["verdict"] == world.token(method="exec")["verdict"] == "ok"
+    assigned.kubectl("scale", "deployment/api", "--replicas=2")
+    assigned.kubectl("create", "poddisruptionbudget", "api", "--selector=app=api", budget)
+    assigned.kubectl(*allows)
+    with watched(assigned, "api") as seen:
+        entry = assigned.token()
+        assert assigned.token(labels={"app": ""})["verdict"] == assigned.token(method="exec")["verdict"] == "ok"
     assert set(seen) == {"1"}
     if harmless:
         assert entry["verdict"] == "ok"
     else:
         assert entry["verdict"] == "not_verified"
         assert "PodDisruptionBudget default/api" in entry["message"] and "allow_blocked_evictions" in entry["message"]
-        with watched(world, "api") as seen:
-            assert world.token(allow_blocked_evictions=True)["verdict"] == "ok"
-            world.kubectl(*allows)
+        with watched(assigned, "api") as seen:
+            assert assigned.token(allow_blocked_evictions=True)["verdict"] == "ok"
+            assigned.kubectl(*allows)
         assert "0" in seen, "the probe would have been harmless"
-    world.kubectl("delete", "poddisruptionbudget", "api")
-    world.kubectl("scale", "deployment/api", "--replicas=1")
+    assigned.kubectl("delete", "poddisruptionbudget", "api")
+    assigned.kubectl("scale", "deployment/api", "--replicas=1")
 
 
-def test_nmi_that_blocks_metadata(world: World) -> None:
+@SAMPLED
+def test_nmi_that_blocks_metadata(assigned: World) -> None:
     """The other of the two ways in which NMI treats the second request."""
-    world.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "--type=json", "-p", _blocking("add"))
-    world.kubectl("rollout", "status", "daemonset/aad-pod-identity-nmi", "--timeout=90s")
+    assigned.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "--type=json", "-p", _blocking("add"))
+    assigned.kubectl("rollout", "status", "daemonset/aad-pod-identity-nmi", "--timeout=90s")
     for method in ("probe_pod", "exec"):
-        entry = world.token(method=method)
+        entry = assigned.token(method=method)
         assert (entry["verdict"], entry["answered_by"]) == ("ok", "nmi")
-    world.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "--type=json", "-p", _blocking("remove"))
-    world.kubectl("rollout", "status", "daemonset/aad-pod-identity-nmi", "--timeout=90s")
+    assigned.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "--type=json", "-p", _blocking("remove"))
+    assigned.kubectl("rollout", "status", "daemonset/aad-pod-identity-nmi", "--timeout=90s")
 
 
 def _blocking(operation: str) -> str:
@@ -230,45 +241,49 @@ def _blocking(operation: str) -> str:
     return json.dumps([{"op": operation, "path": path, "value": "--block-instance-metadata=true"}])
 
 
-def test_tenant_and_object_id_are_those_of_azure(world: World) -> None:
-    (row,) = world.verify().ok().verdicts()
+@SAMPLED
+def test_tenant_and_object_id_are_those_of_azure(assigned: World) -> None:
+    (row,) = assigned.verify().ok().verdicts()
     assert (row["verdict"], row["claims_checked"]) == ("ok", "aud, tid, appid, oid, xms_mirid, exp")
     expected = {check["check"]: check["expected"] for check in row["checks"]}
-    assert expected["tenant"] == world.identity["tenantId"]
-    assert expected["object_id"] == world.identity["principalId"]
+    assert expected["tenant"] == assigned.identity["tenantId"]
+    assert expected["object_id"] == assigned.identity["principalId"]
 
-    world.sandbox.run("azure", "principal", "stranger")
-    run = world.verify(principal="stranger")
+    assigned.sandbox.run("azure", "principal", "stranger")
+    run = assigned.verify(principal="stranger")
     (row,) = run.ok().verdicts()
     assert (row["verdict"], row["claims_checked"]) == ("ok", "aud, appid, xms_mirid, exp")
     assert "cannot be read" in run.message("Say of which identities tenant and object id are not known")
 
 
-def test_identities_of_one_name_are_told_apart(world: World) -> None:
-    world.kubectl("create", "namespace", "elsewhere")
-    world.bind(namespace="elsewhere", selector="other", wait=False)
-    assert "default/billing or elsewhere/billing" in world.verify().refused()
-    (row,) = world.verify(expect="default/billing").ok().verdicts()
+@SAMPLED
+def test_identities_of_one_name_are_told_apart(assigned: World) -> None:
+    assigned.kubectl("create", "namespace", "elsewhere")
+    assigned.bind(namespace="elsewhere", selector="other", wait=False)
+    assert "default/billing or elsewhere/billing" in assigned.verify().refused()
+    (row,) = assigned.verify(expect="default/billing").ok().verdicts()
     assert (row["verdict"], row["identity"]) == ("ok", "default/billing")
     # One that is confined to its namespace cannot be meant elsewhere.
-    world.bind(namespace="elsewhere", selector="other", wait=False, behavior="namespaced")
-    assert world.verify().ok().verdicts()[0]["verdict"] == "ok"
+    assigned.bind(namespace="elsewhere", selector="other", wait=False, behavior="namespaced")
+    assert assigned.verify().ok().verdicts()[0]["verdict"] == "ok"
     assert (
-        "elsewhere/billing that pods in namespace default can get" in world.verify(expect="elsewhere/billing").refused()
+        "elsewhere/billing that pods in namespace default can get"
+        in assigned.verify(expect="elsewhere/billing").refused()
     )
-    world.bind(namespace="elsewhere", selector="other", wait=False, state="absent")
+    assigned.bind(namespace="elsewhere", selector="other", wait=False, state="absent")
 
 
-def test_the_demo_application_keeps_its_token(world: World) -> None:
-    with logs_of(world, "default_pod-identity-demo-*") as logs:
-        rows = world.verify(pod_identity_verify_demo=True).ok().verdicts()
+@SAMPLED
+def test_the_demo_application_keeps_its_token(assigned: World) -> None:
+    with logs_of(assigned, "default_pod-identity-demo-*") as logs:
+        rows = assigned.verify(pod_identity_verify_demo=True).ok().verdicts()
     assert [row["verdict"] for row in rows] == ["ok", "ok"] and rows[1]["identity"] == "default/billing"
     assert any("successfully acquired a service principal token" in line for line in logs)
     assert any("failed to acquire a token from IMDS" in line for line in logs), (
         "the application's own container is not seen"
     )
     assert not any(re.search("eyJ|decoding your token", line) for line in logs)
-    assert world.kubectl("get", "jobs", "-A", "-o", "name") == ""
+    assert assigned.kubectl("get", "jobs", "-A", "-o", "name") == ""
 
 
 READ = (
@@ -296,16 +311,17 @@ def logs_of(world: World, pods: str) -> Iterator[list[str]]:
             lines += each.result().splitlines()
 
 
-def test_wrong_requests(world: World) -> None:
-    other = world.token(client_id="00000000-0000-0000-0000-000000000000")
+@SAMPLED
+def test_wrong_requests(assigned: World) -> None:
+    other = assigned.token(client_id="00000000-0000-0000-0000-000000000000")
     assert (other["verdict"], other["code"]) == ("wrong_identity", "V6")
-    upper = world.token(client_id=world.identity["clientId"].upper())
+    upper = assigned.token(client_id=assigned.identity["clientId"].upper())
     assert (upper["verdict"], upper["code"]) == ("wrong_identity", "V6")
-    tenant = world.token(expect={"tenant_id": "00000000-0000-0000-0000-000000000000"})
+    tenant = assigned.token(expect={"tenant_id": "00000000-0000-0000-0000-000000000000"})
     assert (tenant["verdict"], tenant["code"]) == ("wrong_tenant", "V9")
-    bare = world.token(image="mcr.microsoft.com/oss/kubernetes/pause:3.6")
+    bare = assigned.token(image="mcr.microsoft.com/oss/kubernetes/pause:3.6")
     assert bare["verdict"] == "not_verified" and "image cannot run the probe" in bare["message"]
-    absent = world.token(image="mcr.microsoft.com/not/there:1", start_timeout=60)
+    absent = assigned.token(image="mcr.microsoft.com/not/there:1", start_timeout=60)
     assert absent["verdict"] == "not_verified" and "probe" in absent["message"]
 
 
@@ -377,18 +393,18 @@ class Shop:
         ),
     ],
 )
-def test_a_service_principal(world: World, kind: int, right: str, wrong: dict[str, str]) -> None:
-    shop = Shop(world, f"shop-{kind}", kind)
+def test_a_service_principal(assigned: World, kind: int, right: str, wrong: dict[str, str]) -> None:
+    shop = Shop(assigned, f"shop-{kind}", kind)
     for name in ("shop", "other"):
         files = (KEY.format(name), f"{PKCS12.format(name)} {OLD_ALGORITHMS}")
-        world.sandbox.exec("bash", "-euc", " && ".join([f"cd {world.folder}", *files]))
-    world.sandbox.run("azure", "principal", shop.name, "--certificate", str(world.folder / "shop.crt"))
+        assigned.sandbox.exec("bash", "-euc", " && ".join([f"cd {assigned.folder}", *files]))
+    assigned.sandbox.run("azure", "principal", shop.name, "--certificate", str(assigned.folder / "shop.crt"))
     shop.run("cp shop.crt new.crt", "cp shop.key new.key", PKCS12.format("new"))
     shop.keep(right)
     workload = json.loads(json.dumps(WORKLOAD).replace("billing", "shop").replace('"api"', '"shop"'))
-    (world.folder / "shop.json").write_text(json.dumps(workload))
-    world.kubectl("apply", "-f", str(world.folder / "shop.json"))
-    world.kubectl("rollout", "status", "deployment/shop", "--timeout=90s")
+    (assigned.folder / "shop.json").write_text(json.dumps(workload))
+    assigned.kubectl("apply", "-f", str(assigned.folder / "shop.json"))
+    assigned.kubectl("rollout", "status", "deployment/shop", "--timeout=90s")
     shop.bind()
     assert shop.bind().changes() == []
     row = shop.verify()
@@ -397,19 +413,20 @@ def test_a_service_principal(world: World, kind: int, right: str, wrong: dict[st
         shop.keep(credential)
         row = shop.verify()
         assert row["verdict"] == "token_refused" and re.search(words, row["message"]), row["message"]
-    world.kubectl("delete", "deployment/shop", "secret/shop", "azureidentity/shop", "azureidentitybinding/shop")
+    assigned.kubectl("delete", "deployment/shop", "secret/shop", "azureidentity/shop", "azureidentitybinding/shop")
 
 
-def test_a_right_token_from_imds_is_no_success(world: World) -> None:
+@SAMPLED
+def test_a_right_token_from_imds_is_no_success(assigned: World) -> None:
     """Without NMI the node lets the request through, and the scale set still carries the identity."""
-    world.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "-p", _selector("nowhere"))
+    assigned.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "-p", _selector("nowhere"))
     nmi = ("-l", "app.kubernetes.io/component=nmi")
-    world.kubectl("wait", "--for=delete", "pod", *nmi, "--timeout=60s")
-    entry = world.token(client_id=world.identity["clientId"])
-    assert entry["http_status"] == 200 and entry["claims"]["appid"] == world.identity["clientId"]
+    assigned.kubectl("wait", "--for=delete", "pod", *nmi, "--timeout=60s")
+    entry = assigned.token(client_id=assigned.identity["clientId"])
+    assert entry["http_status"] == 200 and entry["claims"]["appid"] == assigned.identity["clientId"]
     assert (entry["verdict"], entry["code"], entry["answered_by"]) == ("raw_imds", "V1", "imds")
-    world.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "-p", _selector(None))
-    world.kubectl("rollout", "status", "daemonset/aad-pod-identity-nmi", "--timeout=60s")
+    assigned.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "-p", _selector(None))
+    assigned.kubectl("rollout", "status", "daemonset/aad-pod-identity-nmi", "--timeout=60s")
 
 
 def _selector(value: str | None) -> str:

@@ -27,6 +27,7 @@ from sandboxes import Sandbox
 from ansible_collections.azureops.pod_identity.tests.bench.site_requests import UNCHANGED, counted
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
+SAMPLED = pytest.mark.soak(sample=5, group="what else a site can be")
 
 HERE = Path(__file__).resolve().parent
 NAME = f"site-{os.getpid()}"
@@ -105,6 +106,7 @@ def test_second_run_changes_nothing(operator: Operator, done: Run, arguments: tu
 ENTRY = SITE["pod_identity_bindings_list"][0]
 
 
+@SAMPLED
 def test_another_version_comes_with_a_backup(operator: Operator, done: Run, tmp_path: Path) -> None:
     named = {"nmi": {"setRetryAfterHeader": True, "tag": "v1.8.17"}, "mic": {"tag": "v1.8.17"}}
     upgrade = {
@@ -150,6 +152,7 @@ kubectl("create", "-f", "-", input=json.dumps(last))
 """
 
 
+@SAMPLED
 def test_a_killed_helm_run_is_cleared(operator: Operator, done: Run) -> None:
     workstation("python3", "-c", KILLED_HELM)
     assert "pod_identity_chart_clear_lock=true" in operator.play(only("chart")).refused()
@@ -159,6 +162,7 @@ def test_a_killed_helm_run_is_cleared(operator: Operator, done: Run) -> None:
     assert "pending-upgrade" not in statuses
 
 
+@SAMPLED
 def test_workloads_are_assigned_and_restarted(operator: Operator, done: Run) -> None:
     workstation("kubectl", "apply", "-f", str(HERE / "demo-workload.yml"))
     workstation("kubectl", "-n", "billing", "rollout", "status", "deployment/api", "--timeout=120s")
@@ -188,6 +192,7 @@ def test_workloads_are_assigned_and_restarted(operator: Operator, done: Run) -> 
     ]
 
 
+@SAMPLED
 def test_kubenet_is_refused(operator: Operator, done: Run) -> None:
     refusal = operator.site("--check", variables={"pod_identity_cluster_network_plugin": "kubenet"}).refused()
     assert "ARP spoofing" in refusal
@@ -203,7 +208,7 @@ APPLIED = ["Install or change the release", "Write down the release as it shall 
 HANDED = ["Write AzureIdentity and AzureIdentityBinding"]
 
 
-@pytest.mark.soak(sample=2)
+@pytest.mark.soak(sample=1)
 @pytest.mark.parametrize(
     ("begin", "lose", "role", "changes"),
     [
@@ -235,6 +240,7 @@ def test_what_was_lost_comes_back_from_its_phase_on(
     assert [row["verdict"] for row in run.verdicts()] == ["ok"]
 
 
+@SAMPLED
 def test_run_begins_in_the_middle(operator: Operator, done: Run) -> None:
     begin = "azureops.pod_identity.pod_identity_verify : Verify the workloads"
     run = operator.site("--start-at-task", begin).ok()
@@ -244,6 +250,7 @@ def test_run_begins_in_the_middle(operator: Operator, done: Run) -> None:
     assert "Write AzureIdentity and AzureIdentityBinding" in {record["task"] for record in tagged.records}
 
 
+@SAMPLED
 def test_foreign_playbook_uses_the_facts_in_check_mode(operator: Operator, done: Run) -> None:
     def include(role: str) -> dict[str, Any]:
         return {"ansible.builtin.include_role": {"name": f"azureops.pod_identity.{role}"}}
@@ -275,6 +282,7 @@ def test_foreign_playbook_uses_the_facts_in_check_mode(operator: Operator, done:
     assert run.message("Use the facts") == f"{CLUSTER} (known after apply)"
 
 
+@SAMPLED
 def test_objects_are_written_as_files(operator: Operator, done: Run, tmp_path: Path) -> None:
     play = only("bindings")
     variables = {"pod_identity_bindings_render_dir": str(tmp_path / "objects")}
@@ -293,6 +301,7 @@ def test_objects_are_written_as_files(operator: Operator, done: Run, tmp_path: P
     assert list((tmp_path / "objects").iterdir()) == []
 
 
+@SAMPLED
 def test_missing_assignments_are_named_for_whoever_may_grant_them(operator: Operator, done: Run) -> None:
     """A principal that may only look; what it says is missing is then granted, word by word."""
     subscription = json.loads(workstation("az", "account", "show"))["id"]
@@ -363,6 +372,7 @@ def test_secrets_stay_secret(operator: Operator, done: Run) -> None:
     assert [path.name for path in left if "kubeconfig" in path.name] == []
 
 
+@SAMPLED
 def test_the_credential_of_mic_is_never_shown(operator: Operator, done: Run) -> None:
     values = {"adminsecret": {"clientID": "mic", "clientSecret": "unheard-of", "subscriptionID": "none"}}
     given = {"pod_identity_chart_values": values}
@@ -403,6 +413,7 @@ clusters:
 """
 
 
+@SAMPLED
 def test_two_clusters_are_two_hosts(operator: Operator, done: Run) -> None:
     variables = {"pod_identity_cluster_name": UNSET, "pod_identity_hosts": "clusters"}
     run = operator.site(variables=variables, inventory=INVENTORY).ok()
@@ -413,6 +424,7 @@ def test_two_clusters_are_two_hosts(operator: Operator, done: Run) -> None:
         assert [row["verdict"] for row in run.verdicts(host)] == ["ok"]
 
 
+@SAMPLED
 def test_another_line_of_ansible_core(operator: Operator, done: Run) -> None:
     """From nothing to a verified token, again, and on a node, with the other end of what is supported."""
     version = ("--", "ansible", "--version")
@@ -433,6 +445,7 @@ def test_another_line_of_ansible_core(operator: Operator, done: Run) -> None:
     assert operator.play(only("cluster"), variables=gone, tools="other").ok().changes() == ["Delete the cluster"]
 
 
+@SAMPLED
 def test_entra_login(operator: Operator) -> None:
     """A cluster without local accounts, whose administrators are a group, and no kubelogin anywhere."""
     group, place = "0b1c2d3e-4f50-4617-8293-a4b5c6d7e8f9", ("-g", "login", "-n", "login")
@@ -468,6 +481,7 @@ def test_entra_login(operator: Operator) -> None:
     assert operator.play(only("cluster"), variables=absent).ok().changes() == ["Delete the cluster"]
 
 
+@SAMPLED
 def test_the_addon_instead_of_the_chart(operator: Operator) -> None:
     """From nothing to a verified token by the NMI that AKS deploys, on kubenet, and back to nothing.
 
