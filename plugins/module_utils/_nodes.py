@@ -184,15 +184,11 @@ class _OtherCluster(Failure):
     """The API server belongs to another cluster than the one that is named."""
 
 
-def _refuse_other_cluster(nodes: t.Iterable[Object], cluster: Object | None, options: Options) -> None:
-    providers = [str((each.get("spec") or {}).get("providerID", "")).partition("azure://")[2] for each in nodes]
-    if cluster is None or not providers:
-        return
-    group = clusters.node_group(cluster)
-    if any(arm_id.contains(group, each) for each in providers):
+def _refuse_other_cluster(nodes: t.Sequence[Object], cluster: Object | None, options: Options) -> None:
+    if cluster is None or not nodes or clusters.holds(cluster, nodes):
         return
     raise _OtherCluster(
-        f"The API server belongs to another cluster than {options['cluster_name']}: none of its {len(providers)} nodes "
+        f"The API server belongs to another cluster than {options['cluster_name']}: none of its {len(nodes)} nodes "
         f"lies in the resource group {cluster['properties']['nodeResourceGroup']}; correct kubeconfig, context or "
         "cluster_name."
     )

@@ -431,6 +431,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain impo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import selecting
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
     Plan,
@@ -543,7 +544,8 @@ def look_for_users(module: AnsibleModule, current: Body, after: Body) -> None:
     if not selectors or not (options["host"] or options["kubeconfig"] and known(module, options["kubeconfig"])):
         return
     client = connect(options, module.tmpdir)
-    addon.refuse_other_server(current, client.host)
+    if not clusters.is_named(current, client.host) and not clusters.holds(current, client.list_all(NODE)):
+        raise addon.other_server(current, client.host)
     addon.refuse_in_use(options["cluster_name"], selecting.users(client, selectors))
 
 

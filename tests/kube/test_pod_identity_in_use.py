@@ -18,6 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     DAEMON_SET,
     DEPLOYMENT,
     JOB,
+    NODE,
     POD,
     REPLICA_SET,
     STATEFUL_SET,
@@ -27,6 +28,7 @@ from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from azsandbox.azure.loopback import SimulatedAzure
+from azsandbox.azure.state import CLUSTER
 
 IDENTITY = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
 
@@ -35,16 +37,20 @@ IDENTITY = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedI
 def azure(tmp_path: Path) -> Iterator[SimulatedAzure]:
     """With a cluster whose API server is the real one."""
     azure = SimulatedAzure(tmp_path)
-    cluster = azure.cluster(name="demo", podIdentityProfile={"enabled": True})
-
-    def move() -> None:
-        found = azure.server.azure.state.get(cluster["id"])
-        assert found is not None
-        found.body["properties"]["fqdn"] = "127.0.0.1"
-
-    azure.in_loop(move)
+    azure.cluster(name="demo", podIdentityProfile={"enabled": True})
+    call(azure, "127.0.0.1")
     yield azure
     azure.close()
+
+
+def call(azure: SimulatedAzure, name: str) -> None:
+    """Give the API server of the cluster another name."""
+
+    def work() -> None:
+        (cluster,) = azure.server.azure.state.all(CLUSTER)
+        cluster.body["properties"]["fqdn"] = name
+
+    azure.in_loop(work)
 
 
 @pytest.fixture
@@ -119,8 +125,16 @@ def test_what_is_selected_is_not_removed(
     assert modules.fail("aks_pod_identity", **selector)["users"] == users
     restricted = modules.fail("aks_pod_identity", **{**wish, "kubeconfig": api_server.kubeconfig(RESTRICTED)})
     assert restricted["error"]["status"] == 403
-    elsewhere = modules.fail("aks_pod_identity", **wish, host=api_server.url.replace("127.0.0.1", "localhost"))
+    call(modules.azure, "demo.hcp.io")
+    elsewhere = modules.fail("aks_pod_identity", **wish)
     assert "is not that of the cluster demo" in elsewhere["msg"]
+    # By another name its nodes prove it, as through a tunnel.
+    provider = f"azure://{modules.azure.first_instance()['id']}"
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "tunnel"}, "spec": {"providerID": provider}}
+    client.create(NODE, None, node)
+    assert modules.fail("aks_pod_identity", **wish)["users"] == users
+    client.delete(NODE, None, "tunnel")
+    call(modules.azure, "127.0.0.1")
     assert modules.writes(mark) == []
 
     assert modules.succeed("aks_pod_identity", **wish, allow_in_use=True, check=True)["changed"]

@@ -93,6 +93,20 @@ def node_group(cluster: Body) -> str:
     return arm_id.resource_group(arm_id.parse(cluster["id"]).subscription, cluster["properties"]["nodeResourceGroup"])
 
 
+def is_named(cluster: Body, server: str) -> bool:
+    """Whether the URL of an API server has the name of that of the cluster."""
+    properties = cluster.get("properties") or {}
+    own = {str(properties.get(field) or "").lower() for field in ("fqdn", "privateFQDN")} - {""}
+    return server.lower().partition("://")[2].partition("/")[0].partition(":")[0] in own
+
+
+def holds(cluster: Body, nodes: t.Iterable[Body]) -> bool:
+    """Whether one of the nodes that an API server tells of is a machine of the cluster."""
+    group = node_group(cluster)
+    providers = (str((node.get("spec") or {}).get("providerID", "")) for node in nodes)
+    return any(arm_id.contains(group, each.partition("azure://")[2]) for each in providers)
+
+
 def fulfilled(current: Body | None, wish: Wish) -> dict[str, t.Any]:
     """The body with the wish come true."""
     return created(wish) if current is None else changed(current, wish)

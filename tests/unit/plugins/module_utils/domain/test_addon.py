@@ -229,23 +229,6 @@ def test_whose_role_may_go() -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "fits"),
-    [
-        ("https://demo.hcp.io:443", True),
-        ("https://DEMO.hcp.io:443", True),
-        ("https://demo.hcp.io", True),
-        ("https://other.hcp.io:443", False),
-    ],
-)
-def test_only_the_cluster_itself_tells_who_uses_an_identity(server: str, fits: bool) -> None:
-    if fits:
-        addon.refuse_other_server(cluster(), server)
-        return
-    with pytest.raises(Failure, match="is not that of the cluster demo"):
-        addon.refuse_other_server(cluster(), server)
-
-
-@pytest.mark.parametrize(
     ("code", "message", "about"),
     [
         (

@@ -357,3 +357,31 @@ def test_a_private_cluster_is_made_so_and_has_no_ranges() -> None:
         clusters.changed(body, {**wish, "private_cluster": False})
     with pytest.raises(Failure, match="AKS authorizes ranges of public clusters only"):
         clusters.created({**wish, "authorized_ip_ranges": ["10.0.0.0/8"]})
+
+
+@pytest.mark.parametrize(
+    ("server", "named"),
+    [
+        ("https://demo.hcp.io:443", True),
+        ("https://DEMO.hcp.io:443", True),
+        ("https://demo.hcp.io", True),
+        ("https://demo.private.io/path", True),
+        ("https://other.hcp.io:443", False),
+        ("", False),
+    ],
+)
+def test_an_api_server_is_told_by_its_name(server: str, named: bool) -> None:
+    names = {"fqdn": "demo.hcp.io", "privateFQDN": "Demo.private.io"}
+    assert clusters.is_named({"properties": names}, server) == named
+    assert not clusters.is_named({"properties": {"fqdn": None}}, server)
+
+
+def test_an_api_server_is_told_by_its_nodes() -> None:
+    cluster = {"id": "/subscriptions/s/resourcegroups/rg/providers/x/y/demo", "properties": {"nodeResourceGroup": "MC"}}
+    machine = (
+        "/subscriptions/S/resourceGroups/{}/providers/Microsoft.Compute/virtualMachineScaleSets/a/virtualMachines/0"
+    )
+    ours, theirs = ({"spec": {"providerID": f"azure://{machine.format(group)}"}} for group in ("mc", "mc2"))
+    assert clusters.holds(cluster, [theirs, ours])
+    assert not clusters.holds(cluster, [theirs, {"spec": {}}, {}])
+    assert not clusters.holds(cluster, [])
