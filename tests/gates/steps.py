@@ -235,7 +235,7 @@ STEPS = (
     Step("node", "tests/node: nat tables of nodes with real iptables, in network namespaces", node),
     Step("molecule", "molecule test of the roles whose nodes can be network namespaces", molecule),
     Step("build", "programs of the sandbox", build),
-    Step("kube", "tests/kube: Kubernetes side against a real API server", kube, needs="build"),
+    Step("kube", "tests/kube: Kubernetes side against a real API server, MIC and NMI", kube, needs="build"),
     Step("sandbox", "tests/sandbox: roles and playbooks on real nodes", sandbox, needs="build"),
     Step("bench", "what ours costs beside its peers; see make bench", bench, long=True),
     Step("soak", "every case of the tests of which `sandbox` runs a sample; see make soak", soak, "build", long=True),

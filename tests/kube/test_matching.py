@@ -15,6 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import findings
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inventory import Cluster, Inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import (
     AssignedIdentity,
     Assignment,
@@ -25,6 +27,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
     Raw,
     Rules,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
 from ansible_collections.azureops.pod_identity.tests.kube import server
@@ -107,9 +110,9 @@ def make_namespaces(client: Client) -> None:
             client.create(server.NAMESPACE, None, namespace)
 
 
-@pytest.mark.soak(sample=4)
+@pytest.mark.soak(sample=3)
 @pytest.mark.parametrize("case", range(20))
-def test_mic_assigns_what_is_computed(mic: Mic, rules: Rules, case: int) -> None:
+def test_mic_assigns_what_is_computed(mic: Mic, client: Client, rules: Rules, case: int) -> None:
     @seed(case)
     @settings(max_examples=WORLDS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(worlds(mic.resource_ids), min_size=1, max_size=3))
@@ -118,6 +121,7 @@ def test_mic_assigns_what_is_computed(mic: Mic, rules: Rules, case: int) -> None
         for world in sequence:
             mic.show(world)
             homes = settled(mic, expected(world, rules), homes)
+            reported(mic, client, rules)
         mic.show(World())
         settled(mic, {}, {})
 
@@ -156,6 +160,16 @@ def settled(mic: Mic, wanted: dict[str, list[Assignment]], homes: dict[str, str]
             return {one.name: one.namespace for one in live}
         assert time.monotonic() < end, wrong
         time.sleep(0.05)
+
+
+def reported(mic: Mic, client: Client, rules: Rules) -> None:
+    """What an inventory says of a cluster whose MIC is done."""
+    objects = {**inventory.read(client), "AzureAssignedIdentity": mic.assigned()}
+    found = Inventory(Cluster.parse(objects, {"force_namespaced": rules.force_namespaced}))
+    count = len(objects["AzureAssignedIdentity"])
+    assert found.assignments() == {"computed": count, "live": count, "equal": count}
+    wrong = {"assignment_missing", "assignment_differs", "assignment_without_cause", "assignment_pending"}
+    assert not wrong & {finding.code for finding in findings.find(found)}
 
 
 def _wrong(live: list[AssignedIdentity], wanted: dict[str, list[Assignment]], homes: dict[str, str]) -> list[str]:

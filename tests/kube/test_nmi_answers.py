@@ -204,6 +204,7 @@ def asks(pod: Pod, pods: list[Pod]) -> bool:
 
 def compare(nmi: Nmi, answers: Answers, pod: Pod, request: Request) -> None:
     """NMI's own lists may lag a moment behind."""
+    assert set(answers.expected(pod, request)) == set(answers.given(pod, request))
     parameters = {key: value for key, value in vars(request).items() if value}
     options = [seen(answer, request) for answer in answers.given(pod, request)]
     end = time.monotonic() + SECONDS
