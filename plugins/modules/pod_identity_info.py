@@ -202,12 +202,11 @@ workloads:
       returned: always
       type: str
       sample: web
-    shares_service_account_with:
-      description: The other workloads with that service account.
+    service_account_shared_with:
+      description: How many other workloads have that service account.
       returned: always
-      type: list
-      elements: str
-      sample: []
+      type: int
+      sample: 0
     federated_subject:
       description: Subject of the federated credential that a migration needs for each of its identities.
       returned: always

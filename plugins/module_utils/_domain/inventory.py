@@ -158,7 +158,7 @@ class Inventory:
             "host_network": pod.host_network,
             "taken_for_mic": self.answers.taken_for_mic(pod),
             "service_account": pod.service_account,
-            "shares_service_account_with": [other.label for other in others if other is not workload],
+            "service_account_shared_with": len(others) - 1,
             "federated_subject": subject(workload),
         }
 

@@ -105,7 +105,7 @@ def test_a_row() -> None:
         "host_network": False,
         "taken_for_mic": False,
         "service_account": "web",
-        "shares_service_account_with": ["Deployment team/api"],
+        "service_account_shared_with": 1,
         "federated_subject": "system:serviceaccount:team:web",
     }
     assert whole.assignments() == {"computed": 1, "live": 1, "equal": 1}
