@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import yaml
-from matched import ID
 
 ROUNDS = 3
+ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 
 
 def objects(kinds: Any, pods: int, namespaces: int, bindings: int) -> Iterator[tuple[Any, str, dict[str, Any]]]:
@@ -46,7 +46,7 @@ def main(pods: int, namespaces: int, bindings: int) -> None:
     with server.running() as started, ThreadPoolExecutor(16) as pool:
         client = started.client()
         with tarfile.open(server.programs()[1] / server.CHART) as archive:
-            text = archive.extractfile("aad-pod-identity/crds/crd.yaml")
+            text: Any = archive.extractfile("aad-pod-identity/crds/crd.yaml")
             server.install(client, [one for one in yaml.safe_load_all(text.read()) if one])
         for index in range(namespaces):
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"team-{index}"}}
