@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from .. import conftest  # noqa: F401 makes the checkout importable under the name of the collection
 from .figures import FIGURES, Row
 from .plays import CHECKOUT
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import subprocess
@@ -19,20 +20,28 @@ from typing import Any
 from operators import SITE, Operator
 from sandboxes import running
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+)
 from azsandbox import toolenvs
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.null_compute import NullCompute
 
+from ..kube import server
 from ..node.fleet import entrance
 from ..wire.modules.processes import Modules
 from .clients import OURS, THEIRS, Starts, installed
-from .plays import CHECKOUT, CLEANUP, ROLE, TRUE, Play, clean_nodes, leave_rules
+from .plays import CHECKOUT, CLEANUP, ROLE, TRUE, Play, Plays, clean_nodes, leave_rules
 from .site_requests import counted
 
 ROUNDS = 15
 # On two processors the role on 200 nodes takes a quarter of an hour.
 NODES = int(os.environ.get("NODES", "200"))
 FORKS = 50
+PAIRS = int(os.environ.get("PAIRS", "500"))
+IDENTITIES = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
 
 
 @dataclass(frozen=True)
@@ -181,6 +190,65 @@ def _program(name: str, *arguments: int) -> dict[str, Any]:
     return printed
 
 
+def binding_lists(folder: Path) -> Iterator[Row]:
+    """A list of pairs on one real API server, beside kubernetes.core with a list of definitions, as tasks."""
+    pairs = [
+        {
+            "name": f"i{number}",
+            "selector": f"s{number}",
+            "resource_id": f"{IDENTITIES}/i{number}",
+            "client_id": CLIENT_ID,
+        }
+        for number in range(PAIRS)
+    ]
+    with server.running() as api:
+        client = api.client()
+        server.install(client, server.definitions())
+        for name in ("ours", "theirs"):
+            client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        plays = Plays(folder, {"localhost": os.getpid()})
+        definitions = [body for pair in pairs for body in pair_definitions(pair)]
+        plays.variables = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        plays.variables.update(pairs=pairs, definitions=definitions)
+        given = {"kubeconfig": api.kubeconfig()}
+        ours = {**given, "namespace": "ours", "bindings": "{{ pairs }}"}
+        look = {**given, "namespace": "theirs", "api_version": AZURE_IDENTITY.api_version}
+        turn: list[Play] = [
+            {"name": "theirs", "kubernetes.core.k8s": {**given, "definition": "{{ definitions }}"}},
+            {"name": "ours", "azureops.pod_identity.azure_identity_binding": ours},
+        ]
+        looks: list[Play] = [
+            {"name": "looks", "kubernetes.core.k8s_info": {**look, "kind": kind.name}}
+            for kind in (AZURE_IDENTITY, AZURE_IDENTITY_BINDING)
+        ]
+        first: dict[str, list[float]] = {"ours": [], "theirs": []}
+        for _round in range(3):
+            for kind, name in itertools.product((AZURE_IDENTITY, AZURE_IDENTITY_BINDING), first):
+                client._request("DELETE", kind.path(name))
+            took = plays.run(turn)[1]
+            for name, seconds in first.items():
+                seconds += took[name]
+        what = f"{PAIRS} identities and {PAIRS} bindings"
+        yield Row(f"{what}, first apply", "s", tuple(first["ours"]), "k8s", tuple(first["theirs"]), 1 / 5)
+        took = plays.run((turn + looks) * 5)[1]
+        same = tuple(took["ours"])
+        yield Row(f"{what}, nothing to do", "s", same, "k8s", tuple(took["theirs"]), 1 / 10)
+        both = tuple(map(sum, itertools.batched(took["looks"], 2)))
+        yield Row(f"{what}, nothing to do", "s", same, "two k8s_info", both, 1.5)
+        before = len(api.requests())
+        plays.run(turn[1:])
+        yield Row(f"{what}, nothing to do (goal 4)", "requests", (len(api.requests()) - before,))
+
+
+def pair_definitions(pair: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """What somebody writes who has no module for it."""
+    identity = {"type": 0, "resourceID": pair["resource_id"], "clientID": pair["client_id"]}
+    binding = {"azureIdentity": f"theirs-{pair['name']}", "selector": pair["selector"]}
+    for kind, spec in ((AZURE_IDENTITY, identity), (AZURE_IDENTITY_BINDING, binding)):
+        metadata = {"name": f"theirs-{pair['name']}", "namespace": "theirs"}
+        yield {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
+
+
 FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
     figure.__name__: figure
     for figure in (
@@ -189,6 +257,7 @@ FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
         inventory,
         first_request,
         environment,
+        binding_lists,
         run_command,
         unchanged_site,
         fleet_task,

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import base64
 import os
-import tarfile
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.tests.kube import server
@@ -33,13 +31,7 @@ def client(api_server: ApiServer) -> Client:
 
 @pytest.fixture(scope="session")
 def definitions() -> list[dict[str, Any]]:
-    """The custom resource definitions of the published chart."""
-    _binaries, charts = server.programs()
-    with tarfile.open(charts / server.CHART) as archive:
-        member = archive.extractfile("aad-pod-identity/crds/crd.yaml")
-        if member is None:
-            raise RuntimeError(f"{server.CHART} has no crds/crd.yaml")
-        return [document for document in yaml.safe_load_all(member.read()) if document]
+    return server.definitions()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import urllib.error
@@ -244,6 +245,16 @@ def _ready(processes: Processes, server: ApiServer) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def definitions() -> list[dict[str, Any]]:
+    """The custom resource definitions of the published chart."""
+    _binaries, charts = programs()
+    with tarfile.open(charts / CHART) as archive:
+        member = archive.extractfile("aad-pod-identity/crds/crd.yaml")
+        if member is None:
+            raise RuntimeError(f"{CHART} has no crds/crd.yaml")
+        return [document for document in yaml.safe_load_all(member.read()) if document]
 
 
 def install(client: Client, definitions: list[dict[str, Any]]) -> None:

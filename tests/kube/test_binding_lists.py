@@ -483,8 +483,7 @@ def test_what_somebody_else_changes_in_between(binding: Runner, client: Client, 
     assert not binding(namespace=namespace, bindings=wanted).ok()["changed"]
 
 
-@pytest.mark.soak(sample=1)
-@pytest.mark.parametrize("size", [60, 500])
+@pytest.mark.parametrize("size", [60, pytest.param(500, marks=pytest.mark.soak(sample=0))])
 def test_a_killed_run_is_made_up_for(binding: Runner, client: Client, namespace: str, size: int) -> None:
     """Killed among the identities, then among the bindings; the last run writes only what was left."""
     foreign(client, namespace)
