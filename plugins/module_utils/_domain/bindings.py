@@ -203,7 +203,8 @@ def assigned(wishes: t.Iterable[Wish], observed: Observed, *, fresh: bool) -> As
     bound = tuple(Binding.parse(raw) for raw in observed.bindings)
     wanted: dict[Key, list[Assignment]] = {}
     for one in assignments([pod for pod in observed.pods or () if pod.lives], bound, identities):
-        wanted.setdefault((one.identity.namespace, one.identity.name), []).append(one)
+        if one.certain:
+            wanted.setdefault((one.identity.namespace, one.identity.name), []).append(one)
     results: list[Object] = []
     missing: list[Missing] = []
     left: list[Object] = []

@@ -277,6 +277,11 @@ def test_missing_assignments(pods: list[Pod], status: str | None, missing: list[
     assert bindings.assigned([gone()], seen, fresh=False).left == seen.assigned_to(("n", "i"))
 
 
+def test_what_mic_cannot_tell_apart_is_not_waited_for() -> None:
+    seen = made(whole(), pods=(user("a", "b-c"), user("a-b", "c"), user("d")))
+    assert [one.pod for one in bindings.assigned([whole()], seen, fresh=False).missing] == ["n/d"]
+
+
 def test_an_assignment_of_what_was_before_does_not_count_after_a_write() -> None:
     there = made(whole())
     versions = [
