@@ -101,7 +101,7 @@ def test_an_operation_that_goes_on_is_waited_for(modules: Modules, azure: Simula
     assert impatient["msg"].endswith("after 1 seconds; wait for its end, or raise wait_timeout.")
     assert impatient["started"] is False
     # A look at a busy instance, and then it is free.
-    looks = len(modules.requests(path=f"{instance}$"))
+    looks = len(modules.requests(path=rf"{instance}\?"))
     releasing = threading.Thread(target=_release_after_a_look, args=(modules, azure, instance, looks))
     releasing.start()
     modules.succeed(MODULE, instance=instance, **FAST)
@@ -111,7 +111,7 @@ def test_an_operation_that_goes_on_is_waited_for(modules: Modules, azure: Simula
 
 def _release_after_a_look(modules: Modules, azure: SimulatedAzure, instance: str, looks: int) -> None:
     end = time.monotonic() + 60
-    while len(modules.requests(path=f"{instance}$")) < looks + 2 and time.monotonic() < end:
+    while len(modules.requests(path=rf"{instance}\?")) < looks + 2 and time.monotonic() < end:
         time.sleep(0.05)
     release(azure)
 
