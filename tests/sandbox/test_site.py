@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
-from operators import CLUSTER, GROUP, SITE, UNSET, Operator, Run, only
+from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, UNSET, Operator, Run, only
 from sandboxes import Sandbox
 
 from ansible_collections.azureops.pod_identity.tests.bench.site_requests import UNCHANGED, counted
@@ -67,6 +67,7 @@ def predicted(operator: Operator) -> Run:
 @pytest.fixture(scope="module")
 def done(operator: Operator, predicted: Run) -> Run:
     """The same for real."""
+    operator.forget_requests()
     return operator.site().ok()
 
 
@@ -83,6 +84,11 @@ def test_check_mode_writes_nothing(operator: Operator, predicted: Run) -> None:
 def test_real_run_does_what_was_predicted(predicted: Run, done: Run) -> None:
     assert done.changed_items() == predicted.changed_items()
     assert len(done.changes()) >= 8
+
+
+def test_its_requests_are_those_that_the_tests_of_killed_runs_know(operator: Operator, done: Run) -> None:
+    asked = [each for each in operator.requests() if POLL not in each["path"]]
+    assert (len(asked), sum(each["method"] == "PUT" for each in asked)) == (SITE_REQUESTS, SITE_WRITES)
 
 
 def test_tokens_are_verified(done: Run) -> None:
