@@ -88,8 +88,9 @@ def private_files(operator: Operator) -> list[str]:
     """What runs have left of what only they may read."""
     places = operator.sandbox.exec("sh", "-c", "echo $TMPDIR; echo ~/.ansible").split()
     left = [path for place in places for path in Path(place).rglob("*")]
-    return [str(path) for path in left if path.name.startswith("azureops-") or _is_kubeconfig(path)]
+    return [str(path) for path in left if path.name.startswith("azureops-") or _is_secret(path)]
 
 
-def _is_kubeconfig(path: Path) -> bool:
-    return path.is_file() and b"client-key-data" in path.read_bytes()
+def _is_secret(path: Path) -> bool:
+    content = path.read_bytes() if path.is_file() else b""
+    return b"client-key-data" in content or b"PRIVATE KEY" in content
