@@ -51,7 +51,7 @@ TWICE = """
 trap 'kill -KILL -1' USR1
 records=$1; shift
 "$@" > /dev/null 2>&1 &
-wait
+wait || wait
 : > "$records"
 exec "$@"
 """

@@ -59,8 +59,7 @@ def test_what_a_killed_run_left_is_removed(player: Player, tmp_path: Path) -> No
         killed = player.start(hold, **named)
         until(lambda: len(directories()) == 1)
         (left,) = directories()
-        killed.send_signal(signal.SIGKILL)
-        killed.wait()
+        killed.send_signal(signal.SIGKILL)  # a zombie until it is waited for
         foreign = {player.temporary / "azureops-pod-identity-open", player.temporary / "azureops-pod-identity-new"}
         for path in foreign:
             path.mkdir(0o755 if path.name.endswith("open") else 0o700)
@@ -74,6 +73,7 @@ def test_what_a_killed_run_left_is_removed(player: Player, tmp_path: Path) -> No
         assert directories() == {used, *foreign}
     finally:
         gate.touch()
+        killed.communicate()
     output, _none = live.communicate(timeout=60)
     assert live.returncode == 0, output
     assert directories() == foreign
