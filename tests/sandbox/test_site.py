@@ -487,6 +487,14 @@ def test_entra_login(operator: Operator) -> None:
     assert operator.play(only("cluster"), variables=absent).ok().changes() == ["Delete the cluster"]
 
 
+def _further_subscription(name: str, group: str) -> str:
+    """Its id; with an empty resource group."""
+    subscription = sandbox("azure", "subscription", name).stdout.strip()
+    workstation("az", "account", "list", "--refresh")
+    workstation("az", "group", "create", "-n", group, "-l", "eastus", "--subscription", subscription)
+    return subscription
+
+
 @SAMPLED
 def test_the_addon_instead_of_the_chart(operator: Operator) -> None:
     """From nothing to a verified token by the NMI that AKS deploys, on kubenet, and back to nothing.
@@ -494,8 +502,7 @@ def test_the_addon_instead_of_the_chart(operator: Operator) -> None:
     One of the identities is in another subscription.
     """
     names = {"pod_identity_resource_group": "addon", "pod_identity_cluster_name": "addon", "pod_identity_mode": "addon"}
-    subscription = sandbox("azure", "subscription", "addon").stdout.strip()
-    workstation("az", "group", "create", "-n", "web", "-l", "eastus", "--subscription", subscription)
+    subscription = _further_subscription("addon", group="web")
     web = {
         "name": "web",
         "namespace": "web",
@@ -558,8 +565,7 @@ def test_the_addon_instead_of_the_chart(operator: Operator) -> None:
 
 def test_identities_in_another_subscription(operator: Operator, done: Run) -> None:
     """The cluster is where it was; whoever makes the token finds the identity elsewhere."""
-    subscription = sandbox("azure", "subscription", "identities").stdout.strip()
-    workstation("az", "group", "create", "-n", "shared", "-l", "eastus", "--subscription", subscription)
+    subscription = _further_subscription("identities", group="shared")
     place = {"subscription_id": subscription, "resource_group": "shared"}
     given = {
         "pod_identity_bindings_list": [
