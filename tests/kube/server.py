@@ -64,6 +64,7 @@ class ApiServer:
     url: str
     ca: Path
     folder: Path
+    processes: Processes
 
     def kubeconfig(self, token: str = ADMIN, server: str = "") -> str:
         path = self.folder / f"{token}.kubeconfig"
@@ -89,6 +90,11 @@ class ApiServer:
 
     def client(self, token: str = ADMIN) -> Client:
         return connect({"kubeconfig": self.kubeconfig(token)}, str(self.folder))
+
+    def restart(self) -> None:
+        """End it by force and start it again."""
+        self.processes.restart("kube-apiserver")
+        until("the API server is ready again", lambda: _ready(self.processes, self))
 
     def requests(self) -> list[str]:
         """Every request so far that came from this collection, as verb and resource; pages of one list are one each."""
@@ -174,6 +180,13 @@ class Processes:
             environment = {"PATH": os.defpath, "HOME": str(self.folder), **variables}
             self._running.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.folder))
 
+    def restart(self, name: str) -> None:
+        old = next(each for each in self._running if str(self.binaries / name) in each.args)
+        old.kill()
+        old.wait()
+        self._running.remove(old)
+        self.start(name, *old.args[4:])
+
     def check(self) -> None:
         for process in self._running:
             if process.poll() is not None:
@@ -222,7 +235,7 @@ def start(processes: Processes) -> ApiServer:
         f"--service-account-signing-key-file={key}",
         "--disable-admission-plugins=ServiceAccount",
     )
-    server = ApiServer(f"https://127.0.0.1:{port}", ca, folder)
+    server = ApiServer(f"https://127.0.0.1:{port}", ca, folder, processes)
     until("the API server is ready", lambda: _ready(processes, server))
     processes.start(
         "kube-controller-manager",
