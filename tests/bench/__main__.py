@@ -20,9 +20,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from .. import conftest  # noqa: F401 makes the checkout importable under the name of the collection
+from ..conftest import CHECKOUT  # comes first, because it makes the checkout importable under the collection's name
 from .figures import FIGURES, Row
-from .plays import CHECKOUT
 
 RESULTS = CHECKOUT / ".build/bench"
 HEAD = ("what", "ours", "peer", "ratio", "goal")

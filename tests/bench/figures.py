@@ -233,7 +233,7 @@ def binding_lists(folder: Path) -> Iterator[Row]:
         took = plays.run((turn + looks) * 5)[1]
         same = tuple(took["ours"])
         yield Row(f"{what}, nothing to do", "s", same, "k8s", tuple(took["theirs"]), 1 / 10)
-        both = tuple(map(sum, itertools.batched(took["looks"], 2)))
+        both = tuple(map(sum, zip(took["looks"][::2], took["looks"][1::2], strict=True)))
         yield Row(f"{what}, nothing to do", "s", same, "two k8s_info", both, 1.5)
         before = len(api.requests())
         plays.run(turn[1:])
