@@ -92,7 +92,6 @@ class ApiServer:
         return connect({"kubeconfig": self.kubeconfig(token)}, str(self.folder))
 
     def restart(self) -> None:
-        """End it by force and start it again."""
         self.processes.restart("kube-apiserver")
         until("the API server is ready again", lambda: _ready(self.processes, self))
 
@@ -171,31 +170,32 @@ class Processes:
     def __init__(self, binaries: Path, folder: Path) -> None:
         self.binaries = binaries
         self.folder = folder
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._arguments: dict[str, tuple[str, ...]] = {}
 
     def start(self, name: str, *arguments: str, **variables: str) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:
             # A killed test run must not leave them behind.
             command = ["setpriv", "--pdeathsig", "KILL", str(self.binaries / name), *arguments]
             environment = {"PATH": os.defpath, "HOME": str(self.folder), **variables}
-            self._running.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.folder))
+            self._running[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.folder)
+        self._arguments[name] = arguments
 
     def restart(self, name: str) -> None:
-        old = next(each for each in self._running if str(self.binaries / name) in each.args)
-        old.kill()
-        old.wait()
-        self._running.remove(old)
-        self.start(name, *old.args[4:])
+        """End it by force and start it again."""
+        self._running[name].kill()
+        self._running[name].wait()
+        self.start(name, *self._arguments[name])
 
     def check(self) -> None:
-        for process in self._running:
+        for process in self._running.values():
             if process.poll() is not None:
                 raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
 
     def stop(self) -> None:
-        for process in reversed(self._running):
+        for process in reversed(self._running.values()):
             process.terminate()
-        for process in reversed(self._running):
+        for process in reversed(self._running.values()):
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
