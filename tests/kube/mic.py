@@ -33,6 +33,9 @@ from .server import ApiServer, Processes, free_ports
 Key = tuple[str, str]
 Body = dict[str, Any]
 
+# Pods of two of them can come to one name: p in team-a, p-team in a.
+NAMESPACES = ("default", "a", "team-a")
+NODES = ("n0", "n1")
 _BARRIER = "barrier"
 _FINALIZER = "tests.example/kept"
 _SECONDS = 60
@@ -62,6 +65,11 @@ class Stage:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._world = World()
+        there = {raw["metadata"]["name"] for raw in client.list_all(server.NAMESPACE)}
+        for name in NAMESPACES:
+            if name not in there:
+                namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+                client.create(server.NAMESPACE, None, namespace)
 
     def show(self, world: World) -> None:
         old = self._world.by_kind()
@@ -78,7 +86,9 @@ class Stage:
         self._world = world
 
     def assigned(self) -> tuple[Body, ...]:
-        return self._client.list_all(AZURE_ASSIGNED_IDENTITY)
+        """To pods of worlds; other tests leave pods behind."""
+        found = self._client.list_all(AZURE_ASSIGNED_IDENTITY)
+        return tuple(one for one in found if one["spec"]["podNamespace"] in NAMESPACES)
 
     def _create(self, kind: Kind, key: Key, body: Body) -> None:
         namespace, name = key
@@ -162,7 +172,7 @@ class Mic(Stage):
         key = ("default", f"{_BARRIER}-{self._turn}")
         body = {
             "metadata": {"labels": {"aadpodidbinding": _BARRIER}},
-            "spec": {"nodeName": "n0"},
+            "spec": {"nodeName": NODES[0]},
             "status": {"phase": "Running"},
         }
         self._create(POD, key, body)
@@ -183,7 +193,7 @@ def _recreates(before: Body, after: Body) -> bool:
 
 @contextlib.contextmanager
 def running(api_server: ApiServer, *flags: str) -> Iterator[Mic]:
-    """A MIC with nodes ``n0`` and ``n1`` of one scale set of the simulated Azure, which ends with the block."""
+    """A MIC with nodes of one scale set of the simulated Azure, which ends with the block."""
     binaries, _charts = server.programs()
     with tempfile.TemporaryDirectory(prefix="mic-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
@@ -241,11 +251,11 @@ def _nodes(client: Client, azure: SimulatedAzure) -> str:
     """Make the nodes; the resource group of their scale set."""
     azure.cluster()
     instances = azure.in_loop(lambda: [dict(found.body) for found in azure.server.azure.state.all(INSTANCE)])
-    for number, instance in enumerate(instances):
+    for name, instance in zip(NODES, instances, strict=True):
         node = {
             "apiVersion": "v1",
             "kind": "Node",
-            "metadata": {"name": f"n{number}"},
+            "metadata": {"name": name},
             "spec": {"providerID": f"azure://{instance['id']}"},
         }
         client.create(NODE, None, node)
@@ -253,5 +263,5 @@ def _nodes(client: Client, azure: SimulatedAzure) -> str:
 
 
 def _remove_nodes(client: Client) -> None:
-    for node in client.list_all(NODE):
-        client.delete(NODE, None, node["metadata"]["name"])
+    for name in NODES:
+        client.delete(NODE, None, name)

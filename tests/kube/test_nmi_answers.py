@@ -34,13 +34,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nmi_
 from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
 from ansible_collections.azureops.pod_identity.tests.kube import nmi as nmi_programs
 from ansible_collections.azureops.pod_identity.tests.kube import server, test_matching
-from ansible_collections.azureops.pod_identity.tests.kube.mic import Body, Key, Mic, Stage, World
+from ansible_collections.azureops.pod_identity.tests.kube.mic import NAMESPACES, NODES, Body, Key, Mic, Stage, World
 from ansible_collections.azureops.pod_identity.tests.kube.nmi import NODE_TOKEN, Nmi, Said
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
-from ansible_collections.azureops.pod_identity.tests.kube.test_matching import NAMESPACES
 
 WORLDS = 6  # of a case
-SECONDS = 5
+SECONDS = 10
 
 _KINDS = {
     "no azure identity found for request": nmi_answers.NO_SUCH_IDENTITY,
@@ -88,7 +87,7 @@ def _pods(draw: st.DrawFn) -> dict[Key, Body]:
         owners = [{"apiVersion": "tests.example/v1", "kind": "replicaset", "name": owner, "uid": "u"}] if owner else []
         pods[key] = {
             "metadata": {"labels": labels, "ownerReferences": owners},
-            "spec": {"nodeName": "n0"},
+            "spec": {"nodeName": NODES[0]},
             "status": {
                 "phase": draw(st.sampled_from(["Running"] * 6 + ["Pending", "Succeeded"])),
                 "podIP": address,
@@ -152,13 +151,12 @@ def cluster(
 ) -> Iterator[Cluster]:
     client = api_server.client()
     server.install(client, definitions)
-    test_matching.make_namespaces(client)
     rules = Rules(
         mode=MANAGED if request.param == MANAGED else "standard", force_namespaced=request.param != "standard"
     )
     forced = f"--forceNamespaced={str(rules.force_namespaced).lower()}"
     with contextlib.ExitStack() as stack:
-        nmi = stack.enter_context(nmi_programs.running(api_server, "n0", f"--operation-mode={rules.mode}", forced))
+        nmi = stack.enter_context(nmi_programs.running(api_server, NODES[0], f"--operation-mode={rules.mode}", forced))
         if rules.mode == MANAGED:
             found = Cluster(rules, Stage(client), nmi, ("/subscriptions/s/one", "/subscriptions/s/two"))
         else:
@@ -193,7 +191,7 @@ def computed(cluster: Cluster, world: World) -> tuple[list[Pod], Answers]:
     pods, bindings, identities = test_matching.parsed(world)
     exceptions = [PodException.parse(test_matching.raw(key, body)) for key, body in world.exceptions.items()]
     assigned = [AssignedIdentity.parse(raw) for raw in cluster.stage.assigned()]
-    matching = Matching(bindings, identities, cluster.rules, nodes={"n0", "n1"})
+    matching = Matching(bindings, identities, cluster.rules, nodes=NODES)
     return pods, Answers(matching, exceptions, assigned, pods)
 
 
