@@ -88,7 +88,7 @@ def private_files(operator: Operator) -> list[str]:
     """What runs have left of what only they may read."""
     places = operator.sandbox.exec("sh", "-c", "echo $TMPDIR; echo ~/.ansible").split()
     left = [path for place in places for path in Path(place).rglob("*")]
-    return [str(path) for path in left if path.name.startswith("azureops-") or _is_secret(path)]
+    return [str(path) for path in left if path.name.startswith("azureops-pod-identity-") or _is_secret(path)]
 
 
 def _is_secret(path: Path) -> bool:
