@@ -59,7 +59,7 @@ class Nodes:
             **variables,
         )
         assert status == 0, output
-        return dict(re.findall(r"(n\d+) ended (\w+)", output))
+        return dict(sorted(re.findall(r"(n\d+) ended (\w+)", output)))  # hosts tell it in any order
 
     @property
     def log(self) -> Path:

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The examples of what writes to a cluster, on a real API server, as ansible-playbook runs them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    AZURE_POD_IDENTITY_EXCEPTION,
+    Kind,
+)
+from ansible_collections.azureops.pod_identity.plugins.modules import (
+    azure_identity_binding,
+    azure_pod_identity_exception,
+)
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+
+NAMESPACES = ("billing", "reports", "platform", "monitoring", "backup")
+IDENTITIES = (
+    "/subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+)
+CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
+# What earlier tasks of somebody's playbook would have registered.
+REGISTERED = {
+    "billing": {"state": {"id": f"{IDENTITIES}/billing", "client_id": CLIENT_ID}},
+    "cluster": {"state": {"kubelet_identity": {"resource_id": f"{IDENTITIES}/demo-agentpool"}}},
+    "vault_reports_password": "sesame",
+}
+
+
+@pytest.fixture(scope="module")
+def namespaces(client: Client) -> Iterator[None]:
+    for name in NAMESPACES:
+        client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield
+    for name in NAMESPACES:
+        client.delete(server.NAMESPACE, None, name)
+
+
+@pytest.fixture
+def shared(client: Client, crds: None, namespaces: None) -> None:
+    """The AzureIdentity of somebody else that an example binds."""
+    spec = {"type": 0, "resourceID": f"{IDENTITIES}/shared", "clientID": CLIENT_ID.replace("2f", "3f")}
+    body = {"apiVersion": AZURE_IDENTITY.api_version, "kind": AZURE_IDENTITY.name, "metadata": {"name": "shared"}}
+    client.create(AZURE_IDENTITY, "platform", {**body, "spec": spec})
+
+
+def played(api_server: ApiServer, folder: Path, tasks: list[dict[str, Any]]) -> int:
+    """Runs them; how many changed something."""
+    play = {
+        "hosts": "localhost",
+        "module_defaults": {"group/azureops.pod_identity.kubernetes": {"kubeconfig": api_server.kubeconfig()}},
+        "tasks": tasks,
+    }
+    status, output = Player(folder).play(play, **REGISTERED)
+    assert status == 0, output
+    (changed,) = re.findall(r"changed=(\d+)", output)
+    return int(changed)
+
+
+def examples(module: Any, api_server: ApiServer) -> list[dict[str, Any]]:
+    text = module.EXAMPLES.replace("/etc/ansible/prod.kubeconfig", api_server.kubeconfig())
+    return list(yaml.safe_load(text))
+
+
+def names(client: Client, kind: Kind) -> set[str]:
+    found = (each["metadata"] for each in client.list_all(kind))
+    return {
+        f"{each['namespace']}/{each['name']}" for each in found if each["namespace"] in (*NAMESPACES, "kube-system")
+    }
+
+
+def test_bindings(client: Client, api_server: ApiServer, shared: None, tmp_path: Path) -> None:
+    *make, take_away = examples(azure_identity_binding, api_server)
+    assert played(api_server, tmp_path / "first", make) == len(make)
+    assert names(client, AZURE_IDENTITY) == {"billing/billing", "reports/reports", "platform/shared"}
+    written = {"billing/billing", "billing/billing-batch", "platform/billing-shared", "reports/reports"}
+    assert names(client, AZURE_IDENTITY_BINDING) == written
+    assert played(api_server, tmp_path / "second", make) == 0
+    # What another example has bound to the identity stays in its way.
+    left = {**take_away["azureops.pod_identity.azure_identity_binding"], "allow_in_use": True}
+    assert played(api_server, tmp_path / "away", [{"azureops.pod_identity.azure_identity_binding": left}]) == 1
+    assert "billing/billing" not in names(client, AZURE_IDENTITY)
+
+
+def test_exceptions(client: Client, api_server: ApiServer, crds: None, namespaces: None, tmp_path: Path) -> None:
+    *make, take_away = examples(azure_pod_identity_exception, api_server)
+    assert played(api_server, tmp_path / "first", make) == len(make)
+    assert names(client, AZURE_POD_IDENTITY_EXCEPTION) == {"kube-system/addon", "monitoring/agents", "backup/backup"}
+    assert played(api_server, tmp_path / "second", make) == 0
+    assert played(api_server, tmp_path / "away", [take_away]) == 1
+    assert names(client, AZURE_POD_IDENTITY_EXCEPTION) == {"monitoring/agents", "backup/backup"}
