@@ -192,7 +192,8 @@ def molecule(run: Runner) -> None:
 
 
 def kube(run: Runner) -> None:
-    _pytest_newest(run, "kube", "tests/kube", "--numprocesses=auto")
+    # Many of its tests wait, for MIC or for nodes, and some take a minute.
+    _pytest_newest(run, "kube", "tests/kube", "--numprocesses=3", "--dist=worksteal")
 
 
 def sandbox(run: Runner) -> None:
