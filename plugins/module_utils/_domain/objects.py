@@ -74,9 +74,10 @@ def clean(raw: Raw) -> Object:
 
 def shown(raw: Raw) -> Object:
     """The object as a result shows it."""
-    document = copy.deepcopy(dict(raw))
-    (document.get("metadata") or {}).pop("managedFields", None)
-    return document
+    document = dict(raw)
+    if raw.get("metadata"):
+        document["metadata"] = {key: value for key, value in raw["metadata"].items() if key != "managedFields"}
+    return copy.deepcopy(document)
 
 
 def path(raw: Raw) -> str:
