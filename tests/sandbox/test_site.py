@@ -563,6 +563,7 @@ def test_the_addon_instead_of_the_chart(operator: Operator) -> None:
     assert operator.play(only("cluster"), variables=absent).ok().changes() == ["Delete the cluster"]
 
 
+@SAMPLED
 def test_identities_in_another_subscription(operator: Operator, done: Run) -> None:
     """The cluster is where it was; whoever makes the token finds the identity elsewhere."""
     subscription = _further_subscription("identities", group="shared")
