@@ -128,7 +128,7 @@ def worlds(one: str, two: str) -> st.SearchStrategy[World]:
         st.dictionaries(_keys, identity, min_size=6, max_size=9),
         st.dictionaries(_keys, binding, min_size=6, max_size=9),
         _pods(),
-        st.dictionaries(st.tuples(st.sampled_from(NAMESPACES), st.just("e")), exception, max_size=1),
+        st.dictionaries(st.tuples(st.sampled_from(NAMESPACES), st.just("e")), exception, min_size=1),
     )
 
 
