@@ -486,8 +486,7 @@ def let_go(world: World) -> None:
     world.kubectl("rollout", "status", "deployment/guarded", "-n", "default", "--timeout=180s")
 
 
-@pytest.fixture(scope="module")
-def guarded(broken: World) -> World:
+def guard(broken: World) -> None:
     """One pod that may not be disturbed, on the first node, which has dead rules again."""
     labels = {"app": "guarded"}
     spec = {"terminationGracePeriodSeconds": 0, "containers": [POD]}
@@ -509,10 +508,17 @@ def guarded(broken: World) -> World:
     broken.kubectl("rollout", "status", "deployment/guarded", "--timeout=180s")
     broken.kubectl("uncordon", broken.nodes[1])
     lock_out(broken, 0)
-    return broken
 
 
-def test_a_disruption_budget_keeps_a_node_from_being_reimaged(guarded: World) -> None:
+@SAMPLED
+def test_a_node_that_no_way_reaches_is_reimaged(bare: World) -> None:
+    guard(bare)
+    _a_disruption_budget_keeps_it(bare)
+    _it_is_reimaged_when_its_pods_may_go(bare)
+    _the_command_that_is_named_reimages_it_too(bare)
+
+
+def _a_disruption_budget_keeps_it(guarded: World) -> None:
     before = states(guarded)
     guarded.sandbox.run("azure", "log", "--clear")
     run = guarded.clean(node=guarded.nodes[0], imds_node_cleanup_drain_timeout=5, **REIMAGE)
@@ -522,7 +528,7 @@ def test_a_disruption_budget_keeps_a_node_from_being_reimaged(guarded: World) ->
     assert (reimages(guarded), states(guarded)) == ([], before)
 
 
-def test_a_node_that_no_way_reaches_is_reimaged(guarded: World) -> None:
+def _it_is_reimaged_when_its_pods_may_go(guarded: World) -> None:
     name, before = guarded.nodes[0], states(guarded)
     let_go(guarded)
     guarded.sandbox.run("azure", "log", "--clear")
@@ -543,7 +549,7 @@ def test_a_node_that_no_way_reaches_is_reimaged(guarded: World) -> None:
     assert (run.status, run.outcomes, states(guarded)) == (0, ["clean"], after), run.output[-4000:]
 
 
-def test_the_command_that_is_named_reimages_the_node(guarded: World) -> None:
+def _the_command_that_is_named_reimages_it_too(guarded: World) -> None:
     """What the table tells people to do by hand, with az as it is."""
     name, before = guarded.nodes[0], states(guarded)
     run = guarded.clean(node=name, imds_node_cleanup_transports=[])
@@ -554,8 +560,7 @@ def test_the_command_that_is_named_reimages_the_node(guarded: World) -> None:
     assert states(guarded)[1] == before[1]
 
 
-@pytest.fixture(scope="module")
-def broken_again(broken: World) -> Iterator[World]:
+def break_again(broken: World) -> None:
     """Broken once more, with a plain pod on each node, from the time when the kubelet still started pods."""
     broken.install()
     pods = [
@@ -573,10 +578,16 @@ def broken_again(broken: World) -> Iterator[World]:
     broken.kubectl("wait", "--for=condition=Ready", "pod/plain-0", "pod/plain-1", "--timeout=180s")
     hold_connection(broken, 0)
     broken.kill()
-    yield broken
 
 
-def test_without_the_api_server_nodes_come_from_scale_sets(broken_again: World) -> None:
+@SAMPLED
+def test_nodes_whose_api_server_or_kubelet_is_away_are_repaired(bare: World) -> None:
+    break_again(bare)
+    _without_the_api_server_nodes_come_from_scale_sets(bare)
+    _a_node_without_kubelet_is_repaired_by_run_command(bare)
+
+
+def _without_the_api_server_nodes_come_from_scale_sets(broken_again: World) -> None:
     """The host of an inventory, over ssh; the identities of the scale set are known, so that nothing is opened.
 
     A client in a pod there holds a connection from the time of NMI.
@@ -602,7 +613,7 @@ def test_without_the_api_server_nodes_come_from_scale_sets(broken_again: World) 
     assert broken_again.answered_by(0) == "imds"
 
 
-def test_a_node_without_kubelet_is_repaired_by_run_command(broken_again: World) -> None:
+def _a_node_without_kubelet_is_repaired_by_run_command(broken_again: World) -> None:
     """It is not Ready, and no pod can be made there."""
     name = broken_again.nodes[1]
     broken_again.ssh(1, "pkill -STOP -x kubelet")
