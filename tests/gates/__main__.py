@@ -25,6 +25,8 @@ def main(names: list[str]) -> int:
         print(f"There is no step {', '.join(unknown)}; `make steps` lists them.", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is running is ended with us
+    # A shell starts what is in the background with SIGINT ignored, and so would be all that is tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run = Runner()
     broken: set[str] = set()
     selected = _selected(names)

@@ -316,6 +316,7 @@ def test_exec_on_a_terminal_is_interrupted_by_control_c() -> None:
         seen += os.read(terminal, 1000)
     eventually(lambda: processes("sleep\x001000"))
     os.write(terminal, b"\x03")
+    eventually(lambda: os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 128 + signal.SIGINT
     os.close(terminal)
 
