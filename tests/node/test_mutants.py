@@ -177,7 +177,7 @@ MUTANTS = {
         TABLES, "if holds else", "if holds or back_end == 'legacy' else", State("R4", "plain", ("nft",))
     ),
     "check-mode-writes": Mutant(
-        "_plan.py", "step.preview if module.check_mode else", "", State("R4", "plain", ("legacy",))
+        "_plan.py", "step.preview if predict else", "", State("R4", "plain", ("legacy",))
     ),
     "nothing-is-saved": Mutant(
         CLEANUP,

@@ -101,6 +101,7 @@ def test_an_interrupted_run_ends_all_jobs(tmp_path: Path) -> None:
 )
 def test_tests_are_counted(run: Runner, tmp_path: Path, source: str, counts: Counts, failure: str | None) -> None:
     (tmp_path / "test_it.py").write_text(source + "\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")  # names are relative to where this is
     run.pytest("it", Path(sys.executable), [str(tmp_path / "test_it.py"), "-p", "no:cacheprovider"])
     assert run.counts == counts
     assert run.not_run == (["it: why"] if counts.skipped else [])
