@@ -97,7 +97,6 @@ def mic(api_server: ApiServer, definitions: list[dict[str, Any]], rules: Rules) 
     with programs.running(api_server, f"--forceNamespaced={str(rules.force_namespaced).lower()}") as running:
         yield running
         running.show(World())
-        settled(running, {}, {})  # nobody else takes MIC's finalizers away
 
 
 @pytest.mark.soak(sample=3)
