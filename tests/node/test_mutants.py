@@ -176,9 +176,7 @@ MUTANTS = {
     "table-is-made-by-looking": Mutant(
         TABLES, "if holds else", "if holds or back_end == 'legacy' else", State("R4", "plain", ("nft",))
     ),
-    "check-mode-writes": Mutant(
-        "_plan.py", "step.preview if predict else", "", State("R4", "plain", ("legacy",))
-    ),
+    "check-mode-writes": Mutant("_plan.py", "step.preview if predict else", "", State("R4", "plain", ("legacy",))),
     "nothing-is-saved": Mutant(
         CLEANUP,
         "        for seen, _decision in work:\n",
