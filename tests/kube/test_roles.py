@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import POD, SECRET
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_POD_IDENTITY_EXCEPTION,
+    POD,
+    SECRET,
+)
+from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
 ENTRY = {
@@ -94,3 +98,57 @@ def test_the_wait_for_all_entries_has_one_bound(
         r"AzureIdentity \S+/(\w+) is not assigned to \S+ (.*?) after (\d+) seconds", " ".join(output.split())
     )
     assert (status, set(told)) == (2, {("first", "(and 2 more identities)", "4")}), output
+
+
+def test_the_life_of_an_exception(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    metadata = {"name": "agent", "namespace": namespace, "labels": {"app": "agent"}}
+    spec = {"containers": [{"name": "app", "image": "app"}]}
+    client.create(POD, namespace, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    player, wish = Player(tmp_path), {"name": "agents", "namespace": namespace}
+    kubeconfigs = {token: api_server.kubeconfig(token) for token in (ADMIN, RESTRICTED)}
+
+    def play(change: dict[str, Any], *arguments: str, token: str = ADMIN, **options: Any) -> tuple[int, str, str]:
+        """Exit status, number of changes and output."""
+        given = {"owner": "a", "exceptions": [{**wish, **change}] if change else [], **options}
+        status, output = player.play(
+            imported("bindings"),
+            *("--diff", "--tags", "pod_identity_bindings_objects", *arguments),
+            **{f"pod_identity_bindings_{name}": value for name, value in given.items()},
+            pod_identity_kubeconfig=kubeconfigs[token],
+        )
+        return status, "".join(re.findall(r"changed=(\d+)", output)), " ".join(output.split())
+
+    def live() -> tuple[str, dict[str, str]] | None:
+        """Owner and labels of pods."""
+        found = client.get(AZURE_POD_IDENTITY_EXCEPTION, namespace, "agents")
+        if found is None:
+            return None
+        return found["metadata"]["labels"]["azureops.pod-identity/owner"], found["spec"]["podLabels"]
+
+    both, one = {"app": "agent", "team": "a"}, {"app": "agent"}
+    gone = {"state": "absent", "allow_in_use": True}
+    steps: tuple[tuple[dict[str, Any], str, tuple[str, dict[str, str]] | None], ...] = (
+        ({"pod_labels": both}, r'\+ *"team": "a"', ("a", both)),
+        ({"pod_labels": one}, r'- *"team": "a"', ("a", one)),
+        (gone, r'- *"app": "agent"', None),
+    )
+    status, refusal = play({"pod_labels": one}, token=RESTRICTED)[::2]
+    assert (status, "list azurepodidentityexceptions.aadpodidentity.k8s.io in" in refusal) == (2, True), refusal
+    for change, shown, reached in steps:
+        before = live()
+        if change == gone:
+            status, dummy, refusal = play({"state": "absent"})
+            assert (status, f"lets Pod {namespace}/agent past NMI" in refusal, live()) == (2, True, before), refusal
+        for arguments, expected in ((("--check",), before), ((), reached)):
+            status, changes, output = play(change, *arguments)
+            assert (status, changes, bool(re.search(shown, output)), live()) == (0, "1", True, expected), output
+        assert play(change)[:2] == (0, "0")
+    play({"pod_labels": one})
+    assert "adopt: true" in play({"pod_labels": both}, owner="b")[2] and live() == ("a", one)
+    assert play({"pod_labels": both}, owner="b", adopt=True)[:2] == (0, "1") and live() == ("b", both)
+    requests = len(api_server.requests())
+    assert play({})[:2] == (0, "0")
+    asked = {request for request in api_server.requests()[requests:] if "azure" in request}
+    assert (asked, live()) == (set(), ("b", both))

@@ -589,6 +589,7 @@ VERDICTS: tuple[Verdict, ...] = (
 )
 
 SITE, WIRE, KUBE = "tests/sandbox/test_site.py", "tests/wire/modules", "tests/kube"
+EXCEPTIONS = f"{KUBE}/test_roles.py::test_the_life_of_an_exception"
 RESTORED = f"{WIRE}/test_restored_identities.py"
 CLUSTER_TESTS, BINDING_TESTS = f"{WIRE}/test_aks_cluster.py", f"{KUBE}/test_azure_identity_binding.py"
 LIST_TESTS = f"{KUBE}/test_binding_lists.py"
@@ -619,6 +620,10 @@ ELSEWHERE: dict[str, str] = {
     "pod_identity_bindings_manage_role_assignments": (
         f"{SITE}::test_missing_assignments_are_named_for_whoever_may_grant_them"
     ),
+    **{
+        f"pod_identity_bindings_exceptions.{key}": EXCEPTIONS
+        for key in ("name", "namespace", "pod_labels", "state", "allow_in_use")
+    },
     "pod_identity_bindings_accept": f"{LIST_TESTS}::test_what_is_refused_in_a_list_is_refused_before_the_first_write",
     "pod_identity_bindings_wait": f"{SITE}::test_workloads_are_assigned_and_restarted",
     "pod_identity_bindings_wait_timeout": f"{BINDING_TESTS}::test_waiting_names_the_pods_that_are_missing",

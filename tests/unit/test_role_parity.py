@@ -88,17 +88,21 @@ def test_variables_carry_the_name_of_the_role(role: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "option"),
-    [("pod_identity_bindings", "pod_identity_bindings_list"), ("pod_identity_verify", "pod_identity_verify_workloads")],
+    ("role", "option", "heading"),
+    [
+        ("pod_identity_bindings", "pod_identity_bindings_list", "Key"),
+        ("pod_identity_bindings", "pod_identity_bindings_exceptions", "Key of an exception"),
+        ("pod_identity_verify", "pod_identity_verify_workloads", "Key"),
+    ],
 )
-def test_readme_lists_the_keys_of_entries(role: str, option: str) -> None:
+def test_readme_lists_the_keys_of_entries(role: str, option: str, heading: str) -> None:
     path = next(path for path in ROLES if path.name == role)
     entries = _options(path)[option]["options"]
     expected = [
         (name, "required" if entry.get("required") else _documented(entry.get("default")))
         for name, entry in entries.items()
     ]
-    assert _table(path, "Key") == expected
+    assert _table(path, heading) == expected
 
 
 def test_example_variables_exist() -> None:

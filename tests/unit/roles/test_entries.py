@@ -15,6 +15,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.roles.players import P
 ENTRY = {"name": "billing", "namespace": "billing", "selector": "billing"}
 PRINCIPAL = {**ENTRY, "type": 1, "tenant_id": "t", "client_id": "a", "client_password_secret": {"name": "s"}}
 UNWRITABLE = "Entry {} of pod_identity_bindings_list cannot be written to Kubernetes"
+EXCEPTION = {"name": "agents", "namespace": "monitoring", "pod_labels": {"app": "agent"}}
 TWICE = "Two entries of pod_identity_bindings_list have one name but different identities"
 
 
@@ -37,3 +38,23 @@ def test_entries_that_cannot_work_are_refused_first(
     status, output = player.play([role("pod_identity_bindings")], **named, pod_identity_bindings_list=entries)
     assert status == 2
     assert sentence in output
+
+
+@pytest.mark.parametrize(
+    ("change", "variables", "sentence"),
+    [
+        pytest.param({"pod_labels": {}}, {}, "exceptions names no pods", id="nobody"),
+        pytest.param({"namespace": ""}, {}, "exceptions names no pods", id="nowhere"),
+        pytest.param({"name": "Agents"}, {}, "exceptions cannot be written to Kubernetes", id="name"),
+        pytest.param({"namespace": "a.b"}, {}, "exceptions cannot be written to Kubernetes", id="namespace"),
+        pytest.param({}, {"mode": "addon"}, "give those of the add-on to the module aks_pod_identity", id="addon"),
+        pytest.param({}, {"render_dir": "objects"}, "leave them out where", id="files"),
+    ],
+)
+def test_exceptions_that_cannot_work_are_refused_first(
+    player: Player, change: dict[str, Any], variables: dict[str, str], sentence: str
+) -> None:
+    given = {f"pod_identity_bindings_{name}": value for name, value in variables.items()}
+    exceptions = [{**EXCEPTION, **change}]
+    status, output = player.play([role("pod_identity_bindings")], **given, pod_identity_bindings_exceptions=exceptions)
+    assert (status, sentence in " ".join(output.split())) == (2, True), output
