@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from .bindings import Going, Outcome, Wave, some
 from .errors import Failure
-from .matching import SELECTOR_LABEL, Pod
+from .matching import SELECTOR_LABEL, Pod, template_labels
 from .names import OBJECT_NAME, is_ours, marks
 from .objects import Object, Raw, change, check_texts, clean, deletion, put_texts, shown, skeleton, texts
 from .pair import API_VERSION, Decision, Key, check_namespace, count, path_of
@@ -73,12 +73,9 @@ class Template:
 
     @classmethod
     def parse(cls, kind: str, raw: Raw) -> Template:
-        metadata, status = raw.get("metadata") or {}, raw.get("status") or {}
-        spec = raw.get("spec") or {}
-        spec = (spec.get("jobTemplate") or {}).get("spec") or spec
-        labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
-        ended = metadata.get("ownerReferences") or status.get("completionTime")  # its owner speaks for it
-        return cls(f"{kind} {metadata['namespace']}/{metadata['name']}", metadata["namespace"], {} if ended else labels)
+        metadata = raw["metadata"]
+        label = f"{kind} {metadata['namespace']}/{metadata['name']}"
+        return cls(label, metadata["namespace"], template_labels(raw))
 
 
 @dataclass(frozen=True)

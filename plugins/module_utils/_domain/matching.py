@@ -136,15 +136,24 @@ def controller(raw: Raw) -> tuple[str, str]:
     return next(((str(o.get("kind", "")), str(o.get("name", ""))) for o in owners if o.get("controller")), ("", ""))
 
 
-def template_selector(raw: Raw) -> str:
-    """The selector of the pods that an object such as a Deployment or a CronJob makes; '' where it will make none."""
-    status = raw.get("status") or {}
-    if (raw.get("metadata") or {}).get("ownerReferences") or status.get("completionTime"):
-        return ""  # its owner speaks for it; a Job that has ended
+def pod_template(raw: Raw) -> Raw:
+    """The template of the pods that an object such as a Deployment or a CronJob makes."""
     spec = raw.get("spec") or {}
     spec = (spec.get("jobTemplate") or {}).get("spec") or spec
-    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
-    return str(labels.get(SELECTOR_LABEL, ""))
+    return spec.get("template") or {}
+
+
+def template_labels(raw: Raw) -> t.Mapping[str, str]:
+    """The labels of the pods that such an object makes; none where it will make none."""
+    status = raw.get("status") or {}
+    if (raw.get("metadata") or {}).get("ownerReferences") or status.get("completionTime"):
+        return {}  # its owner speaks for it; a Job that has ended
+    return (pod_template(raw).get("metadata") or {}).get("labels") or {}
+
+
+def template_selector(raw: Raw) -> str:
+    """The selector of the pods that such an object makes; '' where it will make none."""
+    return str(template_labels(raw).get(SELECTOR_LABEL, ""))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
-from .matching import Pod, Raw, controller
+from .matching import Pod, Raw, controller, pod_template
 
 TEMPLATES = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob", "Job")
 # Pods of both belong to a ReplicaSet whose name begins with that of the template.
@@ -85,8 +85,7 @@ def _past(raw: Raw) -> bool:
 
 def _of_template(key: Key, raw: Raw, pods: tuple[Pod, ...]) -> Workload:
     kind, namespace, name = key
-    spec = raw.get("spec") or {}
-    template = ((spec.get("jobTemplate") or {}).get("spec") or spec).get("template") or {}
+    template = pod_template(raw)
     metadata = {"namespace": namespace, "name": name, "labels": (template.get("metadata") or {}).get("labels")}
     pod = Pod.parse({"metadata": metadata, "spec": template.get("spec")})
     replica_set = name if kind in _OF_REPLICA_SETS else ""
