@@ -453,7 +453,7 @@ def test_cluster_update(azure: SimulatedAzure, change: dict[str, Any], status: i
 
 
 def test_what_is_absent_while_creating(azure: SimulatedAzure) -> None:
-    gate = azure.run(_event())
+    gate = asyncio.Event()
     azure.compute.pause = gate.wait
     azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"})
     body = {
@@ -472,10 +472,6 @@ def test_what_is_absent_while_creating(azure: SimulatedAzure) -> None:
     assert azure.arm("POST", f"{CLUSTER}/listClusterUserCredential").status_code == 404
     azure.in_loop(gate.set)
     assert azure.wait(made)["status"] == "Succeeded"
-
-
-async def _event() -> asyncio.Event:
-    return asyncio.Event()
 
 
 def test_a_cluster_of_a_service_principal(azure: SimulatedAzure) -> None:
@@ -654,7 +650,7 @@ def test_run_command(azure: SimulatedAzure) -> None:
 def test_run_command_limits(azure: SimulatedAzure) -> None:
     azure.cluster()
     assert code(run(azure, ["#" * (256 * 1024 + 1)])) == "InvalidParameter"
-    azure.compute.command_gate = azure.run(_event())
+    azure.compute.command_gate = asyncio.Event()
     first = run(azure, ["true"])
     assert first.status_code == 202
     second = run(azure, ["true"])
@@ -692,7 +688,7 @@ def test_reimage(azure: SimulatedAzure, path: str, body: Any, numbers: list[int]
 def test_an_instance_does_one_thing_at_a_time(azure: SimulatedAzure) -> None:
     azure.cluster()
     path = f"{azure.first_instance()['id']}/reimage"
-    azure.compute.command_gate = azure.run(_event())
+    azure.compute.command_gate = asyncio.Event()
     first = azure.arm("POST", path)
     assert azure.first_instance()["properties"]["provisioningState"] == "Updating"
     for second in (azure.arm("POST", path), run(azure, ["true"])):
@@ -902,7 +898,7 @@ def test_reset(azure: SimulatedAzure) -> None:
 
 
 def test_reset_while_a_cluster_is_made(azure: SimulatedAzure) -> None:
-    azure.compute.pause = azure.run(_event()).wait
+    azure.compute.pause = asyncio.Event().wait
     azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"})
     pools = [{"name": "p", "count": 1, "mode": "System"}]
     body = {"location": "westeurope", "properties": {"dnsPrefix": "c", "agentPoolProfiles": pools}}

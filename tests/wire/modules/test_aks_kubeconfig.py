@@ -132,15 +132,11 @@ def test_a_cluster_that_will_exist(modules: Modules, tmp_path: Path) -> None:
 
 
 def test_a_cluster_that_is_being_made(modules: Modules, azure: SimulatedAzure, group: str, tmp_path: Path) -> None:
-    azure.compute.pause = azure.run(event()).wait
+    azure.compute.pause = asyncio.Event().wait
     wish = {"resource_group": group, "cluster_name": "demo", "path": str(tmp_path / "kubeconfig")}
     modules.succeed("aks_cluster", resource_group=group, name="demo", location="westeurope", wait=False)
     for check in (True, False):
         assert "Could not find the control plane" in modules.fail("aks_kubeconfig", **wish, check=check)["msg"]
-
-
-async def event() -> asyncio.Event:
-    return asyncio.Event()
 
 
 def test_a_file_of_other_clusters_is_left_alone(modules: Modules, wish: dict[str, Any]) -> None:

@@ -133,7 +133,7 @@ def test_a_cluster_lies_where_it_is_told_in_a_group_that_lies_elsewhere(
 def test_a_cluster_that_is_being_made_is_not_asked(
     modules: Modules, azure: SimulatedAzure, player: Player, group: str
 ) -> None:
-    azure.compute.pause = azure.run(event()).wait
+    azure.compute.pause = asyncio.Event().wait
     modules.succeed("aks_cluster", resource_group=group, name="demo", location="westeurope", wait=False)
     further = {"kubernetes": [{"need": {"verbs": ["list"], "resource": "nodes"}}]}
     tasks = [{**role("pod_identity_cluster", "access"), "vars": {"__pod_identity_cluster_further": further}}]
@@ -141,10 +141,6 @@ def test_a_cluster_that_is_being_made_is_not_asked(
     status, output = player.play(tasks, **CREATE)
     assert status == 0, output
     assert modules.requests(mark, path="listCluster") == []
-
-
-async def event() -> asyncio.Event:
-    return asyncio.Event()
 
 
 @pytest.mark.parametrize("entra", [True, False], ids=["entra", "certificate"])

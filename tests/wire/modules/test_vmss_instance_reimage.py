@@ -24,13 +24,9 @@ def instance(azure: SimulatedAzure) -> str:
     return str(azure.first_instance()["id"])
 
 
-async def _event() -> asyncio.Event:
-    return asyncio.Event()
-
-
 def occupy(azure: SimulatedAzure) -> None:
     """Let commands and reimages wait until azure.compute.command_gate is set."""
-    azure.compute.command_gate = azure.run(_event())
+    azure.compute.command_gate = asyncio.Event()
 
 
 def release(azure: SimulatedAzure) -> None:
