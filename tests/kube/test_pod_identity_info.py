@@ -50,7 +50,7 @@ def create(client: Client, kind: Kind, namespace: str, name: str, spec: dict[str
 @pytest.fixture
 def workloads(client: Client, crds: None, namespace: str) -> Iterator[str]:
     """One workload of each kind that selects an identity, which only the bare pod has been assigned; the namespace."""
-    identity = {"type": 0, "resourceID": ID, "clientID": f"client-{namespace}"}
+    identity = {"type": 0, "resourceID": f"{ID}-{namespace}", "clientID": f"client-{namespace}"}
     binding = {"azureIdentity": "money", "selector": namespace}
     create(client, AZURE_IDENTITY, namespace, "money", identity)
     create(client, AZURE_IDENTITY_BINDING, namespace, "money", binding)
