@@ -34,7 +34,7 @@ class NullCompute:
     """Clusters start after a while and can sign service account tokens; commands answer what a test has set."""
 
     def __init__(self) -> None:
-        self.pause: Callable[[], Awaitable[None]] = _at_once
+        self.pause: Callable[[], Awaitable[object]] = _at_once
         """Awaited between the stages of a start and before a command."""
         self._key = _issuer_key()
         self._kid = uuid.uuid4().hex
