@@ -36,6 +36,8 @@ from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServe
 
 WORLDS = 10  # of a case
 SECONDS = 20
+Places = frozenset[tuple[str, str]]
+"""Names of AzureAssignedIdentities with their namespaces."""
 
 _pod_keys = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(["p", "p-team", "p-2", "p" * 245]))
 _keys = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(["i", "j", "k-i"]))
@@ -106,15 +108,26 @@ def test_mic_assigns_what_is_computed(mic: Mic, client: Client, rules: Rules, ca
     @settings(max_examples=WORLDS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(worlds(mic.resource_ids), min_size=1, max_size=3))
     def agree(sequence: list[World]) -> None:
-        homes: dict[str, str] = {}
         mic.show(World())
-        settled(mic, {}, homes)
+        settled(mic, {}, Places())
+        before, homes = World(), Places()
         for world in sequence:
             mic.show(world)
-            homes = settled(mic, expected(world, rules), homes)
+            homes = settled(mic, expected(world, rules), homes | between(before, world, rules))
+            before = world
             reported(mic, client, rules)
 
     agree()
+
+
+def between(before: World, after: World, rules: Rules) -> Places:
+    """Where MIC may make assignments on the way: it sees the changes of one kind before or after those of another."""
+    met = [
+        World(one.identities, another.bindings, third.pods)
+        for one, another, third in itertools.product((before, after), repeat=3)
+    ]
+    found = [expected(world, rules) for world in met]
+    return Places((name, each.namespace) for one in found for name, rivals in one.items() for each in rivals)
 
 
 def expected(world: World, rules: Rules) -> dict[str, list[Assignment]]:
@@ -136,17 +149,17 @@ def raw(key: Key, body: Body) -> Raw:
     return {**body, "metadata": {**body.get("metadata", {}), "namespace": key[0], "name": key[1]}}
 
 
-def settled(mic: Mic, wanted: dict[str, list[Assignment]], homes: dict[str, str]) -> dict[str, str]:
+def settled(mic: Mic, wanted: dict[str, list[Assignment]], homes: Places) -> Places:
     """Wait until there is what is wanted; the namespaces of what there is, by name.
 
-    One that only changes stays where it was made, whatever its identity's behavior has become.
+    One that only changes stays where it was made, one of ``homes``, whatever its identity's behavior has become.
     """
     end = time.monotonic() + SECONDS
     while True:
         live = [AssignedIdentity.parse(one) for one in mic.assigned()]
         wrong = _wrong(live, wanted, homes)
         if not wrong:
-            return {one.name: one.namespace for one in live}
+            return Places((one.name, one.namespace) for one in live)
         assert time.monotonic() < end, wrong
         time.sleep(0.05)
 
@@ -165,7 +178,7 @@ def reported(mic: Mic, client: Client, rules: Rules) -> None:
     assert not wrong & {finding.code for finding in findings.find(found)}
 
 
-def _wrong(live: list[AssignedIdentity], wanted: dict[str, list[Assignment]], homes: dict[str, str]) -> list[str]:
+def _wrong(live: list[AssignedIdentity], wanted: dict[str, list[Assignment]], homes: Places) -> list[str]:
     names = sorted(one.name for one in live)
     if names != sorted(wanted):
         return [f"{names} instead of {sorted(wanted)}"]
@@ -173,7 +186,7 @@ def _wrong(live: list[AssignedIdentity], wanted: dict[str, list[Assignment]], ho
     for one in live:
         got = (one.pod_namespace, one.pod, one.node, one.identity, one.binding)
         options = [(w.pod.namespace, w.pod.name, w.pod.node, w.identity, w.binding) for w in wanted[one.name]]
-        places = {w.namespace for w in wanted[one.name]} | ({homes[one.name]} if one.name in homes else set())
+        places = {w.namespace for w in wanted[one.name]} | {place for name, place in homes if name == one.name}
         if got not in options or one.namespace not in places or one.state != "Assigned":
             wrong.append(f"{one} is none of {options} in {places}")
     return wrong
