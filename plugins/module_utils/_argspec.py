@@ -131,6 +131,39 @@ def carriers() -> ArgumentSpec:
     )
 
 
+def owned_list(option: str, alone: t.Mapping[str, t.Any]) -> ArgumentSpec:
+    """One object of an owner, or a list ``option`` of them; twin of ``doc_fragments/_owned_list.py``.
+
+    ``alone`` are the options of one object besides its place.
+    """
+    text, states = {"type": "str"}, {"type": "str", "choices": ["present", "absent"]}
+    entry = {
+        "name": {"type": "str", "required": True},
+        "namespace": dict(text),
+        "state": dict(states),
+        "allow_in_use": {"type": "bool"},
+        **alone,
+    }
+    return ArgumentSpec(
+        options={
+            "name": dict(text),
+            "namespace": dict(text),
+            "state": {**states, "default": "present"},
+            **alone,
+            option: {"type": "list", "elements": "dict", "options": entry},
+            f"purge_{option}": {"type": "bool", "default": False},
+            "purge_namespaces": {"type": "list", "elements": "str", "default": []},
+            "purge_allow_empty": {"type": "bool", "default": False},
+            "owner": {"type": "str", "default": "default"},
+            "adopt": {"type": "bool", "default": False},
+            "allow_in_use": {"type": "bool", "default": False},
+        },
+        mutually_exclusive=tuple((option, name) for name in ("name", *alone)),
+        required_one_of=(("name", option),),
+        required_by={"name": ("namespace",)},
+    )
+
+
 def kubernetes_auth() -> ArgumentSpec:
     """Which API server, as whom; twin of ``doc_fragments/_kubernetes_auth.py``.
 

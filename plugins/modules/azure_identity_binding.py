@@ -16,12 +16,13 @@ description:
     C(aadpodidentity.k8s.io/v1)), for service principals with the Secret that they need. One pair, or a whole list of
     them.
   - An object whose content already equals the wish is not written at all, neither label nor field manager, because
-    any edit of it makes MIC assign the identity anew to every pod that uses it. The actions say how many pods those
-    are.
+    any edit of it, and so O(adopt), makes MIC assign the identity anew to every pod that uses it. The actions say how
+    many pods those are.
   - Writes come in the order that leaves no pod without its identity, secret, identity, binding. Deletion is the
     reverse, and comes last.
   - What could not work is refused before the first write.
 extends_documentation_fragment:
+  - azureops.pod_identity._owned_list
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.actiongroup_kubernetes
@@ -177,15 +178,6 @@ options:
         O(namespace) or O(purge_namespaces), and is not in O(bindings).
     type: bool
     default: false
-  purge_namespaces:
-    description: Namespaces that O(purge_bindings) looks into besides those of O(bindings).
-    type: list
-    elements: str
-    default: []
-  purge_allow_empty:
-    description: Whether O(purge_bindings) may remove everything of O(owner), where O(bindings) is an empty list.
-    type: bool
-    default: false
   protected_identities:
     description:
       - Resource ids of identities that pods must not be given, such as that of the kubelets. MIC would take them from
@@ -203,20 +195,6 @@ options:
     elements: str
     choices: [client_id_case, missing_identity, equal_names]
     default: []
-  owner:
-    description:
-      - Value of the label C(azureops.pod-identity/owner), which tells the objects of several users of this
-        collection in one cluster apart.
-    type: str
-    default: default
-  adopt:
-    description:
-      - Take over objects that somebody else made, labels and field ownership included. MIC then assigns the identity
-        anew to every pod that uses it, even where the content is equal.
-      - Without it, a change of an object that carries another O(owner) or that another field manager would contest,
-        and the deletion of an object that does not carry the labels of this collection and O(owner), are refused.
-    type: bool
-    default: false
   allow_in_use:
     description:
       - Whether O(state=absent) and O(purge_bindings) may take an identity from what uses it, living pods and
@@ -429,9 +407,14 @@ import functools
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
+    ArgumentSpec,
+    kubernetes_auth,
+    owned_list,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import bindings, pair
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.lists import Outcome
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.objects import Object
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import pairs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
@@ -452,25 +435,16 @@ _OFFLINE = "The cluster or its custom resource definitions are not there yet, so
 
 def parse(module: AnsibleModule) -> tuple[list[pair.Wish], bindings.Rules]:
     params = module.params
-    if params["purge_bindings"] and params["bindings"] is None:
-        raise Failure("purge_bindings keeps only what the list bindings names: give that list.")
+    shared = {name: params[name] for name in ("owner", "adopt", "accept")}
     wishes = []
-    for entry in [params] if params["bindings"] is None else params["bindings"]:
-        inherited = {
-            name: params[name] if entry[name] is None else entry[name]
-            for name in ("namespace", "state", "allow_in_use")
-        }
-        if not inherited["namespace"]:
-            raise Failure(f"Entry {entry['name']!r} of bindings has no namespace: set it there, or for the whole task.")
+    for entry in bindings.Rules.entries(params):
         unknown = [value for value in (entry["resource_id"], entry["client_id"]) if not known(module, value)]
-        shared = {name: params[name] for name in ("owner", "adopt", "accept")}
-        wishes.append(pair.Wish.parse({**entry, **inherited, **shared}, unknown))
-    rules = bindings.Rules(
-        **{name: params[name] for name in ("owner", "adopt", "allow_in_use", "purge_allow_empty", "batch")},
-        purge=params["purge_bindings"],
-        namespaces=frozenset(name for name in (*params["purge_namespaces"], params["namespace"]) if name),
+        wishes.append(pair.Wish.parse({**entry, **shared}, unknown))
+    rules = bindings.Rules.parse(
+        params,
         protected=tuple(params["protected_identities"]),
         accept=frozenset(params["accept"]),
+        batch=params["batch"],
     )
     bindings.check(wishes, rules)
     return wishes, rules
@@ -553,7 +527,7 @@ def waiting(step: Step, wait: t.Callable[[], None]) -> Step:
 
 
 def make_steps(
-    module: AnsibleModule, client: Client | None, outcome: bindings.Outcome, results: t.Sequence[Object]
+    module: AnsibleModule, client: Client | None, outcome: Outcome, results: t.Sequence[Object]
 ) -> tuple[Step, ...]:
     writer = pairs.Writer(client, results)
     steps: list[Step] = []
@@ -566,12 +540,9 @@ def make_steps(
     return tuple(steps)
 
 
-def entry_options() -> dict[str, t.Any]:
-    """The options of one pair."""
+def argument_spec() -> ArgumentSpec:
     text = {"type": "str"}
-    return {
-        "name": text,
-        "namespace": text,
+    alone = {
         "binding_name": text,
         "only": {"type": "str", "choices": ["identity", "binding"]},
         "type": {"type": "int", "choices": [0, 1, 2]},
@@ -589,38 +560,16 @@ def entry_options() -> dict[str, t.Any]:
         "labels": {"type": "dict"},
         "annotations": {"type": "dict"},
     }
-
-
-def argument_spec() -> ArgumentSpec:
-    entry = {
-        **entry_options(),
-        "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["present", "absent"]},
-        "allow_in_use": {"type": "bool"},
-    }
-    alone = [name for name in entry_options() if name != "namespace"]
     return ArgumentSpec(
         options={
-            **entry_options(),
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "bindings": {"type": "list", "elements": "dict", "options": entry},
-            "purge_bindings": {"type": "bool", "default": False},
-            "purge_allow_empty": {"type": "bool", "default": False},
-            "purge_namespaces": {"type": "list", "elements": "str", "default": []},
             "protected_identities": {"type": "list", "elements": "str", "default": []},
             "accept": {"type": "list", "elements": "str", "choices": list(bindings.ACCEPTABLE), "default": []},
-            "owner": {"type": "str", "default": "default"},
-            "adopt": {"type": "bool", "default": False},
-            "allow_in_use": {"type": "bool", "default": False},
             "batch": {"type": "int", "default": 20},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 120},
             "wait_sleep": {"type": "int", "default": 5},
         },
-        mutually_exclusive=tuple(("bindings", name) for name in alone),
-        required_one_of=(("name", "bindings"),),
-        required_by={"name": ("namespace",)},
-    ).merge(kubernetes_auth())
+    ).merge(owned_list("bindings", alone), kubernetes_auth())
 
 
 def main() -> None:

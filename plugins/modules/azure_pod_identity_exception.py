@@ -19,6 +19,7 @@ description:
   - An object whose content already equals the wish is not written at all. What could not work is refused before the
     first write.
 extends_documentation_fragment:
+  - azureops.pod_identity._owned_list
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.actiongroup_kubernetes
@@ -85,28 +86,6 @@ options:
     description:
       - Remove what carries the labels of this collection and O(owner), lies in a namespace of O(exceptions),
         O(namespace) or O(purge_namespaces), and is not in O(exceptions).
-    type: bool
-    default: false
-  purge_namespaces:
-    description: Namespaces that O(purge_exceptions) looks into besides those of O(exceptions).
-    type: list
-    elements: str
-    default: []
-  purge_allow_empty:
-    description: Whether O(purge_exceptions) may remove everything of O(owner), where O(exceptions) is an empty list.
-    type: bool
-    default: false
-  owner:
-    description:
-      - Value of the label C(azureops.pod-identity/owner), which tells the objects of several users of this
-        collection in one cluster apart.
-    type: str
-    default: default
-  adopt:
-    description:
-      - Take over objects that somebody else made, labels and field ownership included.
-      - Without it, a change of an object that carries another O(owner) or that another field manager would contest,
-        and the deletion of an object that does not carry the labels of this collection and O(owner), are refused.
     type: bool
     default: false
   allow_in_use:
@@ -236,7 +215,11 @@ error:
 import functools
 import typing as t
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
+    ArgumentSpec,
+    kubernetes_auth,
+    owned_list,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import exceptions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import exceptions as kube_exceptions
@@ -258,23 +241,8 @@ _OFFLINE = "The cluster or its custom resource definitions are not there yet, so
 
 
 def parse(module: AnsibleModule) -> tuple[list[exceptions.Wish], exceptions.Rules]:
-    params = module.params
-    if params["purge_exceptions"] and params["exceptions"] is None:
-        raise Failure("purge_exceptions keeps only what the list exceptions names: give that list.")
-    wishes = []
-    for entry in [params] if params["exceptions"] is None else params["exceptions"]:
-        inherited = {
-            name: params[name] if entry[name] is None else entry[name]
-            for name in ("namespace", "state", "allow_in_use")
-        }
-        if not inherited["namespace"]:
-            raise Failure(f"Entry {entry['name']!r} of exceptions has no namespace: set it there or for the task.")
-        wishes.append(exceptions.Wish.parse({**entry, **inherited}))
-    rules = exceptions.Rules(
-        **{name: params[name] for name in ("owner", "adopt", "allow_in_use", "purge_allow_empty")},
-        purge=params["purge_exceptions"],
-        namespaces=frozenset(name for name in (*params["purge_namespaces"], params["namespace"]) if name),
-    )
+    wishes = [exceptions.Wish.parse(entry) for entry in exceptions.Rules.entries(module.params)]
+    rules = exceptions.Rules.parse(module.params)
     exceptions.check(wishes, rules)
     return wishes, rules
 
@@ -321,32 +289,8 @@ def make_plan(module: AnsibleModule) -> Plan:
 
 
 def argument_spec() -> ArgumentSpec:
-    text = {"type": "str"}
-    alone = {"name": text, "pod_labels": {"type": "dict"}, "labels": {"type": "dict"}, "annotations": {"type": "dict"}}
-    entry = {
-        **alone,
-        "name": {"type": "str", "required": True},
-        "namespace": text,
-        "state": {"type": "str", "choices": ["present", "absent"]},
-        "allow_in_use": {"type": "bool"},
-    }
-    return ArgumentSpec(
-        options={
-            **alone,
-            "namespace": text,
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "exceptions": {"type": "list", "elements": "dict", "options": entry},
-            "purge_exceptions": {"type": "bool", "default": False},
-            "purge_namespaces": {"type": "list", "elements": "str", "default": []},
-            "purge_allow_empty": {"type": "bool", "default": False},
-            "owner": {"type": "str", "default": "default"},
-            "adopt": {"type": "bool", "default": False},
-            "allow_in_use": {"type": "bool", "default": False},
-        },
-        mutually_exclusive=tuple(("exceptions", name) for name in alone),
-        required_one_of=(("name", "exceptions"),),
-        required_by={"name": ("namespace",)},
-    ).merge(kubernetes_auth())
+    alone = {name: {"type": "dict"} for name in ("pod_labels", "labels", "annotations")}
+    return owned_list("exceptions", alone).merge(kubernetes_auth())
 
 
 def main() -> None:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
-from . import arm_id, pair
+from . import arm_id, lists, pair
 from .errors import Failure
+from .lists import NAMED, Going, Outcome, Wave, leaving, some
 from .matching import Assignment, Binding, Identity, assignments
 from .names import is_ours
 from .objects import Change, Object, Place, Raw, clean, deletion, shown
@@ -21,7 +22,6 @@ from .pair import BINDING, IDENTITY, SECRET, Decision, Key, Observed, Wish, path
 
 ACCEPTABLE = ("client_id_case", "missing_identity", "equal_names")
 
-_NAMED = 3  # how many of a kind a sentence names
 _OF_THE_IDENTITY = (
     *pair.FIELDS,
     "behavior",
@@ -33,79 +33,21 @@ _OF_THE_IDENTITY = (
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What holds for the whole list. ``namespaces`` are those that a purge looks into besides those of the entries."""
+class Rules(lists.Rules):
+    """What holds for the whole list."""
 
-    owner: str = "default"
-    adopt: bool = False
-    allow_in_use: bool = False
-    purge: bool = False
-    purge_allow_empty: bool = False
-    namespaces: frozenset[str] = frozenset()
+    option = "bindings"
+
     protected: tuple[str, ...] = ()
     accept: frozenset[str] = frozenset()
     batch: int = 20
 
 
-@dataclass(frozen=True)
-class Wave:
-    """Writes that do not depend on each other; the next wave begins when the pods of ``settles`` are assigned again."""
-
-    changes: tuple[Change, ...]
-    settles: tuple[Wish, ...] = ()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """``decisions`` are those of the wishes, in their order, and behind them those of what is purged."""
-
-    decisions: tuple[Decision, ...]
-    waves: tuple[Wave, ...]
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        return tuple(change for wave in self.waves for change in wave.changes)
-
-    @property
-    def planned(self) -> list[Object]:
-        return [
-            {"kind": one.kind, "namespace": one.namespace, "name": one.name, "action": one.summary}
-            for one in self.changes
-        ]
-
-    @property
-    def reassigned(self) -> int | None:
-        """How many pods MIC will assign an identity anew; None where they may not be listed."""
-        touched = [change.pods for change in self.changes if change.live is not None and change.body is not None]
-        if any(pods is None for pods in touched):
-            return None
-        return len({(pod.namespace, pod.name) for pods in touched for pod in pods or ()})
-
-    @property
-    def documents(self) -> tuple[Object, Object]:
-        """What changes, before and after, by kind and path."""
-        before, after = {}, {}
-        for decision in self.decisions:
-            for change in decision.changes:
-                label = f"{change.kind} {change.namespace}/{change.name}"
-                before[label], after[label] = decision.before.get(change.key, {}), decision.after.get(change.key, {})
-        return before, after
-
-
 def check(wishes: t.Sequence[Wish], rules: Rules) -> None:
     """Refuse what no cluster could make right."""
-    if rules.purge and not wishes and not rules.purge_allow_empty:
-        raise Failure(
-            "An empty list with purge_bindings would remove every pair of this owner; set purge_allow_empty to true if "
-            "that is meant."
-        )
-    if rules.purge and not wishes and not rules.namespaces:
-        raise Failure("purge_bindings has no namespace to look into: name some in purge_namespaces.")
+    rules.check(wishes)
     if rules.batch < 1:
         raise Failure(f"batch is {rules.batch}, and no identity could be changed: set 1 or more.")
-    for namespace in sorted(rules.namespaces):
-        pair.check_namespace(namespace)
     named: dict[Key, Wish] = {}
     for wish in wishes:
         pair.check_names(wish)
@@ -268,38 +210,21 @@ def _joined(left: Wish, right: Wish) -> Wish:
 # what goes
 
 
-@dataclass(frozen=True)
-class Going:
-    """``allowed``: though it is used."""
-
-    live: Raw
-    allowed: bool
-
-
 Leaving = t.Mapping[str, t.Mapping[Key, Going]]  # by kind
 
 
-def _leaving(wishes: t.Iterable[Wish], observed: Observed, rules: Rules) -> Leaving:
-    found: dict[str, dict[Key, Going]] = {IDENTITY: {}, BINDING: {}}
-    kept: dict[str, set[Key]] = {IDENTITY: set(), BINDING: set()}
-    namespaces = set(rules.namespaces)
-    for wish in wishes:
-        namespaces.add(wish.namespace)
-        binding, identity = observed.binding(wish), observed.identity(wish)
-        if wish.present:
-            kept[IDENTITY].add(wish.key)
-        if wish.with_binding and wish.present:
-            kept[BINDING].add(wish.binding_key)
-        elif wish.with_binding and binding:
-            found[BINDING][wish.binding_key] = Going(binding, wish.allow_in_use)
-        if wish.with_identity and not wish.present and identity:
-            found[IDENTITY][wish.key] = Going(identity, wish.allow_in_use)
-    if rules.purge:
-        for kind, live in ((IDENTITY, observed.identities_by_key), (BINDING, observed.bindings_by_key)):
-            for key, raw in live.items():
-                if key[0] in namespaces and key not in kept[kind] and is_ours(raw, rules.owner):
-                    found[kind].setdefault(key, Going(raw, rules.allow_in_use))
-    return found
+def _leaving(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> Leaving:
+    present = [wish for wish in wishes if wish.present]
+    absent = [wish for wish in wishes if not wish.present]
+    kept = {wish.key for wish in present}
+    kept_bindings = {wish.binding_key for wish in present if wish.with_binding}
+    gone = {wish.key: wish.allow_in_use for wish in absent if wish.with_identity}
+    gone_bindings = {wish.binding_key: wish.allow_in_use for wish in absent if wish.with_binding}
+    places = rules.places(wishes)
+    return {
+        IDENTITY: leaving(kept, gone, observed.identities_by_key, places, rules),
+        BINDING: leaving(kept_bindings, gone_bindings, observed.bindings_by_key, places, rules),
+    }
 
 
 class _After:
@@ -526,7 +451,7 @@ def _colliding_pods(wishes: t.Iterable[Wish], observed: Observed, after: _After)
         f"assignments of both {name}: only one of them gets the identity; rename one of them."
         for name, pods in sorted(holders.items())
         if len(pods) > 1
-    ][:_NAMED]
+    ][:NAMED]
 
 
 # in which order
@@ -582,9 +507,3 @@ def _removing(removals: t.Mapping[Place, Change]) -> list[Wave]:
         Wave(tuple(one for one in removals.values() if one.key == key)) for key in ("binding", "identity", "secret")
     ]
     return [wave for wave in waves if wave.changes]
-
-
-def some(names: t.Iterable[str]) -> str:
-    found = sorted(set(names))
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return f"{', '.join(found[:_NAMED])}{more}"

@@ -11,10 +11,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .bindings import Going, Outcome, Wave, some
+from . import lists
 from .errors import Failure
+from .lists import Going, Outcome, Wave, some
 from .matching import SELECTOR_LABEL, Pod, template_labels
-from .names import OBJECT_NAME, is_ours, marks
+from .names import OBJECT_NAME, marks
 from .objects import Object, Raw, change, check_texts, clean, deletion, put_texts, shown, skeleton, texts
 from .pair import API_VERSION, Decision, Key, check_namespace, count, path_of
 
@@ -51,16 +52,8 @@ class Wish:
         return self.namespace, self.name
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What holds for the whole list. ``namespaces`` are those that a purge looks into besides those of the entries."""
-
-    owner: str = "default"
-    adopt: bool = False
-    allow_in_use: bool = False
-    purge: bool = False
-    purge_allow_empty: bool = False
-    namespaces: frozenset[str] = frozenset()
+class Rules(lists.Rules):
+    option = "exceptions"
 
 
 @dataclass(frozen=True)
@@ -99,17 +92,10 @@ def covers(pod_labels: t.Mapping[str, str], labels: t.Mapping[str, str]) -> bool
 
 def check(wishes: t.Sequence[Wish], rules: Rules) -> None:
     """Refuse what no cluster could make right."""
-    if rules.purge and not wishes and not rules.purge_allow_empty:
-        raise Failure(
-            "An empty list with purge_exceptions would remove every exception of this owner; set purge_allow_empty to "
-            "true if that is meant."
-        )
-    if rules.purge and not wishes and not rules.namespaces:
-        raise Failure("purge_exceptions has no namespace to look into: name some in purge_namespaces.")
-    for namespace in sorted({*rules.namespaces, *(wish.namespace for wish in wishes)}):
-        check_namespace(namespace)
+    rules.check(wishes)
     named: dict[Key, Wish] = {}
     for wish in wishes:
+        check_namespace(wish.namespace)
         what = f"{EXCEPTION} {path_of(wish.key)}"
         if not OBJECT_NAME.fullmatch(wish.name):
             raise Failure(f"name {wish.name!r} is no name that Kubernetes accepts: use a-z, 0-9, '-' and '.'.")
@@ -121,20 +107,11 @@ def check(wishes: t.Sequence[Wish], rules: Rules) -> None:
         check_texts(what, {**wish.labels, **marks(rules.owner)}, wish.annotations)
 
 
-def leaving(wishes: t.Iterable[Wish], observed: Observed, rules: Rules) -> dict[Key, Going]:
+def leaving(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> dict[Key, Going]:
     """What is to go, unless something needs it."""
-    live, found = observed.by_key, {}
-    namespaces, kept = set(rules.namespaces), set()
-    for wish in wishes:
-        namespaces.add(wish.namespace)
-        if wish.present:
-            kept.add(wish.key)
-        elif wish.key in live:
-            found[wish.key] = Going(live[wish.key], wish.allow_in_use)
-    for key, raw in live.items():
-        if rules.purge and key[0] in namespaces and key not in kept and is_ours(raw, rules.owner):
-            found.setdefault(key, Going(raw, rules.allow_in_use))
-    return found
+    kept = {wish.key for wish in wishes if wish.present}
+    gone = {wish.key: wish.allow_in_use for wish in wishes if not wish.present}
+    return lists.leaving(kept, gone, observed.by_key, rules.places(wishes), rules)
 
 
 def decide(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> Outcome:

@@ -22,7 +22,7 @@ from .pairs import list_places, unless_forbidden
 
 def observe(client: Client, wishes: t.Sequence[exceptions.Wish], rules: exceptions.Rules) -> exceptions.Observed | None:
     """What the cluster holds around the exceptions; None where it does not know them at all."""
-    namespaces = {wish.namespace for wish in wishes} | rules.namespaces
+    namespaces = rules.places(wishes)
     try:
         found = _list(client, namespaces, AZURE_POD_IDENTITY_EXCEPTION)
     except ApiFailure as failure:

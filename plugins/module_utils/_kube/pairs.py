@@ -46,7 +46,7 @@ _SELECTORS = 50  # more of them are not told to the server, which has to keep it
 
 def observe(client: Client, wishes: t.Sequence[pair.Wish], rules: bindings.Rules) -> pair.Observed | None:
     """What the cluster holds around the pairs; None where it does not know AzureIdentities at all."""
-    namespaces = {wish.namespace for wish in wishes} | rules.namespaces
+    namespaces = rules.places(wishes)
     try:
         identities = list_places(client, AZURE_IDENTITY, namespaces)
         bound = list_places(client, AZURE_IDENTITY_BINDING, namespaces)

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import bindings
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings import Outcome, Rules
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings import Rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.lists import Outcome
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import Pod
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.pair import Observed, User, Wish
 

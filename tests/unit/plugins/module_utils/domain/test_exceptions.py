@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import exceptions
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings import Outcome
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.exceptions import (
     Observed,
@@ -19,6 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.exce
     Template,
     Wish,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.lists import Outcome
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import Pod
 
 
