@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 from dataclasses import dataclass, field
 
@@ -40,7 +41,7 @@ class ArgumentSpec:
         return merged
 
     def create_module(self) -> AnsibleModule:
-        return AnsibleModule(
+        return _Module(
             argument_spec=dict(self.options),
             mutually_exclusive=self.mutually_exclusive,
             required_together=self.required_together,
@@ -49,6 +50,46 @@ class ArgumentSpec:
             required_by=dict(self.required_by),
             supports_check_mode=True,
         )
+
+
+class _Module(AnsibleModule):
+    """Says in a sentence what ansible-core's own check of the options does not expect."""
+
+    def __init__(self, **spec: t.Any) -> None:
+        reason = ""
+        try:
+            super().__init__(**spec)
+        except (TypeError, OverflowError) as error:
+            reason = _misfit(self.argument_spec, self.params) or f"an option has a value that cannot be read ({error})"
+        if reason:
+            # It is not known yet which values are secret.
+            self.fail_json(msg=f"{reason[0].upper()}{reason[1:]}: correct it.", invocation={})
+
+
+def _misfit(options: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any], place: str = "") -> str:
+    """The first option with a number in place of a dictionary, or with one that is not finite, and what it must be."""
+    for name, spec in options.items():
+        value, what = given.get(name), f"{place}{name}"
+        if spec.get("type") == "int" and _infinite(value):
+            return f"the option {what} must be a whole number"
+        if "options" not in spec or value is None:
+            continue
+        listed = spec["type"] == "list" and isinstance(value, list)
+        for number, one in enumerate(value if listed else [value]):
+            part = f"{what}[{number}]" if listed else what
+            if not isinstance(one, (dict, str)):
+                return f"the option {part} must be a dictionary, and is of type {type(one).__name__}"
+            found = _misfit(spec["options"], one, f"{part}.") if isinstance(one, dict) else ""
+            if found:
+                return found
+    return ""
+
+
+def _infinite(value: t.Any) -> bool:
+    try:
+        return math.isinf(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _env(spec: dict[str, t.Any], *names: str) -> dict[str, t.Any]:
