@@ -166,7 +166,7 @@ def cluster(
         found.show(World())
 
 
-@pytest.mark.soak(sample=3)
+@pytest.mark.soak(sample=2)
 @pytest.mark.parametrize("case", range(10))
 def test_nmi_answers_what_is_computed(cluster: Cluster, case: int) -> None:
     @seed(case)
