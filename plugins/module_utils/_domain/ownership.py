@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Whose the identities on a scale set are, and which of them are leftovers of pod identity that may go.
+
+MIC keeps no record of what it attached, so that is put together from what it can have known. Every identity that a
+carrier has is in exactly one of the sets below.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from . import arm_id
+from .attached_identities import Attached, Carrier, is_dead
+from .protected_identities import Protection
+
+# What must stay; what pods are still to get; what was deleted in Azure, also if it was made again under its name; what
+# pod identity is known to have handled; what nobody knows anything of.
+PROTECTED, USED, GHOST, REMOVABLE, UNKNOWN = "protected", "used", "ghost", "removable", "unknown"
+SETS = (PROTECTED, USED, GHOST, REMOVABLE, UNKNOWN)
+
+Reasons = t.Mapping[str, t.Sequence[str]]
+
+# The field of AzureIdentities and of the values of the chart; resources of Azure spell theirs resourceId.
+_FIELD = re.compile(
+    r"\b[Rr]esourceID\\*[\"']?\s*:\s*\\*[\"']?"
+    r"(?P<id>(?i:/subscriptions/[^/\s,'\"\\]+/resourcegroups/[^/\s,'\"\\]+/providers/microsoft\.managedidentity"
+    r"/userassignedidentities/[\w-]+))"
+)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What is known of identities besides what a cluster names: reasons by normal id.
+
+    ``known``: that pod identity has handled them. ``used``: which pods are to get them. ``named`` may go although they
+    are unknown.
+    """
+
+    known: Reasons = field(default_factory=dict)
+    used: Reasons = field(default_factory=dict)
+    named: t.AbstractSet[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One identity of a carrier, the set that it is in, why, and whether it may be detached."""
+
+    identity: Attached
+    set: str
+    because: str
+    removable: bool
+
+
+def reasons(pairs: t.Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Identities and a reason each, by normal id."""
+    found: dict[str, dict[str, None]] = {}
+    for identity, reason in pairs:
+        found.setdefault(arm_id.normal(identity), {})[reason] = None
+    return {identity: tuple(several) for identity, several in found.items()}
+
+
+def merged(*several: Reasons) -> dict[str, tuple[str, ...]]:
+    return reasons((identity, reason) for one in several for identity, found in one.items() for reason in found)
+
+
+def normal_ids(ids: t.Iterable[str]) -> frozenset[str]:
+    return frozenset(map(arm_id.normal, ids))
+
+
+def named_by_objects(text: str) -> tuple[str, ...]:
+    """The identities that AzureIdentities name in a text, as objects, manifests or values of the chart have them.
+
+    Only what stands in their field resourceID counts: a text may also tell what else a scale set carries.
+    """
+    return tuple(dict.fromkeys(match.group("id") for match in _FIELD.finditer(text)))
+
+
+def judge(
+    carrier: Carrier,
+    protection: Protection,
+    claims: Claims,
+    client_ids: t.Mapping[str, str] | None,
+    unread: t.Collection[str] = (),
+    *,
+    unjudged: bool = False,
+) -> tuple[Verdict, ...]:
+    """A verdict for each identity of the carrier.
+
+    ``client_ids`` are those of the identities that exist, by normal id (None: nobody looked); of the resource groups
+    ``unread`` (normal ids) that is not known. ``unjudged``: that nobody can tell what must stay is no hindrance.
+    """
+
+    def verdict(attached: Attached) -> Verdict:
+        identity = arm_id.normal(attached.id)
+        kept = protection.reason(attached.id) or ("" if unjudged else protection.unknown)
+        if kept:
+            return Verdict(attached, PROTECTED, kept, removable=False)
+        if claims.used.get(identity):
+            return Verdict(attached, USED, f"it is still for {_listed(claims.used[identity])}", removable=False)
+        looked = None if arm_id.normal(arm_id.group_of(attached.id)) in unread else client_ids
+        dead = carrier.settled and bool(is_dead(attached, looked))
+        if dead and looked is not None:
+            return Verdict(attached, GHOST, _end(identity, looked), removable=True)
+        if claims.known.get(identity):
+            return Verdict(attached, REMOVABLE, f"known from {_listed(claims.known[identity])}", removable=True)
+        named = identity in claims.named
+        if dead:
+            because = "it has no client id, so it was deleted, but whether it exists again could not be looked up"
+            return Verdict(attached, GHOST, because, removable=named)
+        because = "it is named to be detached" if named else "nothing says that pod identity attached it"
+        return Verdict(attached, UNKNOWN, because, removable=named)
+
+    return tuple(map(verdict, carrier.identities))
+
+
+def removable(verdicts: t.Iterable[Verdict]) -> tuple[str, ...]:
+    """The ids that may be detached, as the carrier spells them."""
+    return tuple(each.identity.id for each in verdicts if each.removable)
+
+
+def view(verdict: Verdict) -> dict[str, t.Any]:
+    """A verdict as the modules return it."""
+    return {
+        "id": verdict.identity.id,
+        "ownership": verdict.set,
+        "ownership_because": verdict.because,
+        "removable": verdict.removable,
+    }
+
+
+def _end(identity: str, existing: t.Mapping[str, str]) -> str:
+    if identity in existing:
+        return "it was deleted and made again under the same name, and what is attached is the dead one"
+    return "it does not exist any more"
+
+
+def _listed(several: t.Sequence[str], most: int = 3) -> str:
+    more = f" and {len(several) - most} more" if len(several) > most else ""
+    return ", ".join(several[:most]) + more
