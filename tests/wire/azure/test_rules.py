@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -984,3 +986,79 @@ def test_me_is_for_users(azure: SimulatedAzure) -> None:
     answer = graph(azure, "GET", "/me")
     assert answer.status_code == 400
     assert "delegated authentication flow" in answer.text
+
+
+# the activity log
+
+EVENTS = "/providers/Microsoft.Insights/eventtypes/management/values"
+
+
+def since(days: float) -> str:
+    moment = datetime.now(UTC) - timedelta(days=days)
+    return f"eventTimestamp ge '{moment.strftime('%Y-%m-%dT%H:%M:%SZ')}'"
+
+
+def log(azure: SimulatedAzure, query: dict[str, str], who: Credentials | None = None) -> requests.Response:
+    path = f"/subscriptions/{azure.subscription_id}{EVENTS}"
+    return azure.arm("GET", path, version="2015-04-01", params=query, who=who)
+
+
+def events(azure: SimulatedAzure, asked: str, **more: Any) -> list[dict[str, Any]]:
+    """All pages."""
+    answer = log(azure, {"$filter": asked, **more})
+    answer.raise_for_status()
+    found = answer.json()
+    value = list(found["value"])
+    while "nextLink" in found:
+        found = azure.arm("GET", found["nextLink"]).json()
+        value += found["value"]
+    return value
+
+
+def test_the_activity_log_has_the_writes_of_a_group(azure: SimulatedAzure) -> None:
+    azure.cluster()
+    made = identity(azure)
+    scale_set = azure.first_instance()["id"].partition("/virtualMachines/")[0]
+    asked = {"identity": {"type": "UserAssigned", "userAssignedIdentities": {made["id"].lower(): {}}}}
+    azure.arm("PATCH", scale_set, asked, version="2023-09-01").raise_for_status()
+    refused = azure.arm("PATCH", scale_set, {"identity": {"type": "?"}}, version="2023-09-01")
+    assert refused.status_code == 400
+    found = events(azure, f"{since(1)} and resourceGroupName eq 'mc_RG_c1_westeurope'")
+    shown = [(each["eventName"]["value"], each["status"]["value"]) for each in found]
+    assert shown == [
+        ("EndRequest", "Failed"),
+        ("BeginRequest", "Started"),
+        ("EndRequest", "Succeeded"),
+        ("BeginRequest", "Started"),
+    ]
+    last = found[-1]
+    assert json.loads(last["properties"]["requestbody"]) == asked
+    assert last["operationName"]["value"] == "Microsoft.Compute/virtualMachineScaleSets/write"
+    assert (last["caller"], last["claims"]["appid"]) == (azure.owner.object_id, azure.owner.client_id)
+    assert last["operationId"] == found[-2]["operationId"] != found[0]["operationId"]
+    assert last["resourceId"] == scale_set
+    (one,) = {tuple(sorted(each)) for each in events(azure, since(1), **{"$select": "caller,properties"})}
+    assert one == ("caller", "properties")
+    assert events(azure, f"{since(1)} and resourceGroupName eq 'other'") == []
+
+
+def test_the_activity_log_comes_in_pages_and_asks_for_a_filter(azure: SimulatedAzure) -> None:
+    for number in range(102):
+        azure.arm("PUT", f"/resourceGroups/rg{number}", {"location": "westeurope"}).raise_for_status()
+    found = events(azure, since(1))
+    assert len(found) == 204 and len({each["eventDataId"] for each in found}) == 204
+    for wrong in ("", since(91), f"{since(1)} and caller eq 'x'"):
+        answer = log(azure, {"$filter": wrong})
+        assert (answer.status_code, code(answer)) == (400, "BadRequest")
+
+
+def test_the_activity_log_takes_a_right_on_the_subscription(azure: SimulatedAzure) -> None:
+    identity(azure)
+    scope = f"/subscriptions/{azure.subscription_id}"
+    asked = {"$filter": since(1)}
+    reader = azure.principal("reader", ("Reader", scope))
+    assert log(azure, asked, who=reader).status_code == 200
+    limited = azure.principal("limited", ("Owner", f"{scope}/resourceGroups/rg"))
+    answer = log(azure, asked, who=limited)
+    assert (answer.status_code, code(answer)) == (403, "AuthorizationFailed")
+    assert "Microsoft.Insights/eventtypes/values/read" in answer.text

@@ -31,6 +31,7 @@ PROVIDERS = (
     "Microsoft.Authorization",
     "Microsoft.Compute",
     "Microsoft.ContainerService",
+    "Microsoft.Insights",
     "Microsoft.ManagedIdentity",
     "Microsoft.Network",
     "Microsoft.Resources",
@@ -135,6 +136,8 @@ class State:
         self.unregistered: set[tuple[str, str]] = set()
         """Subscription and lower-cased namespace."""
         self.deleted_clusters: dict[str, float] = {}
+        self.events: list[JsonObject] = []
+        """The activity log, oldest first."""
         self.settings = Settings()
         self.reset()
 
@@ -145,6 +148,7 @@ class State:
         self.principals.clear()
         self.deleted_clusters.clear()
         self.unregistered.clear()
+        self.events.clear()
 
     # resources
 

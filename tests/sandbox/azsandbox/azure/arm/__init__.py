@@ -10,13 +10,14 @@ from ..routing import Call, Route, find
 from ..state import LOCK, Principal
 from ..tokens import InvalidToken
 from ..wire import Answer, AzureError, arm_error, gateway_error
-from . import authorization, compute, containerservice, msi, resources
+from . import authorization, compute, containerservice, insights, msi, resources
 
 ROUTES: tuple[Route, ...] = (
     *authorization.ROUTES,
     *msi.ROUTES,
     *containerservice.ROUTES,
     *compute.ROUTES,
+    *insights.ROUTES,
     *resources.ROUTES,
 )
 
@@ -41,12 +42,20 @@ async def handle(call: Call) -> Answer:
         )
     route, call.params = found
     _check_subscription(call)
-    if route.action:
-        target = ids.target(call.path)
-        authorize(call, route.action.format_map(call.params), target)
-        check_locks(call, target)
+    if not route.action:
+        resources.check_registration(call)
+        return await route.handler(call)
+    target, action = ids.target(call.path), route.action.format_map(call.params)
+    authorize(call, action, target)
+    check_locks(call, target)
     resources.check_registration(call)
-    return await route.handler(call)
+    try:
+        answer = await route.handler(call)
+    except AzureError as error:
+        insights.record(call, action, target, error.answer.status)
+        raise
+    insights.record(call, action, target, answer.status)
+    return answer
 
 
 def _authenticate(call: Call) -> Principal:
