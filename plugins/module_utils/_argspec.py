@@ -205,6 +205,20 @@ def owned_list(option: str, alone: t.Mapping[str, t.Any]) -> ArgumentSpec:
     )
 
 
+def ownership() -> ArgumentSpec:
+    """What is known of identities on scale sets; twin of ``doc_fragments/_ownership.py``."""
+    told = {"id": {"type": "str", "required": True}, "source": {"type": "str", "required": True}}
+    return ArgumentSpec(
+        options={
+            "known_identities": {"type": "list", "elements": "dict", "options": told, "default": []},
+            "known_files": {"type": "list", "elements": "path", "default": []},
+            "used_identities": {"type": "list", "elements": "dict", "options": told, "default": []},
+            "activity_log_days": {"type": "int", "default": 0},
+            "mic_principals": {"type": "list", "elements": "str", "default": []},
+        }
+    )
+
+
 def kubernetes_auth() -> ArgumentSpec:
     """Which API server, as whom; twin of ``doc_fragments/_kubernetes_auth.py``.
 

@@ -15,10 +15,12 @@ description:
   - Attaches user-assigned identities to scale sets and virtual machines, or detaches them. Everything else there stays
     as it is, other identities and the system-assigned one included.
   - An identity that a cluster needs is not detached, unless it is named in O(allow_detach_protected).
-  - Another operation on the scale set is waited for. After each change it is read again and compared.
+  - Another operation on the scale set is waited for, except with O(state=clean). After each change it is read again and
+    compared.
   - A scale set that is just being deleted is left out.
 extends_documentation_fragment:
   - azureops.pod_identity._carriers
+  - azureops.pod_identity._ownership
   - azureops.pod_identity._azure_auth
   - azureops.pod_identity._azure_wait
   - azureops.pod_identity._attributes
@@ -35,12 +37,16 @@ attributes:
     support: full
 options:
   identities:
-    description: Resource ids of the identities.
+    description:
+      - Resource ids of the identities. Needed unless O(state=clean).
+      - With O(state=clean) these are detached too where nobody knows anything of them, but not where they must stay or
+        pods are still to get them.
     type: list
     elements: str
-    required: true
   allow_detach_protected:
-    description: Resource ids of identities that may be detached although a cluster, or nobody knows who, needs them.
+    description:
+      - Resource ids of identities that may be detached although a cluster, or nobody knows who, needs them.
+      - O(state=clean) does not look at it.
     type: list
     elements: str
     default: []
@@ -50,12 +56,23 @@ options:
         needs.
     type: bool
     default: false
+  restore_bundle:
+    description:
+      - Where somebody wrote down what the scale sets carry, for instance the path of a file. A failure names it, so
+        that whoever reads that finds the way back.
+    type: str
   state:
     description:
       - Whether the identities are attached.
       - V(absent) also detaches identities that do not exist any more.
+      - V(clean) detaches what is proved to be a leftover of pod identity, that is, identities that it is known to have
+        handled by O(known_identities), O(known_files) or O(activity_log_days), that no cluster needs, and that are not
+        in O(used_identities); and identities that were deleted in Azure. Everything else stays and is reported.
+      - V(clean) takes as few requests as Azure allows, and stops at the first sign of somebody else, that is, when
+        another operation goes on there or with the cluster, or when a scale set carries something else than expected
+        before or after a change.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, clean]
     default: present
 notes:
   - Instances have the identities at once; they need no upgrade.
@@ -64,7 +81,8 @@ notes:
   - Needs C(Microsoft.Compute/virtualMachineScaleSets/read) and C(Microsoft.Compute/virtualMachineScaleSets/write), for
     single machines the same of C(Microsoft.Compute/virtualMachines), and
     C(Microsoft.ManagedIdentity/userAssignedIdentities/assign/action) on what is attached; to detach also to read the
-    resource group and its cluster.
+    resource group and its cluster, and with O(state=clean) to list the identities of the groups that they are in. Where
+    these may not be listed, what is dead is not known and stays, unless it is known from elsewhere.
 seealso:
   - module: azureops.pod_identity.vmss_identity_info
   - module: azureops.pod_identity.user_assigned_identity
@@ -102,6 +120,23 @@ EXAMPLES = r"""
     identities: ["{{ billing.state.id }}"]
     allow_unknown_owner: true
     state: absent
+
+- name: Detach what MIC left, and nothing else
+  azureops.pod_identity.vmss_identity:
+    resource_group: rg-shop
+    cluster_name: shop
+    known_files:
+      - /srv/git/shop/azure-identities.yml
+    activity_log_days: 90
+    restore_bundle: /var/backups/shop-scale-sets.json
+    state: clean
+  register: cleaned
+
+- name: Show what stays, and why
+  ansible.builtin.debug:
+    msg: >-
+      {{ cleaned.ownership | rejectattr('removable')
+         | azureops.pod_identity.table(['id', 'ownership', 'ownership_because']) }}
 """
 
 RETURN = r"""
@@ -154,6 +189,41 @@ state:
               returned: always
               type: str
               sample: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
+ownership:
+  description: What each scale set carried before, whose that is, and whether it went.
+  returned: with O(state=clean)
+  type: list
+  elements: dict
+  contains:
+    resource_id:
+      description: Resource id of the scale set or virtual machine.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss
+    id:
+      description: Resource id of the identity, as it is spelled there.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/rg-shop/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
+    ownership:
+      description:
+        - V(protected), V(used), V(ghost), V(removable) or V(unknown), as M(azureops.pod_identity.vmss_identity_info)
+          explains them.
+      returned: always
+      type: str
+      sample: removable
+    ownership_because:
+      description: Why.
+      returned: always
+      type: str
+      sample: known from the file /srv/git/shop/azure-identities.yml
+    removable:
+      description: Whether it is detached; where the task fails, whether it was to be.
+      returned: always
+      type: bool
+      sample: true
 actions:
   description: What was done, or in check mode what would be done; Azure takes 150 identities at a time.
   returned: always
@@ -180,11 +250,15 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
     azure_auth,
     azure_wait,
     carriers,
+    ownership,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import attached_identities as azure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import ownership as known_by
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import attached_identities as attached
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import ownership as judged
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import protected_identities
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
     Plan,
@@ -197,17 +271,21 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._progress im
 
 OPTIONS = ArgumentSpec(
     options={
-        "identities": {"type": "list", "elements": "str", "required": True},
+        "identities": {"type": "list", "elements": "str"},
         "allow_detach_protected": {"type": "list", "elements": "str", "default": []},
         "allow_unknown_owner": {"type": "bool", "default": False},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    }
-).merge(carriers(), azure_auth(), azure_wait())
+        "restore_bundle": {"type": "str"},
+        "state": {"type": "str", "choices": ["present", "absent", "clean"], "default": "present"},
+    },
+    required_if=(("state", "present", ("identities",)), ("state", "absent", ("identities",))),
+).merge(carriers(), ownership(), azure_auth(), azure_wait())
 
 Options = t.Mapping[str, t.Any]
 
 
 def make_plan(arm: Arm, options: Options, is_known: t.Callable[[str], bool], *, wait: bool) -> Plan:
+    if options["state"] == "clean":
+        return clean(arm, options, is_known)
     attach = options["state"] == "present"
     ids = attached.wanted(filter(is_known, options["identities"]))
     if attach and not all(map(is_known, options["identities"])):
@@ -226,20 +304,57 @@ def make_plan(arm: Arm, options: Options, is_known: t.Callable[[str], bool], *, 
         attached.refuse_protected(found, ids, protection, allowed=allowed, unjudged=unjudged)
     after = [attached.changed(each, ids, attach=attach, unknown=KNOWN_AFTER_APPLY) for each in found]
     warnings = attached.dead_warnings(found) if attach else ()
-    return Plan(view(found), view(after), tuple(steps(arm, found, ids, attach=attach)), warnings=warnings)
+    work = {each.id: attached.outstanding(each, ids, attach=attach) for each in found}
+    bundle = options["restore_bundle"] or ""
+    made = tuple(steps(arm, found, work, attach=attach, bundle=bundle))
+    return Plan(view(found), view(after), made, warnings=warnings)
 
 
-def steps(arm: Arm, found: t.Iterable[attached.Carrier], ids: t.Sequence[str], *, attach: bool) -> t.Iterator[Step]:
+def clean(arm: Arm, options: Options, is_known: t.Callable[[str], bool]) -> Plan:
+    """Detach what is proved to be a leftover; what check mode cannot know yet holds none."""
+    named = attached.wanted(filter(is_known, options["identities"] or ()))
+    if not all(is_known(options[name] or "") for name in ("resource_id", "node_resource_group")):
+        return Plan(view(()), view(()), told={"ownership": []})
+    where = azure.place(arm, options)
+    found = azure.carriers(arm, options, where)
+    cluster, unknown = azure.owner(arm, where) if found else (None, "")
+    protection = protected_identities.protection(cluster, unknown, options["protected_identities"])
+    existing, unread = azure.client_ids(arm, (identity.id for each in found for identity in each.identities))
+    claims, untold = known_by.claims(arm, options, where.group, cluster, found, named=named)
+    unjudged = options["allow_unknown_owner"]
+    verdicts = {each.id: judged.judge(each, protection, claims, existing, unread, unjudged=unjudged) for each in found}
+    work = {carrier: judged.removable(several) for carrier, several in verdicts.items()}
+    judged.require_settled(found, cluster if any(work.values()) else None)
+    after = [attached.changed(each, work[each.id], attach=False, unknown="") for each in found]
+    told = [{"resource_id": carrier, **judged.view(each)} for carrier, several in verdicts.items() for each in several]
+    made = tuple(steps(arm, found, work, attach=False, bundle=options["restore_bundle"] or "", alone=True))
+    warnings = tuple(sentence for sentence in (protection.gap, *unread.values(), *untold) if sentence)
+    return Plan(view(found), view(after), made, warnings=warnings, told={"ownership": told})
+
+
+def steps(
+    arm: Arm,
+    found: t.Iterable[attached.Carrier],
+    work: t.Mapping[str, t.Sequence[str]],
+    *,
+    attach: bool,
+    bundle: str,
+    alone: bool = False,
+) -> t.Iterator[Step]:
+    """As many as ARM needs to attach or detach the identities that ``work`` has for the id of each carrier."""
     latest = {each.id: each for each in found}
 
-    def change(carrier: attached.Carrier, batch: t.Sequence[str], doing: str) -> t.Mapping[str, t.Any]:
-        latest[carrier.id] = azure.change(arm, carrier, batch, attach=attach, doing=doing)
+    def change(carrier: str, batch: t.Sequence[str], doing: str) -> t.Mapping[str, t.Any]:
+        try:
+            latest[carrier] = azure.change(arm, latest[carrier], batch, attach=attach, doing=doing, alone=alone)
+        except Failure as failure:
+            raise judged.with_bundle(failure, bundle) from None
         return view(latest.values())
 
     for carrier in tuple(latest.values()):
-        for batch in attached.batches(attached.outstanding(carrier, ids, attach=attach)):
+        for batch in attached.batches(work[carrier.id]):
             doing = attached.action(batch, carrier.text, attach=attach)
-            yield Step(doing, functools.partial(change, carrier, batch, doing))
+            yield Step(doing, functools.partial(change, carrier.id, batch, doing))
 
 
 def of_nothing(options: Options, ids: t.Sequence[str]) -> Plan:

@@ -14,9 +14,13 @@ author:
 description:
   - Tells which identities scale sets and virtual machines carry, which of them a cluster needs and why, and which are
     dead.
+  - Tells of each whether it is a leftover of pod identity, as far as O(known_identities), O(known_files) and
+    O(activity_log_days) let that be known, and whether M(azureops.pod_identity.vmss_identity) with C(state=clean)
+    would detach it.
   - Every pod on the nodes can take the identities that they carry where NMI does not stand in between.
 extends_documentation_fragment:
   - azureops.pod_identity._carriers
+  - azureops.pod_identity._ownership
   - azureops.pod_identity._azure_auth
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.info_module
@@ -46,6 +50,22 @@ EXAMPLES = r"""
 - name: Show what was deleted and is still attached
   ansible.builtin.debug:
     msg: "{{ found.resources | map(attribute='identities') | flatten | selectattr('ghost') | map(attribute='id') }}"
+
+- name: Look what MIC left, where the chart is long gone
+  azureops.pod_identity.vmss_identity_info:
+    resource_group: rg-shop
+    cluster_name: shop
+    check_existence: true
+    activity_log_days: 90
+    known_files:
+      - /srv/git/shop/azure-identities.yml
+  register: left
+
+- name: Show it, and why
+  ansible.builtin.debug:
+    msg: >-
+      {{ left.resources | map(attribute='identities') | flatten
+         | azureops.pod_identity.table(['id', 'ownership', 'ownership_because']) }}
 """
 
 RETURN = r"""
@@ -131,6 +151,30 @@ resources:
           returned: always
           type: str
           sample: it is the identity of the kubelets of the cluster shop
+        ownership:
+          description:
+            - V(protected), where a cluster needs it or O(protected_identities) names it, or where nobody can tell which
+              identities the cluster needs.
+            - V(used), where it is in O(used_identities).
+            - V(ghost), where the identity was deleted, even if there is a new one of the same name.
+            - V(removable), where pod identity is known to have handled it, so that it is its leftover.
+            - V(unknown), where nothing is known of it. It may belong to somebody else, and stays unless it is named.
+            - The first of these that is true counts.
+          returned: always
+          type: str
+          sample: removable
+        ownership_because:
+          description: Why.
+          returned: always
+          type: str
+          sample: known from the activity log (MIC wrote it on 2026-05-01)
+        removable:
+          description:
+            - Whether M(azureops.pod_identity.vmss_identity) with C(state=clean) would detach it. That is so for
+              V(removable), and for V(ghost) where it was looked up that the identity is gone or was made again.
+          returned: always
+          type: bool
+          sample: true
 cluster_id:
   description: Resource id of the cluster that the scale sets belong to; empty where that cannot be told.
   returned: success
@@ -138,7 +182,9 @@ cluster_id:
   sample: >-
     /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourcegroups/rg-shop/providers/Microsoft.ContainerService/managedClusters/shop
 unread:
-  description: Sentences about what could not be told, such as the cluster or the identities of a resource group.
+  description:
+    - Sentences about what could not be told, such as the cluster, the identities of a resource group, or what MIC
+      wrote.
   returned: success
   type: list
   elements: str
@@ -152,14 +198,22 @@ error:
 
 import typing as t
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, azure_auth, carriers
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
+    ArgumentSpec,
+    azure_auth,
+    carriers,
+    ownership,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import attached_identities as azure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import ownership as known
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import attached_identities as attached
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import ownership as judged
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import protected_identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report
 
-OPTIONS = ArgumentSpec(options={"check_existence": {"type": "bool", "default": False}}).merge(carriers(), azure_auth())
+OPTIONS = ArgumentSpec(options={"check_existence": {"type": "bool", "default": False}}).merge(
+    carriers(), ownership(), azure_auth()
+)
 
 
 def observe(arm: Arm, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -171,10 +225,11 @@ def observe(arm: Arm, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     unread: dict[str, str] = {}
     if options["check_existence"]:
         existing, unread = azure.client_ids(arm, (identity.id for each in found for identity in each.identities))
+    claims, untold = known.claims(arm, options, where.group, cluster, found)
     return {
-        "resources": [attached.report(each, protection, existing, unread) for each in found],
+        "resources": [judged.report(each, protection, claims, existing, unread) for each in found],
         "cluster_id": str((cluster or {}).get("id", "")),
-        "unread": [sentence for sentence in (protection.gap, *unread.values()) if sentence],
+        "unread": [sentence for sentence in (protection.gap, *unread.values(), *untold) if sentence],
     }
 
 

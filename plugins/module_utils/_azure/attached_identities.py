@@ -18,7 +18,7 @@ from .._domain.errors import Failure
 from . import identities, managed_clusters, resource_groups, scale_sets, virtual_machines
 from .client import Arm, Body
 from .refusals import Refused, Unreachable
-from .turns import in_turn
+from .turns import in_turn, is_taken
 
 _API = "2023-09-01"
 _ABOUT_IDENTITIES = ("LinkedAuthorizationFailed", "FailedIdentityOperation")
@@ -96,13 +96,20 @@ def _managing(arm: Arm, where: Place) -> tuple[Body | None, str]:
     return cluster, "" if cluster else f"there is no cluster {wanted}"
 
 
-def change(arm: Arm, carrier: Carrier, ids: t.Sequence[str], *, attach: bool, doing: str) -> Carrier:
-    """Attach or detach when nothing else goes on there. Others may write as well, so it is read before and after."""
+def change(
+    arm: Arm, carrier: Carrier, ids: t.Sequence[str], *, attach: bool, doing: str, alone: bool = False
+) -> Carrier:
+    """Attach or detach when nothing else goes on there. Others may write as well, so it is read before and after.
+
+    ``alone``: where others do, or it is not any more as in ``carrier``, that is a Failure.
+    """
     lost = 0
 
     def attempt() -> Carrier | None:
         nonlocal lost
         current = _free(arm, carrier)
+        if alone and not lost:
+            attached.require_quiet(doing, carrier, current)
         if current is None or not attached.outstanding(current, ids, attach=attach):
             return current
         body = attached.patch(current, ids, attach=attach)
@@ -114,6 +121,8 @@ def change(arm: Arm, carrier: Carrier, ids: t.Sequence[str], *, attach: bool, do
                 raise
             return None  # whether it was done is seen at the next look
         except Refused as refused:
+            if alone and is_taken(refused):
+                raise Failure(attached.stopped(doing), error=refused.error) from None
             _explain(arm, doing, current, refused)
             raise
         found = _get(arm, carrier.id)

@@ -43,9 +43,12 @@ def in_turn(arm: Arm, attempt: t.Callable[[], Answer | None], doing: str, *, oth
     )
 
 
-def _is_busy(refused: Refused) -> bool:
+def is_taken(refused: Refused) -> bool:
+    """Whether it was refused, or given up by Azure, for somebody else's operation."""
     text = f"{refused.service.code} {refused.service.message}".lower()
     conflict = refused.service.status == 409 and ("in progress" in text or "concurrent" in text)
-    # Somebody else's operation has begun since, and Azure gave up this one for it.
-    preempted = refused.service.code == "OperationPreempted"
-    return conflict or preempted or refused.service.status == 429
+    return conflict or refused.service.code == "OperationPreempted"
+
+
+def _is_busy(refused: Refused) -> bool:
+    return is_taken(refused) or refused.service.status == 429

@@ -194,8 +194,7 @@ def patch(carrier: Carrier, ids: t.Iterable[str], *, attach: bool) -> dict[str, 
     return {"identity": identity}
 
 
-def compare(expected: Carrier, found: Carrier) -> None:
-    """Raises Failure where the carrier has not become what the request asked for."""
+def _differences(expected: Carrier, found: Carrier) -> list[str]:
     missing = [each.id for each in expected.identities if found.carried(each.id) is None]
     extra = [each.id for each in found.identities if expected.carried(each.id) is None]
     wrong = []
@@ -205,6 +204,31 @@ def compare(expected: Carrier, found: Carrier) -> None:
         wrong.append(f"carries {', '.join(extra)}")
     if (expected.system, expected.principal_id) != (found.system, found.principal_id):
         wrong.append("has another system-assigned identity than before")
+    return wrong
+
+
+def require_quiet(doing: str, seen: Carrier, found: Carrier | None) -> None:
+    """Raises Failure where somebody else writes to the carrier, or has since it was ``seen``; None: it is busy."""
+    if found is None:
+        raise Failure(stopped(doing))
+    wrong = _differences(seen, found)
+    if wrong:
+        raise Failure(
+            f"Could not {doing}: {found.text} {' and '.join(wrong)}, unlike when it was decided what may go, so "
+            "somebody else, such as MIC or AKS, writes its identities too; look who that is and run again."
+        )
+
+
+def stopped(doing: str) -> str:
+    return (
+        f"Could not {doing}: another operation is in progress there, and what it leads to cannot be told; wait for its "
+        "end, and run again."
+    )
+
+
+def compare(expected: Carrier, found: Carrier) -> None:
+    """Raises Failure where the carrier has not become what the request asked for."""
+    wrong = _differences(expected, found)
     if wrong:
         raise Failure(
             f"After the change {found.text} {' and '.join(wrong)}, which was not asked for: somebody else, such as MIC "

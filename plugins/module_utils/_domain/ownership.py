@@ -17,8 +17,9 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from . import arm_id
+from . import arm_id, attached_identities, long_running
 from .attached_identities import Attached, Carrier, is_dead
+from .errors import Failure
 from .protected_identities import Protection
 
 # What must stay; what pods are still to get; what was deleted in Azure, also if it was made again under its name; what
@@ -126,6 +127,30 @@ def removable(verdicts: t.Iterable[Verdict]) -> tuple[str, ...]:
     return tuple(each.identity.id for each in verdicts if each.removable)
 
 
+def require_settled(carriers: t.Iterable[Carrier], cluster: t.Mapping[str, t.Any] | None) -> None:
+    """Raises Failure where something goes on that may change what was judged."""
+    state = str(((cluster or {}).get("properties") or {}).get("provisioningState") or "Succeeded")
+    if cluster is not None and not long_running.ended(state):
+        raise Failure(
+            f"Nothing was detached, because AKS is working on the cluster {cluster.get('name', '')} ({state}) and may "
+            "write to its scale sets; run again when it has ended."
+        )
+    for carrier in carriers:
+        if not carrier.settled:
+            raise Failure(
+                f"Nothing was detached, because another operation goes on at {carrier.text} ({carrier.state}); run "
+                "again when it has ended."
+            )
+
+
+def with_bundle(failure: Failure, bundle: str) -> Failure:
+    """The same failure, which also says where it is written down what was attached before."""
+    if not bundle:
+        return failure
+    sentence = f"{failure.sentence.rstrip('.')}; what was attached before is in {bundle}."
+    return Failure(sentence, error=failure.error, results=failure.results)
+
+
 def view(verdict: Verdict) -> dict[str, t.Any]:
     """A verdict as the modules return it."""
     return {
@@ -134,6 +159,20 @@ def view(verdict: Verdict) -> dict[str, t.Any]:
         "ownership_because": verdict.because,
         "removable": verdict.removable,
     }
+
+
+def report(
+    carrier: Carrier,
+    protection: Protection,
+    claims: Claims,
+    client_ids: t.Mapping[str, str] | None,
+    unread: t.Collection[str],
+) -> dict[str, t.Any]:
+    """A carrier as the info module tells of it."""
+    shown = attached_identities.report(carrier, protection, client_ids, unread)
+    for entry, verdict in zip(shown["identities"], judge(carrier, protection, claims, client_ids, unread)):
+        entry.update(view(verdict))
+    return shown
 
 
 def _end(identity: str, existing: t.Mapping[str, str]) -> str:

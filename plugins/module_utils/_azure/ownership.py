@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What is known of the identities on scale sets: from options, from files, and from Azure's activity log."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._domain import activity_log as log
+from .._domain import ownership
+from .._domain.attached_identities import Carrier
+from .._domain.errors import Failure
+from .._domain.ownership import Claims
+from . import activity_log
+from .attached_identities import Options
+from .client import Arm, Body
+
+
+def claims(
+    arm: Arm,
+    options: Options,
+    group: str,
+    cluster: Body | None,
+    carriers: t.Sequence[Carrier],
+    *,
+    named: t.Iterable[str] = (),
+) -> tuple[Claims, list[str]]:
+    """What the options of ``_argspec.ownership`` tell, and sentences about what could not be told.
+
+    ``group`` is the id of the resource group of the carriers.
+    """
+    known = [(each["id"], each["source"]) for each in options["known_identities"]]
+    for path in options["known_files"]:
+        known += [(each, f"the file {path}") for each in ownership.named_by_objects(_read(path))]
+    untold: list[str] = []
+    if options["activity_log_days"] > 0 and carriers:
+        written, untold = _written(arm, options, group, cluster, carriers)
+        known += written
+    used = ((each["id"], each["source"]) for each in options["used_identities"])
+    return Claims(ownership.reasons(known), ownership.reasons(used), ownership.normal_ids(named)), untold
+
+
+def _written(
+    arm: Arm, options: Options, group: str, cluster: Body | None, carriers: t.Sequence[Carrier]
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """What MIC wrote by the activity log; it is one source of several, so that it cannot be read stops nothing."""
+    callers = log.principals(cluster, (each.principal_id for each in carriers), options["mic_principals"])
+    if not callers:
+        return [], [log.nobody()]
+    try:
+        found = log.writes(activity_log.of_group(arm, group, options["activity_log_days"]), callers)
+    except Failure as failure:
+        return [], [failure.sentence]
+    return list(log.sources(found)), [sentence for sentence in (log.untold(found),) if sentence]
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError as error:
+        raise Failure(
+            f"The file {path} of known_files cannot be read ({error.strerror}): check its name and its mode."
+        ) from None

@@ -1,0 +1,384 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What MIC left on scale sets: told apart from what is somebody else's, and detached."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.wire.modules.test_vmss_identity import (
+    CLUSTER,
+    CONFLICT,
+    FAST,
+    INFO,
+    MODULE,
+    NODES,
+    UNKNOWN,
+    World,
+    patches,
+)
+from azsandbox.azure.arm import identities, scale_sets
+from azsandbox.azure.loopback import Credentials, SimulatedAzure
+
+BUNDLE = "/var/backups/c1.json"
+CLEAN: dict[str, Any] = {**CLUSTER, "state": "clean", **FAST}
+
+
+@pytest.fixture
+def world(azure: SimulatedAzure) -> World:
+    return World(azure)
+
+
+def known(*ids: str) -> list[dict[str, str]]:
+    return [{"id": each, "source": "AzureIdentity team/x"} for each in ids]
+
+
+def attach(world: World, *names: str) -> list[str]:
+    """Identities that the scale set carries, made past the interface of Azure, because they are many."""
+
+    def make() -> list[str]:
+        state = world.azure.server.azure.state
+        group = f"/subscriptions/{world.azure.subscription_id}/resourceGroups/rg"
+        made = [identities.create_identity(state, group, name, "westeurope", {}).id for name in names]
+        scale_set = state.get(world.scale_set)
+        assert scale_set is not None
+        scale_sets.change(state, scale_set, attach=made, detach=[])
+        return made
+
+    return list(world.azure.in_loop(make))
+
+
+def spell(world: World, *spellings: Any) -> None:
+    """Let the scale set spell what it carries in different ways, as Azure does after many hands."""
+
+    def change(body: dict[str, Any]) -> None:
+        carried = body["identity"]["userAssignedIdentities"]
+        body["identity"]["userAssignedIdentities"] = {
+            spellings[number % len(spellings)](key): value for number, (key, value) in enumerate(carried.items())
+        }
+
+    world.edit(change)
+
+
+def shown(rows: list[dict[str, Any]]) -> dict[str, tuple[str, bool]]:
+    return {each["id"].rpartition("/")[2].lower(): (each["ownership"], each["removable"]) for each in rows}
+
+
+def mic(world: World, *identities: str, who: Credentials | None = None) -> Credentials:
+    """Somebody attaches the identities as MIC does."""
+    group = world.scale_set.partition("/providers/")[0]
+    subscription = f"/subscriptions/{world.azure.subscription_id}"
+    who = who or world.azure.principal(
+        "mic", ("Virtual Machine Contributor", group), ("Managed Identity Operator", subscription)
+    )
+    wanted = {"identity": {"type": "UserAssigned", "userAssignedIdentities": {each.lower(): {} for each in identities}}}
+    answer = world.azure.arm("PATCH", world.scale_set, wanted, who=who, version="2019-12-01")
+    answer.raise_for_status()
+    world.azure.wait(answer)
+    return who
+
+
+def test_400_in_mixed_casing_take_three_requests(modules: Modules, world: World) -> None:
+    ids = attach(world, *(f"id-{number:03}" for number in range(400)), "stranger")[:400]
+    spell(world, str, str.upper, str.lower, str.title)
+    sources = known(*(each.lower() if number % 2 else each.upper() for number, each in enumerate(ids)))
+    mark = modules.mark()
+    done = modules.check_and_do(MODULE, **CLEAN, known_identities=sources, restore_bundle=BUNDLE)
+    sizes = [len(each["userAssignedIdentities"]) for each in patches(modules, mark)]
+    assert sizes == [150, 150, 100]
+    # Besides what is listed at first, a look before and after each.
+    reads = [each for each in modules.requests(mark, method="GET") if each["path"].lower() == world.scale_set.lower()]
+    assert len(reads) == 2 * 3
+    assert len(done["actions"]) == 3 and done["actions"][0].endswith(f" from the scale set {world.body()['name']}")
+    assert {each.lower() for each in world.carried()} == {"stranger", "c1-agentpool"}
+    rows = shown(done["ownership"])
+    assert sum(each == ("removable", True) for each in rows.values()) == 400
+    assert rows["stranger"] == ("unknown", False) and rows["c1-agentpool"] == ("protected", False)
+
+
+def test_only_what_is_proved_goes(modules: Modules, world: World) -> None:
+    left, used, mine, ghost, again, _unnamed, stranger = attach(
+        world, "left", "used", "mine", "ghost", "again", "unnamed", "stranger"
+    )
+    world.forget(ghost)
+    world.forget(again)
+    world.identity("again")
+    options: dict[str, Any] = {
+        "known_identities": known(left, used, mine, world.kubelet, again),
+        "used_identities": [{"id": used.upper(), "source": "Deployment team/web"}],
+        "protected_identities": [mine],
+    }
+    told = modules.succeed(INFO, **CLUSTER, check_existence=True, **options)
+    expected = {
+        "left": ("removable", True),
+        "used": ("used", False),
+        "mine": ("protected", False),
+        "ghost": ("ghost", True),
+        "again": ("ghost", True),
+        "unnamed": ("unknown", False),
+        "stranger": ("unknown", False),
+        "c1-agentpool": ("protected", False),
+    }
+    (resource,) = told["resources"]
+    assert shown(resource["identities"]) == expected
+    because = {each["id"].rpartition("/")[2]: each["ownership_because"] for each in resource["identities"]}
+    assert because["left"] == "known from AzureIdentity team/x"
+    assert because["used"] == "it is still for Deployment team/web"
+    assert because["mine"] == "it is in protected_identities"
+    assert because["ghost"] == "it does not exist any more"
+    assert "made again under the same name" in because["again"]
+    assert because["c1-agentpool"] == "it is the identity of the kubelets of the cluster c1"
+    done = modules.check_and_do(MODULE, **CLEAN, **options)
+    assert shown(done["ownership"]) == expected
+    assert {each["resource_id"] for each in done["ownership"]} == {world.body()["id"]}
+    assert world.carried() == {"used", "mine", "unnamed", "stranger", "c1-agentpool"}
+    named = modules.check_and_do(MODULE, **CLEAN, **options, identities=[stranger.upper(), used, mine, world.kubelet])
+    assert shown(named["ownership"])["stranger"] == ("unknown", True)
+    assert world.carried() == {"used", "mine", "unnamed", "c1-agentpool"}
+
+
+def test_info_looks_up_nothing_that_it_was_not_told_to(modules: Modules, world: World) -> None:
+    attach(world, "left")
+    mark = modules.mark()
+    told = modules.succeed(INFO, **CLUSTER)
+    assert shown(told["resources"][0]["identities"])["left"] == ("unknown", False)
+    asked = [each["path"].lower() for each in modules.requests(mark, method="GET")]
+    assert not [path for path in asked if "userassignedidentities" in path or "microsoft.insights" in path]
+
+
+def test_where_identities_may_not_be_listed_the_dead_stay(modules: Modules, world: World) -> None:
+    left, _ghost = attach(world, "left", "ghost")
+
+    def kill(body: dict[str, Any]) -> None:
+        carried = body["identity"]["userAssignedIdentities"]
+        carried.update({key: {"clientId": None} for key in carried if key.endswith("/ghost")})
+
+    world.edit(kill)
+    body = {"error": {"code": "AuthorizationFailed", "message": "No."}}
+    modules.fault("GET", "/resourceGroups/rg/providers/Microsoft.ManagedIdentity", status=403, body=body, count=0)
+    done = modules.succeed(MODULE, **CLEAN, known_identities=known(left))
+    assert shown(done["ownership"])["ghost"] == ("ghost", False)
+    assert "Could not list the identities of " in str(done["warnings"])
+    assert world.carried() == {"ghost", "c1-agentpool"}
+
+
+def test_files_tell_what_is_known(modules: Modules, world: World, tmp_path: Path) -> None:
+    one, two, three = attach(world, "one", "two", "three")
+    values = tmp_path / "values.yaml"
+    values.write_text(f"azureIdentities:\n  one:\n    type: 0\n    resourceID: {one.lower()}\n    clientID: x\n")
+    bundle = tmp_path / "bundle.json"
+    bundle.write_text(
+        json.dumps({"objects": [{"spec": {"resourceID": two}}], "scale_sets": {"userAssignedIdentities": {three: {}}}})
+    )
+    files = [str(values), str(bundle)]
+    done = modules.check_and_do(MODULE, **CLEAN, known_files=files)
+    assert world.carried() == {"three", "c1-agentpool"}
+    because = {each["id"].rpartition("/")[2]: each["ownership_because"] for each in done["ownership"]}
+    assert (because["one"], because["two"]) == (f"known from the file {values}", f"known from the file {bundle}")
+    failed = modules.fail(INFO, **CLUSTER, known_files=[str(tmp_path / "none")])
+    assert failed["msg"].startswith(f"The file {tmp_path}/none of known_files cannot be read (No such file")
+
+
+def test_the_activity_log_tells_what_mic_wrote(modules: Modules, world: World) -> None:
+    left, gone = world.identity("left"), world.identity("gone")
+    attach(world, "stranger")
+    who = mic(world, left, gone)
+    assert world.carried() == {"left", "gone", "stranger", "c1-agentpool"}
+    unasked = modules.succeed(INFO, **CLUSTER, mic_principals=[who.client_id])
+    assert shown(unasked["resources"][0]["identities"])["left"] == ("unknown", False)
+    other = modules.succeed(INFO, **CLUSTER, activity_log_days=90)
+    assert shown(other["resources"][0]["identities"])["left"] == ("unknown", False)
+    for place, options in (
+        (CLUSTER, {"mic_principals": [who.client_id.upper()]}),
+        ({"node_resource_group": NODES.lower()}, {"mic_principals": [who.object_id]}),
+        ({"resource_id": world.scale_set}, {"mic_principals": [who.object_id]}),
+    ):
+        told = modules.succeed(INFO, **place, activity_log_days=90, **options)
+        rows = shown(told["resources"][0]["identities"])
+        assert (rows["left"], rows["stranger"]) == (("removable", True), ("unknown", False))
+        assert told["unread"] == []
+    (why,) = [each["ownership_because"] for each in told["resources"][0]["identities"] if "/left" in each["id"]]
+    assert why.startswith("known from the activity log (MIC wrote it on 20")
+    world.edit(
+        lambda body: body["properties"]["identityProfile"]["kubeletidentity"].update(objectId=who.object_id),
+        world.cluster["id"],
+    )
+    done = modules.check_and_do(MODULE, **CLEAN, activity_log_days=90)
+    assert world.carried() == {"stranger", "c1-agentpool"}
+    assert "warnings" not in done
+
+
+def test_a_log_that_may_not_be_read_stops_nothing(modules: Modules, world: World) -> None:
+    left, only_there = attach(world, "left", "there")
+    mic(world, only_there)
+    scope = f"/subscriptions/{world.azure.subscription_id}"
+    who = world.azure.principal(
+        "operator", *(("Contributor", f"{scope}/resourceGroups/{group}") for group in ("rg", NODES))
+    )
+    options: dict[str, Any] = {"activity_log_days": 90, "known_identities": known(left)}
+    told = modules.succeed(INFO, who=who, **CLUSTER, **options)
+    (sentence,) = told["unread"]
+    assert sentence.startswith("Could not read the activity log of ")
+    assert "may not perform Microsoft.Insights/eventtypes/values/read" in sentence
+    done = modules.succeed(MODULE, who=who, **CLEAN, **options)
+    assert "Could not read the activity log of " in str(done["warnings"])
+    assert world.carried() == {"there", "c1-agentpool"}
+
+
+def test_a_log_without_the_content_of_writes(modules: Modules, world: World) -> None:
+    one = world.identity("one")
+    who = mic(world, one)
+
+    def forget() -> None:
+        for event in world.azure.server.azure.state.events:
+            event["properties"].pop("requestbody", None)
+
+    world.azure.in_loop(forget)
+    told = modules.succeed(INFO, **CLUSTER, activity_log_days=90, mic_principals=[who.object_id])
+    assert shown(told["resources"][0]["identities"])["one"] == ("unknown", False)
+    assert told["unread"] == [
+        "The activity log has 1 writes of MIC to scale sets without what was written, so it does not tell all that MIC "
+        "has attached."
+    ]
+
+
+def test_nobody_knows_who_mic_was(modules: Modules, world: World) -> None:
+    machine = world.azure.machine("rg", "vm-0", identity={"type": "None"})
+    told = modules.succeed(INFO, resource_id=machine, activity_log_days=90)
+    assert told["unread"][-1].startswith("The activity log was not asked, because nobody can tell as whom MIC wrote")
+
+
+def test_whose_nodes_nobody_knows(modules: Modules, world: World) -> None:
+    machine = world.azure.machine("rg", "vm-0", identity={"type": "SystemAssigned", "principalId": "p"})
+    one = world.identity("one")
+    modules.succeed(MODULE, resource_id=machine, identities=[one], **FAST)
+    wish: dict[str, Any] = {"resource_id": machine, "state": "clean", "known_identities": known(one), **FAST}
+    stays = modules.succeed(MODULE, **wish, identities=[one])
+    assert not stays["changed"] and shown(stays["ownership"]) == {"one": ("protected", False)}
+    assert "does not say which cluster it belongs to" in str(stays["warnings"])
+    modules.check_and_do(MODULE, **wish, allow_unknown_owner=True)
+    assert world.body(machine)["identity"]["type"] == "SystemAssigned"
+
+
+def test_nothing_is_there(modules: Modules, world: World) -> None:
+    for place in ({"resource_group": "rg", "cluster_name": "c2"}, {"resource_id": world.scale_set + "x"}):
+        done = modules.succeed(MODULE, **place, state="clean", activity_log_days=90, identities=[])
+        assert (done["changed"], done["ownership"], done["state"]) == (False, [], {"resources": []})
+    predicted = modules.succeed(MODULE, check=True, node_resource_group=UNKNOWN, state="clean")
+    assert not predicted["changed"] and predicted["ownership"] == []
+    for state in ("present", "absent"):
+        assert "identities" in modules.fail(MODULE, **CLUSTER, state=state)["msg"]
+
+
+# somebody else is at work
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_nothing_begins_while_something_goes_on(modules: Modules, world: World, check: bool) -> None:
+    (left,) = attach(world, "left")
+    wish: dict[str, Any] = {**CLEAN, "known_identities": known(left), "restore_bundle": BUNDLE, "check": check}
+    mark = modules.mark()
+    world.edit(lambda body: body["properties"].update(provisioningState="Upgrading"), world.cluster["id"])
+    failed = modules.fail(MODULE, **wish)
+    assert failed["msg"] == (
+        "Nothing was detached, because AKS is working on the cluster c1 (Upgrading) and may write to its scale sets; "
+        "run again when it has ended."
+    )
+    world.edit(lambda body: body["properties"].update(provisioningState="Succeeded"), world.cluster["id"])
+    world.edit(lambda body: body["properties"].update(provisioningState="Updating"))
+    failed = modules.fail(MODULE, **wish)
+    assert f"another operation goes on at the scale set {world.body()['name']} (Updating)" in failed["msg"]
+    assert modules.writes(mark) == []
+    # A cluster that is busy is no hindrance where nothing is to be done.
+    world.edit(lambda body: body["properties"].update(provisioningState="Failed"))
+    world.edit(lambda body: body["properties"].update(provisioningState="Upgrading"), world.cluster["id"])
+    assert not modules.succeed(MODULE, **{**wish, "known_identities": []})["changed"]
+
+
+def many(world: World) -> dict[str, Any]:
+    """What is to be detached in two requests."""
+    ids = attach(world, *(f"id-{number:03}" for number in range(151)))
+    return {**CLEAN, "known_identities": known(*ids), "restore_bundle": BUNDLE}
+
+
+def test_a_concurrent_operation_stops_it(modules: Modules, world: World) -> None:
+    wish = many(world)
+    body = {"error": {"code": "Conflict", "message": CONFLICT}}
+    modules.fault("PATCH", "", nth=2, status=409, body=body)
+    mark = modules.mark()
+    failed = modules.fail(MODULE, **wish)
+    name = world.body()["name"]
+    assert failed["msg"] == (
+        f"Could not detach id-150 from the scale set {name}: another operation is in progress there, and what it leads "
+        f"to cannot be told; wait for its end, and run again; what was attached before is in {BUNDLE}."
+    )
+    assert failed["changed"] and len(failed["actions"]) == 1 and failed["error"]["code"] == "Conflict"
+    assert len(failed["ownership"]) == 152
+    assert len(patches(modules, mark)) == 2
+    again = modules.succeed(MODULE, **wish)
+    assert again["actions"] == [failed["failed_action"]]
+    assert world.carried() == {"c1-agentpool"}
+
+
+def test_an_operation_that_took_its_place_stops_it(modules: Modules, world: World) -> None:
+    wish = many(world)
+    preempted = {"status": "Failed", "error": {"code": "OperationPreempted", "message": "A newer one came."}}
+    modules.fault("GET", "/operations/", status=200, body=preempted)
+    failed = modules.fail(MODULE, **wish)
+    assert "another operation is in progress there" in failed["msg"] and failed["msg"].endswith(f" {BUNDLE}.")
+    assert failed["error"]["code"] == "OperationPreempted"
+
+
+def test_what_goes_on_since_it_was_looked_at_stops_it(modules: Modules, world: World) -> None:
+    wish = many(world)
+    busy = world.body()
+    busy["properties"]["provisioningState"] = "Updating"
+    modules.fault("GET", f"{world.scale_set}\\?", status=200, body=busy)
+    mark = modules.mark()
+    failed = modules.fail(MODULE, **wish)
+    assert "another operation is in progress there" in failed["msg"] and BUNDLE in failed["msg"]
+    assert patches(modules, mark) == [] and not failed["changed"]
+
+
+@pytest.mark.parametrize(("nth", "requests"), [(1, 0), (2, 1), (3, 1)], ids=["before", "after", "before the second"])
+def test_a_mismatch_stops_it(modules: Modules, world: World, nth: int, requests: int) -> None:
+    """Somebody else attached something, seen by one of the looks."""
+    wish = many(world)
+    shown_then = world.body()
+    carried = shown_then["identity"]["userAssignedIdentities"]
+    if nth > 1:
+        for key in [each for each in carried if "/id-" in each and not each.endswith("/id-150")]:
+            del carried[key]
+    stranger = next(iter(carried)).rpartition("/")[0] + "/stranger"
+    carried[stranger] = {"clientId": "s", "principalId": "s"}
+    modules.fault("GET", f"{world.scale_set}\\?", nth=nth, status=200, body=shown_then)
+    mark = modules.mark()
+    failed = modules.fail(MODULE, **wish)
+    assert f"carries {stranger}" in failed["msg"]
+    assert failed["msg"].endswith(f"look who that is and run again; what was attached before is in {BUNDLE}.")
+    assert len(patches(modules, mark)) == requests
+    assert "id-150" in {each.rpartition("/")[2] for each in world.carried()}
+
+
+@pytest.mark.parametrize("fault", [{"reset": True, "after": True}, {"reset": True}], ids=["answer", "request"])
+def test_what_is_lost_is_looked_for(modules: Modules, world: World, fault: dict[str, Any]) -> None:
+    """Its own operation may then still be going on, which is no reason to stop."""
+    wish = many(world)
+    modules.fault("PATCH", "", **fault)
+    modules.succeed(MODULE, **wish)
+    assert world.carried() == {"c1-agentpool"}
+
+
+def test_throttling_is_waited_for(modules: Modules, world: World) -> None:
+    wish = many(world)
+    body = {"error": {"code": "OperationNotAllowed", "message": "Too many."}}
+    modules.fault("PATCH", "", status=429, body=body, headers={"Retry-After": "0"})
+    modules.succeed(MODULE, **wish)
+    assert world.carried() == {"c1-agentpool"}
