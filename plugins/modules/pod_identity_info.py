@@ -16,6 +16,7 @@ description:
     NMI answers a request that names none. Both are computed by the rules of MIC and NMI, in standard and managed mode.
   - Compares the assignments that there are with the computed ones, and reports what is wrong or will go wrong as
     findings with stable codes.
+  - On request it lists what of pod identity is left in a cluster after it was uninstalled.
   - Reads a cluster, or files that C(kubectl get -o json) wrote. It writes nothing.
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
@@ -40,9 +41,19 @@ options:
   version:
     description: Version of MIC and NMI. By default the tag of NMI's image, else V(1.8.17).
     type: str
+  audit:
+    description:
+      - Whether to list everything of pod identity that the cluster still has, as RV(residue). An empty list means that
+        it is gone.
+      - It is known by its kind, its image, the label of its chart, or the name that its manifests have. Helm releases
+        are looked for under the usual name and under those that are written on what is left.
+    type: bool
+    default: false
 notes:
   - Needs to list pods, nodes, deployments, statefulsets, daemonsets, replicasets, jobs, cronjobs, and the kinds of AAD
     Pod Identity in the whole cluster.
+  - With O(audit) also customresourcedefinitions, clusterroles, clusterrolebindings, serviceaccounts,
+    poddisruptionbudgets, endpoints, configmaps, namespaces and secrets. What may not be listed is a finding itself.
 seealso:
   - module: azureops.pod_identity.nmi_info
   - module: azureops.pod_identity.pod_token_info
@@ -60,6 +71,16 @@ EXAMPLES = r"""
     fail_msg: "{{ errors | map(attribute='message') | join(' ') }}"
   vars:
     errors: "{{ inventory.findings | selectattr('severity', 'equalto', 'error') }}"
+
+- name: Look what is left after an uninstallation
+  azureops.pod_identity.pod_identity_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    audit: true
+  register: after
+
+- name: Show it, and what to do about it
+  ansible.builtin.debug:
+    msg: "{{ after.residue | azureops.pod_identity.table(['object', 'code', 'message', 'remedy']) }}"
 
 - name: Look at what was saved of a cluster
   azureops.pod_identity.pod_identity_info:
@@ -307,6 +328,17 @@ findings:
       returned: always
       type: str
       sample: Let the application name its client id, or use one selector per identity.
+residue:
+  description: What is left of pod identity, the worst first, with the keys of RV(findings).
+  returned: with O(audit)
+  type: list
+  elements: dict
+  sample:
+    - code: definition_left
+      severity: warning
+      object: CustomResourceDefinition azureidentities.aadpodidentity.k8s.io
+      message: The kind is still installed.
+      remedy: Delete it when no object of it is left; helm leaves it.
 """
 
 import typing as t
@@ -344,6 +376,7 @@ def main() -> None:
                     "mode": {"type": "str", "choices": ["managed", "standard"]},
                     "force_namespaced": {"type": "bool"},
                     "version": {"type": "str"},
+                    "audit": {"type": "bool", "default": False},
                 }
             )
         )
@@ -353,9 +386,17 @@ def main() -> None:
     def observe() -> dict[str, t.Any]:
         params = module.params
         given = settings(params["mode"], params["force_namespaced"], params["version"])
-        files = params["files"]
-        read = inventory.read_files(files) if files is not None else inventory.read(connect(params, module.tmpdir))
-        return as_data(Inventory(Cluster.parse(read, given)))
+        files, unread = params["files"], {}
+        if files is not None:
+            read = inventory.read_files(files)
+        else:
+            client = connect(params, module.tmpdir)
+            read = inventory.read(client)
+            if params["audit"]:
+                unread = inventory.read_residue(client, read)
+        found = Inventory(Cluster.parse(read, given, unread))
+        residue = {"residue": [asdict(one) for one in findings.residue(found)]} if params["audit"] else {}
+        return {**as_data(found), **residue}
 
     _plan.report(module, observe)
 

@@ -21,9 +21,15 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
     AZURE_POD_IDENTITY_EXCEPTION,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
     CRON_JOB,
+    ENDPOINTS,
     NODE,
     POD,
+    SECRET,
+    SERVICE_ACCOUNT,
     TEMPLATES,
     Kind,
 )
@@ -215,7 +221,7 @@ def test_the_examples(info: Runner, api_server: ApiServer, workloads: str, tmp_p
 
 def test_what_is_returned_is_documented(info: Runner, workloads: str) -> None:
     documented = yaml.safe_load(pod_identity_info.RETURN)
-    done = info().ok()
+    done = info(audit=True).ok()
     assert set(done) - {"changed", "invocation"} == set(documented)
     for key in ("rules", "assignments"):
         assert set(done[key]) == set(documented[key]["contains"])
@@ -225,3 +231,66 @@ def test_what_is_returned_is_documented(info: Runner, workloads: str) -> None:
     assert all(set(row["default"]) == set(default) for row in done["workloads"])
     sample = documented["workloads"]["contains"]["identities"]["sample"][0]
     assert set(rows(done, workloads)["Pod"]["identities"][0]) == set(sample)
+
+
+def test_what_is_left_is_listed_on_request(info: Runner, client: Client, workloads: str) -> None:
+    """Beside what other tests have in the cluster meanwhile."""
+    client.create(SERVICE_ACCOUNT, workloads, {"metadata": {"name": "aad-pod-id-nmi-service-account"}})
+    lock = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "aad-pod-identity-mic"}}
+    client.create(ENDPOINTS, workloads, lock)
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "aad-pod-identity-config"}}
+    client.create(CONFIG_MAP, workloads, settings)
+    labels = {"owner": "helm", "name": "aad-pod-identity", "status": "failed", "version": "1"}
+    for name, more in (("left", labels), ("superseded", {**labels, "status": "superseded"}), ("other", {})):
+        metadata = {"name": f"sh.helm.release.v1.{name}", "labels": more}
+        client.create(SECRET, workloads, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
+
+    assert "residue" not in info().ok()
+    done = info(audit=True).ok()
+    found = {(one["code"], one["object"]) for one in done["residue"] if workloads in one["object"]}
+    live = f"AzureAssignedIdentity {workloads}/runner-0-{workloads}-money"
+    assert {each for each in found if each[0] != "label_left"} == {
+        ("assignment_orphaned", live),
+        ("binding_left", f"AzureIdentityBinding {workloads}/money"),
+        ("identity_left", f"AzureIdentity {workloads}/money"),
+        ("exception_left", f"AzurePodIdentityException {workloads}/loose"),
+        ("role_left", f"ServiceAccount {workloads}/aad-pod-id-nmi-service-account"),
+        ("lock_left", f"Endpoints {workloads}/aad-pod-identity-mic"),
+        ("settings_left", f"ConfigMap {workloads}/aad-pod-identity-config"),
+        ("release_left", f"Secret {workloads}/sh.helm.release.v1.left"),
+    }
+    assert len(found) == 8 + len(TEMPLATES) + 2
+    kinds = [one["object"] for one in done["residue"] if one["code"] == "definition_left"]
+    assert "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io" in kinds
+    assert not [one for one in done["residue"] if one["code"] == "not_read"]
+
+
+def test_what_may_not_be_listed_is_left_as_far_as_anybody_knows(
+    info: Runner, api_server: ApiServer, client: Client, workloads: str
+) -> None:
+    groups = ["", "apps", "batch", "aadpodidentity.k8s.io"]
+    resources = [
+        *("pods", "nodes", "deployments", "statefulsets", "daemonsets", "replicasets", "cronjobs", "jobs"),
+        *("azureidentities", "azureidentitybindings", "azurepodidentityexceptions", "azureassignedidentities"),
+        *("configmaps", "serviceaccounts", "endpoints", "namespaces"),
+    ]
+    rule = {"apiGroups": groups, "resources": resources, "verbs": ["list"]}
+    role = f"reader-{workloads}"
+    client.create(CLUSTER_ROLE, None, {"metadata": {"name": role}, "rules": [rule]})
+    subject = {"kind": "User", "name": "restricted", "apiGroup": "rbac.authorization.k8s.io"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+    client.create(CLUSTER_ROLE_BINDING, None, {"metadata": {"name": role}, "subjects": [subject], "roleRef": reference})
+    try:
+        done = info(kubeconfig=api_server.kubeconfig(RESTRICTED), audit=True).ok()
+    finally:
+        client.delete(CLUSTER_ROLE_BINDING, None, role)
+        client.delete(CLUSTER_ROLE, None, role)
+    unread = {one["object"]: one["message"] for one in done["residue"] if one["code"] == "not_read"}
+    assert set(unread) == {
+        "CustomResourceDefinition",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "PodDisruptionBudget",
+        "Secret",
+    }
+    assert "may not list secrets" in unread["Secret"]

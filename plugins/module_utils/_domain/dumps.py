@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from . import residue
 from .errors import Failure
 
 Object = dict[str, t.Any]
@@ -52,6 +53,15 @@ _SHAPES: dict[str, t.Any] = {
     "Pod": _POD,
     "CronJob": {"metadata": _METADATA, "spec": {"jobTemplate": _TEMPLATE}},
     "Node": {"metadata": _METADATA},
+    "Namespace": {"metadata": _METADATA, "status": {"phase": str}},
+    "CustomResourceDefinition": {
+        "metadata": _METADATA,
+        "spec": {"group": str},
+        "status": {"conditions": [{"type": str, "message": str}]},
+    },
+    **{
+        kind: {"metadata": _METADATA} for kind in residue.KINDS if kind not in ("Namespace", "CustomResourceDefinition")
+    },
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"), _TEMPLATE),
 }
 

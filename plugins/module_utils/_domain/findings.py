@@ -5,9 +5,10 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What is wrong, or will go wrong, with pod identities in a cluster.
+"""What is wrong, or will go wrong, with pod identities in a cluster, and what of them is left in it.
 
 A finding is one function below, marked with its code, severity and remedy; it yields the objects and a sentence each.
+Residue is a list of its own: whoever still runs pod identity has all of it.
 """
 
 from __future__ import annotations
@@ -57,32 +58,50 @@ class _Check:
 
 
 _CHECKS: list[_Check] = []
+_RESIDUE: list[_Check] = []
+
+_Look = t.Callable[[Inventory], Found]
 
 
 def find(inventory: Inventory) -> tuple[Finding, ...]:
     """Every finding, the worst first, and then in the order of this file."""
-    found = [
-        Finding(check.code, check.severity, label, message, check.remedy)
-        for check in _CHECKS
-        for label, message in check.look(inventory)
-    ]
-    return tuple(sorted(found, key=lambda finding: (ERROR, WARNING, INFO).index(finding.severity)))
+    return _found(_CHECKS, inventory)
+
+
+def residue(inventory: Inventory) -> tuple[Finding, ...]:
+    """What is left of pod identity, in the same order; nothing means that it is gone from the cluster."""
+    return _found(_RESIDUE, inventory)
 
 
 def codes() -> tuple[str, ...]:
     return tuple(check.code for check in _CHECKS)
 
 
-def _finding(
-    severity: str, remedy: str
-) -> t.Callable[[t.Callable[[Inventory], Found]], t.Callable[[Inventory], Found]]:
+def residue_codes() -> tuple[str, ...]:
+    return tuple(check.code for check in _RESIDUE)
+
+
+def _found(checks: t.Iterable[_Check], inventory: Inventory) -> tuple[Finding, ...]:
+    found = [
+        Finding(check.code, check.severity, label, message, check.remedy)
+        for check in checks
+        for label, message in check.look(inventory)
+    ]
+    return tuple(sorted(found, key=lambda finding: (ERROR, WARNING, INFO).index(finding.severity)))
+
+
+def _finding(severity: str, remedy: str, checks: list[_Check] = _CHECKS) -> t.Callable[[_Look], _Look]:
     """The code is the name of the function."""
 
-    def mark(look: t.Callable[[Inventory], Found]) -> t.Callable[[Inventory], Found]:
-        _CHECKS.append(_Check(look.__name__, severity, remedy, look))
+    def mark(look: _Look) -> _Look:
+        checks.append(_Check(look.__name__, severity, remedy, look))
         return look
 
     return mark
+
+
+def _residue(severity: str, remedy: str) -> t.Callable[[_Look], _Look]:
+    return _finding(severity, remedy, _RESIDUE)
 
 
 # workloads
@@ -407,8 +426,150 @@ def assignment_twice(inventory: Inventory) -> Found:
 @_finding(WARNING, "Delete the pods of the node that is gone, so that MIC takes their assignments back.")
 def assignment_of_missing_node(inventory: Inventory) -> Found:
     for one in inventory.cluster.assigned or ():
-        if inventory.cluster.nodes is not None and one.node not in inventory.cluster.nodes:
+        if _lacks_node(inventory, one):
             yield _assigned(one), f"Its node {one.node} does not exist, so MIC repairs no scale set any more."
+
+
+# residue
+
+
+@_residue(ERROR, "Give the right to read it, or read it too, and look again.")
+def not_read(inventory: Inventory) -> Found:
+    for kind, why in inventory.cluster.residue.unread.items():
+        yield kind, f"Nobody knows what of this kind is left. {why}"
+
+
+@_residue(ERROR, "Uninstall the release, remove the manifests, or disable the add-on, whichever it came with.")
+def installation_left(inventory: Inventory) -> Found:
+    for one in inventory.cluster.residue.of("DaemonSet", "Deployment", "Pod"):
+        yield one.label, f"It runs {one.detail.upper()}."
+
+
+@_residue(ERROR, "Detach its identity from the scale set, then take its finalizer away.")
+def assignment_stuck(inventory: Inventory) -> Found:
+    for one in inventory.cluster.assigned or ():
+        if _stuck(inventory, one):
+            yield _assigned(one), "It is being deleted, and there is no MIC to take its finalizer away."
+
+
+@_residue(ERROR, "Detach its identity from the scale set, then delete it, its finalizer included.")
+def assignment_orphaned(inventory: Inventory) -> Found:
+    for one in inventory.cluster.assigned or ():
+        if _orphaned(inventory, one):
+            yield (
+                _assigned(one),
+                f"Its node {one.node} does not exist, and {full_name(one.identity)} may be on its scale set still.",
+            )
+
+
+@_residue(
+    WARNING, "Take the bindings away and let MIC empty it; where MIC is gone, detach the identity, and delete it."
+)
+def assignment_left(inventory: Inventory) -> Found:
+    for one in inventory.cluster.assigned or ():
+        if not _stuck(inventory, one) and not _orphaned(inventory, one):
+            yield _assigned(one), f"{full_name(one.identity)} is assigned to the pod {one.pod_namespace}/{one.pod}."
+
+
+@_residue(ERROR, "See to what is left in it, mostly an AzureAssignedIdentity with a finalizer that nobody takes away.")
+def namespace_stuck(inventory: Inventory) -> Found:
+    cluster = inventory.cluster
+    holding = {one.namespace for one in cluster.assigned or ()}
+    for one in cluster.residue.of("Namespace"):
+        if one.name in holding:
+            yield one.label, "It does not end, because AzureAssignedIdentities are left in it."
+
+
+@_residue(ERROR, "See to the objects of this kind that still have a finalizer.")
+def definition_stuck(inventory: Inventory) -> Found:
+    for one in inventory.cluster.residue.of("CustomResourceDefinition"):
+        if one.deleting:
+            why = f": {one.detail.rstrip('.')}" if one.detail else ", because objects of it are left"
+            yield one.label, f"It is being deleted and does not go{why}."
+
+
+@_residue(WARNING, "Delete it when no object of it is left; helm leaves it.")
+def definition_left(inventory: Inventory) -> Found:
+    for one in inventory.cluster.residue.of("CustomResourceDefinition"):
+        if not one.deleting:
+            yield one.label, "The kind is still installed."
+
+
+@_residue(WARNING, "Delete it when nothing selects it any more.")
+def binding_left(inventory: Inventory) -> Found:
+    for one in inventory.cluster.bindings:
+        yield (
+            f"AzureIdentityBinding {full_name(one)}",
+            f"It gives {one.identity!r} to pods that select {one.selector!r}.",
+        )
+
+
+@_residue(WARNING, "Delete it; the managed identity in Azure is another matter.")
+def identity_left(inventory: Inventory) -> Found:
+    for one in inventory.cluster.identities:
+        yield _identity(one), f"It names {one.resource_id or one.client_id or 'nothing'}."
+
+
+@_residue(WARNING, "Delete it.")
+def exception_left(inventory: Inventory) -> Found:
+    for one in inventory.cluster.exceptions:
+        yield f"AzurePodIdentityException {one.namespace}/{one.name}", "It lets pods past an NMI."
+
+
+@_residue(WARNING, "Uninstall the release; where helm cannot, see to what its message names.")
+def release_left(inventory: Inventory) -> Found:
+    for one in inventory.cluster.residue.of("Secret"):
+        if one.detail:
+            yield one.label, f"The helm release {one.detail}."
+
+
+@_residue(WARNING, "Delete it; it holds the credential of MIC.")
+def credential_left(inventory: Inventory) -> Found:
+    for one in inventory.cluster.residue.of("Secret"):
+        if not one.detail:
+            yield one.label, "It was made for MIC."
+
+
+@_residue(WARNING, "Delete it, so that nobody can use the rights of MIC or NMI.")
+def role_left(inventory: Inventory) -> Found:
+    for one in inventory.cluster.residue.of("ClusterRole", "ClusterRoleBinding", "ServiceAccount"):
+        yield one.label, "It gave MIC or NMI its rights."
+
+
+@_residue(INFO, "Delete it.")
+def budget_left(inventory: Inventory) -> Found:
+    for one in inventory.cluster.residue.of("PodDisruptionBudget"):
+        yield one.label, "It was for the pods of MIC."
+
+
+@_residue(INFO, "Delete it.")
+def lock_left(inventory: Inventory) -> Found:
+    for one in inventory.cluster.residue.of("Endpoints"):
+        yield one.label, "MIC's leader held it."
+
+
+@_residue(INFO, "Delete it.")
+def settings_left(inventory: Inventory) -> Found:
+    for one in inventory.cluster.residue.of("ConfigMap"):
+        yield one.label, "MIC kept there what it had upgraded."
+
+
+@_residue(INFO, "Take the label out of its template, or leave it there: without NMI nobody reads it.")
+def label_left(inventory: Inventory) -> Found:
+    for workload in _labelled(inventory):
+        yield workload.label, f"Its pods select {workload.pod.selector!r}."
+
+
+def _stuck(inventory: Inventory, one: AssignedIdentity) -> bool:
+    return one.deleting and not inventory.cluster.residue.mic_runs
+
+
+def _orphaned(inventory: Inventory, one: AssignedIdentity) -> bool:
+    return _lacks_node(inventory, one) and not one.deleting
+
+
+def _lacks_node(inventory: Inventory, one: AssignedIdentity) -> bool:
+    return inventory.cluster.nodes is not None and one.node not in inventory.cluster.nodes
 
 
 def _labelled(inventory: Inventory) -> t.Iterator[Workload]:

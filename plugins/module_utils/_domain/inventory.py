@@ -29,6 +29,7 @@ from .matching import (
     Rules,
 )
 from .nmi_answers import TOKEN, Answer, Answers, PodException
+from .residue import Residue
 from .workloads import Workload
 
 _SUBJECT = "system:serviceaccount:{}:{}"
@@ -36,7 +37,7 @@ _SUBJECT = "system:serviceaccount:{}:{}"
 
 @dataclass(frozen=True)
 class Cluster:
-    """What was read. ``assigned`` and ``nodes`` are None where that is not known."""
+    """What was read. ``assigned`` and ``nodes`` are None where that is not known; ``residue``: what is installed."""
 
     rules: Rules = Rules()
     pods: tuple[Pod, ...] = ()
@@ -46,10 +47,19 @@ class Cluster:
     exceptions: tuple[PodException, ...] = ()
     assigned: tuple[AssignedIdentity, ...] | None = None
     nodes: frozenset[str] | None = None
+    residue: Residue = Residue()
 
     @classmethod
-    def parse(cls, objects: t.Mapping[str, t.Sequence[Raw]], settings: t.Mapping[str, t.Any]) -> Cluster:
-        """``objects`` by kind; a kind that is missing was not read. ``settings`` go before what is installed."""
+    def parse(
+        cls,
+        objects: t.Mapping[str, t.Sequence[Raw]],
+        settings: t.Mapping[str, t.Any],
+        unread: t.Mapping[str, str] | None = None,
+    ) -> Cluster:
+        """``objects`` by kind; a kind that is missing was not read, ``unread`` says why.
+
+        ``settings`` go before what is installed.
+        """
         pods = tuple(map(Pod.parse, objects.get("Pod", ())))
         assigned, nodes = objects.get("AzureAssignedIdentity"), objects.get("Node")
         return cls(
@@ -61,6 +71,7 @@ class Cluster:
             exceptions=tuple(map(PodException.parse, objects.get("AzurePodIdentityException", ()))),
             assigned=None if assigned is None else tuple(map(AssignedIdentity.parse, assigned)),
             nodes=None if nodes is None else frozenset(str(raw["metadata"]["name"]) for raw in nodes),
+            residue=Residue.parse(objects, unread),
         )
 
 

@@ -16,11 +16,10 @@ from .._domain import nmi
 from .._domain.errors import Failure
 from .client import Client
 from .errors import ApiFailure
-from .kinds import NODE, POD, Kind, Object
+from .kinds import ENDPOINTS, NODE, POD, Kind, Object
 
 DAEMON_SET = Kind("apps", "v1", "daemonsets", "DaemonSet")
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
-ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .._domain import dumps
+from .._domain import dumps, residue
 from .._domain.errors import Failure
 from .client import Client
 from .errors import ApiFailure
@@ -22,9 +22,19 @@ from .kinds import (
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
     AZURE_POD_IDENTITY_EXCEPTION,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    CUSTOM_RESOURCE_DEFINITION,
+    ENDPOINTS,
+    NAMESPACE,
     NODE,
     POD,
+    POD_DISRUPTION_BUDGET,
+    SECRET,
+    SERVICE_ACCOUNT,
     TEMPLATES,
+    Kind,
     Object,
 )
 
@@ -36,6 +46,19 @@ _KINDS = (
     POD,
     *TEMPLATES,
     NODE,
+)
+
+# Only those of one name; of Endpoints and ConfigMaps a cluster has very many.
+_FIELDS = {ENDPOINTS: f"metadata.name={residue.LOCK}", CONFIG_MAP: f"metadata.name={residue.SETTINGS}"}
+_RESIDUE = (
+    CUSTOM_RESOURCE_DEFINITION,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    POD_DISRUPTION_BUDGET,
+    ENDPOINTS,
+    CONFIG_MAP,
+    NAMESPACE,
 )
 
 Objects = dict[str, t.Sequence[Object]]
@@ -51,6 +74,32 @@ def read(client: Client) -> Objects:
             if not (failure.kind_missing and kind.group == AAD_POD_IDENTITY):
                 raise
     return found
+
+
+def read_residue(client: Client, found: Objects) -> dict[str, str]:
+    """Add to ``found`` what an installation is made of besides; why a kind may not be read, by kind."""
+    unread: dict[str, str] = {}
+
+    def look(kind: Kind, **only: str) -> list[Object]:
+        try:
+            return list(client.list_all(kind, **only))
+        except ApiFailure as failure:
+            if failure.status != 403:
+                raise
+            unread[kind.name] = failure.sentence
+            return []
+
+    for kind in _RESIDUE:
+        found[kind.name] = look(kind, fields=_FIELDS.get(kind, ""))
+    names = ",".join(residue.releases(found))
+    # Of all Secrets those of the releases, and what the chart made for MIC.
+    found[SECRET.name] = look(SECRET, labels=f"owner=helm,name in ({names})")
+    if SECRET.name not in unread:
+        found[SECRET.name] = [
+            *found[SECRET.name],
+            *look(SECRET, labels=f"app.kubernetes.io/name={residue.RELEASE}"),
+        ]
+    return unread
 
 
 def read_files(paths: t.Iterable[str]) -> Objects:

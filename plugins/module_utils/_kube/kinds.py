@@ -69,6 +69,14 @@ STATEFUL_SET = Kind("apps", "v1", "statefulsets", "StatefulSet")
 DAEMON_SET = Kind("apps", "v1", "daemonsets", "DaemonSet")
 REPLICA_SET = Kind("apps", "v1", "replicasets", "ReplicaSet")
 TEMPLATES = (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET, CRON_JOB, JOB)
+ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints")
+CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
+_RBAC = "rbac.authorization.k8s.io"
+CLUSTER_ROLE = Kind(_RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False)
+CLUSTER_ROLE_BINDING = Kind(_RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
+CUSTOM_RESOURCE_DEFINITION = Kind(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
 SELF_SUBJECT_ACCESS_REVIEW = Kind(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )

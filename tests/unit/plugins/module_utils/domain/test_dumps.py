@@ -34,7 +34,7 @@ def kinds(document: t.Any) -> list[str]:
         ({"kind": "PodList", "items": [NAMED, NAMED]}, ["Pod", "Pod"]),
         ({"kind": "List", "items": [{"kind": "PodList", "items": [NAMED]}]}, ["Pod"]),
         ({"kind": "List", "items": []}, []),
-        ({"kind": "ConfigMap", "metadata": 3}, []),
+        ({"kind": "Lease", "metadata": 3}, []),
         ({"kind": "Pod", "metadata": {"name": "a", "labels": None}, "spec": None}, ["Pod"]),
     ],
 )
