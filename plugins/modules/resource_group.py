@@ -50,6 +50,7 @@ options:
     description:
       - Ids of resources that do not keep O(state=absent) from deleting the group, such as those that an earlier task
         deletes; in check mode they are still there, and Azure may list them for a while afterwards.
+      - One that begins with C(/resourceGroups) lies in O(subscription_id).
     type: list
     elements: str
     default: []
@@ -177,7 +178,7 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
         if current is None:
             return Plan(before, {})
         if not options["force_delete_nonempty"]:
-            ignored = {arm_id.normal(resource) for resource in options["ignore_resources"]}
+            ignored = {arm_id.normal(whole(arm, resource)) for resource in options["ignore_resources"]}
             found = resource_groups.resources(arm, name)
             refuse_nonempty(name, [resource for resource in found if arm_id.normal(resource) not in ignored])
         return Plan(before, {}, (Step(f"delete resource group {name}", lambda: resource_groups.delete(arm, name)),))
@@ -198,6 +199,11 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
         after = groups.view(body)
     summary = f"{'create' if current is None else 'change the tags of'} resource group {name}"
     return Plan(before, after, (Step(summary, lambda: groups.view(resource_groups.put(arm, name, body))),))
+
+
+def whole(arm: Arm, resource: str) -> str:
+    inside = resource.lower().startswith("/resourcegroups/")
+    return f"/subscriptions/{arm.subscription}{resource}" if inside else resource
 
 
 def refuse_nonempty(name: str, resources: t.Sequence[str]) -> None:

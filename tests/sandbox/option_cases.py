@@ -607,6 +607,9 @@ ELSEWHERE: dict[str, str] = {
     "pod_identity_cluster_force_delete_nonempty": (
         f"{WIRE}/test_resource_group.py::test_a_group_with_resources_is_deleted_only_on_demand"
     ),
+    "pod_identity_cluster_expected_resources": (
+        f"{WIRE}/test_cluster_role.py::test_what_a_site_made_goes_and_what_stays_is_told"
+    ),
     "pod_identity_cluster_manage_role_assignments": (
         f"{SITE}::test_missing_assignments_are_named_for_whoever_may_grant_them"
     ),

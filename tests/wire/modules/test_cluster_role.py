@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player, role
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 
 ROLE = [role("pod_identity_cluster")]
 # An include cannot be begun in; an import, as in site.yml, can.
 IMPORTED = [{"ansible.builtin.import_role": {"name": "azureops.pod_identity.pod_identity_cluster"}}]
+DESTROY = str(CHECKOUT / "playbooks/destroy.yml")
 VARIABLES: dict[str, Any] = {
     "pod_identity_cluster_name": "demo",
     "pod_identity_resource_group": "rg",
@@ -170,3 +172,34 @@ def test_the_token_of_a_connection_is_renewed(
     assert status == 0, output
     (left,) = yaml.safe_load((player.directory / "kubeconfig").read_text())["users"]
     assert (left["user"]["token"] == "ended") == (not entra)
+
+
+def test_what_a_site_made_goes_and_what_stays_is_told(
+    modules: Modules, azure: SimulatedAzure, player: Player, group: str
+) -> None:
+    modules.succeed("aks_cluster", resource_group=group, name="demo", location="westeurope", poll_interval=0.1)
+    subscription = f"/subscriptions/{azure.subscription_id}"
+    azure.arm("PUT", "/resourceGroups/elsewhere", {"location": "westeurope"}).raise_for_status()
+    for place, name in ((group, "billing"), (group, "foreign"), ("elsewhere", "shared")):
+        modules.succeed("user_assigned_identity", resource_group=place, name=name)
+    roles = [{"role": "Reader"}, {"role": "Reader", "scope": f"{subscription}/resourceGroups/elsewhere"}]
+    entries = [
+        {"name": "billing", "selector": "billing", "roles": roles},
+        {"name": "shared", "selector": "shared", "resource_group": "elsewhere"},
+    ]
+    variables = {**VARIABLES, "pod_identity_bindings_list": entries}
+    mark = modules.mark()
+    status, output = player.play(DESTROY, **variables)
+    assert (status, "set pod_identity_cluster_confirm_absent=demo" in output) == (2, True), output
+    for arguments in (["--check"], []):
+        status, output = player.play(DESTROY, *arguments, **variables, **CONFIRMED)
+        assert (status, "still holds 1 resources (foreign)" in output) == (2, True), output
+        assert modules.writes(mark) == []
+    modules.succeed("user_assigned_identity", resource_group=group, name="foreign", state="absent")
+    for arguments, changes in ((["--check"], 2), ([], 2), ([], 0)):
+        status, output = player.play(DESTROY, *arguments, **variables, **CONFIRMED)
+        assert (status, f"changed={changes} " in output) == (0, True), output
+        kept = output.partition("Tell what stays")[2]
+        assert re.search(r"identity +shared ", kept) and re.search(r"role assignment +Reader of billing ", kept), output
+    left = [each["name"] for each in azure.arm("GET", "/resourceGroups").json()["value"]]
+    assert left == ["elsewhere"]
