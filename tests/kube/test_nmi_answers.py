@@ -67,7 +67,7 @@ class Cluster:
         """And wait for MIC, where there is one."""
         self.stage.show(world)
         if isinstance(self.stage, Mic):
-            test_matching.settled(self.stage, test_matching.expected(world, self.rules), {})
+            test_matching.settled(self.stage, test_matching.expected(world, self.rules), test_matching.Places())
 
 
 @st.composite
