@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -33,6 +33,7 @@ class Row:
     variables: tuple[str, ...] = ()  # -X of the linker; {v} is the module's version
     links: dict[str, str] | None = None  # further name -> program
     charts: str | None = None  # directory of the module that holds charts
+    on_request: bool = field(default=False, repr=False)  # no sandbox needs it; says nothing of what is built
 
     @property
     def directory(self) -> Path:
@@ -123,7 +124,11 @@ ROWS = (
     ),
     Row("registry", "github.com/google/go-containerregistry", {"registry": "./registry"}),
     Row(
-        "kwok", "sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, ("sigs.k8s.io/kwok/pkg/consts.Version={v}",)
+        "kwok",
+        "sigs.k8s.io/kwok",
+        {"kwok": "sigs.k8s.io/kwok/cmd/kwok"},
+        ("sigs.k8s.io/kwok/pkg/consts.Version={v}",),
+        on_request=True,
     ),
     Row(
         "workload-identity",
@@ -141,7 +146,7 @@ ROWS = (
 
 def version(row_name: str) -> str:
     """The version of what a row builds, as in v1.34.1."""
-    return next(row for row in ROWS if row.name == row_name).version
+    return _row(row_name).version
 
 
 def key() -> str:
@@ -150,8 +155,8 @@ def key() -> str:
 
 
 def items() -> list[Item]:
-    """All programs, the ones that others wait for first."""
-    return [Item(f"{row.name} {row.version}", partial(_ready, row), partial(_make, row)) for row in ROWS]
+    """All programs that a sandbox needs, the ones that others wait for first."""
+    return [_item(row) for row in ROWS if not row.on_request]
 
 
 def build(out: TextIO | None = None) -> None:
@@ -159,8 +164,25 @@ def build(out: TextIO | None = None) -> None:
 
     out is where the progress goes, by default standard error.
     """
-    go = [] if _installed_go() else [toolenvs.item(GO_ENVIRONMENT)]
-    progress.build([toolenvs.debian_item(), *go, *items(), *toolenvs.items()], out)
+    progress.build([toolenvs.debian_item(), *_go_items(), *items(), *toolenvs.items()], out)
+
+
+def build_row(name: str, out: TextIO | None = None) -> None:
+    """Build the programs of one row, such as one that is made on request only. Raises BuildError."""
+    progress.build([*_go_items(), _item(_row(name))], out)
+
+
+def _row(name: str) -> Row:
+    return next(row for row in ROWS if row.name == name)
+
+
+def _item(row: Row) -> Item:
+    return Item(f"{row.name} {row.version}", partial(_ready, row), partial(_make, row))
+
+
+def _go_items() -> list[Item]:
+    """The Go that builds the programs, where this machine has none."""
+    return [] if _installed_go() else [toolenvs.item(GO_ENVIRONMENT)]
 
 
 def _ready(row: Row) -> bool:

@@ -81,6 +81,17 @@ def test_a_row_is_named_by_what_its_go_mod_requires(tmp_path: Path, monkeypatch:
         str(row.version)
 
 
+def test_what_no_sandbox_needs_is_built_on_request_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(programs, "_ready", lambda row: row.name in made)
+    monkeypatch.setattr(programs, "_make", lambda row, log: made.append(row.name))
+    monkeypatch.setattr(programs, "_go_items", list)
+    build(programs.items(), io.StringIO())
+    assert "etcd" in made and "kwok" not in made
+    programs.build_row("kwok", io.StringIO())
+    assert made[-1] == "kwok"
+
+
 def test_an_environment_follows_its_requirements() -> None:
     one, two = (toolenvs.Environment("x", (f"thing=={version}",), "thing") for version in (1, 2))
     assert one.path != two.path
