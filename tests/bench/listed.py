@@ -2,74 +2,162 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python listed.py PODS NAMESPACES BINDINGS``: the parts of pod_identity_info on a real API server, as JSON."""
+"""``python listed.py PODS NAMESPACES BINDINGS``: the parts of pod_identity_info on a real API server, as JSON.
+
+The pods run on nodes that kwok simulates, four of five as replicas of Deployments. Their assignments are written here,
+as MIC would.
+"""
 
 from __future__ import annotations
 
 import importlib
 import json
 import sys
-import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 ROUNDS = 3
+NODES = 100
+REPLICAS = 10
+STARTED_WITHIN = 600
 ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
+MACHINES = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachineScaleSets/v/virtualMachines/"
+
+importlib.import_module("conftest")  # makes the checkout importable under the collection's name
+COLLECTION = "ansible_collections.azureops.pod_identity"
+UTILS = f"{COLLECTION}.plugins.module_utils"
+server = importlib.import_module(f"{COLLECTION}.tests.kube.server")
+kinds = importlib.import_module(f"{UTILS}._kube.kinds")
+listing = importlib.import_module(f"{UTILS}._kube.inventory")
+domain = importlib.import_module(f"{UTILS}._domain.inventory")
+module = importlib.import_module(f"{COLLECTION}.plugins.modules.pod_identity_info")
+
+Object = tuple[Any, str | None, dict[str, Any]]  # kind, namespace, the rest
 
 
-def objects(kinds: Any, pods: int, namespaces: int, bindings: int) -> Iterator[tuple[Any, str, dict[str, Any]]]:
-    for index in range(bindings):
-        namespace = f"team-{index % namespaces}"
+@dataclass(frozen=True)
+class Size:
+    pods: int
+    namespaces: int
+    bindings: int
+
+    def namespace(self, index: int) -> str:
+        return f"team-{index % self.namespaces}"
+
+
+def configuration(size: Size) -> Iterator[Object]:
+    """What does not run."""
+    for index in range(size.namespaces):
+        yield server.NAMESPACE, None, {"metadata": {"name": size.namespace(index)}}
+    for index in range(NODES):
+        spec = {"providerID": f"azure://{MACHINES}{index}", "podCIDR": f"10.1.{index}.0/24"}
+        yield kinds.NODE, None, {"metadata": {"name": f"n{index}"}, "spec": spec}
+
+
+def pairs(size: Size) -> Iterator[Object]:
+    for index in range(size.bindings):
         spec = {"type": 0, "resourceID": f"{ID}i{index}", "clientID": f"client-{index}"}
-        yield kinds.AZURE_IDENTITY, namespace, {"metadata": {"name": f"i{index}"}, "spec": spec}
+        yield kinds.AZURE_IDENTITY, size.namespace(index), {"metadata": {"name": f"i{index}"}, "spec": spec}
         spec = {"azureIdentity": f"i{index}", "selector": f"s{index}"}
-        yield kinds.AZURE_IDENTITY_BINDING, namespace, {"metadata": {"name": f"b{index}"}, "spec": spec}
-    for index in range(pods):
-        metadata = {"name": f"p{index}", "labels": {"aadpodidbinding": f"s{index % bindings}"}}
-        spec = {"nodeName": f"n{index % 100}", "containers": [{"name": "app", "image": "app"}]}
-        yield kinds.POD, f"team-{index % namespaces}", {"metadata": metadata, "spec": spec}
+        yield kinds.AZURE_IDENTITY_BINDING, size.namespace(index), {"metadata": {"name": f"b{index}"}, "spec": spec}
 
 
-def main(pods: int, namespaces: int, bindings: int) -> None:
-    importlib.import_module("conftest")  # makes the checkout importable under the collection's name
-    collection = "ansible_collections.azureops.pod_identity"
-    utils = f"{collection}.plugins.module_utils"
-    server = importlib.import_module(f"{collection}.tests.kube.server")
-    kinds = importlib.import_module(f"{utils}._kube.kinds")
-    listing = importlib.import_module(f"{utils}._kube.inventory")
-    domain = importlib.import_module(f"{utils}._domain.inventory")
-    module = importlib.import_module(f"{collection}.plugins.modules.pod_identity_info")
-    with server.running() as started, ThreadPoolExecutor(16) as pool:
-        client = started.client()
-        with tarfile.open(server.programs()[1] / server.CHART) as archive:
-            text: Any = archive.extractfile("aad-pod-identity/crds/crd.yaml")
-            server.install(client, [one for one in yaml.safe_load_all(text.read()) if one])
-        for index in range(namespaces):
-            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"team-{index}"}}
-            client.create(server.NAMESPACE, None, body)
+def workloads(size: Size) -> Iterator[Object]:
+    """Deployments and single pods; no scheduler runs, so each names its node."""
+    deployments = size.pods * 4 // 5 // REPLICAS
+    for index in range(deployments):
+        name = f"d{index}"
+        template = pod(size, index, {"app": name})
+        spec = {"replicas": REPLICAS, "selector": {"matchLabels": {"app": name}}, "template": template}
+        yield kinds.DEPLOYMENT, size.namespace(index), {"metadata": {"name": name}, "spec": spec}
+    for index in range(size.pods - deployments * REPLICAS):
+        single = pod(size, index, {})
+        yield kinds.POD, size.namespace(index), {**single, "metadata": {"name": f"p{index}", **single["metadata"]}}
+
+
+def pod(size: Size, index: int, labels: dict[str, str]) -> dict[str, Any]:
+    return {
+        "metadata": {"labels": {"aadpodidbinding": f"s{index % size.bindings}", **labels}},
+        "spec": {"nodeName": f"n{index % NODES}", "containers": [{"name": "app", "image": "app"}]},
+    }
+
+
+def assignments(cluster: Any) -> Iterator[Object]:
+    """What MIC writes."""
+    for one in domain.Matching(cluster.bindings, cluster.identities, cluster.rules).assignments(cluster.pods):
+        spec = {
+            "pod": one.pod.name,
+            "podNamespace": one.pod.namespace,
+            "nodename": one.pod.node,
+            "azureIdentityRef": {
+                **typed(kinds.AZURE_IDENTITY),
+                "metadata": {"namespace": one.identity.namespace, "name": one.identity.name},
+                "spec": {"resourceID": one.identity.resource_id, "clientID": one.identity.client_id},
+            },
+            "azureBindingRef": {
+                **typed(kinds.AZURE_IDENTITY_BINDING),
+                "metadata": {"namespace": one.binding.namespace, "name": one.binding.name},
+                "spec": {"azureIdentity": one.binding.identity, "selector": one.binding.selector},
+            },
+        }
+        metadata = {"name": one.name, "labels": {"nodename": one.pod.node}}
+        body = {"metadata": metadata, "spec": spec, "status": {"status": "Assigned", "availableReplicas": 1}}
+        yield kinds.AZURE_ASSIGNED_IDENTITY, one.namespace, body
+
+
+def fill(started: Any, size: Size) -> None:
+    client = started.client()
+    server.install(client, server.definitions())
+    started.processes.start("kwok", f"--kubeconfig={started.kubeconfig()}", "--manage-all-nodes=true")
+    for objects in (configuration(size), pairs(size), workloads(size)):
+        create(client, objects)
+    server.until("every pod runs", lambda: running(started, client) == size.pods, STARTED_WITHIN)
+    create(client, assignments(domain.Cluster.parse(listing.read(client), {})))
+    made = domain.Inventory(domain.Cluster.parse(listing.read(client), {})).assignments()
+    if made != {"computed": size.pods, "live": size.pods, "equal": size.pods}:
+        raise RuntimeError(f"{size} came to {made}")
+
+
+def typed(kind: Any) -> dict[str, str]:
+    return {"apiVersion": kind.api_version, "kind": kind.name}
+
+
+def create(client: Any, objects: Iterable[Object]) -> None:
+    with ThreadPoolExecutor(16) as pool:
         jobs = [
-            pool.submit(client.create, kind, namespace, {"apiVersion": kind.api_version, "kind": kind.name, **body})
-            for kind, namespace, body in objects(kinds, pods, namespaces, bindings)
+            pool.submit(client.create, kind, namespace, {**typed(kind), **body}) for kind, namespace, body in objects
         ]
         for job in jobs:
             job.result()
-        rounds = []
-        for _round in range(ROUNDS):
-            marks = [time.monotonic()]
-            found = listing.read(client)
-            marks.append(time.monotonic())
-            cluster = domain.Cluster.parse(found, {})
-            marks.append(time.monotonic())
-            data = module.as_data(domain.Inventory(cluster))
-            marks.append(time.monotonic())
-            json.dumps(data)
-            marks.append(time.monotonic())
-            seconds = [after - before for before, after in zip(marks, marks[1:], strict=False)]
-            rounds.append(dict(zip(("list", "parse", "match", "output"), seconds, strict=True)))
+
+
+def running(started: Any, client: Any) -> int:
+    started.processes.check()
+    return sum((one.get("status") or {}).get("phase") == "Running" for one in client.list_all(kinds.POD))
+
+
+def parts(client: Any) -> dict[str, float]:
+    """One run, step by step."""
+    marks = [time.monotonic()]
+    found = listing.read(client)
+    marks.append(time.monotonic())
+    cluster = domain.Cluster.parse(found, {})
+    marks.append(time.monotonic())
+    data = module.as_data(domain.Inventory(cluster))
+    marks.append(time.monotonic())
+    json.dumps(data)
+    marks.append(time.monotonic())
+    seconds = [after - before for before, after in zip(marks, marks[1:], strict=False)]
+    return dict(zip(("list", "parse", "match", "output"), seconds, strict=True))
+
+
+def main(pods: int, namespaces: int, bindings: int) -> None:
+    with server.running("deployment-controller", "replicaset-controller") as started:
+        fill(started, Size(pods, namespaces, bindings))
+        rounds = [parts(started.client()) for _round in range(ROUNDS)]
         whole = []
         for _round in range(ROUNDS):
             begin = time.monotonic()

@@ -40,6 +40,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CHART = "aad-pod-identity-4.1.18.tgz"
+CONTROLLERS = ("job-controller", "garbage-collector-controller", "namespace-controller")
 ADMIN, RESTRICTED = "admin-token", "restricted-token"
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
 CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
@@ -141,15 +142,15 @@ def _write_files(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[ApiServer]:
-    """An API server that ends with the block."""
+def running(*controllers: str) -> Iterator[ApiServer]:
+    """An API server that ends with the block; ``controllers`` run besides those that every test has."""
     binaries, _charts = programs()
     if not (binaries / "kube-apiserver").exists():
         pytest.skip("the programs of the sandbox are not built: run tests/sandbox/sandbox build")
     folder = Path(tempfile.mkdtemp(prefix="kube-test-"))
     processes = Processes(binaries, folder)
     try:
-        yield start(processes)
+        yield start(processes, *controllers)
     finally:
         processes.stop()
         shutil.rmtree(folder)
@@ -203,7 +204,7 @@ class Processes:
                 process.wait()
 
 
-def start(processes: Processes) -> ApiServer:
+def start(processes: Processes, *controllers: str) -> ApiServer:
     folder = processes.folder
     _write_files(folder)
     client_port, peer_port, port, manager_port = free_ports(4)
@@ -243,7 +244,9 @@ def start(processes: Processes) -> ApiServer:
         f"--secure-port={manager_port}",
         "--bind-address=127.0.0.1",
         "--leader-elect=false",
-        "--controllers=job-controller,garbage-collector-controller,namespace-controller",
+        f"--controllers={','.join((*CONTROLLERS, *controllers))}",
+        "--kube-api-qps=1000",
+        "--kube-api-burst=1000",
         f"--service-account-private-key-file={key}",
     )
     return server
