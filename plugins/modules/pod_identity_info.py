@@ -186,7 +186,8 @@ workloads:
         answers:
           description:
             - The possible kinds of answer, V(token) of an identity, V(node_token) (of the node's own, through NMI),
-              V(imds) (past NMI), V(not_assigned), V(no_such_identity), V(unsupported_type).
+              V(imds) (past NMI), V(not_assigned), V(no_such_identity), V(unsupported_type), V(no_client_id) (a service
+              principal's is missing).
           returned: always
           type: list
           elements: str

@@ -233,8 +233,10 @@ def client_id_case(inventory: Inventory) -> Found:
 @_finding(ERROR, "Set clientID of the AzureIdentity.")
 def client_id_missing(inventory: Inventory) -> Found:
     for identity in inventory.cluster.identities:
-        if identity.type == USER_ASSIGNED and not identity.client_id:
-            yield _identity(identity), "It has no clientID, so NMI gives out the default identity of the node for it."
+        if identity.client_id or not USER_ASSIGNED <= identity.type <= CERTIFICATE:
+            continue
+        given = "the default identity of the node" if identity.type == USER_ASSIGNED else "no token"
+        yield _identity(identity), f"It has no clientID, so NMI gives out {given} for it."
 
 
 @_finding(ERROR, "Use type 0, 1 or 2.")

@@ -31,9 +31,10 @@ from .matching import (
 # What an answer is: a token of an identity, or of the node's own (through NMI, or past it), or why there is none.
 TOKEN, NODE_TOKEN, IMDS = "token", "node_token", "imds"
 NO_SUCH_IDENTITY, NOT_ASSIGNED, ASSIGNMENT_PENDING = "no_such_identity", "not_assigned", "assignment_pending"
-POD_UNKNOWN, CRASH, UNSUPPORTED_TYPE = "pod_unknown", "crash", "unsupported_type"
+POD_UNKNOWN, CRASH = "pod_unknown", "crash"
+UNSUPPORTED_TYPE, NO_CLIENT_ID = "unsupported_type", "no_client_id"
 
-_TYPES = (USER_ASSIGNED, SERVICE_PRINCIPAL, CERTIFICATE)
+_SERVICE_PRINCIPALS = (SERVICE_PRINCIPAL, CERTIFICATE)
 _DIFFERENT, _OTHER_CASE, _SAME = range(3)
 _OLD_STATE = ""  # of assignments that a MIC before 1.5 made
 _MIC = "mic"
@@ -70,7 +71,7 @@ class Request:
 class Answer:
     """``identity``: whose token it is, where AAD Pod Identity decides that.
 
-    The status of a token is that of a request which Azure grants.
+    The status of a token is that of a request which Azure grants; a service principal's Secret is taken for right.
     """
 
     status: int
@@ -107,7 +108,7 @@ class Answers:
             self._held.setdefault((one.pod_namespace, one.pod), []).append(Held(one.identity, one.state))
         self._addresses: dict[tuple[str, str], int] = {}
         for pod in pods:
-            if _asks(pod) and pod.ip and not pod.host_network:
+            if _asks(pod) and pod.ip:
                 self._addresses[(pod.node, pod.ip)] = self._addresses.get((pod.node, pod.ip), 0) + 1
 
     def exceptions(self, pod: Pod) -> tuple[PodException, ...]:
@@ -194,12 +195,14 @@ class Answers:
 
     def _tokens(self, identities: t.Iterable[Identity]) -> tuple[Answer, ...]:
         """One of these, the first in a map of NMI, whose order is random."""
-        refused = self._rules.no_token
-        answers = (
-            Answer(200, TOKEN, one) if one.type in _TYPES else Answer(refused, UNSUPPORTED_TYPE, one)
-            for one in identities
-        )
-        return tuple(dict.fromkeys(answers))
+        return tuple(dict.fromkeys(map(self._token, identities)))
+
+    def _token(self, identity: Identity) -> Answer:
+        if identity.type not in (USER_ASSIGNED, *_SERVICE_PRINCIPALS):
+            return Answer(self._rules.no_token, UNSUPPORTED_TYPE, identity)
+        if identity.type in _SERVICE_PRINCIPALS and not identity.client_id:
+            return Answer(self._rules.no_token, NO_CLIENT_ID, identity)
+        return Answer(200, TOKEN, identity)
 
     def _refusal(self, kind: str) -> Answer:
         return Answer(self._rules.not_found, kind)

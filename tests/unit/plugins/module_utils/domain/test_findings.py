@@ -110,6 +110,10 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
         only_templates(template(), AzureIdentity=[identity(clientID="")]),
         [("client_id_missing", IDENTITY)],
     ),
+    "no client id of a service principal": (
+        only_templates(template(), AzureIdentity=[identity(type=1, clientID="")]),
+        [("client_id_missing", IDENTITY)],
+    ),
     "type 3": (only_templates(template(), AzureIdentity=[identity(type=3)]), [("type_unsupported", IDENTITY)]),
     "behavior in another case": (
         only_templates(template(), AzureIdentity=[identity(behavior="Namespaced")]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import typing as t
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -133,8 +134,9 @@ def test_pods_that_nmi_does_not_know() -> None:
     found = answers([identity("i")])
     for phase, expected in (("Succeeded", unknown), ("Failed", unknown), ("Unknown", unknown), ("Pending", [OF_I])):
         assert said(found.expected(pod(phase=phase))) == expected
-    twins = [pod(ip="10.0.0.1"), pod(namespace="q", ip="10.0.0.1")]
-    assert said(answers([identity("i")], pods=twins).expected(twins[0])) == unknown
+    for host_network in (False, True):
+        twins = [pod(ip="10.0.0.1"), pod(namespace="q", ip="10.0.0.1", host_network=host_network)]
+        assert said(answers([identity("i")], pods=twins).expected(twins[0])) == unknown
     ended = [twins[0], pod(namespace="q", ip="10.0.0.1", phase="Succeeded")]
     assert said(answers([identity("i")], pods=ended).expected(twins[0])) == [OF_I]
 
@@ -174,6 +176,8 @@ def test_types() -> None:
         assert said(answers([identity("i", kind=kind)]).expected(pod())) == [expected]
     before = answers([identity("i", kind=3)], Rules(version=(1, 8, 5)))
     assert said(before.expected(pod())) == [(403, "unsupported_type", "i")]
+    for kind, answer in ((0, OF_I), (1, (503, "no_client_id", "i")), (2, (503, "no_client_id", "i"))):
+        assert said(answers([replace(identity("i", kind=kind), client_id="")]).expected(pod())) == [answer]
 
 
 def test_managed_mode_stays_in_its_namespace_and_knows_the_empty_selector() -> None:
