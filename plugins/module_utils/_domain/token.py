@@ -29,6 +29,9 @@ _CREDENTIAL = (
     ("AADSTS7000215", "put a valid client secret of the application, its value and not its id, into the Secret of {}"),
     ("AADSTS7000222", "make a new client secret of the application and put it into the Secret of {}"),
     ("AADSTS700027", "register the certificate in the Secret of {} for the application, or put a registered one in"),
+    ("parameter 'clientID' cannot be empty", "set clientID of {}"),
+    ("parameter 'secret' cannot be empty", "put a client secret of the application into the Secret of {}"),
+    ("pkcs12: error reading P12", "put certificate and key in PKCS#12 format into the Secret of {} as certificate"),
     ("pkcs12: decryption password", "password in the Secret of {} does not open its certificate; correct it"),
     (
         "pkcs12: ",

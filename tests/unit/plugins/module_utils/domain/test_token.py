@@ -130,19 +130,22 @@ def test_verdicts(given_answer: Answer, verdict: str, code: str, who: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("body", "advice"),
+    ("status", "body", "advice"),
     [
-        ('{"error_description":"AADSTS7000215: Invalid client secret provided."}', "put a valid client secret"),
-        ('{"error_description":"AADSTS7000222: ... are expired."}', "make a new client secret"),
-        ('{"error_description":"AADSTS700027: The certificate ..."}', "register the certificate"),
-        ("pkcs12: decryption password incorrect", "does not open its certificate"),
-        ("pkcs12: unknown digest algorithm: 2.16.840.1.101.3.4.2.1", "-macalg sha1"),
-        ('failed to get Kubernetes secret a/b, err: secrets "b" not found', "create the Secret"),
-        ("some other reason", "check the credential"),
+        (403, '{"error_description":"AADSTS7000215: Invalid client secret provided."}', "put a valid client secret"),
+        (403, '{"error_description":"AADSTS7000222: ... are expired."}', "make a new client secret"),
+        (403, '{"error_description":"AADSTS700027: The certificate ..."}', "register the certificate"),
+        (503, "parameter 'clientID' cannot be empty", "set clientID"),
+        (503, "parameter 'secret' cannot be empty", "put a client secret"),
+        (503, "pkcs12: error reading P12 data: asn1: syntax error: sequence truncated", "in PKCS#12 format"),
+        (503, "pkcs12: decryption password incorrect", "does not open its certificate"),
+        (503, "pkcs12: unknown digest algorithm: 2.16.840.1.101.3.4.2.1", "-macalg sha1"),
+        (503, 'failed to get Kubernetes secret a/b, err: secrets "b" not found', "create the Secret"),
+        (403, "some other reason", "check the credential"),
     ],
 )
-def test_a_wrong_credential_is_named(body: str, advice: str) -> None:
-    found = judge(answer(status=403, body=body), EXPECTED)
+def test_a_wrong_credential_is_named(status: int, body: str, advice: str) -> None:
+    found = judge(answer(status=status, body=body), EXPECTED)
     assert found.verdict == "token_refused" and advice in found.message and "billing/billing" in found.message
 
 
