@@ -4,12 +4,15 @@
 
 """The real NMI as a process, asked from the addresses of pods: any of 127.0.0.0/8 is an address of this machine.
 
-How requests come to its port is not the subject here, so the rules that it makes go nowhere.
+For service principals it asks the Entra of a simulated Azure. How requests come to its port is not the subject here,
+so the rules that it makes go nowhere.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import datetime
 import http.client
 import http.server
 import json
@@ -20,12 +23,30 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import NameOID
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import (
+    CERTIFICATE,
+    SERVICE_PRINCIPAL,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import SECRET
+from azsandbox.azure.loopback import SimulatedAzure
 
 from . import server
 from .server import ApiServer, Processes, free_ports
 
 NODE_TOKEN = "node"
+ENTRA = "entra/"
+_PASSWORD = b"sesame"
 _IPTABLES = """#!/bin/sh
 [ "$1" != --version ] || echo "iptables v1.8.9 (legacy)"
 """
@@ -33,7 +54,10 @@ _IPTABLES = """#!/bin/sh
 
 @dataclass(frozen=True)
 class Said:
-    """``token``: the client id that the token was asked for with, or ``node`` for one of the node's own."""
+    """``token``: the client id that the token was asked for with, or ``node`` for one of the node's own.
+
+    Where Entra gave it to a service principal, ``entra/`` and its client id.
+    """
 
     status: int
     token: str
@@ -65,6 +89,7 @@ class _Tokens(http.server.BaseHTTPRequestHandler):
 @dataclass(frozen=True)
 class Nmi:
     port: int
+    azure: SimulatedAzure
 
     def ask(self, address: str, **parameters: str) -> Said:
         """A request for a token from the address."""
@@ -75,7 +100,79 @@ class Nmi:
             answer = connection.getresponse()
             body = answer.read().decode()
         token = json.loads(body)["access_token"] if answer.status == 200 else ""
-        return Said(answer.status, token, body)
+        return Said(answer.status, _whose(token), body)
+
+
+class ServicePrincipals:
+    """Applications of NMI's Entra that have a secret and a certificate in common, which lie in Secrets too."""
+
+    def __init__(self, azure: SimulatedAzure, client: Client, *client_ids: str) -> None:
+        self._azure = azure
+        self._client = client
+        self._certificate, key = _certificate("one")
+        for client_id in client_ids:
+            azure.in_loop(lambda client_id=client_id: self._register(client_id))
+        self.keep("secret", secret=_PASSWORD)
+        self.keep("certificate", certificate=_pkcs12(self._certificate, key), password=_PASSWORD)
+
+    def spec(self, kind: int, secret: str = "") -> dict[str, Any]:
+        """What an AzureIdentity of a type names besides its client id."""
+        if kind not in (SERVICE_PRINCIPAL, CERTIFICATE):
+            return {}
+        name = secret or ("secret" if kind == SERVICE_PRINCIPAL else "certificate")
+        return {
+            "tenantID": self._azure.tenant_id,
+            "adEndpoint": self._azure.endpoints.entra,
+            "clientPassword": {"namespace": "default", "name": name},
+        }
+
+    def keep(self, name: str, **data: bytes) -> None:
+        encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+        metadata = {"name": name, "namespace": "default"}
+        self._client.apply(SECRET, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded})
+
+    def _register(self, client_id: str) -> None:
+        made, _secret = self._azure.server.azure.state.new_application(client_id, client_id, _PASSWORD.decode())
+        made.certificates.append(self._certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def stranger() -> bytes:
+    """A certificate that no application has."""
+    return _pkcs12(*_certificate("stranger"))
+
+
+def _certificate(name: str) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(named)
+        .issuer_name(named)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    return certificate, key
+
+
+def _pkcs12(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> bytes:
+    """With the only algorithms that NMI reads."""
+    old = (
+        serialization.PrivateFormat.PKCS12.encryption_builder()
+        .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
+        .hmac_hash(hashes.SHA1())
+        .build(_PASSWORD)
+    )
+    return pkcs12.serialize_key_and_certificates(None, key, certificate, None, old)
+
+
+def _whose(token: str) -> str:
+    if token.count(".") != 2:
+        return token
+    return ENTRA + str(jwt.decode(token, options={"verify_signature": False})["appid"])
 
 
 @contextlib.contextmanager
@@ -90,6 +187,8 @@ def running(api_server: ApiServer, node: str, *flags: str) -> Iterator[Nmi]:
         threading.Thread(target=tokens.serve_forever, daemon=True).start()
         stack.callback(tokens.server_close)
         stack.callback(tokens.shutdown)
+        azure = SimulatedAzure(folder)
+        stack.callback(azure.close)
         processes = Processes(binaries, folder)
         stack.callback(processes.stop)
         port, probe, metrics = free_ports(3)
@@ -108,8 +207,9 @@ def running(api_server: ApiServer, node: str, *flags: str) -> Iterator[Nmi]:
             KUBECONFIG=api_server.kubeconfig(),
             MSI_ENDPOINT="http://{}:{}/msi/token".format(*tokens.server_address[:2]),
             MSI_SECRET="given",
+            SSL_CERT_FILE=str(azure.ca_file),
         )
-        nmi = Nmi(port)
+        nmi = Nmi(port, azure)
         server.until("NMI answers", lambda: _answers(processes, nmi))
         yield nmi
 

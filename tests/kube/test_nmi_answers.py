@@ -17,10 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import nmi_answers
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import nmi_answers, token, token_request
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import (
+    CERTIFICATE,
     MANAGED,
+    SERVICE_PRINCIPAL,
+    USER_ASSIGNED,
     AssignedIdentity,
+    Identity,
     Matching,
     Pod,
     Rules,
@@ -35,7 +39,7 @@ from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
 from ansible_collections.azureops.pod_identity.tests.kube import nmi as nmi_programs
 from ansible_collections.azureops.pod_identity.tests.kube import server, test_matching
 from ansible_collections.azureops.pod_identity.tests.kube.mic import NAMESPACES, NODES, Body, Key, Mic, Stage, World
-from ansible_collections.azureops.pod_identity.tests.kube.nmi import NODE_TOKEN, Nmi, Said
+from ansible_collections.azureops.pod_identity.tests.kube.nmi import ENTRA, NODE_TOKEN, Nmi, Said, ServicePrincipals
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 
 WORLDS = 6  # of a case
@@ -49,7 +53,10 @@ _KINDS = {
     "pod list is empty": nmi_answers.POD_UNKNOWN,
     "index out of range": nmi_answers.CRASH,
     "unsupported identity type": nmi_answers.UNSUPPORTED_TYPE,
+    "parameter 'clientID' cannot be empty": nmi_answers.NO_CLIENT_ID,
 }
+PLAIN = (("Content-Type", "text/plain"),)
+STRANGER = nmi_programs.stranger()
 _CLIENTS = ("", "c1", "c1", "c2", "C1", "c3")
 
 _keys = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(["i", "j", "k"]))
@@ -62,6 +69,7 @@ class Cluster:
     stage: Stage
     nmi: Nmi
     resource_ids: tuple[str, str]
+    principals: ServicePrincipals
 
     def show(self, world: World) -> None:
         """And wait for MIC, where there is one."""
@@ -87,7 +95,7 @@ def _pods(draw: st.DrawFn) -> dict[Key, Body]:
         owners = [{"apiVersion": "tests.example/v1", "kind": "replicaset", "name": owner, "uid": "u"}] if owner else []
         pods[key] = {
             "metadata": {"labels": labels, "ownerReferences": owners},
-            "spec": {"nodeName": NODES[0]},
+            "spec": {"nodeName": NODES[0], "hostNetwork": draw(st.sampled_from([False] * 5 + [True]))},
             "status": {
                 "phase": draw(st.sampled_from(["Running"] * 6 + ["Pending", "Succeeded"])),
                 "podIP": address,
@@ -97,11 +105,11 @@ def _pods(draw: st.DrawFn) -> dict[Key, Body]:
     return pods
 
 
-def _identity(kind: int, resource_id: str, client_id: str, behavior: str | None) -> Body:
+def _identity(principals: ServicePrincipals, kind: int, resource_id: str, client_id: str, behavior: str | None) -> Body:
     annotations = {} if behavior is None else {"aadpodidentity.k8s.io/Behavior": behavior}
     return {
         "metadata": {"annotations": annotations},
-        "spec": {"type": kind, "resourceID": resource_id, "clientID": client_id},
+        "spec": {"type": kind, "resourceID": resource_id, "clientID": client_id, **principals.spec(kind)},
     }
 
 
@@ -113,10 +121,11 @@ def _exception(labels: dict[str, str]) -> Body:
     return {"spec": {"podLabels": labels}}
 
 
-def worlds(one: str, two: str) -> st.SearchStrategy[World]:
+def worlds(one: str, two: str, principals: ServicePrincipals) -> st.SearchStrategy[World]:
     identity = st.builds(
         _identity,
-        st.sampled_from([0, 0, 0, 5]),
+        st.just(principals),
+        st.sampled_from([USER_ASSIGNED] * 4 + [SERVICE_PRINCIPAL, CERTIFICATE, 5]),
         st.sampled_from([one, two, one.upper()]),
         st.sampled_from(_CLIENTS),
         st.sampled_from([None, None, "namespaced"]),
@@ -157,11 +166,13 @@ def cluster(
     forced = f"--forceNamespaced={str(rules.force_namespaced).lower()}"
     with contextlib.ExitStack() as stack:
         nmi = stack.enter_context(nmi_programs.running(api_server, NODES[0], f"--operation-mode={rules.mode}", forced))
+        principals = ServicePrincipals(nmi.azure, client, *{one.lower() for one in _CLIENTS if one})
         if rules.mode == MANAGED:
-            found = Cluster(rules, Stage(client), nmi, ("/subscriptions/s/one", "/subscriptions/s/two"))
+            resource_ids = ("/subscriptions/s/one", "/subscriptions/s/two")
+            found = Cluster(rules, Stage(client), nmi, resource_ids, principals)
         else:
             mic = stack.enter_context(programs.running(api_server, forced))
-            found = Cluster(rules, mic, nmi, (mic.resource_ids[0], mic.resource_ids[1]))
+            found = Cluster(rules, mic, nmi, (mic.resource_ids[0], mic.resource_ids[1]), principals)
         yield found
         found.show(World())
 
@@ -171,7 +182,7 @@ def cluster(
 def test_nmi_answers_what_is_computed(cluster: Cluster, case: int) -> None:
     @seed(case)
     @settings(max_examples=WORLDS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(worlds(*cluster.resource_ids))
+    @given(worlds(*cluster.resource_ids, cluster.principals))
     def agree(world: World) -> None:
         asked = requests(*cluster.resource_ids)
         cluster.show(World())
@@ -187,6 +198,51 @@ def test_nmi_answers_what_is_computed(cluster: Cluster, case: int) -> None:
     agree()
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "advice"),
+    [
+        pytest.param(SERVICE_PRINCIPAL, None, "create the Secret", id="no Secret"),
+        pytest.param(SERVICE_PRINCIPAL, {}, "put a client secret", id="empty"),
+        pytest.param(SERVICE_PRINCIPAL, {"secret": b""}, "put a client secret", id="empty secret"),
+        pytest.param(SERVICE_PRINCIPAL, {"secret": b"open"}, "put a valid client secret", id="wrong secret"),
+        pytest.param(CERTIFICATE, {}, "in PKCS#12 format", id="no certificate"),
+        pytest.param(CERTIFICATE, {"certificate": STRANGER}, "does not open", id="no password"),
+        pytest.param(
+            CERTIFICATE, {"certificate": STRANGER, "password": b"sesame"}, "register the certificate", id="stranger"
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_secret_is_told(
+    cluster: Cluster, kind: int, data: dict[str, bytes] | None, advice: str
+) -> None:
+    """From what NMI says."""
+    if data is not None:
+        cluster.principals.keep("wrong", **data)
+    identity = _identity(cluster.principals, kind, "", "c1", None)
+    identity["spec"].update(cluster.principals.spec(kind, "missing" if data is None else "wrong"))
+    address, key = "127.9.0.1", (NAMESPACES[0], "p")
+    status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
+    labels = {"metadata": {"labels": {"aadpodidbinding": "x"}}}
+    pod = {**labels, "spec": {"nodeName": NODES[0]}, "status": status}
+    binding = {(NAMESPACES[0], "i"): _binding("i", "x")}
+    cluster.show(World())
+    cluster.show(World({(NAMESPACES[0], "i"): identity}, binding, {key: pod}))
+    end = time.monotonic() + SECONDS
+    while True:  # NMI's own lists may lag a moment behind
+        said = cluster.nmi.ask(address)
+        found = token.judge(answered(said), token.Expectation("https://vault.azure.net", identity="default/i"))
+        if found.verdict == "token_refused" and advice in found.message:
+            return
+        assert time.monotonic() < end, said
+        time.sleep(0.1)
+
+
+def answered(said: Said) -> token_request.Answer:
+    """As a pod sees it."""
+    blocked = token_request.Answer(exit_code=0, status=403, headers=PLAIN, body="blocked by AAD Pod Identity NMI")
+    return token_request.Answer(exit_code=0, status=said.status, headers=PLAIN, body=said.body, instance=blocked)
+
+
 def computed(cluster: Cluster, world: World) -> tuple[list[Pod], Answers]:
     pods, bindings, identities = test_matching.parsed(world)
     exceptions = [PodException.parse(test_matching.raw(key, body)) for key, body in world.exceptions.items()]
@@ -196,7 +252,9 @@ def computed(cluster: Cluster, world: World) -> tuple[list[Pod], Answers]:
 
 
 def asks(pod: Pod, pods: list[Pod]) -> bool:
-    """Whether a request from its address is the pod's: one that ended may have left it to another."""
+    """Whether a request from its address comes to NMI and is the pod's: one that ended may have left it to another."""
+    if pod.host_network:
+        return False
     return pod.phase in ("Pending", "Running") or [one.ip for one in pods].count(pod.ip) == 1
 
 
@@ -219,8 +277,14 @@ def seen(answer: Answer, request: Request) -> tuple[int, str, str]:
     if answer.kind == nmi_answers.NODE_TOKEN:
         return answer.status, nmi_answers.TOKEN, request.client_id or NODE_TOKEN
     if answer.kind == nmi_answers.TOKEN and answer.identity:
-        return answer.status, answer.kind, answer.identity.client_id or NODE_TOKEN
+        return answer.status, answer.kind, _whose(answer.identity)
     return answer.status, answer.kind, ""
+
+
+def _whose(identity: Identity) -> str:
+    if identity.type == USER_ASSIGNED:
+        return identity.client_id or NODE_TOKEN
+    return ENTRA + identity.client_id.lower()
 
 
 def kind(said: Said) -> str:
