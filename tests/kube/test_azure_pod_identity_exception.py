@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     DEPLOYMENT,
     POD,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
 from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
 
 
@@ -121,6 +122,86 @@ def test_refusals(exception: Runner, client: Client, namespace: str) -> None:
     refused = exception(token=RESTRICTED, namespace=namespace, **good)
     assert "may not list azurepodidentityexceptions" in refused.failure()
     assert labels(client, namespace) is None
+
+
+def many(number: int) -> list[dict[str, Any]]:
+    return [{"name": f"e{each}", "pod_labels": {"app": f"a{each}"}} for each in range(number)]
+
+
+def versions(client: Client, namespace: str) -> dict[str, str]:
+    found = client.list_all(AZURE_POD_IDENTITY_EXCEPTION, namespace)
+    return {raw["metadata"]["name"]: raw["metadata"]["resourceVersion"] for raw in found}
+
+
+def test_a_webhook_that_refuses(exception: Runner, api_server: ApiServer, client: Client, namespace: str) -> None:
+    wanted: dict[str, Any] = {"namespace": namespace, "exceptions": many(3)}
+
+    def stands() -> bool:
+        return bool(exception(check=True, **wanted).result.get("failed"))
+
+    with (
+        obstacles.refusal(api_server) as place,
+        obstacles.webhook(client, namespace, "azurepodidentityexceptions", place),
+    ):
+        server.until("the webhook stands against it", stands)
+        for check in (True, False):
+            refused = exception(check=check, **wanted)
+            assert "an admission webhook stands against it" in refused.failure()
+            assert "not on a Friday" in refused.failure() and not refused.result["changed"]
+    server.until("the webhook is gone", lambda: not stands())
+    assert len(exception(**wanted).ok()["actions"]) == 3
+
+
+def test_exceptions_that_may_only_be_listed(exception: Runner, client: Client, namespace: str) -> None:
+    obstacles.grant(client, namespace, azurepodidentityexceptions=["list"])
+    for check in (True, False):
+        refused = exception(check=check, namespace=namespace, exceptions=many(3), token=RESTRICTED)
+        assert "may not apply azurepodidentityexceptions" in refused.failure()
+        assert not refused.result["changed"] and not versions(client, namespace)
+    assert "may not list pods" in str(refused.result.get("warnings", refused.output))
+
+
+def test_what_somebody_else_changes_in_between(exception: Runner, client: Client, namespace: str) -> None:
+    """Another manager holds a field of one object."""
+    wanted: dict[str, Any] = {"namespace": namespace, "exceptions": many(3)}
+    exception(**wanted).ok()
+    patch = {"spec": {"podLabels": {"app": "theirs"}}}
+    path, query = AZURE_POD_IDENTITY_EXCEPTION.path(namespace, "e1"), [("fieldManager", "kubectl-edit")]
+    client._request("PATCH", path, query, patch, content_type="application/merge-patch+json")
+    for check in (True, False):
+        refused = exception(check=check, **wanted)
+        assert "belongs to kubectl-edit" in refused.failure() and "e1" in refused.failure()
+    assert labels(client, namespace, "e1") == {"app": "theirs"}
+    assert exception(adopt=True, **wanted).ok()["changed"] and labels(client, namespace, "e1") == {"app": "a1"}
+    assert not exception(**wanted).ok()["changed"]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["server", "module"])
+def test_what_goes_in_the_middle_is_made_up_for(
+    exception: Runner, api_server: ApiServer, client: Client, namespace: str, killed: bool
+) -> None:
+    """The API server, or the module itself; the next run writes only what was left."""
+    foreign(client, namespace, app="theirs")
+    theirs = versions(client, namespace)
+    wanted: dict[str, Any] = {"namespace": namespace, "exceptions": many(150), "purge_exceptions": True}
+    with exception.start(**wanted) as process:
+        server.until("some were written", lambda: len(versions(client, namespace)) > 10)
+        if killed:
+            process.kill()
+        else:
+            api_server.restart()
+        printed, errors = process.communicate(timeout=120)
+    if not killed:
+        told = json.loads(printed)
+        assert "cannot be reached" in told["msg"] and told["changed"], errors
+        assert told["failed_action"].startswith("create AzurePodIdentityException")
+    before = versions(client, namespace)
+    assert 10 < len(before) < 151, "it had ended before"
+    left = exception(**wanted).ok()
+    after = versions(client, namespace)
+    assert len(after) == 151 and after.items() >= before.items() >= theirs.items()
+    assert len(left["actions"]) == len(after) - len(before)
+    assert not exception(**wanted).ok()["changed"]
 
 
 def test_without_definitions(

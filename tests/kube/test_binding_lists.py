@@ -28,7 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SECRET,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
 from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.kube.test_azure_identity_binding import foreign, make_pod
 
@@ -405,63 +405,31 @@ def test_adoption_of_a_list(binding: Runner, client: Client, namespace: str) -> 
     assert adopted["reassigned_pods"] == 1
 
 
-def test_a_webhook_that_stands_against_it(binding: Runner, client: Client, namespace: str) -> None:
-    """It cannot be reached, and refuses what is about bindings of this namespace."""
-    kind = Kind(
-        "admissionregistration.k8s.io",
-        "v1",
-        "validatingwebhookconfigurations",
-        "ValidatingWebhookConfiguration",
-        namespaced=False,
-    )
-    rule = {"apiGroups": ["aadpodidentity.k8s.io"], "apiVersions": ["v1"], "resources": ["azureidentitybindings"]}
-    hook = {
-        "name": "bindings.example.com",
-        "clientConfig": {"url": "https://127.0.0.1:9/"},
-        "rules": [{**rule, "operations": ["*"]}],
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-        "failurePolicy": "Fail",
-        "sideEffects": "None",
-        "admissionReviewVersions": ["v1"],
-        "timeoutSeconds": 2,
-    }
-    name = f"test-{namespace}"
-    body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name}, "webhooks": [hook]}
-    client.create(kind, None, body)
+@pytest.mark.parametrize("words", ["failed calling webhook", "not on a Friday"], ids=["unreachable", "refusing"])
+def test_a_webhook_that_stands_against_it(
+    binding: Runner, api_server: ApiServer, client: Client, namespace: str, words: str
+) -> None:
     wanted = {"namespace": namespace, "bindings": entries(namespace, 30)}
 
     def stands() -> bool:
         return bool(binding(check=True, **wanted).result.get("failed"))
 
-    try:
+    with contextlib.ExitStack() as stack:
+        refusing = stack.enter_context(obstacles.refusal(api_server))
+        place = refusing if words == "not on a Friday" else obstacles.UNREACHABLE
+        stack.enter_context(obstacles.webhook(client, namespace, "azureidentitybindings", place))
         server.until("the webhook stands against it", stands)
         for check in (True, False):
             refused = binding(check=check, **wanted)
-            assert "an admission webhook stands against it" in refused.failure()
+            assert "an admission webhook stands against it" in refused.failure() and words in refused.failure()
             assert "create AzureIdentityBinding" in refused.result["failed_action"]
             assert len(refused.result["actions"]) == 30 and refused.result["changed"] is not check
-    finally:
-        client.delete(kind, None, name)
     server.until("the webhook is gone", lambda: not stands())
     assert verbs(binding(**wanted).ok()) == [f"create AzureIdentityBinding {namespace}/i{each}" for each in range(30)]
 
 
 def test_a_kind_that_may_not_be_written(binding: Runner, client: Client, namespace: str) -> None:
-    name = f"test-{namespace}"
-    own = {"apiGroups": ["aadpodidentity.k8s.io"], "verbs": ["list"]}
-    rules = [
-        {**own, "resources": ["azureidentities"], "verbs": ["list", "patch", "create"]},
-        {**own, "resources": ["azureidentitybindings"]},
-    ]
-    api = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name, "namespace": namespace}}
-    role, bound = (
-        Kind("rbac.authorization.k8s.io", "v1", *names)
-        for names in (("roles", "Role"), ("rolebindings", "RoleBinding"))
-    )
-    subject = {"kind": "User", "name": "restricted", "apiGroup": "rbac.authorization.k8s.io"}
-    client.create(role, namespace, {**api, "kind": "Role", "rules": rules})
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
-    client.create(bound, namespace, {**api, "kind": "RoleBinding", "roleRef": reference, "subjects": [subject]})
+    obstacles.grant(client, namespace, azureidentities=["list", "patch", "create"], azureidentitybindings=["list"])
     wanted = {"namespace": namespace, "bindings": entries(namespace, 30), "token": RESTRICTED}
     for check in (True, False):
         refused = binding(check=check, **wanted)
