@@ -417,7 +417,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.erro
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.lists import Outcome
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.objects import Object
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import pairs
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     Plan,
     Step,
@@ -488,7 +488,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     looks = (outcome.decisions[0].before, outcome.decisions[0].after) if single else outcome.documents
     document = results[0] if single else {"bindings": listed(wishes, results)}
     told = {"planned": outcome.planned, "reassigned_pods": outcome.reassigned}
-    return Plan(*looks, steps, result=document, warnings=warnings, told=told, at_once=pairs.AT_ONCE)
+    return Plan(*looks, steps, result=document, warnings=warnings, told=told, at_once=AT_ONCE)
 
 
 def listed(wishes: t.Sequence[pair.Wish], results: t.Sequence[Object]) -> t.Sequence[Object]:

@@ -224,7 +224,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain impo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import exceptions as kube_exceptions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import pairs
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     Plan,
     Step,
@@ -285,7 +285,7 @@ def make_plan(module: AnsibleModule) -> Plan:
             result.update(namespace=wish.namespace, name=wish.name)
     document = results[0] if single else {"exceptions": results}
     told = {"planned": outcome.planned}
-    return Plan(*looks, steps, result=document, warnings=warnings, told=told, at_once=pairs.AT_ONCE)
+    return Plan(*looks, steps, result=document, warnings=warnings, told=told, at_once=AT_ONCE)
 
 
 def argument_spec() -> ArgumentSpec:

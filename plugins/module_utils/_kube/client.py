@@ -22,6 +22,7 @@ from .config import Settings, load_configuration
 from .errors import parse_status, refused, unreachable
 from .kinds import EVENT, POD, SELF_SUBJECT_ACCESS_REVIEW, SERVICE_ACCOUNT, Kind, Object, label
 
+AT_ONCE = 10  # requests of a module; so many connections are kept
 _PAGE = 500
 _CONNECT_SECONDS = 15
 _READ_SECONDS = 60
@@ -52,6 +53,8 @@ class Client:
         self._read_seconds = min(_READ_SECONDS, timeout or _READ_SECONDS)
         self._configuration = configuration
         self._settings = settings
+        # The library keeps five per processor, and each request beyond them would open one of its own.
+        configuration.connection_pool_maxsize = AT_ONCE
         self._pool = rest.RESTClientObject(configuration).pool_manager
         self.host = str(configuration.host)
 

@@ -18,7 +18,7 @@ from .._domain import bindings, pair
 from .._domain.errors import Failure
 from .._domain.matching import SELECTOR_LABEL, Pod, template_selector
 from .._domain.objects import Change, Object, shown
-from .client import Client
+from .client import AT_ONCE, Client
 from .errors import ApiFailure
 from .kinds import (
     AZURE_ASSIGNED_IDENTITY,
@@ -32,8 +32,6 @@ from .kinds import (
     label,
 )
 from .wait import wait_for
-
-AT_ONCE = 10
 
 _KINDS: t.Mapping[str, Kind] = {
     "identity": AZURE_IDENTITY,

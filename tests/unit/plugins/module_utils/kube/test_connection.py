@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import multiprocessing
 import socket
 import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import errors
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import Settings, load_configuration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_IDENTITY,
@@ -131,6 +135,42 @@ def test_commands_do_not_wait_for_ever() -> None:
         client = connect({"host": host, "api_key": "k"}, timeout=0.5)
         with pytest.raises(Failure, match="answered within 0.5 seconds"):
             client.start("n", "p", "c", ["true"])
+
+
+def test_connections_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine with one processor too, for as many requests as are under way."""
+    opened: list[object] = []
+    all_there = threading.Barrier(AT_ONCE)
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            opened.append(self)
+
+        def do_GET(self) -> None:
+            all_there.wait(30)
+            body = b'{"items": []}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    monkeypatch.setattr(multiprocessing, "cpu_count", lambda: 1)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = connect({"host": f"http://127.0.0.1:{server.server_port}", "api_key": "k"})
+        for _round in range(3):
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                assert list(pool.map(lambda _number: client.list_all(POD), range(AT_ONCE))) == [()] * AT_ONCE
+        client._pool.clear()
+        server.shutdown()
+    assert len(opened) == AT_ONCE
 
 
 def status(code: int, **fields: Any) -> bytes:
