@@ -23,7 +23,7 @@ from .errors import parse_status, refused, unreachable
 from .kinds import EVENT, POD, SELF_SUBJECT_ACCESS_REVIEW, SERVICE_ACCOUNT, Kind, Object, label
 
 AT_ONCE = 10  # requests of a module; so many connections are kept
-_PAGE = 500
+_PAGE = 1000
 _CONNECT_SECONDS = 15
 _READ_SECONDS = 60
 _BUSY_SECONDS = 60
