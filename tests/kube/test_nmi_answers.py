@@ -198,43 +198,39 @@ def test_nmi_answers_what_is_computed(cluster: Cluster, case: int) -> None:
     agree()
 
 
-@pytest.mark.parametrize(
-    ("kind", "data", "advice"),
-    [
-        pytest.param(SERVICE_PRINCIPAL, None, "create the Secret", id="no Secret"),
-        pytest.param(SERVICE_PRINCIPAL, {}, "put a client secret", id="empty"),
-        pytest.param(SERVICE_PRINCIPAL, {"secret": b""}, "put a client secret", id="empty secret"),
-        pytest.param(SERVICE_PRINCIPAL, {"secret": b"open"}, "put a valid client secret", id="wrong secret"),
-        pytest.param(CERTIFICATE, {}, "in PKCS#12 format", id="no certificate"),
-        pytest.param(CERTIFICATE, {"certificate": STRANGER}, "does not open", id="no password"),
-        pytest.param(
-            CERTIFICATE, {"certificate": STRANGER, "password": b"sesame"}, "register the certificate", id="stranger"
-        ),
-    ],
-)
-def test_what_is_wrong_with_a_secret_is_told(
-    cluster: Cluster, kind: int, data: dict[str, bytes] | None, advice: str
-) -> None:
+WRONG_SECRETS: list[tuple[int, dict[str, bytes] | None, str]] = [
+    (SERVICE_PRINCIPAL, None, "create the Secret"),
+    (SERVICE_PRINCIPAL, {}, "put a client secret"),
+    (SERVICE_PRINCIPAL, {"secret": b""}, "put a client secret"),
+    (SERVICE_PRINCIPAL, {"secret": b"open"}, "put a valid client secret"),
+    (CERTIFICATE, {}, "in PKCS#12 format"),
+    (CERTIFICATE, {"certificate": STRANGER}, "does not open"),
+    (CERTIFICATE, {"certificate": STRANGER, "password": b"sesame"}, "register the certificate"),
+]
+
+
+@pytest.mark.soak(sample=1)
+def test_what_is_wrong_with_a_secret_is_told(cluster: Cluster) -> None:
     """From what NMI says."""
-    if data is not None:
-        cluster.principals.keep("wrong", **data)
-    identity = _identity(cluster.principals, kind, "", "c1", None)
-    identity["spec"].update(cluster.principals.spec(kind, "missing" if data is None else "wrong"))
-    address, key = "127.9.0.1", (NAMESPACES[0], "p")
+    address, home = "127.9.0.1", NAMESPACES[0]
     status = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
-    labels = {"metadata": {"labels": {"aadpodidbinding": "x"}}}
-    pod = {**labels, "spec": {"nodeName": NODES[0]}, "status": status}
-    binding = {(NAMESPACES[0], "i"): _binding("i", "x")}
-    cluster.show(World())
-    cluster.show(World({(NAMESPACES[0], "i"): identity}, binding, {key: pod}))
-    end = time.monotonic() + SECONDS
-    while True:  # NMI's own lists may lag a moment behind
-        said = cluster.nmi.ask(address)
-        found = token.judge(answered(said), token.Expectation("https://vault.azure.net", identity="default/i"))
-        if found.verdict == "token_refused" and advice in found.message:
-            return
-        assert time.monotonic() < end, said
-        time.sleep(0.1)
+    pod = {"metadata": {"labels": {"aadpodidbinding": "x"}}, "spec": {"nodeName": NODES[0]}, "status": status}
+    for kind, data, advice in WRONG_SECRETS:
+        identity = _identity(cluster.principals, kind, "", "c1", None)
+        if data is not None:
+            cluster.principals.keep("wrong", **data)
+        identity["spec"].update(cluster.principals.spec(kind, "missing" if data is None else "wrong"))
+        cluster.show(World())
+        cluster.show(World({(home, "i"): identity}, {(home, "i"): _binding("i", "x")}, {(home, "p"): pod}))
+        end = time.monotonic() + SECONDS
+        while not told(cluster.nmi.ask(address), advice):  # NMI's own lists may lag a moment behind
+            assert time.monotonic() < end, (kind, data, advice, cluster.nmi.ask(address))
+            time.sleep(0.1)
+
+
+def told(said: Said, advice: str) -> bool:
+    found = token.judge(answered(said), token.Expectation("https://vault.azure.net", identity="default/i"))
+    return found.verdict == "token_refused" and advice in found.message
 
 
 def answered(said: Said) -> token_request.Answer:
