@@ -90,10 +90,10 @@ def place_of(kind: str, raw: Raw) -> Place:
 
 
 def texts(option: str, values: Raw | None) -> dict[str, str]:
-    """Labels or annotations as Kubernetes keeps them, whatever YAML made of the values."""
+    """Labels or annotations as Kubernetes keeps them. Where YAML read something else, what was written is lost."""
     found = {}
     for key, value in (values or {}).items():
-        if not isinstance(value, (str, int, float)):
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
             raise Failure(f"{option} {key!r} has the value {value!r}, which is no text: put it in quotes.")
         found[str(key)] = str(value)
     return found
