@@ -31,6 +31,13 @@ options:
         to be gone.
     type: list
     elements: path
+  namespaces:
+    description:
+      - Tells only of the workloads, the identities and the findings of these namespaces, and of workloads elsewhere
+        that get an identity from them. By default of all. The whole cluster is read all the same, and RV(residue) is
+        that of the whole cluster.
+    type: list
+    elements: str
   mode:
     description: Mode of MIC and NMI. By default that of the NMI that is installed, else V(standard).
     type: str
@@ -89,6 +96,12 @@ EXAMPLES = r"""
       - /var/backups/prod/pod-identity.json
     mode: standard
   register: saved
+
+- name: Look who gets what in the namespaces of two teams
+  azureops.pod_identity.pod_identity_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    namespaces: [shop, billing]
+  register: teams
 """
 
 RETURN = r"""
@@ -279,7 +292,9 @@ identities:
       elements: str
       sample: ['system:serviceaccount:team:web']
 assignments:
-  description: The AzureAssignedIdentities beside the computed ones; null in managed mode, and where they were not read.
+  description:
+    - The AzureAssignedIdentities of the whole cluster beside the computed ones; null in managed mode, and where they
+      were not read.
   returned: success
   type: dict
   contains:
@@ -360,8 +375,8 @@ def as_data(found: Inventory) -> dict[str, t.Any]:
     rules = found.cluster.rules
     return {
         "rules": {**asdict(rules), "version": ".".join(map(str, rules.version))},
-        "workloads": [found.row(workload) for workload in found.cluster.workloads],
-        "identities": [found.identity_row(identity) for identity in found.cluster.identities],
+        "workloads": found.workload_rows(),
+        "identities": found.identity_rows(),
         "assignments": found.assignments(),
         "findings": [asdict(finding) for finding in findings.find(found)],
     }
@@ -374,6 +389,7 @@ def main() -> None:
             _argspec.ArgumentSpec(
                 options={
                     "files": {"type": "list", "elements": "path"},
+                    "namespaces": {"type": "list", "elements": "str"},
                     "mode": {"type": "str", "choices": ["managed", "standard"]},
                     "force_namespaced": {"type": "bool"},
                     "version": {"type": "str"},
@@ -395,7 +411,7 @@ def main() -> None:
             read = inventory.read(client)
             if params["audit"]:
                 unread = inventory.read_residue(client, read)
-        found = Inventory(Cluster.parse(read, given, unread))
+        found = Inventory(Cluster.parse(read, given, unread), params["namespaces"])
         residue = {"residue": [asdict(one) for one in findings.residue(found)]} if params["audit"] else {}
         return {**as_data(found), **residue}
 

@@ -26,6 +26,7 @@ from .matching import (
     USER_ASSIGNED,
     AssignedIdentity,
     Assignment,
+    Binding,
     Identity,
     assignment_name,
     unwritable,
@@ -37,7 +38,16 @@ from .workloads import Workload
 ERROR, WARNING, INFO = "error", "warning", "info"
 _FEDERATED_LIMIT = 20
 
-Found = t.Iterator[tuple[str, str]]
+
+@dataclass(frozen=True)
+class About:
+    """An object, and the namespaces of all that a finding at it concerns."""
+
+    label: str
+    namespaces: frozenset[str] = frozenset()
+
+
+Found = t.Iterator[tuple[About, str]]
 
 
 @dataclass(frozen=True)
@@ -64,13 +74,13 @@ _Look = t.Callable[[Inventory], Found]
 
 
 def find(inventory: Inventory) -> tuple[Finding, ...]:
-    """Every finding, the worst first, and then in the order of this file."""
-    return _found(_CHECKS, inventory)
+    """Every finding that ``inventory`` tells of, the worst first, and then in the order of this file."""
+    return _found(_CHECKS, inventory, inventory.tells_of)
 
 
 def residue(inventory: Inventory) -> tuple[Finding, ...]:
-    """What is left of pod identity, in the same order; nothing means that it is gone from the cluster."""
-    return _found(_RESIDUE, inventory)
+    """What is left of pod identity in the whole cluster, in the same order; nothing means that it is gone."""
+    return _found(_RESIDUE, inventory, lambda namespaces: True)
 
 
 def codes() -> tuple[str, ...]:
@@ -81,11 +91,14 @@ def residue_codes() -> tuple[str, ...]:
     return tuple(check.code for check in _RESIDUE)
 
 
-def _found(checks: t.Iterable[_Check], inventory: Inventory) -> tuple[Finding, ...]:
+def _found(
+    checks: t.Iterable[_Check], inventory: Inventory, tells_of: t.Callable[[frozenset[str]], bool]
+) -> tuple[Finding, ...]:
     found = [
-        Finding(check.code, check.severity, label, message, check.remedy)
+        Finding(check.code, check.severity, about.label, message, check.remedy)
         for check in checks
-        for label, message in check.look(inventory)
+        for about, message in check.look(inventory)
+        if tells_of(about.namespaces)
     ]
     return tuple(sorted(found, key=lambda finding: (ERROR, WARNING, INFO).index(finding.severity)))
 
@@ -121,7 +134,7 @@ def nothing_matches(inventory: Inventory) -> Found:
                 if places
                 else "no binding has this selector"
             )
-            yield workload.label, f"Its pods select {selector!r} and get no identity, because {why}."
+            yield _workload(inventory, workload), f"Its pods select {selector!r} and get no identity, because {why}."
 
 
 @_finding(WARNING, "Let the application name its client id, or use one selector per identity.")
@@ -130,7 +143,10 @@ def ambiguous_default(inventory: Inventory) -> Found:
         tokens = [answer.identity for answer in inventory.default(workload) if answer.kind == TOKEN and answer.identity]
         if len(tokens) > 1:
             names = ", ".join(map(full_name, tokens))
-            yield workload.label, f"A request without client id gets a token of any of {names}, as chance has it."
+            yield (
+                _workload(inventory, workload),
+                f"A request without client id gets a token of any of {names}, as chance has it.",
+            )
 
 
 @_finding(WARNING, "Rename one of the identities, or force MIC and NMI into namespaced mode.")
@@ -140,7 +156,7 @@ def identity_shadowed(inventory: Inventory) -> Found:
             for pair in match.shadowed:
                 if pair.identity != match.choices[0].identity:
                     yield (
-                        workload.label,
+                        _workload(inventory, workload, pair.identity),
                         f"Its pods never get the identity {full_name(pair.identity)}, because "
                         f"{full_name(match.choices[0].identity)} has the same name and comes first.",
                     )
@@ -152,7 +168,7 @@ def excepted(inventory: Inventory) -> Found:
         names = ", ".join(one.name for one in inventory.answers.exceptions(workload.pod))
         if names and not workload.pod.host_network:
             yield (
-                workload.label,
+                _workload(inventory, workload),
                 f"NMI gives its pods the tokens of their node, because the exception {names} covers them.",
             )
 
@@ -161,7 +177,7 @@ def excepted(inventory: Inventory) -> Found:
 def host_network(inventory: Inventory) -> Found:
     for workload in _labelled(inventory):
         if workload.pod.host_network:
-            yield workload.label, "Its pods use the host network, so NMI sees none of their requests."
+            yield _workload(inventory, workload), "Its pods use the host network, so NMI sees none of their requests."
 
 
 @_finding(WARNING, "Rename the workload, or move it out of the namespace of MIC.")
@@ -171,7 +187,7 @@ def taken_for_mic(inventory: Inventory) -> Found:
         itself = "mic" in (labels.get("component"), labels.get("app.kubernetes.io/component"))
         if inventory.answers.taken_for_mic(workload.pod) and not itself:
             yield (
-                workload.label,
+                _workload(inventory, workload),
                 "NMI takes its pods for MIC, because its name begins with mic, and gives them tokens of their node.",
             )
 
@@ -183,7 +199,7 @@ def label_of_pods_differs(inventory: Inventory) -> Found:
         if strays:
             others = ", ".join(sorted({repr(pod.selector) for pod in strays}))
             yield (
-                workload.label,
+                _workload(inventory, workload),
                 f"{_pods(len(strays))} of it select{'s' if len(strays) == 1 else ''} {others} instead of "
                 f"{workload.pod.selector!r}, as its template says.",
             )
@@ -194,7 +210,7 @@ def ended_pods_hold(inventory: Inventory) -> Found:
     for workload in _labelled(inventory):
         ended = [pod for pod in workload.pods if pod.phase in ("Succeeded", "Failed")]
         if ended and inventory.cluster.rules.mode == STANDARD and inventory.matches(workload):
-            yield workload.label, f"{_pods(len(ended))} of it ended and still hold assignments."
+            yield _workload(inventory, workload), f"{_pods(len(ended))} of it ended and still hold assignments."
 
 
 @_finding(WARNING, "Give each of them a service account of its own before a migration.")
@@ -203,7 +219,7 @@ def service_account_shared(inventory: Inventory) -> Found:
         using = [one for one in workloads if inventory.identities_of(one)]
         if len({frozenset(map(full_name, inventory.identities_of(one))) for one in using}) > 1:
             yield (
-                f"ServiceAccount {namespace}/{name}",
+                About(f"ServiceAccount {namespace}/{name}", frozenset({namespace})),
                 f"{', '.join(one.label for one in using)} share it and have different identities, so a migration "
                 "cannot give it one client id.",
             )
@@ -267,7 +283,7 @@ def client_ids_of_one_resource(inventory: Inventory) -> Found:
         if len({identity.client_id for identity in identities}) > 1:
             names = ", ".join(map(full_name, identities))
             yield (
-                _identity(identities[0]),
+                _identity(*identities),
                 f"{names} name one resource with different client ids, so MIC takes it from pods that still use it.",
             )
 
@@ -306,7 +322,7 @@ def identity_missing(inventory: Inventory) -> Found:
                 f"; there is one in {', '.join(elsewhere[binding.identity])}" if binding.identity in elsewhere else ""
             )
             yield (
-                f"AzureIdentityBinding {full_name(binding)}",
+                _binding(binding),
                 f"It names the identity {binding.identity!r}, which its namespace does not have{where}.",
             )
 
@@ -318,7 +334,7 @@ def selector_impossible(inventory: Inventory) -> Found:
             message = f"No pod can have its selector {binding.selector!r}, so it matches nothing."
             if not binding.selector and inventory.cluster.rules.mode == MANAGED:
                 message = "Its selector is empty, which matches every pod of the namespace without the label."
-            yield f"AzureIdentityBinding {full_name(binding)}", message
+            yield _binding(binding), message
 
 
 @_finding(INFO, "Delete the binding, or label the workload that it is for.")
@@ -327,7 +343,7 @@ def binding_unused(inventory: Inventory) -> Found:
     used |= {pod.selector for pod in inventory.cluster.pods}
     for binding in inventory.cluster.bindings:
         if binding.selector not in used and LABEL_VALUE.fullmatch(binding.selector):
-            yield f"AzureIdentityBinding {full_name(binding)}", f"Nothing selects {binding.selector!r}."
+            yield _binding(binding), f"Nothing selects {binding.selector!r}."
 
 
 # assignments
@@ -339,7 +355,7 @@ def assignment_contested(inventory: Inventory) -> Found:
         if len({(one.pod.namespace, one.pod.name) for one in rivals}) > 1:
             pods = ", ".join(sorted(f"{one.pod.namespace}/{one.pod.name}" for one in rivals))
             yield (
-                f"AzureAssignedIdentity {name}",
+                _assignment(name, rivals),
                 f"The pods {pods} come to this one name, so only one of them is served.",
             )
 
@@ -353,20 +369,22 @@ def assignment_unwritable(inventory: Inventory) -> Found:
             identity = match.choices[0].identity
             reason = unwritable(assignment_name(pod, identity), pod.node)
             if reason:
-                yield f"Pod {pod.namespace}/{pod.name}", f"MIC cannot assign it {full_name(identity)}: {reason}."
+                about = About(f"Pod {pod.namespace}/{pod.name}", frozenset({pod.namespace, identity.namespace}))
+                yield about, f"MIC cannot assign it {full_name(identity)}: {reason}."
 
 
 @_finding(WARNING, "Rename one of them, so that MIC can tell them apart on a scale set.")
 def pod_names_equal(inventory: Inventory) -> Found:
     """MIC's look at what still uses an identity skips pods of the same name."""
-    users: dict[tuple[str, str], set[str]] = {}
+    users: dict[tuple[str, str], list[Assignment]] = {}
     for one in inventory.computed:
         if one.identity.type == USER_ASSIGNED:
-            users.setdefault((one.pod.name, one.identity.client_id), set()).add(one.pod.namespace)
-    for (name, _client_id), namespaces in sorted(users.items()):
+            users.setdefault((one.pod.name, one.identity.client_id), []).append(one)
+    for (name, _client_id), using in sorted(users.items(), key=lambda item: item[0]):
+        namespaces = {one.pod.namespace for one in using}
         if len(namespaces) > 1:
             yield (
-                f"Pod {sorted(namespaces)[0]}/{name}",
+                About(f"Pod {sorted(namespaces)[0]}/{name}", _concerned(using)),
                 f"Pods of this name use one identity in {', '.join(sorted(namespaces))}, so MIC takes it from the "
                 "others when one of them goes.",
             )
@@ -380,7 +398,7 @@ def assignment_missing(inventory: Inventory) -> Found:
         if name not in inventory.assigned_by_name:
             one = rivals[0]
             yield (
-                f"AzureAssignedIdentity {name}",
+                _assignment(name, rivals),
                 f"MIC has not assigned {full_name(one.identity)} to the pod {one.pod.namespace}/{one.pod.name}.",
             )
 
@@ -422,7 +440,7 @@ def assignment_twice(inventory: Inventory) -> Found:
     for name, live in inventory.assigned_by_name.items():
         if len(live) > 1:
             places = ", ".join(sorted(one.namespace for one in live))
-            yield f"AzureAssignedIdentity {name}", f"There is one in each of {places}, and MIC sees one of them only."
+            yield _assignment(name, live), f"There is one in each of {places}, and MIC sees one of them only."
 
 
 @_finding(WARNING, "Delete the pods of the node that is gone, so that MIC takes their assignments back.")
@@ -438,13 +456,13 @@ def assignment_of_missing_node(inventory: Inventory) -> Found:
 @_residue(ERROR, "Give the right to read it, or read it too, and look again.")
 def not_read(inventory: Inventory) -> Found:
     for kind, why in inventory.cluster.residue.unread.items():
-        yield kind, f"Nobody knows what of this kind is left. {why}"
+        yield About(kind), f"Nobody knows what of this kind is left. {why}"
 
 
 @_residue(ERROR, "Uninstall the release, remove the manifests, or disable the add-on, whichever it came with.")
 def installation_left(inventory: Inventory) -> Found:
     for one in inventory.cluster.residue.of("DaemonSet", "Deployment", "Pod"):
-        yield one.label, f"It runs {one.detail.upper()}."
+        yield About(one.label), f"It runs {one.detail.upper()}."
 
 
 @_residue(ERROR, "Detach its identity from the scale set, then take its finalizer away.")
@@ -479,7 +497,7 @@ def namespace_stuck(inventory: Inventory) -> Found:
     holding = {one.namespace for one in cluster.assigned or ()}
     for one in cluster.residue.of("Namespace"):
         if one.name in holding:
-            yield one.label, "It does not end, because AzureAssignedIdentities are left in it."
+            yield About(one.label), "It does not end, because AzureAssignedIdentities are left in it."
 
 
 @_residue(ERROR, "See to the objects of this kind that still have a finalizer.")
@@ -487,21 +505,21 @@ def definition_stuck(inventory: Inventory) -> Found:
     for one in inventory.cluster.residue.of("CustomResourceDefinition"):
         if one.deleting:
             why = f": {one.detail.rstrip('.')}" if one.detail else ", because objects of it are left"
-            yield one.label, f"It is being deleted and does not go{why}."
+            yield About(one.label), f"It is being deleted and does not go{why}."
 
 
 @_residue(WARNING, "Delete it when no object of it is left; helm leaves it.")
 def definition_left(inventory: Inventory) -> Found:
     for one in inventory.cluster.residue.of("CustomResourceDefinition"):
         if not one.deleting:
-            yield one.label, "The kind is still installed."
+            yield About(one.label), "The kind is still installed."
 
 
 @_residue(WARNING, "Delete it when nothing selects it any more.")
 def binding_left(inventory: Inventory) -> Found:
     for one in inventory.cluster.bindings:
         yield (
-            f"AzureIdentityBinding {full_name(one)}",
+            _binding(one),
             f"It gives {one.identity!r} to pods that select {one.selector!r}.",
         )
 
@@ -515,51 +533,51 @@ def identity_left(inventory: Inventory) -> Found:
 @_residue(WARNING, "Delete it.")
 def exception_left(inventory: Inventory) -> Found:
     for one in inventory.cluster.exceptions:
-        yield f"AzurePodIdentityException {one.namespace}/{one.name}", "It lets pods past an NMI."
+        yield About(f"AzurePodIdentityException {one.namespace}/{one.name}"), "It lets pods past an NMI."
 
 
 @_residue(WARNING, "Uninstall the release; where helm cannot, see to what its message names.")
 def release_left(inventory: Inventory) -> Found:
     for one in inventory.cluster.residue.of("Secret"):
         if one.detail:
-            yield one.label, f"The helm release {one.detail}."
+            yield About(one.label), f"The helm release {one.detail}."
 
 
 @_residue(WARNING, "Delete it; it holds the credential of MIC.")
 def credential_left(inventory: Inventory) -> Found:
     for one in inventory.cluster.residue.of("Secret"):
         if not one.detail:
-            yield one.label, "It was made for MIC."
+            yield About(one.label), "It was made for MIC."
 
 
 @_residue(WARNING, "Delete it, so that nobody can use the rights of MIC or NMI.")
 def role_left(inventory: Inventory) -> Found:
     for one in inventory.cluster.residue.of("ClusterRole", "ClusterRoleBinding", "ServiceAccount"):
-        yield one.label, "It gave MIC or NMI its rights."
+        yield About(one.label), "It gave MIC or NMI its rights."
 
 
 @_residue(INFO, "Delete it.")
 def budget_left(inventory: Inventory) -> Found:
     for one in inventory.cluster.residue.of("PodDisruptionBudget"):
-        yield one.label, "It was for the pods of MIC."
+        yield About(one.label), "It was for the pods of MIC."
 
 
 @_residue(INFO, "Delete it.")
 def lock_left(inventory: Inventory) -> Found:
     for one in inventory.cluster.residue.of("Endpoints"):
-        yield one.label, "MIC's leader held it."
+        yield About(one.label), "MIC's leader held it."
 
 
 @_residue(INFO, "Delete it.")
 def settings_left(inventory: Inventory) -> Found:
     for one in inventory.cluster.residue.of("ConfigMap"):
-        yield one.label, "MIC kept there what it had upgraded."
+        yield About(one.label), "MIC kept there what it had upgraded."
 
 
 @_residue(INFO, "Take the label out of its template, or leave it there: without NMI nobody reads it.")
 def label_left(inventory: Inventory) -> Found:
     for workload in _labelled(inventory):
-        yield workload.label, f"Its pods select {workload.pod.selector!r}."
+        yield _workload(inventory, workload), f"Its pods select {workload.pod.selector!r}."
 
 
 def _stuck(inventory: Inventory, one: AssignedIdentity) -> bool:
@@ -611,12 +629,36 @@ def _differences(ours: Assignment, live: AssignedIdentity) -> list[str]:
     return [f"{what} {got or 'none'} instead of {wanted or 'none'}" for what, got, wanted in pairs if got != wanted]
 
 
-def _identity(identity: Identity) -> str:
-    return f"AzureIdentity {full_name(identity)}"
+def _workload(inventory: Inventory, workload: Workload, *more: Identity) -> About:
+    return About(workload.label, inventory.namespaces_of(workload).union(one.namespace for one in more))
 
 
-def _assigned(one: AssignedIdentity) -> str:
-    return f"AzureAssignedIdentity {one.namespace}/{one.name}"
+def _identity(identity: Identity, *more: Identity) -> About:
+    return About(f"AzureIdentity {full_name(identity)}", frozenset(one.namespace for one in (identity, *more)))
+
+
+def _binding(binding: Binding) -> About:
+    return About(f"AzureIdentityBinding {full_name(binding)}", frozenset({binding.namespace}))
+
+
+def _assigned(one: AssignedIdentity) -> About:
+    return About(f"AzureAssignedIdentity {one.namespace}/{one.name}", _concerned([one]))
+
+
+def _assignment(name: str, rivals: t.Iterable[Assignment | AssignedIdentity]) -> About:
+    return About(f"AzureAssignedIdentity {name}", _concerned(rivals))
+
+
+def _concerned(rivals: t.Iterable[Assignment | AssignedIdentity]) -> frozenset[str]:
+    """Namespaces of the pods and of the identities; MIC keeps assignments of all namespaces in one."""
+    return frozenset(
+        namespace
+        for one in rivals
+        for namespace in (
+            one.pod_namespace if isinstance(one, AssignedIdentity) else one.pod.namespace,
+            one.identity.namespace,
+        )
+    )
 
 
 def _pods(number: int) -> str:

@@ -91,10 +91,14 @@ def rules(daemon_sets: t.Iterable[Raw], deployments: t.Iterable[Raw], settings: 
 
 
 class Inventory:
-    """A cluster with everything that follows from it; each part is computed once, when it is asked for."""
+    """A cluster with everything that follows from it; each part is computed once, when it is asked for.
 
-    def __init__(self, cluster: Cluster) -> None:
+    All of it is computed from the whole cluster. It tells only of what concerns ``namespaces``, unless that is None.
+    """
+
+    def __init__(self, cluster: Cluster, namespaces: t.Iterable[str] | None = None) -> None:
         self.cluster = cluster
+        self.namespaces = None if namespaces is None else frozenset(namespaces)
         self.matching = Matching(cluster.bindings, cluster.identities, cluster.rules, cluster.nodes)
         self.answers = Answers(self.matching, cluster.exceptions, cluster.assigned or (), cluster.pods)
 
@@ -123,6 +127,19 @@ class Inventory:
     @cached_property
     def users_of_service_accounts(self) -> dict[tuple[str, str], list[Workload]]:
         return _grouped(self.cluster.workloads, lambda one: (one.pod.namespace, one.pod.service_account))
+
+    def tells_of(self, namespaces: frozenset[str]) -> bool:
+        return self.namespaces is None or not self.namespaces.isdisjoint(namespaces)
+
+    def namespaces_of(self, workload: Workload) -> frozenset[str]:
+        """Its own, and those of the identities that it gets."""
+        return frozenset((workload.pod.namespace, *(one.namespace for one in self.identities_of(workload))))
+
+    def workload_rows(self) -> list[dict[str, t.Any]]:
+        return [self.row(one) for one in self.cluster.workloads if self.tells_of(self.namespaces_of(one))]
+
+    def identity_rows(self) -> list[dict[str, t.Any]]:
+        return [self.identity_row(one) for one in self.cluster.identities if self.tells_of(frozenset({one.namespace}))]
 
     def matches(self, workload: Workload) -> tuple[Match, ...]:
         return self.matching.matches(workload.pod.namespace, workload.pod.selector)

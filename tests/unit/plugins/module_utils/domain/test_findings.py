@@ -27,8 +27,8 @@ from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import
 Objects = dict[str, list[Raw]]
 
 
-def found(objects: Objects, **settings: t.Any) -> list[tuple[str, str]]:
-    inventory = Inventory(Cluster.parse(objects, settings))
+def found(objects: Objects, namespaces: set[str] | None = None, **settings: t.Any) -> list[tuple[str, str]]:
+    inventory = Inventory(Cluster.parse(objects, settings), namespaces)
     return [(finding.code, finding.object) for finding in findings.find(inventory)]
 
 
@@ -227,6 +227,26 @@ def test_findings(name: str) -> None:
 
 def test_each_finding_has_a_case() -> None:
     assert {code for dummy, expected in CASES.values() for code, label in expected} == set(findings.codes())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_finding_belongs_to_the_namespaces_that_it_concerns(name: str) -> None:
+    """MIC keeps every assignment in the namespace default, which none of them concerns."""
+    objects, expected = CASES[name]
+    there = [one for one in expected if " default/" in one[1] and not one[1].startswith("AzureAssignedIdentity")]
+    elsewhere = found(objects, {"team", "other", "q"})
+    assert found(objects, {"default"}) == there
+    assert [one for one in expected if one in elsewhere or one in there] == expected
+
+
+def test_a_finding_across_namespaces_belongs_to_each() -> None:
+    objects = only_templates(
+        template(namespace="other"),
+        AzureIdentity=[identity(), identity("j")],
+        AzureIdentityBinding=[binding(), binding("c", to="j")],
+    )
+    expected = [("ambiguous_default", "Deployment other/web")]
+    assert found(objects, {"team"}) == found(objects, {"other"}) == expected
 
 
 def test_texts() -> None:

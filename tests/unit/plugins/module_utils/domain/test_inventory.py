@@ -159,3 +159,21 @@ def test_how_the_installation_decides(
     nmi: list[Raw], mic: list[Raw], settings: dict[str, t.Any], expected: Rules
 ) -> None:
     assert inventory.rules(nmi, mic, settings) == expected
+
+
+def test_it_tells_of_the_namespaces_that_are_named_and_computes_from_all() -> None:
+    objects = {**healthy(), "AzureIdentity": [identity(), identity("k", namespace="quiet")]}
+    objects["Deployment"] += [template("web", namespace="other"), template("idle", selector="", namespace="other")]
+
+    def told(*namespaces: str) -> tuple[list[str], list[str]]:
+        found = Inventory(Cluster.parse(objects, {}), namespaces)
+        places = [f"{row['namespace']}/{row['name']}" for row in found.workload_rows()]
+        return sorted(places), [row["name"] for row in found.identity_rows()]
+
+    assert told("team") == (["other/web", "team/web"], ["i"])
+    assert told("other") == (["other/idle", "other/web"], [])
+    assert told("quiet") == ([], ["k"])
+    assert told() == ([], [])
+    only = Inventory(Cluster.parse(objects, {}), ["other"])
+    assert {row["name"]: len(row["identities"]) for row in only.workload_rows()} == {"web": 1, "idle": 0}
+    assert only.assignments() == Inventory(Cluster.parse(objects, {})).assignments()
