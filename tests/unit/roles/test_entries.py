@@ -47,7 +47,6 @@ def test_entries_that_cannot_work_are_refused_first(
         pytest.param({"namespace": ""}, {}, "exceptions names no pods", id="nowhere"),
         pytest.param({"name": "Agents"}, {}, "exceptions cannot be written to Kubernetes", id="name"),
         pytest.param({"namespace": "a.b"}, {}, "exceptions cannot be written to Kubernetes", id="namespace"),
-        pytest.param({}, {"mode": "addon"}, "give those of the add-on to the module aks_pod_identity", id="addon"),
         pytest.param({}, {"render_dir": "objects"}, "leave them out where", id="files"),
     ],
 )

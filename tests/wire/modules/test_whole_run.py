@@ -128,18 +128,23 @@ def test_what_the_addon_cannot_do_is_refused_before_anything_is_made(
     assert modules.writes(mark) == []
 
 
-@pytest.mark.parametrize("brought", [False, True], ids=["system-assigned", "user-assigned"])
-def test_what_the_addon_lacks_is_listed(modules: Modules, azure: SimulatedAzure, tmp_path: Path, brought: bool) -> None:
+def addon(modules: Modules, azure: SimulatedAzure, brought: bool) -> str:
+    """The principal of a cluster with the add-on, whose kubeconfig leads nowhere."""
     azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
     control = modules.succeed("user_assigned_identity", resource_group="rg", name="control")["state"]
     option = {"user_assigned_identity": control["id"]} if brought else {}
     own = {"resource_group": "rg", "poll_interval": 0.1}
     made = modules.succeed("aks_cluster", name="demo", location="westeurope", **own, **option)["state"]
     modules.succeed("aks_pod_identity", cluster_name="demo", enabled=True, **own)
-    principal = control["principal_id"] if brought else made["identity"]["principal_id"]
     config = {"kind": "Config", "current-context": "", "clusters": [], "contexts": [], "users": []}
     fetched = {"name": "clusterUser", "value": base64.b64encode(json.dumps(config).encode()).decode()}
     modules.fault("POST", "listClusterUserCredential", status=200, body={"kubeconfigs": [fetched]}, count=0)
+    return str(control["principal_id"] if brought else made["identity"]["principal_id"])
+
+
+@pytest.mark.parametrize("brought", [False, True], ids=["system-assigned", "user-assigned"])
+def test_what_the_addon_lacks_is_listed(modules: Modules, azure: SimulatedAzure, tmp_path: Path, brought: bool) -> None:
+    principal = addon(modules, azure, brought)
     status, output = Player(tmp_path / "player", modules.environment).play(
         [{"ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_bindings"}}],
         *("--tags", "pod_identity_bindings_roles"),
@@ -150,6 +155,57 @@ def test_what_the_addon_lacks_is_listed(modules: Modules, azure: SimulatedAzure,
         pod_identity_bindings_list=[{"name": "billing", "selector": "billing"}],
     )
     assert (status, granting(output)) == (2, {(principal, "Managed Identity Operator", "billing")}), output
+
+
+def test_exceptions_of_the_addon(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
+    """They come, change and go with the entries, each time by one update of the cluster, and alone too."""
+    addon(modules, azure, brought=False)
+    agents, entry = {"name": "agents", "namespace": "default"}, {"name": "billing", "selector": "billing"}
+    scope = f"/subscriptions/{azure.subscription_id}"
+    reader = azure.principal("reader", ("Reader", scope), ("Azure Kubernetes Service Cluster User Role", scope))
+    players = {
+        name: Player(tmp_path / name, {**modules.environment, **login})
+        for name, login in (("owner", {}), ("reader", modules.login(reader)))
+    }
+
+    def run(*arguments: str, who: str = "owner", **lists: Any) -> tuple[int, str]:
+        return players[who].play(
+            [{"ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_bindings"}}],
+            *("--tags", "pod_identity_bindings_objects", *arguments),
+            pod_identity_mode="addon",
+            pod_identity_cluster_name="demo",
+            pod_identity_cluster_poll_interval=1,
+            pod_identity_resource_group="rg",
+            **{f"pod_identity_bindings_{name}": value for name, value in lists.items()},
+        )
+
+    def play(*arguments: str, **lists: Any) -> tuple[str, int, dict[str, Any]]:
+        """How many tasks changed something, how often the cluster was updated, and the exceptions then."""
+        mark = modules.mark()
+        status, output = run(*arguments, **lists)
+        assert status == 0, output
+        updates = [each for each in modules.writes(mark) if each.lower().endswith("/managedclusters/demo")]
+        live = modules.succeed("aks_pod_identity", resource_group="rg", cluster_name="demo")["state"]["exceptions"]
+        labels = {f"{each['namespace']}/{each['name']}": each["pod_labels"] for each in live}
+        return "".join(re.findall(r"changed=(\d+)", output)), len(updates), labels
+
+    one, two = {"app": "agent"}, {"app": "agent", "team": "a"}
+    app, both = ({"exceptions": [{**agents, "pod_labels": labels}]} for labels in (one, two))
+    gone = {"exceptions": [{**agents, "state": "absent"}]}
+    assert play("--check", **app) == ("1", 0, {})
+    assert play(**app) == ("1", 1, {"default/agents": one})
+    assert play(**app) == ("0", 0, {"default/agents": one})
+    # The identity in Azure, and one update for its entry and the exception.
+    assert play(**both, list=[entry]) == ("2", 1, {"default/agents": two})
+    # Only where an exception changes is it asked who may change the cluster.
+    status, output = run(**both, list=[entry], who="reader")
+    assert (status, "changed=0 " in output) == (0, True), output
+    for change in (app, gone):
+        status, output = run(**change, list=[entry], who="reader")
+        assert (status, "managedClusters/write at" in output) == (2, True), output
+    assert play("--check", **gone, list=[entry]) == ("1", 0, {"default/agents": two})
+    assert play(**gone, list=[entry]) == ("1", 1, {})
+    assert play(**gone, list=[entry]) == ("0", 0, {})
 
 
 def test_identities_in_another_subscription(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
