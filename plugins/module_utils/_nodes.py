@@ -20,6 +20,7 @@ from ._domain import arm_id, clusters, fleet, nmi, protected_identities
 from ._domain.errors import Failure
 from ._kube import client as kube
 from ._kube import installation
+from ._kube.errors import UNRESOLVED
 from ._kube.kinds import NODE, Kind, Object
 
 _CILIUM_NODE = Kind("cilium.io", "v2", "ciliumnodes", "CiliumNode", namespaced=False)
@@ -134,7 +135,7 @@ def _ask_kubernetes(
     except _OtherCluster:
         raise
     except Failure as failure:
-        unread.append(failure)
+        unread.append(_of_private(azure.cluster, failure))
         return None
     try:
         on_nodes = _nmi_by_node(installation.find(client, raw), raw)
@@ -148,6 +149,13 @@ def _ask_kubernetes(
         fleet.from_kubernetes(each, on_nodes[each["metadata"]["name"]], marked=marked, scale_sets=sets, **facts)
         for each in raw
     )
+
+
+def _of_private(cluster: Object | None, failure: Failure) -> Failure:
+    """Says of a private cluster what helps where its name is unknown."""
+    if cluster is None or failure.error.get("code") != UNRESOLVED or not clusters.is_private(cluster):
+        return failure
+    return Failure(clusters.unresolved(cluster), error=failure.error)
 
 
 def _machines(nodes: t.Iterable[Object], azure: _Azure, unread: list[Failure]) -> t.Iterator[fleet.ScaleSet]:

@@ -100,6 +100,21 @@ def is_named(cluster: Body, server: str) -> bool:
     return server.lower().partition("://")[2].partition("/")[0].partition(":")[0] in own
 
 
+def is_private(cluster: Body) -> bool:
+    return bool(_value(cluster.get("properties") or {}, _FIELDS["private_cluster"]))
+
+
+def unresolved(cluster: Body) -> str:
+    """What helps where the name of a private cluster's API server is unknown, as the role pod_identity_cluster says."""
+    properties = cluster["properties"]
+    name = properties.get("privateFQDN") or properties.get("fqdn", "")
+    return (
+        f"Cluster {cluster['name']} is a private one, and the name of its API server, {name}, cannot be resolved from "
+        "here; run this on a host in the virtual network of the cluster, link its private DNS zone to the network of "
+        "this one, or set HTTPS_PROXY to a proxy there."
+    )
+
+
 def holds(cluster: Body, nodes: t.Iterable[Body]) -> bool:
     """Whether one of the nodes that an API server tells of is a machine of the cluster."""
     group = node_group(cluster)
@@ -230,7 +245,7 @@ def view(body: Body | None) -> dict[str, t.Any]:
         "dns_prefix": properties.get("dnsPrefix", ""),
         "fqdn": properties.get("fqdn", ""),
         "private_fqdn": properties.get("privateFQDN", ""),
-        "private_cluster": bool(_value(properties, _FIELDS["private_cluster"])),
+        "private_cluster": is_private(body),
         "authorized_ip_ranges": list(_value(properties, _RANGES) or ()),
         "node_resource_group": properties.get("nodeResourceGroup", ""),
         "network_plugin": network.get("networkPlugin", ""),
@@ -266,7 +281,7 @@ def predicted(body: Body, *, subscription: str, group: str, name: str, unknown: 
     for each in (result["identity"].get("userAssignedIdentities") or {}).values():
         each["principalId"] = unknown
     properties.update(provisioningState="Succeeded", powerState={"code": "Running"}, fqdn=unknown)
-    if _value(properties, _FIELDS["private_cluster"]):
+    if is_private(result):
         properties["privateFQDN"] = unknown
     properties.setdefault("kubernetesVersion", unknown)
     node_group = properties.setdefault("nodeResourceGroup", f"MC_{group}_{name}_{body['location']}"[:80])

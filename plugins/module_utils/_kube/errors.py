@@ -126,7 +126,9 @@ def _conflict(what: str, verb: str, details: t.Mapping[str, t.Any]) -> str:
     )
 
 
-_UNRESOLVED = (
+UNRESOLVED = "NameResolutionError"  # as urllib3 calls it since 2.0
+
+_NAMES_UNKNOWN = (
     "NameResolution",
     "Name or service not known",
     "Temporary failure in name resolution",
@@ -145,8 +147,8 @@ def unreachable(host: str, error: BaseException) -> Failure:
         cause = "its certificate is not trusted; set ca_cert, or use the kubeconfig of that very cluster"
     elif "SSL" in chain and "EOF" not in chain and "reset" not in chain:  # else it was cut, and may work again
         cause = "the TLS connection failed; check client certificate, proxy and URL"
-    elif any(words in chain for words in _UNRESOLVED):
-        name = "NameResolutionError"  # as urllib3 calls it since 2.0
+    elif any(words in chain for words in _NAMES_UNKNOWN):
+        name = UNRESOLVED
         cause = "its name cannot be resolved; check host, DNS and whether a private cluster needs a jump host or proxy"
     elif "refused" in chain:
         temporary = True
