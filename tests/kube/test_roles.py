@@ -47,6 +47,7 @@ def imported(role: str) -> list[dict[str, Any]]:
         ("chart", "Wait until pod identity serves"),
         ("bindings", "Hand the identities to pods"),
         ("bindings", "Restart the workloads"),
+        ("bindings", "Show who gets what"),
         ("verify", "Verify the workloads"),
     ],
 )

@@ -633,6 +633,7 @@ ELSEWHERE: dict[str, str] = {
     "pod_identity_bindings_restart": f"{SITE}::test_workloads_are_assigned_and_restarted",
     "pod_identity_bindings_restart.namespace": f"{SITE}::test_workloads_are_assigned_and_restarted",
     "pod_identity_bindings_restart.name": f"{SITE}::test_workloads_are_assigned_and_restarted",
+    "pod_identity_bindings_show": f"{KUBE}/test_bindings_report.py::test_it_asks_nothing_where_it_is_off",
     "pod_identity_bindings_render_dir": f"{SITE}::test_objects_are_written_as_files",
     "pod_identity_verify_workloads.pod": f"{TOKENS}::test_assigned",
     "pod_identity_verify_workloads.method": f"{TOKENS}::test_assigned",
