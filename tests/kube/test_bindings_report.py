@@ -183,7 +183,7 @@ def test_it_asks_nothing_where_it_is_off(world: World) -> None:
     shown, requests = asked()
     assert shown.table and requests == sorted(f"list {kind}" for kind in kinds)
     off, requests = asked(show=False)
-    assert (off.report, off.messages.keys(), requests) == ({}, {TOLD_BY}, [])
+    assert (off.report, list(off.messages), requests) == ({}, [TOLD_BY], [])
     nobody, requests = asked(list=[], exceptions=[])
     assert requests == [] and "neither pod_identity_bindings_list nor" in nobody.reason
     files, requests = asked(exceptions=[], render_dir=str(world.player.directory / "objects"))

@@ -14,6 +14,8 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
     CRON_JOB,
     DAEMON_SET,
     DEPLOYMENT,
@@ -26,6 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 )
 from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import CLUSTER
@@ -141,3 +144,37 @@ def test_what_is_selected_is_not_removed(
     for kind in kinds:
         client.delete(kind, namespace, "web")
     modules.check_and_do("aks_pod_identity", **wish)
+
+
+def test_who_gets_what_by_the_addon(
+    modules: Modules, api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    """As its NMI decides it: in managed mode, for pods of the identity's own namespace only."""
+    for kind, spec in (
+        (AZURE_IDENTITY, {"type": 0, "clientID": "c", "resourceID": IDENTITY}),
+        (AZURE_IDENTITY_BINDING, {"azureIdentity": "billing", "selector": "money"}),
+    ):
+        metadata = {"name": "billing", "namespace": namespace}
+        body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
+        client.create(kind, namespace, body)
+    make(client, DEPLOYMENT, namespace, "web", "money")
+    make(client, DEPLOYMENT, namespace, "lost", "nothing")
+    told = {"msg": "{{ pod_identity_bindings_report.findings | map(attribute='code') | join('+') }} it is"}
+    tasks: list[dict[str, Any]] = [
+        {"ansible.builtin.import_role": {"name": "azureops.pod_identity.pod_identity_bindings"}},
+        {"ansible.builtin.debug": told, "tags": ["always"]},
+    ]
+    mark = modules.mark()
+    status, output = Player(tmp_path / "player", modules.environment).play(
+        tasks,
+        *("--tags", "pod_identity_bindings_show"),
+        pod_identity_mode="addon",
+        pod_identity_cluster_name="demo",
+        pod_identity_resource_group="rg",
+        pod_identity_kubeconfig=api_server.kubeconfig(),
+        pod_identity_bindings_list=[{"name": "billing", "namespace": namespace, "selector": "money"}],
+    )
+    assert (status, "nothing_matches it is" in output) == (0, True), output
+    row = next(line for line in output.splitlines() if f"{namespace}/web" in line and "Deployment" in line)
+    assert row.split('"')[1].split()[:3] == [f"{namespace}/web", "Deployment", f"{namespace}/billing"], output
+    assert modules.writes(mark) == []
