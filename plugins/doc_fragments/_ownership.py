@@ -12,6 +12,11 @@ class ModuleDocFragment:
     # Must be kept in sync with ownership() in module_utils/_argspec.py
     DOCUMENTATION = r"""
 options:
+  inventory:
+    description:
+      - What M(azureops.pod_identity.pod_identity_info) returned of the cluster. The managed identities that its
+        AzureIdentities and AzureAssignedIdentities name are known; those that its workloads get are used, and stay.
+    type: dict
   known_identities:
     description:
       - Identities that pod identity is known to have given to pods, now or once. MIC itself keeps no record of what it

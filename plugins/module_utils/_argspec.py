@@ -210,6 +210,7 @@ def ownership() -> ArgumentSpec:
     told = {"id": {"type": "str", "required": True}, "source": {"type": "str", "required": True}}
     return ArgumentSpec(
         options={
+            "inventory": {"type": "dict"},
             "known_identities": {"type": "list", "elements": "dict", "options": told, "default": []},
             "known_files": {"type": "list", "elements": "path", "default": []},
             "used_identities": {"type": "list", "elements": "dict", "options": told, "default": []},

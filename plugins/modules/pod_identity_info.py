@@ -313,6 +313,52 @@ assignments:
       returned: always
       type: int
       sample: 12
+assigned:
+  description: One entry per AzureAssignedIdentity.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of the AzureAssignedIdentity.
+      returned: always
+      type: str
+      sample: default
+    name:
+      description: Name of the AzureAssignedIdentity.
+      returned: always
+      type: str
+      sample: web-1-team-web
+    pod:
+      description: Namespace and name of the pod that it is for.
+      returned: always
+      type: str
+      sample: team/web-1
+    node:
+      description: Node of that pod.
+      returned: always
+      type: str
+      sample: aks-nodepool1-12345678-vmss000000
+    type:
+      description: Type of the identity.
+      returned: always
+      type: int
+      sample: 0
+    client_id:
+      description: Client id of the identity.
+      returned: always
+      type: str
+      sample: 00000000-0000-0000-0000-000000000001
+    resource_id:
+      description: Resource id of the identity.
+      returned: always
+      type: str
+      sample: /subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web
+    deleting:
+      description: Whether it is being deleted.
+      returned: always
+      type: bool
+      sample: false
 findings:
   description: What is wrong or will go wrong, the worst first.
   returned: success
@@ -378,6 +424,7 @@ def as_data(found: Inventory) -> dict[str, t.Any]:
         "workloads": found.workload_rows(),
         "identities": found.identity_rows(),
         "assignments": found.assignments(),
+        "assigned": found.assigned_rows(),
         "findings": [asdict(finding) for finding in findings.find(found)],
     }
 

@@ -34,14 +34,15 @@ def claims(
 
     ``group`` is the id of the resource group of the carriers.
     """
-    known = [(each["id"], each["source"]) for each in options["known_identities"]]
+    known, used = ownership.inventoried(options["inventory"] or {})
+    known += [(each["id"], each["source"]) for each in options["known_identities"]]
     for path in options["known_files"]:
         known += [(each, f"the file {path}") for each in ownership.named_by_objects(_read(path))]
     untold: list[str] = []
     if options["activity_log_days"] > 0 and carriers:
         written, untold = _written(arm, options, group, cluster, carriers)
         known += written
-    used = ((each["id"], each["source"]) for each in options["used_identities"])
+    used += [(each["id"], each["source"]) for each in options["used_identities"]]
     return Claims(ownership.reasons(known), ownership.reasons(used), ownership.normal_ids(named)), untold
 
 

@@ -203,6 +203,22 @@ class Inventory:
             else [],
         }
 
+    def assigned_rows(self) -> list[dict[str, t.Any]]:
+        """The assignments that there are, with what MIC copied into them: also of an AzureIdentity that is gone."""
+        return [
+            {
+                "namespace": one.namespace,
+                "name": one.name,
+                "pod": f"{one.pod_namespace}/{one.pod}",
+                "node": one.node,
+                "type": one.identity.type,
+                "client_id": one.identity.client_id,
+                "resource_id": one.identity.resource_id,
+                "deleting": one.deleting,
+            }
+            for one in self.cluster.assigned or ()
+        ]
+
     def assignments(self) -> dict[str, t.Any] | None:
         """How many of the assignments that there are agree with the computation; None where they are not known."""
         if self.cluster.assigned is None or self.cluster.rules.mode == MANAGED:

@@ -29,6 +29,8 @@ SETS = (PROTECTED, USED, GHOST, REMOVABLE, UNKNOWN)
 
 Reasons = t.Mapping[str, t.Sequence[str]]
 
+_MANAGED = 0  # the type of an AzureIdentity that is on scale sets
+
 # The field of AzureIdentities and of the values of the chart; resources of Azure spell theirs resourceId.
 _FIELD = re.compile(
     r"\b[Rr]esourceID\\*[\"']?\s*:\s*\\*[\"']?"
@@ -82,6 +84,32 @@ def named_by_objects(text: str) -> tuple[str, ...]:
     Only what stands in their field resourceID counts: a text may also tell what else a scale set carries.
     """
     return tuple(dict.fromkeys(match.group("id") for match in _FIELD.finditer(text)))
+
+
+def inventoried(inventory: t.Mapping[str, t.Any]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """What pod_identity_info returned: the identities that its objects name, and those that workloads still get.
+
+    Each with a reason. What pods get is decided by labels and bindings, whether or not somebody runs who serves them.
+    """
+
+    def listed(key: str, within: t.Mapping[str, t.Any] = inventory) -> list[t.Mapping[str, t.Any]]:
+        return [each for each in within.get(key) or () if isinstance(each, dict)]
+
+    def managed(entries: t.Iterable[t.Mapping[str, t.Any]], source: str) -> list[tuple[str, str]]:
+        kinds = ((each, each.get("type", _MANAGED), str(each.get("resource_id") or "")) for each in entries)
+        return [
+            (identity, source.format(**{"namespace": "", "name": "", **each}))
+            for each, kind, identity in kinds
+            if kind == _MANAGED and identity
+        ]
+
+    known = managed(listed("identities"), "AzureIdentity {namespace}/{name}")
+    known += managed(listed("assigned"), "AzureAssignedIdentity {namespace}/{name}")
+    used: list[tuple[str, str]] = []
+    for each in listed("workloads"):
+        label = f"{each.get('kind', '')} {each.get('namespace', '')}/{each.get('name', '')}"
+        used += [(identity, label) for identity, dummy in managed(listed("identities", each), "")]
+    return known, used
 
 
 def judge(

@@ -355,6 +355,23 @@ def test_what_a_text_names(text: str, found: tuple[str, ...]) -> None:
     assert ownership.named_by_objects(text) == found
 
 
+def test_what_an_inventory_tells() -> None:
+    one = {"namespace": "team", "name": "a", "type": 0, "resource_id": ID}
+    known, used = ownership.inventoried(
+        {
+            "identities": [one, {**one, "type": 1}, {**one, "resource_id": ""}],
+            "assigned": [{**one, "namespace": "default", "name": "web-1-team-a"}, None],
+            "workloads": [
+                {"kind": "Deployment", "namespace": "team", "name": "web", "identities": [one, {**one, "type": 2}]},
+                {"kind": "Pod", "namespace": "team", "name": "bare", "identities": []},
+            ],
+        }
+    )
+    assert known == [(ID, "AzureIdentity team/a"), (ID, "AzureAssignedIdentity default/web-1-team-a")]
+    assert used == [(ID, "Deployment team/web")]
+    assert ownership.inventoried({}) == ownership.inventoried({"workloads": None}) == ([], [])
+
+
 def test_reasons_are_put_together() -> None:
     one = ownership.reasons([(ID, "x"), (KEY, "y"), (ID, "x")])
     assert one == {KEY: ("x", "y")}
