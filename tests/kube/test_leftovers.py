@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook leftovers on a cluster whose objects of pod identity outlived the chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_ASSIGNED_IDENTITY,
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    DEPLOYMENT,
+    NODE,
+)
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
+from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_info import create, reference
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.wire.modules.test_leftovers import PLAYBOOK, outcomes, told
+from ansible_collections.azureops.pod_identity.tests.wire.modules.test_ownership import attach
+from ansible_collections.azureops.pod_identity.tests.wire.modules.test_vmss_identity import World
+from azsandbox.azure.loopback import SimulatedAzure
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    folder = tmp_path / "azure"
+    folder.mkdir()
+    azure = SimulatedAzure(folder)
+    yield World(azure)
+    azure.close()
+
+
+@pytest.fixture
+def node(client: Client, world: World) -> Iterator[str]:
+    """Tells that the API server is that of the cluster in Azure."""
+    name = world.body()["name"]
+    provider = f"azure://{world.scale_set}/virtualMachines/0"
+    client.create(NODE, None, {"metadata": {"name": name}, "spec": {"providerID": provider}})
+    yield name
+    client.delete(NODE, None, name)
+
+
+def test_objects_tell_what_is_known_and_what_is_used(
+    request: pytest.FixtureRequest,
+    api_server: ApiServer,
+    client: Client,
+    crds: None,
+    namespace: str,
+    world: World,
+    node: str,
+    tmp_path: Path,
+) -> None:
+    used, bound, orphan, _stranger = attach(world, "used", "bound", "orphan", "stranger")
+    for name, identity in (("used", used), ("bound", bound)):
+        spec = {"type": 0, "resourceID": identity, "clientID": f"client-{name}"}
+        create(client, AZURE_IDENTITY, namespace, name, spec)
+    create(client, AZURE_IDENTITY_BINDING, namespace, "used", {"azureIdentity": "used", "selector": namespace})
+    make(client, DEPLOYMENT, namespace, "web", namespace)
+    gone: dict[str, Any] = {"type": 0, "resourceID": orphan, "clientID": "client-orphan"}
+    assigned = {
+        "pod": "gone",
+        "podNamespace": namespace,
+        "nodename": f"gone-{namespace}",
+        "azureIdentityRef": reference(AZURE_IDENTITY, namespace, gone),
+        "azureBindingRef": reference(AZURE_IDENTITY_BINDING, namespace, {"azureIdentity": "money", "selector": "x"}),
+    }
+    create(client, AZURE_ASSIGNED_IDENTITY, namespace, f"gone-{namespace}-money", assigned)
+    request.addfinalizer(lambda: client.delete(AZURE_ASSIGNED_IDENTITY, namespace, f"gone-{namespace}-money"))
+    home = tmp_path / "home"
+    home.mkdir()
+    modules = Modules(world.azure, home)
+    shown = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
+    player = Player(tmp_path / "play", {**modules.environment, **shown})
+    wish = {
+        "pod_identity_resource_group": "rg",
+        "pod_identity_cluster_name": "c1",
+        "pod_identity_kubeconfig": api_server.kubeconfig(),
+    }
+    status, output = player.play(PLAYBOOK, **wish)
+    assert status == 0 and "changed=0" in output, output
+    found = told(output)
+    rows = {each["identity"].lower(): each for each in found["identities"]}
+    assert {name: (row["ownership"], row["outcome"]) for name, row in rows.items()} == {
+        "used": ("used", "stays"),
+        "bound": ("removable", "can be detached"),
+        "orphan": ("removable", "can be detached"),
+        "stranger": ("unknown", "stays"),
+        "c1-agentpool": ("protected", "stays"),
+    }
+    assert rows["used"]["why"] == f"it is still for Deployment {namespace}/web"
+    assert rows["bound"]["why"] == f"known from AzureIdentity {namespace}/bound"
+    assert rows["orphan"]["why"] == f"known from AzureAssignedIdentity {namespace}/gone-{namespace}-money"
+    codes = {(each["code"], each["object"]) for each in found["residue"]}
+    assert ("identity_left", f"AzureIdentity {namespace}/bound") in codes
+    assert ("assignment_orphaned", f"AzureAssignedIdentity {namespace}/gone-{namespace}-money") in codes
+    assert found["untold"] == []
+
+    remove = {
+        "pod_identity_leftovers_remove": True,
+        "pod_identity_leftovers_confirm": "c1",
+        "pod_identity_artifact_target": str(tmp_path / "saved"),
+        "pod_identity_leftovers_target_survives": True,
+    }
+    status, output = player.play(PLAYBOOK, **wish, **remove)
+    assert status == 0, output
+    assert {name for name, outcome in outcomes(output).items() if outcome == "detached"} == {"bound", "orphan"}
+    assert world.carried() == {"used", "stranger", "c1-agentpool"}
+    assert not list(player.temporary.glob("azureops-pod-identity-*"))
