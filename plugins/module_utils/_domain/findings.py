@@ -103,7 +103,15 @@ def _found(
     return tuple(sorted(found, key=lambda finding: (ERROR, WARNING, INFO).index(finding.severity)))
 
 
-def _finding(severity: str, remedy: str, checks: list[_Check] = _CHECKS) -> t.Callable[[_Look], _Look]:
+def _finding(severity: str, remedy: str) -> t.Callable[[_Look], _Look]:
+    return _marked(_CHECKS, severity, remedy)
+
+
+def _residue(severity: str, remedy: str) -> t.Callable[[_Look], _Look]:
+    return _marked(_RESIDUE, severity, remedy)
+
+
+def _marked(checks: list[_Check], severity: str, remedy: str) -> t.Callable[[_Look], _Look]:
     """The code is the name of the function."""
 
     def mark(look: _Look) -> _Look:
@@ -111,10 +119,6 @@ def _finding(severity: str, remedy: str, checks: list[_Check] = _CHECKS) -> t.Ca
         return look
 
     return mark
-
-
-def _residue(severity: str, remedy: str) -> t.Callable[[_Look], _Look]:
-    return _finding(severity, remedy, _RESIDUE)
 
 
 # workloads

@@ -16,10 +16,11 @@ ONE = "/subscriptions/s/resourcegroups/g/providers/microsoft.managedidentity/use
 WRITE = "Microsoft.Compute/virtualMachineScaleSets/write"
 MIC = frozenset({"mic-object", "mic-client"})
 PATCH = {"identity": {"type": "UserAssigned", "userAssignedIdentities": {ONE: {}}}}
+ATTACHED = json.dumps(PATCH)
 OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 
 
-def event(body: Any = PATCH, *, what: str = WRITE, at: str = "2026-05-01T10:00:00Z", **more: Any) -> dict[str, Any]:
+def event(body: Any = ATTACHED, *, what: str = WRITE, at: str = "2026-05-01T10:00:00Z", **more: Any) -> dict[str, Any]:
     properties = {} if body is None else {"requestbody": body if isinstance(body, str) else json.dumps(body)}
     return {
         "caller": "mic-object",
