@@ -191,7 +191,6 @@ def watched(world: World, budget: str) -> Iterator[list[str]]:
 
 
 @SAMPLED
-@SAMPLED
 @pytest.mark.parametrize(
     ("budget", "harmless"),
     [
@@ -222,6 +221,29 @@ def test_a_budget_allows_what_it_allowed(assigned: World, budget: str, harmless:
         assert "0" in seen, "the probe would have been harmless"
     assigned.kubectl("delete", "poddisruptionbudget", "api")
     assigned.kubectl("scale", "deployment/api", "--replicas=1")
+
+
+@SAMPLED
+def test_a_pod_in_the_host_network_asks_past_nmi(assigned: World) -> None:
+    """It gets whatever its node carries, asked by the label or not, as the inventory says."""
+    template = WORKLOAD["spec"]["template"]  # type: ignore[index]
+    host = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "host", "namespace": "default", "labels": template["metadata"]["labels"]},
+        "spec": {**template["spec"], "hostNetwork": True},
+    }
+    (assigned.folder / "host.json").write_text(json.dumps(host))
+    assigned.kubectl("apply", "-f", str(assigned.folder / "host.json"))
+    assigned.kubectl("wait", "--for=condition=Ready", "pod/host", "--timeout=60s")
+    place = "http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&client_id="
+    place += f"{assigned.identity['clientId']}&resource=https://management.azure.com/"
+    said = assigned.kubectl("exec", "host", "--", "curl", "-sSi", "-H", "Metadata: true", place)
+    assert re.search(r"^HTTP/\S+ 200 ", said) and re.search(r"(?m)^Server: IMDS/", said), said
+    rows = assigned.module("pod_identity_info")["workloads"]
+    (row,) = (row for row in rows if (row["kind"], row["name"]) == ("Pod", "host"))
+    assert row["host_network"] and (row["default"]["answers"], row["default"]["statuses"]) == (["imds"], [200])
+    assigned.kubectl("delete", "pod", "host", "--grace-period=1")
 
 
 @SAMPLED
