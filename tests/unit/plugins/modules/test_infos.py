@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Modules that only look, with whatever people may write into their options, while there is no cluster yet."""
+
+from __future__ import annotations
+
+import json
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_info, pod_token_info
+from ansible_collections.azureops.pod_identity.tests.unit.plugins.modules import offline
+
+TOKEN: dict[str, Any] = {"namespace": "billing", "selector": "billing"}
+TOKEN_OPTIONS = sorted(pod_token_info.argument_spec().options)
+INVENTORY_OPTIONS = ["files", "mode", "force_namespaced", "version", "context", "host"]
+
+
+@pytest.mark.parametrize(
+    ("module", "good", "names"),
+    [(pod_token_info, TOKEN, TOKEN_OPTIONS), (pod_identity_info, {}, INVENTORY_OPTIONS)],
+    ids=["token", "inventory"],
+)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_written_is_looked_at_or_refused_in_a_sentence(
+    module: ModuleType, good: dict[str, Any], names: list[str], data: st.DataObject
+) -> None:
+    changes = data.draw(st.dictionaries(st.sampled_from(names), offline.VALUES, max_size=3))
+    status, result = offline.run(module, {**good, "kubeconfig": "(known after apply)", **changes})
+    assert "defect" not in str(result.get("msg")) and not result.get("changed")
+    assert not status or (result["failed"] and str(result["msg"]).strip())
+    assert json.loads(json.dumps(result)) == result
