@@ -169,9 +169,9 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.plugins.connection import ConnectionBase
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import run_command
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import run_command as wire
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import hidden

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # Must be kept in sync with azure_wait() in module_utils/_argspec.py
+    # Must be kept in sync with azure_wait() in module_utils/_azure_options.py
     DOCUMENTATION = r"""
 options:
   wait_timeout:

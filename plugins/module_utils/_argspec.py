@@ -92,84 +92,8 @@ def _infinite(value: t.Any) -> bool:
         return False
 
 
-def _env(spec: dict[str, t.Any], *names: str) -> dict[str, t.Any]:
+def env(spec: dict[str, t.Any], *names: str) -> dict[str, t.Any]:
     return {**spec, "fallback": (env_fallback, list(names))}
-
-
-def azure_auth() -> ArgumentSpec:
-    """Who calls Azure and which Azure it is; twin of ``doc_fragments/_azure_auth.py``.
-
-    Only ``auth_source``, ``profile`` and the cloud settings have fallbacks here: in ``auto`` the credential options
-    count as a source of their own, before the environment, so the environment is read in ``_azure/credentials.py``.
-    The cloud settings have no default because a profile may hold them.
-    """
-    text = {"type": "str"}
-    return ArgumentSpec(
-        options={
-            "auth_source": _env(
-                {"type": "str", "choices": ["auto", "cli", "credential_file", "env", "msi"], "default": "auto"},
-                "ANSIBLE_AZURE_AUTH_SOURCE",
-            ),
-            "profile": _env(dict(text), "AZURE_PROFILE"),
-            "subscription_id": dict(text),
-            "client_id": dict(text),
-            "secret": {"type": "str", "no_log": True},
-            "tenant": dict(text),
-            "x509_certificate_path": {"type": "path"},
-            "thumbprint": dict(text),
-            "oidc_token": {"type": "str", "no_log": True},
-            "oidc_token_file_path": {"type": "path", "no_log": False},
-            "cloud_environment": _env(dict(text), "AZURE_CLOUD_ENVIRONMENT"),
-            "cert_validation_mode": _env(
-                {"type": "str", "choices": ["validate", "ignore"]}, "AZURE_CERT_VALIDATION_MODE"
-            ),
-            "adfs_authority_url": _env(dict(text), "AZURE_ADFS_AUTHORITY_URL"),
-            "disable_instance_discovery": _env({"type": "bool"}, "AZURE_DISABLE_INSTANCE_DISCOVERY"),
-        }
-    )
-
-
-def azure_wait() -> ArgumentSpec:
-    """How long the task waits for Azure; twin of ``doc_fragments/_azure_wait.py``."""
-    return ArgumentSpec(
-        options={
-            "wait_timeout": {"type": "int", "default": 3600},
-            "poll_interval": {"type": "float", "default": 10},
-            "progress": _env({"type": "bool", "default": True}, "POD_IDENTITY_PROGRESS"),
-        }
-    )
-
-
-def restored_identities() -> ArgumentSpec:
-    """What the scale sets of a cluster lose by its write; twin of ``doc_fragments/_restored_identities.py``."""
-    return ArgumentSpec(
-        options={
-            "restore_identities": {"type": "str", "choices": ["attach", "wait", "ignore"], "default": "attach"},
-            "restore_timeout": {"type": "int", "default": 300},
-        }
-    )
-
-
-def tags() -> ArgumentSpec:
-    """Tags of an ARM resource; twin of ``doc_fragments/_tags.py``."""
-    return ArgumentSpec(options={"tags": {"type": "dict"}, "append_tags": {"type": "bool", "default": True}})
-
-
-def carriers() -> ArgumentSpec:
-    """Which scale sets and virtual machines; twin of ``doc_fragments/_carriers.py``."""
-    text = {"type": "str"}
-    return ArgumentSpec(
-        options={
-            "resource_id": dict(text),
-            "node_resource_group": dict(text),
-            "resource_group": dict(text),
-            "cluster_name": dict(text),
-            "protected_identities": {"type": "list", "elements": "str", "default": []},
-        },
-        mutually_exclusive=(("resource_id", "node_resource_group"),),
-        required_together=(("resource_group", "cluster_name"),),
-        required_one_of=(("resource_id", "node_resource_group", "cluster_name"),),
-    )
 
 
 def owned_list(option: str, alone: t.Mapping[str, t.Any]) -> ArgumentSpec:
@@ -205,21 +129,6 @@ def owned_list(option: str, alone: t.Mapping[str, t.Any]) -> ArgumentSpec:
     )
 
 
-def ownership() -> ArgumentSpec:
-    """What is known of identities on scale sets; twin of ``doc_fragments/_ownership.py``."""
-    told = {"id": {"type": "str", "required": True}, "source": {"type": "str", "required": True}}
-    return ArgumentSpec(
-        options={
-            "inventory": {"type": "dict"},
-            "known_identities": {"type": "list", "elements": "dict", "options": told, "default": []},
-            "known_files": {"type": "list", "elements": "path", "default": []},
-            "used_identities": {"type": "list", "elements": "dict", "options": told, "default": []},
-            "activity_log_days": {"type": "int", "default": 0},
-            "mic_principals": {"type": "list", "elements": "str", "default": []},
-        }
-    )
-
-
 def kubernetes_auth() -> ArgumentSpec:
     """Which API server, as whom; twin of ``doc_fragments/_kubernetes_auth.py``.
 
@@ -228,27 +137,25 @@ def kubernetes_auth() -> ArgumentSpec:
     text = {"type": "str"}
     return ArgumentSpec(
         options={
-            "kubeconfig": _env({"type": "path"}, "K8S_AUTH_KUBECONFIG"),
-            "context": _env(dict(text), "K8S_AUTH_CONTEXT"),
-            "host": _env(dict(text), "K8S_AUTH_HOST"),
-            "api_key": _env({"type": "str", "no_log": True}, "K8S_AUTH_API_KEY"),
-            "client_cert": _env({"type": "path", "aliases": ["cert_file"]}, "K8S_AUTH_CERT_FILE"),
-            "client_key": _env({"type": "path", "no_log": False, "aliases": ["key_file"]}, "K8S_AUTH_KEY_FILE"),
-            "ca_cert": _env({"type": "path", "aliases": ["ssl_ca_cert"]}, "K8S_AUTH_SSL_CA_CERT"),
-            "validate_certs": _env({"type": "bool", "aliases": ["verify_ssl"]}, "K8S_AUTH_VERIFY_SSL"),
-            "proxy": _env(dict(text), "K8S_AUTH_PROXY"),
-            "no_proxy": _env(dict(text), "K8S_AUTH_NO_PROXY"),
+            "kubeconfig": env({"type": "path"}, "K8S_AUTH_KUBECONFIG"),
+            "context": env(dict(text), "K8S_AUTH_CONTEXT"),
+            "host": env(dict(text), "K8S_AUTH_HOST"),
+            "api_key": env({"type": "str", "no_log": True}, "K8S_AUTH_API_KEY"),
+            "client_cert": env({"type": "path", "aliases": ["cert_file"]}, "K8S_AUTH_CERT_FILE"),
+            "client_key": env({"type": "path", "no_log": False, "aliases": ["key_file"]}, "K8S_AUTH_KEY_FILE"),
+            "ca_cert": env({"type": "path", "aliases": ["ssl_ca_cert"]}, "K8S_AUTH_SSL_CA_CERT"),
+            "validate_certs": env({"type": "bool", "aliases": ["verify_ssl"]}, "K8S_AUTH_VERIFY_SSL"),
+            "proxy": env(dict(text), "K8S_AUTH_PROXY"),
+            "no_proxy": env(dict(text), "K8S_AUTH_NO_PROXY"),
             "proxy_headers": {
                 "type": "dict",
                 "options": {
-                    "basic_auth": _env({"type": "str", "no_log": True}, "K8S_AUTH_PROXY_HEADERS_BASIC_AUTH"),
-                    "proxy_basic_auth": _env(
-                        {"type": "str", "no_log": True}, "K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH"
-                    ),
-                    "user_agent": _env(dict(text), "K8S_AUTH_PROXY_HEADERS_USER_AGENT"),
+                    "basic_auth": env({"type": "str", "no_log": True}, "K8S_AUTH_PROXY_HEADERS_BASIC_AUTH"),
+                    "proxy_basic_auth": env({"type": "str", "no_log": True}, "K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH"),
+                    "user_agent": env(dict(text), "K8S_AUTH_PROXY_HEADERS_USER_AGENT"),
                 },
             },
-            "impersonate_user": _env(dict(text), "K8S_AUTH_IMPERSONATE_USER"),
-            "impersonate_groups": _env({"type": "list", "elements": "str"}, "K8S_AUTH_IMPERSONATE_GROUPS"),
+            "impersonate_user": env(dict(text), "K8S_AUTH_IMPERSONATE_USER"),
+            "impersonate_groups": env({"type": "list", "elements": "str"}, "K8S_AUTH_IMPERSONATE_GROUPS"),
         }
     )

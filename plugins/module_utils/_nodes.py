@@ -13,9 +13,10 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ._argspec import ArgumentSpec, azure_auth, kubernetes_auth
+from ._argspec import ArgumentSpec, kubernetes_auth
 from ._azure import kubeconfig, managed_clusters, scale_sets, virtual_machines
 from ._azure.client import Arm
+from ._azure_options import azure_auth
 from ._domain import arm_id, clusters, fleet, nmi, protected_identities
 from ._domain.errors import Failure
 from ._kube import client as kube

@@ -547,16 +547,16 @@ error:
 import functools
 import typing as t
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
-    ArgumentSpec,
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm, Body
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.kept_identities import Watch
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import (
     azure_auth,
     azure_wait,
     restored_identities,
     tags,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm, Body
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.kept_identities import Watch
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller

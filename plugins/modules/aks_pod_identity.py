@@ -416,17 +416,16 @@ error:
 import functools
 import typing as t
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
-    ArgumentSpec,
-    azure_auth,
-    azure_wait,
-    kubernetes_auth,
-    restored_identities,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import addon as service
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm, Body
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.kept_identities import Watch
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import (
+    azure_auth,
+    azure_wait,
+    restored_identities,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import addon, arm_id, clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import selecting

@@ -246,15 +246,11 @@ from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
-    ArgumentSpec,
-    azure_auth,
-    azure_wait,
-    kubernetes_auth,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import federated_credentials as service
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, federated, identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect

@@ -161,17 +161,14 @@ error:
 
 import typing as t
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
-    ArgumentSpec,
-    azure_auth,
-    kubernetes_auth,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import (
     federated_credentials,
     identities,
     managed_clusters,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, federated
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.identities import KIND
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect

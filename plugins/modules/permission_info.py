@@ -122,9 +122,10 @@ error:
 import typing as t
 from dataclasses import asdict
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, azure_auth
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.permissions import Inquiry
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report
 
 OPTIONS = ArgumentSpec(

@@ -145,14 +145,10 @@ error:
 import functools
 import typing as t
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
-    ArgumentSpec,
-    azure_auth,
-    azure_wait,
-    tags,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import resource_groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait, tags
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tags as tag_rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure

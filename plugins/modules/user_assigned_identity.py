@@ -135,10 +135,11 @@ error:
 
 import typing as t
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, azure_auth, tags
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import identities as service
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import resource_groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, tags
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tags as tag_rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run

@@ -245,16 +245,16 @@ error:
 import functools
 import typing as t
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
-    ArgumentSpec,
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import attached_identities as azure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import ownership as known_by
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import (
     azure_auth,
     azure_wait,
     carriers,
     ownership,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import attached_identities as azure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import ownership as known_by
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import attached_identities as attached
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import ownership as judged
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import protected_identities

@@ -198,15 +198,15 @@ error:
 
 import typing as t
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import (
-    ArgumentSpec,
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import attached_identities as azure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import ownership as known
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import (
     azure_auth,
     carriers,
     ownership,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import attached_identities as azure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import ownership as known
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import ownership as judged
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import protected_identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report

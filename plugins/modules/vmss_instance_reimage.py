@@ -103,9 +103,10 @@ error:
 import functools
 import typing as t
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, azure_auth, azure_wait
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import scale_sets
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
