@@ -129,6 +129,17 @@ def owned_list(option: str, alone: t.Mapping[str, t.Any]) -> ArgumentSpec:
     )
 
 
+def removal() -> ArgumentSpec:
+    """Whose objects of AAD Pod Identity are meant; twin of ``doc_fragments/_removal.py``."""
+    return ArgumentSpec(
+        options={
+            "owner": {"type": "str", "default": "default"},
+            "scope": {"type": "str", "choices": ["owned", "all"], "default": "owned"},
+            "release_namespaces": {"type": "list", "elements": "str", "default": ["default"]},
+        }
+    )
+
+
 def kubernetes_auth() -> ArgumentSpec:
     """Which API server, as whom; twin of ``doc_fragments/_kubernetes_auth.py``.
 

@@ -1,0 +1,326 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What of AAD Pod Identity is in a cluster, whose it is, and what of it may go."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from . import arm_id
+from .errors import Failure
+from .helm_releases import Release
+from .matching import USER_ASSIGNED
+from .names import is_ours
+from .objects import Object, Raw, clean
+
+FINALIZER = "azureassignedidentity.finalizers.aadpodidentity.k8s.io"
+GROUP = "aadpodidentity.k8s.io"
+
+# What is removed together, in the order in which it has to go.
+ASSIGNED, EXCEPTIONS, IDENTITIES, DEFINITIONS, REMAINS = PARTS = (
+    "assigned",
+    "exceptions",
+    "identities",
+    "definitions",
+    "remains",
+)
+BINDING = "AzureIdentityBinding"
+# What an earlier task may be about to remove, and its kind.
+ASSUMED = {"programs": "", "bindings": BINDING, ASSIGNED: "AzureAssignedIdentity"}
+PART_OF = {
+    "AzureAssignedIdentity": ASSIGNED,
+    "AzurePodIdentityException": EXCEPTIONS,
+    "AzureIdentity": IDENTITIES,
+    "CustomResourceDefinition": DEFINITIONS,
+    "ConfigMap": REMAINS,
+    "Endpoints": REMAINS,
+    "ClusterRoleBinding": REMAINS,
+    "ClusterRole": REMAINS,
+    "ServiceAccount": REMAINS,
+}
+CUSTOM = ("AzureIdentity", BINDING, "AzurePodIdentityException", "AzureAssignedIdentity")
+# Not made by people, so that no label says whose they are.
+_MADE_BY_MIC = "AzureAssignedIdentity"
+
+CONFIG_MAP = "aad-pod-identity-config"
+LOCK = "aad-pod-identity-mic"
+_LEADER = "control-plane.alpha.kubernetes.io/leader"
+_COMPONENT = re.compile(r"aad-pod-id(entity)?-(mic|nmi)(-role|-binding|-service-account)?")
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Observed:
+    """``objects`` by kind; one that the cluster does not know is left out. ``programs``: MIC and NMI that are there."""
+
+    objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
+    releases: tuple[Release, ...] = ()
+    programs: tuple[str, ...] = ()
+
+    def of(self, kind: str) -> t.Sequence[Raw]:
+        return self.objects.get(kind, ())
+
+
+@dataclass(frozen=True)
+class Rules:
+    """``owner``: whose objects count as ours; ``everything``: whoever made it. ``clean``: on no scale set any more."""
+
+    owner: str = "default"
+    everything: bool = False
+    clean: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One object that goes. ``releases_finalizer``: MIC's finalizer is taken from it, because MIC will not do it."""
+
+    kind: str
+    live: Raw
+    releases_finalizer: bool = False
+
+    @property
+    def namespace(self) -> str:
+        return str(self.live["metadata"].get("namespace", ""))
+
+    @property
+    def name(self) -> str:
+        return str(self.live["metadata"]["name"])
+
+    @property
+    def label(self) -> str:
+        return _label(self.kind, self.live)
+
+    @property
+    def summary(self) -> str:
+        return f"delete {self.label}" + (" and take MIC's finalizer from it" if self.releases_finalizer else "")
+
+
+def remains(found: t.Mapping[str, t.Sequence[Raw]], releases: t.Iterable[Release]) -> dict[str, list[Raw]]:
+    """Of ConfigMaps, Endpoints, roles and accounts those that only MIC and NMI can have left behind.
+
+    What a helm release still holds goes with the release, what AKS manages with the add-on.
+    """
+    held = {release.label for release in releases}
+    free = {
+        kind: [raw for raw in objects if _release_of(raw) not in held and not _by_aks(raw)]
+        for kind, objects in found.items()
+    }
+    roles = [raw for raw in free.get("ClusterRole", ()) if _named(raw) and _grants(raw)]
+    bindings = [
+        raw
+        for raw in free.get("ClusterRoleBinding", ())
+        if _named(raw) and _COMPONENT.fullmatch(str((raw.get("roleRef") or {}).get("name", "")))
+    ]
+    accounts = {
+        (str(subject.get("namespace", "")), str(subject.get("name", "")))
+        for raw in bindings
+        for subject in raw.get("subjects") or ()
+        if subject.get("kind") == "ServiceAccount"
+    }
+    return {
+        "ConfigMap": [raw for raw in free.get("ConfigMap", ()) if raw["metadata"]["name"] == CONFIG_MAP],
+        "Endpoints": [raw for raw in free.get("Endpoints", ()) if _is_lock(raw)],
+        "ClusterRoleBinding": bindings,
+        "ClusterRole": roles,
+        "ServiceAccount": [raw for raw in free.get("ServiceAccount", ()) if _named(raw) and _place(raw) in accounts],
+    }
+
+
+def without(observed: Observed, gone: t.Collection[str]) -> Observed:
+    """As it will be when what is named in ``gone`` is removed."""
+    kinds = {ASSUMED[name] for name in gone}
+    objects = {kind: found for kind, found in observed.objects.items() if kind not in kinds}
+    return replace(observed, objects=objects, programs=() if "programs" in gone else observed.programs)
+
+
+def decide(parts: t.Collection[str], observed: Observed, rules: Rules) -> tuple[Removal, ...]:
+    """What goes, in its order; raises Failure before the first of it where something must not."""
+    chosen = [
+        (kind, raw)
+        for part in PARTS
+        if part in parts
+        for kind in PART_OF
+        if PART_OF[kind] == part
+        for raw in observed.of(kind)
+    ]
+    refuse_foreign([pair for pair in chosen if pair[0] in CUSTOM], observed, rules)
+    for part in parts:
+        _GATES[part](parts, observed, rules)
+    return tuple(Removal(kind, raw, kind == _MADE_BY_MIC and _has_finalizer(raw)) for kind, raw in chosen)
+
+
+def refuse_foreign(chosen: t.Iterable[tuple[str, Raw]], observed: Observed, rules: Rules) -> None:
+    theirs = [_label(kind, raw) for kind, raw in chosen if not belongs(kind, raw, observed, rules)]
+    if theirs:
+        raise Failure(
+            f"{_some(theirs)} do not carry the labels of azureops.pod_identity with the owner {rules.owner!r}, so "
+            "nothing is removed: name their owner, or set scope: all.",
+            results={"foreign": theirs},
+        )
+
+
+def belongs(kind: str, raw: Raw, observed: Observed, rules: Rules) -> bool:
+    """Whether the object may be removed: it is ours, MIC's, or that of a release of the chart."""
+    held = {release.label for release in observed.releases}
+    return rules.everything or kind == _MADE_BY_MIC or is_ours(raw, rules.owner) or _release_of(raw) in held
+
+
+def _gate_assigned(parts: t.Collection[str], observed: Observed, rules: Rules) -> None:
+    if observed.of(BINDING):
+        _refuse_while("AzureAssignedIdentities", [_label(BINDING, raw) for raw in observed.of(BINDING)])
+    dirty = [
+        f"{_label(_MADE_BY_MIC, raw)} ({resource})"
+        for raw in observed.of(_MADE_BY_MIC)
+        for resource in [_azure_id(raw)]
+        if resource and arm_id.normal(resource) not in rules.clean
+    ]
+    if dirty:
+        raise Failure(
+            f"It is not proved that the identity of {_some(dirty)} is on no scale set any more, so MIC's finalizer "
+            "stays: detach it first (module azureops.pod_identity.vmss_identity), and name it in clean_identities.",
+            results={"unproved": dirty},
+        )
+
+
+def _gate_identities(parts: t.Collection[str], observed: Observed, rules: Rules) -> None:
+    using = [_label(BINDING, raw) for raw in observed.of(BINDING)]
+    using += [] if ASSIGNED in parts else [_label(_MADE_BY_MIC, raw) for raw in observed.of(_MADE_BY_MIC)]
+    _refuse_while("AzureIdentities", using)
+
+
+def _gate_definitions(parts: t.Collection[str], observed: Observed, rules: Rules) -> None:
+    left = [_label(kind, raw) for kind in CUSTOM if PART_OF.get(kind) not in parts for raw in observed.of(kind)]
+    _refuse_while("custom resource definitions", left)
+    _gate_remains(parts, observed, rules)
+
+
+def _gate_remains(parts: t.Collection[str], observed: Observed, rules: Rules) -> None:
+    _refuse_while("custom resource definitions, roles and locks", list(observed.programs))
+
+
+def _gate_nothing(parts: t.Collection[str], observed: Observed, rules: Rules) -> None:
+    """Exceptions may go at any time."""
+
+
+_GATES: t.Mapping[str, t.Callable[[t.Collection[str], Observed, Rules], None]] = {
+    ASSIGNED: _gate_assigned,
+    EXCEPTIONS: _gate_nothing,
+    IDENTITIES: _gate_identities,
+    DEFINITIONS: _gate_definitions,
+    REMAINS: _gate_remains,
+}
+
+
+def _refuse_while(what: str, there: t.Sequence[str]) -> None:
+    if there:
+        raise Failure(
+            f"The {what} of AAD Pod Identity are not removed while {_some(there)} is there: remove that first.",
+            results={"left": list(there)},
+        )
+
+
+def documents(observed: Observed) -> list[Object]:
+    """The custom resources that people made, as they can be applied again; MIC makes its own anew."""
+    found = []
+    for kind in CUSTOM:
+        for raw in observed.of(kind) if kind != _MADE_BY_MIC else ():
+            document = {"apiVersion": f"{GROUP}/v1", "kind": kind, **clean(raw)}
+            for name in ("finalizers", "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences"):
+                document["metadata"].pop(name, None)
+            document.pop("status", None)
+            found.append(document)
+    return found
+
+
+def rows(observed: Observed, rules: Rules) -> list[Object]:
+    """Everything that was found, as data."""
+    return [
+        {
+            "kind": kind,
+            "namespace": raw["metadata"].get("namespace", ""),
+            "name": raw["metadata"]["name"],
+            "removable": kind not in CUSTOM or belongs(kind, raw, observed, rules),
+            "terminating": bool(raw["metadata"].get("deletionTimestamp")),
+            "identity": _azure_id(raw) if kind in CUSTOM else "",
+        }
+        for kind in (*CUSTOM, *(each for each in PART_OF if each not in CUSTOM))
+        for raw in observed.of(kind)
+    ]
+
+
+def row_label(row: Raw) -> str:
+    """The label of the object that a row is of."""
+    return _label(row["kind"], {"metadata": row})
+
+
+def attached(observed: Observed) -> list[str]:
+    """Resource ids of the managed identities that MIC knows or knew, once each in one spelling."""
+    found = {_azure_id(raw) for kind in ("AzureIdentity", _MADE_BY_MIC) for raw in observed.of(kind)}
+    return sorted({arm_id.normal(each) for each in found if each})
+
+
+def credentials(observed: Observed) -> list[str]:
+    """The Secrets of service principals, which stay."""
+    found = set()
+    for raw in observed.of("AzureIdentity"):
+        place = (raw.get("spec") or {}).get("clientPassword") or {}
+        if place.get("name"):
+            found.add(f"{place.get('namespace') or raw['metadata'].get('namespace', '')}/{place['name']}")
+    return sorted(found)
+
+
+def _azure_id(raw: Raw) -> str:
+    """Of an AzureIdentity, or of the one that an AzureAssignedIdentity carries; empty for service principals."""
+    spec = raw.get("spec") or {}
+    spec = (spec.get("azureIdentityRef") or {}).get("spec") or spec
+    is_managed = int(spec.get("type") or 0) == USER_ASSIGNED
+    return str(spec.get("resourceID") or "") if is_managed else ""
+
+
+def _has_finalizer(raw: Raw) -> bool:
+    return FINALIZER in (raw["metadata"].get("finalizers") or ())
+
+
+def _label(kind: str, raw: Raw) -> str:
+    metadata = raw["metadata"]
+    return f"{kind} " + "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
+
+
+def _place(raw: Raw) -> tuple[str, str]:
+    return str(raw["metadata"].get("namespace", "")), str(raw["metadata"]["name"])
+
+
+def _some(labels: t.Sequence[str]) -> str:
+    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+    return ", ".join(labels[:_SHOWN]) + more
+
+
+def _named(raw: Raw) -> bool:
+    return _COMPONENT.fullmatch(raw["metadata"]["name"]) is not None
+
+
+def _grants(role: Raw) -> bool:
+    return any(GROUP in (rule.get("apiGroups") or ()) for rule in role.get("rules") or ())
+
+
+def _is_lock(raw: Raw) -> bool:
+    return raw["metadata"]["name"] == LOCK and _LEADER in (raw["metadata"].get("annotations") or {})
+
+
+def _release_of(raw: Raw) -> str:
+    """Namespace and name of the helm release that holds the object."""
+    annotations = raw["metadata"].get("annotations") or {}
+    name = annotations.get("meta.helm.sh/release-name")
+    return f"{annotations.get('meta.helm.sh/release-namespace', '')}/{name}" if name else ""
+
+
+def _by_aks(raw: Raw) -> bool:
+    labels = raw["metadata"].get("labels") or {}
+    return "addonmanager.kubernetes.io/mode" in labels or "kubernetes.azure.com/managedby" in labels

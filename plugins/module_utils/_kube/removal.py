@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What of AAD Pod Identity is in a cluster, one list per kind, and its removal."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._domain import helm_releases, nmi, removal
+from .._domain.errors import Failure
+from .client import Client
+from .errors import ApiFailure
+from .kinds import (
+    AAD_POD_IDENTITY,
+    AZURE_ASSIGNED_IDENTITY,
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    AZURE_POD_IDENTITY_EXCEPTION,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    CUSTOM_RESOURCE_DEFINITION,
+    DAEMON_SET,
+    DEPLOYMENT,
+    ENDPOINTS,
+    SECRET,
+    SERVICE_ACCOUNT,
+    Kind,
+    Object,
+    label,
+)
+from .wait import wait_for
+
+AT_ONCE = 10
+
+_CUSTOM = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY)
+_DEFINITIONS = frozenset(kind.resource for kind in _CUSTOM)
+_SECRETS_OF_HELM = f"type={helm_releases.SECRET_TYPE}"
+_BY_NAME = {CONFIG_MAP: removal.CONFIG_MAP, ENDPOINTS: removal.LOCK}
+_KINDS: t.Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        *_CUSTOM,
+        CUSTOM_RESOURCE_DEFINITION,
+        CONFIG_MAP,
+        ENDPOINTS,
+        CLUSTER_ROLE_BINDING,
+        CLUSTER_ROLE,
+        SERVICE_ACCOUNT,
+    )
+}
+
+
+def observe(client: Client, namespaces: t.Iterable[str] = ()) -> removal.Observed:
+    """Releases of helm are looked for in ``namespaces``, and where MIC and NMI say that theirs is.
+
+    Nowhere else, because to list Secrets is a right that opens all of them.
+    """
+    found: dict[str, t.Sequence[Object]] = {}
+    for kind in _CUSTOM:
+        try:
+            found[kind.name] = client.list_all(kind)
+        except ApiFailure as failure:
+            if not failure.kind_missing:
+                raise
+    definitions = client.list_all(CUSTOM_RESOURCE_DEFINITION)
+    found[CUSTOM_RESOURCE_DEFINITION.name] = [each for each in definitions if each["metadata"]["name"] in _DEFINITIONS]
+    workloads = [
+        (kind, each)
+        for kind, image in ((DAEMON_SET, "nmi"), (DEPLOYMENT, "mic"))
+        for each in client.list_all(kind)
+        if nmi.runs_image(each, image)
+    ]
+    places = {nmi.managed_by(each).release_namespace for dummy, each in workloads}.union(namespaces) - {""}
+    releases = helm_releases.find(
+        secret
+        for place in sorted(places)
+        for secret in client.list_all(SECRET, place, labels="owner=helm", fields=_SECRETS_OF_HELM)
+    )
+    remains: dict[str, t.Sequence[Object]] = {
+        kind.name: client.list_all(kind, fields=f"metadata.name={name}") for kind, name in _BY_NAME.items()
+    }
+    remains.update({kind.name: client.list_all(kind) for kind in (CLUSTER_ROLE, CLUSTER_ROLE_BINDING, SERVICE_ACCOUNT)})
+    programs = [label(kind, each["metadata"]["namespace"], each["metadata"]["name"]) for kind, each in workloads]
+    return removal.Observed({**found, **removal.remains(remains, releases)}, releases, tuple(programs))
+
+
+def remove(client: Client, going: removal.Removal, *, dry_run: bool = False) -> None:
+    """Delete the object; where MIC's finalizer is taken from it, no other is."""
+    kind, metadata = _KINDS[going.kind], going.live["metadata"]
+    if not metadata.get("deletionTimestamp"):
+        conditions = {"uid": metadata["uid"]}
+        client.delete(kind, going.namespace, going.name, preconditions=conditions, dry_run=dry_run)
+    if going.releases_finalizer and not dry_run:
+        left = [name for name in metadata["finalizers"] if name != removal.FINALIZER]
+        patch = {"metadata": {"uid": metadata["uid"], "finalizers": left or None}}
+        try:
+            client.merge(kind, going.namespace, going.name, patch)
+        except ApiFailure as failure:
+            if not failure.object_missing:
+                raise
+
+
+def wait_gone(client: Client, going: t.Sequence[removal.Removal], *, timeout: float, pause: float) -> None:
+    """Wait until none of them is there; one list per kind and look."""
+    left: list[removal.Removal] = list(going)
+
+    def look() -> bool | None:
+        left[:] = [each for each in left if _uid(each.live) in _there(client, each.kind)]
+        return True if not left else None
+
+    if wait_for(look, timeout=timeout, pause=pause) is None:
+        held = [f"{each.label} ({_why(client, each)})" for each in left]
+        raise Failure(
+            f"After {timeout:g} seconds {held[0]} is still there"
+            + (f", and {len(held) - 1} more" if len(held) > 1 else "")
+            + ": look who holds it, and run this again.",
+            results={"left": held},
+        )
+
+
+def _there(client: Client, kind: str) -> frozenset[str]:
+    try:
+        return frozenset(_uid(each) for each in client.list_all(_KINDS[kind]))
+    except ApiFailure as failure:
+        if failure.kind_missing and _KINDS[kind].group == AAD_POD_IDENTITY:
+            return frozenset()
+        raise
+
+
+def _why(client: Client, going: removal.Removal) -> str:
+    live = client.get(_KINDS[going.kind], going.namespace or None, going.name) or {"metadata": {}}
+    finalizers = live["metadata"].get("finalizers") or ()
+    return f"held by the finalizer {', '.join(finalizers)}" if finalizers else "it was not deleted yet"
+
+
+def _uid(raw: Object | t.Mapping[str, t.Any]) -> str:
+    return str(raw["metadata"]["uid"])

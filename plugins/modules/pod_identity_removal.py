@@ -1,0 +1,229 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pod_identity_removal
+short_description: Remove what AAD Pod Identity left in a cluster
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Removes the custom resources of AAD Pod Identity, their definitions, and the roles, locks and accounts of MIC and
+    NMI, and waits until they are gone.
+  - Refuses what would do harm, such as to take MIC's finalizer from an AzureAssignedIdentity whose identity may still
+    be on a scale set, or the definitions while objects are left that were not to go.
+  - Bindings are removed by M(azureops.pod_identity.azure_identity_binding), the chart by helm; both go first.
+    User-assigned identities and the Secrets of service principals stay.
+extends_documentation_fragment:
+  - azureops.pod_identity._removal
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The server's dry run gives the prediction.
+      - What O(assume_gone) names counts as gone in check mode, where an earlier task has only predicted its removal.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  parts:
+    description:
+      - What is removed, always in this order.
+      - V(assigned), the AzureAssignedIdentities, with MIC's finalizer taken from them. Only for a MIC that does not
+        work any more.
+      - V(exceptions), the AzurePodIdentityExceptions.
+      - V(identities), the AzureIdentities.
+      - V(definitions), the custom resource definitions.
+      - V(remains), roles, role bindings and service accounts of MIC and NMI that nothing else holds, the ConfigMap
+        C(aad-pod-identity-config) and the lock of MIC.
+    type: list
+    elements: str
+    choices: [assigned, exceptions, identities, definitions, remains]
+    required: true
+  clean_identities:
+    description:
+      - Resource ids of identities that are proved to be on no scale set any more, or that have to stay there for
+        another reason. Without its identity here no AzureAssignedIdentity loses its finalizer.
+    type: list
+    elements: str
+    default: []
+  assume_gone:
+    description:
+      - What an earlier task removes, so that in check mode it does not stand in the way. Without meaning outside check
+        mode.
+      - V(programs), MIC and NMI; V(bindings), the AzureIdentityBindings; V(assigned), the AzureAssignedIdentities.
+    type: list
+    elements: str
+    choices: [programs, bindings, assigned]
+    default: []
+  wait_timeout:
+    description: Seconds to wait until what was deleted is gone; the error then names what holds it.
+    type: int
+    default: 120
+  wait_sleep:
+    description: Seconds between two looks.
+    type: int
+    default: 5
+notes:
+  - Needs to list what it looks at, as M(azureops.pod_identity.pod_identity_removal_info) does, to delete what goes, and
+    to patch azureassignedidentities with V(assigned) in O(parts).
+seealso:
+  - module: azureops.pod_identity.pod_identity_removal_info
+  - module: azureops.pod_identity.vmss_identity
+"""
+
+EXAMPLES = r"""
+- name: Remove what is left after the chart
+  azureops.pod_identity.pod_identity_removal:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    parts: [exceptions, identities, definitions, remains]
+
+- name: Remove what a dead MIC holds, after its identities were detached
+  azureops.pod_identity.pod_identity_removal:
+    parts: [assigned]
+    clean_identities: "{{ detached.identities }}"
+"""
+
+RETURN = r"""
+removal:
+  description: What is there afterwards, or in check mode would be.
+  returned: success
+  type: dict
+  contains:
+    objects:
+      description: Every object of AAD Pod Identity that stays.
+      returned: always
+      type: list
+      elements: dict
+      sample: []
+actions:
+  description: What was done, or in check mode what would be done.
+  returned: always
+  type: list
+  elements: str
+  sample: [delete AzureIdentity billing/billing]
+foreign:
+  description: Objects that are somebody else's.
+  returned: when that is the reason of a failure
+  type: list
+  elements: str
+  sample: [AzureIdentity billing/billing]
+unproved:
+  description: AzureAssignedIdentities whose identity may still be on a scale set.
+  returned: when that is the reason of a failure
+  type: list
+  elements: str
+  sample: [AzureAssignedIdentity default/api-billing-billing]
+left:
+  description: What stands in the way, or was not gone in time.
+  returned: when that is the reason of a failure
+  type: list
+  elements: str
+  sample: [AzureIdentityBinding billing/billing]
+failed_action:
+  description: The action that failed.
+  returned: when an action fails
+  type: str
+  sample: delete AzureIdentity billing/billing
+error:
+  description: The answer of the API server as data (C(code), C(message), C(status)).
+  returned: when the API server refuses a request
+  type: dict
+  sample: {code: Forbidden, message: azureidentities.aadpodidentity.k8s.io is forbidden, status: 403}
+"""
+
+import functools
+import itertools
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.objects import clean
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import removal as kube_removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, predicting, run
+
+OPTIONS = (
+    _argspec.ArgumentSpec(
+        options={
+            "parts": {"type": "list", "elements": "str", "choices": list(removal.PARTS), "required": True},
+            "clean_identities": {"type": "list", "elements": "str", "default": []},
+            "assume_gone": {"type": "list", "elements": "str", "choices": list(removal.ASSUMED), "default": []},
+            "wait_timeout": {"type": "int", "default": 120},
+            "wait_sleep": {"type": "int", "default": 5},
+        }
+    )
+    .merge(_argspec.removal())
+    .merge(_argspec.kubernetes_auth())
+)
+
+
+def make_plan(client: Client, params: t.Mapping[str, t.Any], *, predict: bool) -> Plan:
+    rules = removal.Rules(
+        owner=params["owner"],
+        everything=params["scope"] == "all",
+        clean=frozenset(map(arm_id.normal, params["clean_identities"])),
+    )
+    observed = kube_removal.observe(client, params["release_namespaces"])
+    if predict:
+        observed = removal.without(observed, params["assume_gone"])
+    going = removal.decide(params["parts"], observed, rules)
+    names = {each.label for each in going}
+    stays = [row for row in removal.rows(observed, rules) if removal.row_label(row) not in names]
+    before = {each.label: clean(each.live) for each in going}
+    return Plan(
+        before,
+        {},
+        tuple(steps(client, going, params)),
+        result={"objects": stays},
+        at_once=kube_removal.AT_ONCE,
+    )
+
+
+def steps(client: Client, going: t.Sequence[removal.Removal], params: t.Mapping[str, t.Any]) -> t.Iterator[Step]:
+    """Kind by kind; the next begins when nothing of the last is left."""
+    for number, (_kind, group) in enumerate(itertools.groupby(going, key=lambda each: each.kind), 1):
+        members = list(group)
+        made = [step(client, each, number) for each in members]
+        gone = functools.partial(
+            kube_removal.wait_gone, client, members, timeout=params["wait_timeout"], pause=params["wait_sleep"]
+        )
+        yield from made[:-1]
+        yield replace(made[-1], apply=functools.partial(and_wait, made[-1].apply, gone), wave=0)
+
+
+def step(client: Client, going: removal.Removal, wave: int) -> Step:
+    remove = functools.partial(kube_removal.remove, client, going)
+    return Step(going.summary, remove, functools.partial(remove, dry_run=True), wave)
+
+
+def and_wait(apply: t.Callable[[], t.Any], wait: t.Callable[[], None]) -> None:
+    apply()
+    try:
+        wait()
+    except Failure as failure:
+        failure.results["changed"] = True
+        raise
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+    run(
+        module,
+        lambda: make_plan(connect(module.params, module.tmpdir), module.params, predict=predicting(module)),
+        key="removal",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pod_identity_removal_info
+short_description: See what of AAD Pod Identity is in a cluster and would have to go
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Lists everything that AAD Pod Identity has in a cluster, its custom resources and their definitions, its helm
+    releases, MIC and NMI, and the roles, locks and accounts that they left behind, and says what of it may be removed.
+  - Also gives the objects as they can be applied again. No credential is in what it returns.
+extends_documentation_fragment:
+  - azureops.pod_identity._removal
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.info_module
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+notes:
+  - Needs to list the custom resources of AAD Pod Identity, customresourcedefinitions, daemonsets, deployments,
+    clusterroles, clusterrolebindings, serviceaccounts, configmaps and endpoints in the cluster, and secrets in
+    O(release_namespaces) and where MIC and NMI were released.
+seealso:
+  - module: azureops.pod_identity.pod_identity_removal
+  - module: azureops.pod_identity.pod_identity_info
+"""
+
+EXAMPLES = r"""
+- name: See what would have to go
+  azureops.pod_identity.pod_identity_removal_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+  register: found
+
+- name: Fail unless nothing is left
+  ansible.builtin.assert:
+    that: found.objects + found.releases + found.programs | length == 0
+"""
+
+RETURN = r"""
+objects:
+  description: Every object, by kind.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the object.
+      returned: always
+      type: str
+      sample: AzureIdentity
+    namespace:
+      description: Namespace of the object; empty where it is in none.
+      returned: always
+      type: str
+      sample: billing
+    name:
+      description: Name of the object.
+      returned: always
+      type: str
+      sample: billing
+    removable:
+      description:
+        - Whether it may be removed, because it carries the labels of this collection and O(owner), MIC or a release of
+          the chart made it, or O(scope=all).
+      returned: always
+      type: bool
+      sample: true
+    terminating:
+      description: Whether it is being deleted already.
+      returned: always
+      type: bool
+      sample: false
+    identity:
+      description: Resource id of the managed identity that it names; empty for service principals and other objects.
+      returned: always
+      type: str
+      sample: /subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
+releases:
+  description: The helm releases of the chart.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of the release.
+      returned: always
+      type: str
+      sample: default
+    name:
+      description: Name of the release.
+      returned: always
+      type: str
+      sample: aad-pod-identity
+    status:
+      description: What helm says of its newest revision, such as V(deployed), V(failed) or V(pending-upgrade).
+      returned: always
+      type: str
+      sample: deployed
+    version:
+      description: Version of the chart.
+      returned: always
+      type: str
+      sample: 4.1.18
+    values:
+      description: The values that were given, without credentials.
+      returned: always
+      type: dict
+      sample: {mic: {}}
+    removed_apis:
+      description: What its manifest holds that recent clusters do not know, so that helm cannot remove the release.
+      returned: always
+      type: list
+      elements: str
+      sample: []
+programs:
+  description: Kind, namespace and name of the workloads that run MIC and NMI, whoever installed them.
+  returned: success
+  type: list
+  elements: str
+  sample: [DaemonSet default/aad-pod-identity-nmi]
+identities:
+  description: Resource ids of the managed identities that the custom resources name, in lower case.
+  returned: success
+  type: list
+  elements: str
+  sample: [/subscriptions/s/resourcegroups/g/providers/microsoft.managedidentity/userassignedidentities/billing]
+secrets:
+  description: Namespace and name of the Secrets with credentials of service principals, which stay.
+  returned: success
+  type: list
+  elements: str
+  sample: [reports/reports-credential]
+documents:
+  description: The custom resources that people made, as they can be applied again.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - apiVersion: aadpodidentity.k8s.io/v1
+      kind: AzureIdentityBinding
+      metadata: {name: billing, namespace: billing}
+      spec: {azureIdentity: billing, selector: billing}
+error:
+  description: The answer of the API server as data (C(code), C(message), C(status)).
+  returned: when the API server refuses a request
+  type: dict
+  sample: {code: Forbidden, message: azureidentities.aadpodidentity.k8s.io is forbidden, status: 403}
+"""
+
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import helm_releases, removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import removal as kube_removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
+
+OPTIONS = _argspec.removal().merge(_argspec.kubernetes_auth())
+
+
+def as_data(found: removal.Observed, rules: removal.Rules) -> dict[str, t.Any]:
+    return {
+        "objects": removal.rows(found, rules),
+        "releases": [
+            {
+                "namespace": each.namespace,
+                "name": each.name,
+                "status": each.status,
+                "version": each.version,
+                "values": helm_releases.without_secrets(dict(each.values)),
+                "removed_apis": list(each.removed_apis),
+            }
+            for each in found.releases
+        ],
+        "programs": list(found.programs),
+        "identities": removal.attached(found),
+        "secrets": removal.credentials(found),
+        "documents": removal.documents(found),
+    }
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+
+    def observe() -> dict[str, t.Any]:
+        params = module.params
+        rules = removal.Rules(owner=params["owner"], everything=params["scope"] == "all")
+        return as_data(kube_removal.observe(connect(params, module.tmpdir), params["release_namespaces"]), rules)
+
+    _plan.report(module, observe)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The modules pod_identity_removal and pod_identity_removal_info against a real API server, where no MIC lives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_ASSIGNED_IDENTITY,
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    AZURE_POD_IDENTITY_EXCEPTION,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    CUSTOM_RESOURCE_DEFINITION,
+    ENDPOINTS,
+    SERVICE_ACCOUNT,
+    Kind,
+)
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+
+ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
+OURS = marks("removal")
+CUSTOM = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY)
+
+
+def manifest(kind: Kind, name: str, namespace: str = "", **body: Any) -> dict[str, Any]:
+    place = {"namespace": namespace} if namespace else {}
+    metadata = {"name": name, **place, **body.pop("metadata", {})}
+    return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body}
+
+
+def identity(namespace: str, name: str = "billing", **metadata: Any) -> dict[str, Any]:
+    spec = {"type": 0, "resourceID": ID, "clientID": "11111111-1111-4111-8111-111111111111"}
+    return manifest(AZURE_IDENTITY, name, namespace, metadata=metadata, spec=spec)
+
+
+@pytest.fixture
+def world(client: Client, crds: None, definitions: list[dict[str, Any]], namespace: str) -> Iterator[str]:
+    """What a MIC that died has left, and nothing of other tests; its roles are those of the project's manifests."""
+    server.remove(client, definitions)
+    server.install(client, definitions)
+    assigned = {
+        "azureIdentityRef": identity(namespace),
+        "azureBindingRef": manifest(AZURE_IDENTITY_BINDING, "billing", namespace),
+        "pod": "api",
+        "podNamespace": namespace,
+        "nodename": "gone",
+    }
+    hung = {"finalizers": [removal.FINALIZER]}
+    account = {"kind": "ServiceAccount", "namespace": namespace, "name": "aad-pod-id-mic-service-account"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "aad-pod-id-mic-role"}
+    rules = [{"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["*"], "verbs": ["*"]}]
+    leader = {"annotations": {"control-plane.alpha.kubernetes.io/leader": "{}"}}
+    labels = {"podLabels": {"app": "agent"}}
+    for kind, body in (
+        (AZURE_IDENTITY, identity(namespace, labels=OURS)),
+        (AZURE_POD_IDENTITY_EXCEPTION, manifest(AZURE_POD_IDENTITY_EXCEPTION, "a", namespace, spec=labels)),
+        (AZURE_ASSIGNED_IDENTITY, manifest(AZURE_ASSIGNED_IDENTITY, "api", namespace, metadata=hung, spec=assigned)),
+        (CONFIG_MAP, manifest(CONFIG_MAP, removal.CONFIG_MAP, namespace)),
+        (CONFIG_MAP, manifest(CONFIG_MAP, "theirs", namespace)),
+        (ENDPOINTS, manifest(ENDPOINTS, removal.LOCK, namespace, metadata=leader)),
+        (SERVICE_ACCOUNT, manifest(SERVICE_ACCOUNT, account["name"], namespace)),
+        (CLUSTER_ROLE, manifest(CLUSTER_ROLE, reference["name"], rules=rules)),
+        (CLUSTER_ROLE, manifest(CLUSTER_ROLE, "theirs", rules=rules)),
+        (
+            CLUSTER_ROLE_BINDING,
+            manifest(CLUSTER_ROLE_BINDING, "aad-pod-id-mic-binding", roleRef=reference, subjects=[account]),
+        ),
+    ):
+        client.create(kind, body["metadata"].get("namespace"), body)
+    yield namespace
+    client.delete(CLUSTER_ROLE, None, "theirs")
+    server.install(client, definitions)
+
+
+def test_everything_goes_in_its_order_and_nothing_of_others(api_server: ApiServer, client: Client, world: str) -> None:
+    remove, look = Runner(api_server, "pod_identity_removal"), Runner(api_server, "pod_identity_removal_info")
+    everything = {"parts": list(removal.PARTS), "owner": "removal", "wait_sleep": 1}
+    found = look(owner="removal").ok()
+    mine = {
+        (each["kind"], each["name"]): each["removable"] for each in found["objects"] if each["namespace"] in (world, "")
+    }
+    assert mine == {
+        ("AzureIdentity", "billing"): True,
+        ("AzurePodIdentityException", "a"): False,
+        ("AzureAssignedIdentity", "api"): True,
+        **{("CustomResourceDefinition", kind.resource): True for kind in CUSTOM},
+        ("ConfigMap", removal.CONFIG_MAP): True,
+        ("Endpoints", removal.LOCK): True,
+        ("ClusterRoleBinding", "aad-pod-id-mic-binding"): True,
+        ("ClusterRole", "aad-pod-id-mic-role"): True,
+        ("ServiceAccount", "aad-pod-id-mic-service-account"): True,
+    }
+    assert (found["identities"], found["releases"], found["programs"]) == ([ID.lower()], [], [])
+
+    assert f"AzurePodIdentityException {world}/a do not carry the labels" in remove(**everything).failure()
+    everything["scope"] = "all"
+    assert "It is not proved that the identity" in remove(**everything).failure()
+    assert look(owner="removal").ok()["objects"] == found["objects"]
+    everything["clean_identities"] = [ID.upper()]
+    predicted = remove(**everything, check=True).ok()
+    assert look(owner="removal").ok()["objects"] == found["objects"]
+    done = remove(**everything).ok()
+    assert done["actions"] == predicted["actions"] and done["changed"] and done["removal"] == {"objects": []}
+    assert done["actions"][0] == f"delete AzureAssignedIdentity {world}/api and take MIC's finalizer from it"
+    assert look().ok()["objects"] == []
+    assert client.get(CLUSTER_ROLE, None, "theirs") and client.get(CONFIG_MAP, world, "theirs")
+    assert not remove(**everything).ok()["changed"]
+
+
+def test_what_was_saved_can_be_applied_again(api_server: ApiServer, client: Client, world: str) -> None:
+    documents = Runner(api_server, "pod_identity_removal_info")().ok()["documents"]
+    saved = [each for each in documents if each["metadata"]["namespace"] == world]
+    assert [each["kind"] for each in saved] == ["AzureIdentity", "AzurePodIdentityException"]
+    client.delete(AZURE_IDENTITY, world, "billing")
+    again = client.create(AZURE_IDENTITY, world, saved[0])
+    assert again["spec"]["resourceID"] == ID and again["metadata"]["labels"] == OURS
+    Runner(api_server, "pod_identity_removal")(
+        parts=["assigned", "identities", "exceptions", "remains"],
+        scope="all",
+        clean_identities=[ID],
+        wait_sleep=1,
+    ).ok()
+
+
+def test_definitions_that_hang_on_a_dead_mic(api_server: ApiServer, client: Client, world: str) -> None:
+    """They were deleted first, as many instructions have it, and wait for a finalizer that nobody takes away."""
+    for kind in CUSTOM:
+        client.delete(CUSTOM_RESOURCE_DEFINITION, None, kind.resource)
+    found = Runner(api_server, "pod_identity_removal_info")().ok()["objects"]
+    assert [each["name"] for each in found if each["terminating"] and each["kind"] == "CustomResourceDefinition"]
+    remove = Runner(api_server, "pod_identity_removal")
+    options = {"scope": "all", "wait_sleep": 1}
+    parts = [part for part in removal.PARTS if part != "assigned"]
+    assert re.search("while AzureAssignedIdentity .*/api is there", remove(parts=parts, **options).failure())
+    remove(parts=list(removal.PARTS), clean_identities=[ID], **options).ok()
+    assert client.get(CUSTOM_RESOURCE_DEFINITION, None, AZURE_ASSIGNED_IDENTITY.resource) is None
+
+
+def test_what_is_held_by_somebody_else_is_named(api_server: ApiServer, client: Client, world: str) -> None:
+    client.merge(
+        AZURE_ASSIGNED_IDENTITY, world, "api", {"metadata": {"finalizers": [removal.FINALIZER, "theirs/hold"]}}
+    )
+    remove = Runner(api_server, "pod_identity_removal")
+    options = {"parts": ["assigned"], "clean_identities": [ID], "wait_sleep": 1, "wait_timeout": 1}
+    refusal = remove(**options).failure()
+    assert f"AzureAssignedIdentity {world}/api (held by the finalizer theirs/hold)" in refusal
+    client.merge(AZURE_ASSIGNED_IDENTITY, world, "api", {"metadata": {"finalizers": None}})
+    remove(parts=list(removal.PARTS), scope="all", wait_sleep=1).ok()

@@ -1,0 +1,172 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of AAD Pod Identity may go from a cluster, and what must not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.helm_releases import Release
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import Observed, Rules
+from ansible_collections.azureops.pod_identity.tests.unit import cluster_objects as objects
+
+RELEASE = Release("pods", "apis", 3, "deployed", "4.1.18", {})
+OF_RELEASE = {"meta.helm.sh/release-name": "apis", "meta.helm.sh/release-namespace": "pods"}
+ID = f"{objects.ID}team-i"
+
+
+def ours(raw: dict[str, Any], owner: str = "default") -> dict[str, Any]:
+    return {**raw, "metadata": {**raw["metadata"], "labels": marks(owner)}}
+
+
+def assigned(name: str = "web-team-i", /, finalizer: str = removal.FINALIZER, **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "namespace": "default", "finalizers": [finalizer] if finalizer else []},
+        "spec": {"azureIdentityRef": objects.identity(**spec)},
+    }
+
+
+def named(name: str, namespace: str = "default", **metadata: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": namespace, **metadata}}
+
+
+def cluster(**kinds: Any) -> Observed:
+    return Observed({kind: tuple(found) for kind, found in kinds.items()})
+
+
+def labels(parts: list[str], observed: Observed, rules: Rules) -> list[str]:
+    return [each.summary for each in removal.decide(parts, observed, rules)]
+
+
+def test_what_goes_and_in_which_order() -> None:
+    observed = cluster(
+        AzureIdentity=[ours(objects.identity())],
+        AzurePodIdentityException=[ours(named("agents"))],
+        AzureAssignedIdentity=[assigned(), assigned("old", finalizer="")],
+        CustomResourceDefinition=[{"metadata": {"name": "azureidentities.aadpodidentity.k8s.io"}}],
+        ConfigMap=[named(removal.CONFIG_MAP)],
+    )
+    shuffled = ["remains", "definitions", "identities", "assigned", "exceptions"]
+    assert labels(shuffled, observed, Rules(clean=frozenset({ID.lower()}))) == [
+        "delete AzureAssignedIdentity default/web-team-i and take MIC's finalizer from it",
+        "delete AzureAssignedIdentity default/old",
+        "delete AzurePodIdentityException default/agents",
+        "delete AzureIdentity team/i",
+        "delete CustomResourceDefinition azureidentities.aadpodidentity.k8s.io",
+        "delete ConfigMap default/aad-pod-identity-config",
+    ]
+    assert labels(["exceptions"], observed, Rules()) == ["delete AzurePodIdentityException default/agents"]
+    assert labels(shuffled, Observed(), Rules()) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "observed", "sentence"),
+    [
+        (["assigned"], cluster(AzureAssignedIdentity=[assigned()]), "It is not proved that the identity of"),
+        (
+            ["assigned"],
+            cluster(AzureAssignedIdentity=[assigned(type=1)], AzureIdentityBinding=[objects.binding()]),
+            "while AzureIdentityBinding team/b is there",
+        ),
+        (["identities"], cluster(AzureAssignedIdentity=[assigned()]), "while AzureAssignedIdentity default/web-team-i"),
+        (["identities"], cluster(AzureIdentity=[objects.identity()]), "AzureIdentity team/i do not carry the labels"),
+        (["identities"], cluster(AzureIdentity=[ours(objects.identity(), "b")]), "with the owner 'default'"),
+        (["definitions"], cluster(AzureIdentity=[ours(objects.identity())]), "while AzureIdentity team/i is there"),
+        (["definitions"], cluster(AzureIdentityBinding=[ours(objects.binding())]), "AzureIdentityBinding team/b is"),
+        (["definitions"], Observed(programs=("DaemonSet x/nmi",)), "while DaemonSet x/nmi is there"),
+        (["remains"], Observed(programs=("Deployment x/mic",)), "while Deployment x/mic is there"),
+    ],
+)
+def test_what_is_refused(parts: list[str], observed: Observed, sentence: str) -> None:
+    with pytest.raises(Failure) as raised:
+        removal.decide(parts, observed, Rules())
+    assert sentence in raised.value.sentence
+
+
+def test_what_an_earlier_task_removes_does_not_stand_in_the_way() -> None:
+    observed = cluster(
+        AzureAssignedIdentity=[assigned()],
+        AzureIdentityBinding=[objects.binding()],
+        AzureIdentity=[ours(objects.identity())],
+    )
+    everything = removal.without(
+        replace(observed, programs=("Deployment x/mic",)), ["programs", "bindings", "assigned"]
+    )
+    assert labels(list(removal.PARTS), everything, Rules()) == ["delete AzureIdentity team/i"]
+    with pytest.raises(Failure):
+        labels(["identities"], removal.without(observed, ["programs", "bindings"]), Rules())
+
+
+def test_no_finalizer_is_taken_for_an_identity_that_is_not_proved_clean() -> None:
+    observed = cluster(AzureAssignedIdentity=[assigned(), assigned("other", name="j"), assigned("secret", type=1)])
+    with pytest.raises(Failure) as raised:
+        removal.decide(["assigned"], observed, Rules(everything=True, clean=frozenset({ID.lower()})))
+    assert raised.value.results["unproved"] == [f"AzureAssignedIdentity default/other ({objects.ID}team-j)"]
+
+
+def test_whose_an_object_is() -> None:
+    theirs, released = objects.identity(), objects.identity("r")
+    released["metadata"]["annotations"].update(OF_RELEASE)
+    observed = cluster(AzureIdentity=[theirs, released, ours(objects.identity("o"), "a")])
+    rows = removal.rows(replace(observed, releases=(RELEASE,)), Rules(owner="a"))
+    assert {row["name"]: row["removable"] for row in rows} == {"i": False, "r": True, "o": True}
+    assert [row["removable"] for row in removal.rows(observed, Rules(everything=True))] == [True] * 3
+
+
+def test_what_mic_and_nmi_leave_behind() -> None:
+    grants = {"rules": [{"apiGroups": ["aadpodidentity.k8s.io"]}]}
+    account = {"kind": "ServiceAccount", "namespace": "default", "name": "aad-pod-id-mic-service-account"}
+    binding = {"roleRef": {"name": "aad-pod-id-mic-role"}, "subjects": [account]}
+    found = {
+        "ConfigMap": [named(removal.CONFIG_MAP), named("other")],
+        "Endpoints": [
+            named(removal.LOCK, annotations={"control-plane.alpha.kubernetes.io/leader": "{}"}),
+            named(removal.LOCK, "theirs"),  # of a Service with that name
+        ],
+        "ClusterRole": [
+            {**named("aad-pod-id-mic-role", ""), **grants},
+            {**named("identity-reader", ""), **grants},
+            {**named("aad-pod-identity-nmi", "", annotations=OF_RELEASE), **grants},
+            {**named("aad-pod-id-nmi-role", "", labels={"addonmanager.kubernetes.io/mode": "Reconcile"}), **grants},
+            {**named("aad-pod-identity-mic", ""), "rules": [{"apiGroups": [""]}]},
+        ],
+        "ClusterRoleBinding": [
+            {**named("aad-pod-id-mic-binding", ""), **binding},
+            {**named("aad-pod-id-nmi-binding", ""), "roleRef": {"name": "cluster-admin"}},
+            {**named("team-binding", ""), **binding},
+        ],
+        "ServiceAccount": [
+            named("aad-pod-id-mic-service-account"),
+            named("aad-pod-id-mic-service-account", "elsewhere"),
+            named("default"),
+        ],
+    }
+    remains = removal.remains(found, (RELEASE,))
+    kept = {kind: [(raw["metadata"]["namespace"], raw["metadata"]["name"]) for raw in remains[kind]] for kind in found}
+    assert kept == {
+        "ConfigMap": [("default", "aad-pod-identity-config")],
+        "Endpoints": [("default", "aad-pod-identity-mic")],
+        "ClusterRole": [("", "aad-pod-id-mic-role")],
+        "ClusterRoleBinding": [("", "aad-pod-id-mic-binding")],
+        "ServiceAccount": [("default", "aad-pod-id-mic-service-account")],
+    }
+
+
+def test_objects_can_be_applied_again() -> None:
+    live = ours(objects.identity(clientPassword={"name": "p", "namespace": "vault"}))
+    live["metadata"].update(uid="1", resourceVersion="2", finalizers=["x"], deletionTimestamp="now")
+    observed = cluster(AzureIdentity=[live], AzureAssignedIdentity=[assigned(), assigned("sp", type=1)])
+    (document,) = removal.documents(observed)
+    assert document["apiVersion"] == "aadpodidentity.k8s.io/v1" and document["kind"] == "AzureIdentity"
+    assert document["metadata"] == {"name": "i", "namespace": "team", "labels": marks("default")}
+    assert document["spec"] == live["spec"]
+    assert removal.attached(observed) == [ID.lower()]
+    assert removal.credentials(observed) == ["vault/p"]
