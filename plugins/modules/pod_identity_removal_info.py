@@ -38,7 +38,7 @@ EXAMPLES = r"""
 
 - name: Fail unless nothing is left
   ansible.builtin.assert:
-    that: found.objects + found.releases + found.programs | length == 0
+    that: (found.objects + found.releases + found.programs) | length == 0
 """
 
 RETURN = r"""
