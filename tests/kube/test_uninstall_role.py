@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role pod_identity_uninstall between a real API server, real helm and the simulated Azure; no MIC works here."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_ASSIGNED_IDENTITY,
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    CUSTOM_RESOURCE_DEFINITION,
+    DEPLOYMENT,
+    SECRET,
+    Kind,
+)
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import SimulatedAzure
+from azsandbox.azure.state import CLUSTER
+
+UNINSTALL = str(CHECKOUT / "playbooks/uninstall.yml")
+CARRIER = {"resource_group": "rg", "cluster_name": "demo"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A cluster in Azure with this API server, and what pods got there."""
+
+    modules: Modules
+    server: ApiServer
+    client: Client
+    namespace: str
+    directory: Path
+    billing: str
+    foreign: str
+
+    def play(self, *arguments: str, **variables: Any) -> tuple[int, str]:
+        player = Player(self.directory / f"player{len(list(self.directory.iterdir()))}", self.modules.environment)
+        defaults = {
+            "pod_identity_cluster_name": "demo",
+            "pod_identity_resource_group": "rg",
+            "pod_identity_kubeconfig": self.server.kubeconfig(),
+            "pod_identity_uninstall_owner": "shop",
+            "pod_identity_artifact_target": f"secret:{self.namespace}/bundle",
+            "pod_identity_uninstall_wait_timeout": 60,
+            "pod_identity_uninstall_confirm": "demo",
+            "pod_identity_uninstall_helm_binary": str(server.programs()[0] / "helm"),
+        }
+        status, output = player.play(UNINSTALL, *arguments, **{**defaults, **variables})
+        return status, " ".join(output.split())
+
+    def attached(self) -> set[str]:
+        found = self.modules.succeed("vmss_identity_info", **CARRIER)["resources"]
+        return {each["id"].lower() for place in found for each in place["identities"]}
+
+    def bundles(self) -> list[dict[str, Any]]:
+        found = [each for each in self.client.list_all(SECRET, self.namespace) if "bundle.json" in (each["data"] or {})]
+        return [json.loads(base64.b64decode(each["data"]["bundle.json"])) for each in found]
+
+    def look(self) -> dict[str, list[str]]:
+        """Names of what there is, by kind."""
+        kinds = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_ASSIGNED_IDENTITY)
+        return {kind.name: [each["metadata"]["name"] for each in self.client.list_all(kind)] for kind in kinds}
+
+
+@pytest.fixture
+def azure(tmp_path: Path) -> Iterator[SimulatedAzure]:
+    azure = SimulatedAzure(tmp_path)
+    azure.cluster(name="demo")
+
+    def call() -> None:
+        (cluster,) = azure.server.azure.state.all(CLUSTER)
+        cluster.body["properties"]["fqdn"] = "127.0.0.1"
+
+    azure.in_loop(call)
+    yield azure
+    azure.close()
+
+
+@pytest.fixture
+def site(
+    azure: SimulatedAzure,
+    api_server: ApiServer,
+    client: Client,
+    definitions: list[dict[str, Any]],
+    namespace: str,
+    tmp_path: Path,
+) -> Iterator[Site]:
+    """An identity is assigned to a pod on a node that is gone, and its MIC too; another identity is somebody else's."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "players").mkdir()
+    modules = Modules(azure, tmp_path / "home")
+    server.install(client, definitions)
+    server.remove(client, definitions)
+    server.install(client, definitions)
+    billing, foreign = (
+        modules.succeed("user_assigned_identity", resource_group="rg", name=name, location="westeurope")["state"]
+        for name in ("billing", "foreign")
+    )
+    modules.succeed("vmss_identity", **CARRIER, identities=[billing["id"], foreign["id"]], poll_interval=0.1)
+    spec = {"type": 0, "resourceID": billing["id"], "clientID": billing["client_id"]}
+    put(client, AZURE_IDENTITY, namespace, "billing", spec, labels=marks("shop"))
+    binding = {"azureIdentity": "billing", "selector": "billing"}
+    put(client, AZURE_IDENTITY_BINDING, namespace, "billing", binding, labels=marks("shop"))
+    place = {"name": "billing", "namespace": namespace}
+    assigned = {
+        "azureIdentityRef": manifest(AZURE_IDENTITY, metadata=place, spec=spec),
+        "azureBindingRef": manifest(AZURE_IDENTITY_BINDING, metadata=place, spec=binding),
+        "pod": "api",
+        "podNamespace": namespace,
+        "nodename": "gone",
+    }
+    put(client, AZURE_ASSIGNED_IDENTITY, "default", "api-billing", assigned, finalizers=[removal.FINALIZER])
+    yield Site(
+        modules, api_server, client, namespace, tmp_path / "players", billing["id"].lower(), foreign["id"].lower()
+    )
+    for each in client.list_all(AZURE_ASSIGNED_IDENTITY) if has_definitions(client) else ():
+        key = each["metadata"]["namespace"], each["metadata"]["name"]
+        client.merge(AZURE_ASSIGNED_IDENTITY, *key, {"metadata": {"finalizers": None}})
+    server.install(client, definitions)
+
+
+def has_definitions(client: Client) -> bool:
+    return client.get(CUSTOM_RESOURCE_DEFINITION, None, AZURE_ASSIGNED_IDENTITY.resource) is not None
+
+
+def put(client: Client, kind: Kind, namespace: str, name: str, spec: dict[str, Any], **metadata: Any) -> None:
+    client.create(kind, namespace, manifest(kind, metadata={"name": name, **metadata}, spec=spec))
+
+
+def manifest(kind: Kind, **body: Any) -> dict[str, Any]:
+    return {"apiVersion": kind.api_version, "kind": kind.name, **body}
+
+
+def helm(site: Site, *arguments: str) -> str:
+    binaries, charts = server.programs()
+    command = [str(binaries / "helm"), *(each.replace("CHART", str(charts / server.CHART)) for each in arguments)]
+    environment = {**os.environ, "KUBECONFIG": site.server.kubeconfig(), "HOME": str(site.directory)}
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: SimulatedAzure) -> None:
+    names = ("cloud", "subscriptionID", "resourceGroup", "vmType", "tenantID", "clientID", "clientSecret")
+    secret = json.dumps({"useMSI": "false", "userAssignedMSIClientID": "", **dict.fromkeys(names, "hidden")})
+    helm(site, "install", "aad-pod-identity", "CHART", "--namespace", "default", "--set-json", f"adminsecret={secret}")
+    before, attached, mark = site.look(), site.attached(), site.modules.mark()
+    status, output = site.play("--check", "--diff")
+    assert status == 0, output
+    assert "helm would uninstall release default/aad-pod-identity (chart version 4.1.18, deployed)" in output, output
+    predicted = re.search(r"changed=(\d+)", output)
+    assert (site.look(), site.attached(), site.bundles()) == (before, attached, [])
+    assert site.modules.writes(mark) == []
+
+    seen = len(audit(site))
+    status, output = site.play()
+    assert status == 0, output
+    done = re.search(r"changed=(\d+)", output)
+    assert predicted and done and predicted[1] == done[1] == "5", output
+    assert "hidden" not in output
+    assert site.attached() == attached - {site.billing}
+    assert not has_definitions(site.client)
+    assert helm(site, "list", "--all-namespaces", "--all", "--short") == ""
+    (bundle,) = site.bundles()
+    ours = [each["kind"] for each in bundle["objects"] if each["metadata"]["namespace"] == site.namespace]
+    assert ours == ["AzureIdentity", "AzureIdentityBinding"]
+    assert bundle["releases"][0]["name"] == "aad-pod-identity" and "hidden" not in json.dumps(bundle)
+    saved = {each["id"].lower() for place in bundle["scale_sets"] for each in place["identities"]}
+    assert saved == attached
+    told = order(audit(site)[seen:])
+    assert told == ["bundle", "binding", "finalizer", "release", "identity", "definition"], told
+    assert re.search(r"identity in Azure +billing", output), output
+
+    status, output = site.play()
+    assert (status, "changed=0 " in output) == (0, True), output
+    assert len(site.bundles()) == 1
+    assert azure.arm("GET", site.billing).status_code == 200
+
+
+def audit(site: Site) -> list[str]:
+    """Verb and resource of every request to the API server, whoever sent it."""
+    events = map(json.loads, (site.server.folder / "audit.log").read_text().splitlines())
+    return [f"{each['verb']} {(each.get('objectRef') or {}).get('resource', '')}" for each in events]
+
+
+def order(requests: list[str]) -> list[str]:
+    """What was written to the API server, in the order in which it ended; before, the server is asked by dry runs."""
+    steps = {
+        "create secrets": "bundle",
+        "delete azureidentitybindings": "binding",
+        "patch azureassignedidentities": "finalizer",
+        "delete daemonsets": "release",
+        "delete azureidentities": "identity",
+        "delete customresourcedefinitions": "definition",
+    }
+    return [steps[each] for each in reversed(dict.fromkeys(reversed(requests))) if each in steps]
+
+
+def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: SimulatedAzure) -> None:
+    template = {
+        "metadata": {"labels": {"aadpodidbinding": "billing", "app": "api"}},
+        "spec": {"containers": [{"name": "app", "image": "app"}]},
+    }
+    asleep = {"replicas": 0, "selector": {"matchLabels": {"app": "api"}}, "template": template}
+    put(site.client, DEPLOYMENT, site.namespace, "asleep", asleep)
+    before, attached, mark = site.look(), site.attached(), site.modules.mark()
+    for variables, sentence in (
+        ({"pod_identity_uninstall_confirm": ""}, "set pod_identity_uninstall_confirm=demo"),
+        ({"pod_identity_mode": "addon"}, "is disabled by the module azureops.pod_identity.aks_pod_identity"),
+        ({"pod_identity_artifact_target": "secret:bundle"}, "a Secret is named as secret:NAMESPACE/NAME"),
+        (
+            {"pod_identity_artifact_target": "/lost", "_pod_identity_uninstall_marks": ["/"]},
+            "would be written to /lost, which goes with the container",
+        ),
+        ({"pod_identity_uninstall_owner": "other"}, "2 objects of AAD Pod Identity do not carry the labels"),
+        ({}, f"in use by Deployment {site.namespace}/asleep"),
+    ):
+        status, output = site.play(**variables)
+        assert (status, sentence in output) == (2, True), output
+    assert (site.look(), site.attached(), site.bundles()) == (before, attached, [])
+    assert site.modules.writes(mark) == []
+    status, output = site.play(pod_identity_uninstall_allow_in_use=True)
+    assert (status, site.attached()) == (0, attached - {site.billing}), output
+    site.client.delete(DEPLOYMENT, site.namespace, "asleep")
+
+
+def test_what_the_cluster_needs_stays(site: Site) -> None:
+    """Though pods had it: its AzureAssignedIdentity goes, and nothing is left open that was not open before."""
+    attached = site.attached()
+    status, output = site.play(pod_identity_uninstall_protected_identities=[site.billing])
+    assert (status, site.attached()) == (0, attached), output
+    assert re.search(r"identity of nodes +billing", output), output
+    assert not has_definitions(site.client)
+
+
+def test_a_scale_set_that_keeps_an_identity_keeps_nmi(site: Site, azure: SimulatedAzure) -> None:
+    helm(site, "install", "aad-pod-identity", "CHART", "--namespace", "default")
+    limited = azure.principal("limited", ("Reader", f"/subscriptions/{azure.subscription_id}"))
+    site.modules.environment.update(site.modules.login(limited))
+    before = site.look()
+    status, output = site.play()
+    assert (status, "virtualMachineScaleSets/write" in output, "nothing was changed" in output) == (2, True, True), (
+        output
+    )
+    assert site.look() == before
+    jump = ("--tags", "pod_identity_uninstall_chart")
+    status, output = site.play(*jump, pod_identity_uninstall_allow_in_use=True)
+    assert (status, "where every pod could take them without NMI" in output) == (2, True), output
+    assert helm(site, "list", "--all-namespaces", "--short").split() == ["aad-pod-identity"]
+    helm(site, "uninstall", "aad-pod-identity", "--namespace", "default")
