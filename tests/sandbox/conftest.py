@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import pytest
 
-LONGEST_FIRST = ("cleanup", "site", "permissions", "connections", "pod_token", "options", "killed", "installations")
+LONGEST_FIRST = (
+    "cleanup",
+    "site",
+    "permissions",
+    "connections",
+    "pod_token",
+    "options",
+    "uninstall",
+    "killed",
+    "installations",
+)
 """The short files come last, so that all processes end at about the same time."""
 
 
