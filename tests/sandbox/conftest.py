@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 LONGEST_FIRST = (
-    "cleanup",
     "site",
+    "cleanup",
     "permissions",
     "connections",
     "pod_token",
