@@ -27,9 +27,9 @@ def ours(raw: dict[str, Any], owner: str = "default") -> dict[str, Any]:
     return {**raw, "metadata": {**raw["metadata"], "labels": marks(owner)}}
 
 
-def assigned(name: str = "web-team-i", /, finalizer: str = removal.FINALIZER, **spec: Any) -> dict[str, Any]:
+def assigned(called: str = "web-team-i", /, finalizer: str = removal.FINALIZER, **spec: Any) -> dict[str, Any]:
     return {
-        "metadata": {"name": name, "namespace": "default", "finalizers": [finalizer] if finalizer else []},
+        "metadata": {"name": called, "namespace": "default", "finalizers": [finalizer] if finalizer else []},
         "spec": {"azureIdentityRef": objects.identity(**spec)},
     }
 
