@@ -106,7 +106,7 @@ releases:
       returned: always
       type: str
       sample: 4.1.18
-    values:
+    given_values:
       description: The values that were given, without credentials.
       returned: always
       type: dict
@@ -171,7 +171,7 @@ def as_data(found: removal.Observed, rules: removal.Rules) -> dict[str, t.Any]:
                 "name": each.name,
                 "status": each.status,
                 "version": each.version,
-                "values": helm_releases.without_secrets(dict(each.values)),
+                "given_values": helm_releases.without_secrets(dict(each.values)),
                 "removed_apis": list(each.removed_apis),
             }
             for each in found.releases
