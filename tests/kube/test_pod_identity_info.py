@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_ASSIGNED_IDENTITY,
     AZURE_IDENTITY,
@@ -192,6 +193,43 @@ def test_forbidden(info: Runner) -> None:
         "with a Role or ClusterRole and a binding."
     )
     assert failed.result["error"]["status"] == 403
+
+
+@pytest.fixture(scope="module")
+def reader(client: Client) -> Iterator[str]:
+    """A user of these tests alone and the role of the same name, without any rule so far."""
+    name = "inventory-reader"
+    client.create(CLUSTER_ROLE, None, {"metadata": {"name": name}, "rules": []})
+    subject = {"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    client.create(CLUSTER_ROLE_BINDING, None, {"metadata": {"name": name}, "subjects": [subject], "roleRef": reference})
+    yield name
+    client.delete(CLUSTER_ROLE_BINDING, None, name)
+    client.delete(CLUSTER_ROLE, None, name)
+
+
+@pytest.mark.parametrize("forbidden", [*inventory.KINDS, None], ids=lambda kind: kind.plural if kind else "none")
+def test_forbidden_for_one_kind(
+    info: Runner, api_server: ApiServer, client: Client, reader: str, forbidden: Kind | None
+) -> None:
+    """All others may be listed; nothing is told of a cluster of which a part is not known."""
+    # Every authenticated user may ask about itself.
+    who: dict[str, Any] = {"impersonate_user": reader, "impersonate_groups": ["system:authenticated"]}
+    user = connect({"kubeconfig": api_server.kubeconfig(), **who}, str(api_server.folder))
+    granted = [kind for kind in inventory.KINDS if kind != forbidden]
+    rules = [{"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]} for kind in granted]
+    client.merge(CLUSTER_ROLE, None, reader, {"rules": rules})
+    server.until("it holds", lambda: [kind for kind in inventory.KINDS if user.may("list", kind)] == granted)
+    done = info(**who)
+    if forbidden is None:
+        assert not done.ok()["changed"]
+        return
+    where = " in the whole cluster" if forbidden.namespaced else ""
+    assert done.failure() == (
+        f"The user of this connection may not list {forbidden.resource}{where}: grant it with a Role or ClusterRole "
+        "and a binding."
+    )
+    assert done.result["error"]["status"] == 403 and not {"workloads", "exception"} & set(done.result)
 
 
 def test_without_aad_pod_identity(

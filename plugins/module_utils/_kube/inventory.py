@@ -38,7 +38,7 @@ from .kinds import (
     Object,
 )
 
-_KINDS = (
+KINDS = (
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
     AZURE_POD_IDENTITY_EXCEPTION,
@@ -67,7 +67,7 @@ Objects = dict[str, t.Sequence[Object]]
 def read(client: Client) -> Objects:
     """By kind; a kind of AAD Pod Identity that is not installed is left out."""
     found: Objects = {}
-    for kind in _KINDS:
+    for kind in KINDS:
         try:
             found[kind.name] = client.list_all(kind)
         except ApiFailure as failure:
