@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What may stand against a write in a namespace: an admission webhook, and rights for some of it only."""
+"""What may stand against a run: an admission webhook, rights for some of it only, an API server that goes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import base64
 import contextlib
 import http.server
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
@@ -96,3 +98,34 @@ def grant(client: Client, namespace: str, **verbs: list[str]) -> None:
     reference = {"apiGroup": _RBAC, "kind": "Role", "name": metadata["name"]}
     client.create(_ROLE, namespace, {**api, "kind": "Role", "rules": rules})
     client.create(_ROLE_BINDING, namespace, {**api, "kind": "RoleBinding", "roleRef": reference, "subjects": [subject]})
+
+
+@contextlib.contextmanager
+def held(api_server: ApiServer, at: int) -> Iterator[tuple[str, Future[int]]]:
+    """An address that leads one client to the API server, until it sends its piece number ``at``, which is held back.
+
+    The first two or three pieces are its handshake, each other is a request. How many of them were answered by then
+    is the second value. When the API server goes, the client sees that.
+    """
+    before = len(api_server.requests())
+
+    def lead() -> int:
+        near, _address = listener.accept()
+        far = socket.create_connection(("127.0.0.1", int(api_server.url.rsplit(":", 1)[1])))
+        threading.Thread(target=_pass_back, args=(far, near), daemon=True).start()
+        for number, piece in enumerate(iter(lambda: near.recv(65536), b""), 1):
+            if number == at:
+                return len(api_server.requests()) - before
+            far.sendall(piece)
+        raise AssertionError(f"the client has sent less than {at} pieces")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(60)
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}", pool.submit(lead)
+
+
+def _pass_back(far: socket.socket, near: socket.socket) -> None:
+    with far, near, contextlib.suppress(OSError):
+        for piece in iter(lambda: far.recv(65536), b""):
+            near.sendall(piece)
+        near.shutdown(socket.SHUT_RDWR)
