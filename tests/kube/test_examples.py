@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The examples of what writes to a cluster, on a real API server, as ansible-playbook runs them."""
+"""The examples of what asks a cluster alone, on a real API server, as ansible-playbook runs them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
     AZURE_POD_IDENTITY_EXCEPTION,
+    JOB,
     Kind,
 )
 from ansible_collections.azureops.pod_identity.plugins.modules import (
+    access_review_info,
     azure_identity_binding,
     azure_pod_identity_exception,
+    imds_answer_info,
+    nmi_info,
+    pod_token_info,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
@@ -35,9 +40,12 @@ IDENTITIES = (
     "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 )
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
+TENANT_ID = "5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10"
+# There is no kubelet that would start a probe, and no MIC that would detach anything.
+SOON = {"start_timeout": 2, "timeout": 1}
 # What earlier tasks of somebody's playbook would have registered.
 REGISTERED = {
-    "billing": {"state": {"id": f"{IDENTITIES}/billing", "client_id": CLIENT_ID}},
+    "billing": {"state": {"id": f"{IDENTITIES}/billing", "client_id": CLIENT_ID, "tenant_id": TENANT_ID}},
     "cluster": {"state": {"kubelet_identity": {"resource_id": f"{IDENTITIES}/demo-agentpool"}}},
     "vault_reports_password": "sesame",
 }
@@ -64,7 +72,11 @@ def played(api_server: ApiServer, folder: Path, tasks: list[dict[str, Any]]) -> 
     """Runs them; how many changed something."""
     play = {
         "hosts": "localhost",
-        "module_defaults": {"group/azureops.pod_identity.kubernetes": {"kubeconfig": api_server.kubeconfig()}},
+        "module_defaults": {
+            "group/azureops.pod_identity.kubernetes": {"kubeconfig": api_server.kubeconfig()},
+            "azureops.pod_identity.imds_answer_info": SOON,
+            "azureops.pod_identity.pod_token_info": {**SOON, "allow_detach": True},
+        },
         "tasks": tasks,
     }
     status, output = Player(folder).play(play, **REGISTERED)
@@ -105,3 +117,33 @@ def test_exceptions(client: Client, api_server: ApiServer, crds: None, namespace
     assert played(api_server, tmp_path / "second", make) == 0
     assert played(api_server, tmp_path / "away", [take_away]) == 1
     assert names(client, AZURE_POD_IDENTITY_EXCEPTION) == {"monitoring/agents", "backup/backup"}
+
+
+def test_review(api_server: ApiServer, namespaces: None, tmp_path: Path) -> None:
+    assert played(api_server, tmp_path / "all", examples(access_review_info, api_server)) == 0
+
+
+def test_nmi(api_server: ApiServer, tmp_path: Path) -> None:
+    """That one serves is found where there are nodes, in the sandbox."""
+    look, _assertion = examples(nmi_info, api_server)
+    assert played(api_server, tmp_path / "all", [look]) == 0
+
+
+def test_token(client: Client, api_server: ApiServer, crds: None, namespaces: None, tmp_path: Path) -> None:
+    """A probe that cannot start proves nothing, which the next task says; the pod of the last one does not run."""
+    probe, assertion, inside = examples(pod_token_info, api_server)
+    tasks = [probe, refused(assertion, "did not start within 2 s"), refused(inside, "does not run: name one that does")]
+    assert played(api_server, tmp_path / "all", tasks) == 0
+    assert client.list_all(JOB, "billing") == ()
+
+
+def test_answer(client: Client, api_server: ApiServer, tmp_path: Path) -> None:
+    probe, assertion = examples(imds_answer_info, api_server)
+    assert played(api_server, tmp_path / "all", [probe, refused(assertion, "did not start within 2 s")]) == 0
+    assert client.list_all(JOB, "default") == ()
+
+
+def refused(task: dict[str, Any], reason: str) -> dict[str, Any]:
+    """The task, which has to fail for that reason."""
+    passed = f"told is not failed or {reason!r} not in told.msg"
+    return {**task, "register": "told", "failed_when": passed}
