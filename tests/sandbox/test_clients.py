@@ -80,7 +80,13 @@ def scale_set(az: Azure, cluster: dict[str, Any]) -> str:
 
 
 def test_login(az: Azure, account: dict[str, str]) -> None:
-    credentials = ("-u", account["AZURE_CLIENT_ID"], "-p", account["AZURE_SECRET"], "-t", account["AZURE_TENANT"])
+    credentials = (
+        "-u",
+        account["AZURE_CLIENT_ID"],
+        f"--password={account['AZURE_SECRET']}",
+        "-t",
+        account["AZURE_TENANT"],
+    )
     (logged_in,) = az("login", "--service-principal", *credentials)
     shown = az("account", "show")
     (listed,) = az("account", "list")
