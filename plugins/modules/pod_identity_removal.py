@@ -150,7 +150,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain impo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.objects import clean
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import removal as kube_removal
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, predicting, run
 
 OPTIONS = (
@@ -186,7 +186,7 @@ def make_plan(client: Client, params: t.Mapping[str, t.Any], *, predict: bool) -
         {},
         tuple(steps(client, going, params)),
         result={"objects": stays},
-        at_once=kube_removal.AT_ONCE,
+        at_once=AT_ONCE,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal, residue
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
@@ -69,9 +69,9 @@ def world(client: Client, crds: None, definitions: list[dict[str, Any]], namespa
         (AZURE_IDENTITY, identity(namespace, labels=OURS)),
         (AZURE_POD_IDENTITY_EXCEPTION, manifest(AZURE_POD_IDENTITY_EXCEPTION, "a", namespace, spec=labels)),
         (AZURE_ASSIGNED_IDENTITY, manifest(AZURE_ASSIGNED_IDENTITY, "api", namespace, metadata=hung, spec=assigned)),
-        (CONFIG_MAP, manifest(CONFIG_MAP, removal.CONFIG_MAP, namespace)),
+        (CONFIG_MAP, manifest(CONFIG_MAP, residue.SETTINGS, namespace)),
         (CONFIG_MAP, manifest(CONFIG_MAP, "theirs", namespace)),
-        (ENDPOINTS, manifest(ENDPOINTS, removal.LOCK, namespace, metadata=leader)),
+        (ENDPOINTS, manifest(ENDPOINTS, residue.LOCK, namespace, metadata=leader)),
         (SERVICE_ACCOUNT, manifest(SERVICE_ACCOUNT, account["name"], namespace)),
         (CLUSTER_ROLE, manifest(CLUSTER_ROLE, reference["name"], rules=rules)),
         (CLUSTER_ROLE, manifest(CLUSTER_ROLE, "theirs", rules=rules)),
@@ -98,8 +98,8 @@ def test_everything_goes_in_its_order_and_nothing_of_others(api_server: ApiServe
         ("AzurePodIdentityException", "a"): False,
         ("AzureAssignedIdentity", "api"): True,
         **{("CustomResourceDefinition", kind.resource): True for kind in CUSTOM},
-        ("ConfigMap", removal.CONFIG_MAP): True,
-        ("Endpoints", removal.LOCK): True,
+        ("ConfigMap", residue.SETTINGS): True,
+        ("Endpoints", residue.LOCK): True,
         ("ClusterRoleBinding", "aad-pod-id-mic-binding"): True,
         ("ClusterRole", "aad-pod-id-mic-role"): True,
         ("ServiceAccount", "aad-pod-id-mic-service-account"): True,

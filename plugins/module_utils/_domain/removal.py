@@ -19,9 +19,9 @@ from .helm_releases import Release
 from .matching import USER_ASSIGNED
 from .names import is_ours
 from .objects import Object, Raw, clean
+from .residue import GROUP, LOCK, SETTINGS
 
 FINALIZER = "azureassignedidentity.finalizers.aadpodidentity.k8s.io"
-GROUP = "aadpodidentity.k8s.io"
 
 # What is removed together, in the order in which it has to go.
 ASSIGNED, EXCEPTIONS, IDENTITIES, DEFINITIONS, REMAINS = PARTS = (
@@ -49,8 +49,6 @@ CUSTOM = ("AzureIdentity", BINDING, "AzurePodIdentityException", "AzureAssignedI
 # Not made by people, so that no label says whose they are.
 _MADE_BY_MIC = "AzureAssignedIdentity"
 
-CONFIG_MAP = "aad-pod-identity-config"
-LOCK = "aad-pod-identity-mic"
 _LEADER = "control-plane.alpha.kubernetes.io/leader"
 _COMPONENT = re.compile(r"aad-pod-id(entity)?-(mic|nmi)(-role|-binding|-service-account)?")
 _SHOWN = 10
@@ -125,7 +123,7 @@ def remains(found: t.Mapping[str, t.Sequence[Raw]], releases: t.Iterable[Release
         if subject.get("kind") == "ServiceAccount"
     }
     return {
-        "ConfigMap": [raw for raw in free.get("ConfigMap", ()) if raw["metadata"]["name"] == CONFIG_MAP],
+        "ConfigMap": [raw for raw in free.get("ConfigMap", ()) if raw["metadata"]["name"] == SETTINGS],
         "Endpoints": [raw for raw in free.get("Endpoints", ()) if _is_lock(raw)],
         "ClusterRoleBinding": bindings,
         "ClusterRole": roles,

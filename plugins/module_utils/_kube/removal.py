@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._domain import helm_releases, nmi, removal
+from .._domain import helm_releases, nmi, removal, residue
 from .._domain.errors import Failure
 from .client import Client
 from .errors import ApiFailure
@@ -36,12 +36,10 @@ from .kinds import (
 )
 from .wait import wait_for
 
-AT_ONCE = 10
-
 _CUSTOM = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY)
 _DEFINITIONS = frozenset(kind.resource for kind in _CUSTOM)
 _SECRETS_OF_HELM = f"type={helm_releases.SECRET_TYPE}"
-_BY_NAME = {CONFIG_MAP: removal.CONFIG_MAP, ENDPOINTS: removal.LOCK}
+_BY_NAME = {CONFIG_MAP: residue.SETTINGS, ENDPOINTS: residue.LOCK}
 _KINDS: t.Mapping[str, Kind] = {
     kind.name: kind
     for kind in (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal, residue
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.helm_releases import Release
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
@@ -52,7 +52,7 @@ def test_what_goes_and_in_which_order() -> None:
         AzurePodIdentityException=[ours(named("agents"))],
         AzureAssignedIdentity=[assigned(), assigned("old", finalizer="")],
         CustomResourceDefinition=[{"metadata": {"name": "azureidentities.aadpodidentity.k8s.io"}}],
-        ConfigMap=[named(removal.CONFIG_MAP)],
+        ConfigMap=[named(residue.SETTINGS)],
     )
     shuffled = ["remains", "definitions", "identities", "assigned", "exceptions"]
     assert labels(shuffled, observed, Rules(clean=frozenset({ID.lower()}))) == [
@@ -126,10 +126,10 @@ def test_what_mic_and_nmi_leave_behind() -> None:
     account = {"kind": "ServiceAccount", "namespace": "default", "name": "aad-pod-id-mic-service-account"}
     binding = {"roleRef": {"name": "aad-pod-id-mic-role"}, "subjects": [account]}
     found = {
-        "ConfigMap": [named(removal.CONFIG_MAP), named("other")],
+        "ConfigMap": [named(residue.SETTINGS), named("other")],
         "Endpoints": [
-            named(removal.LOCK, annotations={"control-plane.alpha.kubernetes.io/leader": "{}"}),
-            named(removal.LOCK, "theirs"),  # of a Service with that name
+            named(residue.LOCK, annotations={"control-plane.alpha.kubernetes.io/leader": "{}"}),
+            named(residue.LOCK, "theirs"),  # of a Service with that name
         ],
         "ClusterRole": [
             {**named("aad-pod-id-mic-role", ""), **grants},
