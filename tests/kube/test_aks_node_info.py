@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -32,17 +33,18 @@ def look(api_server: ApiServer) -> Runner:
 
 
 @pytest.fixture
-def silent() -> Iterator[tuple[str, int]]:
-    """A place that takes connections and never answers; the API server passes nothing on to loopback."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route, socket.create_server(("", 0)) as listener:
+def silent() -> Iterator[socket.socket]:
+    """It takes connections and never answers; the API server passes nothing on to loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
         route.connect(("192.0.2.1", 9))
-        yield route.getsockname()[0], listener.getsockname()[1]
+        with socket.create_server((route.getsockname()[0], 0)) as listener:
+            yield listener
 
 
 @pytest.fixture
-def nmi(client: Client, namespace: str, silent: tuple[str, int]) -> Iterator[str]:
+def nmi(client: Client, namespace: str, silent: socket.socket) -> Iterator[str]:
     """A node with an NMI that is Ready and says nothing."""
-    address, port = silent
+    address, port = silent.getsockname()
     image = "mcr.microsoft.com/k8s/aad-pod-identity/nmi:v1.8.17"
     container = {"name": "nmi", "image": image, "args": [f"--http-probe-port={port}"]}
     spec = {"nodeName": "n1", "hostNetwork": True, "containers": [container]}
@@ -91,3 +93,15 @@ def test_a_missing_right_does_not_make_nmi_look_absent(look: Runner, client: Cli
     assert "could not be read" in node["closed_because"][0] and "proxy" in node["closed_because"][0]
     assert "aks_node_pod" in node["transports"]
     assert "may not proxy to pods" in answer["unread"][0]
+
+
+def test_nmi_is_not_blamed_for_an_api_server_that_goes(api_server: ApiServer, nmi: str, silent: socket.socket) -> None:
+    silent.settimeout(60)
+    with Runner(api_server, "nmi_info").start() as process:
+        asked, _address = silent.accept()
+        api_server.restart()
+        printed, errors = process.communicate(timeout=60)
+    asked.close()
+    told = json.loads(printed)
+    assert (process.returncode, errors) == (1, "")
+    assert told["msg"] == f"The API server {api_server.url} cannot be reached: the connection failed."

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from .._domain.errors import Failure
 from .._domain.names import FIELD_MANAGER
 from .config import Settings, load_configuration
-from .errors import parse_status, refused, unreachable
+from .errors import READ_TIMEOUT, parse_status, refused, unreachable
 from .kinds import EVENT, POD, SELF_SUBJECT_ACCESS_REVIEW, SERVICE_ACCOUNT, Kind, Object, label
 
 AT_ONCE = 10  # requests of a module; so many connections are kept
@@ -101,7 +101,12 @@ class Client:
 
     def ask_pod(self, namespace: str, pod: str, port: int, path: str) -> str:
         """What a pod answers to an HTTP GET that the API server passes on; the reason where it does not answer."""
-        status, body = self._request("GET", POD.path(namespace, f"{pod}:{port}", f"proxy/{path}"))
+        try:
+            status, body = self._request("GET", POD.path(namespace, f"{pod}:{port}", f"proxy/{path}"))
+        except Failure as failure:
+            if failure.error.get("code") != READ_TIMEOUT:
+                raise
+            return f"nothing within {self._read_seconds:g} seconds"  # which the API server passed on all the while
         text = body.decode("utf-8", "replace").strip()
         if status in (401, 403):
             raise refused("proxy to", POD, namespace, pod, status, body)

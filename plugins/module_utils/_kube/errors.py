@@ -127,6 +127,7 @@ def _conflict(what: str, verb: str, details: t.Mapping[str, t.Any]) -> str:
 
 
 UNRESOLVED = "NameResolutionError"  # as urllib3 calls it since 2.0
+READ_TIMEOUT = "ReadTimeoutError"  # the connection stands, and no answer comes
 
 _NAMES_UNKNOWN = (
     "NameResolution",

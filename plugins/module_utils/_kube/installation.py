@@ -13,9 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._domain import nmi
-from .._domain.errors import Failure
 from .client import Client
-from .errors import ApiFailure
 from .kinds import ENDPOINTS, NODE, POD, Kind, Object
 
 DAEMON_SET = Kind("apps", "v1", "daemonsets", "DaemonSet")
@@ -65,12 +63,7 @@ def _nodes(client: Client, daemon_set: Object, nodes: t.Iterable[Object]) -> tup
     port = nmi.probe_port(daemon_set)
 
     def health(pod: nmi.Object) -> str:
-        try:
-            return client.ask_pod(pod["metadata"]["namespace"], pod["metadata"]["name"], port, "healthz")
-        except ApiFailure:
-            raise
-        except Failure as failure:  # one NMI that does not answer hides nothing of the others
-            return failure.sentence
+        return client.ask_pod(pod["metadata"]["namespace"], pod["metadata"]["name"], port, "healthz")
 
     return nmi.node_states(daemon_set, nodes, _pods_of(client, daemon_set), health)
 
