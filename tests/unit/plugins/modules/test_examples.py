@@ -4,7 +4,7 @@
 
 """The examples of every module: options that the module takes, keywords that a task takes, expressions that work.
 
-What asks a cluster alone runs in tests/kube besides; here nothing is asked.
+Most run in tests/kube and tests/wire too; here nothing is asked.
 """
 
 from __future__ import annotations
