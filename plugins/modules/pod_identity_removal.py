@@ -42,8 +42,8 @@ options:
       - V(exceptions), the AzurePodIdentityExceptions.
       - V(identities), the AzureIdentities.
       - V(definitions), the custom resource definitions.
-      - V(remains), roles, role bindings and service accounts of MIC and NMI that nothing else holds, the ConfigMap
-        C(aad-pod-identity-config) and the lock of MIC.
+      - V(remains), roles, role bindings, service accounts, the disruption budget and the credential of MIC and NMI that
+        no helm release holds, the ConfigMap C(aad-pod-identity-config) and the lock of MIC.
     type: list
     elements: str
     choices: [assigned, exceptions, identities, definitions, remains]

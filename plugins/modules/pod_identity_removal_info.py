@@ -23,8 +23,8 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes.actiongroup_kubernetes
 notes:
   - Needs to list the custom resources of AAD Pod Identity, customresourcedefinitions, daemonsets, deployments,
-    clusterroles, clusterrolebindings, serviceaccounts, configmaps and endpoints in the cluster, and secrets in
-    O(release_namespaces) and where MIC and NMI were released.
+    clusterroles, clusterrolebindings, serviceaccounts, poddisruptionbudgets, configmaps and endpoints in the cluster,
+    and secrets in O(release_namespaces) and where a release is said to be by what is there.
 seealso:
   - module: azureops.pod_identity.pod_identity_removal
   - module: azureops.pod_identity.pod_identity_info

@@ -38,6 +38,7 @@ from ansible_collections.azureops.pod_identity.plugins.modules import pod_identi
 from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import release
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
 ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/money"
@@ -271,17 +272,27 @@ def test_what_is_returned_is_documented(info: Runner, workloads: str) -> None:
     assert set(rows(done, workloads)["Pod"]["identities"][0]) == set(sample)
 
 
-def test_what_is_left_is_listed_on_request(info: Runner, client: Client, workloads: str) -> None:
+def test_what_is_left_is_listed_on_request(
+    info: Runner, client: Client, workloads: str, request: pytest.FixtureRequest
+) -> None:
     """Beside what other tests have in the cluster meanwhile."""
-    client.create(SERVICE_ACCOUNT, workloads, {"metadata": {"name": "aad-pod-id-nmi-service-account"}})
-    lock = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "aad-pod-identity-mic"}}
+    account = {"kind": "ServiceAccount", "namespace": workloads, "name": "aad-pod-id-nmi-service-account"}
+    client.create(SERVICE_ACCOUNT, workloads, {"metadata": {"name": account["name"]}})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "aad-pod-id-nmi-role"}
+    given = {"metadata": {"name": "aad-pod-id-nmi-binding"}, "roleRef": role, "subjects": [account]}
+    client.create(CLUSTER_ROLE_BINDING, None, given)
+    request.addfinalizer(lambda: client.delete(CLUSTER_ROLE_BINDING, None, "aad-pod-id-nmi-binding"))
+    led = {"control-plane.alpha.kubernetes.io/leader": "{}"}
+    lock = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "aad-pod-identity-mic", "annotations": led}}
     client.create(ENDPOINTS, workloads, lock)
     settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "aad-pod-identity-config"}}
     client.create(CONFIG_MAP, workloads, settings)
-    labels = {"owner": "helm", "name": "aad-pod-identity", "status": "failed", "version": "1"}
-    for name, more in (("left", labels), ("superseded", {**labels, "status": "superseded"}), ("other", {})):
-        metadata = {"name": f"sh.helm.release.v1.{name}", "labels": more}
-        client.create(SECRET, workloads, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
+    for made in (
+        release(revision=1, status="superseded", namespace=workloads),
+        release(revision=2, status="failed", namespace=workloads),
+        release(revision=7, chart="web", namespace=workloads),
+    ):
+        client.create(SECRET, workloads, made)
 
     assert "residue" not in info().ok()
     done = info(audit=True).ok()
@@ -295,7 +306,7 @@ def test_what_is_left_is_listed_on_request(info: Runner, client: Client, workloa
         ("role_left", f"ServiceAccount {workloads}/aad-pod-id-nmi-service-account"),
         ("lock_left", f"Endpoints {workloads}/aad-pod-identity-mic"),
         ("settings_left", f"ConfigMap {workloads}/aad-pod-identity-config"),
-        ("release_left", f"Secret {workloads}/sh.helm.release.v1.left"),
+        ("release_left", f"Secret {workloads}/sh.helm.release.v1.aad-pod-identity.v2"),
     }
     assert len(found) == 8 + len(TEMPLATES) + 2
     kinds = [one["object"] for one in done["residue"] if one["code"] == "definition_left"]

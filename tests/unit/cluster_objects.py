@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
 import typing as t
 
 Raw = dict[str, t.Any]
@@ -90,4 +93,36 @@ def healthy() -> dict[str, list[Raw]]:
         "Deployment": [template()],
         "ReplicaSet": [template("web-1", owner=("Deployment", "web"), replicas=1)],
         "Node": [{"metadata": {"name": "n1"}}],
+    }
+
+
+def release(
+    name: str = "aad-pod-identity",
+    revision: int = 1,
+    status: str = "deployed",
+    chart: str = "aad-pod-identity",
+    namespace: str = "kube-system",
+    **more: t.Any,
+) -> Raw:
+    """The Secret in which helm keeps a revision; ``more`` is what else the record holds, such as its manifest."""
+    body = {
+        "name": name,
+        "version": revision,
+        "namespace": namespace,
+        "info": {"status": status},
+        "chart": {"metadata": {"name": chart, "version": "4.1.18"}},
+        **more,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "helm.sh/release.v1",
+        "metadata": {
+            "name": f"sh.helm.release.v1.{name}.v{revision}",
+            "namespace": namespace,
+            "labels": {"owner": "helm", "name": name, "status": status, "version": str(revision)},
+        },
+        "data": {
+            "release": base64.b64encode(base64.b64encode(gzip.compress(json.dumps(body).encode()))).decode(),
+        },
     }

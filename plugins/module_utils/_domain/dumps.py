@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import typing as t
 
-from . import residue
 from .errors import Failure
 
 Object = dict[str, t.Any]
@@ -59,9 +58,15 @@ _SHAPES: dict[str, t.Any] = {
         "spec": {"group": str},
         "status": {"conditions": [{"type": str, "message": str}]},
     },
-    **{
-        kind: {"metadata": _METADATA} for kind in residue.KINDS if kind not in ("Namespace", "CustomResourceDefinition")
+    "ClusterRole": {"metadata": _METADATA, "rules": [{"apiGroups": [str]}]},
+    "ClusterRoleBinding": {
+        "metadata": _METADATA,
+        "roleRef": {"name": str},
+        "subjects": [{"kind": str, "namespace": str, "name": str}],
     },
+    "PodDisruptionBudget": {"metadata": _METADATA, "spec": {"selector": {"matchLabels": _TEXTS}}},
+    "Secret": {"metadata": _METADATA, "data": _TEXTS},
+    **dict.fromkeys(("ServiceAccount", "Endpoints", "ConfigMap"), {"metadata": _METADATA}),
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"), _TEMPLATE),
 }
 

@@ -37,7 +37,10 @@ _REMOVED = {
 
 @dataclass(frozen=True)
 class Release:
-    """The newest revision of a release. ``removed_apis``: what of its manifest recent clusters do not know."""
+    """The newest revision of a release. ``removed_apis``: what of its manifest recent clusters do not know.
+
+    ``secret``: where helm keeps it.
+    """
 
     namespace: str
     name: str
@@ -46,6 +49,7 @@ class Release:
     version: str
     values: Raw
     removed_apis: tuple[str, ...] = ()
+    secret: str = ""
 
     @property
     def label(self) -> str:
@@ -75,6 +79,7 @@ def _parse(secret: Raw) -> Release | None:
         version=str(chart.get("version", "")),
         values=body.get("config") or {},
         removed_apis=removed_apis(str(body.get("manifest", ""))),
+        secret=secret["metadata"]["name"],
     )
 
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 Object = t.Mapping[str, t.Any]
 
-_LEADER = "control-plane.alpha.kubernetes.io/leader"
-_MIC_LOCK = "aad-pod-identity-mic"
+LEADER = "control-plane.alpha.kubernetes.io/leader"
+MIC_LOCK = "aad-pod-identity-mic"
 # A DaemonSet's pods get these from its controller, whatever the template says.
 _TOLERATED_ANYWAY = frozenset(
     f"node.kubernetes.io/{name}"
@@ -138,7 +138,7 @@ def probe_port(nmi: Object) -> int:
 def lock_of(mic: Object) -> Lock:
     return Lock(
         namespace=flag(mic, "leader-election-namespace") or "default",
-        name=flag(mic, "leader-election-name") or _MIC_LOCK,
+        name=flag(mic, "leader-election-name") or MIC_LOCK,
         instance=flag(mic, "leader-election-instance"),
     )
 
@@ -147,7 +147,7 @@ def leader(lock: Lock, holder: Object | None, running: t.Collection[str]) -> str
     """The MIC pod that holds the lock; empty where the holder is gone or nobody ever held it."""
     annotations = ((holder or {}).get("metadata") or {}).get("annotations") or {}
     try:
-        name = str(json.loads(annotations.get(_LEADER, "{}")).get("holderIdentity", ""))
+        name = str(json.loads(annotations.get(LEADER, "{}")).get("holderIdentity", ""))
     except ValueError:
         return ""
     return name if name in running or (lock.instance and name == lock.instance and running) else ""

@@ -9,17 +9,17 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from . import arm_id
+from . import arm_id, helm_releases, nmi
 from .errors import Failure
 from .helm_releases import Release
+from .lists import some
 from .matching import USER_ASSIGNED
 from .names import is_ours
 from .objects import Object, Raw, clean
-from .residue import GROUP, LOCK, SETTINGS
+from .residue import GROUP, installed
 
 FINALIZER = "azureassignedidentity.finalizers.aadpodidentity.k8s.io"
 
@@ -41,17 +41,17 @@ PART_OF = {
     "CustomResourceDefinition": DEFINITIONS,
     "ConfigMap": REMAINS,
     "Endpoints": REMAINS,
-    "ClusterRoleBinding": REMAINS,
-    "ClusterRole": REMAINS,
+    "PodDisruptionBudget": REMAINS,
+    "Secret": REMAINS,
+    # Behind the accounts, because their bindings tell whose they are.
     "ServiceAccount": REMAINS,
+    "ClusterRole": REMAINS,
+    "ClusterRoleBinding": REMAINS,
 }
 CUSTOM = ("AzureIdentity", BINDING, "AzurePodIdentityException", "AzureAssignedIdentity")
+PROGRAMS = ("DaemonSet", "Deployment")
 # Not made by people, so that no label says whose they are.
 _MADE_BY_MIC = "AzureAssignedIdentity"
-
-_LEADER = "control-plane.alpha.kubernetes.io/leader"
-_COMPONENT = re.compile(r"aad-pod-id(entity)?-(mic|nmi)(-role|-binding|-service-account)?")
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,23 @@ class Observed:
     objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
     releases: tuple[Release, ...] = ()
     programs: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, found: t.Mapping[str, t.Sequence[Raw]]) -> Observed:
+        """Of ``found``, by kind, what a release still holds goes with the release, what AKS manages with the add-on."""
+        releases = helm_releases.find(found.get("Secret", ()))
+        held = {release.label for release in releases}
+        parts = installed(found)
+        free = {
+            kind: [raw for raw in several if _release_of(raw) not in held and nmi.managed_by(raw).kind != "addon"]
+            for kind, several in parts.items()
+            if kind in PART_OF
+        }
+        # What they hold is nobody's business.
+        free["Secret"] = [{"metadata": {**raw["metadata"], "annotations": {}}} for raw in free.get("Secret", ())]
+        custom = {kind: found[kind] for kind in CUSTOM if kind in found}
+        programs = tuple(_label(kind, raw) for kind in PROGRAMS for raw in parts.get(kind, ()))
+        return cls({**custom, **free}, releases, programs)
 
     def of(self, kind: str) -> t.Sequence[Raw]:
         return self.objects.get(kind, ())
@@ -100,37 +117,6 @@ class Removal:
         return f"delete {self.label}" + (" and take MIC's finalizer from it" if self.releases_finalizer else "")
 
 
-def remains(found: t.Mapping[str, t.Sequence[Raw]], releases: t.Iterable[Release]) -> dict[str, list[Raw]]:
-    """Of ConfigMaps, Endpoints, roles and accounts those that only MIC and NMI can have left behind.
-
-    What a helm release still holds goes with the release, what AKS manages with the add-on.
-    """
-    held = {release.label for release in releases}
-    free = {
-        kind: [raw for raw in objects if _release_of(raw) not in held and not _by_aks(raw)]
-        for kind, objects in found.items()
-    }
-    roles = [raw for raw in free.get("ClusterRole", ()) if _named(raw) and _grants(raw)]
-    bindings = [
-        raw
-        for raw in free.get("ClusterRoleBinding", ())
-        if _named(raw) and _COMPONENT.fullmatch(str((raw.get("roleRef") or {}).get("name", "")))
-    ]
-    accounts = {
-        (str(subject.get("namespace", "")), str(subject.get("name", "")))
-        for raw in bindings
-        for subject in raw.get("subjects") or ()
-        if subject.get("kind") == "ServiceAccount"
-    }
-    return {
-        "ConfigMap": [raw for raw in free.get("ConfigMap", ()) if raw["metadata"]["name"] == SETTINGS],
-        "Endpoints": [raw for raw in free.get("Endpoints", ()) if _is_lock(raw)],
-        "ClusterRoleBinding": bindings,
-        "ClusterRole": roles,
-        "ServiceAccount": [raw for raw in free.get("ServiceAccount", ()) if _named(raw) and _place(raw) in accounts],
-    }
-
-
 def without(observed: Observed, gone: t.Collection[str]) -> Observed:
     """As it will be when what is named in ``gone`` is removed."""
     kinds = {ASSUMED[name] for name in gone}
@@ -158,7 +144,7 @@ def refuse_foreign(chosen: t.Iterable[tuple[str, Raw]], observed: Observed, rule
     theirs = [_label(kind, raw) for kind, raw in chosen if not belongs(kind, raw, observed, rules)]
     if theirs:
         raise Failure(
-            f"{_some(theirs)} do not carry the labels of azureops.pod_identity with the owner {rules.owner!r}, so "
+            f"{some(theirs)} do not carry the labels of azureops.pod_identity with the owner {rules.owner!r}, so "
             "nothing is removed: name their owner, or set scope: all.",
             results={"foreign": theirs},
         )
@@ -181,7 +167,7 @@ def _gate_assigned(parts: t.Collection[str], observed: Observed, rules: Rules) -
     ]
     if dirty:
         raise Failure(
-            f"It is not proved that the identity of {_some(dirty)} is on no scale set any more, so MIC's finalizer "
+            f"It is not proved that the identity of {some(dirty)} is on no scale set any more, so MIC's finalizer "
             "stays: detach it first (module azureops.pod_identity.vmss_identity), and name it in clean_identities.",
             results={"unproved": dirty},
         )
@@ -219,7 +205,7 @@ _GATES: t.Mapping[str, t.Callable[[t.Collection[str], Observed, Rules], None]] =
 def _refuse_while(what: str, there: t.Sequence[str]) -> None:
     if there:
         raise Failure(
-            f"The {what} of AAD Pod Identity are not removed while {_some(there)} is there: remove that first.",
+            f"The {what} of AAD Pod Identity are not removed while {some(there)} is there: remove that first.",
             results={"left": list(there)},
         )
 
@@ -291,34 +277,7 @@ def _label(kind: str, raw: Raw) -> str:
     return f"{kind} " + "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
 
 
-def _place(raw: Raw) -> tuple[str, str]:
-    return str(raw["metadata"].get("namespace", "")), str(raw["metadata"]["name"])
-
-
-def _some(labels: t.Sequence[str]) -> str:
-    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
-    return ", ".join(labels[:_SHOWN]) + more
-
-
-def _named(raw: Raw) -> bool:
-    return _COMPONENT.fullmatch(raw["metadata"]["name"]) is not None
-
-
-def _grants(role: Raw) -> bool:
-    return any(GROUP in (rule.get("apiGroups") or ()) for rule in role.get("rules") or ())
-
-
-def _is_lock(raw: Raw) -> bool:
-    return raw["metadata"]["name"] == LOCK and _LEADER in (raw["metadata"].get("annotations") or {})
-
-
 def _release_of(raw: Raw) -> str:
     """Namespace and name of the helm release that holds the object."""
-    annotations = raw["metadata"].get("annotations") or {}
-    name = annotations.get("meta.helm.sh/release-name")
-    return f"{annotations.get('meta.helm.sh/release-namespace', '')}/{name}" if name else ""
-
-
-def _by_aks(raw: Raw) -> bool:
-    labels = raw["metadata"].get("labels") or {}
-    return "addonmanager.kubernetes.io/mode" in labels or "kubernetes.azure.com/managedby" in labels
+    manager = nmi.managed_by(raw)
+    return f"{manager.release_namespace}/{manager.release_name}" if manager.release_name else ""

@@ -5,18 +5,26 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What an installation of AAD Pod Identity puts into a cluster, told apart from what is anybody else's."""
+"""What an installation of AAD Pod Identity puts into a cluster, told apart from what is anybody else's.
+
+What is only called as its parts are is not: a name counts together with what it holds, or the labels of the chart.
+"""
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass, field
 
-from . import nmi
+from . import helm_releases, nmi
 from .matching import Raw, controller
 
 GROUP = "aadpodidentity.k8s.io"
-LOCK, SETTINGS, RELEASE = "aad-pod-identity-mic", "aad-pod-identity-config", "aad-pod-identity"
+LOCK, SETTINGS, RELEASE = nmi.MIC_LOCK, "aad-pod-identity-config", helm_releases.CHART
+DEFINITIONS = frozenset(
+    f"{plural}.{GROUP}"
+    for plural in ("azureidentities", "azureidentitybindings", "azurepodidentityexceptions", "azureassignedidentities")
+)
 # Kinds that are looked at only for this, in the order in which they are read.
 KINDS = (
     "CustomResourceDefinition",
@@ -29,12 +37,10 @@ KINDS = (
     "Namespace",
     "Secret",
 )
-_NAMES = {
-    *(f"aad-pod-id-{part}-{what}" for part in ("mic", "nmi") for what in ("role", "binding", "service-account")),
-    *(f"aad-pod-identity-{part}" for part in ("mic", "nmi")),
-}
-_BY_NAME = {"PodDisruptionBudget": {"mic-pdb"}, "Endpoints": {LOCK}, "ConfigMap": {SETTINGS}}
-_RELEASE_ANNOTATION = "meta.helm.sh/release-name"
+_COMPONENT = re.compile(r"aad-pod-id(entity)?-(mic|nmi)(-role|-binding|-service-account)?")
+_CHART = re.compile(rf"{RELEASE}-\d.*")
+_BUDGET = "mic-pdb"
+_PART = "app.kubernetes.io/component"
 
 
 @dataclass(frozen=True)
@@ -71,86 +77,123 @@ class Residue:
     @classmethod
     def parse(cls, objects: t.Mapping[str, t.Sequence[Raw]], unread: t.Mapping[str, str] | None = None) -> Residue:
         """``objects`` by kind; a kind of ``KINDS`` that is missing was not read."""
-        found = {kind: tuple(_found(kind, objects.get(kind, ()))) for kind in (*_FIND, *KINDS)}
+        found = {kind: [_left(kind, raw) for raw in several] for kind, several in installed(objects).items()}
+        found["Namespace"] = [_left("Namespace", raw) for raw in objects.get("Namespace", ()) if _is_ending(raw)]
+        found.setdefault("Secret", []).extend(
+            Left("Secret", release.namespace, release.secret, detail=f"{release.name} is {release.status}")
+            for release in helm_releases.find(objects.get("Secret", ()))
+        )
         missing = {kind: "It was not among what was read." for kind in KINDS if kind not in objects}
-        return cls({kind: left for kind, left in found.items() if left}, {**missing, **(unread or {})})
+        return cls({kind: tuple(left) for kind, left in found.items() if left}, {**missing, **(unread or {})})
 
 
-def releases(objects: t.Mapping[str, t.Sequence[Raw]]) -> tuple[str, ...]:
-    """Names of the helm releases that may have made it: the usual one, and what is written on what is left."""
-    names = {RELEASE}
-    for kind, several in objects.items():
-        for raw in several:
-            name = str(((raw.get("metadata") or {}).get("annotations") or {}).get(_RELEASE_ANNOTATION, ""))
-            if name and _is_ours(kind, raw):
-                names.add(name)
-    return tuple(sorted(names))
+def installed(objects: t.Mapping[str, t.Sequence[Raw]]) -> dict[str, list[Raw]]:
+    """By kind those that an installation consists of, or left; records of helm are not among them."""
+    accounts = {
+        (str(subject.get("namespace", "")), str(subject.get("name", "")))
+        for raw in objects.get("ClusterRoleBinding", ())
+        if _gives_rights(raw)
+        for subject in raw.get("subjects") or ()
+        if subject.get("kind") == "ServiceAccount"
+    }
+    looks = {**_LOOKS, "ServiceAccount": lambda raw: _is_of_chart(raw) or (_is_named(raw) and _place(raw) in accounts)}
+    found = {kind: [raw for raw in objects[kind] if look(raw)] for kind, look in looks.items() if kind in objects}
+    return {kind: several for kind, several in found.items() if several}
 
 
-def _found(kind: str, several: t.Iterable[Raw]) -> t.Iterator[Left]:
-    look = _FIND.get(kind, _installed)
-    for raw in several:
-        detail = look(kind, raw)
-        if detail is not None:
-            metadata = raw.get("metadata") or {}
-            namespace, name = str(metadata.get("namespace", "")), str(metadata.get("name", ""))
-            yield Left(kind, namespace, name, bool(metadata.get("deletionTimestamp")), detail, _works(raw))
+def releases(objects: t.Mapping[str, t.Sequence[Raw]]) -> frozenset[tuple[str, str]]:
+    """Namespaces and names of the helm releases that are written on what is left."""
+    managers = (nmi.managed_by(raw) for several in installed(objects).values() for raw in several)
+    return frozenset((each.release_namespace, each.release_name) for each in managers if each.release_name)
 
 
-def _works(raw: Raw) -> bool:
-    return bool((raw.get("status") or {}).get("readyReplicas")) or nmi.pod_ready(raw)
+def program(raw: Raw) -> str:
+    """``mic`` or ``nmi`` where a workload, or a pod that nobody makes who is listed himself, runs it."""
+    return next((name for name in ("nmi", "mic") if nmi.runs_image(raw, name)), "")
 
 
-def _installed(kind: str, raw: Raw) -> str | None:
-    return "" if _is_ours(kind, raw) else None
+def _program_of_pod(raw: Raw) -> str:
+    return "" if controller(raw)[0] in ("ReplicaSet", "DaemonSet") else program({"spec": {"template": raw}})
 
 
-def _is_ours(kind: str, raw: Raw) -> bool:
-    metadata = raw.get("metadata") or {}
-    labels = metadata.get("labels") or {}
-    chart = str(labels.get("helm.sh/chart", ""))
-    of_chart = labels.get("app.kubernetes.io/name") == RELEASE or chart.startswith(f"{RELEASE}-")
-    return of_chart or metadata.get("name") in _NAMES | _BY_NAME.get(kind, set())
+def _left(kind: str, raw: Raw) -> Left:
+    namespace, name = _place(raw)
+    detail = _DETAILS[kind](raw) if kind in _DETAILS else ""
+    works = bool((raw.get("status") or {}).get("readyReplicas")) or nmi.pod_ready(raw)
+    return Left(kind, namespace, name, bool(raw["metadata"].get("deletionTimestamp")), detail, works)
 
 
-def _program(kind: str, raw: Raw) -> str | None:
-    return next((program for program in ("nmi", "mic") if nmi.runs_image(raw, program)), None)
+def _waits_for(definition: Raw) -> str:
+    conditions = (definition.get("status") or {}).get("conditions") or ()
+    return next((str(one.get("message") or "") for one in conditions if one.get("type") == "Terminating"), "")
 
 
-def _pod(kind: str, raw: Raw) -> str | None:
-    """One that nothing makes which is listed by itself."""
-    if controller(raw)[0] in ("ReplicaSet", "DaemonSet"):
-        return None
-    return _program(kind, {"spec": {"template": raw}})
+def _is_ending(namespace: Raw) -> bool:
+    return (namespace.get("status") or {}).get("phase") == "Terminating"
 
 
-def _definition(kind: str, raw: Raw) -> str | None:
-    spec = raw.get("spec") or {}
-    if spec.get("group") != GROUP:
-        return None
-    conditions = (raw.get("status") or {}).get("conditions") or ()
-    waits = (str(one.get("message") or "") for one in conditions if one.get("type") == "Terminating")
-    return next(waits, "")
+def _is_of_chart(raw: Raw) -> bool:
+    return _CHART.fullmatch(str(_labels(raw).get("helm.sh/chart", ""))) is not None
 
 
-def _namespace(kind: str, raw: Raw) -> str | None:
-    return "Terminating" if (raw.get("status") or {}).get("phase") == "Terminating" else None
+def _labels(raw: Raw) -> Raw:
+    return raw["metadata"].get("labels") or {}
 
 
-def _release(kind: str, raw: Raw) -> str | None:
-    """The newest word of a release is in its labels; of older ones nobody needs to know."""
-    labels = (raw.get("metadata") or {}).get("labels") or {}
-    if labels.get("owner") == "helm":
-        status = str(labels.get("status", ""))
-        return f"{labels.get('name', '')} is {status}" if status != "superseded" else None
-    return _installed(kind, raw)
+def _is_definition(raw: Raw) -> bool:
+    return raw["metadata"]["name"] in DEFINITIONS
 
 
-_FIND: dict[str, t.Callable[[str, Raw], str | None]] = {
-    "DaemonSet": _program,
-    "Deployment": _program,
-    "Pod": _pod,
-    "CustomResourceDefinition": _definition,
-    "Namespace": _namespace,
-    "Secret": _release,
+def _is_named(raw: Raw) -> bool:
+    return _COMPONENT.fullmatch(raw["metadata"]["name"]) is not None
+
+
+def _has_rights(role: Raw) -> bool:
+    grants = any(GROUP in (rule.get("apiGroups") or ()) for rule in role.get("rules") or ())
+    return _is_of_chart(role) or (_is_named(role) and grants)
+
+
+def _gives_rights(binding: Raw) -> bool:
+    role = str((binding.get("roleRef") or {}).get("name", ""))
+    return _is_of_chart(binding) or (_is_named(binding) and _COMPONENT.fullmatch(role) is not None)
+
+
+def _spares_mic(budget: Raw) -> bool:
+    selected = ((budget.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+    return (budget["metadata"]["name"], selected.get(_PART)) == (_BUDGET, "mic")
+
+
+def _is_credential(secret: Raw) -> bool:
+    return _is_of_chart(secret) and _labels(secret).get(_PART) == "mic"
+
+
+def _is_lock(raw: Raw) -> bool:
+    return raw["metadata"]["name"] == LOCK and nmi.LEADER in (raw["metadata"].get("annotations") or {})
+
+
+def _is_settings(raw: Raw) -> bool:
+    return _place(raw)[1] == SETTINGS
+
+
+def _place(raw: Raw) -> tuple[str, str]:
+    return str(raw["metadata"].get("namespace", "")), str(raw["metadata"]["name"])
+
+
+_DETAILS: t.Mapping[str, t.Callable[[Raw], str]] = {
+    "DaemonSet": program,
+    "Deployment": program,
+    "Pod": _program_of_pod,
+    "CustomResourceDefinition": _waits_for,
+}
+_LOOKS: t.Mapping[str, t.Callable[[Raw], t.Any]] = {
+    "DaemonSet": program,
+    "Deployment": program,
+    "Pod": _program_of_pod,
+    "CustomResourceDefinition": _is_definition,
+    "ClusterRole": _has_rights,
+    "ClusterRoleBinding": _gives_rights,
+    "PodDisruptionBudget": _spares_mic,
+    "Endpoints": _is_lock,
+    "ConfigMap": _is_settings,
+    "Secret": _is_credential,
 }

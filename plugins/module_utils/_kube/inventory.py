@@ -17,7 +17,6 @@ from .._domain.errors import Failure
 from .client import Client
 from .errors import ApiFailure
 from .kinds import (
-    AAD_POD_IDENTITY,
     AZURE_ASSIGNED_IDENTITY,
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
@@ -38,19 +37,12 @@ from .kinds import (
     Object,
 )
 
-KINDS = (
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    AZURE_ASSIGNED_IDENTITY,
-    POD,
-    *TEMPLATES,
-    NODE,
-)
+CUSTOM = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY)
+KINDS = (*CUSTOM, POD, *TEMPLATES, NODE)
 
 # Only those of one name; of Endpoints and ConfigMaps a cluster has very many.
 _FIELDS = {ENDPOINTS: f"metadata.name={residue.LOCK}", CONFIG_MAP: f"metadata.name={residue.SETTINGS}"}
-_RESIDUE = (
+PARTS = (
     CUSTOM_RESOURCE_DEFINITION,
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
@@ -58,7 +50,6 @@ _RESIDUE = (
     POD_DISRUPTION_BUDGET,
     ENDPOINTS,
     CONFIG_MAP,
-    NAMESPACE,
 )
 
 Objects = dict[str, t.Sequence[Object]]
@@ -66,39 +57,65 @@ Objects = dict[str, t.Sequence[Object]]
 
 def read(client: Client) -> Objects:
     """By kind; a kind of AAD Pod Identity that is not installed is left out."""
+    found = read_custom(client)
+    found.update({kind.name: client.list_all(kind) for kind in KINDS if kind not in CUSTOM})
+    return found
+
+
+def read_custom(client: Client) -> Objects:
+    """The custom resources; a kind that is not installed is left out."""
     found: Objects = {}
-    for kind in KINDS:
+    for kind in CUSTOM:
         try:
             found[kind.name] = client.list_all(kind)
         except ApiFailure as failure:
-            if not (failure.kind_missing and kind.group == AAD_POD_IDENTITY):
+            if not failure.kind_missing:
                 raise
     return found
+
+
+def read_parts(
+    look: t.Callable[..., t.Sequence[Object]], found: Objects, namespaces: t.Iterable[str] | None = None
+) -> None:
+    """Add to ``found`` what an installation is made of besides, by ``look``, which is ``Client.list_all`` or alike.
+
+    ``namespaces``: where alone, besides those that a release is said to be in, Secrets are looked for.
+    """
+    for kind in PARTS:
+        found[kind.name] = look(kind, fields=_FIELDS.get(kind, ""))
+    held = residue.releases(found)
+    # Of all Secrets those of the releases, and what the chart made for MIC.
+    names = ",".join(sorted({residue.RELEASE, *(name for dummy, name in held)}))
+    places: t.Sequence[str | None] = (None,)
+    of_helm = f"owner=helm,name in ({names})"
+    if namespaces is not None:
+        places = sorted({*namespaces, *(place for place, dummy in held)} - {""})
+        of_helm = "owner=helm"
+    found[SECRET.name] = [
+        each
+        for place in places
+        for labels in (of_helm, f"app.kubernetes.io/name={residue.RELEASE}")
+        for each in look(SECRET, place, labels=labels)
+    ]
 
 
 def read_residue(client: Client, found: Objects) -> dict[str, str]:
     """Add to ``found`` what an installation is made of besides; why a kind may not be read, by kind."""
     unread: dict[str, str] = {}
 
-    def look(kind: Kind, **only: str) -> list[Object]:
+    def look(kind: Kind, namespace: str | None = None, **only: str) -> t.Sequence[Object]:
+        if kind.name in unread:
+            return ()
         try:
-            return list(client.list_all(kind, **only))
+            return client.list_all(kind, namespace, **only)
         except ApiFailure as failure:
             if failure.status != 403:
                 raise
             unread[kind.name] = failure.sentence
-            return []
+            return ()
 
-    for kind in _RESIDUE:
-        found[kind.name] = look(kind, fields=_FIELDS.get(kind, ""))
-    names = ",".join(residue.releases(found))
-    # Of all Secrets those of the releases, and what the chart made for MIC.
-    found[SECRET.name] = look(SECRET, labels=f"owner=helm,name in ({names})")
-    if SECRET.name not in unread:
-        found[SECRET.name] = [
-            *found[SECRET.name],
-            *look(SECRET, labels=f"app.kubernetes.io/name={residue.RELEASE}"),
-        ]
+    found[NAMESPACE.name] = look(NAMESPACE)
+    read_parts(look, found)
     return unread
 
 

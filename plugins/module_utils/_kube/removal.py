@@ -11,81 +11,26 @@ from __future__ import annotations
 
 import typing as t
 
-from .._domain import helm_releases, nmi, removal, residue
+from .._domain import removal
 from .._domain.errors import Failure
 from .client import Client
 from .errors import ApiFailure
-from .kinds import (
-    AAD_POD_IDENTITY,
-    AZURE_ASSIGNED_IDENTITY,
-    AZURE_IDENTITY,
-    AZURE_IDENTITY_BINDING,
-    AZURE_POD_IDENTITY_EXCEPTION,
-    CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
-    CONFIG_MAP,
-    CUSTOM_RESOURCE_DEFINITION,
-    DAEMON_SET,
-    DEPLOYMENT,
-    ENDPOINTS,
-    SECRET,
-    SERVICE_ACCOUNT,
-    Kind,
-    Object,
-    label,
-)
+from .inventory import CUSTOM, PARTS, read_custom, read_parts
+from .kinds import AAD_POD_IDENTITY, DAEMON_SET, DEPLOYMENT, SECRET, Kind, Object
 from .wait import wait_for
 
-_CUSTOM = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY)
-_DEFINITIONS = frozenset(kind.resource for kind in _CUSTOM)
-_SECRETS_OF_HELM = f"type={helm_releases.SECRET_TYPE}"
-_BY_NAME = {CONFIG_MAP: residue.SETTINGS, ENDPOINTS: residue.LOCK}
-_KINDS: t.Mapping[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        *_CUSTOM,
-        CUSTOM_RESOURCE_DEFINITION,
-        CONFIG_MAP,
-        ENDPOINTS,
-        CLUSTER_ROLE_BINDING,
-        CLUSTER_ROLE,
-        SERVICE_ACCOUNT,
-    )
-}
+_KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in (*CUSTOM, *PARTS, SECRET)}
 
 
 def observe(client: Client, namespaces: t.Iterable[str] = ()) -> removal.Observed:
-    """Releases of helm are looked for in ``namespaces``, and where MIC and NMI say that theirs is.
+    """Releases of helm are looked for in ``namespaces``, and where what is there says that its release is.
 
     Nowhere else, because to list Secrets is a right that opens all of them.
     """
-    found: dict[str, t.Sequence[Object]] = {}
-    for kind in _CUSTOM:
-        try:
-            found[kind.name] = client.list_all(kind)
-        except ApiFailure as failure:
-            if not failure.kind_missing:
-                raise
-    definitions = client.list_all(CUSTOM_RESOURCE_DEFINITION)
-    found[CUSTOM_RESOURCE_DEFINITION.name] = [each for each in definitions if each["metadata"]["name"] in _DEFINITIONS]
-    workloads = [
-        (kind, each)
-        for kind, image in ((DAEMON_SET, "nmi"), (DEPLOYMENT, "mic"))
-        for each in client.list_all(kind)
-        if nmi.runs_image(each, image)
-    ]
-    places = {nmi.managed_by(each).release_namespace for dummy, each in workloads}.union(namespaces) - {""}
-    releases = helm_releases.find(
-        secret
-        for place in sorted(places)
-        for secret in client.list_all(SECRET, place, labels="owner=helm", fields=_SECRETS_OF_HELM)
-    )
-    remains: dict[str, t.Sequence[Object]] = {
-        kind.name: client.list_all(kind, fields=f"metadata.name={name}") for kind, name in _BY_NAME.items()
-    }
-    remains.update({kind.name: client.list_all(kind) for kind in (CLUSTER_ROLE, CLUSTER_ROLE_BINDING, SERVICE_ACCOUNT)})
-    programs = [label(kind, each["metadata"]["namespace"], each["metadata"]["name"]) for kind, each in workloads]
-    return removal.Observed({**found, **removal.remains(remains, releases)}, releases, tuple(programs))
+    found = read_custom(client)
+    found.update({kind.name: client.list_all(kind) for kind in (DAEMON_SET, DEPLOYMENT)})
+    read_parts(client.list_all, found, namespaces)
+    return removal.Observed.parse(found)
 
 
 def remove(client: Client, going: removal.Removal, *, dry_run: bool = False) -> None:

@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 from typing import Any
 
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import helm_releases
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import release
 
 OLD = """---
 # Source: aad-pod-identity/templates/psp.yaml
@@ -29,35 +27,20 @@ spec:
 """
 
 
-def secret(name: str, revision: int, chart: str = "aad-pod-identity", **more: Any) -> dict[str, Any]:
-    body = {
-        "name": name,
-        "version": revision,
-        "info": {"status": "deployed"},
-        "chart": {"metadata": {"name": chart, "version": "4.1.18"}},
-        **more,
-    }
-    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(body).encode()))).decode()
-    return {
-        "metadata": {"name": f"sh.helm.release.v1.{name}.v{revision}", "namespace": "n"},
-        "data": {"release": packed},
-    }
-
-
 def test_the_newest_revision_of_each_release_of_the_chart() -> None:
     broken = {"metadata": {"name": "x", "namespace": "n"}, "data": {"release": "bm8="}}
     secrets = [
-        secret("b", 2, config={"mic": {}}),
-        secret("b", 10, info={"status": "failed"}),
-        secret("a", 1, manifest=OLD),
-        secret("c", 1, chart="ingress"),
+        release("b", 2, config={"mic": {}}),
+        release("b", 10, "failed"),
+        release("a", 1, manifest=OLD),
+        release("c", 1, chart="ingress"),
         broken,
         {"metadata": {"name": "empty", "namespace": "n"}},
     ]
     found = helm_releases.find(secrets)
     assert [(each.label, each.revision, each.status) for each in found] == [
-        ("n/a", 1, "deployed"),
-        ("n/b", 10, "failed"),
+        ("kube-system/a", 1, "deployed"),
+        ("kube-system/b", 10, "failed"),
     ]
     assert found[0].removed_apis == (
         "PodDisruptionBudget in policy/v1beta1 (gone since Kubernetes 1.25)",

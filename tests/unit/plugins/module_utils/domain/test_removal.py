@@ -121,43 +121,36 @@ def test_whose_an_object_is() -> None:
     assert [row["removable"] for row in removal.rows(observed, Rules(everything=True))] == [True] * 3
 
 
-def test_what_mic_and_nmi_leave_behind() -> None:
+def test_what_goes_with_its_release_or_with_the_addon_is_not_removed_by_itself() -> None:
+    """Of what is left; test_residue.py tells it from what is others'."""
     grants = {"rules": [{"apiGroups": ["aadpodidentity.k8s.io"]}]}
-    account = {"kind": "ServiceAccount", "namespace": "default", "name": "aad-pod-id-mic-service-account"}
-    binding = {"roleRef": {"name": "aad-pod-id-mic-role"}, "subjects": [account]}
-    found = {
-        "ConfigMap": [named(residue.SETTINGS), named("other")],
-        "Endpoints": [
-            named(residue.LOCK, annotations={"control-plane.alpha.kubernetes.io/leader": "{}"}),
-            named(residue.LOCK, "theirs"),  # of a Service with that name
-        ],
-        "ClusterRole": [
-            {**named("aad-pod-id-mic-role", ""), **grants},
-            {**named("identity-reader", ""), **grants},
-            {**named("aad-pod-identity-nmi", "", annotations=OF_RELEASE), **grants},
-            {**named("aad-pod-id-nmi-role", "", labels={"addonmanager.kubernetes.io/mode": "Reconcile"}), **grants},
-            {**named("aad-pod-identity-mic", ""), "rules": [{"apiGroups": [""]}]},
-        ],
-        "ClusterRoleBinding": [
-            {**named("aad-pod-id-mic-binding", ""), **binding},
-            {**named("aad-pod-id-nmi-binding", ""), "roleRef": {"name": "cluster-admin"}},
-            {**named("team-binding", ""), **binding},
-        ],
-        "ServiceAccount": [
-            named("aad-pod-id-mic-service-account"),
-            named("aad-pod-id-mic-service-account", "elsewhere"),
-            named("default"),
-        ],
-    }
-    remains = removal.remains(found, (RELEASE,))
-    kept = {kind: [(raw["metadata"]["namespace"], raw["metadata"]["name"]) for raw in remains[kind]] for kind in found}
-    assert kept == {
-        "ConfigMap": [("default", "aad-pod-identity-config")],
-        "Endpoints": [("default", "aad-pod-identity-mic")],
-        "ClusterRole": [("", "aad-pod-id-mic-role")],
-        "ClusterRoleBinding": [("", "aad-pod-id-mic-binding")],
-        "ServiceAccount": [("default", "aad-pod-id-mic-service-account")],
-    }
+    chart = {"helm.sh/chart": "aad-pod-identity-4.1.18", "app.kubernetes.io/component": "mic"}
+    gone = {**OF_RELEASE, "meta.helm.sh/release-name": "gone"}
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": "hidden"}
+    credential = {"data": {"ClientSecret": "aGlkZGVu"}}
+    observed = Observed.parse(
+        {
+            "AzureIdentity": [objects.identity()],
+            "ClusterRole": [
+                {**named("aad-pod-id-mic-role", ""), **grants},
+                {**named("aad-pod-identity-nmi", "", annotations=OF_RELEASE), **grants},
+                {**named("aad-pod-identity-mic", "", annotations=gone), **grants},
+                {**named("aad-pod-id-nmi-role", "", labels={"addonmanager.kubernetes.io/mode": "Reconcile"}), **grants},
+            ],
+            "Secret": [
+                {**named("aad-pod-identity-mic", "pods", labels=chart, annotations=applied), **credential},
+                objects.release("apis", namespace="pods"),
+            ],
+        }
+    )
+    assert [each.label for each in observed.releases] == ["pods/apis"]
+    assert [row["name"] for row in removal.rows(observed, Rules())] == [
+        "i",
+        "aad-pod-identity-mic",
+        "aad-pod-id-mic-role",
+        "aad-pod-identity-mic",
+    ]
+    assert "hidden" not in str(observed) and "aGlkZGVu" not in str(observed)
 
 
 def test_objects_can_be_applied_again() -> None:

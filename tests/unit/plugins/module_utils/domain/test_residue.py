@@ -19,6 +19,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import
     exception,
     identity,
     pod,
+    release,
     template,
 )
 
@@ -41,11 +42,21 @@ def clean(**lists: list[Raw]) -> Objects:
         "ClusterRole": [
             named("view"),
             named("team-identities", rules=[{"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["*"]}]),
+            # Called as parts of pod identity are, or of a product whose chart is called alike.
+            named("aad-pod-identity-mic", rules=[{"apiGroups": [""], "resources": ["pods"]}]),
+            named("x", labels={"helm.sh/chart": "aad-pod-identity-extras-1.0.0"}),
         ],
-        "ClusterRoleBinding": [named("azure-wi-webhook-manager-rolebinding")],
-        "ServiceAccount": [named("default", "team"), named("mic", "team")],
-        "PodDisruptionBudget": [named("web", "team")],
-        "Endpoints": [named("web", "team")],
+        "ClusterRoleBinding": [
+            named("azure-wi-webhook-manager-rolebinding"),
+            named("aad-pod-id-nmi-binding", roleRef={"name": "cluster-admin"}),
+        ],
+        "ServiceAccount": [
+            named("default", "team"),
+            named("mic", "team"),
+            named("aad-pod-id-mic-service-account", "team"),
+        ],
+        "PodDisruptionBudget": [named("web", "team"), named("mic-pdb", "team")],
+        "Endpoints": [named("web", "team"), named("aad-pod-identity-mic", "team")],
         "ConfigMap": [named("kube-root-ca.crt", "team")],
         "Namespace": [named("team", status={"phase": "Active"}), named("old", status={"phase": "Terminating"})],
         "Secret": [named("sh.helm.release.v1.web.v1", "team", {"name": "web"})],
@@ -70,17 +81,18 @@ def going(raw: Raw) -> Raw:
     return {**raw, "metadata": {**raw["metadata"], "deletionTimestamp": GONE}}
 
 
-def release(name: str, status: str) -> Raw:
-    labels = {"owner": "helm", "name": name, "status": status}
-    return named(f"sh.helm.release.v1.{name}.v1", "kube-system", labels)
-
-
 def definition(**more: t.Any) -> Raw:
     return named("azureidentities.aadpodidentity.k8s.io", spec={"group": residue.GROUP}, **more)
 
 
 ASSIGNED = assigned(pod(), binding(), identity())
 LIVE = "AzureAssignedIdentity default/web-1-a-team-i"
+OF_MIC = {"app.kubernetes.io/component": "mic"}
+GRANTS = [{"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["*"]}]
+ACCOUNT = {"kind": "ServiceAccount", "namespace": "default", "name": "aad-pod-id-mic-service-account"}
+GIVEN = named("aad-pod-id-mic-binding", roleRef={"name": "aad-pod-id-mic-role"}, subjects=[ACCOUNT])
+LED = {"annotations": {"control-plane.alpha.kubernetes.io/leader": "{}"}}
+LOCK = named(residue.LOCK, "default", metadata=LED)
 CHART = {"helm.sh/chart": "aad-pod-identity-4.1.18"}
 DEFINITION = "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io"
 WAITS = {"type": "Terminating", "status": "True", "message": "CustomResource deletion is in progress"}
@@ -155,18 +167,24 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
         ],
     ),
     "releases": (
-        clean(Secret=[release("aad-pod-identity", "failed"), release("aad-pod-identity", "superseded")]),
-        [("release_left", "Secret kube-system/sh.helm.release.v1.aad-pod-identity.v1")],
+        clean(
+            Secret=[
+                release(revision=1, status="superseded"),
+                release(revision=2, status="failed"),
+                release("aad-pod-identity-web", chart="web"),
+            ]
+        ),
+        [("release_left", "Secret kube-system/sh.helm.release.v1.aad-pod-identity.v2")],
     ),
     "the credential of MIC": (
-        clean(Secret=[named("aad-pod-identity-mic", "kube-system", CHART)]),
+        clean(Secret=[named("aad-pod-identity-mic", "kube-system", {**CHART, **OF_MIC})]),
         [("credential_left", "Secret kube-system/aad-pod-identity-mic")],
     ),
     "roles of the chart": (
         clean(
-            ClusterRole=[named("aad-pod-identity-mic"), named("renamed-nmi", labels=CHART)],
-            ClusterRoleBinding=[named("aad-pod-identity-nmi")],
-            ServiceAccount=[named("x", "kube-system", {"app.kubernetes.io/name": "aad-pod-identity"})],
+            ClusterRole=[named("aad-pod-identity-mic", rules=GRANTS), named("renamed-nmi", labels=CHART)],
+            ClusterRoleBinding=[named("aad-pod-identity-nmi", roleRef={"name": "aad-pod-identity-nmi"})],
+            ServiceAccount=[named("x", "kube-system", CHART)],
         ),
         [
             ("role_left", "ClusterRole aad-pod-identity-mic"),
@@ -177,9 +195,9 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
     ),
     "roles of the manifests": (
         clean(
-            ClusterRole=[named("aad-pod-id-nmi-role")],
-            ClusterRoleBinding=[named("aad-pod-id-mic-binding")],
-            ServiceAccount=[named("aad-pod-id-mic-service-account", "default")],
+            ClusterRole=[named("aad-pod-id-nmi-role", rules=GRANTS)],
+            ClusterRoleBinding=[GIVEN],
+            ServiceAccount=[named(ACCOUNT["name"], "default")],
         ),
         [
             ("role_left", "ClusterRole aad-pod-id-nmi-role"),
@@ -188,11 +206,11 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
         ],
     ),
     "a budget": (
-        clean(PodDisruptionBudget=[named("mic-pdb", "kube-system")]),
+        clean(PodDisruptionBudget=[named("mic-pdb", "kube-system", spec={"selector": {"matchLabels": OF_MIC}})]),
         [("budget_left", "PodDisruptionBudget kube-system/mic-pdb")],
     ),
     "the lock of the leader": (
-        clean(Endpoints=[named("aad-pod-identity-mic", "default")]),
+        clean(Endpoints=[LOCK]),
         [("lock_left", "Endpoints default/aad-pod-identity-mic")],
     ),
     "settings": (
@@ -246,7 +264,9 @@ def test_what_may_not_be_read_says_why() -> None:
 
 
 def test_releases_are_looked_for_by_what_they_made() -> None:
-    annotated = {"annotations": {"meta.helm.sh/release-name": "identities"}}
+    annotated = {
+        "annotations": {"meta.helm.sh/release-name": "identities", "meta.helm.sh/release-namespace": "kube-system"}
+    }
     foreign = named("web", "team", metadata={"annotations": {"meta.helm.sh/release-name": "web"}})
     objects = {"ClusterRole": [named("renamed-nmi", labels=CHART, metadata=annotated)], "ServiceAccount": [foreign]}
-    assert residue.releases(objects) == ("aad-pod-identity", "identities")
+    assert residue.releases(objects) == {("kube-system", "identities")}
