@@ -37,8 +37,15 @@ options:
   parts:
     description:
       - What is removed, always in this order.
+      - V(records), nothing is removed, but what helm keeps of the releases of the chart is repaired so that helm can
+        remove them, as its plugin mapkubeapis does it. In their manifests an API that the cluster does not know any
+        more becomes the one that took its place, such as policy/v1 of a PodDisruptionBudget, and an object whose API
+        has none, such as a PodSecurityPolicy, is left out. A release that somebody began to uninstall gets the status
+        C(failed), because M(kubernetes.core.helm) takes it for removed otherwise.
       - V(assigned), the AzureAssignedIdentities, with MIC's finalizer taken from them. Only for a MIC that does not
         work any more.
+      - V(programs), the Deployments of MIC and the DaemonSets of NMI that no helm release holds. Refused unless each
+        identity that pods had is in O(clean_identities).
       - V(exceptions), the AzurePodIdentityExceptions.
       - V(identities), the AzureIdentities.
       - V(definitions), the custom resource definitions.
@@ -51,7 +58,7 @@ options:
   clean_identities:
     description:
       - Resource ids of identities that are proved to be on no scale set any more, or that have to stay there for
-        another reason. Without its identity here no AzureAssignedIdentity loses its finalizer.
+        another reason. Without its identity here no AzureAssignedIdentity loses its finalizer, and NMI does not go.
     type: list
     elements: str
     default: []
@@ -73,8 +80,8 @@ options:
     type: int
     default: 5
 notes:
-  - Needs to list what it looks at, as M(azureops.pod_identity.pod_identity_removal_info) does, to delete what goes, and
-    to patch azureassignedidentities with V(assigned) in O(parts).
+  - Needs to list what it looks at, as M(azureops.pod_identity.pod_identity_removal_info) does, to delete what goes, to
+    patch azureassignedidentities with V(assigned) in O(parts), and to get and patch secrets with V(records).
 seealso:
   - module: azureops.pod_identity.pod_identity_removal_info
   - module: azureops.pod_identity.vmss_identity
@@ -146,7 +153,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, helm_releases, removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.objects import clean
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import removal as kube_removal
@@ -178,13 +185,15 @@ def make_plan(client: Client, params: t.Mapping[str, t.Any], *, predict: bool) -
     if predict:
         observed = removal.without(observed, params["assume_gone"])
     going = removal.decide(params["parts"], observed, rules)
+    ailing = [each for each in observed.releases if each.wounds] if removal.RECORDS in params["parts"] else []
     names = {each.label for each in going}
     stays = [row for row in removal.rows(observed, rules) if removal.row_label(row) not in names]
     before = {each.label: clean(each.live) for each in going}
+    before.update({f"helm release {each.label}": {"helm cannot remove": list(each.wounds)} for each in ailing})
     return Plan(
         before,
-        {},
-        tuple(steps(client, going, params)),
+        {f"helm release {each.label}": {} for each in ailing},
+        (*(mending(client, each) for each in ailing), *steps(client, going, params)),
         result={"objects": stays},
         at_once=AT_ONCE,
     )
@@ -200,6 +209,12 @@ def steps(client: Client, going: t.Sequence[removal.Removal], params: t.Mapping[
         )
         yield from made[:-1]
         yield replace(made[-1], apply=functools.partial(and_wait, made[-1].apply, gone), wave=0)
+
+
+def mending(client: Client, release: helm_releases.Release) -> Step:
+    repair = functools.partial(kube_removal.repair, client, release)
+    summary = f"repair the record of helm release {release.label}: {', '.join(release.wounds)}"
+    return Step(summary, repair, functools.partial(repair, dry_run=True))
 
 
 def step(client: Client, going: removal.Removal, wave: int) -> Step:

@@ -111,18 +111,54 @@ releases:
       returned: always
       type: dict
       sample: {mic: {}}
-    removed_apis:
-      description: What its manifest holds that recent clusters do not know, so that helm cannot remove the release.
+    repairs:
+      description:
+        - What its manifest holds that this cluster does not know any more, so that helm cannot remove the release
+          unless M(azureops.pod_identity.pod_identity_removal) repairs its record.
       returned: always
       type: list
-      elements: str
+      elements: dict
       sample: []
+      contains:
+        kind:
+          description: Kind of the object.
+          returned: always
+          type: str
+          sample: PodDisruptionBudget
+        name:
+          description: Name of the object.
+          returned: always
+          type: str
+          sample: mic-pdb
+        api_version:
+          description: The API that is gone.
+          returned: always
+          type: str
+          sample: policy/v1beta1
+        heir:
+          description: The API that took its place; empty where the object is left out.
+          returned: always
+          type: str
+          sample: policy/v1
+        document:
+          description: The object as it stands in the manifest.
+          returned: always
+          type: str
+          sample: "apiVersion: policy/v1beta1"
 programs:
   description: Kind, namespace and name of the workloads that run MIC and NMI, whoever installed them.
   returned: success
   type: list
   elements: str
   sample: [DaemonSet default/aad-pod-identity-nmi]
+brought_back:
+  description:
+    - What of the installation somebody would put there again, and who, such as a Kustomization of Flux, an Application
+      of Argo CD, or AKS.
+  returned: success
+  type: list
+  elements: str
+  sample: ["DaemonSet default/nmi (managed by Flux, Kustomization flux-system/platform)"]
 identities:
   description: Resource ids of the managed identities that the custom resources name, in lower case.
   returned: success
@@ -153,6 +189,7 @@ error:
 """
 
 import typing as t
+from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import helm_releases, removal
@@ -172,11 +209,12 @@ def as_data(found: removal.Observed, rules: removal.Rules) -> dict[str, t.Any]:
                 "status": each.status,
                 "version": each.version,
                 "given_values": helm_releases.without_secrets(dict(each.values)),
-                "removed_apis": list(each.removed_apis),
+                "repairs": [asdict(repair) for repair in each.repairs],
             }
             for each in found.releases
         ],
         "programs": list(found.programs),
+        "brought_back": list(found.brought_back),
         "identities": removal.attached(found),
         "secrets": removal.credentials(found),
         "documents": removal.documents(found),

@@ -5,7 +5,11 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What helm keeps of a release: a Secret per revision, whose contents are read here without helm."""
+"""What helm keeps of a release: a Secret per revision, which is read here without helm.
+
+helm removes a release by what its record says, so it cannot where the record names APIs that the cluster does not know
+any more. Then the record is repaired as helm's plugin mapkubeapis does it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ import gzip
 import json
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 CHART = "aad-pod-identity"
 SECRET_TYPE = "helm.sh/release.v1"
@@ -24,36 +28,68 @@ Raw = t.Mapping[str, t.Any]
 # Values of the chart that hold a credential: of MIC, of service principals.
 _SECRET_VALUES = frozenset({"adminsecret", "clientPassword"})
 
-# APIs of old charts, and the version of Kubernetes that has them no more.
-_REMOVED = {
-    ("policy/v1beta1", "PodSecurityPolicy"): "1.25",
-    ("policy/v1beta1", "PodDisruptionBudget"): "1.25",
-    ("extensions/v1beta1", "PodSecurityPolicy"): "1.16",
-    ("rbac.authorization.k8s.io/v1beta1", "ClusterRole"): "1.22",
-    ("rbac.authorization.k8s.io/v1beta1", "ClusterRoleBinding"): "1.22",
-    ("apiextensions.k8s.io/v1beta1", "CustomResourceDefinition"): "1.22",
+_RBAC, _GROUP = "rbac.authorization.k8s.io", "aadpodidentity.k8s.io"
+# APIs of old charts, and those that took their place. What has no heir went when its API did.
+_HEIRS: t.Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("policy/v1beta1", "PodSecurityPolicy"): (),
+    ("extensions/v1beta1", "PodSecurityPolicy"): ("policy/v1beta1",),
+    ("policy/v1beta1", "PodDisruptionBudget"): ("policy/v1",),
+    (f"{_RBAC}/v1beta1", "ClusterRole"): (f"{_RBAC}/v1",),
+    (f"{_RBAC}/v1beta1", "ClusterRoleBinding"): (f"{_RBAC}/v1",),
+    ("apiextensions.k8s.io/v1beta1", "CustomResourceDefinition"): ("apiextensions.k8s.io/v1",),
+    # Their definitions may have been removed before the release.
+    **{
+        (f"{_GROUP}/v1", kind): ()
+        for kind in ("AzureIdentity", "AzureIdentityBinding", "AzurePodIdentityException", "AzureAssignedIdentity")
+    },
 }
+# Somebody began to remove the release; helm finishes that, but kubernetes.core.helm takes it for done.
+_HALF_REMOVED = ("uninstalling", "uninstalled")
+_REMOVABLE = "failed"
+_SEPARATOR = re.compile(r"^(---.*\n?)", re.MULTILINE)
+
+Serves = t.Callable[[str], t.Collection[str]]
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A document of a manifest whose API is gone; ``heir`` is the API that took its place, empty where none did."""
+
+    kind: str
+    name: str
+    api_version: str
+    heir: str
+    document: str
+
+    @property
+    def summary(self) -> str:
+        what = f"becomes {self.heir}" if self.heir else "is left out"
+        return f"{self.kind} {self.name} in {self.api_version} {what}"
 
 
 @dataclass(frozen=True)
 class Release:
-    """The newest revision of a release. ``removed_apis``: what of its manifest recent clusters do not know.
-
-    ``secret``: where helm keeps it.
-    """
+    """The newest revision of a release. ``secret``: where helm keeps it. ``manifest`` may hold credentials."""
 
     namespace: str
     name: str
     revision: int
     status: str
     version: str
-    values: Raw
-    removed_apis: tuple[str, ...] = ()
+    values: Raw = field(repr=False)
     secret: str = ""
+    manifest: str = field(default="", repr=False)
+    repairs: tuple[Repair, ...] = ()
 
     @property
     def label(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def wounds(self) -> tuple[str, ...]:
+        """What helm cannot remove it for, and what a repair makes of that."""
+        status = (f"status {self.status} becomes {_REMOVABLE}",) if self.status in _HALF_REMOVED else ()
+        return (*(repair.summary for repair in self.repairs), *status)
 
 
 def find(secrets: t.Iterable[Raw]) -> tuple[Release, ...]:
@@ -78,8 +114,8 @@ def _parse(secret: Raw) -> Release | None:
         status=str((body.get("info") or {}).get("status", "")),
         version=str(chart.get("version", "")),
         values=body.get("config") or {},
-        removed_apis=removed_apis(str(body.get("manifest", ""))),
         secret=secret["metadata"]["name"],
+        manifest=str(body.get("manifest", "")),
     )
 
 
@@ -99,14 +135,54 @@ def without_secrets(value: t.Any) -> t.Any:
     return [without_secrets(each) for each in value] if isinstance(value, list) else value
 
 
-def removed_apis(manifest: str) -> tuple[str, ...]:
-    """Kind, API version and the Kubernetes version without it, of each document that has such a one."""
-    found = set()
-    for document in re.split(r"^---.*$", manifest, flags=re.MULTILINE):
-        version, kind = (
-            (re.findall(rf"^{key}:[ \t]*[\"']?([^\s\"'#]+)", document, re.MULTILINE) or [""])[0]
-            for key in ("apiVersion", "kind")
-        )
-        if (version, kind) in _REMOVED:
-            found.add(f"{kind} in {version} (gone since Kubernetes {_REMOVED[version, kind]})")
-    return tuple(sorted(found))
+def repairs(manifest: str, serves: Serves) -> tuple[Repair, ...]:
+    """What of it has to change; ``serves`` gives the kinds that the cluster knows in a version of a group."""
+    return tuple(
+        Repair(kind, _name(text), version, _heir(version, kind, serves), text)
+        for text in _SEPARATOR.split(manifest)
+        for version, kind in [_type(text)]
+        if (version, kind) in _HEIRS and kind not in serves(version)
+    )
+
+
+def repaired(secret: Raw, serves: Serves) -> Raw:
+    """The patch that repairs a record; the rest of it stays as it is."""
+    body = _decoded(secret)
+    new = {**body, "manifest": _rewritten(str(body.get("manifest", "")), serves)}
+    patch: dict[str, t.Any] = {"metadata": {}}
+    if (body.get("info") or {}).get("status") in _HALF_REMOVED:
+        new["info"] = {**body["info"], "status": _REMOVABLE}
+        patch["metadata"]["labels"] = {"status": _REMOVABLE}
+    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(new).encode()))).decode()
+    return {**patch, "data": {"release": packed}}
+
+
+def _rewritten(manifest: str, serves: Serves) -> str:
+    heirs = {each.document: each.heir for each in repairs(manifest, serves)}
+    kept = [""]
+    for part in _SEPARATOR.split(manifest):
+        if part not in heirs:
+            kept.append(part)
+        elif heirs[part]:
+            kept.append(re.sub(r"^apiVersion:.*$", f"apiVersion: {heirs[part]}", part, count=1, flags=re.MULTILINE))
+        else:
+            kept.pop()  # the line that separates it from the one before
+    return "".join(kept)
+
+
+def _heir(version: str, kind: str, serves: Serves) -> str:
+    return next((each for each in _HEIRS[version, kind] if kind in serves(each)), "")
+
+
+def _type(document: str) -> tuple[str, str]:
+    return _field(document, "apiVersion"), _field(document, "kind")
+
+
+def _field(document: str, key: str) -> str:
+    found = re.search(rf"^{key}:[ \t]*[\"']?([^\s\"'#]+)", document, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _name(document: str) -> str:
+    found = re.search(r"^metadata:.*\n(?:[ \t]+.*\n)*?[ \t]+name:[ \t]*[\"']?([^\s\"'#]+)", document, re.MULTILINE)
+    return found[1] if found else ""

@@ -99,6 +99,23 @@ def managed_by(workload: Object) -> Manager:
     return Manager("argo" if any(writer.startswith("argocd-") for writer in writers) else "manifests")
 
 
+def keeper(raw: Object) -> str:
+    """Who would put the object there again, by name; empty where nobody does."""
+    kind, metadata = managed_by(raw).kind, raw.get("metadata") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    if kind == "flux":
+        for prefix, resource in (("kustomize", "Kustomization"), ("helm", "HelmRelease")):
+            name, place = (labels.get(f"{prefix}.toolkit.fluxcd.io/{what}", "") for what in ("name", "namespace"))
+            if name:
+                return f"managed by Flux, {resource} {place}/{name}"
+        return "managed by Flux"
+    if kind == "argo":
+        tracked = str(annotations.get("argocd.argoproj.io/tracking-id", "")).partition(":")[0]
+        name = tracked or labels.get("argocd.argoproj.io/instance") or labels.get("app.kubernetes.io/instance", "")
+        return f"managed by Argo CD, Application {name}" if name else "managed by Argo CD"
+    return "the AKS add-on" if kind == "addon" else ""
+
+
 def flag(workload: Object, name: str) -> str:
     """Value of ``--name=value`` among the arguments of a workload's containers; empty where it is not given."""
     for container in _containers(workload):

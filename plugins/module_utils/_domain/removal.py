@@ -24,8 +24,10 @@ from .residue import GROUP, installed
 FINALIZER = "azureassignedidentity.finalizers.aadpodidentity.k8s.io"
 
 # What is removed together, in the order in which it has to go.
-ASSIGNED, EXCEPTIONS, IDENTITIES, DEFINITIONS, REMAINS = PARTS = (
+RECORDS, ASSIGNED, WORKLOADS, EXCEPTIONS, IDENTITIES, DEFINITIONS, REMAINS = PARTS = (
+    "records",
     "assigned",
+    "programs",
     "exceptions",
     "identities",
     "definitions",
@@ -33,9 +35,12 @@ ASSIGNED, EXCEPTIONS, IDENTITIES, DEFINITIONS, REMAINS = PARTS = (
 )
 BINDING = "AzureIdentityBinding"
 # What an earlier task may be about to remove, and its kind.
-ASSUMED = {"programs": "", "bindings": BINDING, ASSIGNED: "AzureAssignedIdentity"}
+ASSUMED = {WORKLOADS: "", "bindings": BINDING, ASSIGNED: "AzureAssignedIdentity"}
 PART_OF = {
     "AzureAssignedIdentity": ASSIGNED,
+    # MIC first, so that it gives no identity to pods that NMI does not guard.
+    "Deployment": WORKLOADS,
+    "DaemonSet": WORKLOADS,
     "AzurePodIdentityException": EXCEPTIONS,
     "AzureIdentity": IDENTITIES,
     "CustomResourceDefinition": DEFINITIONS,
@@ -48,24 +53,37 @@ PART_OF = {
     "ClusterRole": REMAINS,
     "ClusterRoleBinding": REMAINS,
 }
+PROGRAMS = tuple(kind for kind, part in PART_OF.items() if part == WORKLOADS)
 CUSTOM = ("AzureIdentity", BINDING, "AzurePodIdentityException", "AzureAssignedIdentity")
-PROGRAMS = ("DaemonSet", "Deployment")
+_OWNED = (*CUSTOM, *PROGRAMS)
 # Not made by people, so that no label says whose they are.
 _MADE_BY_MIC = "AzureAssignedIdentity"
 
 
 @dataclass(frozen=True)
 class Observed:
-    """``objects`` by kind; one that the cluster does not know is left out. ``programs``: MIC and NMI that are there."""
+    """``objects`` by kind; one that the cluster does not know is left out. ``programs``: MIC and NMI that are there.
+
+    ``brought_back``: what of the installation somebody puts there again, and who.
+    """
 
     objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
     releases: tuple[Release, ...] = ()
     programs: tuple[str, ...] = ()
+    brought_back: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, found: t.Mapping[str, t.Sequence[Raw]]) -> Observed:
-        """Of ``found``, by kind, what a release still holds goes with the release, what AKS manages with the add-on."""
-        releases = helm_releases.find(found.get("Secret", ()))
+    def parse(
+        cls, found: t.Mapping[str, t.Sequence[Raw]], serves: helm_releases.Serves = lambda version: ()
+    ) -> Observed:
+        """Of ``found``, by kind, what a release still holds goes with the release, what AKS manages with the add-on.
+
+        ``serves`` gives the kinds that the cluster knows in a version of a group.
+        """
+        releases = tuple(
+            replace(each, repairs=helm_releases.repairs(each.manifest, serves))
+            for each in helm_releases.find(found.get("Secret", ()))
+        )
         held = {release.label for release in releases}
         parts = installed(found)
         free = {
@@ -77,7 +95,9 @@ class Observed:
         free["Secret"] = [{"metadata": {**raw["metadata"], "annotations": {}}} for raw in free.get("Secret", ())]
         custom = {kind: found[kind] for kind in CUSTOM if kind in found}
         programs = tuple(_label(kind, raw) for kind in PROGRAMS for raw in parts.get(kind, ()))
-        return cls({**custom, **free}, releases, programs)
+        keepers = [(_label(kind, raw), nmi.keeper(raw)) for kind, several in parts.items() for raw in several]
+        brought_back = tuple(f"{label} ({keeper})" for label, keeper in keepers if keeper)
+        return cls({**custom, **free}, releases, programs, brought_back)
 
     def of(self, kind: str) -> t.Sequence[Raw]:
         return self.objects.get(kind, ())
@@ -121,7 +141,9 @@ def without(observed: Observed, gone: t.Collection[str]) -> Observed:
     """As it will be when what is named in ``gone`` is removed."""
     kinds = {ASSUMED[name] for name in gone}
     objects = {kind: found for kind, found in observed.objects.items() if kind not in kinds}
-    return replace(observed, objects=objects, programs=() if "programs" in gone else observed.programs)
+    if WORKLOADS not in gone:
+        return replace(observed, objects=objects)
+    return replace(observed, objects={kind: objects[kind] for kind in objects if kind not in PROGRAMS}, programs=())
 
 
 def decide(parts: t.Collection[str], observed: Observed, rules: Rules) -> tuple[Removal, ...]:
@@ -134,7 +156,7 @@ def decide(parts: t.Collection[str], observed: Observed, rules: Rules) -> tuple[
         if PART_OF[kind] == part
         for raw in observed.of(kind)
     ]
-    refuse_foreign([pair for pair in chosen if pair[0] in CUSTOM], observed, rules)
+    refuse_foreign([pair for pair in chosen if pair[0] in _OWNED], observed, rules)
     for part in parts:
         _GATES[part](parts, observed, rules)
     return tuple(Removal(kind, raw, kind == _MADE_BY_MIC and _has_finalizer(raw)) for kind, raw in chosen)
@@ -173,6 +195,22 @@ def _gate_assigned(parts: t.Collection[str], observed: Observed, rules: Rules) -
         )
 
 
+def _gate_programs(parts: t.Collection[str], observed: Observed, rules: Rules) -> None:
+    """NMI guards what is on the scale sets."""
+    if not any(observed.of(kind) for kind in PROGRAMS):
+        return
+    if ASSIGNED not in parts:
+        _refuse_while("MIC and NMI", [_label(_MADE_BY_MIC, raw) for raw in observed.of(_MADE_BY_MIC)])
+    open_ones = [each for each in attached(observed) if each not in rules.clean]
+    if open_ones:
+        raise Failure(
+            f"It is not proved that {some(open_ones)} are on no scale set any more, where every pod could take them "
+            "without NMI: detach them first (module azureops.pod_identity.vmss_identity), and name them in "
+            "clean_identities.",
+            results={"unproved": open_ones},
+        )
+
+
 def _gate_identities(parts: t.Collection[str], observed: Observed, rules: Rules) -> None:
     using = [_label(BINDING, raw) for raw in observed.of(BINDING)]
     using += [] if ASSIGNED in parts else [_label(_MADE_BY_MIC, raw) for raw in observed.of(_MADE_BY_MIC)]
@@ -186,15 +224,19 @@ def _gate_definitions(parts: t.Collection[str], observed: Observed, rules: Rules
 
 
 def _gate_remains(parts: t.Collection[str], observed: Observed, rules: Rules) -> None:
-    _refuse_while("custom resource definitions, roles and locks", list(observed.programs))
+    going = [_label(kind, raw) for kind in PROGRAMS for raw in observed.of(kind)] if WORKLOADS in parts else []
+    left = [each for each in observed.programs if each not in going]
+    _refuse_while("custom resource definitions, roles and locks", left)
 
 
 def _gate_nothing(parts: t.Collection[str], observed: Observed, rules: Rules) -> None:
-    """Exceptions may go at any time."""
+    """It may be done at any time."""
 
 
 _GATES: t.Mapping[str, t.Callable[[t.Collection[str], Observed, Rules], None]] = {
+    RECORDS: _gate_nothing,
     ASSIGNED: _gate_assigned,
+    WORKLOADS: _gate_programs,
     EXCEPTIONS: _gate_nothing,
     IDENTITIES: _gate_identities,
     DEFINITIONS: _gate_definitions,
@@ -230,7 +272,7 @@ def rows(observed: Observed, rules: Rules) -> list[Object]:
             "kind": kind,
             "namespace": raw["metadata"].get("namespace", ""),
             "name": raw["metadata"]["name"],
-            "removable": kind not in CUSTOM or belongs(kind, raw, observed, rules),
+            "removable": kind not in _OWNED or belongs(kind, raw, observed, rules),
             "terminating": bool(raw["metadata"].get("deletionTimestamp")),
             "identity": _azure_id(raw) if kind in CUSTOM else "",
         }

@@ -92,6 +92,16 @@ class Client:
             if not token:
                 return tuple(items)
 
+    def kinds_of(self, api_version: str) -> frozenset[str]:
+        """What the server knows in a version of a group; nothing where it does not know that."""
+        status, body = self._request("GET", f"/apis/{api_version}")
+        if status == 404:
+            return frozenset()
+        if status != 200:
+            group, dummy, version = api_version.partition("/")
+            raise refused("list", Kind(group, version, "resources", api_version), None, None, status, body)
+        return frozenset(str(each["kind"]) for each in _object(body).get("resources") or ())
+
     def log(self, namespace: str, pod: str, container: str) -> str:
         """What a container has written so far."""
         status, body = self._request("GET", POD.path(namespace, pod, "log"), [("container", container)])

@@ -9,9 +9,10 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
-from .._domain import removal
+from .._domain import helm_releases, removal
 from .._domain.errors import Failure
 from .client import Client
 from .errors import ApiFailure
@@ -19,7 +20,7 @@ from .inventory import CUSTOM, PARTS, read_custom, read_parts
 from .kinds import AAD_POD_IDENTITY, DAEMON_SET, DEPLOYMENT, SECRET, Kind, Object
 from .wait import wait_for
 
-_KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in (*CUSTOM, *PARTS, SECRET)}
+_KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in (*CUSTOM, *PARTS, SECRET, DAEMON_SET, DEPLOYMENT)}
 
 
 def observe(client: Client, namespaces: t.Iterable[str] = ()) -> removal.Observed:
@@ -30,7 +31,18 @@ def observe(client: Client, namespaces: t.Iterable[str] = ()) -> removal.Observe
     found = read_custom(client)
     found.update({kind.name: client.list_all(kind) for kind in (DAEMON_SET, DEPLOYMENT)})
     read_parts(client.list_all, found, namespaces)
-    return removal.Observed.parse(found)
+    return removal.Observed.parse(found, functools.lru_cache(maxsize=None)(client.kinds_of))
+
+
+def repair(client: Client, release: helm_releases.Release, *, dry_run: bool = False) -> None:
+    """Write its record anew, unless helm has written it meanwhile."""
+    secret = client.get(SECRET, release.namespace, release.secret)
+    if secret is None:
+        return
+    patch = dict(helm_releases.repaired(secret, functools.lru_cache(maxsize=None)(client.kinds_of)))
+    version = {"resourceVersion": secret["metadata"]["resourceVersion"]}
+    patch["metadata"] = {**patch["metadata"], **version}
+    client.merge(SECRET, release.namespace, release.secret, patch, dry_run=dry_run)
 
 
 def remove(client: Client, going: removal.Removal, *, dry_run: bool = False) -> None:

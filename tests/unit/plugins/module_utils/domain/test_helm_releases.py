@@ -11,20 +11,38 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import helm_releases
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import release
 
-OLD = """---
-# Source: aad-pod-identity/templates/psp.yaml
+PSP = """# Source: aad-pod-identity/templates/psp.yaml
 apiVersion: policy/v1beta1
 kind: PodSecurityPolicy
-metadata: {name: nmi}
----
-apiVersion: policy/v1
-kind: PodDisruptionBudget
---- # the same in quotes
-apiVersion: "policy/v1beta1" # old
-kind: 'PodDisruptionBudget'
-spec:
-  template: {apiVersion: extensions/v1beta1, kind: PodSecurityPolicy}
+metadata:
+  labels:
+    app.kubernetes.io/name: aad-pod-identity
+  name: nmi
 """
+BUDGET = """# Source: aad-pod-identity/templates/pdb.yaml
+apiVersion: "{}" # old
+kind: 'PodDisruptionBudget'
+metadata:
+  name: "mic-pdb"
+spec:
+  template: {{apiVersion: extensions/v1beta1, kind: PodSecurityPolicy}}
+"""
+EXCEPTION = """apiVersion: aadpodidentity.k8s.io/v1
+kind: AzurePodIdentityException
+metadata:
+  name: mic
+"""
+NEW = """apiVersion: apps/v1
+kind: DaemonSet
+metadata:
+  name: nmi
+"""
+OLD = f"---\n{PSP}---\n{BUDGET.format('policy/v1beta1')}--- # a line of its own\n{PSP}---\n{NEW}---\n{EXCEPTION}"
+KINDS = {"policy/v1": ["PodDisruptionBudget"], "apps/v1": ["DaemonSet"]}
+
+
+def serves(version: str) -> list[str]:
+    return KINDS.get(version, [])
 
 
 def test_the_newest_revision_of_each_release_of_the_chart() -> None:
@@ -42,10 +60,6 @@ def test_the_newest_revision_of_each_release_of_the_chart() -> None:
         ("kube-system/a", 1, "deployed"),
         ("kube-system/b", 10, "failed"),
     ]
-    assert found[0].removed_apis == (
-        "PodDisruptionBudget in policy/v1beta1 (gone since Kubernetes 1.25)",
-        "PodSecurityPolicy in policy/v1beta1 (gone since Kubernetes 1.25)",
-    )
 
 
 @pytest.mark.parametrize(
@@ -58,3 +72,44 @@ def test_the_newest_revision_of_each_release_of_the_chart() -> None:
 )
 def test_credentials_are_not_shown(values: dict[str, Any], shown: dict[str, Any]) -> None:
     assert helm_releases.without_secrets(values) == shown
+
+
+def test_what_of_a_manifest_helm_cannot_remove() -> None:
+    found = helm_releases.repairs(OLD, serves)
+    assert [each.summary for each in found] == [
+        "PodSecurityPolicy nmi in policy/v1beta1 is left out",
+        "PodDisruptionBudget mic-pdb in policy/v1beta1 becomes policy/v1",
+        "PodSecurityPolicy nmi in policy/v1beta1 is left out",
+        "AzurePodIdentityException mic in aadpodidentity.k8s.io/v1 is left out",
+    ]
+    assert found[0].document == PSP
+    known = {**KINDS, "policy/v1beta1": ["PodSecurityPolicy", "PodDisruptionBudget"]}
+    known["aadpodidentity.k8s.io/v1"] = ["AzurePodIdentityException"]
+    assert helm_releases.repairs(OLD, lambda version: known.get(version, [])) == ()
+
+
+def test_a_repaired_record_is_otherwise_as_it_was() -> None:
+    config = {"adminsecret": {"clientSecret": "hidden"}}
+    live = release("x", 3, "deployed", config=config, manifest=OLD, hooks=[{"name": "h"}], unknown=1.5)
+    patch = helm_releases.repaired(live, serves)
+    assert "labels" not in patch["metadata"]
+    mended = {**live, **patch, "metadata": live["metadata"]}
+    manifest = f"---\n{BUDGET.format('policy/v1beta1')}"
+    manifest = manifest.replace('apiVersion: "policy/v1beta1" # old', "apiVersion: policy/v1") + f"---\n{NEW}"
+    before, after = helm_releases._decoded(live), helm_releases._decoded(mended)
+    assert after == {**before, "manifest": manifest}
+    (read,) = helm_releases.find([mended])
+    assert helm_releases.repairs(read.manifest, serves) == ()
+    assert "hidden" not in repr(read)
+    assert helm_releases._decoded({**live, **helm_releases.repaired(mended, serves)}) == after
+
+
+@pytest.mark.parametrize("status", ["uninstalling", "uninstalled"])
+def test_a_release_that_somebody_began_to_remove_is_one_that_can_be_removed(status: str) -> None:
+    live = release("x", 3, status, manifest=NEW)
+    (found,) = helm_releases.find([live])
+    assert found.wounds == (f"status {status} becomes failed",)
+    patch = helm_releases.repaired(live, serves)
+    assert patch["metadata"]["labels"] == {"status": "failed"}
+    (mended,) = helm_releases.find([{**live, "data": patch["data"]}])
+    assert (mended.status, mended.manifest, mended.wounds) == ("failed", NEW, ())

@@ -83,6 +83,17 @@ def test_what_goes_and_in_which_order() -> None:
         (["definitions"], cluster(AzureIdentityBinding=[ours(objects.binding())]), "AzureIdentityBinding team/b is"),
         (["definitions"], Observed(programs=("DaemonSet x/nmi",)), "while DaemonSet x/nmi is there"),
         (["remains"], Observed(programs=("Deployment x/mic",)), "while Deployment x/mic is there"),
+        (["programs"], cluster(DaemonSet=[named("nmi")]), "DaemonSet default/nmi do not carry the labels"),
+        (
+            ["programs"],
+            cluster(DaemonSet=[ours(named("nmi"))], AzureIdentity=[objects.identity()]),
+            "where every pod could take them without NMI",
+        ),
+        (
+            ["programs"],
+            cluster(DaemonSet=[ours(named("nmi"))], AzureAssignedIdentity=[assigned()]),
+            "while AzureAssignedIdentity default/web-team-i is there",
+        ),
     ],
 )
 def test_what_is_refused(parts: list[str], observed: Observed, sentence: str) -> None:
@@ -103,6 +114,56 @@ def test_what_an_earlier_task_removes_does_not_stand_in_the_way() -> None:
     assert labels(list(removal.PARTS), everything, Rules()) == ["delete AzureIdentity team/i"]
     with pytest.raises(Failure):
         labels(["identities"], removal.without(observed, ["programs", "bindings"]), Rules())
+
+
+def test_mic_goes_before_nmi_and_what_they_left_behind_both() -> None:
+    found = {
+        "DaemonSet": [runs("nmi")],
+        "Deployment": [runs("mic"), runs("web")],
+        "ConfigMap": [named(residue.SETTINGS)],
+        "AzureIdentity": [objects.identity()],
+    }
+    observed = Observed.parse(found)
+    assert observed.programs == ("Deployment default/mic", "DaemonSet default/nmi")
+    everything = Rules(everything=True, clean=frozenset({ID.lower()}))
+    assert labels(["remains", "programs"], observed, everything) == [
+        "delete Deployment default/mic",
+        "delete DaemonSet default/nmi",
+        "delete ConfigMap default/aad-pod-identity-config",
+    ]
+    gone = removal.without(observed, ["programs"])
+    assert labels(["remains", "programs"], gone, Rules()) == ["delete ConfigMap default/aad-pod-identity-config"]
+
+
+def runs(program: str, **metadata: Any) -> dict[str, Any]:
+    containers = [{"image": f"mcr.microsoft.com/oss/azure/aad-pod-identity/{program}:v1.8.17"}]
+    return {**named(program, **metadata), "spec": {"template": {"spec": {"containers": containers}}}}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "keeper"),
+    [
+        ({}, ""),
+        ({"annotations": OF_RELEASE}, ""),
+        (
+            {"labels": {f"kustomize.toolkit.fluxcd.io/{key}": key for key in ("name", "namespace")}},
+            "managed by Flux, Kustomization namespace/name",
+        ),
+        (
+            {"labels": {f"helm.toolkit.fluxcd.io/{key}": key for key in ("name", "namespace")}},
+            "managed by Flux, HelmRelease namespace/name",
+        ),
+        ({"labels": {"argocd.argoproj.io/instance": "platform"}}, "managed by Argo CD, Application platform"),
+        (
+            {"annotations": {"argocd.argoproj.io/tracking-id": "platform:apps/DaemonSet:default/nmi"}},
+            "managed by Argo CD, Application platform",
+        ),
+        ({"labels": {"addonmanager.kubernetes.io/mode": "Reconcile"}}, "the AKS add-on"),
+    ],
+)
+def test_who_would_bring_it_back(metadata: dict[str, Any], keeper: str) -> None:
+    observed = Observed.parse({"DaemonSet": [runs("nmi", **metadata)]})
+    assert observed.brought_back == ((f"DaemonSet default/nmi ({keeper})",) if keeper else ())
 
 
 def test_no_finalizer_is_taken_for_an_identity_that_is_not_proved_clean() -> None:
