@@ -1,0 +1,378 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role pod_identity_uninstall from every state that people have, each built for real, to a cluster without a trace.
+
+helm and the API server are real; MIC and NMI do not run, but leave what they would.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_ASSIGNED_IDENTITY,
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    AZURE_POD_IDENTITY_EXCEPTION,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    CUSTOM_RESOURCE_DEFINITION,
+    DAEMON_SET,
+    DEPLOYMENT,
+    ENDPOINTS,
+    NAMESPACE,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    SECRET,
+    SERVICE_ACCOUNT,
+    Object,
+)
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role import (
+    Site,
+    azure,
+    has_definitions,
+    helm,
+    manifest,
+    put,
+    site,
+)
+
+__all__ = ["azure", "site"]  # fixtures
+
+LED = "control-plane.alpha.kubernetes.io/leader"
+PARTS = (
+    DAEMON_SET,
+    DEPLOYMENT,
+    POD_DISRUPTION_BUDGET,
+    SERVICE_ACCOUNT,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    ENDPOINTS,
+    SECRET,
+    CUSTOM_RESOURCE_DEFINITION,
+)
+CUSTOM = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY)
+IMAGES = "mcr.microsoft.com/oss/azure/aad-pod-identity"
+HIDDEN = "hidden-credential"
+
+
+def install(site: Site, name: str = "aad-pod-identity", namespace: str = "default") -> None:
+    """More than one in a cluster have names of their own, and one has the exceptions."""
+    values = f"mic.podDisruptionBudget.minAvailable=1,nameOverride={name},installMICException={namespace == 'default'}"
+    place = ("--namespace", namespace, "--create-namespace")
+    helm(site, "install", name, "CHART", *place, "--set", values.replace("False", "false").replace("True", "true"))
+
+
+def record(site: Site, name: str) -> Object:
+    (found,) = site.client.list_all(SECRET, labels=f"owner=helm,name={name}")
+    return found
+
+
+def rewrite(site: Site, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what helm keeps of the release, as an old chart, an old cluster or a helm that was killed leaves it."""
+    live = record(site, name)
+    body = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(live["data"]["release"]))))
+    change(body)
+    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(body).encode()))).decode()
+    patch = {"metadata": {"labels": {"status": body["info"]["status"]}}, "data": {"release": packed}}
+    site.client.merge(SECRET, live["metadata"]["namespace"], live["metadata"]["name"], patch)
+
+
+# the states
+
+
+def nothing(site: Site) -> None:
+    """What is assigned has its node no more, and its MIC neither, as the fixture has it."""
+
+
+def old_apis(site: Site) -> None:
+    install(site)
+
+    def change(body: dict[str, Any]) -> None:
+        old = body["manifest"].replace("apiVersion: policy/v1\n", "apiVersion: policy/v1beta1\n")
+        assert old != body["manifest"]
+        for program in ("mic", "nmi"):
+            metadata = f"metadata:\n  name: aad-pod-identity-psp-{program}\n"
+            old += f"---\n# Source: psp.yaml\napiVersion: policy/v1beta1\nkind: PodSecurityPolicy\n{metadata}"
+        body["manifest"] = old
+        body["config"] = {"adminsecret": {"clientSecret": HIDDEN}}
+
+    rewrite(site, "aad-pod-identity", change)
+
+
+def status(name: str) -> Callable[[Site], None]:
+    def build(site: Site) -> None:
+        namespace = f"{site.namespace}-{name}"
+        install(site, name, namespace)
+        if name == "uninstalled":
+            helm(site, "uninstall", name, "--namespace", namespace, "--keep-history")
+            return
+        rewrite(site, name, lambda body: body["info"].update(status=name))
+        if name == "uninstalling":  # it has come half way
+            site.client.delete(DAEMON_SET, namespace, f"{name}-nmi")
+
+    return build
+
+
+def gone_release(site: Site) -> None:
+    install(site)
+    site.client.delete(SECRET, "default", record(site, "aad-pod-identity")["metadata"]["name"])
+
+
+def manifests(site: Site) -> None:
+    """As deployment-rbac.yaml of the project has them."""
+    account = {"kind": "ServiceAccount", "namespace": "default", "name": "aad-pod-id-mic-service-account"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "aad-pod-id-mic-role"}
+    rules = [{"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["*"], "verbs": ["*"]}]
+    selector = {"matchLabels": {"app.kubernetes.io/component": "mic"}}
+    for kind, namespace, name, body in (
+        (SERVICE_ACCOUNT, "default", account["name"], {}),
+        (CLUSTER_ROLE, None, reference["name"], {"rules": rules}),
+        (CLUSTER_ROLE_BINDING, None, "aad-pod-id-mic-binding", {"roleRef": reference, "subjects": [account]}),
+        (POD_DISRUPTION_BUDGET, "default", "mic-pdb", {"spec": {"minAvailable": 1, "selector": selector}}),
+        (DEPLOYMENT, "default", "mic", {"spec": {"replicas": 2, **template("mic")}}),
+        (DAEMON_SET, "default", "nmi", {"spec": template("nmi")}),
+    ):
+        site.client.create(kind, namespace, manifest(kind, metadata={"name": name}, **body))
+    settings = manifest(CONFIG_MAP, metadata={"name": "aad-pod-identity-config"}, data={"version": "1.8.17"})
+    site.client.create(CONFIG_MAP, "default", settings)
+
+
+def template(program: str) -> dict[str, Any]:
+    labels = {"app": program, "app.kubernetes.io/component": program}
+    containers = [{"name": program, "image": f"{IMAGES}/{program}:v1.8.17"}]
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
+    return {"selector": {"matchLabels": labels}, "template": pod}
+
+
+def leader(site: Site, pod: str) -> None:
+    annotations = {LED: json.dumps({"holderIdentity": pod})}
+    metadata = {"name": "aad-pod-identity-mic", "annotations": annotations}
+    site.client.create(ENDPOINTS, "default", manifest(ENDPOINTS, metadata=metadata))
+
+
+def mic(name: str, ready: bool, reason: str = "") -> Callable[[Site], None]:
+    """A pod of MIC that holds the lock, and takes no identity back."""
+
+    def build(site: Site) -> None:
+        live = site.client.get(DEPLOYMENT, "default", name) or {}
+        labels = live["spec"]["template"]["metadata"]["labels"]
+        spec = {"containers": [{"name": "mic", "image": f"{IMAGES}/mic:v1.8.17"}], "nodeName": "n1"}
+        site.client.create(POD, "default", manifest(POD, metadata={"name": "mic-1", "labels": labels}, spec=spec))
+        state = {"waiting": {"reason": reason}} if reason else {"running": {}}
+        container = {"name": "mic", "image": "", "imageID": "", "restartCount": 9, "ready": ready, "state": state}
+        answer = {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+            "containerStatuses": [container],
+        }
+        path = POD.path("default", "mic-1", "status")
+        patch = "application/merge-patch+json"
+        code, body = site.client._request("PATCH", path, (), {"status": answer}, content_type=patch)
+        assert code == 200, body
+        leader(site, "mic-1")
+
+    return build
+
+
+def no_definitions(site: Site) -> None:
+    """Somebody has removed them, objects and all, before the release, which still names an exception."""
+    install(site)
+    for each in site.client.list_all(AZURE_ASSIGNED_IDENTITY):
+        place = each["metadata"]["namespace"], each["metadata"]["name"]
+        site.client.merge(AZURE_ASSIGNED_IDENTITY, *place, {"metadata": {"finalizers": None}})
+    waiting_definitions(site)
+    server.until("the definitions are gone", lambda: not has_definitions(site.client))
+
+
+def waiting_definitions(site: Site) -> None:
+    for kind in CUSTOM:
+        site.client.delete(CUSTOM_RESOURCE_DEFINITION, None, kind.resource)
+
+
+def buried_objects(site: Site) -> None:
+    """The definitions waited for the finalizer of an AzureAssignedIdentity, and somebody took theirs away."""
+    waiting_definitions(site)
+    name = AZURE_ASSIGNED_IDENTITY.resource
+    site.client.merge(CUSTOM_RESOURCE_DEFINITION, None, name, {"metadata": {"finalizers": None}})
+    server.until("the definitions are gone", lambda: not has_definitions(site.client))
+
+
+def waiting_namespace(site: Site) -> None:
+    """In namespaced mode what is assigned lies beside its pod, whose namespace then does not end."""
+    client, name = site.client, f"{site.namespace}-ending"
+    spec = client.list_all(AZURE_ASSIGNED_IDENTITY)[0]["spec"]
+    client.create(NAMESPACE, None, manifest(NAMESPACE, metadata={"name": name}))
+    put(client, AZURE_ASSIGNED_IDENTITY, name, "api-ending", spec, finalizers=[removal.FINALIZER])
+    client.delete(NAMESPACE, None, name)
+
+    def waits() -> bool:
+        found = client.get(AZURE_ASSIGNED_IDENTITY, name, "api-ending")
+        return bool(found and found["metadata"].get("deletionTimestamp"))
+
+    server.until("the namespace waits for the object", waits)
+
+
+def equal_names(site: Site) -> None:
+    (live,) = (
+        each for each in site.client.list_all(AZURE_ASSIGNED_IDENTITY) if each["metadata"]["namespace"] == "default"
+    )
+    name = live["metadata"]["name"]
+    put(site.client, AZURE_ASSIGNED_IDENTITY, site.namespace, name, live["spec"], finalizers=[removal.FINALIZER])
+
+
+@dataclass(frozen=True)
+class World:
+    """States that one cluster can be in at once, built in their order."""
+
+    starts: dict[str, Callable[[Site], None]]
+    told: tuple[str, ...] = ()  # what check mode says of it
+    variables: dict[str, Any] = field(default_factory=dict)
+    repaired: list[str] = field(default_factory=list)  # kinds
+    late: bool = False  # whether check mode cannot know all that is left to do
+
+
+ALL = {"pod_identity_uninstall_scope": "all"}
+LOOK = {"pod_identity_uninstall_recreate_definitions": True}
+WORLDS = {
+    "releases": World(
+        {
+            "MIC is gone": nothing,
+            "AzureAssignedIdentities of nodes that no longer exist": nothing,
+            "a release with PodSecurityPolicy and policy/v1beta1": old_apis,
+            "a release that failed": status("failed"),
+            "a release that is pending-install": status("pending-install"),
+            "a release that is pending-upgrade": status("pending-upgrade"),
+            "a release that is uninstalling": status("uninstalling"),
+            "a release that is uninstalled": status("uninstalled"),
+            "a namespace that waits for a finalizer": waiting_namespace,
+        },
+        (
+            "PodDisruptionBudget mic-pdb in policy/v1beta1 becomes policy/v1",
+            "PodSecurityPolicy aad-pod-identity-psp-mic in policy/v1beta1 is left out",
+            "status uninstalling becomes failed",
+            "uninstall release default/aad-pod-identity ",
+            "uninstall release t-[^ ]*-pending-upgrade/pending-upgrade ",
+        ),
+        repaired=["PodDisruptionBudget", "PodSecurityPolicy", "PodSecurityPolicy"],
+    ),
+    "manifests": World(
+        {
+            "MIC and NMI of plain manifests": manifests,
+            "a MIC without permission": mic("mic", ready=True),
+            "equal names in two namespaces": equal_names,
+            "definitions that wait for a finalizer": waiting_definitions,
+        },
+        ('"DaemonSet default/nmi"', '"Deployment default/mic"', '"PodDisruptionBudget default/mic-pdb"'),
+        ALL,
+        late=True,
+    ),
+    "buried": World(
+        {
+            "MIC and NMI of a release that is gone": gone_release,
+            "a MIC that crashes again and again": mic("aad-pod-identity-mic", ready=False, reason="CrashLoopBackOff"),
+            "objects whose definitions are gone": buried_objects,
+        },
+        ('"DaemonSet default/aad-pod-identity-nmi"', "such objects are not in this plan"),
+        {**ALL, **LOOK},
+        late=True,
+    ),
+    "gone": World(
+        {"definitions that are gone": no_definitions},
+        ("AzurePodIdentityException mic in [^ ]* is left out",),
+        repaired=["AzurePodIdentityException", "AzurePodIdentityException"],
+    ),
+}
+
+
+def state(site: Site) -> dict[str, str]:
+    """The version of everything that is pod identity's."""
+    found = {kind.name: site.client.list_all(kind) for kind in PARTS}
+    ours = {
+        kind: [each for each in several if _OURS.search(each["metadata"]["name"])] for kind, several in found.items()
+    }
+    return {
+        f"{kind} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}": each["metadata"][
+            "resourceVersion"
+        ]
+        for kind, several in {**ours, **inventory.read_custom(site.client)}.items()
+        for each in several
+    }
+
+
+_OURS = re.compile(r"aad-?pod-?id|(^|-)(mic|nmi)\b|^sh\.helm")
+
+
+@pytest.fixture
+def cluster(site: Site) -> Iterator[Site]:
+    """Nothing of it outlives the test."""
+    yield site
+    client = site.client
+    for kind in (DEPLOYMENT, DAEMON_SET, POD):
+        for each in client.list_all(kind):
+            if re.search("(^|-)(mic|nmi)", each["metadata"]["name"]):
+                client.delete(kind, each["metadata"]["namespace"], each["metadata"]["name"])
+    for each in client.list_all(SECRET, labels="owner=helm"):
+        client.delete(SECRET, each["metadata"]["namespace"], each["metadata"]["name"])
+    for each in client.list_all(NAMESPACE):
+        if each["metadata"]["name"].startswith(f"{site.namespace}-"):
+            client.delete(NAMESPACE, None, each["metadata"]["name"])
+
+
+@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.soak(sample=1)
+def test_from_any_state_to_a_cluster_without_a_trace(cluster: Site, name: str) -> None:
+    """More than a minute each."""
+    world = WORLDS[name]
+    for build in world.starts.values():
+        build(cluster)
+    attached = cluster.attached()
+    variables = {
+        "pod_identity_uninstall_wait_timeout": 30,
+        "pod_identity_uninstall_release_namespaces": ["default", f"{cluster.namespace}-uninstalled"],
+        **world.variables,
+    }
+
+    before = state(cluster)
+    code, output = cluster.play("--check", "--diff", **variables)
+    assert code == 0, output
+    for sentence in world.told:
+        assert re.search(sentence, output), (sentence, output)
+    assert HIDDEN not in output
+    assert (state(cluster), cluster.attached()) == (before, attached)
+    predicted = changed(output)
+
+    code, output = cluster.play(**variables)
+    assert code == 0, output
+    assert HIDDEN not in output
+    assert world.late or changed(output) == predicted, output
+    assert (state(cluster), cluster.attached()) == ({}, attached - {cluster.billing})
+    assert helm(cluster, "list", "--all-namespaces", "--all", "--short") == ""
+    (bundle,) = cluster.bundles()
+    assert HIDDEN not in json.dumps(bundle)
+    assert [each["kind"] for release in bundle["releases"] for each in release["repairs"]] == world.repaired
+
+    code, output = cluster.play(**variables)
+    assert (code, changed(output)) == (0, 0), output
+    assert state(cluster) == {}
+
+
+def changed(output: str) -> int:
+    found = re.search(r"changed=(\d+)", output)
+    assert found, output
+    return int(found[1])
