@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.lease import NAME
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
@@ -27,6 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY_BINDING,
     CUSTOM_RESOURCE_DEFINITION,
     DEPLOYMENT,
+    LEASE,
     SECRET,
     Kind,
 )
@@ -214,6 +216,30 @@ def order(requests: list[str]) -> list[str]:
         "delete customresourcedefinitions": "definition",
     }
     return [steps[each] for each in reversed(dict.fromkeys(reversed(requests))) if each in steps]
+
+
+def test_one_run_at_a_time(site: Site, azure: SimulatedAzure) -> None:
+    """A second one names the first, or waits for it; a look needs no turn, and each gives its own back."""
+    other = {"kubeconfig": site.server.kubeconfig(), "holder": "bob@elsewhere", "process": "boot/1/2/3"}
+    lease = server.Runner(site.server, "cluster_lease")
+    lease(**other).ok()
+    before, mark = site.look(), site.modules.mark()
+    status, output = site.play()
+    assert (status, "bob@elsewhere works on this cluster" in output) == (2, True), output
+    status, output = site.play("--check")
+    assert status == 0, output
+    assert (site.look(), site.bundles(), site.modules.writes(mark)) == (before, [], [])
+    lease(**other, duration=5).ok()
+    status, output = site.play(pod_identity_uninstall_lease_wait_timeout=60)
+    assert (status, site.client.get(LEASE, "default", NAME)) == (0, None), output
+
+
+def test_a_run_that_fails_gives_its_turn_back(site: Site) -> None:
+    status, output = site.play(pod_identity_uninstall_owner="other")
+    assert (status, "do not carry the labels" in output) == (2, True), output
+    assert site.client.get(LEASE, "default", NAME) is None
+    status, output = site.play(pod_identity_uninstall_lease_duration=0)
+    assert (status, "leaseDurationSeconds" in output) == (2, True), output
 
 
 def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: SimulatedAzure) -> None:

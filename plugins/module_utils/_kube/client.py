@@ -14,6 +14,8 @@ import threading
 import time
 import typing as t
 from concurrent.futures import Future, wait
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
 from .._domain.errors import Failure
@@ -57,6 +59,14 @@ class Client:
         configuration.connection_pool_maxsize = AT_ONCE
         self._pool = rest.RESTClientObject(configuration).pool_manager
         self.host = str(configuration.host)
+        self._told_time = ""
+
+    def server_time(self) -> datetime:
+        """The time by the clock of the API server, as its last answer told it; else by the one of this machine."""
+        try:
+            return parsedate_to_datetime(self._told_time).astimezone(timezone.utc)
+        except (TypeError, ValueError):
+            return datetime.now(timezone.utc)
 
     # reading
 
@@ -301,6 +311,7 @@ class Client:
                 raise unreachable(self.host, error) from error
             except (OSError, ValueError) as error:  # an unreadable certificate file, a URL that is none
                 raise unreachable(self.host, error) from error
+            self._told_time = answer.headers.get("Date", "")
             pause = _retry_after(answer)
             if answer.status != 429 or pause is None or time.monotonic() + pause > give_up:
                 return int(answer.status), bytes(answer.data or b"")

@@ -71,6 +71,7 @@ REPLICA_SET = Kind("apps", "v1", "replicasets", "ReplicaSet")
 TEMPLATES = (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET, CRON_JOB, JOB)
 ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints")
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
+LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 _RBAC = "rbac.authorization.k8s.io"
 CLUSTER_ROLE = Kind(_RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False)
 CLUSTER_ROLE_BINDING = Kind(_RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)

@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The Lease of the run that works on a cluster: taken, renewed and given back, whoever else tries the same."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._domain import lease
+from .._domain.errors import Failure
+from .client import Client
+from .errors import ApiFailure
+from .kinds import LEASE, Object, label
+from .wait import wait_for
+
+CONFLICT = 409
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Who wants which Lease. ``ended`` tells of a process of this very system that it is gone."""
+
+    namespace: str
+    name: str
+    holder: lease.Holder
+    seconds: int
+    ended: t.Callable[[str], bool]
+
+    @property
+    def label(self) -> str:
+        return label(LEASE, self.namespace, self.name)
+
+
+def observe(client: Client, wish: Wish) -> tuple[lease.Lease | None, lease.Claim]:
+    raw = client.get(LEASE, wish.namespace, wish.name)
+    found = lease.Lease.parse(raw) if raw else None
+    return found, lease.decide(found, wish.holder, client.server_time(), wish.ended, wish.label)
+
+
+def take(client: Client, wish: Wish, *, timeout: float, pause: float) -> dict[str, t.Any]:
+    """Take or renew it, as soon as nobody else holds it; of two that try at once one succeeds."""
+
+    def look() -> dict[str, t.Any] | None:
+        found, claim = observe(client, wish)
+        if not claim.free:
+            return None
+        try:
+            return lease.Lease.parse(_write(client, wish, found)).told()
+        except ApiFailure as failure:
+            if failure.status != CONFLICT:
+                raise
+            return None
+
+    taken = wait_for(look, timeout=timeout, pause=pause)
+    if taken is None:
+        raise held(client, wish)
+    return taken
+
+
+def held(client: Client, wish: Wish) -> Failure:
+    """The Failure that names the holder."""
+    found, dummy = observe(client, wish)
+    if found is None:
+        return Failure(f"{wish.label} changed hands while it was looked at: run this again.")
+    left = found.left(client.server_time())
+    return Failure(
+        f"{found.holder.name} works on this cluster and holds {wish.label}: wait until that run has ended. If it was "
+        f"killed on another machine, the Lease is free in {left} seconds, or as soon as somebody deletes it.",
+        results={"lease": found.told()},
+    )
+
+
+def give_back(client: Client, wish: Wish) -> None:
+    """Delete it, unless it is another's by now."""
+    found, claim = observe(client, wish)
+    if found is None or not claim.ours:
+        return
+    try:
+        conditions = {"uid": found.uid, "resourceVersion": found.version}
+        client.delete(LEASE, wish.namespace, wish.name, preconditions=conditions)
+    except ApiFailure as failure:
+        if failure.status != CONFLICT:
+            raise
+
+
+def _write(client: Client, wish: Wish, found: lease.Lease | None) -> Object:
+    body = lease.body(found, wish.holder, client.server_time(), wish.seconds)
+    if found:
+        return client.merge(LEASE, wish.namespace, wish.name, body)
+    body["metadata"].update(name=wish.name, namespace=wish.namespace)
+    return client.create(LEASE, wish.namespace, {"apiVersion": LEASE.api_version, "kind": LEASE.name, **body})
