@@ -31,6 +31,14 @@ options:
       - Besides O(resource_id) or O(node_resource_group) it says whose nodes they are. If unset, that is read from the
         resource group, which names the cluster that manages it.
     type: str
+  provider_ids:
+    description:
+      - What C(spec.providerID) of the nodes of the cluster says. The scale sets and virtual machines that they are on
+        are meant too, in whatever resource group they lie, such as node pools that somebody manages himself.
+      - A resource group of another cluster is refused.
+    type: list
+    elements: str
+    default: []
   protected_identities:
     description:
       - Resource ids of identities that must stay, besides those that the cluster itself names (control plane, kubelet,

@@ -16,6 +16,8 @@ options:
     description:
       - What M(azureops.pod_identity.pod_identity_info) returned of the cluster. The managed identities that its
         AzureIdentities and AzureAssignedIdentities name are known; those that its workloads get are used, and stay.
+      - The C(releases) that M(azureops.pod_identity.pod_identity_removal_info) returned may be added to it; what the
+        values of a helm release name is known too.
     type: dict
   known_identities:
     description:
@@ -24,13 +26,13 @@ options:
     type: list
     elements: dict
     default: []
-    suboptions:
+    suboptions: &told
       id:
         description: Resource id of the identity.
         type: str
         required: true
       source:
-        description: Where that is known from, for the report.
+        description: Where that is known from, or what uses it, for the report.
         type: str
         required: true
   known_files:
@@ -46,15 +48,7 @@ options:
     type: list
     elements: dict
     default: []
-    suboptions:
-      id:
-        description: Resource id of the identity.
-        type: str
-        required: true
-      source:
-        description: What uses it, for the report.
-        type: str
-        required: true
+    suboptions: *told
   activity_log_days:
     description:
       - How many days back the activity log of Azure is asked what MIC wrote to the scale sets of the resource group;

@@ -56,6 +56,22 @@ options:
         needs.
     type: bool
     default: false
+  assume_detached:
+    description:
+      - What MIC, or somebody else, detaches before the task runs outside check mode, with O(state=clean). In check mode
+        it counts as detached; it has no meaning otherwise.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      id:
+        description: Resource id of the identity.
+        type: str
+        required: true
+      provider_id:
+        description: What C(spec.providerID) of a node says, of whose scale set or virtual machine it is detached.
+        type: str
+        required: true
   restore_bundle:
     description:
       - Where somebody wrote down what the scale sets carry, for instance the path of a file. A failure names it, so
@@ -274,6 +290,12 @@ OPTIONS = ArgumentSpec(
         "identities": {"type": "list", "elements": "str"},
         "allow_detach_protected": {"type": "list", "elements": "str", "default": []},
         "allow_unknown_owner": {"type": "bool", "default": False},
+        "assume_detached": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"id": {"type": "str", "required": True}, "provider_id": {"type": "str", "required": True}},
+            "default": [],
+        },
         "restore_bundle": {"type": "str"},
         "state": {"type": "str", "choices": ["present", "absent", "clean"], "default": "present"},
     },
@@ -285,7 +307,7 @@ Options = t.Mapping[str, t.Any]
 
 def make_plan(arm: Arm, options: Options, is_known: t.Callable[[str], bool], *, wait: bool) -> Plan:
     if options["state"] == "clean":
-        return clean(arm, options, is_known)
+        return clean(arm, options, is_known, predict=not wait)
     attach = options["state"] == "present"
     ids = attached.wanted(filter(is_known, options["identities"]))
     if attach and not all(map(is_known, options["identities"])):
@@ -299,7 +321,7 @@ def make_plan(arm: Arm, options: Options, is_known: t.Callable[[str], bool], *, 
     if wait:
         found = tuple(azure.settled(arm, each) for each in found)
     if not attach and any(attached.outstanding(each, ids, attach=False) for each in found):
-        protection = protected_identities.protection(*azure.owner(arm, where), options["protected_identities"])
+        protection = protected_identities.protection(*azure.owner(arm, where, found), options["protected_identities"])
         allowed, unjudged = options["allow_detach_protected"], options["allow_unknown_owner"]
         attached.refuse_protected(found, ids, protection, allowed=allowed, unjudged=unjudged)
     after = [attached.changed(each, ids, attach=attach, unknown=KNOWN_AFTER_APPLY) for each in found]
@@ -310,17 +332,19 @@ def make_plan(arm: Arm, options: Options, is_known: t.Callable[[str], bool], *, 
     return Plan(view(found), view(after), made, warnings=warnings)
 
 
-def clean(arm: Arm, options: Options, is_known: t.Callable[[str], bool]) -> Plan:
+def clean(arm: Arm, options: Options, is_known: t.Callable[[str], bool], *, predict: bool) -> Plan:
     """Detach what is proved to be a leftover; what check mode cannot know yet holds none."""
     named = attached.wanted(filter(is_known, options["identities"] or ()))
     if not all(is_known(options[name] or "") for name in ("resource_id", "node_resource_group")):
         return Plan(view(()), view(()), told={"ownership": []})
     where = azure.place(arm, options)
     found = azure.carriers(arm, options, where)
-    cluster, unknown = azure.owner(arm, where) if found else (None, "")
+    if predict:
+        found = tuple(attached.without(each, options["assume_detached"]) for each in found)
+    cluster, unknown = azure.owner(arm, where, found) if found else (None, "")
     protection = protected_identities.protection(cluster, unknown, options["protected_identities"])
     existing, unread = azure.client_ids(arm, (identity.id for each in found for identity in each.identities))
-    claims, untold = known_by.claims(arm, options, where.group, cluster, found, named=named)
+    claims, untold = known_by.claims(arm, options, cluster, found, named=named)
     unjudged = options["allow_unknown_owner"]
     verdicts = {each.id: judged.judge(each, protection, claims, existing, unread, unjudged=unjudged) for each in found}
     work = {carrier: judged.removable(several) for carrier, several in verdicts.items()}

@@ -219,13 +219,13 @@ OPTIONS = ArgumentSpec(options={"check_existence": {"type": "bool", "default": F
 def observe(arm: Arm, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     where = azure.place(arm, options)
     found = azure.carriers(arm, options, where)
-    cluster, unknown = azure.owner(arm, where) if found else (where.cluster, "")
+    cluster, unknown = azure.owner(arm, where, found) if found else (where.cluster, "")
     protection = protected_identities.protection(cluster, unknown, options["protected_identities"])
     existing = None
     unread: dict[str, str] = {}
     if options["check_existence"]:
         existing, unread = azure.client_ids(arm, (identity.id for each in found for identity in each.identities))
-    claims, untold = known.claims(arm, options, where.group, cluster, found)
+    claims, untold = known.claims(arm, options, cluster, found)
     return {
         "resources": [judged.report(each, protection, claims, existing, unread) for each in found],
         "cluster_id": str((cluster or {}).get("id", "")),

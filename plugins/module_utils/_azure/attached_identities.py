@@ -53,15 +53,32 @@ def place(arm: Arm, options: Options) -> Place:
 
 
 def carriers(arm: Arm, options: Options, where: Place) -> tuple[Carrier, ...]:
-    """What the options mean and is there: one resource, or the scale sets and single machines of the group."""
+    """What the options mean and is there.
+
+    One resource, or the scale sets and single machines of the group; and what nodes elsewhere are on.
+    """
     bodies: list[Body] = []
     if options["resource_id"]:
         body = _read(arm, options["resource_id"])
         bodies = [body] if body else []
     elif where.group:
         machines = virtual_machines.list_group(arm, where.group)
-        bodies = [*scale_sets.list_group(arm, where.group), *filter(attached.is_alone, machines)]
+        bodies = [*scale_sets.list_group(arm, where.group), *(one for one in machines if not attached.set_of(one))]
+    known = {arm_id.normal(str(body["id"])) for body in bodies}
+    for each in attached.of_nodes(options["provider_ids"]):
+        listed = not options["resource_id"] and arm_id.same(arm_id.group_of(each), where.group)
+        body = None if listed else _of_node(arm, each)
+        if body and arm_id.normal(str(body["id"])) not in known:
+            known.add(arm_id.normal(str(body["id"])))
+            bodies.append(body)
     return tuple(each for each in map(Carrier.parse, bodies) if not each.going)
+
+
+def _of_node(arm: Arm, resource: str) -> Body | None:
+    """What a node is on, given by its id; an instance of a flexible scale set has the identities of that."""
+    body = _read(arm, resource)
+    flexible = attached.set_of(body or {})
+    return scale_sets.get(arm, flexible) if flexible else body
 
 
 def settled(arm: Arm, carrier: Carrier) -> Carrier:
@@ -69,12 +86,21 @@ def settled(arm: Arm, carrier: Carrier) -> Carrier:
     return carrier if carrier.settled else _in_turn(arm, f"look at {carrier.text}", lambda: _free(arm, carrier))
 
 
-def owner(arm: Arm, where: Place) -> tuple[Body | None, str]:
-    """The cluster whose nodes lie in the group; where that cannot be told, None and the reason."""
-    if where.cluster and arm_id.same(clusters.node_group(where.cluster), where.group):
-        return where.cluster, ""
+def owner(arm: Arm, where: Place, found: t.Iterable[Carrier]) -> tuple[Body | None, str]:
+    """The cluster whose nodes those ``found`` are; where that cannot be told, None and the reason.
+
+    Those in other groups than the one that was asked for must at least not be in that of another cluster.
+    """
     try:
-        return _managing(arm, where)
+        if where.cluster and arm_id.same(clusters.node_group(where.cluster), where.group):
+            cluster: Body | None = where.cluster
+            unknown = ""
+        else:
+            cluster, unknown = _managing(arm, where)
+        groups = {arm_id.normal(arm_id.group_of(each.id)) for each in found} - {arm_id.normal(where.group)}
+        for group in sorted(groups) if cluster else ():
+            _managing(arm, Place(group, str((cluster or {})["id"]), cluster))
+        return cluster, unknown
     except Refused as refused:
         return None, refused.sentence.rstrip(".")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from .._domain import activity_log as log
-from .._domain import ownership
+from .._domain import arm_id, ownership
 from .._domain.attached_identities import Carrier
 from .._domain.errors import Failure
 from .._domain.ownership import Claims
@@ -24,40 +24,42 @@ from .client import Arm, Body
 def claims(
     arm: Arm,
     options: Options,
-    group: str,
     cluster: Body | None,
     carriers: t.Sequence[Carrier],
     *,
     named: t.Iterable[str] = (),
 ) -> tuple[Claims, list[str]]:
-    """What the options of ``_argspec.ownership`` tell, and sentences about what could not be told.
-
-    ``group`` is the id of the resource group of the carriers.
-    """
+    """What the options of ``_azure_options.ownership`` tell, and sentences about what could not be told."""
     known, used = ownership.inventoried(options["inventory"] or {})
     known += [(each["id"], each["source"]) for each in options["known_identities"]]
     for path in options["known_files"]:
         known += [(each, f"the file {path}") for each in ownership.named_by_objects(_read(path))]
     untold: list[str] = []
     if options["activity_log_days"] > 0 and carriers:
-        written, untold = _written(arm, options, group, cluster, carriers)
+        written, untold = _written(arm, options, cluster, carriers)
         known += written
     used += [(each["id"], each["source"]) for each in options["used_identities"]]
     return Claims(ownership.reasons(known), ownership.reasons(used), ownership.normal_ids(named)), untold
 
 
 def _written(
-    arm: Arm, options: Options, group: str, cluster: Body | None, carriers: t.Sequence[Carrier]
+    arm: Arm, options: Options, cluster: Body | None, carriers: t.Sequence[Carrier]
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """What MIC wrote by the activity log; it is one source of several, so that it cannot be read stops nothing."""
     callers = log.principals(cluster, (each.principal_id for each in carriers), options["mic_principals"])
     if not callers:
         return [], [log.nobody()]
-    try:
-        found = log.writes(activity_log.of_group(arm, group, options["activity_log_days"]), callers)
-    except Failure as failure:
-        return [], [failure.sentence]
-    return list(log.sources(found)), [sentence for sentence in (log.untold(found),) if sentence]
+    known: list[tuple[str, str]] = []
+    untold: list[str] = []
+    for group in {arm_id.normal(each): each for each in (arm_id.group_of(one.id) for one in carriers)}.values():
+        try:
+            found = log.writes(activity_log.of_group(arm, group, options["activity_log_days"]), callers)
+        except Failure as failure:
+            untold.append(failure.sentence)
+            continue
+        known += log.sources(found)
+        untold += filter(None, [log.untold(found)])
+    return known, untold
 
 
 def _read(path: str) -> str:

@@ -25,6 +25,12 @@ LIMIT = 150
 _SCALE_SET = "microsoft.compute/virtualmachinescalesets"
 _INSTANCE = f"{_SCALE_SET}/virtualmachines"
 _KINDS = {_SCALE_SET: "scale set", "microsoft.compute/virtualmachines": "virtual machine"}
+# What spec.providerID of a node names: an instance of a scale set, or a machine.
+_PROVIDER = re.compile(
+    r"^azure://(?P<id>/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.compute"
+    r"/(?:virtualmachinescalesets|virtualmachines)/[^/]+)",
+    re.I,
+)
 _IN_TEXT = re.compile(
     r"/subscriptions/[^/\s,']+/resourcegroups/[^/\s,']+/providers/microsoft\.managedidentity"
     r"/userassignedidentities/[\w-]+",
@@ -102,9 +108,21 @@ def require_carrier(text: str) -> None:
         raise Failure(f"{text} is neither a scale set nor a virtual machine; give the resource id of one.")
 
 
-def is_alone(machine: Body) -> bool:
-    """Whether a virtual machine is in no scale set; a flexible scale set lists its instances as machines."""
-    return not (machine.get("properties") or {}).get("virtualMachineScaleSet")
+def set_of(machine: Body) -> str:
+    """Id of the scale set that a virtual machine is in, '' for none; a flexible one lists its instances as machines."""
+    return str(((machine.get("properties") or {}).get("virtualMachineScaleSet") or {}).get("id") or "")
+
+
+def of_node(provider_id: str) -> str:
+    """Id of the scale set or machine that a node is on, by its provider id; '' where that is not in Azure."""
+    match = _PROVIDER.match(provider_id.strip())
+    return match.group("id") if match else ""
+
+
+def of_nodes(provider_ids: t.Iterable[str]) -> tuple[str, ...]:
+    """Ids of the scale sets and machines that nodes are on, once each."""
+    found = {arm_id.normal(each): each for each in map(of_node, provider_ids) if each}
+    return tuple(found.values())
 
 
 def wanted(ids: t.Iterable[str]) -> tuple[str, ...]:
@@ -181,6 +199,12 @@ def changed(carrier: Carrier, ids: t.Iterable[str], *, attach: bool, unknown: st
     else:
         held = tuple(each for each in carrier.identities if each.id not in due)
     return replace(carrier, identities=tuple(sorted(held, key=lambda each: arm_id.normal(each.id))))
+
+
+def without(carrier: Carrier, detached: t.Iterable[Body]) -> Carrier:
+    """The carrier once somebody else has ``detached`` from it, as the option assume_detached tells that."""
+    gone = [each["id"] for each in detached if arm_id.same(of_node(each["provider_id"]), carrier.id)]
+    return changed(carrier, gone, attach=False, unknown="")
 
 
 def patch(carrier: Carrier, ids: t.Iterable[str], *, attach: bool) -> dict[str, t.Any]:

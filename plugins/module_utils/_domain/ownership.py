@@ -13,6 +13,7 @@ carrier has is in exactly one of the sets below.
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -87,7 +88,7 @@ def named_by_objects(text: str) -> tuple[str, ...]:
 
 
 def inventoried(inventory: t.Mapping[str, t.Any]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """What pod_identity_info returned: the identities that its objects name, and those that workloads still get.
+    """The identities that objects and releases of an inventory name, and those that its workloads still get.
 
     Each with a reason. What pods get is decided by labels and bindings, whether or not somebody runs who serves them.
     """
@@ -106,6 +107,9 @@ def inventoried(inventory: t.Mapping[str, t.Any]) -> tuple[list[tuple[str, str]]
     known = managed(listed("identities"), "AzureIdentity {namespace}/{name}")
     known += managed(listed("assigned"), "AzureAssignedIdentity {namespace}/{name}")
     used: list[tuple[str, str]] = []
+    for each in listed("releases"):
+        source = "the values of the helm release {namespace}/{name}".format(**{"namespace": "", "name": "", **each})
+        known += [(identity, source) for identity in named_by_objects(json.dumps(each.get("given_values") or {}))]
     for each in listed("workloads"):
         label = f"{each.get('kind', '')} {each.get('namespace', '')}/{each.get('name', '')}"
         used += [(identity, label) for identity, dummy in managed(listed("identities", each), "")]

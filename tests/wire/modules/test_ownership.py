@@ -382,3 +382,99 @@ def test_throttling_is_waited_for(modules: Modules, world: World) -> None:
     modules.fault("PATCH", "", status=429, body=body, headers={"Retry-After": "0"})
     modules.succeed(MODULE, **wish)
     assert world.carried() == {"c1-agentpool"}
+
+
+# nodes in other resource groups
+
+
+def carrying(world: World, *ids: str, **properties: Any) -> dict[str, Any]:
+    """Body of a machine or scale set that carries the identities."""
+    clients = {each: {"clientId": world.body(each)["properties"]["clientId"]} for each in ids}
+    identity = {"type": "UserAssigned", "userAssignedIdentities": clients}
+    return {"identity": identity, "properties": {"provisioningState": "Succeeded", **properties}}
+
+
+def provider(carrier: str, instance: str = "") -> str:
+    return f"azure://{carrier}{f'/virtualMachines/{instance}' if instance else ''}"
+
+
+def test_nodes_in_other_groups_are_found(modules: Modules, world: World) -> None:
+    left, stranger = attach(world, "left", "stranger")
+    azure = world.azure
+    azure.arm("PUT", "/resourceGroups/own", {"location": "westeurope"}).raise_for_status()
+    own = azure.scale_set("own", "workers", **carrying(world, left.lower(), stranger))
+    machine = azure.machine("own", "machine", **carrying(world, left, world.kubelet))
+    flexible = azure.scale_set("own", "flexible", **carrying(world, left, stranger))
+    member = azure.machine(
+        "own", "flexible_0", **carrying(world, left, virtualMachineScaleSet={"id": flexible.lower()})
+    )
+    unseen = azure.scale_set("own", "unseen", **carrying(world, left))
+    carriers = (world.scale_set, own, machine, flexible)
+    providers = [
+        provider(own, "0"),
+        provider(own.lower(), "1"),
+        provider(machine),
+        provider(member),
+        provider(world.scale_set, "0"),
+        provider(world.scale_set + "gone", "0"),
+        provider(own + "gone", "0"),
+        "kind://docker/kind/worker",
+        "",
+    ]
+    told = modules.succeed(INFO, **CLUSTER, provider_ids=providers)
+    assert {each["id"].lower() for each in told["resources"]} == {each.lower() for each in carriers}
+    assert len(told["resources"]) == len(carriers) and told["unread"] == []
+    before = {each: world.body(each) for each in (unseen, member)}
+    done = modules.check_and_do(MODULE, **CLEAN, provider_ids=providers, known_identities=known(left, world.kubelet))
+    assert len(done["actions"]) == len(carriers)
+    assert [world.carried(each) for each in carriers] == [
+        {"stranger", "c1-agentpool"},
+        {"stranger"},
+        {"c1-agentpool"},
+        {"stranger"},
+    ]
+    assert {each: world.body(each) for each in before} == before
+
+
+def test_the_group_of_another_cluster_is_refused(modules: Modules, world: World) -> None:
+    (left,) = attach(world, "left")
+    world.azure.cluster(name="c2")
+    theirs = world.azure.scale_set("MC_rg_c2_westeurope", "workers", **carrying(world, left))
+    wish = {**CLEAN, "known_identities": known(left), "provider_ids": [provider(theirs, "0")]}
+    for place in (CLUSTER, {"node_resource_group": NODES, "cluster_name": None, "resource_group": None}):
+        failed = modules.fail(MODULE, **{**wish, **place})
+        assert "belongs to the cluster " in failed["msg"] and "managedClusters/c2" in failed["msg"]
+    assert "left" in world.carried() and world.carried(theirs) == {"left"}
+
+
+def test_a_group_that_may_not_be_read_leaves_everything(modules: Modules, world: World) -> None:
+    (left,) = attach(world, "left")
+    world.azure.arm("PUT", "/resourceGroups/own", {"location": "westeurope"}).raise_for_status()
+    own = world.azure.scale_set("own", "workers", **carrying(world, left))
+    modules.fault("GET", "/resourcegroups/own\\?", status=403, body={"error": {"code": "AuthorizationFailed"}}, count=0)
+    wish = {**CLEAN, "known_identities": known(left), "provider_ids": [provider(own, "0")]}
+    done = modules.succeed(MODULE, **wish)
+    assert not done["changed"] and {each["ownership"] for each in done["ownership"]} == {"protected"}
+    assert "It cannot be told which identities must stay: Could not read the resource group" in str(done["warnings"])
+
+
+def test_what_is_assumed_counts_as_detached_in_check_mode_alone(modules: Modules, world: World) -> None:
+    """Of the scale set of the node that is named, and of no other."""
+    (left,) = attach(world, "left")
+    world.azure.arm("PUT", "/resourceGroups/own", {"location": "westeurope"}).raise_for_status()
+    own = world.azure.scale_set("own", "workers", **carrying(world, left))
+    assumed = [{"id": left.upper(), "provider_id": provider(world.scale_set, "0")}]
+    wish = {**CLEAN, "known_identities": known(left), "provider_ids": [provider(own, "0")], "assume_detached": assumed}
+    predicted = modules.succeed(MODULE, check=True, **wish)
+    assert predicted["actions"] == ["detach left from the scale set workers"]
+    assert len(modules.succeed(MODULE, **wish)["actions"]) == 2
+
+
+def test_the_values_of_a_release_tell_what_is_known(modules: Modules, world: World) -> None:
+    (left,) = attach(world, "left")
+    values = {"azureIdentities": {"left": {"type": 0, "resourceID": left.lower(), "clientID": "c"}}, "mic": {}}
+    release = {"namespace": "default", "name": "aad-pod-identity", "given_values": values}
+    done = modules.check_and_do(MODULE, **CLEAN, inventory={"releases": [release]})
+    because = {each["id"].rpartition("/")[2]: each["ownership_because"] for each in done["ownership"]}
+    assert because["left"] == "known from the values of the helm release default/aad-pod-identity"
+    assert world.carried() == {"c1-agentpool"}

@@ -33,7 +33,7 @@ from .clock import Clock
 from .core import Address, Config, Endpoints
 from .null_compute import NullCompute
 from .server import Server, bind
-from .state import INSTANCE, VIRTUAL_MACHINE, Resource
+from .state import INSTANCE, SCALE_SET, VIRTUAL_MACHINE, Resource
 
 HTTPS = tuple(Address(f"127.0.0.{n}", 0) for n in (1, 2, 3, 4))
 HTTP = (Address("127.0.0.5", 0),)
@@ -251,16 +251,23 @@ class SimulatedAzure:
 
     def machine(self, group: str, name: str, **body: Any) -> str:
         """A machine that is in no scale set, in an existing group; its id. ARM would make one by a PUT of its own."""
-        resource_id = f"/subscriptions/{self.subscription_id}/resourceGroups/{group}/providers/{VIRTUAL_MACHINE}/{name}"
+        return self._own(VIRTUAL_MACHINE, group, name, body)
+
+    def scale_set(self, group: str, name: str, **body: Any) -> str:
+        """A scale set that is no cluster's, in an existing group; its id."""
+        return self._own(SCALE_SET, group, name, body)
+
+    def _own(self, kind: str, group: str, name: str, body: dict[str, Any]) -> str:
+        resource_id = f"/subscriptions/{self.subscription_id}/resourceGroups/{group}/providers/{kind}/{name}"
         shown = {
             "name": name,
             "id": resource_id,
-            "type": VIRTUAL_MACHINE,
+            "type": kind,
             "location": "westeurope",
             "properties": {"provisioningState": "Succeeded"},
             **body,
         }
-        self.in_loop(lambda: self.server.azure.state.put(Resource(resource_id, VIRTUAL_MACHINE, shown)))
+        self.in_loop(lambda: self.server.azure.state.put(Resource(resource_id, kind, shown)))
         return resource_id
 
     def wait(self, answer: requests.Response) -> dict[str, Any]:
