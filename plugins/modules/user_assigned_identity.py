@@ -44,11 +44,28 @@ options:
       - Azure region of a new identity; if unset, that of the resource group.
       - An existing identity cannot move; another location is refused.
     type: str
+  only_unused:
+    description:
+      - Whether to refuse, with O(state=absent), to delete an identity that has a federated credential, or that is
+        attached to a resource of whatever kind.
+    type: bool
+    default: false
+  assume_detached:
+    description:
+      - Resource ids of scale sets and virtual machines from which an earlier task detaches the identity. In check mode
+        they do not count as users; they have no meaning otherwise.
+    type: list
+    elements: str
+    default: []
   state:
     description: Whether the identity exists.
     type: str
     choices: [present, absent]
     default: present
+notes:
+  - With O(only_unused) needs C(Microsoft.ManagedIdentity/userAssignedIdentities/listAssociatedResources/action),
+    C(Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/read), and to read the scale sets
+    and virtual machines that carry the identity, too.
 seealso:
   - module: azureops.pod_identity.role_assignment
   - module: azureops.pod_identity.azure_identity_binding
@@ -66,6 +83,18 @@ EXAMPLES = r"""
     resource_group: pod-identity-demo
     name: billing
     state: absent
+
+- name: Delete it unless something uses it
+  azureops.pod_identity.user_assigned_identity:
+    resource_group: pod-identity-demo
+    name: billing
+    only_unused: true
+    state: absent
+  register: deleted
+
+- name: Show which role assignments it leaves behind
+  ansible.builtin.debug:
+    msg: "{{ deleted.role_assignments | default([]) | map(attribute='id') }}"
 """
 
 RETURN = r"""
@@ -115,6 +144,34 @@ state:
       returned: when the identity is present
       type: dict
       sample: {team: platform}
+role_assignments:
+  description: The role assignments that the identity had. Azure keeps them; they give nothing to anybody any more.
+  returned: with O(only_unused), where the identity existed
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Resource id of the role assignment.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/providers/Microsoft.Authorization/roleAssignments/4a4b4c4d-0000-4000-8000-000000000000
+    role:
+      description: Name of the role where it is a well-known one, otherwise its GUID.
+      returned: always
+      type: str
+      sample: Reader
+    scope:
+      description: Where it was assigned.
+      returned: always
+      type: str
+      sample: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a
+used_by:
+  description: What uses the identity.
+  returned: when that is the reason of a failure
+  type: list
+  elements: str
+  sample: [its federated credential billing]
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -133,34 +190,49 @@ error:
   sample: {code: ResourceGroupNotFound, message: Resource group 'x' could not be found., status: 404}
 """
 
+import functools
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import (
+    attached_identities,
+    authorization,
+    federated_credentials,
+    resource_groups,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import identities as service
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import resource_groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, tags
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, identities
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, identities, roles
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tags as tag_rules
-from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
+    KNOWN_AFTER_APPLY,
+    Plan,
+    Step,
+    predicting,
+    run,
+)
 
 OPTIONS = ArgumentSpec(
     options={
         "resource_group": {"type": "str", "required": True},
         "name": {"type": "str", "required": True},
         "location": {"type": "str"},
+        "only_unused": {"type": "bool", "default": False},
+        "assume_detached": {"type": "list", "elements": "str", "default": []},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     }
 ).merge(azure_auth(), tags())
 
 
-def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
+def make_plan(arm: Arm, options: t.Mapping[str, t.Any], *, predict: bool) -> Plan:
     group, name = options["resource_group"], options["name"]
     current = service.get(arm, group, name)
     before = identities.view(current)
     if options["state"] == "absent":
         steps = (Step(f"delete identity {name}", lambda: service.delete(arm, group, name)),) if current else ()
-        return Plan(before, {}, steps)
+        told = judge(arm, before, options["assume_detached"] if predict else ()) if options["only_unused"] else {}
+        return Plan(before, {}, steps, told=told)
     wanted = tag_rules.parse(options["tags"])
     if current is None:
         return creation(arm, options, tag_rules.merge(None, wanted, append=options["append_tags"]))
@@ -173,6 +245,19 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
         lambda: identities.view(service.set_tags(arm, group, name, merged)),
     )
     return Plan(before, {**before, "tags": merged}, (step,))
+
+
+def judge(arm: Arm, identity: t.Mapping[str, t.Any], leaving: t.Iterable[str]) -> dict[str, t.Any]:
+    """What the task tells of an identity that is to be deleted; raises Failure where something uses it."""
+    if not identity:
+        return {}
+    left = {arm_id.normal(each) for each in leaving}
+    holders = [each for each in attached_identities.holders(arm, identity["id"]) if arm_id.normal(each) not in left]
+    credentials = federated_credentials.list_all(arm, identity["id"]) or ()
+    identities.refuse_used(identity["id"], [each.name for each in credentials], holders)
+    subscription = f"/subscriptions/{arm_id.parse(identity['id']).subscription}"
+    held = authorization.assignments(arm, subscription, identity["principal_id"])
+    return {"role_assignments": [roles.summary(each) for each in held]}
 
 
 def creation(arm: Arm, options: t.Mapping[str, t.Any], wanted_tags: t.Mapping[str, str]) -> Plan:
@@ -197,7 +282,8 @@ def creation(arm: Arm, options: t.Mapping[str, t.Any], wanted_tags: t.Mapping[st
 
 def main() -> None:
     module = OPTIONS.create_module()
-    run(module, lambda: make_plan(Arm.connect(module.params, module.run_command), module.params), key="state")
+    connect = functools.partial(Arm.connect, module.params, module.run_command)
+    run(module, lambda: make_plan(connect(), module.params, predict=predicting(module)), key="state")
 
 
 if __name__ == "__main__":

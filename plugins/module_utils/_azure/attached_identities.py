@@ -158,6 +158,20 @@ def change(
     return _in_turn(arm, doing, attempt)
 
 
+def holders(arm: Arm, identity: str) -> list[str]:
+    """Ids of the resources that an identity, given by its id, is attached to.
+
+    Azure's list of them lags, so what it says of scale sets and machines is looked up.
+    """
+    found: dict[str, str] = {}
+    for each in identities.carriers(arm, identity):
+        machine = attached.of_machine(each)
+        body = _read(arm, machine) if machine else None
+        if not machine or body and Carrier.parse(body).carried(identity):
+            found[arm_id.normal(machine or each)] = machine or each
+    return list(found.values())
+
+
 def client_ids(arm: Arm, ids: t.Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Client ids of the identities that exist in the groups of ``ids``, by normal id; one list for each group.
 

@@ -170,10 +170,10 @@ class Arm:
             return json_of(self.send("GET", path, api_version, doing=doing))
         return None
 
-    def list(self, path: str, api_version: str, *, doing: str, **query: str) -> list[Body]:
-        """All pages of a list."""
+    def list(self, path: str, api_version: str, *, doing: str, method: str = "GET", **query: str) -> list[Body]:
+        """All pages of a list; also of one that is asked for by a POST."""
         found: list[Body] = []
-        answer = json_of(self.send("GET", path, api_version, doing=doing, query=query))
+        answer = json_of(self.send(method, path, api_version, doing=doing, query=query, only_reads=method == "POST"))
         while True:
             found.extend(answer.get("value") or [])
             following = answer.get("nextLink")

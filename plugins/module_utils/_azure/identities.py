@@ -19,6 +19,7 @@ from .refusals import missing_is_fine, refusals
 from .sdk import library
 
 _API = "2023-01-31"
+_API_OF_USERS = "2021-09-30-preview"  # no later one has it
 
 
 def get(arm: Arm, group: str, name: str) -> Body | None:
@@ -59,6 +60,15 @@ def set_tags(arm: Arm, group: str, name: str, tags: t.Mapping[str, str]) -> Body
 def delete(arm: Arm, group: str, name: str) -> None:
     with missing_is_fine, refusals(f"delete the identity {name} in the resource group {group}"):
         _operations(arm).delete(group, name)
+
+
+def carriers(arm: Arm, identity: str) -> list[str]:
+    """Ids of the resources of any kind that an identity, given by its id, is attached to; Azure's list may lag."""
+    doing = f"list what the identity {identity} is attached to"
+    with missing_is_fine:
+        found = arm.list(f"{identity}/listAssociatedResources", _API_OF_USERS, doing=doing, method="POST")
+        return [str(body["id"]) for body in found]
+    return []
 
 
 def put_by_id(arm: Arm, identity: str, *, location: str, tags: t.Mapping[str, str]) -> Body:

@@ -25,10 +25,10 @@ LIMIT = 150
 _SCALE_SET = "microsoft.compute/virtualmachinescalesets"
 _INSTANCE = f"{_SCALE_SET}/virtualmachines"
 _KINDS = {_SCALE_SET: "scale set", "microsoft.compute/virtualmachines": "virtual machine"}
-# What spec.providerID of a node names: an instance of a scale set, or a machine.
-_PROVIDER = re.compile(
-    r"^azure://(?P<id>/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.compute"
-    r"/(?:virtualmachinescalesets|virtualmachines)/[^/]+)",
+# A scale set or a machine, or what is in one.
+_MACHINE = re.compile(
+    r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.compute"
+    r"/(?:virtualmachinescalesets|virtualmachines)/[^/]+",
     re.I,
 )
 _IN_TEXT = re.compile(
@@ -113,10 +113,15 @@ def set_of(machine: Body) -> str:
     return str(((machine.get("properties") or {}).get("virtualMachineScaleSet") or {}).get("id") or "")
 
 
+def of_machine(resource: str) -> str:
+    """Id of the scale set that an instance is in, or of a scale set or machine itself; '' for other resources."""
+    match = _MACHINE.match(resource)
+    return match.group() if match else ""
+
+
 def of_node(provider_id: str) -> str:
     """Id of the scale set or machine that a node is on, by its provider id; '' where that is not in Azure."""
-    match = _PROVIDER.match(provider_id.strip())
-    return match.group("id") if match else ""
+    return of_machine(provider_id.strip().partition("azure://")[2])
 
 
 def of_nodes(provider_ids: t.Iterable[str]) -> tuple[str, ...]:

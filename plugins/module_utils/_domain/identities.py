@@ -33,6 +33,19 @@ def view(body: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     }
 
 
+def refuse_used(identity: str, credentials: t.Sequence[str], holders: t.Sequence[str]) -> None:
+    """Raises Failure where an identity has federated credentials, by their names, or is attached to resources."""
+    federated = [f"its federated credential {each}" for each in credentials]
+    used_by = [*federated, *holders]
+    if used_by:
+        more = f" and {len(used_by) - 3} more" if len(used_by) > 3 else ""
+        raise Failure(
+            f"The identity {arm_id.last_segment(identity)} is not deleted, because it is used by "
+            f"{', '.join(used_by[:3])}{more}: remove that first, or leave the identity.",
+            results={"used_by": used_by},
+        )
+
+
 def refuse_move(name: str, current: str, wanted: str | None) -> None:
     """An identity stays where it was created."""
     if wanted and not groups.same_location(wanted, current):

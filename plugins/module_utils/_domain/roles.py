@@ -226,6 +226,12 @@ def view(assignment: Assignment, role: Role, scope: str) -> dict[str, t.Any]:
     }
 
 
+def summary(assignment: Assignment) -> dict[str, t.Any]:
+    """An assignment for people, without what only Azure can tell of its role."""
+    role = named(assignment.role_definition_id)
+    return {"id": assignment.id, "role": role.name if role else "", "scope": assignment.scope}
+
+
 def require_one(text: str, found: t.Sequence[Role], scope: str) -> Role:
     if len(found) == 1:
         return found[0]

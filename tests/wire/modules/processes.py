@@ -22,7 +22,7 @@ from azsandbox.azure.loopback import Credentials, SimulatedAzure
 RUNNER = Path(__file__).with_name("run_module.py")
 WRITES = ("PUT", "PATCH", "POST", "DELETE")
 # POSTs that only read: tokens, and the credentials of a cluster.
-READING_POSTS = ("/oauth2/", "listcluster")
+READING_POSTS = ("/oauth2/", "listcluster", "listassociated")
 
 
 @functools.cache

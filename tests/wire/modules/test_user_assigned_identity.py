@@ -82,3 +82,51 @@ def test_a_locked_identity_is_not_deleted(modules: Modules, azure: SimulatedAzur
     azure.arm("PUT", lock, {"properties": {"level": "CanNotDelete"}}, version="2016-09-01").raise_for_status()
     refused = modules.fail("user_assigned_identity", resource_group=group, name="one", state="absent")
     assert refused["msg"].startswith("Could not delete the identity one in the resource group rg: a lock on ")
+
+
+def test_only_an_unused_identity_is_deleted(modules: Modules, azure: SimulatedAzure) -> None:
+    azure.cluster()
+    scale_set = str(azure.first_instance()["id"]).partition("/virtualMachines/")[0]
+    wish = {"resource_group": "rg", "name": "one"}
+    made = modules.succeed("user_assigned_identity", **wish)["state"]
+    scope = f"/subscriptions/{azure.subscription_id}/resourceGroups/rg"
+    modules.succeed("role_assignment", scope=scope, role="Reader", principal_id=made["principal_id"])
+    absent = {**wish, "state": "absent", "only_unused": True}
+    attachment = {"resource_id": scale_set, "identities": [made["id"]], "poll_interval": 0.1}
+    modules.succeed("vmss_identity", **attachment)
+    failed = modules.fail("user_assigned_identity", **absent)
+    assert failed["msg"] == (
+        f"The identity one is not deleted, because it is used by {scale_set}: remove that first, or leave the identity."
+    )
+    assert failed["used_by"] == [scale_set]
+    leaving = {**absent, "assume_detached": [scale_set.lower()]}
+    assert modules.succeed("user_assigned_identity", check=True, **leaving)["changed"]
+    assert modules.fail("user_assigned_identity", **leaving)["used_by"] == [scale_set]
+
+    # Azure's list goes on telling it for a while, of an instance too.
+    modules.succeed("vmss_identity", **attachment, state="absent")
+    site = f"{scope}/providers/Microsoft.Web/sites/shop"
+    for listed, used_by in ((["/virtualMachines/0", ""], []), ([""], [site])):
+        value = [{"id": scale_set + each} for each in listed] + [{"id": each} for each in used_by]
+        modules.fault("POST", "/listAssociatedResources", status=200, body={"value": value})
+        if used_by:
+            assert modules.fail("user_assigned_identity", **absent)["used_by"] == used_by
+        else:
+            assert modules.succeed("user_assigned_identity", check=True, **absent)["changed"]
+
+    credential = {"identity_name": "one", "resource_group": "rg", "name": "web"}
+    subject = {"issuer": "https://oidc.example/", "subject": "system:serviceaccount:team:web"}
+    modules.succeed("federated_identity_credential", **credential, **subject, wait_exchange=False)
+    assert modules.fail("user_assigned_identity", **absent)["used_by"] == ["its federated credential web"]
+    modules.succeed("federated_identity_credential", **credential, state="absent")
+    assert modules.succeed("user_assigned_identity", **absent)["changed"]
+
+
+def test_what_an_identity_leaves_behind_is_told(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    made = modules.succeed("user_assigned_identity", resource_group=group, name="one")["state"]
+    scope = f"/subscriptions/{azure.subscription_id}/resourceGroups/{group}"
+    modules.succeed("role_assignment", scope=scope, role="Reader", principal_id=made["principal_id"])
+    absent = {"resource_group": group, "name": "one", "state": "absent", "only_unused": True}
+    done = modules.check_and_do("user_assigned_identity", **absent)
+    assert [(each["role"], each["scope"]) for each in done["role_assignments"]] == [("Reader", scope)]
+    assert modules.succeed("user_assigned_identity", **absent)["changed"] is False
