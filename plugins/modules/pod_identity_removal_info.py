@@ -111,6 +111,12 @@ releases:
       returned: always
       type: dict
       sample: {mic: {}}
+    omitted_values:
+      description: The values that RV(releases[].given_values) has not or not whole, because they hold a credential.
+      returned: always
+      type: list
+      elements: str
+      sample: [adminsecret]
     repairs:
       description:
         - What its manifest holds that this cluster does not know any more, so that helm cannot remove the release
@@ -209,6 +215,7 @@ def as_data(found: removal.Observed, rules: removal.Rules) -> dict[str, t.Any]:
                 "status": each.status,
                 "version": each.version,
                 "given_values": helm_releases.without_secrets(dict(each.values)),
+                "omitted_values": helm_releases.omitted(each.values),
                 "repairs": [asdict(repair) for repair in each.repairs],
             }
             for each in found.releases

@@ -135,6 +135,11 @@ def without_secrets(value: t.Any) -> t.Any:
     return [without_secrets(each) for each in value] if isinstance(value, list) else value
 
 
+def omitted(values: Raw) -> list[str]:
+    """The values of a release that cannot be told whole, because there is a credential in them."""
+    return sorted(key for key, value in values.items() if without_secrets({key: value}) != {key: value})
+
+
 def repairs(manifest: str, serves: Serves) -> tuple[Repair, ...]:
     """What of it has to change; ``serves`` gives the kinds that the cluster knows in a version of a group."""
     return tuple(

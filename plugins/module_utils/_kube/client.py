@@ -163,8 +163,8 @@ class Client:
 
     # writing
 
-    def create(self, kind: Kind, namespace: str | None, body: Object) -> Object:
-        query = [("fieldManager", FIELD_MANAGER)]
+    def create(self, kind: Kind, namespace: str | None, body: Object, *, dry_run: bool = False) -> Object:
+        query = [("fieldManager", FIELD_MANAGER), *_dry(dry_run)]
         status, answer = self._request("POST", kind.path(namespace), query, body)
         if status not in (200, 201, 202):
             raise refused("create", kind, namespace, _name(body), status, answer)

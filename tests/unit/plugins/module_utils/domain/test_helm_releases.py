@@ -63,15 +63,23 @@ def test_the_newest_revision_of_each_release_of_the_chart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "shown"),
+    ("values", "shown", "omitted"),
     [
-        ({"adminsecret": {"cloud": "x"}, "mic": {"replicas": 1}}, {"mic": {"replicas": 1}}),
-        ({"azureIdentities": {"a": {"type": 1, "clientPassword": "s"}}}, {"azureIdentities": {"a": {"type": 1}}}),
-        ({"list": [{"clientPassword": "s", "x": 1}, "y"]}, {"list": [{"x": 1}, "y"]}),
+        ({"adminsecret": {"cloud": "x"}, "mic": {"replicas": 1}}, {"mic": {"replicas": 1}}, ["adminsecret"]),
+        (
+            {"azureIdentities": {"a": {"type": 1, "clientPassword": "s"}}},
+            {"azureIdentities": {"a": {"type": 1}}},
+            ["azureIdentities"],
+        ),
+        ({"list": [{"clientPassword": "s", "x": 1}, "y"]}, {"list": [{"x": 1}, "y"]}, ["list"]),
+        ({"nmi": {"probePort": 8085}}, {"nmi": {"probePort": 8085}}, []),
     ],
 )
-def test_credentials_are_not_shown(values: dict[str, Any], shown: dict[str, Any]) -> None:
+def test_credentials_are_not_shown_but_told_of(
+    values: dict[str, Any], shown: dict[str, Any], omitted: list[str]
+) -> None:
     assert helm_releases.without_secrets(values) == shown
+    assert helm_releases.omitted(values) == omitted
 
 
 def test_what_of_a_manifest_helm_cannot_remove() -> None:

@@ -1,0 +1,195 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pod_identity_restoration
+short_description: Put custom resources of AAD Pod Identity back as a restore bundle has them
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Creates the AzurePodIdentityExceptions, AzureIdentities and AzureIdentityBindings that are missing, exactly as they
+    were, in an order in which no pod is worse off for a moment.
+  - What is there already is not touched, also where it is different by now, because any edit of an AzureIdentity makes
+    MIC assign it anew to its pods.
+extends_documentation_fragment:
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The server's dry run gives the prediction. Where the custom resource definitions are not installed yet, it is
+        made without the server.
+      - O(kubeconfig) may be C((known after apply)) in check mode, for a cluster that is still to be created.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  documents:
+    description: The objects, as the module M(azureops.pod_identity.pod_identity_removal_info) returns them.
+    type: list
+    elements: dict
+    required: true
+notes:
+  - Needs to list and create azureidentities, azureidentitybindings and azurepodidentityexceptions
+    (aadpodidentity.k8s.io), as far as there are such documents, and to list namespaces.
+seealso:
+  - module: azureops.pod_identity.pod_identity_removal
+  - module: azureops.pod_identity.pod_identity_removal_info
+"""
+
+EXAMPLES = r"""
+- name: Put a binding back
+  azureops.pod_identity.pod_identity_restoration:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    documents:
+      - apiVersion: aadpodidentity.k8s.io/v1
+        kind: AzureIdentityBinding
+        metadata:
+          name: billing
+          namespace: billing
+        spec:
+          azureIdentity: billing
+          selector: billing
+"""
+
+RETURN = r"""
+restoration:
+  description: What became of the documents.
+  returned: success
+  type: dict
+  contains:
+    objects:
+      description: Each of them, in the order in which they are written.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        kind:
+          description: Kind of the object.
+          returned: always
+          type: str
+          sample: AzureIdentity
+        namespace:
+          description: Namespace of the object.
+          returned: always
+          type: str
+          sample: billing
+        name:
+          description: Name of the object.
+          returned: always
+          type: str
+          sample: billing
+        state:
+          description:
+            - V(restored), V(present) where it was there as it is in the document, or V(different) where something else
+              was there, which stays.
+          returned: always
+          type: str
+          sample: restored
+actions:
+  description: What was done, or in check mode what would be done.
+  returned: always
+  type: list
+  elements: str
+  sample: [create AzureIdentity billing/billing]
+missing_namespaces:
+  description: Namespaces that have to be made first.
+  returned: when that is the reason of a failure
+  type: list
+  elements: str
+  sample: [billing]
+failed_action:
+  description: The action that failed.
+  returned: when an action fails
+  type: str
+  sample: create AzureIdentity billing/billing
+error:
+  description: The answer of the API server as data (C(code), C(message), C(status)).
+  returned: when the API server refuses a request
+  type: dict
+  sample: {code: Forbidden, message: azureidentities.aadpodidentity.k8s.io is forbidden, status: 403}
+"""
+
+import functools
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import restoration
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import restoration as kube_restoration
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, known, predicting, run
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+OPTIONS = _argspec.ArgumentSpec(options={"documents": {"type": "list", "elements": "dict", "required": True}}).merge(
+    _argspec.kubernetes_auth()
+)
+
+
+def observe(
+    module: AnsibleModule, kinds: t.AbstractSet[str]
+) -> tuple[Client | None, t.Mapping[str, t.Mapping[restoration.Place, restoration.Object]]]:
+    """Without a client where there is nothing to ask yet."""
+    if not known(module, module.params["kubeconfig"]):
+        return None, {}
+    client = connect(module.params, module.tmpdir)
+    found = kube_restoration.observe(client, kinds)
+    if found is not None:
+        return client, found
+    if not predicting(module):
+        raise Failure(
+            f"The cluster {client.host} does not know the custom resources of AAD Pod Identity: install it first (role "
+            "azureops.pod_identity.pod_identity_chart)."
+        )
+    return None, {}
+
+
+def make_plan(module: AnsibleModule) -> Plan:
+    documents = module.params["documents"]
+    restoration.check(documents)
+    client, live = observe(module, {document["kind"] for document in documents})
+    compared = restoration.compare(documents, live)
+    missing = [each for each in compared if each.live is None]
+    if client and missing:
+        check_namespaces(client, missing)
+    steps = tuple(step(client, each) for each in missing)
+    result = {"objects": [each.row() for each in compared]}
+    return Plan({}, {each.label: each.wanted for each in missing}, steps, result=result, at_once=AT_ONCE)
+
+
+def check_namespaces(client: Client, missing: t.Sequence[restoration.Document]) -> None:
+    needed = {each.wanted["metadata"]["namespace"] for each in missing}
+    lacking = sorted(needed - kube_restoration.namespaces(client))
+    if lacking:
+        raise Failure(
+            f"{missing[0].label} and what else is to be restored cannot be created, because there is no namespace "
+            f"{', '.join(lacking)}: make it, and run this again.",
+            results={"missing_namespaces": lacking},
+        )
+
+
+def step(client: Client | None, document: restoration.Document) -> Step:
+    wave = restoration.KINDS.index(document.kind) + 1
+    if client is None:
+        return Step(f"create {document.label}", lambda: None, wave=wave)
+    create = functools.partial(kube_restoration.put_back, client, document)
+    return Step(f"create {document.label}", create, functools.partial(create, dry_run=True), wave)
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+    run(module, lambda: make_plan(module), key="restoration")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module pod_identity_restoration and the role pod_identity_restore on a real API server, where no NMI lives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.lease import NAME
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    AZURE_POD_IDENTITY_EXCEPTION,
+    LEASE,
+    SECRET,
+    Kind,
+)
+from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_restoration
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import SimulatedAzure
+from azsandbox.azure.state import CLUSTER
+
+RESTORE = str(CHECKOUT / "playbooks/restore.yml")
+CARRIER = {"resource_group": "rg", "cluster_name": "demo"}
+KINDS = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION)
+ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
+
+
+def document(kind: Kind, namespace: str, name: str = "billing", **spec: Any) -> dict[str, Any]:
+    # A field that a newer API would add.
+    metadata = {"name": name, "namespace": namespace, "labels": {**marks("shop"), "team": "a"}}
+    return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
+
+
+def documents(namespace: str, identity: str = ID) -> list[dict[str, Any]]:
+    return [
+        document(AZURE_IDENTITY_BINDING, namespace, azureIdentity="billing", selector="billing"),
+        document(AZURE_IDENTITY, namespace, type=0, resourceID=identity, clientID="Upper-Case"),
+        document(AZURE_POD_IDENTITY_EXCEPTION, namespace, podLabels={"app": "agent"}),
+    ]
+
+
+def there(client: Client, namespace: str) -> dict[str, dict[str, Any]]:
+    return {kind.name: each for kind in KINDS for each in client.list_all(kind, namespace)}
+
+
+@pytest.fixture
+def restoration(api_server: ApiServer) -> Runner:
+    return Runner(api_server, "pod_identity_restoration")
+
+
+def test_what_is_missing_comes_back_as_it_was(
+    restoration: Runner, client: Client, crds: None, namespace: str, api_server: ApiServer
+) -> None:
+    wanted = documents(namespace)
+    predicted = restoration(check=True, documents=wanted).ok()
+    assert there(client, namespace) == {}
+    done = restoration(documents=wanted).ok()
+    assert (predicted["actions"], predicted["diff"], predicted["restoration"]) == (
+        done["actions"],
+        done["diff"],
+        done["restoration"],
+    )
+    assert [each.split()[1] for each in done["actions"]] == [
+        "AzurePodIdentityException",
+        "AzureIdentity",
+        "AzureIdentityBinding",
+    ]
+    for each in wanted:
+        found = there(client, namespace)[each["kind"]]
+        assert (found["spec"], found["metadata"]["labels"]) == (each["spec"], each["metadata"]["labels"])
+    for check in (False, True):
+        again = restoration(check=check, documents=wanted).ok()
+        assert not again["changed"]
+        assert {each["state"] for each in again["restoration"]["objects"]} == {"present"}
+
+
+def test_what_is_different_by_now_stays(restoration: Runner, client: Client, crds: None, namespace: str) -> None:
+    wanted = documents(namespace)
+    restoration(documents=wanted).ok()
+    client.merge(AZURE_IDENTITY, namespace, "billing", {"spec": {"clientID": "new"}})
+    client.delete(AZURE_IDENTITY_BINDING, namespace, "billing")
+    done = restoration(documents=wanted).ok()
+    assert done["actions"] == [f"create AzureIdentityBinding {namespace}/billing"]
+    assert [each["state"] for each in done["restoration"]["objects"]] == ["present", "different", "restored"]
+    assert there(client, namespace)["AzureIdentity"]["spec"]["clientID"] == "new"
+
+
+def test_without_definitions_it_is_predicted_but_refused(
+    restoration: Runner, client: Client, definitions: list[dict[str, Any]], namespace: str
+) -> None:
+    server.remove(client, definitions)
+    try:
+        assert len(restoration(check=True, documents=documents(namespace)).ok()["actions"]) == 3
+        failure = restoration(documents=documents(namespace)).failure()
+        assert "install it first (role azureops.pod_identity.pod_identity_chart)" in failure
+    finally:
+        server.install(client, definitions)
+
+
+def test_a_namespace_that_is_gone_is_named_before_anything_is_written(
+    restoration: Runner, client: Client, crds: None, namespace: str
+) -> None:
+    wanted = [*documents(namespace), document(AZURE_IDENTITY, "t-gone", type=0, resourceID=ID, clientID="x")]
+    outcome = restoration(documents=wanted)
+    assert "there is no namespace t-gone" in outcome.failure()
+    assert outcome.result["missing_namespaces"] == ["t-gone"]
+    assert there(client, namespace) == {}
+
+
+def test_the_example(client: Client, crds: None, api_server: ApiServer, tmp_path: Path) -> None:
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "billing"}}
+    client.create(server.NAMESPACE, None, body)
+    text = pod_identity_restoration.EXAMPLES.replace("/etc/ansible/prod.kubeconfig", api_server.kubeconfig())
+    status, output = Player(tmp_path / "player").play(yaml.safe_load(text))
+    assert (status, "changed=1 " in output) == (0, True), output
+    assert list(there(client, "billing")) == ["AzureIdentityBinding"]
+    client.delete(server.NAMESPACE, None, "billing")
+
+
+@pytest.fixture
+def site(tmp_path: Path, api_server: ApiServer, client: Client, crds: None, namespace: str) -> Iterator[Site]:
+    azure = SimulatedAzure(tmp_path)
+    azure.cluster(name="demo")
+
+    def call() -> None:
+        (cluster,) = azure.server.azure.state.all(CLUSTER)
+        cluster.body["properties"]["fqdn"] = "127.0.0.1"
+
+    azure.in_loop(call)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "players").mkdir()
+    yield Site(Modules(azure, tmp_path / "home"), api_server, client, namespace, tmp_path / "players")
+    azure.close()
+
+
+class Site:
+    """A cluster in Azure with this API server, and a bundle of it."""
+
+    def __init__(self, modules: Modules, api: ApiServer, client: Client, namespace: str, directory: Path) -> None:
+        self.modules, self.client, self.namespace, self.directory = modules, client, namespace, directory
+        self.kubeconfig = api.kubeconfig()
+        identity = modules.succeed("user_assigned_identity", resource_group="rg", name="billing", location="westeurope")
+        self.identity = identity["state"]["id"]
+        self.cluster = modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"][0]
+        places = modules.succeed("vmss_identity_info", **CARRIER)["resources"]
+        for place in places:
+            place["identities"].append({**dict.fromkeys(place["identities"][0], ""), "id": self.identity})
+        group = self.cluster["id"].split("/resource")[0] + f"/resourceGroups/{self.cluster['node_resource_group']}"
+        role = {"scope": group, "principal_id": self.cluster["kubelet_identity"]["object_id"]}
+        self.bundle: dict[str, Any] = {
+            "cluster": self.cluster["id"],
+            "written": "20260301T100000Z",
+            "objects": documents(namespace, self.identity),
+            "releases": [],
+            "scale_sets": places,
+            "role_assignments": [{**role, "role": "Virtual Machine Contributor"}],
+        }
+
+    def play(self, *arguments: str, bundle: Any = None, **variables: Any) -> tuple[int, str]:
+        number = len(list(self.directory.iterdir()))
+        path = self.directory / f"bundle{number}.json"
+        text = json.dumps(self.bundle) if bundle is None else bundle if isinstance(bundle, str) else json.dumps(bundle)
+        path.write_text(text)
+        defaults = {
+            "pod_identity_cluster_name": "demo",
+            "pod_identity_resource_group": "rg",
+            "pod_identity_kubeconfig": self.kubeconfig,
+            "pod_identity_restore_bundle": str(path),
+        }
+        player = Player(self.directory / f"player{number}", self.modules.environment)
+        status, output = player.play(RESTORE, *arguments, **{**defaults, **variables})
+        return status, " ".join(output.split())
+
+    def attached(self) -> set[str]:
+        found = self.modules.succeed("vmss_identity_info", **CARRIER)["resources"]
+        return {each["id"].lower() for place in found for each in place["identities"]}
+
+
+def test_a_bundle_is_restored(site: Site) -> None:
+    """What is bound is left to MIC; nothing came of a chart, so there is none."""
+    mark = site.modules.mark()
+    status, output = site.play("--check", "--diff")
+    assert (status, "changed=2 " in output) == (0, True), output
+    assert (there(site.client, site.namespace), site.modules.writes(mark)) == ({}, [])
+    attached = site.attached()
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bundle-1"}}
+    site.client.create(SECRET, site.namespace, {**secret, "stringData": {"bundle.json": json.dumps(site.bundle)}})
+    status, output = site.play(pod_identity_restore_bundle=f"secret:{site.namespace}/bundle-1")
+    assert (status, "changed=2 " in output) == (0, True), output
+    assert len(there(site.client, site.namespace)) == 3
+    assert [each for each in site.modules.writes(mark) if "roleAssignments" in each] != []
+    assert site.attached() == attached
+    status, output = site.play()
+    assert (status, "changed=0 " in output) == (0, True), output
+    assert site.client.get(LEASE, "default", NAME) is None
+
+
+def test_nothing_is_attached_that_nothing_guards(site: Site) -> None:
+    del site.bundle["objects"][0]  # without a binding MIC does not attach it
+    attached = site.attached()
+    status, output = site.play("--check")
+    assert (status, "changed=3 " in output) == (0, True), output
+    status, output = site.play()
+    assert (status, "so billing would be open to every pod" in output) == (2, True), output
+    assert site.attached() == attached
+
+
+def test_what_is_refused_is_refused_before_anything_changes(site: Site) -> None:
+    mark, bundle = site.modules.mark(), site.bundle
+    release = {"name": "a", "namespace": "default", "version": "4.1.18", "given_values": {}, "status": "deployed"}
+    other = bundle["cluster"].replace("demo", "other")
+    for changed, sentence in (
+        ({**bundle, "cluster": other}, f"is of {other}, but the cluster that is named is"),
+        ({"objects": []}, "is no restore bundle of the role pod_identity_uninstall"),
+        ("[]", "is no restore bundle of the role pod_identity_uninstall"),
+        ({**bundle, "releases": [release, {**release, "name": "b"}]}, "has 2 releases of the chart (a, b)"),
+        (
+            {**bundle, "releases": [{**release, "omitted_values": ["adminsecret"]}]},
+            "The release a had adminsecret among its values, which hold credentials",
+        ),
+    ):
+        status, output = site.play(bundle=changed)
+        assert (status, sentence in output) == (2, True), output
+    for named, sentence in (
+        ("", "pod_identity_restore_bundle is not set"),
+        ("secret:x", "or to secret:NAMESPACE/NAME"),
+        ("/nowhere/at-all.json", "The restore bundle /nowhere/at-all.json cannot be read"),
+        (f"secret:{site.namespace}/none", f"There is no restore bundle secret:{site.namespace}/none"),
+    ):
+        status, output = site.play(pod_identity_restore_bundle=named)
+        assert (status, sentence in output) == (2, True), output
+    assert (there(site.client, site.namespace), site.modules.writes(mark)) == ({}, [])
+    assert site.client.get(LEASE, "default", NAME) is None
+
+
+def test_roles_that_somebody_else_grants_are_told(site: Site) -> None:
+    status, output = site.play(pod_identity_manage_role_assignments=False)
+    assert (status, "az role assignment create --assignee-object-id" in output) == (0, True), output
+    assert "changed=1 " in output, output
+
+
+def test_one_run_at_a_time(site: Site, api_server: ApiServer) -> None:
+    lease = Runner(api_server, "cluster_lease")
+    other = {"holder": "bob@elsewhere", "process": "boot/1/2/3"}
+    lease(**other).ok()
+    status, output = site.play()
+    assert (status, "bob@elsewhere works on this cluster" in output) == (2, True), output
+    lease(**other, state="absent").ok()
