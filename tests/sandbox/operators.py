@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -217,6 +218,18 @@ def _writes(entries: Iterable[dict[str, Any]]) -> Iterable[str]:
         writes = entry["method"] in ("PUT", "PATCH", "DELETE", "POST") and not reading.search(entry["path"])
         if writes and "azureops" in entry["user_agent"]:
             yield f"{entry['method']} {entry['path']}"
+
+
+def dead_rules(target: str = "127.0.0.1", comment: str = "") -> str:
+    """The commands that lay what a dead NMI leaves."""
+    said = f"-m comment --comment {shlex.quote(comment)}" if comment else ""
+    return f"""set -e
+        iptables -w -t nat -N aad-metadata
+        iptables -w -t nat -A aad-metadata ! -s 127.0.0.1/32 -d 169.254.169.254/32 -p tcp -m tcp --dport 80 {said} \\
+          -j DNAT --to-destination {target}:2579
+        iptables -w -t nat -A aad-metadata -j RETURN
+        iptables -w -t nat -I PREROUTING {said} -j aad-metadata
+    """
 
 
 def only(role: str) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ import base64
 import gzip
 import json
 import os
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
-from operators import Operator, Run, on_localhost
+from operators import Operator, Run, dead_rules, on_localhost
 from sandboxes import Sandbox, eventually, running
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
@@ -148,18 +147,6 @@ class World:
 
     def lay(self, node: int, **options: str) -> None:
         self.ssh(node, dead_rules(**options))
-
-
-def dead_rules(target: str = "127.0.0.1", comment: str = "") -> str:
-    """The commands that lay what a dead NMI leaves."""
-    said = f"-m comment --comment {shlex.quote(comment)}" if comment else ""
-    return f"""set -e
-        iptables -w -t nat -N aad-metadata
-        iptables -w -t nat -A aad-metadata ! -s 127.0.0.1/32 -d 169.254.169.254/32 -p tcp -m tcp --dport 80 {said} \\
-          -j DNAT --to-destination {target}:2579
-        iptables -w -t nat -A aad-metadata -j RETURN
-        iptables -w -t nat -I PREROUTING {said} -j aad-metadata
-    """
 
 
 TAKE_AWAY = """

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From an empty subscription to an empty subscription: site, uninstall, site again, destroy. Needs root.
+"""From an empty subscription to an empty subscription: site, uninstall, site again, uninstall, restore, destroy.
+
+Needs root.
 
 The tests are one story on one sandbox, with the real MIC, NMI and helm.
 """
@@ -11,30 +13,43 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from operators import CLUSTER, SITE, Operator, Run
+from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules
 from sandboxes import PROGRAM, eventually, running
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 
-UNINSTALL, DESTROY = "azureops.pod_identity.uninstall", "azureops.pod_identity.destroy"
-CONFIRMED = {"pod_identity_uninstall_confirm": CLUSTER}
+UNINSTALL, RESTORE, DESTROY = (f"azureops.pod_identity.{name}" for name in ("uninstall", "restore", "destroy"))
+CONFIRMED = {"pod_identity_uninstall_confirm": CLUSTER, "pod_identity_uninstall_remove_role_assignments": True}
 IN_USE = {**CONFIRMED, "pod_identity_uninstall_allow_in_use": True}
 OBJECTS = "azureidentity,azureidentitybinding,azureassignedidentity,azurepodidentityexception"
 REMOVED = [
     "Detach what is left on the scale sets",
     "Remove exceptions, identities, definitions, roles and locks",
     "Remove the bindings",
+    "Remove the roles that the nodes had for MIC",
     "Remove what MIC does not remove any more",
     "Uninstall the releases",
 ]
-LATE = "Detach what is left on the scale sets", "Remove what MIC does not remove any more"
-"""What is left to do only where MIC did not, which check mode cannot know."""
+DEAD = "Remove what NMI left"
+"""What a run does where it finds dead rules, which are not dead yet in check mode."""
+LATE = ("Remove what MIC does not remove any more",)
+"""What is left to do only where MIC did not."""
+RESTORED = [
+    "Attach the identities that pod identity does not attach itself",
+    "Create the custom resources that are missing",
+    "Give the nodes the roles that MIC needs",
+    "Install or change the release",
+    "Write down the release as it shall be",
+]
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +61,21 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
 
 @pytest.fixture(scope="module")
 def used(operator: Operator) -> Operator:
-    """A workload has the identity of the site."""
+    """A workload has the identity of the site; another identity was attached by hand, and no pod is bound to it."""
     operator.site().ok()
+    spare = operator.sandbox.az("identity", "create", "--resource-group", GROUP, "--name", "spare")
+    place = operator.sandbox.az("vmss", "list", "--query", "[0].{name: name, group: resourceGroup}")
+    where = ("--resource-group", place["group"], "--name", place["name"])
+    operator.sandbox.az("vmss", "identity", "assign", *where, "--identities", spare["id"])
+    path = operator.directory / "spare.json"
+    identity = {
+        "apiVersion": "aadpodidentity.k8s.io/v1",
+        "kind": "AzureIdentity",
+        "metadata": {"name": "spare", "namespace": "billing", "labels": marks("default")},
+        "spec": {"type": 0, "resourceID": spare["id"], "clientID": spare["clientId"]},
+    }
+    path.write_text(json.dumps(identity))
+    operator.sandbox.exec("kubectl", "apply", "-f", str(path))
     operator.sandbox.exec("kubectl", "apply", "-f", str(PROGRAM.with_name("demo-workload.yml")))
     eventually(lambda: states(operator) == ["Assigned"], 120)
     return operator
@@ -55,7 +83,27 @@ def used(operator: Operator) -> Operator:
 
 @pytest.fixture(scope="module")
 def gone(used: Operator) -> Run:
+    """On the first node there is a dead rule as soon as NMI has taken its own away."""
+    lay = f"while pgrep -x nmi > /dev/null; do sleep 0.2; done\n{dead_rules()}"
+    address = addresses(used)[0]
+    used.sandbox.ssh(address, f"setsid nohup bash -c {shlex.quote(lay)} > /dev/null 2>&1 < /dev/null &")
     return used.play(UNINSTALL, variables=IN_USE).ok()
+
+
+@pytest.fixture(scope="module")
+def regretted(used: Operator, gone: Run) -> dict[str, Any]:
+    """It is removed once more; the variables of whoever wants it back."""
+    used.play(UNINSTALL, variables=IN_USE).ok()
+    assert attached(used).isdisjoint({"billing", "spare"})
+    return {"pod_identity_restore_bundle": str(bundle_files(used)[-1])}
+
+
+@pytest.fixture(scope="module")
+def back(used: Operator, regretted: dict[str, Any]) -> tuple[Run, Run]:
+    """What was predicted, and what was done."""
+    return used.play(RESTORE, "--check", "--diff", variables=regretted).ok(), used.play(
+        RESTORE, variables=regretted
+    ).ok()
 
 
 def states(operator: Operator) -> list[str]:
@@ -69,16 +117,21 @@ def attached(operator: Operator) -> set[str]:
     return {each.rpartition("/")[2] for each in operator.sandbox.az(*query)}
 
 
+def bundle_files(operator: Operator) -> list[Path]:
+    return sorted(Path(operator.variables["pod_identity_artifact_target"]).glob(f"{CLUSTER}-*.json"))
+
+
 def bundles(operator: Operator) -> list[dict[str, Any]]:
-    found = sorted(Path(operator.variables["pod_identity_artifact_target"]).rglob("*.json"))
-    return [json.loads(path.read_text()) for path in found]
+    return [json.loads(path.read_text()) for path in bundle_files(operator)]
+
+
+def addresses(operator: Operator) -> list[str]:
+    return [each["status"]["addresses"][0]["address"] for each in operator.kubectl("get", "nodes")["items"]]
 
 
 def chains(operator: Operator) -> list[str]:
     """The rules of NMI on all nodes."""
-    nodes = operator.kubectl("get", "nodes")["items"]
-    addresses = [each["status"]["addresses"][0]["address"] for each in nodes]
-    saved = [operator.sandbox.ssh(address, "iptables-save", "-t", "nat") for address in addresses]
+    saved = [operator.sandbox.ssh(address, "iptables-save", "-t", "nat") for address in addresses(operator)]
     return [line for one in saved for line in one.splitlines() if "aad-metadata" in line]
 
 
@@ -104,8 +157,8 @@ def test_check_mode_tells_what_goes_and_changes_nothing(used: Operator) -> None:
 
 
 def test_nothing_is_left_but_what_is_kept(used: Operator, gone: Run) -> None:
-    assert gone.changes() == [task for task in REMOVED if task not in LATE]
-    assert "billing" not in attached(used)
+    assert gone.changes() == sorted([DEAD, *(task for task in REMOVED if task not in LATE)])
+    assert attached(used).isdisjoint({"billing", "spare"})
     assert chains(used) == []
     kinds = used.kubectl("get", "customresourcedefinitions")["items"]
     assert [each["metadata"]["name"] for each in kinds if "aadpodidentity" in each["metadata"]["name"]] == []
@@ -116,6 +169,11 @@ def test_nothing_is_left_but_what_is_kept(used: Operator, gone: Run) -> None:
     assert "billing" in account
     (bundle,) = bundles(used)
     assert {each["kind"] for each in bundle["objects"]} >= {"AzureIdentity", "AzureIdentityBinding"}
+
+
+def test_a_node_with_a_dead_rule_was_cleaned(gone: Run) -> None:
+    (row,) = [line for line in gone.message("Show what was done on the nodes") if " cleaned " in line]
+    assert row.startswith("aks-")
 
 
 def test_the_workload_goes_on(used: Operator, gone: Run) -> None:
@@ -133,7 +191,27 @@ def test_the_site_comes_back(used: Operator, gone: Run) -> None:
     assert {each["kind"] for each in used.kubectl("get", OBJECTS, "-A")["items"]} >= {"AzureIdentity"}
 
 
-def test_in_the_end_the_subscription_is_empty(used: Operator, gone: Run) -> None:
+def test_what_was_removed_comes_back(used: Operator, back: tuple[Run, Run]) -> None:
+    predicted, done = back
+    assert predicted.changes() == done.changes() == RESTORED
+    assert [row["verdict"] for row in done.verdicts()] == ["ok"]
+    assert {"billing", "spare"} <= attached(used)
+    (bundle,) = bundles(used)[-1:]
+    found = used.kubectl("get", OBJECTS, "-A")["items"]
+    specs = {(each["kind"], each["metadata"]["name"]): each["spec"] for each in found}
+    assert {
+        (each["kind"], each["metadata"]["name"]): each["spec"] for each in bundle["objects"]
+    }.items() <= specs.items()
+
+
+def test_nothing_is_restored_twice(used: Operator, regretted: dict[str, Any], back: tuple[Run, Run]) -> None:
+    again = used.play(RESTORE, variables=regretted).ok()
+    assert again.changes() == []
+    assert [row["verdict"] for row in again.verdicts()] == ["ok"]
+
+
+def test_in_the_end_the_subscription_is_empty(used: Operator, back: tuple[Run, Run]) -> None:
+    used.sandbox.az("identity", "delete", "--resource-group", GROUP, "--name", "spare")
     assert f"pod_identity_cluster_confirm_absent={CLUSTER}" in used.play(DESTROY).refused()
     confirmed = {"pod_identity_cluster_confirm_absent": CLUSTER}
     used.play(DESTROY, variables=confirmed).ok()
