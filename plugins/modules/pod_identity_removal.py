@@ -17,6 +17,8 @@ description:
   - Refuses what would do harm, such as to take MIC's finalizer from an AzureAssignedIdentity whose identity may still
     be on a scale set, or the definitions while objects are left that were not to go.
   - Bindings are removed by M(azureops.pod_identity.azure_identity_binding), the chart by helm; both go first.
+  - What AKS manages for its pod identity add-on is left to AKS while an NMI of the add-on is there; see
+    M(azureops.pod_identity.aks_pod_identity). Once that is gone, nobody manages what AKS left, and it goes too.
     User-assigned identities and the Secrets of service principals stay.
 extends_documentation_fragment:
   - azureops.pod_identity._removal
@@ -66,10 +68,11 @@ options:
     description:
       - What an earlier task removes, so that in check mode it does not stand in the way. Without meaning outside check
         mode.
-      - V(programs), MIC and NMI; V(bindings), the AzureIdentityBindings; V(assigned), the AzureAssignedIdentities.
+      - V(programs), MIC and NMI; V(bindings), the AzureIdentityBindings; V(assigned), the AzureAssignedIdentities;
+        V(addon), what AKS manages for its pod identity add-on.
     type: list
     elements: str
-    choices: [programs, bindings, assigned]
+    choices: [programs, bindings, assigned, addon]
     default: []
   wait_timeout:
     description: Seconds to wait until what was deleted is gone; the error then names what holds it.

@@ -65,11 +65,16 @@ objects:
       sample: billing
     removable:
       description:
-        - Whether it may be removed, because it carries the labels of this collection and O(owner), MIC or a release of
-          the chart made it, or O(scope=all).
+        - Whether it may be removed, because it carries the labels of this collection and O(owner), MIC, a release of
+          the chart or AKS made it, or O(scope=all).
       returned: always
       type: bool
       sample: true
+    by_aks:
+      description: Whether AKS made it for its pod identity add-on, with which it goes.
+      returned: always
+      type: bool
+      sample: false
     terminating:
       description: Whether it is being deleted already.
       returned: always
@@ -165,6 +170,12 @@ brought_back:
   type: list
   elements: str
   sample: ["DaemonSet default/nmi (managed by Flux, Kustomization flux-system/platform)"]
+addon_programs:
+  description: Those of RV(programs) that AKS manages, which is NMI while its pod identity add-on is on.
+  returned: success
+  type: list
+  elements: str
+  sample: [DaemonSet kube-system/nmi]
 identities:
   description: Resource ids of the managed identities that the custom resources name, in lower case.
   returned: success
@@ -178,7 +189,7 @@ secrets:
   elements: str
   sample: [reports/reports-credential]
 documents:
-  description: The custom resources that people made, as they can be applied again.
+  description: The custom resources that people made, as they can be applied again. Not those that AKS manages.
   returned: success
   type: list
   elements: dict
@@ -222,6 +233,7 @@ def as_data(found: removal.Observed, rules: removal.Rules) -> dict[str, t.Any]:
         ],
         "programs": list(found.programs),
         "brought_back": list(found.brought_back),
+        "addon_programs": list(found.addon),
         "identities": removal.attached(found),
         "secrets": removal.credentials(found),
         "documents": removal.documents(found),

@@ -34,8 +34,15 @@ RECORDS, ASSIGNED, WORKLOADS, EXCEPTIONS, IDENTITIES, DEFINITIONS, REMAINS = PAR
     "remains",
 )
 BINDING = "AzureIdentityBinding"
-# What an earlier task may be about to remove, and its kind.
-ASSUMED = {WORKLOADS: "", "bindings": BINDING, ASSIGNED: "AzureAssignedIdentity"}
+# What an earlier task may be about to remove, and its kinds.
+ADDON = "addon"
+ASSUMED: t.Mapping[str, tuple[str, ...]] = {
+    WORKLOADS: ("DaemonSet", "Deployment"),
+    "bindings": (BINDING,),
+    ASSIGNED: ("AzureAssignedIdentity",),
+    # With its add-on AKS takes away the definitions, and with them whatever is of their kinds.
+    ADDON: ("CustomResourceDefinition", "AzureIdentity", BINDING, "AzurePodIdentityException", "AzureAssignedIdentity"),
+}
 PART_OF = {
     "AzureAssignedIdentity": ASSIGNED,
     # MIC first, so that it gives no identity to pods that NMI does not guard.
@@ -64,19 +71,21 @@ _MADE_BY_MIC = "AzureAssignedIdentity"
 class Observed:
     """``objects`` by kind; one that the cluster does not know is left out. ``programs``: MIC and NMI that are there.
 
-    ``brought_back``: what of the installation somebody puts there again, and who.
+    ``brought_back``: what of the installation somebody puts there again, and who. ``addon``: those of the programs that
+    are of the add-on of AKS. While there are any, AKS manages what it has put there.
     """
 
     objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
     releases: tuple[Release, ...] = ()
     programs: tuple[str, ...] = ()
     brought_back: tuple[str, ...] = ()
+    addon: tuple[str, ...] = ()
 
     @classmethod
     def parse(
         cls, found: t.Mapping[str, t.Sequence[Raw]], serves: helm_releases.Serves = lambda version: ()
     ) -> Observed:
-        """Of ``found``, by kind, what a release still holds goes with the release, what AKS manages with the add-on.
+        """Of ``found``, by kind, what a release still holds goes with the release, what AKS manages with its add-on.
 
         ``serves`` gives the kinds that the cluster knows in a version of a group.
         """
@@ -86,18 +95,19 @@ class Observed:
         )
         held = {release.label for release in releases}
         parts = installed(found)
+        programs = {_label(kind, raw): by_aks(raw) for kind in PROGRAMS for raw in parts.get(kind, ())}
+        addon = tuple(label for label, managed in programs.items() if managed)
         free = {
-            kind: [raw for raw in several if _release_of(raw) not in held and nmi.managed_by(raw).kind != "addon"]
+            kind: [raw for raw in several if _release_of(raw) not in held and not (addon and by_aks(raw))]
             for kind, several in parts.items()
             if kind in PART_OF
         }
         # What they hold is nobody's business.
         free["Secret"] = [{"metadata": {**raw["metadata"], "annotations": {}}} for raw in free.get("Secret", ())]
         custom = {kind: found[kind] for kind in CUSTOM if kind in found}
-        programs = tuple(_label(kind, raw) for kind in PROGRAMS for raw in parts.get(kind, ()))
         keepers = [(_label(kind, raw), nmi.keeper(raw)) for kind, several in parts.items() for raw in several]
         brought_back = tuple(f"{label} ({keeper})" for label, keeper in keepers if keeper)
-        return cls({**custom, **free}, releases, programs, brought_back)
+        return cls({**custom, **free}, releases, tuple(programs), brought_back, addon)
 
     def of(self, kind: str) -> t.Sequence[Raw]:
         return self.objects.get(kind, ())
@@ -139,11 +149,15 @@ class Removal:
 
 def without(observed: Observed, gone: t.Collection[str]) -> Observed:
     """As it will be when what is named in ``gone`` is removed."""
-    kinds = {ASSUMED[name] for name in gone}
-    objects = {kind: found for kind, found in observed.objects.items() if kind not in kinds}
-    if WORKLOADS not in gone:
-        return replace(observed, objects=objects)
-    return replace(observed, objects={kind: objects[kind] for kind in objects if kind not in PROGRAMS}, programs=())
+    kinds = {kind for name in gone for kind in ASSUMED[name]}
+    managed = observed.addon if ADDON in gone else ()
+    objects = {
+        kind: [raw for raw in found if not (managed and by_aks(raw))]
+        for kind, found in observed.objects.items()
+        if kind not in kinds
+    }
+    programs = [each for each in observed.programs if each not in managed and WORKLOADS not in gone]
+    return replace(observed, objects=objects, programs=tuple(programs), addon=() if managed else observed.addon)
 
 
 def decide(parts: t.Collection[str], observed: Observed, rules: Rules) -> tuple[Removal, ...]:
@@ -155,6 +169,7 @@ def decide(parts: t.Collection[str], observed: Observed, rules: Rules) -> tuple[
         for kind in PART_OF
         if PART_OF[kind] == part
         for raw in observed.of(kind)
+        if not (observed.addon and by_aks(raw))
     ]
     refuse_foreign([pair for pair in chosen if pair[0] in _OWNED], observed, rules)
     for part in parts:
@@ -173,13 +188,14 @@ def refuse_foreign(chosen: t.Iterable[tuple[str, Raw]], observed: Observed, rule
 
 
 def belongs(kind: str, raw: Raw, observed: Observed, rules: Rules) -> bool:
-    """Whether the object may be removed: it is ours, MIC's, or that of a release of the chart."""
+    """Whether the object may be removed: it is ours, MIC's, that of a release of the chart, or of AKS's add-on."""
     held = {release.label for release in observed.releases}
-    return rules.everything or kind == _MADE_BY_MIC or is_ours(raw, rules.owner) or _release_of(raw) in held
+    made = kind == _MADE_BY_MIC or by_aks(raw)
+    return rules.everything or made or is_ours(raw, rules.owner) or _release_of(raw) in held
 
 
 def _gate_assigned(parts: t.Collection[str], observed: Observed, rules: Rules) -> None:
-    if observed.of(BINDING):
+    if observed.of(_MADE_BY_MIC):
         _refuse_while("AzureAssignedIdentities", [_label(BINDING, raw) for raw in observed.of(BINDING)])
     dirty = [
         f"{_label(_MADE_BY_MIC, raw)} ({resource})"
@@ -253,10 +269,12 @@ def _refuse_while(what: str, there: t.Sequence[str]) -> None:
 
 
 def documents(observed: Observed) -> list[Object]:
-    """The custom resources that people made, as they can be applied again; MIC makes its own anew."""
+    """The custom resources that people made, as they can be applied again; MIC and the add-on make theirs anew."""
     found = []
     for kind in CUSTOM:
         for raw in observed.of(kind) if kind != _MADE_BY_MIC else ():
+            if observed.addon and by_aks(raw):
+                continue
             document = {"apiVersion": f"{GROUP}/v1", "kind": kind, **clean(raw)}
             for name in ("finalizers", "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences"):
                 document["metadata"].pop(name, None)
@@ -273,6 +291,7 @@ def rows(observed: Observed, rules: Rules) -> list[Object]:
             "namespace": raw["metadata"].get("namespace", ""),
             "name": raw["metadata"]["name"],
             "removable": kind not in _OWNED or belongs(kind, raw, observed, rules),
+            "by_aks": by_aks(raw),
             "terminating": bool(raw["metadata"].get("deletionTimestamp")),
             "identity": _azure_id(raw) if kind in CUSTOM else "",
         }
@@ -323,3 +342,8 @@ def _release_of(raw: Raw) -> str:
     """Namespace and name of the helm release that holds the object."""
     manager = nmi.managed_by(raw)
     return f"{manager.release_namespace}/{manager.release_name}" if manager.release_name else ""
+
+
+def by_aks(raw: Raw) -> bool:
+    """Whether AKS has put the object there."""
+    return nmi.managed_by(raw).kind == "addon"

@@ -20,6 +20,7 @@ from ansible_collections.azureops.pod_identity.tests.unit import cluster_objects
 
 RELEASE = Release("pods", "apis", 3, "deployed", "4.1.18", {})
 OF_RELEASE = {"meta.helm.sh/release-name": "apis", "meta.helm.sh/release-namespace": "pods"}
+OF_AKS = {"addonmanager.kubernetes.io/mode": "Reconcile"}
 ID = f"{objects.ID}team-i"
 
 
@@ -166,6 +167,43 @@ def test_who_would_bring_it_back(metadata: dict[str, Any], keeper: str) -> None:
     assert observed.brought_back == ((f"DaemonSet default/nmi ({keeper})",) if keeper else ())
 
 
+def test_what_aks_manages_is_left_to_its_addon() -> None:
+    def of_aks(raw: dict[str, Any]) -> dict[str, Any]:
+        return {**raw, "metadata": {**raw["metadata"], "labels": OF_AKS}}
+
+    definition = {"metadata": {"name": "azureidentities.aadpodidentity.k8s.io"}}
+    nmi, own = ("DaemonSet kube-system/nmi",), ours(objects.identity("own"))
+    observed = replace(
+        cluster(
+            AzureIdentity=[of_aks(objects.identity()), own],
+            AzurePodIdentityException=[of_aks(named("agents"))],
+            CustomResourceDefinition=[definition],
+            ConfigMap=[named(residue.SETTINGS)],
+        ),
+        programs=("Deployment x/mic", *nmi),
+        addon=nmi,
+    )
+    assert [(row["name"], row["by_aks"], row["removable"]) for row in removal.rows(observed, Rules())[:2]] == [
+        ("i", True, True),
+        ("own", False, True),
+    ]
+    assert [each["metadata"]["name"] for each in removal.documents(observed)] == ["own"]
+    assert labels(["identities", "exceptions"], observed, Rules()) == ["delete AzureIdentity team/own"]
+    with pytest.raises(Failure):
+        labels(["definitions"], observed, Rules())
+
+    # The definitions that it takes away take with them what others have made of their kinds.
+    off, everything = removal.without(observed, ["addon"]), list(removal.PARTS)
+    assert (off.programs, off.addon) == (("Deployment x/mic",), ())
+    assert labels(everything, removal.without(off, ["programs"]), Rules()) == [
+        "delete ConfigMap default/aad-pod-identity-config"
+    ]
+    # What it has left behind nobody manages any more.
+    left = replace(observed, programs=(), addon=())
+    assert len(labels(everything, left, Rules())) == 5
+    assert len(removal.documents(left)) == 3
+
+
 def test_no_finalizer_is_taken_for_an_identity_that_is_not_proved_clean() -> None:
     observed = cluster(AzureAssignedIdentity=[assigned(), assigned("other", name="j"), assigned("secret", type=1)])
     with pytest.raises(Failure) as raised:
@@ -189,21 +227,23 @@ def test_what_goes_with_its_release_or_with_the_addon_is_not_removed_by_itself()
     gone = {**OF_RELEASE, "meta.helm.sh/release-name": "gone"}
     applied = {"kubectl.kubernetes.io/last-applied-configuration": "hidden"}
     credential = {"data": {"ClientSecret": "aGlkZGVu"}}
-    observed = Observed.parse(
-        {
-            "AzureIdentity": [objects.identity()],
-            "ClusterRole": [
-                {**named("aad-pod-id-mic-role", ""), **grants},
-                {**named("aad-pod-identity-nmi", "", annotations=OF_RELEASE), **grants},
-                {**named("aad-pod-identity-mic", "", annotations=gone), **grants},
-                {**named("aad-pod-id-nmi-role", "", labels={"addonmanager.kubernetes.io/mode": "Reconcile"}), **grants},
-            ],
-            "Secret": [
-                {**named("aad-pod-identity-mic", "pods", labels=chart, annotations=applied), **credential},
-                objects.release("apis", namespace="pods"),
-            ],
-        }
-    )
+    nmi = {"spec": {"template": {"spec": {"containers": [{"image": "mcr.microsoft.com/nmi:1"}]}}}}
+    found = {
+        "DaemonSet": [{**named("nmi", "kube-system", labels=OF_AKS), **nmi}],
+        "AzureIdentity": [objects.identity()],
+        "ClusterRole": [
+            {**named("aad-pod-id-mic-role", ""), **grants},
+            {**named("aad-pod-identity-nmi", "", annotations=OF_RELEASE), **grants},
+            {**named("aad-pod-identity-mic", "", annotations=gone), **grants},
+            {**named("aad-pod-id-nmi-role", "", labels=OF_AKS), **grants},
+        ],
+        "Secret": [
+            {**named("aad-pod-identity-mic", "pods", labels=chart, annotations=applied), **credential},
+            objects.release("apis", namespace="pods"),
+        ],
+    }
+    observed = Observed.parse(found)
+    assert observed.programs == observed.addon == ("DaemonSet kube-system/nmi",)
     assert [each.label for each in observed.releases] == ["pods/apis"]
     assert [row["name"] for row in removal.rows(observed, Rules())] == [
         "i",
@@ -212,6 +252,8 @@ def test_what_goes_with_its_release_or_with_the_addon_is_not_removed_by_itself()
         "aad-pod-identity-mic",
     ]
     assert "hidden" not in str(observed) and "aGlkZGVu" not in str(observed)
+    abandoned = Observed.parse({**found, "DaemonSet": []})
+    assert "aad-pod-id-nmi-role" in [row["name"] for row in removal.rows(abandoned, Rules())]
 
 
 def test_objects_can_be_applied_again() -> None:
