@@ -69,7 +69,7 @@ options:
       - What an earlier task removes, so that in check mode it does not stand in the way. Without meaning outside check
         mode.
       - V(programs), MIC and NMI; V(bindings), the AzureIdentityBindings; V(assigned), the AzureAssignedIdentities;
-        V(addon), what AKS manages for its pod identity add-on.
+        V(addon), what AKS takes away with its pod identity add-on, its NMI and the custom resource definitions.
     type: list
     elements: str
     choices: [programs, bindings, assigned, addon]

@@ -252,7 +252,6 @@ def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: S
     before, attached, mark = site.look(), site.attached(), site.modules.mark()
     for variables, sentence in (
         ({"pod_identity_uninstall_confirm": ""}, "set pod_identity_uninstall_confirm=demo"),
-        ({"pod_identity_mode": "addon"}, "is disabled by the module azureops.pod_identity.aks_pod_identity"),
         ({"pod_identity_artifact_target": "secret:bundle"}, "a Secret is named as secret:NAMESPACE/NAME"),
         (
             {"pod_identity_artifact_target": "/lost", "_pod_identity_uninstall_marks": ["/"]},

@@ -105,7 +105,11 @@ class Observed:
         # What they hold is nobody's business.
         free["Secret"] = [{"metadata": {**raw["metadata"], "annotations": {}}} for raw in free.get("Secret", ())]
         custom = {kind: found[kind] for kind in CUSTOM if kind in found}
-        keepers = [(_label(kind, raw), nmi.keeper(raw)) for kind, several in parts.items() for raw in several]
+        keepers = [
+            (_label(kind, raw), nmi.keeper(raw) if addon or not by_aks(raw) else "")
+            for kind, several in parts.items()
+            for raw in several
+        ]
         brought_back = tuple(f"{label} ({keeper})" for label, keeper in keepers if keeper)
         return cls({**custom, **free}, releases, tuple(programs), brought_back, addon)
 

@@ -198,6 +198,7 @@ def test_what_aks_manages_is_left_to_its_addon() -> None:
     assert labels(everything, removal.without(off, ["programs"]), Rules()) == [
         "delete ConfigMap default/aad-pod-identity-config"
     ]
+
     # What it has left behind nobody manages any more.
     left = replace(observed, programs=(), addon=())
     assert len(labels(everything, left, Rules())) == 5

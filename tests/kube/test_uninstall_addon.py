@@ -1,0 +1,312 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role pod_identity_uninstall where the add-on of AKS is on: a real API server, which AKS's part writes to."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import FIELD_MANAGER, marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    DAEMON_SET,
+    DEPLOYMENT,
+)
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, ApiServer
+from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
+from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role import (
+    CARRIER,
+    Site,
+    has_definitions,
+    helm,
+    put,
+)
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox import pod_identity_addon
+from azsandbox.azure.compute import ClusterSpec
+from azsandbox.azure.loopback import SimulatedAzure
+from azsandbox.azure.null_compute import NullCompute
+from azsandbox.azure.state import CLUSTER
+
+ADDON = {"resource_group": "rg", "cluster_name": "demo", "poll_interval": 0.1}
+FAST = {"pod_identity_cluster_poll_interval": 1}
+PLURALS = ("azureidentities", "azureidentitybindings", "azurepodidentityexceptions")
+
+
+class Aks(NullCompute):
+    """A cluster that is this API server; its nodes do not exist. ``tidy``: whether AKS takes away more than its NMI."""
+
+    def __init__(self, api_server: ApiServer) -> None:
+        super().__init__()
+        self.server = api_server
+        self.tidy = True
+
+    async def update(self, spec: ClusterSpec) -> None:
+        old = self.clusters.get(spec.id.lower())
+        await super().update(spec)
+        if spec.pod_identity is not None:
+            await pod_identity_addon.deploy(self.call, spec.pod_identity)
+        elif old is None or old.pod_identity is not None:
+            await self.take_away()
+
+    async def take_away(self) -> None:
+        if self.tidy:
+            await pod_identity_addon.remove(self.call)
+        else:
+            await self.call("DELETE", "/apis/apps/v1/namespaces/kube-system/daemonsets/nmi")
+
+    async def call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> object:
+        context = ssl.create_default_context(cafile=str(self.server.ca))
+        headers = {"Authorization": f"Bearer {ADMIN}", "User-Agent": "aks", "Content-Type": kind}
+        async with (
+            aiohttp.ClientSession(raise_for_status=True) as session,
+            session.request(
+                method,
+                f"{self.server.url}{path}",
+                ssl=context,
+                headers=headers,
+                data=json.dumps(body) if body else None,
+            ) as response,
+        ):
+            text = await response.text()
+            return json.loads(text) if "json" in response.content_type else text
+
+
+@pytest.fixture
+def aks(api_server: ApiServer) -> Aks:
+    return Aks(api_server)
+
+
+@pytest.fixture
+def azure(aks: Aks, tmp_path: Path) -> Iterator[SimulatedAzure]:
+    azure = SimulatedAzure(tmp_path, compute=aks)
+    azure.cluster(name="demo")
+
+    def call() -> None:
+        (cluster,) = azure.server.azure.state.all(CLUSTER)
+        cluster.body["properties"]["fqdn"] = "127.0.0.1"
+
+    azure.in_loop(call)
+    yield azure
+    azure.close()
+
+
+@pytest.fixture
+def bare(
+    aks: Aks,
+    azure: SimulatedAzure,
+    api_server: ApiServer,
+    client: Client,
+    definitions: list[dict[str, Any]],
+    namespace: str,
+    tmp_path: Path,
+) -> Iterator[Site]:
+    """The add-on is off; an identity on the scale set is somebody else's."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "players").mkdir()
+    modules = Modules(azure, tmp_path / "home")
+    server.remove(client, definitions)
+    billing, foreign = (
+        modules.succeed("user_assigned_identity", resource_group="rg", name=name, location="westeurope")["state"]
+        for name in ("billing", "foreign")
+    )
+    modules.succeed("vmss_identity", **CARRIER, identities=[foreign["id"]], poll_interval=0.1)
+    yield Site(
+        modules, api_server, client, namespace, tmp_path / "players", billing["id"].lower(), foreign["id"].lower()
+    )
+    azure.run(pod_identity_addon.remove(aks.call))
+    server.install(client, definitions)
+
+
+@pytest.fixture
+def site(bare: Site) -> Site:
+    """The add-on hands out an identity twice, and has an exception."""
+    switch_on(bare)
+    return bare
+
+
+def switch_on(site: Site) -> None:
+    entry = {"namespace": site.namespace, "identity": site.billing}
+    site.modules.succeed(
+        "aks_pod_identity",
+        **ADDON,
+        enabled=True,
+        restore_timeout=0,
+        identities=[{**entry, "name": "billing", "binding_selector": "money"}, {**entry, "name": "more"}],
+        exceptions=[{"name": "agents", "namespace": site.namespace, "pod_labels": {"app": "agent"}}],
+    )
+
+
+def profile(site: Site) -> dict[str, Any]:
+    state: dict[str, Any] = site.modules.succeed("aks_pod_identity", **ADDON)["state"]
+    return state
+
+
+def programs(client: Client) -> list[str]:
+    return [each["metadata"]["name"] for each in client.list_all(DAEMON_SET)]
+
+
+def written(site: Site, begin: int, *resources: str) -> list[str]:
+    """What the collection wrote of these resources, dry runs left out: verb, resource and name."""
+    found = []
+    for line in (site.server.folder / "audit.log").read_text().splitlines()[begin:]:
+        event = json.loads(line)
+        place = event.get("objectRef") or {}
+        if (
+            event.get("userAgent") == FIELD_MANAGER
+            and event["verb"] not in ("get", "list", "watch")
+            and place.get("resource") in resources
+            and "dryRun=All" not in event["requestURI"]
+        ):
+            found.append(f"{event['verb']} {place['resource']} {place.get('name', '')}")
+    return found
+
+
+def lines(site: Site) -> int:
+    return len((site.server.folder / "audit.log").read_text().splitlines())
+
+
+def changed(output: str) -> int:
+    found = re.search(r"changed=(\d+)", output)
+    assert found, output
+    return int(found[1])
+
+
+def test_the_addon_goes_entry_by_entry(site: Site, azure: SimulatedAzure) -> None:
+    before, attached, mark, begin = profile(site), site.attached(), site.modules.mark(), lines(site)
+    assert attached >= {site.billing, site.foreign}
+    status, output = site.play("--check", "--diff", **FAST)
+    assert status == 0, output
+    assert (profile(site), site.attached(), site.bundles(), site.modules.writes(mark)) == (before, attached, [], [])
+    assert programs(site.client) == ["nmi"]
+    predicted = changed(output)
+
+    status, output = site.play(**FAST)
+    assert (status, changed(output)) == (0, predicted), output
+    # The entries in one change, then the add-on; AKS itself has taken the identity from the scale set.
+    assert [each.split("/")[-2] for each in site.modules.writes(mark)] == ["managedClusters"] * 2
+    after = profile(site)
+    assert (after["enabled"], after["identities"], after["exceptions"]) == (False, [], [])
+    assert site.attached() == attached - {site.billing}
+    assert programs(site.client) == [] and not has_definitions(site.client)
+    assert written(site, begin, *PLURALS, "daemonsets", "customresourcedefinitions") == []
+    (bundle,) = site.bundles()
+    assert bundle["objects"] == []
+    assert bundle["addon"]["exceptions"] == before["exceptions"]
+    assert [(each["name"], each["identity"].lower()) for each in bundle["addon"]["identities"]] == [
+        ("billing", site.billing),
+        ("more", site.billing),
+    ]
+    assert re.search(r"identity in Azure +billing", output), output
+    assert re.search(r"role assignment +Managed Identity Operator\W+of the control plane at", output), output
+    assert azure.arm("GET", site.billing).status_code == 200
+
+    status, output = site.play(**FAST)
+    assert (status, changed(output), len(site.bundles())) == (0, 0, 1), output
+
+
+def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: SimulatedAzure) -> None:
+    before, attached, mark = profile(site), site.attached(), site.modules.mark()
+    put(site.client, AZURE_IDENTITY, site.namespace, "theirs", {"type": 0, "clientID": "c", "resourceID": "r"})
+    status, output = site.play(**FAST)
+    assert (status, "1 objects of AAD Pod Identity do not carry the labels" in output) == (2, True), output
+    assert re.search(rf"AzureIdentity +{site.namespace} +theirs", output), output
+    site.client.delete(AZURE_IDENTITY, site.namespace, "theirs")
+
+    make(site.client, DEPLOYMENT, site.namespace, "asleep", "money")
+    status, output = site.play(**FAST)
+    assert (status, f"Deployment {site.namespace}/asleep" in output) == (2, True), output
+    assert "go on with pod_identity_uninstall_allow_in_use=true" in output
+    site.client.delete(DEPLOYMENT, site.namespace, "asleep")
+
+    # Every pod could take what is on the scale sets, were NMI to go first.
+    status, output = site.play("--tags", "pod_identity_uninstall_addon", **FAST)
+    assert (status, "billing, more are still on the scale sets" in output) == (2, True), output
+    status, output = site.play("--tags", "pod_identity_uninstall_objects", **FAST)
+    assert (status, "is still on, and AKS would put back" in output) == (2, True), output
+
+    limited = azure.principal("limited", ("Reader", f"/subscriptions/{azure.subscription_id}"))
+    owner = dict(site.modules.environment)
+    site.modules.environment.update(site.modules.login(limited))
+    status, output = site.play(**FAST)
+    site.modules.environment.update(owner)
+    assert (status, "Microsoft.ContainerService/managedClusters/write at" in output) == (2, True), output
+    assert (profile(site), site.attached(), site.modules.writes(mark)) == (before, attached, [])
+
+
+def test_chart_and_addon_at_once(bare: Site, azure: SimulatedAzure, aks: Aks) -> None:
+    """The chart was first. An entry has failed because its identity is gone; AKS leaves all but its NMI behind."""
+    site, namespace, aks.tidy = bare, bare.namespace, False
+    helm(site, "install", "aad-pod-identity", "CHART", "--namespace", "default")
+    shop, lost = (
+        site.modules.succeed("user_assigned_identity", resource_group="rg", name=name, location="westeurope")["state"]
+        for name in ("shop", "lost")
+    )
+    switch_on(site)
+    entry = {"name": "lost", "namespace": namespace, "identity": lost["id"]}
+    site.modules.succeed("aks_pod_identity", **ADDON, **entry, restore_timeout=0)
+    site.modules.succeed("user_assigned_identity", resource_group="rg", name="lost", state="absent")
+    spoil(azure, "lost")
+    site.modules.succeed("vmss_identity", **CARRIER, identities=[shop["id"]], poll_interval=0.1)
+    spec = {"type": 0, "resourceID": shop["id"], "clientID": shop["client_id"]}
+    put(site.client, AZURE_IDENTITY, namespace, "shop", spec, labels=marks("shop"))
+    binding = {"azureIdentity": "shop", "selector": "shop"}
+    put(site.client, AZURE_IDENTITY_BINDING, namespace, "shop", binding, labels=marks("shop"))
+    attached, begin = site.attached(), lines(site)
+
+    status, output = site.play(**FAST)
+    assert (status, "set recreate_identity to true" in output) == (2, True), output
+    assert sorted(programs(site.client)) == ["aad-pod-identity-nmi", "nmi"]
+
+    roles = {"pod_identity_uninstall_recreate_identity": True, "pod_identity_uninstall_remove_role_assignments": True}
+    status, output = site.play(**FAST, **roles)
+    assert status == 0, output
+    assert site.attached() == attached - {site.billing, shop["id"].lower(), lost["id"].lower()}
+    assert programs(site.client) == [] and not has_definitions(site.client)
+    assert azure.arm("GET", lost["id"]).status_code == 404
+    told = deleted(site, begin)
+    order = [
+        "azureidentitybindings shop",
+        "daemonsets aad-pod-identity-nmi",
+        "daemonsets nmi",
+        "customresourcedefinitions azureidentities.aadpodidentity.k8s.io",
+        "serviceaccounts aad-pod-id-nmi-service-account",
+    ]
+    assert sorted(order, key=told.index) == order
+    assert "role assignment" not in output, output
+
+
+def spoil(azure: SimulatedAzure, name: str) -> None:
+    """As AKS finds an entry without its identity at its next change, and lets it block all others."""
+
+    def fail() -> None:
+        (cluster,) = azure.server.azure.state.all(CLUSTER)
+        for each in cluster.properties["podIdentityProfile"]["userAssignedIdentities"]:
+            if each["name"] == name:
+                each["provisioningState"] = "Failed"
+
+    azure.in_loop(fail)
+    azure.control("POST", "/settings", {"pod_identities_block": True})
+
+
+def deleted(site: Site, begin: int) -> list[str]:
+    """What anybody has deleted, dry runs left out: resource and name."""
+    events = map(json.loads, (site.server.folder / "audit.log").read_text().splitlines()[begin:])
+    return [
+        f"{event['objectRef']['resource']} {event['objectRef'].get('name', '')}"
+        for event in events
+        if event["verb"] == "delete" and "dryRun" not in event["requestURI"]
+    ]
