@@ -137,13 +137,13 @@ class Operator:
         done = self.sandbox.call("exec", "--tools", tools, *whose, "--", *command)
         return Run(done.returncode, done.stdout + done.stderr, self._recorded())
 
-    def play_after_kill(self, playbook: str, fault: Sequence[str]) -> Run:
+    def play_after_kill(self, playbook: str, fault: Sequence[str], variables: dict[str, Any] | None = None) -> Run:
         """Run a playbook after one that was killed while it waited for the answer to a request.
 
         ``fault``: options of `azure fault` that choose the request.
         """
         rule = json.loads(self.sandbox.run("azure", "fault", "--remote", WORKSTATION_ADDRESS, "--hang", *fault))["id"]
-        command = self._command(playbook, (), None, "", {})
+        command = self._command(playbook, (), variables, "", {})
         running = self.sandbox.start("exec", "--", "bash", "-c", TWICE, "bash", str(self._records), *command)
         try:
             eventually(

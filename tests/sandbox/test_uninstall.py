@@ -50,6 +50,8 @@ RESTORED = [
     "Install or change the release",
     "Write down the release as it shall be",
 ]
+ADDON = {"pod_identity_mode": "addon"}
+OF_ADDON = ["Remove the entries of the add-on", "Switch the add-on of AKS off"]
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +212,42 @@ def test_nothing_is_restored_twice(used: Operator, regretted: dict[str, Any], ba
     assert [row["verdict"] for row in again.verdicts()] == ["ok"]
 
 
-def test_in_the_end_the_subscription_is_empty(used: Operator, back: tuple[Run, Run]) -> None:
+@pytest.fixture(scope="module")
+def switched(used: Operator, back: tuple[Run, Run]) -> Operator:
+    """The add-on of AKS where the chart was."""
+    used.play(UNINSTALL, variables=IN_USE).ok()
+    made = used.site(variables=ADDON).ok()
+    assert [(row["verdict"], row["answered_by"]) for row in made.verdicts()] == [("ok", "nmi")]
+    return used
+
+
+def test_the_addon_goes_too(switched: Operator) -> None:
+    """Killed while AKS removes the entries."""
+    before, saved = attached(switched), len(bundles(switched))
+    predicted = switched.play(UNINSTALL, "--check", "--diff", variables=IN_USE).ok()
+    assert predicted.changes() == OF_ADDON
+    assert (attached(switched), len(bundles(switched))) == (before, saved)
+    assert "billing" in before and chains(switched)
+
+    write = ("--method", "PUT", "--path", "/managedClusters/", "--after")
+    done = switched.play_after_kill(UNINSTALL, write, variables=IN_USE).ok()
+    assert done.changes() == OF_ADDON[1:]
+    assert attached(switched) == before - {"billing"}
+    assert chains(switched) == []
+    kinds = switched.kubectl("get", "customresourcedefinitions")["items"]
+    assert [each["metadata"]["name"] for each in kinds if "aadpodidentity" in each["metadata"]["name"]] == []
+    assert switched.kubectl("get", "daemonset", "-A")["items"] == []
+    addons = [each["addon"] for each in bundles(switched)[saved:]]
+    assert [[one["name"] for one in each["identities"]] for each in addons] == [["billing"], []]
+    assert switched.play(UNINSTALL, variables=IN_USE).ok().changes() == []
+
+
+def test_the_addon_comes_back(switched: Operator) -> None:
+    made = switched.site(variables=ADDON).ok()
+    assert [(row["verdict"], row["answered_by"]) for row in made.verdicts()] == [("ok", "nmi")]
+
+
+def test_in_the_end_the_subscription_is_empty(used: Operator, switched: Operator) -> None:
     used.sandbox.az("identity", "delete", "--resource-group", GROUP, "--name", "spare")
     assert f"pod_identity_cluster_confirm_absent={CLUSTER}" in used.play(DESTROY).refused()
     confirmed = {"pod_identity_cluster_confirm_absent": CLUSTER}
