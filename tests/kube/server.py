@@ -96,6 +96,16 @@ class ApiServer:
         self.processes.restart("kube-apiserver")
         until("the API server is ready again", lambda: _ready(self.processes, self))
 
+    def helm(self, *arguments: str) -> str:
+        """What helm prints; ``CHART`` is the newest chart."""
+        binaries, charts = programs()
+        command = [str(binaries / "helm"), *(each.replace("CHART", str(charts / CHART)) for each in arguments)]
+        environment = {**os.environ, "KUBECONFIG": self.kubeconfig(), "HOME": str(self.folder)}
+        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return done.stdout
+
     def requests(self) -> list[str]:
         """Every request so far that came from this collection, as verb and resource; pages of one list are one each."""
         found = []

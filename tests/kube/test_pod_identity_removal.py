@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +27,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     CLUSTER_ROLE_BINDING,
     CONFIG_MAP,
     CUSTOM_RESOURCE_DEFINITION,
+    DAEMON_SET,
+    DEPLOYMENT,
     ENDPOINTS,
+    POD_DISRUPTION_BUDGET,
+    SECRET,
     SERVICE_ACCOUNT,
     Kind,
 )
@@ -48,7 +55,9 @@ def identity(namespace: str, name: str = "billing", **metadata: Any) -> dict[str
 
 
 @pytest.fixture
-def world(client: Client, crds: None, definitions: list[dict[str, Any]], namespace: str) -> Iterator[str]:
+def world(
+    api_server: ApiServer, client: Client, crds: None, definitions: list[dict[str, Any]], namespace: str
+) -> Iterator[str]:
     """What a MIC that died has left, and nothing of other tests; its roles are those of the project's manifests."""
     server.remove(client, definitions)
     server.install(client, definitions)
@@ -82,6 +91,8 @@ def world(client: Client, crds: None, definitions: list[dict[str, Any]], namespa
     ):
         client.create(kind, body["metadata"].get("namespace"), body)
     yield namespace
+    everything = {"parts": list(removal.PARTS), "scope": "all", "clean_identities": [ID], "wait_sleep": 1}
+    Runner(api_server, "pod_identity_removal")(**everything).ok()
     client.delete(CLUSTER_ROLE, None, "theirs")
     server.install(client, definitions)
 
@@ -128,12 +139,6 @@ def test_what_was_saved_can_be_applied_again(api_server: ApiServer, client: Clie
     client.delete(AZURE_IDENTITY, world, "billing")
     again = client.create(AZURE_IDENTITY, world, saved[0])
     assert again["spec"]["resourceID"] == ID and again["metadata"]["labels"] == OURS
-    Runner(api_server, "pod_identity_removal")(
-        parts=["assigned", "identities", "exceptions", "remains"],
-        scope="all",
-        clean_identities=[ID],
-        wait_sleep=1,
-    ).ok()
 
 
 def test_definitions_that_hang_on_a_dead_mic(api_server: ApiServer, client: Client, world: str) -> None:
@@ -159,4 +164,71 @@ def test_what_is_held_by_somebody_else_is_named(api_server: ApiServer, client: C
     refusal = remove(**options).failure()
     assert f"AzureAssignedIdentity {world}/api (held by the finalizer theirs/hold)" in refusal
     client.merge(AZURE_ASSIGNED_IDENTITY, world, "api", {"metadata": {"finalizers": None}})
-    remove(parts=list(removal.PARTS), scope="all", wait_sleep=1).ok()
+
+
+def test_helm_removes_what_it_could_not(api_server: ApiServer, client: Client, world: str) -> None:
+    """Its manifest is that of an old chart, and its record says that somebody began to remove it."""
+    values = f"mic.podDisruptionBudget.minAvailable=1,nameOverride={world},installMICException=false"
+    place = ("--namespace", world)
+    api_server.helm("install", "old", "CHART", *place, "--set", values)
+    (live,) = client.list_all(SECRET, world, labels="owner=helm")
+    body = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(live["data"]["release"]))))
+    old = body["manifest"].replace("apiVersion: policy/v1\n", "apiVersion: policy/v1beta1\n")
+    old += "---\napiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata:\n  name: mic\n"
+    body.update(manifest=old, config={"adminsecret": {"clientSecret": "hidden"}})
+    body["info"]["status"] = "uninstalling"
+    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(body).encode()))).decode()
+    client.merge(SECRET, world, live["metadata"]["name"], {"data": {"release": packed}})
+    with pytest.raises(RuntimeError, match="failed to delete release"):
+        api_server.helm("uninstall", "old", *place)
+
+    remove = Runner(api_server, "pod_identity_removal")
+    options = {"parts": ["records"], "release_namespaces": [world]}
+    (found,) = Runner(api_server, "pod_identity_removal_info")(release_namespaces=[world]).ok()["releases"]
+    assert [(each["kind"], each["heir"]) for each in found["repairs"]] == [
+        ("PodDisruptionBudget", "policy/v1"),
+        ("PodSecurityPolicy", ""),
+    ]
+    assert all(each["document"] in old for each in found["repairs"])
+    before = client.get(SECRET, world, live["metadata"]["name"])
+    predicted = remove(**options, check=True)
+    assert client.get(SECRET, world, live["metadata"]["name"]) == before
+    done = remove(**options)
+    assert (
+        done.ok()["actions"]
+        == predicted.ok()["actions"]
+        == [
+            f"repair the record of helm release {world}/old: PodDisruptionBudget mic-pdb in policy/v1beta1 becomes "
+            "policy/v1, PodSecurityPolicy mic in policy/v1beta1 is left out, status uninstalling becomes failed"
+        ]
+    )
+    assert done.ok()["changed"] and "hidden" not in predicted.output + done.output
+    assert not remove(**options).ok()["changed"]
+    assert "failed" in api_server.helm("list", "--all", *place)
+    api_server.helm("uninstall", "old", *place)
+    assert api_server.helm("list", "--all", "--short", *place) == ""
+    assert client.list_all(POD_DISRUPTION_BUDGET, world) == () == client.list_all(DAEMON_SET, world)
+
+
+def test_programs_that_no_release_holds(api_server: ApiServer, client: Client, world: str) -> None:
+    for kind, program in ((DAEMON_SET, "nmi"), (DEPLOYMENT, "mic")):
+        labels = {"app": program}
+        pod = {
+            "metadata": {"labels": labels},
+            "spec": {"containers": [{"name": program, "image": f"aks/{program}:v1"}]},
+        }
+        client.create(kind, world, manifest(kind, program, spec={"selector": {"matchLabels": labels}, "template": pod}))
+    remove = Runner(api_server, "pod_identity_removal")
+    options: dict[str, Any] = {"parts": ["assigned", "programs"], "wait_sleep": 1}
+    assert f"DaemonSet {world}/nmi, Deployment {world}/mic do not carry" in remove(**options).failure()
+    options["scope"] = "all"
+    assert "It is not proved" in remove(**options).failure()
+    options["clean_identities"] = [ID]
+    assert "while AzureAssignedIdentity" in remove(**{**options, "parts": ["programs"]}).failure()
+    predicted = remove(**options, check=True).ok()
+    assert client.get(DAEMON_SET, world, "nmi")
+    done = remove(**options).ok()
+    assert done["actions"] == predicted["actions"]
+    assert done["actions"][1:] == [f"delete Deployment {world}/mic", f"delete DaemonSet {world}/nmi"]
+    assert client.get(DAEMON_SET, world, "nmi") is None is client.get(DEPLOYMENT, world, "mic")
+    assert not remove(**options).ok()["changed"]

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,12 +152,7 @@ def manifest(kind: Kind, **body: Any) -> dict[str, Any]:
 
 
 def helm(site: Site, *arguments: str) -> str:
-    binaries, charts = server.programs()
-    command = [str(binaries / "helm"), *(each.replace("CHART", str(charts / server.CHART)) for each in arguments)]
-    environment = {**os.environ, "KUBECONFIG": site.server.kubeconfig(), "HOME": str(site.directory)}
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return site.server.helm(*arguments)
 
 
 def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: SimulatedAzure) -> None:
