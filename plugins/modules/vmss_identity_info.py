@@ -26,6 +26,13 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes.info_module
   - azureops.pod_identity._attributes.actiongroup_azure
 options:
+  identities:
+    description:
+      - Resource ids of identities that M(azureops.pod_identity.vmss_identity) would be told to detach too, with
+        C(state=clean), where nobody knows anything of them.
+    type: list
+    elements: str
+    default: []
   check_existence:
     description:
       - Whether to look which of the identities still exist.
@@ -171,7 +178,8 @@ resources:
         removable:
           description:
             - Whether M(azureops.pod_identity.vmss_identity) with C(state=clean) would detach it. That is so for
-              V(removable), and for V(ghost) where it was looked up that the identity is gone or was made again.
+              V(removable), for V(ghost) where it was looked up that the identity is gone or was made again, and for
+              V(unknown) where it is in O(identities).
           returned: always
           type: bool
           sample: true
@@ -207,13 +215,17 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
     carriers,
     ownership,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import attached_identities as attached
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import ownership as judged
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import protected_identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report
 
-OPTIONS = ArgumentSpec(options={"check_existence": {"type": "bool", "default": False}}).merge(
-    carriers(), ownership(), azure_auth()
-)
+OPTIONS = ArgumentSpec(
+    options={
+        "identities": {"type": "list", "elements": "str", "default": []},
+        "check_existence": {"type": "bool", "default": False},
+    }
+).merge(carriers(), ownership(), azure_auth())
 
 
 def observe(arm: Arm, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -225,7 +237,8 @@ def observe(arm: Arm, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     unread: dict[str, str] = {}
     if options["check_existence"]:
         existing, unread = azure.client_ids(arm, (identity.id for each in found for identity in each.identities))
-    claims, untold = known.claims(arm, options, cluster, found)
+    named = attached.wanted(options["identities"])
+    claims, untold = known.claims(arm, options, cluster, found, named=named)
     return {
         "resources": [judged.report(each, protection, claims, existing, unread) for each in found],
         "cluster_id": str((cluster or {}).get("id", "")),
