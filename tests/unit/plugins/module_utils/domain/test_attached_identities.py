@@ -215,3 +215,40 @@ def test_what_is_new_has_no_client_id_either(state: str) -> None:
     assert bool(attached.dead_warnings([found])) is (state == "Succeeded")
     (entry,) = attached.report(found, Protection(), None, ())["identities"]
     assert entry["ghost"] is (True if state == "Succeeded" else None)
+
+
+MACHINE = f"{GROUP}/Microsoft.Compute/virtualMachines/vm"
+
+
+@pytest.mark.parametrize(
+    ("provider_id", "found"),
+    [
+        (f"azure://{SET}/virtualMachines/0", SET),
+        (f" azure://{SET.lower()}/virtualmachines/0", SET.lower()),
+        (f"azure://{MACHINE}", MACHINE),
+        (f"azure://{uai('x')}", ""),
+        (f"azure://{GROUP}", ""),
+        (SET, ""),
+        ("kind://docker/kind/worker", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_node_is_on(provider_id: str, found: str) -> None:
+    assert attached.of_node(provider_id) == found
+    assert attached.of_nodes([provider_id, provider_id.upper()])[:1] == ((found,) if found else ())
+
+
+def test_a_node_is_on_one_thing_however_it_is_spelled() -> None:
+    several = [f"azure://{each}/virtualMachines/{number}" for number, each in enumerate((SET, SET.lower(), SET))]
+    assert len(attached.of_nodes([*several, f"azure://{MACHINE}", ""])) == 2
+
+
+def test_what_somebody_else_detaches() -> None:
+    seen = carrier("id-0", "id-1", "id-2")
+    gone = [
+        {"id": uai("ID-0"), "provider_id": f"azure://{SET.lower()}/virtualMachines/0"},
+        {"id": uai("id-1"), "provider_id": f"azure://{SET}x/virtualMachines/0"},
+        {"id": uai("none"), "provider_id": f"azure://{SET}/virtualMachines/0"},
+    ]
+    assert attached.without(seen, gone) == carrier("id-1", "id-2")
+    assert attached.without(seen, []) == seen

@@ -361,13 +361,21 @@ def test_what_an_inventory_tells() -> None:
         {
             "identities": [one, {**one, "type": 1}, {**one, "resource_id": ""}],
             "assigned": [{**one, "namespace": "default", "name": "web-1-team-a"}, None],
+            "releases": [
+                {"namespace": "default", "name": "mic", "given_values": {"azureIdentities": {"a": {"resourceID": ID}}}},
+                {"given_values": None},
+            ],
             "workloads": [
                 {"kind": "Deployment", "namespace": "team", "name": "web", "identities": [one, {**one, "type": 2}]},
                 {"kind": "Pod", "namespace": "team", "name": "bare", "identities": []},
             ],
         }
     )
-    assert known == [(ID, "AzureIdentity team/a"), (ID, "AzureAssignedIdentity default/web-1-team-a")]
+    assert known == [
+        (ID, "AzureIdentity team/a"),
+        (ID, "AzureAssignedIdentity default/web-1-team-a"),
+        (ID, "the values of the helm release default/mic"),
+    ]
     assert used == [(ID, "Deployment team/web")]
     assert ownership.inventoried({}) == ownership.inventoried({"workloads": None}) == ([], [])
 
