@@ -184,7 +184,7 @@ def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: Simul
     assert saved == attached
     told = order(audit(site)[seen:])
     assert told == ["bundle", "binding", "finalizer", "release", "identity", "definition"], told
-    assert re.search(r"identity in Azure +billing", output), output
+    assert re.search(r"Azure +identity billing +kept", output), output
 
     status, output = site.play()
     assert (status, "changed=0 " in output) == (0, True), output
@@ -267,7 +267,7 @@ def test_what_the_cluster_needs_stays(site: Site) -> None:
     attached = site.attached()
     status, output = site.play(pod_identity_uninstall_protected_identities=[site.billing])
     assert (status, site.attached()) == (0, attached), output
-    assert re.search(r"identity of nodes +billing", output), output
+    assert re.search(r"scale sets +identity billing +kept", output), output
     assert not has_definitions(site.client)
 
 

@@ -166,9 +166,10 @@ def test_nothing_is_left_but_what_is_kept(used: Operator, gone: Run) -> None:
     assert [each["metadata"]["name"] for each in kinds if "aadpodidentity" in each["metadata"]["name"]] == []
     programs = used.kubectl("get", "daemonset,deployment", "--namespace", "default")["items"]
     assert programs == []
-    account = " ".join(gone.message("Show what is left and why"))
-    assert "identity in Azure" in account
-    assert "billing" in account
+    account = [row.split() for row in gone.message("Show what is left and why")]
+    assert {row[0] for row in account if "gone" in row} == {"cluster", "nodes", "scale", "roles"}
+    assert ["Azure", "identity", "billing", "kept"] in [row[:4] for row in account]
+    assert not [row for row in account if {"left", "not_verified"}.intersection(row)]
     (bundle,) = bundles(used)
     assert {each["kind"] for each in bundle["objects"]} >= {"AzureIdentity", "AzureIdentityBinding"}
 
