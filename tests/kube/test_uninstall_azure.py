@@ -124,15 +124,17 @@ def test_whose_identities_go_and_what_goes_on_request(site: Site, azure: Simulat
         assert hidden not in output
     assert body(azure, nodes) == without(before[nodes], "billing", "again", "odd")
     assert body(azure, own) == without(before[own], "billing")
-    rows = re.findall(r'"name": "([^"]*)", "reason": "([^"]*)", "what": "([^"]*)"', output)
-    for row in (
-        ("foreign", f"unknown, on {name_of(nodes)}, workers, because nothing says that pod", "identity of nodes"),
-        ("demo-agentpool", f"protected, on {name_of(nodes)}, because it is the identity of the", "identity of nodes"),
-        ("Managed Identity Operator", "Could not list the role assignments at", "role assignment"),
-        ("Reader", f"of the deleted identity billing at {scope(azure, 'rg')}", "role assignment"),
+    found = re.findall(r'"reason": "([^"]*)", "state": "kept", "what": "([^"]*)", "where": "([^"]*)"', output)
+    for where, what, reason in (
+        ("scale sets", "identity foreign", f"unknown, on {name_of(nodes)}, workers, because nothing says that pod"),
+        ("scale sets", "identity demo-agentpool", f"protected, on {name_of(nodes)}, because it is the identity of the"),
+        ("roles", "Managed Identity Operator", "Could not list the role assignments at"),
+        ("roles", "Reader", f"of the deleted identity billing at {scope(azure, 'rg')}"),
     ):
-        assert [each for each in rows if (each[0], each[2]) == row[::2] and each[1].startswith(row[1])], (row, rows)
-    assert not [each for each in rows if each[2] == "Secret" or each[:3:2] == ("billing", "identity in Azure")], rows
+        assert [each for each in found if each[1:] == (what, where) and each[0].startswith(reason)], (what, found)
+    assert not [each for each in found if each[1].startswith("Secret ") or each[1:] == ("identity billing", "Azure")], (
+        found
+    )
     assert azure.arm("GET", site.billing).status_code == 404
 
     (bundle,) = site.bundles()
