@@ -96,6 +96,11 @@ EXAMPLES = r"""
     kubeconfig: /etc/ansible/prod.kubeconfig
     parts: [exceptions, identities, definitions, remains]
 
+- name: Let helm remove a release of an old chart
+  azureops.pod_identity.pod_identity_removal:
+    parts: [records]
+    release_namespaces: [pod-identity]
+
 - name: Remove what a dead MIC holds, after its identities were detached
   azureops.pod_identity.pod_identity_removal:
     parts: [assigned]

@@ -211,13 +211,24 @@ def test_helm_removes_what_it_could_not(api_server: ApiServer, client: Client, w
 
 
 def test_programs_that_no_release_holds(api_server: ApiServer, client: Client, world: str) -> None:
+    flux = "kustomize.toolkit.fluxcd.io"
+    managed = {f"{flux}/name": "platform", f"{flux}/namespace": "flux-system"}
     for kind, program in ((DAEMON_SET, "nmi"), (DEPLOYMENT, "mic")):
         labels = {"app": program}
         pod = {
             "metadata": {"labels": labels},
             "spec": {"containers": [{"name": program, "image": f"aks/{program}:v1"}]},
         }
-        client.create(kind, world, manifest(kind, program, spec={"selector": {"matchLabels": labels}, "template": pod}))
+        body = manifest(kind, program, spec={"selector": {"matchLabels": labels}, "template": pod})
+        client.create(kind, world, {**body, "metadata": {**body["metadata"], "labels": managed}})
+    look = Runner(api_server, "pod_identity_removal_info")
+    assert look().ok()["brought_back"] == [
+        f"{kind.name} {world}/{name} (managed by Flux, Kustomization flux-system/platform)"
+        for kind, name in ((DAEMON_SET, "nmi"), (DEPLOYMENT, "mic"))
+    ]
+    for kind, program in ((DAEMON_SET, "nmi"), (DEPLOYMENT, "mic")):
+        client.merge(kind, world, program, {"metadata": {"labels": dict.fromkeys(managed)}})
+    assert look().ok()["brought_back"] == []
     remove = Runner(api_server, "pod_identity_removal")
     options: dict[str, Any] = {"parts": ["assigned", "programs"], "wait_sleep": 1}
     assert f"DaemonSet {world}/nmi, Deployment {world}/mic do not carry" in remove(**options).failure()
