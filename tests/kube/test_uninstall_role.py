@@ -7,8 +7,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import os
 import re
+import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +34,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SECRET,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
@@ -39,6 +43,8 @@ from azsandbox.azure.state import CLUSTER
 
 UNINSTALL = str(CHECKOUT / "playbooks/uninstall.yml")
 CARRIER = {"resource_group": "rg", "cluster_name": "demo"}
+KUBERNETES_WRITES, AZURE_WRITES = 22, 1
+"""How many requests the uninstall makes that write, without dry runs."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +59,25 @@ class Site:
     billing: str
     foreign: str
 
-    def play(self, *arguments: str, **variables: Any) -> tuple[int, str]:
+    def play(self, *arguments: str, **options: Any) -> tuple[int, str]:
+        started = self.start(*arguments, **options)
+        output, _none = started.communicate(timeout=300)
+        return started.returncode, " ".join(output.split())
+
+    def start(self, *arguments: str, address: str = "", **variables: Any) -> subprocess.Popen[str]:
+        """``address``: where the API server is for it."""
         player = Player(self.directory / f"player{len(list(self.directory.iterdir()))}", self.modules.environment)
         defaults = {
             "pod_identity_cluster_name": "demo",
             "pod_identity_resource_group": "rg",
-            "pod_identity_kubeconfig": self.server.kubeconfig(),
+            "pod_identity_kubeconfig": self.server.kubeconfig(server=address),
             "pod_identity_uninstall_owner": "shop",
             "pod_identity_artifact_target": f"secret:{self.namespace}/bundle",
             "pod_identity_uninstall_wait_timeout": 60,
             "pod_identity_uninstall_confirm": "demo",
             "pod_identity_uninstall_helm_binary": str(server.programs()[0] / "helm"),
         }
-        status, output = player.play(UNINSTALL, *arguments, **{**defaults, **variables})
-        return status, " ".join(output.split())
+        return player.start(UNINSTALL, *arguments, **{**defaults, **variables})
 
     def attached(self) -> set[str]:
         found = self.modules.succeed("vmss_identity_info", **CARRIER)["resources"]
@@ -155,10 +166,15 @@ def helm(site: Site, *arguments: str) -> str:
     return site.server.helm(*arguments)
 
 
-def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: SimulatedAzure) -> None:
+@pytest.fixture
+def release(site: Site) -> None:
+    """One with the credential of MIC, whose programs never run here."""
     names = ("cloud", "subscriptionID", "resourceGroup", "vmType", "tenantID", "clientID", "clientSecret")
     secret = json.dumps({"useMSI": "false", "userAssignedMSIClientID": "", **dict.fromkeys(names, "hidden")})
     helm(site, "install", "aad-pod-identity", "CHART", "--namespace", "default", "--set-json", f"adminsecret={secret}")
+
+
+def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: SimulatedAzure, release: None) -> None:
     before, attached, mark = site.look(), site.attached(), site.modules.mark()
     status, output = site.play("--check", "--diff")
     assert status == 0, output
@@ -167,9 +183,11 @@ def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: Simul
     assert (site.look(), site.attached(), site.bundles()) == (before, attached, [])
     assert site.modules.writes(mark) == []
 
-    seen = len(audit(site))
-    status, output = site.play()
+    seen, mark = len(audit(site)), site.modules.mark()
+    with obstacles.gate(site.server) as gate:
+        status, output = site.play(address=gate.url)
     assert status == 0, output
+    assert (len(gate.writes), len(site.modules.writes(mark))) == (KUBERNETES_WRITES, AZURE_WRITES), gate.writes
     done = re.search(r"changed=(\d+)", output)
     assert predicted and done and predicted[1] == done[1] == "5", output
     assert "hidden" not in output
@@ -190,6 +208,70 @@ def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: Simul
     assert (status, "changed=0 " in output) == (0, True), output
     assert len(site.bundles()) == 1
     assert azure.arm("GET", site.billing).status_code == 200
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A write of the uninstall that gets no answer; it has ``happened`` all the same, or not."""
+
+    to: str
+    number: int
+    happened: bool
+
+    def __str__(self) -> str:
+        return f"{self.to}-{self.number}-{'after' if self.happened else 'before'}"
+
+
+MOMENTS = [
+    Moment(to, number, happened)
+    for to, writes in (("kubernetes", KUBERNETES_WRITES), ("azure", AZURE_WRITES))
+    for number in range(1, writes + 1)
+    for happened in (False, True)
+]
+
+
+@pytest.mark.soak(sample=1)
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+def test_the_next_run_makes_up_for_a_killed_one(
+    site: Site, azure: SimulatedAzure, release: None, moment: Moment
+) -> None:
+    """Killed by force with all that it has started, as if the power had failed."""
+    attached = site.attached()
+    at = moment.number if moment.to == "kubernetes" else 0
+    if moment.to == "azure":
+        site.modules.fault("PATCH", "", nth=moment.number, hang=True, after=moment.happened)
+    with obstacles.gate(site.server, at, after=moment.happened) as gate:
+        killed = site.start(address=gate.url)
+
+        def reached() -> bool:
+            return gate.reached.is_set() or any(each["fault"] for each in site.modules.requests())
+
+        server.until("the run has come to that write", lambda: reached() or killed.poll() is not None, 300)
+        assert reached(), killed.communicate()[0]
+        kill(killed)
+    azure.control("DELETE", "/faults")
+    status, output = site.play()
+    assert status == 0, output
+    assert site.attached() == attached - {site.billing}
+    assert not has_definitions(site.client)
+    assert helm(site, "list", "--all-namespaces", "--all", "--short") == ""
+    saved = {(each["kind"], each["metadata"]["name"]) for bundle in site.bundles() for each in bundle["objects"]}
+    assert saved >= {("AzureIdentity", "billing"), ("AzureIdentityBinding", "billing")}
+    assert "billing" in json.dumps([bundle["scale_sets"] for bundle in site.bundles()])
+    status, output = site.play("--check", pod_identity_uninstall_confirm="")
+    assert (status, "changed=0 " in output) == (0, True), output
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """With all that it has started."""
+    family = [process.pid]
+    for each in family:
+        for task in Path(f"/proc/{each}/task").iterdir():
+            family += map(int, (task / "children").read_text().split())
+    for each in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    process.communicate()
 
 
 def audit(site: Site) -> list[str]:
