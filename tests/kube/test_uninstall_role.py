@@ -87,10 +87,10 @@ class Site:
         found = [each for each in self.client.list_all(SECRET, self.namespace) if "bundle.json" in (each["data"] or {})]
         return [json.loads(base64.b64decode(each["data"]["bundle.json"])) for each in found]
 
-    def look(self) -> dict[str, list[str]]:
-        """Names of what there is, by kind."""
+    def look(self) -> list[dict[str, Any]]:
+        """What there is, byte for byte."""
         kinds = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_ASSIGNED_IDENTITY)
-        return {kind.name: [each["metadata"]["name"] for each in self.client.list_all(kind)] for kind in kinds}
+        return [each for kind in kinds for each in self.client.list_all(kind)]
 
 
 @pytest.fixture
