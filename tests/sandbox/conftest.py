@@ -15,6 +15,7 @@ LONGEST_FIRST = (
     "pod_token",
     "options",
     "uninstall",
+    "uninstall_order",
     "killed",
     "installations",
 )

@@ -96,6 +96,10 @@ class Run:
     def changed_items(self) -> list[tuple[str, str]]:
         return sorted((record["task"], record["item"]) for record in self.records if record["changed"])
 
+    def ended(self, task: str) -> float:
+        """The time when the task was done."""
+        return max(float(record["time"]) for record in self.records if record["task"] == task)
+
     def message(self, task: str) -> Any:
         return next(record["msg"] for record in self.records if record["task"] == task)
 

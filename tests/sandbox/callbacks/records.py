@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
@@ -18,7 +19,16 @@ type: notification
 short_description: Results of tasks as lines of JSON
 description: [One line per result of a task; a loop gives one line per item. The last line is what set_stats told.]
 """
-NOTHING = {"task": "", "host": "", "changed": False, "item": "", "msg": "", "diff": {}, "verification": None}
+NOTHING = {
+    "time": 0.0,
+    "task": "",
+    "host": "",
+    "changed": False,
+    "item": "",
+    "msg": "",
+    "diff": {},
+    "verification": None,
+}
 
 
 class CallbackModule(CallbackBase):
@@ -30,6 +40,7 @@ class CallbackModule(CallbackBase):
     def _record(self, outcome: Any, state: str) -> None:
         result = outcome._result
         line = {
+            "time": time.time(),
             "task": outcome._task.name,
             "host": outcome._host.get_name(),
             "state": state,
