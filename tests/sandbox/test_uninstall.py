@@ -65,6 +65,23 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
 def used(operator: Operator) -> Operator:
     """A workload has the identity of the site; another identity was attached by hand, and no pod is bound to it."""
     operator.site().ok()
+    attach_spare(operator)
+    operator.sandbox.exec("kubectl", "apply", "-f", str(PROGRAM.with_name("demo-workload.yml")))
+    eventually(lambda: states(operator) == ["Assigned"], 120)
+    return operator
+
+
+@pytest.fixture(scope="module")
+def gone(used: Operator) -> Run:
+    """On the first node there is a dead rule as soon as NMI has taken its own away."""
+    lay = f"while pgrep -x nmi > /dev/null; do sleep 0.2; done\n{dead_rules()}"
+    address = addresses(used)[0]
+    used.sandbox.ssh(address, f"setsid nohup bash -c {shlex.quote(lay)} > /dev/null 2>&1 < /dev/null &")
+    return used.play(UNINSTALL, variables=IN_USE).ok()
+
+
+def attach_spare(operator: Operator) -> None:
+    """An identity on a scale set, with an AzureIdentity that no binding names."""
     spare = operator.sandbox.az("identity", "create", "--resource-group", GROUP, "--name", "spare")
     place = operator.sandbox.az("vmss", "list", "--query", "[0].{name: name, group: resourceGroup}")
     where = ("--resource-group", place["group"], "--name", place["name"])
@@ -78,18 +95,6 @@ def used(operator: Operator) -> Operator:
     }
     path.write_text(json.dumps(identity))
     operator.sandbox.exec("kubectl", "apply", "-f", str(path))
-    operator.sandbox.exec("kubectl", "apply", "-f", str(PROGRAM.with_name("demo-workload.yml")))
-    eventually(lambda: states(operator) == ["Assigned"], 120)
-    return operator
-
-
-@pytest.fixture(scope="module")
-def gone(used: Operator) -> Run:
-    """On the first node there is a dead rule as soon as NMI has taken its own away."""
-    lay = f"while pgrep -x nmi > /dev/null; do sleep 0.2; done\n{dead_rules()}"
-    address = addresses(used)[0]
-    used.sandbox.ssh(address, f"setsid nohup bash -c {shlex.quote(lay)} > /dev/null 2>&1 < /dev/null &")
-    return used.play(UNINSTALL, variables=IN_USE).ok()
 
 
 def states(operator: Operator) -> list[str]:
@@ -182,6 +187,7 @@ def test_the_site_comes_back(used: Operator, gone: Run) -> None:
 def test_what_was_removed_comes_back(used: Operator) -> None:
     """By playbooks/restore.yml, to a verified token, and a second time it has nothing to do."""
     used.site().ok()
+    attach_spare(used)
     used.play(UNINSTALL, variables=IN_USE).ok()
     assert attached(used).isdisjoint({"billing", "spare"})
     regretted = {"pod_identity_restore_bundle": str(bundle_files(used)[-1])}
