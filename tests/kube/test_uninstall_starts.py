@@ -365,7 +365,7 @@ def test_from_any_state_to_a_cluster_without_a_trace(cluster: Site, name: str) -
     assert world.late or changed(output) == predicted, output
     assert (state(cluster), cluster.attached()) == ({}, attached - ({cluster.billing} if world.known else set()))
     assert helm(cluster, "list", "--all-namespaces", "--all", "--short") == ""
-    assert ("definitions_gone" in output) is not world.known
+    assert ("recreate_definitions=true" in output) is not world.known
     (bundle,) = cluster.bundles()
     assert HIDDEN not in json.dumps(bundle)
     assert [each["kind"] for release in bundle["releases"] for each in release["repairs"]] == world.repaired
