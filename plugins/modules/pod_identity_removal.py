@@ -55,7 +55,7 @@ options:
         no helm release holds, the ConfigMap C(aad-pod-identity-config) and the lock of MIC.
     type: list
     elements: str
-    choices: [assigned, exceptions, identities, definitions, remains]
+    choices: [records, assigned, programs, exceptions, identities, definitions, remains]
     required: true
   clean_identities:
     description:

@@ -51,7 +51,11 @@ RESTORED = [
     "Write down the release as it shall be",
 ]
 ADDON = {"pod_identity_mode": "addon"}
-OF_ADDON = ["Remove the entries of the add-on", "Switch the add-on of AKS off"]
+OF_ADDON = [
+    "Remove the entries of the add-on",
+    "Remove the roles that the nodes had for MIC",
+    "Switch the add-on of AKS off",
+]
 
 
 @pytest.fixture(scope="module")
