@@ -36,8 +36,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     NAMESPACE,
     POD,
     POD_DISRUPTION_BUDGET,
+    REPLICA_SET,
     SECRET,
     SERVICE_ACCOUNT,
+    Kind,
     Object,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import server
@@ -166,14 +168,28 @@ def leader(site: Site, pod: str) -> None:
     site.client.create(ENDPOINTS, "default", manifest(ENDPOINTS, metadata=metadata))
 
 
+def owned(kind: Kind, owner: dict[str, Any]) -> dict[str, Any]:
+    """Metadata of what the owner controls; it goes with the owner."""
+    named = {
+        "apiVersion": kind.api_version,
+        "kind": kind.name,
+        **{key: owner["metadata"][key] for key in ("name", "uid")},
+    }
+    return {"ownerReferences": [{**named, "controller": True}]}
+
+
 def mic(name: str, ready: bool, reason: str = "") -> Callable[[Site], None]:
     """A pod of MIC that holds the lock, and takes no identity back."""
 
     def build(site: Site) -> None:
         live = site.client.get(DEPLOYMENT, "default", name) or {}
-        labels = live["spec"]["template"]["metadata"]["labels"]
+        template = live["spec"]["template"]
+        spec = {"replicas": 1, "selector": live["spec"]["selector"], "template": template}
+        metadata = {**owned(DEPLOYMENT, live), "name": "mic", "labels": template["metadata"]["labels"]}
+        between = site.client.create(REPLICA_SET, "default", manifest(REPLICA_SET, metadata=metadata, spec=spec))
+        metadata = {**owned(REPLICA_SET, between), "name": "mic-1", "labels": template["metadata"]["labels"]}
         spec = {"containers": [{"name": "mic", "image": f"{IMAGES}/mic:v1.8.17"}]}
-        site.client.create(POD, "default", manifest(POD, metadata={"name": "mic-1", "labels": labels}, spec=spec))
+        site.client.create(POD, "default", manifest(POD, metadata=metadata, spec=spec))
         state = {"waiting": {"reason": reason}} if reason else {"running": {}}
         container = {"name": "mic", "image": "", "imageID": "", "restartCount": 9, "ready": ready, "state": state}
         answer = {
