@@ -147,7 +147,7 @@ def brief(write: str) -> str:
     return f"{method} {kind if kind == 'roleAssignments' else f'{kind}/{name}'}"
 
 
-@pytest.mark.soak(sample=2)
+@pytest.mark.soak(sample=1)
 @cases_of(CHANGES)
 def test_a_change_is_predicted_shown_and_made_and_nothing_else(site: Site, subscription: str, case: Change) -> None:
     play = only(case.role)
@@ -194,7 +194,7 @@ def changed(site: Site, subscription: str, case: Change) -> dict[str, str]:
     return after
 
 
-@pytest.mark.soak(sample=2)
+@pytest.mark.soak(sample=1)
 @cases_of(REFUSALS)
 def test_what_cannot_be_is_refused_before_anything_is_written(site: Site, subscription: str, case: Refusal) -> None:
     before = objects(site)

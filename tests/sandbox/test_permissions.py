@@ -23,7 +23,7 @@ from operators import Operator, Run, only
 from sandboxes import running
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
-SAMPLED = pytest.mark.soak(sample=3, group="what may be missing")
+SAMPLED = pytest.mark.soak(sample=2, group="what may be missing")
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 GROUP, CLUSTER = "pod-identity-test", "one"

@@ -26,7 +26,7 @@ from sandboxes import Sandbox, running
 from azsandbox import paths
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
-SAMPLED = pytest.mark.soak(sample=3, group="what else happens to tokens")
+SAMPLED = pytest.mark.soak(sample=2, group="what else happens to tokens")
 
 GROUP, CLUSTER, NODE_GROUP = "token-test", "one", "MC_token-test_one_westeurope"
 # NMI's waits, shortened: what is judged here is the text of its answers.
