@@ -247,7 +247,7 @@ def test_the_next_run_makes_up_for_a_killed_one(
         def reached() -> bool:
             return gate.reached.is_set() or any(each["fault"] for each in site.modules.requests())
 
-        server.until("the run has come to that write", lambda: reached() or killed.poll() is not None, 300)
+        server.until("the run has come to that write", lambda: reached() or killed.poll() is not None, 600)
         assert reached(), killed.communicate()[0]
         kill(killed)
     azure.control("DELETE", "/faults")

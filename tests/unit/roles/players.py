@@ -69,7 +69,7 @@ class Player:
     def play(self, tasks: Tasks, *arguments: str, **variables: Any) -> tuple[int, str]:
         """Exit status and output of a play."""
         started = self.start(tasks, *arguments, **variables)
-        output, _none = started.communicate(timeout=300)
+        output, _none = started.communicate(timeout=900)
         return started.returncode, output
 
 
