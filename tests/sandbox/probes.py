@@ -27,6 +27,7 @@ QUICK_NMI = {
 # counts when it comes; no token is printed.
 ASK = r"""
 end=$((SECONDS + LIMIT))
+trap 'end=0' TERM
 address='http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01'
 ask() {
     began=$EPOCHREALTIME
@@ -35,7 +36,7 @@ ask() {
     echo "$began $EPOCHREALTIME $1 ${answer##*$'\n'} ${BASH_REMATCH[1]:--}"
 }
 while ((SECONDS < end)); do
-    for ((i = 1; i < $#; i += 2)); do
+    for ((i = 1; i < $# && SECONDS < end; i += 2)); do
         ask "${!i}" "${@:i+1:1}" &
         sleep "$BETWEEN"
     done
@@ -122,10 +123,14 @@ def asking(operator: Operator, identities: Mapping[str, Mapping[str, Any]], guar
         watch.began = time.time()
         yield watch
         watch.ended = time.time()
-        # What began before that is answered.
-        time.sleep(2)
-        for pod, node in zip(pods, nodes, strict=True):
-            watch.asks += _asked(operator, pod["metadata"]["name"], node)
+        names = [str(pod["metadata"]["name"]) for pod in pods]
+        for name in names:
+            operator.sandbox.exec("kubectl", "exec", name, "--", "bash", "-c", "kill -TERM 1")
+        # Each ends when all that it asked for is answered.
+        ended = ("--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+        operator.sandbox.exec("kubectl", "wait", *ended, *(f"pod/{name}" for name in names))
+        for name, node in zip(names, nodes, strict=True):
+            watch.asks += _asked(operator, name, node)
     finally:
         operator.sandbox.exec("kubectl", "delete", "--now", "--wait", "-f", str(file))
 
