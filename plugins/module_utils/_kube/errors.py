@@ -39,6 +39,11 @@ class ApiFailure(Failure):
         return self.status == 404 and not self.details.get("name")
 
     @property
+    def conflict(self) -> bool:
+        """It is there already, or somebody has changed it in the meantime."""
+        return self.status == 409
+
+    @property
     def namespace_missing(self) -> bool:
         return self.status == 404 and self.details.get("kind") == "namespaces"
 

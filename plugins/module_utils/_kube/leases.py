@@ -19,8 +19,6 @@ from .errors import ApiFailure
 from .kinds import LEASE, Object, label
 from .wait import wait_for
 
-CONFLICT = 409
-
 
 @dataclass(frozen=True)
 class Wish:
@@ -53,7 +51,7 @@ def take(client: Client, wish: Wish, *, timeout: float, pause: float) -> dict[st
         try:
             return lease.Lease.parse(_write(client, wish, found)).told()
         except ApiFailure as failure:
-            if failure.status != CONFLICT:
+            if not failure.conflict:
                 raise
             return None
 
@@ -85,7 +83,7 @@ def give_back(client: Client, wish: Wish) -> None:
         conditions = {"uid": found.uid, "resourceVersion": found.version}
         client.delete(LEASE, wish.namespace, wish.name, preconditions=conditions)
     except ApiFailure as failure:
-        if failure.status != CONFLICT:
+        if not failure.conflict:
             raise
 
 

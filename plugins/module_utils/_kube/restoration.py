@@ -44,5 +44,5 @@ def put_back(client: Client, document: Document, *, dry_run: bool = False) -> No
     try:
         client.create(_KINDS[document.kind], document.wanted["metadata"]["namespace"], document.wanted, dry_run=dry_run)
     except ApiFailure as failure:
-        if failure.status != 409:
+        if not failure.conflict:
             raise
