@@ -2,88 +2,215 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The long forms of tests: ``make soak`` runs every case, everything else a seeded sample of them.
+"""The long cases of tests: `make soak` runs every one, any other run a sample of them.
 
-``@pytest.mark.soak(sample=3)`` on a parametrized test. Tests of one file with one ``group`` share a sample, as if they
-were cases of one test. Sample and order follow from the seed: SEED, else the commit.
-Under SOAK=1 each case that passes is written to .build/soak/SEED, and a rerun goes on behind it.
+`@pytest.mark.soak` on a test whose cases take less than a minute: a run takes a tenth of them, so that ten commits run
+each once. `@pytest.mark.soak(sample=2)` on a test of longer cases: a run takes two. Tests of one file with one `group`
+share a sample, as if they were cases of one test. The number of commits decides which cases a run takes, or SAMPLE.
+
+SOAK=NAME runs the cases that have not passed in the soak of that name, at whatever commit. Its record is a file of JSON
+lines, NAME.jsonl, one for each case that ran: `case`, `commit`, `outcome` (passed or failed), `seconds` and `why`.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import os
-import random
+import statistics
 import subprocess
+import zlib
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-RECORDS = CHECKOUT / ".build/soak"
+RECORDS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "azureops-pod-identity/soak"
+SHARE = 10
+"""A run takes one in so many of the cases that take less than a minute."""
+UNKNOWN_SECONDS = 100.0
+"""What a case is thought to take before one like it has run."""
 
 
-def seed() -> str:
-    """SEED, else the commit that is checked out; `0` where there is none."""
-    if given := os.environ.get("SEED"):
-        return given
-    head = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
-    return head.stdout.strip() or "0"
+@dataclass(frozen=True)
+class Case:
+    """What became of one case."""
+
+    case: str
+    commit: str
+    outcome: str
+    seconds: float
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The cases of one soak, as far as they ran."""
+
+    path: Path
+    bytes_at_start: int
+    """Of the file. A process of pytest-xdist that starts later must choose the same cases."""
+
+    @classmethod
+    def of(cls, name: str) -> Record:
+        path = RECORDS / f"{name}.jsonl"
+        size = os.environ.setdefault("SOAK_BYTES", str(path.stat().st_size if path.exists() else 0))
+        return cls(path, int(size))
+
+    def cases(self) -> list[Case]:
+        """Those that ran before this run."""
+        if not self.path.exists():
+            return []
+        return [Case(**json.loads(line)) for line in self.path.read_bytes()[: self.bytes_at_start].splitlines()]
+
+    def add(self, case: Case) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as file:
+            file.write(json.dumps(asdict(case)) + "\n")
+
+
+def passed(cases: Iterable[Case]) -> set[str]:
+    return {each.case for each in cases if each.outcome == "passed"}
+
+
+def remaining_seconds(left: Iterable[str], cases: Sequence[Case]) -> float:
+    """How long the cases in `left` take one after the other, by those of the same test, file or soak that have run."""
+    known: Mapping[str, list[float]] = defaultdict(list)
+    for each in cases:
+        for kind in ("", _file(each.case), _test(each.case)):
+            known[kind].append(each.seconds)
+    means = {kind: statistics.fmean(seconds) for kind, seconds in known.items()}
+    return sum(means.get(_test(case), means.get(_file(case), means.get("", UNKNOWN_SECONDS))) for case in left)
+
+
+def sampled(cases: Sequence[str], size: int, turn: int) -> set[str]:
+    """The cases whose turn it is: `size` of them, the next ones at the next turn, until each had its turn."""
+    if not size:
+        return set()
+    turns = math.ceil(len(cases) / size)
+    return {case for place, case in enumerate(sorted(cases, key=_shuffled)) if place % turns == turn % turns}
+
+
+def _shuffled(case: str) -> tuple[int, str]:
+    """Neighbors are alike; in this order they lie apart."""
+    return zlib.crc32(case.encode()), case
+
+
+def _test(case: str) -> str:
+    return case.partition("[")[0]
+
+
+def _file(case: str) -> str:
+    return case.partition("::")[0]
 
 
 class Soak:
-    """Chooses the cases of a run, and as a soak remembers those that passed."""
+    """Chooses the cases of a run; where the run is watched, tells of them and keeps the record of a soak."""
 
-    def __init__(self, seed: str, everything: bool, records: Path = RECORDS) -> None:
-        self.seed = seed
-        self.record = records / seed if everything else None
+    def __init__(self, config: pytest.Config, record: Record | None, turn: int, commit: str) -> None:
+        self._config = config
+        self._watched = not hasattr(config, "workerinput")  # that of pytest-xdist's processes is their parent's
+        self._record = record
+        self._turn = turn
+        self._commit = commit
+        self._before = record.cases() if record else []
+        self._ran: list[Case] = []
+        self._left: set[str] = set()
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._called: set[str] = set()
+        self._why: dict[str, str] = {}
+        self._processes = 1
 
     def pytest_report_header(self) -> str:
-        return f"seed: {self.seed} ({f'soak, resumed from {self.record}' if self.record else 'sample of the soak'})"
+        if self._record:
+            return f"soak: {self._record.path}, {len(passed(self._before))} cases have passed"
+        return f"soak: sample {self._turn}; SAMPLE={self._turn} takes the same again"
 
     @pytest.hookimpl(trylast=True)  # what -k and -m left
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        chosen = self._left(items) if self.record else self._sampled(items)
-        dropped = [item for item in items if item not in chosen]
-        config.hook.pytest_deselected(items=dropped)
-        items[:] = [item for item in items if item in chosen]
+        chosen = self._not_passed(items) if self._record else self._sample(items)
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in chosen])
+        items[:] = [item for item in items if item.nodeid in chosen]
+        self._left = chosen
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, specs: Sequence[object]) -> None:
+        self._processes = len(specs)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self._left = set(ids)
+
+    @pytest.hookimpl(trylast=True)  # after the line of the test itself
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if self.record and report.when == "call" and report.passed:
-            self.record.parent.mkdir(parents=True, exist_ok=True)
-            with self.record.open("a") as record:
-                record.write(f"{report.nodeid}\n")
+        if not self._watched or "soak" not in report.keywords:
+            return
+        case = report.nodeid
+        self._seconds[case] += report.duration
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            reason = " ".join((crash.message if crash else report.longreprtext).split())
+            self._why.setdefault(case, f"{report.when}: {reason}"[:300])
+        if report.when == "call" and report.passed:
+            self._called.add(case)
+        if report.when == "teardown" and (case in self._called or case in self._why):
+            self._end(case)
 
-    def _sampled(self, items: list[pytest.Item]) -> set[pytest.Item]:
-        cases: dict[str, list[pytest.Item]] = defaultdict(list)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._ran:
+            terminalreporter.section(f"soak: {self._told()}" if self._record else f"soak: sample {self._turn}")
+        for each in sorted(self._ran, key=lambda case: case.case):
+            terminalreporter.write_line(f"{each.seconds:7.1f} s  {each.outcome}  {each.case}")
+
+    def _end(self, case: str) -> None:
+        why = self._why.get(case, "")
+        ended = Case(case, self._commit, "failed" if why else "passed", round(self._seconds[case], 1), why)
+        self._ran.append(ended)
+        self._left.discard(case)
+        if self._record:
+            self._record.add(ended)
+            if reporter := self._config.pluginmanager.get_plugin("terminalreporter"):
+                reporter.ensure_newline()
+                reporter.write_line(f"  soak: {self._told()}")
+
+    def _told(self) -> str:
+        """How far the soak is."""
+        so_far = [*self._before, *self._ran]
+        failed = [each for each in self._ran if each.outcome == "failed"]
+        minutes = remaining_seconds(self._left, so_far) / self._processes / 60
+        return f"{len(passed(so_far))} passed, {len(failed)} failed, {len(self._left)} left: about {minutes:.0f} min"
+
+    def _sample(self, items: Sequence[pytest.Item]) -> set[str]:
         chosen = set()
+        tests: dict[tuple[str, int | None], list[str]] = defaultdict(list)
         for item in items:
             if marker := item.get_closest_marker("soak"):
                 group = marker.kwargs.get("group")
-                test = item.nodeid.partition("[")[0]
-                cases[f"{test.partition('::')[0]} {group}" if group else test].append(item)
+                test = f"{_file(item.nodeid)} {group}" if group else _test(item.nodeid)
+                tests[test, marker.kwargs.get("sample")].append(item.nodeid)
             else:
-                chosen.add(item)
-        for test, of_test in cases.items():
-            marker = of_test[0].get_closest_marker("soak")
-            size = min(marker.kwargs["sample"] if marker else 0, len(of_test))
-            chosen |= set(random.Random(f"{self.seed} {test}").sample(of_test, size))
+                chosen.add(item.nodeid)
+        for (_name, size), cases in tests.items():
+            chosen |= sampled(cases, math.ceil(len(cases) / SHARE) if size is None else size, self._turn)
         return chosen
 
-    def _left(self, items: list[pytest.Item]) -> set[pytest.Item]:
-        long = {item for item in items if item.get_closest_marker("soak")}
-        assert self.record
-        passed = set(self.record.read_text().splitlines()) if self.record.exists() else set()
-        left = {item for item in long if item.nodeid not in passed}
-        if not left:  # a finished soak begins anew
-            self.record.unlink(missing_ok=True)
-        return left or long
+    def _not_passed(self, items: Sequence[pytest.Item]) -> set[str]:
+        return {item.nodeid for item in items if item.get_closest_marker("soak")} - passed(self._before)
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def register(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "soak(sample, group): long; outside of `make soak` only a sample of the cases runs"
     )
-    config.pluginmanager.register(Soak(seed(), everything=os.environ.get("SOAK") == "1"), "soak")
+    name = os.environ.get("SOAK")
+    record = Record.of(name) if name else None
+    turn = int(os.environ.get("SAMPLE") or _git("rev-list", "--count", "HEAD") or 0)
+    config.pluginmanager.register(Soak(config, record, turn, _git("rev-parse", "--short=12", "HEAD")), "soak")

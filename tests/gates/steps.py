@@ -203,7 +203,7 @@ def sandbox(run: Runner) -> None:
 
 def soak(run: Runner) -> None:
     lane = _newest_lane(run)
-    env = {**_ansible(run, lane), "SOAK": "1"}
+    env = {**_ansible(run, lane), "SOAK": os.environ.get("SOAK") or "soak"}
     cases = ["tests/node", "tests/kube", "tests/sandbox", "-m", "soak", *SIDE_BY_SIDE]
     run.pytest("soak", lane / "python", cases, env=env, limit=6 * 3600)
 

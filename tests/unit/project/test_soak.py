@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -17,20 +18,21 @@ import pytest
 from ansible_collections.azureops.pod_identity.tests import soak
 
 CONFTEST = """
-import os, pathlib, soak
-def pytest_configure(config):
-    config.addinivalue_line("markers", "soak: long")
-    everything = os.environ.get("SOAK") == "1"
-    plugin = soak.Soak(os.environ["SEED"], everything, pathlib.Path(__file__).with_name("records"))
-    config.pluginmanager.register(plugin)
+import pathlib, soak
+soak.RECORDS = pathlib.Path(__file__).with_name("records")
+pytest_configure = soak.register
 """
 TESTS = """
 import os, pytest
 @pytest.mark.soak(sample=3)
 @pytest.mark.parametrize("number", range(20))
 def test_long(number):
-    assert str(number) != os.environ.get("BROKEN")
+    assert str(number) != os.environ.get("BROKEN"), "why it fails"
 def test_short():
+    pass
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(25))
+def test_less_than_a_minute(number):
     pass
 @pytest.mark.soak(sample=1, group="rare")
 @pytest.mark.parametrize("number", range(2))
@@ -39,7 +41,14 @@ def test_rare(number):
 @pytest.mark.soak(sample=1, group="rare")
 def test_rarer():
     pass
+@pytest.mark.soak(sample=0)
+def test_rarest():
+    pass
+@pytest.mark.soak(sample=1)
+def test_of_something_that_is_not_here():
+    pytest.skip("it is not here")
 """
+LONG = 20 + 25 + 2 + 1 + 1
 
 
 @pytest.fixture
@@ -49,26 +58,49 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ran(folder: Path, *arguments: str, **environment: str) -> list[str]:
-    """The tests that ran, in order."""
+def run(folder: Path, *arguments: str, **environment: str) -> str:
+    """What pytest printed."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("SOAK", "SAMPLE", "PYTEST"))}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *arguments, "test_it.py"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(soak.__file__).parent), "SOAK": "", "SEED": "1", **environment},
+        env={**own, "PYTHONPATH": str(Path(soak.__file__).parent), "SAMPLE": "1", **environment},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode in (0, 1), done.stdout
-    return re.findall(r"::(\S+) (?:PASSED|FAILED)", done.stdout)
+    assert done.returncode in (0, 1, 5), done.stdout + done.stderr
+    return done.stdout
 
 
-def test_a_run_takes_a_sample_that_the_seed_decides(folder: Path) -> None:
+def ran(folder: Path, *arguments: str, **environment: str) -> list[str]:
+    """The tests that ran, in order."""
+    return re.findall(r"^\S*::(\S+) (?:PASSED|FAILED)", run(folder, *arguments, **environment), re.MULTILINE)
+
+
+def test_a_run_takes_a_sample_that_the_number_of_commits_decides(folder: Path) -> None:
     first = ran(folder)
-    assert len(first) == 5 and "test_short" in first
-    assert len([test for test in first if "rare" in test]) == 1
+    kinds = [name.partition("[")[0] for name in first]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "test_long": 3,
+        "test_short": 1,
+        "test_less_than_a_minute": 3,
+        kinds[-1]: 1,
+    }
+    assert kinds[-1] in ("test_rare", "test_rarer")
     assert ran(folder) == first
-    assert len({tuple(ran(folder, SEED=seed)) for seed in "234"}) > 1
+    assert ran(folder, SAMPLE="2") != first
+
+
+def test_ten_commits_run_each_case_of_less_than_a_minute(folder: Path) -> None:
+    runs = [ran(folder, "-k", "less", SAMPLE=str(turn)) for turn in range(7, 17)]
+    assert len({case for cases in runs for case in cases}) == 25
+    assert max(map(len, runs)) == 3
+
+
+def test_a_run_names_its_cases(folder: Path) -> None:
+    said = run(folder, "-k", "rare or short").partition("soak: sample 1 =")[2]
+    assert len(re.findall(r"0\.\d s  passed  test_it.py::test_rare", said)) == 1
 
 
 def test_what_is_named_runs(folder: Path) -> None:
@@ -76,7 +108,27 @@ def test_what_is_named_runs(folder: Path) -> None:
 
 
 def test_a_soak_goes_on_behind_what_has_passed(folder: Path) -> None:
-    assert len(ran(folder, SOAK="1", BROKEN="5")) == 23
-    assert ran(folder, SOAK="1") == ["test_long[5]"]
-    assert len(ran(folder, SOAK="1")) == 23
-    assert len(ran(folder, SOAK="1", SEED="2")) == 23
+    assert len(ran(folder, SOAK="one", BROKEN="5")) == LONG
+    assert ran(folder, SOAK="one") == ["test_long[5]"]
+    assert ran(folder, SOAK="one") == []
+    assert len(ran(folder, SOAK="two")) == LONG
+
+
+def test_the_record_tells_what_became_of_each_case(folder: Path) -> None:
+    said = run(folder, "-n2", SOAK="one", BROKEN="5")
+    cases = [json.loads(line) for line in (folder / "records/one.jsonl").read_text().splitlines()]
+    assert len(cases) == len({each["case"] for each in cases}) == LONG
+    (failed,) = (each for each in cases if each["outcome"] != "passed")
+    assert failed["case"] == "test_it.py::test_long[5]"
+    assert (failed["outcome"], "why it fails" in failed["why"]) == ("failed", True)
+    assert f"soak: {LONG - 1} passed, 1 failed, 1 left: about 0 min" in said  # the skipped one
+    assert f"{LONG - 1} cases have passed" in run(folder, SOAK="one")
+
+
+def test_what_is_left_is_estimated_by_its_like() -> None:
+    seconds = {"a::x[1]": 10.0, "a::x[2]": 20.0, "a::y": 60.0, "b::z": 10.0}
+    cases = [soak.Case(case, "", "passed", each) for case, each in seconds.items()]
+    assert soak.remaining_seconds(["a::x[3]"], cases) == 15
+    assert soak.remaining_seconds(["a::w"], cases) == 30
+    assert soak.remaining_seconds(["c::v", "c::u"], cases) == 50
+    assert soak.remaining_seconds(["c::v"], []) == soak.UNKNOWN_SECONDS
