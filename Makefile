@@ -4,10 +4,11 @@
 
 PYTHON := $(shell bash tests/python.sh)
 export PYTHON
+NOX := tests/nox
+RESULTS := .build/test
 SANDBOX := tests/sandbox/sandbox
-STEPS :=
 
-.PHONY: help demo test bench soak steps sandbox-build sandbox-up sandbox-status sandbox-exec sandbox-azure sandbox-reset sandbox-down
+.PHONY: help demo check test bench soak sandbox-build sandbox-up sandbox-status sandbox-exec sandbox-azure sandbox-reset sandbox-down
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, name, " "); for (i = 1; i <= n; i++) printf "  %-16s %s\n", name[i], i == 1 ? $$2 : "" }' $(MAKEFILE_LIST)
@@ -15,17 +16,23 @@ help:  ## this list
 demo: python  ## from an empty simulated subscription to verified tokens, then again without a change
 	tests/sandbox/demo
 
-test: python  ## every check and test; some of them: make test STEPS="ruff unit"
-	@$(PYTHON) -m tests.gates $(STEPS)
+# What has the tag `static` runs side by side; a level of test has the machine to itself. All run, whatever fails.
+check: python  ## what to run while writing: format, lint, types, imports, unit tests
+	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
+	-@$(NOX) --parallel 2 --tags check --report $(RESULTS)/check.json
+	@$(PYTHON) tests/tally.py $(RESULTS)/check.json
+
+test: python  ## every check and every level of test once, and a sample of the soak
+	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
+	-@$(NOX) --parallel 2 --tags static --report $(RESULTS)/static.json
+	-@$(NOX) --tags level --report $(RESULTS)/levels.json
+	@$(PYTHON) tests/tally.py $(RESULTS)/static.json $(RESULTS)/levels.json
 
 bench: python  ## what ours costs beside its peers, as a table; some of it: make bench FIGURES=node_task
-	@FIGURES="$(FIGURES)" $(PYTHON) -m tests.gates bench
+	@$(NOX) --session bench -- $(FIGURES)
 
-soak: python  ## the long forms of tests, all of them; a rerun at the same commit, or with the same SEED=, goes on
-	@$(PYTHON) -m tests.gates soak
-
-steps: python  ## the steps that STEPS can name
-	@$(PYTHON) -m tests.gates --list
+soak: python  ## the long cases of tests, all of them; SOAK=name goes on with the soak of that name
+	@SOAK=$(or $(SOAK),soak) $(NOX) --session soak -- $(CASES)
 
 sandbox-build sandbox-up sandbox-status sandbox-reset sandbox-down: sandbox-%: python  ## build, start, show, empty or stop the sandbox
 	$(SANDBOX) $*

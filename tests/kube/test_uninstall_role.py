@@ -167,11 +167,13 @@ def helm(site: Site, *arguments: str) -> str:
 
 
 @pytest.fixture
-def release(site: Site) -> None:
+def release(site: Site) -> Iterator[None]:
     """One with the credential of MIC, whose programs never run here."""
     names = ("cloud", "subscriptionID", "resourceGroup", "vmType", "tenantID", "clientID", "clientSecret")
     secret = json.dumps({"useMSI": "false", "userAssignedMSIClientID": "", **dict.fromkeys(names, "hidden")})
     helm(site, "install", "aad-pod-identity", "CHART", "--namespace", "default", "--set-json", f"adminsecret={secret}")
+    yield
+    helm(site, "uninstall", "aad-pod-identity", "--namespace", "default", "--ignore-not-found")  # of a test that failed
 
 
 @pytest.mark.soak(sample=1, group="plays")

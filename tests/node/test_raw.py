@@ -20,7 +20,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import raw_commands
-from ansible_collections.azureops.pod_identity.tests.gates import environments
 from ansible_collections.azureops.pod_identity.tests.node import fleet
 from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, Node
 from ansible_collections.azureops.pod_identity.tests.node.promises import hold
@@ -150,10 +149,10 @@ def test_the_task_is_the_same_without_python(node: Node) -> None:
 def test_that_no_python_is_usable_is_found_out(node: Node, python: str) -> None:
     """Where there is none, or one that is too old for modules; Ansible fails in three ways."""
     if python.startswith("3."):
-        old = environments.interpreter(python)
+        old = shutil.which(f"python{python}")
         if old is None:
             pytest.skip(f"no Python {python} on this machine")
-        python = str(old)
+        python = os.path.realpath(old)
     before = node.saves()
     lay(node, STATE)
     assert ansible(node, python)["result"]["backends"]["nft"]["counts"]["removed"]

@@ -1,0 +1,301 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every check and every level of test: `nox -l` lists them, `nox -s wire -- -k throttled` runs one.
+
+`make check` runs the sessions with the tag `check`, `make test` those with the tags `static` and `level`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path
+
+import nox
+
+CHECKOUT = Path(__file__).resolve().parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "azureops-pod-identity"
+COLLECTION = Path("ansible_collections/azureops/pod_identity")
+RESULTS = CHECKOUT / ".build/test"
+SANDBOX = "tests/sandbox/sandbox"
+# ansible-core lines that are supported, oldest first, each with the Python that its controller runs on here.
+LANES = (("2.19", "3.11"), ("2.20", "3.12"), ("2.21", "3.13"))
+# Pythons of managed nodes that modules must compile and import on.
+TARGETS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+# Tests that look at how a plugin fits ansible-core; the others look at files, and say the same in every lane.
+SANITY_OF_A_LANE = ("ansible-doc", "import", "validate-modules")
+# Three clusters at a time: each mostly waits.
+SIDE_BY_SIDE = ("--numprocesses=3", "--dist=loadfile")
+
+
+def _requirements_key() -> str:
+    files = [*sorted(CHECKOUT.glob("tests/requirements/*.txt")), CHECKOUT / "requirements.txt"]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def _interpreters() -> Path:
+    """A folder that has those of pyenv under their names; its shims also stand for those that are not switched on."""
+    folder = CACHE / "interpreters"
+    folder.mkdir(parents=True, exist_ok=True)
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    for name, python in {python.name: python for python in sorted(versions.glob("3.*/bin/python3.*[0-9]"))}.items():
+        link = folder / name
+        if not (link.is_symlink() and link.readlink() == python):
+            link.unlink(missing_ok=True)
+            link.symlink_to(python)
+    return folder
+
+
+def _found(versions: tuple[str, ...]) -> list[str]:
+    return [version for version in versions if shutil.which(f"python{version}")]
+
+
+os.environ["PATH"] = f"{_interpreters()}:{os.environ['PATH']}"
+# The newest lane that this machine can run; without any, its sessions are skipped and tell so.
+NEWEST, NEWEST_PYTHON = next((lane for lane in reversed(LANES) if _found((lane[1],))), LANES[-1])
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
+nox.options.reuse_venv = "yes"
+nox.options.tags = ["check"]
+# Another requirement makes other environments; all checkouts share them.
+nox.options.envdir = CACHE / "nox" / _requirements_key()
+
+
+@nox.session(tags=["check", "static"], allow_parallel=True)
+def ruff(session: nox.Session) -> None:
+    """Format and lint of all Python."""
+    install(session, "checkers")
+    session.run("ruff", "format", "--check", "--diff", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session(tags=["check", "static"], allow_parallel=True)
+def mypy(session: nox.Session) -> None:
+    """Types, strict."""
+    install(session, "checkers")
+    root, collection = staged(session)
+    session.env["MYPYPATH"] = f"{root}:{collection}/tests/sandbox"
+    session.chdir(root)
+    session.run(
+        *("mypy", "--config-file", f"{COLLECTION}/pyproject.toml", "--cache-dir", str(CACHE / "mypy")),
+        *(f"{COLLECTION}/{part}" for part in ("plugins", "tests", "noxfile.py")),
+    )
+
+
+@nox.session(tags=["check", "static"], allow_parallel=True)
+def imports(session: nox.Session) -> None:
+    """The arrows between plugins and the parts of module_utils."""
+    install(session, "checkers")
+    root, collection = staged(session)
+    session.env["PYTHONPATH"] = str(root)
+    session.chdir(root)
+    session.run("lint-imports", "--no-logo", "--no-cache", str(collection / "pyproject.toml"))
+
+
+@nox.session(tags=["static"], allow_parallel=True)
+def reuse(session: nox.Session) -> None:
+    """Copyright and license of every file."""
+    install(session, "checkers")
+    session.run("reuse", "--root", str(CHECKOUT), "lint", "--lines")
+
+
+@nox.session(tags=["static"], allow_parallel=True)
+def docs(session: nox.Session) -> None:
+    """Documentation of plugins and roles, changelog, what an execution environment would install."""
+    install(session, "checkers")
+    session.chdir(ansible(session))
+    session.run(
+        *("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=all"),
+        *("--disallow-unknown-collection-refs", "."),
+    )
+    session.run("antsibull-changelog", "lint")
+    session.run("ansible-builder", "introspect", "--sanitize", ".")
+
+
+@nox.session(tags=["static"], allow_parallel=True)
+def lint(session: nox.Session) -> None:
+    """ansible-lint, profile production."""
+    install(session, "importer")
+    session.chdir(ansible(session))
+    session.run("ansible-lint", "--profile", "production", "--offline", "--strict")
+
+
+@nox.session(tags=["static"], allow_parallel=True)
+def importer(session: nox.Session) -> None:
+    """Build the collection and import it as Galaxy does."""
+    install(session, "importer")
+    collection = ansible(session)
+    session.env["GALAXY_IMPORTER_CONFIG"] = str(CHECKOUT / "tests/galaxy-importer.cfg")
+    built = RESULTS.parent / "dist"
+    session.run("ansible-galaxy", "collection", "build", "--force", "--output-path", str(built), str(collection))
+    (artifact,) = built.glob("azureops-pod_identity-*.tar.gz")
+    session.chdir(built)
+    said = str(session.run("python", "-m", "galaxy_importer.main", str(artifact), silent=True))
+    session.log(said)
+    # It ends well where one of its own tools has not.
+    if errors := re.findall(r"^(?:ERROR|CRITICAL)\b.*", said, re.MULTILINE):
+        session.error(*errors)
+
+
+@nox.session(tags=["static"], allow_parallel=True)
+@nox.parametrize(["core", "python"], LANES[::-1], ids=[core for core, _python in LANES[::-1]])
+def sanity(session: nox.Session, core: str) -> None:
+    """ansible-test sanity: all of it in the newest lane, in the others what a lane can change."""
+    install(session, f"core-{core}")
+    session.chdir(ansible(session))
+    session.env["HOME"] = str(_home_of_ansible_test(session))
+    newest = core == NEWEST
+    session.run(
+        *("ansible-test", "sanity", "--color", "no", "--controller", f"origin:python={session.python}"),
+        # The sandbox is a program beside the collection, not in what is published; ruff and mypy hold it.
+        *("--exclude", "tests/sandbox/"),
+        *(word for each in (_found(TARGETS) if newest else ()) for word in ("--target-python", each)),
+        *(word for each in (() if newest else SANITY_OF_A_LANE) for word in ("--test", each)),
+        *session.posargs,
+    )
+
+
+@nox.session(tags=["static"], allow_parallel=True)
+@nox.parametrize(["core", "python"], LANES[:-1], ids=[core for core, _python in LANES[:-1]])
+def unit_of_a_lane(session: nox.Session, core: str) -> None:
+    """What of tests/unit an older ansible-core can change."""
+    arguments = [f"--ignore=tests/unit/{folder}" for folder in ("project", "plugins/module_utils/_domain")]
+    if core != LANES[0][0]:
+        arguments.append("--ignore=tests/unit/roles")  # the oldest and the newest lane have the plays
+    _pytest(session, f"core-{core}", "tests/unit", *arguments)
+
+
+@nox.session(python=NEWEST_PYTHON, tags=["check", "static"], allow_parallel=True)
+def unit(session: nox.Session) -> None:
+    """tests/unit: decisions, parsers, the plan, our own tools."""
+    _pytest(session, f"core-{NEWEST}", "tests/unit")
+
+
+@nox.session(python=TARGETS[0], tags=["static"], allow_parallel=True)
+def target(session: nox.Session) -> None:
+    """What runs on nodes, on the oldest Python: the standard library and a test runner."""
+    install(session, "target")
+    # Ansible puts its own module_utils beside a module. No ansible-core that we support installs on this Python.
+    beside = session.create_tmp()
+    session.install(f"ansible-core~={NEWEST}.0", "--no-deps", "--python-version", NEWEST_PYTHON, "--target", beside)
+    session.env["PYTHONPATH"] = beside
+    _run_pytest(session, "tests/unit/plugins/module_utils", "--ignore-glob=*/_azure/*", "--ignore-glob=*/_kube/*")
+
+
+@nox.session(python=NEWEST_PYTHON, tags=["level"])
+def wire(session: nox.Session) -> None:
+    """tests/wire: Azure clients against the simulated Azure on loopback."""
+    _pytest(session, f"core-{NEWEST}", "tests/wire", "--numprocesses=auto")
+
+
+@nox.session(python=NEWEST_PYTHON, tags=["level"])
+def node(session: nox.Session) -> None:
+    """tests/node: nat tables of nodes with real iptables, in network namespaces."""
+    session.run(SANDBOX, "build", "debian", external=True)
+    _pytest(session, f"core-{NEWEST}", "tests/node", "--numprocesses=auto")
+
+
+@nox.session(python=NEWEST_PYTHON, tags=["level"])
+def kube(session: nox.Session) -> None:
+    """tests/kube: the Kubernetes side against a real API server, MIC and NMI."""
+    session.run(SANDBOX, "build", external=True)
+    # Many of its tests wait, for MIC or for nodes, and some take a minute.
+    _pytest(session, f"core-{NEWEST}", "tests/kube", "--numprocesses=3", "--dist=worksteal")
+
+
+@nox.session(python=NEWEST_PYTHON, tags=["level"])
+def sandbox(session: nox.Session) -> None:
+    """tests/sandbox: roles and playbooks as people run them, on real nodes."""
+    session.run(SANDBOX, "build", "all", external=True)
+    # In the order of the collection, see tests/sandbox/conftest.py; else it is that of the numbers of tests.
+    _pytest(session, f"core-{NEWEST}", "tests/sandbox", *SIDE_BY_SIDE, "--no-loadscope-reorder")
+
+
+@nox.session(python=NEWEST_PYTHON, default=False)
+def soak(session: nox.Session) -> None:
+    """Every long case that has not passed yet in the soak SOAK (see make soak)."""
+    session.run(SANDBOX, "build", "all", external=True)
+    session.env.setdefault("SOAK", "soak")
+    levels = session.posargs or ["tests/node", "tests/kube", "tests/sandbox"]
+    _pytest(session, f"core-{NEWEST}", "-v", "-m", "soak", "--numprocesses=3", "--dist=worksteal", *levels)
+
+
+@nox.session(python=NEWEST_PYTHON, default=False)
+def bench(session: nox.Session) -> None:
+    """What ours costs beside its peers, as a table (see make bench)."""
+    session.run(SANDBOX, "build", external=True)
+    install(session, f"core-{NEWEST}")
+    ansible(session)
+    session.env["PYTHONPATH"] = str(CHECKOUT / "tests/sandbox")
+    session.run("python", "-m", "tests.bench", *session.posargs)
+    session.log((CHECKOUT / ".build/bench/table.txt").read_text())
+
+
+def install(session: nox.Session, requirements: str) -> None:
+    """Install tests/requirements/<requirements>.txt."""
+    session.install("--requirement", f"tests/requirements/{requirements}.txt")
+
+
+def staged(session: nox.Session) -> tuple[Path, Path]:
+    """The folder that holds `ansible_collections`, and the copy of the checkout in it."""
+    root = Path(str(session.run("python", str(CHECKOUT / "tests/stage.py"), silent=True)).strip())
+    return root, root / COLLECTION
+
+
+def ansible(session: nox.Session) -> Path:
+    """Let Ansible find the copy of the checkout, the collections that it depends on, and nothing else; the copy."""
+    root, collection = staged(session)
+    session.env.update(
+        ANSIBLE_COLLECTIONS_PATH=f"{root}:{_dependencies(session)}",
+        ANSIBLE_HOME=str(CACHE / "ansible"),
+        PYTHONDONTWRITEBYTECODE="1",
+        NO_COLOR="1",
+        TARGET_PYTHONS=" ".join(TARGETS),
+    )
+    return collection
+
+
+def _pytest(session: nox.Session, requirements: str, *arguments: str) -> None:
+    install(session, requirements)
+    ansible(session)
+    _run_pytest(session, *arguments, *session.posargs)
+
+
+def _run_pytest(session: nox.Session, *arguments: str) -> None:
+    report = RESULTS / f"{session.name}.xml"
+    session.run("python", "-m", "pytest", "-ra", f"--junitxml={report}", *arguments)
+
+
+def _dependencies(session: nox.Session) -> str:
+    """The folder in which kubernetes.core lies (`ansible_collections/kubernetes/core`)."""
+    question = (
+        "from azsandbox import paths, progress, toolenvs\n"
+        "progress.build([toolenvs.collections_item()])\n"
+        "print(paths.COLLECTIONS)"
+    )
+    env = {"PYTHONPATH": str(CHECKOUT / "tests/sandbox")}
+    return str(session.run("python", "-c", question, env=env, silent=True)).splitlines()[-1]
+
+
+def _home_of_ansible_test(session: nox.Session) -> Path:
+    """A home of its own for ansible-test, which keeps virtual environments and downloads there.
+
+    It fetches get-pip.py from a host that not every machine reaches; a file of that name that is already there is
+    used instead, and Python's own ensurepip does the same job.
+    """
+    question = (
+        "import sys, types\n"
+        "from ansible_test._internal.python_requirements import get_venv_packages\n"
+        "print(get_venv_packages(types.SimpleNamespace(version='%d.%d' % sys.version_info[:2]))['pip'])"
+    )
+    version = str(session.run("python", "-c", question, silent=True)).strip()
+    home = CACHE / "ansible-test"
+    script = home / f".ansible/test/cache/get_pip_{version.replace('.', '_')}.py"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text("import ensurepip\nensurepip.bootstrap(upgrade=True, default_pip=True)\n")
+    return home

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`python tests/tally.py REPORT...`: what sessions of nox did, how long each took beside its budget, and the count.
+
+REPORT is what `nox --report` has written; reports of pytest, <session>.xml, lie beside it. A session without one counts
+as one check. Budgets are in pyproject.toml, in minutes on two processors.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
+
+
+@dataclass(frozen=True)
+class Counts:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What became of a session of nox."""
+
+    name: str
+    seconds: float
+    counts: Counts
+    failures: tuple[str, ...] = ()
+    not_run: tuple[str, ...] = ()
+
+
+def session(entry: dict[str, object], folder: Path) -> Session:
+    """One entry of a report of nox, with the report of its pytest."""
+    name, result, seconds = str(entry["name"]), entry["result"], float(str(entry["duration"]))
+    reason = str(entry["reason"] or f"the session {result}; see its output above")
+    report = folder / f"{name}.xml"
+    if result == "skipped":
+        return Session(name, seconds, Counts(skipped=1), not_run=(reason,))
+    if not report.exists():
+        return Session(name, seconds, *((Counts(1),) if result == "success" else (Counts(0, 1), (reason,))))
+    cases = list(ElementTree.parse(report).getroot().iter("testcase"))
+    failures = tuple(f"{_name(case)}: {problem}" for case in cases for problem in _problems(case))
+    skipped = tuple(str(each.get("message")) for case in cases for each in case.iter("skipped"))
+    failed = sum(1 for case in cases if _problems(case))
+    counts = Counts(len(cases) - failed - len(skipped), failed, len(skipped))
+    if result != "success" and not failed:  # a pytest that could not do its work
+        counts, failures = counts + Counts(failed=1), (reason,)
+    return Session(name, seconds, counts, failures, tuple(sorted(set(skipped))))
+
+
+def table(sessions: list[Session], budgets: dict[str, float]) -> list[str]:
+    """A line for each session: minutes, budget, counts."""
+    lines = [f"{'session':<24} {'minutes':>7} {'budget':>7}"]
+    for each in sessions:
+        budget = budgets.get(each.name.partition("(")[0])
+        minutes = each.seconds / 60
+        verdict = "over its budget" if budget is not None and minutes > budget else ""
+        lines.append(
+            f"{each.name:<24} {minutes:7.1f} {'' if budget is None else budget:>7}  {each.counts}  {verdict}".rstrip()
+        )
+    return lines
+
+
+def _name(case: ElementTree.Element) -> str:
+    return f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
+
+
+def _problems(case: ElementTree.Element) -> list[str]:
+    """The first line of each."""
+    found = (*case.iter("failure"), *case.iter("error"))
+    return [(each.get("message") or "no message").partition("\n")[0][:200] for each in found]
+
+
+def main(reports: list[Path]) -> int:
+    sessions: list[Session] = []
+    for report in reports:
+        if report.exists():
+            sessions += [session(entry, report.parent) for entry in json.loads(report.read_text())["sessions"]]
+        else:
+            sessions.append(Session(report.stem, 0, Counts(failed=1), ("nox ended without a report",)))
+    budgets = tomllib.loads(PROJECT.read_text())["tool"]["tests"]["minutes"]
+    print("", *table(sessions, budgets), sep="\n")
+    for title, lines in (
+        ("not run", [f"{each.name}: {reason}" for each in sessions for reason in each.not_run]),
+        ("failed", [f"{each.name}: {failure}" for each in sessions for failure in each.failures]),
+    ):
+        if lines:
+            print(f"\n{title}:", *lines, sep="\n  ")
+    counts = sum((each.counts for each in sessions), Counts())
+    print(f"\n{counts}", flush=True)
+    return 1 if counts.failed or not counts.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main([Path(each) for each in sys.argv[1:]]))
