@@ -165,7 +165,7 @@ def target(run: Runner) -> None:
     run.pytest(
         f"target-{version}",
         tests / "python",
-        ["tests/unit/plugins/module_utils", "--ignore-glob=*/azure/*", "--ignore-glob=*/kube/*"],
+        ["tests/unit/plugins/module_utils", "--ignore-glob=*/_azure/*", "--ignore-glob=*/_kube/*"],
         env={"PYTHONPATH": str(beside)},
     )
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lists that people and tools read (README, runtime.yml, changelog) name what the tree holds, and nothing else."""
+"""The lists that people and tools read (README, runtime.yml, changelog) name what the tree holds, and nothing else.
+
+And the folders of tests/unit/plugins are those of plugins.
+"""
 
 from __future__ import annotations
 
@@ -64,3 +67,13 @@ def test_changelog_names_what_is_new() -> None:
         for kind in KINDS
     }
     assert (modules, plugins) == (MODULES, PLUGINS)
+
+
+def test_unit_tests_mirror_the_plugins() -> None:
+    """In the folders of module_utils each file of tests is named after the file that it tests."""
+    tests = CHECKOUT / "tests/unit/plugins"
+    of_files = tests.glob("module_utils/_*/test_*.py")
+    mirrored = {path.parent for path in tests.rglob("test_*.py")}
+    mirrored |= {path.with_name(path.name.removeprefix("test_")) for path in of_files}
+    missing = {path for path in mirrored if not (CHECKOUT / "plugins" / path.relative_to(tests)).exists()}
+    assert mirrored and not missing
