@@ -9,6 +9,7 @@ And the folders of tests/unit/plugins are those of plugins.
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from pathlib import Path
 
@@ -77,3 +78,10 @@ def test_unit_tests_mirror_the_plugins() -> None:
     mirrored |= {path.with_name(path.name.removeprefix("test_")) for path in of_files}
     missing = {path for path in mirrored if not (CHECKOUT / "plugins" / path.relative_to(tests)).exists()}
     assert mirrored and not missing
+
+
+def test_of_tests_the_tarball_holds_what_the_sanity_tests_read() -> None:
+    ignored = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text())["build_ignore"]
+    names = [f"tests/{path.name}" for path in (CHECKOUT / "tests").iterdir()]
+    packed = [name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in ignored)]
+    assert packed == ["tests/config.yml"]
