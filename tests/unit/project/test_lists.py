@@ -85,3 +85,12 @@ def test_of_tests_the_tarball_holds_what_the_sanity_tests_read() -> None:
     names = [f"tests/{path.name}" for path in (CHECKOUT / "tests").iterdir()]
     packed = [name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in ignored)]
     assert packed == ["tests/config.yml"]
+
+
+def test_hooks_have_the_versions_of_the_checks() -> None:
+    requirements = {
+        line for path in (CHECKOUT / "tests/requirements").glob("*.txt") for line in path.read_text().splitlines()
+    }
+    (own,) = yaml.safe_load((CHECKOUT / ".pre-commit-config.yaml").read_text())["repos"]
+    installed = {package for hook in own["hooks"] for package in hook["additional_dependencies"]}
+    assert installed and installed <= requirements
