@@ -2,10 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lists that people and tools read (README, runtime.yml, changelog) name what the tree holds, and nothing else."""
+"""The lists that people and tools read (README, runtime.yml, changelog) name what the tree holds, and nothing else.
+
+And the folders of tests/unit/plugins are those of plugins.
+"""
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from pathlib import Path
 
@@ -64,3 +68,29 @@ def test_changelog_names_what_is_new() -> None:
         for kind in KINDS
     }
     assert (modules, plugins) == (MODULES, PLUGINS)
+
+
+def test_unit_tests_mirror_the_plugins() -> None:
+    """In the folders of module_utils each file of tests is named after the file that it tests."""
+    tests = CHECKOUT / "tests/unit/plugins"
+    of_files = tests.glob("module_utils/_*/test_*.py")
+    mirrored = {path.parent for path in tests.rglob("test_*.py")}
+    mirrored |= {path.with_name(path.name.removeprefix("test_")) for path in of_files}
+    missing = {path for path in mirrored if not (CHECKOUT / "plugins" / path.relative_to(tests)).exists()}
+    assert mirrored and not missing
+
+
+def test_of_tests_the_tarball_holds_what_the_sanity_tests_read() -> None:
+    ignored = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text())["build_ignore"]
+    names = [f"tests/{path.name}" for path in (CHECKOUT / "tests").iterdir()]
+    packed = [name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in ignored)]
+    assert packed == ["tests/config.yml"]
+
+
+def test_hooks_have_the_versions_of_the_checks() -> None:
+    requirements = {
+        line for path in (CHECKOUT / "tests/requirements").glob("*.txt") for line in path.read_text().splitlines()
+    }
+    (own,) = yaml.safe_load((CHECKOUT / ".pre-commit-config.yaml").read_text())["repos"]
+    installed = {package for hook in own["hooks"] for package in hook["additional_dependencies"]}
+    assert installed and installed <= requirements

@@ -16,7 +16,7 @@ import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import BUILT_IN
 
-ROLES = sorted(path for path in (Path(__file__).resolve().parents[2] / "roles").iterdir() if path.is_dir())
+ROLES = sorted(path for path in (Path(__file__).resolve().parents[3] / "roles").iterdir() if path.is_dir())
 SHARED = re.compile(r"^\{\{ (?P<name>\w+)(?: \| default\((?P<fallback>''|'\w+'|true|false)\))? \}\}$")
 
 

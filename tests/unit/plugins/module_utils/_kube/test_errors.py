@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The sentences for what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from typing import Any
+
+import pytest
+import urllib3
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import errors
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AZURE_IDENTITY
+
+
+def status(code: int, **fields: Any) -> bytes:
+    return json.dumps({"kind": "Status", "code": code, **fields}).encode()
+
+
+CONFLICT = {
+    "causes": [
+        {"reason": "FieldManagerConflict", "message": 'conflict with "kubectl" using v1', "field": ".spec.clientID"}
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "words"),
+    [
+        (401, status(401), ["does not accept the credentials"]),
+        (
+            403,
+            status(403, message='pods is forbidden: User "x" cannot apply resource'),
+            ["may not apply azureidentities.aadpodidentity.k8s.io in namespace n", "Role"],
+        ),
+        (403, status(403, message='admission webhook "w" denied the request: no'), ["webhook", "no"]),
+        (500, status(500, message='failed calling webhook "w": timeout'), ["webhook"]),
+        (404, b"404 page not found", ["does not know azureidentities", "pod_identity_chart"]),
+        (404, status(404, details={"name": "i", "kind": "azureidentities"}), ["does not exist"]),
+        (404, status(404, details={"name": "n", "kind": "namespaces"}), ["namespace n does not exist"]),
+        (409, status(409, details=CONFLICT), ["spec.clientID belongs to kubectl", "adopt: true"]),
+        (409, status(409), ["in the meantime"]),
+        (422, status(422, message="spec.type is wrong"), ["invalid", "spec.type is wrong"]),
+        (429, b"", ["busy"]),
+        (503, b"<html>", ["503"]),
+    ],
+)
+def test_refusals(code: int, body: bytes, words: list[str]) -> None:
+    failure = errors.refused("apply", AZURE_IDENTITY, "n", "i", code, body)
+    for word in words:
+        assert word in failure.sentence
+    assert failure.error["status"] == code and "\n" not in failure.sentence
+
+
+def test_what_is_missing_is_told_apart() -> None:
+    kind = errors.refused("list", AZURE_IDENTITY, "n", None, 404, b"404 page not found")
+    assert kind.kind_missing and not kind.object_missing
+    thing = errors.refused("get", AZURE_IDENTITY, "n", "i", 404, status(404, details={"name": "i"}))
+    assert thing.object_missing and not thing.kind_missing
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (urllib3.exceptions.SSLError(ssl.SSLCertVerificationError("CERTIFICATE_VERIFY_FAILED")), "not trusted"),
+        (urllib3.exceptions.SSLError("handshake"), "TLS"),
+        (urllib3.exceptions.NewConnectionError(None, "[Errno 111] Connection refused"), "refused"),  # type: ignore[arg-type]
+        (urllib3.exceptions.ReadTimeoutError(None, "", "Read timed out"), "in time"),  # type: ignore[arg-type]
+        (urllib3.exceptions.ProxyError("Unable to connect to proxy", OSError("x")), "proxy"),
+        (urllib3.exceptions.NewConnectionError(None, "[Errno -2] Name or service not known"), "resolved"),  # type: ignore[arg-type]
+        (urllib3.exceptions.NewConnectionError(None, "[Errno -3] Temporary failure in name resolution"), "resolved"),  # type: ignore[arg-type]
+        (OSError("odd"), "connection failed"),
+    ],
+)
+def test_no_answer(error: Exception, words: str) -> None:
+    failure = errors.unreachable("https://h", error)
+    assert words in failure.sentence and "https://h" in failure.sentence
