@@ -28,6 +28,8 @@ LANES = (("2.19", "3.11"), ("2.20", "3.12"), ("2.21", "3.13"))
 TARGETS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 # Tests that look at how a plugin fits ansible-core; the others look at files, and say the same in every lane.
 SANITY_OF_A_LANE = ("ansible-doc", "import", "validate-modules")
+# What the tests of tests/sandbox use; see tests/sandbox/sandbox build --help.
+SANDBOX_PARTS = ("sandbox", "az", "azcollection", "workload-identity")
 # Three clusters at a time: each mostly waits.
 SIDE_BY_SIDE = ("--numprocesses=3", "--dist=loadfile")
 
@@ -102,6 +104,20 @@ def reuse(session: nox.Session) -> None:
     """Copyright and license of every file."""
     install(session, "checkers")
     session.run("reuse", "--root", str(CHECKOUT), "lint", "--lines")
+
+
+@nox.session(tags=["static"], allow_parallel=True)
+def workflows(session: nox.Session) -> None:
+    """actionlint, shellcheck and zizmor on .github."""
+    install(session, "workflows")
+    actionlint = Path(session.bin) / "actionlint"
+    session.run(
+        *("go", "-C", "tests/requirements/workflows", "build", "-o", str(actionlint)),
+        "github.com/rhysd/actionlint/cmd/actionlint",
+        env={"GOTOOLCHAIN": "local"},
+    )
+    session.run(str(actionlint))
+    session.run("zizmor", "--offline", "--no-progress", ".github")
 
 
 @nox.session(tags=["static"], allow_parallel=True)
@@ -211,7 +227,7 @@ def kube(session: nox.Session) -> None:
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
 def sandbox(session: nox.Session) -> None:
     """tests/sandbox: roles and playbooks as people run them, on real nodes."""
-    session.run(SANDBOX, "build", "all", external=True)
+    session.run(SANDBOX, "build", *SANDBOX_PARTS, external=True)
     # In the order of the collection, see tests/sandbox/conftest.py; else it is that of the numbers of tests.
     _pytest(session, f"core-{NEWEST}", "tests/sandbox", *SIDE_BY_SIDE, "--no-loadscope-reorder")
 
@@ -219,7 +235,7 @@ def sandbox(session: nox.Session) -> None:
 @nox.session(python=NEWEST_PYTHON, default=False)
 def soak(session: nox.Session) -> None:
     """Every long case that has not passed yet in the soak SOAK (see make soak)."""
-    session.run(SANDBOX, "build", "all", external=True)
+    session.run(SANDBOX, "build", *SANDBOX_PARTS, external=True)
     session.env.setdefault("SOAK", "soak")
     levels = session.posargs or ["tests/node", "tests/kube", "tests/sandbox"]
     _pytest(session, f"core-{NEWEST}", "-v", "-m", "soak", "--numprocesses=3", "--dist=worksteal", *levels)
