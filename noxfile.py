@@ -114,7 +114,7 @@ def workflows(session: nox.Session) -> None:
     session.run(
         *("go", "-C", "tests/requirements/workflows", "build", "-o", str(actionlint)),
         "github.com/rhysd/actionlint/cmd/actionlint",
-        env={"GOTOOLCHAIN": "local"},
+        env={"GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": ""},
     )
     session.run(str(actionlint))
     session.run("zizmor", "--offline", "--no-progress", ".github")
