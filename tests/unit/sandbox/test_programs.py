@@ -273,6 +273,19 @@ def test_a_command_that_is_missing_is_named(tmp_path: Path) -> None:
         run(["no-such-program"], tmp_path / "log")
 
 
+def test_debian_packages_that_cannot_be_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolenvs, "missing_debian_packages", lambda: ["conntrack", "iptables"])
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(BuildError, match="as root: apt-get install -y --no-install-recommends conntrack iptables$"):
+        builds.build(["debian"], io.StringIO())
+
+
+def test_a_machine_without_dpkg_is_told_what_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match="this machine has no dpkg: .* conntrack .* iptables "):
+        builds.build(["debian"], io.StringIO())
+
+
 # Progress
 
 
