@@ -113,10 +113,7 @@ ROWS = (
     Row(
         "aad-pod-identity",
         _POD_IDENTITY,
-        {
-            **{name: f"{_POD_IDENTITY}/cmd/{name}" for name in ("nmi", "mic", "demo")},
-            "identityvalidator": f"{_POD_IDENTITY}/test/image/identityvalidator",
-        },
+        {name: f"{_POD_IDENTITY}/cmd/{name}" for name in ("nmi", "mic", "demo")},
         tuple(f"{_POD_IDENTITY}/version.{name}={{v}}" for name in ("NMIVersion", "MICVersion")),
         charts="charts",
     ),
@@ -182,7 +179,8 @@ def _go_items() -> list[Item]:
 
 
 def _ready(row: Row) -> bool:
-    return row.built.is_dir() and (row.on_request or all((paths.BIN / name).exists() for name in row.names))
+    binaries = row.built / "bin" if row.on_request else paths.BIN
+    return row.built.is_dir() and all((binaries / name).exists() for name in row.names)
 
 
 def _make(row: Row, work: Work) -> None:
