@@ -55,7 +55,7 @@ class Client:
     def programs(self) -> Path:
         made = sorted(paths.VENVS.glob(f"{self.tools}-[0-9a-f]*/complete"), key=lambda path: path.stat().st_mtime)
         if not made:
-            raise RuntimeError(f"The environment {self.tools} of the sandbox is missing; make it: make sandbox-build")
+            raise RuntimeError(f"Run tests/sandbox/sandbox build {self.tools}: this environment is missing.")
         return made[-1].parent / "bin"
 
 

@@ -34,6 +34,7 @@ kinds = importlib.import_module(f"{UTILS}._kube.kinds")
 listing = importlib.import_module(f"{UTILS}._kube.inventory")
 domain = importlib.import_module(f"{UTILS}._domain.inventory")
 module = importlib.import_module(f"{COLLECTION}.plugins.modules.pod_identity_info")
+programs = importlib.import_module("azsandbox.programs")
 
 Object = tuple[Any, str | None, dict[str, Any]]  # kind, namespace, the rest
 
@@ -111,7 +112,8 @@ def assignments(cluster: Any) -> Iterator[Object]:
 def fill(started: Any, size: Size) -> None:
     client = started.client()
     server.install(client, server.definitions())
-    started.processes.start("kwok", f"--kubeconfig={started.kubeconfig()}", "--manage-all-nodes=true")
+    simulated = server.Processes(programs.built("kwok") / "bin", started.folder)
+    simulated.start("kwok", f"--kubeconfig={started.kubeconfig()}", "--manage-all-nodes=true")
     for objects in (configuration(size), pairs(size), workloads(size)):
         create(client, objects)
     server.until("every pod runs", lambda: running(started, client) == size.pods, STARTED_WITHIN)

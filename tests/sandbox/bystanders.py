@@ -11,7 +11,7 @@ from typing import Any
 from operators import GROUP, Operator
 from sandboxes import eventually
 
-from azsandbox import paths
+from azsandbox import programs
 
 _CHANGES_BY_ITSELF = ("events", "events.events.k8s.io", "leases.coordination.k8s.io", "nodes", "componentstatuses")
 _OURS = "aadpodidentity.k8s.io"
@@ -66,7 +66,10 @@ _OBJECT = {
 
 
 def add(operator: Operator, kubeconfig: str) -> None:
-    """An identity on the scale set, roles there, Workload ID with a workload, definitions of a similar name."""
+    """An identity on the scale set, roles there, Workload ID with a workload, definitions of a similar name.
+
+    The sandbox is one that has Workload ID.
+    """
     az, exec_ = operator.sandbox.az, operator.sandbox.exec
     (nodes,) = az("vmss", "list")
     foreign = az("identity", "create", "--resource-group", GROUP, "--name", "foreign")
@@ -75,7 +78,7 @@ def add(operator: Operator, kubeconfig: str) -> None:
     who = ("--assignee-object-id", foreign["principalId"], "--assignee-principal-type", "ServicePrincipal")
     scope = nodes["id"].partition("/providers/")[0]
     az("role", "assignment", "create", *who, "--role", "Managed Identity Operator", "--scope", scope)
-    chart = str(paths.CHARTS / "workload-identity-webhook")
+    chart = str(programs.built("workload-identity") / "charts/workload-identity-webhook")
     made = ("--namespace", _WEBHOOK, "--create-namespace", "--set", "azureTenantID=common,replicaCount=1", "--wait")
     exec_("helm", "--kubeconfig", kubeconfig, "install", "workload-identity-webhook", chart, *made)
     file = operator.directory / "bystanders.json"

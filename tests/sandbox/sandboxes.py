@@ -78,11 +78,11 @@ def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
 
 
 @contextmanager
-def running(purpose: str) -> Iterator[Sandbox]:
-    """A sandbox of this process's own with an empty subscription; it ends with the block."""
+def running(purpose: str, *options: str) -> Iterator[Sandbox]:
+    """A sandbox of this process's own with an empty subscription, made with options of up; it ends with the block."""
     sandbox = Sandbox(f"{purpose}-{os.getpid()}")
     try:
-        sandbox.run("up", timeout=UP_SECONDS)
+        sandbox.run("up", *options, timeout=UP_SECONDS)
         yield sandbox
     finally:
         sandbox.run("down", check=False)

@@ -35,7 +35,10 @@ DETACHED = "Detach what is left on the scale sets"
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     # A file system of its own, as one that is mounted into a container: these tests may run in one.
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as target, running("order") as sandbox:
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm") as target,
+        running("order", "--with", "workload-identity") as sandbox,
+    ):
         variables = {**SITE, "pod_identity_artifact_target": target, "pod_identity_chart_values": QUICK_NMI}
         yield Operator(sandbox, tmp_path_factory.mktemp("operator"), variables)
 

@@ -43,6 +43,7 @@ def shell(script: str) -> str:
 
 def start() -> None:
     """A sandbox with one cluster of two Ready nodes."""
+    sandbox("build", "az")  # a script in exec cannot have it built
     sandbox("up")
     shell("az group create --name rg --location westeurope; az aks create -g rg -n one --node-count 2 --no-wait")
     eventually(lambda: (STATE / "clusters/0.kubeconfig").exists(), 120)
@@ -57,6 +58,7 @@ def start() -> None:
         ("", 2, "required: COMMAND; see tests/sandbox/sandbox help."),
         ("nonsense", 2, "invalid choice: 'nonsense' (choose from"),
         ("up twice", 2, "Unrecognized arguments: twice"),
+        ("build nothing", 2, "there is no part 'nothing'; see tests/sandbox/sandbox help build."),
         ("exec", 2, "see tests/sandbox/sandbox help exec."),
         ("azure fault --status none", 2, "see tests/sandbox/sandbox help azure fault."),
         ("status", 1, "Sandbox absent is not up: run tests/sandbox/sandbox up."),
@@ -198,6 +200,8 @@ def test_status_may_be_cut_off() -> None:
 def test_a_second_up_changes_nothing() -> None:
     before = (STATE / "init.pid").read_text()
     assert "is up already" in sandbox("up").stdout
+    refused = sandbox("up", "--with", "workload-identity", check=False)
+    assert refused.returncode == 1 and "is up without workload-identity: run" in refused.stderr
     assert (STATE / "init.pid").read_text() == before
     assert shell("kubectl get nodes --no-headers").count(" Ready ") == NODES
 

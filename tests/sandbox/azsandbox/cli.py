@@ -13,15 +13,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from . import azure_commands, azure_process, host, programs, progress, status, toolenvs, workstation, world
+from . import azure_commands, azure_process, builds, host, status, toolenvs, workstation, world
 from .progress import BuildError
 from .state import SandboxError, State
 
-TOOLS: dict[str, Callable[[], toolenvs.Environment | None]] = {
+TOOLS: dict[str, Callable[[], toolenvs.Environment]] = {
     "ansible": lambda: toolenvs.ANSIBLE,
-    "other": toolenvs.other_ansible,
+    "other": builds.other_ansible,
     "azcollection": toolenvs.azcollection,
 }
+"""Environments of Ansible, by the names of the parts that bring them."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         state = State(options.name)
-        if os.geteuid() != 0:
+        if options.run is not _build and os.geteuid() != 0:
             raise SandboxError("The sandbox makes namespaces and mounts, which only root may do: run it as root.")
         code: int = options.run(state, options)
         sys.stdout.flush()
@@ -64,8 +65,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(name=os.environ.get("SANDBOX_NAME", "demo"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    commands.add_parser("build", help="build the programs (once per version)").set_defaults(run=_build)
-    commands.add_parser("up", help="start the sandbox: an empty subscription").set_defaults(run=_up)
+    build = commands.add_parser(
+        "build",
+        help="build what a sandbox needs, or parts by name (once per version)",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(["parts:", *(f"  {name:<19}{about}" for name, about in builds.abouts().items())]),
+    )
+    build.add_argument("parts", nargs="*", type=_part, metavar="PART", help="one of the parts below; default: sandbox")
+    build.set_defaults(run=_build)
+    up = commands.add_parser("up", help="start the sandbox: an empty subscription")
+    up.add_argument(
+        "--with", dest="extra", choices=[builds.WORKLOAD_IDENTITY], help="have its images on the nodes, too"
+    )
+    up.set_defaults(run=_up)
     commands.add_parser("down", help="end the sandbox; nothing of it remains").set_defaults(run=_down)
     commands.add_parser("reset", help="end all clusters and empty the subscription").set_defaults(run=_reset)
 
@@ -96,6 +108,12 @@ def _inner_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _part(name: str) -> str:
+    if name not in builds.abouts():
+        raise argparse.ArgumentTypeError(f"there is no part {name!r}")
+    return name
+
+
 class _Progress:
     """Prints lines with the time since the start."""
 
@@ -107,14 +125,16 @@ class _Progress:
 
 
 def _build(state: State, options: argparse.Namespace) -> int:
-    programs.build()
+    parts = options.parts or ["sandbox"]
+    builds.build(parts)
+    print(f"{', '.join(parts)}: built")
     return 0
 
 
 def _up(state: State, options: argparse.Namespace) -> int:
-    _build(state, options)
+    builds.build(["sandbox", *([options.extra] if options.extra else [])])
     say = _Progress()
-    if not host.up(state, say):
+    if not host.up(state, say, workload_identity=options.extra == builds.WORKLOAD_IDENTITY):
         say(f"sandbox {state.name} is up already, and stays as it is")
         return 0
     say(f"sandbox {state.name} is up: try tests/sandbox/sandbox exec -- az group list")
@@ -142,11 +162,8 @@ def _status(state: State, options: argparse.Namespace) -> int:
 
 def _exec(state: State, options: argparse.Namespace) -> int:
     init = host.running(state)
-    if options.command[0] == "az" and not toolenvs.AZ.ready():
-        progress.build([toolenvs.item(toolenvs.AZ)])
-    tools = TOOLS[options.tools]()
-    if tools is None:
-        raise SandboxError("This machine has no Python 3.12 or newer, so there is only one line of ansible-core here.")
-    az = toolenvs.AZ.path / "bin/az"
-    environment = workstation.environment(state, options.principal, [tools.path / "bin"], az)
+    client = builds.CLIENTS.get(options.command[0])
+    # There is no way out of the sandbox, so that nothing can be built once the command runs.
+    builds.build([options.tools, *([client] if client else [])])
+    environment = workstation.environment(state, options.principal, TOOLS[options.tools]().path / "bin")
     return workstation.run(state, init, options.command, environment)

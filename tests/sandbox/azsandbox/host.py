@@ -64,18 +64,22 @@ def running(state: State) -> int:
     return process
 
 
-def up(state: State, progress: Callable[[str], None]) -> bool:
+def up(state: State, progress: Callable[[str], None], *, workload_identity: bool) -> bool:
     """Bring the sandbox up from nothing; programs must be built. On failure nothing of it remains but its logs.
 
     A sandbox that is up stays as it is, and the answer is False.
     """
     with locked(state):
         if init_of(state) is not None and state.control.exists():
+            if workload_identity and not state.workload_identity.exists():
+                raise SandboxError(
+                    f"Sandbox {state.name} is up without workload-identity: run tests/sandbox/sandbox down first."
+                )
             return False
         _clear(state)
         try:
             _lay_down(state)
-            _pack_images(state)
+            _pack_images(state, workload_identity)
             progress("container images are packed")
             _launch(state, progress)
         except BaseException:
@@ -156,8 +160,12 @@ def _write_secret(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _pack_images(state: State) -> None:
-    archives = images.build((state.pki / "ca.crt").read_bytes())
+def _pack_images(state: State, workload_identity: bool) -> None:
+    wanted = images.images()
+    if workload_identity:
+        wanted += images.workload_identity_images()
+        state.workload_identity.touch()
+    archives = images.build((state.pki / "ca.crt").read_bytes(), wanted)
     (state.directory / "archives").symlink_to(archives)
 
 

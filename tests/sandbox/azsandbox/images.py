@@ -11,6 +11,7 @@ their contents alone: no times, no owners but root and those that are named.
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import io
 import json
@@ -18,10 +19,9 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -65,22 +65,27 @@ class Image:
 
 
 def images() -> tuple[Image, ...]:
-    """All images of the sandbox, their tags from the versions of the built programs."""
-    pod_identity = "mcr.microsoft.com/oss/azure/aad-pod-identity"
-    workload_identity = "mcr.microsoft.com/oss/azure/workload-identity"
-    aad, wi = programs.version("aad-pod-identity"), programs.version("workload-identity")
+    """The images of every sandbox, their tags from the versions of the built programs."""
+    place, tag = "mcr.microsoft.com/oss/azure/aad-pod-identity", programs.version("aad-pod-identity")
     trust = f"SSL_CERT_FILE=/{_BUNDLE}"
     distroless = {"user": "65532", "directory": "/home/nonroot", "environment": (*Image("", ()).environment, trust)}
     return (
         Image("mcr.microsoft.com/oss/kubernetes/pause:3.6", ("pause",), ("/pause",), user="65535:65535"),
         Image("mcr.microsoft.com/azurelinux/base/core:3.0", ("shell", "curl"), command=("/bin/bash",)),
-        Image(f"{pod_identity}/nmi:{aad}", ("shell", "iptables", "nmi"), ("nmi",), user="nonroot"),
-        Image(f"{pod_identity}/mic:{aad}", ("distroless", "mic"), ("mic",), **distroless),  # type: ignore[arg-type]
-        Image(f"{pod_identity}/demo:{aad}", ("distroless", "demo"), ("demo",), **distroless),  # type: ignore[arg-type]
-        Image(f"{workload_identity}/webhook:{wi}", ("distroless", "webhook"), ("/manager",), user="65532:65532"),
-        Image(f"{workload_identity}/proxy:{wi}", ("distroless", "proxy"), ("/proxy",), user="1501:1501"),
+        Image(f"{place}/nmi:{tag}", ("shell", "iptables", "nmi"), ("nmi",), user="nonroot"),
+        Image(f"{place}/mic:{tag}", ("distroless", "mic"), ("mic",), **distroless),  # type: ignore[arg-type]
+        Image(f"{place}/demo:{tag}", ("distroless", "demo"), ("demo",), **distroless),  # type: ignore[arg-type]
+    )
+
+
+def workload_identity_images() -> tuple[Image, ...]:
+    """The images of Workload ID, for sandboxes that have it."""
+    place, tag = "mcr.microsoft.com/oss/azure/workload-identity", programs.version("workload-identity")
+    return (
+        Image(f"{place}/webhook:{tag}", ("distroless", "webhook"), ("/manager",), user="65532:65532"),
+        Image(f"{place}/proxy:{tag}", ("distroless", "proxy"), ("/proxy",), user="1501:1501"),
         Image(
-            f"{workload_identity}/proxy-init:{wi}",
+            f"{place}/proxy-init:{tag}",
             ("shell", "iptables", "proxy-init"),
             ("./bin/init-iptables.sh",),
             user="65532:65532",
@@ -89,35 +94,35 @@ def images() -> tuple[Image, ...]:
     )
 
 
-def build(ca_pem: bytes) -> Path:
+def build(ca_pem: bytes, wanted: Sequence[Image]) -> Path:
     """The directory with one docker-archive per image, in which ca_pem is trusted beside Debian's CAs.
 
-    Nothing else lies in it. Directories that nobody has asked for within an hour are removed. Sandboxes that start at
-    the same time wait for each other.
+    Nothing else lies in it. What nobody has asked for within an hour is removed. Sandboxes that start at the same time
+    wait for each other.
     """
     with (paths.CACHE / "images.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _build(ca_pem)
+        return _build(ca_pem, wanted)
 
 
-def _build(ca_pem: bytes) -> Path:
-    layers = _layers()
+def _build(ca_pem: bytes, wanted: Sequence[Image]) -> Path:
+    layers = _layers({name for image in wanted for name in image.layers})
     bundle = _DEBIAN_BUNDLE.read_bytes() + b"\n" + ca_pem
-    target = paths.IMAGES / f"{layers.name}-{paths.digest(bundle)}"
+    target = paths.IMAGES / paths.digest(bundle, *map(repr, wanted), *(file.name for file in layers.values()))
     if target.is_dir():
         os.utime(target)
         return target
-    _forget_unused(layers.name)
+    _forget_unused()
     trust = _tar({_BUNDLE: bundle})
     with whole(target) as directory:
-        for image in images():
+        for image in wanted:
             with (directory / (re.sub(r"[/:]", "_", image.reference) + ".tar")).open("wb") as out:
                 _archive(out, image, layers, trust)
     return target
 
 
-def _layers() -> Path:
-    """The directory with all layers but the CAs', as <layer>.tar; made anew when a program or package changed."""
+def _layers(names: Iterable[str]) -> dict[str, Path]:
+    """The layers but the CAs' as files, each made anew when its program, a package or this file changed."""
     query = [
         "dpkg-query",
         "--show",
@@ -132,22 +137,53 @@ def _layers() -> Path:
         "sed",
     ]
     installed = subprocess.run(query, capture_output=True, check=True).stdout
-    target = paths.IMAGES / f"layers-{paths.digest(programs.key(), installed, Path(__file__).read_bytes())}"
-    if not target.is_dir():
-        with whole(target) as directory:
-            for name, tree in _trees().items():
-                (directory / f"{name}.tar").write_bytes(_tar(tree))
-    return target
+    folder = paths.IMAGES / "layers"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for name in sorted(names):
+        source = programs.built(_PROGRAMS[name][0]).name if name in _PROGRAMS else installed
+        files[name] = folder / f"{name}-{paths.digest(source, Path(__file__).read_bytes())}.tar"
+        if files[name].exists():
+            os.utime(files[name])
+            continue
+        new = folder / f".new.{name}"
+        new.write_bytes(_tar(_tree(name)))
+        new.rename(files[name])
+    return files
 
 
-def _forget_unused(current: str) -> None:
-    for directory in paths.IMAGES.glob("[!.]*"):
-        if directory.name != current and directory.stat().st_mtime < time.time() - _UNUSED:
-            shutil.rmtree(directory, ignore_errors=True)
+def _forget_unused() -> None:
+    for each in (*paths.IMAGES.glob("[!.]*"), *paths.IMAGES.glob("layers/[!.]*")):
+        if each.name == "layers" or each.stat().st_mtime > time.time() - _UNUSED:
+            continue
+        if each.is_dir():
+            shutil.rmtree(each, ignore_errors=True)
+        else:
+            each.unlink()
 
 
+# Layers of one program: the row that builds it, its name there, and its place in the image.
+_PROGRAMS = {
+    "pause": ("kubernetes", "pause", "pause"),
+    "nmi": ("aad-pod-identity", "nmi", "usr/bin/nmi"),
+    "mic": ("aad-pod-identity", "mic", "usr/bin/mic"),
+    "demo": ("aad-pod-identity", "demo", "usr/bin/demo"),
+    "webhook": ("workload-identity", "azure-wi-webhook", "manager"),
+    "proxy": ("workload-identity", "azwi-proxy", "proxy"),
+}
+
+
+def _tree(name: str) -> Tree:
+    """What a layer holds."""
+    if name in _PROGRAMS:
+        row, program, place = _PROGRAMS[name]
+        return {place: programs.built(row) / "bin" / program}
+    return _trees()[name]
+
+
+@functools.cache
 def _trees() -> dict[str, Tree]:
-    """What every layer holds."""
+    """What the layers hold that are made of Debian's files."""
     nonroot = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     merged = {
         name: Link(f"usr/{name}") for name in ("bin", "lib", "lib64", "sbin")
@@ -173,9 +209,7 @@ def _trees() -> dict[str, Tree]:
     shell = _with_libraries([*coreutils, "/bin/bash", "/bin/dash", "/bin/grep", "/bin/sed"])
     xtables = sorted(str(path) for path in Path("/usr/lib").glob("*/xtables/*.so"))
     multi = ["/usr/sbin/xtables-nft-multi", "/usr/sbin/xtables-legacy-multi"]
-    binary = paths.BIN
     return {
-        "pause": {"pause": binary / "pause"},
         "shell": {**base, **shell, "usr/bin/sh": Link("dash"), "etc/passwd": passwd(65532)},
         "curl": _with_libraries(["/usr/bin/curl"]),
         "iptables": {
@@ -184,11 +218,6 @@ def _trees() -> dict[str, Tree]:
             "etc/passwd": passwd(10001),
         },
         "distroless": {**base, "etc/passwd": passwd(65532), "home/nonroot": Folder(0o700, 65532)},
-        "nmi": {"usr/bin/nmi": binary / "nmi"},
-        "mic": {"usr/bin/mic": binary / "mic"},
-        "demo": {"usr/bin/demo": binary / "demo"},
-        "webhook": {"manager": binary / "azure-wi-webhook"},
-        "proxy": {"proxy": binary / "azwi-proxy"},
         "proxy-init": {"usr/bin/init-iptables.sh": _PROXY_INIT},
     }
 
@@ -296,8 +325,8 @@ def _add(archive: tarfile.TarFile, path: str, content: Content) -> None:
             archive.addfile(entry, io.BytesIO(data))
 
 
-def _archive(out: BinaryIO, image: Image, layers: Path, trust: bytes) -> None:
-    blobs = [*((layers / f"{name}.tar").read_bytes() for name in image.layers), trust]
+def _archive(out: BinaryIO, image: Image, layers: Mapping[str, Path], trust: bytes) -> None:
+    blobs = [*(layers[name].read_bytes() for name in image.layers), trust]
     digests = [hashlib.sha256(blob).hexdigest() for blob in blobs]
     configuration = {
         "User": image.user,
@@ -324,7 +353,3 @@ def _archive(out: BinaryIO, image: Image, layers: Path, trust: bytes) -> None:
             entry = tarfile.TarInfo(path)
             entry.size, entry.mode = len(data), 0o644
             archive.addfile(entry, io.BytesIO(data))
-
-
-if __name__ == "__main__":
-    print(build(Path(sys.argv[1]).read_bytes() if len(sys.argv) > 1 else b""))

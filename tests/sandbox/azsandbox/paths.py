@@ -22,10 +22,10 @@ STATE = Path("/run/azureops-sandbox")
 
 if TYPE_CHECKING:
     CACHE: Path  # everything below lies in it
-    PROGRAMS: Path  # <row>-<key>/ one directory per built Go module, and <key of all>/
-    BIN: Path  # the programs of the sandbox, by their own names
-    CHARTS: Path  # a chart repository: index.yaml, aad-pod-identity-*.tgz; and workload-identity-webhook/
-    IMAGES: Path  # docker-archives, one directory per CA
+    PROGRAMS: Path  # <row>-<key>/ one directory per row of programs.py, and <key of every sandbox's>/
+    BIN: Path  # the programs of every sandbox, by their own names
+    CHARTS: Path  # the chart repository of AAD Pod Identity: index.yaml, aad-pod-identity-*.tgz
+    IMAGES: Path  # layers/, and docker-archives in one directory per CA
     VENVS: Path  # <name>-<key>/ one directory per tool environment
     COLLECTIONS: Path  # holds ansible_collections/ with kubernetes.core and azure.azcollection
     LOGS: Path  # one log per built item
@@ -67,7 +67,7 @@ def _derive(name: str) -> Path:
     if name == "CHARTS":
         from azsandbox import programs
 
-        return cache / "programs" / programs.key() / "charts"
+        return programs.built("aad-pod-identity") / "charts"
     if name == "COLLECTIONS":
         from azsandbox import toolenvs
 

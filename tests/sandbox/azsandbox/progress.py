@@ -1,12 +1,16 @@
 # Copyright: (c) 2026, azureops.pod_identity contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Building things into the cache, one after the other, while somebody watches."""
+"""Building things into the cache, one after the other, while somebody watches.
+
+A terminal gets one moving line, anything else a line every half minute.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import shutil
 import signal
@@ -15,13 +19,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import IO, TextIO
 
 from azsandbox import paths
+
+_TICK = 1.0  # seconds between two states of the line on a terminal
+_LINE = 30.0  # seconds between two lines elsewhere
+_EARLY = 0.05  # of the packages; before that, nothing can be said about the rest
 
 
 class BuildError(Exception):
@@ -29,36 +37,75 @@ class BuildError(Exception):
 
 
 @dataclass(frozen=True)
+class Packages:
+    """What a compiler still has to do: it logs the name of each package when it comes to it."""
+
+    names: frozenset[str]
+    log: Path
+    begun: float  # on the monotonic clock
+
+    def done(self) -> int:
+        return len(self.names.intersection(self.log.read_text(errors="replace").splitlines()))
+
+
+@dataclass
+class Work:
+    """An item while it is made."""
+
+    log: Path
+    packages: Packages | None = None  # for who makes it to say
+
+    def compiles(self, names: Iterable[str]) -> None:
+        """From now on these packages are compiled."""
+        self.packages = Packages(frozenset(names), self.log, time.monotonic())
+
+
+@dataclass(frozen=True)
 class Item:
-    """One thing that is built once. make gets the path of a log; what it leaves is whole, or done() stays false."""
+    """One thing that is built once. What make leaves is whole, or done() stays false."""
 
     title: str
     done: Callable[[], bool]
-    make: Callable[[Path], None]
+    make: Callable[[Work], None]
 
 
 def build(items: Sequence[Item], out: TextIO | None = None) -> None:
-    """Make what is not done, in order; one line per item, with the elapsed time ticking where out is a terminal.
+    """Make what is not done, in order, and say nothing about what is.
 
     Raises BuildError on the first item that fails. Only one process makes an item at a time; others wait for it and
     then find it done.
     """
     out = out or sys.stderr
+    missing = [item for item in items if not item.done()]
     with _ended_by_sigterm():
-        for number, item in enumerate(items, 1):
-            label = f"[{number:>{len(str(len(items)))}}/{len(items)}] {item.title}"
-            with contextlib.nullcontext() if item.done() else _lock(item.title, out):
+        for number, item in enumerate(missing, 1):
+            label = f"[{number:>{len(str(len(missing)))}}/{len(missing)}] {item.title}"
+            with _lock(item.title, out):
                 if item.done():
                     print(f"{label} ... ready", file=out, flush=True)
                     continue
-                with _clock(label, out):
-                    item.make(_log(item.title))
+                work = Work(_log(item.title))
+                with _clock(label, work, out):
+                    item.make(work)
             if not item.done():
                 raise BuildError(f"{item.title}: the build ended well, but left nothing that can be used.")
 
 
+def output(command: Sequence[str | Path], log: Path, *, cwd: Path, env: Mapping[str, str]) -> str:
+    """What a command writes to its standard output; for the rest see run."""
+    with tempfile.TemporaryFile("w+") as stream:
+        run(command, log, cwd=cwd, env=env, stdout=stream)
+        stream.seek(0)
+        return stream.read()
+
+
 def run(
-    command: Sequence[str | Path], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    log: Path,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdout: IO[str] | None = None,
 ) -> None:
     """Run a command with its output appended to log. Raises BuildError with the end of the log if it fails."""
     with log.open("a") as stream:
@@ -70,7 +117,7 @@ def run(
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,
-                stdout=stream,
+                stdout=stdout or stream,
                 stderr=stream,
                 start_new_session=True,
             )
@@ -152,27 +199,51 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _clock(label: str, out: TextIO) -> Iterator[None]:
-    """Say label now and how long the block took at its end; tick in between on a terminal."""
+def _clock(label: str, work: Work, out: TextIO) -> Iterator[None]:
+    """Say label now and how long the block took at its end, and in between where it is."""
     start = time.monotonic()
     ended = threading.Event()
     terminal = out.isatty()
 
-    def tick() -> None:
-        while not ended.wait(1):
-            print(f"\r{label} ... {time.monotonic() - start:.0f} s ", end="", file=out, flush=True)
+    def say(words: str, *, last: bool = False) -> None:
+        line = f"{label} ... {words}".rstrip()
+        if terminal:
+            width = (os.get_terminal_size(out.fileno()).columns or 80) - 1
+            line = f"\r{line[:width]:<{width}}"
+        print(line, end="\n" if last or not terminal else "", file=out, flush=True)
 
-    print(f"{label} ...", end=" " if terminal else "\n", file=out, flush=True)
+    def tick() -> None:
+        while not ended.wait(_TICK if terminal else _LINE):
+            say(_standing(work, start, time.monotonic()))
+
+    say("")
     ticker = threading.Thread(target=tick, daemon=True)
-    if terminal:
-        ticker.start()
+    ticker.start()
     outcome = "failed after"
     try:
         yield
         outcome = ""
     finally:
         ended.set()
-        if terminal:
-            ticker.join()
-        words = f"{outcome} {time.monotonic() - start:.0f} s".strip()
-        print(f"\r{label} ... {words} " if terminal else f"{label} ... {words}", file=out, flush=True)
+        ticker.join()
+        say(f"{outcome} {_duration(time.monotonic() - start)}".lstrip(), last=True)
+
+
+def _standing(work: Work, start: float, now: float) -> str:
+    """How far the work is: 1210 of 2817 packages, 1 min 35 s, about 2 min left."""
+    elapsed = _duration(now - start)
+    if work.packages is None:
+        return elapsed
+    done, total = work.packages.done(), len(work.packages.names)
+    words = f"{done} of {total} packages, {elapsed}"
+    if done == total:
+        return f"{words}, linking"
+    if done < total * _EARLY:
+        return words
+    left = (now - work.packages.begun) / done * (total - done)
+    return f"{words}, about {_duration(60 * round(left / 60) if left > 90 else 10 * math.ceil(left / 10))} left"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return " ".join(f"{number} {unit}" for number, unit in ((minutes, "min"), (rest, "s")) if number) or "0 s"

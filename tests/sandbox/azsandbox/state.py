@@ -61,6 +61,11 @@ class State:
         return self.directory / "pki"
 
     @property
+    def workload_identity(self) -> Path:
+        """Exists in a sandbox whose nodes have the images of Workload ID."""
+        return self.directory / "workload-identity"
+
+    @property
     def home(self) -> Path:
         """Home directory of the operator, who works in `exec`."""
         return self.directory / "home"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from azsandbox import paths
-from azsandbox.progress import BuildError, Item, build, run, whole
+from azsandbox.progress import BuildError, Item, Work, run, whole
 
 DEBIAN_PACKAGES = (
     "bash",
@@ -65,16 +65,16 @@ class Environment:
     def ready(self) -> bool:
         return (self.path / "complete").exists() and os.access(self.path / "bin" / self.program, os.X_OK)
 
-    def make(self, log: Path) -> None:
+    def make(self, work: Work) -> None:
         # What an interrupted installation left is not trusted; pip keeps its downloads, so little is lost.
         if self.path.exists():
             shutil.rmtree(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        run([self.python, "-m", "venv", self.path], log)
+        run([self.python, "-m", "venv", self.path], work.log)
         requirements = self.path / "requirements.txt"
         requirements.write_text("".join(f"{line}\n" for line in self.requirements))
         pip: list[str | Path] = [self.path / "bin/python", "-m", "pip", "--disable-pip-version-check", "--no-input"]
-        run([*pip, "install", "--progress-bar=off", "--requirement", requirements], log)
+        run([*pip, "install", "--progress-bar=off", "--requirement", requirements], work.log)
         (self.path / "complete").touch()
 
 
@@ -133,20 +133,13 @@ def item(environment: Environment) -> Item:
     return Item(f"Python environment {environment.name}", environment.ready, environment.make)
 
 
-def items() -> list[Item]:
-    """The Python environments and the collections; the largest last."""
-    other = other_ansible()
-    return [
-        item(ANSIBLE),
-        *([item(other)] if other else []),
-        collections_item(),
-        Item(
-            "Python environment azcollection",
-            lambda: _collections_ready() and azcollection().ready(),
-            lambda log: azcollection().make(log),
-        ),
-        item(AZ),
-    ]
+def azcollection_item() -> Item:
+    """To be built after the collections."""
+    return Item(
+        "Python environment azcollection",
+        lambda: _collections_ready() and azcollection().ready(),
+        lambda work: azcollection().make(work),
+    )
 
 
 def collections_item() -> Item:
@@ -157,12 +150,12 @@ def _collections_ready() -> bool:
     return paths.COLLECTIONS.is_dir()
 
 
-def _unpack_collections(log: Path) -> None:
+def _unpack_collections(work: Work) -> None:
     """Take the collections out of the package that carries all of them."""
     with whole(paths.COLLECTIONS) as directory:
         download = directory / "download"
         pip: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-        run([*pip, "download", "--progress-bar=off", "--no-deps", "--dest", download, ANSIBLE_PACKAGE], log)
+        run([*pip, "download", "--progress-bar=off", "--no-deps", "--dest", download, ANSIBLE_PACKAGE], work.log)
         (wheel,) = download.glob("*.whl")
         prefixes = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in COLLECTION_NAMES)
         with zipfile.ZipFile(wheel) as archive:
@@ -180,18 +173,20 @@ def missing_debian_packages() -> list[str]:
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     except FileNotFoundError:
-        raise BuildError("The sandbox takes programs from Debian packages, and this machine has no dpkg.") from None
+        raise BuildError(
+            "The sandbox takes programs from Debian packages, and this machine has no dpkg: use a machine with Debian"
+            f" or Ubuntu, and install there: {' '.join(DEBIAN_PACKAGES)}"
+        ) from None
     installed = {line.split()[0] for line in answer.splitlines() if line.endswith(" installed")}
     return [package for package in DEBIAN_PACKAGES if package not in installed]
 
 
-def _install_debian_packages(log: Path) -> None:
+def _install_debian_packages(work: Work) -> None:
     missing = missing_debian_packages()
     install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
     if os.geteuid() != 0:
         raise BuildError(f"Debian packages are missing. Install them as root: {' '.join(install)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update", "-q"], log, env=environment)
     # openssh-server is installed for its program alone: nothing may start now or at the next boot because of us.
     policy = Path("/usr/sbin/policy-rc.d")
     own_policy = not policy.exists()
@@ -199,18 +194,16 @@ def _install_debian_packages(log: Path) -> None:
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
     try:
-        run(install, log, env=environment)
+        run(["apt-get", "update", "-q"], work.log, env=environment)
+        run(install, work.log, env=environment)
+    except BuildError as error:
+        raise BuildError(
+            f"Debian packages are missing and could not be installed by: {' '.join(install)}\n{error}"
+        ) from error
     finally:
         if own_policy:
             policy.unlink()
     if "openssh-server" in missing:
         # The helper answers maintainer scripts alone; this is how it knows one.
         environment["DPKG_MAINTSCRIPT_PACKAGE"] = "openssh-server"
-        run(["deb-systemd-helper", "disable", "ssh.service", "ssh.socket"], log, env=environment)
-
-
-if __name__ == "__main__":
-    try:
-        build([debian_item(), *items()], sys.stdout)
-    except BuildError as error:
-        sys.exit(str(error))
+        run(["deb-systemd-helper", "disable", "ssh.service", "ssh.socket"], work.log, env=environment)

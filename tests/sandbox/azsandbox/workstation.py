@@ -18,7 +18,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import cgroups, linux, network, paths
+from . import cgroups, linux, network, paths, programs, toolenvs
 from .state import State
 
 _PASSED_ON = (
@@ -66,10 +66,10 @@ def _inside(state: State, directory: Path, command: Sequence[str], environment: 
     return _attend(child)
 
 
-def environment(state: State, principal: str, tools: Sequence[Path], az: Path) -> dict[str, str]:
+def environment(state: State, principal: str, tools: Path) -> dict[str, str]:
     """The command's environment: the caller's, less what belongs to the caller's machine and accounts.
 
-    `tools` are directories for PATH before the caller's own; `az` is the Azure CLI, installed or not.
+    `tools` is a directory for PATH before the caller's own.
     """
     account = state.read_principal(principal)
     own = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
@@ -80,7 +80,7 @@ def environment(state: State, principal: str, tools: Sequence[Path], az: Path) -
         "HOME": str(state.home),
         "TMPDIR": str(state.temporary),
         "LANG": "C.UTF-8",
-        "PATH": ":".join([str(directory / "bin"), *map(str, tools), str(paths.BIN), os.environ["PATH"]]),
+        "PATH": ":".join([str(directory / "bin"), str(tools), str(paths.BIN), os.environ["PATH"]]),
         "AZURE_SUBSCRIPTION_ID": account["subscription_id"],
         "AZURE_TENANT": account["tenant_id"],
         "AZURE_CLIENT_ID": account["client_id"],
@@ -94,7 +94,9 @@ def environment(state: State, principal: str, tools: Sequence[Path], az: Path) -
         "SANDBOX_NAME": state.name,
         "SANDBOX_STATE": str(state.directory),
         "SANDBOX_BIN": str(paths.BIN),
-        "SANDBOX_AZ": str(az),
+        # Built or not.
+        "SANDBOX_AZ": str(toolenvs.AZ.path / "bin/az"),
+        "SANDBOX_WORKLOAD_IDENTITY": str(programs.built("workload-identity")),
     }
 
 

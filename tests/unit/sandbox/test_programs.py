@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import io
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
 import tarfile
+import termios
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
-from azsandbox import images, paths, programs, toolenvs
-from azsandbox.progress import BuildError, Item, build, run, whole
+from azsandbox import builds, images, paths, programs, progress, toolenvs
+from azsandbox.progress import BuildError, Item, Work, build, output, run, whole
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +43,7 @@ def python(code: str) -> subprocess.Popen[bytes]:
 def test_paths_follow_the_environment(cache: Path) -> None:
     assert cache == paths.CACHE
     assert cache / "programs" in paths.BIN.parents
-    assert paths.CHARTS.parent == paths.BIN.parent
+    assert cache / "programs" in paths.CHARTS.parents
 
 
 def test_a_digest_tells_its_parts_apart() -> None:
@@ -81,15 +86,76 @@ def test_a_row_is_named_by_what_its_go_mod_requires(tmp_path: Path, monkeypatch:
         str(row.version)
 
 
-def test_what_no_sandbox_needs_is_built_on_request_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
-    monkeypatch.setattr(programs, "_ready", lambda row: row.name in made)
-    monkeypatch.setattr(programs, "_make", lambda row, log: made.append(row.name))
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is made, by title; nothing really is."""
+    titles: list[str] = []
+
+    def pretended(items: Sequence[Item], out: TextIO | None) -> None:
+        titles.extend(item.title.removeprefix("Python environment ").partition(" ")[0] for item in items)
+
+    monkeypatch.setattr(progress, "build", pretended)
     monkeypatch.setattr(programs, "_go_items", list)
-    build(programs.items(), io.StringIO())
-    assert "etcd" in made and "kwok" not in made
-    programs.build_row("kwok", io.StringIO())
-    assert made[-1] == "kwok"
+    return titles
+
+
+EVERY_SANDBOX = {"Debian", "ansible", "collections", "etcd", "coredns", "kubernetes", "containerd", "helm"} | {
+    "aad-pod-identity",
+    "registry",
+}
+
+
+@pytest.mark.parametrize(
+    ("parts", "wanted"),
+    [
+        (["sandbox"], EVERY_SANDBOX),
+        (["debian"], {"Debian"}),
+        (["az"], {"az"}),
+        (["azcollection"], {"collections", "azcollection"}),
+        (["workload-identity"], {"workload-identity"}),
+        (["sandbox", "workload-identity"], EVERY_SANDBOX | {"workload-identity"}),
+    ],
+)
+def test_a_part_is_what_it_needs_and_nothing_else(parts: list[str], wanted: set[str], made: list[str]) -> None:
+    builds.build(parts)
+    assert sorted(made) == sorted(wanted)
+
+
+@pytest.mark.parametrize("other", [None, toolenvs.Environment("ansible-x", ("ansible-core",), "ansible")])
+def test_all_is_every_part_once(
+    other: toolenvs.Environment | None, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toolenvs, "other_ansible", lambda: other)
+    builds.build(["all"])
+    assert {*EVERY_SANDBOX, "az", "azcollection", "workload-identity", "kwok"} == {*made} - {"ansible-x"}
+    assert len(made) == len(set(made)) and ("ansible-x" in made) == (other is not None)
+
+
+def test_what_cannot_be_there_is_said(made: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolenvs, "other_ansible", lambda: None)
+    with pytest.raises(BuildError, match=r"no Python 3\.12 or newer"):
+        builds.build(["other"])
+    assert made == []
+
+
+@pytest.mark.parametrize("client", builds.CLIENTS)
+def test_a_client_that_is_not_built_says_which_command_builds_it(client: str, tmp_path: Path) -> None:
+    wrapper = Path(builds.__file__).parent / "wrappers" / client
+    places = dict.fromkeys(("SANDBOX_AZ", "SANDBOX_WORKLOAD_IDENTITY"), str(tmp_path / "missing"))
+    done = subprocess.run(
+        ["sh", wrapper, "version"], env={**os.environ, **places}, capture_output=True, text=True, check=False
+    )
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (127, "")
+    assert line.startswith(f"{client}: ") and line.endswith(f": tests/sandbox/sandbox build {builds.CLIENTS[client]}")
+
+
+def test_what_is_built_on_request_changes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = paths.BIN, programs.built("kubernetes")
+    monkeypatch.setattr(programs, "ROWS", tuple(row for row in programs.ROWS if not row.on_request))
+    assert (paths.BIN, programs.built("kubernetes")) == before
+    monkeypatch.setattr(programs, "ROWS", programs.ROWS[1:])
+    assert paths.BIN != before[0]
 
 
 def test_an_environment_follows_its_requirements() -> None:
@@ -144,8 +210,8 @@ def test_sigterm_ends_the_running_command_with_its_children(tmp_path: Path, cach
     child = python(
         "import pathlib\nfrom azsandbox.progress import Item, build, run, whole\n"
         f"target = pathlib.Path({str(tmp_path / 'thing')!r})\n"
-        "def make(log):\n with whole(target):\n"
-        f"  run(['sh', '-c', {script!r}], log)\n"
+        "def make(work):\n with whole(target):\n"
+        f"  run(['sh', '-c', {script!r}], work.log)\n"
         "build([Item('thing', target.exists, make)])\n"
     )
     _wait_until(pid_file.exists)
@@ -196,9 +262,28 @@ def test_a_failed_command_shows_the_end_of_its_log_and_where_it_is(tmp_path: Pat
     assert "    50" not in text.splitlines()
 
 
+def test_what_a_command_writes_is_apart_from_what_it_says(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert output(["sh", "-c", "echo answer; echo words >&2"], log, cwd=tmp_path, env=dict(os.environ)) == "answer\n"
+    assert log.read_text().splitlines()[1:] == ["words"]
+
+
 def test_a_command_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="no-such-program could not be started: No such file"):
         run(["no-such-program"], tmp_path / "log")
+
+
+def test_debian_packages_that_cannot_be_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolenvs, "missing_debian_packages", lambda: ["conntrack", "iptables"])
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(BuildError, match="as root: apt-get install -y --no-install-recommends conntrack iptables$"):
+        builds.build(["debian"], io.StringIO())
+
+
+def test_a_machine_without_dpkg_is_told_what_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match="this machine has no dpkg: .* conntrack .* iptables "):
+        builds.build(["debian"], io.StringIO())
 
 
 # Progress
@@ -207,22 +292,97 @@ def test_a_command_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_only_what_is_not_done_is_made() -> None:
     made: list[str] = []
     items = [
-        Item("old", lambda: True, lambda log: made.append("old")),
-        Item("new", lambda: "new" in made, lambda log: made.append("new")),
+        Item("old", lambda: True, lambda work: made.append("old")),
+        Item("new", lambda: "new" in made, lambda work: made.append("new")),
     ]
     out = io.StringIO()
     build(items, out)
     build(items, out)
     assert made == ["new"]
-    first, second = "[1/2] old ... ready\n", "[2/2] new ... ready\n"
-    assert out.getvalue() == f"{first}[2/2] new ...\n[2/2] new ... 0 s\n{first}{second}"
+    assert out.getvalue() == "[1/1] new ...\n[1/1] new ... 0 s\n"
+
+
+PACKAGES = [f"example.com/{number}" for number in range(200)]
+
+
+def come_to(work: Work, count: int) -> None:
+    """Log what a compiler logs until it comes to the last of so many packages."""
+    work.log.write_text("\n".join(["go: downloading example.com/0 v1.0.0", *PACKAGES[:count], *PACKAGES[:3]]))
+
+
+@pytest.mark.parametrize(
+    ("count", "after", "words"),
+    [
+        (0, 4, "3 of 200 packages, 4 s"),
+        (9, 30, "9 of 200 packages, 30 s"),
+        (50, 30, "50 of 200 packages, 30 s, about 1 min 30 s left"),
+        (50, 60, "50 of 200 packages, 1 min, about 3 min left"),
+        (150, 95, "150 of 200 packages, 1 min 35 s, about 40 s left"),
+        (200, 130, "200 of 200 packages, 2 min 10 s, linking"),
+    ],
+)
+def test_what_is_compiled_tells_how_far_it_is(count: int, after: float, words: str, tmp_path: Path) -> None:
+    work = Work(tmp_path / "log")
+    work.compiles(PACKAGES)
+    come_to(work, count)
+    assert work.packages is not None
+    begun = work.packages.begun
+    assert progress._standing(work, begun, begun + after) == words
+
+
+def test_what_compiles_nothing_tells_how_long_it_takes(tmp_path: Path) -> None:
+    assert progress._standing(Work(tmp_path / "log"), 100, 161) == "1 min 1 s"
+
+
+def test_a_file_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(progress, "_LINE", 0.05)
+    done, out = tmp_path / "done", io.StringIO()
+
+    def make(work: Work) -> None:
+        work.compiles(PACKAGES)
+        for count in (50, 200):
+            come_to(work, count)
+            _wait_until(lambda words=f" {count} of 200 packages, ": words in out.getvalue())
+        done.touch()
+
+    build([Item("x", done.exists, make)], out)
+    first, *states, last = out.getvalue().splitlines()
+    assert first == "[1/1] x ..." and "packages" not in last
+    assert all(re.fullmatch(r"\[1/1\] x \.\.\. \d+ of 200 packages, .*", state) for state in states)
+
+
+def test_a_terminal_gets_one_line_that_moves_and_fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(progress, "_TICK", 0.05)
+    done, shown = tmp_path / "done", bytearray()
+    reader, writer = pty.openpty()
+    termios.tcsetwinsize(writer, (24, 40))
+
+    def until(words: bytes) -> None:
+        while words not in shown:
+            shown.extend(os.read(reader, 4096))
+
+    def make(work: Work) -> None:
+        work.compiles(PACKAGES)
+        for count in (50, 200):
+            come_to(work, count)
+            until(b"a thing ... %d of 200 packages" % count)
+        done.touch()
+
+    with os.fdopen(writer, "w") as terminal:
+        build([Item("a thing", done.exists, make)], terminal)
+        until(b"\r\n")
+    os.close(reader)
+    empty, *states, end = shown.decode().split("\r")
+    assert (empty, end) == ("", "\n")
+    assert {len(state) for state in states} == {39}
+    assert re.fullmatch(r"\[1/1\] a thing \.\.\. \d+ s *", states[-1])
 
 
 def test_an_item_is_made_once_and_keeps_no_other_waiting() -> None:
     made: list[str] = []
     begun, go_on = threading.Event(), threading.Event()
 
-    def make_slowly(log: Path) -> None:
+    def make_slowly(work: Work) -> None:
         begun.set()
         assert go_on.wait(20)
         made.append("slow")
@@ -232,7 +392,7 @@ def test_an_item_is_made_once_and_keeps_no_other_waiting() -> None:
     for each in builds:
         each.start()
     assert begun.wait(20)
-    build([Item("quick", lambda: "quick" in made, lambda log: made.append("quick"))], io.StringIO())
+    build([Item("quick", lambda: "quick" in made, lambda work: made.append("quick"))], io.StringIO())
     go_on.set()
     for each in builds:
         each.join(20)
@@ -241,7 +401,7 @@ def test_an_item_is_made_once_and_keeps_no_other_waiting() -> None:
 
 def test_a_build_that_leaves_nothing_usable_fails() -> None:
     with pytest.raises(BuildError, match="empty: the build ended well, but"):
-        build([Item("empty", lambda: False, lambda log: None)], io.StringIO())
+        build([Item("empty", lambda: False, lambda work: None)], io.StringIO())
 
 
 # Images
