@@ -217,6 +217,13 @@ def node(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
+def molecule(session: nox.Session) -> None:
+    """tests/molecule: scenarios of roles, two of those with a cluster."""
+    session.run(SANDBOX, "build", "sandbox", "az", external=True)
+    _pytest(session, "molecule", "tests/molecule", "--numprocesses=2")
+
+
+@nox.session(python=NEWEST_PYTHON, tags=["level"])
 def kube(session: nox.Session) -> None:
     """tests/kube: the Kubernetes side against a real API server, MIC and NMI."""
     session.run(SANDBOX, "build", external=True)
@@ -237,8 +244,8 @@ def soak(session: nox.Session) -> None:
     """Every long case that has not passed yet in the soak SOAK (see make soak)."""
     session.run(SANDBOX, "build", *SANDBOX_PARTS, external=True)
     session.env.setdefault("SOAK", "soak")
-    levels = session.posargs or ["tests/node", "tests/kube", "tests/sandbox"]
-    _pytest(session, f"core-{NEWEST}", "-v", "-m", "soak", "--numprocesses=3", "--dist=worksteal", *levels)
+    cases = [] if session.posargs else [f"tests/{level}" for level in ("node", "molecule", "kube", "sandbox")]
+    _pytest(session, "molecule", "-v", "-m", "soak", "--numprocesses=3", "--dist=worksteal", *cases)
 
 
 @nox.session(python=NEWEST_PYTHON, default=False)
@@ -279,12 +286,12 @@ def ansible(session: nox.Session) -> Path:
 def _pytest(session: nox.Session, requirements: str, *arguments: str) -> None:
     install(session, requirements)
     ansible(session)
-    _run_pytest(session, *arguments, *session.posargs)
+    _run_pytest(session, *arguments)
 
 
 def _run_pytest(session: nox.Session, *arguments: str) -> None:
     report = RESULTS / f"{session.name}.xml"
-    session.run("python", "-m", "pytest", "-ra", f"--junitxml={report}", *arguments)
+    session.run("python", "-m", "pytest", "-ra", f"--junitxml={report}", *arguments, *session.posargs)
 
 
 def _dependencies(session: nox.Session) -> str:
