@@ -136,7 +136,6 @@ def test_the_life_of_an_exception(
     gone = {"state": "absent", "allow_in_use": True}
     steps: tuple[tuple[dict[str, Any], str, tuple[str, dict[str, str]] | None], ...] = (
         ({"pod_labels": both}, r'\+ *"team": "a"', ("a", both)),
-        ({"pod_labels": one}, r'- *"team": "a"', ("a", one)),
         (gone, r'- *"app": "agent"', None),
     )
     status, refusal = play({"pod_labels": one}, token=RESTRICTED)[::2]
