@@ -19,7 +19,7 @@ options:
     type: int
     default: 3600
   poll_interval:
-    description: Seconds between two looks at what is waited for.
+    description: Seconds between two looks at what is waited for; the first looks follow each other faster.
     type: float
     default: 10
   progress:

@@ -64,7 +64,7 @@ options:
     type: int
     default: 0
   wait_sleep:
-    description: Seconds between two looks.
+    description: Seconds between two looks; the first looks follow each other faster.
     type: int
     default: 5
   holder:

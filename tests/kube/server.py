@@ -37,6 +37,7 @@ from cryptography.x509.oid import NameOID
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import FIELD_MANAGER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import run as run_module
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CHART = "aad-pod-identity-4.1.18.tgz"
@@ -204,14 +205,10 @@ class Processes:
                 raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
 
     def stop(self) -> None:
+        """By force: an API server would wait for its watches first, and nothing of them is needed any more."""
         for process in reversed(self._running.values()):
-            process.terminate()
-        for process in reversed(self._running.values()):
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
 
 
 def start(processes: Processes, *controllers: str) -> ApiServer:
@@ -334,20 +331,10 @@ class Runner:
     server: ApiServer
     name: str
 
-    def start(
-        self, *, check: bool = False, diff: bool = True, token: str = ADMIN, **options: Any
-    ) -> subprocess.Popen[str]:
-        """The module's process, which has its options."""
-        arguments = {
-            "kubeconfig": self.server.kubeconfig(token),
-            **options,
-            "_ansible_check_mode": check,
-            "_ansible_diff": diff,
-            "_ansible_remote_tmp": str(self.server.folder),
-        }
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("K8S_AUTH_")}
+    def start(self, **options: Any) -> subprocess.Popen[str]:
+        """The module's process, which has its options; it can be killed."""
         with tempfile.TemporaryFile("w+") as given:
-            json.dump({"ANSIBLE_MODULE_ARGS": arguments}, given)
+            json.dump({"ANSIBLE_MODULE_ARGS": self._arguments(**options)}, given)
             given.seek(0)
             return subprocess.Popen(
                 [sys.executable, "-c", _RUN, str(CHECKOUT), self.name],
@@ -355,22 +342,32 @@ class Runner:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                env={**clean, "HOME": str(self.server.folder), "PYTHONPATH": str(CHECKOUT / "tests")},
+                env={**self._environment(), "PYTHONPATH": str(CHECKOUT / "tests")},
             )
 
     def __call__(self, **options: Any) -> Outcome:
-        with self.start(**options) as process:
-            try:
-                printed, errors = process.communicate(timeout=300)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+        rc, printed, errors = run_module(self.name, self._arguments(**options), self._environment())
         output = printed + errors
         try:
             result = json.loads(printed)
         except ValueError:
             raise AssertionError(output) from None
-        return Outcome(result, process.returncode, output)
+        return Outcome(result, rc, output)
+
+    def _arguments(
+        self, *, check: bool = False, diff: bool = True, token: str = ADMIN, **options: Any
+    ) -> dict[str, Any]:
+        return {
+            "kubeconfig": self.server.kubeconfig(token),
+            **options,
+            "_ansible_check_mode": check,
+            "_ansible_diff": diff,
+            "_ansible_remote_tmp": str(self.server.folder),
+        }
+
+    def _environment(self) -> dict[str, str]:
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("K8S_AUTH_")}
+        return {**clean, "HOME": str(self.server.folder)}
 
 
 _RUN = """

@@ -313,6 +313,7 @@ def test_one_run_at_a_time(site: Site, azure: SimulatedAzure) -> None:
     assert (status, site.client.get(LEASE, "default", NAME)) == (0, None), output
 
 
+@pytest.mark.soak(sample=1, group="plays")
 def test_a_run_that_fails_gives_its_turn_back(site: Site) -> None:
     status, output = site.play(pod_identity_uninstall_owner="other")
     assert (status, "do not carry the labels" in output) == (2, True), output

@@ -16,6 +16,8 @@ GROUP, CLUSTER = "options", "one"
 SUBSCRIPTION = "SUBSCRIPTION"
 """Stands for the id of the sandbox's subscription."""
 ID = "11111111-1111-4111-8111-11111111111"
+MIC_ROLES = ("Managed Identity Operator", "Virtual Machine Contributor")
+"""What MIC needs at the resource group of the nodes."""
 
 # `used` has a running pod; `spare` and `principal` are changed. Each test sees that the others stay as they are.
 USED: dict[str, Any] = {"name": "billing", "namespace": "billing", "selector": "billing", "behavior": "namespaced"}
@@ -199,7 +201,7 @@ CHANGES: tuple[Change, ...] = (
     Change(
         "pod_identity_cluster_principal_id",
         cluster(principal_id=f"{ID}9"),
-        {NODES: {"principal_id": f"{ID}9"}},
+        {NODES: {f"{role}.principal_id": f"{ID}9" for role in MIC_ROLES}},
         azure=("PUT roleAssignments", "PUT roleAssignments"),
         back=(),
     ),

@@ -25,6 +25,7 @@ from option_cases import (
     CREATIONS,
     GROUP,
     MADE,
+    MIC_ROLES,
     REFUSALS,
     SUBSCRIPTION,
     VARIABLES,
@@ -116,7 +117,9 @@ def is_whole(run: Run, task: str) -> bool:
 
 
 def _parts(side: Any) -> list[Any]:
-    return [value for key, value in side.items() if key.startswith("AzureIdentity")] if isinstance(side, dict) else []
+    """The objects or role assignments of one task."""
+    named = ("AzureIdentity", *MIC_ROLES)
+    return [value for key, value in side.items() if key.startswith(named)] if isinstance(side, dict) else []
 
 
 def agrees(expected: Any, value: Any) -> bool:

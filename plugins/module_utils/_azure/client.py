@@ -38,11 +38,12 @@ _LOST_AFTER = 4
 _PASSING = (404, *resends.TRANSIENT)
 # How long (seconds) an answer may take. ARM itself gives up after one minute.
 _SLOWEST_ANSWER, _SHORTEST_WAIT = 120, 5
+_FIRST_PAUSE = 1
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long (seconds) all waits of a task may take together, and how long they pause between two looks.
+    """How long (seconds) all waits of a task may take together, and how long they pause at most between two looks.
 
     ``tell`` is told what is waited for.
     """
@@ -60,11 +61,14 @@ class Patience:
         return max(self.began + self.timeout - time.monotonic(), 0)
 
     def looks(self, waiting: str, at_most: float | None = None) -> t.Iterator[None]:
-        """Yield at once and then after every interval, as long as patience lasts, or ``at_most`` seconds of it.
+        """Yield at once and then after pauses, as long as patience lasts, or ``at_most`` seconds of it.
 
-        ``waiting`` says for what, where the look itself does not tell.
+        Much is seen soon, so pauses are short at first and double until they are the interval. ``waiting`` says for
+        what, where the look itself does not tell.
         """
         end = time.monotonic() + min(self.left(), self.timeout if at_most is None else at_most)
+        longest = max(self.interval, 0.05)
+        pause = min(_FIRST_PAUSE, longest)
         while True:
             yield
             left = end - time.monotonic()
@@ -72,7 +76,8 @@ class Patience:
                 return
             if waiting:
                 self.tell(waiting)
-            time.sleep(min(max(self.interval, 0.05), left))
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, longest)
 
 
 class Arm:

@@ -15,14 +15,17 @@ import typing as t
 from .._domain.errors import Failure
 
 T = t.TypeVar("T")
+_FIRST_PAUSE = 0.5
 
 
 def wait_for(look: t.Callable[[], T | None], *, timeout: float, pause: float) -> T | None:
     """Look until something is seen; None where that did not happen within ``timeout`` seconds. Looks at least once.
 
+    Much is seen soon, so pauses are short at first and double until they are ``pause``.
     A look that fails for a reason that may pass has seen nothing; that failure is raised where the last look ended so.
     """
     end = time.monotonic() + timeout
+    next_pause = min(_FIRST_PAUSE, pause)
     while True:
         failure, seen = None, None
         try:
@@ -38,4 +41,5 @@ def wait_for(look: t.Callable[[], T | None], *, timeout: float, pause: float) ->
             if failure:
                 raise failure
             return None
-        time.sleep(min(pause, remaining))
+        time.sleep(min(next_pause, remaining))
+        next_pause = min(2 * next_pause, pause)

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,7 @@ RUNNER = Path(__file__).with_name("run_module.py")
 WRITES = ("PUT", "PATCH", "POST", "DELETE")
 # POSTs that only read: tokens, and the credentials of a cluster.
 READING_POSTS = ("/oauth2/", "listcluster", "listassociated")
+_ordering = threading.Lock()
 
 
 @functools.cache
@@ -42,7 +44,8 @@ def run(module: str, arguments: Mapping[str, Any], environment: Mapping[str, str
         folder = Path(name)
         os.mkfifo(folder / "ended")
         order = {"module": module, "arguments": arguments, "environment": environment, "folder": name}
-        print(json.dumps(order), file=runner(environment.get("PYTHONPATH", "")), flush=True)
+        with _ordering:  # tests run modules in threads, too
+            print(json.dumps(order), file=runner(environment.get("PYTHONPATH", "")), flush=True)
         code = int((folder / "ended").read_text())
         return code, (folder / "stdout").read_text(), (folder / "stderr").read_text()
 

@@ -31,3 +31,10 @@ def test_what_is_waited_for_is_told_before_each_pause() -> None:
     assert told == []  # nobody has waited yet
     next(looks)
     assert told == ["Entra is slow"]
+
+
+def test_the_first_pauses_are_short() -> None:
+    looks, began = Patience(timeout=60, interval=30).looks(""), time.monotonic()
+    next(looks)
+    next(looks)
+    assert time.monotonic() - began < 10
