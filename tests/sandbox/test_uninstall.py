@@ -182,11 +182,6 @@ def test_a_second_run_has_nothing_to_do(used: Operator, gone: Run) -> None:
     assert len(bundles(used)) == 1
 
 
-def test_the_site_comes_back(used: Operator, gone: Run) -> None:
-    assert [row["verdict"] for row in used.site().ok().verdicts()] == ["ok"]
-    assert {each["kind"] for each in used.kubectl("get", OBJECTS, "-A")["items"]} >= {"AzureIdentity"}
-
-
 @pytest.mark.soak(sample=1, group="later")
 def test_what_was_removed_comes_back(used: Operator) -> None:
     """By playbooks/restore.yml, to a verified token, and a second time it has nothing to do."""
