@@ -189,7 +189,7 @@ def unit_of_a_lane(session: nox.Session, core: str) -> None:
 @nox.session(python=NEWEST_PYTHON, tags=["check", "static"], allow_parallel=True)
 def unit(session: nox.Session) -> None:
     """tests/unit: decisions, parsers, the plan, our own tools."""
-    _pytest(session, f"core-{NEWEST}", "tests/unit")
+    _pytest(session, f"core-{NEWEST}", "tests/unit", "--numprocesses=2")
 
 
 @nox.session(python=TARGETS[0], tags=["static"], allow_parallel=True)
