@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 from ansible_collections.azureops.pod_identity.plugins.modules import cluster_lease
 from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, finish, kill
 
 MODULE = "azureops.pod_identity.cluster_lease"
 LABEL = f"Lease {lease.NAMESPACE}/{lease.NAME}"
@@ -135,11 +134,10 @@ def test_two_playbooks(run: Runner, api_server: ApiServer, client: Client, tmp_p
         output = Player(tmp_path / "second").play([task])[1]
         assert re.search(rf"process {first.pid} works on this cluster", " ".join(output.split())), output
     finally:
-        first.send_signal(signal.SIGKILL)
-        first.wait()
+        kill(first)
     again = Player(tmp_path / "third").start([task])
-    output = again.communicate(timeout=120)[0]
-    assert again.returncode == 0, output
+    status, output = finish(again, 120)
+    assert status == 0, output
     assert held(client).endswith(f", process {again.pid}")
 
 

@@ -7,11 +7,8 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import os
 import re
-import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +33,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 )
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player, finish, kill
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import CLUSTER
@@ -60,9 +57,8 @@ class Site:
     foreign: str
 
     def play(self, *arguments: str, **options: Any) -> tuple[int, str]:
-        started = self.start(*arguments, **options)
-        output, _none = started.communicate(timeout=300)
-        return started.returncode, " ".join(output.split())
+        status, output = finish(self.start(*arguments, **options), 600)
+        return status, " ".join(output.split())
 
     def start(self, *arguments: str, address: str = "", **variables: Any) -> subprocess.Popen[str]:
         """``address``: where the API server is for it."""
@@ -263,18 +259,6 @@ def test_the_next_run_makes_up_for_a_killed_one(
     assert "billing" in json.dumps([bundle["scale_sets"] for bundle in site.bundles()])
     status, output = site.play("--check", pod_identity_uninstall_confirm="")
     assert (status, "changed=0 " in output) == (0, True), output
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    """With all that it has started."""
-    family = [process.pid]
-    for each in family:
-        for task in Path(f"/proc/{each}/task").iterdir():
-            family += map(int, (task / "children").read_text().split())
-    for each in family:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
-    process.communicate()
 
 
 def audit(site: Site) -> list[str]:

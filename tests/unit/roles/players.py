@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -68,9 +70,30 @@ class Player:
 
     def play(self, tasks: Tasks, *arguments: str, **variables: Any) -> tuple[int, str]:
         """Exit status and output of a play."""
-        started = self.start(tasks, *arguments, **variables)
-        output, _none = started.communicate(timeout=900)
-        return started.returncode, output
+        return finish(self.start(tasks, *arguments, **variables), 900)
+
+
+def finish(play: subprocess.Popen[str], seconds: float) -> tuple[int, str]:
+    """Exit status and output of a play that has been started; one that takes longer is killed, and fails the test."""
+    try:
+        output, _none = play.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        kill(play)
+        raise AssertionError(f"the play did not end within {seconds} s:\n{play.communicate()[0][-4000:]}") from None
+    return play.returncode, output
+
+
+def kill(play: subprocess.Popen[str]) -> None:
+    """Kill a play with all that it has started, as if the power had failed."""
+    family = [play.pid]
+    for each in family:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended by itself
+            for task in Path(f"/proc/{each}/task").iterdir():
+                family += map(int, (task / "children").read_text().split())
+    for each in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    play.wait()
 
 
 def role(name: str, tasks_from: str = "main") -> dict[str, Any]:
