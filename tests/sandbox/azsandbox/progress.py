@@ -110,24 +110,26 @@ def run(
     """Run a command with its output appended to log. Raises BuildError with the end of the log if it fails."""
     with log.open("a") as stream:
         print("$", *command, file=stream, flush=True)
+        process = None
         try:
-            # In a session of its own, so that its children can be ended with it.
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout or stream,
-                stderr=stream,
-                start_new_session=True,
-            )
+            with _signals_wait():
+                # In a session of its own, so that its children can be ended with it.
+                process = subprocess.Popen(
+                    command,
+                    cwd=cwd,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout or stream,
+                    stderr=stream,
+                    start_new_session=True,
+                )
+            status = process.wait()
         except OSError as error:
             raise BuildError(f"{command[0]} could not be started: {error.strerror}.") from error
-        try:
-            status = process.wait()
         except BaseException:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+            if process:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait()
             raise
     if status:
         tail = "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-12:])
@@ -196,6 +198,26 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let SIGTERM and SIGINT act at the end of the block: a process that is just being started would be lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: received.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for each in received:
+        signal.raise_signal(each)
 
 
 @contextlib.contextmanager

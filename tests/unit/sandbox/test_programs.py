@@ -224,6 +224,22 @@ def test_sigterm_ends_the_running_command_with_its_children(tmp_path: Path, cach
     assert [path.name for path in tmp_path.glob("*thing*")] == []
 
 
+def test_a_command_that_is_just_being_started_ends_with_its_build(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    child = python(
+        "import os, pathlib, signal, subprocess\nfrom azsandbox.progress import Item, build, run\n"
+        "class Popen(subprocess.Popen):\n def __init__(self, *args, **kwargs):\n"
+        "  super().__init__(*args, **kwargs)\n"
+        f"  pathlib.Path({str(pid_file)!r}).write_text(str(self.pid))\n"
+        "  os.kill(os.getpid(), signal.SIGTERM)\n"
+        "subprocess.Popen = Popen\n"
+        "build([Item('thing', lambda: False, lambda work: run(['sleep', '100'], work.log))])\n"
+    )
+    assert b"failed after" in child.communicate(timeout=30)[1]
+    assert child.returncode == 128 + signal.SIGTERM
+    assert not _runs(int(pid_file.read_text()))
+
+
 def _runs(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
