@@ -28,7 +28,7 @@ LANES = (("2.19", "3.11"), ("2.20", "3.12"), ("2.21", "3.13"))
 TARGETS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 # Tests that look at how a plugin fits ansible-core; the others look at files, and say the same in every lane.
 SANITY_OF_A_LANE = ("ansible-doc", "import", "validate-modules")
-# What the tests of tests/sandbox use; see tests/sandbox/sandbox build --help.
+# What the tests of tests/sandbox use.
 SANDBOX_PARTS = ("sandbox", "az", "azcollection", "workload-identity")
 # Three clusters at a time: each mostly waits.
 SIDE_BY_SIDE = ("--numprocesses=3", "--dist=loadfile")
@@ -212,21 +212,21 @@ def wire(session: nox.Session) -> None:
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
 def node(session: nox.Session) -> None:
     """tests/node: nat tables of nodes with real iptables, in network namespaces."""
-    session.run(SANDBOX, "build", "debian", external=True)
+    _build(session, "debian")
     _pytest(session, f"core-{NEWEST}", "tests/node", "--numprocesses=auto")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
 def molecule(session: nox.Session) -> None:
     """tests/molecule: scenarios of roles, two of those with a cluster."""
-    session.run(SANDBOX, "build", "sandbox", "az", external=True)
+    _build(session, "sandbox", "az")
     _pytest(session, "molecule", "tests/molecule", "--numprocesses=2")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
 def kube(session: nox.Session) -> None:
     """tests/kube: the Kubernetes side against a real API server, MIC and NMI."""
-    session.run(SANDBOX, "build", external=True)
+    _build(session, "sandbox")
     # Many of its tests wait, for MIC or for nodes, and some take a minute.
     _pytest(session, f"core-{NEWEST}", "tests/kube", "--numprocesses=3", "--dist=worksteal")
 
@@ -234,7 +234,7 @@ def kube(session: nox.Session) -> None:
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
 def sandbox(session: nox.Session) -> None:
     """tests/sandbox: roles and playbooks as people run them, on real nodes."""
-    session.run(SANDBOX, "build", *SANDBOX_PARTS, external=True)
+    _build(session, *SANDBOX_PARTS)
     # In the order of the collection, see tests/sandbox/conftest.py; else it is that of the numbers of tests.
     _pytest(session, f"core-{NEWEST}", "tests/sandbox", *SIDE_BY_SIDE, "--no-loadscope-reorder")
 
@@ -242,7 +242,7 @@ def sandbox(session: nox.Session) -> None:
 @nox.session(python=NEWEST_PYTHON, default=False)
 def soak(session: nox.Session) -> None:
     """Every long case that has not passed yet in the soak SOAK (see make soak)."""
-    session.run(SANDBOX, "build", *SANDBOX_PARTS, external=True)
+    _build(session, *SANDBOX_PARTS)
     session.env.setdefault("SOAK", "soak")
     cases = [] if session.posargs else [f"tests/{level}" for level in ("node", "molecule", "kube", "sandbox")]
     _pytest(session, "molecule", "-v", "-m", "soak", "--numprocesses=3", "--dist=worksteal", *cases)
@@ -251,12 +251,19 @@ def soak(session: nox.Session) -> None:
 @nox.session(python=NEWEST_PYTHON, default=False)
 def bench(session: nox.Session) -> None:
     """What ours costs beside its peers, as a table (see make bench)."""
-    session.run(SANDBOX, "build", external=True)
+    _build(session, "sandbox")
     install(session, f"core-{NEWEST}")
     ansible(session)
     session.env["PYTHONPATH"] = str(CHECKOUT / "tests/sandbox")
     session.run("python", "-m", "tests.bench", *session.posargs)
     session.log((CHECKOUT / ".build/bench/table.txt").read_text())
+
+
+def _build(session: nox.Session, *parts: str) -> None:
+    """What tests with nodes need; `tests/sandbox/sandbox build --help` lists the parts."""
+    if os.geteuid() != 0:
+        session.error("its nodes are namespaces, which only root may make: run it as root")
+    session.run(SANDBOX, "build", *parts, external=True)
 
 
 def install(session: nox.Session, requirements: str) -> None:

@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -157,7 +156,7 @@ def running(*controllers: str) -> Iterator[ApiServer]:
     """An API server that ends with the block; ``controllers`` run besides those that every test has."""
     binaries, _charts = programs()
     if not (binaries / "kube-apiserver").exists():
-        pytest.skip("the programs of the sandbox are not built: run tests/sandbox/sandbox build")
+        raise RuntimeError("the programs of the sandbox are not built: run tests/sandbox/sandbox build")
     folder = Path(tempfile.mkdtemp(prefix="kube-test-"))
     processes = Processes(binaries, folder)
     try:

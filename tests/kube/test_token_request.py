@@ -125,8 +125,7 @@ def image(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str], di
     folder.mkdir()
     for program in {shell[0], tool.split()[0], *(COREUTILS if shell[0] != "busybox" else ())}:
         found = sys.executable if program == "python3" else shutil.which(program)
-        if not found:
-            pytest.skip(f"this machine has no {program}")
+        assert found, f"this machine has no {program}: run tests/sandbox/sandbox build debian"
         (folder / program).symlink_to(found)
     if shell[0] == "busybox":
         for applet in (*COREUTILS, "sh", *(["wget"] if tool == "busybox wget" else [])):

@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,6 @@ import yaml
 from operators import Operator, Run, dead_rules, on_localhost
 from sandboxes import Sandbox, eventually, running
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 SAMPLED = pytest.mark.soak(sample=1, group="what else happens to nodes")
 
 GROUP, CLUSTER, NODE_GROUP = "cleanup-test", "one", "MC_cleanup-test_one_westeurope"

@@ -9,7 +9,6 @@ One sandbox, one cluster; the tests follow one story in the order of this file.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,6 @@ from typing import Any
 import pytest
 import yaml
 from sandboxes import Sandbox, running
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 
 GROUP, CLUSTER, LOCATION = "clients", "one", "westeurope"
 NODE_GROUP = f"MC_{GROUP}_{CLUSTER}_{LOCATION}"

@@ -23,8 +23,6 @@ import pytest
 from operators import Operator, Run
 from sandboxes import PROGRAM, Sandbox, eventually, running
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
-
 POD, COMMAND = "azureops.pod_identity.aks_node_pod", "azureops.pod_identity.vmss_run_command"
 NAMESPACE = "pod-identity-node-access"
 # What cannot be compressed takes run-command 180 calls for one MiB.

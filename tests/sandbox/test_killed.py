@@ -10,7 +10,6 @@ goes on, whose number depends on the machine; of these the first ones are taken.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,6 @@ from pathlib import Path
 import pytest
 from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, Operator
 from sandboxes import running
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 
 
 @dataclass(frozen=True)

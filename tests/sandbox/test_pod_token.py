@@ -10,7 +10,6 @@ The tests follow one story: nothing assigned, assigned, wrong requests, NMI gone
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,6 @@ from sandboxes import Sandbox, running
 
 from azsandbox import paths
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 SAMPLED = pytest.mark.soak(sample=2, group="what else happens to tokens")
 
 GROUP, CLUSTER, NODE_GROUP = "token-test", "one", "MC_token-test_one_westeurope"

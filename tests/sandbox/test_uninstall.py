@@ -12,7 +12,6 @@ The tests are one story on one sandbox, with the real MIC, NMI and helm.
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import tempfile
 from collections.abc import Iterator
@@ -24,8 +23,6 @@ from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules
 from sandboxes import PROGRAM, eventually, running
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 
 UNINSTALL, RESTORE, DESTROY = (f"azureops.pod_identity.{name}" for name in ("uninstall", "restore", "destroy"))
 CONFIRMED = {"pod_identity_uninstall_confirm": CLUSTER, "pod_identity_uninstall_remove_role_assignments": True}

@@ -10,7 +10,6 @@ The tests share one sandbox, with the real MIC, NMI and helm; the site is built 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,8 +23,6 @@ from sandboxes import PROGRAM, eventually, running
 from test_uninstall import IN_USE, UNINSTALL, addresses, attached, chains, states
 
 from azsandbox import paths
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 
 PAUSE, BY_NMI, BY_IMDS = 5, 404, 400
 """Seconds in which nothing is seen; who refuses a pod with which status."""

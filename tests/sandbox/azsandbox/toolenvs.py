@@ -39,6 +39,7 @@ DEBIAN_PACKAGES = (
     "runc",
     "sed",
     "util-linux",
+    "wget",
 )
 
 # The newest `ansible` that still runs on Python 3.11; it carries kubernetes.core 6 and azure.azcollection 3.
