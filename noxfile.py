@@ -244,7 +244,7 @@ def soak(session: nox.Session) -> None:
     """Every long case that has not passed yet in the soak SOAK (see make soak)."""
     _build(session, *SANDBOX_PARTS)
     session.env.setdefault("SOAK", "soak")
-    cases = [] if session.posargs else [f"tests/{level}" for level in ("node", "molecule", "kube", "sandbox")]
+    cases = [] if session.posargs else [f"tests/{level}" for level in ("wire", "node", "molecule", "kube", "sandbox")]
     _pytest(session, "molecule", "-v", "-m", "soak", "--numprocesses=3", "--dist=worksteal", *cases)
 
 

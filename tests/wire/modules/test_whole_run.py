@@ -44,6 +44,7 @@ def whole_run(bindings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.soak(sample=1, group="plays")
 def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
     player = Player(tmp_path / "player", modules.environment)
     entry = {"name": "billing", "selector": "billing", "roles": [{"role": "Reader"}]}
@@ -157,6 +158,7 @@ def test_what_the_addon_lacks_is_listed(modules: Modules, azure: SimulatedAzure,
     assert (status, granting(output)) == (2, {(principal, "Managed Identity Operator", "billing")}), output
 
 
+@pytest.mark.soak(sample=1, group="plays")
 def test_exceptions_of_the_addon(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
     """They come, change and go with the entries, each time by one update of the cluster, and alone too."""
     addon(modules, azure, brought=False)
@@ -208,6 +210,7 @@ def test_exceptions_of_the_addon(modules: Modules, azure: SimulatedAzure, tmp_pa
     assert play(**gone, list=[entry]) == ("0", 0, {})
 
 
+@pytest.mark.soak(sample=1, group="plays")
 def test_identities_in_another_subscription(modules: Modules, azure: SimulatedAzure, tmp_path: Path) -> None:
     player = Player(tmp_path / "player", modules.environment)
     subscription = azure.subscription("identities")
