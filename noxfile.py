@@ -243,7 +243,7 @@ def sandbox(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Every long case that has not passed yet in the soak SOAK (see make soak)."""
     _build(session, *SANDBOX_PARTS)
-    session.env.setdefault("SOAK", "soak")
+    session.env["SOAK"] = os.environ.get("SOAK") or "soak"
     cases = [] if session.posargs else [f"tests/{level}" for level in ("wire", "node", "molecule", "kube", "sandbox")]
     _pytest(session, "molecule", "-v", "-m", "soak", "--numprocesses=3", "--dist=worksteal", *cases)
 
