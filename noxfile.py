@@ -183,13 +183,13 @@ def unit_of_a_lane(session: nox.Session, core: str) -> None:
     arguments = [f"--ignore=tests/unit/{folder}" for folder in ("project", "plugins/module_utils/_domain")]
     if core != LANES[0][0]:
         arguments.append("--ignore=tests/unit/roles")  # the oldest and the newest lane have the plays
-    _pytest(session, f"core-{core}", "tests/unit", *arguments)
+    _pytest(session, f"core-{core}", ["tests/unit"], *arguments)
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["check", "static"], allow_parallel=True)
 def unit(session: nox.Session) -> None:
     """tests/unit: decisions, parsers, the plan, our own tools."""
-    _pytest(session, f"core-{NEWEST}", "tests/unit", "--numprocesses=2")
+    _pytest(session, f"core-{NEWEST}", ["tests/unit"], "--numprocesses=2")
 
 
 @nox.session(python=TARGETS[0], tags=["static"], allow_parallel=True)
@@ -200,27 +200,27 @@ def target(session: nox.Session) -> None:
     beside = session.create_tmp()
     session.install(f"ansible-core~={NEWEST}.0", "--no-deps", "--python-version", NEWEST_PYTHON, "--target", beside)
     session.env["PYTHONPATH"] = beside
-    _run_pytest(session, "tests/unit/plugins/module_utils", "--ignore-glob=*/_azure/*", "--ignore-glob=*/_kube/*")
+    _run_pytest(session, ["tests/unit/plugins/module_utils"], "--ignore-glob=*/_azure/*", "--ignore-glob=*/_kube/*")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
 def wire(session: nox.Session) -> None:
     """tests/wire: Azure clients against the simulated Azure on loopback."""
-    _pytest(session, f"core-{NEWEST}", "tests/wire", "--numprocesses=auto")
+    _pytest(session, f"core-{NEWEST}", ["tests/wire"], "--numprocesses=auto")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
 def node(session: nox.Session) -> None:
     """tests/node: nat tables of nodes with real iptables, in network namespaces."""
     _build(session, "debian")
-    _pytest(session, f"core-{NEWEST}", "tests/node", "--numprocesses=auto")
+    _pytest(session, f"core-{NEWEST}", ["tests/node"], "--numprocesses=auto")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
 def molecule(session: nox.Session) -> None:
     """tests/molecule: scenarios of roles, two of those with a cluster."""
     _build(session, "sandbox", "az")
-    _pytest(session, "molecule", "tests/molecule", "--numprocesses=2")
+    _pytest(session, "molecule", ["tests/molecule"], "--numprocesses=2")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
@@ -228,7 +228,7 @@ def kube(session: nox.Session) -> None:
     """tests/kube: the Kubernetes side against a real API server, MIC and NMI."""
     _build(session, "sandbox")
     # Many of its tests wait, for MIC or for nodes, and some take a minute.
-    _pytest(session, f"core-{NEWEST}", "tests/kube", "--numprocesses=3", "--dist=worksteal")
+    _pytest(session, f"core-{NEWEST}", ["tests/kube"], "--numprocesses=3", "--dist=worksteal")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
@@ -236,7 +236,7 @@ def sandbox(session: nox.Session) -> None:
     """tests/sandbox: roles and playbooks as people run them, on real nodes."""
     _build(session, *SANDBOX_PARTS)
     # In the order of the collection, see tests/sandbox/conftest.py; else it is that of the numbers of tests.
-    _pytest(session, f"core-{NEWEST}", "tests/sandbox", *SIDE_BY_SIDE, "--no-loadscope-reorder")
+    _pytest(session, f"core-{NEWEST}", ["tests/sandbox"], *SIDE_BY_SIDE, "--no-loadscope-reorder")
 
 
 @nox.session(python=NEWEST_PYTHON, default=False)
@@ -244,8 +244,8 @@ def soak(session: nox.Session) -> None:
     """Every long case that has not passed yet in the soak SOAK (see make soak)."""
     _build(session, *SANDBOX_PARTS)
     session.env["SOAK"] = os.environ.get("SOAK") or "soak"
-    cases = [] if session.posargs else [f"tests/{level}" for level in ("wire", "node", "molecule", "kube", "sandbox")]
-    _pytest(session, "molecule", "-v", "-m", "soak", "--numprocesses=3", "--dist=worksteal", *cases)
+    levels = [f"tests/{level}" for level in ("wire", "node", "molecule", "kube", "sandbox")]
+    _pytest(session, "molecule", levels, "-v", "-m", "soak", "--numprocesses=3", "--dist=worksteal")
 
 
 @nox.session(python=NEWEST_PYTHON, default=False)
@@ -290,15 +290,18 @@ def ansible(session: nox.Session) -> Path:
     return collection
 
 
-def _pytest(session: nox.Session, requirements: str, *arguments: str) -> None:
+def _pytest(session: nox.Session, requirements: str, paths: list[str], *options: str) -> None:
     install(session, requirements)
     ansible(session)
-    _run_pytest(session, *arguments)
+    _run_pytest(session, paths, *options)
 
 
-def _run_pytest(session: nox.Session, *arguments: str) -> None:
+def _run_pytest(session: nox.Session, paths: list[str], *options: str) -> None:
+    """Run pytest on `paths`, or on the folders, files and cases among the arguments of the session."""
     report = RESULTS / f"{session.name}.xml"
-    session.run("python", "-m", "pytest", "-ra", f"--junitxml={report}", *arguments, *session.posargs)
+    if any(Path(argument.lstrip("@").partition("::")[0]).exists() for argument in session.posargs):
+        paths = []
+    session.run("python", "-m", "pytest", "-ra", f"--junitxml={report}", *options, *paths, *session.posargs)
 
 
 def _dependencies(session: nox.Session) -> str:

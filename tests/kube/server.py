@@ -35,7 +35,7 @@ from cryptography.x509.oid import NameOID
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import FIELD_MANAGER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import POD, Kind
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import run as run_module
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -114,6 +114,13 @@ class ApiServer:
             if event.get("userAgent") == FIELD_MANAGER:
                 found.append(f"{event['verb']} {(event.get('objectRef') or {}).get('resource', '')}")
         return found
+
+
+def end_pod(client: Client, namespace: str, name: str) -> None:
+    """Take a pod away that is bound to a node: here is no kubelet that would ever end its grace."""
+    options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+    status, answer = client._request("DELETE", POD.path(namespace, name), (), options)
+    assert status in (200, 202, 404), answer
 
 
 def free_ports(number: int) -> list[int]:

@@ -56,7 +56,7 @@ def nmi(client: Client, namespace: str, silent: socket.socket) -> Iterator[str]:
     status = {**READY, "phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "hostIP": address}
     client._request("PATCH", POD.path(namespace, "nmi-1", "status"), (), {"status": status}, MERGE)
     yield namespace
-    client.delete(POD, namespace, "nmi-1")
+    server.end_pod(client, namespace, "nmi-1")
     client.delete(NODE, None, "n1")
 
 

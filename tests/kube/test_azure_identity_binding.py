@@ -358,9 +358,7 @@ def test_absent_while_in_use_is_refused(binding: Runner, client: Client, namespa
 
 
 def _finish(client: Client, namespace: str) -> bool:
-    """There is no kubelet that could confirm the end of a pod, so it is taken away by force."""
-    options = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
-    client._request("DELETE", POD.path(namespace, "user"), (), options)
+    server.end_pod(client, namespace, "user")
     return False
 
 

@@ -135,8 +135,7 @@ def _finish(client: Client, namespace: str, name: str) -> bool:
     """Whether the pod still stands; once it is being deleted, it is taken away as a kubelet would."""
     live = client.get(POD, namespace, name)
     if live and live["metadata"].get("deletionTimestamp"):
-        options = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
-        client._request("DELETE", POD.path(namespace, name), (), options)
+        server.end_pod(client, namespace, name)
     return live is not None
 
 

@@ -170,8 +170,7 @@ def world(api_server: ApiServer, client: Client, tmp_path: Path) -> Iterator[Wor
     for name in names:
         client.delete(NODE, None, name)
         for pod in client.list_all(POD, "default", fields=f"spec.nodeName={name}"):
-            path = POD.path("default", pod["metadata"]["name"])
-            client._request("DELETE", path, [("gracePeriodSeconds", "0")])
+            server.end_pod(client, "default", pod["metadata"]["name"])
     client.delete(REPLICA_SET, "default", "owner")
     azure.close()
 
