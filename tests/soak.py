@@ -5,7 +5,7 @@
 """The long cases of tests: `make soak` runs every one, any other run a sample of them.
 
 `@pytest.mark.soak` on a test whose cases take less than a minute: a run takes a tenth of them, so that ten commits run
-each once. `@pytest.mark.soak(sample=2)` on a test of longer cases: a run takes two. Tests of one file with one `group`
+each once. `@pytest.mark.soak(sample=2)` on a test of longer cases: a run takes two. Tests of one level with one `group`
 share a sample, as if they were cases of one test. The number of commits decides which cases a run takes, or SAMPLE.
 
 SOAK=NAME runs the cases that have not passed in the soak of that name, at whatever commit. Its record is a file of JSON
@@ -103,6 +103,11 @@ def _test(case: str) -> str:
     return case.partition("[")[0]
 
 
+def _level(case: str) -> str:
+    """Its folder: `tests/kube`."""
+    return _file(case).rpartition("/")[0]
+
+
 def _file(case: str) -> str:
     return case.partition("::")[0]
 
@@ -189,7 +194,7 @@ class Soak:
         for item in items:
             if marker := item.get_closest_marker("soak"):
                 group = marker.kwargs.get("group")
-                test = f"{_file(item.nodeid)} {group}" if group else _test(item.nodeid)
+                test = f"{_level(item.nodeid)} {group}" if group else _test(item.nodeid)
                 tests[test, marker.kwargs.get("sample")].append(item.nodeid)
             else:
                 chosen.add(item.nodeid)

@@ -101,7 +101,7 @@ def mic(api_server: ApiServer, definitions: list[dict[str, Any]], rules: Rules) 
         running.show(World())
 
 
-@pytest.mark.soak(sample=2)
+@pytest.mark.soak
 @pytest.mark.parametrize("case", range(20))
 def test_mic_assigns_what_is_computed(mic: Mic, client: Client, rules: Rules, case: int) -> None:
     @seed(case)

@@ -177,7 +177,7 @@ def cluster(
         found.show(World())
 
 
-@pytest.mark.soak(sample=2)
+@pytest.mark.soak
 @pytest.mark.parametrize("case", range(10))
 def test_nmi_answers_what_is_computed(cluster: Cluster, case: int) -> None:
     @seed(case)
@@ -209,7 +209,7 @@ WRONG_SECRETS: list[tuple[int, dict[str, bytes] | None, str]] = [
 ]
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 def test_what_is_wrong_with_a_secret_is_told(cluster: Cluster) -> None:
     """From what NMI says."""
     address, home = "127.9.0.1", NAMESPACES[0]

@@ -191,7 +191,7 @@ def test_nodes_take_turns(world: World) -> None:
     assert all(state[1:] == (False, []) for state in world.states().values())
 
 
-@pytest.mark.soak(sample=2, group="one node")
+@pytest.mark.soak(sample=1, group="one node")
 def test_an_instance_that_the_autoscaler_took_is_no_failure(world: World) -> None:
     """The API server tells of its node for a while longer. The other one is reimaged all the same."""
     gone, other = sorted(world.nodes)
@@ -203,7 +203,7 @@ def test_an_instance_that_the_autoscaler_took_is_no_failure(world: World) -> Non
     assert world.azure.compute.reimaged == [world.nodes[other]]
 
 
-@pytest.mark.soak(sample=2, group="one node")
+@pytest.mark.soak(sample=1, group="one node")
 def test_a_machine_in_no_scale_set_is_judged_by_its_own_identities(world: World) -> None:
     """What carries the identity is read by one request, in the shape in which scale sets carry theirs."""
     group = next(iter(world.nodes.values())).partition("/providers/")[0]
@@ -230,7 +230,7 @@ def test_a_machine_in_no_scale_set_is_judged_by_its_own_identities(world: World)
     assert unread["outcome"] == "refused" and "identities of its virtual machine could not be read" in unread["reason"]
 
 
-@pytest.mark.soak(sample=2, group="one node")
+@pytest.mark.soak(sample=1, group="one node")
 def test_a_pod_that_would_be_gone_for_good(world: World) -> None:
     name = min(world.nodes)
     world.run_pod("bare", name, bare=True)
@@ -240,7 +240,7 @@ def test_a_pod_that_would_be_gone_for_good(world: World) -> None:
     assert world.untouched()
 
 
-@pytest.mark.soak(sample=2, group="one node")
+@pytest.mark.soak(sample=1, group="one node")
 def test_a_missing_permission_is_named_before_anything_is_touched(world: World) -> None:
     name = min(world.nodes)
     reader = world.azure.principal("reader", ("Reader", f"/subscriptions/{world.azure.subscription_id}"))
@@ -250,7 +250,7 @@ def test_a_missing_permission_is_named_before_anything_is_touched(world: World) 
     assert world.untouched()
 
 
-@pytest.mark.soak(sample=2, group="one node")
+@pytest.mark.soak(sample=1, group="one node")
 def test_a_node_that_azure_does_not_touch_is_as_it_was(world: World) -> None:
     """Cordoned by somebody else, which stays so."""
     name = min(world.nodes)
@@ -284,7 +284,7 @@ def test_what_failed_midway_is_ended_first(world: World) -> None:
     assert all(state[1:] == (False, []) for state in world.states().values())
 
 
-@pytest.mark.soak(sample=2, group="one node")
+@pytest.mark.soak(sample=1, group="one node")
 def test_a_run_that_was_killed_after_the_reimage_only_waits(world: World) -> None:
     name = min(world.nodes)
     labels = {REIMAGE: world.states()[name][0], CORDONED: "true"}

@@ -190,7 +190,7 @@ class Site:
         return {each["id"].lower() for place in found for each in place["identities"]}
 
 
-@pytest.mark.soak(sample=1, group="plays")
+@pytest.mark.soak(sample=3, group="plays")
 def test_a_bundle_is_restored(site: Site) -> None:
     """What is bound is left to MIC; nothing came of a chart, so there is none."""
     mark = site.modules.mark()
@@ -210,7 +210,7 @@ def test_a_bundle_is_restored(site: Site) -> None:
     assert site.client.get(LEASE, "default", NAME) is None
 
 
-@pytest.mark.soak(sample=1, group="plays")
+@pytest.mark.soak(sample=3, group="plays")
 def test_nothing_is_attached_that_nothing_guards(site: Site) -> None:
     del site.bundle["objects"][0]  # without a binding MIC does not attach it
     attached = site.attached()
@@ -221,7 +221,7 @@ def test_nothing_is_attached_that_nothing_guards(site: Site) -> None:
     assert site.attached() == attached
 
 
-@pytest.mark.soak(sample=1, group="plays")
+@pytest.mark.soak(sample=3, group="plays")
 def test_what_is_refused_is_refused_before_anything_changes(site: Site) -> None:
     mark, bundle = site.modules.mark(), site.bundle
     release = {"name": "a", "namespace": "default", "version": "4.1.18", "given_values": {}, "status": "deployed"}
@@ -250,14 +250,14 @@ def test_what_is_refused_is_refused_before_anything_changes(site: Site) -> None:
     assert site.client.get(LEASE, "default", NAME) is None
 
 
-@pytest.mark.soak(sample=1, group="plays")
+@pytest.mark.soak(sample=3, group="plays")
 def test_roles_that_somebody_else_grants_are_told(site: Site) -> None:
     status, output = site.play(pod_identity_manage_role_assignments=False)
     assert (status, "az role assignment create --assignee-object-id" in output) == (0, True), output
     assert "changed=1 " in output, output
 
 
-@pytest.mark.soak(sample=1, group="plays")
+@pytest.mark.soak(sample=3, group="plays")
 def test_one_run_at_a_time(site: Site, api_server: ApiServer) -> None:
     lease = Runner(api_server, "cluster_lease")
     other = {"holder": "bob@elsewhere", "process": "boot/1/2/3"}

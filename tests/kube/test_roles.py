@@ -61,7 +61,7 @@ def test_a_run_that_begins_in_the_middle_asks_first(
     assert (status, "are missing, and nothing was changed" in output) == (2, True), output
 
 
-@pytest.mark.soak(sample=1, group="plays")
+@pytest.mark.soak(sample=3, group="plays")
 def test_a_namespace_that_is_missing_is_only_said_in_check_mode(
     api_server: ApiServer, client: Client, crds: None, tmp_path: Path
 ) -> None:
@@ -80,7 +80,7 @@ def test_a_namespace_that_is_missing_is_only_said_in_check_mode(
     assert (status, sentence in output) == (2, True), output
 
 
-@pytest.mark.soak(sample=1, group="plays")
+@pytest.mark.soak(sample=3, group="plays")
 def test_the_wait_for_all_entries_has_one_bound(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:
@@ -104,7 +104,7 @@ def test_the_wait_for_all_entries_has_one_bound(
     assert (status, set(told)) == (2, {("first", "(and 2 more identities)", "4")}), output
 
 
-@pytest.mark.soak(sample=1, group="plays")
+@pytest.mark.soak(sample=3, group="plays")
 def test_the_life_of_an_exception(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
 ) -> None:

@@ -31,7 +31,7 @@ def test_state(nodes: Nodes, state: State) -> None:
     put(nodes, state, raw=False)
 
 
-@pytest.mark.soak(sample=30)
+@pytest.mark.soak
 @pytest.mark.parametrize("state", list(states()), ids=str)
 def test_state_without_python(nodes: Nodes, state: State) -> None:
     put(nodes, state, raw=True)

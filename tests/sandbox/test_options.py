@@ -194,7 +194,7 @@ def changed(site: Site, subscription: str, case: Change) -> dict[str, str]:
     return after
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 @cases_of(REFUSALS)
 def test_what_cannot_be_is_refused_before_anything_is_written(site: Site, subscription: str, case: Refusal) -> None:
     before = objects(site)
@@ -217,7 +217,7 @@ def prediction(site: Site, variables: Mapping[str, Any]) -> Any:
     return site.play(only("cluster"), "--check", "--diff", variables=another).ok().diff(MADE)["after"]
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 @cases_of(CREATIONS)
 def test_an_option_of_a_new_cluster_is_predicted(site: Site, subscription: str, new: Any, case: Creation) -> None:
     variables, expected = (named(each, subscription) for each in (case.variables, case.shown))
@@ -241,7 +241,7 @@ VERIFY = [
 ]
 
 
-@pytest.mark.soak(sample=1)
+@pytest.mark.soak
 @cases_of(VERDICTS)
 def test_an_option_of_a_verification_decides_the_verdict(site: Site, case: Verdict) -> None:
     site.forget_requests()

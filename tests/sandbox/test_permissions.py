@@ -235,6 +235,7 @@ def test_a_service_account_that_may_not_create_bindings(operator: Operator, site
     assert operator.azure_writes() == []
 
 
+@SAMPLED
 def test_assignments_that_somebody_else_makes_are_listed_for_the_whole_run(operator: Operator, site: Run) -> None:
     others = {"pod_identity_manage_role_assignments": False}
     assert operator.site(variables=others, principal="looker").ok().changes() == []

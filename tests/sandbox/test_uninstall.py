@@ -179,7 +179,7 @@ def test_a_second_run_has_nothing_to_do(used: Operator, gone: Run) -> None:
     assert len(bundles(used)) == 1
 
 
-@pytest.mark.soak(sample=1, group="later")
+@pytest.mark.soak(sample=0)
 def test_what_was_removed_comes_back(used: Operator) -> None:
     """By playbooks/restore.yml, to a verified token, and a second time it has nothing to do."""
     used.site().ok()
@@ -202,7 +202,7 @@ def test_what_was_removed_comes_back(used: Operator) -> None:
     assert [row["verdict"] for row in again.verdicts()] == ["ok"]
 
 
-@pytest.mark.soak(sample=1, group="later")
+@pytest.mark.soak(sample=0)
 def test_the_addon_of_aks_goes_too_and_comes_back(used: Operator) -> None:
     """Where the chart was; killed while AKS removes the entries."""
     used.play(UNINSTALL, variables=IN_USE).ok()
