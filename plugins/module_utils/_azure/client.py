@@ -33,7 +33,8 @@ Body = dict[str, t.Any]
 Client = t.TypeVar("Client")
 
 _USER_AGENT = "azureops.pod_identity"
-# How many looks in a row at a running operation may fail, each after the retries of the pipeline.
+# How many looks in a row at a running operation may fail, each after the retries of the pipeline, and for how long: as
+# long as so many looks take at the full interval.
 _LOST_AFTER = 4
 _PASSING = (404, *resends.TRANSIENT)
 # How long (seconds) an answer may take. ARM itself gives up after one minute.
@@ -60,6 +61,10 @@ class Patience:
     def left(self) -> float:
         return max(self.began + self.timeout - time.monotonic(), 0)
 
+    @property
+    def longest_pause(self) -> float:
+        return max(self.interval, 0.05)
+
     def looks(self, waiting: str, at_most: float | None = None) -> t.Iterator[None]:
         """Yield at once and then after pauses, as long as patience lasts, or ``at_most`` seconds of it.
 
@@ -67,8 +72,7 @@ class Patience:
         what, where the look itself does not tell.
         """
         end = time.monotonic() + min(self.left(), self.timeout if at_most is None else at_most)
-        longest = max(self.interval, 0.05)
-        pause = min(_FIRST_PAUSE, longest)
+        pause = min(_FIRST_PAUSE, self.longest_pause)
         while True:
             yield
             left = end - time.monotonic()
@@ -77,7 +81,7 @@ class Patience:
             if waiting:
                 self.tell(waiting)
             time.sleep(min(pause, left))
-            pause = min(2 * pause, longest)
+            pause = min(2 * pause, self.longest_pause)
 
 
 class Arm:
@@ -233,13 +237,16 @@ class Arm:
         return self._poll(request.url, doing, _status_of_resource)
 
     def _poll(self, url: str, doing: str, status_of: t.Callable[[HttpResponse], str]) -> Body:
-        lost, state = 0, "unknown"
+        lost, lost_since, state = 0, 0.0, "unknown"
         for _look in self.patience.looks(""):
             try:
                 response = self._look(url, doing=doing)
             except (Refused, Unreachable) as failure:
+                lost_since = lost_since if lost else time.monotonic()
                 lost += 1
-                if lost >= _LOST_AFTER or isinstance(failure, Refused) and failure.service.status not in _PASSING:
+                for_long = time.monotonic() - lost_since >= (_LOST_AFTER - 1) * self.patience.longest_pause
+                passing = isinstance(failure, Unreachable) or failure.service.status in _PASSING
+                if not passing or (lost >= _LOST_AFTER and for_long):
                     raise
                 continue
             lost, state = 0, status_of(response)

@@ -14,6 +14,7 @@ list of its models lacks the fields that they do not know.
 from __future__ import annotations
 
 import base64
+import time
 import typing as t
 
 from .._domain import arm_id, clusters, long_running
@@ -123,6 +124,7 @@ def _when_free(arm: Arm, name: str, attempt: t.Callable[[bool], Result]) -> Resu
     So it is once more where the answer got lost on the way.
     """
     before: Failure | None = None
+    lost_at = 0.0
     for _look in arm.patience.looks(f"AKS is busy with the cluster {name}"):
         try:
             return attempt(before is not None)
@@ -131,8 +133,10 @@ def _when_free(arm: Arm, name: str, attempt: t.Callable[[bool], Result]) -> Resu
                 raise
             before = busy
         except Unreachable as lost:
-            if isinstance(before, Unreachable):
+            if isinstance(before, Unreachable) and time.monotonic() - lost_at >= arm.patience.longest_pause:
                 raise
+            if not isinstance(before, Unreachable):
+                lost_at = time.monotonic()
             before = lost
     raise Failure(
         f"AKS has been busy with the cluster {name} for {arm.patience.timeout:g} seconds; run again later, or end the "

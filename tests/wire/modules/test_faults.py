@@ -214,6 +214,20 @@ def test_what_passes_is_overcome(
     assert not modules.succeed(job.module, **options)["changed"]
 
 
+def test_an_operation_is_asked_for_three_intervals_before_it_counts_as_forgotten(
+    modules: Modules, azure: SimulatedAzure
+) -> None:
+    """After pauses of 1, 2, 2 and 2 seconds."""
+    name, method, path = REQUESTS["poll"]
+    job = JOBS[name]
+    options = job.arrange(azure)
+    modules.fault(method, path, **says("NotFound", "No.", 404, count=9))
+    assert modules.succeed(job.module, **{**options, "poll_interval": 2})["changed"]
+    (rule,) = azure.control("GET", "/faults")
+    assert rule["hits"] == 5
+    assert job.done(azure)
+
+
 DENIED = (
     "The client 'a' with object id 'b' does not have authorization to perform action 'Microsoft.X/y/write' over scope "
     "'/subscriptions/s' or the scope is invalid. If access was recently granted, please refresh your credentials."
