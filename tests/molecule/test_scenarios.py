@@ -35,6 +35,7 @@ def run(scenario: str, home: Path) -> None:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
+            timeout=1800,
         )
     finally:
         sandbox.run("down", check=False)

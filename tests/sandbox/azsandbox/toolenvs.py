@@ -184,7 +184,8 @@ def missing_debian_packages() -> list[str]:
 
 def _install_debian_packages(work: Work) -> None:
     missing = missing_debian_packages()
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    # Docker's packages, say, bring a runc of their own; nothing that is installed goes because of us.
+    install = ["apt-get", "install", "-y", "--no-install-recommends", "--no-remove", *missing]
     if os.geteuid() != 0:
         raise BuildError(f"Debian packages are missing. Install them as root: {' '.join(install)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

@@ -292,7 +292,9 @@ def test_a_command_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_debian_packages_that_cannot_be_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toolenvs, "missing_debian_packages", lambda: ["conntrack", "iptables"])
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(BuildError, match="as root: apt-get install -y --no-install-recommends conntrack iptables$"):
+    with pytest.raises(
+        BuildError, match="as root: apt-get install -y --no-install-recommends --no-remove conntrack iptables$"
+    ):
         builds.build(["debian"], io.StringIO())
 
 
