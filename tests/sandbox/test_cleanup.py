@@ -23,7 +23,7 @@ import yaml
 from operators import Operator, Run, dead_rules, on_localhost
 from sandboxes import Sandbox, eventually, running
 
-SAMPLED = pytest.mark.soak(sample=1, group="what else happens to nodes")
+SAMPLED = pytest.mark.soak(sample=2, group="what else happens to nodes")
 
 GROUP, CLUSTER, NODE_GROUP = "cleanup-test", "one", "MC_cleanup-test_one_westeurope"
 # Says that a rule of somebody else is gone, and is a usable Python in every other respect.
