@@ -85,15 +85,17 @@ class ApiServer:
             "users": [{"name": "test", "user": {"token": token}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         }
-        path.write_text(yaml.safe_dump(document))
-        path.chmod(0o600)
+        # In one step: a thread of a test may be reading it.
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, delete=False) as file:
+            file.write(yaml.safe_dump(document))
+        os.replace(file.name, path)
         return str(path)
 
     def client(self, token: str = ADMIN) -> Client:
         return connect({"kubeconfig": self.kubeconfig(token)}, str(self.folder))
 
     def restart(self) -> None:
-        self.processes.restart("kube-apiserver")
+        self.processes.restart("kube-apiserver", self._end_audit_log)
         until("the API server is ready again", lambda: _ready(self.processes, self))
 
     def helm(self, *arguments: str) -> str:
@@ -106,11 +108,23 @@ class ApiServer:
             raise RuntimeError(done.stderr)
         return done.stdout
 
+    def events(self) -> list[Any]:
+        """The audit log so far."""
+        return [json.loads(line) for line in self._audit_log.read_text().splitlines()]
+
+    def _end_audit_log(self) -> None:
+        """Drop the event that a killed server wrote in part only."""
+        whole, newline, _part = self._audit_log.read_bytes().rpartition(b"\n")
+        self._audit_log.write_bytes(whole + newline)
+
+    @property
+    def _audit_log(self) -> Path:
+        return self.folder / "audit.log"
+
     def requests(self) -> list[str]:
         """Every request so far that came from this collection, as verb and resource; pages of one list are one each."""
         found = []
-        for line in (self.folder / "audit.log").read_text().splitlines():
-            event = json.loads(line)
+        for event in self.events():
             if event.get("userAgent") == FIELD_MANAGER:
                 found.append(f"{event['verb']} {(event.get('objectRef') or {}).get('resource', '')}")
         return found
@@ -199,10 +213,11 @@ class Processes:
             self._running[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.folder)
         self._arguments[name] = arguments
 
-    def restart(self, name: str) -> None:
-        """End it by force and start it again."""
+    def restart(self, name: str, between: Callable[[], None]) -> None:
+        """End it by force, do what is due between, and start it again."""
         self._running[name].kill()
         self._running[name].wait()
+        between()
         self.start(name, *self._arguments[name])
 
     def check(self) -> None:

@@ -162,8 +162,7 @@ def programs(client: Client) -> list[str]:
 def written(site: Site, begin: int, *resources: str) -> list[str]:
     """What the collection wrote of these resources, dry runs left out: verb, resource and name."""
     found = []
-    for line in (site.server.folder / "audit.log").read_text().splitlines()[begin:]:
-        event = json.loads(line)
+    for event in site.server.events()[begin:]:
         place = event.get("objectRef") or {}
         if (
             event.get("userAgent") == FIELD_MANAGER
@@ -176,7 +175,7 @@ def written(site: Site, begin: int, *resources: str) -> list[str]:
 
 
 def lines(site: Site) -> int:
-    return len((site.server.folder / "audit.log").read_text().splitlines())
+    return len(site.server.events())
 
 
 def changed(output: str) -> int:
@@ -318,9 +317,8 @@ def spoil(azure: SimulatedAzure, name: str) -> None:
 
 def deleted(site: Site, begin: int) -> list[str]:
     """What anybody has deleted, dry runs left out: resource and name."""
-    events = map(json.loads, (site.server.folder / "audit.log").read_text().splitlines()[begin:])
     return [
         f"{event['objectRef']['resource']} {event['objectRef'].get('name', '')}"
-        for event in events
+        for event in site.server.events()[begin:]
         if event["verb"] == "delete" and "dryRun" not in event["requestURI"]
     ]

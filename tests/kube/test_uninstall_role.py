@@ -263,8 +263,7 @@ def test_the_next_run_makes_up_for_a_killed_one(
 
 def audit(site: Site) -> list[str]:
     """Verb and resource of every request to the API server, whoever sent it."""
-    events = map(json.loads, (site.server.folder / "audit.log").read_text().splitlines())
-    return [f"{each['verb']} {(each.get('objectRef') or {}).get('resource', '')}" for each in events]
+    return [f"{each['verb']} {(each.get('objectRef') or {}).get('resource', '')}" for each in site.server.events()]
 
 
 def order(requests: list[str]) -> list[str]:
