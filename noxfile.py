@@ -28,8 +28,8 @@ LANES = (("2.19", "3.11"), ("2.20", "3.12"), ("2.21", "3.13"))
 TARGETS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 # Tests that look at how a plugin fits ansible-core; the others look at files, and say the same in every lane.
 SANITY_OF_A_LANE = ("ansible-doc", "import", "validate-modules")
-# What the tests of tests/sandbox use.
-SANDBOX_PARTS = ("sandbox", "az", "azcollection", "workload-identity")
+# What most tests of tests/sandbox use; what few use is built by the first of them.
+SANDBOX_PARTS = ("sandbox", "az")
 
 
 def _requirements_key() -> str:
@@ -313,6 +313,9 @@ def _pytest(
 def _run_pytest(session: nox.Session, paths: list[str], *options: str, accepted: tuple[int, ...] = ()) -> None:
     """Run pytest on `paths`, or on the folders, files and cases of `tests/` among the arguments of the session."""
     report = RESULTS / f"{session.name}.xml"
+    minutes = nox.project.load_toml(CHECKOUT / "pyproject.toml")["tool"]["tests"]["minutes"].get(session.name)
+    if minutes and not session.posargs:
+        session.env["SAMPLE_MINUTES"] = str(minutes)  # a slow machine runs a smaller sample
     if any(argument.startswith(("tests/", "@")) for argument in session.posargs):
         paths = []
     arguments = ("-ra", f"--junitxml={report}", *options, *paths, *session.posargs)

@@ -8,6 +8,10 @@
 each once. `@pytest.mark.soak(sample=2)` on a test of longer cases: a run takes two. Tests of one level with one `group`
 share a sample, as if they were cases of one test. The number of commits decides which cases a run takes, or SAMPLE.
 
+A file with `pytestmark = pytest.mark.story` is long as a whole: a run takes a third of the stories of a level, so that
+three commits run each once. On a slow machine SAMPLE_MINUTES ends the sample: after so many minutes no further case of it begins, and
+what did not begin is skipped with that reason.
+
 SOAK=NAME runs the cases that have not passed in the soak of that name, at whatever commit. Its record is a file of JSON
 lines, NAME.jsonl, one for each case that ran: `case`, `commit`, `outcome` (passed or failed), `seconds` and `why`.
 """
@@ -19,6 +23,7 @@ import math
 import os
 import statistics
 import subprocess
+import time
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +36,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 RECORDS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "azureops-pod-identity/soak"
 SHARE = 10
 """A run takes one in so many of the cases that take less than a minute."""
+STORIES = 3
+"""A run takes one in so many of the files that are long as a whole."""
 UNKNOWN_SECONDS = 100.0
 """What a case is thought to take before one like it has run."""
 
@@ -104,12 +111,32 @@ def _test(case: str) -> str:
 
 
 def _level(case: str) -> str:
-    """Its folder: `tests/kube`."""
+    """The folder of a case or file: `tests/kube`."""
     return _file(case).rpartition("/")[0]
 
 
 def _file(case: str) -> str:
     return case.partition("::")[0]
+
+
+def _is_long(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("soak", "story"))
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When a run begins no further case of its sample."""
+
+    minutes: float
+    at: float
+    """Seconds since the epoch."""
+
+    @classmethod
+    def of_this_run(cls) -> Deadline | None:
+        """Processes of pytest-xdist begin later than the run: they take its beginning from their parent."""
+        began = float(os.environ.setdefault("SAMPLE_BEGAN", str(time.time())))
+        minutes = os.environ.get("SAMPLE_MINUTES")
+        return cls(float(minutes), began + float(minutes) * 60) if minutes else None
 
 
 class Soak:
@@ -128,6 +155,7 @@ class Soak:
         self._called: set[str] = set()
         self._why: dict[str, str] = {}
         self._processes = 1
+        self._deadline = None if record else Deadline.of_this_run()
 
     def pytest_report_header(self) -> str:
         if self._record:
@@ -149,9 +177,16 @@ class Soak:
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         self._left = set(ids)
 
+    @pytest.hookimpl(tryfirst=True)  # before fixtures that take long
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if self._deadline and item.get_closest_marker("soak") and time.time() > self._deadline.at:
+            pytest.skip(
+                f"a case of the sample whose turn came after the {self._deadline.minutes:g} minutes of its level"
+            )
+
     @pytest.hookimpl(trylast=True)  # after the line of the test itself
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if not self._watched or "soak" not in report.keywords:
+        if not self._watched or not {"soak", "story"} & set(report.keywords):
             return
         case = report.nodeid
         self._seconds[case] += report.duration
@@ -191,7 +226,10 @@ class Soak:
     def _sample(self, items: Sequence[pytest.Item]) -> set[str]:
         chosen = set()
         tests: dict[tuple[str, int | None], list[str]] = defaultdict(list)
+        others = self._stories_of_other_runs(items)
         for item in items:
+            if _file(item.nodeid) in others:
+                continue
             if marker := item.get_closest_marker("soak"):
                 group = marker.kwargs.get("group")
                 test = f"{_level(item.nodeid)} {group}" if group else _test(item.nodeid)
@@ -202,8 +240,19 @@ class Soak:
             chosen |= sampled(cases, math.ceil(len(cases) / SHARE) if size is None else size, self._turn)
         return chosen
 
+    def _stories_of_other_runs(self, items: Sequence[pytest.Item]) -> set[str]:
+        stories: dict[str, set[str]] = defaultdict(set)
+        for item in items:
+            if item.get_closest_marker("story"):
+                stories[_level(item.nodeid)].add(_file(item.nodeid))
+        return {
+            file
+            for files in stories.values()
+            for file in files - sampled(sorted(files), math.ceil(len(files) / STORIES), self._turn)
+        }
+
     def _not_passed(self, items: Sequence[pytest.Item]) -> set[str]:
-        return {item.nodeid for item in items if item.get_closest_marker("soak")} - passed(self._before)
+        return {item.nodeid for item in items if _is_long(item)} - passed(self._before)
 
 
 def _git(*arguments: str) -> str:
@@ -214,6 +263,9 @@ def _git(*arguments: str) -> str:
 def register(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "soak(sample, group): long; outside of `make soak` only a sample of the cases runs"
+    )
+    config.addinivalue_line(
+        "markers", "story: a file that is long as a whole; outside of `make soak` a third of them runs"
     )
     name = os.environ.get("SOAK")
     record = Record.of(name) if name else None

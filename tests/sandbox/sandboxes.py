@@ -58,7 +58,8 @@ class Sandbox:
 
     def exec(self, *command: str, tools: str = "ansible") -> str:
         """Standard output of a command on the operator's workstation."""
-        return self.run("exec", "--tools", tools, "--", *command)
+        timeout = COMMAND_SECONDS if tools == "ansible" else UP_SECONDS  # the first use of other tools builds them
+        return self.run("exec", "--tools", tools, "--", *command, timeout=timeout)
 
     def az(self, *arguments: str) -> Any:
         """Decoded answer of an az command; None when it says nothing."""

@@ -23,6 +23,8 @@ import yaml
 from operators import Operator, Run, dead_rules, on_localhost
 from sandboxes import Sandbox, eventually, running
 
+pytestmark = pytest.mark.story
+
 SAMPLED = pytest.mark.soak(sample=2, group="what else happens to nodes")
 
 GROUP, CLUSTER, NODE_GROUP = "cleanup-test", "one", "MC_cleanup-test_one_westeurope"

@@ -18,6 +18,8 @@ import pytest
 import yaml
 from sandboxes import Sandbox, running
 
+pytestmark = pytest.mark.story
+
 GROUP, CLUSTER, LOCATION = "clients", "one", "westeurope"
 NODE_GROUP = f"MC_{GROUP}_{CLUSTER}_{LOCATION}"
 OPERATOR_ROLE = "f1a07417-d97a-45cb-824c-7a7467783830"

@@ -23,6 +23,8 @@ import pytest
 from operators import Operator, Run
 from sandboxes import PROGRAM, Sandbox, eventually, running
 
+pytestmark = pytest.mark.story
+
 POD, COMMAND = "azureops.pod_identity.aks_node_pod", "azureops.pod_identity.vmss_run_command"
 NAMESPACE = "pod-identity-node-access"
 # What cannot be compressed takes run-command 180 calls for one MiB.

@@ -23,6 +23,8 @@ import yaml
 from operators import UNSET, Operator, Run, only
 from sandboxes import running
 
+pytestmark = pytest.mark.story
+
 NAME = "old"
 """Of the cluster, its resource group, and its service principal."""
 PUBLIC = "https://raw.githubusercontent.com/Azure/aad-pod-identity/master/charts"

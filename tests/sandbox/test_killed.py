@@ -18,6 +18,8 @@ import pytest
 from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, Operator
 from sandboxes import running
 
+pytestmark = pytest.mark.story
+
 
 @dataclass(frozen=True)
 class Moment:

@@ -37,6 +37,8 @@ from option_cases import (
 )
 from sandboxes import PROGRAM, running
 
+pytestmark = pytest.mark.story
+
 # What changes by itself, or as a consequence of what is written.
 VOLATILE = re.compile(
     r"^(pods|nodes|events|endpoints|endpointslices|leases|replicasets|controllerrevisions|azureassignedidentities"

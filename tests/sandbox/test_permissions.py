@@ -21,6 +21,8 @@ import yaml
 from operators import Operator, Run, only
 from sandboxes import running
 
+pytestmark = pytest.mark.story
+
 SAMPLED = pytest.mark.soak(sample=2, group="what may be missing")
 
 README = Path(__file__).resolve().parents[2] / "README.md"

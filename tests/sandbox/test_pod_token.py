@@ -24,6 +24,8 @@ from sandboxes import Sandbox, running
 
 from azsandbox import paths
 
+pytestmark = pytest.mark.story
+
 SAMPLED = pytest.mark.soak(sample=2, group="what else happens to tokens")
 
 GROUP, CLUSTER, NODE_GROUP = "token-test", "one", "MC_token-test_one_westeurope"

@@ -24,6 +24,8 @@ from test_uninstall import IN_USE, UNINSTALL, addresses, attached, chains, state
 
 from azsandbox import paths
 
+pytestmark = pytest.mark.story
+
 PAUSE, BY_NMI, BY_IMDS = 5, 404, 400
 """Seconds in which nothing is seen; who refuses a pod with which status."""
 DETACHED = "Detach what is left on the scale sets"

@@ -48,6 +48,18 @@ def test_rarest():
 def test_of_something_that_is_not_here():
     pytest.skip("it is not here")
 """
+STORY = """
+import pytest
+pytestmark = pytest.mark.story
+def test_begin():
+    pass
+@pytest.mark.soak(sample=1)
+@pytest.mark.parametrize("number", range(3))
+def test_middle(number):
+    pass
+def test_end():
+    pass
+"""
 LONG = 20 + 25 + 2 + 1 + 1
 
 
@@ -58,11 +70,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *arguments: str, **environment: str) -> str:
+def run(folder: Path, *arguments: str, files: tuple[str, ...] = ("test_it.py",), **environment: str) -> str:
     """What pytest printed."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("SOAK", "SAMPLE", "PYTEST"))}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *arguments, "test_it.py"],
+        [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *arguments, *files],
         cwd=folder,
         env={**own, "PYTHONPATH": str(Path(soak.__file__).parent), "SAMPLE": "1", **environment},
         capture_output=True,
@@ -73,9 +85,10 @@ def run(folder: Path, *arguments: str, **environment: str) -> str:
     return done.stdout
 
 
-def ran(folder: Path, *arguments: str, **environment: str) -> list[str]:
+def ran(folder: Path, *arguments: str, files: tuple[str, ...] = ("test_it.py",), **environment: str) -> list[str]:
     """The tests that ran, in order."""
-    return re.findall(r"^\S*::(\S+) (?:PASSED|FAILED)", run(folder, *arguments, **environment), re.MULTILINE)
+    said = run(folder, *arguments, files=files, **environment)
+    return re.findall(r"^\S*::(\S+) (?:PASSED|FAILED)", said, re.MULTILINE)
 
 
 def test_a_run_takes_a_sample_that_the_number_of_commits_decides(folder: Path) -> None:
@@ -96,6 +109,26 @@ def test_ten_commits_run_each_case_of_less_than_a_minute(folder: Path) -> None:
     runs = [ran(folder, "-k", "less", SAMPLE=str(turn)) for turn in range(7, 17)]
     assert len({case for cases in runs for case in cases}) == 25
     assert max(map(len, runs)) == 3
+
+
+def test_three_commits_run_each_story_once_and_whole(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    files = ("test_a.py", "test_b.py", "test_c.py", "test_d.py")
+    for file in files:
+        (tmp_path / file).write_text(STORY)
+    runs = [ran(tmp_path, SAMPLE=str(turn), files=files) for turn in (1, 2, 3)]
+    assert sorted(map(len, runs)) == [3, 3, 6]  # files with both of their ends and a case of their sample
+    assert len(ran(tmp_path, SOAK="one", files=files)) == 4 * 5
+    assert ran(tmp_path, SOAK="one", files=files) == []
+
+
+def test_a_slow_machine_begins_no_further_case_of_the_sample(folder: Path) -> None:
+    assert ran(folder, SAMPLE_MINUTES="0", SAMPLE_BEGAN="0") == ["test_short"]
+    assert "a case of the sample whose turn came after the 5 minutes" in run(
+        folder, "-rs", SAMPLE_MINUTES="5", SAMPLE_BEGAN="0"
+    )
+    assert len(ran(folder, SAMPLE_MINUTES="5")) == len(ran(folder))
+    assert len(ran(folder, SAMPLE_MINUTES="0", SAMPLE_BEGAN="0", SOAK="one")) == LONG
 
 
 def test_a_run_names_its_cases(folder: Path) -> None:
