@@ -9,8 +9,8 @@ each once. `@pytest.mark.soak(sample=2)` on a test of longer cases: a run takes 
 share a sample, as if they were cases of one test. The number of commits decides which cases a run takes, or SAMPLE.
 
 A file with `pytestmark = pytest.mark.story` is long as a whole: a run takes a third of the stories of a level, so that
-three commits run each once. On a slow machine SAMPLE_MINUTES ends the sample: after so many minutes no further case of it begins, and
-what did not begin is skipped with that reason.
+three commits run each once. On a slow machine SAMPLE_MINUTES ends the sample: after so many minutes no further case of
+it begins, and what did not begin is skipped with that reason.
 
 SOAK=NAME runs the cases that have not passed in the soak of that name, at whatever commit. Its record is a file of JSON
 lines, NAME.jsonl, one for each case that ran: `case`, `commit`, `outcome` (passed or failed), `seconds` and `why`.
@@ -95,9 +95,11 @@ def remaining_seconds(left: Iterable[str], cases: Sequence[Case]) -> float:
 
 def sampled(cases: Sequence[str], size: int, turn: int) -> set[str]:
     """The cases whose turn it is: `size` of them, the next ones at the next turn, until each had its turn."""
-    if not size:
-        return set()
-    turns = math.ceil(len(cases) / size)
+    return one_in(math.ceil(len(cases) / size), cases, turn) if size else set()
+
+
+def one_in(turns: int, cases: Iterable[str], turn: int) -> set[str]:
+    """The cases whose turn it is: each has one of so many turns."""
     return {case for place, case in enumerate(sorted(cases, key=_shuffled)) if place % turns == turn % turns}
 
 
@@ -245,11 +247,7 @@ class Soak:
         for item in items:
             if item.get_closest_marker("story"):
                 stories[_level(item.nodeid)].add(_file(item.nodeid))
-        return {
-            file
-            for files in stories.values()
-            for file in files - sampled(sorted(files), math.ceil(len(files) / STORIES), self._turn)
-        }
+        return {file for files in stories.values() for file in files - one_in(STORIES, files, self._turn)}
 
     def _not_passed(self, items: Sequence[pytest.Item]) -> set[str]:
         return {item.nodeid for item in items if _is_long(item)} - passed(self._before)
