@@ -13,7 +13,7 @@ import contextlib
 import typing as t
 from dataclasses import dataclass
 
-from .._domain import addon, arm_id, permissions, roles
+from .._domain import addon, arm_answers, arm_id, permissions, roles
 from .._domain.errors import Failure
 from . import authorization, identities, managed_clusters
 from .client import Arm, Body
@@ -154,8 +154,8 @@ class Writer:
         granted = []
         for identity in lost:
             if identities.get_by_id(self.arm, identity) is None:
-                tags = {addon.REMOVAL_TAG: str(self.current["id"])}
-                identities.put_by_id(self.arm, identity, location=str(self.current["location"]), tags=tags)
+                tags, region = {addon.REMOVAL_TAG: self.current["id"]}, arm_answers.needed(self.current, "location")
+                identities.put_by_id(self.arm, identity, location=region, tags=tags)
             held = self._roles(identity)
             if held.missing(identity):
                 held.grant(identity)

@@ -17,7 +17,7 @@ import ipaddress
 import re
 import typing as t
 
-from . import arm_id, groups, long_running, tags
+from . import arm_answers, arm_id, groups, long_running, tags
 from .arm_errors import ServiceError
 from .errors import Failure
 
@@ -90,7 +90,9 @@ def default_dns_prefix(name: str) -> str:
 
 def node_group(cluster: Body) -> str:
     """Id of the resource group of the nodes."""
-    return arm_id.resource_group(arm_id.parse(cluster["id"]).subscription, cluster["properties"]["nodeResourceGroup"])
+    return arm_id.resource_group(
+        arm_id.parse(cluster["id"]).subscription, arm_answers.needed(cluster, "properties", "nodeResourceGroup")
+    )
 
 
 def is_named(cluster: Body, server: str) -> bool:
