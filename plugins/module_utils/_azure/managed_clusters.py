@@ -83,7 +83,12 @@ def write(
             return current
         unchanged = {"If-None-Match": "*"} if current is None else {"If-Match": current.get("eTag") or "*"}
         path, wanted = _path(arm, group, name), clusters.writable(body)
-        response = arm.send("PUT", path, _API, doing=doing, body=wanted, headers=unchanged)
+        try:
+            response = arm.send("PUT", path, _API, doing=doing, body=wanted, headers=unchanged)
+        except Refused as refused:
+            if refused.service.status not in (400, 409) or clusters.is_busy(refused.service):
+                raise
+            raise clusters.explain_stopped(doing, current, refused) from None
         answered = resource_of(response, doing, path)
         if not wait:
             return answered

@@ -560,3 +560,15 @@ def test_success_is_said_of_what_was_seen(modules: Modules, addon: Addon) -> Non
     assert failed["state"]["identities"] == []
     modules.azure.control("DELETE", "/faults")
     assert modules.succeed("aks_pod_identity", **DEMO, **entry("web", one))["changed"]
+
+
+def test_a_stopped_cluster_says_how_to_start_it(modules: Modules, addon: Addon) -> None:
+    body = addon.body()
+    body["properties"]["powerState"] = {"code": "Stopped"}
+    one = addon.identity("one")
+    said = {"code": "BadRequest", "details": None, "message": "It is not allowed.", "subcode": ""}
+    modules.fault("GET", r"managedClusters/demo\?", status=200, body=body, count=0)
+    modules.fault("PUT", "managedClusters/demo", status=400, body=said, count=0)
+    failed = modules.fail("aks_pod_identity", **DEMO, **entry("web", one))
+    assert failed["msg"].endswith("start it (az aks start --resource-group rg --name demo) and run again.")
+    assert failed["error"]["code"] == "BadRequest"
