@@ -55,6 +55,12 @@ options:
     type: str
     choices: [user, admin]
     default: user
+  power_state:
+    description:
+      - Whether the cluster runs, as M(azureops.pod_identity.aks_cluster_info) returns it, where an earlier task has
+        asked. If unset, the task asks itself before it writes a file.
+      - The task warns where it is V(Stopped).
+    type: str
   force:
     description: Whether a file that leads to other clusters too may be replaced or removed.
     type: bool
@@ -135,7 +141,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.refusals import Refused
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import kubeconfig
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import clusters, kubeconfig
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
 
@@ -145,6 +151,7 @@ OPTIONS = ArgumentSpec(
         "cluster_name": {"type": "str", "required": True},
         "path": {"type": "path", "required": True},
         "credentials": {"type": "str", "choices": ["user", "admin"], "default": "user"},
+        "power_state": {"type": "str"},
         "force": {"type": "bool", "default": False},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     }
@@ -162,20 +169,35 @@ def make_plan(connect: t.Callable[[], Arm], options: t.Mapping[str, t.Any]) -> P
         return Plan(before, {}, steps, result={})
     arm, group, admin = connect(), options["resource_group"], options["credentials"] == "admin"
     try:
-        return of_cluster(files.of_cluster(arm, group, cluster, admin=admin, old=old), old, path)
+        new = files.of_cluster(arm, group, cluster, admin=admin, old=old)
     except Refused as refused:
         # So is also answered for a cluster that AKS is still making.
         if not refused.is_missing() or managed_clusters.get(arm, group, cluster):
             raise
-    return of_absent_cluster(before, options)
+        return of_absent_cluster(before, options)
+    return of_cluster(new, old, path, lambda: stopped_warnings(arm, options))
 
 
-def of_cluster(new: files.Kubeconfig, old: files.Kubeconfig | None, path: str) -> Plan:
+def stopped_warnings(arm: Arm, options: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    """A warning where the cluster does not run: AKS gives its kubeconfig all the same."""
+    group, cluster = options["resource_group"], options["cluster_name"]
+    state = options["power_state"]
+    if state is None:
+        try:
+            state = clusters.power_state(managed_clusters.get(arm, group, cluster))
+        except Failure:  # whoever may have a kubeconfig need not be allowed to read the cluster
+            return ()
+    return clusters.stopped_warnings(group, cluster, state)
+
+
+def of_cluster(
+    new: files.Kubeconfig, old: files.Kubeconfig | None, path: str, warnings: t.Callable[[], tuple[str, ...]]
+) -> Plan:
     before, result = view(old, path), new.described(path)
     if old and old.content == new.content and files.is_private(path):
         return Plan(before, before, result=result)
     step = Step(f"write kubeconfig {path}", lambda: files.write(path, new.content))
-    return Plan(before, view_after(new, old, path), (step,), result=result)
+    return Plan(before, view_after(new, old, path), (step,), result=result, warnings=warnings())
 
 
 def view(file: files.Kubeconfig | None, path: str) -> dict[str, str]:

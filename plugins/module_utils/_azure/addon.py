@@ -13,7 +13,7 @@ import contextlib
 import typing as t
 from dataclasses import dataclass
 
-from .._domain import addon, arm_id, permissions, roles
+from .._domain import addon, arm_answers, arm_id, permissions, roles
 from .._domain.errors import Failure
 from . import authorization, identities, managed_clusters
 from .client import Arm, Body
@@ -94,7 +94,9 @@ class Writer:
     def __init__(self, arm: Arm, group: str, name: str, current: Body, watch: Watch) -> None:
         self.arm, self.group, self.name, self.current, self.watch = arm, group, name, current, watch
 
-    def write(self, change: Change, keys: t.Container[addon.Key], *, granted: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    def write(
+        self, change: Change, keys: t.Collection[addon.Key], *, granted: t.Sequence[str] = ()
+    ) -> dict[str, t.Any]:
         """Write, and see that the entries become Assigned; AKS may see only later that the role was ``granted``."""
         reason = Failure("")
         for _look in self.arm.patience.looks(
@@ -109,6 +111,7 @@ class Writer:
                 continue
             stuck = addon.stuck(self.current, keys)
             if not stuck:
+                addon.require_written(self.current, change(self.current), keys)
                 return addon.view(self.current)
             reason = addon.not_assigned(self.current, stuck)
             if not set(map(arm_id.normal, addon.resource_ids(self.current, stuck))) <= set(map(arm_id.normal, granted)):
@@ -154,8 +157,8 @@ class Writer:
         granted = []
         for identity in lost:
             if identities.get_by_id(self.arm, identity) is None:
-                tags = {addon.REMOVAL_TAG: str(self.current["id"])}
-                identities.put_by_id(self.arm, identity, location=str(self.current["location"]), tags=tags)
+                tags, region = {addon.REMOVAL_TAG: self.current["id"]}, arm_answers.needed(self.current, "location")
+                identities.put_by_id(self.arm, identity, location=region, tags=tags)
             held = self._roles(identity)
             if held.missing(identity):
                 held.grant(identity)

@@ -102,6 +102,8 @@ def owner(arm: Arm, where: Place, found: t.Iterable[Carrier]) -> tuple[Body | No
             _managing(arm, Place(group, str((cluster or {})["id"]), cluster))
         return cluster, unknown
     except Refused as refused:
+        if refused.service.status != 403 or refused.service.foreign:
+            raise
         return None, refused.sentence.rstrip(".")
 
 

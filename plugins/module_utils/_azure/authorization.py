@@ -27,15 +27,13 @@ def role(arm: Arm, text: str, scope: str) -> roles.Role:
     known = roles.named(text)
     if known:
         return known
-    client = _client(arm)
     name = text.strip().replace("'", "''")
     subscription = arm_id.parse(scope).subscription or arm.subscription
     for place in (scope, f"/subscriptions/{subscription}"):
-        with missing_is_fine, refusals(f"look up the role {text!r} at {place}"):
-            found = list(client.role_definitions.list(place.strip("/"), filter=f"roleName eq '{name}'"))
-            return roles.require_one(
-                text, [roles.Role(str(one.role_name), str(one.name).lower()) for one in found], place
-            )
+        with missing_is_fine:
+            path = f"/{place.strip('/')}".rstrip("/") + "/providers/Microsoft.Authorization/roleDefinitions"
+            doing, query = f"look up the role {text!r} at {place}", {"$filter": f"roleName eq '{name}'"}
+            return roles.require_one(text, list(map(_role, arm.list(path, _API, doing=doing, query=query))), place)
     raise Failure(f"The role {text!r} could not be looked up: {scope} does not exist; give the GUID of the role.")
 
 
@@ -48,7 +46,7 @@ def assignments(arm: Arm, scope: str, principal_id: str) -> list[roles.Assignmen
             path,
             _API,
             doing=f"list the role assignments at {scope}",
-            **{"$filter": f"principalId eq '{principal_id}'"},
+            query={"$filter": f"principalId eq '{principal_id}'"},
         )
         return [_assignment(body) for body in found]
     return []
@@ -111,7 +109,8 @@ def _listed(arm: Arm, wanted: roles.Assignment, chosen: roles.Role) -> roles.Ass
 def _put(arm: Arm, wanted: roles.Assignment, doing: str) -> roles.Assignment:
     body = payload({"properties": roles.writable(wanted)})
     with refusals(doing):
-        return _assignment(_client(arm).role_assignments.create_by_id(wanted.id.strip("/"), body, cls=raw))
+        answer = raw(doing, wanted.id)
+        return _assignment(_client(arm).role_assignments.create_by_id(wanted.id.strip("/"), body, cls=answer))
 
 
 def _client(arm: Arm) -> t.Any:
@@ -122,4 +121,9 @@ def _client(arm: Arm) -> t.Any:
 
 
 def _assignment(body: Body) -> roles.Assignment:
-    return roles.Assignment(str(body["id"]), str(body["name"]), body.get("properties") or {})
+    return roles.Assignment(body["id"], arm_id.last_segment(body["id"]), body.get("properties") or {})
+
+
+def _role(body: Body) -> roles.Role:
+    name = str((body.get("properties") or {}).get("roleName") or "")
+    return roles.Role(name, arm_id.last_segment(body["id"]).lower())

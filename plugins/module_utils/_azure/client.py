@@ -18,11 +18,12 @@ import typing as t
 import warnings
 from dataclasses import dataclass, field, replace
 
-from .._domain import arm_errors, long_running
+from .._domain import arm_answers, arm_errors, long_running
+from .._domain.arm_answers import NotAzure
 from .._domain.errors import Failure
 from .._progress import Tell, silent
 from . import clouds, credentials, resends
-from .refusals import NotAzure, Refused, Unreachable, missing_is_fine, refusals
+from .refusals import Refused, Unreachable, missing_is_fine, refusals, text_of
 from .sdk import library
 
 if t.TYPE_CHECKING:
@@ -33,6 +34,7 @@ Body = dict[str, t.Any]
 Client = t.TypeVar("Client")
 
 _USER_AGENT = "azureops.pod_identity"
+_LOGGING = ("azure", "msal", "msal_extensions", "urllib3")
 # How many looks in a row at a running operation may fail, each after the retries of the pipeline, and for how long: as
 # long as so many looks take at the full interval.
 _LOST_AFTER = 4
@@ -118,7 +120,8 @@ class Arm:
 
         ``run_command`` is the module's own; ``tell`` is told what is waited for.
         """
-        logging.getLogger("azure").addHandler(logging.NullHandler())  # it would write to stderr what is raised anyway
+        for library_name in _LOGGING:  # they would write to stderr what is raised anyway
+            logging.getLogger(library_name).addHandler(logging.NullHandler())
         login = credentials.choose(options, os.environ, credentials.read_profiles())
         verify = login.setting("cert_validation_mode", options) != "ignore"
         if not verify:  # asked for by name, so urllib3 need not repeat it for each request
@@ -146,7 +149,7 @@ class Arm:
                     f"The credential sees {len(seen)} subscriptions; say in subscription_id or AZURE_SUBSCRIPTION_ID "
                     "which one to work in."
                 )
-            self._subscription = str(seen[0]["subscriptionId"])
+            self._subscription = arm_answers.needed(seen[0], "subscriptionId")
         return self._subscription
 
     def typed(self, client: t.Callable[..., Client], subscription: str | None = None) -> Client:
@@ -176,19 +179,40 @@ class Arm:
     def get(self, path: str, api_version: str, *, doing: str) -> Body | None:
         """GET one resource; None where it, or what it would be in, does not exist."""
         with missing_is_fine:
-            return json_of(self.send("GET", path, api_version, doing=doing))
+            return resource_of(self.send("GET", path, api_version, doing=doing), doing, path)
         return None
 
-    def list(self, path: str, api_version: str, *, doing: str, method: str = "GET", **query: str) -> list[Body]:
-        """All pages of a list; also of one that is asked for by a POST."""
+    def list(
+        self,
+        path: str,
+        api_version: str,
+        *,
+        doing: str,
+        method: str = "GET",
+        query: t.Mapping[str, str] | None = None,
+        named: bool = True,
+    ) -> list[Body]:
+        """All pages of a list, each item once; also of one that is asked for by a POST.
+
+        ``named``: that its items have ids.
+        """
         found: list[Body] = []
-        answer = json_of(self.send(method, path, api_version, doing=doing, query=query, only_reads=method == "POST"))
+        read: set[str] = set()
+        answer = self.send(method, path, api_version, doing=doing, query=query, only_reads=method == "POST")
         while True:
-            found.extend(answer.get("value") or [])
-            following = answer.get("nextLink")
-            if not following:
-                return found
-            answer = json_of(self._look(following, doing=doing))
+            page = arm_answers.page(doing, text_of(answer), named=named)
+            found.extend(page.items)
+            if not page.following:
+                return arm_answers.distinct(found)
+            read.add(answer.request.url)
+            following = arm_answers.at_endpoint(doing, page.following, self.cloud.resource_manager)
+            arm_answers.refuse_circle(doing, following, read)
+            read.add(following)
+            answer = self._look(following, doing=doing)
+
+    def put(self, path: str, api_version: str, body: t.Mapping[str, t.Any], *, doing: str) -> Body:
+        """PUT one resource that is there at once; what Azure answers of it."""
+        return resource_of(self.send("PUT", path, api_version, doing=doing, body=body), doing, path)
 
     def send(
         self,
@@ -238,6 +262,7 @@ class Arm:
 
     def _poll(self, url: str, doing: str, status_of: t.Callable[[HttpResponse], str]) -> Body:
         lost, lost_since, state = 0, 0.0, "unknown"
+        lost_to: Failure | None = None
         for _look in self.patience.looks(""):
             try:
                 response = self._look(url, doing=doing)
@@ -248,15 +273,16 @@ class Arm:
                 passing = isinstance(failure, Unreachable) or failure.service.status in _PASSING
                 if not passing or (lost >= _LOST_AFTER and for_long):
                     raise
+                lost_to = failure
                 continue
-            lost, state = 0, status_of(response)
+            lost, lost_to, state = 0, None, status_of(response)
             if long_running.succeeded(state):
                 return json_of(response)
             if long_running.unsuccessful(state):
                 raise Refused(doing, _failed_operation(response, state))
             self.patience.tell(f"{doing}: {state}")
             url = response.headers.get("Location", url) if response.status_code == 202 else url
-        raise Failure(
+        raise lost_to or Failure(
             f"Could not {doing} within {self.patience.timeout:g} seconds (the operation says {state!r}); it goes on in "
             "Azure, so run again to wait for it, or raise wait_timeout."
         )
@@ -265,12 +291,16 @@ class Arm:
         """GET what Azure named."""
         from azure.core.rest import HttpRequest
 
+        url = arm_answers.at_endpoint(doing, url, self.cloud.resource_manager)
         return self._run(HttpRequest("GET", url), doing=doing)
 
     def _run(self, request: HttpRequest, *, doing: str, **how: t.Any) -> HttpResponse:
         with refusals(doing):
             response: HttpResponse = self._pipeline.send_request(request, **how)
             response.raise_for_status()
+            if response.status_code >= 300:
+                raise NotAzure(doing, "the answer redirects to somewhere else")
+            arm_answers.decoded(doing, text_of(response))
             return response
 
     def _left(self) -> float:
@@ -296,7 +326,7 @@ class Arm:
                 policies.ProxyPolicy(),
                 policies.ContentDecodePolicy(),
                 ARMAutoResourceProviderRegistrationPolicy(),
-                policies.RedirectPolicy(),
+                policies.RedirectPolicy(permit_redirects=False),  # ARM has none
                 resends.after_faults(self._left, self._tell),
                 resends.with_new_tokens(self._credential, self._renewed, self.cloud.scope),
                 policies.SensitiveHeaderCleanupPolicy(),
@@ -310,9 +340,9 @@ def payload(body: t.Mapping[str, t.Any]) -> bytes:
     return json.dumps(body).encode()
 
 
-def raw(response: t.Any, _model: object, _headers: object) -> Body:
+def raw(doing: str, wanted: str) -> t.Callable[[t.Any, object, object], Body]:
     """For ``cls`` of a typed client: the answer as it came, instead of a model that knows some of its fields."""
-    return json_of(response.http_response)
+    return lambda response, _model, _headers: resource_of(response.http_response, doing, wanted)
 
 
 def provisioning_state(body: t.Mapping[str, t.Any]) -> str:
@@ -320,13 +350,14 @@ def provisioning_state(body: t.Mapping[str, t.Any]) -> str:
     return str((body.get("properties") or {}).get("provisioningState") or "Succeeded")
 
 
+def resource_of(response: HttpResponse, doing: str, wanted: str) -> Body:
+    """The resource with the id ``wanted`` that an answer holds; raises NotAzure where it holds none."""
+    return arm_answers.resource(doing, text_of(response), wanted)
+
+
 def json_of(response: HttpResponse) -> Body:
     """The JSON object of an answer; {} where there is none."""
-    text = response.text()  # the older typed clients have answers without json()
-    try:
-        body = json.loads(text) if text else {}
-    except ValueError as error:
-        raise NotAzure(f"read the answer of {response.request.url.partition('?')[0]}") from error
+    body = arm_answers.decoded(f"read the answer of {response.request.url.partition('?')[0]}", text_of(response))
     return body if isinstance(body, dict) else {}
 
 
@@ -339,12 +370,13 @@ def _status_of_location(response: HttpResponse) -> str:
 
 
 def _status_of_resource(response: HttpResponse) -> str:
-    return provisioning_state(json_of(response))
+    path = arm_answers.path_of(response.request.url)
+    return provisioning_state(resource_of(response, f"see how the change of {path} ended", path))
 
 
 def _status_of_going(response: HttpResponse) -> str:
     """Of what is to be deleted; where nobody deletes it any more, that has failed."""
-    state = provisioning_state(json_of(response))
+    state = _status_of_resource(response)
     return "Failed" if long_running.succeeded(state) else state
 
 

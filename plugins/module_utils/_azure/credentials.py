@@ -128,6 +128,7 @@ def entra(login: Login, cloud: Cloud, options: t.Mapping[str, t.Any], *, verify:
         "disable_instance_discovery": cloud.vouched or _true(login.setting("disable_instance_discovery", options)),
         "connection_verify": verify,
         "retry_total": 4,
+        "permit_redirects": False,  # a secret or an assertion would go with it
     }
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import typing as t
 
-from .._domain import identities
+from .._domain import arm_id, identities
 from .._domain.errors import Failure
 from . import resource_groups
-from .client import Arm, Body, json_of, payload, raw
+from .client import Arm, Body, payload, raw
 from .refusals import missing_is_fine, refusals
 from .sdk import library
 
@@ -23,9 +23,7 @@ _API_OF_USERS = "2021-09-30-preview"  # no later one has it
 
 
 def get(arm: Arm, group: str, name: str) -> Body | None:
-    with missing_is_fine, refusals(f"read the identity {name} in the resource group {group}"):
-        return t.cast(Body, _operations(arm).get(group, name, cls=raw))
-    return None
+    return arm.get(_id(arm, group, name), _API, doing=f"read the identity {name} in the resource group {group}")
 
 
 def list_group(arm: Arm, group: str) -> list[Body]:
@@ -47,19 +45,23 @@ def create(arm: Arm, group: str, name: str, *, location: str | None, tags: t.Map
         raise Failure(
             f"The identity {name} cannot be created: the resource group {group} does not exist; create it first."
         )
-    with refusals(f"create the identity {name} in the resource group {group}"):
-        body = {"location": region, "tags": dict(tags)}
-        return t.cast(Body, _operations(arm).create_or_update(group, name, payload(body), cls=raw))
+    doing = f"create the identity {name} in the resource group {group}"
+    with refusals(doing):
+        body, answer = {"location": region, "tags": dict(tags)}, raw(doing, _id(arm, group, name))
+        return t.cast(Body, _operations(arm).create_or_update(group, name, payload(body), cls=answer))
 
 
 def set_tags(arm: Arm, group: str, name: str, tags: t.Mapping[str, str]) -> Body:
-    with refusals(f"change the tags of the identity {name} in the resource group {group}"):
-        return t.cast(Body, _operations(arm).update(group, name, payload({"tags": dict(tags)}), cls=raw))
+    doing = f"change the tags of the identity {name} in the resource group {group}"
+    with refusals(doing):
+        answer = raw(doing, _id(arm, group, name))
+        return t.cast(Body, _operations(arm).update(group, name, payload({"tags": dict(tags)}), cls=answer))
 
 
 def delete(arm: Arm, group: str, name: str) -> None:
-    with missing_is_fine, refusals(f"delete the identity {name} in the resource group {group}"):
-        _operations(arm).delete(group, name)
+    with missing_is_fine:
+        doing = f"delete the identity {name} in the resource group {group}"
+        arm.send("DELETE", _id(arm, group, name), _API, doing=doing)
 
 
 def carriers(arm: Arm, identity: str) -> list[str]:
@@ -74,12 +76,16 @@ def carriers(arm: Arm, identity: str) -> list[str]:
 def put_by_id(arm: Arm, identity: str, *, location: str, tags: t.Mapping[str, str]) -> Body:
     """Create an identity in any subscription."""
     body = {"location": location, "tags": dict(tags)}
-    return json_of(arm.send("PUT", identity, _API, doing=f"create the identity {identity}", body=body))
+    return arm.put(identity, _API, body, doing=f"create the identity {identity}")
 
 
 def delete_by_id(arm: Arm, identity: str) -> None:
     with missing_is_fine:
         arm.send("DELETE", identity, _API, doing=f"delete the identity {identity}")
+
+
+def _id(arm: Arm, group: str, name: str) -> str:
+    return arm_id.resource(arm.subscription, group, identities.KIND, name)
 
 
 def _operations(arm: Arm) -> t.Any:

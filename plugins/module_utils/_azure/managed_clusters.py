@@ -19,7 +19,7 @@ import typing as t
 
 from .._domain import arm_id, clusters, long_running
 from .._domain.errors import Failure
-from .client import Arm, Body, json_of, provisioning_state
+from .client import Arm, Body, json_of, provisioning_state, resource_of
 from .refusals import Refused, Unreachable, missing_is_fine
 
 _API = "2026-08-01"
@@ -83,11 +83,20 @@ def write(
             return current
         unchanged = {"If-None-Match": "*"} if current is None else {"If-Match": current.get("eTag") or "*"}
         path, wanted = _path(arm, group, name), clusters.writable(body)
-        response = arm.send("PUT", path, _API, doing=doing, body=wanted, headers=unchanged)
+        try:
+            response = arm.send("PUT", path, _API, doing=doing, body=wanted, headers=unchanged)
+        except Refused as refused:
+            if refused.service.status not in (400, 409) or clusters.is_busy(refused.service):
+                raise
+            raise clusters.explain_stopped(doing, current, refused) from None
+        answered = resource_of(response, doing, path)
         if not wait:
-            return json_of(response)
+            return answered
         arm.follow(response, doing=doing)
-        return get(arm, group, name) or {}
+        written = get(arm, group, name)
+        if written is None:
+            raise Failure(f"The cluster {name} in the resource group {group} was deleted meanwhile; run again.")
+        return written
 
     return _when_free(arm, name, put)
 
@@ -109,10 +118,15 @@ def kubeconfig(arm: Arm, group: str, name: str, *, admin: bool) -> bytes:
     doing = f"get the {'admin' if admin else 'user'} kubeconfig of the cluster {name} in the resource group {group}"
     action = "listClusterAdminCredential" if admin else "listClusterUserCredential"
     answer = arm.send("POST", f"{_path(arm, group, name)}/{action}", _API, doing=doing, only_reads=True)
-    found = json_of(answer).get("kubeconfigs") or []
-    if not found or not found[0].get("value"):
+    found = json_of(answer).get("kubeconfigs")
+    first = found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else {}
+    try:
+        content = base64.b64decode(first.get("value") or "")
+    except (TypeError, ValueError):
+        content = b""
+    if not content:
         raise Failure(f"Could not {doing}: AKS returned none; check that the cluster is running.")
-    return base64.b64decode(found[0]["value"])
+    return content
 
 
 Result = t.TypeVar("Result")

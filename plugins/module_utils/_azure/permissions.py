@@ -72,7 +72,7 @@ class Inquiry:
         query = {"$filter": "atScope()"} if wide else {}
         path = f"{scope.rstrip('/')}/providers/Microsoft.Authorization/{what}"
         try:
-            return self.arm.list(path, _API[what], doing=f"read the {what} at {scope}", **query)
+            return self.arm.list(path, _API[what], doing=f"read the {what} at {scope}", query=query, named=False)
         except Refused as refused:
             above = permissions.above(scope) if refused.is_missing() else ""
             if above:

@@ -13,8 +13,10 @@ import contextlib
 import re
 import typing as t
 
-from .._domain import arm_errors
+from .._domain import arm_answers, arm_errors
+from .._domain.arm_answers import NotAzure
 from .._domain.errors import Failure
+from . import resends
 from .sdk import library
 
 if t.TYPE_CHECKING:
@@ -32,29 +34,25 @@ class Refused(Failure):
         self.service = service
 
     def is_missing(self) -> bool:
-        """Whether the resource, or what it would be in, does not exist. A wrong subscription is not meant."""
-        return self.service.status == 404 and "Subscription" not in self.service.code
+        """Whether the resource, or what it would be in, does not exist."""
+        return arm_answers.is_missing(self.service)
 
 
 class Unreachable(Failure):
     """No whole answer came: no such host, connection refused, reset or cut, certificate not trusted."""
 
 
-class NotAzure(Failure):
-    """A success that no service of Azure would give, such as the page of a proxy."""
-
-    def __init__(self, doing: str) -> None:
-        super().__init__(
-            f"Could not {doing}: the answer is not JSON, so something else than Azure answered; check proxy and "
-            "cloud_environment."
-        )
-
-
 @contextlib.contextmanager
 def refusals(doing: str) -> t.Iterator[None]:
     """Translate what the SDKs raise; ``doing`` is a verb phrase that names the resource."""
     with library("azure-core"):
-        from azure.core.exceptions import AzureError, ClientAuthenticationError, DecodeError, HttpResponseError
+        from azure.core.exceptions import (
+            AzureError,
+            ClientAuthenticationError,
+            DecodeError,
+            DeserializationError,
+            HttpResponseError,
+        )
     try:
         yield
     except ClientAuthenticationError as error:
@@ -68,10 +66,12 @@ def refusals(doing: str) -> t.Iterator[None]:
         if error.response is None:
             raise _cut_off(doing, error) from error
         if isinstance(error, DecodeError) and (error.response.status_code or 0) < 400:
-            raise NotAzure(doing) from error
+            raise NotAzure(doing, "the answer is not JSON") from error
         raise Refused(doing, _service_error(error)) from error
     except AzureError as error:
         raise _unreachable(doing, error) from error
+    except (DeserializationError, UnicodeError, RecursionError) as error:  # what the SDKs leave to their callers
+        raise NotAzure(doing, "the answer is not JSON") from error
 
 
 class _MissingIsFine(contextlib.AbstractContextManager[None]):
@@ -90,8 +90,15 @@ def _from_entra(error: HttpResponseError) -> bool:
 def _service_error(error: HttpResponseError) -> arm_errors.ServiceError:
     response: t.Any = error.response  # its headers are missing in the type
     request_id = response.headers.get("x-ms-request-id") or response.headers.get("x-ms-correlation-request-id") or ""
-    wait = response.headers.get("Retry-After", "")
-    return arm_errors.parse(response.status_code, response.text(), request_id, int(wait) if wait.isdecimal() else 0)
+    return arm_errors.parse(response.status_code, text_of(response), request_id, resends.asked_pause(response))
+
+
+def text_of(response: t.Any) -> str:
+    """The text of an answer; what is no text is spelled out, so that it is no JSON either."""
+    try:
+        return str(response.text())
+    except (UnicodeError, LookupError):
+        return repr(response.content)
 
 
 def _cut_off(doing: str, error: AzureError) -> Failure:

@@ -9,7 +9,10 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as t
+
+from .._domain import arm_answers
 
 if t.TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -38,6 +41,9 @@ def after_faults(left: t.Callable[[], float], tell: t.Callable[[str], None]) -> 
             method, status = response.http_request.method, response.http_response.status_code
             return method in settings["methods"] and status in TRANSIENT and settings["total"] > 0
 
+        def get_retry_after(self, response: t.Any) -> float | None:
+            return asked_pause(response.http_response)  # the base fails on what is neither a number nor a date
+
         def increment(self, settings: dict[str, t.Any], response: t.Any = None, error: t.Any = None) -> bool:
             if not super().increment(settings, response, error):
                 return False
@@ -52,6 +58,12 @@ def after_faults(left: t.Callable[[], float], tell: t.Callable[[str], None]) -> 
             return True
 
     return AfterFaults(retry_total=5, retry_status=5, retry_backoff_max=60)
+
+
+def asked_pause(response: t.Any) -> float:
+    """Seconds after which a response wants its request sent again; 0 where it does not say."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return arm_answers.retry_after(response.headers.get("Retry-After") or "", now)
 
 
 def with_new_tokens(credential: TokenCredential, renewed: t.Callable[[], TokenCredential], scope: str) -> t.Any:

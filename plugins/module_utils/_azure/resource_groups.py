@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
-from .._domain import groups
+from .._domain import arm_answers, groups
 from .._domain.errors import Failure
-from .client import Arm, Body, json_of
+from .client import Arm, Body
 from .refusals import Refused
 
 _API = "2022-09-01"
@@ -24,7 +24,7 @@ def get(arm: Arm, name: str) -> Body | None:
 def location(arm: Arm, name: str) -> str | None:
     """Region of the group; None where it does not exist."""
     group = get(arm, name)
-    return None if group is None else str(group["location"])
+    return None if group is None else arm_answers.needed(group, "location")
 
 
 def managed_by(arm: Arm, group: str) -> str:
@@ -38,7 +38,7 @@ def put(arm: Arm, name: str, body: Body) -> Body:
     doing = f"write the resource group {name}"
     _wait_until_deleted(arm, name)
     writable = {key: value for key, value in body.items() if key in ("location", "tags", "managedBy")}
-    return json_of(arm.send("PUT", _path(arm, name), _API, doing=doing, body=writable))
+    return arm.put(_path(arm, name), _API, writable, doing=doing)
 
 
 def delete(arm: Arm, name: str) -> None:

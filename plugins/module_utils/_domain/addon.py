@@ -233,6 +233,11 @@ def described(before: Body, after: Body) -> list[str]:
         parts.append("disable the add-on" if off(after) else "enable the add-on")
     if bool(_profile(before).get(_KUBENET)) != bool(_profile(after).get(_KUBENET)) and not off(after):
         parts.append("consent to kubenet" if _profile(after).get(_KUBENET) else "take back the consent to kubenet")
+    return parts + _described_entries(before, after)
+
+
+def _described_entries(before: Body, after: Body) -> list[str]:
+    parts = []
     for what, field in (("identity", _IDENTITIES), ("exception", _EXCEPTIONS)):
         old = {key_of(one): one for one in _list(before, field)}
         new = {key_of(one): one for one in _list(after, field)}
@@ -335,6 +340,25 @@ def warnings(before: Body, after: Body) -> tuple[str, ...]:
                 "back, or remove it with state: absent."
             )
     return tuple(found)
+
+
+def require_written(body: Body, wanted: Body, keys: t.Collection[Key]) -> None:
+    """Raises Failure where the cluster, read after its PUT, lacks what was written; ``keys`` are entries to be there.
+
+    ``wanted`` is the cluster with the same wish come true once more. The consent to kubenet does not count: the first
+    version of the add-on keeps none.
+    """
+    missing = sorted(set(keys) - {key_of(one) for one in _list(body, _IDENTITIES)})
+    lacking = _described_entries(body, wanted) or [f"add identity {_path(key)}" for key in missing]
+    if off(body) != off(wanted):
+        lacking.append("disable the add-on" if off(wanted) else "enable the add-on")
+    if lacking:
+        raise Failure(
+            f"AKS accepted the change of the cluster {_name(body)}, but the cluster does not show it afterwards "
+            f"({', '.join(lacking[:_SHOWN])} is still to be done); see whether somebody else writes to it, then run "
+            "again.",
+            results={"state": view(body)},
+        )
 
 
 def not_assigned(body: Body, keys: t.Container[Key]) -> Failure:

@@ -20,10 +20,18 @@ _DENIED = re.compile(
 )
 _CLIENT = re.compile(r"(?:object id|The client) '(?P<client>[^']+)'")
 _LOCKED = re.compile(r"locked: '(?P<scopes>[^']+)'")
+# How msal words that the description of the tenant could not be read.
+_NO_AUTHORITY = "Unable to get authority configuration"
+_OAUTH_ERROR = re.compile(r"[a-z]+(?:_[a-z]+)+\b|[A-Z]{3,}[0-9]+:")
+_STOPPED = re.compile(r"\bplease start\b|\b(?:is|in|was)\b[^.]{0,40}\bstopped\b", re.IGNORECASE)
+_LOCAL_ACCOUNTS = re.compile(r"static credential|local accounts?\b.*\bdisabled|disable local accounts", re.IGNORECASE)
 _AADSTS = re.compile(r"AADSTS\d+")
 
 # What an operation says that ended without a reason.
 _ENDED = ("failed", "canceled", "cancelled")
+
+# Answers that Azure's own front ends give without a body, too.
+_ALSO_WITHOUT_BODY = (401, 408, 412, 429)
 
 _ENTRA_REMEDIES = {
     "AADSTS7000215": "give the value of the secret, not its id, and check that it belongs to this application",
@@ -49,9 +57,18 @@ class ServiceError:
     retry_after: float = 0
     """Seconds until the service wants to be asked again; 0 where it did not say."""
 
+    @property
+    def foreign(self) -> bool:
+        """Whether the answer has not the form of a service of Azure, so that something else may have given it."""
+        return self.code == _foreign_code(self.status)
+
     def as_dict(self) -> dict[str, t.Any]:
         values = {"code": self.code, "message": self.message, "request_id": self.request_id, "status": self.status}
         return {name: value for name, value in values.items() if value}
+
+
+def _foreign_code(status: int) -> str:
+    return f"HTTP{status}"
 
 
 def parse(status: int, body: t.Any, request_id: str = "", retry_after: float = 0) -> ServiceError:
@@ -59,15 +76,15 @@ def parse(status: int, body: t.Any, request_id: str = "", retry_after: float = 0
     if isinstance(body, (str, bytes)):
         try:
             body = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-            return ServiceError(status, f"HTTP{status}", " ".join(text.split())[:500], request_id, retry_after)
+            return ServiceError(status, _foreign_code(status), " ".join(text.split())[:500], request_id, retry_after)
     inner = body.get("error", body) if isinstance(body, dict) else {}
-    if isinstance(inner, str):  # Entra: {"error": "invalid_client", "error_description": "AADSTS...: ..."}
+    if isinstance(inner, str) and "error_description" in body:  # Entra: {"error": "invalid_client", ...}
         return ServiceError(status, inner, str(body.get("error_description", "")), request_id)
     if not isinstance(inner, dict):
         inner = {}
-    code = " ".join(str(inner.get("code") or "").split()) or f"HTTP{status}"
+    code = " ".join(str(inner.get("code") or "").split()) or _foreign_code(status)
     return ServiceError(status, code, str(inner.get("message") or ""), request_id, retry_after)
 
 
@@ -79,6 +96,8 @@ def explain(doing: str, error: ServiceError) -> str:
 
 def _cause_and_remedy(error: ServiceError) -> tuple[str, str]:
     code = error.code.lower()
+    if error.foreign and error.status < 500 and error.status not in _ALSO_WITHOUT_BODY:
+        return _foreign(error)
     said = f"{first_sentence(error.message) or 'the service gave no reason'} ({error.code})"
     if "lock" in code:
         match = _LOCKED.search(error.message)
@@ -100,6 +119,12 @@ def _cause_and_remedy(error: ServiceError) -> tuple[str, str]:
         return said, "check subscription_id, and that this credential may see it"
     if code == "missingsubscriptionregistration":
         return said, "register it with az provider register, or ask somebody who may"
+    if code == "invalidresourcetype":
+        return said, "this cloud does not offer it, so nothing can be told from that; check cloud_environment"
+    if _LOCAL_ACCOUNTS.search(error.message):
+        return said, "set credentials to user, which needs no local account"
+    if _STOPPED.search(error.message):
+        return said, "start the cluster with az aks start and run again"
     if code in _ENDED:
         return said, "run again, and look for the cause in the resource's activity log if it stays"
     if code == "principalnotfound":
@@ -107,11 +132,20 @@ def _cause_and_remedy(error: ServiceError) -> tuple[str, str]:
     if code == "unmatchedprincipaltype":
         return said, "set principal_type to the kind that the principal has"
     if error.status == 429:
-        when = f"{error.retry_after:g} seconds" if error.retry_after else "some minutes"
+        when = f"{error.retry_after:.0f} seconds" if error.retry_after else "some minutes"
         return said, f"Azure limits the number of requests, run again in {when}"
     if error.status >= 500:
         return said, "run again, and quote the request id to Azure support if it stays"
     return said, "correct what the message names and run again"
+
+
+def _foreign(error: ServiceError) -> tuple[str, str]:
+    said = f": {error.message[:80]}" if error.message and "<" not in error.message else ""
+    return (
+        f"the answer has status {error.status} and is not in the form of Azure's{said}, so a proxy, a gateway or "
+        "another service gave it",
+        "check proxy, network and cloud_environment, then run again",
+    )
 
 
 def _forbidden(error: ServiceError, said: str) -> tuple[str, str]:
@@ -132,11 +166,27 @@ def explain_login(doing: str, message: str) -> str:
     """One sentence for a token that was not given; ``message`` may be Entra's or that of azure-identity."""
     text = " ".join(message.split())
     found = _AADSTS.search(text)
+    if not found and _NO_AUTHORITY in text:
+        return (
+            f"Could not {doing}: no token was obtained, because the tenant is unknown to Entra, or a proxy or gateway "
+            "answered instead of Entra; check tenant, proxy, network and cloud_environment, then run again."
+        )
+    if not found and _is_odd_login(text):
+        return (
+            f"Could not {doing}: no token was obtained, because a proxy, a gateway or another service answered instead "
+            "of Entra; check proxy, network and cloud_environment, then run again."
+        )
     if not found:
         return f"Could not {doing}: no token was obtained: {first_sentence(text)}; check the credential."
     start = text[found.start() :].split(" Trace ID", 1)[0]
     remedy = _ENTRA_REMEDIES.get(found.group(), "check tenant, client id and credential")
     return f"Could not {doing}: Entra gave no token: {first_sentence(start)}; {remedy}."
+
+
+def _is_odd_login(text: str) -> bool:
+    """Whether azure-identity stumbled over the answer itself: what an issuer of tokens refuses has a code."""
+    _failed, prefix, said = text.partition("Authentication failed: ")
+    return bool(prefix) and not _OAUTH_ERROR.match(said)
 
 
 def login_error(message: str) -> dict[str, str]:

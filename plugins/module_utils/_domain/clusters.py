@@ -17,7 +17,7 @@ import ipaddress
 import re
 import typing as t
 
-from . import arm_id, groups, long_running, tags
+from . import arm_answers, arm_id, groups, long_running, tags
 from .arm_errors import ServiceError
 from .errors import Failure
 
@@ -90,7 +90,9 @@ def default_dns_prefix(name: str) -> str:
 
 def node_group(cluster: Body) -> str:
     """Id of the resource group of the nodes."""
-    return arm_id.resource_group(arm_id.parse(cluster["id"]).subscription, cluster["properties"]["nodeResourceGroup"])
+    return arm_id.resource_group(
+        arm_id.parse(cluster["id"]).subscription, arm_answers.needed(cluster, "properties", "nodeResourceGroup")
+    )
 
 
 def is_named(cluster: Body, server: str) -> bool:
@@ -208,6 +210,51 @@ def writable(body: Body) -> dict[str, t.Any]:
     return result
 
 
+def is_of_service_principal(body: Body) -> bool:
+    """Whether the cluster has no managed identity at all."""
+    return not (body.get("identity") or {}).get("type") and bool(_service_principal(body.get("properties") or {}))
+
+
+def _service_principal(properties: Body) -> str:
+    """Client id of the service principal that a cluster runs as, '' where it has a managed identity."""
+    found = str((properties.get("servicePrincipalProfile") or {}).get("clientId") or "")
+    return "" if found.lower() == "msi" else found
+
+
+def power_state(body: Body | None) -> str:
+    """``Running`` or ``Stopped``; '' where nothing is known of it."""
+    return str((((body or {}).get("properties") or {}).get("powerState") or {}).get("code") or "")
+
+
+def _is_stopped(state: str) -> bool:
+    return state.lower() == "stopped"
+
+
+def _start(group: str, name: str) -> str:
+    return f"az aks start --resource-group {group} --name {name}"
+
+
+def explain_stopped(doing: str, body: Body | None, refused: Failure) -> Failure:
+    """``refused``, in better words where the cluster was known to be stopped, which AKS says in many ways."""
+    if body is None or not _is_stopped(power_state(body)):
+        return refused
+    place = arm_id.parse(body["id"])
+    return Failure(
+        f"Could not {doing}: the cluster is stopped, and AKS changes running ones only; start it "
+        f"({_start(place.resource_group, place.name)}) and run again.",
+        error=refused.error,
+    )
+
+
+def stopped_warnings(group: str, name: str, state: str) -> tuple[str, ...]:
+    if not _is_stopped(state):
+        return ()
+    return (
+        f"The cluster {name} is stopped, so nothing answers at the address in its kubeconfig; start it with "
+        f"{_start(group, name)}.",
+    )
+
+
 def is_unsuccessful(body: Body) -> bool:
     """Whether the last operation on the cluster failed or was canceled."""
     return long_running.unsuccessful(str((body.get("properties") or {}).get("provisioningState", "")))
@@ -231,7 +278,6 @@ def view(body: Body | None) -> dict[str, t.Any]:
     network = properties.get("networkProfile") or {}
     issuer = properties.get("oidcIssuerProfile") or {}
     security = properties.get("securityProfile") or {}
-    principal = str((properties.get("servicePrincipalProfile") or {}).get("clientId") or "")
     identifier = str(body.get("id", ""))
     return {
         "id": identifier,
@@ -240,7 +286,7 @@ def view(body: Body | None) -> dict[str, t.Any]:
         "location": body.get("location", ""),
         "tags": dict(body.get("tags") or {}),
         "provisioning_state": properties.get("provisioningState", ""),
-        "power_state": (properties.get("powerState") or {}).get("code", ""),
+        "power_state": power_state(body),
         "kubernetes_version": properties.get("currentKubernetesVersion") or properties.get("kubernetesVersion", ""),
         "dns_prefix": properties.get("dnsPrefix", ""),
         "fqdn": properties.get("fqdn", ""),
@@ -257,7 +303,7 @@ def view(body: Body | None) -> dict[str, t.Any]:
         "sku_tier": (body.get("sku") or {}).get("tier", ""),
         "identity": _identity_view(body.get("identity") or {}),
         "kubelet_identity": _kubelet_view((properties.get("identityProfile") or {}).get("kubeletidentity") or {}),
-        "service_principal_client_id": "" if principal.lower() == "msi" else principal,
+        "service_principal_client_id": _service_principal(properties),
         "oidc_issuer_enabled": bool(issuer.get("enabled")),
         "oidc_issuer_url": issuer.get("issuerURL", ""),
         "workload_identity_enabled": bool((security.get("workloadIdentity") or {}).get("enabled")),
@@ -396,6 +442,12 @@ def _set_identities(body: dict[str, t.Any], wish: Wish) -> None:
     kubelet = wish.get("kubelet_identity")
     profile = body["properties"].get("identityProfile") or {}
     if kubelet and not arm_id.same((profile.get("kubeletidentity") or {}).get("resourceId"), kubelet):
+        if is_of_service_principal(body):
+            raise Failure(
+                f"The cluster {wish['name']} runs as a service principal, so it cannot use the kubelet identity "
+                f"{kubelet}; give it a managed identity first (az aks update --enable-managed-identity "
+                "--assign-identity), or leave kubelet_identity out."
+            )
         if (body.get("identity") or {}).get("type") != "UserAssigned":
             raise Failure(
                 f"The cluster {wish['name']} cannot use the kubelet identity {kubelet} with a system-assigned control "

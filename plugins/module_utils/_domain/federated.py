@@ -18,6 +18,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from . import arm_id
 from .errors import Failure
 
 LIMIT = 20
@@ -103,7 +104,7 @@ def parse(body: t.Mapping[str, t.Any]) -> Credential:
     """A credential as Azure reports it."""
     properties = body.get("properties") or {}
     return Credential(
-        name=str(body["name"]),
+        name=str(body.get("name") or arm_id.last_segment(str(body["id"]))),
         issuer=str(properties.get("issuer") or ""),
         subject=str(properties.get("subject") or ""),
         audiences=tuple(properties.get("audiences") or ()),

@@ -23,7 +23,7 @@ def view(body: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     properties = body.get("properties") or {}
     return {
         "id": body["id"],
-        "name": body["name"],
+        "name": body.get("name") or arm_id.last_segment(body["id"]),
         "resource_group": arm_id.parse(body["id"]).resource_group,
         "location": body.get("location", ""),
         "client_id": properties.get("clientId", ""),

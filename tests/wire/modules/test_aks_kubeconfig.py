@@ -45,7 +45,7 @@ def entra_kubeconfig(azure: SimulatedAzure) -> dict[str, Any]:
 def test_the_life_of_a_kubeconfig(modules: Modules, azure: SimulatedAzure, wish: dict[str, Any]) -> None:
     path = Path(wish["path"])
     mark = modules.mark()
-    written = modules.check_and_do("aks_kubeconfig", **wish)
+    written = modules.check_and_do("aks_kubeconfig", **wish, power_state="Running")
     asked = modules.requests(mark, host=azure.endpoints.host("arm"), path="/subscriptions/")
     assert {each["path"].rpartition("/")[2] for each in asked} == {"listClusterUserCredential"}
     fqdn = azure.arm("GET", "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo").json()[
@@ -66,6 +66,40 @@ def test_the_life_of_a_kubeconfig(modules: Modules, azure: SimulatedAzure, wish:
     assert removed["state"] == {}
     assert not path.exists()
     assert not [name for name in os.listdir(path.parent) if name.startswith(".kubeconfig-")]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_stopped_cluster_gets_a_warning(
+    modules: Modules, azure: SimulatedAzure, wish: dict[str, Any], told: bool
+) -> None:
+    """Azure gives its kubeconfig all the same. Whoever does not know the state asks for it."""
+    path = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo"
+    body = azure.arm("GET", path).json()
+    body["properties"]["powerState"] = {"code": "Stopped"}
+    modules.fault("GET", r"managedClusters/demo\?", status=200, body=body, count=0)
+    mark = modules.mark()
+    written = modules.succeed("aks_kubeconfig", **wish, **({"power_state": "Stopped"} if told else {}))
+    assert [each["event"]["msg"] for each in written["warnings"]] == [
+        "The cluster demo is stopped, so nothing answers at the address in its kubeconfig; start it with az aks start "
+        "--resource-group rg --name demo."
+    ]
+    assert len(modules.requests(mark, method="GET", path="managedClusters")) == (0 if told else 1)
+    assert "warnings" not in modules.succeed("aks_kubeconfig", **wish)  # nothing is written
+
+
+def test_who_may_not_read_the_cluster_gets_its_kubeconfig(modules: Modules, wish: dict[str, Any]) -> None:
+    denied = {"error": {"code": "AuthorizationFailed", "message": "no"}}
+    modules.fault("GET", r"managedClusters/demo\?", status=403, body=denied, count=0)
+    assert "warnings" not in modules.succeed("aks_kubeconfig", **wish)
+
+
+@pytest.mark.parametrize(
+    "body", ["", {}, {"kubeconfigs": "x"}, {"kubeconfigs": ["x"]}, {"kubeconfigs": [{"value": 5}]}]
+)
+def test_no_kubeconfig_is_no_success(modules: Modules, wish: dict[str, Any], body: Any) -> None:
+    modules.fault("POST", "listClusterUserCredential", status=200, body=body)
+    assert "AKS returned none" in modules.fail("aks_kubeconfig", **wish)["msg"]
+    assert not Path(wish["path"]).exists()
 
 
 def test_removing_needs_no_azure(modules: Modules, tmp_path: Path) -> None:

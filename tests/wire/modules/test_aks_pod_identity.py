@@ -546,3 +546,29 @@ def test_who_may_not_write_is_told_so(modules: Modules, azure: SimulatedAzure, a
         "aks_pod_identity", **DEMO, **entry("a", addon.identity("id-a")), assign_roles=False, who=reader
     )
     assert "may not perform Microsoft.ContainerService/managedClusters/write at " in failed["msg"]
+
+
+def test_success_is_said_of_what_was_seen(modules: Modules, addon: Addon) -> None:
+    """AKS accepts the PUT, its operation succeeds, and the cluster does not have the entry."""
+    one = addon.identity("one")
+    modules.fault("PUT", "managedClusters/demo", status=200, body=addon.body(), count=0)
+    failed = modules.fail("aks_pod_identity", **DEMO, **entry("web", one))
+    assert failed["msg"] == (
+        "AKS accepted the change of the cluster demo, but the cluster does not show it afterwards (add identity "
+        "shop/web is still to be done); see whether somebody else writes to it, then run again."
+    )
+    assert failed["state"]["identities"] == []
+    modules.azure.control("DELETE", "/faults")
+    assert modules.succeed("aks_pod_identity", **DEMO, **entry("web", one))["changed"]
+
+
+def test_a_stopped_cluster_says_how_to_start_it(modules: Modules, addon: Addon) -> None:
+    body = addon.body()
+    body["properties"]["powerState"] = {"code": "Stopped"}
+    one = addon.identity("one")
+    said = {"code": "BadRequest", "details": None, "message": "It is not allowed.", "subcode": ""}
+    modules.fault("GET", r"managedClusters/demo\?", status=200, body=body, count=0)
+    modules.fault("PUT", "managedClusters/demo", status=400, body=said, count=0)
+    failed = modules.fail("aks_pod_identity", **DEMO, **entry("web", one))
+    assert failed["msg"].endswith("start it (az aks start --resource-group rg --name demo) and run again.")
+    assert failed["error"]["code"] == "BadRequest"

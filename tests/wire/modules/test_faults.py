@@ -146,6 +146,7 @@ REQUESTS = {
 }
 PASSING: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "throttled": ({**THROTTLED, "headers": {"Retry-After": "1"}}, ("GET", "PUT", "poll")),
+    "throttled for an odd time": ({**THROTTLED, "headers": {"Retry-After": "soon"}}, ("GET", "poll")),
     "throttled without a time": (THROTTLED, ("GET", "PUT", "PATCH", "poll", "PUT of a cluster")),
     "500": ({"status": 500}, ("GET by an SDK", "PUT of a role", "poll of a result")),
     "502": ({"status": 502}, ("GET", "PATCH", "poll")),
@@ -273,6 +274,13 @@ TABLE = {
             "Azure limits the number of requests, run again in 3700 seconds.",
         ),
     ),
+    "throttled until a date": Row(
+        "MAKE_GROUP",
+        "PUT",
+        "/resourcegroups/rg",
+        {**THROTTLED, "headers": {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}},
+        ("Could not write the resource group rg: Slow down", "Azure limits the number of requests, run again in 2"),
+    ),
     "throttled for ever": Row(
         "TAG_CLUSTER",
         "GET",
@@ -337,19 +345,33 @@ TABLE = {
         IMPATIENT,
     ),
     "no JSON": Row(
-        "MAKE_GROUP", "GET", "/resourcegroups/rg", PAGE, ("something else than Azure answered; check proxy",)
+        "MAKE_GROUP",
+        "GET",
+        "/resourcegroups/rg",
+        PAGE,
+        ("not Azure but a proxy, a gateway or another service answered; check proxy",),
     ),
     "no JSON on a write": Row(
-        "MAKE_GROUP", "PUT", "/resourcegroups/rg", PAGE, ("something else than Azure answered; check proxy",)
+        "MAKE_GROUP",
+        "PUT",
+        "/resourcegroups/rg",
+        PAGE,
+        ("not Azure but a proxy, a gateway or another service answered; check proxy",),
     ),
     "no JSON though it says so": Row(
         "TAG_CLUSTER",
         "GET",
         "managedClusters/demo",
         {**PAGE, "headers": {"Content-Type": "application/json"}},
-        ("something else than Azure answered; check proxy",),
+        ("not Azure but a proxy, a gateway or another service answered; check proxy",),
     ),
-    "no JSON on a poll": Row("MAKE_CLUSTER", "GET", POLL, PAGE, ("something else than Azure answered; check proxy",)),
+    "no JSON on a poll": Row(
+        "MAKE_CLUSTER",
+        "GET",
+        POLL,
+        PAGE,
+        ("not Azure but a proxy, a gateway or another service answered; check proxy",),
+    ),
     "principal not known yet": Row("GRANT", "PUT", "roleAssignments/", {**UNKNOWN_PRINCIPAL, "count": 3}),
     "principal never known": Row(
         "GRANT",

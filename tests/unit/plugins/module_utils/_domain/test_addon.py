@@ -248,3 +248,19 @@ def test_whose_role_may_go() -> None:
 )
 def test_whose_permission_is_missing(code: str, message: str, about: int) -> None:
     assert addon.lacks_permission(ServiceError(400, code, message), [resource_id("a")]) == bool(about)
+
+
+def test_what_was_written_must_be_seen() -> None:
+    """AKS says that it has succeeded, and the cluster says otherwise."""
+    wish = Wish(present=True, identities=(Entry("ns", "a", resource_id("a")),))
+    keys = addon.present_keys(wish)
+
+    def look(body: dict[str, t.Any]) -> None:
+        addon.require_written(body, addon.changed(body, wish, FACTS, ()), keys)
+
+    look(cluster(identity("a"), identity("b")))
+    for body in (cluster(), cluster(identity("b"))):
+        with pytest.raises(Failure, match=r"does not show it afterwards \(add identity ns/a is still to be done\)"):
+            look(body)
+    with pytest.raises(Failure, match="change identity ns/a"):
+        look(cluster({**identity("a"), "identity": FACTS[resource_id("b").lower()]}))

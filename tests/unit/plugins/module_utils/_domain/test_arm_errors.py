@@ -39,6 +39,7 @@ LOCKED = (
         ({"code": "NotFound", "details": None, "message": "gone", "subcode": "X"}, "NotFound", "gone"),
         ({"error": "invalid_client", "error_description": "AADSTS1: no"}, "invalid_client", "AADSTS1: no"),
         ({"error": {}}, "HTTP404", ""),
+        ({"error": "NotFound"}, "HTTP404", ""),
         (["unexpected"], "HTTP404", ""),
     ],
 )
@@ -97,6 +98,28 @@ def test_an_answer_that_is_no_json_is_quoted() -> None:
             "again in some minutes.",
         ),
         (
+            404,
+            "InvalidResourceType",
+            "The resource type could not be found in the namespace 'x' for api version 'y'.",
+            "Could not do it: The resource type could not be found in the namespace 'x' for api version 'y' "
+            "(InvalidResourceType); this cloud does not offer it, so nothing can be told from that; check "
+            "cloud_environment.",
+        ),
+        (
+            400,
+            "BadRequest",
+            "Getting static credential is not allowed because this cluster is set to disable local accounts.",
+            "Could not do it: Getting static credential is not allowed because this cluster is set to disable local "
+            "accounts (BadRequest); set credentials to user, which needs no local account.",
+        ),
+        (
+            400,
+            "OperationNotAllowed",
+            "Managed cluster is in stopped state. Please start the cluster and try again.",
+            "Could not do it: Managed cluster is in stopped state (OperationNotAllowed); start the cluster with az aks "
+            "start and run again.",
+        ),
+        (
             400,
             "InvalidParameter",
             "The value of parameter dnsPrefix is invalid. Please see https://aka.ms/x for more.",
@@ -107,6 +130,53 @@ def test_an_answer_that_is_no_json_is_quoted() -> None:
 )
 def test_refusals_in_one_sentence(status: int, code: str, message: str, expected: str) -> None:
     assert arm_errors.explain("do it", arm_errors.ServiceError(status, code, message)) == expected
+
+
+@pytest.mark.parametrize("status", [302, 400, 403, 404, 405, 407, 451])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("<html>Access denied</html>", ""),
+        ("", ""),
+        ("Blocked by policy", ": Blocked by policy"),
+        ({"message": "no"}, ": no"),
+    ],
+)
+def test_a_refusal_that_is_not_azures_names_a_proxy(status: int, body: Any, said: str) -> None:
+    error = arm_errors.parse(status, body if isinstance(body, str) else json.dumps(body))
+    assert error.foreign
+    assert arm_errors.explain("do it", error) == (
+        f"Could not do it: the answer has status {status} and is not in the form of Azure's{said}, so a proxy, a "
+        "gateway or another service gave it; check proxy, network and cloud_environment, then run again."
+    )
+
+
+def test_a_throttled_client_is_told_when_to_come_back() -> None:
+    error = arm_errors.ServiceError(429, "TooManyRequests", "Slow down.", retry_after=3600)
+    assert arm_errors.explain("do it", error).endswith("limits the number of requests, run again in 3600 seconds.")
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("Expecting value: line 1 column 1 (char 0)", "a proxy, a gateway or another service answered instead"),
+        ("JSON is invalid: Expecting value Content: <html>", "a proxy, a gateway or another service answered instead"),
+        ("Unable to complete OIDC Discovery: 302, ", "a proxy, a gateway or another service answered instead"),
+        ("None", "a proxy, a gateway or another service answered instead"),
+        ("Unable to get authority configuration for https://x/t.", "the tenant is unknown to Entra, or a proxy"),
+    ],
+)
+def test_a_login_that_something_else_answered(said: str, cause: str) -> None:
+    sentence = arm_errors.explain_login("do it", f"Authentication failed: {said}")
+    assert sentence.startswith(f"Could not do it: no token was obtained, because {cause}")
+    assert sentence.endswith("proxy, network and cloud_environment, then run again.")
+
+
+@pytest.mark.parametrize(
+    "said", ["Authentication failed: invalid_client", "Authentication failed: MSIS9605: no.", "Azure CLI not found"]
+)
+def test_a_login_that_was_refused_names_the_credential(said: str) -> None:
+    assert arm_errors.explain_login("do it", said).endswith("; check the credential.")
 
 
 def test_a_refused_login_names_the_remedy_and_drops_the_trace() -> None:

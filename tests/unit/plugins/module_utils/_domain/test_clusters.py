@@ -385,3 +385,38 @@ def test_an_api_server_is_told_by_its_nodes() -> None:
     assert clusters.holds(cluster, [theirs, ours])
     assert not clusters.holds(cluster, [theirs, {"spec": {}}, {}])
     assert not clusters.holds(cluster, [])
+
+
+def test_a_cluster_of_a_service_principal_is_told_what_it_lacks() -> None:
+    body = {**EXISTING, "properties": {**EXISTING["properties"], "servicePrincipalProfile": {"clientId": "sp"}}}
+    del body["identity"]
+    with pytest.raises(Failure, match="runs as a service principal.*az aks update --enable-managed-identity"):
+        clusters.changed(body, {"name": "demo", "kubelet_identity": IDENTITY})
+
+
+def test_the_group_of_the_nodes_is_needed() -> None:
+    assert clusters.node_group(EXISTING) == "/subscriptions/s/resourceGroups/MC_rg_demo_westeurope"
+    with pytest.raises(Failure, match=r"properties\.nodeResourceGroup is missing, so not Azure but a proxy"):
+        clusters.node_group({**EXISTING, "properties": {}})
+
+
+@pytest.mark.parametrize(("state", "explained"), [("Stopped", True), ("Running", False), (None, False)])
+def test_a_stopped_cluster_explains_a_refusal(state: str | None, explained: bool) -> None:
+    refused = Failure("Could not change it: no (BadRequest); correct it.", error={"code": "BadRequest"})
+    body = {**EXISTING, "properties": {"powerState": {"code": state}}}
+    told = clusters.explain_stopped("change it", body, refused)
+    assert told.error == refused.error
+    assert told.sentence == (
+        "Could not change it: the cluster is stopped, and AKS changes running ones only; start it (az aks start "
+        "--resource-group rg --name demo) and run again."
+        if explained
+        else refused.sentence
+    )
+    assert clusters.explain_stopped("change it", None, refused) is refused
+
+
+def test_the_kubeconfig_of_a_stopped_cluster_gets_a_warning() -> None:
+    assert clusters.stopped_warnings("rg", "demo", "Running") == ()
+    assert clusters.stopped_warnings("rg", "demo", "") == ()
+    (warning,) = clusters.stopped_warnings("rg", "demo", "Stopped")
+    assert warning.endswith("start it with az aks start --resource-group rg --name demo.")
