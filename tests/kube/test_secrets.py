@@ -18,7 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.rest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import DEPLOYMENT, Kind
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.kube.test_roles import imported
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
@@ -108,3 +108,44 @@ def test_the_role_restarts_without_a_word_of_what_pods_hold(
     assert (noted(client, namespace) == "old") == refused
     if refused:
         assert "its reason is not told here" in " ".join(output.split())
+
+
+@pytest.fixture
+def helm(api_server: ApiServer, namespace: str) -> Iterator[str]:
+    """The program; what it installs in the namespace goes."""
+    binaries, _charts = server.programs()
+    yield str(binaries / "helm")
+    api_server.helm("uninstall", "planted", "--namespace", namespace, "--ignore-not-found")
+
+
+@pytest.mark.soak(sample=3, group="plays")
+def test_the_role_shows_no_credential_among_the_values_of_the_chart(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, helm: str, tmp_path: Path
+) -> None:
+    player, (_binaries, charts) = Player(tmp_path), server.programs()
+    secret = dict.fromkeys(("cloud", "subscriptionID", "resourceGroup", "vmType", "tenantID", "clientID"), PLANTED)
+    adminsecret = {**secret, "clientSecret": PLANTED, "useMSI": "false", "userAssignedMSIClientID": ""}
+    binding = {"name": "a", "selector": "a"}
+    identity = {"type": 0, "resourceID": "/none", "clientID": "none", "clientPassword": PLANTED, "binding": binding}
+
+    def play(*arguments: str, **values: Any) -> str:
+        status, output = player.play(
+            # Not as extra variables, which Ansible itself shows.
+            {"hosts": "localhost", "vars": {"pod_identity_chart_values": values}, "tasks": imported("chart")},
+            *("--tags", "pod_identity_chart_install", "--diff", "-vvvv", *arguments),
+            pod_identity_chart_release_name="planted",
+            pod_identity_chart_namespace=namespace,
+            pod_identity_chart_ref=str(charts / server.CHART),
+            pod_identity_chart_helm_binary=helm,
+            pod_identity_kubeconfig=api_server.kubeconfig(),
+        )
+        assert (status, PLANTED in output) == (0, False)
+        return output
+
+    values = {"adminsecret": adminsecret, "azureIdentities": {"a": identity}}
+    for arguments in (("--check",), ()):
+        assert "(not shown)" in play(*arguments, **values)
+    assert PLANTED in api_server.helm("get", "values", "planted", "--namespace", namespace)
+    # What is installed already takes the same way.
+    output = play("--check", adminsecret={**adminsecret, "clientSecret": f"{PLANTED}-2"}, mic={"logVerbosity": 3})
+    assert "(not shown, changed)" in output
