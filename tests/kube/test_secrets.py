@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import time
 from collections.abc import Iterator
@@ -17,11 +18,11 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.restarts import ANNOTATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import DEPLOYMENT, Kind
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import DEPLOYMENT, SECRET, Kind
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.kube.test_roles import imported
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
 
 PLANTED = "planted-7d1c9e"
 
@@ -149,3 +150,27 @@ def test_the_role_shows_no_credential_among_the_values_of_the_chart(
     # What is installed already takes the same way.
     output = play("--check", adminsecret={**adminsecret, "clientSecret": f"{PLANTED}-2"}, mic={"logVerbosity": 3})
     assert "(not shown, changed)" in output
+
+
+@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_secret_that_goes_is_in_no_output(
+    api_server: ApiServer, client: Client, namespace: str, tmp_path: Path, refused: bool
+) -> None:
+    """One that somebody holds by a finalizer is what the API server answers its deletion with."""
+    data = base64.b64encode(PLANTED.encode()).decode()
+    metadata = {"name": "api", "namespace": namespace, "finalizers": ["example.com/held"]}
+    client.create(SECRET, namespace, {"metadata": metadata, "data": {"password": data}})
+    options = {
+        "_pod_identity_uninstall_connection": {"kubeconfig": api_server.kubeconfig()},
+        "_pod_identity_uninstall_going_secrets": [f"{namespace}/api"],
+    }
+    task = role("pod_identity_uninstall", "secrets")
+    with refusing(api_server, client, namespace, SECRET, data) if refused else contextlib.nullcontext():
+        status, output = Player(tmp_path).play([task], "--diff", "-vvvv", **options)
+    assert (status, PLANTED in output, data in output) == (2 if refused else 0, False, False)
+    found = client.get(SECRET, namespace, "api")
+    assert found and ("deletionTimestamp" in found["metadata"]) != refused
+    client.merge(SECRET, namespace, "api", {"metadata": {"finalizers": None}})
+    if refused:
+        assert f"Secret {namespace}/api was not removed (403)" in " ".join(output.split())
