@@ -25,6 +25,9 @@ notes:
     every node.
   - An admission policy must let privileged pods into the namespace. Its Pod Security labels are set when it is made
     here.
+  - Commands go to the node on standard input, so that neither the audit log of the API server nor the list of processes
+    of the node has them. With C(become) they are arguments of its program, so that a task with variables in
+    C(environment) that look like secrets by name or value is refused then.
   - The kubelet of the node has to run. Where it does not, use P(azureops.pod_identity.vmss_run_command#connection).
 requirements:
   - On the node C(/bin/sh), C(head), C(nsenter), C(sha256sum) and, for most modules, Python.
@@ -99,6 +102,17 @@ options:
     vars:
       - name: ansible_pipelining
       - name: ansible_aks_node_pod_pipelining
+  task_no_log:
+    description: The keyword C(no_log) of the task.
+    type: bool
+    default: false
+    keyword:
+      - name: no_log
+  task_environment:
+    description: The keyword C(environment) of the task.
+    type: raw
+    keyword:
+      - name: environment
   remote_user:
     description: Commands run as root; other users are reached with C(become).
     type: str
@@ -177,18 +191,20 @@ import tempfile
 import typing as t
 
 from ansible import constants as C
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.connection import ConnectionBase
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import kubernetes_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import hidden_variables
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.node_access import Access, Run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.node_pods import NodePod
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _connections
 
-# Both read exactly what is sent, because the end of standard input cannot be sent.
-_WITH_INPUT = 'head -c "$1" | "$2" -c "$3"'
+# All read exactly what is sent, because the end of standard input cannot be sent; first the command, then its input.
+_RUN = 'command=$(head -c "$1") && eval "$command" < /dev/null'
+_RUN_WITH_INPUT = 'command=$(head -c "$1") && head -c "$2" | eval "$command"'
 _PUT = 'head -c "$1" > "$2" && sha256sum < "$2"'
 _FETCH = 'sha256sum < "$1" && cat < "$1"'
 _SUM_LENGTH = 68
@@ -233,10 +249,22 @@ class Connection(ConnectionBase):
         return str(self.get_option("node") or self._play_context.remote_addr)
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
-        self._display.vvv(f"EXEC {cmd}", host=self._target)
+        self._refuse_secrets_beside_become()
+        self._display.vvv(_connections.shown(self, cmd), host=self._target)
+        script = _connections.script(cmd).encode("utf-8", "surrogateescape")
         if in_data is None:
-            return self._run(["/bin/sh", "-c", cmd])
-        return self._run(["/bin/sh", "-c", _WITH_INPUT, "sh", str(len(in_data)), "/bin/sh", cmd], in_data)
+            return self._run(["/bin/sh", "-c", _RUN, "sh", str(len(script))], script)
+        lengths = str(len(script)), str(len(in_data))
+        return self._run(["/bin/sh", "-c", _RUN_WITH_INPUT, "sh", *lengths], script + in_data)
+
+    def _refuse_secrets_beside_become(self) -> None:
+        names = hidden_variables(self.get_option("task_environment")) if self.become is not None else ()
+        if names:
+            raise AnsibleError(
+                f"The task for {self._target} has secrets in its environment ({', '.join(names)}), which become would "
+                "make arguments of a process that everybody on the node sees: leave out become, because tasks run as "
+                "root here, or give the secrets to the module itself."
+            )
 
     def put_file(self, in_path: str, out_path: str) -> None:
         self._display.vvv(f"PUT {in_path} TO {out_path}", host=self._target)

@@ -19,8 +19,8 @@ description:
   - The script deletes itself on the node, and its directory there goes. Azure's own handler may keep what was shown of
     the output below C(/var/lib/waagent/run-command).
 notes:
-  - Azure keeps scripts and their output. A task with C(no_log), or with arguments that the module keeps out of logs, is
-    refused unless O(allow_no_log=true).
+  - Azure keeps scripts and their output. A task with C(no_log), with arguments that the module keeps out of logs, or
+    with variables in C(environment) that look like secrets by name or value, is refused unless O(allow_no_log=true).
   - Set C(ansible_python_interpreter), because its discovery takes calls of its own. Leave out C(gather_facts).
   - A file of one MiB that cannot be compressed takes 7 calls to send and 180 to fetch. Files are for other connections.
   - Who runs this needs C(Microsoft.Compute/virtualMachineScaleSets/virtualMachines/runCommand/action), which is root on
@@ -48,6 +48,11 @@ options:
     default: false
     keyword:
       - name: no_log
+  task_environment:
+    description: The keyword C(environment) of the task.
+    type: raw
+    keyword:
+      - name: environment
   script_limit:
     description: How many bytes a script may have. Azure documents no limit; longer input is sent in several calls.
     type: int
@@ -174,7 +179,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import run_command as wire
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import hidden
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import (
+    hidden,
+    hidden_variables,
+)
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _connections
 
 
@@ -205,8 +213,8 @@ class Connection(ConnectionBase):
         return str(self._play_context.remote_addr)
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
-        self._display.vvv(f"EXEC {cmd}", host=self._host)
         self._refuse_secrets(in_data or b"")
+        self._display.vvv(_connections.shown(self, cmd), host=self._host)
         return self._run(cmd, in_data)
 
     def put_file(self, in_path: str, out_path: str) -> None:
@@ -237,7 +245,8 @@ class Connection(ConnectionBase):
     def _refuse_secrets(self, data: bytes) -> None:
         if self.get_option("allow_no_log"):
             return
-        names = ("no_log",) if self.get_option("task_no_log") else hidden(data)
+        variables = hidden_variables(self.get_option("task_environment"))
+        names = ("no_log",) if self.get_option("task_no_log") else (*hidden(data), *variables)
         if names:
             raise AnsibleError(
                 f"The task for {self._host} has secrets ({', '.join(names)}), and Azure keeps the scripts and the "

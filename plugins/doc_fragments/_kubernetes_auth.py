@@ -61,7 +61,7 @@ options:
     aliases: [verify_ssl]
   proxy:
     description:
-      - URL of an HTTP proxy towards the API server.
+      - URL of an HTTP proxy towards the API server. It is never shown, because a password may be in it.
       - If unset, the environment variable E(K8S_AUTH_PROXY) is used.
     type: str
   no_proxy:

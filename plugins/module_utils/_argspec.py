@@ -156,7 +156,8 @@ def kubernetes_auth() -> ArgumentSpec:
             "client_key": env({"type": "path", "no_log": False, "aliases": ["key_file"]}, "K8S_AUTH_KEY_FILE"),
             "ca_cert": env({"type": "path", "aliases": ["ssl_ca_cert"]}, "K8S_AUTH_SSL_CA_CERT"),
             "validate_certs": env({"type": "bool", "aliases": ["verify_ssl"]}, "K8S_AUTH_VERIFY_SSL"),
-            "proxy": env(dict(text), "K8S_AUTH_PROXY"),
+            # Its URL may hold a password.
+            "proxy": env({"type": "str", "no_log": True}, "K8S_AUTH_PROXY"),
             "no_proxy": env(dict(text), "K8S_AUTH_NO_PROXY"),
             "proxy_headers": {
                 "type": "dict",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shlex
 import subprocess
 import typing as t
 
@@ -18,6 +19,26 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNo
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import hidden_variables
+
+_SHELL = "/bin/sh -c "
+
+
+def shown(plugin: t.Any, command: str) -> str:
+    """What is told of a command; nothing where the task has secrets, which may be in it."""
+    secret = plugin.get_option("task_no_log") or hidden_variables(plugin.get_option("task_environment"))
+    return "EXEC a command that is not shown, because its task has secrets" if secret else f"EXEC {command}"
+
+
+def script(command: str) -> str:
+    """What a shell is to read so that no process has the command among its arguments."""
+    if not command.startswith(_SHELL):
+        return command
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return command
+    return words[-1] if command == _SHELL + shlex.quote(words[-1]) else command
 
 
 def options(plugin: t.Any, known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -37,9 +37,11 @@ _WEBHOOK = Kind(
 
 
 @contextlib.contextmanager
-def webhook(client: Client, namespace: str, resource: str, config: dict[str, Any]) -> Iterator[None]:
+def webhook(
+    client: Client, namespace: str, resource: str, config: dict[str, Any], *, group: str = AAD_POD_IDENTITY
+) -> Iterator[None]:
     """One that is asked about the objects of a resource in the namespace; ``config`` says where it is."""
-    rule = {"apiGroups": [AAD_POD_IDENTITY], "apiVersions": ["v1"], "resources": [resource], "operations": ["*"]}
+    rule = {"apiGroups": [group], "apiVersions": ["v1"], "resources": [resource], "operations": ["*"]}
     hook = {
         "name": "objects.example.com",
         "clientConfig": config,
@@ -60,10 +62,10 @@ def webhook(client: Client, namespace: str, resource: str, config: dict[str, Any
 
 
 @contextlib.contextmanager
-def refusal(api_server: ApiServer) -> Iterator[dict[str, Any]]:
-    """Where a webhook is that refuses whatever it is asked about."""
+def refusal(api_server: ApiServer, *, quoting: bool = False) -> Iterator[dict[str, Any]]:
+    """Where a webhook is that refuses whatever it is asked about; ``quoting`` with the object as its reason."""
     authority = base64.b64encode(api_server.ca.read_bytes()).decode()
-    with _listening(api_server, _Refusal) as url:
+    with _listening(api_server, _QuotingRefusal if quoting else _Refusal) as url:
         yield {"url": f"{url}/", "caBundle": authority}
 
 
@@ -94,7 +96,8 @@ class _Refusal(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         uid = review["request"]["uid"]
-        review["response"] = {"uid": uid, "allowed": False, "status": {"code": 403, "message": "not on a Friday"}}
+        message = self.reason(review["request"]["object"] or review["request"]["oldObject"])
+        review["response"] = {"uid": uid, "allowed": False, "status": {"code": 403, "message": message}}
         body = json.dumps(review).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -102,8 +105,16 @@ class _Refusal(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def reason(self, refused: Any) -> str:
+        return "not on a Friday"
+
     def log_message(self, format: str, *args: object) -> None:
         """Nothing to say."""
+
+
+class _QuotingRefusal(_Refusal):
+    def reason(self, refused: Any) -> str:
+        return json.dumps(refused)
 
 
 def grant(client: Client, namespace: str, **verbs: list[str]) -> None:

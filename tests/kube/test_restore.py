@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_restoration
 from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player, role
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import CLUSTER
@@ -160,14 +161,14 @@ class Site:
         for place in places:
             place["identities"].append({**dict.fromkeys(place["identities"][0], ""), "id": self.identity})
         group = self.cluster["id"].split("/resource")[0] + f"/resourceGroups/{self.cluster['node_resource_group']}"
-        role = {"scope": group, "principal_id": self.cluster["kubelet_identity"]["object_id"]}
+        nodes = {"scope": group, "principal_id": self.cluster["kubelet_identity"]["object_id"]}
         self.bundle: dict[str, Any] = {
             "cluster": self.cluster["id"],
             "written": "20260301T100000Z",
             "objects": documents(namespace, self.identity),
             "releases": [],
             "scale_sets": places,
-            "role_assignments": [{**role, "role": "Virtual Machine Contributor"}],
+            "role_assignments": [{**nodes, "role": "Virtual Machine Contributor"}],
         }
 
     def play(self, *arguments: str, bundle: Any = None, **variables: Any) -> tuple[int, str]:
@@ -235,6 +236,11 @@ def test_what_is_refused_is_refused_before_anything_changes(site: Site) -> None:
             {**bundle, "releases": [{**release, "omitted_values": ["adminsecret"]}]},
             "The release a had adminsecret among its values, which hold credentials",
         ),
+        ({**bundle, "releases": [{**release, "name": "--post-renderer=x"}]}, "has a name that helm would not take"),
+        (
+            {**bundle, "releases": [{**release, "given_values": {"image": {"repository": "evil.example/x"}}}]},
+            "has other images than the chart (image.repository evil.example/x)",
+        ),
     ):
         status, output = site.play(bundle=changed)
         assert (status, sentence in output) == (2, True), output
@@ -265,3 +271,51 @@ def test_one_run_at_a_time(site: Site, api_server: ApiServer) -> None:
     status, output = site.play()
     assert (status, "bob@elsewhere works on this cluster" in output) == (2, True), output
     lease(**other, state="absent").ok()
+
+
+@pytest.mark.soak(sample=3, group="plays")
+def test_a_changed_bundle_grants_no_more_than_the_collection_does(site: Site) -> None:
+    """Not even to the nodes; the digest of the bundle as it was refuses it altogether."""
+    text = json.dumps(site.bundle)
+    subscription = "/".join(site.cluster["id"].split("/")[:3])
+    kubelet = site.cluster["kubelet_identity"]["object_id"]
+    contributor = {"scope": subscription, "role": "Virtual Machine Contributor"}
+    site.bundle["role_assignments"] += [
+        {"scope": subscription, "role": "Owner", "principal_id": kubelet},
+        {**contributor, "principal_id": kubelet},
+        {**site.bundle["role_assignments"][0], "principal_id": "11111111-1111-4111-8111-111111111111"},
+    ]
+    mark, tags = site.modules.mark(), ("--tags", "pod_identity_restore_roles")
+    status, output = site.play(*tags, pod_identity_restore_sha256=hashlib.sha256(text.encode()).hexdigest())
+    assert (status, "so it is not the one that was written" in output) == (2, True), output
+    assert site.modules.writes(mark) == []
+    status, output = site.play(*tags)
+    assert (status, "changed=1 " in output) == (0, True), output
+    (granted,) = [each for each in site.modules.writes(mark) if "roleAssignments" in each]
+    assert site.cluster["node_resource_group"].lower() in granted.lower()
+    assert output.count("refused") >= 3, output
+
+
+def test_what_a_secret_says_that_the_addon_handed_out_azure_confirms(site: Site) -> None:
+    """Whoever may write Secrets there can name any identity; what is no bundle does not stop the run."""
+    made = site.modules.succeed("user_assigned_identity", resource_group="rg", name="victim", location="westeurope")
+    plane = site.cluster["identity"]["principal_id"]
+    operator = {"role": "Managed Identity Operator", "principal_id": plane}
+    site.modules.succeed("role_assignment", scope=site.identity, **operator)
+    names = {"name": "x", "namespace": "y"}
+    addon = {"identities": [{**names, "identity": each} for each in (site.identity, made["state"]["id"])]}
+    for name, text in (("forged", json.dumps({**site.bundle, "addon": addon})), ("odd", "{")):
+        metadata = {"name": name, "labels": marks("shop")}
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"bundle.json": text}}
+        site.client.create(SECRET, site.namespace, body)
+    told = {"ansible.builtin.debug": {"var": "__pod_identity_uninstall_earlier"}}
+    status, output = Player(site.directory / "earlier", site.modules.environment).play(
+        [role("pod_identity_uninstall", "look_earlier"), told],
+        pod_identity_cluster=site.cluster,
+        pod_identity_cluster_name="demo",
+        pod_identity_uninstall_artifact_target=f"secret:{site.namespace}/bundle",
+        _pod_identity_uninstall_connection={"kubeconfig": site.kubeconfig},
+    )
+    assert status == 0, output
+    found = output.partition('"__pod_identity_uninstall_earlier": ')[2].partition("]")[0] + "]"
+    assert json.loads(found) == [site.identity.lower()]

@@ -340,6 +340,20 @@ def test_secrets_are_refused(world: World) -> None:
     world.play(COMMAND, [user], *only, ansible_vmss_run_command_allow_no_log=True).ok()
 
 
+def test_secrets_of_an_environment_are_in_no_script_and_no_process(world: World) -> None:
+    word, only = "correct-horse", ("--limit", world.first, "-vvvv")
+    secret = {"environment": {"AZURE_SECRET": word}}
+    world.sandbox.run("azure", "log", "--clear")
+    refused = world.play(COMMAND, [task("command", "true", **secret)], *only)
+    assert refused.status != 0 and "has secrets (AZURE_SECRET)" in refused.output and word not in refused.output
+    assert word not in world.sandbox.run("azure", "log", "--host", "management.azure.com", "--json")
+    look = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'correct[-]horse'; printenv AZURE_SECRET | wc -c"
+    seen = [task("shell", look, **secret, register="seen"), expect("seen.stdout_lines == ['0', '14']")]
+    assert word not in world.play(POD, seen, *only).ok().output
+    refused = world.play(POD, [task("command", "true", **secret, **NOBODY)], *only)
+    assert refused.status != 0 and "has secrets in its environment (AZURE_SECRET)" in refused.output
+
+
 def test_a_dead_kubelet(world: World) -> None:
     only = ("--limit", world.first)
     world.play(POD, [task("ping")], *only).ok()

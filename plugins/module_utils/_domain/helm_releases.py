@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import itertools
 import json
 import re
 import typing as t
@@ -27,6 +28,9 @@ Raw = t.Mapping[str, t.Any]
 
 # Values of the chart that hold a credential: of MIC, of service principals.
 _SECRET_VALUES = frozenset({"adminsecret", "clientPassword"})
+
+_NOT_SHOWN, _CHANGED = "(not shown)", "(not shown, changed)"
+_SHORTEST = 4  # a text that is hidden in a message; shorter ones are part of ordinary words
 
 _RBAC, _GROUP = "rbac.authorization.k8s.io", "aadpodidentity.k8s.io"
 # APIs of old charts, and those that took their place. What has no heir went when its API did.
@@ -138,6 +142,44 @@ def without_secrets(value: t.Any) -> t.Any:
 def omitted(values: Raw) -> list[str]:
     """The values of a release that cannot be told whole, because there is a credential in them."""
     return sorted(key for key, value in values.items() if without_secrets({key: value}) != {key: value})
+
+
+def masked(value: t.Any, before: t.Any = None) -> t.Any:
+    """Values of a release with a mark in place of each credential; ``before`` are those that they take the place of."""
+    if isinstance(value, dict):
+        earlier = before if isinstance(before, dict) else {}
+        return {
+            key: masked(each, earlier.get(key))
+            if key not in _SECRET_VALUES
+            else _CHANGED
+            if key in earlier and earlier[key] != each
+            else _NOT_SHOWN
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        others = list(before) if isinstance(before, list) else []
+        return [masked(each, other) for each, other in itertools.zip_longest(value, others[: len(value)])]
+    return value
+
+
+def without_credentials(text: str, values: t.Any) -> str:
+    """``text`` with a mark in place of every credential of ``values``, as it is and as data of a Secret has it."""
+    hidden = {each for each in _credentials(values) if len(each) >= _SHORTEST}
+    hidden |= {base64.b64encode(each.encode()).decode() for each in hidden}
+    for each in sorted(hidden, key=len, reverse=True):
+        text = text.replace(each, _NOT_SHOWN)
+    return text
+
+
+def _credentials(value: t.Any, inside: bool = False) -> t.Iterator[str]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _credentials(each, inside or key in _SECRET_VALUES)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _credentials(each, inside)
+    elif inside and isinstance(value, str):
+        yield value
 
 
 def repairs(manifest: str, serves: Serves) -> tuple[Repair, ...]:

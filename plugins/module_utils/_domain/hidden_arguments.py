@@ -5,15 +5,26 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Which arguments of a module, as Ansible sends it, are secret."""
+"""Which arguments of a module, as Ansible sends it, and which variables of its environment are secret."""
 
 from __future__ import annotations
 
 import ast
 import json
+import re
 import typing as t
 
 from . import ansiballz
+
+_WORDS = frozenset(
+    ("pass", "passwd", "password", "passphrase", "pwd", "secret", "secrets", "token", "tokens", "credential")
+    + ("credentials", "key", "keys", "apikey", "cookie", "bearer", "pat", "sas", "jwt", "dsn")
+)
+_ENDS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "credentials")
+# What such a name ends with where the value only tells where the secret is, or which one it is.
+_PLACES = frozenset(("file", "path", "dir", "name", "id", "url", "uri", "endpoint", "type"))
+_NONE = frozenset(("PWD", "OLDPWD"))
+_SECRET_VALUE = re.compile(r"://[^/\s:@]*:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]+\.eyJ|\b(AccountKey|sig)=")
 
 
 def hidden(payload: bytes) -> tuple[str, ...]:
@@ -40,6 +51,26 @@ def hidden(payload: bytes) -> tuple[str, ...]:
     marked |= {alias for name, aliases in renamed if name in marked for alias in aliases}
     found = sorted(marked & set(_given(params)))
     return (*(("no_log",) if params.get("_ansible_no_log") else ()), *found)
+
+
+def hidden_variables(environment: t.Any) -> tuple[str, ...]:
+    """Names of the variables that look like secrets, by name or value; ``environment`` is that of a task."""
+    if isinstance(environment, (list, tuple)):
+        return tuple(sorted({name for each in environment for name in hidden_variables(each)}))
+    if not isinstance(environment, dict):
+        return ()
+    return tuple(sorted(str(name) for name, value in environment.items() if _looks_secret(str(name), value)))
+
+
+def _looks_secret(name: str, value: t.Any) -> bool:
+    if value in (None, "") or name in _NONE:
+        return False
+    if _SECRET_VALUE.search(str(value)):
+        return True
+    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
+    if not words or words[-1] in _PLACES:
+        return False
+    return bool(_WORDS.intersection(words)) or words[-1].endswith(_ENDS) or words[-2:] == ["connection", "string"]
 
 
 def _marked(tree: ast.AST) -> set[str]:

@@ -557,9 +557,17 @@ def count(pods: t.Sequence[Pod] | None) -> str:
 
 
 def hidden(secret: Raw | None, new: bool) -> Object:
-    """A Secret for a diff: its values only as same or new."""
+    """A Secret for a diff: what this collection writes of it, and its values only as same or new.
+
+    Annotations of others may hold the whole Secret.
+    """
     if secret is None:
         return {}
-    document = clean(secret)
+    metadata, ours = secret.get("metadata") or {}, marks("")
+    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key in ours}
+    document = {key: secret[key] for key in ("apiVersion", "kind", "type") if key in secret}
+    document["metadata"] = {key: metadata[key] for key in ("name", "namespace") if key in metadata}
+    if labels:
+        document["metadata"]["labels"] = labels
     document["data"] = dict.fromkeys(sorted(secret.get("data") or {}), "(hidden, new value)" if new else "(hidden)")
     return document

@@ -39,6 +39,12 @@ class ApiFailure(Failure):
         return self.status == 404 and not self.details.get("name")
 
     @property
+    def message_told(self) -> bool:
+        """Whether the sentence repeats the message of the server."""
+        message = _short(str(self.error.get("message", "")))
+        return bool(message) and message in self.sentence
+
+    @property
     def conflict(self) -> bool:
         """It is there already, or somebody has changed it in the meantime."""
         return self.status == 409

@@ -82,6 +82,38 @@ def test_credentials_are_not_shown_but_told_of(
     assert helm_releases.omitted(values) == omitted
 
 
+BEFORE = {"adminsecret": {"clientSecret": "old"}, "list": [{"clientPassword": "s"}, {"x": 1}]}
+
+
+@pytest.mark.parametrize(
+    ("values", "before", "shown"),
+    [
+        (BEFORE, {}, {"adminsecret": "(not shown)", "list": [{"clientPassword": "(not shown)"}, {"x": 1}]}),
+        (BEFORE, BEFORE, {"adminsecret": "(not shown)", "list": [{"clientPassword": "(not shown)"}, {"x": 1}]}),
+        ({"adminsecret": {}}, BEFORE, {"adminsecret": "(not shown, changed)"}),
+        (
+            {"list": [{"clientPassword": "t"}, {"clientPassword": "u"}, 3]},
+            BEFORE,
+            {"list": [{"clientPassword": "(not shown, changed)"}, {"clientPassword": "(not shown)"}, 3]},
+        ),
+        (
+            {"list": {"clientPassword": None}, "nmi": {"port": 1}},
+            None,
+            {"list": {"clientPassword": "(not shown)"}, "nmi": {"port": 1}},
+        ),
+    ],
+)
+def test_a_diff_has_a_mark_in_place_of_a_credential(values: Any, before: Any, shown: Any) -> None:
+    assert helm_releases.masked(values, before) == shown
+
+
+def test_a_message_is_told_without_credentials() -> None:
+    values = {"adminsecret": {"clientSecret": "very secret", "useMSI": "no", "n": 5}, "nmi": {"port": "8085"}}
+    message = "very secret dmVyeSBzZWNyZXQ= at port 8085 is of no use"
+    shown = "(not shown) (not shown) at port 8085 is of no use"
+    assert helm_releases.without_credentials(message, values) == shown
+
+
 def test_what_of_a_manifest_helm_cannot_remove() -> None:
     found = helm_releases.repairs(OLD, serves)
     assert [each.summary for each in found] == [

@@ -17,7 +17,10 @@ import ansible.module_utils
 import ansible.modules
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import hidden
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import (
+    hidden,
+    hidden_variables,
+)
 
 SOURCES = {
     "m.py": "spec = dict(password=dict(type='str', no_log=True), state=dict(type='str', no_log=False))\n",
@@ -75,3 +78,49 @@ def test_aliases_of_modules_of_ansible(module: str) -> None:
     arguments = {"url": "https://h", "url_username": "x", "dest": "/d"}
     assert hidden(payload({**arguments, "password": "x"}, sources)) == ("password",)
     assert hidden(payload(arguments, sources)) == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AZURE_SECRET",
+        "PGPASSWORD",
+        "MYSQL_PWD",
+        "K8S_AUTH_API_KEY",
+        "githubToken",
+        "PASS",
+        "DB_CONNECTION_STRING",
+        "apikey",
+    ],
+)
+def test_a_variable_with_such_a_name_is_secret(name: str) -> None:
+    assert hidden_variables({name: "x", "LANG": "C"}) == (name,)
+    assert hidden_variables({name: ""}) == hidden_variables({name: None}) == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://u:p@proxy:3128",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "eyJhbGci.eyJhdWQi.x",
+        "a;AccountKey=x",
+        "https://h/?sig=x",
+    ],
+)
+def test_a_variable_with_such_a_value_is_secret(value: str) -> None:
+    assert hidden_variables([{"LANG": "C"}, {"X": value}]) == ("X",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PWD", "PATH", "HTTPS_PROXY", "SSH_AUTH_SOCK", "K8S_AUTH_KUBECONFIG", "VAULT_PASSWORD_FILE", "AZURE_CLIENT_ID"]
+    + ["GIT_ASKPASS", "KEYMAP", "TOKENIZERS_PARALLELISM", "", "1", "SECRET_NAME"],
+)
+def test_other_variables_are_not(name: str) -> None:
+    assert hidden_variables({name: "http://proxy:3128"}) == ()
+
+
+@pytest.mark.parametrize("odd", [None, "TOKEN=x", 5, [None], [["TOKEN"]]])
+def test_what_is_no_environment_has_none(odd: Any) -> None:
+    assert hidden_variables(odd) == ()

@@ -93,6 +93,24 @@ def test_nothing_of_a_secret_is_shown() -> None:
     assert "pa55word" not in repr(principal)
 
 
+def test_a_diff_has_nothing_of_a_secret_that_others_wrote() -> None:
+    copies = (
+        "objectset.rio.cattle.io/applied",
+        "kapp.k14s.io/original",
+        "kubectl.kubernetes.io/last-applied-configuration",
+    )
+    labels = {**MARKS, "theirs": "l4bel"}
+    metadata = {"name": "c", "namespace": "n", "labels": labels, "annotations": dict.fromkeys(copies, "pa55word")}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": {"given": "eA=="}}
+    assert pair.hidden({**secret, "stringData": {"other": "pa55word"}}, True) == {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "c", "namespace": "n", "labels": MARKS},
+        "type": "Opaque",
+        "data": {"given": "(hidden, new value)"},
+    }
+
+
 def test_certificate() -> None:
     principal = wish(type=2, resource_id=None, tenant_id="t", client_certificate="YWJj\nZGVm", client_password="p")
     (secret,) = [c.body for c in pair.decide_present(principal, Observed()).changes if c.key == "secret"]
