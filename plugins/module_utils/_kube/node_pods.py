@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import select
 import time
 import typing as t
@@ -150,7 +151,7 @@ class NodePod:
         if len(gone) >= node_access.IMAGES:
             return False
         try:
-            node_access.image_on(node, gone)
+            node_access.image_on(self._access, node, gone)
         except Failure:
             return False
         return True
@@ -167,8 +168,9 @@ class NodePod:
     def _create(self, node: Object, gone: t.Container[str]) -> bool:
         """Whether something was done; False where the Job is there and its pod is only still to come."""
         namespace, name = self._access.namespace, self._access.name
+        secret = secrets.token_hex(8)
         try:
-            self._client.create(JOB, namespace, node_access.job(self._access, node, time.time(), gone))
+            self._client.create(JOB, namespace, node_access.job(self._access, node, time.time(), secret, gone))
             return True
         except ApiFailure as failure:
             if failure.namespace_missing:
