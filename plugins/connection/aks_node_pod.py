@@ -19,11 +19,12 @@ description:
   - The pod is made by a Job in a namespace of its own and reused by the tasks of the same run. The cluster removes it
     unaided when no task has used it for O(idle_timeout) seconds, also when the run was killed.
   - A play that is done takes the pod away, and the namespace where nothing else is in it, with
-    C(ansible.builtin.meta=reset_connection). The next run takes away what killed runs on the same machine left.
+    C(ansible.builtin.meta=reset_connection). The next run takes away what killed runs on the same machine left, and
+    says so. A namespace in which others have got rights meanwhile keeps nothing that lets privileged pods in.
 notes:
-  - The user of the connection has to be allowed to create, get and delete namespaces, to get and list nodes, to create,
-    get, list, patch and delete Jobs, to list pods and events, and to create C(pods/exec). Who may do this is root on
-    every node.
+  - The user of the connection has to be allowed to create, get, patch and delete namespaces, to get and list nodes, to
+    create, get, list, patch and delete Jobs, to list pods, events and RoleBindings, and to create C(pods/exec). Who may
+    do this is root on every node.
   - An admission policy must let privileged pods into the namespace. Its Pod Security labels are set when it is made
     here.
   - The kubelet of the node has to run. Where it does not, use P(azureops.pod_identity.vmss_run_command#connection).
@@ -38,7 +39,11 @@ options:
       - name: ansible_host
       - name: ansible_aks_node_pod_node
   namespace:
-    description: Namespace of the pods. It is created if it does not exist.
+    description:
+      - Namespace of the pods. It is created if it does not exist.
+      - One that exists is used only if it has the labels C(app.kubernetes.io/managed-by=azureops.pod_identity) and
+        C(azureops.pod-identity/owner) with the value of O(owner), no RoleBinding and no pod of others. Whoever has
+        rights in it could become root on the node.
     type: str
     default: pod-identity-node-access
     env:
@@ -246,7 +251,7 @@ class Connection(ConnectionBase):
             self._certificates = tempfile.TemporaryDirectory(prefix="node-access-", dir=_run_directory())
             with _connections.unreachable():
                 api = client.connect(options, self._certificates.name)
-            self._node_pod = NodePod(api, access, self.get_option("start_timeout"))
+            self._node_pod = NodePod(api, access, self.get_option("start_timeout"), self._display.warning)
             self._connected = True
         return self._node_pod
 

@@ -339,10 +339,11 @@ def test_one_pod_serves_a_run_and_goes(world: World) -> None:
     eventually(lambda: NAMESPACE not in world.kubectl("get", "namespaces", "-o", "name"), 60)
 
 
-def test_a_namespace_of_others_stays(world: World) -> None:
+def test_a_namespace_of_others_is_not_used(world: World) -> None:
     world.kubectl("create", "namespace", "theirs")
-    reset = {"name": "Take the pod away", "ansible.builtin.meta": "reset_connection"}
-    world.play(POD, [task("ping"), reset], ansible_aks_node_pod_namespace="theirs").ok()
+    only = ("--limit", world.first)
+    refused = world.play(POD, [task("ping")], *only, ansible_aks_node_pod_namespace="theirs")
+    assert refused.status != 0 and "No privileged pod is started in the namespace theirs" in refused.output
     assert world.kubectl("get", "jobs", "-n", "theirs", "-o", "name") == ""
     assert "namespace/theirs" in world.kubectl("get", "namespaces", "-o", "name")
 

@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .errors import Failure
-from .names import OBJECT_NAME, marks
+from .names import OBJECT_NAME, is_ours, marks
 
 Object = dict[str, t.Any]
 Raw = t.Mapping[str, t.Any]
@@ -26,6 +26,7 @@ CREATED = "azureops.pod-identity/created"
 _NODE = "azureops.pod-identity/node"
 _HOST, _ETC = "host", "etc"
 _TTL_SECONDS = 60
+_PRIVILEGED = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
 # What AKS itself runs on its nodes. Tags of these names hold what Microsoft published, whoever pulled them.
 IMAGE_REPOSITORIES = (
     "mcr.microsoft.com/oss/kubernetes/pause",
@@ -210,8 +211,50 @@ def _loader(node: Raw, host: str) -> list[str]:
 
 def namespace(name: str, owner: str) -> Object:
     """A namespace that lets privileged pods in."""
-    levels = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {**marks(owner), **levels}}}
+    labels = {**marks(owner), **_PRIVILEGED}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def strangers(namespace_object: Raw, owner: str, bindings: t.Iterable[Raw], pods: t.Iterable[Raw]) -> str:
+    """Why somebody else might reach privileged pods in a namespace, in a sentence; empty where it is ours alone.
+
+    ``bindings`` are its RoleBindings, ``pods`` its pods.
+    """
+    name = namespace_object["metadata"]["name"]
+    reasons = []
+    if not is_ours(namespace_object, owner):
+        labels = " and ".join(f"{key}={value}" for key, value in marks(owner).items())
+        reasons.append(f"it existed before and does not carry the labels {labels}")
+    bound = sorted(str(each["metadata"]["name"]) for each in bindings)
+    if bound:
+        reasons.append(f"RoleBindings give rights in it ({_some(bound)})")
+    foreign = sorted(str(each["metadata"]["name"]) for each in pods if not is_ours(each, owner))
+    if foreign:
+        reasons.append(f"pods of others run in it ({_some(foreign)})")
+    if not reasons:
+        return ""
+    return (
+        f"No privileged pod is started in the namespace {name}, because {' and '.join(reasons)}: name a namespace that "
+        "does not exist with the option namespace, or remove what is named here."
+    )
+
+
+def _some(names: t.Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def opened(namespace_object: Raw) -> Object | None:
+    """The change that lets privileged pods into a namespace of ours; None where they are let in."""
+    labels = namespace_object["metadata"].get("labels") or {}
+    missing = {key: value for key, value in _PRIVILEGED.items() if labels.get(key) != value}
+    return {"metadata": {"labels": missing}} if missing else None
+
+
+def closed(namespace_object: Raw) -> Object | None:
+    """The change that lets no privileged pods into a namespace of ours any more; None where none are let in."""
+    labels = namespace_object["metadata"].get("labels") or {}
+    there = {key: None for key, value in _PRIVILEGED.items() if labels.get(key) == value}
+    return {"metadata": {"labels": there}} if there else None
 
 
 def job(access: Access, node: Raw, created: float, secret: str, gone: t.Container[str] = ()) -> Object:
