@@ -99,11 +99,19 @@ nodes:
       type: str
       sample: "0"
     addresses:
-      description: Its addresses, the internal one first; empty where the API server could not be asked.
+      description:
+        - Its addresses, the internal one first; empty where the API server could not be asked, and where one of them is
+          neither an IP address nor a DNS name.
       returned: always
       type: list
       elements: str
       sample: [10.224.0.4]
+    odd_addresses:
+      description: What it says instead of an address. Such a node is not reached by V(ssh), and a warning names it.
+      returned: always
+      type: list
+      elements: str
+      sample: []
     pod_cidr:
       description:
         - Range of the addresses of its pods; empty where the cluster gives nodes none, as with plain Azure CNI, or the
@@ -220,6 +228,8 @@ def main() -> None:
     def observe() -> dict[str, t.Any]:
         check = module.params["check_instances"]
         found = _nodes.observe(module.params, module.run_command, module.tmpdir, check_instances=check)
+        for sentence in found.odd:
+            module.warn(sentence)
         return {
             "nodes": [node.view() for node in found.nodes],
             "cluster_id": found.cluster_id,

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from . import arm_id
+from .names import is_host
 
 Object = t.Mapping[str, t.Any]
 
@@ -76,6 +77,7 @@ class Node:
     """One node.
 
     ``machine`` is the resource id of a node that is a machine in no scale set.
+    ``odd_addresses`` are what it says instead of addresses; where there are any, ``addresses`` is empty.
     ``ready``, ``cordoned`` and ``nmi`` are None where the API server could not be asked, ``foreign_identities`` where
     Azure could not.
     """
@@ -96,6 +98,7 @@ class Node:
     addon: bool | None = None
     foreign_identities: tuple[str, ...] | None = None
     machine: str = ""
+    odd_addresses: tuple[str, ...] = ()
 
     @property
     def inspected(self) -> bool:
@@ -106,7 +109,11 @@ class Node:
         """The ways to a Linux node that may work, in the order in which they are tried."""
         if self.os != "linux":
             return ()
-        ways = (("ssh", True), ("aks_node_pod", bool(self.ready)), ("vmss_run_command", bool(self.scale_set)))
+        ways = (
+            ("ssh", not self.odd_addresses),
+            ("aks_node_pod", bool(self.ready)),
+            ("vmss_run_command", bool(self.scale_set)),
+        )
         return tuple(way for way, open_ in ways if open_)
 
     def view(self) -> dict[str, t.Any]:
@@ -118,6 +125,7 @@ class Node:
             "scale_set_name": arm_id.last_segment(self.scale_set),
             "instance_id": self.instance_id,
             "addresses": list(self.addresses),
+            "odd_addresses": list(self.odd_addresses),
             "pod_cidr": self.pod_cidr,
             "os": self.os,
             "ready": self.ready,
@@ -152,13 +160,14 @@ def from_kubernetes(
     spec = raw.get("spec") or {}
     place = _PROVIDER.match(str(spec.get("providerID", "")))
     alone = _MACHINE.match(str(spec.get("providerID", "")))
+    told = [str(each["address"]) for each in status.get("addresses") or () if str(each.get("type")).endswith("IP")]
+    odd = tuple(each for each in told if not is_host(each))
     node = Node(
         name=name,
         scale_set=place["set"] if place else "",
         instance_id=place["id"] if place else "",
-        addresses=tuple(
-            str(each["address"]) for each in status.get("addresses") or () if str(each.get("type")).endswith("IP")
-        ),
+        addresses=() if odd else tuple(told),
+        odd_addresses=odd,
         pod_cidr=_pod_cidr(raw.get("spec") or {}),
         os=str(labels.get("kubernetes.io/os", "linux")).lower(),
         ready=ready.get("status") == "True",
@@ -171,6 +180,21 @@ def from_kubernetes(
         machine=alone["machine"] if alone else "",
     )
     return with_azure(node, scale_sets, **azure)
+
+
+def oddity(node: Node) -> str:
+    """Why a node is not contacted by what it calls its name or its addresses, in a sentence; empty where it may be."""
+    if not is_host(node.name):
+        return (
+            f"The node {node.name!r} is left out, because that is not the name of a host; look at who writes nodes and "
+            "instances there."
+        )
+    if node.odd_addresses:
+        return (
+            f"Node {node.name} is not reached by ssh, because it calls {node.odd_addresses[0]!r} its address, which is "
+            "neither an IP address nor a DNS name; look at who writes the status of that node."
+        )
+    return ""
 
 
 def machines(nodes: t.Iterable[Object]) -> tuple[str, ...]:
