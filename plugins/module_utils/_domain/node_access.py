@@ -108,12 +108,16 @@ def is_name(target: str) -> bool:
 
 
 def at_address(address: str, nodes: t.Iterable[Object]) -> Object | None:
-    """The node that has this address."""
-    for raw in nodes:
-        addresses = (raw.get("status") or {}).get("addresses") or ()
-        if any(entry.get("address") == address for entry in addresses):
-            return raw
-    return None
+    """The node that has this address; a Failure where several say so."""
+    found = [
+        raw
+        for raw in nodes
+        if any(entry.get("address") == address for entry in (raw.get("status") or {}).get("addresses") or ())
+    ]
+    if len(found) > 1:
+        names = " and ".join(str(raw["metadata"]["name"]) for raw in found[:2])
+        raise Failure(f"More than one node says that it has the address {address} ({names}): name the node itself.")
+    return found[0] if found else None
 
 
 def obstacle(node: Raw) -> str:
