@@ -33,7 +33,7 @@ RunCommand = t.Callable[..., "tuple[int, str, str]"]
 
 @dataclass(frozen=True)
 class Fleet:
-    """The nodes of one cluster.
+    """The nodes of one cluster; ``node_group`` is the id of their resource group, '' where Azure was not asked.
 
     ``unread`` says in sentences which side could not be asked, and why; ``odd`` which node calls itself or its address
     what no host is called.
@@ -41,6 +41,7 @@ class Fleet:
 
     nodes: tuple[fleet.Node, ...]
     cluster_id: str
+    node_group: str
     unread: tuple[str, ...]
     odd: tuple[str, ...]
 
@@ -92,6 +93,7 @@ def observe(options: Options, run_command: RunCommand, directory: str, *, check_
     return Fleet(
         nodes=tuple(node for node in found if is_host(node.name)),
         cluster_id=str((azure.cluster or {}).get("id", "")),
+        node_group="" if azure.cluster is None else clusters.node_group(azure.cluster),
         unread=tuple(each.sentence for each in unread),
         odd=tuple(filter(None, map(fleet.oddity, found))),
     )

@@ -205,6 +205,11 @@ cluster_id:
   returned: success
   type: str
   sample: /subscriptions/5e1c7a2b/resourceGroups/rg-shop/providers/Microsoft.ContainerService/managedClusters/shop
+node_resource_group:
+  description: Resource id of the resource group of its nodes; empty where Azure was not asked.
+  returned: success
+  type: str
+  sample: /subscriptions/5e1c7a2b/resourceGroups/MC_rg-shop_shop_westeurope
 unread:
   description: Which side could not be asked, and why, as sentences.
   returned: success
@@ -233,6 +238,7 @@ def main() -> None:
         return {
             "nodes": [node.view() for node in found.nodes],
             "cluster_id": found.cluster_id,
+            "node_resource_group": found.node_group,
             "unread": list(found.unread),
         }
 

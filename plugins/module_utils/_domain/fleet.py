@@ -30,8 +30,12 @@ GROUPS = (NOT_READY, NMI_MISSING, NMI_NOT_ACTIVE, RULES_SUSPECTED, NOT_INSPECTED
 USER_RULES_LABEL = "kubernetes.azure.com/user-iptables-rules"
 SYSTEM_ASSIGNED = "system-assigned"
 
-_PROVIDER = re.compile(r"^azure://(?P<set>/.*/virtualmachinescalesets/[^/]+)/virtualmachines/(?P<id>[^/]+)$", re.I)
-_MACHINE = re.compile(r"^azure://(?P<machine>/.*/providers/microsoft\.compute/virtualmachines/[^/]+)$", re.I)
+# Nothing that a client or a server would take for another place or for more than the path.
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[^/%?#\s]+"
+_GROUP = rf"/subscriptions/{_SEGMENT}/resourcegroups/{_SEGMENT}"
+_SET = rf"{_GROUP}/providers/microsoft\.compute/virtualmachinescalesets/{_SEGMENT}"
+_PROVIDER = re.compile(rf"azure://(?P<set>{_SET})/virtualmachines/(?P<id>{_SEGMENT})", re.I)
+_MACHINE = re.compile(rf"azure://(?P<machine>{_GROUP}/providers/microsoft\.compute/virtualmachines/{_SEGMENT})", re.I)
 
 
 @dataclass(frozen=True)
@@ -158,8 +162,8 @@ def from_kubernetes(
     name = str(metadata.get("name", ""))
     ready: Object = next((each for each in status.get("conditions") or () if each.get("type") == "Ready"), {})
     spec = raw.get("spec") or {}
-    place = _PROVIDER.match(str(spec.get("providerID", "")))
-    alone = _MACHINE.match(str(spec.get("providerID", "")))
+    place = _PROVIDER.fullmatch(str(spec.get("providerID", "")))
+    alone = _MACHINE.fullmatch(str(spec.get("providerID", "")))
     told = [str(each["address"]) for each in status.get("addresses") or () if str(each.get("type")).endswith("IP")]
     odd = tuple(each for each in told if not is_host(each))
     node = Node(
@@ -200,7 +204,7 @@ def oddity(node: Node) -> str:
 def machines(nodes: t.Iterable[Object]) -> tuple[str, ...]:
     """The resource ids of those nodes, as the API server tells of them, that are in no scale set."""
     providers = [str((each.get("spec") or {}).get("providerID", "")) for each in nodes]
-    found = map(_MACHINE.match, providers)
+    found = map(_MACHINE.fullmatch, providers)
     return tuple(each["machine"] for each in found if each)
 
 
@@ -237,6 +241,31 @@ def with_azure(
         return node
     known = {arm_id.normal(each) for each in protected}
     return replace(node, foreign_identities=tuple(each for each in mine.identities if arm_id.normal(each) not in known))
+
+
+def outside(instance: str, what: str, group: str | None) -> str:
+    """Why an instance is none of a cluster with that node resource group, both given by their ids; '' where it is one.
+
+    ``what`` is the instance for people. Where no group is asked for nothing is said.
+    """
+    is_plain = _PROVIDER.fullmatch(f"azure://{arm_id.normal(instance)}") is not None
+    if group is None or (is_plain and arm_id.same(arm_id.group_of(instance), group)):
+        return ""
+    return (
+        f"The {what} does not lie in the node resource group of the cluster, {group or 'which is unknown'}, so it is "
+        "not touched; look at who writes the providerID of nodes."
+    )
+
+
+def other_computer(instance: Object, what: str, node: str | None) -> str:
+    """Why an instance is not that node; '' where its computer has the name of the node, or no node is named."""
+    told = str(((instance.get("properties") or {}).get("osProfile") or {}).get("computerName") or "")
+    if node is None or told.lower() == node.lower():
+        return ""
+    return (
+        f"The {what} is not the node {node}, because the name of its computer is {told or 'not told'}, so it is not "
+        "touched; look at who writes the providerID of nodes."
+    )
 
 
 def addon_enabled(cluster: Object) -> bool:

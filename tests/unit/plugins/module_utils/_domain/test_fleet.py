@@ -88,6 +88,31 @@ def test_a_name_that_no_host_has_is_told(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        f"{SET}/../../../../../resourceGroups/prod/providers/Microsoft.Compute/virtualMachineScaleSets/db",
+        SET.replace("MC_rg_shop", "MC_rg_shop/../prod"),
+        SET.replace("MC_rg_shop", ".."),
+        SET.replace("aks-pool-1-vmss", ".."),
+        SET.replace("aks-pool-1-vmss", "a%2f..%2fb"),
+        SET.replace("aks-pool-1-vmss", "a?x="),
+        SET.replace("Microsoft.Compute", "Microsoft.Compute/x/y/z"),
+    ],
+)
+def test_an_instance_has_one_place(place: str) -> None:
+    """A client or Azure might take such a path for another one than it was compared as."""
+    body = {**raw(), "spec": {"providerID": f"azure://{place}/virtualMachines/7"}}
+    node = fleet.from_kubernetes(body, NmiOnNode("missing"))
+    assert (node.scale_set, node.instance_id) == ("", "")
+    group = GROUP.removesuffix("/providers")
+    assert fleet.outside(f"{place}/virtualMachines/7", "it", group) != ""
+    assert fleet.outside(f"{SET}/virtualMachines/7", "it", group) == ""
+    assert fleet.outside(f"{SET}/virtualMachines/7", "it", "") != "", "a group that is not known"
+    alone = MACHINE.replace("MC_rg_shop", "MC_rg_shop/../prod")
+    assert fleet.machines([{"spec": {"providerID": f"azure://{alone}"}}]) == ()
+
+
 def test_the_start_of_a_node_and_whether_it_takes_pods() -> None:
     body = {**raw(), "status": {"nodeInfo": {"bootID": "5f3c"}}, "spec": {"unschedulable": True}}
     view = fleet.from_kubernetes(body, NmiOnNode("missing")).view()
