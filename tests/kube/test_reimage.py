@@ -303,6 +303,9 @@ def test_the_machine_of_somebody_else_is_not_reimaged(world: World, place: str) 
     if place == "another group":
         scale_set = f"{instance.split('/resourceGroups/')[0]}/resourceGroups/prod/providers/Microsoft.Compute"
         instance = f"{scale_set}/virtualMachineScaleSets/db/virtualMachines/0"
+        there = {"id": instance, "instanceId": "0", "properties": {"osProfile": {"computerName": "forged"}}}
+        listed = {"method": "GET", "path": "/virtualMachineScaleSets/db/virtualMachines", "status": 200, "count": 0}
+        world.azure.control("POST", "/faults", {**listed, "body": {"value": [there]}})
     spec = {"providerID": f"azure://{instance}"}
     body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "forged"}, "spec": spec}
     world.client.create(NODE, None, body)
