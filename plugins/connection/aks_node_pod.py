@@ -13,16 +13,18 @@ author:
 description:
   - Reaches a node without ssh. A privileged pod is pinned to the node, with the host's network and processes, and every
     command runs through it in the node's own root as root.
-  - No scheduler, no C(kubectl) and no image registry are needed. Unless an image is named, the smallest one that the
-    node already has is used, and the node's own programs are run in it.
+  - No scheduler, no C(kubectl) and no image registry are needed. Unless an image is named, the smallest one of AKS that
+    the node already has is used. Nothing of it runs. The node's own programs are started in it by the node's own
+    loader, which takes neither files nor variables from the image.
   - The pod is made by a Job in a namespace of its own and reused by the tasks of the same run. The cluster removes it
     unaided when no task has used it for O(idle_timeout) seconds, also when the run was killed.
   - A play that is done takes the pod away, and the namespace where nothing else is in it, with
-    C(ansible.builtin.meta=reset_connection). The next run takes away what killed runs on the same machine left.
+    C(ansible.builtin.meta=reset_connection). The next run takes away what killed runs on the same machine left, and
+    says so. A namespace in which others have got rights meanwhile keeps nothing that lets privileged pods in.
 notes:
-  - The user of the connection has to be allowed to create, get and delete namespaces, to get and list nodes, to create,
-    get, list, patch and delete Jobs, to list pods and events, and to create C(pods/exec). Who may do this is root on
-    every node.
+  - The user of the connection has to be allowed to create, get, patch and delete namespaces, to get and list nodes, to
+    create, get, list, patch and delete Jobs, to list pods, events and RoleBindings, and to create C(pods/exec). Who may
+    do this is root on every node.
   - An admission policy must let privileged pods into the namespace. Its Pod Security labels are set when it is made
     here.
   - Commands go to the node on standard input, so that neither the audit log of the API server nor the list of processes
@@ -40,7 +42,11 @@ options:
       - name: ansible_host
       - name: ansible_aks_node_pod_node
   namespace:
-    description: Namespace of the pods. It is created if it does not exist.
+    description:
+      - Namespace of the pods. It is created if it does not exist.
+      - One that exists is used only if it has the labels C(app.kubernetes.io/managed-by=azureops.pod_identity) and
+        C(azureops.pod-identity/owner) with the value of O(owner), no RoleBinding and no pod of others. Whoever has
+        rights in it could become root on the node.
     type: str
     default: pod-identity-node-access
     env:
@@ -59,7 +65,8 @@ options:
   image:
     description:
       - Image of the pod, with C(sleep) and C(chroot) in it. It is pulled where the node does not have it.
-      - If unset, the smallest image that the node has is used, whatever is in it, and nothing is pulled.
+      - If unset, the smallest image of AKS that the node has is used, and nothing is pulled. See
+        O(image_repositories).
     type: str
     env:
       - name: AZUREOPS_NODE_POD_IMAGE
@@ -68,6 +75,25 @@ options:
         key: image
     vars:
       - name: ansible_aks_node_pod_image
+  image_repositories:
+    description:
+      - Repositories with their registry, such as V(shop.azurecr.io/base/pause), whose images are used as well where
+        O(image) is unset. Name only repositories that nobody who is not trusted with the nodes can write to.
+      - Always used are the repositories C(pause), C(kube-proxy) and C(azure-cloud-node-manager) of
+        C(mcr.microsoft.com/oss/kubernetes) and C(mcr.microsoft.com/oss/v2/kubernetes), and C(azuredisk-csi) and
+        C(azurefile-csi) of C(mcr.microsoft.com/oss/kubernetes-csi) and C(mcr.microsoft.com/oss/v2/kubernetes-csi).
+      - An image counts by a name with registry, repository and tag. A name without a registry does not count, nor does
+        one with a digest.
+    type: list
+    elements: str
+    default: []
+    env:
+      - name: AZUREOPS_NODE_POD_IMAGE_REPOSITORIES
+    ini:
+      - section: aks_node_pod
+        key: image_repositories
+    vars:
+      - name: ansible_aks_node_pod_image_repositories
   start_timeout:
     description: Seconds until the pod must run.
     type: int
@@ -234,13 +260,14 @@ class Connection(ConnectionBase):
                 owner=self.get_option("owner"),
                 run=_this_run(),
                 image=self.get_option("image") or "",
+                repositories=tuple(self.get_option("image_repositories")),
                 idle_timeout=self.get_option("idle_timeout"),
                 max_lifetime=self.get_option("max_lifetime"),
             )
             self._certificates = tempfile.TemporaryDirectory(prefix="node-access-", dir=_run_directory())
             with _connections.unreachable():
                 api = client.connect(options, self._certificates.name)
-            self._node_pod = NodePod(api, access, self.get_option("start_timeout"))
+            self._node_pod = NodePod(api, access, self.get_option("start_timeout"), self._display.warning)
             self._connected = True
         return self._node_pod
 

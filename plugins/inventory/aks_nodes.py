@@ -18,7 +18,8 @@ description:
     server could not be asked about it or its NMI); C(windows), in which Windows nodes are and in no other. They exist
     when they are empty."
   - Each host has the variable C(aks_node) with what M(azureops.pod_identity.aks_node_info) returns of a node and
-    C(cluster_name), C(resource_group), C(cluster_id); C(ansible_host) is its first address. The connections
+    C(cluster_name), C(resource_group), C(cluster_id); C(ansible_host) is its first address, and is not
+    set where the node calls something else its address. The connections
     P(azureops.pod_identity.aks_node_pod#connection) and P(azureops.pod_identity.vmss_run_command#connection) find
     their node without more variables.
   - The variables C(pod_identity_cluster_name) and C(pod_identity_resource_group) are set as the playbooks of this
@@ -134,7 +135,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 found = _nodes.observe(options, _connections.run_command, directory)
         except Failure as failure:
             raise AnsibleParserError(failure.sentence) from failure
-        for sentence in found.unread:
+        for sentence in (*found.unread, *found.odd):
             self.display.warning(sentence)
         cluster = {
             "cluster_id": found.cluster_id,

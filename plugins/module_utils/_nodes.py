@@ -19,6 +19,7 @@ from ._azure.client import Arm
 from ._azure_options import azure_auth
 from ._domain import arm_id, clusters, fleet, nmi, protected_identities
 from ._domain.errors import Failure
+from ._domain.names import is_host
 from ._kube import client as kube
 from ._kube import installation
 from ._kube.errors import UNRESOLVED
@@ -32,11 +33,17 @@ RunCommand = t.Callable[..., "tuple[int, str, str]"]
 
 @dataclass(frozen=True)
 class Fleet:
-    """The nodes of one cluster. ``unread`` says in sentences which side could not be asked, and why."""
+    """The nodes of one cluster; ``node_group`` is the id of their resource group, '' where Azure was not asked.
+
+    ``unread`` says in sentences which side could not be asked, and why; ``odd`` which node calls itself or its address
+    what no host is called.
+    """
 
     nodes: tuple[fleet.Node, ...]
     cluster_id: str
+    node_group: str
     unread: tuple[str, ...]
+    odd: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,14 @@ def observe(options: Options, run_command: RunCommand, directory: str, *, check_
         nodes = _from_scale_sets(azure.arm, azure.sets, azure.facts(options["protected_identities"] or ()))
     elif check_instances:
         nodes = _with_instance(nodes, azure, unread)
-    found = tuple(sorted(nodes, key=lambda node: node.name))
-    return Fleet(found, str((azure.cluster or {}).get("id", "")), tuple(each.sentence for each in unread))
+    found = sorted(nodes, key=lambda node: node.name)
+    return Fleet(
+        nodes=tuple(node for node in found if is_host(node.name)),
+        cluster_id=str((azure.cluster or {}).get("id", "")),
+        node_group="" if azure.cluster is None else clusters.node_group(azure.cluster),
+        unread=tuple(each.sentence for each in unread),
+        odd=tuple(filter(None, map(fleet.oddity, found))),
+    )
 
 
 def _ask_azure(options: Options, run_command: RunCommand, unread: list[Failure]) -> _Azure:

@@ -99,11 +99,19 @@ nodes:
       type: str
       sample: "0"
     addresses:
-      description: Its addresses, the internal one first; empty where the API server could not be asked.
+      description:
+        - Its addresses, the internal one first; empty where the API server could not be asked, and where one of them is
+          neither an IP address nor a DNS name.
       returned: always
       type: list
       elements: str
       sample: [10.224.0.4]
+    odd_addresses:
+      description: What it says instead of an address. Such a node is not reached by V(ssh), and a warning names it.
+      returned: always
+      type: list
+      elements: str
+      sample: []
     pod_cidr:
       description:
         - Range of the addresses of its pods; empty where the cluster gives nodes none, as with plain Azure CNI, or the
@@ -197,6 +205,11 @@ cluster_id:
   returned: success
   type: str
   sample: /subscriptions/5e1c7a2b/resourceGroups/rg-shop/providers/Microsoft.ContainerService/managedClusters/shop
+node_resource_group:
+  description: Resource id of the resource group of its nodes; empty where Azure was not asked.
+  returned: success
+  type: str
+  sample: /subscriptions/5e1c7a2b/resourceGroups/MC_rg-shop_shop_westeurope
 unread:
   description: Which side could not be asked, and why, as sentences.
   returned: success
@@ -220,9 +233,12 @@ def main() -> None:
     def observe() -> dict[str, t.Any]:
         check = module.params["check_instances"]
         found = _nodes.observe(module.params, module.run_command, module.tmpdir, check_instances=check)
+        for sentence in found.odd:
+            module.warn(sentence)
         return {
             "nodes": [node.view() for node in found.nodes],
             "cluster_id": found.cluster_id,
+            "node_resource_group": found.node_group,
             "unread": list(found.unread),
         }
 

@@ -15,6 +15,8 @@ description:
   - Gives the machine a new system disk from the image of its scale set and starts it. It keeps name, addresses and
     identities; whatever was on its system disk and in its kernel is gone, such as NAT rules.
   - Another operation on the instance is waited for.
+  - What Kubernetes says of a node proves nothing about its instance. Name O(node) and O(node_resource_group) where the
+    id comes from there, and another instance than that of the node is refused before anything is sent.
 extends_documentation_fragment:
   - azureops.pod_identity._azure_auth
   - azureops.pod_identity._azure_wait
@@ -35,6 +37,15 @@ options:
         C(/subscriptions/.../virtualMachineScaleSets/.../virtualMachines/...).
     type: str
     required: true
+  node:
+    description:
+      - Name of the Kubernetes node that the instance has to be. The name of its computer is compared with it.
+    type: str
+  node_resource_group:
+    description:
+      - Resource id of the node resource group of the cluster, C(/subscriptions/.../resourceGroups/...), in which the
+        instance has to lie.
+    type: str
   busy_timeout:
     description: Seconds of O(wait_timeout) that another operation on the instance is waited for.
     type: int
@@ -52,6 +63,8 @@ EXAMPLES = r"""
 - name: Give a node a new system
   azureops.pod_identity.vmss_instance_reimage:
     instance: "{{ aks_node.scale_set }}/virtualMachines/{{ aks_node.instance_id }}"
+    node: "{{ aks_node.name }}"
+    node_resource_group: "{{ fleet.node_resource_group }}"
 """
 
 RETURN = r"""
@@ -79,7 +92,7 @@ state:
 started:
   description:
     - Whether Azure may have begun before it failed. V(false) means that the instance is as it was.
-  returned: when the reimage fails
+  returned: when the reimage fails, or is refused because of O(node) or O(node_resource_group)
   type: bool
   sample: false
 actions:
@@ -107,7 +120,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import scale_sets
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, fleet
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
@@ -115,10 +128,17 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._progress im
 OPTIONS = ArgumentSpec(
     options={
         "instance": {"type": "str", "required": True},
+        "node": {"type": "str"},
+        "node_resource_group": {"type": "str"},
         "busy_timeout": {"type": "int", "default": 600},
     }
 ).merge(azure_auth(), azure_wait())
 KIND = "microsoft.compute/virtualmachinescalesets/virtualmachines"
+
+
+def refuse(reason: str) -> None:
+    if reason:
+        raise Failure(reason, results={"started": False})
 
 
 def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
@@ -129,9 +149,11 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
             "/virtualMachineScaleSets/NAME/virtualMachines/NUMBER."
         )
     what = scale_sets.name_of(instance)
+    refuse(fleet.outside(instance, what, options["node_resource_group"]))
     current = scale_sets.get_instance(arm, instance)
     if current is None:
         raise Failure(f"There is no {what}; check the id, and whether an autoscaler took it away.")
+    refuse(fleet.other_computer(current, what, options["node"]))
     before = {"id": current["id"], "name": current["name"], "reimaged": False}
     step = Step(f"reimage {what}", lambda: scale_sets.reimage(arm, instance, busy_timeout=options["busy_timeout"]))
     return Plan(before, {**before, "reimaged": True}, (step,))

@@ -263,6 +263,7 @@ def start(processes: Processes, *controllers: str) -> ApiServer:
         f"--service-account-key-file={key}",
         f"--service-account-signing-key-file={key}",
         "--disable-admission-plugins=ServiceAccount",
+        "--allow-privileged",
     )
     server = ApiServer(f"https://127.0.0.1:{port}", ca, folder, processes)
     until("the API server is ready", lambda: _ready(processes, server))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.instal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE, POD, Kind
 from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
 
 MERGE = "application/merge-patch+json"
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -105,3 +107,32 @@ def test_nmi_is_not_blamed_for_an_api_server_that_goes(api_server: ApiServer, nm
     told = json.loads(printed)
     assert (process.returncode, errors) == (1, "")
     assert told["msg"] == f"The API server {api_server.url} cannot be reached: the connection failed."
+
+
+def test_what_a_node_calls_its_address_reaches_no_program(
+    api_server: ApiServer, look: Runner, client: Client, tmp_path: Path
+) -> None:
+    """Neither the inventory nor the role takes it for the address of the host; a warning says so."""
+    odd = "-oProxyCommand=id"
+    addresses = [{"type": "InternalIP", "address": odd}, {"type": "ExternalIP", "address": "192.0.2.7"}]
+    status = {**READY, "addresses": addresses}
+    create(client, NODE, None, "odd", {"kubernetes.io/os": "linux"}, status=status)
+    client._request("PATCH", NODE.path(None, "odd", "status"), (), {"status": status}, MERGE)
+    inventory = tmp_path / "test.aks_nodes.yml"
+    file = {"plugin": "azureops.pod_identity.aks_nodes", "kubeconfig": api_server.kubeconfig()}
+    inventory.write_text(json.dumps(file))
+    show = {"ansible.builtin.debug": {"msg": "host={{ hostvars.odd.ansible_host | default('none') }}."}}
+    player = Player(tmp_path / "player")
+    try:
+        (node,) = (each for each in look().ok()["nodes"] if each["name"] == "odd")
+        listed = player.play([show], "-i", str(inventory))
+        found = player.play(
+            [role("imds_node_cleanup", "discover"), show], pod_identity_kubeconfig=api_server.kubeconfig()
+        )
+    finally:
+        client.delete(NODE, None, "odd")
+    assert (node["addresses"], node["odd_addresses"]) == ([], [odd])
+    assert node["transports"] == ["aks_node_pod"]
+    for expected, (code, output) in (("none", listed), ("odd", found)):
+        assert (code, f"host={expected}." in output) == (0, True), output
+        assert f"Node odd is not reached by ssh, because it calls '{odd}' its address" in " ".join(output.split())

@@ -293,3 +293,33 @@ def test_a_run_that_was_killed_after_the_reimage_only_waits(world: World) -> Non
     result = world.clean(node=name)[name]
     assert (result["outcome"], result["transport"]) == ("unproved", "reimage"), result
     assert world.untouched()
+
+
+@pytest.mark.soak(sample=1, group="one node")
+@pytest.mark.parametrize("place", ["another node", "another group"])
+def test_the_machine_of_somebody_else_is_not_reimaged(world: World, place: str) -> None:
+    """What a node says of its instance is written by whoever may write nodes; nothing of it is drained either."""
+    instance = world.nodes[min(world.nodes)]
+    if place == "another group":
+        scale_set = f"{instance.split('/resourceGroups/')[0]}/resourceGroups/prod/providers/Microsoft.Compute"
+        instance = f"{scale_set}/virtualMachineScaleSets/db/virtualMachines/0"
+        there = {"id": instance, "instanceId": "0", "properties": {"osProfile": {"computerName": "forged"}}}
+        listed = {"method": "GET", "path": "/virtualMachineScaleSets/db/virtualMachines", "status": 200, "count": 0}
+        world.azure.control("POST", "/faults", {**listed, "body": {"value": [there]}})
+    spec = {"providerID": f"azure://{instance}"}
+    body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "forged"}, "spec": spec}
+    world.client.create(NODE, None, body)
+    try:
+        result = world.clean(node="forged", imds_node_cleanup_accept_open_imds=True)["forged"]
+        forged = world.client.get(NODE, None, "forged")
+    finally:
+        world.client.delete(NODE, None, "forged")
+    assert result["outcome"] == "unreachable", result
+    cause = (
+        "is not the node forged"
+        if place == "another node"
+        else "does not lie in the node resource group of the cluster"
+    )
+    assert cause in result["reason"], result
+    assert forged is not None and not forged["spec"].get("unschedulable")
+    assert world.untouched()

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import random
 import shlex
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,12 +83,20 @@ class World:
         """Take away what the runs of earlier tests left."""
         self.kubectl("delete", "jobs", "-n", NAMESPACE, "--all")
 
+    @property
+    def address(self) -> str:
+        """Of the first node."""
+        path = "jsonpath={.status.addresses[?(@.type=='InternalIP')].address}"
+        return self.kubectl("get", "node", self.first, "-o", path)
+
     def on_node(self, *command: str) -> str:
         """Output of a command on the first node, by a way that is not under test."""
-        address = self.kubectl(
-            "get", "node", self.first, "-o", "jsonpath={.status.addresses[?(@.type=='InternalIP')].address}"
-        )
-        return self.sandbox.ssh(address, *command)
+        return self.sandbox.ssh(self.address, *command)
+
+    def on_node_with(self, path: Path, command: str) -> None:
+        """Run a command on the first node with a file as its standard input."""
+        ssh = shlex.join(["ssh", "-o", "LogLevel=ERROR", f"root@{self.address}", command])
+        self.sandbox.exec("bash", "-c", f"{ssh} < {shlex.quote(str(path))}")
 
     def command(self, name: str, tasks: list[dict[str, Any]], connection: str, **variables: Any) -> list[str]:
         """The command that runs tasks on the first node."""
@@ -220,7 +230,8 @@ def test_images_that_are_gone_are_passed_over(world: World) -> None:
     """The kubelet tells only now and then which images it has: here two that are not there any more."""
     world.forget_jobs()
     images = json.loads(world.kubectl("get", "node", world.first, "-o", "json"))["status"]["images"]
-    gone = [{"names": [f"gone.example/{name}:1"], "sizeBytes": size} for size, name in enumerate("ab", start=1)]
+    pause = "mcr.microsoft.com/oss/v2/kubernetes/pause"
+    gone = [{"names": [f"{pause}:{tag}"], "sizeBytes": size} for size, tag in enumerate("ab", start=1)]
     status = json.dumps({"status": {"images": [*gone, *images]}})
     with silent_kubelet(world, world.first):
         world.kubectl("patch", "node", world.first, "--subresource=status", "--type=merge", "--patch", status)
@@ -230,6 +241,87 @@ def test_images_that_are_gone_are_passed_over(world: World) -> None:
     told = world.kubectl("get", "events", "-n", NAMESPACE, "--field-selector=reason=ErrImageNeverPull", "-o", "name")
     assert len(told.split()) == 2
     world.forget_jobs()
+
+
+def hostile_image(path: Path, reference: str) -> None:
+    """An archive with the smallest image on any node, whose environment and /etc tell the loader to load its files."""
+    layer = archive({"etc/ld.so.preload": b"/of-the-file.so\n", "etc/ld.so.cache": b"x", "of-the-file.so": b"x"})
+    digest = hashlib.sha256(layer).hexdigest()
+    configuration = {
+        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine],
+        "os": "linux",
+        "config": {"Env": ["LD_PRELOAD=/of-the-environment.so"], "Entrypoint": ["/of-the-image"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"]}]
+    documents = {"config.json": configuration, "manifest.json": manifest}
+    path.write_bytes(
+        archive({"layer.tar": layer, **{name: json.dumps(each).encode() for name, each in documents.items()}})
+    )
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
+
+
+def test_no_image_of_a_tenant_runs_or_is_obeyed(world: World) -> None:
+    """The loader says which files it was told to load and could not; it says nothing where nobody told it to."""
+    world.forget_jobs()
+    tenant, path = "tenant.example/small", world.operator.directory / "tenant.tar"
+    hostile_image(path, f"{tenant}:1")
+    world.on_node_with(path, "ctr -n k8s.io images import --local -")
+
+    def images() -> dict[str, int]:
+        listed = json.loads(world.kubectl("get", "node", world.first, "-o", "json"))["status"]["images"]
+        return {name: each["sizeBytes"] for each in listed for name in each["names"]}
+
+    eventually(lambda: f"{tenant}:1" in images(), 120)
+    assert min(images().values()) == images()[f"{tenant}:1"]
+    loader = world.on_node("ls /usr/lib/*-linux-gnu/ld-linux-*").split()[0]
+    libraries = os.path.dirname(loader)
+    told = {"of-the-environment.so", "of-the-file.so"}
+
+    def obeyed(log: str) -> set[str]:
+        return {name for name in told if name in log}
+
+    # What it does to a pod that is not on its guard.
+    container = {
+        "name": "x",
+        "image": f"{tenant}:1",
+        "imagePullPolicy": "Never",
+        "command": [f"/host{loader}", "--library-path", f"/host{libraries}", "/host/usr/bin/true"],
+        "volumeMounts": [{"name": "host", "mountPath": "/host"}],
+    }
+    spec = {
+        "nodeName": world.first,
+        "restartPolicy": "Never",
+        "containers": [container],
+        "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
+    }
+    pod = world.operator.directory / "unguarded.json"
+    pod.write_text(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "unguarded"}, "spec": spec}))
+    world.kubectl("apply", "-f", str(pod))
+    eventually(lambda: "Succeeded" in world.kubectl("get", "pod", "unguarded", "-o", "jsonpath={.status.phase}"), 60)
+    assert obeyed(world.kubectl("logs", "unguarded")) == told
+    world.kubectl("delete", "pod", "unguarded", "--now")
+
+    # Unless its repository is named it is not used; where it is, nothing in it is obeyed.
+    tasks = [task("raw", "id -u", register="said"), expect("said.stdout | trim == '0'", "said.stderr == ''")]
+    for repositories in ([], [tenant]):
+        named = {"ansible_aks_node_pod_image_repositories": repositories}
+        world.play(POD, tasks, "--limit", world.first, **named).ok()
+        (job,) = world.jobs()
+        used = world.kubectl("get", job, "-n", NAMESPACE, "-o", "jsonpath={.spec.template.spec.containers[0].image}")
+        assert used == (f"{tenant}:1" if repositories else "mcr.microsoft.com/oss/kubernetes/pause:3.6")
+        assert world.kubectl("logs", "-n", NAMESPACE, job) == ""
+        world.forget_jobs()
+    world.on_node("ctr", "-n", "k8s.io", "images", "rm", f"{tenant}:1")
 
 
 def test_one_pod_serves_a_run_and_goes(world: World) -> None:
@@ -249,10 +341,11 @@ def test_one_pod_serves_a_run_and_goes(world: World) -> None:
     eventually(lambda: NAMESPACE not in world.kubectl("get", "namespaces", "-o", "name"), 60)
 
 
-def test_a_namespace_of_others_stays(world: World) -> None:
+def test_a_namespace_of_others_is_not_used(world: World) -> None:
     world.kubectl("create", "namespace", "theirs")
-    reset = {"name": "Take the pod away", "ansible.builtin.meta": "reset_connection"}
-    world.play(POD, [task("ping"), reset], ansible_aks_node_pod_namespace="theirs").ok()
+    only = ("--limit", world.first)
+    refused = world.play(POD, [task("ping")], *only, ansible_aks_node_pod_namespace="theirs")
+    assert refused.status != 0 and "No privileged pod is started in the namespace theirs" in refused.output
     assert world.kubectl("get", "jobs", "-n", "theirs", "-o", "name") == ""
     assert "namespace/theirs" in world.kubectl("get", "namespaces", "-o", "name")
 

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from . import arm_id
+from .names import is_host
 
 Object = t.Mapping[str, t.Any]
 
@@ -29,8 +30,12 @@ GROUPS = (NOT_READY, NMI_MISSING, NMI_NOT_ACTIVE, RULES_SUSPECTED, NOT_INSPECTED
 USER_RULES_LABEL = "kubernetes.azure.com/user-iptables-rules"
 SYSTEM_ASSIGNED = "system-assigned"
 
-_PROVIDER = re.compile(r"^azure://(?P<set>/.*/virtualmachinescalesets/[^/]+)/virtualmachines/(?P<id>[^/]+)$", re.I)
-_MACHINE = re.compile(r"^azure://(?P<machine>/.*/providers/microsoft\.compute/virtualmachines/[^/]+)$", re.I)
+# Nothing that a client or a server would take for another place or for more than the path.
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[^/%?#\s]+"
+_GROUP = rf"/subscriptions/{_SEGMENT}/resourcegroups/{_SEGMENT}"
+_SET = rf"{_GROUP}/providers/microsoft\.compute/virtualmachinescalesets/{_SEGMENT}"
+_PROVIDER = re.compile(rf"azure://(?P<set>{_SET})/virtualmachines/(?P<id>{_SEGMENT})", re.I)
+_MACHINE = re.compile(rf"azure://(?P<machine>{_GROUP}/providers/microsoft\.compute/virtualmachines/{_SEGMENT})", re.I)
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Node:
     """One node.
 
     ``machine`` is the resource id of a node that is a machine in no scale set.
+    ``odd_addresses`` are what it says instead of addresses; where there are any, ``addresses`` is empty.
     ``ready``, ``cordoned`` and ``nmi`` are None where the API server could not be asked, ``foreign_identities`` where
     Azure could not.
     """
@@ -96,6 +102,7 @@ class Node:
     addon: bool | None = None
     foreign_identities: tuple[str, ...] | None = None
     machine: str = ""
+    odd_addresses: tuple[str, ...] = ()
 
     @property
     def inspected(self) -> bool:
@@ -106,7 +113,11 @@ class Node:
         """The ways to a Linux node that may work, in the order in which they are tried."""
         if self.os != "linux":
             return ()
-        ways = (("ssh", True), ("aks_node_pod", bool(self.ready)), ("vmss_run_command", bool(self.scale_set)))
+        ways = (
+            ("ssh", not self.odd_addresses),
+            ("aks_node_pod", bool(self.ready)),
+            ("vmss_run_command", bool(self.scale_set)),
+        )
         return tuple(way for way, open_ in ways if open_)
 
     def view(self) -> dict[str, t.Any]:
@@ -118,6 +129,7 @@ class Node:
             "scale_set_name": arm_id.last_segment(self.scale_set),
             "instance_id": self.instance_id,
             "addresses": list(self.addresses),
+            "odd_addresses": list(self.odd_addresses),
             "pod_cidr": self.pod_cidr,
             "os": self.os,
             "ready": self.ready,
@@ -150,15 +162,16 @@ def from_kubernetes(
     name = str(metadata.get("name", ""))
     ready: Object = next((each for each in status.get("conditions") or () if each.get("type") == "Ready"), {})
     spec = raw.get("spec") or {}
-    place = _PROVIDER.match(str(spec.get("providerID", "")))
-    alone = _MACHINE.match(str(spec.get("providerID", "")))
+    place = _PROVIDER.fullmatch(str(spec.get("providerID", "")))
+    alone = _MACHINE.fullmatch(str(spec.get("providerID", "")))
+    told = [str(each["address"]) for each in status.get("addresses") or () if str(each.get("type")).endswith("IP")]
+    odd = tuple(each for each in told if not is_host(each))
     node = Node(
         name=name,
         scale_set=place["set"] if place else "",
         instance_id=place["id"] if place else "",
-        addresses=tuple(
-            str(each["address"]) for each in status.get("addresses") or () if str(each.get("type")).endswith("IP")
-        ),
+        addresses=() if odd else tuple(told),
+        odd_addresses=odd,
         pod_cidr=_pod_cidr(raw.get("spec") or {}),
         os=str(labels.get("kubernetes.io/os", "linux")).lower(),
         ready=ready.get("status") == "True",
@@ -173,10 +186,25 @@ def from_kubernetes(
     return with_azure(node, scale_sets, **azure)
 
 
+def oddity(node: Node) -> str:
+    """Why a node is not contacted by what it calls its name or its addresses, in a sentence; empty where it may be."""
+    if not is_host(node.name):
+        return (
+            f"The node {node.name!r} is left out, because that is not the name of a host; look at who writes nodes and "
+            "instances there."
+        )
+    if node.odd_addresses:
+        return (
+            f"Node {node.name} is not reached by ssh, because it calls {node.odd_addresses[0]!r} its address, which is "
+            "neither an IP address nor a DNS name; look at who writes the status of that node."
+        )
+    return ""
+
+
 def machines(nodes: t.Iterable[Object]) -> tuple[str, ...]:
     """The resource ids of those nodes, as the API server tells of them, that are in no scale set."""
     providers = [str((each.get("spec") or {}).get("providerID", "")) for each in nodes]
-    found = map(_MACHINE.match, providers)
+    found = map(_MACHINE.fullmatch, providers)
     return tuple(each["machine"] for each in found if each)
 
 
@@ -213,6 +241,31 @@ def with_azure(
         return node
     known = {arm_id.normal(each) for each in protected}
     return replace(node, foreign_identities=tuple(each for each in mine.identities if arm_id.normal(each) not in known))
+
+
+def outside(instance: str, what: str, group: str | None) -> str:
+    """Why an instance is none of a cluster with that node resource group, both given by their ids; '' where it is one.
+
+    ``what`` is the instance for people. Where no group is asked for nothing is said.
+    """
+    is_plain = _PROVIDER.fullmatch(f"azure://{arm_id.normal(instance)}") is not None
+    if group is None or (is_plain and arm_id.same(arm_id.group_of(instance), group)):
+        return ""
+    return (
+        f"The {what} does not lie in the node resource group of the cluster, {group or 'which is unknown'}, so it is "
+        "not touched; look at who writes the providerID of nodes."
+    )
+
+
+def other_computer(instance: Object, what: str, node: str | None) -> str:
+    """Why an instance is not that node; '' where its computer has the name of the node, or no node is named."""
+    told = str(((instance.get("properties") or {}).get("osProfile") or {}).get("computerName") or "")
+    if node is None or told.lower() == node.lower():
+        return ""
+    return (
+        f"The {what} is not the node {node}, because the name of its computer is {told or 'not told'}, so it is not "
+        "touched; look at who writes the providerID of nodes."
+    )
 
 
 def addon_enabled(cluster: Object) -> bool:

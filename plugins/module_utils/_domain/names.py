@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import typing as t
 
@@ -21,6 +22,7 @@ LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 OBJECT_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 NAMESPACE_NAME = re.compile(rf"(?=.{{1,63}}$){_LABEL}")
+_HOST = re.compile(r"(?!.*\n)(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 # What a resource id must look like. MIC silently leaves out an AzureIdentity with something else, if not all of it.
 RESOURCE_ID = re.compile(
     r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/([^/]+)$",
@@ -31,6 +33,16 @@ RESOURCE_ID = re.compile(
 def marks(owner: str) -> dict[str, str]:
     """The labels of an object that is ours."""
     return {MANAGED_BY: MANAGER, OWNER: owner}
+
+
+def is_host(text: str) -> bool:
+    """Whether a text is an IP address or like a DNS name, and so nothing else to a program that it is given to."""
+    if _HOST.fullmatch(text):
+        return True
+    try:
+        return ipaddress.ip_address(text).version == 6 and "%" not in text  # any text may follow the sign
+    except ValueError:
+        return False
 
 
 def is_ours(raw: t.Mapping[str, t.Any], owner: str) -> bool:

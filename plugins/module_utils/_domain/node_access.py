@@ -10,11 +10,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import typing as t
 from dataclasses import dataclass
 
 from .errors import Failure
-from .names import OBJECT_NAME, marks
+from .names import OBJECT_NAME, is_ours, marks
 
 Object = dict[str, t.Any]
 Raw = t.Mapping[str, t.Any]
@@ -23,11 +24,35 @@ CONTAINER = "node"
 RUN = "azureops.pod-identity/run"
 CREATED = "azureops.pod-identity/created"
 _NODE = "azureops.pod-identity/node"
-_HOST = "/host"
+_HOST, _ETC = "host", "etc"
 _TTL_SECONDS = 60
+_PRIVILEGED = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
+# What AKS itself runs on its nodes. Tags of these names hold what Microsoft published, whoever pulled them.
+IMAGE_REPOSITORIES = (
+    "mcr.microsoft.com/oss/kubernetes/pause",
+    "mcr.microsoft.com/oss/v2/kubernetes/pause",
+    "mcr.microsoft.com/oss/kubernetes/kube-proxy",
+    "mcr.microsoft.com/oss/v2/kubernetes/kube-proxy",
+    "mcr.microsoft.com/oss/kubernetes/azure-cloud-node-manager",
+    "mcr.microsoft.com/oss/v2/kubernetes/azure-cloud-node-manager",
+    "mcr.microsoft.com/oss/kubernetes-csi/azuredisk-csi",
+    "mcr.microsoft.com/oss/v2/kubernetes-csi/azuredisk-csi",
+    "mcr.microsoft.com/oss/kubernetes-csi/azurefile-csi",
+    "mcr.microsoft.com/oss/v2/kubernetes-csi/azurefile-csi",
+)
 # How many images of a node are tried.
 IMAGES = 5
 _ENVIRONMENT = ("HOME=/root", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+# A registry with a domain or a port, a repository there, and a tag.
+_TAGGED = re.compile(r"(?P<repository>[^/@\s]*[.:][^/@\s]*/[^@:\s]+):[A-Za-z0-9_.-]+")
+# What the loader and the C library would otherwise take from an image. Variables that act by being there at all, such
+# as LD_TRACE_LOADED_OBJECTS, cannot be taken away; they let nothing of an image run.
+_OVERRIDDEN = {
+    **dict.fromkeys(("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "LD_PROFILE", "LD_DEBUG", "LD_DEBUG_OUTPUT"), ""),
+    **dict.fromkeys(("GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "LANGUAGE"), ""),
+    "LANG": "C",
+    "LC_ALL": "C",
+}
 _ENTER = ("--target", "1", "--mount", "--uts", "--ipc", "--")
 _MACHINES = {
     "amd64": ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
@@ -51,7 +76,8 @@ class Run:
 class Access:
     """A way to one node for one run.
 
-    ``target`` is the name or an address of the node; ``image`` is '' where one that is on the node shall be used.
+    ``target`` is the name or an address of the node; ``image`` is '' where one that is on the node shall be used, which
+    is then of a repository of AKS or of ``repositories``.
     """
 
     target: str
@@ -61,6 +87,7 @@ class Access:
     image: str
     idle_timeout: int
     max_lifetime: int
+    repositories: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -81,12 +108,16 @@ def is_name(target: str) -> bool:
 
 
 def at_address(address: str, nodes: t.Iterable[Object]) -> Object | None:
-    """The node that has this address."""
-    for raw in nodes:
-        addresses = (raw.get("status") or {}).get("addresses") or ()
-        if any(entry.get("address") == address for entry in addresses):
-            return raw
-    return None
+    """The node that has this address; a Failure where several say so."""
+    found = [
+        raw
+        for raw in nodes
+        if any(entry.get("address") == address for entry in (raw.get("status") or {}).get("addresses") or ())
+    ]
+    if len(found) > 1:
+        names = " and ".join(str(raw["metadata"]["name"]) for raw in found[:2])
+        raise Failure(f"More than one node says that it has the address {address} ({names}): name the node itself.")
+    return found[0] if found else None
 
 
 def obstacle(node: Raw) -> str:
@@ -106,51 +137,66 @@ def obstacle(node: Raw) -> str:
     )
 
 
-def image_on(node: Raw, gone: t.Container[str] = ()) -> str:
-    """The smallest image that a node says it has; its programs do not matter, because the node's own are used.
+def image_on(access: Access, node: Raw, gone: t.Container[str] = ()) -> str:
+    """The smallest image on a node that no tenant can have made, by a name with a tag; a Failure where there is none.
 
     ``gone`` are those that turned out not to be there any more: the kubelet tells what it has only now and then.
     """
+    trusted = (*IMAGE_REPOSITORIES, *access.repositories)
     images = [
-        (int(entry.get("sizeBytes") or 0), _reference(entry.get("names") or ()))
+        (int(entry.get("sizeBytes") or 0), name)
         for entry in (node.get("status") or {}).get("images") or ()
+        for name in entry.get("names") or ()
+        if name not in gone and _repository(name) in trusted
     ]
-    known = sorted((size, name) for size, name in images if name and name not in gone)
-    if not known:
-        raise Failure(f"Node {node['metadata']['name']} names no image that it has: name one with the option image.")
-    return known[0][1]
+    if not images:
+        raise Failure(
+            f"Node {node['metadata']['name']} names no image of AKS that the pod could use ({IMAGE_REPOSITORIES[0]} "
+            "and others, which the documentation of the connection aks_node_pod lists): add a repository that only you "
+            "can write to with the option image_repositories, or name an image with sleep and chroot with the option "
+            "image."
+        )
+    return str(min(images)[1])
+
+
+def _repository(name: str) -> str:
+    """The repository of an image, with its registry; '' for a name without registry or tag, and for a digest."""
+    found = _TAGGED.fullmatch(name)
+    return found["repository"] if found else ""
 
 
 def gone_image(pod: Raw) -> str:
     """The image that the node said it had and that was not there when the pod was to start; else nothing."""
     status: t.Sequence[Raw] = (pod.get("status") or {}).get("containerStatuses") or ()
     waiting = (((status[0] if status else {}).get("state") or {}).get("waiting")) or {}
-    return str(pod["spec"]["containers"][0]["image"]) if waiting.get("reason") == "ErrImageNeverPull" else ""
+    return str(_container(pod)["image"]) if waiting.get("reason") == "ErrImageNeverPull" else ""
 
 
-def _reference(names: t.Sequence[str]) -> str:
-    """A name with a tag before one with a digest; '' where an image has lost both."""
-    usable = [name for name in names if "<none>" not in name]
-    return next((name for name in usable if "@" not in name), usable[0] if usable else "")
+def _container(pod: Raw) -> Raw:
+    """The container that leads to the node; others may have been put beside it."""
+    containers: t.Sequence[Raw] = pod["spec"]["containers"]
+    return next(each for each in containers if each["name"] == CONTAINER)
 
 
 def enter(pod: Raw, arguments: t.Sequence[str]) -> list[str]:
     """The command for a pod that runs ``arguments`` in the node's root, with a clean environment.
 
-    A named image brings its own ``chroot``. From any other the node's programs are started by the node's loader, so
-    that nothing has to be in the image.
+    A named image brings its own ``chroot``. In any other the node's programs are started by the node's loader, so that
+    nothing has to be in the image and nothing of it runs.
     """
-    loader = pod["spec"]["containers"][0]["command"][: -len(_sleep([]))]
-    first = [*loader, f"{_HOST}/usr/bin/nsenter"] if loader else ["chroot", _HOST, "/usr/bin/nsenter"]
+    container = _container(pod)
+    host = next(each["mountPath"] for each in container["volumeMounts"] if each["name"] == _HOST)
+    loader = container["command"][: -len(_sleep("", []))]
+    first = [*loader, f"{host}/usr/bin/nsenter"] if loader else ["chroot", host, "/usr/bin/nsenter"]
     return [*first, *_ENTER, "/usr/bin/env", "-i", *_ENVIRONMENT, *arguments]
 
 
-def _sleep(loader: t.Sequence[str]) -> list[str]:
+def _sleep(host: str, loader: t.Sequence[str]) -> list[str]:
     """What keeps the container alive."""
-    return [*loader, f"{_HOST}/usr/bin/sleep" if loader else "sleep", "2147483647"]
+    return [*loader, f"{host}/usr/bin/sleep" if loader else "sleep", "2147483647"]
 
 
-def _loader(node: Raw) -> list[str]:
+def _loader(node: Raw, host: str) -> list[str]:
     info = (node.get("status") or {}).get("nodeInfo") or {}
     machine = _MACHINES.get(str(info.get("architecture")))
     if machine is None:
@@ -160,25 +206,74 @@ def _loader(node: Raw) -> list[str]:
         )
     triplet, loader = machine
     family = str(info.get("osImage", "")).lower()
-    library = f"{_HOST}/usr/lib/{triplet}"
+    library = f"{host}/usr/lib/{triplet}"
     if not any(word in family for word in ("ubuntu", "debian")):
-        library = f"{_HOST}/usr/lib64" if triplet.startswith("x86") else f"{_HOST}/usr/lib"
-    path = f"{library}/{loader}"
-    return [path, "--library-path", f"{library}:{_HOST}/usr/lib64:{_HOST}/usr/lib"]
+        library = f"{host}/usr/lib64" if triplet.startswith("x86") else f"{host}/usr/lib"
+    libraries = f"{library}:{host}/usr/lib64:{host}/usr/lib"
+    return [f"{library}/{loader}", "--inhibit-cache", "--library-path", libraries]
 
 
 def namespace(name: str, owner: str) -> Object:
     """A namespace that lets privileged pods in."""
-    levels = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {**marks(owner), **levels}}}
+    labels = {**marks(owner), **_PRIVILEGED}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
-def job(access: Access, node: Raw, created: float, gone: t.Container[str] = ()) -> Object:
+def strangers(namespace_object: Raw, owner: str, bindings: t.Iterable[Raw], pods: t.Iterable[Raw]) -> str:
+    """Why somebody else might reach privileged pods in a namespace, in a sentence; empty where it is ours alone.
+
+    ``bindings`` are its RoleBindings, ``pods`` its pods.
+    """
+    name = namespace_object["metadata"]["name"]
+    reasons = []
+    if not is_ours(namespace_object, owner):
+        labels = " and ".join(f"{key}={value}" for key, value in marks(owner).items())
+        reasons.append(f"it existed before and does not carry the labels {labels}")
+    bound = sorted(str(each["metadata"]["name"]) for each in bindings)
+    if bound:
+        reasons.append(f"RoleBindings give rights in it ({_some(bound)})")
+    foreign = sorted(str(each["metadata"]["name"]) for each in pods if not is_ours(each, owner))
+    if foreign:
+        reasons.append(f"pods of others run in it ({_some(foreign)})")
+    if not reasons:
+        return ""
+    return (
+        f"No privileged pod is started in the namespace {name}, because {' and '.join(reasons)}: name a namespace that "
+        "does not exist with the option namespace, or remove what is named here."
+    )
+
+
+def _some(names: t.Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def opened(namespace_object: Raw) -> Object | None:
+    """The change that lets privileged pods into a namespace of ours; None where they are let in."""
+    labels = namespace_object["metadata"].get("labels") or {}
+    missing = {key: value for key, value in _PRIVILEGED.items() if labels.get(key) != value}
+    return {"metadata": {"labels": missing}} if missing else None
+
+
+def closed(namespace_object: Raw) -> Object | None:
+    """The change that lets no privileged pods into a namespace of ours any more; None where none are let in."""
+    labels = namespace_object["metadata"].get("labels") or {}
+    there = {key: None for key, value in _PRIVILEGED.items() if labels.get(key) == value}
+    return {"metadata": {"labels": there}} if there else None
+
+
+def job(access: Access, node: Raw, created: float, secret: str, gone: t.Container[str] = ()) -> Object:
     """The Job of the pod. The cluster ends it when nothing has renewed its deadline for ``idle_timeout`` seconds.
 
-    ``created`` is the time of this machine, which is what deadlines are reckoned by.
+    ``created`` is the time of this machine, which is what deadlines are reckoned by. ``secret`` is a random text that
+    names the place of the node's root, so that no image can have anything there.
     """
-    image = access.image or image_on(node, gone)
+    image = access.image or image_on(access, node, gone)
+    host = f"/node-{secret}"
+    mounts: list[Object] = [{"name": _HOST, "mountPath": host}]
+    volumes: list[Object] = [{"name": _HOST, "hostPath": {"path": "/"}}]
+    if not access.image:  # hides ld.so.preload, ld.so.conf and ld.so.cache of the image from the loader
+        mounts.append({"name": _ETC, "mountPath": "/etc"})
+        volumes.append({"name": _ETC, "emptyDir": {}})
     name = node["metadata"]["name"]
     annotations = {_NODE: name, RUN: str(access.run), CREATED: str(int(created))}
     pod: Object = {
@@ -197,13 +292,14 @@ def job(access: Access, node: Raw, created: float, gone: t.Container[str] = ()) 
                 "name": CONTAINER,
                 "image": image,
                 "imagePullPolicy": "IfNotPresent" if access.image else "Never",
-                "command": _sleep([] if access.image else _loader(node)),
+                "command": _sleep(host, [] if access.image else _loader(node, host)),
+                "env": [] if access.image else [{"name": each, "value": value} for each, value in _OVERRIDDEN.items()],
                 "workingDir": "/",
                 "securityContext": {"privileged": True},
-                "volumeMounts": [{"name": "host", "mountPath": _HOST}],
+                "volumeMounts": mounts,
             }
         ],
-        "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
+        "volumes": volumes,
     }
     return {
         "apiVersion": "batch/v1",

@@ -73,6 +73,7 @@ ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints")
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 _RBAC = "rbac.authorization.k8s.io"
+ROLE_BINDING = Kind(_RBAC, "v1", "rolebindings", "RoleBinding")
 CLUSTER_ROLE = Kind(_RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False)
 CLUSTER_ROLE_BINDING = Kind(_RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
 CUSTOM_RESOURCE_DEFINITION = Kind(

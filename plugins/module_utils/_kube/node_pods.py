@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import select
 import time
 import typing as t
@@ -21,7 +22,7 @@ from .._domain.names import MANAGED_BY, MANAGER, OWNER, is_ours
 from . import job_pods
 from .client import Client
 from .errors import ApiFailure
-from .kinds import JOB, NAMESPACE, NODE, POD, Object
+from .kinds import JOB, NAMESPACE, NODE, POD, ROLE_BINDING, Object
 from .wait import wait_for
 
 _PAUSE = 0.5
@@ -33,8 +34,12 @@ _TEXT, _BINARY, _CLOSE = 1, 2, 8
 class NodePod:
     """One way to one node. Every process of the same run finds the same pod."""
 
-    def __init__(self, client: Client, access: node_access.Access, start_timeout: float) -> None:
+    def __init__(
+        self, client: Client, access: node_access.Access, start_timeout: float, tell: t.Callable[[str], t.Any]
+    ) -> None:
+        """``tell`` takes sentences about what earlier runs left."""
         self._client = client
+        self._tell = tell
         self._access = access
         self._start_timeout = start_timeout
         self._pod: Object | None = None
@@ -72,11 +77,21 @@ class NodePod:
         namespace = self._access.namespace
         self._client.delete(JOB, namespace, self._access.name)
         self._pod = None
-        mine = [raw for raw in self._client.list_all(JOB, namespace) if not raw["metadata"].get("deletionTimestamp")]
-        others = [raw for raw in self._client.list_all(POD, namespace) if not is_ours(raw, self._access.owner)]
-        found = None if mine or others else self._client.get(NAMESPACE, None, namespace)
-        if found is not None and is_ours(found, self._access.owner):
+        found = self._namespace()
+        if found is None or not is_ours(found, self._access.owner):
+            return
+        if any(not raw["metadata"].get("deletionTimestamp") for raw in self._client.list_all(JOB, namespace)):
+            return
+        strangers = self._strangers(found)
+        if strangers:
+            self._close(found)
+            self._tell(strangers)
+            return
+        try:
             self._client.delete(NAMESPACE, None, namespace, preconditions={"uid": found["metadata"]["uid"]})
+        except ApiFailure as failure:
+            if not (failure.conflict or failure.namespace_missing):  # another process of this run was faster
+                raise
 
     # the life of the pod
 
@@ -103,7 +118,8 @@ class NodePod:
         obstacle = node_access.obstacle(node)
         if obstacle:
             raise Failure(obstacle)
-        self._remove_leftovers()
+        if self._require_namespace():
+            self._remove_leftovers()
         gone: list[str] = []
 
         def started() -> Object | None:
@@ -150,7 +166,7 @@ class NodePod:
         if len(gone) >= node_access.IMAGES:
             return False
         try:
-            node_access.image_on(node, gone)
+            node_access.image_on(self._access, node, gone)
         except Failure:
             return False
         return True
@@ -167,12 +183,14 @@ class NodePod:
     def _create(self, node: Object, gone: t.Container[str]) -> bool:
         """Whether something was done; False where the Job is there and its pod is only still to come."""
         namespace, name = self._access.namespace, self._access.name
+        if not self._require_namespace():
+            return True
+        secret = secrets.token_hex(8)
         try:
-            self._client.create(JOB, namespace, node_access.job(self._access, node, time.time(), gone))
+            self._client.create(JOB, namespace, node_access.job(self._access, node, time.time(), secret, gone))
             return True
         except ApiFailure as failure:
             if failure.namespace_missing:
-                self._create_namespace()
                 return True
             if failure.status == 403 and "being terminated" in str(failure.error.get("message")):
                 return True
@@ -184,20 +202,66 @@ class NodePod:
             return True
         return False
 
-    def _create_namespace(self) -> None:
-        body = node_access.namespace(self._access.namespace, self._access.owner)
+    def _require_namespace(self) -> bool:
+        """Make the namespace, or see that it is ours alone, else a Failure; False while it comes or goes."""
+        name = self._access.namespace
+        found = self._namespace()
+        if found is None:
+            try:
+                found = self._client.create(NAMESPACE, None, node_access.namespace(name, self._access.owner))
+            except ApiFailure as failure:
+                if failure.reason != "AlreadyExists":
+                    raise
+                return False  # another process of this run was faster, or somebody else
+        if found["metadata"].get("deletionTimestamp"):
+            return False
+        strangers = self._strangers(found)
+        if strangers:
+            if is_ours(found, self._access.owner):
+                self._remove_leftovers()
+                self._close(found)
+            raise Failure(strangers)
+        change = node_access.opened(found)
+        if change:
+            self._client.merge(NAMESPACE, None, name, change)
+        return True
+
+    def _namespace(self) -> Object | None:
         try:
-            self._client.create(NAMESPACE, None, body)
+            return self._client.get(NAMESPACE, None, self._access.namespace)
         except ApiFailure as failure:
-            if failure.reason != "AlreadyExists":  # another process of this run may have been faster
-                raise
+            if failure.namespace_missing:
+                return None
+            raise
+
+    def _strangers(self, namespace: Object) -> str:
+        name = self._access.namespace
+        return node_access.strangers(
+            namespace,
+            self._access.owner,
+            self._client.list_all(ROLE_BINDING, name),
+            self._client.list_all(POD, name),
+        )
+
+    def _close(self, namespace: Object) -> None:
+        """Let no privileged pods in any more, whoever reaches the namespace."""
+        change = node_access.closed(namespace)
+        if change:
+            self._client.merge(NAMESPACE, None, self._access.namespace, change)
+            self._tell(
+                f"The namespace {self._access.namespace}, which an earlier run left, let privileged pods in; it does "
+                "not any more."
+            )
 
     def _remove_leftovers(self) -> None:
         labels = f"{MANAGED_BY}={MANAGER},{OWNER}={self._access.owner}"
         for job in self._client.list_all(JOB, self._access.namespace, labels=labels):
             if node_access.is_leftover(job, self._access, _alive):
-                uid = {"uid": job["metadata"]["uid"]}
-                self._client.delete(JOB, self._access.namespace, job["metadata"]["name"], preconditions=uid)
+                name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+                self._client.delete(JOB, self._access.namespace, name, preconditions={"uid": uid})
+                self._tell(
+                    f"The Job {self._access.namespace}/{name}, which an earlier run left, was removed with its pod."
+                )
 
     # the streams
 

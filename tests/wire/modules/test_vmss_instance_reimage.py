@@ -75,6 +75,59 @@ def test_what_is_no_instance(modules: Modules, instance: str, change: Any, sente
         assert sentence in modules.fail(MODULE, instance=change(instance), check=check)["msg"]
 
 
+def computer(azure: SimulatedAzure) -> str:
+    return str(azure.first_instance()["properties"]["osProfile"]["computerName"])
+
+
+def group_of(instance: str) -> str:
+    return instance.partition("/providers/")[0]
+
+
+@pytest.mark.parametrize("spelling", [str, str.upper], ids=["as told", "upper case"])
+def test_the_instance_of_the_node_is_reimaged(
+    modules: Modules, azure: SimulatedAzure, instance: str, spelling: Any
+) -> None:
+    proof = {"node": spelling(computer(azure)), "node_resource_group": spelling(group_of(instance))}
+    modules.succeed(MODULE, instance=instance, **proof, **FAST)
+    assert azure.compute.reimaged == [instance]
+
+
+def test_an_instance_outside_of_the_cluster_is_refused(modules: Modules, azure: SimulatedAzure, instance: str) -> None:
+    """Before Azure is asked, whatever the instance is called; a longer name is another group."""
+    group = group_of(instance)
+    for other in (f"{group}-other", group.replace("/subscriptions/", "/subscriptions/0"), group[:-1]):
+        mark = modules.mark()
+        for check in (True, False):
+            proof = {"node": computer(azure), "node_resource_group": other}
+            refused = modules.fail(MODULE, instance=instance, check=check, **proof)
+            assert refused["msg"].startswith(f"The {named(instance)} does not lie in the node resource group")
+            assert refused["started"] is False
+        assert modules.requests(mark, path="/virtualMachines/") == []
+    assert azure.compute.reimaged == []
+
+
+def test_the_instance_of_another_node_is_refused(modules: Modules, azure: SimulatedAzure, instance: str) -> None:
+    name = computer(azure)
+    for node in (f"{name}0", name[:-1], "aks-other-000000", ""):
+        for check in (True, False):
+            proof = {"node": node, "node_resource_group": group_of(instance)}
+            refused = modules.fail(MODULE, instance=instance, check=check, **proof)
+            assert (
+                f"The {named(instance)} is not the node {node}, because the name of its computer is {name}"
+                in (refused["msg"])
+            )
+            assert (refused["started"], azure.compute.reimaged) == (False, [])
+
+
+def test_an_instance_whose_computer_has_no_name_is_refused(
+    modules: Modules, azure: SimulatedAzure, instance: str
+) -> None:
+    body = azure.arm("GET", instance).json()
+    modules.fault("GET", "/virtualMachines/0", count=0, status=200, body={**body, "properties": {}})
+    refused = modules.fail(MODULE, instance=instance, node=computer(azure))
+    assert "the name of its computer is not told" in refused["msg"] and azure.compute.reimaged == []
+
+
 def test_a_missing_permission_is_named_and_nothing_began(
     modules: Modules, azure: SimulatedAzure, instance: str
 ) -> None:

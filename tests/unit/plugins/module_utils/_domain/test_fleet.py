@@ -42,6 +42,77 @@ def test_node_as_the_api_server_tells_of_it() -> None:
     assert (node.boot_id, node.cordoned, node.labels) == ("", False, {"kubernetes.io/os": "linux"})
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "-oProxyCommand=id",
+        "-F/tmp/x",
+        "10.0.0.4 -oProxyCommand=id",
+        "fe80::1%$(id)",
+        "$(id)",
+        "10.0.0.4;id",
+        "root@10.0.0.4",
+        "ssh://10.0.0.4",
+        "10.0.0.4\n",
+        "{{ lookup('env', 'HOME') }}",
+        "nöde",
+        "a" * 254,
+        "",
+    ],
+)
+def test_what_is_no_address_contacts_nobody(address: str) -> None:
+    """Not even where a good address stands beside it."""
+    good = {"type": "InternalIP", "address": "10.224.0.4"}
+    body = {**raw(), "status": {"addresses": [good, {"type": "ExternalIP", "address": address}]}}
+    node = fleet.from_kubernetes(body, NmiOnNode("missing"))
+    assert (node.addresses, node.odd_addresses) == ((), (address,))
+    assert "ssh" not in node.transports()
+    assert node.view()["odd_addresses"] == [address] and node.view()["addresses"] == []
+    assert fleet.oddity(node).startswith(f"Node n1 is not reached by ssh, because it calls {address!r} its address")
+
+
+@pytest.mark.parametrize("address", ["10.224.0.4", "fd00::4", "n1.internal.example", "AKS-1", "a_b"])
+def test_what_is_an_address(address: str) -> None:
+    body = {**raw(), "status": {"addresses": [{"type": "InternalIP", "address": address}]}}
+    node = fleet.from_kubernetes(body, NmiOnNode("missing"))
+    assert (node.addresses, node.odd_addresses, fleet.oddity(node)) == ((address,), (), "")
+
+
+@pytest.mark.parametrize("name", ["-oproxycommand=id", "", "a,b", "a b", "all:!x", "a[1:9]", "node\n"])
+def test_a_name_that_no_host_has_is_told(name: str) -> None:
+    body = {"instanceId": "7", "properties": {"osProfile": {"computerName": name}}}
+    node = fleet.from_instance(body, ScaleSet(SET, "linux", ()))
+    assert fleet.oddity(node) == (
+        f"The node {name!r} is left out, because that is not the name of a host; look at who writes nodes and "
+        "instances there."
+    )
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        f"{SET}/../../../../../resourceGroups/prod/providers/Microsoft.Compute/virtualMachineScaleSets/db",
+        SET.replace("MC_rg_shop", "MC_rg_shop/../prod"),
+        SET.replace("MC_rg_shop", ".."),
+        SET.replace("aks-pool-1-vmss", ".."),
+        SET.replace("aks-pool-1-vmss", "a%2f..%2fb"),
+        SET.replace("aks-pool-1-vmss", "a?x="),
+        SET.replace("Microsoft.Compute", "Microsoft.Compute/x/y/z"),
+    ],
+)
+def test_an_instance_has_one_place(place: str) -> None:
+    """A client or Azure might take such a path for another one than it was compared as."""
+    body = {**raw(), "spec": {"providerID": f"azure://{place}/virtualMachines/7"}}
+    node = fleet.from_kubernetes(body, NmiOnNode("missing"))
+    assert (node.scale_set, node.instance_id) == ("", "")
+    group = GROUP.removesuffix("/providers")
+    assert fleet.outside(f"{place}/virtualMachines/7", "it", group) != ""
+    assert fleet.outside(f"{SET}/virtualMachines/7", "it", group) == ""
+    assert fleet.outside(f"{SET}/virtualMachines/7", "it", "") != "", "a group that is not known"
+    alone = MACHINE.replace("MC_rg_shop", "MC_rg_shop/../prod")
+    assert fleet.machines([{"spec": {"providerID": f"azure://{alone}"}}]) == ()
+
+
 def test_the_start_of_a_node_and_whether_it_takes_pods() -> None:
     body = {**raw(), "status": {"nodeInfo": {"bootID": "5f3c"}}, "spec": {"unschedulable": True}}
     view = fleet.from_kubernetes(body, NmiOnNode("missing")).view()
