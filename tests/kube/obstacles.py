@@ -17,6 +17,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
@@ -238,3 +239,30 @@ class _Passing(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing to say."""
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Another API server, which accepts whoever asks and answers nothing useful; ``asked`` counts."""
+
+    url: str
+    asked: list[str]
+
+
+@contextlib.contextmanager
+def elsewhere(api_server: ApiServer) -> Iterator[Elsewhere]:
+    asked: list[str] = []
+
+    class Counting(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            token = self.headers.get("Authorization", "nobody").removeprefix("Bearer ")
+            asked.append(f"{self.command} {self.path} of {token}")
+            self.send_error(500)
+
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing to say."""
+
+    with _listening(api_server, Counting) as url:
+        yield Elsewhere(url, asked)

@@ -150,9 +150,10 @@ def test_the_token_of_a_connection_is_renewed(
     modules: Modules, azure: SimulatedAzure, player: Player, entra: bool
 ) -> None:
     azure.cluster(name="demo", aadProfile={"managed": True} if entra else None)
+    (cluster,) = modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"]
     user = {"exec": {"command": "kubelogin", "args": []}} if entra else {"token": "t"}
     config = {
-        "clusters": [{"name": "demo", "cluster": {"server": "https://demo.hcp:443"}}],
+        "clusters": [{"name": "demo", "cluster": {"server": f"https://{cluster['fqdn']}:443"}}],
         "contexts": [{"name": "demo", "context": {"cluster": "demo", "user": "u"}}],
         "current-context": "demo",
         "users": [{"name": "u", "user": user}],
