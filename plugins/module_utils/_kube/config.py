@@ -14,6 +14,8 @@ credentials, so that neither the environment nor module_defaults lead a task els
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
 import typing as t
@@ -163,13 +165,14 @@ def _load_kubeconfig(settings: Settings, configuration: t.Any, temporary_directo
 
     path = _existing(settings.kubeconfig or "")
     try:
-        config.load_kube_config(
-            config_file=path,
-            context=settings.context,
-            client_configuration=configuration,
-            persist_config=False,
-            temp_file_path=temporary_directory,
-        )
+        with _overheard() as said:
+            config.load_kube_config(
+                config_file=path,
+                context=settings.context,
+                client_configuration=configuration,
+                persist_config=False,
+                temp_file_path=temporary_directory,
+            )
     except Exception as error:  # the library raises ConfigException, YAML, type and key errors for a bad file
         reason = " ".join(str(error).split())[:300] if type(error).__name__ == "ConfigException" else "it is malformed"
         raise Failure(
@@ -177,6 +180,24 @@ def _load_kubeconfig(settings: Settings, configuration: t.Any, temporary_directo
             + (f" with the context {settings.context!r}" if settings.context else "")
             + f": {reason}."
         ) from error
+    if said:
+        raise Failure(
+            f"The kubeconfig {path} gives no credentials, because the command that it logs in with failed "
+            f"({' '.join(said[0].split())[:300]}): run that command by hand, or name another kubeconfig."
+        )
+
+
+@contextlib.contextmanager
+def _overheard() -> t.Iterator[list[str]]:
+    """What the library logs at level error, which would otherwise go to standard error."""
+    said: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    try:
+        yield said
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def _load_service_account(configuration: t.Any) -> None:
