@@ -18,12 +18,14 @@ options:
     description:
       - Path of a kubeconfig file. C(~/.kube/config) is never used by itself; where nothing names an API server, the
         service account of the pod that Ansible runs in is used, if there is one.
+      - A kubeconfig that is set here wins over O(host), O(api_key), O(client_cert) and O(client_key), wherever those
+        come from, so that neither the environment nor C(module_defaults) lead elsewhere.
       - If unset, the environment variable E(K8S_AUTH_KUBECONFIG) is used.
     type: path
   context:
     description:
       - Context of the kubeconfig to use instead of its current one.
-      - If unset, the environment variable E(K8S_AUTH_CONTEXT) is used.
+      - If unset, and O(kubeconfig) is unset too, the environment variable E(K8S_AUTH_CONTEXT) is used.
     type: str
   host:
     description:

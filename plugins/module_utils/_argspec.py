@@ -148,8 +148,9 @@ def kubernetes_auth() -> ArgumentSpec:
     text = {"type": "str"}
     return ArgumentSpec(
         options={
-            "kubeconfig": env({"type": "path"}, "K8S_AUTH_KUBECONFIG"),
-            "context": env(dict(text), "K8S_AUTH_CONTEXT"),
+            # Their variables are read where it is known whether the task names a kubeconfig: _kube.config.Settings.
+            "kubeconfig": {"type": "path"},
+            "context": dict(text),
             "host": env(dict(text), "K8S_AUTH_HOST"),
             "api_key": env({"type": "str", "no_log": True}, "K8S_AUTH_API_KEY"),
             "client_cert": env({"type": "path", "aliases": ["cert_file"]}, "K8S_AUTH_CERT_FILE"),

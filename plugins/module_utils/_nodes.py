@@ -22,6 +22,7 @@ from ._domain.errors import Failure
 from ._domain.names import is_host
 from ._kube import client as kube
 from ._kube import installation
+from ._kube.config import Settings
 from ._kube.errors import UNRESOLVED
 from ._kube.kinds import NODE, Kind, Object
 
@@ -70,7 +71,8 @@ def argument_spec() -> ArgumentSpec:
             "api_timeout": {"type": "float", "default": 10},
             "protected_identities": {"type": "list", "elements": "str"},
         },
-        required_one_of=(("cluster_name", "kubeconfig", "host"),),
+        # A kubeconfig of the environment is no argument.
+        required_one_of=() if Settings.parse({}).named else (("cluster_name", "kubeconfig", "host"),),
         required_by={"cluster_name": ("resource_group",)},
     ).merge(azure_auth(), kubernetes_auth())
 
@@ -187,7 +189,7 @@ def _machines(nodes: t.Iterable[Object], azure: _Azure, unread: list[Failure]) -
 
 
 def _connect(options: Options, azure: _Azure, directory: str) -> kube.Client | None:
-    if options["kubeconfig"] or options["host"]:
+    if Settings.parse(options).named:
         return kube.connect(options, directory, timeout=options["api_timeout"])
     if azure.arm is None:
         return None

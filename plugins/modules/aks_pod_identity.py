@@ -430,6 +430,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain impo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import selecting
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import Settings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
@@ -540,7 +541,7 @@ def make_plan(module: AnsibleModule) -> Plan:
 def look_for_users(module: AnsibleModule, current: Body, after: Body) -> None:
     """Refuse to take an identity from who selects it, where there is an API server to ask."""
     options, selectors = module.params, addon.released(current, after)
-    if not selectors or not (options["host"] or options["kubeconfig"] and known(module, options["kubeconfig"])):
+    if not selectors or not Settings.parse(options).named or not known(module, options["kubeconfig"]):
         return
     client = connect(options, module.tmpdir)
     if not clusters.is_named(current, client.host) and not clusters.holds(current, client.list_all(NODE)):

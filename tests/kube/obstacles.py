@@ -15,8 +15,9 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
@@ -249,3 +250,101 @@ class _Passing(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing to say."""
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Another API server, which accepts whoever asks and answers nothing useful; ``asked`` counts."""
+
+    url: str
+    asked: list[str]
+
+
+@contextlib.contextmanager
+def elsewhere(api_server: ApiServer) -> Iterator[Elsewhere]:
+    asked: list[str] = []
+
+    class Counting(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            token = self.headers.get("Authorization", "nobody").removeprefix("Bearer ")
+            asked.append(f"{self.command} {self.path} of {token}")
+            self.send_error(500)
+
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing to say."""
+
+    with _listening(api_server, Counting) as url:
+        yield Elsewhere(url, asked)
+
+
+Answer = tuple[int, str, bytes]
+"""Status, type and body."""
+
+
+class Instead:
+    """Stands between clients and the API server, and answers one read otherwise than it does."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.url = ""
+        self.path = ""
+        """That of the read that was answered otherwise."""
+        self.reads = 0
+        self.writes: list[str] = []
+        self.after: list[str] = []
+        """The writes that came after that answer."""
+        self._lock = threading.Lock()
+
+    def odd(self, method: str, path: str, body: bytes) -> bool:
+        with self._lock:
+            if method == "GET":
+                self.reads += 1
+                self.path = path if self.reads == self.at else self.path
+                return self.reads == self.at
+            if not ("dryRun=" in path or b'"dryRun"' in body or _QUESTION.search(path)):
+                self.writes.append(f"{method} {path}")
+                self.after += [self.writes[-1]] if self.path else []
+            return False
+
+
+_QUESTION = re.compile(r"/apis/(authorization|authentication)\.k8s\.io/")
+
+
+@contextlib.contextmanager
+def instead(api_server: ApiServer, answer: Callable[[bytes], Answer], at: int) -> Iterator[Instead]:
+    """``answer`` makes it from the body of the real one; ``at`` counts reads, and 0 is never reached."""
+    proxy = Instead(at)
+
+    class Bound(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            odd = proxy.odd(self.command, self.path, body)
+            far = http.client.HTTPSConnection(
+                api_server.url.removeprefix("https://"), context=ssl.create_default_context(cafile=str(api_server.ca))
+            )
+            with contextlib.closing(far):
+                far.request(self.command, self.path, body, dict(self.headers))
+                real = far.getresponse()
+                status, kind, text = real.status, real.getheader("Content-Type") or "", real.read()
+            if odd:
+                status, kind, text = answer(text)
+            self.send_response_only(status)
+            self.send_header("Content-Type", kind)
+            if status != 204:
+                self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            if status != 204:
+                self.wfile.write(text)
+
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing to say."""
+
+    with _listening(api_server, Bound) as url:
+        proxy.url = url
+        yield proxy

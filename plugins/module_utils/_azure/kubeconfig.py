@@ -60,6 +60,12 @@ def parse(content: bytes, origin: str) -> Kubeconfig:
     return Kubeconfig(content, config or {})
 
 
+def of_config(config: t.Mapping[str, t.Any]) -> Kubeconfig:
+    with library("PyYAML"):
+        import yaml
+    return Kubeconfig(yaml.safe_dump(config, sort_keys=False).encode(), config)
+
+
 def of_cluster(arm: Arm, group: str, name: str, *, admin: bool, old: Kubeconfig | None) -> Kubeconfig:
     """The kubeconfig of a cluster; an interactive login is replaced by a token of the task's credential.
 
@@ -69,13 +75,11 @@ def of_cluster(arm: Arm, group: str, name: str, *, admin: bool, old: Kubeconfig 
     server = kubeconfig.login_server(found.config)
     if server is None:
         return found
-    with library("PyYAML"):
-        import yaml
     token, _expiry = arm.token(f"{server}/.default", f"get a token for the API server of the cluster {name}")
     config = kubeconfig.with_token(found.config, token)
     if old is not None:
         config = dict(kubeconfig.with_kept_token(config, old.config, time.time()))
-    return Kubeconfig(yaml.safe_dump(config, sort_keys=False).encode(), config)
+    return of_config(config)
 
 
 def read(path: str) -> Kubeconfig | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import os.path
 import typing as t
 
 from .errors import Failure
@@ -22,6 +23,7 @@ Config = t.Mapping[str, t.Any]
 AKS_SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
 # A token that lives shorter than this (seconds) is replaced.
 TOKEN_RESERVE = 1800
+_FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
 
 def summary(config: Config) -> dict[str, str]:
@@ -31,6 +33,73 @@ def summary(config: Config) -> dict[str, str]:
     cluster_name = str(context.get("cluster") or "")
     cluster = _named(config, "clusters", cluster_name).get("cluster") or {}
     return {"server": str(cluster.get("server") or ""), "context": context_name, "cluster": cluster_name}
+
+
+def of_one_context(config: Config, context: str | None, folder: str) -> dict[str, t.Any]:
+    """The part of a kubeconfig that a context, by default the current one, leads to, for a file elsewhere.
+
+    Paths that count from ``folder``, where the kubeconfig lies, become absolute. Raises a Failure where the kubeconfig
+    does not tell a cluster and a user of that context.
+    """
+    name = context or str(config.get("current-context") or "")
+    found = _named(config, "contexts", name).get("context") or {}
+    parts = {kind: _named(config, f"{kind}s", str(found.get(kind) or "")) for kind in ("cluster", "user")}
+    if not parts["cluster"].get("cluster"):
+        raise Failure(
+            f"The kubeconfig in {folder} has no context {name!r} with a cluster: correct kubeconfig or context."
+            if name
+            else f"The kubeconfig in {folder} has no current context: set context, or correct kubeconfig."
+        )
+    cluster = _with_whole_paths(parts["cluster"]["cluster"], folder)
+    user = _with_whole_paths(parts["user"].get("user") or {}, folder)
+    if "exec" in user and os.sep in str(user["exec"].get("command") or ""):
+        user["exec"] = {**user["exec"], "command": os.path.join(folder, user["exec"]["command"])}
+    return of_cluster_and_user(cluster, user, name)
+
+
+def of_cluster_and_user(cluster: Config, user: Config, name: str = "cluster") -> dict[str, t.Any]:
+    """The kubeconfig with these two alone, in a context of that name."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": dict(cluster)}],
+        "users": [{"name": name, "user": dict(user)}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+    }
+
+
+def with_options(
+    config: Config,
+    *,
+    server: str | None = None,
+    token: str | None = None,
+    client_cert: str | None = None,
+    client_key: str | None = None,
+    ca_cert: str | None = None,
+    validate_certs: bool | None = None,
+) -> dict[str, t.Any]:
+    """A kubeconfig of ``of_cluster_and_user`` with what is not None in the place of its own; paths are whole."""
+    cluster, user = dict(config["clusters"][0]["cluster"]), dict(config["users"][0]["user"])
+    if server:
+        cluster["server"] = server.rstrip("/")
+    if ca_cert:
+        cluster.pop("certificate-authority-data", None)
+        cluster["certificate-authority"] = ca_cert
+    if validate_certs is not None:
+        cluster["insecure-skip-tls-verify"] = not validate_certs
+    if cluster.get("insecure-skip-tls-verify"):  # clients refuse a CA beside it
+        for name in ("certificate-authority", "certificate-authority-data"):
+            cluster.pop(name, None)
+    if token:
+        for name in ("exec", "auth-provider", "tokenFile"):
+            user.pop(name, None)
+        user["token"] = token
+    for name, path in (("client-certificate", client_cert), ("client-key", client_key)):
+        if path:
+            user.pop(f"{name}-data", None)
+            user[name] = path
+    return of_cluster_and_user(cluster, user, str(config["current-context"]))
 
 
 def cluster_names(config: Config) -> list[str]:
@@ -121,6 +190,13 @@ def refuse_foreign(path: str, names: t.Sequence[str], cluster: str) -> None:
 def _named(config: Config, kind: str, name: str) -> dict[str, t.Any]:
     found = [entry for entry in config.get(kind) or () if entry.get("name") == name]
     return dict(found[0]) if found else {}
+
+
+def _with_whole_paths(part: Config, folder: str) -> dict[str, t.Any]:
+    return {
+        name: os.path.join(folder, os.path.expanduser(str(value))) if name in _FILES and value else value
+        for name, value in part.items()
+    }
 
 
 def _logins(config: Config) -> list[dict[str, t.Any]]:

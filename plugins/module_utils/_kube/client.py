@@ -21,11 +21,12 @@ from urllib.parse import urlencode
 from .._domain.errors import Failure
 from .._domain.names import FIELD_MANAGER
 from .config import Settings, load_configuration
-from .errors import READ_TIMEOUT, parse_status, refused, unreachable
+from .errors import READ_TIMEOUT, ApiFailure, odd, parse_status, refused, unreachable
 from .kinds import EVENT, POD, SELF_SUBJECT_ACCESS_REVIEW, SERVICE_ACCOUNT, Kind, Object, label
 
 AT_ONCE = 10  # requests of a module; so many connections are kept
 _PAGE = 1000
+_PAGES = 10_000
 _CONNECT_SECONDS = 15
 _READ_SECONDS = 60
 _BUSY_SECONDS = 60
@@ -49,8 +50,11 @@ class Client:
     """One API server, one user."""
 
     def __init__(self, configuration: t.Any, settings: Settings, *, timeout: float | None = None) -> None:
+        import urllib3
         from kubernetes.client import rest
 
+        # Whoever says validate_certs=false knows; a module says nothing beside its result.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._connect_seconds = min(_CONNECT_SECONDS, timeout or _CONNECT_SECONDS)
         self._read_seconds = min(_READ_SECONDS, timeout or _READ_SECONDS)
         self._configuration = configuration
@@ -74,8 +78,8 @@ class Client:
         """The object, or None where it does not exist; a kind that the server does not know is a Failure."""
         status, body = self._request("GET", kind.path(namespace, name))
         if status == 200:
-            return _object(body)
-        failure = refused("get", kind, namespace, name, status, body)
+            return self._object("get", kind, namespace, name, status, body)
+        failure = self._refusal("get", kind, namespace, name, status, body)
         if failure.object_missing:
             return None
         raise failure
@@ -86,37 +90,75 @@ class Client:
         """Every object of a kind, in pages; without ``namespace`` those of the whole cluster."""
         query = [("limit", str(_PAGE))]
         query += [(key, value) for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value]
-        items: list[Object] = []
-        token = ""
+        items: dict[tuple[str, str], Object] = {}
+        token, used = "", {""}
         while True:
             page = [*query, ("continue", token)] if token else query
             status, body = self._request("GET", kind.path(namespace), page)
             if status == 410 and token:  # the snapshot behind the pages expired: take the list in one piece
-                query, items, token = [pair for pair in query if pair[0] != "limit"], [], ""
+                query, items, token = [pair for pair in query if pair[0] != "limit"], {}, ""
                 continue
             if status != 200:
-                raise refused("list", kind, namespace, None, status, body)
-            answer = _object(body)
-            items += answer.get("items") or []
+                raise self._refusal("list", kind, namespace, None, status, body)
+            answer = self._list(kind, namespace, body)
+            # Where pages overlap, an object counts once.
+            items.update((_place(each), each) for each in answer["items"])
             token = str((answer.get("metadata") or {}).get("continue") or "")
             if not token:
-                return tuple(items)
+                return tuple(items.values())
+            if token in used or len(used) > _PAGES:
+                raise Failure(
+                    f"Cannot list {kind.resource}: {self.host} leads from page to page without an end; check what "
+                    "stands between here and the API server, and run again."
+                )
+            used.add(token)
 
     def kinds_of(self, api_version: str) -> frozenset[str]:
-        """What the server knows in a version of a group; nothing where it does not know that."""
-        status, body = self._request("GET", f"/apis/{api_version}")
-        if status == 404:
-            return frozenset()
+        """What the server knows in a version of a group; nothing where it says that it does not serve that."""
+        return frozenset(str(each.get("kind")) for each in self._resources(api_version))
+
+    def _resources(self, api_version: str) -> t.Sequence[Object]:
+        """What the server lists in a version of a group; nothing where its list of groups is without that."""
+        group, dummy, version = api_version.rpartition("/")
+        kind = Kind(group, version, "resources", "APIResourceList")
+        status, body = self._request("GET", f"/apis/{api_version}" if group else f"/api/{api_version}")
+        if status == 404 and group and not self._serves(api_version):
+            return ()
+        answer = _parsed(body)
+        listed = answer.get("resources")
         if status != 200:
-            group, dummy, version = api_version.partition("/")
-            raise refused("list", Kind(group, version, "resources", api_version), None, None, status, body)
-        return frozenset(str(each["kind"]) for each in _object(body).get("resources") or ())
+            raise refused("list", kind, None, None, status, body, host=self.host)
+        told = (answer.get("kind"), answer.get("groupVersion"))
+        if told != (kind.name, api_version) or not _is_list_of_objects(listed):
+            raise odd("list", kind, None, None, status, body, host=self.host)
+        return t.cast("t.Sequence[Object]", listed)
+
+    def _serves(self, api_version: str) -> bool:
+        """Whether the server's list of groups has that version of a group."""
+        kind = Kind("", "", "groups", "APIGroupList")
+        status, body = self._request("GET", "/apis")
+        if status != 200:
+            raise refused("list", kind, None, None, status, body, host=self.host)
+        answer = _parsed(body)
+        groups = answer.get("groups")
+        if answer.get("kind") != kind.name or not _is_list_of_objects(groups):
+            raise odd("list", kind, None, None, status, body, host=self.host)
+        versions = [each for group in groups or () for each in group.get("versions") or ()]
+        return api_version in {each.get("groupVersion") for each in versions if isinstance(each, dict)}
+
+    def _lacks(self, kind: Kind) -> bool:
+        """Whether the server says that it does not know the kind. Each one knows those of the core group."""
+        if not kind.group:
+            return False
+        if not self._serves(kind.api_version):
+            return True
+        return kind.plural not in {each.get("name") for each in self._resources(kind.api_version)}
 
     def log(self, namespace: str, pod: str, container: str) -> str:
         """What a container has written so far."""
         status, body = self._request("GET", POD.path(namespace, pod, "log"), [("container", container)])
         if status != 200:
-            raise refused("get the log of", POD, namespace, pod, status, body)
+            raise self._refusal("get the log of", POD, namespace, pod, status, body)
         return body.decode("utf-8", "replace")
 
     def ask_pod(self, namespace: str, pod: str, port: int, path: str) -> str:
@@ -129,7 +171,7 @@ class Client:
             return f"nothing within {self._read_seconds:g} seconds"  # which the API server passed on all the while
         text = body.decode("utf-8", "replace").strip()
         if status in (401, 403):
-            raise refused("proxy to", POD, namespace, pod, status, body)
+            raise self._refusal("proxy to", POD, namespace, pod, status, body)
         return text if status == 200 else f"{status} {parse_status(body).get('message', '')}".strip()
 
     def events(self, namespace: str, name: str) -> tuple[Object, ...]:
@@ -158,8 +200,11 @@ class Client:
         }
         status, body = self._request("POST", SERVICE_ACCOUNT.path(namespace, name, "token"), body=request)
         if status not in (200, 201):
-            raise refused("create a token of", SERVICE_ACCOUNT, namespace, name, status, body)
-        return str(_object(body)["status"]["token"])
+            raise self._refusal("create a token of", SERVICE_ACCOUNT, namespace, name, status, body)
+        token = (_parsed(body).get("status") or {}).get("token")
+        if not token:  # the body is not quoted: who knows what it holds
+            raise odd("create a token of", SERVICE_ACCOUNT, namespace, name, status, b"", host=self.host)
+        return str(token)
 
     # writing
 
@@ -167,8 +212,8 @@ class Client:
         query = [("fieldManager", FIELD_MANAGER), *_dry(dry_run)]
         status, answer = self._request("POST", kind.path(namespace), query, body)
         if status not in (200, 201, 202):
-            raise refused("create", kind, namespace, _name(body), status, answer)
-        return _object(answer)
+            raise self._refusal("create", kind, namespace, _name(body), status, answer)
+        return self._object("create", kind, namespace, (body.get("metadata") or {}).get("name"), status, answer)
 
     def apply(self, kind: Kind, body: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         """Server-side apply; ``force`` takes contested fields from other managers."""
@@ -178,8 +223,8 @@ class Client:
             "PATCH", kind.path(namespace, name), query, body, content_type="application/apply-patch+yaml"
         )
         if status not in (200, 201):
-            raise refused("apply", kind, namespace, name, status, answer)
-        return _object(answer)
+            raise self._refusal("apply", kind, namespace, name, status, answer)
+        return self._object("apply", kind, namespace, name, status, answer)
 
     def merge(self, kind: Kind, namespace: str | None, name: str, body: Object, *, dry_run: bool = False) -> Object:
         """JSON merge patch, for what server-side apply cannot do: taking away what another manager wrote."""
@@ -191,8 +236,8 @@ class Client:
             content_type="application/merge-patch+json",
         )
         if status != 200:
-            raise refused("patch", kind, namespace, name, status, answer)
-        return _object(answer)
+            raise self._refusal("patch", kind, namespace, name, status, answer)
+        return self._object("patch", kind, namespace, name, status, answer)
 
     def delete(
         self,
@@ -212,8 +257,11 @@ class Client:
             options["preconditions"] = dict(preconditions)
         status, answer = self._request("DELETE", kind.path(namespace, name), (), options)
         if status in (200, 202):
+            told = _parsed(answer)
+            if (told.get("kind"), told.get("status")) != ("Status", "Success"):  # else it is the object, which goes
+                self._object("delete", kind, namespace, name, status, answer)
             return
-        failure = refused("delete", kind, namespace, name, status, answer)
+        failure = self._refusal("delete", kind, namespace, name, status, answer)
         if not failure.object_missing:
             raise failure
 
@@ -264,6 +312,41 @@ class Client:
                 f"kubelet answered within {self._read_seconds:g} seconds: are they up?",
                 error={"code": "ExecTimeout", "message": str(error)},
             ) from error
+
+    # what answers mean
+
+    def _refusal(
+        self, verb: str, kind: Kind, namespace: str | None, name: str | None, status: int, body: bytes
+    ) -> ApiFailure:
+        """The Failure for an answer with an error status. Whether a kind is unknown is asked from the server."""
+        failure = refused(verb, kind, namespace, name, status, body, host=self.host)
+        if status != 404 or failure.missing or not self._lacks(kind):
+            return failure
+        return refused(verb, kind, namespace, name, status, body, host=self.host, unserved=True)
+
+    def _object(
+        self, verb: str, kind: Kind, namespace: str | None, name: str | None, status: int, body: bytes
+    ) -> Object:
+        """The object in an answer, which must be the one that was asked for."""
+        answer = _parsed(body)
+        metadata = answer.get("metadata")
+        if (
+            (answer.get("apiVersion"), answer.get("kind")) != (kind.api_version, kind.name)
+            or not isinstance(metadata, dict)
+            or (name and metadata.get("name") != name)
+            or (namespace and kind.namespaced and metadata.get("namespace") != namespace)
+        ):
+            raise odd(verb, kind, namespace, name, status, body, host=self.host)
+        return answer
+
+    def _list(self, kind: Kind, namespace: str | None, body: bytes) -> Object:
+        answer = _parsed(body)
+        told, items = (answer.get("apiVersion"), answer.get("kind")), answer.get("items")
+        if told != (kind.api_version, f"{kind.name}List") or not _is_list_of_objects(items):
+            raise odd("list", kind, namespace, None, 200, body, host=self.host)
+        if not all(isinstance(each.get("metadata"), dict) and each["metadata"].get("name") for each in items or ()):
+            raise odd("list", kind, namespace, None, 200, body, host=self.host)
+        return answer
 
     # transport
 
@@ -368,9 +451,21 @@ def _retry_after(answer: t.Any) -> float | None:
         return None
 
 
-def _object(body: bytes) -> Object:
-    parsed: Object = json.loads(body)
-    return parsed
+def _parsed(body: bytes) -> Object:
+    """The object in a body; an empty one where there is none."""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _is_list_of_objects(value: t.Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
+
+
+def _place(raw: Object) -> tuple[str, str]:
+    return str(raw["metadata"].get("namespace") or ""), str(raw["metadata"]["name"])
 
 
 def _name(body: Object) -> str | None:

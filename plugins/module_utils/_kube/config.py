@@ -7,19 +7,24 @@
 
 """From the options of a module to a configuration of the kubernetes package.
 
-The rules are those of kubernetes.core with one difference: ``~/.kube/config`` is never used by itself, so that a
-module cannot reach a cluster that nobody named.
+The rules are those of kubernetes.core with two differences: ``~/.kube/config`` is never used by itself, so that a
+module cannot reach a cluster that nobody named, and a kubeconfig that the task names wins over ``host`` and
+credentials, so that neither the environment nor module_defaults lead a task elsewhere.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
 import typing as t
 from dataclasses import dataclass
 
+from .._domain import kubeconfig
 from .._domain.errors import Failure
 
+_CHOOSING = ("host", "api_key", "client_cert", "client_key")
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -43,11 +48,23 @@ class Settings:
 
     @classmethod
     def parse(cls, params: t.Mapping[str, t.Any]) -> Settings:
+        """The settings of a task: its own ``kubeconfig`` wins over what else would choose a server or a user.
+
+        Beside it ``host``, credentials and what the environment names do not count.
+        """
         names = [name for name in cls.__dataclass_fields__ if name != "impersonate_groups"]
-        return cls(
-            impersonate_groups=tuple(params.get("impersonate_groups") or ()),
-            **{name: params.get(name) for name in names},
-        )
+        given = {name: params.get(name) for name in names}
+        if given["kubeconfig"]:
+            given.update(dict.fromkeys(_CHOOSING))
+        else:
+            given["kubeconfig"] = os.environ.get("K8S_AUTH_KUBECONFIG")
+            given["context"] = given["context"] or os.environ.get("K8S_AUTH_CONTEXT")
+        return cls(impersonate_groups=tuple(params.get("impersonate_groups") or ()), **given)
+
+    @property
+    def named(self) -> bool:
+        """Whether they name an API server; else there may be the service account of a pod."""
+        return bool(self.kubeconfig or self.host)
 
 
 def require_library() -> None:
@@ -85,6 +102,60 @@ def load_configuration(settings: Settings, temporary_directory: str | None) -> t
     return configuration
 
 
+def written_down(settings: Settings) -> dict[str, t.Any]:
+    """The kubeconfig that leads where the settings do, as the same user; proxies and impersonation are not part of it.
+
+    Raises a Failure for a kubeconfig that cannot be read or has no such context.
+    """
+    config = kubeconfig.of_cluster_and_user({}, {})
+    if settings.kubeconfig and not _complete(settings):
+        path = os.path.abspath(_existing(settings.kubeconfig))
+        try:
+            config = kubeconfig.of_one_context(_parsed(path), settings.context, os.path.dirname(path))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise Failure(f"The kubeconfig {path} cannot be used: it is malformed.") from None
+    return kubeconfig.with_options(
+        config,
+        server=settings.host,
+        token=settings.api_key,
+        client_cert=_whole(settings.client_cert),
+        client_key=_whole(settings.client_key),
+        ca_cert=_whole(settings.ca_cert),
+        validate_certs=settings.validate_certs,
+    )
+
+
+def _whole(path: str | None) -> str | None:
+    return os.path.abspath(os.path.expanduser(path)) if path else None
+
+
+def _existing(path: str) -> str:
+    path = os.path.expanduser(path)
+    if not os.path.exists(path):
+        raise Failure(
+            f"The kubeconfig {path} does not exist: name an existing file, or write it with "
+            "azureops.pod_identity.aks_kubeconfig."
+        )
+    return path
+
+
+def _parsed(path: str) -> t.Mapping[str, t.Any]:
+    """A kubeconfig, which may be one that the library refuses later: only what is no mapping is refused here."""
+    require_library()
+    import yaml  # the library needs it too
+
+    try:
+        with open(path, "rb") as file:
+            config = yaml.safe_load(file)
+    except OSError as error:
+        raise Failure(f"The kubeconfig {path} cannot be read ({error.strerror}): name another file.") from error
+    except (yaml.YAMLError, ValueError):  # their text quotes the content
+        config = None
+    if not isinstance(config, dict):
+        raise Failure(f"The kubeconfig {path} cannot be used: it is malformed.")
+    return config
+
+
 def _complete(settings: Settings) -> bool:
     return bool(settings.host and (settings.api_key or (settings.client_cert and settings.client_key)))
 
@@ -92,20 +163,16 @@ def _complete(settings: Settings) -> bool:
 def _load_kubeconfig(settings: Settings, configuration: t.Any, temporary_directory: str | None) -> None:
     from kubernetes import config
 
-    path = os.path.expanduser(settings.kubeconfig or "")
-    if not os.path.exists(path):
-        raise Failure(
-            f"The kubeconfig {path} does not exist: name an existing file, or write it with "
-            "azureops.pod_identity.aks_kubeconfig."
-        )
+    path = _existing(settings.kubeconfig or "")
     try:
-        config.load_kube_config(
-            config_file=path,
-            context=settings.context,
-            client_configuration=configuration,
-            persist_config=False,
-            temp_file_path=temporary_directory,
-        )
+        with _overheard() as said:
+            config.load_kube_config(
+                config_file=path,
+                context=settings.context,
+                client_configuration=configuration,
+                persist_config=False,
+                temp_file_path=temporary_directory,
+            )
     except Exception as error:  # the library raises ConfigException, YAML, type and key errors for a bad file
         reason = " ".join(str(error).split())[:300] if type(error).__name__ == "ConfigException" else "it is malformed"
         raise Failure(
@@ -113,6 +180,24 @@ def _load_kubeconfig(settings: Settings, configuration: t.Any, temporary_directo
             + (f" with the context {settings.context!r}" if settings.context else "")
             + f": {reason}."
         ) from error
+    if said:
+        raise Failure(
+            f"The kubeconfig {path} gives no credentials, because the command that it logs in with failed "
+            f"({' '.join(said[0].split())[:300]}): run that command by hand, or name another kubeconfig."
+        )
+
+
+@contextlib.contextmanager
+def _overheard() -> t.Iterator[list[str]]:
+    """What the library logs at level error, which would otherwise go to standard error."""
+    said: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    try:
+        yield said
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def _load_service_account(configuration: t.Any) -> None:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 from .._domain.errors import Failure
@@ -17,26 +18,37 @@ from .kinds import Kind, label
 
 
 class ApiFailure(Failure):
-    """A request that the API server refused; ``status`` is the HTTP status, ``reason`` that of its Status object."""
+    """A request that was refused; ``status`` is the HTTP status, ``reason`` that of the Status object.
+
+    ``missing`` is ``object``, ``namespace`` or ``kind`` where the API server itself has said that this is not there.
+    """
 
     def __init__(
-        self, sentence: str, *, status: int, reason: str, details: t.Mapping[str, t.Any], message: str
+        self,
+        sentence: str,
+        *,
+        status: int,
+        reason: str,
+        details: t.Mapping[str, t.Any],
+        message: str,
+        missing: str = "",
     ) -> None:
         error: dict[str, t.Any] = {"status": status, "code": reason, "message": message}
         super().__init__(sentence, error={**error, "temporary": True} if status >= 500 or status == 429 else error)
         self.status = status
         self.reason = reason
         self.details = details
+        self.missing = missing
 
     @property
     def object_missing(self) -> bool:
         """The object itself is not there, while its kind is known."""
-        return self.status == 404 and bool(self.details.get("name")) and self.details.get("kind") != "namespaces"
+        return self.missing == "object"
 
     @property
     def kind_missing(self) -> bool:
         """The server does not know the kind: its custom resource definition is not installed."""
-        return self.status == 404 and not self.details.get("name")
+        return self.missing == "kind"
 
     @property
     def message_told(self) -> bool:
@@ -51,7 +63,7 @@ class ApiFailure(Failure):
 
     @property
     def namespace_missing(self) -> bool:
-        return self.status == 404 and self.details.get("kind") == "namespaces"
+        return self.missing == "namespace"
 
 
 def parse_status(body: bytes) -> dict[str, t.Any]:
@@ -66,18 +78,86 @@ def parse_status(body: bytes) -> dict[str, t.Any]:
     return {"message": text[:500]}
 
 
-def refused(verb: str, kind: Kind, namespace: str | None, name: str | None, status: int, body: bytes) -> ApiFailure:
-    """The Failure for an answer with an error status."""
+def refused(
+    verb: str,
+    kind: Kind,
+    namespace: str | None,
+    name: str | None,
+    status: int,
+    body: bytes,
+    *,
+    host: str = "",
+    unserved: bool = False,
+) -> ApiFailure:
+    """The Failure for an answer with an error status; ``unserved``: the server has said that it has no such kind."""
     answer = parse_status(body)
+    details = answer.get("details")
+    details = details if isinstance(details, dict) else {}
+    missing = _missing(kind, namespace, name, answer, details, unserved=unserved) if status == 404 else ""
+    if status == 404 and not missing:
+        return odd(verb, kind, namespace, name, status, body, host=host)
     message = str(answer.get("message", ""))
-    details = answer.get("details") or {}
     return ApiFailure(
-        _sentence(verb, kind, namespace, name, status, message, details),
+        _sentence(verb, kind, namespace, name, status, message, details, missing),
         status=status,
         reason=str(answer.get("reason", "") or status),
         details=details,
         message=message,
+        missing=missing,
     )
+
+
+def odd(
+    verb: str, kind: Kind, namespace: str | None, name: str | None, status: int, body: bytes, *, host: str = ""
+) -> ApiFailure:
+    """The Failure for an answer from which nothing follows, neither that something is there nor that it is not."""
+    return ApiFailure(
+        f"Cannot {verb} {label(kind, namespace, name) if name else kind.resource}: {host or 'the server'} answered "
+        f"{status} with {_described(body)}, which is not what an API server answers to that; a proxy, a gateway or "
+        "another service may have answered in its place: check the server of the kubeconfig, proxy and no_proxy, and "
+        "run again.",
+        status=status,
+        reason="UnexpectedAnswer",
+        details={},
+        message=_described(body),  # the rest could be that of a Secret
+    )
+
+
+def _missing(
+    kind: Kind,
+    namespace: str | None,
+    name: str | None,
+    answer: t.Mapping[str, t.Any],
+    details: t.Mapping[str, t.Any],
+    *,
+    unserved: bool,
+) -> str:
+    """What a 404 says to be missing; nothing where it does not name the very thing that was asked for."""
+    if unserved:
+        return "kind"
+    if answer.get("kind") != "Status" or answer.get("reason") != "NotFound":
+        return ""
+    told = (details.get("name"), details.get("kind"), details.get("group") or "")
+    if name and told == (name, kind.plural, kind.group):
+        return "object"
+    return "namespace" if namespace and told == (namespace, "namespaces", "") else ""
+
+
+def _described(body: bytes) -> str:
+    text = " ".join(body[:4000].decode("utf-8", "replace").split())
+    if not text:
+        return "nothing"
+    if text.startswith("<"):
+        title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE)
+        return "a page of HTML" + (f" ({_short(title[1].strip())})" if title else "")
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return "a part of some JSON" if text[0] in "{[" else f"the text {text[:100]!r}"
+    if not isinstance(parsed, dict):
+        return "other JSON"
+    told = str(parsed.get("reason") or parsed.get("message") or "")
+    return f"an object of kind {str(parsed.get('kind'))[:100]!r}" + (f" ({_short(told)})" if told else "")
 
 
 def _sentence(
@@ -88,6 +168,7 @@ def _sentence(
     status: int,
     message: str,
     details: t.Mapping[str, t.Any],
+    missing: str,
 ) -> str:
     what = label(kind, namespace, name)
     where = f" in namespace {namespace}" if namespace else " in the whole cluster" if kind.namespaced else ""
@@ -105,16 +186,16 @@ def _sentence(
         )
     if status == 403:
         return f"The API server refuses to {verb} {what}: {_short(message)}."
-    if status == 404 and details.get("kind") == "namespaces":
+    if missing == "namespace":
         return f"Cannot {verb} {what}: the namespace {namespace} does not exist, create it first."
-    if status == 404 and not details.get("name"):
+    if missing == "kind":
         return (
             f"The cluster does not know {kind.resource}: install the custom resource definitions of AAD Pod Identity "
             "first (role azureops.pod_identity.pod_identity_chart)."
             if kind.group == "aadpodidentity.k8s.io"
             else f"The cluster does not know {kind.resource} in {kind.api_version}: is it a supported version?"
         )
-    if status == 404:
+    if missing:
         return f"{what} does not exist."
     if status == 409:
         return _conflict(what, verb, details)

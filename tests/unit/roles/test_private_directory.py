@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable
@@ -47,7 +48,9 @@ def test_a_kept_connection_is_to_one_cluster(player: Player, found: dict[str, An
 def test_what_a_killed_run_left_is_removed(player: Player, tmp_path: Path) -> None:
     """And nothing that a live run uses, or that is not ours."""
     kubeconfig, gate = tmp_path / "kubeconfig", tmp_path / "gate"
-    kubeconfig.write_text("{}")
+    context = {"name": "one", "context": {"cluster": "one", "user": "one"}}
+    cluster = {"name": "one", "cluster": {"server": "https://127.0.0.1:9"}}
+    kubeconfig.write_text(json.dumps({"current-context": "one", "contexts": [context], "clusters": [cluster]}))
     connect, disconnect = role("pod_identity_cluster", "connect"), role("pod_identity_cluster", "disconnect")
     hold = [connect, {"ansible.builtin.wait_for": {"path": str(gate), "timeout": 100}}, disconnect]
     named = {"pod_identity_kubeconfig": str(kubeconfig)}
@@ -77,3 +80,14 @@ def test_what_a_killed_run_left_is_removed(player: Player, tmp_path: Path) -> No
     output, _none = live.communicate(timeout=60)
     assert live.returncode == 0, output
     assert directories() == foreign
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [({}, "No cluster is named; set"), ({"pod_identity_kubeconfig": "/nowhere"}, "/nowhere does not exist")],
+    ids=["nothing", "absent"],
+)
+def test_without_a_way_to_an_api_server_nothing_is_left(player: Player, variables: dict[str, str], said: str) -> None:
+    status, output = player.play([role("pod_identity_cluster", "connect")], **variables)
+    assert (status, said in output) == (2, True), output
+    assert list(player.temporary.glob("azureops-pod-identity-*")) == []

@@ -145,20 +145,35 @@ def test_a_cluster_that_is_being_made_is_not_asked(
     assert modules.requests(mark, path="listCluster") == []
 
 
-@pytest.mark.parametrize("entra", [True, False], ids=["entra", "certificate"])
-def test_the_token_of_a_connection_is_renewed(
-    modules: Modules, azure: SimulatedAzure, player: Player, entra: bool
-) -> None:
-    azure.cluster(name="demo", aadProfile={"managed": True} if entra else None)
-    user = {"exec": {"command": "kubelogin", "args": []}} if entra else {"token": "t"}
+def hand_out(modules: Modules, server: str, user: dict[str, Any]) -> dict[str, Any]:
+    """Let AKS answer with a kubeconfig for that server and user, which is returned."""
     config = {
-        "clusters": [{"name": "demo", "cluster": {"server": "https://demo.hcp:443"}}],
+        "clusters": [{"name": "demo", "cluster": {"server": server}}],
         "contexts": [{"name": "demo", "context": {"cluster": "demo", "user": "u"}}],
         "current-context": "demo",
         "users": [{"name": "u", "user": user}],
     }
     fetched = {"name": "clusterUser", "value": base64.b64encode(json.dumps(config).encode()).decode()}
     modules.fault("POST", "listClusterUserCredential", status=200, body={"kubeconfigs": [fetched]}, count=0)
+    return config
+
+
+def test_a_fetched_kubeconfig_is_proved_too(modules: Modules, azure: SimulatedAzure, player: Player) -> None:
+    """Where its server is none of the cluster's names, it is asked for its nodes."""
+    azure.cluster(name="demo")
+    hand_out(modules, "https://127.0.0.1:9", {"token": "t"})
+    status, output = player.play([role("pod_identity_cluster", "connect")], **VARIABLES)
+    assert (status, "The API server https://127.0.0.1:9 cannot be reached" in output) == (2, True), output
+
+
+@pytest.mark.parametrize("entra", [True, False], ids=["entra", "certificate"])
+def test_the_token_of_a_connection_is_renewed(
+    modules: Modules, azure: SimulatedAzure, player: Player, entra: bool
+) -> None:
+    azure.cluster(name="demo", aadProfile={"managed": True} if entra else None)
+    (cluster,) = modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"]
+    user = {"exec": {"command": "kubelogin", "args": []}} if entra else {"token": "t"}
+    config = hand_out(modules, f"https://{cluster['fqdn']}:443", user)
     ended = {**config, "users": [{"name": "u", "user": {"token": "ended"}}]}
     path = "{{ pod_identity_cluster_connection.kubeconfig }}"
     tasks = [

@@ -298,7 +298,7 @@ class Cluster:
 
             def do_GET(self) -> None:
                 accounts = [{"metadata": {"namespace": "ns", "name": "sa"}}]
-                self.reply(200, {"kind": "ServiceAccountList", "metadata": {}, "items": accounts})
+                self.reply(200, {"apiVersion": "v1", "kind": "ServiceAccountList", "metadata": {}, "items": accounts})
 
             def reply(self, status: int, body: Any) -> None:
                 text = json.dumps(body).encode()

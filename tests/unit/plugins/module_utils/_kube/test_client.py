@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 import http.server
+import json
 import multiprocessing
 import socket
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, connect
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import POD
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AZURE_IDENTITY, POD
 
 
 def test_impersonation() -> None:
@@ -49,7 +53,7 @@ def test_connections_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def do_GET(self) -> None:
             all_there.wait(30)
-            body = b'{"items": []}'
+            body = b'{"apiVersion": "v1", "kind": "PodList", "items": []}'
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -69,3 +73,125 @@ def test_connections_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         client._pool.clear()
         server.shutdown()
     assert len(opened) == AT_ONCE
+
+
+Script = Callable[[str, str], tuple[int, bytes]]
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[Script], Client]]:
+    """A client of a server that answers a method and a path as it is told."""
+    servers = []
+
+    def start(script: Script) -> Client:
+        class Answers(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                status, body = script(self.command, self.path)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_PATCH = do_DELETE = do_GET
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return connect({"host": f"http://127.0.0.1:{server.server_port}", "api_key": "k"})
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def a_list(*names: str, token: str = "") -> bytes:
+    items = [{"metadata": {"namespace": "n", "name": name}} for name in names]
+    return json.dumps({"apiVersion": "v1", "kind": "PodList", "metadata": {"continue": token}, "items": items}).encode()
+
+
+ODD = {
+    "html": b"<html><title>Sign in</title></html>",
+    "empty": b"",
+    "object": b"{}",
+    "cut": b'{"apiVersion": "v1", "kind": "PodList", "items": [{"metadata": {"na',
+    "null": b'{"apiVersion": "v1", "kind": "PodList", "items": null}',
+    "other list": b'{"apiVersion": "v1", "kind": "SecretList", "items": []}',
+    "other version": b'{"apiVersion": "v2", "kind": "PodList", "items": []}',
+    "texts": b'{"apiVersion": "v1", "kind": "PodList", "items": ["a"]}',
+    "nameless": b'{"apiVersion": "v1", "kind": "PodList", "items": [{"metadata": {}}]}',
+    "of azure": b'{"value": []}',
+    "other object": b'{"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "n", "name": "other"}}',
+    "elsewhere": b'{"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "m", "name": "p"}}',
+}
+
+
+@pytest.mark.parametrize("body", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("status", [200, 404])
+def test_odd_answers_are_refused(
+    answering: Callable[[Script], Client], body: bytes, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client = answering(lambda _method, _path: (status, body))
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "n", "name": "p"}}
+    asked: list[Callable[[], object]] = [
+        lambda: client.list_all(POD),
+        lambda: client.get(POD, "n", "p"),
+        lambda: client.create(POD, "n", pod),
+        lambda: client.apply(POD, pod),
+        lambda: client.merge(POD, "n", "p", {}),
+        lambda: client.delete(POD, "n", "p"),
+        lambda: client.kinds_of("policy/v1"),
+        lambda: client.kinds_of("v1"),
+        lambda: client.service_account_token("n", "p", "a"),
+        lambda: client.list_all(AZURE_IDENTITY),
+    ]
+    for ask in asked:
+        with pytest.raises(Failure, match=f"answered {status} with ") as caught:
+            ask()
+        assert not getattr(caught.value, "missing", "")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_kind_is_unknown_where_the_server_lists_it_nowhere(answering: Callable[[Script], Client]) -> None:
+    groups: dict[str, Any] = {"kind": "APIGroupList", "groups": []}
+    listed: dict[str, Any] = {"kind": "APIResourceList", "groupVersion": "aadpodidentity.k8s.io/v1", "resources": []}
+
+    def script(_method: str, path: str) -> tuple[int, bytes]:
+        if path == "/apis":
+            return 200, json.dumps(groups).encode()
+        if path == "/apis/aadpodidentity.k8s.io/v1" and groups["groups"]:
+            return 200, json.dumps(listed).encode()
+        return 404, b"404 page not found\n"
+
+    client = answering(script)
+
+    def missing() -> bool:
+        with pytest.raises(Failure) as caught:
+            client.list_all(AZURE_IDENTITY)
+        assert isinstance(caught.value, ApiFailure)
+        return caught.value.kind_missing
+
+    assert missing() and client.kinds_of("aadpodidentity.k8s.io/v1") == frozenset()
+    groups["groups"] = [{"name": "aadpodidentity.k8s.io", "versions": [{"groupVersion": "aadpodidentity.k8s.io/v1"}]}]
+    assert missing()
+    listed["resources"] = [{"name": "azureidentities", "kind": "AzureIdentity"}]
+    assert client.kinds_of("aadpodidentity.k8s.io/v1") == {"AzureIdentity"}
+    assert not missing()  # it is served, so the 404 was somebody else's
+
+
+def test_pages_end(answering: Callable[[Script], Client]) -> None:
+    pages = {"": a_list("a", "b", token="1"), "1": a_list("b", "c", token="2"), "2": a_list("d")}
+
+    def script(_method: str, path: str) -> tuple[int, bytes]:
+        return 200, pages[path.partition("continue=")[2]]
+
+    client = answering(script)
+    assert [each["metadata"]["name"] for each in client.list_all(POD)] == ["a", "b", "c", "d"]
+    for again in ("1", "2"):
+        pages["2"] = a_list("d", token=again)
+        with pytest.raises(Failure, match="without an end"):
+            client.list_all(POD)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import Settings, load_configuration
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import (
+    Settings,
+    load_configuration,
+    written_down,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +29,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / ".kube" / "config").write_text(kubeconfig("https://never"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / ".kube" / "config"))
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    for name in ("KUBERNETES_SERVICE_HOST", "K8S_AUTH_KUBECONFIG", "K8S_AUTH_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
@@ -69,10 +75,67 @@ def test_kubeconfig_and_context(named: str) -> None:
         loaded(kubeconfig=named, context="three")
 
 
-def test_options_win_over_the_kubeconfig(named: str) -> None:
-    host, credentials = loaded(kubeconfig=named, host="https://other/", api_key="mine")
-    assert (host, credentials) == ("https://other", {"authorization": "Bearer mine"})
-    assert loaded(kubeconfig=named, api_key="mine") == ("https://named/one", {"authorization": "Bearer mine"})
+ELSEWHERE = {"host": "https://other/", "api_key": "mine", "client_cert": "/c", "client_key": "/k"}
+
+
+def meant(options: dict[str, Any]) -> tuple[tuple[str, dict[str, str]], ...]:
+    """Where the options lead, and where what is written down of them leads."""
+    settings = Settings.parse(options)
+    path = Path(os.environ["HOME"]) / "elsewhere" / "written"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(written_down(settings)))
+    return loaded(**{name: getattr(settings, name) for name in Settings.__dataclass_fields__}), loaded(
+        kubeconfig=str(path)
+    )
+
+
+def test_a_kubeconfig_of_the_task_wins_over_all_that_leads_elsewhere(
+    named: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "other").write_text(kubeconfig("https://other"))
+    monkeypatch.setenv("K8S_AUTH_KUBECONFIG", str(home / "other"))
+    monkeypatch.setenv("K8S_AUTH_CONTEXT", "two")
+    there = ("https://named/one", {"authorization": "Bearer token-one"})
+    assert meant({"kubeconfig": named}) == meant({"kubeconfig": named, **ELSEWHERE}) == (there, there)
+    there = ("https://named/two", {"authorization": "Bearer token-two"})
+    assert meant({"kubeconfig": named, "context": "two", **ELSEWHERE}) == (there, there)
+
+
+def test_the_environment_chooses_where_the_task_names_no_kubeconfig(
+    named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not Settings.parse({}).named
+    monkeypatch.setenv("K8S_AUTH_KUBECONFIG", named)
+    assert Settings.parse({}).named
+    there = ("https://named/one", {"authorization": "Bearer token-one"})
+    assert meant({}) == (there, there)
+    monkeypatch.setenv("K8S_AUTH_CONTEXT", "two")
+    there = ("https://named/two", {"authorization": "Bearer token-two"})
+    assert meant({}) == (there, there)
+    there = ("https://named/one", {"authorization": "Bearer mine"})
+    assert meant({"context": "one", "api_key": "mine"}) == (there, there)
+    there = ("https://other", {"authorization": "Bearer mine"})
+    assert meant({"host": "https://other/", "api_key": "mine"}) == (there, there)
+    there = ("https://other", {"authorization": "Bearer token-two"})
+    assert meant({"host": "https://other/"}) == (there, there)
+
+
+def test_what_is_written_down_leads_there_from_another_folder(home: Path) -> None:
+    (home / "ca.pem").write_text("ca")
+    config = yaml.safe_load(kubeconfig("https://named"))
+    config["clusters"][0]["cluster"]["certificate-authority"] = "ca.pem"
+    config["users"][0]["user"] = {"exec": {"command": "bin/login", "args": ["x"]}, "client-key": "~/k.pem"}
+    (home / "named").write_text(yaml.safe_dump(config))
+    written = written_down(Settings(kubeconfig=str(home / "named")))
+    assert written["clusters"][0]["cluster"]["certificate-authority"] == str(home / "ca.pem")
+    (user,) = written["users"]
+    assert (user["user"]["exec"]["command"], user["user"]["client-key"]) == (
+        str(home / "bin/login"),
+        str(home / "k.pem"),
+    )
+    written = written_down(Settings(kubeconfig=str(home / "named"), ca_cert="/ca", validate_certs=False, api_key="k"))
+    assert written["clusters"][0]["cluster"] == {"server": "https://named/one", "insecure-skip-tls-verify": True}
+    assert written["users"][0]["user"] == {"token": "k", "client-key": str(home / "k.pem")}
 
 
 def test_host_alone_needs_no_file() -> None:
@@ -86,8 +149,11 @@ def test_kubeconfigs_that_are_none(home: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(Failure, match="cannot be used"):
         loaded(kubeconfig=str(path))
-    with pytest.raises(Failure, match="does not exist"):
-        loaded(kubeconfig=str(home / "none"))
+    with pytest.raises(Failure, match="cannot be used|has no current context"):
+        written_down(Settings(kubeconfig=str(path)))
+    for load in (loaded, lambda kubeconfig: written_down(Settings(kubeconfig=kubeconfig))):
+        with pytest.raises(Failure, match="does not exist"):
+            load(kubeconfig=str(home / "none"))
 
 
 def test_tls_and_proxy_options() -> None:

@@ -21,6 +21,7 @@ def status(code: int, **fields: Any) -> bytes:
     return json.dumps({"kind": "Status", "code": code, **fields}).encode()
 
 
+IDENTITY = {"name": "i", "group": "aadpodidentity.k8s.io", "kind": "azureidentities"}
 CONFLICT = {
     "causes": [
         {"reason": "FieldManagerConflict", "message": 'conflict with "kubectl" using v1', "field": ".spec.clientID"}
@@ -39,9 +40,12 @@ CONFLICT = {
         ),
         (403, status(403, message='admission webhook "w" denied the request: no'), ["webhook", "no"]),
         (500, status(500, message='failed calling webhook "w": timeout'), ["webhook"]),
-        (404, b"404 page not found", ["does not know azureidentities", "pod_identity_chart"]),
-        (404, status(404, details={"name": "i", "kind": "azureidentities"}), ["does not exist"]),
-        (404, status(404, details={"name": "n", "kind": "namespaces"}), ["namespace n does not exist"]),
+        (404, status(404, reason="NotFound", details=IDENTITY), ["does not exist"]),
+        (
+            404,
+            status(404, reason="NotFound", details={"name": "n", "kind": "namespaces"}),
+            ["namespace n does not exist"],
+        ),
         (409, status(409, details=CONFLICT), ["spec.clientID belongs to kubectl", "adopt: true"]),
         (409, status(409), ["in the meantime"]),
         (422, status(422, message="spec.type is wrong"), ["invalid", "spec.type is wrong"]),
@@ -57,10 +61,37 @@ def test_refusals(code: int, body: bytes, words: list[str]) -> None:
 
 
 def test_what_is_missing_is_told_apart() -> None:
-    kind = errors.refused("list", AZURE_IDENTITY, "n", None, 404, b"404 page not found")
+    body = b"404 page not found"
+    kind = errors.refused("list", AZURE_IDENTITY, "n", None, 404, body, unserved=True)
     assert kind.kind_missing and not kind.object_missing
-    thing = errors.refused("get", AZURE_IDENTITY, "n", "i", 404, status(404, details={"name": "i"}))
+    assert "does not know azureidentities" in kind.sentence and "pod_identity_chart" in kind.sentence
+    thing = errors.refused("get", AZURE_IDENTITY, "n", "i", 404, status(404, reason="NotFound", details=IDENTITY))
     assert thing.object_missing and not thing.kind_missing
+
+
+@pytest.mark.parametrize(
+    ("body", "described"),
+    [
+        (b"", "nothing"),
+        (b"404 page not found", "the text '404 page not found'"),
+        (b"<html><TITLE>Sign in</TITLE></html>", "a page of HTML (Sign in)"),
+        (b"{}", "an object of kind 'None'"),
+        (b'{"kind": "Secret", "data": {"a": "b', "a part of some JSON"),
+        (b"[]", "other JSON"),
+        (b'{"error": {"code": "NotFound"}}', "an object of kind 'None'"),
+        (status(404), "an object of kind 'Status'"),
+        (status(404, reason="NotFound"), "an object of kind 'Status' (NotFound)"),
+        (status(404, reason="NotFound", details={**IDENTITY, "name": "j"}), "an object of kind 'Status' (NotFound)"),
+        (status(404, reason="NotFound", details={**IDENTITY, "kind": "pods"}), "an object of kind 'Status' (NotFound)"),
+        (status(404, reason="NotFound", details={"name": "i", "kind": "azureidentities"}), "(NotFound)"),
+        (status(404, reason="Gone", details=IDENTITY), "an object of kind 'Status' (Gone)"),
+    ],
+)
+def test_from_an_odd_404_nothing_follows(body: bytes, described: str) -> None:
+    failure = errors.refused("get", AZURE_IDENTITY, "n", "i", 404, body, host="https://h")
+    assert (failure.missing, failure.reason, failure.status) == ("", "UnexpectedAnswer", 404)
+    assert "https://h answered 404 with " in failure.sentence and described in failure.sentence
+    assert "check the server of the kubeconfig, proxy and no_proxy" in failure.sentence
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs a module of kubernetes.core that reaches the API server of its kubeconfig, whatever else names one.
+
+Those modules let ``host`` and credentials of environment and module_defaults win over an explicit kubeconfig, and take
+empty ones for given.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+# What chooses a server or a user beside a kubeconfig.
+_CHOOSING = ("host", "api_key", "username", "password", "client_cert", "cert_file", "client_key", "key_file")
+_VARIABLES = (
+    *(f"K8S_AUTH_{name.upper()}" for name in ("kubeconfig", "context", *_CHOOSING)),
+    # Those that helm reads itself.
+    *("HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECONTEXT"),
+)
+# Of the connection helm knows no more.
+_HELM_KNOWS_NOT = ("proxy", "no_proxy", "proxy_headers", "impersonate_user", "impersonate_groups", "persist_config")
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        module = str(arguments.pop("module", ""))
+        if not module:
+            raise AnsibleActionFail("kubernetes_core runs no module by itself: set module, such as k8s_info.")
+        if arguments.get("kubeconfig"):
+            left_out = (*_CHOOSING, *(_HELM_KNOWS_NOT if module.startswith("helm") else ()))
+            arguments = {name: value for name, value in arguments.items() if name not in left_out}
+        name = f"kubernetes.core.{module}"
+        result.update(self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars))
+        return result
+
+    def _compute_environment_string(self, raw_environment_out: dict[str, t.Any] | None = None) -> str:
+        """As a prefix of the command, which counts where it runs, be that here or on another host."""
+        named: dict[str, t.Any] = {}
+        given = str(super()._compute_environment_string(named))
+        if self._task.args.get("kubeconfig"):
+            for name in _VARIABLES:
+                named.pop(name, None)
+            unset = " ".join(f"-u {name}" for name in _VARIABLES)
+            given = f"env {unset} {self._connection._shell.env_prefix(**named)}"
+        if raw_environment_out is not None:
+            raw_environment_out.clear()
+            raw_environment_out.update(named)
+        return given

@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""No task of a role or playbook leaves it to the environment which API server it reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
+
+OURS = "azureops.pod_identity."
+GROUPS = yaml.safe_load((CHECKOUT / "meta/runtime.yml").read_text())["action_groups"]
+KUBERNETES = {OURS + name for name in GROUPS["kubernetes"]}
+
+
+def tasks(part: Any) -> Iterator[tuple[str, Any]]:
+    """Every key that can be an action, with its arguments."""
+    if isinstance(part, dict):
+        yield from part.items()
+    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from tasks(each)
+
+
+def test_every_task_that_asks_an_api_server_names_its_kubeconfig() -> None:
+    foreign, without, found = set(), [], 0
+    for path in [*CHECKOUT.glob("roles/*/tasks/*.yml"), *CHECKOUT.glob("playbooks/*.yml")]:
+        for name, arguments in tasks(yaml.safe_load(path.read_text())):
+            if str(name).startswith("kubernetes.core."):
+                foreign.add(name)
+            # With a method, imds_answer_info runs on the node and asks there.
+            elif str(name) in KUBERNETES and "method" not in arguments:
+                found += 1
+                if not arguments.get("kubeconfig"):
+                    without.append(f"{path}: {name}")
+    assert (foreign, found > 50) == ({"kubernetes.core.helm_pull"}, True)  # it asks a repository
+    assert without == []
