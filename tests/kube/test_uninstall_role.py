@@ -40,7 +40,7 @@ from azsandbox.azure.state import CLUSTER
 
 UNINSTALL = str(CHECKOUT / "playbooks/uninstall.yml")
 CARRIER = {"resource_group": "rg", "cluster_name": "demo"}
-KUBERNETES_WRITES, AZURE_WRITES = 22, 1
+KUBERNETES_WRITES, AZURE_WRITES = 23, 1
 """How many requests the uninstall makes that write, without dry runs."""
 
 
@@ -188,7 +188,7 @@ def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: Simul
     assert status == 0, output
     assert (len(gate.writes), len(site.modules.writes(mark))) == (KUBERNETES_WRITES, AZURE_WRITES), gate.writes
     done = re.search(r"changed=(\d+)", output)
-    assert predicted and done and predicted[1] == done[1] == "5", output
+    assert predicted and done and predicted[1] == done[1] == "6", output
     assert "hidden" not in output
     assert site.attached() == attached - {site.billing}
     assert not has_definitions(site.client)

@@ -55,10 +55,11 @@ class Cluster:
         objects: t.Mapping[str, t.Sequence[Raw]],
         settings: t.Mapping[str, t.Any],
         unread: t.Mapping[str, str] | None = None,
+        named: t.Iterable[str] = (),
     ) -> Cluster:
         """``objects`` by kind; a kind that is missing was not read, ``unread`` says why.
 
-        ``settings`` go before what is installed.
+        ``settings`` go before what is installed; ``named`` are the namespaces of releases that the operator named.
         """
         pods = tuple(map(Pod.parse, objects.get("Pod", ())))
         assigned, nodes = objects.get("AzureAssignedIdentity"), objects.get("Node")
@@ -71,7 +72,7 @@ class Cluster:
             exceptions=tuple(map(PodException.parse, objects.get("AzurePodIdentityException", ()))),
             assigned=None if assigned is None else tuple(map(AssignedIdentity.parse, assigned)),
             nodes=None if nodes is None else frozenset(str(raw["metadata"]["name"]) for raw in nodes),
-            residue=Residue.parse(objects, unread),
+            residue=Residue.parse(objects, unread, named),
         )
 
 

@@ -13,6 +13,7 @@ import json
 import typing as t
 
 from .._domain import dumps, residue
+from .._domain.belief import CHART
 from .._domain.errors import Failure
 from .client import Client
 from .errors import ApiFailure
@@ -75,26 +76,25 @@ def read_custom(client: Client) -> Objects:
 
 
 def read_parts(
-    look: t.Callable[..., t.Sequence[Object]], found: Objects, namespaces: t.Iterable[str] | None = None
+    look: t.Callable[..., t.Sequence[Object]], found: Objects, namespaces: t.Collection[str] | None = None
 ) -> None:
     """Add to ``found`` what an installation is made of besides, by ``look``, which is ``Client.list_all`` or alike.
 
-    ``namespaces``: where alone, besides those that a release is said to be in, Secrets are looked for.
+    ``namespaces``: where alone, besides believed ones that a release is said to be in, Secrets are looked for.
     """
     for kind in PARTS:
         found[kind.name] = look(kind, fields=_FIELDS.get(kind, ""))
-    held = residue.releases(found)
     # Of all Secrets those of the releases, and what the chart made for MIC.
-    names = ",".join(sorted({residue.RELEASE, *(name for dummy, name in held)}))
+    names = ",".join(sorted({CHART, *(name for dummy, name in residue.releases(found))}))
     places: t.Sequence[str | None] = (None,)
     of_helm = f"owner=helm,name in ({names})"
     if namespaces is not None:
-        places = sorted({*namespaces, *(place for place, dummy in held)} - {""})
+        places = residue.release_namespaces(found, namespaces)
         of_helm = "owner=helm"
     found[SECRET.name] = [
         each
         for place in places
-        for labels in (of_helm, f"app.kubernetes.io/name={residue.RELEASE}")
+        for labels in (of_helm, f"app.kubernetes.io/name={CHART}")
         for each in look(SECRET, place, labels=labels)
     ]
 

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import findings, residue
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.chart_manifest import GROUP
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inventory import Cluster, Inventory
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
     Raw,
@@ -82,7 +83,7 @@ def going(raw: Raw) -> Raw:
 
 
 def definition(**more: t.Any) -> Raw:
-    return named("azureidentities.aadpodidentity.k8s.io", spec={"group": residue.GROUP}, **more)
+    return named("azureidentities.aadpodidentity.k8s.io", spec={"group": GROUP}, **more)
 
 
 ASSIGNED = assigned(pod(), binding(), identity())
@@ -175,6 +176,13 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
             ]
         ),
         [("release_left", "Secret kube-system/sh.helm.release.v1.aad-pod-identity.v2")],
+    ),
+    "a release of somebody who may write in his namespace only": (
+        clean(
+            Secret=[release(namespace="team"), release("x", hooks=[{"name": "h"}])],
+            ClusterRoleBinding=[],
+        ),
+        [("not_believed", "helm release kube-system/x"), ("not_believed", "helm release team/aad-pod-identity")],
     ),
     "the credential of MIC": (
         clean(Secret=[named("aad-pod-identity-mic", "kube-system", {**CHART, **OF_MIC})]),
