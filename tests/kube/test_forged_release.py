@@ -6,9 +6,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -24,26 +21,16 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     DAEMON_SET,
     NAMESPACE,
     SECRET,
-    Kind,
+)
+from ansible_collections.azureops.pod_identity.tests.kube.forged_release import (
+    HOOK,
+    JOB,
+    of,
+    packed,
+    record,
+    settings,
 )
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
-
-JOB = Kind("batch", "v1", "jobs", "Job")
-HOOK = {
-    "name": "hook",
-    "kind": "Job",
-    "path": "templates/hook.yaml",
-    "manifest": "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: hook\n",
-    "events": ["pre-delete"],
-}
-
-
-def of(raw: dict[str, Any]) -> dict[str, Any]:
-    return dict(json.loads(gzip.decompress(base64.b64decode(base64.b64decode(raw["data"]["release"])))))
-
-
-def packed(body: dict[str, Any]) -> dict[str, str]:
-    return {"release": base64.b64encode(base64.b64encode(gzip.compress(json.dumps(body).encode()))).decode()}
 
 
 class Place:
@@ -57,19 +44,10 @@ class Place:
         (self.real,) = client.list_all(SECRET, namespace, labels="owner=helm")
 
     def forge(self, namespace: str, name: str, **changes: Any) -> None:
-        """A record of another name with the content of the real one."""
-        body = {**of(dict(self.real)), "name": name, "namespace": namespace, **changes}
-        body["manifest"] = body["manifest"].replace(f"namespace: {self.namespace}\n", f"namespace: {namespace}\n")
-        labels = {**self.real["metadata"]["labels"], "name": name, "version": "1"}
-        metadata = {"name": f"sh.helm.release.v1.{name}.v1", "namespace": namespace, "labels": labels}
-        record = {"metadata": metadata, "type": "helm.sh/release.v1", "data": packed({**body, "version": 1})}
-        self.client.create(SECRET, namespace, record)
+        self.client.create(SECRET, namespace, record(self.real, namespace, name, **changes))
 
     def settings(self, namespace: str, points_to: tuple[str, str] = ("", "")) -> None:
-        place, name = points_to
-        annotations = {"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": place} if name else {}
-        body = {"metadata": {"name": residue.SETTINGS, "annotations": annotations}}
-        self.client.create(CONFIG_MAP, namespace, body)
+        self.client.create(CONFIG_MAP, namespace, settings(points_to))
 
     def releases(self) -> dict[str, dict[str, str]]:
         found = self.look()
@@ -166,7 +144,7 @@ def test_a_release_where_a_real_one_is(place: Place) -> None:
         f"helm release {place.namespace}/odd": "its manifest has an object that is not written as a plain mapping",
     }
     # Under the name of the real one: what helm takes for a revision of it makes the whole of it doubtful.
-    newer = {**of(dict(place.real)), "version": 2, "manifest": theirs}
+    newer = {**of(place.real), "version": 2, "manifest": theirs}
     metadata = {
         "name": "sh.helm.release.v1.real.v2",
         "labels": {**place.real["metadata"]["labels"], "version": "2"},
@@ -194,3 +172,30 @@ def test_a_removal_that_ends_at_any_moment_finds_its_way_again(place: Place) -> 
     assert mine[0] == f"delete ConfigMap {place.namespace}/{residue.SETTINGS}"
     assert {each.rpartition(" ")[2] for each in mine[1:]} == names
     assert not names & {each["metadata"]["name"] for each in place.client.list_all(CLUSTER_ROLE_BINDING)}
+
+
+@pytest.mark.parametrize("scope", ["owned", "all"])
+def test_what_a_tenant_calls_as_parts_of_an_installation_are_called(place: Place, scope: str) -> None:
+    client, tenant = place.client, place.tenant
+    place.settings(tenant)
+    place.settings(place.namespace)
+    labels = {"app": "nmi"}
+    containers = [{"name": "nmi", "image": "registry.example.com/team/nmi:v1"}]
+    template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    flux = {f"kustomize.toolkit.fluxcd.io/{key}": "theirs" for key in ("name", "namespace")}
+    client.create(DAEMON_SET, tenant, {"metadata": {"name": "nmi", "labels": flux}, "spec": spec})
+    found = place.look(scope=scope)
+    assert f"DaemonSet {tenant}/nmi" not in found["programs"]
+    assert not [each for each in found["brought_back"] if tenant in each]
+    assert not [each for each in found["objects"] if each["namespace"] == tenant]
+    theirs = {f"DaemonSet {tenant}/nmi", f"ConfigMap {tenant}/{residue.SETTINGS}"}
+    assert {each["object"] for each in found["not_believed"] if tenant in each["object"]} == theirs
+    assert theirs <= set(place.audit())
+
+    place.server.helm("uninstall", "real", "--no-hooks", "--namespace", place.namespace)
+    options = {"scope": scope, "release_namespaces": [place.namespace], "wait_sleep": 1}
+    done = Runner(place.server, "pod_identity_removal")(parts=["programs", removal.REMAINS], **options).ok()
+    assert f"delete ConfigMap {place.namespace}/{residue.SETTINGS}" in done["actions"]
+    assert not [each for each in done["actions"] if tenant in each]
+    assert client.get(DAEMON_SET, tenant, "nmi") and client.get(CONFIG_MAP, tenant, residue.SETTINGS)

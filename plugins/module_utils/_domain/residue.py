@@ -114,17 +114,32 @@ class Believed:
 
     @classmethod
     def of(cls, objects: t.Mapping[str, t.Sequence[Raw]], belief: Belief) -> Believed:
-        parts = installed(objects)
+        parts, doubts = {}, []
+        for kind, several in installed(objects).items():
+            here = [raw for raw in several if _is_believed(kind, raw, belief)]
+            if here:
+                parts[kind] = here
+            doubts += [_doubt(kind, raw, belief) for raw in several if not _is_believed(kind, raw, belief)]
         found = [
             helm_releases.believed(each, belief, objects, parts)
             for each in helm_releases.find(objects.get("Secret", ()))
         ]
-        doubts = tuple(Doubt(f"helm release {each.label}", each.doubt) for each in found if each.doubt)
-        return cls(parts, tuple(each for each in found if not each.doubt), doubts)
+        doubts += [Doubt(f"helm release {each.label}", each.doubt) for each in found if each.doubt]
+        return cls(parts, tuple(each for each in found if not each.doubt), tuple(doubts))
+
+
+def _is_believed(kind: str, raw: Raw, belief: Belief) -> bool:
+    namespace = _place(raw)[0]
+    # MIC keeps its lock in this namespace, wherever it runs itself.
+    return belief.holds(namespace) or (kind == "Endpoints" and namespace == nmi.MIC_LOCK_NAMESPACE)
+
+
+def _doubt(kind: str, raw: Raw, belief: Belief) -> Doubt:
+    return Doubt(_left(kind, raw).label, belief.doubt(_place(raw)[0]))
 
 
 def installed(objects: t.Mapping[str, t.Sequence[Raw]]) -> dict[str, list[Raw]]:
-    """By kind those that an installation consists of, or left; records of helm are not among them."""
+    """By kind what looks like the parts of an installation, wherever it is; records of helm are not among them."""
     given = {account for raw in objects.get("ClusterRoleBinding", ()) if gives_rights(raw) for account in accounts(raw)}
     looks = {**_LOOKS, "ServiceAccount": lambda raw: is_of_chart(raw) or (is_named(raw) and _place(raw) in given)}
     found = {kind: [raw for raw in objects[kind] if look(raw)] for kind, look in looks.items() if kind in objects}

@@ -222,8 +222,39 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
         [("lock_left", "Endpoints default/aad-pod-identity-mic")],
     ),
     "settings": (
-        clean(ConfigMap=[named("aad-pod-identity-config", "default")]),
-        [("settings_left", "ConfigMap default/aad-pod-identity-config")],
+        clean(ConfigMap=[named("aad-pod-identity-config", "kube-system")]),
+        [("settings_left", "ConfigMap kube-system/aad-pod-identity-config")],
+    ),
+    "what is called and labelled as its parts are": (
+        clean(
+            DaemonSet=[template("nmi", "", spec={"containers": [{"image": NMI_IMAGE}]})],
+            Deployment=[
+                {**template("mic", "", spec={"containers": [{"image": MIC_IMAGE}]}), "status": {"readyReplicas": 1}}
+            ],
+            Pod=[pod("nmi-x", "", spec={"containers": [{"image": NMI_IMAGE}]})],
+            ServiceAccount=[named("x", "team", CHART)],
+            PodDisruptionBudget=[named("mic-pdb", "team", spec={"selector": {"matchLabels": OF_MIC}})],
+            Endpoints=[named(residue.LOCK, "team", metadata=LED)],
+            ConfigMap=[named("aad-pod-identity-config", "team")],
+            Secret=[named("aad-pod-identity-mic", "team", {**CHART, **OF_MIC})],
+            AzureAssignedIdentity=[going(ASSIGNED)],
+        ),
+        [
+            ("assignment_stuck", LIVE),
+            *(
+                ("not_believed", f"{kind} team/{name}")
+                for kind, name in (
+                    ("DaemonSet", "nmi"),
+                    ("Deployment", "mic"),
+                    ("Pod", "nmi-x"),
+                    ("PodDisruptionBudget", "mic-pdb"),
+                    ("Endpoints", residue.LOCK),
+                    ("ConfigMap", "aad-pod-identity-config"),
+                    ("Secret", "aad-pod-identity-mic"),
+                    ("ServiceAccount", "x"),
+                )
+            ),
+        ],
     ),
     "a label": (
         clean(Deployment=[template()], ReplicaSet=[], Pod=[]),
