@@ -192,6 +192,12 @@ def test_what_a_tenant_calls_as_parts_of_an_installation_are_called(place: Place
     theirs = {f"DaemonSet {tenant}/nmi", f"ConfigMap {tenant}/{residue.SETTINGS}"}
     assert {each["object"] for each in found["not_believed"] if tenant in each["object"]} == theirs
     assert theirs <= set(place.audit())
+    running = Runner(place.server, "nmi_info")().ok()
+    assert [(each["namespace"], each["name"]) for each in running["installations"]] == [
+        (place.namespace, f"{place.namespace}-nmi")
+    ]
+    assert [each["object"] for each in running["not_believed"]] == [f"DaemonSet {tenant}/nmi"]
+    assert running["unread"] == []
 
     place.server.helm("uninstall", "real", "--no-hooks", "--namespace", place.namespace)
     options = {"scope": scope, "release_namespaces": [place.namespace], "wait_sleep": 1}

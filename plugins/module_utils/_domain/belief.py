@@ -22,6 +22,7 @@ from .matching import Raw
 from .nmi import managed_by
 
 CHART = "aad-pod-identity"
+KINDS = ("ClusterRole", "ClusterRoleBinding")
 # Those who write there run the cluster, and AKS installs its add-on there.
 SYSTEM = "kube-system"
 _CHART = re.compile(rf"{CHART}-\d.*")
@@ -52,7 +53,7 @@ class Belief:
         for raw in (*objects.get("ClusterRole", ()), *objects.get("ClusterRoleBinding", ())):
             if is_of_chart(raw):
                 found.add(managed_by(raw).release_namespace)
-        everywhere = "ClusterRoleBinding" in unread or "ClusterRoleBinding" not in objects
+        everywhere = "ClusterRoleBinding" not in objects or any(kind in unread for kind in KINDS)
         return cls(frozenset(found - {""}), everywhere)
 
     def holds(self, namespace: str) -> bool:

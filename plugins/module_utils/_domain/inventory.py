@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from . import nmi, workloads
+from .belief import Belief
 from .errors import Failure
 from .matching import (
     MANAGED,
@@ -61,10 +62,15 @@ class Cluster:
 
         ``settings`` go before what is installed; ``named`` are the namespaces of releases that the operator named.
         """
+        belief = Belief.parse(objects, named, unread or ())
+
+        def believed(kind: str) -> list[Raw]:
+            return [raw for raw in objects.get(kind, ()) if belief.holds(str(raw["metadata"].get("namespace", "")))]
+
         pods = tuple(map(Pod.parse, objects.get("Pod", ())))
         assigned, nodes = objects.get("AzureAssignedIdentity"), objects.get("Node")
         return cls(
-            rules=rules(objects.get("DaemonSet", ()), objects.get("Deployment", ()), settings),
+            rules=rules(believed("DaemonSet"), believed("Deployment"), settings),
             pods=pods,
             workloads=workloads.find({kind: objects.get(kind, ()) for kind in workloads.TEMPLATES}, pods),
             bindings=tuple(map(Binding.parse, objects.get("AzureIdentityBinding", ()))),
