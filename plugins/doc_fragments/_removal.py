@@ -29,6 +29,8 @@ options:
   release_namespaces:
     description:
       - Namespaces in which helm releases of the chart are looked for, besides those that MIC and NMI name as theirs.
+      - They count as namespaces of an installation, as those do in which a ClusterRoleBinding gives service accounts
+        the rights of MIC or NMI. What only looks like a part of AAD Pod Identity elsewhere is left alone.
     type: list
     elements: str
     default: [default]

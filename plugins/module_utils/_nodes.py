@@ -154,7 +154,7 @@ def _ask_kubernetes(
         unread.append(_of_private(azure.cluster, failure))
         return None
     try:
-        on_nodes = _nmi_by_node(installation.find(client, raw), raw)
+        on_nodes = _nmi_by_node(installation.find(client, raw).installations, raw)
     except Failure as failure:  # a right that is missing must not make NMI look absent
         unread.append(failure)
         on_nodes = {each["metadata"]["name"]: fleet.NmiOnNode("unknown", unread=failure.sentence) for each in raw}

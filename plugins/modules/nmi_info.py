@@ -12,7 +12,9 @@ version_added: 1.0.0
 author:
   - azureops.pod_identity contributors (@azureops)
 description:
-  - Finds every NMI of a cluster by the program that it runs, whoever installed it and under whatever name.
+  - Finds every NMI of a cluster by the program that it runs, whoever installed it and under whatever name, in
+    C(kube-system) and in namespaces where a ClusterRoleBinding gives service accounts the rights of MIC or NMI.
+    Elsewhere a workload only looks like it.
   - Says who manages it, whether MIC has a leader, and node by node whether NMI intercepts requests for tokens. NMI's
     health probe answers even where it does not, so the module reads what it says.
 extends_documentation_fragment:
@@ -22,6 +24,7 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes.actiongroup_kubernetes
 notes:
   - Needs to list daemonsets, deployments, nodes and pods, to get endpoints, and to get pods/proxy where NMI runs.
+  - Who may not list clusterroles and clusterrolebindings finds whatever looks like NMI, and is told so in RV(unread).
 seealso:
   - module: azureops.pod_identity.pod_token_info
 """
@@ -132,6 +135,28 @@ installations:
       type: list
       elements: str
       sample: []
+not_believed:
+  description: DaemonSets that only look like NMI.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    object:
+      description: Kind and name.
+      returned: always
+      type: str
+      sample: DaemonSet team/nmi
+    reason:
+      description: Why it is not believed.
+      returned: always
+      type: str
+      sample: no ClusterRoleBinding gives service accounts of the namespace team the rights of MIC or NMI
+unread:
+  description: Why it could not be seen who has the rights of MIC and NMI, so that none is doubted; empty if it could.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 """
 
 import typing as t
@@ -139,6 +164,7 @@ from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import nmi
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.belief import Belief
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import installation
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
 
@@ -179,7 +205,16 @@ def main() -> None:
 
     def observe() -> dict[str, t.Any]:
         found = installation.find(connect(module.params, module.tmpdir))
-        return {"installations": [as_data(each) for each in found]}
+        return {
+            "installations": [as_data(each) for each in found.installations],
+            "not_believed": [
+                {"object": f"DaemonSet {namespace}/{name}", "reason": Belief.doubt(namespace)}
+                for namespace, name in (
+                    (each["metadata"]["namespace"], each["metadata"]["name"]) for each in found.doubted
+                )
+            ],
+            "unread": list(found.unread.values()),
+        }
 
     _plan.report(module, observe)
 

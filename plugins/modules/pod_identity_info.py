@@ -54,8 +54,16 @@ options:
         it is gone.
       - It is known by its kind, its image, the label of its chart, or the name that its manifests have. Helm releases
         are looked for under the usual name and under those that are written on what is left.
+      - What looks like it, but lies in a namespace where nothing is installed, is listed with the code
+        V(not_believed) and is nobody's but its owner's. AAD Pod Identity is installed where a ClusterRoleBinding gives
+        service accounts the rights of MIC or NMI.
     type: bool
     default: false
+  release_namespaces:
+    description: Namespaces that count as those of an installation with O(audit), whatever ClusterRoleBindings say.
+    type: list
+    elements: str
+    default: []
 notes:
   - Needs to list pods, nodes, deployments, statefulsets, daemonsets, replicasets, jobs, cronjobs, and the kinds of AAD
     Pod Identity in the whole cluster.
@@ -441,6 +449,7 @@ def main() -> None:
                     "force_namespaced": {"type": "bool"},
                     "version": {"type": "str"},
                     "audit": {"type": "bool", "default": False},
+                    "release_namespaces": {"type": "list", "elements": "str", "default": []},
                 }
             )
         )
@@ -458,7 +467,8 @@ def main() -> None:
             read = inventory.read(client)
             if params["audit"]:
                 unread = inventory.read_residue(client, read)
-        found = Inventory(Cluster.parse(read, given, unread), params["namespaces"])
+        cluster = Cluster.parse(read, given, unread, params["release_namespaces"])
+        found = Inventory(cluster, params["namespaces"])
         residue = {"residue": [asdict(one) for one in findings.residue(found)]} if params["audit"] else {}
         return {**as_data(found), **residue}
 

@@ -43,7 +43,8 @@ options:
         remove them, as its plugin mapkubeapis does it. In their manifests an API that the cluster does not know any
         more becomes the one that took its place, such as policy/v1 of a PodDisruptionBudget, and an object whose API
         has none, such as a PodSecurityPolicy, is left out. A release that somebody began to uninstall gets the status
-        C(failed), because M(kubernetes.core.helm) takes it for removed otherwise.
+        C(failed), because M(kubernetes.core.helm) takes it for removed otherwise. The ClusterRoleBindings are left out
+        too, because they tell where the release was; they go with V(remains), last of all.
       - V(assigned), the AzureAssignedIdentities, with MIC's finalizer taken from them. Only for a MIC that does not
         work any more.
       - V(programs), the Deployments of MIC and the DaemonSets of NMI that no helm release holds. Refused unless each
@@ -197,7 +198,7 @@ def make_plan(client: Client, params: t.Mapping[str, t.Any], *, predict: bool) -
     names = {each.label for each in going}
     stays = [row for row in removal.rows(observed, rules) if removal.row_label(row) not in names]
     before = {each.label: clean(each.live) for each in going}
-    before.update({f"helm release {each.label}": {"helm cannot remove": list(each.wounds)} for each in ailing})
+    before.update({f"helm release {each.label}": {"changes of its record": list(each.wounds)} for each in ailing})
     return Plan(
         before,
         {f"helm release {each.label}": {} for each in ailing},

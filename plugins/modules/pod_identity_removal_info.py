@@ -182,6 +182,32 @@ identities:
   type: list
   elements: str
   sample: [/subscriptions/s/resourcegroups/g/providers/microsoft.managedidentity/userassignedidentities/billing]
+not_believed:
+  description:
+    - What looks like a part of AAD Pod Identity and is not believed to be one, such as a helm release whose manifest
+      names other objects than the chart makes. It stays.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    object:
+      description: Kind and name.
+      returned: always
+      type: str
+      sample: helm release team/aad-pod-identity
+    reason:
+      description: Why it is not believed.
+      returned: always
+      type: str
+      sample: it has hooks, and the chart has none
+release_namespaces:
+  description:
+    - Namespaces in which releases were looked for. Given to later tasks as O(release_namespaces) they count as those of
+      an installation still when its ClusterRoleBindings are gone.
+  returned: success
+  type: list
+  elements: str
+  sample: [default]
 secrets:
   description: Namespace and name of the Secrets with credentials of service principals, which stay.
   returned: success
@@ -231,6 +257,8 @@ def as_data(found: removal.Observed, rules: removal.Rules) -> dict[str, t.Any]:
             }
             for each in found.releases
         ],
+        "not_believed": [{"object": each.label, "reason": each.reason} for each in found.doubts],
+        "release_namespaces": list(found.namespaces),
         "programs": list(found.programs),
         "brought_back": list(found.brought_back),
         "addon_programs": list(found.addon),

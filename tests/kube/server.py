@@ -302,6 +302,25 @@ def definitions() -> list[dict[str, Any]]:
         return [document for document in yaml.safe_load_all(member.read()) if document]
 
 
+@contextlib.contextmanager
+def rights_of_nmi(client: Client, namespace: str) -> Iterator[None]:
+    """For the block a service account of the namespace has the rights of NMI, as it has where NMI is installed."""
+    name = f"runs-{namespace}"
+    rules = [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
+        {"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["azureassignedidentities"], "verbs": ["get", "list"]},
+    ]
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    subject = {"kind": "ServiceAccount", "namespace": namespace, "name": "nmi"}
+    client.create(CLUSTER_ROLE, None, {"metadata": {"name": name}, "rules": rules})
+    client.create(CLUSTER_ROLE_BINDING, None, {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]})
+    try:
+        yield
+    finally:
+        client.delete(CLUSTER_ROLE_BINDING, None, name)
+        client.delete(CLUSTER_ROLE, None, name)
+
+
 def install(client: Client, definitions: list[dict[str, Any]]) -> None:
     for document in definitions:
         body = {key: value for key, value in document.items() if key != "status"}

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.installation import DAEMON_SET
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, ApiServer, Runner
 
 
@@ -25,7 +25,8 @@ def nmi(client: Client, namespace: str) -> Iterator[None]:
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
     spec = {"selector": {"matchLabels": labels}, "template": template}
     client.create(DAEMON_SET, namespace, {"metadata": {"name": "nmi"}, "spec": spec})
-    yield
+    with server.rights_of_nmi(client, namespace):
+        yield
     client.delete(DAEMON_SET, namespace, "nmi")
 
 

@@ -290,7 +290,7 @@ def test_what_is_left_is_listed_on_request(
     for made in (
         release(revision=1, status="superseded", namespace=workloads),
         release(revision=2, status="failed", namespace=workloads),
-        release(revision=7, chart="web", namespace=workloads),
+        release("web", revision=7, chart="web", namespace=workloads),
     ):
         client.create(SECRET, workloads, made)
 

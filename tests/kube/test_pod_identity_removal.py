@@ -199,7 +199,9 @@ def test_helm_removes_what_it_could_not(api_server: ApiServer, client: Client, w
         == predicted.ok()["actions"]
         == [
             f"repair the record of helm release {world}/old: PodDisruptionBudget mic-pdb in policy/v1beta1 becomes "
-            "policy/v1, PodSecurityPolicy mic in policy/v1beta1 is left out, status uninstalling becomes failed"
+            "policy/v1, PodSecurityPolicy mic in policy/v1beta1 is left out, "
+            f"ClusterRoleBinding {world}-mic is left until the end, "
+            f"ClusterRoleBinding {world}-nmi is left until the end, status uninstalling becomes failed"
         ]
     )
     assert done.ok()["changed"] and "hidden" not in predicted.output + done.output

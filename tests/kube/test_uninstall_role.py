@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal, residue
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.lease import NAME
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
@@ -25,13 +25,15 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_ASSIGNED_IDENTITY,
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
+    CONFIG_MAP,
     CUSTOM_RESOURCE_DEFINITION,
     DEPLOYMENT,
     LEASE,
+    NAMESPACE,
     SECRET,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
+from ansible_collections.azureops.pod_identity.tests.kube import forged_release, obstacles, server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player, finish, kill
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
@@ -40,7 +42,7 @@ from azsandbox.azure.state import CLUSTER
 
 UNINSTALL = str(CHECKOUT / "playbooks/uninstall.yml")
 CARRIER = {"resource_group": "rg", "cluster_name": "demo"}
-KUBERNETES_WRITES, AZURE_WRITES = 22, 1
+KUBERNETES_WRITES, AZURE_WRITES = 23, 1
 """How many requests the uninstall makes that write, without dry runs."""
 
 
@@ -188,7 +190,7 @@ def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: Simul
     assert status == 0, output
     assert (len(gate.writes), len(site.modules.writes(mark))) == (KUBERNETES_WRITES, AZURE_WRITES), gate.writes
     done = re.search(r"changed=(\d+)", output)
-    assert predicted and done and predicted[1] == done[1] == "5", output
+    assert predicted and done and predicted[1] == done[1] == "6", output
     assert "hidden" not in output
     assert site.attached() == attached - {site.billing}
     assert not has_definitions(site.client)
@@ -207,6 +209,27 @@ def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: Simul
     assert (status, "changed=0 " in output) == (0, True), output
     assert len(site.bundles()) == 1
     assert azure.arm("GET", site.billing).status_code == 200
+
+
+@pytest.mark.soak(sample=3, group="plays")
+def test_a_release_that_a_tenant_wrote_stays(site: Site, release: None) -> None:
+    """Its hook would run, and what its manifest names would go, with the rights of the operator."""
+    tenant, client = f"{site.namespace}-tenant", site.client
+    (real,) = client.list_all(SECRET, "default", labels="owner=helm")
+    client.create(NAMESPACE, None, manifest(NAMESPACE, metadata={"name": tenant}))
+    for namespace, name in ((tenant, "theirs"), ("default", "beside")):
+        forged = forged_release.record(real, namespace, name, hooks=[forged_release.HOOK])
+        client.create(SECRET, namespace, forged)
+    client.create(CONFIG_MAP, tenant, forged_release.settings((tenant, "theirs")))
+    status, output = site.play(pod_identity_uninstall_scope="all")
+    assert status == 0, output
+    assert client.list_all(forged_release.JOB) == ()
+    assert client.get(CONFIG_MAP, tenant, residue.SETTINGS)
+    assert set(helm(site, "list", "--all-namespaces", "--all", "--short").split()) == {"theirs", "beside"}
+    for each in (f"ConfigMap {tenant}/{residue.SETTINGS}", f"helm release {tenant}/theirs"):
+        assert re.search(rf'{each}",\s+"├ kept",\s+"├ It is not believed', output), output
+    client.delete(NAMESPACE, None, tenant)
+    client.delete(SECRET, "default", "sh.helm.release.v1.beside.v1")
 
 
 @dataclass(frozen=True)

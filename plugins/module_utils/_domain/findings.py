@@ -460,7 +460,15 @@ def assignment_of_missing_node(inventory: Inventory) -> Found:
 @_residue(ERROR, "Give the right to read it, or read it too, and look again.")
 def not_read(inventory: Inventory) -> Found:
     for kind, why in inventory.cluster.residue.unread.items():
+        if kind == "ClusterRoleBinding":
+            why += " Without it every namespace is believed to have an installation."
         yield About(kind), f"Nobody knows what of this kind is left. {why}"
+
+
+@_residue(INFO, "See whose it is; if it is of AAD Pod Identity, name its namespace in release_namespaces.")
+def not_believed(inventory: Inventory) -> Found:
+    for one in inventory.cluster.residue.doubts:
+        yield About(one.label), f"It is not believed to be of AAD Pod Identity: {one.reason}."
 
 
 @_residue(ERROR, "Uninstall the release, remove the manifests, or disable the add-on, whichever it came with.")

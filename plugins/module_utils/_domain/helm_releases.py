@@ -19,9 +19,11 @@ import itertools
 import json
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-CHART = "aad-pod-identity"
+from . import chart_manifest
+from .belief import CHART, Belief
+
 SECRET_TYPE = "helm.sh/release.v1"
 
 Raw = t.Mapping[str, t.Any]
@@ -39,7 +41,6 @@ _HEIRS: t.Mapping[tuple[str, str], tuple[str, ...]] = {
     ("extensions/v1beta1", "PodSecurityPolicy"): ("policy/v1beta1",),
     ("policy/v1beta1", "PodDisruptionBudget"): ("policy/v1",),
     (f"{_RBAC}/v1beta1", "ClusterRole"): (f"{_RBAC}/v1",),
-    (f"{_RBAC}/v1beta1", "ClusterRoleBinding"): (f"{_RBAC}/v1",),
     ("apiextensions.k8s.io/v1beta1", "CustomResourceDefinition"): ("apiextensions.k8s.io/v1",),
     # Their definitions may have been removed before the release.
     **{
@@ -51,6 +52,11 @@ _HEIRS: t.Mapping[tuple[str, str], tuple[str, ...]] = {
 _HALF_REMOVED = ("uninstalling", "uninstalled")
 _REMOVABLE = "failed"
 _SEPARATOR = re.compile(r"^(---.*\n?)", re.MULTILINE)
+_PROOF = "ClusterRoleBinding"
+_HOLDER = "meta.helm.sh/release-{}"
+_FIELDS = frozenset(("name", "info", "chart", "config", "manifest", "hooks", "version", "namespace"))
+# Kinds of which it is told by what they hold whether they are of MIC and NMI.
+_JUDGED = ("ClusterRole", "ClusterRoleBinding", "ServiceAccount", "Deployment", "DaemonSet", "PodDisruptionBudget")
 
 Serves = t.Callable[[str], t.Collection[str]]
 
@@ -73,7 +79,10 @@ class Repair:
 
 @dataclass(frozen=True)
 class Release:
-    """The newest revision of a release. ``secret``: where helm keeps it. ``manifest`` may hold credentials."""
+    """The newest revision of a release. ``secret``: where helm keeps it. ``manifest`` may hold credentials.
+
+    ``doubt``: why it is not believed to be what helm wrote of the chart; empty where it is.
+    """
 
     namespace: str
     name: str
@@ -84,6 +93,7 @@ class Release:
     secret: str = ""
     manifest: str = field(default="", repr=False)
     repairs: tuple[Repair, ...] = ()
+    doubt: str = ""
 
     @property
     def label(self) -> str:
@@ -91,45 +101,143 @@ class Release:
 
     @property
     def wounds(self) -> tuple[str, ...]:
-        """What helm cannot remove it for, and what a repair makes of that."""
+        """What of the record has to change before helm removes the release, and how.
+
+        A ClusterRoleBinding proves where the installation was, so it stays until nothing else is left there.
+        """
         status = (f"status {self.status} becomes {_REMOVABLE}",) if self.status in _HALF_REMOVED else ()
-        return (*(repair.summary for repair in self.repairs), *status)
+        proofs = (
+            f"ClusterRoleBinding {_name(text)} is left until the end"
+            for text in _SEPARATOR.split(self.manifest)
+            if _is_proof(text)
+        )
+        return (*(repair.summary for repair in self.repairs), *proofs, *status)
 
 
 def find(secrets: t.Iterable[Raw]) -> tuple[Release, ...]:
-    """The releases of the chart aad-pod-identity, each by its newest revision; what helm did not write is none."""
-    newest: dict[str, Release] = {}
+    """The releases of the chart aad-pod-identity, each by its newest revision; what helm did not write is none.
+
+    helm takes for a revision whatever Secret has the labels of one, so each of them makes the whole release doubtful.
+    """
+    groups: dict[tuple[str, str], list[Raw]] = {}
     for secret in secrets:
-        release = _parse(secret)
-        if release and release.revision > (newest[release.label].revision if release.label in newest else -1):
-            newest[release.label] = release
-    return tuple(newest[label] for label in sorted(newest))
+        labels = secret["metadata"].get("labels") or {}
+        if labels.get("owner") == "helm" and labels.get("name"):
+            groups.setdefault((str(secret["metadata"].get("namespace", "")), str(labels["name"])), []).append(secret)
+    found = []
+    for place in sorted(groups):
+        revisions = [_parse(secret) for secret in groups[place]]
+        of_chart = [each for each in revisions if each.chart == CHART]
+        if of_chart:
+            doubts = [each.release.doubt for each in revisions if each.release.doubt]
+            newest = max((each.release for each in of_chart), key=lambda each: each.revision)
+            found.append(replace(newest, doubt=next(iter(doubts), "")))
+    return tuple(found)
 
 
-def _parse(secret: Raw) -> Release | None:
-    body = _decoded(secret)
+def believed(
+    release: Release, belief: Belief, live: t.Mapping[str, t.Sequence[Raw]], parts: t.Mapping[str, t.Sequence[Raw]]
+) -> Release:
+    """The release with what speaks against it: its place, and what helm would delete by its manifest.
+
+    ``live`` are all objects by kind, ``parts`` those of an installation among them.
+    """
+    return release if release.doubt else replace(release, doubt=_doubt(release, belief, live, parts))
+
+
+def _doubt(
+    release: Release, belief: Belief, live: t.Mapping[str, t.Sequence[Raw]], parts: t.Mapping[str, t.Sequence[Raw]]
+) -> str:
+    if not belief.holds(release.namespace):
+        return belief.doubt(release.namespace)
+    try:
+        named = chart_manifest.read(release.manifest)
+    except ValueError as error:
+        return str(error)
+    for each in named:
+        label, place = each.label(release.namespace), each.place(release.namespace)
+        if chart_manifest.stranger(each, release.namespace):
+            return f"its manifest names {label}, which is no object of the chart"
+        found = next((raw for raw in live.get(each.kind, ()) if _place(raw) == place), None)
+        if found is None:
+            continue
+        if each.kind in chart_manifest.CUSTOM:
+            annotations = found["metadata"].get("annotations") or {}
+            holder = (annotations.get(_HOLDER.format("namespace")), annotations.get(_HOLDER.format("name")))
+            if place[0] != release.namespace and holder != (release.namespace, release.name):
+                return f"its manifest names {label}, which is not held by it"
+        elif each.kind in _JUDGED and found not in parts.get(each.kind, ()):
+            return f"its manifest names {label}, which is none of MIC and NMI"
+    return ""
+
+
+def _place(raw: Raw) -> tuple[str, str]:
+    return str(raw["metadata"].get("namespace", "")), str(raw["metadata"]["name"])
+
+
+@dataclass(frozen=True)
+class _Revision:
+    release: Release
+    chart: str
+
+
+def _parse(secret: Raw) -> _Revision:
+    body, place = _decoded(secret), secret["metadata"]
     chart = ((body.get("chart") or {}).get("metadata")) or {}
-    if chart.get("name") != CHART:
-        return None
-    return Release(
-        namespace=secret["metadata"]["namespace"],
-        name=str(body.get("name", "")),
+    release = Release(
+        namespace=str(place.get("namespace", "")),
+        name=str((place.get("labels") or {}).get("name", "")),
         revision=int(body.get("version") or 0),
         status=str((body.get("info") or {}).get("status", "")),
         version=str(chart.get("version", "")),
         values=body.get("config") or {},
-        secret=secret["metadata"]["name"],
-        manifest=str(body.get("manifest", "")),
+        secret=place["name"],
+        manifest=str(body.get("manifest") or ""),
     )
+    return _Revision(replace(release, doubt=_oddity(release, body)), str(chart.get("name", "")))
+
+
+def _oddity(release: Release, body: Raw) -> str:
+    """Why helm would not have written the record so."""
+    if ((body.get("chart") or {}).get("metadata") or {}).get("name") != CHART:
+        return "one of its revisions is not of the chart aad-pod-identity, or cannot be read"
+    # helm reads the names of fields without regard to case.
+    if any(key not in _FIELDS and key.casefold() in _FIELDS for key in body):
+        return "its record has a field in an unusual spelling"
+    secret = f"sh.helm.release.v1.{release.name}.v{release.revision}"
+    if (body.get("name"), body.get("namespace"), release.secret) != (release.name, release.namespace, secret):
+        return "its record is not of the release that its Secret names"
+    return "it has hooks, and the chart has none" if body.get("hooks") else ""
 
 
 def _decoded(secret: Raw) -> Raw:
+    """The record; empty where it cannot be read, or where a field of it is there twice."""
     text = (secret.get("data") or {}).get("release", "")
     try:
-        body = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(text))))
-    except (ValueError, OSError, EOFError):
+        packed = gzip.decompress(base64.b64decode(base64.b64decode(text)))
+        body = json.loads(packed, object_pairs_hook=_unambiguous)
+    except (ValueError, OSError, EOFError, RecursionError):
         return {}
-    return body if isinstance(body, dict) else {}
+    return body if isinstance(body, dict) and _shaped(body) else {}
+
+
+def _unambiguous(pairs: t.Sequence[tuple[str, t.Any]]) -> Raw:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a field is there twice")
+    return found
+
+
+def _shaped(body: Raw) -> bool:
+    """Whether what is read of a record has the types that helm writes."""
+    chart = body.get("chart") or {}
+    mappings = (chart, body.get("info") or {}, body.get("config") or {})
+    return (
+        all(isinstance(each, dict) for each in mappings)
+        and isinstance(chart.get("metadata") or {}, dict)
+        and isinstance(body.get("version") or 0, int)
+        and isinstance(body.get("manifest") or "", str)
+    )
 
 
 def without_secrets(value: t.Any) -> t.Any:
@@ -208,13 +316,19 @@ def _rewritten(manifest: str, serves: Serves) -> str:
     heirs = {each.document: each.heir for each in repairs(manifest, serves)}
     kept = [""]
     for part in _SEPARATOR.split(manifest):
-        if part not in heirs:
+        if _is_proof(part):
+            kept.pop()  # the line that separates it from the one before
+        elif part not in heirs:
             kept.append(part)
         elif heirs[part]:
             kept.append(re.sub(r"^apiVersion:.*$", f"apiVersion: {heirs[part]}", part, count=1, flags=re.MULTILINE))
         else:
-            kept.pop()  # the line that separates it from the one before
+            kept.pop()
     return "".join(kept)
+
+
+def _is_proof(document: str) -> bool:
+    return _type(document)[1] == _PROOF
 
 
 def _heir(version: str, kind: str, serves: Serves) -> str:

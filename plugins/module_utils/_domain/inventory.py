@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from . import nmi, workloads
+from .belief import Belief
 from .errors import Failure
 from .matching import (
     MANAGED,
@@ -55,15 +56,21 @@ class Cluster:
         objects: t.Mapping[str, t.Sequence[Raw]],
         settings: t.Mapping[str, t.Any],
         unread: t.Mapping[str, str] | None = None,
+        named: t.Iterable[str] = (),
     ) -> Cluster:
         """``objects`` by kind; a kind that is missing was not read, ``unread`` says why.
 
-        ``settings`` go before what is installed.
+        ``settings`` go before what is installed; ``named`` are the namespaces of releases that the operator named.
         """
+        belief = Belief.parse(objects, named, unread or ())
+
+        def believed(kind: str) -> list[Raw]:
+            return [raw for raw in objects.get(kind, ()) if belief.holds(str(raw["metadata"].get("namespace", "")))]
+
         pods = tuple(map(Pod.parse, objects.get("Pod", ())))
         assigned, nodes = objects.get("AzureAssignedIdentity"), objects.get("Node")
         return cls(
-            rules=rules(objects.get("DaemonSet", ()), objects.get("Deployment", ()), settings),
+            rules=rules(believed("DaemonSet"), believed("Deployment"), settings),
             pods=pods,
             workloads=workloads.find({kind: objects.get(kind, ()) for kind in workloads.TEMPLATES}, pods),
             bindings=tuple(map(Binding.parse, objects.get("AzureIdentityBinding", ()))),
@@ -71,7 +78,7 @@ class Cluster:
             exceptions=tuple(map(PodException.parse, objects.get("AzurePodIdentityException", ()))),
             assigned=None if assigned is None else tuple(map(AssignedIdentity.parse, assigned)),
             nodes=None if nodes is None else frozenset(str(raw["metadata"]["name"]) for raw in nodes),
-            residue=Residue.parse(objects, unread),
+            residue=Residue.parse(objects, unread, named),
         )
 
 

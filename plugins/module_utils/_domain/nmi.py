@@ -18,6 +18,7 @@ Object = t.Mapping[str, t.Any]
 
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 MIC_LOCK = "aad-pod-identity-mic"
+MIC_LOCK_NAMESPACE = "default"
 # A DaemonSet's pods get these from its controller, whatever the template says.
 _TOLERATED_ANYWAY = frozenset(
     f"node.kubernetes.io/{name}"
@@ -154,7 +155,7 @@ def probe_port(nmi: Object) -> int:
 
 def lock_of(mic: Object) -> Lock:
     return Lock(
-        namespace=flag(mic, "leader-election-namespace") or "default",
+        namespace=flag(mic, "leader-election-namespace") or MIC_LOCK_NAMESPACE,
         name=flag(mic, "leader-election-name") or MIC_LOCK,
         instance=flag(mic, "leader-election-instance"),
     )

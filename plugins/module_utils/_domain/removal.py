@@ -13,13 +13,15 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from . import arm_id, helm_releases, nmi
+from .belief import Belief
+from .chart_manifest import CUSTOM, GROUP
 from .errors import Failure
 from .helm_releases import Release
 from .lists import some
 from .matching import USER_ASSIGNED
 from .names import is_ours
 from .objects import Object, Raw, clean
-from .residue import GROUP, installed
+from .residue import Believed, Doubt, release_namespaces
 
 FINALIZER = "azureassignedidentity.finalizers.aadpodidentity.k8s.io"
 
@@ -61,7 +63,6 @@ PART_OF = {
     "ClusterRoleBinding": REMAINS,
 }
 PROGRAMS = tuple(kind for kind, part in PART_OF.items() if part == WORKLOADS)
-CUSTOM = ("AzureIdentity", BINDING, "AzurePodIdentityException", "AzureAssignedIdentity")
 _OWNED = (*CUSTOM, *PROGRAMS)
 # Not made by people, so that no label says whose they are.
 _MADE_BY_MIC = "AzureAssignedIdentity"
@@ -72,7 +73,8 @@ class Observed:
     """``objects`` by kind; one that the cluster does not know is left out. ``programs``: MIC and NMI that are there.
 
     ``brought_back``: what of the installation somebody puts there again, and who. ``addon``: those of the programs that
-    are of the add-on of AKS. While there are any, AKS manages what it has put there.
+    are of the add-on of AKS. While there are any, AKS manages what it has put there. ``doubts``: what is not believed
+    to be of an installation, and stays. ``namespaces``: where releases were looked for.
     """
 
     objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
@@ -80,25 +82,31 @@ class Observed:
     programs: tuple[str, ...] = ()
     brought_back: tuple[str, ...] = ()
     addon: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    namespaces: tuple[str, ...] = ()
 
     @classmethod
     def parse(
-        cls, found: t.Mapping[str, t.Sequence[Raw]], serves: helm_releases.Serves = lambda version: ()
+        cls,
+        found: t.Mapping[str, t.Sequence[Raw]],
+        serves: helm_releases.Serves = lambda version: (),
+        named: t.Collection[str] = (),
     ) -> Observed:
         """Of ``found``, by kind, what a release still holds goes with the release, what AKS manages with its add-on.
 
-        ``serves`` gives the kinds that the cluster knows in a version of a group.
+        ``serves`` gives the kinds that the cluster knows in a version of a group, ``named`` are the namespaces of
+        releases that the operator named.
         """
+        believed = Believed.of(found, Belief.parse(found, named))
+        parts = believed.parts
         releases = tuple(
-            replace(each, repairs=helm_releases.repairs(each.manifest, serves))
-            for each in helm_releases.find(found.get("Secret", ()))
+            replace(each, repairs=helm_releases.repairs(each.manifest, serves)) for each in believed.releases
         )
         held = {release.label for release in releases}
-        parts = installed(found)
         programs = {_label(kind, raw): by_aks(raw) for kind in PROGRAMS for raw in parts.get(kind, ())}
         addon = tuple(label for label, managed in programs.items() if managed)
         free = {
-            kind: [raw for raw in several if _release_of(raw) not in held and not (addon and by_aks(raw))]
+            kind: [raw for raw in several if not _goes_with(kind, raw, held) and not (addon and by_aks(raw))]
             for kind, several in parts.items()
             if kind in PART_OF
         }
@@ -111,7 +119,8 @@ class Observed:
             for raw in several
         ]
         brought_back = tuple(f"{label} ({keeper})" for label, keeper in keepers if keeper)
-        return cls({**custom, **free}, releases, tuple(programs), brought_back, addon)
+        places = release_namespaces(found, named)
+        return cls({**custom, **free}, releases, tuple(programs), brought_back, addon, believed.doubts, places)
 
     def of(self, kind: str) -> t.Sequence[Raw]:
         return self.objects.get(kind, ())
@@ -346,6 +355,11 @@ def _release_of(raw: Raw) -> str:
     """Namespace and name of the helm release that holds the object."""
     manager = nmi.managed_by(raw)
     return f"{manager.release_namespace}/{manager.release_name}" if manager.release_name else ""
+
+
+def _goes_with(kind: str, raw: Raw, held: t.Container[str]) -> bool:
+    """Whether helm takes the object away with its release; ClusterRoleBindings are left to tell where it was."""
+    return kind != "ClusterRoleBinding" and _release_of(raw) in held
 
 
 def by_aks(raw: Raw) -> bool:

@@ -7,7 +7,8 @@
 
 """What an installation of AAD Pod Identity puts into a cluster, told apart from what is anybody else's.
 
-What is only called as its parts are is not: a name counts together with what it holds, or the labels of the chart.
+What is only called as its parts are is not: a name counts together with what it holds, or the labels of the chart. Of
+helm's releases only those count that are believed (belief.py).
 """
 
 from __future__ import annotations
@@ -17,14 +18,12 @@ import typing as t
 from dataclasses import dataclass, field
 
 from . import helm_releases, nmi
+from .belief import Belief, accounts, gives_rights, is_named, is_of_chart
+from .chart_manifest import DEFINITIONS, GROUP
+from .helm_releases import Release
 from .matching import Raw, controller
 
-GROUP = "aadpodidentity.k8s.io"
-LOCK, SETTINGS, RELEASE = nmi.MIC_LOCK, "aad-pod-identity-config", helm_releases.CHART
-DEFINITIONS = frozenset(
-    f"{plural}.{GROUP}"
-    for plural in ("azureidentities", "azureidentitybindings", "azurepodidentityexceptions", "azureassignedidentities")
-)
+LOCK, SETTINGS = nmi.MIC_LOCK, "aad-pod-identity-config"
 # Kinds that are looked at only for this, in the order in which they are read.
 KINDS = (
     "CustomResourceDefinition",
@@ -37,8 +36,7 @@ KINDS = (
     "Namespace",
     "Secret",
 )
-_COMPONENT = re.compile(r"aad-pod-id(entity)?-(mic|nmi)(-role|-binding|-service-account)?")
-_CHART = re.compile(rf"{RELEASE}-\d.*")
+_RELEASE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,51}[a-z0-9])?")
 _BUDGET = "mic-pdb"
 _PART = "app.kubernetes.io/component"
 
@@ -60,11 +58,20 @@ class Left:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """What looks like a part of pod identity and is not believed to be one, and why."""
+
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Residue:
-    """What is left by kind, and why a kind could not be read."""
+    """What is left by kind, why a kind could not be read, and what is not believed to be left."""
 
     left: t.Mapping[str, tuple[Left, ...]] = field(default_factory=dict)
     unread: t.Mapping[str, str] = field(default_factory=dict)
+    doubts: tuple[Doubt, ...] = ()
 
     def of(self, *kinds: str) -> t.Iterator[Left]:
         return (one for kind in kinds for one in self.left.get(kind, ()))
@@ -75,36 +82,83 @@ class Residue:
         return any(one.detail == "mic" and one.works for one in self.of("Deployment", "Pod"))
 
     @classmethod
-    def parse(cls, objects: t.Mapping[str, t.Sequence[Raw]], unread: t.Mapping[str, str] | None = None) -> Residue:
-        """``objects`` by kind; a kind of ``KINDS`` that is missing was not read."""
-        found = {kind: [_left(kind, raw) for raw in several] for kind, several in installed(objects).items()}
+    def parse(
+        cls,
+        objects: t.Mapping[str, t.Sequence[Raw]],
+        unread: t.Mapping[str, str] | None = None,
+        named: t.Iterable[str] = (),
+    ) -> Residue:
+        """``objects`` by kind; a kind of ``KINDS`` that is missing was not read.
+
+        ``named``: the namespaces of releases that the operator named.
+        """
+        believed = Believed.of(objects, Belief.parse(objects, named, unread or ()))
+        found = {kind: [_left(kind, raw) for raw in several] for kind, several in believed.parts.items()}
         found["Namespace"] = [_left("Namespace", raw) for raw in objects.get("Namespace", ()) if _is_ending(raw)]
         found.setdefault("Secret", []).extend(
             Left("Secret", release.namespace, release.secret, detail=f"{release.name} is {release.status}")
-            for release in helm_releases.find(objects.get("Secret", ()))
+            for release in believed.releases
         )
         missing = {kind: "It was not among what was read." for kind in KINDS if kind not in objects}
-        return cls({kind: tuple(left) for kind, left in found.items() if left}, {**missing, **(unread or {})})
+        left = {kind: tuple(several) for kind, several in found.items() if several}
+        return cls(left, {**missing, **(unread or {})}, believed.doubts)
+
+
+@dataclass(frozen=True)
+class Believed:
+    """The parts of an installation by kind, its releases, and what only looks like one of both."""
+
+    parts: t.Mapping[str, list[Raw]] = field(default_factory=dict)
+    releases: tuple[Release, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+
+    @classmethod
+    def of(cls, objects: t.Mapping[str, t.Sequence[Raw]], belief: Belief) -> Believed:
+        parts, doubts = {}, []
+        for kind, several in installed(objects).items():
+            here = [raw for raw in several if _is_believed(kind, raw, belief)]
+            if here:
+                parts[kind] = here
+            doubts += [_doubt(kind, raw, belief) for raw in several if not _is_believed(kind, raw, belief)]
+        found = [
+            helm_releases.believed(each, belief, objects, parts)
+            for each in helm_releases.find(objects.get("Secret", ()))
+        ]
+        doubts += [Doubt(f"helm release {each.label}", each.doubt) for each in found if each.doubt]
+        return cls(parts, tuple(each for each in found if not each.doubt), tuple(doubts))
+
+
+def _is_believed(kind: str, raw: Raw, belief: Belief) -> bool:
+    namespace = _place(raw)[0]
+    # MIC keeps its lock in this namespace, wherever it runs itself.
+    return belief.holds(namespace) or (kind == "Endpoints" and namespace == nmi.MIC_LOCK_NAMESPACE)
+
+
+def _doubt(kind: str, raw: Raw, belief: Belief) -> Doubt:
+    return Doubt(_left(kind, raw).label, belief.doubt(_place(raw)[0]))
 
 
 def installed(objects: t.Mapping[str, t.Sequence[Raw]]) -> dict[str, list[Raw]]:
-    """By kind those that an installation consists of, or left; records of helm are not among them."""
-    accounts = {
-        (str(subject.get("namespace", "")), str(subject.get("name", "")))
-        for raw in objects.get("ClusterRoleBinding", ())
-        if _gives_rights(raw)
-        for subject in raw.get("subjects") or ()
-        if subject.get("kind") == "ServiceAccount"
-    }
-    looks = {**_LOOKS, "ServiceAccount": lambda raw: _is_of_chart(raw) or (_is_named(raw) and _place(raw) in accounts)}
+    """By kind what looks like the parts of an installation, wherever it is; records of helm are not among them."""
+    given = {account for raw in objects.get("ClusterRoleBinding", ()) if gives_rights(raw) for account in accounts(raw)}
+    looks = {**_LOOKS, "ServiceAccount": lambda raw: is_of_chart(raw) or (is_named(raw) and _place(raw) in given)}
     found = {kind: [raw for raw in objects[kind] if look(raw)] for kind, look in looks.items() if kind in objects}
     return {kind: several for kind, several in found.items() if several}
 
 
 def releases(objects: t.Mapping[str, t.Sequence[Raw]]) -> frozenset[tuple[str, str]]:
-    """Namespaces and names of the helm releases that are written on what is left."""
+    """Namespaces and names of the helm releases that are written on what is left; whoever wrote it may be wrong."""
     managers = (nmi.managed_by(raw) for several in installed(objects).values() for raw in several)
-    return frozenset((each.release_namespace, each.release_name) for each in managers if each.release_name)
+    return frozenset(
+        (each.release_namespace, each.release_name) for each in managers if _RELEASE.fullmatch(each.release_name)
+    )
+
+
+def release_namespaces(objects: t.Mapping[str, t.Sequence[Raw]], named: t.Collection[str]) -> tuple[str, ...]:
+    """Where releases are looked for: in those that the operator ``named``, and in believed ones that are written."""
+    belief = Belief.parse(objects, named)
+    written = (namespace for namespace, dummy in releases(objects) if belief.holds(namespace))
+    return tuple(sorted({*named, *written} - {""}))
 
 
 def program(raw: Raw) -> str:
@@ -132,10 +186,6 @@ def _is_ending(namespace: Raw) -> bool:
     return (namespace.get("status") or {}).get("phase") == "Terminating"
 
 
-def _is_of_chart(raw: Raw) -> bool:
-    return _CHART.fullmatch(str(_labels(raw).get("helm.sh/chart", ""))) is not None
-
-
 def _labels(raw: Raw) -> Raw:
     return raw["metadata"].get("labels") or {}
 
@@ -144,18 +194,9 @@ def _is_definition(raw: Raw) -> bool:
     return raw["metadata"]["name"] in DEFINITIONS
 
 
-def _is_named(raw: Raw) -> bool:
-    return _COMPONENT.fullmatch(raw["metadata"]["name"]) is not None
-
-
 def _has_rights(role: Raw) -> bool:
     grants = any(GROUP in (rule.get("apiGroups") or ()) for rule in role.get("rules") or ())
-    return _is_of_chart(role) or (_is_named(role) and grants)
-
-
-def _gives_rights(binding: Raw) -> bool:
-    role = str((binding.get("roleRef") or {}).get("name", ""))
-    return _is_of_chart(binding) or (_is_named(binding) and _COMPONENT.fullmatch(role) is not None)
+    return is_of_chart(role) or (is_named(role) and grants)
 
 
 def _spares_mic(budget: Raw) -> bool:
@@ -164,7 +205,7 @@ def _spares_mic(budget: Raw) -> bool:
 
 
 def _is_credential(secret: Raw) -> bool:
-    return _is_of_chart(secret) and _labels(secret).get(_PART) == "mic"
+    return is_of_chart(secret) and _labels(secret).get(_PART) == "mic"
 
 
 def _is_lock(raw: Raw) -> bool:
@@ -191,7 +232,7 @@ _LOOKS: t.Mapping[str, t.Callable[[Raw], t.Any]] = {
     "Pod": _program_of_pod,
     "CustomResourceDefinition": _is_definition,
     "ClusterRole": _has_rights,
-    "ClusterRoleBinding": _gives_rights,
+    "ClusterRoleBinding": gives_rights,
     "PodDisruptionBudget": _spares_mic,
     "Endpoints": _is_lock,
     "ConfigMap": _is_settings,

@@ -10,10 +10,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._domain import nmi
+from .._domain.belief import Belief
 from .client import Client
+from .inventory import read_roles
 from .kinds import ENDPOINTS, NODE, POD, Kind, Object
 
 DAEMON_SET = Kind("apps", "v1", "daemonsets", "DaemonSet")
@@ -30,14 +32,35 @@ class Installation:
     nodes: tuple[nmi.NodeState, ...]
 
 
-def find(client: Client, nodes: t.Sequence[Object] | None = None) -> tuple[Installation, ...]:
-    """Every installation of the cluster, sorted by namespace and name; ``nodes`` where they are listed already."""
-    daemon_sets = [each for each in client.list_all(DAEMON_SET) if nmi.runs_image(each, "nmi")]
+@dataclass(frozen=True)
+class Survey:
+    """Every installation, sorted by namespace and name. ``doubted``: DaemonSets that only look like NMI.
+
+    ``unread`` says by kind why nobody knows who has the rights of NMI, so that none is doubted.
+    """
+
+    installations: tuple[Installation, ...] = ()
+    doubted: tuple[Object, ...] = ()
+    unread: t.Mapping[str, str] = field(default_factory=dict)
+
+
+def find(client: Client, nodes: t.Sequence[Object] | None = None) -> Survey:
+    """What runs NMI in the cluster; ``nodes`` where they are listed already."""
+    looking = [each for each in client.list_all(DAEMON_SET) if nmi.runs_image(each, "nmi")]
+    roles, unread = read_roles(client, looking)
+    belief = Belief.parse(roles, unread=unread)
+    daemon_sets = [each for each in looking if belief.holds(each["metadata"]["namespace"])]
+    doubted = tuple(each for each in looking if each not in daemon_sets)
     if not daemon_sets:
-        return ()
+        return Survey((), doubted, unread)
     nodes = client.list_all(NODE) if nodes is None else nodes
-    mics = [each for each in client.list_all(DEPLOYMENT) if nmi.runs_image(each, "mic")]
-    return tuple(_installation(client, each, _mic_of(each, mics), nodes) for each in daemon_sets)
+    mics = [
+        each
+        for each in client.list_all(DEPLOYMENT)
+        if nmi.runs_image(each, "mic") and belief.holds(each["metadata"]["namespace"])
+    ]
+    found = tuple(_installation(client, each, _mic_of(each, mics), nodes) for each in daemon_sets)
+    return Survey(found, doubted, unread)
 
 
 def _installation(client: Client, daemon_set: Object, mic: Object | None, nodes: t.Iterable[Object]) -> Installation:

@@ -13,6 +13,7 @@ import json
 import typing as t
 
 from .._domain import dumps, residue
+from .._domain.belief import CHART, SYSTEM
 from .._domain.errors import Failure
 from .client import Client
 from .errors import ApiFailure
@@ -25,6 +26,8 @@ from .kinds import (
     CLUSTER_ROLE_BINDING,
     CONFIG_MAP,
     CUSTOM_RESOURCE_DEFINITION,
+    DAEMON_SET,
+    DEPLOYMENT,
     ENDPOINTS,
     NAMESPACE,
     NODE,
@@ -56,10 +59,30 @@ Objects = dict[str, t.Sequence[Object]]
 
 
 def read(client: Client) -> Objects:
-    """By kind; a kind of AAD Pod Identity that is not installed is left out."""
+    """By kind; a kind of AAD Pod Identity that is not installed is left out.
+
+    So are the ClusterRoleBindings where they do not matter, or may not be read.
+    """
     found = read_custom(client)
     found.update({kind.name: client.list_all(kind) for kind in KINDS if kind not in CUSTOM})
-    return found
+    programs = [each for kind in (DAEMON_SET, DEPLOYMENT) for each in found[kind.name] if residue.program(each)]
+    roles, unread = read_roles(client, programs)
+    return found if unread else {**found, **roles}
+
+
+def read_roles(client: Client, programs: t.Iterable[Object]) -> tuple[Objects, dict[str, str]]:
+    """Who has rights, and why a kind may not be read; empty where it does not matter to what looks like MIC and NMI."""
+    found: Objects = {}
+    unread: dict[str, str] = {}
+    if any(each["metadata"]["namespace"] != SYSTEM for each in programs):
+        for kind in (CLUSTER_ROLE, CLUSTER_ROLE_BINDING):
+            try:
+                found[kind.name] = client.list_all(kind)
+            except ApiFailure as failure:
+                if failure.status != 403:
+                    raise
+                unread[kind.name] = failure.sentence
+    return found, unread
 
 
 def read_custom(client: Client) -> Objects:
@@ -75,26 +98,25 @@ def read_custom(client: Client) -> Objects:
 
 
 def read_parts(
-    look: t.Callable[..., t.Sequence[Object]], found: Objects, namespaces: t.Iterable[str] | None = None
+    look: t.Callable[..., t.Sequence[Object]], found: Objects, namespaces: t.Collection[str] | None = None
 ) -> None:
     """Add to ``found`` what an installation is made of besides, by ``look``, which is ``Client.list_all`` or alike.
 
-    ``namespaces``: where alone, besides those that a release is said to be in, Secrets are looked for.
+    ``namespaces``: where alone, besides believed ones that a release is said to be in, Secrets are looked for.
     """
     for kind in PARTS:
         found[kind.name] = look(kind, fields=_FIELDS.get(kind, ""))
-    held = residue.releases(found)
     # Of all Secrets those of the releases, and what the chart made for MIC.
-    names = ",".join(sorted({residue.RELEASE, *(name for dummy, name in held)}))
+    names = ",".join(sorted({CHART, *(name for dummy, name in residue.releases(found))}))
     places: t.Sequence[str | None] = (None,)
     of_helm = f"owner=helm,name in ({names})"
     if namespaces is not None:
-        places = sorted({*namespaces, *(place for place, dummy in held)} - {""})
+        places = residue.release_namespaces(found, namespaces)
         of_helm = "owner=helm"
     found[SECRET.name] = [
         each
         for place in places
-        for labels in (of_helm, f"app.kubernetes.io/name={residue.RELEASE}")
+        for labels in (of_helm, f"app.kubernetes.io/name={CHART}")
         for each in look(SECRET, place, labels=labels)
     ]
 

@@ -26,18 +26,19 @@ _KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in (*CUSTOM, *PARTS, SE
 def observe(client: Client, namespaces: t.Iterable[str] = ()) -> removal.Observed:
     """Releases of helm are looked for in ``namespaces``, and where what is there says that its release is.
 
-    Nowhere else, because to list Secrets is a right that opens all of them.
+    Nowhere else, because to list Secrets is a right that opens all of them, and a tenant writes his own.
     """
+    namespaces = tuple(namespaces)
     found = read_custom(client)
     found.update({kind.name: client.list_all(kind) for kind in (DAEMON_SET, DEPLOYMENT)})
     read_parts(client.list_all, found, namespaces)
-    return removal.Observed.parse(found, functools.lru_cache(maxsize=None)(client.kinds_of))
+    return removal.Observed.parse(found, functools.lru_cache(maxsize=None)(client.kinds_of), namespaces)
 
 
 def repair(client: Client, release: helm_releases.Release, *, dry_run: bool = False) -> None:
     """Write its record anew, unless helm has written it meanwhile."""
     secret = client.get(SECRET, release.namespace, release.secret)
-    if secret is None:
+    if secret is None or not any(each.manifest == release.manifest for each in helm_releases.find([secret])):
         return
     patch = dict(helm_releases.repaired(secret, functools.lru_cache(maxsize=None)(client.kinds_of)))
     version = {"resourceVersion": secret["metadata"]["resourceVersion"]}

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 from typing import Any
 
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import helm_releases
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.belief import Belief
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import release
 
 PSP = """# Source: aad-pod-identity/templates/psp.yaml
@@ -43,6 +46,13 @@ KINDS = {"policy/v1": ["PodDisruptionBudget"], "apps/v1": ["DaemonSet"]}
 
 def serves(version: str) -> list[str]:
     return KINDS.get(version, [])
+
+
+BINDING = """apiVersion: rbac.authorization.k8s.io/v1beta1
+kind: ClusterRoleBinding
+metadata:
+  name: nmi
+"""
 
 
 def test_the_newest_revision_of_each_release_of_the_chart() -> None:
@@ -153,3 +163,110 @@ def test_a_release_that_somebody_began_to_remove_is_one_that_can_be_removed(stat
     assert patch["metadata"]["labels"] == {"status": "failed"}
     (mended,) = helm_releases.find([{**live, "data": patch["data"]}])
     assert (mended.status, mended.manifest, mended.wounds) == ("failed", NEW, ())
+
+
+def test_bindings_are_left_to_tell_where_the_release_was() -> None:
+    live = release("x", 3, manifest=f"---\n{BINDING}---\n{NEW}")
+    (found,) = helm_releases.find([live])
+    assert found.wounds == ("ClusterRoleBinding nmi is left until the end",)
+    (mended,) = helm_releases.find([{**live, "data": helm_releases.repaired(live, serves)["data"]}])
+    assert (mended.status, mended.manifest, mended.wounds) == ("deployed", f"---\n{NEW}", ())
+
+
+def rewritten(live: dict[str, Any], packed: bytes) -> dict[str, Any]:
+    """The record with this text in it."""
+    text = base64.b64encode(base64.b64encode(gzip.compress(packed))).decode()
+    return {**live, "data": {"release": text}}
+
+
+def text_of(live: dict[str, Any]) -> str:
+    return gzip.decompress(base64.b64decode(base64.b64decode(live["data"]["release"]))).decode()
+
+
+PLAIN = release("x", 1, manifest=NEW)
+FORGED: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "a hook": ([release("x", 1, manifest=NEW, hooks=[{"name": "h"}])], "hooks"),
+    "another name": ([{**PLAIN, "metadata": release("y", 1)["metadata"]}], "not of the release that its Secret names"),
+    "another namespace": (
+        [{**PLAIN, "metadata": {**PLAIN["metadata"], "namespace": "team"}}],
+        "not of the release that its Secret names",
+    ),
+    "another revision": ([{**PLAIN, "metadata": {**PLAIN["metadata"], "name": "x"}}], "that its Secret names"),
+    "a newer revision of another chart": ([PLAIN, release("x", 2, chart="web")], "not of the chart"),
+    "a revision that is only read by helm": (
+        [PLAIN, {**release("x", 2), "data": {"release": base64.b64encode(base64.b64encode(b"{}")).decode()}}],
+        "cannot be read",
+    ),
+    "a field in another spelling": ([release("x", 1, manifest=NEW, Manifest="kind: Secret")], "unusual spelling"),
+    "a field in letters that are alike": (
+        [rewritten(PLAIN, text_of(PLAIN).replace("{", '{"manife\u017ft": "", ', 1).encode())],
+        "unusual spelling",
+    ),
+    "a field that is there twice": (
+        [
+            PLAIN,
+            rewritten(
+                release("x", 2),
+                text_of(release("x", 2)).replace("{", '{"manifest": "x", "manifest": "y", ', 1).encode(),
+            ),
+        ],
+        "cannot be read",
+    ),
+    "a field of another type": ([PLAIN, release("x", 2, manifest=["kind"])], "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_what_helm_did_not_write_is_doubted(name: str) -> None:
+    secrets, reason = FORGED[name]
+    for several in (secrets, secrets[::-1]):
+        (found,) = helm_releases.find(several)
+        assert reason in found.doubt
+
+
+ROLE = """apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: web-nmi
+"""
+IDENTITY = """apiVersion: aadpodidentity.k8s.io/v1
+kind: AzureIdentity
+metadata:
+  name: web
+  namespace: team
+"""
+
+
+@pytest.mark.parametrize(
+    ("namespace", "manifest", "reason"),
+    [
+        ("pods", f"---\n{NEW}---\n{ROLE}", ""),
+        ("team", NEW, "no ClusterRoleBinding gives service accounts of the namespace team"),
+        ("pods", f"{NEW}spec: {{}}\nkind: Secret\n", "its manifest has kind twice in one object"),
+        ("pods", NEW.replace("nmi", "web"), "its manifest names DaemonSet pods/web, which is no object of the chart"),
+        ("pods", f"{NEW}  namespace: team\n", "its manifest names DaemonSet team/nmi, which is no object of the chart"),
+        ("pods", NEW.replace("name: nmi", "name: x-nmi"), "its manifest names DaemonSet pods/x-nmi, which is none of"),
+        (
+            "pods",
+            ROLE.replace("web", "theirs"),
+            "its manifest names ClusterRole theirs-nmi, which is none of MIC and NMI",
+        ),
+        ("pods", IDENTITY, "its manifest names AzureIdentity team/web, which is not held by it"),
+        ("pods", IDENTITY.replace("team", "held"), ""),
+        ("pods", IDENTITY.replace("name: web", "name: gone"), ""),
+    ],
+)
+def test_what_a_release_may_remove(namespace: str, manifest: str, reason: str) -> None:
+    def named(name: str, place: str = "", **annotations: str) -> dict[str, Any]:
+        return {"metadata": {"name": name, "namespace": place, "annotations": annotations}}
+
+    holder = {"meta.helm.sh/release-name": "x", "meta.helm.sh/release-namespace": "pods"}
+    parts = {"DaemonSet": [named("nmi", "pods")], "ClusterRole": [named("web-nmi")]}
+    live = {
+        "DaemonSet": [*parts["DaemonSet"], named("x-nmi", "pods")],
+        "ClusterRole": [*parts["ClusterRole"], named("theirs-nmi")],
+        "AzureIdentity": [named("web", "team"), named("web", "held", **holder)],
+    }
+    (found,) = helm_releases.find([release("x", 1, manifest=manifest, namespace=namespace)])
+    doubted = helm_releases.believed(found, Belief(frozenset({"pods"})), live, parts).doubt
+    assert doubted.startswith(reason) and bool(doubted) is bool(reason)

@@ -177,3 +177,11 @@ def test_it_tells_of_the_namespaces_that_are_named_and_computes_from_all() -> No
     only = Inventory(Cluster.parse(objects, {}), ["other"])
     assert {row["name"]: len(row["identities"]) for row in only.workload_rows()} == {"web": 1, "idle": 0}
     assert only.assignments() == Inventory(Cluster.parse(objects, {})).assignments()
+
+
+def test_a_workload_of_a_tenant_says_nothing_of_the_installation() -> None:
+    theirs = template("nmi", "", spec={"containers": [{"image": "x/nmi:v1.6.0", "args": ["--operation-mode=managed"]}]})
+    objects = {"DaemonSet": [theirs], "ClusterRoleBinding": []}
+    assert Cluster.parse(objects, {}).rules == Rules()
+    assert Cluster.parse(objects, {}, named=["team"]).rules.mode == "managed"
+    assert Cluster.parse({"DaemonSet": [theirs]}, {}).rules.mode == "managed"

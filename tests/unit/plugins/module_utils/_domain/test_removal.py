@@ -136,6 +136,42 @@ def test_mic_goes_before_nmi_and_what_they_left_behind_both() -> None:
     assert labels(["remains", "programs"], gone, Rules()) == ["delete ConfigMap default/aad-pod-identity-config"]
 
 
+def test_what_a_tenant_calls_so_neither_goes_nor_stands_in_the_way() -> None:
+    flux = {f"kustomize.toolkit.fluxcd.io/{key}": key for key in ("name", "namespace")}
+    spared = {"spec": {"selector": {"matchLabels": {"app.kubernetes.io/component": "mic"}}}}
+    found = {
+        "ClusterRoleBinding": [
+            {
+                "metadata": {"name": "aad-pod-id-mic-binding"},
+                "roleRef": {"name": "aad-pod-id-mic-role"},
+                "subjects": [{"kind": "ServiceAccount", "namespace": "pods", "name": "x"}],
+            }
+        ],
+        "DaemonSet": [{**runs("nmi"), "metadata": {"name": "nmi", "namespace": "team", "labels": {**OF_AKS, **flux}}}],
+        "Deployment": [{**runs("mic"), "metadata": {"name": "mic", "namespace": "team"}}],
+        "ConfigMap": [
+            named(residue.SETTINGS, "team", annotations={**OF_RELEASE, "meta.helm.sh/release-namespace": "team"}),
+            named(residue.SETTINGS, "pods"),
+        ],
+        "PodDisruptionBudget": [{**named("mic-pdb", "team"), **spared}],
+    }
+    observed = Observed.parse(found, named=["other"])
+    assert (observed.programs, observed.addon, observed.brought_back) == ((), (), ())
+    assert observed.namespaces == ("other",)
+    for rules in (Rules(), Rules(everything=True, clean=frozenset({ID.lower()}))):
+        assert labels(list(removal.PARTS), observed, rules) == [
+            "delete ConfigMap pods/aad-pod-identity-config",
+            "delete ClusterRoleBinding aad-pod-id-mic-binding",
+        ]
+    assert [each.label for each in observed.doubts] == [
+        "DaemonSet team/nmi",
+        "Deployment team/mic",
+        "PodDisruptionBudget team/mic-pdb",
+        "ConfigMap team/aad-pod-identity-config",
+    ]
+    assert len(Observed.parse(found, named=["team"]).doubts) == 0
+
+
 def runs(program: str, **metadata: Any) -> dict[str, Any]:
     containers = [{"image": f"mcr.microsoft.com/oss/azure/aad-pod-identity/{program}:v1.8.17"}]
     return {**named(program, **metadata), "spec": {"template": {"spec": {"containers": containers}}}}

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import findings, residue
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.chart_manifest import GROUP
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inventory import Cluster, Inventory
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
     Raw,
@@ -82,7 +83,7 @@ def going(raw: Raw) -> Raw:
 
 
 def definition(**more: t.Any) -> Raw:
-    return named("azureidentities.aadpodidentity.k8s.io", spec={"group": residue.GROUP}, **more)
+    return named("azureidentities.aadpodidentity.k8s.io", spec={"group": GROUP}, **more)
 
 
 ASSIGNED = assigned(pod(), binding(), identity())
@@ -176,6 +177,13 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
         ),
         [("release_left", "Secret kube-system/sh.helm.release.v1.aad-pod-identity.v2")],
     ),
+    "a release of somebody who may write in his namespace only": (
+        clean(
+            Secret=[release(namespace="team"), release("x", hooks=[{"name": "h"}])],
+            ClusterRoleBinding=[],
+        ),
+        [("not_believed", "helm release kube-system/x"), ("not_believed", "helm release team/aad-pod-identity")],
+    ),
     "the credential of MIC": (
         clean(Secret=[named("aad-pod-identity-mic", "kube-system", {**CHART, **OF_MIC})]),
         [("credential_left", "Secret kube-system/aad-pod-identity-mic")],
@@ -214,8 +222,39 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
         [("lock_left", "Endpoints default/aad-pod-identity-mic")],
     ),
     "settings": (
-        clean(ConfigMap=[named("aad-pod-identity-config", "default")]),
-        [("settings_left", "ConfigMap default/aad-pod-identity-config")],
+        clean(ConfigMap=[named("aad-pod-identity-config", "kube-system")]),
+        [("settings_left", "ConfigMap kube-system/aad-pod-identity-config")],
+    ),
+    "what is called and labelled as its parts are": (
+        clean(
+            DaemonSet=[template("nmi", "", spec={"containers": [{"image": NMI_IMAGE}]})],
+            Deployment=[
+                {**template("mic", "", spec={"containers": [{"image": MIC_IMAGE}]}), "status": {"readyReplicas": 1}}
+            ],
+            Pod=[pod("nmi-x", "", spec={"containers": [{"image": NMI_IMAGE}]})],
+            ServiceAccount=[named("x", "team", CHART)],
+            PodDisruptionBudget=[named("mic-pdb", "team", spec={"selector": {"matchLabels": OF_MIC}})],
+            Endpoints=[named(residue.LOCK, "team", metadata=LED)],
+            ConfigMap=[named("aad-pod-identity-config", "team")],
+            Secret=[named("aad-pod-identity-mic", "team", {**CHART, **OF_MIC})],
+            AzureAssignedIdentity=[going(ASSIGNED)],
+        ),
+        [
+            ("assignment_stuck", LIVE),
+            *(
+                ("not_believed", f"{kind} team/{name}")
+                for kind, name in (
+                    ("DaemonSet", "nmi"),
+                    ("Deployment", "mic"),
+                    ("Pod", "nmi-x"),
+                    ("PodDisruptionBudget", "mic-pdb"),
+                    ("Endpoints", residue.LOCK),
+                    ("ConfigMap", "aad-pod-identity-config"),
+                    ("Secret", "aad-pod-identity-mic"),
+                    ("ServiceAccount", "x"),
+                )
+            ),
+        ],
     ),
     "a label": (
         clean(Deployment=[template()], ReplicaSet=[], Pod=[]),
