@@ -364,3 +364,11 @@ def test_failed_cluster(azure: SimulatedAzure) -> None:
     azure.wait(azure.arm("PUT", path, {"location": "westeurope", "properties": {}}))
     assert azure.arm("GET", path).json()["properties"]["provisioningState"] == "Succeeded"
     assert len(azure.compute.clusters) == 1
+
+
+def test_no_client_takes_a_gap_for_absence(azure: SimulatedAzure) -> None:
+    """What is not served fails, after one request: neither absent nor worth another try."""
+    with pytest.raises(HttpResponseError, match="gap of the simulated Azure") as refused:
+        client(ManagedServiceIdentityClient, azure).system_assigned_identities.get_by_scope("subscriptions/x")
+    assert refused.value.status_code == 501
+    assert len(azure.control("GET", "/log", status="501")["entries"]) == 1

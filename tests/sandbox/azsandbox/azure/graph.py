@@ -11,7 +11,7 @@ import uuid
 from .routing import Call, Route, find
 from .state import Principal, PrincipalKind
 from .tokens import InvalidToken
-from .wire import Answer, AzureError, JsonObject, timestamp
+from .wire import Answer, AzureError, JsonObject, not_served, timestamp
 
 AUDIENCES = frozenset({"https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000"})
 
@@ -74,7 +74,7 @@ def _parse_filter(text: str) -> dict[str, str]:
         match = pattern.fullmatch(text.strip())
         if match:
             return match.groupdict()
-    raise graph_error(400, "Request_UnsupportedQuery", f"Unsupported or invalid query filter clause: '{text}'.")
+    raise not_served(f"The filter '{text}' is not understood")
 
 
 def _matches(principal: Principal, wanted: dict[str, str]) -> bool:
@@ -159,6 +159,6 @@ async def handle(call: Call) -> Answer:
     call.caller = call.state.principals.get(str(claims["oid"]))
     found = find(ROUTES, call.method, call.path)
     if found is None:
-        raise graph_error(400, "BadRequest", f"Resource not found for the segment '{call.path.rsplit('/', 1)[1]}'.")
+        raise not_served(f"'{call.method} {call.path}' of Microsoft Graph is not served")
     route, call.params = found
     return await route.handler(call)

@@ -26,7 +26,7 @@ from .faults import Faults, Rule
 from .log import RequestLog, scrubbed_body, scrubbed_query
 from .routing import Call
 from .state import Settings
-from .wire import Answer, AzureError, gateway_error
+from .wire import Answer, AzureError, gateway_error, not_served
 
 __all__ = ["Address", "Config", "Endpoints", "Server", "Settings", "run"]
 
@@ -150,7 +150,7 @@ class Server:
     async def _answer(self, call: Call) -> Answer:
         service = self._service(call.host)
         if service is None:
-            return Answer(404, f"The simulated Azure has no host '{call.host}'.", content_type="text/plain")
+            return not_served(f"'{call.method} {call.path}' of the host '{call.host}' is not served").answer
         try:
             return await service(call)
         except AzureError as error:

@@ -9,7 +9,7 @@ from .. import ids, rbac
 from ..routing import Call, Route, find
 from ..state import LOCK, Principal
 from ..tokens import InvalidToken
-from ..wire import Answer, AzureError, arm_error, gateway_error
+from ..wire import Answer, AzureError, arm_error, gateway_error, not_served
 from . import authorization, compute, containerservice, insights, msi, resources
 
 ROUTES: tuple[Route, ...] = (
@@ -33,7 +33,7 @@ async def handle(call: Call) -> Answer:
     call.caller = _authenticate(call)
     found = find(ROUTES, call.method, call.path)
     if found is None:
-        raise _unknown(call)
+        raise not_served(f"'{call.method} {call.path}' is not served")
     if not call.api_version:
         raise gateway_error(
             400,
@@ -86,20 +86,6 @@ def _challenge(call: Call, code: str, message: str) -> AzureError:
         code,
         message,
         WWW_Authenticate=f'Bearer authorization_uri="{uri}", error="invalid_token", error_description="{description}"',
-    )
-
-
-def _unknown(call: Call) -> AzureError:
-    """Nothing here has this path: say what is missing instead of pretending that Azure would not have it."""
-    kind, name = ids.type_and_name(call.path)
-    if "/" not in kind:
-        return gateway_error(
-            404, "InvalidResourceType", f"The simulated Azure does not serve '{call.method} {call.path}'."
-        )
-    return gateway_error(
-        404,
-        "InvalidResourceType",
-        f"The resource type '{kind}' could not be found in the simulated Azure for '{call.method}' ('{name}').",
     )
 
 

@@ -16,7 +16,7 @@ from ..compute import ComputeError
 from ..operations import Operation
 from ..routing import Call, Route
 from ..state import INSTANCE, SCALE_SET, VIRTUAL_MACHINE, Resource
-from ..wire import Answer, AzureError, JsonObject, arm_error, compute_timestamp
+from ..wire import Answer, AzureError, JsonObject, arm_error, compute_timestamp, not_served
 from . import scale_sets
 from .linked import check_linked
 from .resources import RG, SUB, require_group, resource_missing
@@ -124,9 +124,7 @@ def _patch(call: Call, scale_set: Resource, cost: str) -> Answer:
     given = call.json()
     foreign = set(given) - {"identity", "tags", "id", "name", "type", "location"}
     if foreign:
-        raise arm_error(
-            400, "NotSupported", f"The simulated Azure changes identity and tags of a machine, not {sorted(foreign)}."
-        )
+        raise not_served(f"Of a machine only identity and tags are changed, not {', '.join(sorted(foreign))}")
     if given.get("identity") is not None:
         _change_identity(call, scale_set, given["identity"])
     if given.get("tags") is not None:

@@ -19,7 +19,7 @@ from ..core import Azure
 from ..operations import Operation
 from ..routing import Call, Route
 from ..state import CLUSTER, GROUP, IDENTITY, SCALE_SET, Principal, Resource
-from ..wire import JSON, Answer, AzureError, JsonObject, aks_error, gateway_error, timestamp
+from ..wire import JSON, Answer, AzureError, JsonObject, aks_error, gateway_error, not_served, timestamp
 from . import cluster_body, pod_identity, scale_sets
 from .identities import create_identity
 from .linked import check_linked
@@ -293,9 +293,7 @@ def _control_plane_identity(call: Call, cluster: Resource, given: JsonObject, se
         cluster.body["identity"] = {"type": kind, "userAssignedIdentities": {wanted[0]: {}}}
         return call.state.principals[identity.properties["principalId"]]
     if kind != "SystemAssigned":
-        raise aks_error(
-            400, "NotSupported", f"The simulated Azure makes clusters with a managed identity only, not '{kind}'."
-        )
+        raise not_served(f"A cluster with an identity of type '{kind}' is not made")
     principal = call.state.new_managed_identity(cluster.name, cluster.id)
     cluster.hidden["principal"] = principal.object_id
     cluster.body["identity"] = {
@@ -490,11 +488,7 @@ def _check_unchanged(cluster: Resource, given: JsonObject) -> None:
     counts = {pool["name"]: pool["count"] for pool in current["agentPoolProfiles"]}
     for pool in asked.get("agentPoolProfiles") or []:
         if counts.get(pool.get("name")) != (pool.get("count") or counts.get(pool.get("name"))):
-            raise aks_error(
-                400,
-                "NotSupported",
-                f"The simulated Azure neither scales nor adds agent pools (pool '{pool.get('name')}').",
-            )
+            raise not_served(f"Agent pools are neither scaled nor added (pool '{pool.get('name')}')")
 
 
 def _apply_issuer(call: Call, cluster: Resource, asked: JsonObject) -> None:

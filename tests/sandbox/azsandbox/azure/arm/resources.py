@@ -13,7 +13,7 @@ from .. import ids
 from ..operations import job_id, refused_url
 from ..routing import Call, Route, paged
 from ..state import CLUSTER, GROUP, PROVIDERS, Resource
-from ..wire import Answer, AzureError, JsonObject, arm_error, gateway_error
+from ..wire import Answer, AzureError, JsonObject, arm_error, gateway_error, not_served
 from . import containerservice
 
 LOCATIONS = {
@@ -204,7 +204,7 @@ def _provider(call: Call, namespace: str) -> JsonObject:
     lower = namespace.lower()
     proper = next((name for name in PROVIDERS if name.lower() == lower), None)
     if proper is None:
-        raise gateway_error(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
+        raise not_served(f"The provider '{namespace}' is not served")
     return {
         "id": f"/subscriptions/{call.subscription}/providers/{proper}",
         "namespace": proper,
@@ -375,9 +375,7 @@ async def list_groups(call: Call) -> Answer:
     if text:
         match = _TAG_FILTER.fullmatch(text.strip())
         if match is None:
-            raise gateway_error(
-                400, "InvalidFilterInQueryString", f"Invalid $filter '{text}' specified in the query string."
-            )
+            raise not_served(f"The filter '{text}' is not understood")
         name, value = match.groups()
         groups = [g for g in groups if _tagged(g, name, value)]
     return paged([group.body for group in groups])
@@ -424,27 +422,26 @@ async def list_resources(call: Call) -> Answer:
                 if key in resource.body
             }
             found.append(item)
-    for clause in re.split(r"\s+and\s+", call.query.get("$filter", "").strip()):
-        found = [item for item in found if _fits(item, clause)]
-    return paged(found)
+    clauses = [_clause(text) for text in re.split(r"\s+and\s+", call.query.get("$filter", "").strip()) if text]
+    return paged([item for item in found if all(_fits(item, *clause) for clause in clauses)])
 
 
-def _fits(item: Mapping[str, Any], clause: str) -> bool:
-    """Whether a resource meets one clause of a filter."""
-    if not clause:
-        return True
-    match = re.fullmatch(r"(resourceType|resourceGroup|name|location) eq '([^']*)'", clause, re.IGNORECASE)
+def _clause(text: str) -> tuple[str, str]:
+    """A clause of a filter of resources: lower-cased field and value."""
+    match = re.fullmatch(r"(resourceType|resourceGroup|name|location) eq '([^']*)'", text, re.IGNORECASE)
     if match is None:
-        raise gateway_error(
-            400, "InvalidFilterInQueryString", f"Invalid $filter '{clause}' specified in the query string."
-        )
+        raise not_served(f"The filter '{text}' is not understood")
+    return match.group(1).lower(), match.group(2).lower()
+
+
+def _fits(item: Mapping[str, Any], field: str, value: str) -> bool:
     values = {
         "resourcetype": item["type"],
         "resourcegroup": ids.group_name(item["id"]),
         "name": item["name"],
         "location": item.get("location"),
     }
-    return str(values[match.group(1).lower()]).lower() == match.group(2).lower()
+    return str(values[field]).lower() == value
 
 
 PUBLIC_ROUTES = (Route("GET", "/metadata/endpoints", metadata),)
