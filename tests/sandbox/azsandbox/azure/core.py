@@ -253,7 +253,7 @@ def custom_role(resource: Resource) -> Role:
     return Role(
         resource.name,
         properties.get("roleName", ""),
-        properties.get("description", ""),
+        properties.get("description"),
         joined("actions"),
         joined("notActions"),
         joined("dataActions"),

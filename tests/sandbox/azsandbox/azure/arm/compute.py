@@ -148,10 +148,12 @@ def _patch(call: Call, scale_set: Resource, cost: str) -> Answer:
 
 def _copy(body: JsonObject) -> JsonObject:
     """The identity is still to change behind this answer."""
-    identity = dict(body.get("identity") or {})
-    if "userAssignedIdentities" in identity:
-        identity["userAssignedIdentities"] = dict(identity["userAssignedIdentities"])
-    return {**body, "identity": identity, "properties": dict(body["properties"])}
+    copied = {**body, "properties": dict(body["properties"])}
+    if "identity" in body:
+        identity = copied["identity"] = dict(body["identity"])
+        if "userAssignedIdentities" in identity:
+            identity["userAssignedIdentities"] = dict(identity["userAssignedIdentities"])
+    return copied
 
 
 def _change_identity(call: Call, scale_set: Resource, given: JsonObject) -> None:
@@ -192,8 +194,7 @@ def _change_identity(call: Call, scale_set: Resource, given: JsonObject) -> None
         _system_identity(call, scale_set, identity)
     else:
         identity = {key: value for key, value in identity.items() if key not in ("principalId", "tenantId")}
-    scale_sets.set_carried(identity, carried)
-    scale_set.body["identity"] = identity
+    scale_sets.set_carried(scale_set, identity, carried)
 
 
 def _system_identity(call: Call, scale_set: Resource, identity: JsonObject) -> None:

@@ -33,6 +33,8 @@ ACTION = "Microsoft.ContainerService/managedClusters"
 # The AKS operation URLs carry a version of their own, whatever the client asked with.
 OPERATION_VERSION = "2025-03-01"
 Work = Callable[[], Awaitable[None]]
+# Subcodes of the provider's own 404, recorded after a deletion and after a PUT that was refused.
+DELETED, REFUSED = "GetManagedCluster_NotFound_HCPServerError", "GetManagedCluster_NotFound"
 BUSY = frozenset({"Creating", "Updating", "Deleting", "Upgrading", "Scaling", "Starting", "Stopping"})
 
 
@@ -58,17 +60,17 @@ def _require(call: Call) -> Resource:
 
 
 def _missing(call: Call) -> AzureError:
-    """The provider's own 404 soon after a deletion, while ARM still knows the name; ARM's later."""
+    """The provider's own 404 soon after a deletion or a refused PUT, while ARM still knows the name; ARM's later."""
     name, group = call.params["name"], call.params["group"]
-    deleted = call.state.deleted_clusters.get(ids.key(_id(call)))
+    left, subcode = call.state.left_clusters.get(ids.key(_id(call)), (0.0, ""))
     memory = call.azure.scaled(call.state.settings.deleted_cluster_memory)
-    if deleted is not None and call.azure.clock.now() < deleted + memory:
+    if subcode and call.azure.clock.now() < left + memory:
         return aks_error(
             404,
             "NotFound",
             f"Could not find managed cluster resource: {name} in subscription: {call.subscription},"
             f" resourceGroup: {group}.",
-            "GetManagedCluster_NotFound_HCPServerError",
+            subcode,
             [{"code": "Unspecified", "message": "rpc error: code = NotFound desc = Managed Cluster not found"}],
         )
     return gateway_error(
@@ -168,7 +170,12 @@ async def put_cluster(call: Call) -> Answer:
     _check_etag(call, existing)
     if existing is not None:
         return _update(call, existing, given)
-    return _create(call, given)
+    try:
+        return _create(call, given)
+    except AzureError as error:
+        if "error" not in error.answer.body:  # the provider's own, so that ARM had passed it on
+            call.state.left_clusters[ids.key(_id(call))] = call.azure.clock.now(), REFUSED
+        raise
 
 
 def _create(call: Call, given: JsonObject) -> Answer:
@@ -193,7 +200,7 @@ def _create(call: Call, given: JsonObject) -> Answer:
     azure.assign(control, "Contributor", node_group.id)
     _make_scale_sets(azure, cluster, kubelet)
     _lock_down(azure, cluster, node_group, control)
-    state.deleted_clusters.pop(ids.key(cluster.id), None)
+    state.left_clusters.pop(ids.key(cluster.id), None)
     state.put(cluster)
     operation, headers = _start_operation(call, body["location"])
     cluster.hidden |= {"operation": operation, "kubelet": kubelet, "control": control.object_id}
@@ -304,6 +311,26 @@ def _control_plane_identity(call: Call, cluster: Resource, given: JsonObject, se
     return principal
 
 
+def _change_identity(call: Call, cluster: Resource, given: JsonObject) -> None:
+    """Another identity of the control plane; the same one, however it is spelled, changes nothing."""
+    current = cluster.body.get("identity") or {}
+    kind = given.get("type")
+    if not kind or (kind, _carried(given)) == (current.get("type"), _carried(current)):
+        return
+    if not current:
+        raise not_served("A cluster of a service principal does not change to a managed identity")
+    left = cluster.hidden.get("principal")
+    control = _control_plane_identity(call, cluster, given, {})
+    if left is not None and kind != "SystemAssigned":
+        call.state.principals.pop(cluster.hidden.pop("principal"))
+    cluster.hidden["control"] = control.object_id
+    call.azure.assign(control, "Contributor", scale_sets.node_group(cluster))
+
+
+def _carried(identity: JsonObject) -> set[str]:
+    return {ids.key(resource_id) for resource_id in identity.get("userAssignedIdentities") or {}}
+
+
 def _kubelet_of(asked: JsonObject) -> list[str]:
     profile = (asked.get("identityProfile") or {}).get("kubeletidentity") or {}
     return [profile["resourceId"]] if profile.get("resourceId") else []
@@ -362,7 +389,7 @@ def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
         node_resource_group=properties["nodeResourceGroup"],
         subscription_id=ids.subscription(cluster.id),
         tenant_id=azure.state.tenant_id,
-        fqdn=properties["fqdn"],
+        fqdn=properties.get("privateFQDN") or properties["fqdn"],
         issuer_url=properties["oidcIssuerProfile"].get("issuerURL"),
         kubernetes_version=properties["currentKubernetesVersion"],
         network_plugin=properties["networkProfile"]["networkPlugin"],
@@ -405,12 +432,14 @@ def _update(call: Call, cluster: Resource, given: JsonObject) -> Answer:
     check_linked(call, f"{ACTION}/write", list(identity.get("userAssignedIdentities") or {}))
     before = copy.deepcopy(cluster.body)
     try:
+        _change_identity(call, cluster, identity)
         _apply_pod_identity(call, cluster, asked)
         _apply_issuer(call, cluster, asked)
     except AzureError:
         cluster.body = before
         raise
     cluster_body.merge_properties(cluster.properties, asked)
+    cluster_body.set_names(cluster.body)
     cluster_body.merge_pools(cluster.properties["agentPoolProfiles"], asked.get("agentPoolProfiles") or [])
     if given.get("sku"):
         cluster.body["sku"] = {**cluster.body["sku"], **given["sku"]}
@@ -472,7 +501,13 @@ def _check_unchanged(cluster: Resource, given: JsonObject) -> None:
         )
     asked, current = given.get("properties") or {}, cluster.properties
     network = asked.get("networkProfile") or {}
+    private = "enablePrivateCluster"
     pairs = (
+        (
+            f"apiServerAccessProfile.{private}",
+            (asked.get("apiServerAccessProfile") or {}).get(private),
+            bool((current.get("apiServerAccessProfile") or {}).get(private)),
+        ),
         ("properties.dnsPrefix", asked.get("dnsPrefix"), current["dnsPrefix"]),
         ("properties.nodeResourceGroup", asked.get("nodeResourceGroup"), current["nodeResourceGroup"]),
         ("networkProfile.networkPlugin", network.get("networkPlugin"), current["networkProfile"]["networkPlugin"]),
@@ -514,7 +549,9 @@ def _apply_issuer(call: Call, cluster: Resource, asked: JsonObject) -> None:
 def _apply_pod_identity(call: Call, cluster: Resource, asked: JsonObject) -> None:
     given = asked.get("podIdentityProfile")
     if given is None:
-        return
+        if call.api_version >= "2021" or not cluster.properties.get("podIdentityProfile"):
+            return
+        given = {}  # recorded for 2020-11-01: what a request leaves out is removed
     current = cluster.properties.get("podIdentityProfile") or {}
     plugin = cluster.properties["networkProfile"]["networkPlugin"]
     try:
@@ -639,7 +676,7 @@ async def tear_down(azure: Azure, cluster: Resource) -> None:
 
 def _forget(azure: Azure, cluster: Resource) -> None:
     azure.state.remove(cluster.id)
-    azure.state.deleted_clusters[ids.key(cluster.id)] = azure.clock.now()
+    azure.state.left_clusters[ids.key(cluster.id)] = azure.clock.now(), DELETED
 
 
 def _require_running(call: Call) -> Resource:
