@@ -38,7 +38,7 @@ def check(answer: requests.Response, *words: str) -> None:
     ],
 )
 def test_resource_manager(azure: SimulatedAzure, method: str, path: str) -> None:
-    answer = azure.arm(method, path, {}, version="2024-07-01")
+    answer = azure.arm(method, path, {})
     check(answer, method, path)
 
 

@@ -10,7 +10,7 @@ from ..routing import Call, Route, find
 from ..state import LOCK, Principal
 from ..tokens import InvalidToken
 from ..wire import Answer, AzureError, arm_error, gateway_error, not_served
-from . import authorization, compute, containerservice, insights, msi, resources
+from . import authorization, compute, containerservice, insights, msi, resources, versions
 
 ROUTES: tuple[Route, ...] = (
     *authorization.ROUTES,
@@ -42,6 +42,7 @@ async def handle(call: Call) -> Answer:
         )
     route, call.params = found
     _check_subscription(call)
+    _check_version(call)
     if not route.action:
         resources.check_registration(call)
         return await route.handler(call)
@@ -92,6 +93,14 @@ def _challenge(call: Call, code: str, message: str) -> AzureError:
 def _check_subscription(call: Call) -> None:
     if call.subscription and call.subscription not in call.state.subscriptions:
         raise gateway_error(404, "SubscriptionNotFound", f"The subscription '{call.subscription}' could not be found.")
+
+
+def _check_version(call: Call) -> None:
+    """An api-version that Azure does not offer for the type is refused, as it refuses it."""
+    there = call.state.get(call.path)
+    given = call.json().get("location") if call.method == "PUT" else None
+    location = (there.body.get("location") if there else None) or given or ""
+    versions.check(call.path, call.api_version, str(location), list(resources.LOCATIONS))
 
 
 def authorize(call: Call, action: str, scope: str) -> None:

@@ -14,7 +14,7 @@ from ..operations import job_id, refused_url
 from ..routing import Call, Route, paged
 from ..state import CLUSTER, GROUP, PROVIDERS, Resource
 from ..wire import Answer, AzureError, JsonObject, arm_error, gateway_error, not_served
-from . import containerservice
+from . import containerservice, versions
 
 LOCATIONS = {
     "eastus": "East US",
@@ -26,16 +26,6 @@ LOCATIONS = {
     "westus": "West US",
     "westus2": "West US 2",
     "westus3": "West US 3",
-}
-
-RESOURCE_TYPES = {
-    "microsoft.authorization": ("roleAssignments", "roleDefinitions", "locks", "denyAssignments", "permissions"),
-    "microsoft.compute": ("virtualMachineScaleSets", "virtualMachineScaleSets/virtualMachines", "virtualMachines"),
-    "microsoft.containerservice": ("managedClusters", "managedClusters/agentPools", "locations/operations"),
-    "microsoft.managedidentity": ("userAssignedIdentities", "userAssignedIdentities/federatedIdentityCredentials"),
-    "microsoft.network": ("virtualNetworks", "publicIPAddresses"),
-    "microsoft.resources": ("subscriptions", "resourceGroups", "tenants"),
-    "microsoft.storage": ("storageAccounts",),
 }
 
 SUB = "/subscriptions/{subscription}"
@@ -212,10 +202,10 @@ def _provider(call: Call, namespace: str) -> JsonObject:
             {
                 "resourceType": kind,
                 "locations": list(LOCATIONS.values()),
-                "apiVersions": ["2026-08-01", "2025-10-01", "2024-11-30", "2023-01-31", "2022-04-01"],
+                "apiVersions": list(reversed(offered)),
                 "capabilities": "SupportsTags, SupportsLocation",
             }
-            for kind in RESOURCE_TYPES[lower]
+            for kind, offered in versions.OFFERED[proper].items()
         ],
         "registrationState": "NotRegistered" if _is_unregistered(call, namespace) else "Registered",
         "registrationPolicy": "RegistrationRequired",
