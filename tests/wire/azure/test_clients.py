@@ -372,3 +372,13 @@ def test_no_client_takes_a_gap_for_absence(azure: SimulatedAzure) -> None:
         client(ManagedServiceIdentityClient, azure).system_assigned_identities.get_by_scope("subscriptions/x")
     assert refused.value.status_code == 501
     assert len(azure.control("GET", "/log", status="501")["entries"]) == 1
+
+
+def test_clients_follow_pages(azure: SimulatedAzure) -> None:
+    azure.control("POST", "/settings", {"page_size": 1})
+    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
+    msi = client(ManagedServiceIdentityClient, azure).user_assigned_identities
+    for name in ("one", "two", "three"):
+        msi.create_or_update("rg", name, {"location": "westeurope"})
+    assert {each.name for each in msi.list_by_resource_group("rg")} == {"one", "two", "three"}
+    assert len(azure.control("GET", "/log", path="userAssignedIdentities", method="GET")["entries"]) == 3

@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 import uuid
 
+from . import paging
 from .routing import Call, Route, find
 from .state import Principal, PrincipalKind
 from .tokens import InvalidToken
 from .wire import Answer, AzureError, JsonObject, not_served, timestamp
 
 AUDIENCES = frozenset({"https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000"})
+
+PAGE = 100
 
 _FILTERS = (
     re.compile(r"appId eq '(?P<appId>[^']*)'", re.IGNORECASE),
@@ -161,4 +164,4 @@ async def handle(call: Call) -> Answer:
     if found is None:
         raise not_served(f"'{call.method} {call.path}' of Microsoft Graph is not served")
     route, call.params = found
-    return await route.handler(call)
+    return paging.page(call, await route.handler(call), PAGE, "@odata.nextLink")

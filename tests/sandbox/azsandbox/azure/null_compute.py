@@ -42,6 +42,7 @@ class NullCompute:
         self.addresses: dict[str, str] = {}
         """Source address of IMDS requests -> instance id."""
         self.start_error: str | None = None
+        self.update_error: str | None = None
         self.command_result: tuple[int, bytes, bytes] = (0, b"", b"")
         self.command_gate: asyncio.Event | None = None
         """When set, commands and reimages wait for it."""
@@ -64,6 +65,8 @@ class NullCompute:
         self.clusters.pop(cluster_id.lower(), None)
 
     async def update(self, spec: ClusterSpec) -> None:
+        if self.update_error is not None:
+            raise ComputeError(self.update_error)
         self.clusters[spec.id.lower()] = spec
 
     async def kubeconfig(self, cluster_id: str, admin: bool) -> bytes:

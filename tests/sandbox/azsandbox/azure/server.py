@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import socket
 import ssl
 import time
@@ -116,7 +117,7 @@ class Server:
             azure=self.azure,
             method=request.method,
             host=request.host.lower(),
-            path=request.path,
+            path=re.sub("//+", "/", request.path),  # as Azure takes them; some clients send two
             query=request.query,
             headers=request.headers,
             raw_body=await request.read(),

@@ -109,6 +109,8 @@ class Settings:
     """How long a write of a federated credential takes; one that overlaps it is refused."""
     deleted_cluster_memory: float = 60.0
     """How long a deleted or refused cluster answers the AKS provider's own 404 instead of ARM's."""
+    page_size: int = 0
+    """How many items a list shows at once; 0: as many as the service does."""
     pod_identities_block: bool = False
     """Whether a pod identity that cannot be assigned has every change of the add-on refused, as users report
     (Azure/AKS#2203, Azure/AKS#2943, Azure/aad-pod-identity#1361). No recording shows it, so this is self-consistent."""

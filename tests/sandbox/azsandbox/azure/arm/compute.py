@@ -83,7 +83,7 @@ async def get_operation(call: Call) -> Answer:
         if not operation.done:
             before = f"p={PARTITION}&monitor=true&"
             location = call.azure.operations.url(call.path, call.api_version, before=before)
-            return _answer(202, None, {"Location": location}, "GetOperation")
+            return _answer(202, None, {"Location": location, **call.azure.poll_headers()}, "GetOperation")
         return _answer(200, operation.output, cost="GetOperation")
     body: JsonObject = {"startTime": compute_timestamp(operation.started)}
     if operation.ended is not None:
@@ -94,7 +94,7 @@ async def get_operation(call: Call) -> Answer:
     if operation.error is not None:
         body["error"] = operation.error
     body["name"] = operation.id
-    return _answer(200, body, cost="GetOperation")
+    return _answer(200, body, {} if operation.done else call.azure.poll_headers(), "GetOperation")
 
 
 # scale sets
@@ -235,6 +235,11 @@ async def get_machine(call: Call) -> Answer:
 async def list_machines(call: Call) -> Answer:
     group = require_group(call)
     return _answer(200, {"value": [m.body for m in call.state.within(group.id, VIRTUAL_MACHINE)]}, cost="GetVM")
+
+
+async def list_machines_in_subscription(call: Call) -> Answer:
+    machines = call.state.within(f"/subscriptions/{call.subscription}", VIRTUAL_MACHINE)
+    return _answer(200, {"value": [m.body for m in machines]}, cost="GetVM")
 
 
 async def patch_machine(call: Call) -> Answer:
@@ -467,6 +472,7 @@ ROUTES = (
     Route("POST", ITEM + "/reimage", reimage_scale_set, f"{SCALE_SET}/reimage/action"),
     # With data disks, which nodes have none of; what az sends where instances are named.
     Route("POST", ITEM + "/reimageall", reimage_scale_set, f"{SCALE_SET}/reimageAll/action"),
+    Route("GET", SUB + SINGLE_COLLECTION, list_machines_in_subscription, f"{VIRTUAL_MACHINE}/read"),
     Route("GET", RG + SINGLE_COLLECTION, list_machines, f"{VIRTUAL_MACHINE}/read"),
     Route("GET", SINGLE, get_machine, f"{VIRTUAL_MACHINE}/read"),
     Route("PATCH", SINGLE, patch_machine, f"{VIRTUAL_MACHINE}/write"),

@@ -106,14 +106,14 @@ async def get_operation(call: Call) -> Answer:
         body["endTime"] = timestamp(operation.ended)
     if operation.error is not None:
         body["error"] = operation.error
-    return Answer(200, body, content_type=JSON)
+    return Answer(200, body, {} if operation.done else call.azure.poll_headers(), JSON)
 
 
 async def get_operation_result(call: Call) -> Answer:
     operation = call.azure.operations.find(call.params["operation"], call.query, call.path)
     if operation.done:
         return Answer(204)
-    return Answer(202, headers={"Location": _results_url(call, operation)})
+    return Answer(202, headers={"Location": _results_url(call, operation), **call.azure.poll_headers()})
 
 
 # reading
@@ -455,11 +455,12 @@ def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
     cluster_body.in_progress(cluster.body, "Updating")
     old: ClusterSpec = cluster.hidden["spec"]
     new = replace(_spec(azure, cluster), pod_identity=old.pod_identity)  # until its entries are settled
-    cluster.hidden |= {"operation": operation, "spec": new}
+    cluster.hidden["operation"] = operation
 
     async def work() -> None:
         if not cluster.hidden.get("running"):
             # What has failed to start is tried again by the next PUT.
+            cluster.hidden["spec"] = new
             await _start_machines(azure, cluster, operation)
             return
         await azure.pause(seconds)
@@ -468,6 +469,7 @@ def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
         if (new.issuer_url, new.admin_groups) != (old.issuer_url, old.admin_groups):
             operation.progress("ReconcilingAddons")
             await azure.compute.update(new)
+        cluster.hidden["spec"] = new  # what has failed does not count as applied
 
     answer = _answer(call, 200, cluster, headers)
     cluster.hidden["work"] = azure.spawn(_carry_out(azure, cluster, operation, work))
@@ -797,10 +799,24 @@ async def kubernetes_versions(call: Call) -> Answer:
     return Answer(200, {"values": [entry]}, content_type=JSON)
 
 
+async def orchestrators(call: Call) -> Answer:
+    """The same in the words of the container service before AKS."""
+    version = call.azure.config.kubernetes_version
+    entry = {"orchestratorType": "Kubernetes", "orchestratorVersion": version, "default": True, "upgrades": []}
+    body = {
+        "id": call.path,
+        "name": "default",
+        "type": "Microsoft.ContainerService/locations/orchestrators",
+        "properties": {"orchestrators": [entry]},
+    }
+    return Answer(200, body, content_type=JSON)
+
+
 ROUTES = (
     Route("GET", LOCATION + "/operations/{operation}", get_operation),
     Route("GET", LOCATION + "/operationresults/{operation}", get_operation_result),
     Route("GET", LOCATION + "/kubernetesVersions", kubernetes_versions),
+    Route("GET", LOCATION + "/orchestrators", orchestrators),
     Route("GET", SUB + COLLECTION, list_in_subscription, f"{ACTION}/read"),
     Route("GET", RG + COLLECTION, list_in_group, f"{ACTION}/read"),
     Route("PUT", ITEM, put_cluster, f"{ACTION}/write"),

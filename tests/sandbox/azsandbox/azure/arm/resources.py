@@ -367,12 +367,12 @@ async def list_groups(call: Call) -> Answer:
         if match is None:
             raise not_served(f"The filter '{text}' is not understood")
         name, value = match.groups()
-        groups = [g for g in groups if _tagged(g, name, value)]
+        groups = [g for g in groups if _tagged(g.body, name, value)]
     return paged([group.body for group in groups])
 
 
-def _tagged(group: Resource, name: str, value: str | None) -> bool:
-    tags = {key.lower(): text for key, text in (group.body.get("tags") or {}).items()}
+def _tagged(body: JsonObject, name: str, value: str | None) -> bool:
+    tags = {key.lower(): text for key, text in (body.get("tags") or {}).items()}
     return name.lower() in tags and (value is None or tags[name.lower()] == value)
 
 
@@ -412,7 +412,11 @@ async def list_resources(call: Call) -> Answer:
                 if key in resource.body
             }
             found.append(item)
-    clauses = [_clause(text) for text in re.split(r"\s+and\s+", call.query.get("$filter", "").strip()) if text]
+    text = call.query.get("$filter", "").strip()
+    tag = _TAG_FILTER.fullmatch(text)
+    if tag is not None:
+        return paged([item for item in found if _tagged(item, *tag.groups())])
+    clauses = [_clause(each) for each in re.split(r"\s+and\s+", text) if each]
     return paged([item for item in found if all(_fits(item, *clause) for clause in clauses)])
 
 

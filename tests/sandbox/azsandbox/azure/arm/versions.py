@@ -105,6 +105,7 @@ OFFERED: dict[str, dict[str, tuple[str, ...]]] = {
         "managedClusters": _CLUSTERS,
         "managedClusters/agentPools": _CLUSTERS,
         "locations/kubernetesVersions": _CLUSTERS,
+        "locations/orchestrators": ("2017-09-30", "2019-04-01", "2019-06-01", "2019-08-01", "2019-10-01"),
         # Versions of their own, whatever the client asked with.
         "locations/operations": ("2016-03-30", "2017-08-31", "2018-10-31", "2025-03-01"),
         "locations/operationresults": ("2016-03-30", "2017-08-31", "2018-10-31", "2025-03-01"),
