@@ -382,3 +382,13 @@ def test_clients_follow_pages(azure: SimulatedAzure) -> None:
         msi.create_or_update("rg", name, {"location": "westeurope"})
     assert {each.name for each in msi.list_by_resource_group("rg")} == {"one", "two", "three"}
     assert len(azure.control("GET", "/log", path="userAssignedIdentities", method="GET")["entries"]) == 3
+
+
+def test_power_of_a_cluster(azure: SimulatedAzure) -> None:
+    azure.cluster()
+    clusters = client(ContainerServiceClient, azure).managed_clusters
+    clusters.begin_stop("rg", "c1").result()
+    assert clusters.get("rg", "c1").power_state.code == "Stopped"
+    clusters.begin_start("rg", "c1").result()
+    clusters.begin_abort_latest_operation("rg", "c1").result()
+    assert clusters.get("rg", "c1").power_state.code == "Running"

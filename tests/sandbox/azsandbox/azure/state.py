@@ -119,6 +119,9 @@ class Settings:
     as users report (Azure/aad-pod-identity#633, Azure/AKS#1650). No recording shows it, so this is self-consistent."""
     cluster_update: float = 121.0
     cluster_delete: float = 198.0
+    cluster_stop: float = 120.0
+    cluster_start: float = 150.0
+    """Besides what the machines themselves take, as of the stop."""
     scale_set_update: float = 5.0
     instance_reimage: float = 60.0
     """Besides what the machine itself takes."""

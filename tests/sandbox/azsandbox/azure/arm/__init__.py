@@ -15,12 +15,13 @@ from ..routing import Call, Route, find
 from ..state import LOCK, Principal
 from ..tokens import InvalidToken
 from ..wire import Answer, AzureError, arm_error, gateway_error, not_served
-from . import authorization, compute, containerservice, insights, msi, resources, versions
+from . import authorization, compute, containerservice, insights, msi, power, resources, versions
 
 ROUTES: tuple[Route, ...] = (
     *authorization.ROUTES,
     *msi.ROUTES,
     *containerservice.ROUTES,
+    *power.ROUTES,
     *compute.ROUTES,
     *insights.ROUTES,
     *resources.ROUTES,

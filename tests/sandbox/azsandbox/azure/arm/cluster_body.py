@@ -313,6 +313,12 @@ def settled(body: JsonObject) -> None:
         pool["eTag"] = str(uuid.uuid4())
 
 
+def set_power(body: JsonObject, code: str) -> None:
+    body["properties"]["powerState"] = {"code": code}
+    for pool in body["properties"]["agentPoolProfiles"]:
+        pool["powerState"] = {"code": code}
+
+
 def in_progress(body: JsonObject, state: str) -> None:
     body["properties"]["provisioningState"] = state
     for pool in body["properties"]["agentPoolProfiles"]:

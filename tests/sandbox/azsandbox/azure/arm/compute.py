@@ -280,7 +280,9 @@ def _with_view(instance: Resource) -> JsonObject:
 def _view(instance: Resource) -> JsonObject:
     ready = [
         ("ProvisioningState/succeeded", "Provisioning succeeded"),
-        ("PowerState/running", "VM running"),
+        ("PowerState/deallocated", "VM deallocated")
+        if instance.hidden.get("deallocated")
+        else ("PowerState/running", "VM running"),
     ]
     agent = {
         "code": "ProvisioningState/succeeded",
@@ -316,7 +318,7 @@ async def run_command(call: Call) -> Answer:
     """Runs on the machine behind the instance; one at a time, last bytes of the output only."""
     instance = _require_instance(call)
     script = _script(call.json())
-    _refuse_concurrent([instance])
+    _check_free([instance])
     if instance.hidden.get("running"):
         raise arm_error(
             409,
@@ -414,7 +416,7 @@ async def reimage_scale_set(call: Call) -> Answer:
 
 def _reimage(call: Call, instances: list[Resource]) -> Answer:
     """New systems on the machines behind the instances, all at once, as Azure does it."""
-    _refuse_concurrent(instances)
+    _check_free(instances)
     if any(instance.hidden.get("running") for instance in instances):
         raise _concurrent()
     operation, headers, monitor = _start_operation(call, _require(call).body["location"])
@@ -447,8 +449,10 @@ def _reimage(call: Call, instances: list[Resource]) -> Answer:
     return _answer(202, None, {**headers, "Location": monitor}, "VMScaleSetVMActions")
 
 
-def _refuse_concurrent(instances: list[Resource]) -> None:
+def _check_free(instances: list[Resource]) -> None:
     """Other updates of an instance do not stand against a command: Azure was recorded to take one meanwhile."""
+    if any(instance.hidden.get("deallocated") for instance in instances):
+        raise arm_error(409, "OperationNotAllowed", "Cannot modify extensions in the VM when the VM is not running.")
     if any(instance.hidden.get("reimaging") for instance in instances):
         raise _concurrent()
 

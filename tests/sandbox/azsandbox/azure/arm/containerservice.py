@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 import uuid
@@ -35,7 +36,7 @@ OPERATION_VERSION = "2025-03-01"
 Work = Callable[[], Awaitable[None]]
 # Subcodes of the provider's own 404, recorded after a deletion and after a PUT that was refused.
 DELETED, REFUSED = "GetManagedCluster_NotFound_HCPServerError", "GetManagedCluster_NotFound"
-BUSY = frozenset({"Creating", "Updating", "Deleting", "Upgrading", "Scaling", "Starting", "Stopping"})
+BUSY = frozenset({"Creating", "Updating", "Deleting", "Upgrading", "Scaling", "Starting", "Stopping", "Canceling"})
 
 
 def _id(call: Call) -> str:
@@ -51,7 +52,7 @@ def _require_group(call: Call) -> Resource:
     return found
 
 
-def _require(call: Call) -> Resource:
+def require(call: Call) -> Resource:
     _require_group(call)
     found = call.state.get(_id(call))
     if found is None:
@@ -88,14 +89,14 @@ def _answer(call: Call, status: int, cluster: Resource, headers: dict[str, str] 
 # operations
 
 
-def _start_operation(call: Call, location: str) -> tuple[Operation, dict[str, str]]:
+def start_operation(call: Call, location: str) -> tuple[Operation, dict[str, str]]:
     path = f"/subscriptions/{call.subscription}/providers/Microsoft.ContainerService/locations/{location}"
     operation = call.azure.operations.start(path)
     url = call.azure.operations.url(f"{path}/operations/{operation.id}", OPERATION_VERSION)
     return operation, {"Azure-AsyncOperation": url}
 
 
-def _results_url(call: Call, operation: Operation) -> str:
+def results_url(call: Call, operation: Operation) -> str:
     return call.azure.operations.url(f"{operation.path}/operationresults/{operation.id}", OPERATION_VERSION)
 
 
@@ -113,14 +114,14 @@ async def get_operation_result(call: Call) -> Answer:
     operation = call.azure.operations.find(call.params["operation"], call.query, call.path)
     if operation.done:
         return Answer(204)
-    return Answer(202, headers={"Location": _results_url(call, operation), **call.azure.poll_headers()})
+    return Answer(202, headers={"Location": results_url(call, operation), **call.azure.poll_headers()})
 
 
 # reading
 
 
 async def get_cluster(call: Call) -> Answer:
-    return _answer(call, 200, _require(call))
+    return _answer(call, 200, require(call))
 
 
 async def list_in_group(call: Call) -> Answer:
@@ -137,7 +138,7 @@ async def list_in_subscription(call: Call) -> Answer:
 # writing
 
 
-def _check_not_busy(cluster: Resource) -> None:
+def check_not_busy(cluster: Resource) -> None:
     if cluster.properties["provisioningState"] in BUSY:
         operation: Operation | None = cluster.hidden.get("operation")
         state = str(cluster.properties["provisioningState"])
@@ -162,6 +163,27 @@ def _check_etag(call: Call, existing: Resource | None) -> None:
         raise aks_error(
             412, "PreconditionFailed", "The condition of the If-Match or If-None-Match header does not hold."
         )
+
+
+def check_not_stopped(cluster: Resource) -> None:
+    """No recording shows this refusal; its words are those that users report."""
+    if is_stopped(cluster):
+        raise aks_error(
+            400,
+            "BadRequest",
+            f"Operation is not allowed: the managed cluster is in {states(cluster)}. Please start the cluster before"
+            " you change it.",
+        )
+
+
+def is_stopped(cluster: Resource) -> bool:
+    return bool(cluster.properties["powerState"]["code"] == "Stopped")
+
+
+def states(cluster: Resource) -> str:
+    """In the words of the provider."""
+    properties = cluster.properties
+    return f"Provisioning State({properties['provisioningState']}) and Power State({properties['powerState']['code']})"
 
 
 async def put_cluster(call: Call) -> Answer:
@@ -202,7 +224,7 @@ def _create(call: Call, given: JsonObject) -> Answer:
     _lock_down(azure, cluster, node_group, control)
     state.left_clusters.pop(ids.key(cluster.id), None)
     state.put(cluster)
-    operation, headers = _start_operation(call, body["location"])
+    operation, headers = start_operation(call, body["location"])
     cluster.hidden |= {"operation": operation, "kubelet": kubelet, "control": control.object_id}
     cluster.hidden["spec"] = _spec(azure, cluster)
     answer = _answer(call, 201, cluster, headers)
@@ -218,12 +240,26 @@ async def _start_machines(azure: Azure, cluster: Resource, operation: Operation)
 
 async def _carry_out(azure: Azure, cluster: Resource, operation: Operation, work: Work) -> None:
     """Do the work of a PUT and end its operation, whatever happens."""
+    await carry_out(cluster, operation, lambda: _work_and_finish(azure, cluster, work))
+
+
+async def _work_and_finish(azure: Azure, cluster: Resource, work: Work) -> None:
+    await work()
+    await _finish(azure, cluster)
+
+
+async def carry_out(cluster: Resource, operation: Operation, work: Work) -> None:
+    """Do some work on a cluster and end its operation, whatever happens."""
     try:
         await work()
-        await _finish(azure, cluster)
     except ComputeError as error:
         cluster_body.in_progress(cluster.body, "Failed")
         operation.fail("CreateVMSSAgentPoolFailed", str(error))
+    except asyncio.CancelledError:
+        if cluster.properties["provisioningState"] == "Canceling":
+            cluster_body.in_progress(cluster.body, "Canceled")
+            operation.cancel("Canceled", "The operation was canceled by the user.")
+        raise
     except Exception:
         cluster_body.in_progress(cluster.body, "Failed")
         operation.fail("InternalOperationError", "Internal server error.")
@@ -425,7 +461,8 @@ async def _finish(azure: Azure, cluster: Resource) -> None:
 
 
 def _update(call: Call, cluster: Resource, given: JsonObject) -> Answer:
-    _check_not_busy(cluster)
+    check_not_busy(cluster)
+    check_not_stopped(cluster)
     _check_unchanged(cluster, given)
     asked = given.get("properties") or {}
     identity = given.get("identity") or {}
@@ -451,7 +488,7 @@ def _update(call: Call, cluster: Resource, given: JsonObject) -> Answer:
 
 def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
     azure = call.azure
-    operation, headers = _start_operation(call, cluster.body["location"])
+    operation, headers = start_operation(call, cluster.body["location"])
     cluster_body.in_progress(cluster.body, "Updating")
     old: ClusterSpec = cluster.hidden["spec"]
     new = replace(_spec(azure, cluster), pod_identity=old.pod_identity)  # until its entries are settled
@@ -634,9 +671,10 @@ async def _deploy_pod_identity(azure: Azure, cluster: Resource) -> None:
 
 async def patch_cluster(call: Call) -> Answer:
     """Tags only, as the API has it."""
-    cluster = _require(call)
+    cluster = require(call)
     _check_etag(call, cluster)
-    _check_not_busy(cluster)
+    check_not_busy(cluster)
+    check_not_stopped(cluster)
     tags = call.json().get("tags")
     cluster.body.pop("tags", None)
     if tags:
@@ -651,9 +689,9 @@ async def delete_cluster(call: Call) -> Answer:
         return Answer(204)
     _check_etag(call, cluster)
     if cluster.properties["provisioningState"] == "Deleting":
-        _check_not_busy(cluster)
+        check_not_busy(cluster)
     azure = call.azure
-    operation, headers = _start_operation(call, cluster.body["location"])
+    operation, headers = start_operation(call, cluster.body["location"])
     cluster_body.in_progress(cluster.body, "Deleting")
     cluster.hidden["operation"] = operation
 
@@ -664,7 +702,12 @@ async def delete_cluster(call: Call) -> Answer:
         operation.succeed()
 
     azure.spawn(work())
-    return Answer(202, headers={**headers, "Location": _results_url(call, operation)})
+    return Answer(202, headers={**headers, "Location": results_url(call, operation)})
+
+
+async def ended(work: asyncio.Task[None]) -> None:
+    """Wait for the end of some work, however it ends."""
+    await asyncio.wait([work])
 
 
 async def tear_down(azure: Azure, cluster: Resource) -> None:
@@ -683,7 +726,7 @@ def _forget(azure: Azure, cluster: Resource) -> None:
 
 def _require_running(call: Call) -> Resource:
     """A cluster whose control plane can be asked."""
-    cluster = _require(call)
+    cluster = require(call)
     state = cluster.properties["provisioningState"]
     if not cluster.hidden.get("running") or state == "Deleting":
         raise aks_error(
@@ -744,13 +787,13 @@ def _pool_body(call: Call, cluster: Resource, pool: JsonObject) -> JsonObject:
 
 
 async def list_pools(call: Call) -> Answer:
-    cluster = _require(call)
+    cluster = require(call)
     pools = [_pool_body(call, cluster, pool) for pool in cluster.properties["agentPoolProfiles"]]
     return Answer(200, {"value": pools}, content_type=JSON)
 
 
 async def get_pool(call: Call) -> Answer:
-    cluster = _require(call)
+    cluster = require(call)
     for pool in cluster.properties["agentPoolProfiles"]:
         if pool["name"].lower() == call.params["pool"].lower():
             return Answer(200, _pool_body(call, cluster, pool), content_type=JSON)
@@ -759,7 +802,7 @@ async def get_pool(call: Call) -> Answer:
 
 
 async def pool_versions(call: Call) -> Answer:
-    cluster = _require(call)
+    cluster = require(call)
     version = call.azure.config.kubernetes_version
     body = {
         "id": f"{cluster.id}/availableagentpoolversions/default",
@@ -772,7 +815,7 @@ async def pool_versions(call: Call) -> Answer:
 
 async def upgrade_profile(call: Call) -> Answer:
     """Nothing to upgrade to: there is one version."""
-    cluster = _require(call)
+    cluster = require(call)
     body = {
         "id": f"{cluster.id}/upgradeprofiles/default",
         "name": "default",

@@ -83,7 +83,12 @@ _ROLES = _versions("""
     2022: 01-01-preview 04-01 05-01-preview
 """)
 
-_CREDENTIALS = ("2022-01-31-preview", "2023-01-31", "2023-07-31-preview", "2024-11-30", "2025-01-31-preview")
+_CREDENTIALS = _versions("""
+    2022: 01-31-preview
+    2023: 01-31 07-31-preview
+    2024: 11-30
+    2025: 01-31-preview 05-31-preview
+""")
 
 OFFERED: dict[str, dict[str, tuple[str, ...]]] = {
     "Microsoft.Authorization": {
