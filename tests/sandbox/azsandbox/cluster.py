@@ -61,6 +61,7 @@ class Cluster:
         self._processes: dict[str, Process] = {}
         """The control plane's programs and, by their names, the nodes."""
         self._changing = asyncio.Lock()
+        self.halted = False
         self._issuer_keys: dict[str, object] | None = None
         """Those of a halted cluster."""
         self._since = ""
@@ -102,16 +103,13 @@ class Cluster:
             if self.directory.exists():
                 await asyncio.to_thread(shutil.rmtree, self.directory)
 
-    @property
-    def halted(self) -> bool:
-        return self._issuer_keys is not None
-
     async def halt(self) -> None:
         """End everything but the data base; nodes lose their systems. Once more, it does nothing."""
         async with self._changing:
             if self.halted:
                 return
             self._issuer_keys = await self.issuer_keys()  # Azure goes on publishing them
+            self.halted = True
             kept = {"etcd": self._processes["etcd"]}
             ended = [process for name, process in self._processes.items() if name not in kept]
             self._processes = kept
@@ -121,22 +119,28 @@ class Cluster:
                 await network.remove_node(self.subnet, machine.index)
                 await asyncio.to_thread(shutil.rmtree, machine.root)
 
-    async def resume(self, progress: Callable[[str], None]) -> None:
-        """Start it again; return when every node is Ready. Once more, it does nothing."""
+    async def resume(self, progress: Callable[[str], None], publish: Callable[[], None]) -> None:
+        """Start it again, as one whose name ``publish`` tells; return when every node is Ready."""
         async with self._changing:
-            if not self.halted:
-                return
-            self._since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            await self._program("kube-apiserver", *self._api_server())
-            await asyncio.gather(*(self._start_node(each) for each in self.nodes))
+            if self.halted:
+                self.halted = False
+                publish()  # kubelets go by the name
+                self._since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                await self._program("kube-apiserver", *self._api_server())
+                await asyncio.gather(*(self._start_node(each) for each in self.nodes))
             await self._wait("its API server to become ready", self._api_ready)
+            self._issuer_keys = None
             progress("API server is ready")
-            await self._program("kube-controller-manager", *self._controller_manager())
-            await self._program("kube-scheduler", *self._scheduler())
-            await self._program("coredns", *self._dns())
+            others = (
+                ("kube-controller-manager", self._controller_manager),
+                ("kube-scheduler", self._scheduler),
+                ("coredns", self._dns),
+            )
+            for name, arguments in others:
+                if name not in self._processes:
+                    await self._program(name, *arguments())
             await self._wait("its DNS server to become ready", self._dns_ready)
             await self._wait("its nodes to become Ready", self._nodes_ready)
-            self._issuer_keys = None
 
     async def reimage(self, name: str) -> None:
         """Put a new node in the place of one, under its name and addresses; it goes on when nobody waits any more."""

@@ -71,10 +71,9 @@ class Machines:
     async def resume(self, cluster_id: str, progress: Callable[[str], None]) -> None:
         cluster = self._cluster(cluster_id)
         try:
-            await asyncio.shield(cluster.resume(progress))
+            await asyncio.shield(cluster.resume(progress, self._publish))
         except (CommandError, OSError) as error:
             raise ComputeError(f"Cluster {cluster.spec.name} did not start: {error}") from error
-        self._publish()
 
     async def update(self, spec: ClusterSpec) -> None:
         try:
