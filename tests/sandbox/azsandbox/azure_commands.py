@@ -49,7 +49,7 @@ def call(state: State, method: str, path: str, body: object = None) -> Any:
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
-        "azure", help="faults, request log, principals, subscriptions and settings of the simulated Azure"
+        "azure", help="faults, request log, principals, subscriptions, clusters and settings of the simulated Azure"
     )
     subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
 
@@ -92,6 +92,15 @@ def add_parser(commands: Any) -> None:
     )
     subscription.add_argument("subscription", metavar="NAME")
     subscription.set_defaults(run=_subscription)
+
+    for action, about in (
+        ("stop", "stop a cluster, as az aks stop does; returns when it is done"),
+        ("start", "start a stopped cluster"),
+        ("cancel", "cancel what is in progress on a cluster, or leave it as canceled"),
+    ):
+        order = subjects.add_parser(action, help=about)
+        order.add_argument("cluster", metavar="CLUSTER", help="its name or its ARM id")
+        order.set_defaults(run=_order, action=action)
 
     settings = subjects.add_parser("settings", help="show the settings, or change some")
     settings.add_argument("setting", nargs="*", metavar="NAME=VALUE")
@@ -158,6 +167,11 @@ def _principal(state: State, options: argparse.Namespace) -> int:
 
 def _subscription(state: State, options: argparse.Namespace) -> int:
     print(call(state, "POST", "/subscriptions", {"name": options.subscription})["subscription_id"])
+    return 0
+
+
+def _order(state: State, options: argparse.Namespace) -> int:
+    call(state, "POST", f"/clusters/{options.action}", {"cluster": options.cluster})
     return 0
 
 

@@ -13,6 +13,7 @@ import ssl
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -60,6 +61,11 @@ class Cluster:
         self._processes: dict[str, Process] = {}
         """The control plane's programs and, by their names, the nodes."""
         self._changing = asyncio.Lock()
+        self.halted = False
+        self._issuer_keys: dict[str, object] | None = None
+        """Those of a halted cluster."""
+        self._since = ""
+        """What nodes say of themselves counts from here on."""
 
     # Life
 
@@ -96,6 +102,45 @@ class Cluster:
                 file.unlink(missing_ok=True)
             if self.directory.exists():
                 await asyncio.to_thread(shutil.rmtree, self.directory)
+
+    async def halt(self) -> None:
+        """End everything but the data base; nodes lose their systems. Once more, it does nothing."""
+        async with self._changing:
+            if self.halted:
+                return
+            self._issuer_keys = await self.issuer_keys()  # Azure goes on publishing them
+            self.halted = True
+            kept = {"etcd": self._processes["etcd"]}
+            ended = [process for name, process in self._processes.items() if name not in kept]
+            self._processes = kept
+            await asyncio.gather(*(commands.kill(process) for process in ended))
+            for machine in self.nodes:
+                await asyncio.to_thread(cgroups.remove, self._subtree(machine), 30.0)
+                await network.remove_node(self.subnet, machine.index)
+                await asyncio.to_thread(shutil.rmtree, machine.root)
+
+    async def resume(self, progress: Callable[[str], None], publish: Callable[[], None]) -> None:
+        """Start it again, as one whose name ``publish`` tells; return when every node is Ready."""
+        async with self._changing:
+            if self.halted:
+                self.halted = False
+                publish()  # kubelets go by the name
+                self._since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                await self._program("kube-apiserver", *self._api_server())
+                await asyncio.gather(*(self._start_node(each) for each in self.nodes))
+            await self._wait("its API server to become ready", self._api_ready)
+            self._issuer_keys = None
+            progress("API server is ready")
+            others = (
+                ("kube-controller-manager", self._controller_manager),
+                ("kube-scheduler", self._scheduler),
+                ("coredns", self._dns),
+            )
+            for name, arguments in others:
+                if name not in self._processes:
+                    await self._program(name, *arguments())
+            await self._wait("its DNS server to become ready", self._dns_ready)
+            await self._wait("its nodes to become Ready", self._nodes_ready)
 
     async def reimage(self, name: str) -> None:
         """Put a new node in the place of one, under its name and addresses; it goes on when nobody waits any more."""
@@ -440,7 +485,11 @@ class Cluster:
                     {"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}},
                     "application/strategic-merge-patch+json",
                 )
-            conditions = {each["type"]: each["status"] for each in item["status"].get("conditions", [])}
+            conditions = {
+                each["type"]: each["status"]
+                for each in item["status"].get("conditions", [])
+                if each["lastHeartbeatTime"] >= self._since
+            }
             ready = ready and conditions.get("Ready") == "True"
         return ready
 
@@ -489,6 +538,8 @@ class Cluster:
         await self._call("PATCH", path, binding, "application/apply-patch+yaml")
 
     async def issuer_keys(self) -> dict[str, object]:
+        if self._issuer_keys is not None:
+            return self._issuer_keys
         keys = await self._call("GET", "/openid/v1/jwks")
         assert isinstance(keys, dict)
         return keys

@@ -63,9 +63,21 @@ class Machines:
             del self._clusters[cluster_id.lower()]
             self._publish()
 
+    async def halt(self, cluster_id: str) -> None:
+        # Half a stop would be neither; who cancels it finds it done.
+        await asyncio.shield(self._cluster(cluster_id).halt())
+        self._publish()
+
+    async def resume(self, cluster_id: str, progress: Callable[[str], None]) -> None:
+        cluster = self._cluster(cluster_id)
+        try:
+            await asyncio.shield(cluster.resume(progress, self._publish))
+        except (CommandError, OSError) as error:
+            raise ComputeError(f"Cluster {cluster.spec.name} did not start: {error}") from error
+
     async def update(self, spec: ClusterSpec) -> None:
         try:
-            await self._cluster(spec.id).update(spec)
+            await asyncio.shield(self._cluster(spec.id).update(spec))
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ComputeError(f"Cluster {spec.name} could not be changed: {error}") from error
         self._publish()
@@ -131,7 +143,8 @@ class Machines:
         """Tell the resolver the names of all clusters."""
         names: dict[str, str] = {}
         for cluster in self._clusters.values():
-            names[cluster.spec.fqdn] = cluster.subnet.api_server
+            if not cluster.halted:  # as in Azure, where the name of a stopped one is gone
+                names[cluster.spec.fqdn] = cluster.subnet.api_server
             issuer = urlsplit(cluster.spec.issuer_url or "").hostname
             if issuer is not None:
                 names[issuer] = network.AZURE_ADDRESS

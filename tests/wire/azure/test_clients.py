@@ -364,3 +364,31 @@ def test_failed_cluster(azure: SimulatedAzure) -> None:
     azure.wait(azure.arm("PUT", path, {"location": "westeurope", "properties": {}}))
     assert azure.arm("GET", path).json()["properties"]["provisioningState"] == "Succeeded"
     assert len(azure.compute.clusters) == 1
+
+
+def test_no_client_takes_a_gap_for_absence(azure: SimulatedAzure) -> None:
+    """What is not served fails, after one request: neither absent nor worth another try."""
+    with pytest.raises(HttpResponseError, match="gap of the simulated Azure") as refused:
+        client(ManagedServiceIdentityClient, azure).system_assigned_identities.get_by_scope("subscriptions/x")
+    assert refused.value.status_code == 501
+    assert len(azure.control("GET", "/log", status="501")["entries"]) == 1
+
+
+def test_clients_follow_pages(azure: SimulatedAzure) -> None:
+    azure.control("POST", "/settings", {"page_size": 1})
+    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
+    msi = client(ManagedServiceIdentityClient, azure).user_assigned_identities
+    for name in ("one", "two", "three"):
+        msi.create_or_update("rg", name, {"location": "westeurope"})
+    assert {each.name for each in msi.list_by_resource_group("rg")} == {"one", "two", "three"}
+    assert len(azure.control("GET", "/log", path="userAssignedIdentities", method="GET")["entries"]) == 3
+
+
+def test_power_of_a_cluster(azure: SimulatedAzure) -> None:
+    azure.cluster()
+    clusters = client(ContainerServiceClient, azure).managed_clusters
+    clusters.begin_stop("rg", "c1").result()
+    assert clusters.get("rg", "c1").power_state.code == "Stopped"
+    clusters.begin_start("rg", "c1").result()
+    clusters.begin_abort_latest_operation("rg", "c1").result()
+    assert clusters.get("rg", "c1").power_state.code == "Running"

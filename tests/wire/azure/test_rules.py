@@ -190,7 +190,7 @@ def test_lists_show_what_may_be_read(azure: SimulatedAzure) -> None:
     assert [r["name"] for r in azure.arm("GET", "/resources", who=who).json()["value"]] == ["demo"]
     for text, names in (("name eq 'demo'", ["demo"]), ("resourceGroup eq 'other'", []), ("location ne 'x'", None)):
         answer = azure.arm("GET", "/resources", params={"$filter": text})
-        assert answer.status_code == (200 if names is not None else 400)
+        assert answer.status_code == (200 if names is not None else 501)
         assert names is None or [r["name"] for r in answer.json()["value"]] == names
     assert len(azure.arm("GET", "/subscriptions", who=who).json()["value"]) == 1
     assert azure.arm("GET", "/subscriptions", who=azure.principal("nobody")).json()["value"] == []
@@ -436,7 +436,7 @@ CLUSTER = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedCluste
         ({"dnsPrefix": "other"}, 400, "PropertyChangeNotAllowed"),
         ({"networkProfile": {"networkPlugin": "kubenet"}}, 400, "PropertyChangeNotAllowed"),
         ({"oidcIssuerProfile": {"enabled": False}}, 400, "OIDCIssuerFeatureCannotBeDisabled"),
-        ({"agentPoolProfiles": [{"name": "nodepool1", "count": 5}]}, 400, "NotSupported"),
+        ({"agentPoolProfiles": [{"name": "nodepool1", "count": 5}]}, 501, "NotImplemented"),
         ({"somethingNew": {"mode": "On"}}, 200, None),
     ],
 )
@@ -941,11 +941,6 @@ def test_issuer_documents(azure: SimulatedAzure) -> None:
     assert document["issuer"] == url
     assert get(document["jwks_uri"].partition(f"{host}/")[2]).json()["keys"]
     assert get("other/.well-known/openid-configuration").status_code == 404
-
-
-def test_unknown_host(azure: SimulatedAzure) -> None:
-    headers = {"Host": "example.com"}
-    assert azure.session.get(azure.endpoints.arm, headers=headers, timeout=20).status_code == 404
 
 
 # Graph

@@ -22,11 +22,11 @@ READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 
 
 def tags(azure: SimulatedAzure, path: str) -> Any:
-    return azure.arm("GET", path, version="2023-01-31").json().get("tags")
+    return azure.arm("GET", path).json().get("tags")
 
 
 def state_of(azure: SimulatedAzure, path: str) -> str:
-    answer = azure.arm("GET", path, version="2023-01-31")
+    answer = azure.arm("GET", path)
     return str(answer.json()["properties"].get("provisioningState", "there")) if answer.ok else "absent"
 
 

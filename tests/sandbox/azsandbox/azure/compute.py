@@ -100,6 +100,12 @@ class Compute(Protocol):
     async def stop(self, cluster_id: str) -> None:
         """Stop and forget the cluster; unknown ids are fine."""
 
+    async def halt(self, cluster_id: str) -> None:
+        """End control plane and nodes, which answer nothing until resume(); objects of the cluster are kept."""
+
+    async def resume(self, cluster_id: str, progress: Callable[[str], None]) -> None:
+        """Return when the nodes, with new systems, are Ready again."""
+
     async def update(self, spec: ClusterSpec) -> None:
         """Apply a changed issuer URL or changed administrators (the API server restarts), and the add-on."""
 

@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 from aiohttp import web
 
+from .arm import power
 from .core import Azure
 from .faults import Faults, InvalidRule
 from .log import RequestLog
@@ -40,6 +41,7 @@ class Control:
                 web.get("/principals", self.list_principals),
                 web.post("/subscriptions", self.add_subscription),
                 web.post("/deny-assignments", self.add_denial),
+                web.post("/clusters/{action:stop|start|cancel}", self.order_cluster),
                 web.get("/settings", self.read_settings),
                 web.post("/settings", self.change_settings),
                 web.get("/state", self.read_state),
@@ -124,6 +126,11 @@ class Control:
             list(given.get("excluded_principals") or []),
         )
         return web.json_response(made.body, status=201)
+
+    async def order_cluster(self, request: web.Request) -> web.Response:
+        """``{cluster}``, by name or id; answers when it is done."""
+        await power.order(self._azure, str((await request.json())["cluster"]), request.match_info["action"])
+        return web.json_response({})
 
     async def read_settings(self, request: web.Request) -> web.Response:
         return web.json_response(asdict(self._azure.state.settings))

@@ -22,7 +22,7 @@ from .core import Azure
 from .routing import Call, Route, find
 from .state import CLUSTER, FEDERATED_CREDENTIAL, Principal, PrincipalKind
 from .tokens import AKS_SERVER, LIFETIME, MANAGED_IDENTITY_LIFETIME, b64url
-from .wire import Answer, AzureError, JsonObject, utcnow
+from .wire import Answer, AzureError, JsonObject, not_served, utcnow
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ANY_TENANT = frozenset({"common", "organizations", "consumers"})
@@ -513,6 +513,6 @@ async def handle(call: Call) -> Answer:
     """login.microsoftonline.com"""
     found = find(ROUTES, call.method, call.path)
     if found is None:
-        return Answer(404, b"", content_type="text/html")
+        raise not_served(f"'{call.method} {call.path}' of Entra is not served")
     route, call.params = found
     return await route.handler(call)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 import uuid
 
+from . import paging
 from .routing import Call, Route, find
 from .state import Principal, PrincipalKind
 from .tokens import InvalidToken
-from .wire import Answer, AzureError, JsonObject, timestamp
+from .wire import Answer, AzureError, JsonObject, not_served, timestamp
 
 AUDIENCES = frozenset({"https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000"})
+
+PAGE = 100
 
 _FILTERS = (
     re.compile(r"appId eq '(?P<appId>[^']*)'", re.IGNORECASE),
@@ -74,7 +77,7 @@ def _parse_filter(text: str) -> dict[str, str]:
         match = pattern.fullmatch(text.strip())
         if match:
             return match.groupdict()
-    raise graph_error(400, "Request_UnsupportedQuery", f"Unsupported or invalid query filter clause: '{text}'.")
+    raise not_served(f"The filter '{text}' is not understood")
 
 
 def _matches(principal: Principal, wanted: dict[str, str]) -> bool:
@@ -159,6 +162,6 @@ async def handle(call: Call) -> Answer:
     call.caller = call.state.principals.get(str(claims["oid"]))
     found = find(ROUTES, call.method, call.path)
     if found is None:
-        raise graph_error(400, "BadRequest", f"Resource not found for the segment '{call.path.rsplit('/', 1)[1]}'.")
+        raise not_served(f"'{call.method} {call.path}' of Microsoft Graph is not served")
     route, call.params = found
-    return await route.handler(call)
+    return paging.page(call, await route.handler(call), PAGE, "@odata.nextLink")

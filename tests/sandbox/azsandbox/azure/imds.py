@@ -12,7 +12,7 @@ from .entra import is_known_resource
 from .routing import Call, Route, find
 from .state import Principal, Resource
 from .tokens import MANAGED_IDENTITY_LIFETIME
-from .wire import Answer, AzureError, JsonObject
+from .wire import Answer, AzureError, JsonObject, not_served
 
 SERVER = "IMDS/150.870.65.1852"
 SELECTORS = ("client_id", "object_id", "principal_id", "msi_res_id", "mi_res_id")
@@ -183,7 +183,7 @@ async def _answer(call: Call) -> Answer:
             raise refusal("Required metadata header not specified")
         found = find(ROUTES, call.method, call.path)
         if found is None:
-            return Answer(404, {"error": "Not found"})
+            raise not_served(f"'{call.method} {call.path}' of the metadata service is not served")
         route, call.params = found
         return await route.handler(call)
     except AzureError as error:

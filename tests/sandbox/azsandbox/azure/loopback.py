@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from cryptography import x509
@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from .arm import versions
 from .clock import Clock
 from .core import Address, Config, Endpoints
 from .null_compute import NullCompute
@@ -218,13 +219,17 @@ class SimulatedAzure:
         version: str = "",
         **more: Any,
     ) -> requests.Response:
-        """An ARM request; ``path`` begins below the subscription unless it is absolute."""
+        """An ARM request; ``path`` begins below the subscription unless it is absolute.
+
+        Without ``version`` the api-version is one that is offered for the path, 2024-05-01 where it is.
+        """
         if path.startswith("https://"):
             url = path
         else:
             absolute = path.startswith(("/subscriptions", "/providers", "/tenants"))
             url = self.endpoints.arm + (path if absolute else f"/subscriptions/{self.subscription_id}{path}")
-        params = {} if "api-version=" in url else {"api-version": version or "2024-05-01"}
+        usual = versions.usual(urlsplit(url).path, "2024-05-01")
+        params = {} if "api-version=" in url else {"api-version": version or usual}
         headers = {"Authorization": f"Bearer {self.token(who)}", **more.pop("headers", {})}
         return self.session.request(
             method, url, json=body, params={**params, **more.pop("params", {})}, headers=headers, **more

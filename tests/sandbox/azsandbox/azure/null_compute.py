@@ -39,9 +39,11 @@ class NullCompute:
         self._key = _issuer_key()
         self._kid = uuid.uuid4().hex
         self.clusters: dict[str, ClusterSpec] = {}
+        self.halted: set[str] = set()
         self.addresses: dict[str, str] = {}
         """Source address of IMDS requests -> instance id."""
         self.start_error: str | None = None
+        self.update_error: str | None = None
         self.command_result: tuple[int, bytes, bytes] = (0, b"", b"")
         self.command_gate: asyncio.Event | None = None
         """When set, commands and reimages wait for it."""
@@ -63,7 +65,18 @@ class NullCompute:
     async def stop(self, cluster_id: str) -> None:
         self.clusters.pop(cluster_id.lower(), None)
 
+    async def halt(self, cluster_id: str) -> None:
+        await self.pause()
+        self.halted.add(cluster_id.lower())
+
+    async def resume(self, cluster_id: str, progress: Callable[[str], None]) -> None:
+        progress(STAGES[1])
+        await self.pause()
+        self.halted.discard(cluster_id.lower())
+
     async def update(self, spec: ClusterSpec) -> None:
+        if self.update_error is not None:
+            raise ComputeError(self.update_error)
         self.clusters[spec.id.lower()] = spec
 
     async def kubeconfig(self, cluster_id: str, admin: bool) -> bytes:

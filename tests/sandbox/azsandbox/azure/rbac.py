@@ -22,7 +22,7 @@ class Role:
     id: str
     """GUID."""
     name: str
-    description: str
+    description: str | None
     actions: tuple[str, ...]
     not_actions: tuple[str, ...] = ()
     data_actions: tuple[str, ...] = ()

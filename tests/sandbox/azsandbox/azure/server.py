@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import socket
 import ssl
 import time
@@ -26,7 +27,7 @@ from .faults import Faults, Rule
 from .log import RequestLog, scrubbed_body, scrubbed_query
 from .routing import Call
 from .state import Settings
-from .wire import Answer, AzureError, gateway_error
+from .wire import Answer, AzureError, gateway_error, not_served
 
 __all__ = ["Address", "Config", "Endpoints", "Server", "Settings", "run"]
 
@@ -116,7 +117,7 @@ class Server:
             azure=self.azure,
             method=request.method,
             host=request.host.lower(),
-            path=request.path,
+            path=re.sub("//+", "/", request.path),  # as Azure takes them; some clients send two
             query=request.query,
             headers=request.headers,
             raw_body=await request.read(),
@@ -150,7 +151,7 @@ class Server:
     async def _answer(self, call: Call) -> Answer:
         service = self._service(call.host)
         if service is None:
-            return Answer(404, f"The simulated Azure has no host '{call.host}'.", content_type="text/plain")
+            return not_served(f"'{call.method} {call.path}' of the host '{call.host}' is not served").answer
         try:
             return await service(call)
         except AzureError as error:

@@ -108,7 +108,9 @@ class Settings:
     federated_credential_write: float = 1.0
     """How long a write of a federated credential takes; one that overlaps it is refused."""
     deleted_cluster_memory: float = 60.0
-    """How long a deleted cluster answers the AKS provider's own 404 instead of ARM's."""
+    """How long a deleted or refused cluster answers the AKS provider's own 404 instead of ARM's."""
+    page_size: int = 0
+    """How many items a list shows at once; 0: as many as the service does."""
     pod_identities_block: bool = False
     """Whether a pod identity that cannot be assigned has every change of the add-on refused, as users report
     (Azure/AKS#2203, Azure/AKS#2943, Azure/aad-pod-identity#1361). No recording shows it, so this is self-consistent."""
@@ -117,6 +119,9 @@ class Settings:
     as users report (Azure/aad-pod-identity#633, Azure/AKS#1650). No recording shows it, so this is self-consistent."""
     cluster_update: float = 121.0
     cluster_delete: float = 198.0
+    cluster_stop: float = 120.0
+    cluster_start: float = 150.0
+    """Besides what the machines themselves take, as of the stop."""
     scale_set_update: float = 5.0
     instance_reimage: float = 60.0
     """Besides what the machine itself takes."""
@@ -135,7 +140,8 @@ class State:
         """Display names; the first is the sandbox's own."""
         self.unregistered: set[tuple[str, str]] = set()
         """Subscription and lower-cased namespace."""
-        self.deleted_clusters: dict[str, float] = {}
+        self.left_clusters: dict[str, tuple[float, str]] = {}
+        """Clusters that ARM still knows and the AKS provider does not: since when, subcode of its 404."""
         self.events: list[JsonObject] = []
         """The activity log, oldest first."""
         self.settings = Settings()
@@ -146,7 +152,7 @@ class State:
         self.subscriptions = {self.subscription_id: "Sandbox"}
         self.resources.clear()
         self.principals.clear()
-        self.deleted_clusters.clear()
+        self.left_clusters.clear()
         self.unregistered.clear()
         self.events.clear()
 

@@ -56,6 +56,11 @@ def gateway_error(status: int, code: str, message: str) -> AzureError:
     return arm_error(status, code, message, x_ms_failure_cause="gateway")
 
 
+def not_served(what: str) -> AzureError:
+    """What Azure has and the simulation lacks; no client takes it for absence, and none retries it."""
+    return arm_error(501, "NotImplemented", f"{what}: this is a gap of the simulated Azure, not an answer of Azure.")
+
+
 def aks_error(
     status: int, code: str, message: str, subcode: str = "", details: list[JsonObject] | None = None
 ) -> AzureError:

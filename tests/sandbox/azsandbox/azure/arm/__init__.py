@@ -5,35 +5,49 @@
 
 from __future__ import annotations
 
-from .. import ids, rbac
+import json
+import re
+from dataclasses import replace
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from .. import ids, paging, rbac
 from ..routing import Call, Route, find
 from ..state import LOCK, Principal
 from ..tokens import InvalidToken
-from ..wire import Answer, AzureError, arm_error, gateway_error
-from . import authorization, compute, containerservice, insights, msi, resources
+from ..wire import Answer, AzureError, arm_error, gateway_error, not_served
+from . import authorization, compute, containerservice, insights, msi, power, resources, versions
 
 ROUTES: tuple[Route, ...] = (
     *authorization.ROUTES,
     *msi.ROUTES,
     *containerservice.ROUTES,
+    *power.ROUTES,
     *compute.ROUTES,
     *insights.ROUTES,
     *resources.ROUTES,
 )
+BATCH = "/batch"
 
 AUDIENCES = frozenset({"https://management.azure.com", "https://management.core.windows.net"})
 
 
 async def handle(call: Call) -> Answer:
     """management.azure.com"""
+    answer = await _answer(call)
+    return paging.page(call, answer, paging.EVENTS if "/eventtypes/" in call.path.lower() else paging.SIZE)
+
+
+async def _answer(call: Call) -> Answer:
     public = find(resources.PUBLIC_ROUTES, call.method, call.path)
     if public is not None:
         route, call.params = public
         return await route.handler(call)
     call.caller = _authenticate(call)
+    if (call.method, call.path) == ("POST", BATCH):
+        return await batch(call)
     found = find(ROUTES, call.method, call.path)
     if found is None:
-        raise _unknown(call)
+        raise not_served(f"'{call.method} {call.path}' is not served")
     if not call.api_version:
         raise gateway_error(
             400,
@@ -42,6 +56,7 @@ async def handle(call: Call) -> Answer:
         )
     route, call.params = found
     _check_subscription(call)
+    _check_version(call)
     if not route.action:
         resources.check_registration(call)
         return await route.handler(call)
@@ -56,6 +71,28 @@ async def handle(call: Call) -> Answer:
         raise
     insights.record(call, action, target, answer.status)
     return answer
+
+
+async def batch(call: Call) -> Answer:
+    """Several requests at once, with the caller's own rights; nothing documents it, clients show how it is used."""
+    answers = []
+    for asked in call.json().get("requests") or []:
+        url = urlsplit(str(asked.get("url") or ""))
+        content = asked.get("content")
+        part = replace(
+            call,
+            method=str(asked.get("httpMethod") or "GET").upper(),
+            path=re.sub("//+", "/", unquote(url.path)),
+            query=dict(parse_qsl(url.query)),
+            raw_body=json.dumps(content).encode() if content is not None else b"",
+        )
+        try:
+            answer = await handle(part)
+        except AzureError as error:
+            answer = error.answer
+        shown = {"name": asked.get("name"), "httpStatusCode": answer.status, "headers": dict(answer.headers)}
+        answers.append({**shown, "content": answer.body, "contentLength": len(answer.payload())})
+    return Answer(200, {"responses": answers})
 
 
 def _authenticate(call: Call) -> Principal:
@@ -89,23 +126,17 @@ def _challenge(call: Call, code: str, message: str) -> AzureError:
     )
 
 
-def _unknown(call: Call) -> AzureError:
-    """Nothing here has this path: say what is missing instead of pretending that Azure would not have it."""
-    kind, name = ids.type_and_name(call.path)
-    if "/" not in kind:
-        return gateway_error(
-            404, "InvalidResourceType", f"The simulated Azure does not serve '{call.method} {call.path}'."
-        )
-    return gateway_error(
-        404,
-        "InvalidResourceType",
-        f"The resource type '{kind}' could not be found in the simulated Azure for '{call.method}' ('{name}').",
-    )
-
-
 def _check_subscription(call: Call) -> None:
     if call.subscription and call.subscription not in call.state.subscriptions:
         raise gateway_error(404, "SubscriptionNotFound", f"The subscription '{call.subscription}' could not be found.")
+
+
+def _check_version(call: Call) -> None:
+    """An api-version that Azure does not offer for the type is refused, as it refuses it."""
+    there = call.state.get(call.path)
+    given = call.json().get("location") if call.method == "PUT" else None
+    location = (there.body.get("location") if there else None) or given or ""
+    versions.check(call.path, call.api_version, str(location), list(resources.LOCATIONS))
 
 
 def authorize(call: Call, action: str, scope: str) -> None:

@@ -39,6 +39,15 @@ def definition_body(call: Call, role: Role) -> JsonObject:
         "dataActions": list(role.data_actions),
         "notDataActions": list(role.not_data_actions),
     }
+    history = {
+        "createdOn": "2015-02-02T21:55:09.8806423Z",
+        "updatedOn": "2021-11-11T20:13:47.8628684Z",
+        "createdBy": None,
+        "updatedBy": None,
+    }
+    if not role.built_in:
+        stored = call.state.get(call.azure.role_definition_id(role.id, ""))
+        history = stored.hidden["history"] if stored is not None else history
     return {
         "properties": {
             "roleName": role.name,
@@ -46,10 +55,7 @@ def definition_body(call: Call, role: Role) -> JsonObject:
             "description": role.description,
             "assignableScopes": list(role.assignable_scopes),
             "permissions": [permissions],
-            "createdOn": "2015-02-02T21:55:09.8806423Z",
-            "updatedOn": "2021-11-11T20:13:47.8628684Z",
-            "createdBy": None,
-            "updatedBy": None,
+            **history,
         },
         "id": call.azure.role_definition_id(role.id, call.path),
         "type": ROLE_DEFINITION,
@@ -89,7 +95,7 @@ def _no_definition(role_id: str) -> AzureError:
     return arm_error(
         404,
         "RoleDefinitionDoesNotExist",
-        f"The specified role definition with ID '{role_id.replace('-', '').upper()}' does not exist.",
+        f"The specified role definition with ID '{role_id.replace('-', '').lower()}' does not exist.",
     )
 
 
@@ -114,7 +120,11 @@ async def put_definition(call: Call) -> Answer:
             f"A custom role with the same name already exists in this directory. Use a different name: '{role_name}'.",
         )
     resource_id = call.azure.role_definition_id(name, "")  # one of the tenant
-    made = call.state.put(Resource(resource_id, ROLE_DEFINITION, {"properties": given}))
+    now, who = timestamp(), call.principal.object_id
+    existing = call.state.get(resource_id)
+    history = existing.hidden["history"] if existing else {"createdOn": now, "createdBy": who}
+    history = {**history, "updatedOn": now, "updatedBy": who}
+    made = call.state.put(Resource(resource_id, ROLE_DEFINITION, {"properties": given}, {"history": history}))
     return _answer(201, definition_body(call, custom_role(made)))
 
 
@@ -122,8 +132,9 @@ async def delete_definition(call: Call) -> Answer:
     found = call.state.get(call.azure.role_definition_id(call.params["name"], ""))
     if found is None:
         return Answer(204)
+    body = definition_body(call, custom_role(found))
     call.state.remove(found.id)
-    return _answer(200, definition_body(call, custom_role(found)))
+    return _answer(200, body)
 
 
 # role assignments

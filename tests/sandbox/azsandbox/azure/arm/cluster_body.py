@@ -25,6 +25,7 @@ READ_ONLY = frozenset(
         "maxAgentPools",
         "powerState",
         "privateFQDN",
+        "privateLinkResources",
         "provisioningState",
         "resourceUID",
         "status",
@@ -43,6 +44,8 @@ SINCE: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("kind",), "2025", "2025"),
     (("eTag",), "2024-05", "2024-05"),
     ((*_CLUSTER, "autoUpgradeProfile"), "2024", "2024"),
+    ((*_CLUSTER, "apiServerAccessProfile", "enablePrivateClusterPublicFQDN"), "2021", "2021"),
+    ((*_CLUSTER, "apiServerAccessProfile", "privateDNSZone"), "2021", "2021"),
     ((*_CLUSTER, "azurePortalFQDN"), "2021", "2021"),
     ((*_CLUSTER, "bootstrapProfile"), "2024-08", "2024-08"),
     ((*_CLUSTER, "currentKubernetesVersion"), "2021", "2021"),
@@ -145,7 +148,36 @@ def created(resource_id: str, given: JsonObject, api_version: str, kubernetes: s
     if given.get("tags"):
         body["tags"] = given["tags"]
     merge_properties(properties, asked)
+    set_names(body)
     return body
+
+
+def set_names(body: JsonObject) -> None:
+    """The names of the API server: a private one, a public one or both, and what a private one is reached by."""
+    properties = body["properties"]
+    access: JsonObject = properties.get("apiServerAccessProfile") or {}
+    public = str(properties["azurePortalFQDN"]).replace(".portal.hcp.", ".hcp.")
+    if not access.get("enablePrivateCluster"):
+        properties.setdefault("fqdn", public)
+        return
+    access.setdefault("privateDNSZone", "system")
+    access.setdefault("enablePrivateClusterPublicFQDN", True)
+    if "privateFQDN" not in properties:
+        label = public.partition(".")[0]
+        properties["privateFQDN"] = f"{label}.{uuid.uuid4()}.privatelink.{body['location']}.azmk8s.io"
+    properties["privateLinkResources"] = [
+        {
+            "id": f"{body['id']}/privateLinkResources/management",
+            "name": "management",
+            "type": "Microsoft.ContainerService/managedClusters/privateLinkResources",
+            "groupId": "management",
+            "requiredMembers": ["management"],
+        }
+    ]
+    if access["enablePrivateClusterPublicFQDN"]:
+        properties.setdefault("fqdn", public)
+    else:
+        properties.pop("fqdn", None)
 
 
 def network_profile(given: JsonObject, api_version: str) -> JsonObject:
@@ -279,6 +311,12 @@ def settled(body: JsonObject) -> None:
     for pool in properties["agentPoolProfiles"]:
         pool["provisioningState"] = "Succeeded"
         pool["eTag"] = str(uuid.uuid4())
+
+
+def set_power(body: JsonObject, code: str) -> None:
+    body["properties"]["powerState"] = {"code": code}
+    for pool in body["properties"]["agentPoolProfiles"]:
+        pool["powerState"] = {"code": code}
 
 
 def in_progress(body: JsonObject, state: str) -> None:

@@ -16,7 +16,7 @@ from ..compute import ComputeError
 from ..operations import Operation
 from ..routing import Call, Route
 from ..state import INSTANCE, SCALE_SET, VIRTUAL_MACHINE, Resource
-from ..wire import Answer, AzureError, JsonObject, arm_error, compute_timestamp
+from ..wire import Answer, AzureError, JsonObject, arm_error, compute_timestamp, not_served
 from . import scale_sets
 from .linked import check_linked
 from .resources import RG, SUB, require_group, resource_missing
@@ -83,7 +83,7 @@ async def get_operation(call: Call) -> Answer:
         if not operation.done:
             before = f"p={PARTITION}&monitor=true&"
             location = call.azure.operations.url(call.path, call.api_version, before=before)
-            return _answer(202, None, {"Location": location}, "GetOperation")
+            return _answer(202, None, {"Location": location, **call.azure.poll_headers()}, "GetOperation")
         return _answer(200, operation.output, cost="GetOperation")
     body: JsonObject = {"startTime": compute_timestamp(operation.started)}
     if operation.ended is not None:
@@ -94,7 +94,7 @@ async def get_operation(call: Call) -> Answer:
     if operation.error is not None:
         body["error"] = operation.error
     body["name"] = operation.id
-    return _answer(200, body, cost="GetOperation")
+    return _answer(200, body, {} if operation.done else call.azure.poll_headers(), "GetOperation")
 
 
 # scale sets
@@ -124,9 +124,7 @@ def _patch(call: Call, scale_set: Resource, cost: str) -> Answer:
     given = call.json()
     foreign = set(given) - {"identity", "tags", "id", "name", "type", "location"}
     if foreign:
-        raise arm_error(
-            400, "NotSupported", f"The simulated Azure changes identity and tags of a machine, not {sorted(foreign)}."
-        )
+        raise not_served(f"Of a machine only identity and tags are changed, not {', '.join(sorted(foreign))}")
     if given.get("identity") is not None:
         _change_identity(call, scale_set, given["identity"])
     if given.get("tags") is not None:
@@ -150,10 +148,12 @@ def _patch(call: Call, scale_set: Resource, cost: str) -> Answer:
 
 def _copy(body: JsonObject) -> JsonObject:
     """The identity is still to change behind this answer."""
-    identity = dict(body.get("identity") or {})
-    if "userAssignedIdentities" in identity:
-        identity["userAssignedIdentities"] = dict(identity["userAssignedIdentities"])
-    return {**body, "identity": identity, "properties": dict(body["properties"])}
+    copied = {**body, "properties": dict(body["properties"])}
+    if "identity" in body:
+        identity = copied["identity"] = dict(body["identity"])
+        if "userAssignedIdentities" in identity:
+            identity["userAssignedIdentities"] = dict(identity["userAssignedIdentities"])
+    return copied
 
 
 def _change_identity(call: Call, scale_set: Resource, given: JsonObject) -> None:
@@ -194,8 +194,7 @@ def _change_identity(call: Call, scale_set: Resource, given: JsonObject) -> None
         _system_identity(call, scale_set, identity)
     else:
         identity = {key: value for key, value in identity.items() if key not in ("principalId", "tenantId")}
-    scale_sets.set_carried(identity, carried)
-    scale_set.body["identity"] = identity
+    scale_sets.set_carried(scale_set, identity, carried)
 
 
 def _system_identity(call: Call, scale_set: Resource, identity: JsonObject) -> None:
@@ -238,6 +237,11 @@ async def list_machines(call: Call) -> Answer:
     return _answer(200, {"value": [m.body for m in call.state.within(group.id, VIRTUAL_MACHINE)]}, cost="GetVM")
 
 
+async def list_machines_in_subscription(call: Call) -> Answer:
+    machines = call.state.within(f"/subscriptions/{call.subscription}", VIRTUAL_MACHINE)
+    return _answer(200, {"value": [m.body for m in machines]}, cost="GetVM")
+
+
 async def patch_machine(call: Call) -> Answer:
     return _patch(call, _require(call, VIRTUAL_MACHINE), "PutVM")
 
@@ -276,7 +280,9 @@ def _with_view(instance: Resource) -> JsonObject:
 def _view(instance: Resource) -> JsonObject:
     ready = [
         ("ProvisioningState/succeeded", "Provisioning succeeded"),
-        ("PowerState/running", "VM running"),
+        ("PowerState/deallocated", "VM deallocated")
+        if instance.hidden.get("deallocated")
+        else ("PowerState/running", "VM running"),
     ]
     agent = {
         "code": "ProvisioningState/succeeded",
@@ -312,7 +318,7 @@ async def run_command(call: Call) -> Answer:
     """Runs on the machine behind the instance; one at a time, last bytes of the output only."""
     instance = _require_instance(call)
     script = _script(call.json())
-    _refuse_concurrent([instance])
+    _check_free([instance])
     if instance.hidden.get("running"):
         raise arm_error(
             409,
@@ -410,7 +416,7 @@ async def reimage_scale_set(call: Call) -> Answer:
 
 def _reimage(call: Call, instances: list[Resource]) -> Answer:
     """New systems on the machines behind the instances, all at once, as Azure does it."""
-    _refuse_concurrent(instances)
+    _check_free(instances)
     if any(instance.hidden.get("running") for instance in instances):
         raise _concurrent()
     operation, headers, monitor = _start_operation(call, _require(call).body["location"])
@@ -443,8 +449,10 @@ def _reimage(call: Call, instances: list[Resource]) -> Answer:
     return _answer(202, None, {**headers, "Location": monitor}, "VMScaleSetVMActions")
 
 
-def _refuse_concurrent(instances: list[Resource]) -> None:
+def _check_free(instances: list[Resource]) -> None:
     """Other updates of an instance do not stand against a command: Azure was recorded to take one meanwhile."""
+    if any(instance.hidden.get("deallocated") for instance in instances):
+        raise arm_error(409, "OperationNotAllowed", "Cannot modify extensions in the VM when the VM is not running.")
     if any(instance.hidden.get("reimaging") for instance in instances):
         raise _concurrent()
 
@@ -468,6 +476,7 @@ ROUTES = (
     Route("POST", ITEM + "/reimage", reimage_scale_set, f"{SCALE_SET}/reimage/action"),
     # With data disks, which nodes have none of; what az sends where instances are named.
     Route("POST", ITEM + "/reimageall", reimage_scale_set, f"{SCALE_SET}/reimageAll/action"),
+    Route("GET", SUB + SINGLE_COLLECTION, list_machines_in_subscription, f"{VIRTUAL_MACHINE}/read"),
     Route("GET", RG + SINGLE_COLLECTION, list_machines, f"{VIRTUAL_MACHINE}/read"),
     Route("GET", SINGLE, get_machine, f"{VIRTUAL_MACHINE}/read"),
     Route("PATCH", SINGLE, patch_machine, f"{VIRTUAL_MACHINE}/write"),

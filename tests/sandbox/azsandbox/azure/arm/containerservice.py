@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 import uuid
@@ -19,7 +20,7 @@ from ..core import Azure
 from ..operations import Operation
 from ..routing import Call, Route
 from ..state import CLUSTER, GROUP, IDENTITY, SCALE_SET, Principal, Resource
-from ..wire import JSON, Answer, AzureError, JsonObject, aks_error, gateway_error, timestamp
+from ..wire import JSON, Answer, AzureError, JsonObject, aks_error, gateway_error, not_served, timestamp
 from . import cluster_body, pod_identity, scale_sets
 from .identities import create_identity
 from .linked import check_linked
@@ -33,7 +34,9 @@ ACTION = "Microsoft.ContainerService/managedClusters"
 # The AKS operation URLs carry a version of their own, whatever the client asked with.
 OPERATION_VERSION = "2025-03-01"
 Work = Callable[[], Awaitable[None]]
-BUSY = frozenset({"Creating", "Updating", "Deleting", "Upgrading", "Scaling", "Starting", "Stopping"})
+# Subcodes of the provider's own 404, recorded after a deletion and after a PUT that was refused.
+DELETED, REFUSED = "GetManagedCluster_NotFound_HCPServerError", "GetManagedCluster_NotFound"
+BUSY = frozenset({"Creating", "Updating", "Deleting", "Upgrading", "Scaling", "Starting", "Stopping", "Canceling"})
 
 
 def _id(call: Call) -> str:
@@ -49,7 +52,7 @@ def _require_group(call: Call) -> Resource:
     return found
 
 
-def _require(call: Call) -> Resource:
+def require(call: Call) -> Resource:
     _require_group(call)
     found = call.state.get(_id(call))
     if found is None:
@@ -58,17 +61,17 @@ def _require(call: Call) -> Resource:
 
 
 def _missing(call: Call) -> AzureError:
-    """The provider's own 404 soon after a deletion, while ARM still knows the name; ARM's later."""
+    """The provider's own 404 soon after a deletion or a refused PUT, while ARM still knows the name; ARM's later."""
     name, group = call.params["name"], call.params["group"]
-    deleted = call.state.deleted_clusters.get(ids.key(_id(call)))
+    left, subcode = call.state.left_clusters.get(ids.key(_id(call)), (0.0, ""))
     memory = call.azure.scaled(call.state.settings.deleted_cluster_memory)
-    if deleted is not None and call.azure.clock.now() < deleted + memory:
+    if subcode and call.azure.clock.now() < left + memory:
         return aks_error(
             404,
             "NotFound",
             f"Could not find managed cluster resource: {name} in subscription: {call.subscription},"
             f" resourceGroup: {group}.",
-            "GetManagedCluster_NotFound_HCPServerError",
+            subcode,
             [{"code": "Unspecified", "message": "rpc error: code = NotFound desc = Managed Cluster not found"}],
         )
     return gateway_error(
@@ -86,14 +89,14 @@ def _answer(call: Call, status: int, cluster: Resource, headers: dict[str, str] 
 # operations
 
 
-def _start_operation(call: Call, location: str) -> tuple[Operation, dict[str, str]]:
+def start_operation(call: Call, location: str) -> tuple[Operation, dict[str, str]]:
     path = f"/subscriptions/{call.subscription}/providers/Microsoft.ContainerService/locations/{location}"
     operation = call.azure.operations.start(path)
     url = call.azure.operations.url(f"{path}/operations/{operation.id}", OPERATION_VERSION)
     return operation, {"Azure-AsyncOperation": url}
 
 
-def _results_url(call: Call, operation: Operation) -> str:
+def results_url(call: Call, operation: Operation) -> str:
     return call.azure.operations.url(f"{operation.path}/operationresults/{operation.id}", OPERATION_VERSION)
 
 
@@ -104,21 +107,21 @@ async def get_operation(call: Call) -> Answer:
         body["endTime"] = timestamp(operation.ended)
     if operation.error is not None:
         body["error"] = operation.error
-    return Answer(200, body, content_type=JSON)
+    return Answer(200, body, {} if operation.done else call.azure.poll_headers(), JSON)
 
 
 async def get_operation_result(call: Call) -> Answer:
     operation = call.azure.operations.find(call.params["operation"], call.query, call.path)
     if operation.done:
         return Answer(204)
-    return Answer(202, headers={"Location": _results_url(call, operation)})
+    return Answer(202, headers={"Location": results_url(call, operation), **call.azure.poll_headers()})
 
 
 # reading
 
 
 async def get_cluster(call: Call) -> Answer:
-    return _answer(call, 200, _require(call))
+    return _answer(call, 200, require(call))
 
 
 async def list_in_group(call: Call) -> Answer:
@@ -135,7 +138,7 @@ async def list_in_subscription(call: Call) -> Answer:
 # writing
 
 
-def _check_not_busy(cluster: Resource) -> None:
+def check_not_busy(cluster: Resource) -> None:
     if cluster.properties["provisioningState"] in BUSY:
         operation: Operation | None = cluster.hidden.get("operation")
         state = str(cluster.properties["provisioningState"])
@@ -162,13 +165,39 @@ def _check_etag(call: Call, existing: Resource | None) -> None:
         )
 
 
+def check_not_stopped(cluster: Resource) -> None:
+    """No recording shows this refusal; its words are those that users report."""
+    if is_stopped(cluster):
+        raise aks_error(
+            400,
+            "BadRequest",
+            f"Operation is not allowed: the managed cluster is in {states(cluster)}. Please start the cluster before"
+            " you change it.",
+        )
+
+
+def is_stopped(cluster: Resource) -> bool:
+    return bool(cluster.properties["powerState"]["code"] == "Stopped")
+
+
+def states(cluster: Resource) -> str:
+    """In the words of the provider."""
+    properties = cluster.properties
+    return f"Provisioning State({properties['provisioningState']}) and Power State({properties['powerState']['code']})"
+
+
 async def put_cluster(call: Call) -> Answer:
     _require_group(call)
     given, existing = call.json(), call.state.get(_id(call))
     _check_etag(call, existing)
     if existing is not None:
         return _update(call, existing, given)
-    return _create(call, given)
+    try:
+        return _create(call, given)
+    except AzureError as error:
+        if "error" not in error.answer.body:  # the provider's own, so that ARM had passed it on
+            call.state.left_clusters[ids.key(_id(call))] = call.azure.clock.now(), REFUSED
+        raise
 
 
 def _create(call: Call, given: JsonObject) -> Answer:
@@ -193,9 +222,9 @@ def _create(call: Call, given: JsonObject) -> Answer:
     azure.assign(control, "Contributor", node_group.id)
     _make_scale_sets(azure, cluster, kubelet)
     _lock_down(azure, cluster, node_group, control)
-    state.deleted_clusters.pop(ids.key(cluster.id), None)
+    state.left_clusters.pop(ids.key(cluster.id), None)
     state.put(cluster)
-    operation, headers = _start_operation(call, body["location"])
+    operation, headers = start_operation(call, body["location"])
     cluster.hidden |= {"operation": operation, "kubelet": kubelet, "control": control.object_id}
     cluster.hidden["spec"] = _spec(azure, cluster)
     answer = _answer(call, 201, cluster, headers)
@@ -211,12 +240,26 @@ async def _start_machines(azure: Azure, cluster: Resource, operation: Operation)
 
 async def _carry_out(azure: Azure, cluster: Resource, operation: Operation, work: Work) -> None:
     """Do the work of a PUT and end its operation, whatever happens."""
+    await carry_out(cluster, operation, lambda: _work_and_finish(azure, cluster, work))
+
+
+async def _work_and_finish(azure: Azure, cluster: Resource, work: Work) -> None:
+    await work()
+    await _finish(azure, cluster)
+
+
+async def carry_out(cluster: Resource, operation: Operation, work: Work) -> None:
+    """Do some work on a cluster and end its operation, whatever happens."""
     try:
         await work()
-        await _finish(azure, cluster)
     except ComputeError as error:
         cluster_body.in_progress(cluster.body, "Failed")
         operation.fail("CreateVMSSAgentPoolFailed", str(error))
+    except asyncio.CancelledError:
+        if cluster.properties["provisioningState"] == "Canceling":
+            cluster_body.in_progress(cluster.body, "Canceled")
+            operation.cancel("Canceled", "The operation was canceled by the user.")
+        raise
     except Exception:
         cluster_body.in_progress(cluster.body, "Failed")
         operation.fail("InternalOperationError", "Internal server error.")
@@ -293,9 +336,7 @@ def _control_plane_identity(call: Call, cluster: Resource, given: JsonObject, se
         cluster.body["identity"] = {"type": kind, "userAssignedIdentities": {wanted[0]: {}}}
         return call.state.principals[identity.properties["principalId"]]
     if kind != "SystemAssigned":
-        raise aks_error(
-            400, "NotSupported", f"The simulated Azure makes clusters with a managed identity only, not '{kind}'."
-        )
+        raise not_served(f"A cluster with an identity of type '{kind}' is not made")
     principal = call.state.new_managed_identity(cluster.name, cluster.id)
     cluster.hidden["principal"] = principal.object_id
     cluster.body["identity"] = {
@@ -304,6 +345,26 @@ def _control_plane_identity(call: Call, cluster: Resource, given: JsonObject, se
         "tenantId": call.state.tenant_id,
     }
     return principal
+
+
+def _change_identity(call: Call, cluster: Resource, given: JsonObject) -> None:
+    """Another identity of the control plane; the same one, however it is spelled, changes nothing."""
+    current = cluster.body.get("identity") or {}
+    kind = given.get("type")
+    if not kind or (kind, _carried(given)) == (current.get("type"), _carried(current)):
+        return
+    if not current:
+        raise not_served("A cluster of a service principal does not change to a managed identity")
+    left = cluster.hidden.get("principal")
+    control = _control_plane_identity(call, cluster, given, {})
+    if left is not None and kind != "SystemAssigned":
+        call.state.principals.pop(cluster.hidden.pop("principal"))
+    cluster.hidden["control"] = control.object_id
+    call.azure.assign(control, "Contributor", scale_sets.node_group(cluster))
+
+
+def _carried(identity: JsonObject) -> set[str]:
+    return {ids.key(resource_id) for resource_id in identity.get("userAssignedIdentities") or {}}
 
 
 def _kubelet_of(asked: JsonObject) -> list[str]:
@@ -364,7 +425,7 @@ def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
         node_resource_group=properties["nodeResourceGroup"],
         subscription_id=ids.subscription(cluster.id),
         tenant_id=azure.state.tenant_id,
-        fqdn=properties["fqdn"],
+        fqdn=properties.get("privateFQDN") or properties["fqdn"],
         issuer_url=properties["oidcIssuerProfile"].get("issuerURL"),
         kubernetes_version=properties["currentKubernetesVersion"],
         network_plugin=properties["networkProfile"]["networkPlugin"],
@@ -400,19 +461,22 @@ async def _finish(azure: Azure, cluster: Resource) -> None:
 
 
 def _update(call: Call, cluster: Resource, given: JsonObject) -> Answer:
-    _check_not_busy(cluster)
+    check_not_busy(cluster)
+    check_not_stopped(cluster)
     _check_unchanged(cluster, given)
     asked = given.get("properties") or {}
     identity = given.get("identity") or {}
     check_linked(call, f"{ACTION}/write", list(identity.get("userAssignedIdentities") or {}))
     before = copy.deepcopy(cluster.body)
     try:
+        _change_identity(call, cluster, identity)
         _apply_pod_identity(call, cluster, asked)
         _apply_issuer(call, cluster, asked)
     except AzureError:
         cluster.body = before
         raise
     cluster_body.merge_properties(cluster.properties, asked)
+    cluster_body.set_names(cluster.body)
     cluster_body.merge_pools(cluster.properties["agentPoolProfiles"], asked.get("agentPoolProfiles") or [])
     if given.get("sku"):
         cluster.body["sku"] = {**cluster.body["sku"], **given["sku"]}
@@ -424,15 +488,16 @@ def _update(call: Call, cluster: Resource, given: JsonObject) -> Answer:
 
 def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
     azure = call.azure
-    operation, headers = _start_operation(call, cluster.body["location"])
+    operation, headers = start_operation(call, cluster.body["location"])
     cluster_body.in_progress(cluster.body, "Updating")
     old: ClusterSpec = cluster.hidden["spec"]
     new = replace(_spec(azure, cluster), pod_identity=old.pod_identity)  # until its entries are settled
-    cluster.hidden |= {"operation": operation, "spec": new}
+    cluster.hidden["operation"] = operation
 
     async def work() -> None:
         if not cluster.hidden.get("running"):
             # What has failed to start is tried again by the next PUT.
+            cluster.hidden["spec"] = new
             await _start_machines(azure, cluster, operation)
             return
         await azure.pause(seconds)
@@ -441,6 +506,7 @@ def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
         if (new.issuer_url, new.admin_groups) != (old.issuer_url, old.admin_groups):
             operation.progress("ReconcilingAddons")
             await azure.compute.update(new)
+        cluster.hidden["spec"] = new  # what has failed does not count as applied
 
     answer = _answer(call, 200, cluster, headers)
     cluster.hidden["work"] = azure.spawn(_carry_out(azure, cluster, operation, work))
@@ -474,7 +540,13 @@ def _check_unchanged(cluster: Resource, given: JsonObject) -> None:
         )
     asked, current = given.get("properties") or {}, cluster.properties
     network = asked.get("networkProfile") or {}
+    private = "enablePrivateCluster"
     pairs = (
+        (
+            f"apiServerAccessProfile.{private}",
+            (asked.get("apiServerAccessProfile") or {}).get(private),
+            bool((current.get("apiServerAccessProfile") or {}).get(private)),
+        ),
         ("properties.dnsPrefix", asked.get("dnsPrefix"), current["dnsPrefix"]),
         ("properties.nodeResourceGroup", asked.get("nodeResourceGroup"), current["nodeResourceGroup"]),
         ("networkProfile.networkPlugin", network.get("networkPlugin"), current["networkProfile"]["networkPlugin"]),
@@ -490,11 +562,7 @@ def _check_unchanged(cluster: Resource, given: JsonObject) -> None:
     counts = {pool["name"]: pool["count"] for pool in current["agentPoolProfiles"]}
     for pool in asked.get("agentPoolProfiles") or []:
         if counts.get(pool.get("name")) != (pool.get("count") or counts.get(pool.get("name"))):
-            raise aks_error(
-                400,
-                "NotSupported",
-                f"The simulated Azure neither scales nor adds agent pools (pool '{pool.get('name')}').",
-            )
+            raise not_served(f"Agent pools are neither scaled nor added (pool '{pool.get('name')}')")
 
 
 def _apply_issuer(call: Call, cluster: Resource, asked: JsonObject) -> None:
@@ -520,7 +588,9 @@ def _apply_issuer(call: Call, cluster: Resource, asked: JsonObject) -> None:
 def _apply_pod_identity(call: Call, cluster: Resource, asked: JsonObject) -> None:
     given = asked.get("podIdentityProfile")
     if given is None:
-        return
+        if call.api_version >= "2021" or not cluster.properties.get("podIdentityProfile"):
+            return
+        given = {}  # recorded for 2020-11-01: what a request leaves out is removed
     current = cluster.properties.get("podIdentityProfile") or {}
     plugin = cluster.properties["networkProfile"]["networkPlugin"]
     try:
@@ -601,9 +671,10 @@ async def _deploy_pod_identity(azure: Azure, cluster: Resource) -> None:
 
 async def patch_cluster(call: Call) -> Answer:
     """Tags only, as the API has it."""
-    cluster = _require(call)
+    cluster = require(call)
     _check_etag(call, cluster)
-    _check_not_busy(cluster)
+    check_not_busy(cluster)
+    check_not_stopped(cluster)
     tags = call.json().get("tags")
     cluster.body.pop("tags", None)
     if tags:
@@ -618,9 +689,9 @@ async def delete_cluster(call: Call) -> Answer:
         return Answer(204)
     _check_etag(call, cluster)
     if cluster.properties["provisioningState"] == "Deleting":
-        _check_not_busy(cluster)
+        check_not_busy(cluster)
     azure = call.azure
-    operation, headers = _start_operation(call, cluster.body["location"])
+    operation, headers = start_operation(call, cluster.body["location"])
     cluster_body.in_progress(cluster.body, "Deleting")
     cluster.hidden["operation"] = operation
 
@@ -631,7 +702,12 @@ async def delete_cluster(call: Call) -> Answer:
         operation.succeed()
 
     azure.spawn(work())
-    return Answer(202, headers={**headers, "Location": _results_url(call, operation)})
+    return Answer(202, headers={**headers, "Location": results_url(call, operation)})
+
+
+async def ended(work: asyncio.Task[None]) -> None:
+    """Wait for the end of some work, however it ends."""
+    await asyncio.wait([work])
 
 
 async def tear_down(azure: Azure, cluster: Resource) -> None:
@@ -645,12 +721,12 @@ async def tear_down(azure: Azure, cluster: Resource) -> None:
 
 def _forget(azure: Azure, cluster: Resource) -> None:
     azure.state.remove(cluster.id)
-    azure.state.deleted_clusters[ids.key(cluster.id)] = azure.clock.now()
+    azure.state.left_clusters[ids.key(cluster.id)] = azure.clock.now(), DELETED
 
 
 def _require_running(call: Call) -> Resource:
     """A cluster whose control plane can be asked."""
-    cluster = _require(call)
+    cluster = require(call)
     state = cluster.properties["provisioningState"]
     if not cluster.hidden.get("running") or state == "Deleting":
         raise aks_error(
@@ -711,13 +787,13 @@ def _pool_body(call: Call, cluster: Resource, pool: JsonObject) -> JsonObject:
 
 
 async def list_pools(call: Call) -> Answer:
-    cluster = _require(call)
+    cluster = require(call)
     pools = [_pool_body(call, cluster, pool) for pool in cluster.properties["agentPoolProfiles"]]
     return Answer(200, {"value": pools}, content_type=JSON)
 
 
 async def get_pool(call: Call) -> Answer:
-    cluster = _require(call)
+    cluster = require(call)
     for pool in cluster.properties["agentPoolProfiles"]:
         if pool["name"].lower() == call.params["pool"].lower():
             return Answer(200, _pool_body(call, cluster, pool), content_type=JSON)
@@ -726,7 +802,7 @@ async def get_pool(call: Call) -> Answer:
 
 
 async def pool_versions(call: Call) -> Answer:
-    cluster = _require(call)
+    cluster = require(call)
     version = call.azure.config.kubernetes_version
     body = {
         "id": f"{cluster.id}/availableagentpoolversions/default",
@@ -739,7 +815,7 @@ async def pool_versions(call: Call) -> Answer:
 
 async def upgrade_profile(call: Call) -> Answer:
     """Nothing to upgrade to: there is one version."""
-    cluster = _require(call)
+    cluster = require(call)
     body = {
         "id": f"{cluster.id}/upgradeprofiles/default",
         "name": "default",
@@ -766,10 +842,24 @@ async def kubernetes_versions(call: Call) -> Answer:
     return Answer(200, {"values": [entry]}, content_type=JSON)
 
 
+async def orchestrators(call: Call) -> Answer:
+    """The same in the words of the container service before AKS."""
+    version = call.azure.config.kubernetes_version
+    entry = {"orchestratorType": "Kubernetes", "orchestratorVersion": version, "default": True, "upgrades": []}
+    body = {
+        "id": call.path,
+        "name": "default",
+        "type": "Microsoft.ContainerService/locations/orchestrators",
+        "properties": {"orchestrators": [entry]},
+    }
+    return Answer(200, body, content_type=JSON)
+
+
 ROUTES = (
     Route("GET", LOCATION + "/operations/{operation}", get_operation),
     Route("GET", LOCATION + "/operationresults/{operation}", get_operation_result),
     Route("GET", LOCATION + "/kubernetesVersions", kubernetes_versions),
+    Route("GET", LOCATION + "/orchestrators", orchestrators),
     Route("GET", SUB + COLLECTION, list_in_subscription, f"{ACTION}/read"),
     Route("GET", RG + COLLECTION, list_in_group, f"{ACTION}/read"),
     Route("PUT", ITEM, put_cluster, f"{ACTION}/write"),

@@ -6,28 +6,26 @@ documents, and which writes show their request body is not documented, so that p
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import uuid
 from datetime import datetime, timedelta
-from urllib.parse import urlencode
 
 from .. import ids
 from ..log import scrubbed_body
-from ..routing import Call, Route
+from ..routing import Call, Route, paged
 from ..state import Principal
 from ..wire import Answer, JsonObject, arm_error, timestamp, utcnow
 from .resources import SUB
 
 PATH = SUB + "/providers/Microsoft.Insights/eventtypes/management/values"
-PAGE = 200
 KEPT = 20000
 RETENTION = timedelta(days=90)
 _OBJECT_ID = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 # Documented patterns: a time range, and at most one of these.
 _FILTER = re.compile(
-    r"eventTimestamp ge '(?P<since>[^']+)'(?: and eventTimestamp le '(?P<until>[^']+)')?"
+    r"eventTimestamp ge (?P<quote>'?)(?P<since>[^' ]+)(?P=quote)"
+    r"(?: and eventTimestamp le (?P<other>'?)(?P<until>[^' ]+)(?P=other))?(?: and eventChannels eq '[^']*')?"
     r"(?: and (?P<field>resourceGroupName|resourceUri|resourceProvider|correlationId) eq '(?P<value>[^']*)')?",
     re.IGNORECASE,
 )
@@ -79,11 +77,14 @@ def _localized(value: str) -> JsonObject:
 
 
 async def list_events(call: Call) -> Answer:
-    """Newest first, in pages."""
+    """Newest first."""
     asked = _FILTER.fullmatch(call.query.get("$filter", ""))
     if asked is None:
         raise arm_error(400, "BadRequest", f"The filter {call.query.get('$filter', '')!r} is not supported.")
-    since, until = (_moment(asked[name]) for name in ("since", "until"))
+    try:
+        since, until = (_moment(asked[name]) for name in ("since", "until"))
+    except ValueError as error:
+        raise arm_error(400, "BadRequest", f"A time of the filter is invalid: {error}.") from None
     if since is None or utcnow() - since > RETENTION:
         raise arm_error(400, "BadRequest", "The start time cannot be more than 90 days in the past.")
     wanted = [
@@ -93,15 +94,8 @@ async def list_events(call: Call) -> Answer:
         and since <= (_moment(event["eventTimestamp"]) or since) <= (until or utcnow())
         and _selected(event, asked["field"] or "", asked["value"] or "")
     ]
-    start = int(base64.b64decode(call.query.get("$skiptoken", "")) or 0)
     fields = [name for name in call.query.get("$select", "").split(",") if name]
-    page = [{name: event.get(name) for name in fields} if fields else event for event in wanted[start : start + PAGE]]
-    body: JsonObject = {"value": page}
-    if start + PAGE < len(wanted):
-        token = base64.b64encode(str(start + PAGE).encode()).decode()
-        query = {**call.query, "$skiptoken": token}
-        body["nextLink"] = call.azure.config.endpoints.arm + call.path + "?" + urlencode(query)
-    return Answer(200, body)
+    return paged([{name: event.get(name) for name in fields} if fields else event for event in wanted])
 
 
 def _moment(text: str | None) -> datetime | None:

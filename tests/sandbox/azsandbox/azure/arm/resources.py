@@ -13,8 +13,8 @@ from .. import ids
 from ..operations import job_id, refused_url
 from ..routing import Call, Route, paged
 from ..state import CLUSTER, GROUP, PROVIDERS, Resource
-from ..wire import Answer, AzureError, JsonObject, arm_error, gateway_error
-from . import containerservice
+from ..wire import Answer, AzureError, JsonObject, arm_error, gateway_error, not_served
+from . import containerservice, versions
 
 LOCATIONS = {
     "eastus": "East US",
@@ -26,16 +26,6 @@ LOCATIONS = {
     "westus": "West US",
     "westus2": "West US 2",
     "westus3": "West US 3",
-}
-
-RESOURCE_TYPES = {
-    "microsoft.authorization": ("roleAssignments", "roleDefinitions", "locks", "denyAssignments", "permissions"),
-    "microsoft.compute": ("virtualMachineScaleSets", "virtualMachineScaleSets/virtualMachines", "virtualMachines"),
-    "microsoft.containerservice": ("managedClusters", "managedClusters/agentPools", "locations/operations"),
-    "microsoft.managedidentity": ("userAssignedIdentities", "userAssignedIdentities/federatedIdentityCredentials"),
-    "microsoft.network": ("virtualNetworks", "publicIPAddresses"),
-    "microsoft.resources": ("subscriptions", "resourceGroups", "tenants"),
-    "microsoft.storage": ("storageAccounts",),
 }
 
 SUB = "/subscriptions/{subscription}"
@@ -204,7 +194,7 @@ def _provider(call: Call, namespace: str) -> JsonObject:
     lower = namespace.lower()
     proper = next((name for name in PROVIDERS if name.lower() == lower), None)
     if proper is None:
-        raise gateway_error(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
+        raise not_served(f"The provider '{namespace}' is not served")
     return {
         "id": f"/subscriptions/{call.subscription}/providers/{proper}",
         "namespace": proper,
@@ -212,10 +202,10 @@ def _provider(call: Call, namespace: str) -> JsonObject:
             {
                 "resourceType": kind,
                 "locations": list(LOCATIONS.values()),
-                "apiVersions": ["2026-08-01", "2025-10-01", "2024-11-30", "2023-01-31", "2022-04-01"],
+                "apiVersions": list(reversed(offered)),
                 "capabilities": "SupportsTags, SupportsLocation",
             }
-            for kind in RESOURCE_TYPES[lower]
+            for kind, offered in versions.OFFERED[proper].items()
         ],
         "registrationState": "NotRegistered" if _is_unregistered(call, namespace) else "Registered",
         "registrationPolicy": "RegistrationRequired",
@@ -375,16 +365,14 @@ async def list_groups(call: Call) -> Answer:
     if text:
         match = _TAG_FILTER.fullmatch(text.strip())
         if match is None:
-            raise gateway_error(
-                400, "InvalidFilterInQueryString", f"Invalid $filter '{text}' specified in the query string."
-            )
+            raise not_served(f"The filter '{text}' is not understood")
         name, value = match.groups()
-        groups = [g for g in groups if _tagged(g, name, value)]
+        groups = [g for g in groups if _tagged(g.body, name, value)]
     return paged([group.body for group in groups])
 
 
-def _tagged(group: Resource, name: str, value: str | None) -> bool:
-    tags = {key.lower(): text for key, text in (group.body.get("tags") or {}).items()}
+def _tagged(body: JsonObject, name: str, value: str | None) -> bool:
+    tags = {key.lower(): text for key, text in (body.get("tags") or {}).items()}
     return name.lower() in tags and (value is None or tags[name.lower()] == value)
 
 
@@ -424,27 +412,30 @@ async def list_resources(call: Call) -> Answer:
                 if key in resource.body
             }
             found.append(item)
-    for clause in re.split(r"\s+and\s+", call.query.get("$filter", "").strip()):
-        found = [item for item in found if _fits(item, clause)]
-    return paged(found)
+    text = call.query.get("$filter", "").strip()
+    tag = _TAG_FILTER.fullmatch(text)
+    if tag is not None:
+        return paged([item for item in found if _tagged(item, *tag.groups())])
+    clauses = [_clause(each) for each in re.split(r"\s+and\s+", text) if each]
+    return paged([item for item in found if all(_fits(item, *clause) for clause in clauses)])
 
 
-def _fits(item: Mapping[str, Any], clause: str) -> bool:
-    """Whether a resource meets one clause of a filter."""
-    if not clause:
-        return True
-    match = re.fullmatch(r"(resourceType|resourceGroup|name|location) eq '([^']*)'", clause, re.IGNORECASE)
+def _clause(text: str) -> tuple[str, str]:
+    """A clause of a filter of resources: lower-cased field and value."""
+    match = re.fullmatch(r"(resourceType|resourceGroup|name|location) eq '([^']*)'", text, re.IGNORECASE)
     if match is None:
-        raise gateway_error(
-            400, "InvalidFilterInQueryString", f"Invalid $filter '{clause}' specified in the query string."
-        )
+        raise not_served(f"The filter '{text}' is not understood")
+    return match.group(1).lower(), match.group(2).lower()
+
+
+def _fits(item: Mapping[str, Any], field: str, value: str) -> bool:
     values = {
         "resourcetype": item["type"],
         "resourcegroup": ids.group_name(item["id"]),
         "name": item["name"],
         "location": item.get("location"),
     }
-    return str(values[match.group(1).lower()]).lower() == match.group(2).lower()
+    return str(values[field]).lower() == value
 
 
 PUBLIC_ROUTES = (Route("GET", "/metadata/endpoints", metadata),)

@@ -172,7 +172,7 @@ def entry(state: State, resource_id: str) -> tuple[str, JsonObject] | None:
 
 def change(state: State, scale_set: Resource, attach: Iterable[str], detach: Iterable[str]) -> None:
     """Attach and detach identities, whatever the casing of their ids."""
-    identity = scale_set.body.setdefault("identity", {"type": "None"})
+    identity: JsonObject = scale_set.body.get("identity") or {}
     carried: JsonObject = identity.get("userAssignedIdentities") or {}
     unwanted = {ids.key(i) for i in detach}
     carried = {key: value for key, value in carried.items() if ids.key(key) not in unwanted}
@@ -181,15 +181,17 @@ def change(state: State, scale_set: Resource, attach: Iterable[str], detach: Ite
         made = entry(state, resource_id)
         if made is not None and ids.key(resource_id) not in present:
             carried[made[0]] = made[1]
-    set_carried(identity, carried)
+    set_carried(scale_set, identity, carried)
 
 
-def set_carried(identity: JsonObject, carried: JsonObject) -> None:
-    """Store user-assigned identities and keep ``type`` in step with them."""
+def set_carried(scale_set: Resource, identity: JsonObject, carried: JsonObject) -> None:
+    """Store user-assigned identities and keep ``type`` in step with them; without any identity the key is gone."""
     system = "SystemAssigned" in str(identity.get("type"))
+    identity = {key: value for key, value in identity.items() if key != "userAssignedIdentities"}
     if carried:
         identity["userAssignedIdentities"] = carried
         identity["type"] = "SystemAssigned, UserAssigned" if system else "UserAssigned"
+    if carried or system:
+        scale_set.body["identity"] = identity
     else:
-        identity.pop("userAssignedIdentities", None)
-        identity["type"] = "SystemAssigned" if system else "None"
+        scale_set.body.pop("identity", None)
