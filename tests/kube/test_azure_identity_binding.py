@@ -468,7 +468,7 @@ def test_no_cluster_yet(binding: Runner, tmp_path: Any) -> None:
 
 
 def test_unreachable_server(binding: Runner, namespace: str) -> None:
-    refused = binding(**wish(namespace), host="https://127.0.0.1:9")
+    refused = binding(**wish(namespace), kubeconfig=None, host="https://127.0.0.1:9", api_key="none")
     assert "cannot be reached" in refused.failure() and "refused" in refused.failure()
     untrusted = binding(**wish(namespace), ca_cert="/etc/ssl/certs/ca-certificates.crt").failure()
     assert "not trusted" in untrusted
