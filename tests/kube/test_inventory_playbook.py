@@ -60,6 +60,7 @@ def play(api_server: ApiServer, player: Player, target: Path, *arguments: str) -
     )
 
 
+@pytest.mark.soak(sample=3, group="plays")
 def test_one_file_for_all_clusters(api_server: ApiServer, pods: str, tmp_path: Path) -> None:
     player, target = Player(tmp_path / "play"), tmp_path / "found"
     status, output = play(api_server, player, target, "--check")
