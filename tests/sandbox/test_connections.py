@@ -275,7 +275,7 @@ def test_no_image_of_a_tenant_runs_or_is_obeyed(world: World) -> None:
     world.forget_jobs()
     tenant, path = "tenant.example/small", world.operator.directory / "tenant.tar"
     hostile_image(path, f"{tenant}:1")
-    world.on_node_with(path, "ctr -n k8s.io images import --local -")
+    world.on_node_with(path, "/opt/bin/ctr -n k8s.io images import --local -")
 
     def images() -> dict[str, int]:
         listed = json.loads(world.kubectl("get", "node", world.first, "-o", "json"))["status"]["images"]
@@ -321,7 +321,7 @@ def test_no_image_of_a_tenant_runs_or_is_obeyed(world: World) -> None:
         assert used == (f"{tenant}:1" if repositories else "mcr.microsoft.com/oss/kubernetes/pause:3.6")
         assert world.kubectl("logs", "-n", NAMESPACE, job) == ""
         world.forget_jobs()
-    world.on_node("ctr", "-n", "k8s.io", "images", "rm", f"{tenant}:1")
+    world.on_node("/opt/bin/ctr", "-n", "k8s.io", "images", "rm", f"{tenant}:1")
 
 
 def test_one_pod_serves_a_run_and_goes(world: World) -> None:
