@@ -22,6 +22,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     NAMESPACE,
     SECRET,
 )
+from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.forged_release import (
     HOOK,
     JOB,
@@ -36,10 +37,10 @@ from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServe
 class Place:
     """A real release of the chart, and what can be written beside it."""
 
-    def __init__(self, server: ApiServer, client: Client, namespace: str) -> None:
-        self.server, self.client, self.namespace, self.tenant = server, client, namespace, f"{namespace}-tenant"
+    def __init__(self, api_server: ApiServer, client: Client, namespace: str) -> None:
+        self.server, self.client, self.namespace, self.tenant = api_server, client, namespace, f"{namespace}-tenant"
         values = f"nameOverride={namespace},installMICException=false,mic.podDisruptionBudget.minAvailable=1"
-        server.helm("install", "real", "CHART", "--namespace", namespace, "--set", values)
+        api_server.helm("install", "real", "CHART", "--namespace", namespace, "--set", values)
         client.create(NAMESPACE, None, {"metadata": {"name": self.tenant}})
         (self.real,) = client.list_all(SECRET, namespace, labels="owner=helm")
 
@@ -62,6 +63,18 @@ class Place:
     def audit(self) -> dict[str, str]:
         found = Runner(self.server, "pod_identity_info")(audit=True).ok()["residue"]
         return {each["object"]: each["message"] for each in found if each["code"] == "not_believed"}
+
+
+@pytest.fixture(scope="module")
+def api_server() -> Iterator[ApiServer]:
+    """One of its own: what is called AAD Pod Identity's is looked for in all of the cluster."""
+    with server.running() as started:
+        yield started
+
+
+@pytest.fixture
+def client(api_server: ApiServer) -> Client:
+    return api_server.client()
 
 
 @pytest.fixture
