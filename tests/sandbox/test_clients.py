@@ -275,6 +275,26 @@ def _azcollection_play(principal: str, role: str, report: Path) -> list[dict[str
     return [{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]
 
 
+def test_stop_and_start(az: Azure, cluster: dict[str, Any], tmp_path: Path) -> None:
+    """The name of a stopped cluster is gone, and with it every answer; what was in it is there when it has started."""
+    where = ("-g", GROUP, "-n", CLUSTER)
+    file = tmp_path / "kubeconfig"
+    az("aks", "get-credentials", *where, "-f", str(file), "--admin")
+    kubectl = ("kubectl", "--kubeconfig", str(file))
+    az.sandbox.exec(*kubectl, "create", "configmap", "kept")
+    az("aks", "stop", *where)
+    stopped = az("aks", "show", *where)
+    assert (stopped["powerState"]["code"], stopped["provisioningState"]) == ("Stopped", "Succeeded")
+    asked = az.sandbox.exec("sh", "-c", f"{' '.join(kubectl)} get configmap kept 2>&1; true")
+    assert "no such host" in asked
+    az.sandbox.run("azure", "start", CLUSTER)
+    assert az("aks", "show", *where)["powerState"]["code"] == "Running"
+    assert "kept" in az.sandbox.exec(*kubectl, "get", "configmap", "kept", "-o", "name")
+    az.sandbox.exec(*kubectl, "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s")
+    az.sandbox.run("azure", "cancel", CLUSTER)
+    assert az("aks", "show", *where)["provisioningState"] == "Canceled"
+
+
 def test_deletion(az: Azure, cluster: dict[str, Any]) -> None:
     az("aks", "delete", "-g", GROUP, "-n", CLUSTER, "--yes", "--no-wait")
     az("aks", "wait", "-g", GROUP, "-n", CLUSTER, "--deleted", "--interval", "1", "--timeout", "120")
