@@ -243,9 +243,12 @@ class Soak:
         return chosen
 
     def _stories_of_other_runs(self, items: Sequence[pytest.Item]) -> set[str]:
+        """None that the command line names."""
+        folder = self._config.invocation_params.dir
+        named = {(folder / argument.partition("::")[0]).resolve() for argument in self._config.args}
         stories: dict[str, set[str]] = defaultdict(set)
         for item in items:
-            if item.get_closest_marker("story"):
+            if item.get_closest_marker("story") and item.path not in named:
                 stories[_level(item.nodeid)].add(_file(item.nodeid))
         return {file for files in stories.values() for file in files - one_in(STORIES, files, self._turn)}
 

@@ -116,8 +116,9 @@ def test_three_commits_run_each_story_once_and_whole(tmp_path: Path) -> None:
     files = ("test_a.py", "test_b.py", "test_c.py", "test_d.py")
     for file in files:
         (tmp_path / file).write_text(STORY)
-    runs = [ran(tmp_path, SAMPLE=str(turn), files=files) for turn in (1, 2, 3)]
+    runs = [ran(tmp_path, SAMPLE=str(turn), files=(".",)) for turn in (1, 2, 3)]
     assert sorted(map(len, runs)) == [3, 3, 6]  # files with both of their ends and a case of their sample
+    assert [len(ran(tmp_path, SAMPLE=str(turn), files=files[:1])) for turn in (1, 2, 3)] == [3, 3, 3]  # named
     assert len(ran(tmp_path, SOAK="one", files=files)) == 4 * 5
     assert ran(tmp_path, SOAK="one", files=files) == []
 
