@@ -85,6 +85,9 @@ def place(api_server: ApiServer, client: Client, crds: None, namespace: str) -> 
         client.delete(SECRET, namespace, each["metadata"]["name"])
     options = {"scope": "all", "release_namespaces": [namespace], "wait_sleep": 1}
     Runner(api_server, "pod_identity_removal")(parts=["programs", "remains"], **options).ok()
+    for kind in (SECRET, CONFIG_MAP, DAEMON_SET):  # no controller empties a namespace that goes
+        for each in client.list_all(kind, made.tenant):
+            client.delete(kind, made.tenant, each["metadata"]["name"])
     client.delete(NAMESPACE, None, made.tenant)
 
 
