@@ -102,5 +102,10 @@ def registered(modules: Modules) -> dict[str, Any]:
     return {
         "billing_identity": identity,
         "workers_id": scale_sets[0]["id"],
-        "aks_node": {"scale_set": scale_set, "instance_id": json.loads(number)},
+        "aks_node": {
+            "name": instance["properties"]["osProfile"]["computerName"],
+            "scale_set": scale_set,
+            "instance_id": json.loads(number),
+        },
+        "fleet": {"node_resource_group": scale_set.partition("/providers/")[0]},
     }

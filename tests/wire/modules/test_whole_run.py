@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -130,16 +128,13 @@ def test_what_the_addon_cannot_do_is_refused_before_anything_is_made(
 
 
 def addon(modules: Modules, azure: SimulatedAzure, brought: bool) -> str:
-    """The principal of a cluster with the add-on, whose kubeconfig leads nowhere."""
+    """The principal of a cluster with the add-on, whose API server nobody has started."""
     azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
     control = modules.succeed("user_assigned_identity", resource_group="rg", name="control")["state"]
     option = {"user_assigned_identity": control["id"]} if brought else {}
     own = {"resource_group": "rg", "poll_interval": 0.1}
     made = modules.succeed("aks_cluster", name="demo", location="westeurope", **own, **option)["state"]
     modules.succeed("aks_pod_identity", cluster_name="demo", enabled=True, **own)
-    config = {"kind": "Config", "current-context": "", "clusters": [], "contexts": [], "users": []}
-    fetched = {"name": "clusterUser", "value": base64.b64encode(json.dumps(config).encode()).decode()}
-    modules.fault("POST", "listClusterUserCredential", status=200, body={"kubeconfigs": [fetched]}, count=0)
     return str(control["principal_id"] if brought else made["identity"]["principal_id"])
 
 
