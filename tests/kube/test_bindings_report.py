@@ -129,6 +129,7 @@ def world(api_server: ApiServer, client: Client, crds: None, namespace: str, tmp
     client.delete(server.NAMESPACE, None, other)
 
 
+@pytest.mark.soak(sample=3, group="plays")
 def test_a_first_run_ends_with_who_gets_what(world: World) -> None:
     team, other = world.team, world.other
     first = world.play("--check")

@@ -175,6 +175,7 @@ def world(api_server: ApiServer, client: Client, tmp_path: Path) -> Iterator[Wor
     azure.close()
 
 
+@pytest.mark.soak(sample=1, group="one node")
 def test_nodes_take_turns(world: World) -> None:
     """Both in one batch; pods that the API server let go do not end on a node whose kubelet is dead."""
     before = world.states()
@@ -264,6 +265,7 @@ def test_a_node_that_azure_does_not_touch_is_as_it_was(world: World) -> None:
     assert world.azure.compute.reimaged == []
 
 
+@pytest.mark.soak(sample=1, group="one node")
 def test_what_failed_midway_is_ended_first(world: World) -> None:
     first, second = sorted(world.nodes)
     world.azure.compute.reimage_error = "no disk"
