@@ -27,7 +27,7 @@ extends_documentation_fragment:
 options:
   source:
     description: The restore bundle, a file or C(secret:NAMESPACE/NAME).
-    type: str
+    type: path
     required: true
   sha256:
     description: SHA-256 digest that the bundle must have, in hexadecimal.
@@ -130,7 +130,6 @@ error:
 """
 
 import base64
-import os
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
@@ -146,7 +145,7 @@ TEXT = {"type": "str", "default": ""}
 TEXTS = {"type": "list", "elements": "str", "default": []}
 OPTIONS = _argspec.ArgumentSpec(
     options={
-        "source": {"type": "str", "required": True},
+        "source": {"type": "path", "required": True},
         "sha256": TEXT,
         "cluster_id": {"type": "str", "required": True},
         "node_resource_group": {"type": "str", "required": True},
@@ -158,7 +157,8 @@ OPTIONS = _argspec.ArgumentSpec(
     }
 ).merge(_argspec.kubernetes_auth())
 
-IN_SECRET, KEY = "secret:", "bundle.json"
+IN_SECRET = "secret:"
+KEY = "bundle.json"
 
 
 def data(module: AnsibleModule, source: str) -> bytes:
@@ -172,7 +172,7 @@ def data(module: AnsibleModule, source: str) -> bytes:
             )
         return base64.b64decode((secret.get("data") or {}).get(KEY) or "")
     try:
-        with open(os.path.expanduser(source), "rb") as file:
+        with open(source, "rb") as file:
             return file.read()
     except OSError as error:
         raise Failure(

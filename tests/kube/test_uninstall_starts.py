@@ -325,9 +325,10 @@ def state(site: Site) -> dict[str, str]:
         kind: [each for each in several if _OURS.search(each["metadata"]["name"])] for kind, several in found.items()
     }
     return {
-        f"{kind} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}": each["metadata"][
-            "resourceVersion"
-        ]
+        f"{kind} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}": str(
+            # The API server itself writes the status of a definition, when it gets to it.
+            each["metadata"]["generation" if kind == CUSTOM_RESOURCE_DEFINITION.name else "resourceVersion"]
+        )
         for kind, several in {**ours, **inventory.read_custom(site.client)}.items()
         for each in several
     }
