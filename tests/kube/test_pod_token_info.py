@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,14 +35,16 @@ SOON: dict[str, Any] = {"start_timeout": 3, "timeout": 1}
 
 
 @pytest.fixture
-def nodes(client: Client, namespace: str) -> dict[str, str]:
+def nodes(client: Client, namespace: str) -> Iterator[dict[str, str]]:
     """Two nodes of one scale set and one of another, with names of this test."""
     names = {key: f"{key}-{namespace}" for key in ("a0", "a1", "b0")}
     for key, name in names.items():
         provider = f"{SETS}/{key[0]}-{namespace}/virtualMachines/{key[1]}"
         body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {"providerID": provider}}
         client.create(NODE, None, body)
-    return names
+    yield names
+    for name in names.values():  # an uninstall of another test would look where they lie
+        client.delete(NODE, None, name)
 
 
 @pytest.fixture

@@ -219,7 +219,7 @@ def test_a_machine_in_no_scale_set_is_judged_by_its_own_identities(world: World)
                 "type": "UserAssigned",
                 "userAssignedIdentities": {identity: {}} if name else None,
             }
-            body = {"id": machine, "identity": carried}
+            body = {"id": machine, "name": "single", "identity": carried}
             fault = {"method": "GET", "path": "/virtualMachines/single", "status": 200, "count": 0, "body": body}
             world.azure.control("POST", "/faults", fault)
             result = world.clean(node="single")["single"]

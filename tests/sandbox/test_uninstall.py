@@ -32,6 +32,7 @@ IN_USE = {**CONFIRMED, "pod_identity_uninstall_allow_in_use": True}
 OBJECTS = "azureidentity,azureidentitybinding,azureassignedidentity,azurepodidentityexception"
 REMOVED = [
     "Detach what is left on the scale sets",
+    "Prepare the records of the releases",
     "Remove exceptions, identities, definitions, roles and locks",
     "Remove the bindings",
     "Remove the roles that the nodes had for MIC",
