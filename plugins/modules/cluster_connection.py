@@ -96,7 +96,8 @@ import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import kubeconfig as files
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import Settings, written_down
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import Settings
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.written_down import written_down
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
 
 OPTIONS = _argspec.ArgumentSpec(options={"path": {"type": "path", "required": True}}).merge(_argspec.kubernetes_auth())

@@ -140,7 +140,8 @@ def _cause_and_remedy(error: ServiceError) -> tuple[str, str]:
 
 
 def _foreign(error: ServiceError) -> tuple[str, str]:
-    said = f": {error.message[:80]}" if error.message and "<" not in error.message else ""
+    text = " ".join(error.message.split())[:80]
+    said = f": {text}" if text and "<" not in text else ""
     return (
         f"the answer has status {error.status} and is not in the form of Azure's{said}, so a proxy, a gateway or "
         "another service gave it",

@@ -23,6 +23,8 @@ _LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 OBJECT_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 NAMESPACE_NAME = re.compile(rf"(?=.{{1,63}}$){_LABEL}")
 _HOST = re.compile(r"(?!.*\n)(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+# The container of our pods that reach a node.
+NODE_CONTAINER = "node"
 # What a resource id must look like. MIC silently leaves out an AzureIdentity with something else, if not all of it.
 RESOURCE_ID = re.compile(
     r"/subscriptions/([^/]+)/resourcegroups/([^/]+)/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/([^/]+)$",

@@ -15,12 +15,11 @@ import typing as t
 from dataclasses import dataclass
 
 from .errors import Failure
-from .names import OBJECT_NAME, is_ours, marks
+from .names import NODE_CONTAINER, OBJECT_NAME, is_ours, marks
 
 Object = dict[str, t.Any]
 Raw = t.Mapping[str, t.Any]
 
-CONTAINER = "node"
 RUN = "azureops.pod-identity/run"
 CREATED = "azureops.pod-identity/created"
 _NODE = "azureops.pod-identity/node"
@@ -175,7 +174,7 @@ def gone_image(pod: Raw) -> str:
 def _container(pod: Raw) -> Raw:
     """The container that leads to the node; others may have been put beside it."""
     containers: t.Sequence[Raw] = pod["spec"]["containers"]
-    return next(each for each in containers if each["name"] == CONTAINER)
+    return next(each for each in containers if each["name"] == NODE_CONTAINER)
 
 
 def enter(pod: Raw, arguments: t.Sequence[str]) -> list[str]:
@@ -289,7 +288,7 @@ def job(access: Access, node: Raw, created: float, secret: str, gone: t.Containe
         "securityContext": {"runAsUser": 0, "runAsGroup": 0},
         "containers": [
             {
-                "name": CONTAINER,
+                "name": NODE_CONTAINER,
                 "image": image,
                 "imagePullPolicy": "IfNotPresent" if access.image else "Never",
                 "command": _sleep(host, [] if access.image else _loader(node, host)),

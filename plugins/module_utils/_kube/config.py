@@ -21,7 +21,6 @@ import sys
 import typing as t
 from dataclasses import dataclass
 
-from .._domain import kubeconfig
 from .._domain.errors import Failure
 
 _CHOOSING = ("host", "api_key", "client_cert", "client_key")
@@ -87,7 +86,7 @@ def load_configuration(settings: Settings, temporary_directory: str | None) -> t
     from kubernetes import client
 
     configuration = client.Configuration()
-    if _complete(settings):
+    if is_complete(settings):
         pass
     elif settings.kubeconfig:
         _load_kubeconfig(settings, configuration, temporary_directory)
@@ -102,34 +101,8 @@ def load_configuration(settings: Settings, temporary_directory: str | None) -> t
     return configuration
 
 
-def written_down(settings: Settings) -> dict[str, t.Any]:
-    """The kubeconfig that leads where the settings do, as the same user; proxies and impersonation are not part of it.
-
-    Raises a Failure for a kubeconfig that cannot be read or has no such context.
-    """
-    config = kubeconfig.of_cluster_and_user({}, {})
-    if settings.kubeconfig and not _complete(settings):
-        path = os.path.abspath(_existing(settings.kubeconfig))
-        try:
-            config = kubeconfig.of_one_context(_parsed(path), settings.context, os.path.dirname(path))
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise Failure(f"The kubeconfig {path} cannot be used: it is malformed.") from None
-    return kubeconfig.with_options(
-        config,
-        server=settings.host,
-        token=settings.api_key,
-        client_cert=_whole(settings.client_cert),
-        client_key=_whole(settings.client_key),
-        ca_cert=_whole(settings.ca_cert),
-        validate_certs=settings.validate_certs,
-    )
-
-
-def _whole(path: str | None) -> str | None:
-    return os.path.abspath(os.path.expanduser(path)) if path else None
-
-
-def _existing(path: str) -> str:
+def existing(path: str) -> str:
+    """The path of a kubeconfig, ``~`` resolved; raises a Failure where there is no such file."""
     path = os.path.expanduser(path)
     if not os.path.exists(path):
         raise Failure(
@@ -139,31 +112,15 @@ def _existing(path: str) -> str:
     return path
 
 
-def _parsed(path: str) -> t.Mapping[str, t.Any]:
-    """A kubeconfig, which may be one that the library refuses later: only what is no mapping is refused here."""
-    require_library()
-    import yaml  # the library needs it too
-
-    try:
-        with open(path, "rb") as file:
-            config = yaml.safe_load(file)
-    except OSError as error:
-        raise Failure(f"The kubeconfig {path} cannot be read ({error.strerror}): name another file.") from error
-    except (yaml.YAMLError, ValueError):  # their text quotes the content
-        config = None
-    if not isinstance(config, dict):
-        raise Failure(f"The kubeconfig {path} cannot be used: it is malformed.")
-    return config
-
-
-def _complete(settings: Settings) -> bool:
+def is_complete(settings: Settings) -> bool:
+    """Whether they need no kubeconfig."""
     return bool(settings.host and (settings.api_key or (settings.client_cert and settings.client_key)))
 
 
 def _load_kubeconfig(settings: Settings, configuration: t.Any, temporary_directory: str | None) -> None:
     from kubernetes import config
 
-    path = _existing(settings.kubeconfig or "")
+    path = existing(settings.kubeconfig or "")
     try:
         with _overheard() as said:
             config.load_kube_config(

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import typing as t
 
-from .._domain import node_access, probe
+from .._domain import probe
+from .._domain.names import NODE_CONTAINER
 from .client import Client
 from .kinds import POD, Object
 
 # Others may be in the pod as well, put there by a service mesh.
-_CONTAINERS = (probe.CONTAINER, node_access.CONTAINER)
+_CONTAINERS = (probe.CONTAINER, NODE_CONTAINER)
 _NO_START = frozenset(
     (
         "ImagePullBackOff",

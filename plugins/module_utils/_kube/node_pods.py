@@ -18,7 +18,7 @@ import typing as t
 
 from .._domain import node_access
 from .._domain.errors import Failure
-from .._domain.names import MANAGED_BY, MANAGER, OWNER, is_ours
+from .._domain.names import MANAGED_BY, MANAGER, NODE_CONTAINER, OWNER, is_ours
 from . import job_pods
 from .client import Client
 from .errors import ApiFailure
@@ -52,9 +52,7 @@ class NodePod:
         pod = self._open()
         name = pod["metadata"]["name"]
         command = node_access.enter(pod, arguments)
-        stream = self._client.start(
-            self._access.namespace, name, node_access.CONTAINER, command, stdin=stdin is not None
-        )
+        stream = self._client.start(self._access.namespace, name, NODE_CONTAINER, command, stdin=stdin is not None)
         kept: list[bytes] = []
         errors: list[bytes] = []
         ended: list[bytes] = []

@@ -18,8 +18,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import (
     Settings,
     load_configuration,
-    written_down,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.written_down import written_down
 
 
 @pytest.fixture(autouse=True)

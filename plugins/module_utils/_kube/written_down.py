@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the options of a module lead to, as a kubeconfig that later tasks get."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .._domain import kubeconfig
+from .._domain.errors import Failure
+from .config import Settings, existing, is_complete, require_library
+
+
+def written_down(settings: Settings) -> dict[str, t.Any]:
+    """The kubeconfig that leads where the settings do, as the same user; proxies and impersonation are not part of it.
+
+    Raises a Failure for a kubeconfig that cannot be read or has no such context.
+    """
+    config = kubeconfig.of_cluster_and_user({}, {})
+    if settings.kubeconfig and not is_complete(settings):
+        path = os.path.abspath(existing(settings.kubeconfig))
+        try:
+            config = kubeconfig.of_one_context(_parsed(path), settings.context, os.path.dirname(path))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise Failure(f"The kubeconfig {path} cannot be used: it is malformed.") from None
+    return kubeconfig.with_options(
+        config,
+        server=settings.host,
+        token=settings.api_key,
+        client_cert=_whole(settings.client_cert),
+        client_key=_whole(settings.client_key),
+        ca_cert=_whole(settings.ca_cert),
+        validate_certs=settings.validate_certs,
+    )
+
+
+def _whole(path: str | None) -> str | None:
+    return os.path.abspath(os.path.expanduser(path)) if path else None
+
+
+def _parsed(path: str) -> t.Mapping[str, t.Any]:
+    """A kubeconfig, which may be one that the library refuses later: only what is no mapping is refused here."""
+    require_library()
+    import yaml  # the library needs it too
+
+    try:
+        with open(path, "rb") as file:
+            config = yaml.safe_load(file)
+    except OSError as error:
+        raise Failure(f"The kubeconfig {path} cannot be read ({error.strerror}): name another file.") from error
+    except (yaml.YAMLError, ValueError):  # their text quotes the content
+        config = None
+    if not isinstance(config, dict):
+        raise Failure(f"The kubeconfig {path} cannot be used: it is malformed.")
+    return config
