@@ -20,6 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
     AZURE_POD_IDENTITY_EXCEPTION,
+    ENDPOINTS,
     NODE,
     POD,
     Kind,
@@ -197,16 +198,18 @@ def running(api_server: ApiServer, *flags: str) -> Iterator[Mic]:
         group = _nodes(client, azure)
         stack.callback(_remove_nodes, client)
         stack.callback(_take_finalizers, client)
+        probe, metrics = free_ports(2)
+        lock = f"mic-{probe}"
+        stack.callback(client.delete, ENDPOINTS, "default", lock)
         processes = Processes(binaries, folder)
         stack.callback(processes.stop)
-        probe, metrics = free_ports(2)
         processes.start(
             "mic",
             f"--kubeconfig={api_server.kubeconfig()}",
             f"--cloudconfig={_cloud(azure, group)}",
             f"--http-probe-port={probe}",
             f"--prometheus-port={metrics}",
-            f"--leader-election-name=mic-{probe}",
+            f"--leader-election-name={lock}",
             "--clientQps=1000",
             "--enable-type-upgrade=false",
             *flags,

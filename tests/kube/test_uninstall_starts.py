@@ -212,18 +212,31 @@ def no_definitions(site: Site) -> None:
     for each in site.client.list_all(AZURE_ASSIGNED_IDENTITY):
         place = each["metadata"]["namespace"], each["metadata"]["name"]
         site.client.merge(AZURE_ASSIGNED_IDENTITY, *place, {"metadata": {"finalizers": None}})
-    waiting_definitions(site)
+    end_definitions(site)
     server.until("the definitions are gone", lambda: not has_definitions(site.client))
 
 
-def waiting_definitions(site: Site) -> None:
+def end_definitions(site: Site) -> None:
     for kind in CUSTOM:
         site.client.delete(CUSTOM_RESOURCE_DEFINITION, None, kind.resource)
 
 
+def waiting_definitions(site: Site) -> None:
+    """The API server deletes their objects by and by; it has come as far as the finalizer lets it."""
+    end_definitions(site)
+
+    def waits() -> bool:
+        left = [kind for kind in CUSTOM if site.client.get(CUSTOM_RESOURCE_DEFINITION, None, kind.resource)]
+        objects = site.client.list_all(AZURE_ASSIGNED_IDENTITY)
+        ending = all(each["metadata"].get("deletionTimestamp") for each in objects)
+        return left == [AZURE_ASSIGNED_IDENTITY] and ending
+
+    server.until("the definitions wait for the finalizer", waits)
+
+
 def buried_objects(site: Site) -> None:
     """The definitions waited for the finalizer of an AzureAssignedIdentity, and somebody took theirs away."""
-    waiting_definitions(site)
+    end_definitions(site)
     name = AZURE_ASSIGNED_IDENTITY.resource
     site.client.merge(CUSTOM_RESOURCE_DEFINITION, None, name, {"metadata": {"finalizers": None}})
     server.until("the definitions are gone", lambda: not has_definitions(site.client))
