@@ -256,7 +256,7 @@ def soak(session: nox.Session) -> None:
     _build(session, *SANDBOX_PARTS)
     session.env["SOAK"] = os.environ.get("SOAK") or "soak"
     levels = [f"tests/{level}" for level in ("wire", "node", "molecule", "kube", "sandbox")]
-    options = ("-v", "-m", "soak", "--numprocesses=3", "--dist=worksteal")
+    options = ("-v", "-m", "soak or story", "--numprocesses=3", "--dist=worksteal")
     _pytest(session, "molecule", levels, *options, accepted=(5,))  # no case is left
 
 
