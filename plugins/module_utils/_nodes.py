@@ -18,6 +18,7 @@ from ._azure import kubeconfig, managed_clusters, scale_sets, virtual_machines
 from ._azure.client import Arm
 from ._azure_options import azure_auth
 from ._domain import arm_id, clusters, fleet, nmi, protected_identities
+from ._domain.belief import Belief
 from ._domain.errors import Failure
 from ._domain.names import is_host
 from ._kube import client as kube
@@ -154,7 +155,9 @@ def _ask_kubernetes(
         unread.append(_of_private(azure.cluster, failure))
         return None
     try:
-        on_nodes = _nmi_by_node(installation.find(client, raw).installations, raw)
+        survey = installation.find(client, raw)
+        unread.extend(Failure(f"{sentence} {Belief.EVERYWHERE}") for sentence in survey.unread.values())
+        on_nodes = _nmi_by_node(survey.installations, raw)
     except Failure as failure:  # a right that is missing must not make NMI look absent
         unread.append(failure)
         on_nodes = {each["metadata"]["name"]: fleet.NmiOnNode("unknown", unread=failure.sentence) for each in raw}

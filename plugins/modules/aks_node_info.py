@@ -211,7 +211,7 @@ node_resource_group:
   type: str
   sample: /subscriptions/5e1c7a2b/resourceGroups/MC_rg-shop_shop_westeurope
 unread:
-  description: Which side could not be asked, and why, as sentences.
+  description: What could not be asked, Azure, the API server or who has which rights there, and why, as sentences.
   returned: success
   type: list
   elements: str

@@ -416,6 +416,7 @@ from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import findings
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.belief import Belief
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inventory import (
     Cluster,
     Inventory,
@@ -464,9 +465,12 @@ def main() -> None:
             read = inventory.read_files(files)
         else:
             client = connect(params, module.tmpdir)
-            read = inventory.read(client)
+            read, silent = inventory.read(client)
             if params["audit"]:
                 unread = inventory.read_residue(client, read)
+            else:
+                for sentence in silent.values():
+                    module.warn(f"{sentence} {Belief.EVERYWHERE}")
         cluster = Cluster.parse(read, given, unread, params["release_namespaces"])
         found = Inventory(cluster, params["namespaces"])
         residue = {"residue": [asdict(one) for one in findings.residue(found)]} if params["audit"] else {}

@@ -321,6 +321,20 @@ def rights_of_nmi(client: Client, namespace: str) -> Iterator[None]:
         client.delete(CLUSTER_ROLE, None, name)
 
 
+@contextlib.contextmanager
+def rights_of_restricted(client: Client, name: str, *rules: dict[str, Any]) -> Iterator[None]:
+    """For the block the user of the token ``RESTRICTED`` may do this in the whole cluster."""
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "restricted"}
+    client.create(CLUSTER_ROLE, None, {"metadata": {"name": name}, "rules": list(rules)})
+    client.create(CLUSTER_ROLE_BINDING, None, {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]})
+    try:
+        yield
+    finally:
+        client.delete(CLUSTER_ROLE_BINDING, None, name)
+        client.delete(CLUSTER_ROLE, None, name)
+
+
 def install(client: Client, definitions: list[dict[str, Any]]) -> None:
     for document in definitions:
         body = {key: value for key, value in document.items() if key != "status"}

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.belief import Belief
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.installation import DAEMON_SET
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE, POD, Kind
@@ -82,20 +83,23 @@ def test_nmi_that_does_not_answer_still_covers_its_node(look: Runner, nmi: str) 
 
 
 def test_a_missing_right_does_not_make_nmi_look_absent(look: Runner, client: Client, nmi: str) -> None:
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"looks-{nmi}"}
-    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "restricted"}
-    create(client, server.CLUSTER_ROLE, None, f"looks-{nmi}", rules=READS)
-    create(client, server.CLUSTER_ROLE_BINDING, None, f"looks-{nmi}", subjects=[user], roleRef=role)
-    try:
+    with server.rights_of_restricted(client, f"looks-{nmi}", *READS):
         answer = look(token=RESTRICTED).ok()
-    finally:
-        client.delete(server.CLUSTER_ROLE_BINDING, None, f"looks-{nmi}")
-        client.delete(server.CLUSTER_ROLE, None, f"looks-{nmi}")
     (node,) = answer["nodes"]
     assert (node["nmi_state"], node["groups"]) == ("unknown", ["not_inspected"])
     assert "could not be read" in node["closed_because"][0] and "proxy" in node["closed_because"][0]
     assert "aks_node_pod" in node["transports"]
     assert "may not proxy to pods" in answer["unread"][0]
+
+
+def test_nmi_without_known_rights_covers_its_node_and_it_is_told(look: Runner, client: Client, nmi: str) -> None:
+    proxy = {"apiGroups": [""], "resources": ["pods/proxy"], "verbs": ["get"]}
+    with server.rights_of_restricted(client, f"looks-{nmi}", *READS, proxy):
+        answer = look(token=RESTRICTED, api_timeout=1).ok()
+    (node,) = answer["nodes"]
+    assert (node["nmi_state"], node["nmi_pod"]) == ("not_active", "nmi-1")
+    for kind, sentence in zip(("clusterroles", "clusterrolebindings"), answer["unread"], strict=True):
+        assert f"may not list {kind}.rbac" in sentence and sentence.endswith(Belief.EVERYWHERE)
 
 
 def test_nmi_is_not_blamed_for_an_api_server_that_goes(api_server: ApiServer, nmi: str, silent: socket.socket) -> None:

@@ -168,7 +168,7 @@ def reported(mic: Mic, client: Client, rules: Rules) -> None:
     """What an inventory says of a cluster whose MIC is done."""
     objects = {
         kind: [raw for raw in raws if raw["metadata"].get("namespace", "default") in NAMESPACES]
-        for kind, raws in inventory.read(client).items()
+        for kind, raws in inventory.read(client)[0].items()
     }
     objects["AzureAssignedIdentity"] = list(mic.assigned())
     found = Inventory(Cluster.parse(objects, {"force_namespaced": rules.force_namespaced}))

@@ -33,6 +33,8 @@ _COMPONENT = re.compile(r"aad-pod-id(entity)?-(mic|nmi)(-role|-binding|-service-
 class Belief:
     """``everywhere``: who has the rights is not known, so that no namespace is doubted."""
 
+    EVERYWHERE: t.ClassVar[str] = "Until then whatever looks like MIC and NMI is taken for them."
+
     namespaces: frozenset[str] = frozenset()
     everywhere: bool = False
 

@@ -58,16 +58,16 @@ PARTS = (
 Objects = dict[str, t.Sequence[Object]]
 
 
-def read(client: Client) -> Objects:
-    """By kind; a kind of AAD Pod Identity that is not installed is left out.
+def read(client: Client) -> tuple[Objects, dict[str, str]]:
+    """By kind; a kind of AAD Pod Identity that is not installed is left out. Then why a kind may not be read, by kind.
 
-    So are the ClusterRoleBindings where they do not matter, or may not be read.
+    ClusterRoles and ClusterRoleBindings are left out where they do not matter, or one of both may not be read.
     """
     found = read_custom(client)
     found.update({kind.name: client.list_all(kind) for kind in KINDS if kind not in CUSTOM})
     programs = [each for kind in (DAEMON_SET, DEPLOYMENT) for each in found[kind.name] if residue.program(each)]
     roles, unread = read_roles(client, programs)
-    return found if unread else {**found, **roles}
+    return (found if unread else {**found, **roles}), unread
 
 
 def read_roles(client: Client, programs: t.Iterable[Object]) -> tuple[Objects, dict[str, str]]:
