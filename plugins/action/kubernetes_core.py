@@ -4,8 +4,8 @@
 
 """Runs a module of kubernetes.core that reaches the API server of its kubeconfig, whatever else names one.
 
-Those modules let ``host`` and credentials of environment and module_defaults win over an explicit kubeconfig, and take
-empty ones for given.
+Those modules let ``host`` and credentials of environment and module_defaults win over an explicit kubeconfig, take
+empty ones for given, and tell the password of a proxy.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 
 # What chooses a server or a user beside a kubeconfig.
@@ -39,7 +40,9 @@ class ActionModule(ActionBase):
             left_out = (*_CHOOSING, *(_HELM_KNOWS_NOT if module.startswith("helm") else ()))
             arguments = {name: value for name, value in arguments.items() if name not in left_out}
         name = f"kubernetes.core.{module}"
-        result.update(self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars))
+        result.update(
+            _without_proxy(self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars))
+        )
         return result
 
     def _compute_environment_string(self, raw_environment_out: dict[str, t.Any] | None = None) -> str:
@@ -55,3 +58,9 @@ class ActionModule(ActionBase):
             raw_environment_out.clear()
             raw_environment_out.update(named)
         return given
+
+
+def _without_proxy(answer: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Those modules tell the address of a proxy among their arguments, and there may be a password in it."""
+    proxy = ((answer.get("invocation") or {}).get("module_args") or {}).get("proxy")
+    return t.cast("dict[str, t.Any]", remove_values(answer, [proxy])) if proxy else answer
