@@ -47,10 +47,10 @@ options:
     elements: str
     default: []
   hidden_fields:
-    description: Fields, with dots between their parts, that are left out. C(metadata.managedFields) always is.
+    description: Fields, with dots between their parts, that are left out.
     type: list
     elements: str
-    default: []
+    default: [metadata.managedFields]
 seealso:
   - module: kubernetes.core.k8s_info
 """
@@ -98,10 +98,9 @@ OPTIONS = _argspec.ArgumentSpec(
         "namespace": {"type": "str"},
         "label_selectors": TEXTS,
         "field_selectors": TEXTS,
-        "hidden_fields": TEXTS,
+        "hidden_fields": {**TEXTS, "default": ["metadata.managedFields"]},
     }
 ).merge(_argspec.kubernetes_auth())
-KINDS = {(each.api_version, each.name): each for each in vars(kinds).values() if isinstance(each, kinds.Kind)}
 
 
 def observe(client: Client, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -112,14 +111,14 @@ def observe(client: Client, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         if not failure.kind_missing:
             raise
         return {"resources": [], "api_found": False}
-    hidden = [field.split(".") for field in ("metadata.managedFields", *options["hidden_fields"])]
+    hidden = [field.split(".") for field in options["hidden_fields"]]
     # The objects in a list do not always name their kind.
     named = [{"apiVersion": kind.api_version, "kind": kind.name, **each} for each in found]
     return {"resources": [without(each, hidden) for each in named], "api_found": True}
 
 
 def known(options: t.Mapping[str, t.Any]) -> kinds.Kind:
-    kind = KINDS.get((options["api_version"], options["kind"]))
+    kind = kinds.known(options["api_version"], options["kind"])
     if kind is None:
         raise Failure(
             f"The kind {options['kind']} of {options['api_version']} is none that this collection works with: read it "

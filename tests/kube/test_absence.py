@@ -109,8 +109,13 @@ def nothing(client: Client, namespace: str) -> None:
 
 PAIR = {"name": NAME, "resource_id": ID, "client_id": SPEC["clientID"], "selector": NAME, "owner": "absence"}
 GONE = {"name": NAME, "state": "absent", "owner": "absence"}
-DOCUMENT = {"apiVersion": AZURE_IDENTITY_BINDING.api_version, "kind": AZURE_IDENTITY_BINDING.name}
-BINDING = {**DOCUMENT, "metadata": {"name": NAME}, "spec": {"azureIdentity": NAME, "selector": NAME}}
+DOCUMENT = {"api_version": AZURE_IDENTITY_BINDING.api_version, "kind": AZURE_IDENTITY_BINDING.name}
+BINDING = {
+    "apiVersion": DOCUMENT["api_version"],
+    "kind": DOCUMENT["kind"],
+    "metadata": {"name": NAME},
+    "spec": {"azureIdentity": NAME, "selector": NAME},
+}
 CASES: dict[str, tuple[str, Callable[[Client, str], None], Callable[[str], dict[str, Any]]]] = {
     "a pair comes": ("azure_identity_binding", nothing, lambda place: {**PAIR, "namespace": place}),
     "a pair goes": ("azure_identity_binding", a_pair, lambda place: {**GONE, "namespace": place}),
@@ -120,6 +125,16 @@ CASES: dict[str, tuple[str, Callable[[Client, str], None], Callable[[str], dict[
         "pod_identity_removal",
         an_identity,
         lambda _place: {"parts": ["identities"], "owner": "absence", "wait_timeout": 5, "wait_sleep": 1},
+    ),
+    "an object comes": (
+        "kubernetes_object",
+        nothing,
+        lambda place: {**DOCUMENT, "name": NAME, "namespace": place, "definition": {"spec": BINDING["spec"]}},
+    ),
+    "an object goes": (
+        "kubernetes_object",
+        a_pair,
+        lambda place: {**DOCUMENT, "name": NAME, "namespace": place, "state": "absent", "wait": True},
     ),
     "a bundle comes back": (
         "pod_identity_restoration",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import yaml
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import chart_manifest, removal, residue
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
     CONFIG_MAP,
     DAEMON_SET,
@@ -32,6 +34,8 @@ from ansible_collections.azureops.pod_identity.tests.kube.forged_release import 
     settings,
 )
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.kube.test_roles import imported
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
 
 class Place:
@@ -168,6 +172,50 @@ def test_a_release_where_a_real_one_is(place: Place) -> None:
     client.create(SECRET, place.namespace, {"metadata": metadata, "data": packed(newer)})
     assert f"helm release {place.namespace}/real" in place.releases()["doubted"]
     assert client.get(CONFIG_MAP, place.tenant, "theirs") and client.list_all(JOB) == ()
+
+
+def test_a_record_of_somebody_else_is_not_given_to_helm_to_upgrade(place: Place, tmp_path: Path) -> None:
+    """helm would delete what the record names and the chart does not."""
+    client, (binaries, charts) = place.client, server.programs()
+    look = Runner(place.server, "pod_identity_release_info")
+
+    def recorded(name: str) -> tuple[bool, str]:
+        found = look(release_namespace=place.namespace, release_name=name).ok()
+        return found["exists"], found["doubt"]
+
+    client.create(CONFIG_MAP, place.tenant, {"metadata": {"name": "theirs"}})
+    client.create(CLUSTER_ROLE, None, {"metadata": {"name": f"{place.tenant}-view"}, "rules": []})
+    theirs = f"---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: theirs\n  namespace: {place.tenant}\n"
+    view = f"apiVersion: {CLUSTER_ROLE.api_version}\nkind: ClusterRole\nmetadata:\n  name: {place.tenant}-view\n"
+    place.forge(place.namespace, "hooked", hooks=[HOOK])
+    place.forge(place.namespace, "view", manifest=view)
+    place.forge(place.namespace, "other", chart={"metadata": {"name": "other", "version": "1.0.0"}})
+    assert recorded("absent") == (False, "") and recorded("real") == (True, "")
+    assert recorded("hooked") == (True, "it has hooks, and the chart has none")
+    assert recorded("other") == (True, "none of its revisions is of the chart aad-pod-identity")
+    assert recorded("view") == (
+        True,
+        f"its manifest names ClusterRole {place.tenant}-view, which is none of MIC and NMI",
+    )
+
+    newer = {**of(place.real), "version": 2, "manifest": of(place.real)["manifest"] + theirs}
+    labels = {**place.real["metadata"]["labels"], "version": "2"}
+    metadata = {"name": "sh.helm.release.v1.real.v2", "labels": labels}
+    client.create(SECRET, place.namespace, {"metadata": metadata, "data": packed(newer), "type": "helm.sh/release.v1"})
+    status, output = Player(tmp_path).play(
+        imported("chart"),
+        *("--tags", "pod_identity_chart_install"),
+        pod_identity_chart_release_name="real",
+        pod_identity_chart_namespace=place.namespace,
+        pod_identity_chart_ref=str(charts / server.CHART),
+        pod_identity_chart_values={"nmi": {"logVerbosity": 3}},
+        pod_identity_chart_helm_binary=str(binaries / "helm"),
+        pod_identity_kubeconfig=place.server.kubeconfig(),
+    )
+    told = f"its manifest names ConfigMap {place.tenant}/theirs, which is no object of the chart"
+    assert (status, told in " ".join(output.split())) == (2, True), output
+    assert client.get(CONFIG_MAP, place.tenant, "theirs")
+    client.delete(CLUSTER_ROLE, None, f"{place.tenant}-view")
 
 
 def test_a_removal_that_ends_at_any_moment_finds_its_way_again(place: Place) -> None:

@@ -18,7 +18,13 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.restarts import ANNOTATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import DEPLOYMENT, SECRET, Kind
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    DEPLOYMENT,
+    SECRET,
+    Kind,
+)
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.kube.test_roles import imported
@@ -98,6 +104,14 @@ def test_the_role_restarts_without_a_word_of_what_pods_hold(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path, refused: bool
 ) -> None:
     deploy(client, namespace)
+    metadata = {"name": "billing", "namespace": namespace}
+    for kind, spec in (
+        (AZURE_IDENTITY, {"type": 0, "resourceID": "/none", "clientID": "none"}),
+        (AZURE_IDENTITY_BINDING, {"azureIdentity": "billing", "selector": "billing"}),
+    ):
+        client.create(
+            kind, namespace, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
+        )
     options = {
         "pod_identity_bindings_restart": [{"namespace": namespace, "name": name} for name in ("api", "absent")],
         "pod_identity_kubeconfig": api_server.kubeconfig(),
@@ -109,6 +123,22 @@ def test_the_role_restarts_without_a_word_of_what_pods_hold(
     assert (noted(client, namespace) == "old") == refused
     if refused:
         assert "its reason is not told here" in " ".join(output.split())
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_the_password_of_a_proxy_is_not_told(api_server: ApiServer, tmp_path: Path, passed: bool) -> None:
+    """A proxy that is not there and, ``passed`` by, has no part in an answer."""
+    (port,) = server.free_ports(1)
+    proxy = {"proxy": f"http://user:{PLANTED}@127.0.0.1:{port}", "no_proxy": "127.0.0.1" if passed else "none"}
+    asking = {"module": "k8s_info", "kind": "Namespace", "kubeconfig": api_server.kubeconfig()}
+    play = {
+        "hosts": "localhost",
+        "module_defaults": {"group/azureops.pod_identity.kubernetes": proxy},
+        "tasks": [{"azureops.pod_identity.kubernetes_core": asking}],
+    }
+    status, output = Player(tmp_path, {"ANSIBLE_INJECT_INVOCATION": "1"}).play(play, "-vvvv")
+    assert (status, PLANTED in output) == (0 if passed else 2, False)
+    assert not passed or ("kube-system" in output and '"no_proxy": "127.0.0.1"' in output)
 
 
 @pytest.fixture
@@ -173,4 +203,5 @@ def test_a_secret_that_goes_is_in_no_output(
     assert found and ("deletionTimestamp" in found["metadata"]) != refused
     client.merge(SECRET, namespace, "api", {"metadata": {"finalizers": None}})
     if refused:
-        assert f"Secret {namespace}/api was not removed (403)" in " ".join(output.split())
+        told = " ".join(output.split())
+        assert f"refuses to delete Secret {namespace}/api (403 403); its reason is not told here" in told

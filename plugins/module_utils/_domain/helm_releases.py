@@ -145,16 +145,24 @@ def believed(
     return release if release.doubt else replace(release, doubt=_doubt(release, belief, live, parts))
 
 
+def named(release: Release) -> tuple[chart_manifest.Named, ...]:
+    """The objects that helm would delete by its manifest; none where that cannot be read, which is a doubt."""
+    try:
+        return chart_manifest.read(release.manifest)
+    except ValueError:
+        return ()
+
+
 def _doubt(
     release: Release, belief: Belief, live: t.Mapping[str, t.Sequence[Raw]], parts: t.Mapping[str, t.Sequence[Raw]]
 ) -> str:
     if not belief.holds(release.namespace):
         return belief.doubt(release.namespace)
     try:
-        named = chart_manifest.read(release.manifest)
+        objects = chart_manifest.read(release.manifest)
     except ValueError as error:
         return str(error)
-    for each in named:
+    for each in objects:
         label, place = each.label(release.namespace), each.place(release.namespace)
         if chart_manifest.stranger(each, release.namespace):
             return f"its manifest names {label}, which is no object of the chart"

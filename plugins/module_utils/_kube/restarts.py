@@ -14,7 +14,7 @@ import typing as t
 from .._domain import restarts
 from .._domain.restarts import ANNOTATION, Decision, Match
 from .client import Client
-from .errors import ApiFailure
+from .errors import ApiFailure, untold
 from .kinds import DAEMON_SET, DEPLOYMENT, POD, STATEFUL_SET, Kind, label
 
 KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)}
@@ -35,11 +35,6 @@ def restart(client: Client, kind: str, namespace: str, name: str, mark: str, *, 
     try:
         client.merge(KINDS[kind], namespace, name, patch, dry_run=dry_run)
     except ApiFailure as failure:
-        sentence = failure.sentence
-        if failure.message_told:  # it may quote the workload
-            sentence = (
-                f"The API server refuses to restart {label(KINDS[kind], namespace, name)} ({failure.status} "
-                f"{failure.reason}); its reason is not told here, because it may quote environment variables: "
-                f"kubectl -n {namespace} rollout restart {kind.lower()}/{name} shows it."
-            )
-        raise ApiFailure(sentence, status=failure.status, reason=failure.reason, details={}, message="") from None
+        command = f"kubectl -n {namespace} rollout restart {kind.lower()}/{name}"
+        what = label(KINDS[kind], namespace, name)
+        raise untold(failure, "restart", what, "environment variables", command) from None

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A helm release with what speaks against its record, seen without a list of anything but its own Secrets."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._domain import helm_releases, residue
+from .._domain.belief import CHART, Belief
+from .._domain.helm_releases import Release
+from .client import Client
+from .errors import ApiFailure
+from .inventory import CUSTOM, PARTS
+from .kinds import DAEMON_SET, DEPLOYMENT, SECRET, Kind, Object
+
+_KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in (*CUSTOM, *PARTS, DAEMON_SET, DEPLOYMENT)}
+
+
+def find(client: Client, namespace: str, name: str) -> Release | None:
+    """The newest revision of the release; None where helm has no record of it."""
+    secrets = client.list_all(SECRET, namespace, labels=f"owner=helm,name={name}")
+    if not secrets:
+        return None
+    release = next(iter(helm_releases.find(secrets)), None)
+    if release is None:
+        doubt = f"none of its revisions is of the chart {CHART}"
+        return Release(namespace, name, revision=0, status="", version="", values={}, doubt=doubt)
+    live: dict[str, list[Object]] = {}
+    for named in helm_releases.named(release):
+        kind = _KINDS.get(named.kind)
+        found = _get(client, kind, *named.place(namespace)) if kind else None
+        if found is not None:
+            live.setdefault(named.kind, []).append(found)
+    return helm_releases.believed(release, Belief(frozenset({namespace})), live, residue.installed(live))
+
+
+def _get(client: Client, kind: Kind, namespace: str, name: str) -> Object | None:
+    try:
+        return client.get(kind, namespace, name)
+    except ApiFailure as failure:
+        if not failure.kind_missing:
+            raise
+        return None

@@ -1,0 +1,298 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubernetes_object
+short_description: Create, change or delete an object of a cluster, after an answer of the API server alone
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Creates, changes or deletes one object. It is absent only where the API server says that of this very object; after
+    any other answer, such as the page of a proxy, the module fails and writes nothing.
+  - What a Secret holds is in no result, diff or message.
+  - Knows the kinds that this collection works with.
+  - It serves the roles of this collection.
+extends_documentation_fragment:
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The server's dry run gives the prediction.
+  diff_mode:
+    support: full
+    details:
+      - Shows the fields of O(definition), and of what a Secret holds the names only.
+  idempotent:
+    support: full
+options:
+  kind:
+    description: Kind of the object.
+    type: str
+    required: true
+  api_version:
+    description: Group and version of the kind.
+    type: str
+    default: v1
+  name:
+    description: Name of the object.
+    type: str
+    required: true
+  namespace:
+    description: Namespace of the object. Needed where the kind is namespaced.
+    type: str
+  state:
+    description:
+      - With V(present) the object is created, or its fields that O(definition) names get their values.
+      - With V(patched) it is not created, and an object that does not exist is an error.
+      - With V(absent) it is deleted.
+    type: str
+    choices: [present, patched, absent]
+    default: present
+  definition:
+    description:
+      - Fields of the object. With V(null) a field is removed. A list takes the place of the whole list.
+    type: dict
+    default: {}
+  data:
+    description:
+      - Data of a Secret, each value in Base64.
+    type: dict
+    default: {}
+  uid:
+    description: Delete the object only if it has this UID.
+    type: str
+  resource_version:
+    description: Delete the object only if it has this version.
+    type: str
+  propagation:
+    description: What becomes of objects that belong to a deleted one.
+    type: str
+    choices: [Background, Foreground]
+    default: Background
+  wait:
+    description:
+      - Whether to wait until a deleted object is gone, or until a created or changed one has the condition
+        V(Established), which is that of a CustomResourceDefinition.
+    type: bool
+    default: false
+  wait_timeout:
+    description: How long to wait, in seconds.
+    type: int
+    default: 120
+seealso:
+  - module: azureops.pod_identity.kubernetes_object_info
+  - module: kubernetes.core.k8s
+"""
+
+EXAMPLES = r"""
+- name: Create a namespace
+  azureops.pod_identity.kubernetes_object:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    kind: Namespace
+    name: billing
+
+- name: Cordon a node
+  azureops.pod_identity.kubernetes_object:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    kind: Node
+    name: aks-nodepool1-12345678-vmss000000
+    state: patched
+    definition:
+      spec:
+        unschedulable: true
+"""
+
+RETURN = r"""
+object:
+  description: The object, by its place.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Name of the object.
+      returned: always
+      type: str
+      sample: billing
+    namespace:
+      description: Namespace of the object; empty where it is in none.
+      returned: always
+      type: str
+      sample: ""
+    existed:
+      description: Whether it was there before.
+      returned: always
+      type: bool
+      sample: false
+actions:
+  description: What was done, or in check mode what would be done.
+  returned: always
+  type: list
+  elements: str
+  sample: [create Namespace billing]
+failed_action:
+  description: The action that failed.
+  returned: when an action fails
+  type: str
+  sample: create Namespace billing
+error:
+  description:
+    - The answer of the API server as data (C(code), C(message), C(status)). The message about a Secret is empty.
+  returned: when the API server refuses a request
+  type: dict
+  sample: {code: Forbidden, message: Forbidden, status: 403}
+"""
+
+import functools
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import patches
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure, untold
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.wait import wait_for
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
+
+OPTIONS = _argspec.ArgumentSpec(
+    options={
+        "kind": {"type": "str", "required": True},
+        "api_version": {"type": "str", "default": "v1"},
+        "name": {"type": "str", "required": True},
+        "namespace": {"type": "str"},
+        "state": {"type": "str", "choices": ["present", "patched", "absent"], "default": "present"},
+        "definition": {"type": "dict", "default": {}},
+        "data": {"type": "dict", "default": {}, "no_log": True},
+        "uid": {"type": "str"},
+        "resource_version": {"type": "str"},
+        "propagation": {"type": "str", "choices": ["Background", "Foreground"], "default": "Background"},
+        "wait": {"type": "bool", "default": False},
+        "wait_timeout": {"type": "int", "default": 120},
+    }
+).merge(_argspec.kubernetes_auth())
+
+Options = t.Mapping[str, t.Any]
+
+
+def make_plan(client: Client, options: Options) -> Plan:
+    kind = wanted_kind(options)
+    namespace, name, state = options["namespace"] or "", options["name"], options["state"]
+    live = client.get(kind, namespace, name)
+    result = {"name": name, "namespace": namespace, "existed": live is not None}
+    if state == "absent":
+        return Plan({}, {}, result=result) if live is None else deletion(client, kind, live, options, result)
+    what = kinds.label(kind, namespace, name)
+    if live is None and state == "patched":
+        raise Failure(f"{what} does not exist, so it cannot be changed: check its name.")
+    wanted = {**options["definition"], **({"data": options["data"]} if options["data"] else {})}
+    before, after = patches.touched(live or {}, wanted), dict(wanted)
+    if options["data"]:
+        data = (live or {}).get("data") or {}
+        before["data"] = patches.hidden(before.get("data") or {}, {})
+        after["data"] = patches.hidden(options["data"], data)
+    if live is not None and patches.holds(live, wanted):
+        return Plan(before, before, result=result)
+    write = functools.partial(client.merge, kind, namespace, name, wanted)
+    if live is None:
+        metadata = {**(wanted.get("metadata") or {}), "name": name, **({"namespace": namespace} if namespace else {})}
+        body = {"apiVersion": kind.api_version, "kind": kind.name, **wanted, "metadata": metadata}
+        write = functools.partial(client.create, kind, namespace, body)
+    done = functools.partial(established, client, kind, name, options) if options["wait"] else None
+    return Plan(before, after, (step("change" if live else "create", kind, options, write, done),), result=result)
+
+
+def wanted_kind(options: Options) -> kinds.Kind:
+    kind = kinds.known(options["api_version"], options["kind"])
+    if kind is None:
+        raise Failure(
+            f"The kind {options['kind']} of {options['api_version']} is none that this collection works with: use "
+            "kubernetes.core.k8s."
+        )
+    if kind.namespaced and not options["namespace"]:
+        raise Failure(f"The {kind.name} {options['name']} has no place: set namespace.")
+    if kind == kinds.SECRET and {"data", "stringData"} & set(options["definition"]):
+        raise Failure(f"What the Secret {options['name']} holds would be shown: set data instead of definition.data.")
+    return kind
+
+
+def deletion(client: Client, kind: kinds.Kind, live: kinds.Object, options: Options, result: Options) -> Plan:
+    namespace, name = options["namespace"] or "", options["name"]
+    conditions = {"uid": options["uid"], "resourceVersion": options["resource_version"]}
+    delete = functools.partial(
+        client.delete,
+        kind,
+        namespace,
+        name,
+        preconditions={key: value for key, value in conditions.items() if value},
+        propagation=options["propagation"],
+    )
+    uid = live["metadata"]["uid"]
+    done = functools.partial(gone, client, kind, uid, options) if options["wait"] else None
+    before = {"metadata": {"name": name, "uid": uid}}
+    return Plan(before, {}, (step("delete", kind, options, delete, done),), result=result)
+
+
+def step(
+    verb: str, kind: kinds.Kind, options: Options, write: t.Callable[..., t.Any], done: t.Callable[[], None] | None
+) -> Step:
+    """A write, and the wait behind it. Nothing of the object is returned."""
+    what = kinds.label(kind, options["namespace"], options["name"])
+
+    def carry_out(*, dry_run: bool = False) -> None:
+        try:
+            write(dry_run=dry_run)
+        except ApiFailure as failure:
+            if kind != kinds.SECRET:
+                raise
+            trial = f"delete secret {options['name']}" if verb == "delete" else f"annotate secret {options['name']} a=b"
+            command = f"kubectl -n {options['namespace']} --dry-run=server {trial}"
+            raise untold(failure, verb, what, "what the Secret holds", command) from None
+        if done and not dry_run:
+            done()
+
+    return Step(f"{verb} {what}", carry_out, functools.partial(carry_out, dry_run=True))
+
+
+def gone(client: Client, kind: kinds.Kind, uid: str, options: Options) -> None:
+    def look() -> bool | None:
+        found = client.get(kind, options["namespace"], options["name"])
+        return True if found is None or found["metadata"]["uid"] != uid else None
+
+    if wait_for(look, timeout=options["wait_timeout"], pause=2) is None:
+        raise Failure(
+            f"{kinds.label(kind, options['namespace'], options['name'])} was still there {options['wait_timeout']} "
+            "seconds after its deletion: look at its finalizers, and run again.",
+            results={"changed": True},
+        )
+
+
+def established(client: Client, kind: kinds.Kind, name: str, options: Options) -> None:
+    def look() -> bool | None:
+        found = client.get(kind, options["namespace"], name) or {}
+        conditions = (found.get("status") or {}).get("conditions") or ()
+        met = any((each.get("type"), each.get("status")) == ("Established", "True") for each in conditions)
+        return met or None
+
+    if wait_for(look, timeout=options["wait_timeout"], pause=2) is None:
+        raise Failure(
+            f"{kinds.label(kind, options['namespace'], name)} was not Established within {options['wait_timeout']} "
+            f"seconds: look at its conditions with kubectl describe {kind.plural} {name}, and run again.",
+            results={"changed": True},
+        )
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+    run(module, lambda: make_plan(connect(module.params, module.tmpdir), module.params), key="object")
+
+
+if __name__ == "__main__":
+    main()

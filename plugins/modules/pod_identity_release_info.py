@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pod_identity_release_info
+short_description: Say whether the record of a helm release is one of the chart aad-pod-identity
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - helm deletes what the record of a release names and a new version of its chart does not. Whoever may write Secrets
+    in the namespace of the release can write that record.
+  - The record is believed where it has no hooks and names objects of MIC and NMI only.
+  - It serves the roles of this collection.
+extends_documentation_fragment:
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.info_module
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+options:
+  release_name:
+    description: Name of the release.
+    type: str
+    required: true
+  release_namespace:
+    description: Namespace of the release.
+    type: str
+    required: true
+notes:
+  - Needs to list secrets in the namespace of the release, and to get the objects that its manifest names.
+seealso:
+  - module: azureops.pod_identity.pod_identity_removal_info
+"""
+
+EXAMPLES = r"""
+- name: Look at the record of the release
+  azureops.pod_identity.pod_identity_release_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    release_name: aad-pod-identity
+    release_namespace: kube-system
+  register: found
+
+- name: Fail unless helm may change it
+  ansible.builtin.assert:
+    that: found.doubt | length == 0
+"""
+
+RETURN = r"""
+exists:
+  description: Whether helm has a record of the release.
+  returned: success
+  type: bool
+  sample: true
+doubt:
+  description: Why the record is not believed; empty where it is, or where there is none.
+  returned: success
+  type: str
+  sample: it has hooks, and the chart has none
+error:
+  description: The answer of the API server as data (C(code), C(message), C(status)).
+  returned: when the API server refuses a request
+  type: dict
+  sample: {code: Forbidden, message: secrets is forbidden, status: 403}
+"""
+
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import releases
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
+
+OPTIONS = _argspec.ArgumentSpec(
+    options={
+        "release_name": {"type": "str", "required": True},
+        "release_namespace": {"type": "str", "required": True},
+    }
+).merge(_argspec.kubernetes_auth())
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+
+    def observe() -> dict[str, t.Any]:
+        client = connect(module.params, module.tmpdir)
+        found = releases.find(client, module.params["release_namespace"], module.params["release_name"])
+        return {"exists": found is not None, "doubt": found.doubt if found else ""}
+
+    _plan.report(module, observe)
+
+
+if __name__ == "__main__":
+    main()
