@@ -11,6 +11,7 @@ empty ones for given, and tell the password of a proxy.
 from __future__ import annotations
 
 import typing as t
+from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.parameters import remove_values
@@ -40,9 +41,8 @@ class ActionModule(ActionBase):
             left_out = (*_CHOOSING, *(_HELM_KNOWS_NOT if module.startswith("helm") else ()))
             arguments = {name: value for name, value in arguments.items() if name not in left_out}
         name = f"kubernetes.core.{module}"
-        result.update(
-            _without_proxy(self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars))
-        )
+        answer = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
+        result.update(_without_proxy(answer, arguments.get("proxy")))
         return result
 
     def _compute_environment_string(self, raw_environment_out: dict[str, t.Any] | None = None) -> str:
@@ -60,7 +60,9 @@ class ActionModule(ActionBase):
         return given
 
 
-def _without_proxy(answer: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Those modules tell the address of a proxy among their arguments, and there may be a password in it."""
-    proxy = ((answer.get("invocation") or {}).get("module_args") or {}).get("proxy")
-    return t.cast("dict[str, t.Any]", remove_values(answer, [proxy])) if proxy else answer
+def _without_proxy(answer: dict[str, t.Any], given: str | None) -> dict[str, t.Any]:
+    """Those modules tell the URL of a proxy among their arguments, and there may be a password in it."""
+    told = ((answer.get("invocation") or {}).get("module_args") or {}).get("proxy")
+    urls = [str(each) for each in (given, told) if each]
+    hidden = [text for url in urls for text in (url, urlsplit(url).password) if text]
+    return t.cast("dict[str, t.Any]", remove_values(answer, hidden)) if hidden else answer

@@ -111,7 +111,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-object:
+result:
   description: The object, by its place.
   returned: success
   type: dict
@@ -191,35 +191,59 @@ def make_plan(client: Client, options: Options) -> Plan:
         return Plan({}, {}, result=result) if live is None else deletion(client, kind, live, options, result)
     what = kinds.label(kind, namespace, name)
     if live is None and state == "patched":
-        raise Failure(f"{what} does not exist, so it cannot be changed: check its name.")
+        error = {"code": "NotFound", "message": "", "status": 404}
+        raise Failure(f"{what} does not exist, so it cannot be changed: check its name.", error=error)
     wanted = {**options["definition"], **({"data": options["data"]} if options["data"] else {})}
     before, after = patches.touched(live or {}, wanted), dict(wanted)
     if options["data"]:
         data = (live or {}).get("data") or {}
         before["data"] = patches.hidden(before.get("data") or {}, {})
         after["data"] = patches.hidden(options["data"], data)
-    if live is not None and patches.holds(live, wanted):
-        return Plan(before, before, result=result)
-    write = functools.partial(client.merge, kind, namespace, name, wanted)
+    write: t.Callable[..., t.Any] = functools.partial(client.merge, kind, namespace, name, wanted)
     if live is None:
-        metadata = {**(wanted.get("metadata") or {}), "name": name, **({"namespace": namespace} if namespace else {})}
-        body = {"apiVersion": kind.api_version, "kind": kind.name, **wanted, "metadata": metadata}
-        write = functools.partial(client.create, kind, namespace, body)
+        write = functools.partial(create, client, kind, namespace, name, wanted)
+    elif patches.holds(live, wanted) or changes_nothing(live, write):
+        return Plan(before, before, result=result)
     done = functools.partial(established, client, kind, name, options) if options["wait"] else None
     return Plan(before, after, (step("change" if live else "create", kind, options, write, done),), result=result)
+
+
+def create(
+    client: Client, kind: kinds.Kind, namespace: str, name: str, wanted: kinds.Object, *, dry_run: bool = False
+) -> None:
+    metadata = {**(wanted.get("metadata") or {}), "name": name, **({"namespace": namespace} if namespace else {})}
+    body = {"apiVersion": kind.api_version, "kind": kind.name, **wanted, "metadata": metadata}
+    try:
+        client.create(kind, namespace, body, dry_run=dry_run)
+    except ApiFailure as failure:  # another run may have created the same
+        if failure.reason != "AlreadyExists" or not patches.holds(client.get(kind, namespace, name), wanted):
+            raise
+
+
+def changes_nothing(live: kinds.Object, write: t.Callable[..., kinds.Object]) -> bool:
+    """Whether the server says so: what it sets itself, such as a false that it leaves out, is known to it alone."""
+    try:
+        return patches.same(live, write(dry_run=True))
+    except ApiFailure:  # the step tells it
+        return False
 
 
 def wanted_kind(options: Options) -> kinds.Kind:
     kind = kinds.known(options["api_version"], options["kind"])
     if kind is None:
         raise Failure(
-            f"The kind {options['kind']} of {options['api_version']} is none that this collection works with: use "
+            f"The kind {options['kind']} of {options['api_version']} is not one that this collection works with: use "
             "kubernetes.core.k8s."
         )
     if kind.namespaced and not options["namespace"]:
-        raise Failure(f"The {kind.name} {options['name']} has no place: set namespace.")
+        raise Failure(f"The {kind.name} {options['name']} needs a namespace: set namespace.")
     if kind == kinds.SECRET and {"data", "stringData"} & set(options["definition"]):
         raise Failure(f"What the Secret {options['name']} holds would be shown: set data instead of definition.data.")
+    absent = options["state"] == "absent"
+    unused = ("definition", "data") if absent else ("uid", "resource_version")
+    useless = [name for name in unused if options[name]]
+    if useless:
+        raise Failure(f"With state={options['state']} the option {useless[0]} has no effect: leave it out.")
     return kind
 
 
@@ -252,8 +276,9 @@ def step(
         except ApiFailure as failure:
             if kind != kinds.SECRET:
                 raise
-            trial = f"delete secret {options['name']}" if verb == "delete" else f"annotate secret {options['name']} a=b"
-            command = f"kubectl -n {options['namespace']} --dry-run=server {trial}"
+            trial = {"create": "create secret generic", "change": "annotate secret", "delete": "delete secret"}[verb]
+            command = f"kubectl -n {options['namespace']} {trial} {options['name']} --dry-run=server"
+            command += " a=b" if verb == "change" else ""
             raise untold(failure, verb, what, "what the Secret holds", command) from None
         if done and not dry_run:
             done()
@@ -291,7 +316,7 @@ def established(client: Client, kind: kinds.Kind, name: str, options: Options) -
 
 def main() -> None:
     module = OPTIONS.create_module()
-    run(module, lambda: make_plan(connect(module.params, module.tmpdir), module.params), key="object")
+    run(module, lambda: make_plan(connect(module.params, module.tmpdir), module.params), key="result")
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def known(options: t.Mapping[str, t.Any]) -> kinds.Kind:
             "with kubernetes.core.k8s_info."
         )
     if options["name"] and kind.namespaced and not options["namespace"]:
-        raise Failure(f"The {kind.name} {options['name']} has no place: set namespace.")
+        raise Failure(f"The {kind.name} {options['name']} needs a namespace: set namespace.")
     return kind
 
 

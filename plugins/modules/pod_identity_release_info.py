@@ -14,7 +14,8 @@ author:
 description:
   - helm deletes what the record of a release names and a new version of its chart does not. Whoever may write Secrets
     in the namespace of the release can write that record.
-  - The record is believed where it has no hooks and names objects of MIC and NMI only.
+  - The record is believed where it has no hooks, where each of its revisions names objects of MIC and NMI only, and
+    where its values are usual ones that choose no other images than those of the chart or those that run.
   - It serves the roles of this collection.
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
@@ -30,6 +31,14 @@ options:
     description: Namespace of the release.
     type: str
     required: true
+  given_values:
+    description: Values of the chart that are given now, without credentials; those of the record do not count there.
+    type: dict
+    default: {}
+  accept:
+    description: Whether a doubt is only a warning.
+    type: bool
+    default: false
 notes:
   - Needs to list secrets in the namespace of the release, and to get the objects that its manifest names.
 seealso:
@@ -56,10 +65,10 @@ exists:
   type: bool
   sample: true
 doubt:
-  description: Why the record is not believed; empty where it is, or where there is none.
+  description: Why the record is not believed; empty where it is or was accepted, or where there is none.
   returned: success
   type: str
-  sample: it has hooks, and the chart has none
+  sample: ""
 error:
   description: The answer of the API server as data (C(code), C(message), C(status)).
   returned: when the API server refuses a request
@@ -77,6 +86,8 @@ OPTIONS = _argspec.ArgumentSpec(
     options={
         "release_name": {"type": "str", "required": True},
         "release_namespace": {"type": "str", "required": True},
+        "given_values": {"type": "dict", "default": {}},
+        "accept": {"type": "bool", "default": False},
     }
 ).merge(_argspec.kubernetes_auth())
 
@@ -85,9 +96,13 @@ def main() -> None:
     module = OPTIONS.create_module()
 
     def observe() -> dict[str, t.Any]:
-        client = connect(module.params, module.tmpdir)
-        found = releases.find(client, module.params["release_namespace"], module.params["release_name"])
-        return {"exists": found is not None, "doubt": found.doubt if found else ""}
+        params = module.params
+        namespace, name = params["release_namespace"], params["release_name"]
+        found = releases.find(connect(params, module.tmpdir), namespace, name, params["given_values"])
+        doubt = found.doubt if found else ""
+        if doubt and params["accept"]:
+            module.warn(f"The record of helm release {namespace}/{name} was accepted, although {doubt}.")
+        return {"exists": found is not None, "doubt": "" if params["accept"] else doubt}
 
     _plan.report(module, observe)
 

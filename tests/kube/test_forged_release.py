@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import chart_manifest, removal, residue
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import chart_manifest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     CLUSTER_ROLE,
-    CLUSTER_ROLE_BINDING,
     CONFIG_MAP,
     DAEMON_SET,
     NAMESPACE,
@@ -50,6 +48,31 @@ class Place:
 
     def forge(self, namespace: str, name: str, **changes: Any) -> None:
         self.client.create(SECRET, namespace, record(self.real, namespace, name, **changes))
+
+    def revise(self, number: int, **changes: Any) -> None:
+        """A further revision of the real release."""
+        labels = {**self.real["metadata"]["labels"], "version": str(number)}
+        metadata = {"name": f"sh.helm.release.v1.real.v{number}", "labels": labels}
+        data = packed({**of(self.real), "version": number, **changes})
+        self.client.create(SECRET, self.namespace, {"metadata": metadata, "data": data, "type": "helm.sh/release.v1"})
+
+    def upgrade(
+        self, directory: Path, *arguments: str, pod_identity_chart_accept_record: bool = False, **values: Any
+    ) -> tuple[int, str]:
+        """What the role makes of the real release with these values."""
+        binaries, charts = server.programs()
+        status, output = Player(directory).play(
+            imported("chart"),
+            *("--tags", "pod_identity_chart_install", *arguments),
+            pod_identity_chart_release_name="real",
+            pod_identity_chart_namespace=self.namespace,
+            pod_identity_chart_ref=str(charts / server.CHART),
+            pod_identity_chart_values=values,
+            pod_identity_chart_helm_binary=str(binaries / "helm"),
+            pod_identity_chart_accept_record=pod_identity_chart_accept_record,
+            pod_identity_kubeconfig=self.server.kubeconfig(),
+        )
+        return status, " ".join(output.split())
 
     def settings(self, namespace: str, points_to: tuple[str, str] = ("", "")) -> None:
         self.client.create(CONFIG_MAP, namespace, settings(points_to))
@@ -164,23 +187,18 @@ def test_a_release_where_a_real_one_is(place: Place) -> None:
         f"helm release {place.namespace}/odd": "its manifest has an object that is not written as a plain mapping",
     }
     # Under the name of the real one: what helm takes for a revision of it makes the whole of it doubtful.
-    newer = {**of(place.real), "version": 2, "manifest": theirs}
-    metadata = {
-        "name": "sh.helm.release.v1.real.v2",
-        "labels": {**place.real["metadata"]["labels"], "version": "2"},
-    }
-    client.create(SECRET, place.namespace, {"metadata": metadata, "data": packed(newer)})
+    place.revise(2, manifest=theirs)
     assert f"helm release {place.namespace}/real" in place.releases()["doubted"]
     assert client.get(CONFIG_MAP, place.tenant, "theirs") and client.list_all(JOB) == ()
 
 
 def test_a_record_of_somebody_else_is_not_given_to_helm_to_upgrade(place: Place, tmp_path: Path) -> None:
     """helm would delete what the record names and the chart does not."""
-    client, (binaries, charts) = place.client, server.programs()
+    client = place.client
     look = Runner(place.server, "pod_identity_release_info")
 
-    def recorded(name: str) -> tuple[bool, str]:
-        found = look(release_namespace=place.namespace, release_name=name).ok()
+    def recorded(name: str, **given: Any) -> tuple[bool, str]:
+        found = look(release_namespace=place.namespace, release_name=name, given_values=given).ok()
         return found["exists"], found["doubt"]
 
     client.create(CONFIG_MAP, place.tenant, {"metadata": {"name": "theirs"}})
@@ -189,83 +207,42 @@ def test_a_record_of_somebody_else_is_not_given_to_helm_to_upgrade(place: Place,
     view = f"apiVersion: {CLUSTER_ROLE.api_version}\nkind: ClusterRole\nmetadata:\n  name: {place.tenant}-view\n"
     place.forge(place.namespace, "hooked", hooks=[HOOK])
     place.forge(place.namespace, "view", manifest=view)
+    place.forge(place.namespace, "way", manifest=theirs.replace("name: theirs", "name: a/../../../../../v1/nodes"))
     place.forge(place.namespace, "other", chart={"metadata": {"name": "other", "version": "1.0.0"}})
+    place.forge(place.namespace, "image", manifest="", config={"image": {"repository": "registry.example.com"}})
+    place.forge(place.namespace, "values", config={"mic": {"tag": "v1\n---\nkind: Pod"}, "extra": 1})
     assert recorded("absent") == (False, "") and recorded("real") == (True, "")
     assert recorded("hooked") == (True, "it has hooks, and the chart has none")
     assert recorded("other") == (True, "none of its revisions is of the chart aad-pod-identity")
+    assert recorded("way") == (True, "its manifest has an object whose name is none")
     assert recorded("view") == (
         True,
         f"its manifest names ClusterRole {place.tenant}-view, which is none of MIC and NMI",
     )
+    images = "it has other images than the chart and what runs (image.repository registry.example.com)"
+    assert recorded("image") == (True, images)
+    values = "its values 'extra', mic.tag are none that are passed to helm again unseen"
+    assert recorded("values") == (True, values)
+    assert recorded("values", mic={"tag": "v1"}, extra=2) == (True, "")
 
-    newer = {**of(place.real), "version": 2, "manifest": of(place.real)["manifest"] + theirs}
-    labels = {**place.real["metadata"]["labels"], "version": "2"}
-    metadata = {"name": "sh.helm.release.v1.real.v2", "labels": labels}
-    client.create(SECRET, place.namespace, {"metadata": metadata, "data": packed(newer), "type": "helm.sh/release.v1"})
-    status, output = Player(tmp_path).play(
-        imported("chart"),
-        *("--tags", "pod_identity_chart_install"),
-        pod_identity_chart_release_name="real",
-        pod_identity_chart_namespace=place.namespace,
-        pod_identity_chart_ref=str(charts / server.CHART),
-        pod_identity_chart_values={"nmi": {"logVerbosity": 3}},
-        pod_identity_chart_helm_binary=str(binaries / "helm"),
-        pod_identity_kubeconfig=place.server.kubeconfig(),
-    )
     told = f"its manifest names ConfigMap {place.tenant}/theirs, which is no object of the chart"
-    assert (status, told in " ".join(output.split())) == (2, True), output
+    place.revise(2, manifest=of(place.real)["manifest"] + theirs)
+    assert recorded("real") == (True, told)
+    status, output = place.upgrade(tmp_path, nmi={"logVerbosity": 3})
+    assert (status, told in output) == (2, True), output
+    # What the newest does not name helm takes from an earlier one, where the newest has failed.
+    place.revise(3, manifest="", info={**of(place.real)["info"], "status": "failed"})
+    assert recorded("real") == (True, told)
     assert client.get(CONFIG_MAP, place.tenant, "theirs")
     client.delete(CLUSTER_ROLE, None, f"{place.tenant}-view")
 
 
-def test_a_removal_that_ends_at_any_moment_finds_its_way_again(place: Place) -> None:
-    """The bindings outlive the release, and tell where it was."""
-    remove = Runner(place.server, "pod_identity_removal")
-    place.settings(place.namespace)
-    options: dict[str, Any] = {"scope": "all", "release_namespaces": [], "wait_sleep": 1}
-    (action,) = remove(parts=["records"], **options).ok()["actions"]
-    names = {f"{place.namespace}-mic", f"{place.namespace}-nmi"}
-    assert set(re.findall(r"ClusterRoleBinding (\S+) is left until the end", action)) == names
-    assert remove(parts=["records"], **options).ok()["changed"] is False
-    place.server.helm("uninstall", "real", "--no-hooks", "--namespace", place.namespace)
-    assert place.client.list_all(DAEMON_SET, place.namespace) == ()
-    bound = {each["metadata"]["name"] for each in place.client.list_all(CLUSTER_ROLE_BINDING)}
-    assert names <= bound
-    done = remove(parts=[removal.REMAINS], **options).ok()
-    mine = [each for each in done["actions"] if place.namespace in each]
-    assert mine[0] == f"delete ConfigMap {place.namespace}/{residue.SETTINGS}"
-    assert {each.rpartition(" ")[2] for each in mine[1:]} == names
-    assert not names & {each["metadata"]["name"] for each in place.client.list_all(CLUSTER_ROLE_BINDING)}
-
-
-@pytest.mark.parametrize("scope", ["owned", "all"])
-def test_what_a_tenant_calls_as_parts_of_an_installation_are_called(place: Place, scope: str) -> None:
-    client, tenant = place.client, place.tenant
-    place.settings(tenant)
-    place.settings(place.namespace)
-    labels = {"app": "nmi"}
-    containers = [{"name": "nmi", "image": "registry.example.com/team/nmi:v1"}]
-    template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
-    spec = {"selector": {"matchLabels": labels}, "template": template}
-    flux = {f"kustomize.toolkit.fluxcd.io/{key}": "theirs" for key in ("name", "namespace")}
-    client.create(DAEMON_SET, tenant, {"metadata": {"name": "nmi", "labels": flux}, "spec": spec})
-    found = place.look(scope=scope)
-    assert f"DaemonSet {tenant}/nmi" not in found["programs"]
-    assert not [each for each in found["brought_back"] if tenant in each]
-    assert not [each for each in found["objects"] if each["namespace"] == tenant]
-    theirs = {f"DaemonSet {tenant}/nmi", f"ConfigMap {tenant}/{residue.SETTINGS}"}
-    assert {each["object"] for each in found["not_believed"] if tenant in each["object"]} == theirs
-    assert theirs <= set(place.audit())
-    running = Runner(place.server, "nmi_info")().ok()
-    assert [(each["namespace"], each["name"]) for each in running["installations"]] == [
-        (place.namespace, f"{place.namespace}-nmi")
-    ]
-    assert [each["object"] for each in running["not_believed"]] == [f"DaemonSet {tenant}/nmi"]
-    assert running["unread"] == []
-
-    place.server.helm("uninstall", "real", "--no-hooks", "--namespace", place.namespace)
-    options = {"scope": scope, "release_namespaces": [place.namespace], "wait_sleep": 1}
-    done = Runner(place.server, "pod_identity_removal")(parts=["programs", removal.REMAINS], **options).ok()
-    assert f"delete ConfigMap {place.namespace}/{residue.SETTINGS}" in done["actions"]
-    assert not [each for each in done["actions"] if tenant in each]
-    assert client.get(DAEMON_SET, tenant, "nmi") and client.get(CONFIG_MAP, tenant, residue.SETTINGS)
+def test_a_record_that_is_doubted_can_be_accepted(place: Place, tmp_path: Path) -> None:
+    place.revise(2, config={**of(place.real)["config"], "extra": 1})
+    told = "its values 'extra' are none that are passed to helm again unseen"
+    status, output = place.upgrade(tmp_path / "refused", "--check", nmi={"logVerbosity": 3})
+    assert (status, told in output) == (2, True), output
+    status, output = place.upgrade(
+        tmp_path / "accepted", "--check", pod_identity_chart_accept_record=True, nmi={"logVerbosity": 3}
+    )
+    assert (status, f"was accepted, although {told}" in output) == (0, True), output

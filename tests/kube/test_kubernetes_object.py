@@ -39,7 +39,7 @@ def test_the_life_of_an_object(write: Runner, client: Client, namespace: str) ->
         predicted = write(**options, check=True).ok()
         assert client.get(CONFIG_MAP, namespace, "settings") == before
         done, again = write(**options).ok(), write(**options).ok()
-        for key in ("changed", "actions", "diff", "object"):
+        for key in ("changed", "actions", "diff", "result"):
             assert predicted[key] == done[key]
         assert (done["changed"], again["changed"], again["actions"]) == (True, False, [])
         return done
@@ -47,7 +47,7 @@ def test_the_life_of_an_object(write: Runner, client: Client, namespace: str) ->
     done = both(**wish)
     assert done["actions"] == [f"create ConfigMap {namespace}/settings"]
     assert done["diff"] == {"before": {}, "after": definition}
-    assert done["object"] == {"name": "settings", "namespace": namespace, "existed": False}
+    assert done["result"] == {"name": "settings", "namespace": namespace, "existed": False}
     change: dict[str, Any] = {"metadata": {"labels": {"app": None}}, "data": {"mode": "two"}}
     done = both(**place, definition=change, state="patched")
     assert done["actions"] == [f"change ConfigMap {namespace}/settings"]
@@ -60,7 +60,7 @@ def test_the_life_of_an_object(write: Runner, client: Client, namespace: str) ->
     assert "was changed by somebody else in the meantime" in refused.failure()
     done = both(**place, state="absent", uid=uid, wait=True, propagation="Foreground")
     assert done["diff"] == {"before": {"metadata": {"name": "settings", "uid": uid}}, "after": {}}
-    assert done["object"]["existed"] and client.get(CONFIG_MAP, namespace, "settings") is None
+    assert done["result"]["existed"] and client.get(CONFIG_MAP, namespace, "settings") is None
     missing = write(**place, definition=change, state="patched")
     assert missing.failure() == (
         f"ConfigMap {namespace}/settings does not exist, so it cannot be changed: check its name."
@@ -108,12 +108,24 @@ def test_a_definition_is_waited_for(write: Runner, client: Client) -> None:
     assert client.get(CUSTOM_RESOURCE_DEFINITION, None, name) is None
 
 
+def test_what_the_server_leaves_out_is_no_change(write: Runner, client: Client) -> None:
+    client.create(NODE, None, {"metadata": {"name": "uncordoned"}})
+    wish = {"kind": "Node", "name": "uncordoned", "state": "patched", "definition": {"spec": {"unschedulable": False}}}
+    assert [write(**wish, check=check).ok()["changed"] for check in (True, False)] == [False, False]
+    client.delete(NODE, None, "uncordoned")
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"kind": "Pot"}, "The kind Pot of v1 is none that this collection works with"),
-        ({"kind": "ConfigMap"}, "The ConfigMap x has no place: set namespace."),
+        ({"kind": "Pot"}, "The kind Pot of v1 is not one that this collection works with"),
+        ({"kind": "ConfigMap"}, "The ConfigMap x needs a namespace: set namespace."),
         ({"kind": "Node", "token": RESTRICTED}, "may not get nodes"),
+        ({"kind": "Node", "uid": "u"}, "With state=present the option uid has no effect: leave it out."),
+        (
+            {"kind": "Node", "state": "absent", "data": {"key": "dmFsdWU="}},
+            "With state=absent the option data has no effect",
+        ),
     ],
 )
 def test_what_is_refused(write: Runner, client: Client, options: dict[str, Any], told: str) -> None:

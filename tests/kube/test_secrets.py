@@ -204,4 +204,4 @@ def test_a_secret_that_goes_is_in_no_output(
     client.merge(SECRET, namespace, "api", {"metadata": {"finalizers": None}})
     if refused:
         told = " ".join(output.split())
-        assert f"refuses to delete Secret {namespace}/api (403 403); its reason is not told here" in told
+        assert f"refuses to delete Secret {namespace}/api (403); its reason is not told here" in told

@@ -33,7 +33,7 @@ _COMPONENT = re.compile(r"aad-pod-id(entity)?-(mic|nmi)(-role|-binding|-service-
 class Belief:
     """``everywhere``: who has the rights is not known, so that no namespace is doubted."""
 
-    EVERYWHERE: t.ClassVar[str] = "Until then whatever looks like MIC and NMI is taken for them."
+    EVERYWHERE: t.ClassVar[str] = "Until that is granted, every workload that looks like MIC or NMI counts as one."
 
     namespaces: frozenset[str] = frozenset()
     everywhere: bool = False

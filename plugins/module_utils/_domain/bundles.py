@@ -212,23 +212,32 @@ def _check_releases(place: str, releases: t.Sequence[Raw], rules: Rules) -> None
 
 
 def _check_values(place: str, release: str, values: Raw, rules: Rules) -> None:
-    odd = sorted(_odd(values, ())) if VALUES not in rules.accept else []
+    odd = unusual(values) if VALUES not in rules.accept else []
     if odd:
         raise Failure(
             f"The release {release} of the restore bundle {place} has the values {', '.join(odd)}, which are none that "
             "this role passes to helm unseen; look at them, and accept them with pod_identity_restore_accept: "
             f"[{VALUES}]."
         )
-    images = sorted(_images(values, rules.repositories)) if IMAGES not in rules.accept else []
-    if images:
+    other = images(values, rules.repositories) if IMAGES not in rules.accept else []
+    if other:
         raise Failure(
-            f"The release {release} of the restore bundle {place} has other images than the chart ({', '.join(images)}"
+            f"The release {release} of the restore bundle {place} has other images than the chart ({', '.join(other)}"
             f"); look at them, and accept them with pod_identity_restore_accept: [{IMAGES}]."
         )
 
 
+def unusual(values: Raw) -> list[str]:
+    """Paths of values that are not on the list, and of those that a template could take for more than a value."""
+    return sorted(_odd(values, ()))
+
+
+def images(values: Raw, repositories: t.Container[str]) -> list[str]:
+    """Paths and values of what chooses other images than the chart does."""
+    return sorted(f"{'.'.join(path)} {given}" for path, given in _images(values, repositories))
+
+
 def _odd(value: t.Any, path: tuple[str, ...]) -> t.Iterator[str]:
-    """Paths of what is not on the list, and of what a template could take for more than a value."""
     if isinstance(value, dict):
         for key, each in value.items():
             known = _KEY.fullmatch(str(key)) is not None and (bool(path) or key in _ALLOWED)
@@ -240,14 +249,14 @@ def _odd(value: t.Any, path: tuple[str, ...]) -> t.Iterator[str]:
         yield ".".join(path)
 
 
-def _images(values: Raw, repositories: t.Container[str]) -> t.Iterator[str]:
+def _images(values: Raw, repositories: t.Container[str]) -> t.Iterator[tuple[tuple[str, str], t.Any]]:
     repository = _at(values, "image", "repository")
     if repository not in (None, "") and repository not in repositories:
-        yield f"image.repository {repository}"
+        yield ("image", "repository"), repository
     for path, default in _IMAGES.items():
         given = _at(values, *path)
         if given not in (None, "", default):
-            yield f"{'.'.join(path)} {given}"
+            yield path, given
 
 
 def _at(values: Raw, first: str, second: str) -> t.Any:

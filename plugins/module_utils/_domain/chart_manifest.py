@@ -49,10 +49,13 @@ _PRINTED = re.compile(r"[\n -~\xa0-\uD7FF\uE000-\uFEFE\uFF00-\uFFFD\U00010000-\U
 _BREAKS = re.compile("[\x85\u2028\u2029]")
 _SEPARATOR = re.compile(r"---[ ]*(#.*)?")
 _KEY = re.compile(r"([A-Za-z]+):(?:[ ]+(.*))?")
-# No string or collection of a list goes on in the next line, where its text could be taken for an item.
+# No string or collection of a list goes on in the next line, where its text could be taken for an item. A value that
+# begins as neither is plain text, whatever is in it.
+_PLAIN = re.compile(r"""[ ]*(-[ ]+)*([A-Za-z0-9_./-]+:[ ]+)?[A-Za-z0-9_./(<^$~+=,;\\-].*""")
 _CLOSED = re.compile(r"""(?:[^"'\\\[\]{}]|"[^"'\\]*"|'[^"'\\]*'|\[[^"'\\\[\]{}]*\]|\{[^"'\\\[\]{}]*\})*""")
 _ITEM = re.compile(r"-( .*)?")
 _WORD = re.compile(r"""(["']?)([A-Za-z0-9][A-Za-z0-9./:-]*)\1[ ]*( #.*)?""")
+_OBJECT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9:-]|[.](?![.]))*")
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def _read_document(lines: t.Sequence[str]) -> t.Iterator[Named]:
 def _items(values: t.Sequence[str]) -> t.Iterator[tuple[list[str], str]]:
     """The lines of each item of a block sequence, and how far they are indented."""
     lines = [line for line in values[1:] if not line.lstrip(" ").startswith("#")]
-    if values[0] or not lines or not all(_CLOSED.fullmatch(line) for line in lines):
+    if values[0] or not lines or not all(_CLOSED.fullmatch(line) or _PLAIN.fullmatch(line) for line in lines):
         raise ValueError("its manifest has a list that is not plain")
     indent = len(lines[0]) - len(lines[0].lstrip(" "))
     item: list[str] = []
@@ -128,7 +131,10 @@ def _read_object(top: t.Mapping[str, t.Sequence[str]]) -> Named:
     inner = [line for line in metadata[1:] if not line.lstrip(" ").startswith("#")]
     fields = _mapping(inner, " " * (len(inner[0]) - len(inner[0].lstrip(" ")))) if inner else {}
     namespace = _word("namespace", fields["namespace"]) if "namespace" in fields else ""
-    return Named(api_version, kind, namespace, _word("name", fields.get("name", [])))
+    name = _word("name", fields.get("name", []))
+    if not all(_OBJECT_NAME.fullmatch(each) for each in (name, namespace or name)):
+        raise ValueError("its manifest has an object whose name is none")
+    return Named(api_version, kind, namespace, name)
 
 
 def _mapping(lines: t.Sequence[str], indent: str) -> dict[str, list[str]]:

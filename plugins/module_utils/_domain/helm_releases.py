@@ -81,6 +81,7 @@ class Repair:
 class Release:
     """The newest revision of a release. ``secret``: where helm keeps it. ``manifest`` may hold credentials.
 
+    ``earlier``: the manifests of the other revisions, by one of which helm goes where the newest has failed.
     ``doubt``: why it is not believed to be what helm wrote of the chart; empty where it is.
     """
 
@@ -94,6 +95,7 @@ class Release:
     manifest: str = field(default="", repr=False)
     repairs: tuple[Repair, ...] = ()
     doubt: str = ""
+    earlier: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def label(self) -> str:
@@ -131,7 +133,8 @@ def find(secrets: t.Iterable[Raw]) -> tuple[Release, ...]:
         if of_chart:
             doubts = [each.release.doubt for each in revisions if each.release.doubt]
             newest = max((each.release for each in of_chart), key=lambda each: each.revision)
-            found.append(replace(newest, doubt=next(iter(doubts), "")))
+            earlier = tuple(each.release.manifest for each in revisions if each.release is not newest)
+            found.append(replace(newest, doubt=next(iter(doubts), ""), earlier=earlier))
     return tuple(found)
 
 
@@ -146,11 +149,17 @@ def believed(
 
 
 def named(release: Release) -> tuple[chart_manifest.Named, ...]:
-    """The objects that helm would delete by its manifest; none where that cannot be read, which is a doubt."""
-    try:
-        return chart_manifest.read(release.manifest)
-    except ValueError:
-        return ()
+    """The objects that helm may delete by its manifests; raises ValueError, with the reason, for one of no chart."""
+    if release.doubt:
+        raise ValueError(release.doubt)
+    found = []
+    for manifest in (release.manifest, *release.earlier):
+        for each in chart_manifest.read(manifest):
+            if chart_manifest.stranger(each, release.namespace):
+                raise ValueError(f"its manifest names {each.label(release.namespace)}, which is no object of the chart")
+            if each not in found:
+                found.append(each)
+    return tuple(found)
 
 
 def _doubt(
@@ -159,13 +168,11 @@ def _doubt(
     if not belief.holds(release.namespace):
         return belief.doubt(release.namespace)
     try:
-        objects = chart_manifest.read(release.manifest)
+        objects = named(release)
     except ValueError as error:
         return str(error)
     for each in objects:
         label, place = each.label(release.namespace), each.place(release.namespace)
-        if chart_manifest.stranger(each, release.namespace):
-            return f"its manifest names {label}, which is no object of the chart"
         found = next((raw for raw in live.get(each.kind, ()) if _place(raw) == place), None)
         if found is None:
             continue

@@ -13,6 +13,7 @@ import typing as t
 
 Raw = t.Mapping[str, t.Any]
 
+_OF_WRITES = ("managedFields", "resourceVersion", "generation")
 _NOT_SHOWN, _CHANGED = "(not shown)", "(not shown, changed)"
 
 
@@ -21,6 +22,16 @@ def holds(live: t.Any, wanted: t.Any) -> bool:
     if isinstance(wanted, dict) and (live is None or isinstance(live, dict)):
         return all(holds((live or {}).get(key), value) for key, value in wanted.items())
     return bool(live == wanted)
+
+
+def same(live: Raw, answer: Raw) -> bool:
+    """Whether both are the same object with the same content, as the server keeps it."""
+    return _content(live) == _content(answer)
+
+
+def _content(raw: Raw) -> dict[str, t.Any]:
+    kept = {key: value for key, value in raw["metadata"].items() if key not in _OF_WRITES}
+    return {**raw, "metadata": kept}
 
 
 def touched(live: t.Any, wanted: t.Any) -> t.Any:

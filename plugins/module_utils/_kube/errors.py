@@ -16,6 +16,8 @@ import typing as t
 from .._domain.errors import Failure
 from .kinds import Kind, label
 
+UNEXPECTED = "UnexpectedAnswer"
+
 
 class ApiFailure(Failure):
     """A request that was refused; ``status`` is the HTTP status, ``reason`` that of the Status object.
@@ -109,10 +111,13 @@ def refused(
 
 def untold(failure: ApiFailure, verb: str, what: str, may_quote: str, command: str) -> ApiFailure:
     """The failure without what the server said, which may quote something; ``command`` shows it to who may see it."""
+    if failure.reason == UNEXPECTED:  # of such an answer only its kind is told
+        return failure
     sentence = failure.sentence
+    reason = f"{failure.status} {failure.reason}" if failure.reason != str(failure.status) else failure.reason
     if failure.message_told:
         sentence = (
-            f"The API server refuses to {verb} {what} ({failure.status} {failure.reason}); its reason is not told "
+            f"The API server refuses to {verb} {what} ({reason}); its reason is not told "
             f"here, because it may quote {may_quote}: {command} shows it."
         )
     return ApiFailure(sentence, status=failure.status, reason=failure.reason, details={}, message="")
@@ -128,7 +133,7 @@ def odd(
         "another service may have answered in its place: check the server of the kubeconfig, proxy and no_proxy, and "
         "run again.",
         status=status,
-        reason="UnexpectedAnswer",
+        reason=UNEXPECTED,
         details={},
         message=_described(body),  # the rest could be that of a Secret
     )

@@ -10,8 +10,9 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
-from .._domain import helm_releases, residue
+from .._domain import helm_releases, release_values, residue
 from .._domain.belief import CHART, Belief
 from .._domain.helm_releases import Release
 from .client import Client
@@ -22,8 +23,11 @@ from .kinds import DAEMON_SET, DEPLOYMENT, SECRET, Kind, Object
 _KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in (*CUSTOM, *PARTS, DAEMON_SET, DEPLOYMENT)}
 
 
-def find(client: Client, namespace: str, name: str) -> Release | None:
-    """The newest revision of the release; None where helm has no record of it."""
+def find(client: Client, namespace: str, name: str, given: t.Mapping[str, t.Any]) -> Release | None:
+    """The newest revision of the release; None where helm has no record of it.
+
+    ``given``: values of the chart that are given now, in place of those of the record.
+    """
     secrets = client.list_all(SECRET, namespace, labels=f"owner=helm,name={name}")
     if not secrets:
         return None
@@ -31,13 +35,19 @@ def find(client: Client, namespace: str, name: str) -> Release | None:
     if release is None:
         doubt = f"none of its revisions is of the chart {CHART}"
         return Release(namespace, name, revision=0, status="", version="", values={}, doubt=doubt)
+    try:
+        objects = helm_releases.named(release)
+    except ValueError as error:  # nothing is asked of a cluster that a record chooses
+        return replace(release, doubt=str(error))
     live: dict[str, list[Object]] = {}
-    for named in helm_releases.named(release):
+    for named in objects:
         kind = _KINDS.get(named.kind)
         found = _get(client, kind, *named.place(namespace)) if kind else None
         if found is not None:
             live.setdefault(named.kind, []).append(found)
-    return helm_releases.believed(release, Belief(frozenset({namespace})), live, residue.installed(live))
+    parts = residue.installed(live)
+    release = helm_releases.believed(release, Belief(frozenset({namespace})), live, parts)
+    return release if release.doubt else replace(release, doubt=release_values.doubt(release, given, parts))
 
 
 def _get(client: Client, kind: Kind, namespace: str, name: str) -> Object | None:
