@@ -156,10 +156,9 @@ import typing as t
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import patches
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds, known
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure, untold
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.wait import wait_for
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.objects import Place
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
 
 OPTIONS = _argspec.ArgumentSpec(
@@ -183,53 +182,53 @@ Options = t.Mapping[str, t.Any]
 
 
 def make_plan(client: Client, options: Options) -> Plan:
-    kind = wanted_kind(options)
-    namespace, name, state = options["namespace"] or "", options["name"], options["state"]
-    live = client.get(kind, namespace, name)
-    result = {"name": name, "namespace": namespace, "existed": live is not None}
-    if state == "absent":
-        return Plan({}, {}, result=result) if live is None else deletion(client, kind, live, options, result)
-    what = kinds.label(kind, namespace, name)
-    if live is None and state == "patched":
+    place = Place(client, wanted_kind(options), options["namespace"] or "", options["name"])
+    live = place.get()
+    result = {"name": place.name, "namespace": place.namespace, "existed": live is not None}
+    if options["state"] == "absent":
+        return Plan({}, {}, result=result) if live is None else deletion(place, live, options, result)
+    if live is None and options["state"] == "patched":
         error = {"code": "NotFound", "message": "", "status": 404}
-        raise Failure(f"{what} does not exist, so it cannot be changed: check its name.", error=error)
+        raise Failure(f"{place.label} does not exist, so it cannot be changed: check its name.", error=error)
     wanted = {**options["definition"], **({"data": options["data"]} if options["data"] else {})}
     before, after = patches.touched(live or {}, wanted), dict(wanted)
     if options["data"]:
-        data = (live or {}).get("data") or {}
         before["data"] = patches.hidden(before.get("data") or {}, {})
-        after["data"] = patches.hidden(options["data"], data)
-    write: t.Callable[..., t.Any] = functools.partial(client.merge, kind, namespace, name, wanted)
-    if live is None:
-        write = functools.partial(create, client, kind, namespace, name, wanted)
-    elif patches.holds(live, wanted) or changes_nothing(live, write):
+        after["data"] = patches.hidden(options["data"], (live or {}).get("data") or {})
+    if live is not None and place.holds(live, wanted):
         return Plan(before, before, result=result)
-    done = functools.partial(established, client, kind, name, options) if options["wait"] else None
-    return Plan(before, after, (step("change" if live else "create", kind, options, write, done),), result=result)
+    write: t.Callable[..., t.Any] = functools.partial(place.patch if live else place.create, wanted)
+    wait = functools.partial(place.wait_established, options["wait_timeout"]) if options["wait"] else None
+    step = carried_out(f"{'change' if live else 'create'} {place.label}", write, wait)
+    return Plan(before, after, (step,), result=result)
 
 
-def create(
-    client: Client, kind: kinds.Kind, namespace: str, name: str, wanted: kinds.Object, *, dry_run: bool = False
-) -> None:
-    metadata = {**(wanted.get("metadata") or {}), "name": name, **({"namespace": namespace} if namespace else {})}
-    body = {"apiVersion": kind.api_version, "kind": kind.name, **wanted, "metadata": metadata}
-    try:
-        client.create(kind, namespace, body, dry_run=dry_run)
-    except ApiFailure as failure:  # another run may have created the same
-        if failure.reason != "AlreadyExists" or not patches.holds(client.get(kind, namespace, name), wanted):
-            raise
+def deletion(place: Place, live: kinds.Object, options: Options, result: Options) -> Plan:
+    uid = live["metadata"]["uid"]
+    conditions = {"uid": options["uid"], "resourceVersion": options["resource_version"]}
+    given = {key: value for key, value in conditions.items() if value}
+    delete = functools.partial(place.delete, given, options["propagation"])
+    wait = functools.partial(place.wait_gone, uid, options["wait_timeout"]) if options["wait"] else None
+    step = carried_out(f"delete {place.label}", delete, wait)
+    return Plan({"metadata": {"name": place.name, "uid": uid}}, {}, (step,), result=result)
 
 
-def changes_nothing(live: kinds.Object, write: t.Callable[..., kinds.Object]) -> bool:
-    """Whether the server says so: what it sets itself, such as a false that it leaves out, is known to it alone."""
-    try:
-        return patches.same(live, write(dry_run=True))
-    except ApiFailure:  # the step tells it
-        return False
+def carried_out(summary: str, write: t.Callable[..., t.Any], wait: t.Callable[[], None] | None) -> Step:
+    """A write and the wait behind it; nothing of the object is returned."""
+
+    def apply() -> None:
+        write()
+        if wait:
+            wait()
+
+    def preview() -> None:
+        write(dry_run=True)
+
+    return Step(summary, apply, preview)
 
 
 def wanted_kind(options: Options) -> kinds.Kind:
-    kind = kinds.known(options["api_version"], options["kind"])
+    kind = known.kind(options["api_version"], options["kind"])
     if kind is None:
         raise Failure(
             f"The kind {options['kind']} of {options['api_version']} is not one that this collection works with: use "
@@ -239,79 +238,11 @@ def wanted_kind(options: Options) -> kinds.Kind:
         raise Failure(f"The {kind.name} {options['name']} needs a namespace: set namespace.")
     if kind == kinds.SECRET and {"data", "stringData"} & set(options["definition"]):
         raise Failure(f"What the Secret {options['name']} holds would be shown: set data instead of definition.data.")
-    absent = options["state"] == "absent"
-    unused = ("definition", "data") if absent else ("uid", "resource_version")
+    unused = ("definition", "data") if options["state"] == "absent" else ("uid", "resource_version")
     useless = [name for name in unused if options[name]]
     if useless:
         raise Failure(f"With state={options['state']} the option {useless[0]} has no effect: leave it out.")
     return kind
-
-
-def deletion(client: Client, kind: kinds.Kind, live: kinds.Object, options: Options, result: Options) -> Plan:
-    namespace, name = options["namespace"] or "", options["name"]
-    conditions = {"uid": options["uid"], "resourceVersion": options["resource_version"]}
-    delete = functools.partial(
-        client.delete,
-        kind,
-        namespace,
-        name,
-        preconditions={key: value for key, value in conditions.items() if value},
-        propagation=options["propagation"],
-    )
-    uid = live["metadata"]["uid"]
-    done = functools.partial(gone, client, kind, uid, options) if options["wait"] else None
-    before = {"metadata": {"name": name, "uid": uid}}
-    return Plan(before, {}, (step("delete", kind, options, delete, done),), result=result)
-
-
-def step(
-    verb: str, kind: kinds.Kind, options: Options, write: t.Callable[..., t.Any], done: t.Callable[[], None] | None
-) -> Step:
-    """A write, and the wait behind it. Nothing of the object is returned."""
-    what = kinds.label(kind, options["namespace"], options["name"])
-
-    def carry_out(*, dry_run: bool = False) -> None:
-        try:
-            write(dry_run=dry_run)
-        except ApiFailure as failure:
-            if kind != kinds.SECRET:
-                raise
-            trial = {"create": "create secret generic", "change": "annotate secret", "delete": "delete secret"}[verb]
-            command = f"kubectl -n {options['namespace']} {trial} {options['name']} --dry-run=server"
-            command += " a=b" if verb == "change" else ""
-            raise untold(failure, verb, what, "what the Secret holds", command) from None
-        if done and not dry_run:
-            done()
-
-    return Step(f"{verb} {what}", carry_out, functools.partial(carry_out, dry_run=True))
-
-
-def gone(client: Client, kind: kinds.Kind, uid: str, options: Options) -> None:
-    def look() -> bool | None:
-        found = client.get(kind, options["namespace"], options["name"])
-        return True if found is None or found["metadata"]["uid"] != uid else None
-
-    if wait_for(look, timeout=options["wait_timeout"], pause=2) is None:
-        raise Failure(
-            f"{kinds.label(kind, options['namespace'], options['name'])} was still there {options['wait_timeout']} "
-            "seconds after its deletion: look at its finalizers, and run again.",
-            results={"changed": True},
-        )
-
-
-def established(client: Client, kind: kinds.Kind, name: str, options: Options) -> None:
-    def look() -> bool | None:
-        found = client.get(kind, options["namespace"], name) or {}
-        conditions = (found.get("status") or {}).get("conditions") or ()
-        met = any((each.get("type"), each.get("status")) == ("Established", "True") for each in conditions)
-        return met or None
-
-    if wait_for(look, timeout=options["wait_timeout"], pause=2) is None:
-        raise Failure(
-            f"{kinds.label(kind, options['namespace'], name)} was not Established within {options['wait_timeout']} "
-            f"seconds: look at its conditions with kubectl describe {kind.plural} {name}, and run again.",
-            results={"changed": True},
-        )
 
 
 def main() -> None:

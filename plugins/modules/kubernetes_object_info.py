@@ -85,7 +85,7 @@ import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds, known
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
 
@@ -104,7 +104,7 @@ OPTIONS = _argspec.ArgumentSpec(
 
 
 def observe(client: Client, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    kind = known(options)
+    kind = wanted_kind(options)
     try:
         found = read(client, kind, options)
     except ApiFailure as failure:
@@ -117,8 +117,8 @@ def observe(client: Client, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {"resources": [without(each, hidden) for each in named], "api_found": True}
 
 
-def known(options: t.Mapping[str, t.Any]) -> kinds.Kind:
-    kind = kinds.known(options["api_version"], options["kind"])
+def wanted_kind(options: t.Mapping[str, t.Any]) -> kinds.Kind:
+    kind = known.kind(options["api_version"], options["kind"])
     if kind is None:
         raise Failure(
             f"The kind {options['kind']} of {options['api_version']} is none that this collection works with: read it "

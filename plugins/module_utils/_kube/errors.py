@@ -109,20 +109,6 @@ def refused(
     )
 
 
-def untold(failure: ApiFailure, verb: str, what: str, may_quote: str, command: str) -> ApiFailure:
-    """The failure without what the server said, which may quote something; ``command`` shows it to who may see it."""
-    if failure.reason == UNEXPECTED:  # of such an answer only its kind is told
-        return failure
-    sentence = failure.sentence
-    reason = f"{failure.status} {failure.reason}" if failure.reason != str(failure.status) else failure.reason
-    if failure.message_told:
-        sentence = (
-            f"The API server refuses to {verb} {what} ({reason}); its reason is not told "
-            f"here, because it may quote {may_quote}: {command} shows it."
-        )
-    return ApiFailure(sentence, status=failure.status, reason=failure.reason, details={}, message="")
-
-
 def odd(
     verb: str, kind: Kind, namespace: str | None, name: str | None, status: int, body: bytes, *, host: str = ""
 ) -> ApiFailure:

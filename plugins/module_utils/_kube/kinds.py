@@ -88,10 +88,3 @@ SELF_SUBJECT_ACCESS_REVIEW = Kind(
 )
 
 Object = dict[str, t.Any]
-
-_KNOWN = {(each.api_version, each.name): each for each in tuple(globals().values()) if isinstance(each, Kind)}
-
-
-def known(api_version: str, name: str) -> Kind | None:
-    """The kind of that name, where this collection works with it."""
-    return _KNOWN.get((api_version, name))

@@ -14,8 +14,9 @@ import typing as t
 from .._domain import restarts
 from .._domain.restarts import ANNOTATION, Decision, Match
 from .client import Client
-from .errors import ApiFailure, untold
+from .errors import ApiFailure
 from .kinds import DAEMON_SET, DEPLOYMENT, POD, STATEFUL_SET, Kind, label
+from .untold import untold
 
 KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)}
 
