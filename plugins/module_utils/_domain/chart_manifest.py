@@ -50,8 +50,8 @@ _BREAKS = re.compile("[\x85\u2028\u2029]")
 _SEPARATOR = re.compile(r"---[ ]*(#.*)?")
 _KEY = re.compile(r"([A-Za-z]+):(?:[ ]+(.*))?")
 # No string or collection of a list goes on in the next line, where its text could be taken for an item. A value that
-# begins as neither is plain text, whatever is in it.
-_PLAIN = re.compile(r"""[ ]*(-[ ]+)*([A-Za-z0-9_./-]+:[ ]+)?[A-Za-z0-9_./(<^$~+=,;\\-].*""")
+# begins as neither is plain text, whatever is in it but a further key.
+_PLAIN = re.compile(r"[ ]*(-[ ]+)*([A-Za-z0-9_./-]+:[ ]+)?(?!.*:( |$))[A-Za-z0-9_./(<^$~+=,;\\-].*")
 _CLOSED = re.compile(r"""(?:[^"'\\\[\]{}]|"[^"'\\]*"|'[^"'\\]*'|\[[^"'\\\[\]{}]*\]|\{[^"'\\\[\]{}]*\})*""")
 _ITEM = re.compile(r"-( .*)?")
 _WORD = re.compile(r"""(["']?)([A-Za-z0-9][A-Za-z0-9./:-]*)\1[ ]*( #.*)?""")

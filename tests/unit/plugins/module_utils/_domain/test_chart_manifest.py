@@ -70,6 +70,7 @@ items:
       namespace: team
       labels: {a: b}
     spec:
+      clientPassword: X7[a'B.c?d@8" \\
       auxiliaryTenantIDs:
         - t
   - apiVersion: aadpodidentity.k8s.io/v1
@@ -138,6 +139,8 @@ def test_what_a_chart_renders() -> None:
                 "\n" + LISTED.replace("    x:", '    x: "\\"'),
                 "\n" + LISTED.replace("    x:", '    x: "'),
                 "\n" + LISTED.replace("    x:", "    x: {"),
+                "\n" + LISTED.replace("    x:", "    a b: {"),
+                "\n" + LISTED.replace("    x:", "    x: !a {"),
                 "\n" + LISTED.replace("    x:", "    x: \n - a"),
             )
         ),
@@ -170,6 +173,9 @@ _PIECES = st.sampled_from(
         "    x: '",
         "    x: {a: b",
         "    x: b}",
+        "    x: b[c'd",
+        '    x y: "',
+        '    x: &a "',
         'x: {a: "',
         '  x: "}',
         "  name: evil",
