@@ -269,7 +269,8 @@ def _main(call: Call) -> int:
 
     name = call.module.spec.name
     sys.modules.pop(name, None)
-    _loader.runpy = types.SimpleNamespace(run_module=lambda **given: _execute(call.module, **given))
+    runs: t.Any = types.SimpleNamespace(run_module=lambda **given: _execute(call.module, **given))
+    _loader.runpy = runs
     interrupted = False
     try:
         _loader.run_module(

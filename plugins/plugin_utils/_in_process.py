@@ -20,7 +20,7 @@ import shutil
 import sys
 import typing as t
 
-from ansible import constants as C
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action.normal import ActionModule as Normal
@@ -30,6 +30,8 @@ from ansible.utils.display import Display
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import task_process
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _fork
 
+# Constants of the configuration come to be at run time.
+C: t.Any = constants
 _VARIABLE, _SWITCH = "pod_identity_in_process", "POD_IDENTITY_IN_PROCESS"
 # What is imported before the workers are forked, beside what modules import first.
 AZURE = (
@@ -76,23 +78,27 @@ class InProcess(Normal):
     prepared: t.ClassVar[Prepared]
     # Seconds between two calls of `meanwhile`, while a module runs.
     interval: float | None = None
-    _in_fork = False
+    in_fork = False
 
     def meanwhile(self) -> None:
         """Called while the module runs in a fork."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        self.decide(task_vars or {})
+        self._decide(task_vars or {})
+        return self.carry_out(tmp, task_vars)
+
+    def carry_out(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """What is done once it is settled how the module runs."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         return result
 
-    def decide(self, task_vars: dict[str, t.Any]) -> None:
+    def _decide(self, task_vars: dict[str, t.Any]) -> None:
         """Settle how the module of this task runs, and tell it at -vvv."""
         try:
             reason = task_process.why_not(self._facts(task_vars))
         except Exception as error:  # Ansible has its own words for what is wrong
             reason = f"it is not known whether a fork does the same ({error})"
-        self._in_fork = not reason
+        self.in_fork = not reason
         how = f"as a module, because {reason}" if reason else "in a fork of ansible-playbook"
         Display().vvv(f"{self.prepared.name} runs {how}.", host=self._play_context.remote_addr)
 
@@ -173,10 +179,10 @@ class InProcess(Normal):
     # what replaces Ansible's own way
 
     def _is_pipelining_enabled(self, module_style: str, wrap_async: bool = False) -> bool:
-        return self._in_fork or bool(super()._is_pipelining_enabled(module_style, wrap_async))
+        return self.in_fork or bool(super()._is_pipelining_enabled(module_style, wrap_async))
 
     def _execute_module(self, *arguments: t.Any, **named: t.Any) -> dict[str, t.Any]:
-        if self._in_fork and self._connection._shell.tmpdir is None:
+        if self.in_fork and self._connection._shell.tmpdir is None:
             self._make_tmp_path()
         result: dict[str, t.Any] = super()._execute_module(*arguments, **named)
         return result
@@ -185,7 +191,7 @@ class InProcess(Normal):
         self, module_name: str, module_args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> tuple[t.Any, str]:
         module = self.prepared.module
-        if not self._in_fork or module is None:
+        if not self.in_fork or module is None:
             configured: tuple[t.Any, str] = super()._configure_module(module_name, module_args, task_vars)
             return configured
         from ansible.executor.module_common import _BuiltModule
@@ -207,22 +213,24 @@ class InProcess(Normal):
         return built, module.path
 
     def _low_level_execute_command(self, cmd: str, *arguments: t.Any, **named: t.Any) -> dict[str, t.Any]:
-        data = named.get("in_data")
-        if isinstance(data, _Arguments):
-            self._connection.exec_command = self._exec_in_fork
+        connection: t.Any = self._connection
+        of_module = isinstance(named.get("in_data"), _Arguments)
+        if of_module:
+            connection.exec_command = self._exec_in_fork
         try:
             result: dict[str, t.Any] = super()._low_level_execute_command(cmd, *arguments, **named)
         finally:
-            if isinstance(data, _Arguments):
-                del self._connection.exec_command
+            if of_module:
+                del connection.exec_command
         return result
 
     def _exec_in_fork(self, _cmd: str, in_data: _Arguments, **_named: t.Any) -> tuple[int, bytes, bytes]:
         """Stands where the connection executes a command."""
         module = self.prepared.module
         assert module is not None
-        self._connection._connect()
-        directory = os.path.realpath(self._connection.cwd)
+        connection: t.Any = self._connection
+        connection._connect()
+        directory = os.path.realpath(connection.cwd)
         executable = str(C.DEFAULT_EXECUTABLE)
         environment = task_process.variables(
             os.environ,
@@ -239,7 +247,7 @@ class InProcess(Normal):
     def _make_tmp_path(self, remote_user: str | None = None) -> str:
         """As Ansible does, without the four processes that it takes for it."""
         path = ""
-        if self._in_fork:
+        if self.in_fork:
             path = _private_directory(
                 str(self.get_shell_option("remote_tmp", default="~/.ansible/tmp")),
                 self._connection._shell._generate_temp_dir_name(),
@@ -252,7 +260,7 @@ class InProcess(Normal):
 
     def _remove_tmp_path(self, tmp_path: str | None, force: bool = False) -> None:
         path = tmp_path or self._connection._shell.tmpdir
-        if self._in_fork and path and (force or self._should_remove_tmp_path(path)):
+        if self.in_fork and path and (force or self._should_remove_tmp_path(path)):
             shutil.rmtree(path, ignore_errors=True)
             if not os.path.lexists(path):
                 self._connection._shell.tmpdir = None

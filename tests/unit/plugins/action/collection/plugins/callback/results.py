@@ -6,16 +6,17 @@
 
 from __future__ import annotations
 
-DOCUMENTATION = "{name: azureops.witness.results, type: aggregate, short_description: Write down results, options: {}}"
-
 import json
 import os
+from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
+DOCUMENTATION = "{name: azureops.witness.results, type: aggregate, short_description: Write down results, options: {}}"
 
-def event(name):
-    def write(self, result, *arguments, **named):
+
+def event(name: str) -> Any:
+    def write(self: CallbackBase, result: Any, *_more: Any, **_named: Any) -> None:
         line = {
             "task": result._task.get_name().rpartition(" : ")[2],
             "host": result._host.name,

@@ -6,13 +6,11 @@
 
 from __future__ import annotations
 
-DOCUMENTATION = "{module: witness, short_description: Tell what is around, options: {}}"
-
 import atexit
 import datetime
-import json
 import locale
 import logging
+import multiprocessing
 import os
 import signal
 import stat
@@ -21,6 +19,7 @@ import tempfile
 import threading
 import time
 import warnings
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ansible.module_utils.common.text.converters import to_text
@@ -47,7 +46,7 @@ OPTIONS = {
 }
 
 
-def kind(value):
+def kind(value: Any) -> Any:
     """The types in a value, without what tells that a controller wrote it."""
     if isinstance(value, dict):
         return {str(key): [type(key).__name__, kind(each)] for key, each in value.items()}
@@ -56,7 +55,7 @@ def kind(value):
     return type(value).__name__
 
 
-def descriptors():
+def descriptors() -> dict[str, str]:
     found = {}
     for name in sorted(os.listdir("/proc/self/fd"), key=int):
         try:
@@ -68,11 +67,11 @@ def descriptors():
     return found
 
 
-def streams():
+def streams() -> list[Any]:
     return [[each.encoding, each.errors, each.fileno()] for each in (sys.stdin, sys.stdout, sys.stderr)]
 
 
-def loggers():
+def loggers() -> dict[str, Any]:
     known = logging.root.manager.loggerDict.items()
     return {
         "root": [logging.root.level, len(logging.root.handlers), logging.root.manager.disable],
@@ -84,15 +83,12 @@ def loggers():
     }
 
 
-def around():
-    import __main__
-    import multiprocessing
-
-    tempfile_there = tempfile.gettempdir()
+def around() -> dict[str, Any]:
+    main_module = sys.modules["__main__"]
     return {
         "argv": [len(sys.argv), os.path.basename(sys.argv[0]), os.path.isabs(sys.argv[0])],
         "name": __name__,
-        "main": [__main__ is sys.modules["__main__"], __main__.main is main, __package__, __spec__.name],
+        "main": [main_module.main is main, __package__, __spec__ and __spec__.name],
         "file": os.path.basename(__file__),
         "executable": sys.executable,
         "prefix": sys.prefix,
@@ -107,13 +103,13 @@ def around():
         "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
         "timer": signal.getitimer(signal.ITIMER_REAL),
         "loggers": loggers(),
-        "filters": [[each[0], str(each[1]), each[2].__name__, str(each[3]), each[4]] for each in warnings.filters],
+        "filters": [[each[0], str(each[1]), str(each[2]), str(each[3]), each[4]] for each in warnings.filters],
         "showwarning": warnings.showwarning.__module__,
         "hooks": [sys.excepthook is sys.__excepthook__, sys.unraisablehook is sys.__unraisablehook__],
         "threads": [each.name for each in threading.enumerate()],
         "process": [multiprocessing.current_process().name, multiprocessing.parent_process() is None],
         "locale": locale.setlocale(locale.LC_ALL),
-        "temporary": tempfile_there,
+        "temporary": tempfile.gettempdir(),
         "group": os.getpgrp() != os.getpid(),
         "zone": time.tzname,
         "ids": [os.getuid(), os.getgid(), os.getgroups()],
@@ -122,13 +118,13 @@ def around():
     }
 
 
-def mask():
+def mask() -> int:
     found = os.umask(0)
     os.umask(found)
     return found
 
 
-def spoil(module):
+def spoil(module: AnsibleModule) -> None:
     """Leave behind whatever a process can leave behind."""
     os.environ["SPOILT"] = "yes"
     os.environ.pop("HOME", None)
@@ -143,17 +139,17 @@ def spoil(module):
     sys.argv.append("spoilt")
     sys.path.insert(0, "/spoilt")
     tempfile.tempdir = "/spoilt"
-    AnsibleModule.spoilt = True
+    setattr(AnsibleModule, "spoilt", True)  # noqa: B010  it has none
     module.params["spoilt"] = True
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 
 
-def write(path, text):
+def write(path: str, text: str) -> None:
     with open(path, "a", encoding="utf-8") as file:
         file.write(text + "\n")
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec=OPTIONS,
         supports_check_mode=True,
@@ -202,7 +198,7 @@ def main():
             "set": {1},
             "tuple": (1, 2),
             "time": datetime.datetime(2026, 1, 2, 3, 4, 5),
-            "keys": {1: 2, None: 3, True: 4},
+            "keys": {1: 2, None: 3, False: 4},
             "text": to_text(b"\xff", errors="surrogateescape"),
         }
     if "run" in do:
@@ -212,7 +208,7 @@ def main():
     if "keep" in do:
         atexit.register(write, file, "atexit")
     if "thread" in do:
-        threading.Thread(target=lambda: (time.sleep(0.1), write(file, "thread"))).start()
+        threading.Timer(0.1, write, (file, "thread")).start()
     if "large" in do:
         result["large"] = "x" * (1 << 20)
     if "until" in do:
