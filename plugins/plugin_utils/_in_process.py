@@ -230,7 +230,7 @@ class InProcess(Normal):
         assert module is not None
         connection: t.Any = self._connection
         connection._connect()
-        directory = os.path.realpath(connection.cwd)
+        directory = os.path.realpath(os.fsdecode(connection.cwd))
         executable = str(C.DEFAULT_EXECUTABLE)
         environment = task_process.variables(
             os.environ,
