@@ -79,7 +79,10 @@ class Call:
 
 
 def run(call: Call, meanwhile: t.Callable[[], None], interval: float | None) -> tuple[int, bytes, bytes]:
-    """Exit status, standard output and standard error; ``meanwhile`` is called every ``interval`` seconds."""
+    """Exit status, or minus the signal that ended it, standard output and standard error.
+
+    ``meanwhile`` is called every ``interval`` seconds.
+    """
     pipes = [os.pipe() for _each in range(3)]
     (source, unused), (output, to_output), (errors, to_errors) = pipes
     os.close(unused)
@@ -101,11 +104,7 @@ def run(call: Call, meanwhile: t.Callable[[], None], interval: float | None) -> 
             os.close(each)
         if process:
             _end(process)
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return code, said[0], said[1]
-    # As a shell tells it.
-    return 128 - code, said[0], said[1] + f"{signal.strsignal(-code)}\n".encode()
+    return os.waitstatus_to_exitcode(status), said[0], said[1]
 
 
 def _read(ends: tuple[int, int], meanwhile: t.Callable[[], None], interval: float | None) -> tuple[bytes, bytes]:

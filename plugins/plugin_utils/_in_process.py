@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import typing as t
 
@@ -144,7 +145,7 @@ class InProcess(Normal):
             replaced=_replaced(),
             executables=executables,
             shell_type=str(getattr(self._connection._shell, "SHELL_FAMILY", "")),
-            shell=os.path.basename(os.path.realpath(executables[0])),
+            shell=_program(executables[0]),
             directory_exists=os.path.isdir(self._loader.get_basedir()),
             keep_files=bool(C.DEFAULT_KEEP_REMOTE_FILES),
             extensions=tuple(_builder.ExtensionManager.create(task_vars=of_host).extension_names),
@@ -231,18 +232,22 @@ class InProcess(Normal):
         connection: t.Any = self._connection
         connection._connect()
         directory = os.path.realpath(os.fsdecode(connection.cwd))
-        executable = str(C.DEFAULT_EXECUTABLE)
+        shell = {"shell": _program(str(C.DEFAULT_EXECUTABLE)), "release": task_process.core(__version__)}
         environment = task_process.variables(
             os.environ,
             in_data.environment,
-            shell=os.path.basename(os.path.realpath(executable)),
+            **shell,
             directory=directory,
             logical=_same_directory(os.environ.get("PWD", ""), directory),
             old_exists=os.path.isdir(os.environ.get("OLDPWD", "")),
             python=sys.executable,
         )
         call = _fork.Call(module, bytes(in_data), "legacy", environment, directory)
-        return _fork.run(call, self.meanwhile, self.interval)
+        code, output, errors = _fork.run(call, self.meanwhile, self.interval)
+        if code < 0:
+            code, told = task_process.ended(-code, signal.strsignal(-code) or "", **shell)
+            errors += told.encode()
+        return code, output, errors
 
     def _make_tmp_path(self, remote_user: str | None = None) -> str:
         """As Ansible does, without the four processes that it takes for it."""
@@ -295,6 +300,10 @@ def _is_own(interpreter: str) -> bool:
         and os.path.realpath(os.path.dirname(path)) == os.path.realpath(os.path.dirname(own))
         and os.path.realpath(path) == os.path.realpath(own)
     )
+
+
+def _program(path: str) -> str:
+    return os.path.basename(os.path.realpath(path))
 
 
 def _same_directory(path: str, directory: str) -> bool:

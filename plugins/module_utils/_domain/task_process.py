@@ -111,6 +111,7 @@ def variables(
     own: t.Mapping[str, str],
     *,
     shell: str,
+    release: str,
     directory: str,
     logical: bool,
     old_exists: bool,
@@ -125,10 +126,20 @@ def variables(
         found = {name: value for name, value in found.items() if _NAME.match(name)}
     else:
         level = found.get("SHLVL", "").strip()
-        found["SHLVL"] = str(int(level) + 1 if level.isdigit() and int(level) < 999 else 1)
+        found["SHLVL"] = str((int(level) if level.isdigit() else 0) + (0 if _is_replaced(shell, release) else 1))
         found["_"] = python
         if not old_exists:
             found.pop("OLDPWD", None)
     if not logical:
         found["PWD"] = directory
     return {**found, **own}
+
+
+def ended(signal: int, description: str, *, shell: str, release: str) -> tuple[int, str]:
+    """What is told of a module that a signal ended: its status, and what the shell adds to its standard error."""
+    return (-signal, "") if _is_replaced(shell, release) else (128 + signal, f"{description}\n")
+
+
+def _is_replaced(shell: str, release: str) -> bool:
+    """Whether the module takes the place of the shell, which is so where it is the last command of a bash."""
+    return shell == "bash" and release not in ("2.19", "2.20")

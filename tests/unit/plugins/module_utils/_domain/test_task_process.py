@@ -83,7 +83,13 @@ def test_core(version: str, line: str) -> None:
     assert task_process.core(version) == line
 
 
-FACTS: dict[str, Any] = {"directory": "/work", "logical": True, "old_exists": True, "python": "/venv/bin/python"}
+FACTS: dict[str, Any] = {
+    "release": "2.20",
+    "directory": "/work",
+    "logical": True,
+    "old_exists": True,
+    "python": "/venv/bin/python",
+}
 
 
 @pytest.mark.parametrize(
@@ -99,6 +105,8 @@ FACTS: dict[str, Any] = {"directory": "/work", "logical": True, "old_exists": Tr
         ("dash", {}, {"PWD": "/own"}, {"logical": False}, {"PWD": "/own"}),
         ("bash", {}, {}, {}, {"SHLVL": "1", "_": "/venv/bin/python"}),
         ("bash", {"SHLVL": "2", "A.B": "1"}, {}, {}, {"SHLVL": "3", "A.B": "1", "_": "/venv/bin/python"}),
+        ("bash", {"SHLVL": "2"}, {}, {"release": "2.21"}, {"SHLVL": "2", "_": "/venv/bin/python"}),
+        ("bash", {}, {}, {"release": "2.21"}, {"SHLVL": "0", "_": "/venv/bin/python"}),
         ("bash", {"SHLVL": "x"}, {}, {}, {"SHLVL": "1", "_": "/venv/bin/python"}),
         ("bash", {"OLDPWD": "/gone"}, {}, {"old_exists": False}, {"SHLVL": "1", "_": "/venv/bin/python"}),
     ],
@@ -107,3 +115,16 @@ def test_variables(
     shell: str, inherited: dict[str, str], own: dict[str, str], facts: dict[str, Any], found: dict[str, str]
 ) -> None:
     assert task_process.variables(inherited, own, shell=shell, **{**FACTS, **facts}) == found
+
+
+@pytest.mark.parametrize(
+    ("shell", "release", "told"),
+    [
+        ("dash", "2.19", (137, "Killed\n")),
+        ("dash", "2.21", (137, "Killed\n")),
+        ("bash", "2.20", (137, "Killed\n")),
+        ("bash", "2.21", (-9, "")),
+    ],
+)
+def test_ended(shell: str, release: str, told: tuple[int, str]) -> None:
+    assert task_process.ended(9, "Killed", shell=shell, release=release) == told
