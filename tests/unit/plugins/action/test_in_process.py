@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import fcntl
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -251,8 +252,17 @@ def normal(value: Any, made: Player) -> Any:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
-    folder = tmp_path_factory.mktemp("both")
-    return run(folder, plays(), in_process=True), run(folder, plays(), in_process=False)
+    """The two runs, which all processes of this run of pytest share."""
+    here = tmp_path_factory.getbasetemp()
+    kept = (here.parent if "PYTEST_XDIST_WORKER" in os.environ else here) / "both-runs"
+    with open(f"{kept}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            folder = tmp_path_factory.mktemp("both")
+            runs = [run(folder, plays(), in_process=each) for each in (True, False)]
+            kept.write_text(json.dumps([asdict(each) for each in runs]))
+    fork, module = (Run(**each) for each in json.loads(kept.read_text()))
+    return fork, module
 
 
 def names() -> Iterator[str]:
