@@ -83,23 +83,22 @@ def run(call: Call, meanwhile: t.Callable[[], None], interval: float | None) -> 
 
     ``meanwhile`` is called every ``interval`` seconds.
     """
-    pipes = [os.pipe() for _each in range(3)]
-    (source, unused), (output, to_output), (errors, to_errors) = pipes
+    (source, unused), (output, to_output), (errors, to_errors) = (os.pipe() for _each in range(3))
     os.close(unused)
+    process = 0
     held = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     try:
         process = os.fork()
         if not process:
             _begin(call, (source, to_output, to_errors), held)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-    try:
         for each in (source, to_output, to_errors):
             os.close(each)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         said = _read((output, errors), meanwhile, interval)
         status = os.waitpid(process, 0)[1]
         process = 0
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         for each in (output, errors):
             os.close(each)
         if process:

@@ -37,10 +37,14 @@ _VARIABLE, _SWITCH = "pod_identity_in_process", "POD_IDENTITY_IN_PROCESS"
 # What is imported before the workers are forked, beside what modules import first.
 AZURE = (
     *("azure.core.pipeline.transport._requests_basic", "azure.core.rest._requests_basic", "azure.core.tracing.common"),
-    *("azure.mgmt.core", "azure.mgmt.core.policies", "azure.identity", "requests"),
+    *("azure.mgmt.core", "azure.mgmt.core.policies", "azure.identity", "msal_extensions", "requests", "netrc"),
+)
+_ALWAYS = (
+    *("ansible.module_utils._internal._ansiballz._loader", "ansible.module_utils.basic", "encodings.utf_8_sig"),
+    "ansible.module_utils._internal._json._profiles._module_legacy_m2c",
 )
 KUBERNETES = ("kubernetes.client.rest", "kubernetes.config")
-IDENTITIES = ("azure.mgmt.msi",)
+IDENTITIES = ("azure.mgmt.msi.models", "azure.core.paging")
 ROLES = ("azure.mgmt.authorization",)
 
 
@@ -58,7 +62,7 @@ def prepare(action: str, *libraries: str) -> Prepared:
     if task_process.core(__version__) not in task_process.CORES or not _switched_on(os.environ.get(_SWITCH)):
         return Prepared(name, None, "")
     try:
-        return Prepared(name, _fork.load(f"{plugins}.modules.{name}", libraries), "")
+        return Prepared(name, _fork.load(f"{plugins}.modules.{name}", (*_ALWAYS, *libraries)), "")
     except Exception as error:  # whatever it is, the module itself is to tell it
         return Prepared(name, None, f"what it needs ({error})")
 
@@ -98,7 +102,7 @@ class InProcess(Normal):
         try:
             reason = task_process.why_not(self._facts(task_vars))
         except Exception as error:  # Ansible has its own words for what is wrong
-            reason = f"it is not known whether a fork does the same ({error})"
+            reason = f"it is not known whether a fork does the same ({type(error).__name__})"
         self.in_fork = not reason
         how = f"as a module, because {reason}" if reason else "in a fork of ansible-playbook"
         Display().vvv(f"{self.prepared.name} runs {how}.", host=self._play_context.remote_addr)
