@@ -240,7 +240,7 @@ def _reset_logging(kept: list[t.Any]) -> None:
     loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
     for logger in (logging.root, *loggers):
         kept += logger.handlers
-        logger.handlers = [each for each in logger.handlers if type(each) is logging.NullHandler]
+        logger.handlers = [each for each in logger.handlers if isinstance(each, logging.NullHandler)]
         logger.filters = []
         logger.setLevel(logging.WARNING if logger is logging.root else logging.NOTSET)
         logger.propagate, logger.disabled = True, False

@@ -74,6 +74,7 @@ def _switched_on(value: object) -> bool:
 class _Arguments(bytes):
     """The arguments of a module as Ansible sends them; stands where it has the whole module."""
 
+    module: _fork.Module
     environment: dict[str, str]
 
 
@@ -211,6 +212,7 @@ class InProcess(Normal):
         environment: dict[str, t.Any] = {}
         self._compute_environment_string(environment)
         data = _Arguments(written.encode())
+        data.module = module
         data.environment = {str(name): str(value) for name, value in environment.items()}
         built = _BuiltModule(
             b_module_data=data, module_style="new", shebang=f"#!{sys.executable}", serialization_profile=profile
@@ -231,8 +233,6 @@ class InProcess(Normal):
 
     def _exec_in_fork(self, _cmd: str, in_data: _Arguments, **_named: t.Any) -> tuple[int, bytes, bytes]:
         """Stands where the connection executes a command."""
-        module = self.prepared.module
-        assert module is not None
         connection: t.Any = self._connection
         connection._connect()
         directory = os.path.realpath(os.fsdecode(connection.cwd))
@@ -246,7 +246,7 @@ class InProcess(Normal):
             old_exists=os.path.isdir(os.environ.get("OLDPWD", "")),
             python=sys.executable,
         )
-        call = _fork.Call(module, bytes(in_data), "legacy", environment, directory)
+        call = _fork.Call(in_data.module, bytes(in_data), "legacy", environment, directory)
         code, output, errors = _fork.run(call, self.meanwhile, self.interval)
         if code < 0:
             code, told = task_process.ended(-code, signal.strsignal(-code) or "", **shell)
