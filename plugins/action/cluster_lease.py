@@ -10,12 +10,13 @@ import multiprocessing
 import os
 import typing as t
 
-from ansible.plugins.action.normal import ActionModule as Normal
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _processes
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _in_process
 
 
-class ActionModule(Normal):
+class ActionModule(_in_process.InProcess):
+    prepared = _in_process.prepare(__name__, *_in_process.KUBERNETES)
+
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         # The task runs in a child of it, which ends with the task.
         playbook = multiprocessing.parent_process()

@@ -16,9 +16,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.erro
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node import raw_question
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node.raw import Send
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._bare_nodes import BareNodeAction
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._in_process import prepare
 
 
 class ActionModule(BareNodeAction):
+    prepared = prepare(__name__)
+
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         if not self.has_no_python(task_vars or {}):
             ran: dict[str, t.Any] = super().run(tmp, task_vars)

@@ -15,11 +15,14 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._node.raw im
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node_cleanup import OPTIONS, make_plan
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._bare_nodes import BareNodeAction
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._controller import Controller
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._in_process import prepare
 
 _USABLE = "import sys; sys.exit(sys.version_info < (3, 9))"
 
 
 class ActionModule(BareNodeAction):
+    prepared = prepare(__name__)
+
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         if self.has_no_python(task_vars or {}):
             result: dict[str, t.Any] = ActionBase.run(self, tmp, task_vars)

@@ -12,13 +12,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action.normal import ActionModule as Normal
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node.raw import Send
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._in_process import InProcess
 
 
-class BareNodeAction(Normal):
+class BareNodeAction(InProcess):
     """An action that runs its module, unless the node is said to have no Python."""
 
     def has_no_python(self, task_vars: dict[str, t.Any]) -> bool:

@@ -18,37 +18,51 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action.normal import ActionModule as Normal
 from ansible.utils.display import Display
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import FILE
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._in_process import InProcess
 
 # Seconds between two looks, and after how many a line that has not changed is shown again.
 _LOOK, _AGAIN = 2.0, 60.0
 _LONGEST_LINE = 400
 
 
-class LongOperation(Normal):
+class LongOperation(InProcess):
     """Runs the module as ever, and beside it reads the line that it leaves for us (module_utils/_progress.py).
 
     The module knows nothing of who reads, and nothing depends on the reader: where it cannot read, nothing is shown.
     Lines go to standard error, so that a callback that writes JSON to standard output stays parseable.
     """
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    _lines: _Lines | None = None
+
+    def carry_out(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         task = self._task
         watched = not (task.check_mode or task.async_val or task.no_log)
         if watched and self._connection._shell.tmpdir is None:
             self._make_tmp_path()
-        with self._shown(str((task_vars or {}).get("inventory_hostname", ""))) if watched else contextlib.nullcontext():
-            result: dict[str, t.Any] = super().run(tmp, task_vars)
-        return result
+        host = str((task_vars or {}).get("inventory_hostname", ""))
+        where = f"{host} -> {task.delegate_to}" if task.delegate_to else host
+        self._lines = _Lines(where) if watched else None
+        self.interval = _LOOK if watched else None
+        with self._shown() if watched and not self.in_fork else contextlib.nullcontext():
+            return super().carry_out(tmp, task_vars)
+
+    def meanwhile(self) -> None:
+        """The file is here, and no thread is needed to look into it."""
+        said = ""
+        with contextlib.suppress(OSError, ValueError):
+            path = self._connection._shell.join_path(self._connection._shell.tmpdir, FILE)
+            with open(path, encoding="utf-8") as file:
+                said = file.read()
+        if self._lines:
+            self._lines.show(_one_line(said))
 
     @contextlib.contextmanager
-    def _shown(self, host: str) -> t.Iterator[None]:
-        where = f"{host} -> {self._task.delegate_to}" if self._task.delegate_to else host
+    def _shown(self) -> t.Iterator[None]:
         over = threading.Event()
-        arguments = (self._on_a_connection_of_its_own(), where, over)
+        arguments = (self._on_a_connection_of_its_own(), over)
         watcher = threading.Thread(target=contextvars.copy_context().run, args=(_watch, *arguments), daemon=True)
         watcher.start()
         try:
@@ -73,19 +87,33 @@ class LongOperation(Normal):
             said = self._low_level_execute_command(f"cat {path} 2>/dev/null")
         except AnsibleError:
             return ""
-        # What a service says is not to move the cursor.
-        text = "".join(sign if sign.isprintable() else " " for sign in said["stdout"])
-        return text.strip()[:_LONGEST_LINE] if said["rc"] == 0 else ""
+        return _one_line(said["stdout"]) if said["rc"] == 0 else ""
 
 
-def _watch(action: LongOperation, where: str, over: threading.Event) -> None:
-    began = time.monotonic()
-    shown, shown_at = "", began
+class _Lines:
+    """Shows what is new, and after a while what is not."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._began = time.monotonic()
+        self._shown, self._shown_at = "", self._began
+
+    def show(self, line: str) -> None:
+        now = time.monotonic()
+        if line and (line != self._shown or now - self._shown_at >= _AGAIN):
+            Display().display(f"[{self._where}] {line}, {elapsed(now - self._began)}", stderr=True)
+            self._shown, self._shown_at = line, now
+
+
+def _one_line(said: str) -> str:
+    """What a service says is not to move the cursor."""
+    return "".join(sign if sign.isprintable() else " " for sign in said).strip()[:_LONGEST_LINE]
+
+
+def _watch(action: LongOperation, over: threading.Event) -> None:
     while not over.wait(_LOOK):
-        line, now = action.line(), time.monotonic()
-        if line and (line != shown or now - shown_at >= _AGAIN):
-            Display().display(f"[{where}] {line}, {elapsed(now - began)}", stderr=True)
-            shown, shown_at = line, now
+        if action._lines:
+            action._lines.show(action.line())
 
 
 def elapsed(seconds: float) -> str:

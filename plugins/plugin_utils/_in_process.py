@@ -1,0 +1,330 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Runs modules in a fork of the task's process where that does the same as a process of their own, only sooner.
+
+Everything else stays what Ansible does: this replaces of it what builds, sends and executes a module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+import typing as t
+
+from ansible import constants
+from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action.normal import ActionModule as Normal
+from ansible.release import __version__
+from ansible.utils.display import Display
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import task_process
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _fork
+
+# Constants of the configuration come to be at run time.
+C: t.Any = constants
+_VARIABLE, _SWITCH = "pod_identity_in_process", "POD_IDENTITY_IN_PROCESS"
+# What is imported before the workers are forked, beside what modules import first.
+AZURE = (
+    *("azure.core.pipeline.transport._requests_basic", "azure.core.rest._requests_basic", "azure.core.tracing.common"),
+    *("azure.mgmt.core", "azure.mgmt.core.policies", "azure.identity", "msal_extensions", "requests", "netrc"),
+)
+_ALWAYS = (
+    *("ansible.module_utils._internal._ansiballz._loader", "ansible.module_utils.basic", "encodings.utf_8_sig"),
+    "ansible.module_utils._internal._json._profiles._module_legacy_m2c",
+)
+KUBERNETES = ("kubernetes.client.rest", "kubernetes.config")
+IDENTITIES = ("azure.mgmt.msi.models", "azure.core.paging")
+ROLES = ("azure.mgmt.authorization",)
+
+
+class Prepared(t.NamedTuple):
+    """A module that can run in a fork, or what could not be imported for it."""
+
+    name: str
+    module: _fork.Module | None
+    missing: str
+
+
+def prepare(action: str, *libraries: str) -> Prepared:
+    """Import what the module of an action needs. Call it where Ansible loads the action, before it forks."""
+    plugins, _kind, name = action.rsplit(".", 2)
+    if task_process.core(__version__) not in task_process.CORES or not _switched_on(os.environ.get(_SWITCH)):
+        return Prepared(name, None, "")
+    try:
+        return Prepared(name, _fork.load(f"{plugins}.modules.{name}", (*_ALWAYS, *libraries)), "")
+    except Exception as error:  # whatever it is, the module itself is to tell it
+        return Prepared(name, None, f"what it needs ({error})")
+
+
+def _switched_on(value: object) -> bool:
+    return value is None or bool(boolean(value, strict=False))
+
+
+class _Arguments(bytes):
+    """The arguments of a module as Ansible sends them; stands where it has the whole module."""
+
+    module: _fork.Module
+    environment: dict[str, str]
+
+
+class InProcess(Normal):
+    """The action of a module that runs in a fork, where that is equivalent."""
+
+    prepared: t.ClassVar[Prepared]
+    # Seconds between two calls of `meanwhile`, while a module runs.
+    interval: float | None = None
+    in_fork = False
+
+    def meanwhile(self) -> None:
+        """Called while the module runs in a fork."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        self._decide(task_vars or {})
+        return self.carry_out(tmp, task_vars)
+
+    def carry_out(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """What is done once it is settled how the module runs."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        return result
+
+    def _decide(self, task_vars: dict[str, t.Any]) -> None:
+        """Settle how the module of this task runs, and tell it at -vvv."""
+        try:
+            reason = task_process.why_not(self._facts(task_vars))
+        except Exception as error:  # Ansible has its own words for what is wrong
+            reason = f"it is not known whether a fork does the same ({type(error).__name__})"
+        self.in_fork = not reason
+        how = f"as a module, because {reason}" if reason else "in a fork of ansible-playbook"
+        Display().vvv(f"{self.prepared.name} runs {how}.", host=self._play_context.remote_addr)
+
+    # what is known of the task
+
+    def _facts(self, task_vars: dict[str, t.Any]) -> task_process.Task:
+        switched_off_by = self._switched_off_by(task_vars)
+        core = task_process.core(__version__)
+        connection = self._connection.transport
+        if type(self._connection).__module__ != "ansible.plugins.connection.local":
+            connection = connection if connection != "local" else "a local one that is not Ansible's own"
+        first = task_process.Task(
+            switched_off_by=switched_off_by,
+            core=core,
+            system=platform.system(),
+            connection=connection,
+            become=bool(self._connection.become or self._play_context.become),
+            asynchronous=bool(self._task.async_val),
+            missing=self.prepared.missing,
+        )
+        if task_process.why_not(first):
+            return first
+        return self._more_facts(first, task_vars)
+
+    def _more_facts(self, first: task_process.Task, task_vars: dict[str, t.Any]) -> task_process.Task:
+        """What is asked only of an ansible-core that is known."""
+        from dataclasses import replace
+
+        from ansible._internal._ansiballz import _builder
+        from ansible.module_utils._internal import _traceback
+
+        delegate = self._task.delegate_to
+        of_host = task_vars["ansible_delegated_vars"][delegate] if delegate else task_vars
+        interpreter = self._interpreter(of_host)
+        environment: dict[str, t.Any] = {}
+        self._compute_environment_string(environment)
+        executables = tuple(str(each) for each in (C.DEFAULT_EXECUTABLE, self._play_context.executable))
+        return replace(
+            first,
+            interpreter=interpreter,
+            own_interpreter=not interpreter or _is_own(interpreter),
+            module_elsewhere=self._module_elsewhere(),
+            replaced=_replaced(),
+            executables=executables,
+            shell_type=str(getattr(self._connection._shell, "SHELL_FAMILY", "")),
+            shell=_program(executables[0]),
+            directory_exists=os.path.isdir(self._loader.get_basedir()),
+            keep_files=bool(C.DEFAULT_KEEP_REMOTE_FILES),
+            extensions=tuple(_builder.ExtensionManager.create(task_vars=of_host).extension_names),
+            tracebacks=bool(_traceback.traceback_for()),
+            open_files=str(C.config.get_config_value("PYTHON_MODULE_RLIMIT_NOFILE", variables=of_host) or 0),
+            inherited=dict(os.environ),
+            environment={str(name): str(value) for name, value in environment.items()},
+        )
+
+    def _switched_off_by(self, task_vars: dict[str, t.Any]) -> str:
+        if not _switched_on(os.environ.get(_SWITCH)):
+            return f"the environment variable {_SWITCH}"
+        return "" if _switched_on(self._templar.template(task_vars.get(_VARIABLE))) else f"the variable {_VARIABLE}"
+
+    def _interpreter(self, of_host: dict[str, t.Any]) -> str:
+        """The one that is named for the host; empty where Ansible would look for one."""
+        from ansible._internal._templating._engine import TemplateOptions
+
+        said = C.config.get_config_value("INTERPRETER_PYTHON", variables=of_host)
+        named = self._templar._engine.template(said, options=TemplateOptions(value_for_omit="auto"))
+        return "" if not named or str(named).strip() in ("auto", "auto_silent") else str(named).strip()
+
+    def _module_elsewhere(self) -> str:
+        found = self._shared_loader_obj.module_loader.find_plugin_with_context(
+            self._task.action, ".py", collection_list=self._task.collections
+        )
+        path, ours = found.plugin_resolved_path, self.prepared.module and self.prepared.module.path
+        if not path or not ours:
+            return "not found"
+        return "" if os.path.samefile(path, ours) else str(path)
+
+    # what replaces Ansible's own way
+
+    def _is_pipelining_enabled(self, module_style: str, wrap_async: bool = False) -> bool:
+        return self.in_fork or bool(super()._is_pipelining_enabled(module_style, wrap_async))
+
+    def _execute_module(self, *arguments: t.Any, **named: t.Any) -> dict[str, t.Any]:
+        if self.in_fork and self._connection._shell.tmpdir is None:
+            self._make_tmp_path()
+        result: dict[str, t.Any] = super()._execute_module(*arguments, **named)
+        return result
+
+    def _configure_module(
+        self, module_name: str, module_args: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> tuple[t.Any, str]:
+        module = self.prepared.module
+        if not self.in_fork or module is None:
+            configured: tuple[t.Any, str] = super()._configure_module(module_name, module_args, task_vars)
+            return configured
+        from ansible.executor.module_common import _BuiltModule
+        from ansible.module_utils.common.json import Direction, get_module_encoder
+
+        profile = "legacy"
+        encoder = get_module_encoder(profile, Direction.CONTROLLER_TO_MODULE)
+        try:
+            written = json.dumps({"ANSIBLE_MODULE_ARGS": module_args}, cls=encoder)
+        except TypeError as error:
+            raise AnsibleError(f"Failed to serialize arguments for the {module_name!r} module.") from error
+        environment: dict[str, t.Any] = {}
+        self._compute_environment_string(environment)
+        data = _Arguments(written.encode())
+        data.module = module
+        data.environment = {str(name): str(value) for name, value in environment.items()}
+        built = _BuiltModule(
+            b_module_data=data, module_style="new", shebang=f"#!{sys.executable}", serialization_profile=profile
+        )
+        return built, module.path
+
+    def _low_level_execute_command(self, cmd: str, *arguments: t.Any, **named: t.Any) -> dict[str, t.Any]:
+        connection: t.Any = self._connection
+        of_module = isinstance(named.get("in_data"), _Arguments)
+        if of_module:
+            connection.exec_command = self._exec_in_fork
+        try:
+            result: dict[str, t.Any] = super()._low_level_execute_command(cmd, *arguments, **named)
+        finally:
+            if of_module:
+                del connection.exec_command
+        return result
+
+    def _exec_in_fork(self, _cmd: str, in_data: _Arguments, **_named: t.Any) -> tuple[int, bytes, bytes]:
+        """Stands where the connection executes a command."""
+        connection: t.Any = self._connection
+        connection._connect()
+        directory = os.path.realpath(os.fsdecode(connection.cwd))
+        shell = {"shell": _program(str(C.DEFAULT_EXECUTABLE)), "release": task_process.core(__version__)}
+        environment = task_process.variables(
+            os.environ,
+            in_data.environment,
+            **shell,
+            directory=directory,
+            logical=_same_directory(os.environ.get("PWD", ""), directory),
+            old_exists=os.path.isdir(os.environ.get("OLDPWD", "")),
+            python=sys.executable,
+        )
+        call = _fork.Call(in_data.module, bytes(in_data), "legacy", environment, directory)
+        code, output, errors = _fork.run(call, self.meanwhile, self.interval)
+        if code < 0:
+            code, told = task_process.ended(-code, signal.strsignal(-code) or "", **shell)
+            errors += told.encode()
+        return code, output, errors
+
+    def _make_tmp_path(self, remote_user: str | None = None) -> str:
+        """As Ansible does, without the four processes that it takes for it."""
+        path = ""
+        if self.in_fork:
+            path = _private_directory(
+                str(self.get_shell_option("remote_tmp", default="~/.ansible/tmp")),
+                self._connection._shell._generate_temp_dir_name(),
+            )
+        if not path:
+            return str(super()._make_tmp_path(remote_user))
+        self._cleanup_remote_tmp = True
+        self._connection._shell.tmpdir = path
+        return path
+
+    def _remove_tmp_path(self, tmp_path: str | None, force: bool = False) -> None:
+        path = tmp_path or self._connection._shell.tmpdir
+        if self.in_fork and path and (force or self._should_remove_tmp_path(path)):
+            shutil.rmtree(path, ignore_errors=True)
+            if not os.path.lexists(path):
+                self._connection._shell.tmpdir = None
+                return
+        super()._remove_tmp_path(tmp_path, force)
+
+
+def _private_directory(parent: str, name: str) -> str:
+    """A new directory that only its owner enters, as Ansible names it; empty where it is to be made by Ansible."""
+    if parent.startswith("~/") and os.environ.get("HOME", "").startswith("/"):
+        parent = os.environ["HOME"] + parent[1:]
+    if not parent.startswith("/") or not all(sign.isalnum() or sign in "/._-+@" for sign in parent):
+        return ""
+    path = os.path.join(parent, name)
+    before = os.umask(0o077)
+    try:
+        os.makedirs(parent, exist_ok=True)
+        os.mkdir(path)
+    except OSError:
+        return ""
+    finally:
+        os.umask(before)
+    return os.path.join(path, "")
+
+
+def _is_own(interpreter: str) -> bool:
+    """Whether it is the one that runs this, in the same virtual environment."""
+    path = interpreter if "/" in interpreter else shutil.which(interpreter) or ""
+    own = sys.executable
+    return path == own or (
+        os.path.isabs(path)
+        and os.path.realpath(os.path.dirname(path)) == os.path.realpath(os.path.dirname(own))
+        and os.path.realpath(path) == os.path.realpath(own)
+    )
+
+
+def _program(path: str) -> str:
+    return os.path.basename(os.path.realpath(path))
+
+
+def _same_directory(path: str, directory: str) -> bool:
+    with contextlib.suppress(OSError):
+        return path.startswith("/") and os.path.samefile(path, directory)
+    return False
+
+
+def _replaced() -> str:
+    """What modules would be given instead of a part of ansible.module_utils."""
+    import ansible.module_utils
+    from ansible.plugins.loader import module_utils_loader
+
+    (own,) = ansible.module_utils.__path__
+    parts = set(os.listdir(own)) - {"__init__.py", "__pycache__"}
+    for folder in module_utils_loader._get_paths(subdirs=False):
+        if os.path.isdir(folder) and not os.path.samefile(folder, own):
+            for name in sorted(parts.intersection(os.listdir(folder))):
+                return os.path.join(folder, name)
+    return ""
