@@ -20,7 +20,7 @@ import logging
 import multiprocessing.process
 import multiprocessing.util
 import os
-import select
+import selectors
 import signal
 import socket
 import subprocess
@@ -48,11 +48,13 @@ _FILTERS = (
     ("ignore", None, ResourceWarning, None, 0),
 )
 _PLAIN_LOCALES = ("C", "POSIX", "C.UTF-8", "C.utf8", "UTF-8")
-# Seconds that a module has after a signal, to put away what it made.
+# Seconds for which it is waited that an interrupted module ends; it may take longer to put away what it made.
 _GRACE = 5.0
 _CHUNK = 1 << 16
 # What a process that multiprocessing did not start takes itself for; this file is loaded in such a one.
 _PROCESS = multiprocessing.process.current_process()
+# Filters for warnings that libraries of modules added.
+_added: list[t.Any] = []
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,6 @@ class Module:
     path: str
     spec: t.Any
     code: types.CodeType
-    # Filters for warnings that its libraries added.
-    filters: tuple[t.Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,31 +108,30 @@ def run(call: Call, meanwhile: t.Callable[[], None], interval: float | None) -> 
 
 def _read(ends: tuple[int, int], meanwhile: t.Callable[[], None], interval: float | None) -> tuple[bytes, bytes]:
     said: dict[int, list[bytes]] = {end: [] for end in ends}
-    waiting = list(ends)
     due = time.monotonic() + (interval or 0)
-    while waiting:
-        left = None if interval is None else max(due - time.monotonic(), 0)
-        for end in select.select(waiting, [], [], left)[0]:
-            data = os.read(end, _CHUNK)
-            said[end].append(data)
-            if not data:
-                waiting.remove(end)
-        if interval is not None and time.monotonic() >= due:
-            meanwhile()
-            due = time.monotonic() + interval
+    with selectors.DefaultSelector() as waiting:
+        for end in ends:
+            waiting.register(end, selectors.EVENT_READ)
+        while waiting.get_map():
+            left = None if interval is None else max(due - time.monotonic(), 0)
+            for key, _events in waiting.select(left):
+                data = os.read(key.fd, _CHUNK)
+                said[key.fd].append(data)
+                if not data:
+                    waiting.unregister(key.fd)
+            if interval is not None and time.monotonic() >= due:
+                meanwhile()
+                due = time.monotonic() + interval
     return b"".join(said[ends[0]]), b"".join(said[ends[1]])
 
 
 def _end(process: int) -> None:
-    """Interrupt a module that nobody waits for any more, so that it puts away what it made."""
+    """Interrupt a module that nobody waits for any more, so that it puts away what it made; it is never killed."""
     with contextlib.suppress(ProcessLookupError, ChildProcessError):
-        for number, seconds in ((signal.SIGINT, _GRACE), (signal.SIGKILL, _GRACE)):
-            os.kill(process, number)
-            end = time.monotonic() + seconds
-            while time.monotonic() < end:
-                if os.waitpid(process, os.WNOHANG)[0]:
-                    return
-                time.sleep(0.02)
+        os.kill(process, signal.SIGINT)
+        end = time.monotonic() + _GRACE
+        while time.monotonic() < end and not os.waitpid(process, os.WNOHANG)[0]:
+            time.sleep(0.02)
 
 
 def _begin(call: Call, standard: tuple[int, int, int], held: t.Iterable[t.Any]) -> t.NoReturn:
@@ -167,6 +166,10 @@ def _become_a_process(call: Call, standard: tuple[int, int, int]) -> list[t.Any]
     kept += _reset_python(call)
     _reset_logging(kept)
     _reset_ansible(call)
+    # Files that a kubeconfig in memory was written to; those of ansible-playbook may be gone by now.
+    known: t.Any = getattr(sys.modules.get("kubernetes.config.kube_config"), "_temp_files", {})
+    kept.append(dict(known))
+    known.clear()
     return kept
 
 
@@ -216,7 +219,7 @@ def _reset_python(call: Call) -> list[t.Any]:
     warnings.resetwarnings()
     warnings.filters[:] = _FILTERS  # type: ignore[index]
     warnings._processoptions(sys.warnoptions)  # type: ignore[attr-defined]
-    warnings.filters[:0] = call.module.filters  # type: ignore[index]
+    warnings.filters[:0] = _added  # type: ignore[index]
     warnings._filters_mutated()  # type: ignore[attr-defined]
     logging.captureWarnings(False)
     return kept
@@ -237,6 +240,9 @@ def _reset_logging(kept: list[t.Any]) -> None:
     logging.disable(logging.NOTSET)
     logging.raiseExceptions = True
     logging.setLoggerClass(logging.Logger)
+    # In place, because the end of the process has this very list. What they write to is not open here.
+    kept += logging._handlerList  # type: ignore[attr-defined]
+    logging._handlerList.clear()  # type: ignore[attr-defined]
     loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
     for logger in (logging.root, *loggers):
         kept += logger.handlers
@@ -336,7 +342,8 @@ def load(name: str, libraries: t.Iterable[str]) -> Module:
     for library in libraries:
         importlib.import_module(library)
     loaded = importlib.import_module(name)
-    added = tuple(each for each in warnings.filters if each not in before)
+    # A library that another action has imported before adds them no more.
+    _added.extend(each for each in warnings.filters if each not in before and each not in _added)
     spec = loaded.__spec__
     code = spec.loader.get_code(name)  # type: ignore[union-attr]
-    return Module(name.rpartition(".")[2], str(loaded.__file__), spec, code, added)
+    return Module(name.rpartition(".")[2], str(loaded.__file__), spec, code)

@@ -18,8 +18,10 @@ import os
 import platform
 import shutil
 import signal
+import site
 import sys
 import typing as t
+from types import MappingProxyType
 
 from ansible import constants
 from ansible.errors import AnsibleError
@@ -43,6 +45,16 @@ _ALWAYS = (
     *("ansible.module_utils._internal._ansiballz._loader", "ansible.module_utils.basic", "encodings.utf_8_sig"),
     "ansible.module_utils._internal._json._profiles._module_legacy_m2c",
 )
+# By which variable an interpreter has such a flag too.
+_FLAGS = {
+    "isolated": "",
+    "ignore_environment": "",
+    "no_user_site": "PYTHONNOUSERSITE",
+    "safe_path": "PYTHONSAFEPATH",
+    "optimize": "PYTHONOPTIMIZE",
+    "dev_mode": "PYTHONDEVMODE",
+    "warnoptions": "PYTHONWARNINGS",
+}
 KUBERNETES = ("kubernetes.client.rest", "kubernetes.config")
 IDENTITIES = ("azure.mgmt.msi.models", "azure.core.paging")
 ROLES = ("azure.mgmt.authorization",)
@@ -59,7 +71,8 @@ class Prepared(t.NamedTuple):
 def prepare(action: str, *libraries: str) -> Prepared:
     """Import what the module of an action needs. Call it where Ansible loads the action, before it forks."""
     plugins, _kind, name = action.rsplit(".", 2)
-    if task_process.core(__version__) not in task_process.CORES or not _switched_on(os.environ.get(_SWITCH)):
+    known = task_process.core(__version__) in task_process.CORES and platform.system() == task_process.SYSTEM
+    if not known or not _switched_on(os.environ.get(_SWITCH)):
         return Prepared(name, None, "")
     try:
         return Prepared(name, _fork.load(f"{plugins}.modules.{name}", (*_ALWAYS, *libraries)), "")
@@ -68,14 +81,14 @@ def prepare(action: str, *libraries: str) -> Prepared:
 
 
 def _switched_on(value: object) -> bool:
-    return value is None or bool(boolean(value, strict=False))
+    return value in (None, "") or bool(boolean(value, strict=False))
 
 
 class _Arguments(bytes):
     """The arguments of a module as Ansible sends them; stands where it has the whole module."""
 
     module: _fork.Module
-    environment: dict[str, str]
+    environment: t.Mapping[str, str]
 
 
 class InProcess(Normal):
@@ -85,6 +98,8 @@ class InProcess(Normal):
     # Seconds between two calls of `meanwhile`, while a module runs.
     interval: float | None = None
     in_fork = False
+    # That of the task, as it was looked at; its templates are evaluated once.
+    _environment: t.Mapping[str, str] = MappingProxyType({})
 
     def meanwhile(self) -> None:
         """Called while the module runs in a fork."""
@@ -139,8 +154,9 @@ class InProcess(Normal):
         delegate = self._task.delegate_to
         of_host = task_vars["ansible_delegated_vars"][delegate] if delegate else task_vars
         interpreter = self._interpreter(of_host)
-        environment: dict[str, t.Any] = {}
-        self._compute_environment_string(environment)
+        given: dict[str, t.Any] = {}
+        self._compute_environment_string(given)
+        self._environment = {str(name): str(value) for name, value in given.items()}
         executables = tuple(str(each) for each in (C.DEFAULT_EXECUTABLE, self._play_context.executable))
         return replace(
             first,
@@ -157,7 +173,9 @@ class InProcess(Normal):
             tracebacks=bool(_traceback.traceback_for()),
             open_files=str(C.config.get_config_value("PYTHON_MODULE_RLIMIT_NOFILE", variables=of_host) or 0),
             inherited=dict(os.environ),
-            environment={str(name): str(value) for name, value in environment.items()},
+            environment=self._environment,
+            user_site=bool(site.ENABLE_USER_SITE),
+            flags=_flags(),
         )
 
     def _switched_off_by(self, task_vars: dict[str, t.Any]) -> str:
@@ -209,11 +227,9 @@ class InProcess(Normal):
             written = json.dumps({"ANSIBLE_MODULE_ARGS": module_args}, cls=encoder)
         except TypeError as error:
             raise AnsibleError(f"Failed to serialize arguments for the {module_name!r} module.") from error
-        environment: dict[str, t.Any] = {}
-        self._compute_environment_string(environment)
         data = _Arguments(written.encode())
         data.module = module
-        data.environment = {str(name): str(value) for name, value in environment.items()}
+        data.environment = self._environment
         built = _BuiltModule(
             b_module_data=data, module_style="new", shebang=f"#!{sys.executable}", serialization_profile=profile
         )
@@ -304,6 +320,13 @@ def _is_own(interpreter: str) -> bool:
         and os.path.realpath(os.path.dirname(path)) == os.path.realpath(os.path.dirname(own))
         and os.path.realpath(path) == os.path.realpath(own)
     )
+
+
+def _flags() -> tuple[str, ...]:
+    """Those of the interpreter that no variable of the environment gives, which a module's own would not have."""
+    found = {name: bool(getattr(sys.flags, name, False)) for name in _FLAGS}
+    found["warnoptions"], found["xoptions"] = bool(sys.warnoptions), bool(sys._xoptions)
+    return tuple(name for name, there in found.items() if there and not os.environ.get(_FLAGS.get(name, "")))
 
 
 def _program(path: str) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 # The releases of ansible-core of which is known how they run a module.
 CORES = ("2.19", "2.20", "2.21")
+SYSTEM = "Linux"
 # What Ansible calls a shell, and the programs that they may be.
 EXECUTABLES = ("/bin/sh", "/bin/bash")
 SHELLS = ("dash", "bash")
@@ -25,7 +26,8 @@ SHELLS = ("dash", "bash")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # What a process, or its loader, C library or interpreter, reads only when it starts.
 _READ_AT_START = re.compile(
-    r"(?:PYTHON|LD_|LC_|MALLOC_|OPENSSL_|_?ANSIBLE_)|(?:LANG|LANGUAGE|TZ|GLIBC_TUNABLES|GCONV_PATH|BASH_ENV|ENV)\Z"
+    r"(?:PYTHON|LD_|LC_|MALLOC_|OPENSSL_|_?ANSIBLE_)"
+    r"|(?:LANG|LANGUAGE|TZ|GLIBC_TUNABLES|GCONV_PATH|RES_OPTIONS|LOCALDOMAIN|BASH_ENV|ENV)\Z"
 )
 # What shells set or read themselves instead of only handing it on.
 _OF_SHELLS = frozenset({"IFS", "PS4", "OPTIND", "PPID", "LINENO", "BASHOPTS", "SHELLOPTS", "POSIXLY_CORRECT"})
@@ -37,7 +39,7 @@ class Task:
 
     switched_off_by: str = ""
     core: str = CORES[-1]
-    system: str = "Linux"
+    system: str = SYSTEM
     connection: str = "local"
     become: bool = False
     asynchronous: bool = False
@@ -58,6 +60,10 @@ class Task:
     extensions: tuple[str, ...] = ()
     tracebacks: bool = False
     open_files: str = "0"
+    # Whether libraries are looked for in the home of the user too.
+    user_site: bool = False
+    # Of the interpreter of ansible-playbook alone.
+    flags: tuple[str, ...] = ()
     inherited: t.Mapping[str, str] = field(default_factory=dict)
     # The task's own environment.
     environment: t.Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +77,7 @@ def why_not(task: Task) -> str:
 def _reasons(task: Task) -> t.Iterator[tuple[object, str]]:
     yield task.switched_off_by, f"{task.switched_off_by} turns it off"
     yield task.core not in CORES, f"ansible-core {task.core} is none of {', '.join(CORES)}"
-    yield task.system != "Linux", f"{task.system} is not Linux"
+    yield task.system != SYSTEM, f"{task.system} is not {SYSTEM}"
     yield task.connection != "local", f"its connection is {task.connection}"
     yield task.become, "it becomes another user"
     yield task.asynchronous, "it is asynchronous"
@@ -90,6 +96,8 @@ def _reasons(task: Task) -> t.Iterator[tuple[object, str]]:
     yield task.extensions, f"modules run with {', '.join(task.extensions)}"
     yield task.tracebacks, "tracebacks are shown"
     yield task.open_files != "0", "the number of open files of modules is limited"
+    yield task.flags, f"ansible-playbook was started with flags of Python ({', '.join(task.flags)})"
+    yield task.user_site and "HOME" in task.environment, "HOME of its environment says where libraries are"
     yield "BASH_ENV" in task.inherited, "BASH_ENV is set"
     touched = next((name for name in sorted(task.inherited) if name in _OF_SHELLS), "")
     yield touched, f"the shell uses {touched} of the environment"

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _fork
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
 WITNESS = "azureops.witness.witness"
@@ -378,3 +380,21 @@ def wait_for(file: Path, word: str) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"{word} is not in {file}")
+
+
+def test_many_files_are_open() -> None:
+    """As beside some hundreds of workers, whose pipes every later one has open."""
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 2000:
+        pytest.skip("this process may open fewer than 2000 files")
+    ends = []
+    for text in (b"out", b"err"):
+        source, target = os.pipe()
+        ends.append(fcntl.fcntl(source, fcntl.F_DUPFD, 1500))
+        os.write(target, text)
+        for each in (source, target):
+            os.close(each)
+    try:
+        assert _fork._read((ends[0], ends[1]), lambda: None, 0.1) == (b"out", b"err")
+    finally:
+        for end in ends:
+            os.close(end)

@@ -24,7 +24,6 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ansible.module_utils.common.text.converters import to_text
 
-COLLECTION = "azureops.witness"
 OPTIONS = {
     "say": {"type": "raw"},
     "text": {"type": "str"},
@@ -182,8 +181,8 @@ def main() -> None:
         module.warn("A warning")
         result["warnings"] = ["Another warning"]
     if "deprecate" in do:
-        module.deprecate("Old", version="9.0.0", collection_name=COLLECTION)
-        module.deprecate("Older", date="2030-01-01", collection_name=COLLECTION)
+        module.deprecate("Old", version="9.0.0", collection_name="azureops.pod_identity")
+        module.deprecate("Older", date="2030-01-01", collection_name="azureops.pod_identity")
     if "log" in do:
         logging.getLogger("witness").warning("for nobody")
         warnings.warn("for nobody", stacklevel=1)
