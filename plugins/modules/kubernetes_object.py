@@ -228,14 +228,8 @@ def carried_out(summary: str, write: t.Callable[..., t.Any], wait: t.Callable[[]
 
 
 def wanted_kind(options: Options) -> kinds.Kind:
-    kind = known.kind(options["api_version"], options["kind"])
-    if kind is None:
-        raise Failure(
-            f"The kind {options['kind']} of {options['api_version']} is not one that this collection works with: use "
-            "kubernetes.core.k8s."
-        )
-    if kind.namespaced and not options["namespace"]:
-        raise Failure(f"The {kind.name} {options['name']} needs a namespace: set namespace.")
+    place = options["namespace"], options["name"]
+    kind = known.kind(options["api_version"], options["kind"], place, "kubernetes.core.k8s")
     if kind == kinds.SECRET and {"data", "stringData"} & set(options["definition"]):
         raise Failure(f"What the Secret {options['name']} holds would be shown: set data instead of definition.data.")
     unused = ("definition", "data") if options["state"] == "absent" else ("uid", "resource_version")

@@ -84,7 +84,6 @@ error:
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds, known
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
@@ -104,7 +103,8 @@ OPTIONS = _argspec.ArgumentSpec(
 
 
 def observe(client: Client, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    kind = wanted_kind(options)
+    place = options["namespace"], options["name"]
+    kind = known.kind(options["api_version"], options["kind"], place, "kubernetes.core.k8s_info")
     try:
         found = read(client, kind, options)
     except ApiFailure as failure:
@@ -115,18 +115,6 @@ def observe(client: Client, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     # The objects in a list do not always name their kind.
     named = [{"apiVersion": kind.api_version, "kind": kind.name, **each} for each in found]
     return {"resources": [without(each, hidden) for each in named], "api_found": True}
-
-
-def wanted_kind(options: t.Mapping[str, t.Any]) -> kinds.Kind:
-    kind = known.kind(options["api_version"], options["kind"])
-    if kind is None:
-        raise Failure(
-            f"The kind {options['kind']} of {options['api_version']} is none that this collection works with: read it "
-            "with kubernetes.core.k8s_info."
-        )
-    if options["name"] and kind.namespaced and not options["namespace"]:
-        raise Failure(f"The {kind.name} {options['name']} needs a namespace: set namespace.")
-    return kind
 
 
 def read(client: Client, kind: kinds.Kind, options: t.Mapping[str, t.Any]) -> t.Sequence[kinds.Object]:

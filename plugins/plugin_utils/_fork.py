@@ -185,6 +185,10 @@ def _reset_signals() -> None:
 
 
 def _reset_python(call: Call) -> list[t.Any]:
+    """Put back what libraries and Ansible changed of Python.
+
+    Types are ignored where that is private to the standard library, or where it takes streams for constant.
+    """
     kept: list[t.Any] = []
     encoding, errors = _standard_encoding(sys.__stdout__.encoding if sys.__stdout__ else "utf-8")
     sys.stdin = sys.__stdin__ = _stream(0, "r", encoding, errors)  # type: ignore[misc]

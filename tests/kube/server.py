@@ -22,7 +22,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -305,27 +305,27 @@ def definitions() -> list[dict[str, Any]]:
 @contextlib.contextmanager
 def rights_of_nmi(client: Client, namespace: str) -> Iterator[None]:
     """For the block a service account of the namespace has the rights of NMI, as it has where NMI is installed."""
-    name = f"runs-{namespace}"
-    rules = [
+    rules = (
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
         {"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["azureassignedidentities"], "verbs": ["get", "list"]},
-    ]
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    )
     subject = {"kind": "ServiceAccount", "namespace": namespace, "name": "nmi"}
-    client.create(CLUSTER_ROLE, None, {"metadata": {"name": name}, "rules": rules})
-    client.create(CLUSTER_ROLE_BINDING, None, {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]})
-    try:
+    with _bound(client, f"runs-{namespace}", subject, rules):
         yield
-    finally:
-        client.delete(CLUSTER_ROLE_BINDING, None, name)
-        client.delete(CLUSTER_ROLE, None, name)
 
 
 @contextlib.contextmanager
 def rights_of_restricted(client: Client, name: str, *rules: dict[str, Any]) -> Iterator[None]:
     """For the block the user of the token ``RESTRICTED`` may do this in the whole cluster."""
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "restricted"}
+    with _bound(client, name, subject, rules):
+        yield
+
+
+@contextlib.contextmanager
+def _bound(client: Client, name: str, subject: dict[str, Any], rules: Sequence[dict[str, Any]]) -> Iterator[None]:
+    """A ClusterRole with these rules, bound to the subject, both of that name."""
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
     client.create(CLUSTER_ROLE, None, {"metadata": {"name": name}, "rules": list(rules)})
     client.create(CLUSTER_ROLE_BINDING, None, {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]})
     try:
