@@ -252,12 +252,36 @@ def sandbox(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST_PYTHON, default=False)
 def soak(session: nox.Session) -> None:
-    """Every long case that has not passed yet in the soak SOAK (see make soak)."""
+    """Every long case that has not passed yet in the soak SOAK (see make soak), but for those of stories."""
+    _soak(session, "soak and not story", "--dist=worksteal")
+
+
+@nox.session(python=NEWEST_PYTHON, default=False)
+def stories(session: nox.Session) -> None:
+    """The same of stories, whose cases follow each other in one process."""
+    _soak(session, "story", "--dist=loadfile", "--no-loadscope-reorder")
+
+
+def _soak(session: nox.Session, mark: str, *options: str) -> None:
     _build(session, *SANDBOX_PARTS)
     session.env["SOAK"] = os.environ.get("SOAK") or "soak"
     levels = [f"tests/{level}" for level in ("wire", "node", "molecule", "kube", "sandbox")]
-    options = ("-v", "-m", "soak or story", "--numprocesses=3", "--dist=worksteal")
-    _pytest(session, "molecule", levels, *options, accepted=(5,))  # no case is left
+    # 5: no case is left
+    _pytest(session, "molecule", levels, "-v", "-m", mark, "--numprocesses=3", *options, accepted=(5,))
+
+
+@nox.session(python=NEWEST_PYTHON, default=False)
+def forks(session: nox.Session) -> None:
+    """The tests that call modules, with each in a fork as tasks run it; a part of the soak SOAK (see make soak)."""
+    _build(session, "sandbox")
+    session.env["SOAK"] = f"{os.environ.get('SOAK') or 'soak'}-forks"
+    session.env["MODULES_IN_FORKS"] = "1"
+    of_kube = sorted(CHECKOUT.glob("tests/kube/test_*.py"))
+    paths = [str(file.relative_to(CHECKOUT)) for file in of_kube if "Runner" in file.read_text()]
+    named = [argument for argument in session.posargs if argument.startswith("tests/")]
+    if named and not any(argument.startswith(("tests/wire", *paths)) for argument in named):
+        session.skip("what is named calls no module by itself")
+    _pytest(session, "molecule", ["tests/wire/modules", *paths], "--numprocesses=2", accepted=(5,))
 
 
 @nox.session(python=NEWEST_PYTHON, default=False)

@@ -14,6 +14,10 @@ it begins, and what did not begin is skipped with that reason.
 
 SOAK=NAME runs the cases that have not passed in the soak of that name, at whatever commit. Its record is a file of JSON
 lines, NAME.jsonl, one for each case that ran: `case`, `commit`, `outcome` (passed or failed), `seconds` and `why`.
+Cases of a story that are not marked one by one follow each other: they run again with each case that is left of it.
+
+With MODULES_IN_FORKS a soak takes every case that takes less than a minute, marked or not; longer ones are plays, which
+choose for themselves how modules run.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 RECORDS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "azureops-pod-identity/soak"
+IN_FORKS = bool(os.environ.get("MODULES_IN_FORKS"))
 SHARE = 10
 """A run takes one in so many of the cases that take less than a minute."""
 STORIES = 3
@@ -121,8 +126,20 @@ def _file(case: str) -> str:
     return case.partition("::")[0]
 
 
-def _is_long(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(name) for name in ("soak", "story"))
+def _is_of_a_soak(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("soak")
+    if IN_FORKS:
+        return marker is None or "sample" not in marker.kwargs
+    return bool(marker or item.get_closest_marker("story"))
+
+
+def _story_of(file: str, items: Iterable[pytest.Item]) -> set[str]:
+    """The cases of a file that follow each other."""
+    return {
+        item.nodeid
+        for item in items
+        if _file(item.nodeid) == file and item.get_closest_marker("story") and not item.get_closest_marker("soak")
+    }
 
 
 @dataclass(frozen=True)
@@ -188,7 +205,7 @@ class Soak:
 
     @pytest.hookimpl(trylast=True)  # after the line of the test itself
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if not self._watched or not {"soak", "story"} & set(report.keywords):
+        if not self._watched or not (IN_FORKS or {"soak", "story"} & set(report.keywords)):
             return
         case = report.nodeid
         self._seconds[case] += report.duration
@@ -253,7 +270,8 @@ class Soak:
         return {file for files in stories.values() for file in files - one_in(STORIES, files, self._turn)}
 
     def _not_passed(self, items: Sequence[pytest.Item]) -> set[str]:
-        return {item.nodeid for item in items if _is_long(item)} - passed(self._before)
+        left = {item.nodeid for item in items if _is_of_a_soak(item)} - passed(self._before)
+        return left.union(*(_story_of(file, items) for file in set(map(_file, left))))
 
 
 def _git(*arguments: str) -> str:

@@ -148,6 +148,20 @@ def test_a_soak_goes_on_behind_what_has_passed(folder: Path) -> None:
     assert len(ran(folder, SOAK="two")) == LONG
 
 
+def test_what_follows_each_other_runs_again_with_a_case_that_is_left(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "test_it.py").write_text(STORY.replace("    pass", "    assert __import__('os').environ['WHOLE']", 2))
+    assert len(ran(tmp_path, "-k", "begin or 0 or 2 or end", SOAK="one", WHOLE="yes")) == 4
+    assert ran(tmp_path, SOAK="one", WHOLE="") == ["test_begin", "test_middle[1]", "test_end"]
+    assert ran(tmp_path, SOAK="one", WHOLE="yes") == ["test_begin", "test_middle[1]", "test_end"]
+    assert ran(tmp_path, SOAK="one", WHOLE="yes") == []
+
+
+def test_a_soak_with_modules_in_forks_takes_all_but_plays(folder: Path) -> None:
+    assert len(ran(folder, SOAK="one", MODULES_IN_FORKS="1")) == 1 + 25
+    assert ran(folder, SOAK="one", MODULES_IN_FORKS="1") == []
+
+
 def test_the_record_tells_what_became_of_each_case(folder: Path) -> None:
     said = run(folder, "-n2", SOAK="one", BROKEN="5")
     cases = [json.loads(line) for line in (folder / "records/one.jsonl").read_text().splitlines()]

@@ -30,7 +30,8 @@ _ordering = threading.Lock()
 @functools.cache
 def runner(libraries: str) -> IO[str]:
     """Takes orders; see run_module.py. ``libraries`` is its PYTHONPATH. It ends with its standard input."""
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONPATH": libraries}
+    way = {name: os.environ[name] for name in ("MODULES_IN_FORKS",) if name in os.environ}
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONPATH": libraries, **way}
     pipe = subprocess.PIPE
     running = subprocess.Popen([sys.executable, str(RUNNER)], stdin=pipe, stdout=pipe, env=environment, text=True)
     assert running.stdin and running.stdout

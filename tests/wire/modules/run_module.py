@@ -7,6 +7,9 @@
 Libraries of others are imported once, before the processes are forked; a run by itself would need thrice the time.
 Each line of standard input is an order (JSON): ``module``, ``arguments``, ``environment``, and a ``folder`` with a
 named pipe ``ended``, to which the exit code goes when ``stdout`` and ``stderr`` lie beside it.
+
+With MODULES_IN_FORKS each runs as in a task that does not leave it to Ansible: in a fork of a process that has loaded
+what ansible-playbook has.
 """
 
 from __future__ import annotations
@@ -40,6 +43,9 @@ LIBRARIES = (
     "kubernetes.config",
     "kubernetes.stream.ws_client",
 )
+OF_A_PLAYBOOK = ("ansible.cli.playbook", "ansible.executor.task_executor", "ansible.plugins.loader")
+PLUGINS = "ansible_collections.azureops.pod_identity.plugins"
+IN_FORKS = bool(os.environ.get("MODULES_IN_FORKS"))
 LONGEST = 300
 
 
@@ -48,13 +54,31 @@ def run(order: dict[str, Any]) -> None:
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    signal.alarm(LONGEST)
+    if IN_FORKS:
+        sys.exit(run_in_fork(order))
     os.environ.clear()
     os.environ.update(order["environment"])
-    signal.alarm(LONGEST)
-    module = importlib.import_module(f"ansible_collections.azureops.pod_identity.plugins.modules.{order['module']}")
+    module = importlib.import_module(f"{PLUGINS}.modules.{order['module']}")
     testing = importlib.import_module("ansible.module_utils.testing")
     with testing.patch_module_args(order["arguments"]):
         module.main()
+
+
+def run_in_fork(order: dict[str, Any]) -> int:
+    fork = importlib.import_module(f"{PLUGINS}.plugin_utils._fork")
+    arguments = {"_ansible_remote_tmp": order["folder"], **order["arguments"]}
+    call = fork.Call(
+        fork.load(f"{PLUGINS}.modules.{order['module']}", ()),
+        json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode(),
+        "legacy",
+        order["environment"],
+        order["folder"],
+    )
+    code, output, errors = fork.run(call, lambda: None, None)
+    for number, said in ((1, output), (2, errors)):
+        os.write(number, said)
+    return int(code)
 
 
 def end(job: Callable[[], object]) -> NoReturn:
@@ -87,7 +111,7 @@ def supervise(order: dict[str, Any]) -> None:
 if __name__ == "__main__":
     # Gives the checkout its name as a collection, as it does for the tests.
     runpy.run_path(str(Path(__file__).resolve().parents[2] / "conftest.py"))
-    for library in LIBRARIES:
+    for library in (*LIBRARIES, *(OF_A_PLAYBOOK if IN_FORKS else ())):
         with contextlib.suppress(ImportError):  # what is missing is told by the module that needs it
             importlib.import_module(library)
     gc.freeze()  # what is shared with the processes that are forked
