@@ -12,19 +12,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from operators import SITE, Operator
+from operators import GROUP, SITE, Operator
 from sandboxes import PROGRAM, running
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
 )
-from azsandbox import toolenvs
+from azsandbox import paths, toolenvs
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.null_compute import NullCompute
 
@@ -32,10 +32,14 @@ from ..kube import server
 from ..node.fleet import entrance
 from ..wire.modules.processes import Modules
 from .clients import OURS, THEIRS, Starts, installed
+from .measured import Cost, total
 from .plays import CHECKOUT, CLEANUP, ROLE, TRUE, Play, Plays, clean_nodes, leave_rules
 from .site_requests import counted
+from .workstation import BEFORE, IDENTITY, PING, Workstation, earlier, ours, theirs
 
 ROUNDS = 15
+ROUNDS_OF_PLAYS = int(os.environ.get("ROUNDS", "10"))
+CLUSTERS = int(os.environ.get("CLUSTERS", "12"))
 # On two processors the role on 200 nodes takes a quarter of an hour.
 NODES = int(os.environ.get("NODES", "200"))
 FORKS = 50
@@ -165,6 +169,97 @@ def matching(folder: Path) -> Iterator[Row]:
             yield Row(f"{what}{f' (goal {goal})' if goal else ''}", unit, tuple(run[key] for run in runs))
 
 
+def azure_tasks(folder: Path) -> Iterator[Row]:
+    """Eight unchanged Azure tasks beside eight pings and the same of azure.azcollection, and identities beside az."""
+    with running("bench") as sandbox:
+        place = Workstation(sandbox, folder)
+        found = place.prepare()
+        same, peers = ours(found), theirs(found)
+        look = {"resource_group": GROUP, "name": IDENTITY}
+        identities: list[Play] = [{"azureops.pod_identity.user_assigned_identity": look}] * 20
+        show = f"for turn in $(seq 20); do az identity show -g {GROUP} -n {IDENTITY} > /dev/null || exit 1; done"
+        kinds: dict[str, Callable[[], Cost]] = {
+            "ours": lambda: place.unchanged("ours", same),
+            "ping": lambda: place.unchanged("ping", [PING] * len(same)),
+            "modules": lambda: place.unchanged("ours", same, POD_IDENTITY_IN_PROCESS="false"),
+            "azcollection": lambda: place.unchanged("theirs", peers, tools="azcollection"),
+            "identities": lambda: place.unchanged("identities", identities),
+            "az identity show": lambda: place.cost("bash", "-c", show),
+        }
+        costs = in_turn(kinds, ROUNDS_OF_PLAYS)
+    eight = f"{len(same)} unchanged Azure tasks"
+    for kind, of, peer, goal in (
+        ("CPU", "cpu", "ping", 0.6),
+        ("CPU", "cpu", "azcollection", 1 / 15),
+        ("wall", "wall", "azcollection", 1 / 8),
+        ("CPU", "cpu", "modules", None),
+    ):
+        yield Row(f"{eight}, {kind}", "s", each(costs["ours"], of), peer, each(costs[peer], of), goal)
+    twenty, shows = each(costs["identities"], "wall"), each(costs["az identity show"], "wall")
+    yield Row("20 unchanged identities, wall", "s", twenty, "20 az identity show", shows, 0.6)
+    yield Row("the largest process of these tasks", "MB", each(costs["ours"], "peak_mb"))
+
+
+def clusters(folder: Path) -> Iterator[Row]:
+    """The eight tasks on twelve clusters at once, beside one cluster after the other."""
+    azure = SimulatedAzure(folder)
+    try:
+        names = [f"c{number}" for number in range(CLUSTERS)]
+        for name in names:
+            azure.cluster(name, name)
+        tasks = ours({"scope": "{{ scope }}", "principal": "{{ principal }}"}, *["{{ cluster }}"] * 2)
+        plays = Plays(folder, {})
+        plays.variables = {"ansible_connection": "local", "principal": azure.principal("nodes").object_id}
+        place = f"/subscriptions/{azure.subscription_id}/resourceGroups"
+        plays.of_host = {name: {"scope": f"{place}/{name}", "cluster": name} for name in names}
+        environment = {**Modules(azure, folder).environment, "ANSIBLE_FORKS": str(CLUSTERS)}
+        plays.run(tasks, **environment)  # grants the roles, fills caches
+        kinds: dict[str, Callable[[], Cost]] = {
+            "at once": lambda: plays.cost(tasks, **environment),
+            "one by one": lambda: total(plays.cost(tasks, [name], **environment) for name in names),
+        }
+        costs = in_turn(kinds, ROUNDS_OF_PLAYS)
+    finally:
+        azure.close()
+    what = f"{len(tasks)} unchanged tasks on {CLUSTERS} clusters, forks {CLUSTERS}"
+    peer = f"{CLUSTERS} x one"
+    yield Row(f"{what}, wall", "s", each(costs["at once"], "wall"), peer, each(costs["one by one"], "wall"), 0.5)
+    yield Row("the largest process of it", "MB", each(costs["at once"], "peak_mb"))
+
+
+def site_before(folder: Path) -> Iterator[Row]:
+    """An unchanged site.yml, beside what it was before tasks ran in process."""
+    with running("bench") as sandbox:
+        place = Workstation(sandbox, folder)
+        variables = folder / "site.json"
+        variables.write_text(json.dumps(SITE))
+        site = ("ansible-playbook", "azureops.pod_identity.site", "-e", f"@{variables}")
+        sandbox.exec(*site)
+        path = f"ANSIBLE_COLLECTIONS_PATH={earlier(folder / 'before')}:{paths.COLLECTIONS}"
+        kinds: dict[str, Callable[[], Cost]] = {
+            "now": lambda: place.cost(*site),
+            "before": lambda: place.cost("env", path, *site),
+        }
+        costs = in_turn(kinds, ROUNDS_OF_PLAYS)
+    for kind, of, goal in (("wall", "wall", 0.6), ("CPU", "cpu", None)):
+        yield Row(f"unchanged site.yml, {kind}", "s", each(costs["now"], of), BEFORE, each(costs["before"], of), goal)
+
+
+def in_turn(kinds: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, list[Cost]]:
+    """What each kind costs, measured in turn; the first of each fills caches and does not count."""
+    costs: dict[str, list[Cost]] = {name: [] for name in kinds}
+    for number in range(rounds + 1):
+        for name, run in kinds.items():
+            cost = run()
+            if number:
+                costs[name].append(cost)
+    return costs
+
+
+def each(costs: Iterable[Cost], of: str) -> tuple[float, ...]:
+    return tuple(float(getattr(cost, of)) for cost in costs)
+
+
 def unchanged_site(folder: Path) -> Iterator[Row]:
     """What site.yml asks Azure where nothing changes; why it does is in site_requests.py."""
     with running("bench") as sandbox:
@@ -267,6 +362,9 @@ FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
         environment,
         binding_lists,
         run_command,
+        azure_tasks,
+        clusters,
+        site_before,
         unchanged_site,
         fleet_task,
         fleet_role,

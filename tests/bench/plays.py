@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ..node.fleet import entrance, fleet
+from .measured import Cost
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+MEASURED = Path(__file__).with_name("measured.py")
 Play = dict[str, Any]
 TRUE = {"ansible.builtin.command": "/bin/true", "changed_when": False}
 CLEANUP: dict[str, Any] = {"azureops.pod_identity.imds_iptables_cleanup": {}}
@@ -51,6 +52,16 @@ class Plays:
 
     def run(self, tasks: Sequence[Play], **environment: str) -> tuple[float, dict[str, list[float]]]:
         """Run a play on all nodes; how long all of it took, and each task by its name."""
+        cost, by_task = self._run(tasks, (), environment)
+        return cost.wall, by_task
+
+    def cost(self, tasks: Sequence[Play], hosts: Sequence[str] = (), **environment: str) -> Cost:
+        """What a play on all nodes costs, or on some."""
+        return self._run(tasks, ("--limit", ",".join(hosts)) if hosts else (), environment)[0]
+
+    def _run(
+        self, tasks: Sequence[Play], arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> tuple[Cost, dict[str, list[float]]]:
         book, inventory, durations = (self.folder / name for name in ("play.json", "hosts.json", "durations"))
         book.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": list(tasks)}]))
         inventory.write_text(json.dumps({"all": {"vars": self.variables, "hosts": self.of_host}}))
@@ -63,17 +74,16 @@ class Plays:
             "DURATIONS_FILE": str(durations),
             **environment,
         }
-        ansible = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), str(book)]
-        started = time.monotonic()
-        done = subprocess.run(ansible, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        seconds = time.monotonic() - started
+        ansible = [sys.executable, "-m", "ansible", "playbook", "-i", str(inventory), str(book), *arguments]
+        command = [sys.executable, str(MEASURED), *ansible]
+        done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"the play failed:\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}")
         by_task: dict[str, list[float]] = defaultdict(list)
         for line in durations.read_text().splitlines():
             name, took = json.loads(line)
             by_task[name].append(took)
-        return seconds, by_task
+        return Cost.parse(json.loads(done.stdout)), by_task
 
 
 @contextmanager
