@@ -58,14 +58,21 @@ def namespaces(client: Client) -> Iterator[None]:
     yield
     for name in NAMESPACES:
         client.delete(server.NAMESPACE, None, name)
+    server.until(
+        "the namespaces are gone",
+        lambda: not {each["metadata"]["name"] for each in client.list_all(server.NAMESPACE)}.intersection(NAMESPACES),
+        120,
+    )
 
 
 @pytest.fixture
-def shared(client: Client, crds: None, namespaces: None) -> None:
+def shared(client: Client, crds: None, namespaces: None) -> Iterator[None]:
     """The AzureIdentity of somebody else that an example binds."""
     spec = {"type": 0, "resourceID": f"{IDENTITIES}/shared", "clientID": CLIENT_ID.replace("2f", "3f")}
     body = {"apiVersion": AZURE_IDENTITY.api_version, "kind": AZURE_IDENTITY.name, "metadata": {"name": "shared"}}
     client.create(AZURE_IDENTITY, "platform", {**body, "spec": spec})
+    yield
+    client.delete(AZURE_IDENTITY, "platform", "shared")
 
 
 def played(api_server: ApiServer, folder: Path, tasks: list[dict[str, Any]]) -> int:

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Modules that ask an API server, in a fork of ansible-playbook and as modules: their whole results are the same."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import JOB, POD
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube import test_examples as examples
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.kube.test_examples import namespaces, shared
+from ansible_collections.azureops.pod_identity.tests.wire.modules.ways import Ways
+
+__all__ = ["namespaces", "shared"]  # fixtures
+OURS = "azureops.pod_identity."
+MODULES = (
+    *("access_review_info", "azure_identity_binding", "azure_pod_identity_exception", "kubernetes_object"),
+    *("kubernetes_object_info", "workload_restart", "nmi_info", "pod_identity_info", "pod_identity_release_info"),
+    *("pod_identity_restoration", "pod_identity_bundle_info", "cluster_lease", "pod_identity_removal_info"),
+)
+PROBES = ("imds_answer_info", "pod_token_info")
+TAKES_ALL = "pod_identity_removal"
+FAILURES: list[dict[str, Any]] = [
+    {"kubernetes_object": {"kind": "Pod", "name": "x", "namespace": "billing"}},
+    {"kubernetes_object": {"kind": "Namespace"}},
+    {"kubernetes_object_info": {"kind": "Node", "kubeconfig": "/nowhere"}},
+    {"kubernetes_object_info": {"kind": "Node", "context": "nobody"}},
+    {"kubernetes_object_info": {"kind": "Node", "host": "https://127.0.0.1:1", "api_key": "hush-hush"}},
+    {"azure_identity_binding": {"namespace": "nowhere", "name": "x", "selector": "x", "resource_id": "x"}},
+    {"azure_identity_binding": {"namespace": "billing", "bindings": [{"name": "x"}]}},
+    {"pod_token_info": {"namespace": "nowhere", "selector": "nobody"}},
+    {"pod_identity_info": {"files": ["/nowhere"]}},
+    {"cluster_lease": {"wait_timeout": "long"}},
+    {"workload_restart": {"namespace": "nowhere", "name": "x", "matches": []}},
+]
+
+
+def tasks(api_server: ApiServer, names: Sequence[str]) -> list[dict[str, Any]]:
+    of_modules = (importlib.import_module(f"ansible_collections.{OURS}plugins.modules.{name}") for name in names)
+    return [
+        *(
+            {"name": f"failure {number} of {name}", f"{OURS}{name}": options}
+            for number, each in enumerate(FAILURES)
+            for name, options in each.items()
+        ),
+        *(task for module in of_modules for task in examples.examples(module, api_server)),
+    ]
+
+
+@pytest.mark.parametrize("arguments", [("--check",), ()])
+def test_whole_results(
+    client: Client, api_server: ApiServer, shared: None, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    defaults = {
+        f"group/{OURS}kubernetes": {"kubeconfig": api_server.kubeconfig()},
+        **{f"{OURS}{name}": examples.SOON for name in PROBES},
+    }
+    names = (*MODULES, *((TAKES_ALL,) if arguments else ()), *PROBES)
+    ways = Ways(tmp_path, {"module_defaults": defaults, "tasks": tasks(api_server, names)}, {}, examples.REGISTERED)
+
+    def run(in_process: bool) -> list[dict[str, Any]]:
+        for pod in client.list_all(POD):  # of probes that ran before; here is no kubelet that would end them
+            server.end_pod(client, pod["metadata"]["namespace"], pod["metadata"]["name"])
+        server.until("the probes are gone", lambda: not (client.list_all(JOB) or client.list_all(POD)))
+        return ways(*arguments, in_process=in_process)
+
+    if not arguments:
+        run(True)  # from here on each run begins where the one before it ended
+    fork, module = run(True), run(False)
+    assert fork == module
+    assert {each["event"] for each in fork} >= {"ok", "failed"}
