@@ -327,6 +327,53 @@ def test_clusters_do_not_meet(both: tuple[Run, Run]) -> None:
             assert "SPOILT" not in each["result"]["around"]["environ"]
 
 
+def test_with_ansible_runner(tmp_path: Path) -> None:
+    """It gives ansible-playbook a terminal, and has results from a callback of its own."""
+    fork, module = (of_runner(tmp_path, in_process=each) for each in (True, False))
+    assert fork[0] == module[0]
+    assert [len(told) for told in fork[1:]] == [len(BY_RUNNER), 0]
+    assert [len(told) for told in module[1:]] == [0, len(BY_RUNNER)]
+
+
+BY_RUNNER = ("around", "arguments", "a secret", "warnings", "deprecations", "a failure", "an exception")
+
+
+def of_runner(folder: Path, *, in_process: bool) -> tuple[list[Any], list[str], list[str]]:
+    """What a run of ansible-runner tells of each task, and how often a module ran in a fork and as a module."""
+    work = folder / "work"
+    if work.exists():
+        work.rename(folder / "work-before")
+    (work / "runner").mkdir(parents=True)
+    made = player(work, in_process=in_process)
+    variables = {"nested": {}, "vaulted": "hush-variable", "folder": str(work)}
+    tasks = [task(name, ALIKE[name]) for name in BY_RUNNER]
+    whole = [{"hosts": "here", "gather_facts": False, "vars": variables, "tasks": tasks}]
+    (work / "play.yml").write_text(yaml.safe_dump(whole, sort_keys=False))
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")},
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "ANSIBLE_COLLECTIONS_PATH": f"{work / 'player/collections'}:{os.environ['ANSIBLE_COLLECTIONS_PATH']}",
+        "ANSIBLE_HOME": str(work / "ansible"),
+        "ANSIBLE_REMOTE_TMP": str(work / "tmp"),
+        "ANSIBLE_NOCOLOR": "1",
+        "TMPDIR": str(made.temporary),
+    }
+    given = ("-p", str(work / "play.yml"), "--inventory", str(work / "inventory.yml"), "--cmdline=-vvv")
+    command = [sys.executable, "-m", "ansible_runner", "run", str(work / "runner"), *given, "--ident", "one"]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    kept = work / "runner/artifacts/one"
+    events = [json.loads(file.read_text()) for file in (kept / "job_events").glob("*.json")]
+    told = [
+        (each["event"], each["event_data"]["task"], each["event_data"]["res"])
+        for each in sorted(events, key=lambda each: int(each["counter"]))
+        if each["event"] in ("runner_on_ok", "runner_on_failed")
+    ]
+    output = (kept / "stdout").read_text()
+    ways = (IN_A_FORK, "as a module, because the variable pod_identity_in_process turns it off")
+    return normal(told, made), *(re.findall(f"witness runs {way}", output) for way in ways)
+
+
 @pytest.mark.parametrize("in_process", [True, False])
 def test_interrupted(tmp_path: Path, in_process: bool) -> None:
     process, file = waiting(tmp_path, in_process=in_process)
