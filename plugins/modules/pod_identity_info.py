@@ -17,12 +17,24 @@ description:
   - Compares the assignments that there are with the computed ones, and reports what is wrong or will go wrong as
     findings with stable codes.
   - On request it lists what of pod identity is left in a cluster after it was uninstalled.
-  - Reads a cluster, or files that C(kubectl get -o json) wrote. It writes nothing.
+  - Reads a cluster, or files that C(kubectl get -o json) wrote. It writes nothing but the file O(path).
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
-  - azureops.pod_identity._attributes.info_module
   - azureops.pod_identity._attributes.actiongroup_kubernetes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The cluster is read in check mode too; the file O(path) is not written.
+  diff_mode:
+    support: full
+    details:
+      - Of the file O(path) its SHA-256. Without O(path) nothing is modified.
+  idempotent:
+    support: full
+    details:
+      - The file O(path) is written only where its content changes. Without O(path) nothing is modified.
 options:
   files:
     description:
@@ -64,6 +76,14 @@ options:
     type: list
     elements: str
     default: []
+  path:
+    description:
+      - File on the host of the task that gets the whole inventory as JSON, with the names that are documented as return
+        values. The long lists are not returned then, so that neither Ansible nor its callbacks hold those of a large
+        cluster.
+      - Its folder must exist. It is replaced as a whole or not at all. A new file is readable by its owner only; one
+        that is replaced keeps its mode.
+    type: path
 notes:
   - Needs to list pods, nodes, deployments, statefulsets, daemonsets, replicasets, jobs, cronjobs, and the kinds of AAD
     Pod Identity in the whole cluster.
@@ -110,6 +130,17 @@ EXAMPLES = r"""
     kubeconfig: /etc/ansible/prod.kubeconfig
     namespaces: [shop, billing]
   register: teams
+
+- name: Keep the inventory of a large cluster in a file
+  azureops.pod_identity.pod_identity_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    path: /var/backups/prod/inventory.json
+  register: kept
+
+- name: Fail where findings are errors
+  ansible.builtin.assert:
+    that: kept.summary.finding_codes | selectattr('severity', 'equalto', 'error') | length == 0
+    fail_msg: "{{ kept.summary.path }} has them."
 """
 
 RETURN = r"""
@@ -147,7 +178,7 @@ workloads:
   description:
     - One entry per Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob, Job and pod that nothing else here makes.
     - Owners of other kinds that make pods themselves have one entry per selector of their pods.
-  returned: success
+  returned: success, without O(path)
   type: list
   elements: dict
   contains:
@@ -257,7 +288,7 @@ workloads:
       sample: system:serviceaccount:team:web
 identities:
   description: One entry per AzureIdentity.
-  returned: success
+  returned: success, without O(path)
   type: list
   elements: dict
   contains:
@@ -323,7 +354,7 @@ assignments:
       sample: 12
 assigned:
   description: One entry per AzureAssignedIdentity.
-  returned: success
+  returned: success, without O(path)
   type: list
   elements: dict
   contains:
@@ -369,7 +400,7 @@ assigned:
       sample: false
 findings:
   description: What is wrong or will go wrong, the worst first.
-  returned: success
+  returned: success, without O(path)
   type: list
   elements: dict
   contains:
@@ -400,7 +431,7 @@ findings:
       sample: Let the application name its client id, or use one selector per identity.
 residue:
   description: What is left of pod identity, the worst first, with the keys of RV(findings).
-  returned: with O(audit)
+  returned: with O(audit), without O(path)
   type: list
   elements: dict
   sample:
@@ -409,13 +440,65 @@ residue:
       object: CustomResourceDefinition azureidentities.aadpodidentity.k8s.io
       message: The kind is still installed.
       remedy: Delete it when no object of it is left; helm leaves it.
+summary:
+  description: The file, and how many entries its lists have.
+  returned: with O(path)
+  type: dict
+  contains:
+    path:
+      description: The file.
+      returned: always
+      type: str
+      sample: /var/backups/prod/inventory.json
+    sha256:
+      description: SHA-256 of the content of the file, in check mode of what it would be.
+      returned: always
+      type: str
+      sample: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
+    workloads:
+      description: Number of RV(workloads).
+      returned: always
+      type: int
+      sample: 40
+    identities:
+      description: Number of RV(identities).
+      returned: always
+      type: int
+      sample: 12
+    assigned:
+      description: Number of RV(assigned).
+      returned: always
+      type: int
+      sample: 12
+    findings:
+      description: Number of RV(findings).
+      returned: always
+      type: int
+      sample: 3
+    residue:
+      description: Number of RV(residue).
+      returned: with O(audit)
+      type: int
+      sample: 0
+    finding_codes:
+      description: How many of RV(findings) have which code and severity.
+      returned: always
+      type: list
+      elements: dict
+      sample: [{code: ambiguous_default, severity: warning, count: 3}]
+actions:
+  description: What was done, or in check mode what would be done.
+  returned: with O(path)
+  type: list
+  elements: str
+  sample: [write the inventory /var/backups/prod/inventory.json]
 """
 
 import typing as t
 from dataclasses import asdict
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import findings
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _files, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import findings, inventory_files
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.belief import Belief
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inventory import (
     Cluster,
@@ -438,6 +521,28 @@ def as_data(found: Inventory) -> dict[str, t.Any]:
     }
 
 
+def make_plan(found: dict[str, t.Any], path: str) -> _plan.Plan:
+    """Write ``found`` into the file, unless it has the same content."""
+    _files.require_writable(path)
+    new = _files.Digest()
+    for piece in inventory_files.text(found):
+        new.write(piece)
+
+    def write() -> None:
+        with _files.replacing(path, 0o600) as file:
+            for piece in inventory_files.text(found):
+                file(piece)
+
+    before, after = {"path": path, "sha256": _files.digest(path)}, {"path": path, "sha256": str(new)}
+    return _plan.Plan(
+        before=before if before["sha256"] else {},
+        after=after,
+        steps=() if before == after else (_plan.Step(f"write the inventory {path}", write),),
+        result={**after, **inventory_files.summary(found)},
+        told={"rules": found["rules"], "assignments": found["assignments"]},
+    )
+
+
 def main() -> None:
     module = (
         _argspec.kubernetes_auth()
@@ -451,6 +556,7 @@ def main() -> None:
                     "version": {"type": "str"},
                     "audit": {"type": "bool", "default": False},
                     "release_namespaces": {"type": "list", "elements": "str", "default": []},
+                    "path": {"type": "path"},
                 }
             )
         )
@@ -476,7 +582,10 @@ def main() -> None:
         residue = {"residue": [asdict(one) for one in findings.residue(found)]} if params["audit"] else {}
         return {**as_data(found), **residue}
 
-    _plan.report(module, observe)
+    path = module.params["path"]
+    if path is None:
+        _plan.report(module, observe)
+    _plan.run(module, lambda: make_plan(observe(), path), key="summary")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,19 @@ def pods(client: Client, crds: None, namespace: str) -> str:
     return namespace
 
 
-def play(api_server: ApiServer, player: Player, target: Path, *arguments: str) -> tuple[int, str]:
-    hosts = {
-        name: {"ansible_connection": "local", "pod_identity_kubeconfig": kubeconfig}
-        for name, kubeconfig in (
-            ("east", api_server.kubeconfig()),
-            ("forbidden", api_server.kubeconfig(RESTRICTED)),
-            ("nowhere", "/nowhere/kubeconfig"),
-        )
+CLUSTERS = ("east", "forbidden", "nowhere")
+
+
+def play(
+    api_server: ApiServer, player: Player, target: Path, *arguments: str, clusters: Sequence[str] = CLUSTERS
+) -> tuple[int, str]:
+    kubeconfigs = {
+        "east": api_server.kubeconfig(),
+        "west": api_server.kubeconfig(),
+        "forbidden": api_server.kubeconfig(RESTRICTED),
+        "nowhere": "/nowhere/kubeconfig",
     }
+    hosts = {name: {"ansible_connection": "local", "pod_identity_kubeconfig": kubeconfigs[name]} for name in clusters}
     inventory = player.directory / "clusters.json"
     inventory.write_text(json.dumps({"clusters": {"hosts": hosts}}))
     return player.play(
@@ -68,12 +73,12 @@ def test_one_file_for_all_clusters(api_server: ApiServer, pods: str, tmp_path: P
     status, output = play(api_server, player, target)
     assert status == 2 and "may not list azureidentities" in output, output
 
-    clusters = json.loads((tmp_path / "found.json").read_text())["clusters"]
+    clusters = json.loads((tmp_path / "found.incomplete.json").read_text())["clusters"]
     assert set(clusters) == {"east", "forbidden", "nowhere"}
     assert "may not list" in clusters["forbidden"]["error"] and "/nowhere/kubeconfig" in clusters["nowhere"]["error"]
     assert set(clusters["east"]) == {"rules", "workloads", "identities", "assignments", "findings"}
 
-    with (tmp_path / "found.csv").open() as file:
+    with (tmp_path / "found.incomplete.csv").open() as file:
         lines: list[dict[str, Any]] = list(csv.DictReader(file))
     assert len(lines) == len(clusters["east"]["workloads"]) + 2
     both, none = [line for line in lines if line["namespace"] == pods]
@@ -84,5 +89,39 @@ def test_one_file_for_all_clusters(api_server: ApiServer, pods: str, tmp_path: P
     assert [line["error"] for line in lines if line["cluster"] == "forbidden"] == [clusters["forbidden"]["error"]]
 
     status, output = play(api_server, player, target)
-    assert "changed=0" in output, output
+    assert "changed=0" in output and "changed=1" not in output, output
+    assert not list(player.temporary.glob("azureops-pod-identity-*"))
+
+
+@pytest.mark.soak(sample=3, group="plays")
+def test_a_failed_cluster_leaves_the_last_good_files(
+    api_server: ApiServer, pods: str, client: Client, tmp_path: Path
+) -> None:
+    player, target = Player(tmp_path / "play"), tmp_path / "found"
+    status, output = play(api_server, player, target, "--check", clusters=("east", "west"))
+    assert (status, "changed=1" in output, list(tmp_path.glob("found.*"))) == (0, True, []), output
+    status, output = play(api_server, player, target, clusters=("east", "west"))
+    assert (status, f"{target}.json" in output) == (0, True), output
+    good = {path.name: path.read_text() for path in tmp_path.glob("found.*")}
+    clusters = json.loads(good["found.json"])["clusters"]
+    assert clusters["east"] == clusters["west"] and set(good) == {"found.json", "found.csv"}
+
+    make(client, POD, pods, "third", pods)
+    status, output = play(api_server, player, target)
+    assert status == 2, output
+    now = {path.name: path.read_text() for path in tmp_path.glob("found.*")}
+    assert {name: now[name] for name in good} == good and len(now) == 4
+    assert '"third"' in now["found.incomplete.json"]
+
+    status, output = play(api_server, player, target, clusters=("east", "west"))
+    now = {path.name: path.read_text() for path in tmp_path.glob("found.*")}
+    assert (status, set(now)) == (0, set(good)) and '"third"' in now["found.json"], output
+
+
+@pytest.mark.soak(sample=3, group="plays")
+def test_no_folder_for_the_files(api_server: ApiServer, crds: None, tmp_path: Path) -> None:
+    player = Player(tmp_path / "play")
+    for arguments in ((), ("--check",)):
+        status, output = play(api_server, player, tmp_path / "nowhere/found", *arguments, clusters=("east",))
+        assert (status, "create its folder" in output) == (2, True), output
     assert not list(player.temporary.glob("azureops-pod-identity-*"))

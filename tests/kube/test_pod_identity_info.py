@@ -254,16 +254,31 @@ def test_the_examples(info: Runner, api_server: ApiServer, workloads: str, tmp_p
     for name in ("workloads", "pod-identity"):
         (tmp_path / f"{name}.json").write_text(json.dumps(saved))
     tasks = yaml.safe_load(text.replace("/var/backups/prod", str(tmp_path)))
+    assert tasks.pop()["name"] == "Fail where findings are errors"  # this cluster has some
     status, output = Player(tmp_path / "play").play(tasks)
     assert (status, "MIC would take it back" in output) == (2, True), output
     status, output = Player(tmp_path / "rest").play([tasks[0], *tasks[2:]])
     assert status == 0, output
+    assert (tmp_path / "inventory.json").exists()
+
+
+def test_into_a_file(info: Runner, workloads: str, tmp_path: Path) -> None:
+    path = tmp_path / "inventory.json"
+    predicted = info(path=str(path), check=True).ok()
+    assert predicted["changed"] and not path.exists()
+    done, live = info(path=str(path)).ok(), info().ok()
+    assert (done["changed"], done["rules"], set(done)) == (True, live["rules"], set(predicted))
+    kept = json.loads(path.read_text())
+    assert set(kept) == set(live) - {"changed", "invocation"}
+    assert (rows(kept, workloads), findings(kept, workloads)) == (rows(live, workloads), findings(live, workloads))
+    assert not {key for key, value in kept.items() if isinstance(value, list)} & set(done)
 
 
 def test_what_is_returned_is_documented(info: Runner, workloads: str) -> None:
     documented = yaml.safe_load(pod_identity_info.RETURN)
     done = info(audit=True).ok()
-    assert set(done) - {"changed", "invocation"} == set(documented)
+    of_file = {"summary", "actions"}
+    assert set(done) - {"changed", "invocation"} == set(documented) - of_file
     for key in ("rules", "assignments"):
         assert set(done[key]) == set(documented[key]["contains"])
     for key in ("workloads", "identities", "findings"):

@@ -19,6 +19,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.plugins.modules import
 
 TOKEN: dict[str, Any] = {"namespace": "billing", "selector": "billing"}
 TOKEN_OPTIONS = sorted(pod_token_info.argument_spec().options)
+# Not path: whatever is written there would be a file of this machine.
 INVENTORY_OPTIONS = ["files", "mode", "force_namespaced", "version", "context", "host"]
 
 

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _files
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def write(path: Path, text: str) -> None:
+    with _files.replacing(str(path), 0o600) as file:
+        file(text)
+
+
+def test_a_file_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None:
+    path, link = tmp_path / "file", tmp_path / "link"
+    write(path, "one")
+    assert (path.read_text(), mode(path)) == ("one", 0o600)
+    path.chmod(0o640)
+    link.symlink_to(path)
+    write(link, "twö")
+    assert (path.read_text(), mode(path), link.is_symlink()) == ("twö", 0o640, True)
+    assert sorted(tmp_path.iterdir()) == [path, link]
+
+
+@pytest.mark.parametrize("error", [Failure("No."), KeyboardInterrupt()])
+def test_what_does_not_end_changes_nothing(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "file"
+    path.write_text("good")
+    with pytest.raises(type(error)), _files.replacing(str(path), 0o600) as file:
+        file("half")
+        raise error
+    assert (path.read_text(), list(tmp_path.iterdir())) == ("good", [path])
+
+
+def test_digests(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    assert _files.digest(str(path)) == ""
+    pieces = ["ä", "\ud800", "b" * 3_000_000]
+    found = _files.Digest()
+    with _files.replacing(str(path), 0o600) as file:
+        for piece in pieces:
+            found.write(piece)
+            file(piece)
+    assert str(found) == _files.digest(str(path)) == hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(Failure, match="cannot be read"):
+        _files.digest(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nowhere/file", "the folder .*/nowhere does not exist"),
+        ("folder", "it is a folder"),
+        ("a\0b", "null"),
+    ],
+)
+def test_what_cannot_be_written_is_known_before(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "folder").mkdir()
+    _files.require_writable(str(tmp_path / "file"))
+    with pytest.raises(Failure, match=reason):
+        _files.require_writable(str(tmp_path / name))
+
+
+def test_a_folder_that_goes_meanwhile(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="No such file"):
+        write(tmp_path / "gone/file", "text")
+
+
+def test_removal(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("text")
+    _files.remove(str(path))
+    _files.remove(str(path))
+    assert not path.exists()
+    with pytest.raises(Failure, match="cannot be removed"):
+        _files.remove(str(tmp_path))
