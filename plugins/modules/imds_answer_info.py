@@ -156,13 +156,13 @@ def ask_from_new_pod(module: AnsibleModule) -> Asked:
     params = module.params
     client = connect(params, module.tmpdir)
     node, namespace, owner = params["node"], params["namespace"], params["owner"]
-    left = probes.remove_leftovers(client, imds_answer.target(node, namespace), owner)
+    left = probes.remove(client, imds_answer.target(node, namespace), probes.leftovers(client, namespace, owner))
     actions = [f"removed leftover Job {namespace}/{name}" for name in left]
     name = probes.new_name()
     limits = {"start_timeout": params["start_timeout"], "timeout": params["timeout"]}
     job = imds_answer.job(node, namespace, name=name, owner=owner, image=params["image"], **limits)
-    output, _node, reason = probes.run(client, job, **limits)
-    finding = imds_answer.unknown(reason) if reason else imds_answer.find(output)
+    ran = probes.run(client, job, **limits)
+    finding = imds_answer.unknown(ran.reason) if ran.reason else imds_answer.find(ran.output)
     return finding, [*actions, f"ran probe Job {namespace}/{name} on {node}"]
 
 

@@ -23,6 +23,10 @@ description:
     killed run left for the same workload is removed first.
   - With O(method=exec) the request comes from a running pod of the workload, with C(curl), C(wget) or C(python3),
     whichever it has.
+  - Several workloads are tried at the same time with O(workloads); each list of the cluster is read once for all of
+    them. A workload that cannot be tried is C(not_verified) with the reason and keeps no other back. A probe that found
+    no room, on its node or in a quota, is run again by itself after the others.
+  - A pod that has just started may not be known to NMI yet. Where NMI says so, it is asked again for up to a minute.
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
@@ -30,9 +34,87 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes.actiongroup_kubernetes
 options:
   namespace:
-    description: Namespace of the workload.
+    description: Namespace of the workload; required unless O(workloads) is set.
     type: str
-    required: true
+  workloads:
+    description:
+      - Workloads to try instead of the one that the other options name. What an entry does not set is as the option of
+        the same name says for all of them.
+      - Mutually exclusive with O(namespace), O(selector), O(pod), O(service_account), O(node), O(client_id), O(expect)
+        and O(container).
+    type: list
+    elements: dict
+    suboptions:
+      namespace:
+        description: As O(namespace).
+        type: str
+        required: true
+      selector:
+        description: As O(selector).
+        type: str
+      pod:
+        description: As O(pod).
+        type: str
+      service_account:
+        description: As O(service_account).
+        type: str
+      node:
+        description: As O(node).
+        type: str
+      resource:
+        description: As O(resource).
+        type: str
+      client_id:
+        description: As O(client_id).
+        type: str
+      expect:
+        description: As O(expect).
+        type: dict
+        suboptions:
+          client_id:
+            description: Client id of the identity.
+            type: str
+          tenant_id:
+            description: Tenant.
+            type: str
+          object_id:
+            description: Principal (object) id of the identity.
+            type: str
+          audience:
+            description: Audience; if unset, the resource.
+            type: str
+      method:
+        description: As O(method).
+        type: str
+        choices: [probe_pod, exec]
+      container:
+        description: As O(container).
+        type: str
+      image:
+        description: As O(image).
+        type: str
+      labels:
+        description: As O(labels).
+        type: dict
+      timeout:
+        description: As O(timeout).
+        type: int
+      start_timeout:
+        description: As O(start_timeout).
+        type: int
+      allow_detach:
+        description: As O(allow_detach).
+        type: bool
+      allow_unready_endpoints:
+        description: As O(allow_unready_endpoints).
+        type: bool
+      allow_blocked_evictions:
+        description: As O(allow_blocked_evictions).
+        type: bool
+  at_once:
+    description: How many of the O(workloads) are tried at the same time.
+    type: int
+    default: 25
   selector:
     description:
       - Value of the label C(aadpodidbinding) of the workload's pods. One of its running pods gives node, service
@@ -82,7 +164,7 @@ options:
     description: Container for O(method=exec); if unset, the first one of the pod.
     type: str
   image:
-    description: Image of the probe. It needs C(sh), C(curl), C(tr), C(base64), C(head) and C(date).
+    description: Image of the probe. It needs C(sh), C(curl), C(tr), C(base64), C(head), C(date) and C(sleep).
     type: str
     default: mcr.microsoft.com/azurelinux/base/core:3.0
   labels:
@@ -151,6 +233,17 @@ EXAMPLES = r"""
     that: billing_token.ok
     fail_msg: "{{ billing_token.tokens[0].message }}"
 
+- name: Try several workloads at the same time
+  azureops.pod_identity.pod_token_info:
+    workloads:
+      - namespace: billing
+        selector: billing
+      - namespace: reports
+        service_account: reports
+        resource: https://vault.azure.net
+    timeout: 120
+  register: all_tokens
+
 - name: Ask inside a running pod instead
   azureops.pod_identity.pod_token_info:
     namespace: billing
@@ -165,7 +258,7 @@ ok:
   type: bool
   sample: true
 tokens:
-  description: One entry per path that was tried.
+  description: One entry per path that was tried, in the order of O(workloads).
   returned: success
   type: list
   elements: dict
@@ -301,9 +394,13 @@ import typing as t
 from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import probe, token, token_request
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import probes
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import (
+    token,
+    token_questions,
+    token_request,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import token_probes
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import predicting, report
 
 if t.TYPE_CHECKING:
@@ -314,87 +411,25 @@ _LOOKED_ONLY = "Nothing was asked in check mode; set check_mode_probe: true to r
 
 def observe(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
-    names = ("namespace", "selector", "pod", "service_account", "node")
-    target = probe.Target(**{name: params[name] or "" for name in names})
+    questions = token_questions.parse(params)
     if predicting(module) and not params["check_mode_probe"]:
-        place = probe.Place(None, target.node, target.selector, target.service_account, {})
-        expected = token.Expectation(
-            resource=params["resource"], client_id=(params["expect"] or {}).get("client_id") or ""
-        )
-        verdict = token.not_verified(_LOOKED_ONLY)
-        return outcome(entry(params, target, place, expected, token_request.Answer(), verdict), [])
-    client = connect(params, module.tmpdir)
-    pods, cluster = probes.observe(client, target)
-    place = probe.choose(target, pods, params["labels"] or {})
-    expected = probe.expectation(
-        place, target.namespace, cluster, params["expect"] or {}, params["resource"], params["client_id"]
-    )
-    ask = ask_inside if params["method"] == "exec" else ask_beside
-    place, output, reason, actions = ask(client, params, target, place, cluster)
-    answer = token_request.parse(output)
-    verdict = token.not_verified(reason) if reason else token.judge(answer, expected)
-    return outcome(entry(params, target, place, expected, answer, verdict), actions)
-
-
-Asked = tuple[probe.Place, str, str, list[str]]
-
-
-def ask_inside(
-    client: Client, params: t.Mapping[str, t.Any], target: probe.Target, place: probe.Place, cluster: probe.Cluster
-) -> Asked:
-    """From a running pod of the workload."""
-    del cluster
-    if place.model is None:
-        return place, "", f"No pod of {target} runs, so nothing could be asked in one.", []
-    output, reason = probes.ask_inside(
-        client,
-        dict(place.model),
-        params["container"],
-        params["resource"],
-        params["client_id"],
-        params["timeout"],
-    )
-    return place, output, reason, [f"asked in pod {target.namespace}/{place.model_name}"]
-
-
-def ask_beside(
-    client: Client, params: t.Mapping[str, t.Any], target: probe.Target, place: probe.Place, cluster: probe.Cluster
-) -> Asked:
-    """From a throw-away pod, unless something stands against it."""
-    name = probes.new_name()
-    actions = [
-        f"removed leftover Job {target.namespace}/{left}"
-        for left in probes.remove_leftovers(client, target, params["owner"])
-    ]
-    reason = probe.obstacle(
-        place,
-        target.namespace,
-        name,
-        cluster,
-        allow_detach=params["allow_detach"],
-        allow_unready_endpoints=params["allow_unready_endpoints"],
-        allow_blocked_evictions=params["allow_blocked_evictions"],
-    )
-    if reason:
-        return place, "", reason, actions
-    options = {key: params[key] for key in ("owner", "image", "resource", "client_id", "timeout", "start_timeout")}
-    job = probe.job(place, target, name=name, **options)
-    limits = {"start_timeout": params["start_timeout"], "timeout": params["timeout"]}
-    output, node, reason = probes.run(client, job, **limits)
-    actions.append(f"ran probe Job {target.namespace}/{name}" + (f" on {node}" if node else ""))
-    return probe.replace_node(place, node), output, reason, actions
-
-
-def entry(
-    params: t.Mapping[str, t.Any],
-    target: probe.Target,
-    place: probe.Place,
-    expected: token.Expectation,
-    answer: token_request.Answer,
-    verdict: token.Verdict,
-) -> dict[str, t.Any]:
+        answers = [token_questions.not_asked(question, _LOOKED_ONLY) for question in questions]
+    else:
+        at_once = min(params["at_once"], len(questions) or 1)
+        client = connect(params, module.tmpdir, at_once=max(at_once, AT_ONCE))
+        answers = token_probes.ask(client, questions, at_once=at_once, strict=params["workloads"] is None)
+    tokens = [entry(question, asked) for question, asked in zip(questions, answers)]
     return {
-        "namespace": target.namespace,
+        "tokens": tokens,
+        "ok": all(each["verdict"] == token.OK for each in tokens),
+        "actions": [action for asked in answers for action in asked.actions],
+    }
+
+
+def entry(question: token_questions.Question, asked: token_questions.Asked) -> dict[str, t.Any]:
+    place, expected, answer = asked.place, asked.expected, token_request.parse(asked.output)
+    return {
+        "namespace": question.target.namespace,
         "pod": place.model_name,
         "node": place.node,
         "selector": place.selector,
@@ -402,46 +437,54 @@ def entry(
         "identity": expected.identity,
         "client_id": expected.client_id,
         "resource": expected.resource,
-        "method": params["method"],
+        "method": question.method,
         "http_status": answer.status,
         "claims": dict(answer.claims or {}),
         "elapsed_seconds": answer.seconds,
-        **asdict(verdict),
+        **asdict(asked.verdict()),
     }
 
 
-def outcome(found: dict[str, t.Any], actions: list[str]) -> dict[str, t.Any]:
-    return {"tokens": [found], "ok": found["verdict"] == token.OK, "actions": actions}
-
-
 def argument_spec() -> ArgumentSpec:
-    text = {"type": "str"}
+    text: dict[str, t.Any] = {"type": "str"}
+    of_entry: dict[str, t.Any] = {
+        **dict.fromkeys(token_questions.OF_ENTRY, text),
+        "expect": {
+            "type": "dict",
+            "options": {"client_id": text, "tenant_id": text, "object_id": text, "audience": text},
+        },
+    }
+    of_all: dict[str, t.Any] = {
+        "resource": {"type": "str", "default": "https://management.azure.com/"},
+        "method": {"type": "str", "choices": ["probe_pod", "exec"], "default": "probe_pod"},
+        "image": {"type": "str", "default": "mcr.microsoft.com/azurelinux/base/core:3.0"},
+        "labels": {"type": "dict"},
+        "timeout": {"type": "int", "default": 180},
+        "start_timeout": {"type": "int", "default": 120},
+        "allow_detach": {"type": "bool", "default": False},
+        "allow_unready_endpoints": {"type": "bool", "default": False},
+        "allow_blocked_evictions": {"type": "bool", "default": False},
+    }
+    without_defaults = {
+        name: {key: value for key, value in spec.items() if key != "default"} for name, spec in of_all.items()
+    }
+    named_by = ("selector", "pod", "service_account")
     return ArgumentSpec(
         options={
-            "namespace": {"type": "str", "required": True},
-            "selector": text,
-            "pod": text,
-            "service_account": text,
-            "node": text,
-            "resource": {"type": "str", "default": "https://management.azure.com/"},
-            "client_id": text,
-            "expect": {
-                "type": "dict",
-                "options": {"client_id": text, "tenant_id": text, "object_id": text, "audience": text},
+            **of_entry,
+            **of_all,
+            "workloads": {
+                "type": "list",
+                "elements": "dict",
+                "options": {**of_entry, **without_defaults, "namespace": {"type": "str", "required": True}},
+                "required_one_of": [named_by],
             },
-            "method": {"type": "str", "choices": ["probe_pod", "exec"], "default": "probe_pod"},
-            "container": text,
-            "image": {"type": "str", "default": "mcr.microsoft.com/azurelinux/base/core:3.0"},
-            "labels": {"type": "dict"},
-            "timeout": {"type": "int", "default": 180},
-            "start_timeout": {"type": "int", "default": 120},
-            "allow_detach": {"type": "bool", "default": False},
-            "allow_unready_endpoints": {"type": "bool", "default": False},
-            "allow_blocked_evictions": {"type": "bool", "default": False},
+            "at_once": {"type": "int", "default": 25},
             "check_mode_probe": {"type": "bool", "default": False},
             "owner": {"type": "str", "default": "default"},
         },
-        required_one_of=(("selector", "pod", "service_account"),),
+        required_one_of=(("namespace", "workloads"), (*named_by, "workloads")),
+        mutually_exclusive=tuple(("workloads", name) for name in token_questions.OF_ENTRY),
     ).merge(kubernetes_auth())
 
 

@@ -426,7 +426,8 @@ class Runner:
 
 
 _RUN = """
-import importlib, sys
+import importlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a script runs in the background ignores it
 import conftest  # makes the checkout importable under the collection's name
 from ansible.module_utils import basic
 basic._ANSIBLE_ARGS = sys.stdin.buffer.read()

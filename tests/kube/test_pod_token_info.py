@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import job_pods
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import probe, token_questions
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import job_pods, token_probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_IDENTITY,
@@ -24,8 +27,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SERVICE,
     Kind,
 )
+from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
 from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, Runner
+from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
 
 SETS = "azure:///subscriptions/s/resourceGroups/MC_g/providers/Microsoft.Compute/virtualMachineScaleSets"
 QUOTA = Kind("", "v1", "resourcequotas", "ResourceQuota")
@@ -152,23 +156,34 @@ def test_the_restricted_standard_admits_the_probe(token_info: Runner, client: Cl
 
 
 def test_a_quota_that_refuses_the_pod_is_named(token_info: Runner, client: Client, workload: str) -> None:
-    body = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "none", "namespace": workload},
-        "spec": {"hard": {"pods": "1"}},
-    }
-    client.create(QUOTA, workload, body)
-    server.until("the quota knows its use", lambda: _refuses(client, workload))
+    _limit(client, workload, "pods")
     entry = token_info(namespace=workload, selector=workload, start_timeout=20).ok()["tokens"][0]
     assert entry["verdict"] == "not_verified" and "exceeded quota" in entry["message"]
     assert probes(client, workload) == []
 
 
-def _refuses(client: Client, namespace: str) -> bool:
+def test_a_quota_that_refuses_the_job_is_named(token_info: Runner, client: Client, workload: str) -> None:
+    _limit(client, workload, "count/jobs.batch")
+    entry = token_info(namespace=workload, selector=workload).ok()["tokens"][0]
+    assert entry["verdict"] == "not_verified" and "exceeded quota" in entry["message"]
+
+
+def _limit(client: Client, namespace: str, what: str) -> None:
+    """A quota that is used up."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "none", "namespace": namespace},
+        "spec": {"hard": {what: "1"}},
+    }
+    client.create(QUOTA, namespace, body)
+    server.until("the quota knows its use", lambda: _refuses(client, namespace, what))
+
+
+def _refuses(client: Client, namespace: str, what: str) -> bool:
     """There is no quota controller here, so the use is written as it would."""
     quota = client.get(QUOTA, namespace, "none") or {}
-    status = {"status": {"hard": {"pods": "1"}, "used": {"pods": "1"}}}
+    status = {"status": {"hard": {what: "1"}, "used": {what: "1"}}}
     path = QUOTA.path(namespace, "none", "status")
     client._request("PATCH", path, (), status, content_type="application/merge-patch+json")
     return bool((quota.get("status") or {}).get("used"))
@@ -240,6 +255,117 @@ def test_a_killed_run_leaves_nothing_to_the_next(token_info: Runner, client: Cli
     found = token_info(namespace=workload, selector=workload, **SOON).ok()
     assert found["actions"][0] == f"removed leftover Job {workload}/{left[0]['metadata']['name']}"
     assert probes(client, workload) == []
+
+
+class Node(threading.Thread):
+    """Takes no pod of a workload: each one's end is the next of ``reasons``; keeps whose Jobs were there then."""
+
+    def __init__(self, client: Client, target: probe.Target, reasons: tuple[str, ...]) -> None:
+        super().__init__(daemon=True)
+        self.seen: list[set[str]] = []
+        self._client, self._target, self._reasons = client, target, reasons
+        self._stop_looking = threading.Event()
+
+    def run(self) -> None:
+        ended: set[str] = set()
+        while not self._stop_looking.wait(0.1) and len(self.seen) < len(self._reasons):
+            labels = f"{probe.PROBE_LABEL}={self._target.key()}"
+            for pod in self._client.list_all(POD, self._target.namespace, labels=labels):
+                if pod["metadata"]["uid"] not in ended:
+                    ended.add(pod["metadata"]["uid"])
+                    jobs = probes(self._client, self._target.namespace)
+                    self.seen.append({job["metadata"]["labels"][probe.PROBE_LABEL] for job in jobs})
+                    end = {"status": {"phase": "Failed", "reason": self._reasons[len(self.seen) - 1], "message": "no"}}
+                    path = POD.path(self._target.namespace, pod["metadata"]["name"], "status")
+                    self._client._request("PATCH", path, (), end, content_type="application/merge-patch+json")
+
+    def __enter__(self) -> Node:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop_looking.set()
+        self.join()
+
+
+def test_a_probe_that_was_crowded_out_is_run_again_by_itself(
+    token_info: Runner, client: Client, workload: str, nodes: dict[str, str]
+) -> None:
+    crowded = probe.Target(workload, workload, node=nodes["a1"])
+    first = {"namespace": workload, "selector": workload, "start_timeout": 4}
+    second = {"namespace": workload, "selector": workload, "node": nodes["a1"]}
+    with Node(client, crowded, ("OutOfcpu", "UnexpectedAdmissionError")) as node:
+        found = token_info(workloads=[first, second], at_once=2).ok()
+    assert [entry["node"] for entry in found["tokens"]] == [nodes["a0"], nodes["a1"]]
+    assert "did not start within 4 seconds" in found["tokens"][0]["message"]
+    assert "could not run: UnexpectedAdmissionError" in found["tokens"][1]["message"]
+    assert len(node.seen) == 2 and node.seen[1] == {crowded.key()}, "another probe ran beside it"
+    assert probes(client, workload) == []
+
+
+def test_what_cannot_be_tried_keeps_no_other_back(
+    token_info: Runner, client: Client, workload: str, nodes: dict[str, str]
+) -> None:
+    here = {"namespace": workload}
+    asked: list[tuple[dict[str, Any], str]] = [
+        ({**here, "selector": workload}, "did not start within 2 seconds"),
+        ({**here, "pod": "nobody"}, "does not run: name one that does"),
+        ({**here, "selector": workload, "node": nodes["b0"]}, "allow_detach"),
+        ({**here, "selector": workload, "node": "nowhere"}, "does not exist"),
+        ({"namespace": f"{workload}-not", "selector": "x"}, f"{workload}-not"),
+        ({**here, "pod": "api-7d9f8-x2x4k", "start_timeout": 3}, "did not start within 3 seconds"),
+        ({**here, "pod": "api-7d9f8-x2x4k", "method": "exec", "container": "none"}, "has no container none, only app"),
+    ]
+    entries = [entry for entry, dummy in asked]
+    found = token_info(workloads=entries, start_timeout=2, timeout=1).ok()
+    for entry, (_request, words) in zip(found["tokens"], asked, strict=True):
+        assert entry["verdict"] == "not_verified" and words in entry["message"]
+    assert not found["ok"] and not found["changed"] and probes(client, workload) == []
+    predicted = token_info(workloads=entries, check=True).ok()
+    assert [each["verdict"] for each in predicted["tokens"]] == ["not_verified"] * len(asked)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupted", "ended"])
+def test_a_run_that_is_ended_removes_all_probes(
+    token_info: Runner, client: Client, workload: str, nodes: dict[str, str], number: signal.Signals
+) -> None:
+    entries = [{"namespace": workload, "selector": workload, "node": nodes[key]} for key in ("a0", "a1")]
+    with token_info.start(workloads=[*entries, *entries], at_once=3) as process:
+        server.until("the probes are there", lambda: len(probes(client, workload)) == 3)
+        process.send_signal(number)
+        said, dummy = process.communicate(timeout=60)
+    assert probes(client, workload) == []
+    assert said == "" and process.returncode
+
+
+def test_each_list_is_read_once(api_server: ApiServer, crds: None, workload: str) -> None:
+    """However many workloads there are; the pods of their probes are looked at together too."""
+    counted = api_server.client()
+    asked: Counter[str] = Counter()
+    send = counted._request
+
+    def request(method: str, path: str, query: Any = (), *rest: Any, **more: Any) -> Any:
+        if method == "GET" and not any(value.startswith(f"{probe.PROBE_LABEL}") for dummy, value in query):
+            asked[path.rpartition("/")[2]] += 1
+        return send(method, path, query, *rest, **more)
+
+    counted._request = request  # type: ignore[method-assign]
+    spec = pod_token_info.argument_spec().options
+    options = {name: option.get("default") for name, option in spec.items()}
+    entries = [{"namespace": workload, "selector": workload, "start_timeout": 2} for dummy in range(12)]
+    questions = token_questions.parse({**options, "workloads": entries})
+    answers = token_probes.ask(counted, questions, at_once=12, strict=False)
+    assert ["did not start" in answer.reason for answer in answers] == [True] * 12
+    del asked["events"]  # of Jobs that have no pod yet
+    assert asked == {
+        "azureidentitybindings": 1,
+        "azureidentities": 1,
+        "pods": 1,
+        "nodes": 1,
+        "services": 1,
+        "poddisruptionbudgets": 1,
+        "jobs": 1,
+    }
 
 
 def test_several_identities_are_ambiguous(token_info: Runner, client: Client, workload: str) -> None:

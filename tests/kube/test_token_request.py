@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import token_request
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import token_questions, token_request
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.token import Expectation, Verdict, judge
 
 RESOURCE = "https://management.azure.com/"
@@ -66,12 +66,15 @@ class Server:
 
     def __init__(self, token: Reply, metadata: Reply) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
+        self.before: list[Reply] = []  # answers to the first requests for a token
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.requests.append((self.path, dict(self.headers)))
-                status, body, headers = metadata if self.path.startswith("/metadata/instance?") else token
+                is_token = not self.path.startswith("/metadata/instance?")
+                first = outer.before.pop(0) if is_token and outer.before else token
+                status, body, headers = first if is_token else metadata
                 self.send_response_only(status)
                 for name, value in {"Content-Type": "application/json", **headers}.items():
                     self.send_header(name, value)
@@ -105,7 +108,7 @@ def serving(
 
 
 # How an image may be made: which shell it has, and which of the clients.
-COREUTILS = ("tr", "base64", "head", "date", "env", "timeout", "cat")
+COREUTILS = ("tr", "base64", "head", "date", "env", "timeout", "cat", "sleep")
 IMAGES = {
     "bash with curl": (["bash"], "curl"),
     "dash with curl": (["dash"], "curl"),
@@ -127,7 +130,9 @@ def image(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str], di
         found = sys.executable if program == "python3" else shutil.which(program)
         assert found, f"this machine has no {program}: run tests/sandbox/sandbox build debian"
         (folder / program).symlink_to(found)
-    if shell[0] == "busybox":
+    if shell[0] != "busybox":
+        (folder / "sh").symlink_to(str(shutil.which(shell[0])))
+    else:
         for applet in (*COREUTILS, "sh", *(["wget"] if tool == "busybox wget" else [])):
             (folder / applet).symlink_to(str(shutil.which("busybox")))
     return [str(folder / shell[0]), *shell[1:]], {"PATH": str(folder), "http_proxy": "http://127.0.0.1:9"}
@@ -141,6 +146,27 @@ def ask(
     done = subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60, check=False)
     output = done.stdout.decode("utf-8", "replace")
     return token_request.parse(output), output + done.stderr.decode("utf-8", "replace")
+
+
+UNKNOWN_POD: Reply = (500, b"failed to match pod IP 10.0.0.1 with []\n", {})
+
+
+@pytest.mark.parametrize(("unknown", "seconds", "status"), [(2, 60, 200), (99, 0, 500), (0, 60, 200)])
+def test_asks_until_the_pod_is_known(
+    image: tuple[list[str], dict[str, str]], unknown: int, seconds: int, status: int
+) -> None:
+    shell, environment = image
+    folder = Path(environment["PATH"])
+    if (folder / "wget").resolve() == (folder / "busybox").resolve() and unknown:
+        seconds, status = 0, 500  # it does not show the text of a refusal
+    with serving(200, success()) as server:
+        server.before = [UNKNOWN_POD] * unknown
+        command = token_questions.again(token_request.shell_command(RESOURCE, None, 5, server.host), seconds)
+        done = subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60, check=True)
+        asked = len([path for path, dummy in server.requests if path.startswith("/metadata/identity/")])
+    answer = token_request.parse(done.stdout.decode())
+    assert answer.complete and (answer.status, bool(answer.claims)) == (status, status == 200)
+    assert asked == (unknown + 1 if seconds else 1) and SIGNATURE.encode() not in done.stdout
 
 
 def verdict(answer: token_request.Answer, **expected: Any) -> Verdict:

@@ -131,6 +131,11 @@ def judge(answer: Answer, expected: Expectation) -> Verdict:
     return _refusal(answer, expected, who)
 
 
+def is_pod_unknown(text: str) -> bool:
+    """Whether NMI says in a refusal that it does not know the pod."""
+    return "match pod IP" in text or "pod list is empty" in text
+
+
 def not_verified(message: str) -> Verdict:
     return Verdict(NOT_VERIFIED, "", UNKNOWN, message)
 
@@ -295,7 +300,7 @@ def _refusal_class(answer: Answer, expected: Expectation) -> tuple[str, str, str
             f"the scale set does not carry the identity; compare clientID of {name} with the identity in Azure (it may "
             "have been made anew), and check that MIC could write to the scale set",
         )
-    if "match pod IP" in text or "pod list is empty" in text:
+    if is_pod_unknown(text):
         return (
             "pod_unknown",
             "",

@@ -36,20 +36,27 @@ Query = t.Sequence[tuple[str, str]]
 
 
 def connect(
-    params: t.Mapping[str, t.Any], temporary_directory: str | None = None, *, timeout: float | None = None
+    params: t.Mapping[str, t.Any],
+    temporary_directory: str | None = None,
+    *,
+    timeout: float | None = None,
+    at_once: int = AT_ONCE,
 ) -> Client:
     """A client for the options of ``_argspec.kubernetes_auth``; no request is sent yet.
 
-    ``timeout``: seconds until the server must answer, where that is less than usual.
+    ``timeout``: seconds until the server must answer, where that is less than usual. ``at_once``: requests that are
+    sent at the same time.
     """
     settings = Settings.parse(params)
-    return Client(load_configuration(settings, temporary_directory), settings, timeout=timeout)
+    return Client(load_configuration(settings, temporary_directory), settings, timeout=timeout, at_once=at_once)
 
 
 class Client:
     """One API server, one user."""
 
-    def __init__(self, configuration: t.Any, settings: Settings, *, timeout: float | None = None) -> None:
+    def __init__(
+        self, configuration: t.Any, settings: Settings, *, timeout: float | None = None, at_once: int = AT_ONCE
+    ) -> None:
         import urllib3
         from kubernetes.client import rest
 
@@ -60,7 +67,7 @@ class Client:
         self._configuration = configuration
         self._settings = settings
         # The library keeps five per processor, and each request beyond them would open one of its own.
-        configuration.connection_pool_maxsize = AT_ONCE
+        configuration.connection_pool_maxsize = at_once
         self._pool = rest.RESTClientObject(configuration).pool_manager
         self.host = str(configuration.host)
         self._told_time = ""
@@ -264,24 +271,6 @@ class Client:
         failure = self._refusal("delete", kind, namespace, name, status, answer)
         if not failure.object_missing:
             raise failure
-
-    def run(
-        self, namespace: str, pod: str, container: str, command: t.Sequence[str], *, timeout: float
-    ) -> tuple[int, str]:
-        """Run a command in a running container; its exit status and standard output."""
-        stream = self.start(namespace, pod, container, command)
-        try:
-            stream.run_forever(timeout=timeout)
-            if stream.is_open():
-                raise Failure(
-                    f"The command in {label(POD, namespace, pod)} did not end within {timeout:.0f} seconds: "
-                    "raise timeout, or look at the pod."
-                )
-            output = stream.read_stdout(timeout=0)
-            code = stream.returncode
-        finally:
-            stream.close()
-        return (code if code is not None else -1), (output or b"").decode("utf-8", "replace")
 
     def start(
         self, namespace: str, pod: str, container: str, command: t.Sequence[str], *, stdin: bool = False

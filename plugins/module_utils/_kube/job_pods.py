@@ -65,10 +65,20 @@ def trouble(client: Client, namespace: str, job: str, pod: Object | None) -> str
     waiting = state(pod).get("waiting") or {}
     if waiting.get("reason") in _NO_START:
         return _text(f"{waiting['reason']}: {waiting.get('message', '')}")
+    return refusal(pod)
+
+
+def refusal(pod: Object) -> str:
+    """Why the node did not take the pod, or put it out; also what else it failed for."""
     status = pod.get("status") or {}
-    if status.get("phase") == "Failed":
-        return _text(f"{status.get('reason', 'Failed')}: {status.get('message', '')}")
-    return ""
+    if status.get("phase") != "Failed":
+        return ""
+    return _text(f"{status.get('reason', 'Failed')}: {status.get('message', '')}")
+
+
+def is_evicted(pod: Object) -> bool:
+    """Whether the node put the pod out; what it said is gone with it."""
+    return bool((pod.get("status") or {}).get("reason") == "Evicted")
 
 
 def why(pod: Object | None) -> str:

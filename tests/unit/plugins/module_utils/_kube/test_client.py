@@ -28,7 +28,7 @@ def test_impersonation() -> None:
     headers = client._headers("application/json")
     assert headers["Impersonate-User"] == "u" and headers.getlist("Impersonate-Group") == ["a", "b"]
     with pytest.raises(Failure, match="impersonated"):
-        client.run("n", "p", "c", ["true"], timeout=1)
+        client.start("n", "p", "c", ["true"])
 
 
 def test_commands_do_not_wait_for_ever() -> None:

@@ -1,0 +1,283 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+"""Requests for the tokens of several workloads: from throw-away pods, or inside running ones."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from .._domain import probe, token_questions, token_request
+from .._domain.errors import Failure
+from .._domain.matching import SELECTOR_LABEL, Binding, Identity, Pod
+from .._domain.token_questions import Asked, Question
+from . import probes
+from .client import AT_ONCE, Client
+from .errors import ApiFailure
+from .kinds import (
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    NODE,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    Kind,
+    Object,
+    label,
+)
+from .parallel import in_parallel
+
+# Every probe looks at its pod at least once a second.
+_FRESH_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What was read for the workloads of a namespace: pods, what decides about identities, leftovers by workload."""
+
+    pods: tuple[Object, ...]
+    cluster: probe.Cluster
+    leftovers: tuple[Object, ...]
+
+
+def ask(client: Client, questions: t.Sequence[Question], *, at_once: int, strict: bool) -> list[Asked]:
+    """Ask all questions, in parallel; every list is read once for all of them.
+
+    What keeps one question from being asked is its reason and keeps no other back; with ``strict`` it is raised.
+    When the process is interrupted or told to end, all probes are removed before.
+    """
+    if not questions:
+        return []
+    around = _observe(client, questions)
+    stop = threading.Event()
+    asking = _Asking(client, stop)
+
+    def attempt(question: Question) -> Asked:
+        try:
+            found = around[question.target.namespace]
+            if isinstance(found, Failure):
+                raise found
+            return asking.ask(question, found)
+        except Failure as failure:
+            if strict:
+                raise
+            return token_questions.not_asked(question, failure.sentence)
+
+    attempts = [lambda question=question: attempt(question) for question in questions]
+    with _ending_in_order():
+        return in_parallel(attempts, at_once, repeat_alone=lambda asked: asked.crowded_out, stop=stop)
+
+
+@contextlib.contextmanager
+def _ending_in_order() -> t.Iterator[None]:
+    """SIGTERM ends the process as an interrupt does, by way of everything that is to be put away."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _observe(client: Client, questions: t.Sequence[Question]) -> dict[str, Surroundings | Failure]:
+    """What is around the workloads, by namespace, or why that cannot be read."""
+    bindings, identities = _known(client, AZURE_IDENTITY_BINDING), _known(client, AZURE_IDENTITY)
+    labelled = client.list_all(POD, labels=SELECTOR_LABEL)
+    cluster = probe.Cluster(
+        pods=tuple(Pod.parse(raw) for raw in labelled) if bindings else (),
+        bindings=tuple(Binding.parse(raw) for raw in bindings),
+        identities=tuple(Identity.parse(raw) for raw in identities),
+        nodes=client.list_all(NODE),
+    )
+
+    def look(namespace: str) -> Surroundings | Failure:
+        mine = [each for each in questions if each.target.namespace == namespace]
+        try:
+            return Surroundings(
+                pods=client.list_all(POD, namespace)
+                if any(not each.target.selector for each in mine)
+                else tuple(raw for raw in labelled if raw["metadata"].get("namespace") == namespace),
+                cluster=replace(
+                    cluster,
+                    services=client.list_all(SERVICE, namespace),
+                    budgets=client.list_all(POD_DISRUPTION_BUDGET, namespace),
+                ),
+                leftovers=probes.leftovers(client, namespace, mine[0].owner)
+                if any(each.method != "exec" for each in mine)
+                else (),
+            )
+        except Failure as failure:
+            return failure
+
+    namespaces = sorted({each.target.namespace for each in questions})
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(namespaces, pool.map(look, namespaces)))
+
+
+def _known(client: Client, kind: Kind) -> tuple[Object, ...]:
+    """Empty where AAD Pod Identity is not installed: its path can be tried all the same."""
+    try:
+        return client.list_all(kind)
+    except ApiFailure as failure:
+        if failure.kind_missing:
+            return ()
+        raise
+
+
+class _Asking:
+    """Questions that are asked at the same time, until ``stop`` is set."""
+
+    def __init__(self, client: Client, stop: threading.Event) -> None:
+        self._client, self._stop = client, stop
+        self._pods = _Pods(client)
+
+    def ask(self, question: Question, around: Surroundings) -> Asked:
+        self._go_on()
+        target = question.target
+        place = probe.choose(target, around.pods, question.labels)
+        expected = probe.expectation(
+            place, target.namespace, around.cluster, question.expect, question.resource, question.client_id
+        )
+        asked = Asked(place, expected)
+        if question.method == "exec":
+            return self._inside(question, asked)
+        return self._beside(question, asked, around)
+
+    def _beside(self, question: Question, asked: Asked, around: Surroundings) -> Asked:
+        """From a throw-away pod, unless something stands against it."""
+        client, target, place = self._client, question.target, asked.place
+        actions = tuple(
+            f"removed leftover Job {target.namespace}/{name}"
+            for name in probes.remove(client, target, around.leftovers)
+        )
+        name = probes.new_name()
+        reason = probe.obstacle(place, target.namespace, name, around.cluster, **question.allowed)
+        if reason:
+            return replace(asked, reason=reason, actions=actions)
+        limits = {
+            "start_timeout": question.start_timeout,
+            "timeout": question.timeout + token_questions.AGAIN_SECONDS,
+        }
+        job = token_questions.job(question, place, name)
+        try:
+            ran = probes.run(client, job, **limits, look=self._pod_of)
+        except ApiFailure as failure:  # of the quota of Jobs
+            if not token_questions.crowded_out(str(failure.error.get("message"))):
+                raise
+            return replace(asked, reason=failure.sentence, actions=actions, crowded_out=True)
+        return replace(
+            asked,
+            place=probe.replace_node(place, ran.node),
+            output=ran.output,
+            reason=ran.reason,
+            actions=(
+                *actions,
+                f"ran probe Job {target.namespace}/{name}" + (f" on {ran.node}" if ran.node else ""),
+            ),
+            crowded_out=token_questions.crowded_out(ran.trouble),
+        )
+
+    def _pod_of(self, namespace: str, job: str) -> Object | None:
+        self._go_on()
+        return self._pods.of_job(namespace, job)
+
+    def _inside(self, question: Question, asked: Asked) -> Asked:
+        """From a running pod of the workload."""
+        pod, target = asked.place.model, question.target
+        if pod is None:
+            return replace(asked, reason=f"No pod of {target} runs, so nothing could be asked in one.")
+        metadata, spec = pod["metadata"], pod["spec"]
+        containers = [entry["name"] for entry in spec["containers"]]
+        default = (metadata.get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
+        chosen = str(question.container or (default if default in containers else containers[0]))
+        place = f"{metadata['namespace']}/{metadata['name']}"
+        if chosen not in containers:
+            raise Failure(f"Pod {place} has no container {chosen}, only {', '.join(containers)}.")
+        asked = replace(asked, actions=(f"asked in pod {place}",))
+        request = (question.resource, question.client_id, question.timeout)
+        for command in (
+            token_request.shell_command(*request),
+            token_request.python_command(*request),  # images with Python but without a shell
+        ):
+            output = self._until_known(str(metadata["name"]), target.namespace, chosen, command, question.timeout + 30)
+            if token_request.parse(output).tool:
+                return replace(asked, output=output)
+        reason = (
+            f"Container {chosen} of pod {place} has neither a shell nor python3, so nothing could be asked in it: "
+            "use method: probe_pod."
+        )
+        return replace(asked, reason=reason)
+
+    def _until_known(self, pod: str, namespace: str, container: str, command: t.Sequence[str], timeout: float) -> str:
+        """What the command printed once NMI knew the pod, or at the end of the time for that."""
+        end = time.monotonic() + token_questions.AGAIN_SECONDS
+        while True:
+            output = self._run(pod, namespace, container, command, timeout)
+            if not token_questions.is_pod_unknown(output) or time.monotonic() > end or self._stop.wait(1):
+                return output
+
+    def _run(self, pod: str, namespace: str, container: str, command: t.Sequence[str], timeout: float) -> str:
+        """What the command printed in a running container."""
+        stream = self._client.start(namespace, pod, container, command)
+        try:
+            end = time.monotonic() + timeout
+            while stream.is_open() and time.monotonic() < end:
+                self._go_on()
+                stream.run_forever(timeout=1)
+            if stream.is_open():
+                raise Failure(
+                    f"The command in {label(POD, namespace, pod)} did not end within {timeout:.0f} seconds: "
+                    "raise timeout, or look at the pod."
+                )
+            return (stream.read_stdout(timeout=0) or b"").decode("utf-8", "replace")
+        finally:
+            stream.close()
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise Failure("The run was interrupted before the answer; run it again.")
+
+
+class _Pods:
+    """The pods of probes, listed once for all that look at the same time."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._namespaces: dict[str, _Listed] = {}
+
+    def of_job(self, namespace: str, job: str) -> Object | None:
+        """The pod; None where there is none (yet)."""
+        with self._lock:
+            listed = self._namespaces.setdefault(namespace, _Listed())
+        with listed.lock:
+            if time.monotonic() > listed.until:
+                found = self._client.list_all(POD, namespace, labels=probe.PROBE_LABEL)
+                listed.pods = {str((raw["metadata"].get("labels") or {}).get("job-name")): raw for raw in found}
+                listed.until = time.monotonic() + _FRESH_SECONDS
+            return listed.pods.get(job)
+
+
+class _Listed:
+    """The pods of one namespace by the names of their Jobs, and until when they are not listed again."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.until = 0.0
+        self.pods: dict[str, Object] = {}
