@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_IDENTITY,
     AZURE_POD_IDENTITY_EXCEPTION,
     POD,
     SECRET,
@@ -102,6 +103,33 @@ def test_the_wait_for_all_entries_has_one_bound(
         r"AzureIdentity \S+/(\w+) is not assigned to \S+ (.*?) after (\d+) seconds", " ".join(output.split())
     )
     assert (status, set(told)) == (2, {("first", "(and 2 more identities)", "4")}), output
+
+
+@pytest.mark.soak(sample=3, group="plays")
+def test_every_workload_has_a_verdict(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    """Of several that cannot be tried each says why, in one task."""
+    metadata = {"name": "billing", "namespace": namespace}
+    identity = {"apiVersion": AZURE_IDENTITY.api_version, "kind": AZURE_IDENTITY.name, "metadata": metadata}
+    client.create(AZURE_IDENTITY, namespace, {**identity, "spec": {"type": 0, "clientID": "c", "resourceID": "/r"}})
+    here = {"namespace": namespace, "expect": f"{namespace}/billing"}
+    variables = {
+        "pod_identity_verify_workloads": [
+            {**here, "pod": "nobody", "allow_detach": None, "image": ""},
+            {**here, "selector": namespace, "node": "nowhere", "labels": {}},
+            {"namespace": namespace, "service_account": "nobody", "method": "exec"},
+        ],
+        "pod_identity_kubeconfig": api_server.kubeconfig(),
+    }
+    status, output = Player(tmp_path).play(imported("verify"), **variables)
+    said = " ".join(output.split())
+    assert status == 2 and said.count("TASK [azureops.pod_identity.pod_identity_verify : Ask for the token") == 1, (
+        output
+    )
+    assert "3 of 3 workloads do not get what they must" in said
+    for words in (f"Pod {namespace}/nobody does not run", "Node nowhere does not exist", "No pod of the workload"):
+        assert words in said, output
 
 
 @pytest.mark.soak(sample=3, group="plays")

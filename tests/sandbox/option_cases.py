@@ -638,6 +638,7 @@ ELSEWHERE: dict[str, str] = {
     "pod_identity_bindings_restart.name": f"{SITE}::test_workloads_are_assigned_and_restarted",
     "pod_identity_bindings_show": f"{KUBE}/test_bindings_report.py::test_it_asks_nothing_where_it_is_off",
     "pod_identity_bindings_render_dir": f"{SITE}::test_objects_are_written_as_files",
+    "pod_identity_verify_at_once": f"{PROBES}::test_a_probe_that_was_crowded_out_is_run_again_by_itself",
     "pod_identity_verify_workloads.pod": f"{TOKENS}::test_assigned",
     "pod_identity_verify_workloads.method": f"{TOKENS}::test_assigned",
     "pod_identity_verify_workloads.allow_detach": f"{TOKENS}::test_the_last_holder_is_protected",

@@ -176,6 +176,28 @@ def test_assigned(world: World) -> None:
     assert world.attached(), "the probe took the identity of its workload along"
 
 
+def test_all_at_once(assigned: World) -> None:
+    """Each has its own verdict, in the order asked for, and no probe is left."""
+    here = {"namespace": "default", "selector": "billing"}
+    entries = [
+        {**here, "client_id": "00000000-0000-0000-0000-000000000000"},
+        *[here] * 4,
+        {"namespace": "default", "pod": "nobody"},
+        {**here, "method": "exec"},
+        {**here, "resource": "https://vault.azure.net"},
+    ]
+    answer = assigned.module("pod_token_info", workloads=entries)
+    expected = ["wrong_identity", *["ok"] * 4, "not_verified", "ok", "ok"]
+    assert [entry["verdict"] for entry in answer["tokens"]] == expected, answer["tokens"]
+    assert not answer["ok"] and not answer["changed"]
+    assert assigned.kubectl("get", "jobs", "-A", "-o", "name") == ""
+    rows = assigned.verify(
+        pod_identity_verify_workloads=[{**here, "expect": "billing"}, *[here] * 2, {**here, "method": "exec"}]
+    )
+    assert [(row["verdict"], row["identity"]) for row in rows.ok().verdicts()] == [("ok", "default/billing")] * 4
+    assert assigned.attached(), "the probes took the identity of their workload along"
+
+
 @contextmanager
 def watched(world: World, budget: str) -> Iterator[list[str]]:
     """How many evictions a budget allows, in order, while the block runs; complete at its end."""
