@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from operators import GROUP, SITE, Operator
+from operators import GROUP, SITE, Operator, on_localhost
 from sandboxes import PROGRAM, running
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
@@ -273,6 +273,33 @@ def unchanged_site(folder: Path) -> Iterator[Row]:
         yield Row(f"  {method} {place.replace('/providers/microsoft.', '/')}", "requests", (count,))
 
 
+def verification(folder: Path) -> Iterator[Row]:
+    """The tokens of 50 workloads beside that of one: probes on a real node, with the real MIC and NMI."""
+    question = {"namespace": "billing", "selector": "billing"}
+    with running("bench") as sandbox:
+        operator = Operator(sandbox, folder, SITE)
+        operator.site().ok()
+        kubeconfig = str(folder / "kubeconfig")
+        where = ("-g", SITE["pod_identity_resource_group"], "-n", SITE["pod_identity_cluster_name"])
+        sandbox.exec("az", "aks", "get-credentials", *where, "--admin", "-f", kubeconfig)
+        sandbox.exec("kubectl", "apply", "-f", str(PROGRAM.with_name("demo-workload.yml")))
+        sandbox.exec("kubectl", "rollout", "status", "-n", "billing", "deployment/api", "--timeout=90s")
+        tasks = [
+            {
+                "name": f"{number} workloads, round {turn}",
+                "azureops.pod_identity.pod_token_info": {"kubeconfig": kubeconfig, "workloads": [question] * number},
+                "register": "asked",
+                "failed_when": "not asked.ok",
+            }
+            for turn in range(4)
+            for number in (1, 50)
+        ]
+        run = operator.play(on_localhost({"ansible.builtin.command": "true"}, *tasks)).ok()
+    times = [float(record["time"]) for record in run.records if record["state"] != "stats"]
+    took = [end - begin for begin, end in itertools.pairwise(times)][2:]  # the first of each fills caches
+    yield Row("verify 50 workloads", "s", tuple(took[1::2]), "one", tuple(took[::2]), 3)
+
+
 def inventory(folder: Path) -> Iterator[Row]:
     """pod_identity_info on a real API server with 5,000 pods on simulated nodes, and what its parts take."""
     _built("kwok")
@@ -366,6 +393,7 @@ FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
         clusters,
         site_before,
         unchanged_site,
+        verification,
         fleet_task,
         fleet_role,
     )
