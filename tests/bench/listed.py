@@ -2,24 +2,31 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python listed.py PODS NAMESPACES BINDINGS``: the parts of pod_identity_info on a real API server, as JSON.
+"""``python listed.py PODS NAMESPACES BINDINGS``: pod_identity_info and inventory.yml on a real API server, as JSON.
 
 The pods run on nodes that kwok simulates, four of five as replicas of Deployments. Their assignments are written here,
-as MIC would.
+as MIC would. The clusters of inventory.yml are hosts that all lead to this API server.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
+import resource
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 ROUNDS = 3
+CLUSTERS = (1, 4, 12)
+LONGEST_PLAY = 3600
 NODES = 100
 REPLICAS = 10
 STARTED_WITHIN = 600
@@ -30,6 +37,7 @@ importlib.import_module("conftest")  # makes the checkout importable under the c
 COLLECTION = "ansible_collections.azureops.pod_identity"
 UTILS = f"{COLLECTION}.plugins.module_utils"
 server = importlib.import_module(f"{COLLECTION}.tests.kube.server")
+players = importlib.import_module(f"{COLLECTION}.tests.unit.roles.players")
 kinds = importlib.import_module(f"{UTILS}._kube.kinds")
 listing = importlib.import_module(f"{UTILS}._kube.inventory")
 domain = importlib.import_module(f"{UTILS}._domain.inventory")
@@ -117,8 +125,8 @@ def fill(started: Any, size: Size) -> None:
     for objects in (configuration(size), pairs(size), workloads(size)):
         create(client, objects)
     server.until("every pod runs", lambda: running(started, client) == size.pods, STARTED_WITHIN)
-    create(client, assignments(domain.Cluster.parse(listing.read(client), {})))
-    made = domain.Inventory(domain.Cluster.parse(listing.read(client), {})).assignments()
+    create(client, assignments(domain.Cluster.parse(listing.read(client)[0], {})))
+    made = domain.Inventory(domain.Cluster.parse(listing.read(client)[0], {})).assignments()
     if made != {"computed": size.pods, "live": size.pods, "equal": size.pods}:
         raise RuntimeError(f"{size} came to {made}")
 
@@ -144,7 +152,7 @@ def running(started: Any, client: Any) -> int:
 def parts(client: Any) -> dict[str, float]:
     """One run, step by step."""
     marks = [time.monotonic()]
-    found = listing.read(client)
+    found, _unread = listing.read(client)
     marks.append(time.monotonic())
     cluster = domain.Cluster.parse(found, {})
     marks.append(time.monotonic())
@@ -156,6 +164,57 @@ def parts(client: Any) -> dict[str, float]:
     return dict(zip(("list", "parse", "match", "output"), seconds, strict=True))
 
 
+def family(play: subprocess.Popen[str]) -> list[int]:
+    """The processes that it has started, and those that these have started."""
+    found = [play.pid]
+    for each in found:
+        with contextlib.suppress(OSError):  # it has ended
+            for task in Path(f"/proc/{each}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+    return found[1:]
+
+
+def memory(process: int) -> float:
+    """The most that a process has had so far, in MB; 0 of one that has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024 if "VmHWM:" in status else 0.0
+
+
+def played(started: Any, folder: Path, clusters: int) -> dict[str, float]:
+    """What inventory.yml costs: seconds, processor time, and the largest memory of its processes."""
+    player = players.Player(folder / f"{clusters}")
+    host = {"ansible_connection": "local", "pod_identity_kubeconfig": started.kubeconfig()}
+    hosts = player.directory / "hosts.json"
+    hosts.write_text(json.dumps({"clusters": {"hosts": {f"cluster{number}": host for number in range(clusters)}}}))
+    target = player.directory / "found"
+    begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    play = player.start(
+        *("azureops.pod_identity.inventory", "-i", str(hosts)),
+        pod_identity_hosts="clusters",
+        pod_identity_inventory_file=str(target),
+    )
+    with ThreadPoolExecutor(1) as pool:
+        end = pool.submit(players.finish, play, LONGEST_PLAY)
+        own = largest = 0.0
+        while not end.done():
+            own = max(own, memory(play.pid))
+            largest = max([largest, *map(memory, family(play))])
+            time.sleep(0.05)
+        status, output = end.result()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if status or len(json.loads(target.with_suffix(".json").read_text())["clusters"]) != clusters:
+        raise RuntimeError(output)
+    return {
+        "s": time.monotonic() - begin,
+        "s CPU": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "MB in ansible-playbook": own,
+        "MB in any other process": largest,
+    }
+
+
 def main(pods: int, namespaces: int, bindings: int) -> None:
     with server.running("deployment-controller", "replicaset-controller") as started:
         fill(started, Size(pods, namespaces, bindings))
@@ -165,7 +224,10 @@ def main(pods: int, namespaces: int, bindings: int) -> None:
             begin = time.monotonic()
             server.Runner(started, "pod_identity_info")().ok()
             whole.append(time.monotonic() - begin)
-    print(json.dumps({**{part: [one[part] for one in rounds] for part in rounds[0]}, "the module": whole}))
+        with tempfile.TemporaryDirectory() as folder:
+            plays = {clusters: played(started, Path(folder), clusters) for clusters in CLUSTERS}
+    of_module = {**{part: [one[part] for one in rounds] for part in rounds[0]}, "the module": whole}
+    print(json.dumps({"module": of_module, "plays": plays}))
 
 
 if __name__ == "__main__":
