@@ -72,6 +72,9 @@ class Here(Node):
                 found.append(Process(number, program.decode("utf-8", "replace")))
         return found
 
+    def listeners(self) -> list[kernel.Listener] | None:
+        return kernel.listeners()
+
     def nft_tables(self) -> t.Collection[str]:
         return kernel.nft_tables()
 

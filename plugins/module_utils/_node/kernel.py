@@ -30,15 +30,23 @@ NO_PRIVILEGE = (
 )
 NAT = "nat"
 LEGACY_TABLES = "/proc/net/ip_tables_names"
-# linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
+# linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h, linux/sock_diag.h, net/tcp_states.h
 _NETLINK_NETFILTER = 12
 _GET_TABLES = (10 << 8) | 1
+_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY = 4, 20
+_TCP_LISTEN = 10
+_ADDRESS_SIZES = {socket.AF_INET: 4, socket.AF_INET6: 16}
 _REQUEST_DUMP = 0x001 | 0x300
 _MESSAGE_ERROR, _MESSAGE_DONE = 2, 3
 _TABLE_NAME = 1
 # The kernel has no nf_tables.
 _NO_NFT = frozenset([errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT])
 _WAIT = 10
+
+
+class Listener(t.NamedTuple):
+    address: str
+    port: int
 
 
 def holds_nat(node: Node) -> dict[str, bool]:
@@ -69,14 +77,35 @@ def unreadable_proc(what: str) -> Failure:
 def nft_tables() -> set[str]:
     """Names of the IPv4 tables of nf_tables in this network namespace; reading them is all that this does."""
     try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as kernel:
-            kernel.settimeout(_WAIT)
-            kernel.bind((0, 0))
-            header = struct.pack("=IHHII", 20, _GET_TABLES, _REQUEST_DUMP, 1, 0)
-            kernel.send(header + struct.pack("=BBH", socket.AF_INET, 0, 0))
-            return set(names(iter(lambda: kernel.recv(1 << 16), b"")))
+        return set(names(_asked(_NETLINK_NETFILTER, _GET_TABLES, struct.pack("=BBH", socket.AF_INET, 0, 0))))
     except OSError as error:
         return no_tables(error)
+
+
+def listeners() -> list[Listener] | None:
+    """Who listens for TCP in this network namespace; None where the kernel tells it in /proc alone.
+
+    To print /proc/net/tcp, the kernel walks through all that it has room for, which takes long on a large machine.
+    """
+    found = []
+    try:
+        for family, size in _ADDRESS_SIZES.items():
+            request = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << _TCP_LISTEN)
+            for message in messages(_asked(_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, request)):
+                (port,) = struct.unpack_from("!H", message, 4)
+                found.append(Listener(socket.inet_ntop(family, message[8 : 8 + size]), port))
+    except (OSError, struct.error):
+        return None
+    return found
+
+
+def _asked(protocol: int, kind: int, request: bytes) -> t.Iterator[bytes]:
+    """What the kernel answers, when it is asked for all that there is."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as kernel:
+        kernel.settimeout(_WAIT)
+        kernel.bind((0, 0))
+        kernel.send(struct.pack("=IHHII", 16 + len(request), kind, _REQUEST_DUMP, 1, 0) + request)
+        yield from iter(lambda: kernel.recv(1 << 16), b"")
 
 
 def no_tables(error: OSError) -> set[str]:
@@ -90,6 +119,12 @@ def no_tables(error: OSError) -> set[str]:
 
 def names(answers: t.Iterable[bytes]) -> t.Iterator[str]:
     """The names in what the kernel answers, up to its end."""
+    for message in messages(answers):
+        yield from _table_name(message[4:])
+
+
+def messages(answers: t.Iterable[bytes]) -> t.Iterator[bytes]:
+    """The messages in what the kernel answers without their headers, up to its end."""
     for answer in answers:
         at = 0
         while at + 16 <= len(answer):
@@ -99,7 +134,7 @@ def names(answers: t.Iterable[bytes]) -> t.Iterator[str]:
             if kind == _MESSAGE_ERROR:
                 (code,) = struct.unpack_from("=i", answer, at + 16)
                 raise OSError(-code, os.strerror(-code))
-            yield from _table_name(answer[at + 20 : at + length])
+            yield answer[at + 16 : at + length]
             at += (length + 3) & ~3
 
 

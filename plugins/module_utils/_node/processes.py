@@ -14,7 +14,7 @@ import struct
 import typing as t
 
 from .._domain.node_rules_text import printable
-from .kernel import unreadable_proc
+from .kernel import Listener, unreadable_proc
 from .programs import Node
 
 NAME = "nmi"
@@ -32,10 +32,12 @@ def living(node: Node, ports: t.Iterable[int]) -> list[str]:
         seen = [f"process {process.number} ({printable(process.program)})" for process in node.processes(NAME)]
     except OSError as error:
         raise unreadable_proc(f"{error.filename}: {error.strerror}") from error
-    return [*seen, *_listeners(node, frozenset(ports))]
+    known, wanted = node.listeners(), frozenset(ports)
+    listening = in_proc(node) if known is None else known
+    return [*seen, *(f"a listener on {one.address} port {one.port}" for one in listening if one.port in wanted)]
 
 
-def _listeners(node: Node, ports: frozenset[int]) -> t.Iterator[str]:
+def in_proc(node: Node) -> t.Iterator[Listener]:
     for path, family in SOCKETS.items():
         try:
             lines = node.lines(path, LISTEN)
@@ -48,8 +50,8 @@ def _listeners(node: Node, ports: frozenset[int]) -> t.Iterator[str]:
         for line in lines:
             local, state = line.split()[1], line.split()[3]
             address, dummy, port = local.rpartition(":")
-            if state == LISTEN.strip() and int(port, 16) in ports:
-                yield f"a listener on {_address(family, address)} port {int(port, 16)}"
+            if state == LISTEN.strip():
+                yield Listener(_address(family, address), int(port, 16))
 
 
 def _address(family: socket.AddressFamily, text: str) -> str:

@@ -16,6 +16,9 @@ import abc
 import typing as t
 from dataclasses import dataclass
 
+if t.TYPE_CHECKING:
+    from .kernel import Listener
+
 # All that the clean-up ever runs, besides what every node has.
 PROGRAMS = (
     "iptables-nft",
@@ -74,6 +77,10 @@ class Node(abc.ABC):
     @abc.abstractmethod
     def processes(self, name: str) -> list[Process]:
         """Processes whose program has that name, in this network namespace; OSError where /proc cannot be read."""
+
+    def listeners(self) -> list[Listener] | None:
+        """Who listens for TCP in this network namespace; None where only /proc tells it."""
+        return None
 
     @abc.abstractmethod
     def nft_tables(self) -> t.Collection[str]:
