@@ -35,11 +35,9 @@ class ActionModule(BareNodeAction):
         def ask(method: str) -> raw_question.Asked:
             if self._task.check_mode:
                 return imds_answer.unknown("Nothing was asked in check mode."), []
-            if method == "pod_network":
-                return raw_question.in_running_pod(send, options["timeout"])
-            if method == "throw_away_namespace":
-                return raw_question.in_new_namespace(send, options["pod_cidr"], options["timeout"])
-            raise Failure("method=probe_pod needs Python; run the task on the controller.")
+            if method == "probe_pod":
+                raise Failure("method=probe_pod needs Python; run the task on the controller.")
+            return raw_question.ask(send, method, options["pod_cidr"], options["timeout"])
 
         try:
             return {"changed": False, **imds_answer.in_turn(options["method"], ask)}

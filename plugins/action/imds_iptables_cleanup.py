@@ -11,8 +11,14 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer
+from ansible_collections.azureops.pod_identity.plugins.module_utils._node import raw_question
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node.raw import Raw, Send
-from ansible_collections.azureops.pod_identity.plugins.module_utils._node_cleanup import OPTIONS, make_plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._node_cleanup import (
+    ANSWER_TIMEOUT,
+    OPTIONS,
+    make_plan,
+)
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._bare_nodes import BareNodeAction
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._controller import Controller
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._in_process import prepare
@@ -48,4 +54,11 @@ class ActionModule(BareNodeAction):
         dummy, options = self.validate_argument_spec(argument_spec=spec)
         options["save_directory"] = self._remote_expand_user(options["save_directory"])
         controller = Controller(self._task.action, check_mode=self._task.check_mode, diff=self._task.diff)
-        return controller.run(lambda: make_plan(Raw(send), options), key="result")
+
+        def ask() -> dict[str, t.Any]:
+            methods, pod_cidr = options["answer_method"], options["pod_cidr"]
+            if self._task.check_mode or not methods:
+                return {}
+            return imds_answer.part(methods, lambda method: raw_question.ask(send, method, pod_cidr, ANSWER_TIMEOUT))
+
+        return controller.run(lambda: make_plan(Raw(send), options, ask), key="result")

@@ -14,7 +14,7 @@ import typing as t
 from ._argspec import ArgumentSpec
 from ._node.cleanup import Cleanup
 from ._node.programs import Node
-from ._plan import Plan, Step
+from ._plan import Document, Plan, Step
 
 OPTIONS = ArgumentSpec(
     options={
@@ -26,14 +26,31 @@ OPTIONS = ArgumentSpec(
         "lock_timeout": {"type": "int", "default": 10},
         "azwi_proxy_chains": {"type": "bool", "default": False},
         "save_directory": {"type": "path", "default": "/var/lib/azureops-pod-identity"},
+        "answer_method": {
+            "type": "list",
+            "elements": "str",
+            "choices": ["pod_network", "throw_away_namespace"],
+            "default": [],
+        },
+        "pod_cidr": {"type": "str"},
     }
 )
 
 
-def make_plan(node: Node, options: t.Mapping[str, t.Any]) -> Plan:
+# Seconds until somebody must answer, as imds_answer_info waits by default.
+ANSWER_TIMEOUT = 20
+
+
+def make_plan(node: Node, options: t.Mapping[str, t.Any], ask: t.Callable[[], Document] = dict) -> Plan:
+    """``ask`` is called where there is nothing to do, and what it returns becomes part of the result."""
     cleanup = Cleanup.observe(node, options)
     steps = tuple(Step(summary, write) for summary, write in cleanup.steps())
     before = cleanup.lines()
     return Plan(
-        before, {back_end: [] for back_end in before}, steps, result=cleanup.predicted(), warnings=cleanup.warnings()
+        before,
+        {back_end: [] for back_end in before},
+        steps,
+        result=cleanup.predicted(),
+        warnings=cleanup.warnings(),
+        told={} if steps else ask(),
     )

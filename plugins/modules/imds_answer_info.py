@@ -127,95 +127,48 @@ error:
   sample: {code: Forbidden, message: jobs.batch is forbidden, status: 403}
 """
 
-import sys
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._answer_options import OPTIONS
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer, token_request
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer, imds_probe
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
-from ansible_collections.azureops.pod_identity.plugins.module_utils._node import pods, throw_away
+from ansible_collections.azureops.pod_identity.plugins.module_utils._node import question
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import predicting, report
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-Asked = tuple[imds_answer.Finding, list[str]]  # what came out, and what was done for it
-
 
 def observe(module: AnsibleModule) -> dict[str, t.Any]:
-    if "probe_pod" in module.params["method"] and not module.params["node"]:
+    params = module.params
+    if "probe_pod" in params["method"] and not params["node"]:
         raise Failure("node is missing; method=probe_pod needs the name of the node on which the pod shall run.")
-    asked: Asked = (imds_answer.unknown("Nothing was asked in check mode."), [])
     predicts = predicting(module)
-    return imds_answer.in_turn(module.params["method"], lambda method: asked if predicts else ASK[method](module))
+
+    def ask(method: str) -> question.Asked:
+        if predicts:
+            return imds_answer.unknown("Nothing was asked in check mode."), []
+        if method == "probe_pod":
+            return ask_from_new_pod(module)
+        return question.ask(module.run_command, method, params["pod_cidr"], params["timeout"])
+
+    return imds_answer.in_turn(params["method"], ask)
 
 
-def ask_from_new_pod(module: AnsibleModule) -> Asked:
+def ask_from_new_pod(module: AnsibleModule) -> question.Asked:
     params = module.params
     client = connect(params, module.tmpdir)
     node, namespace, owner = params["node"], params["namespace"], params["owner"]
-    left = probes.remove(client, imds_answer.target(node, namespace), probes.leftovers(client, namespace, owner))
+    left = probes.remove(client, imds_probe.target(node, namespace), probes.leftovers(client, namespace, owner))
     actions = [f"removed leftover Job {namespace}/{name}" for name in left]
     name = probes.new_name()
     limits = {"start_timeout": params["start_timeout"], "timeout": params["timeout"]}
-    job = imds_answer.job(node, namespace, name=name, owner=owner, image=params["image"], **limits)
+    job = imds_probe.job(node, namespace, name=name, owner=owner, image=params["image"], **limits)
     ran = probes.run(client, job, **limits)
     finding = imds_answer.unknown(ran.reason) if ran.reason else imds_answer.find(ran.output)
     return finding, [*actions, f"ran probe Job {namespace}/{name} on {node}"]
-
-
-def ask_in_running_pod(module: AnsibleModule) -> Asked:
-    process = pods.process_with_own_network()
-    if process is None:
-        return imds_answer.unknown(imds_answer.NO_POD), []
-    try:
-        output = ask_in_network_of(process, module)
-    except Failure as failure:
-        return imds_answer.unknown(f"The network of a pod could not be entered: {failure.sentence}"), []
-    return imds_answer.find(output), [f"asked in the network of process {process}"]
-
-
-def ask_in_new_namespace(module: AnsibleModule) -> Asked:
-    pod_cidr = module.params["pod_cidr"] or pods.addresses()
-    if not pod_cidr:
-        return imds_answer.unknown(imds_answer.NO_RANGE), []
-    if not pods.is_range(pod_cidr):
-        raise Failure(imds_answer.wrong_range(pod_cidr))
-    try:
-        address = throw_away.free_address(module.run_command, pod_cidr)
-        if address is None:
-            return imds_answer.unknown(imds_answer.none_free(pod_cidr)), []
-        output = throw_away.ask(
-            module.run_command,
-            address,
-            token_request.METADATA_ADDRESS,
-            lambda process: ask_in_network_of(process, module),
-        )
-    except Failure as failure:
-        return imds_answer.unknown(imds_answer.no_namespace(failure.sentence)), []
-    return imds_answer.find_beside(output, address), [imds_answer.asked_beside(address)]
-
-
-def ask_in_network_of(process: int, module: AnsibleModule) -> str:
-    """What the program printed in the network of a process."""
-    command = token_request.python_command(imds_answer.NO_RESOURCE, None, module.params["timeout"])
-    command = ["nsenter", f"--net=/proc/{process}/ns/net", "--", sys.executable, *command[1:]]
-    try:
-        status, output, errors = module.run_command(command, handle_exceptions=False)
-    except OSError as error:
-        raise Failure(f"nsenter cannot be run ({error.strerror}).") from error
-    if status != 0:
-        raise Failure(f"{' '.join(errors.split())[:200]}.")
-    return str(output)
-
-
-ASK: dict[str, t.Callable[[AnsibleModule], Asked]] = {
-    "probe_pod": ask_from_new_pod,
-    "pod_network": ask_in_running_pod,
-    "throw_away_namespace": ask_in_new_namespace,
-}
 
 
 def main() -> None:

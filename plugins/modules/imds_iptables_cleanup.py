@@ -88,7 +88,22 @@ options:
         C(/dev/shm/azureops-pod-identity) after that. When a table can be saved nowhere, nothing is removed.
     type: path
     default: /var/lib/azureops-pod-identity
+  answer_method:
+    description:
+      - How to ask who answers pods at the metadata address where there was nothing to remove, as
+        O(azureops.pod_identity.imds_answer_info#module:method) tells. Empty, nothing is asked.
+      - Of several ways the later ones are taken where an earlier one did not tell who answers.
+    type: list
+    elements: str
+    choices: [pod_network, throw_away_namespace]
+    default: []
+  pod_cidr:
+    description:
+      - Range of the addresses of the node's pods, for O(answer_method=throw_away_namespace).
+      - If unset, the range that the node's CNI configuration names; where it names none, nothing is asked.
+    type: str
 seealso:
+  - module: azureops.pod_identity.imds_answer_info
   - module: azureops.pod_identity.nmi_info
 """
 
@@ -102,6 +117,11 @@ EXAMPLES = r"""
 - name: Remove it, and see that it stays away
   azureops.pod_identity.imds_iptables_cleanup:
     verify_seconds: 70
+  become: true
+
+- name: Remove it, or see who answers pods where there is nothing to remove
+  azureops.pod_identity.imds_iptables_cleanup:
+    answer_method: [pod_network, throw_away_namespace]
   become: true
 
 - name: Remove it from a node that has no Python
@@ -250,6 +270,31 @@ failed_action:
   returned: when an action fails
   type: str
   sample: remove 3 rules and 1 chain from the nft nat table
+answer:
+  description: Who answers pods, as RV(azureops.pod_identity.imds_answer_info#module:answer) tells.
+  returned: when O(answer_method) is set, there was nothing to remove, and not in check mode
+  type: dict
+  contains:
+    method:
+      description: How it was asked, in the end.
+      returned: always
+      type: str
+      sample: pod_network
+    answered_by:
+      description: Who answered.
+      returned: always
+      type: str
+      sample: imds
+    proved:
+      description: Whether the metadata service itself answered.
+      returned: always
+      type: bool
+      sample: true
+    message:
+      description: What that means, or why nothing could be asked.
+      returned: always
+      type: str
+      sample: The metadata service itself answers pods there.
 taken:
   description: Rules of others that are gone and that a command of this module may have removed.
   returned: when that is why the task fails
@@ -258,14 +303,38 @@ taken:
   sample: [-A PREROUTING -j OTHER]
 """
 
+import typing as t
+
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node.here import Here
-from ansible_collections.azureops.pod_identity.plugins.module_utils._node_cleanup import OPTIONS, make_plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._node_cleanup import (
+    ANSWER_TIMEOUT,
+    OPTIONS,
+    make_plan,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import predicting, run
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+def ask(module: AnsibleModule) -> dict[str, t.Any]:
+    """Who answers pods, where that is to be asked."""
+    params = module.params
+    if predicting(module) or not params["answer_method"]:
+        return {}
+    # Whoever only cleans up does not wait for it.
+    from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer
+    from ansible_collections.azureops.pod_identity.plugins.module_utils._node import question
+
+    return imds_answer.part(
+        params["answer_method"],
+        lambda method: question.ask(module.run_command, method, params["pod_cidr"], ANSWER_TIMEOUT),
+    )
 
 
 def main() -> None:
     module = OPTIONS.create_module()
-    run(module, lambda: make_plan(Here(module.run_command), module.params), key="result")
+    run(module, lambda: make_plan(Here(module.run_command), module.params, lambda: ask(module)), key="result")
 
 
 if __name__ == "__main__":

@@ -177,6 +177,9 @@ def test_such_a_node_is_proved_from_a_throw_away_namespace() -> None:
         proved = answer(node, pod_cidr=PODS)
         assert (proved["answered_by"], proved["method"]) == ("imds", "throw_away_namespace"), proved
         assert imds.readline() == "asked by 10.244.0.254\n"
+        methods = ["throw_away_namespace"]
+        assert ansible(node, "", answer_method=methods, pod_cidr=PODS)["answer"]["answered_by"] == "imds"
+        assert "answer" not in ansible(node, "", check=True, answer_method=methods, pod_cidr=PODS)
         assert everything(node) == before
         lay(node, State("R4", "plain", ("nft",)))
         refused = answer(node, pod_cidr=PODS)

@@ -122,6 +122,29 @@ def test_an_address_that_somebody_has_is_not_taken() -> None:
         assert (taken["answered_by"], "No address of 10.244.0.252/30 is free" in taken["message"]) == ("unknown", True)
 
 
+def test_a_clean_up_that_finds_nothing_asks_as_well() -> None:
+    def clean(check: bool = False, **options: Any) -> dict[str, Any]:
+        given = {"answer_method": ["throw_away_namespace"], "pod_cidr": PODS}
+        node.request("imds_iptables_cleanup", {"save_directory": str(node.folder), **given, **options}, check=check)
+        done = node.finish()
+        assert not done.get("failed"), done
+        return done
+
+    with node_of_azure() as (node, imds):
+        lay(node, State("R4", "plain", ("nft",)))
+        assert "answer" not in clean(check=True)
+        removed = clean()
+        assert removed["changed"] and "answer" not in removed
+        assert "answer" not in clean(check=True) and "answer" not in clean(answer_method=[])
+        before = everything(node)
+        answer = clean()["answer"]
+        assert (answer["answered_by"], answer["method"]) == ("imds", "throw_away_namespace"), answer
+        assert imds.readline() == "asked by 10.244.0.254\n"
+        assert everything(node) == before
+        unknown = clean(pod_cidr="fd00::/64")["answer"]
+        assert (unknown["answered_by"], "give a range" in unknown["message"]) == ("unknown", True)
+
+
 def test_a_killed_task_leaves_nothing() -> None:
     with node_of_azure(seconds=60) as (node, imds):
         before = node.run("ip", "-oneline", "link")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict, dataclass, replace
 
-from . import probe, token, token_request
+from . import token, token_request
 from .errors import Failure
 
 NO_RESOURCE = ""
@@ -26,29 +26,6 @@ class Finding:
     answered_by: str
     proved: bool
     message: str
-
-
-def target(node: str, namespace: str) -> probe.Target:
-    return probe.Target(namespace, service_account="default", node=node)
-
-
-def job(
-    node: str, namespace: str, *, name: str, owner: str, image: str, timeout: int, start_timeout: int
-) -> probe.Object:
-    """The Job of a plain pod on a node: no label that a workload has, and no taint keeps it away."""
-    made = probe.job(
-        probe.Place(None, node, "", "default", {}),
-        target(node, namespace),
-        name=name,
-        owner=owner,
-        image=image,
-        resource=NO_RESOURCE,
-        client_id=None,
-        timeout=timeout,
-        start_timeout=start_timeout,
-    )
-    made["spec"]["template"]["spec"]["tolerations"] = [{"operator": "Exists"}]
-    return made
 
 
 NO_POD = "No pod with a network of its own runs on the node, so none could be entered."
@@ -85,6 +62,14 @@ def in_turn(methods: t.Sequence[str], ask: t.Callable[[str], tuple[Finding, list
             break
         finding = unknown(f"{earlier} {finding.message}".strip())
     return {"answer": {"method": method, **asdict(finding)}, "actions": actions}
+
+
+def part(methods: t.Sequence[str], ask: t.Callable[[str], tuple[Finding, list[str]]]) -> dict[str, t.Any]:
+    """The answer as a part of another module's result, which no wrong option of the question makes fail."""
+    try:
+        return {"answer": in_turn(methods, ask)["answer"]}
+    except Failure as failure:
+        return {"answer": {"method": "", **asdict(unknown(failure.sentence))}}
 
 
 def unknown(reason: str) -> Finding:

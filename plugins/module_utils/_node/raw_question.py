@@ -62,7 +62,14 @@ within "$@"
 """
 
 
-def in_running_pod(send: Send, timeout: int) -> Asked:
+def ask(send: Send, method: str, pod_cidr: str | None, timeout: int) -> Asked:
+    """Ask with the method ``pod_network`` or ``throw_away_namespace``."""
+    if method == "pod_network":
+        return _in_running_pod(send, timeout)
+    return _in_new_namespace(send, pod_cidr, timeout)
+
+
+def _in_running_pod(send: Send, timeout: int) -> Asked:
     (answer,) = run(send, [shell(_IN_POD, *_question(timeout))])
     entered, dummy, output = answer.out.partition("\n")
     if not entered.startswith("entered "):
@@ -72,7 +79,7 @@ def in_running_pod(send: Send, timeout: int) -> Asked:
     return imds_answer.find(output), [f"asked in the network of process {entered.rpartition(' ')[2]}"]
 
 
-def in_new_namespace(send: Send, pod_cidr: str | None, timeout: int) -> Asked:
+def _in_new_namespace(send: Send, pod_cidr: str | None, timeout: int) -> Asked:
     config, used = run(send, [shell(_CNI), shell(_USED)])
     pod_cidr = pod_cidr or pods.addresses_in(config.out)
     if not pod_cidr:

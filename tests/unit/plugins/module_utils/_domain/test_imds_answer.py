@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 
 
 def printed(**entries: Any) -> str:
@@ -53,11 +54,9 @@ def test_beside_the_pods_the_same_counts() -> None:
     assert found("") == ("unknown", False)
 
 
-def test_the_pod_is_plain_and_no_taint_keeps_it_away() -> None:
-    job = imds_answer.job("n1", "default", name="p", owner="me", image="i", timeout=20, start_timeout=60)
-    template = job["spec"]["template"]
-    assert set(template["metadata"]["labels"]) == {"azureops.pod-identity/probe", "azureops.pod-identity/owner"}
-    assert template["spec"]["nodeName"] == "n1"
-    assert template["spec"]["tolerations"] == [{"operator": "Exists"}]
-    # No resource is named, so that no token can come back.
-    assert any(str(word).endswith("resource=") for word in template["spec"]["containers"][0]["command"])
+def test_as_a_part_of_another_result_a_wrong_option_is_no_failure() -> None:
+    def refuse(method: str) -> tuple[imds_answer.Finding, list[str]]:
+        raise Failure("pod_cidr is wrong.")
+
+    answer = imds_answer.part(["throw_away_namespace"], refuse)["answer"]
+    assert (answer["answered_by"], answer["proved"], answer["message"]) == ("unknown", False, "pod_cidr is wrong.")

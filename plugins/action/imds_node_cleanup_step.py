@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The steps of the role imds_node_cleanup that decide something.
+
+Nodes come in hundreds, and each task of each node takes a process that begins as a copy of ansible-playbook's. So what
+these processes need is loaded here, where Ansible loads this file, before it makes them.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.executor.module_common import _apply_action_arg_defaults
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import filter_loader, lookup_loader, test_loader
+
+from ansible_collections.azureops.pod_identity.plugins.action import imds_iptables_cleanup
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import node_cleanup_role as role
+
+_CLEANUP = imds_iptables_cleanup.__name__.replace("ansible_collections.", "").replace(".plugins.action", "")
+_WAY = "__imds_node_cleanup_way"
+_FACTS = {"node": "aks_node", "result": "imds_node_cleanup_result"}
+for _loader, _name in ((filter_loader, "default"), (test_loader, "defined"), (lookup_loader, "ansible.builtin.env")):
+    _loader.get(_name)  # with the first of them come all of ansible.builtin
+
+Variables = t.Mapping[str, t.Any]
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        variables, arguments = task_vars or {}, self._task.args
+        steps: dict[str, t.Callable[[Variables, Variables], dict[str, t.Any]]] = {
+            "begin": self._begin,
+            "access": self._access,
+            "choose": self._choose,
+            "clean": self._clean,
+        }
+        step = steps.get(str(arguments.get("step")))
+        if step is None:
+            raise AnsibleActionFail(f"step is {arguments.get('step')}; it must be one of {', '.join(steps)}.")
+        return {**result, "changed": False, **step(arguments, variables)}
+
+    def _begin(self, _arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+        return {"batch": _shown(role.begin(_play(variables), variables["ansible_play_batch"]))}
+
+    def _choose(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+        earlier = role.Batch(**arguments["batch"])
+        return {"batch": _shown(role.choose(_play(variables), variables["ansible_play_batch"], earlier))}
+
+    def _access(self, arguments: Variables, _variables: Variables) -> dict[str, t.Any]:
+        said = self._low_level_execute_command(role.HELLO, executable=False)
+        return {"access": _shown(role.accessed(said["stdout"], said["stderr"], arguments.get("name")))}
+
+    def _clean(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+        try:
+            done = self._clean_up(dict(arguments["cleanup"]), variables)
+        except AnsibleConnectionFailure as failure:
+            done = {"unreachable": True, "msg": str(failure)}
+        ended = role.ended(
+            arguments["begun"],
+            done,
+            first=bool(arguments["first"]),
+            force=bool(arguments["force"]),
+            check_mode=bool(self._task.check_mode),
+        )
+        return {**done, "ended": _shown(ended)}
+
+    def _clean_up(self, options: dict[str, t.Any], variables: Variables) -> dict[str, t.Any]:
+        task = self._task.copy()
+        task.action = _CLEANUP
+        task.args = _apply_action_arg_defaults(_CLEANUP, self._task, options, self._templar)
+        action = imds_iptables_cleanup.ActionModule(
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        done: dict[str, t.Any] = action.run(task_vars=dict(variables))
+        return done
+
+
+def _shown(value: object) -> dict[str, t.Any]:
+    return dict(vars(value))
+
+
+def _play(variables: Variables) -> list[role.Host]:
+    """All hosts of the play, as their facts tell of them."""
+    hosts = []
+    for name in variables["ansible_play_hosts_all"]:
+        facts = variables["hostvars"][name]
+        answers = (facts.get("__imds_node_cleanup_hello") or {}).get("results") or []
+        known = {field: facts.get(fact) or {} for field, fact in _FACTS.items()}
+        hosts.append(role.Host(name, answers=[{**each, "transport": each[_WAY]} for each in answers], **known))
+    return hosts
