@@ -360,7 +360,7 @@ def binding_lists(folder: Path) -> Iterator[Row]:
             for kind in (AZURE_IDENTITY, AZURE_IDENTITY_BINDING)
         ]
         first: dict[str, list[float]] = {"ours": [], "theirs": []}
-        for _round in range(3):
+        for _round in range(ROUNDS_OF_PLAYS):
             for kind, name in itertools.product((AZURE_IDENTITY, AZURE_IDENTITY_BINDING), first):
                 client._request("DELETE", kind.path(name))
             took = plays.run(turn)[1]
@@ -368,9 +368,9 @@ def binding_lists(folder: Path) -> Iterator[Row]:
                 seconds += took[name]
         what = f"{PAIRS} identities and {PAIRS} bindings"
         yield Row(f"{what}, first apply", "s", tuple(first["ours"]), "k8s", tuple(first["theirs"]), 1 / 5)
-        took = plays.run((turn + looks) * 5)[1]
+        took = plays.run((turn + looks) * ROUNDS_OF_PLAYS)[1]
         same = tuple(took["ours"])
-        yield Row(f"{what}, nothing to do", "s", same, "k8s", tuple(took["theirs"]), 1 / 10)
+        yield Row(f"{what}, nothing to do", "s", same, "k8s", tuple(took["theirs"]), 1 / 12)
         both = tuple(map(sum, zip(took["looks"][::2], took["looks"][1::2], strict=True)))
         yield Row(f"{what}, nothing to do", "s", same, "two k8s_info", both, 1.5)
         before = len(api.requests())
