@@ -307,6 +307,8 @@ def inventory(folder: Path) -> Iterator[Row]:
     found = _program("listed.py", PODS, 100, 500)
     for part, seconds in found["module"].items():
         yield Row(f"pod_identity_info, {PODS:,} pods, {part}", "s", tuple(seconds))
+    own, peer = (tuple(found["tasks"][name]) for name in ("ours", "theirs"))
+    yield Row(f"pod_identity_info, {PODS:,} pods, as a task", "s", own, "k8s_info of each kind", peer, 0.7)
     for clusters, costs in found["plays"].items():
         for cost, value in costs.items():
             unit, _of, process = cost.partition(" in ")

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 ROUNDS = 3
+ROUNDS_OF_TASKS = 10
 CLUSTERS = (1, 4, 12)
 LONGEST_PLAY = 3600
 NODES = 100
@@ -37,6 +38,7 @@ importlib.import_module("conftest")  # makes the checkout importable under the c
 COLLECTION = "ansible_collections.azureops.pod_identity"
 UTILS = f"{COLLECTION}.plugins.module_utils"
 server = importlib.import_module(f"{COLLECTION}.tests.kube.server")
+plays = importlib.import_module(f"{COLLECTION}.tests.bench.plays")
 players = importlib.import_module(f"{COLLECTION}.tests.unit.roles.players")
 kinds = importlib.import_module(f"{UTILS}._kube.kinds")
 listing = importlib.import_module(f"{UTILS}._kube.inventory")
@@ -164,6 +166,25 @@ def parts(client: Any) -> dict[str, float]:
     return dict(zip(("list", "parse", "match", "output"), seconds, strict=True))
 
 
+def tasks(started: Any, folder: Path) -> dict[str, list[float]]:
+    """The module as a task, and in turn one k8s_info for each kind that it reads."""
+    made = plays.Plays(folder, {"localhost": 0})
+    made.variables = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    given = {"kubeconfig": started.kubeconfig()}
+    turn = [
+        {"name": "ours", "azureops.pod_identity.pod_identity_info": given},
+        *({"name": "theirs", "kubernetes.core.k8s_info": {**given, **look(kind)}} for kind in listing.KINDS),
+    ]
+    took = made.run(turn * (ROUNDS_OF_TASKS + 1))[1]
+    number = len(listing.KINDS)
+    theirs = [sum(took["theirs"][first : first + number]) for first in range(0, len(took["theirs"]), number)]
+    return {"ours": took["ours"][1:], "theirs": theirs[1:]}  # the first fill caches
+
+
+def look(kind: Any) -> dict[str, str]:
+    return {"api_version": kind.api_version, "kind": kind.name}
+
+
 def family(play: subprocess.Popen[str]) -> list[int]:
     """The processes that it has started, and those that these have started."""
     found = [play.pid]
@@ -225,9 +246,10 @@ def main(pods: int, namespaces: int, bindings: int) -> None:
             server.Runner(started, "pod_identity_info")().ok()
             whole.append(time.monotonic() - begin)
         with tempfile.TemporaryDirectory() as folder:
-            plays = {clusters: played(started, Path(folder), clusters) for clusters in CLUSTERS}
+            beside = tasks(started, Path(folder))
+            books = {clusters: played(started, Path(folder), clusters) for clusters in CLUSTERS}
     of_module = {**{part: [one[part] for one in rounds] for part in rounds[0]}, "the module": whole}
-    print(json.dumps({"module": of_module, "plays": plays}))
+    print(json.dumps({"module": of_module, "tasks": beside, "plays": books}))
 
 
 if __name__ == "__main__":
