@@ -94,7 +94,7 @@ def listeners() -> list[Listener] | None:
             for message in messages(_asked(_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, request)):
                 (port,) = struct.unpack_from("!H", message, 4)
                 found.append(Listener(socket.inet_ntop(family, message[8 : 8 + size]), port))
-    except (OSError, struct.error):
+    except (OSError, struct.error, ValueError):  # ValueError: an address that is cut off
         return None
     return found
 
@@ -124,16 +124,20 @@ def names(answers: t.Iterable[bytes]) -> t.Iterator[str]:
 
 
 def messages(answers: t.Iterable[bytes]) -> t.Iterator[bytes]:
-    """The messages in what the kernel answers without their headers, up to its end."""
+    """The messages in what the kernel answers without their headers, up to its end.
+
+    Raises OSError where the kernel reports an error, also where it does so at the end.
+    """
     for answer in answers:
         at = 0
         while at + 16 <= len(answer):
             length, kind = struct.unpack_from("=IH", answer, at)
-            if kind == _MESSAGE_DONE:
+            if kind in (_MESSAGE_ERROR, _MESSAGE_DONE):
+                # What fails after the kernel began to answer is told at the end.
+                (code,) = struct.unpack_from("=i", answer, at + 16) if length >= 20 else (0,)
+                if code < 0 or kind == _MESSAGE_ERROR:
+                    raise OSError(-code, os.strerror(-code))
                 return
-            if kind == _MESSAGE_ERROR:
-                (code,) = struct.unpack_from("=i", answer, at + 16)
-                raise OSError(-code, os.strerror(-code))
             yield answer[at + 16 : at + length]
             at += (length + 3) & ~3
 
