@@ -59,6 +59,9 @@ class ActionModule(BareNodeAction):
             methods, pod_cidr = options["answer_method"], options["pod_cidr"]
             if self._task.check_mode or not methods:
                 return {}
-            return imds_answer.part(methods, lambda method: raw_question.ask(send, method, pod_cidr, ANSWER_TIMEOUT))
+            # A connection that is lost here leaves what was found on the node.
+            return imds_answer.part(
+                methods, lambda method: raw_question.ask(self.send, method, pod_cidr, ANSWER_TIMEOUT)
+            )
 
         return controller.run(lambda: make_plan(Raw(send), options, ask), key="result")

@@ -26,18 +26,22 @@ class BareNodeAction(InProcess):
         of_host = task_vars.get("ansible_delegated_vars", {}).get(self._task.delegate_to, task_vars)
         return bool(self._templar.template(of_host.get("ansible_python_interpreter")) == "")
 
+    def send(self, command: str, data: bytes) -> str:
+        """What the command printed on the node. Raises Failure and AnsibleConnectionFailure."""
+        if not self._connection.has_pipelining:
+            raise Failure(
+                f"The connection {self._connection.transport} has no standard input for commands, and the "
+                "node has no Python 3.9 or later; use ssh or another connection that can pipeline."
+            )
+        return str(self._low_level_execute_command(command, in_data=data)["stdout"])
+
     def with_commands(self, work: t.Callable[[Send], dict[str, t.Any]]) -> dict[str, t.Any]:
         """Do something with what sends commands to the node; a connection that is lost is what Ansible knows it for."""
         lost: list[AnsibleConnectionFailure] = []
 
         def send(command: str, data: bytes) -> str:
-            if not self._connection.has_pipelining:
-                raise Failure(
-                    f"The connection {self._connection.transport} has no standard input for commands, and the "
-                    "node has no Python 3.9 or later; use ssh or another connection that can pipeline."
-                )
             try:
-                return str(self._low_level_execute_command(command, in_data=data)["stdout"])
+                return self.send(command, data)
             except AnsibleConnectionFailure as error:
                 lost.append(error)
                 raise

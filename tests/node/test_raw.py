@@ -107,11 +107,26 @@ def ansible(node: Node, python: str, *, check: bool = False, **options: Any) -> 
     return task(node, python, MODULE, check=check, save_directory=str(node.folder), **options)
 
 
-def task(node: Node, python: str, module: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
+def task(
+    node: Node,
+    python: str,
+    module: str,
+    *,
+    check: bool = False,
+    keywords: dict[str, Any] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
     result, play = node.folder / "result", node.folder / "play.yml"
     here = {"ansible_python_interpreter": sys.executable}
     tasks = [
-        {module: options, "register": "done", "ignore_errors": True, "diff": True, "check_mode": check},
+        {
+            module: options,
+            "register": "done",
+            "ignore_errors": True,
+            "diff": True,
+            "check_mode": check,
+            **(keywords or {}),
+        },
         {"ansible.builtin.copy": {"content": "{{ done | to_json }}", "dest": str(result)}, "vars": here},
     ]
     variables: dict[str, Any] = {
@@ -122,7 +137,8 @@ def task(node: Node, python: str, module: str, *, check: bool = False, **options
     }
     play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}]))
     call = node.argv("ansible-playbook", "-i", "localhost,", "-c", "local", play)
-    environment = {**os.environ, "ANSIBLE_BECOME_ALLOW_SAME_USER": "1"}  # else root would not become root
+    environment = {**os.environ, "ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).with_name("connection"))}
+    environment["ANSIBLE_BECOME_ALLOW_SAME_USER"] = "1"  # else root would not become root
     subprocess.run(call, env=environment, check=True, timeout=120)
     done: dict[str, Any] = json.loads(result.read_text())
     return done
@@ -194,6 +210,21 @@ def test_what_such_a_node_lacks_for_a_proof_is_said() -> None:
         assert "set pod_cidr" in unknown["message"]
         node.run("sh", "-c", 'mount --bind /dev/null "$(readlink -f /usr/bin/unshare)"')
         assert "could not be made" in answer(node, pod_cidr=PODS)["message"]
+
+
+def over_a_connection(node: Node, **variables: Any) -> dict[str, Any]:
+    """What a task has besides that goes to the node over a connection."""
+    return {"vars": {"ansible_connection": "namespaces", "ansible_namespaces_process": node.pid, **variables}}
+
+
+def test_a_connection_lost_at_the_question_leaves_what_was_found(node: Node) -> None:
+    lost = over_a_connection(node, ansible_namespaces_breaks_at="nsenter")
+    methods = ["pod_network"]
+    done = ansible(node, "", keywords=lost, answer_method=methods)
+    assert (done["changed"], "nft" in done["result"]["backends"]) == (False, True), done
+    assert (done["answer"]["answered_by"], "The node is gone" in done["answer"]["message"]) == ("unknown", True), done
+    lost = over_a_connection(node, ansible_namespaces_breaks_at="nat")
+    assert ansible(node, "", keywords={**lost, "ignore_unreachable": True}, answer_method=methods)["unreachable"]
 
 
 ROLE = "azureops.pod_identity.imds_node_cleanup"

@@ -166,3 +166,18 @@ def test_what_cannot_be_asked_is_said() -> None:
     with Node(entrance=["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]) as node:
         refused = ask(node)
         assert (refused["answered_by"], "makes no network namespace" in refused["message"]) == ("unknown", True)
+
+
+@pytest.mark.parametrize("program", ["ip", "unshare"])
+def test_what_the_question_meets_leaves_what_the_clean_up_found(program: str) -> None:
+    """A program that the kernel does not run."""
+    with node_of_azure() as (node, dummy):
+        lay(node, State("none", "plain", ("nft",)))
+        broken = node.folder / program
+        broken.write_bytes(b"\0")
+        broken.chmod(0o755)
+        node.run("sh", "-c", f'mount --bind "$1" "$(readlink -f "$(command -v {program})")"', "sh", broken)
+        done = node.cleanup(answer_method=["throw_away_namespace"], pod_cidr=PODS)
+        assert "nft" in done["result"]["backends"]
+        answer = done["answer"]
+        assert (answer["answered_by"], "Exec format error" in answer["message"]) == ("unknown", True), answer

@@ -65,11 +65,15 @@ def in_turn(methods: t.Sequence[str], ask: t.Callable[[str], tuple[Finding, list
 
 
 def part(methods: t.Sequence[str], ask: t.Callable[[str], tuple[Finding, list[str]]]) -> dict[str, t.Any]:
-    """The answer as a part of another module's result, which no wrong option of the question makes fail."""
+    """The answer as a part of another module's result, which nothing that goes wrong with the question makes fail."""
     try:
         return {"answer": in_turn(methods, ask)["answer"]}
     except Failure as failure:
-        return {"answer": {"method": "", **asdict(unknown(failure.sentence))}}
+        reason = failure.sentence
+    except Exception as error:  # of a connection, of the node's kernel
+        cause = " ".join(str(error).split()) or type(error).__name__
+        reason = f"Who answers pods could not be asked ({cause}); run the task again."
+    return {"answer": {"method": "", **asdict(unknown(reason))}}
 
 
 def unknown(reason: str) -> Finding:

@@ -72,7 +72,7 @@ def ask(run_command: RunCommand, address: str, metadata: str, question: t.Callab
                 answers.append(question(process.pid))
             finally:
                 # It would go with the namespace, but only after a while.
-                run_command([_program("ip"), "link", "delete", link])
+                run_command([_program("ip"), "link", "delete", link], handle_exceptions=False)
         except Failure as failure:
             failures.append(failure)
 
@@ -123,7 +123,7 @@ def hardware_address() -> str:
 
 
 def _run(run_command: RunCommand, argv: t.Sequence[str]) -> str:
-    code, out, errors = run_command(list(argv))
+    code, out, errors = run_command(list(argv), handle_exceptions=False)
     if code != 0:
         raise Failure(f"{' '.join(argv)} failed: {' '.join(errors.split()) or f'exit status {code}'}.")
     return out

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
 
 from ansible_collections.azureops.pod_identity.tests.node import fleet
@@ -24,6 +25,10 @@ options:
     type: int
     required: true
     vars: [{name: ansible_namespaces_process}]
+  breaks_at:
+    description: The connection is lost for commands that are sent with this text as standard input.
+    type: str
+    vars: [{name: ansible_namespaces_breaks_at}]
 extends_documentation_fragment: [connection_pipelining]
 """
 
@@ -37,6 +42,9 @@ class Connection(ConnectionBase):
         return self
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        text = self.get_option("breaks_at")
+        if text and text.encode() in (in_data or b""):
+            raise AnsibleConnectionFailure("The node is gone.")
         argv = [*fleet.entrance(self.get_option("process")), "/bin/sh", "-c", cmd]
         done = subprocess.run(argv, input=in_data or b"", capture_output=True, check=False)
         return done.returncode, done.stdout, done.stderr

@@ -34,6 +34,7 @@ cat {answers}/$port
 CLEANED = '{"changed": true, "result": {"backends": {}, "nmi": []}}'
 LIVING = '{"failed": true, "msg": "An NMI lives on this node", "result": {"backends": {}, "nmi": ["nmi (pid 7)"]}}'
 TAKEN = '{"failed": true, "msg": "a rule of somebody else is gone", "taken": ["-A PREROUTING -j OTHER"]}'
+NO_WORK: dict[str, Any] = {"_imds_node_cleanup_longest_work": 0, "_imds_node_cleanup_longest_question": 0}
 BROKEN = '{"failed": true, "msg": "it broke"}'
 
 
@@ -113,9 +114,7 @@ def test_no_node_is_entered_behind_one_that_stopped_the_run(nodes: Nodes) -> Non
 def test_nodes_go_alone_until_one_has_ended_well(nodes: Nodes) -> None:
     """One of them hangs, and is given up."""
     seconds = {"ssh": 10}
-    outcomes = nodes.clean(
-        [LIVING, "", CLEANED, CLEANED], _imds_node_cleanup_patience=seconds, _imds_node_cleanup_longest_work=0
-    )
+    outcomes = nodes.clean([LIVING, "", CLEANED, CLEANED], _imds_node_cleanup_patience=seconds, **NO_WORK)
     assert outcomes == {"n1": "refused", "n2": "unreachable", "n3": "cleaned", "n4": "cleaned"}
     worked = [line for line in nodes.order() if line != "hello"]
     assert worked == ["begin n1", "end n1", "begin n2", "begin n3", "end n3", "begin n4", "end n4"]

@@ -54,9 +54,18 @@ def test_beside_the_pods_the_same_counts() -> None:
     assert found("") == ("unknown", False)
 
 
-def test_as_a_part_of_another_result_a_wrong_option_is_no_failure() -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        pytest.param(Failure("pod_cidr is wrong."), "pod_cidr is wrong.", id="a wrong option"),
+        pytest.param(OSError(11, "Try again"), "could not be asked ([Errno 11] Try again); run", id="the kernel"),
+        pytest.param(ConnectionError("gone\n  for good"), "could not be asked (gone for good); run", id="a connection"),
+        pytest.param(IndexError(), "could not be asked (IndexError); run", id="without a word"),
+    ],
+)
+def test_as_a_part_of_another_result_nothing_is_a_failure(error: Exception, told: str) -> None:
     def refuse(method: str) -> tuple[imds_answer.Finding, list[str]]:
-        raise Failure("pod_cidr is wrong.")
+        raise error
 
     answer = imds_answer.part(["throw_away_namespace"], refuse)["answer"]
-    assert (answer["answered_by"], answer["proved"], answer["message"]) == ("unknown", False, "pod_cidr is wrong.")
+    assert (answer["answered_by"], answer["proved"], told in answer["message"]) == ("unknown", False, True), answer
