@@ -10,6 +10,7 @@ these processes need is loaded here, where Ansible loads this file, before it ma
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
@@ -83,7 +84,11 @@ class ActionModule(ActionBase):
             templar=self._templar,
             shared_loader_obj=self._shared_loader_obj,
         )
-        done: dict[str, t.Any] = action.run(task_vars=dict(variables))
+        try:
+            done: dict[str, t.Any] = action.run(task_vars=dict(variables))
+        finally:  # Ansible calls it for this action alone
+            with contextlib.suppress(AnsibleConnectionFailure):
+                action.cleanup()
         return done
 
 

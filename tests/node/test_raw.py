@@ -100,6 +100,7 @@ def test_after_a_failure_nothing_more_is_run() -> None:
 
 
 MODULE = "azureops.pod_identity.imds_iptables_cleanup"
+STEP = "azureops.pod_identity.imds_node_cleanup_step"
 
 
 def ansible(node: Node, python: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
@@ -225,6 +226,17 @@ def test_a_connection_lost_at_the_question_leaves_what_was_found(node: Node) -> 
     assert (done["answer"]["answered_by"], "The node is gone" in done["answer"]["message"]) == ("unknown", True), done
     lost = over_a_connection(node, ansible_namespaces_breaks_at="nat")
     assert ansible(node, "", keywords={**lost, "ignore_unreachable": True}, answer_method=methods)["unreachable"]
+
+
+def test_a_clean_up_that_takes_too_long_leaves_no_directory(node: Node) -> None:
+    slow = node.folder / "python3"
+    slow.write_text("#!/bin/sh\nexec sleep 20\n")
+    slow.chmod(0o755)
+    keywords = {**over_a_connection(node), "timeout": 5}
+    options: dict[str, Any] = {"step": "clean", "begun": {"reason": ""}, "first": False, "force": False, "cleanup": {}}
+    done = task(node, str(slow), STEP, keywords=keywords, **options)
+    assert "timedout" in done, done
+    assert list((node.folder / "tmp").glob("*")) == []
 
 
 ROLE = "azureops.pod_identity.imds_node_cleanup"
