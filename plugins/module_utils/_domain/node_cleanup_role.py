@@ -190,13 +190,13 @@ def _attempt(answer: Object) -> dict[str, str]:
     problem = answer.get("access", {}).get("problem")
     if problem is None:
         kind = "it does not answer" if answer.get("unreachable") else "it does not run commands"
-        problem = str(answer.get("msg") or kind).strip()
+        problem = str(answer.get("msg") or "").strip() or kind
     return {"transport": answer["transport"], "problem": problem}
 
 
 def _way(host: Host) -> Object:
     """What was answered over the way that leads to the node."""
-    return next(answer for answer in host.answers if _attempt(answer)["problem"] == "")
+    return next(answer for answer in host.answers if "access" in answer and _attempt(answer)["problem"] == "")
 
 
 def _begun(host: Host, attempts: list[dict[str, str]]) -> Object:

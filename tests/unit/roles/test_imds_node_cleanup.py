@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player, role
 
 NOWHERE = "https://127.0.0.1:1"
 TELL = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} ended {{ imds_node_cleanup_result.outcome }}"}}
@@ -162,3 +162,24 @@ def test_what_is_known_of_a_node_is_asked_again(player: Player) -> None:
     status, output = player.play(tasks, aks_node=node, pod_identity_kubeconfig=str(kubeconfig))
     assert (status, "localhost ended refused" in output) == (0, True), output
     assert f"could not be asked again (The kubeconfig {kubeconfig}" in " ".join(output.split()), output
+
+
+def test_how_a_node_ends_of_which_the_clean_up_told_nothing(player: Player) -> None:
+    """Whom the run stops at is the first node, and only where it answered."""
+    lost = [{"timedout": {"period": 3}}, {"unreachable": True}, {"unreachable": False, "failed": True}]
+    variables = {
+        "__imds_node_cleanup_batch": {"batch": {"begun": {"localhost": {"transport": "ssh"}}, "canary": "localhost"}},
+        "__imds_node_cleanup_done": "{{ item }}",
+    }
+    tell = {
+        "ansible.builtin.debug": {"msg": "{{ _imds_node_cleanup_lost.outcome }} {{ _imds_node_cleanup_lost.stops }}."},
+        "loop": lost,
+    }
+    files = [str(CHECKOUT / "roles/imds_node_cleanup/vars/main.yml")]
+    status, output = player.play({"hosts": "localhost", "vars": variables, "vars_files": files, "tasks": [tell]})
+    assert status == 0, output
+    assert re.findall(r"(\w+) (True|False)[.]", output) == [
+        ("unreachable", "False"),
+        ("unreachable", "False"),
+        ("error", "True"),
+    ]

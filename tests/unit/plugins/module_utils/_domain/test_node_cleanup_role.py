@@ -106,7 +106,7 @@ def test_a_result_that_a_host_has_from_before_does_not_count(left: dict[str, Any
 
 
 def test_what_was_not_tried_and_what_was_not_reached() -> None:
-    broken = {"transport": "ssh", "failed": True, "msg": ""}
+    broken = {"transport": "ssh", "failed": True, "msg": "\n"}
     hosts = [Host("n1"), Host("n2", answers=[broken, LOST]), Host("n3", answers=[LOST, REACHED])]
     first = chosen(hosts)
     assert first.next == {"n1": "untouched.yml", "n2": "unreached.yml", "n3": "canary.yml"}
