@@ -19,44 +19,82 @@ import typing as t
 from ._domain.errors import Failure
 
 Write = t.Callable[[str], t.Any]
+ROOT = 0
 _CHUNK = 1 << 20
 
 
 @contextlib.contextmanager
-def replacing(path: str, mode: int) -> t.Iterator[Write]:
-    """Yields what writes a file that takes the place of ``path`` when the block ends; after an exception none does.
+def replacing(mode: int, *paths: str) -> t.Iterator[list[Write]]:
+    """Yields what writes files that take the places of ``paths`` when the block ends; after an exception none does.
 
-    A new file gets ``mode``, one that is replaced keeps its own. Raises Failure where the file cannot be written.
+    Nothing takes a place before all are on the disk. A new file gets ``mode``, one that is replaced keeps its own.
+    Raises Failure where a file cannot be written.
     """
-    target = os.path.realpath(path)
+    made: list[_Beside] = []
     try:
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=f".{os.path.basename(target)}-")
+        for path in paths:
+            made.append(_Beside(path))
+        yield [each.write for each in made]
+        for each in made:
+            each.end(mode)
+        for each in made:
+            each.take_place()
+    finally:
+        for each in made:
+            each.remove()
+
+
+class _Beside:
+    """A file that is written beside the one whose place it takes. Each method raises Failure where it cannot."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._target = path, os.path.realpath(path)
+        folder, name = os.path.split(self._target)
+        with self._written():
+            handle, self._temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}-")
+        self._file = os.fdopen(handle, "wb")
+
+    def write(self, text: str) -> None:
+        with self._written():
+            self._file.write(_encoded(text))
+
+    def end(self, mode: int) -> None:
+        with self._written():
+            self._file.flush()
+            os.fchmod(self._file.fileno(), _mode(self._target, mode))
+            os.fsync(self._file.fileno())
+
+    def take_place(self) -> None:
+        with self._written():
+            os.replace(self._temporary, self._target)
+
+    def remove(self) -> None:
+        """What did not take its place."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._temporary)
+
+    @contextlib.contextmanager
+    def _written(self) -> t.Iterator[None]:
         try:
-            with os.fdopen(handle, "wb") as file:
-                yield lambda text: file.write(_encoded(text))
-                file.flush()
-                os.fchmod(file.fileno(), _mode(target, mode))
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise _unwritable(path, error.strerror) from error
+            yield
+        except OSError as error:
+            raise _unwritable(self._path, error.strerror) from error
 
 
 def require_writable(path: str) -> None:
     """Raise Failure where it is certain that ``replacing`` would."""
-    try:
-        target = os.path.realpath(path)
-    except ValueError as error:
-        raise _unwritable(repr(path), str(error)) from error
+    if "\0" in path:
+        raise _unwritable(repr(path), "no path has a null character")
+    target = os.path.realpath(path)
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
         raise _unwritable(path, f"the folder {folder} does not exist")
-    if os.path.isdir(target):
-        raise _unwritable(path, "it is a folder")
+    if os.path.lexists(target) and not os.path.isfile(target):
+        raise _unwritable(path, "it is a folder" if os.path.isdir(target) else "it is no regular file")
+    if os.path.islink(path) and os.lstat(path).st_uid not in (ROOT, os.geteuid()):
+        raise _unwritable(path, "it is a symbolic link of another user")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _unwritable(path, f"the folder {folder} may not be written")
 
@@ -64,6 +102,8 @@ def require_writable(path: str) -> None:
 def digest(path: str) -> str:
     """SHA-256 of a file, empty where there is none. Raises Failure where it cannot be read."""
     found = hashlib.sha256()
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Failure(f"{path} cannot be read, because it is no regular file: name another path.")
     try:
         with open(path, "rb") as file:
             for chunk in iter(lambda: file.read(_CHUNK), b""):

@@ -529,7 +529,7 @@ def make_plan(found: dict[str, t.Any], path: str) -> _plan.Plan:
         new.write(piece)
 
     def write() -> None:
-        with _files.replacing(path, 0o600) as file:
+        with _files.replacing(0o600, path) as (file,):
             for piece in inventory_files.text(found):
                 file(piece)
 

@@ -17,8 +17,8 @@ description:
   - Where all clusters were looked at, these are O(path) with C(.json) and C(.csv). Where one of O(clusters) was not,
     they are O(path) with C(.incomplete.json) and C(.incomplete.csv), which name it with the reason; what an earlier run
     wrote of all clusters stays. A later run that looks at all clusters removes the incomplete files.
-  - Each file is replaced as a whole or not at all. A new file has the mode C(0644); one that is replaced keeps its
-    mode.
+  - Each file is replaced as a whole or not at all, and none before both are on the disk. A new file has the mode
+    C(0644); one that is replaced keeps its mode.
   - In the CSV file an apostrophe stands before what a spreadsheet would take for a formula.
   - It serves the playbook C(azureops.pod_identity.inventory).
 extends_documentation_fragment:
@@ -177,7 +177,7 @@ OPTIONS = _argspec.ArgumentSpec(
 def failure(inventory: t.Mapping[str, t.Any] | None) -> str:
     """Why there is no inventory of a cluster; empty where there is one."""
     if inventory is None or not (inventory["failure"] or inventory["path"]):
-        return "The cluster was not looked at: see with what its host failed."
+        return "The cluster was not looked at: see with what its host failed, or run without --limit."
     if inventory["failure"]:
         return str(inventory["failure"])
     try:
@@ -205,8 +205,12 @@ def join(clusters: t.Iterable[tuple[str, str, str]], document: Write, table: Wri
 
 
 def load(path: str) -> Found:
-    with open(path, encoding="utf-8") as file:
-        found: Found = json.load(file)
+    """Raises Failure where the file was taken away since it was compared."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found: Found = json.load(file)
+    except (OSError, ValueError) as error:
+        raise Failure(f"The inventory {path} cannot be read any more ({error}): run the playbook again.") from error
     return found
 
 
@@ -225,7 +229,7 @@ def make_plan(options: t.Mapping[str, t.Any]) -> _plan.Plan:
     counts = join(clusters, new[0].write, new[1].write)
 
     def write() -> None:
-        with _files.replacing(files[0], 0o644) as document, _files.replacing(files[1], 0o644) as table:
+        with _files.replacing(0o644, *files) as (document, table):
             join(clusters, document, table)
 
     steps, after = [], dict(zip(files, map(str, new)))

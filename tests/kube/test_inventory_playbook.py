@@ -107,6 +107,8 @@ def test_a_failed_cluster_leaves_the_last_good_files(
     assert clusters["east"] == clusters["west"] and set(good) == {"found.json", "found.csv"}
 
     make(client, POD, pods, "third", pods)
+    status, output = play(api_server, player, target, "--limit", "east", clusters=("east", "west"))
+    assert (status, f"{target}.incomplete.json" in output, "without --limit" in output) == (0, True, True), output
     status, output = play(api_server, player, target)
     assert status == 2, output
     now = {path.name: path.read_text() for path in tmp_path.glob("found.*")}

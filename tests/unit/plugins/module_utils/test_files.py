@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import stat
 from pathlib import Path
 
@@ -19,7 +21,7 @@ def mode(path: Path) -> int:
 
 
 def write(path: Path, text: str) -> None:
-    with _files.replacing(str(path), 0o600) as file:
+    with _files.replacing(0o600, str(path)) as (file,):
         file(text)
 
 
@@ -38,7 +40,7 @@ def test_a_file_is_replaced_and_keeps_its_mode(tmp_path: Path) -> None:
 def test_what_does_not_end_changes_nothing(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "file"
     path.write_text("good")
-    with pytest.raises(type(error)), _files.replacing(str(path), 0o600) as file:
+    with pytest.raises(type(error)), _files.replacing(0o600, str(path)) as (file,):
         file("half")
         raise error
     assert (path.read_text(), list(tmp_path.iterdir())) == ("good", [path])
@@ -49,7 +51,7 @@ def test_digests(tmp_path: Path) -> None:
     assert _files.digest(str(path)) == ""
     pieces = ["ä", "\ud800", "b" * 3_000_000]
     found = _files.Digest()
-    with _files.replacing(str(path), 0o600) as file:
+    with _files.replacing(0o600, str(path)) as (file,):
         for piece in pieces:
             found.write(piece)
             file(piece)
@@ -64,10 +66,18 @@ def test_digests(tmp_path: Path) -> None:
         ("nowhere/file", "the folder .*/nowhere does not exist"),
         ("folder", "it is a folder"),
         ("a\0b", "null"),
+        ("pipe", "it is no regular file"),
+        ("link", "it is a symbolic link of another user"),
     ],
 )
-def test_what_cannot_be_written_is_known_before(tmp_path: Path, name: str, reason: str) -> None:
+def test_what_cannot_be_written_is_known_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, reason: str
+) -> None:
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("file")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr(_files, "ROOT", os.getuid() + 2)
     _files.require_writable(str(tmp_path / "file"))
     with pytest.raises(Failure, match=reason):
         _files.require_writable(str(tmp_path / name))
@@ -76,6 +86,26 @@ def test_what_cannot_be_written_is_known_before(tmp_path: Path, name: str, reaso
 def test_a_folder_that_goes_meanwhile(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="No such file"):
         write(tmp_path / "gone/file", "text")
+
+
+def test_a_full_disk_leaves_both_files_as_they_were(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+    for path in paths:
+        path.write_text("good")
+    synced: list[int] = []
+
+    def fsync(handle: int) -> None:
+        synced.append(handle)
+        if len(synced) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(Failure, match="two cannot be written .No space left"):
+        with _files.replacing(0o600, *map(str, paths)) as (first, second):
+            first("new")
+            second("new")
+    assert [path.read_text() for path in paths] == ["good", "good"]
+    assert sorted(tmp_path.iterdir()) == paths
 
 
 def test_removal(tmp_path: Path) -> None:
