@@ -71,6 +71,14 @@ def ask(client: Client, questions: t.Sequence[Question], *, at_once: int, strict
             if strict:
                 raise
             return token_questions.not_asked(question, failure.sentence)
+        except Exception as error:  # a defect of ours must not take the verdicts of the others away
+            if strict:
+                raise
+            return token_questions.not_asked(
+                question,
+                f"The request for {question.target} met an error that is not known ({type(error).__name__}: {error}); "
+                "this is a defect of azureops.pod_identity, please report it with this message.",
+            )
 
     attempts = [lambda question=question: attempt(question) for question in questions]
     with _ending_in_order():
@@ -234,20 +242,26 @@ class _Asking:
 
     def _run(self, pod: str, namespace: str, container: str, command: t.Sequence[str], timeout: float) -> str:
         """What the command printed in a running container."""
-        stream = self._client.start(namespace, pod, container, command)
+        from websocket import WebSocketException
+
+        what = label(POD, namespace, pod)
         try:
-            end = time.monotonic() + timeout
-            while stream.is_open() and time.monotonic() < end:
-                self._go_on()
-                stream.run_forever(timeout=1)
-            if stream.is_open():
-                raise Failure(
-                    f"The command in {label(POD, namespace, pod)} did not end within {timeout:.0f} seconds: "
-                    "raise timeout, or look at the pod."
-                )
-            return (stream.read_stdout(timeout=0) or b"").decode("utf-8", "replace")
-        finally:
-            stream.close()
+            with contextlib.closing(self._client.start(namespace, pod, container, command)) as stream:
+                end = time.monotonic() + timeout
+                while stream.is_open() and time.monotonic() < end:
+                    self._go_on()
+                    stream.run_forever(timeout=1)
+                if stream.is_open():
+                    raise Failure(
+                        f"The command in {what} did not end within {timeout:.0f} seconds: raise timeout, or look at "
+                        "the pod."
+                    )
+                return (stream.read_stdout(timeout=0) or b"").decode("utf-8", "replace")
+        except (OSError, WebSocketException) as error:
+            raise Failure(
+                f"The connection to {what} broke before its answer ({type(error).__name__}: {error}): check that the "
+                "pod still runs and run again, or use method: probe_pod."
+            ) from error
 
     def _go_on(self) -> None:
         if self._stop.is_set():
