@@ -24,8 +24,9 @@ description:
   - With O(method=exec) the request comes from a running pod of the workload, with C(curl), C(wget) or C(python3),
     whichever it has.
   - Several workloads are tried at the same time with O(workloads); each list of the cluster is read once for all of
-    them. A workload that cannot be tried is C(not_verified) with the reason and keeps no other back. A probe that found
-    no room, on its node or in a quota, is run again by itself after the others.
+    them, and again after half a minute and before a probe is run again. A workload that cannot be tried is
+    C(not_verified) with the reason and keeps no other back. A probe that found no room, on its node or in a quota, is
+    run again by itself after the others.
   - A pod that has just started may not be known to NMI yet. Where NMI says so, it is asked again for up to a minute.
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth

@@ -38,6 +38,8 @@ from .parallel import in_parallel
 
 # Every probe looks at its pod at least once a second.
 _FRESH_SECONDS = 0.25
+# Who holds an identity may change while others are asked.
+_CURRENT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -50,23 +52,23 @@ class Surroundings:
 
 
 def ask(client: Client, questions: t.Sequence[Question], *, at_once: int, strict: bool) -> list[Asked]:
-    """Ask all questions, in parallel; every list is read once for all of them.
+    """Ask all questions, in parallel; every list is read once for all of them, and again after half a minute.
 
     What keeps one question from being asked is its reason and keeps no other back; with ``strict`` it is raised.
     When the process is interrupted or told to end, all probes are removed before.
     """
     if not questions:
         return []
-    around = _observe(client, questions)
+    around = _Around(client, questions)
     stop = threading.Event()
     asking = _Asking(client, stop)
+    begun: set[int] = set()
 
-    def attempt(question: Question) -> Asked:
+    def attempt(number: int) -> Asked:
+        question, repeated = questions[number], number in begun
+        begun.add(number)
         try:
-            found = around[question.target.namespace]
-            if isinstance(found, Failure):
-                raise found
-            return asking.ask(question, found)
+            return asking.ask(question, around.of(question.target.namespace, anew=repeated))
         except Failure as failure:
             if strict:
                 raise
@@ -80,7 +82,7 @@ def ask(client: Client, questions: t.Sequence[Question], *, at_once: int, strict
                 "this is a defect of azureops.pod_identity, please report it with this message.",
             )
 
-    attempts = [lambda question=question: attempt(question) for question in questions]
+    attempts = [lambda number=number: attempt(number) for number in range(len(questions))]
     with _ending_in_order():
         return in_parallel(attempts, at_once, repeat_alone=lambda asked: asked.crowded_out, stop=stop)
 
@@ -103,12 +105,37 @@ def _ending_in_order() -> t.Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+class _Around:
+    """What is around the workloads: read at once, and again for whoever comes when that is no longer current."""
+
+    def __init__(self, client: Client, questions: t.Sequence[Question]) -> None:
+        self._client, self._questions = client, questions
+        self._lock = threading.Lock()
+        self._read()
+
+    def of(self, namespace: str, *, anew: bool) -> Surroundings:
+        """Raises the Failure for which it cannot be read. With ``anew`` it is read in any case."""
+        with self._lock:
+            if anew or time.monotonic() > self._until:
+                self._read()
+            found = self._found[namespace]
+        if isinstance(found, Failure):
+            raise found
+        return found
+
+    def _read(self) -> None:
+        until = time.monotonic() + _CURRENT_SECONDS
+        self._found = _observe(self._client, self._questions)
+        self._until = until
+
+
 def _observe(client: Client, questions: t.Sequence[Question]) -> dict[str, Surroundings | Failure]:
     """What is around the workloads, by namespace, or why that cannot be read."""
     bindings, identities = _known(client, AZURE_IDENTITY_BINDING), _known(client, AZURE_IDENTITY)
     labelled = client.list_all(POD, labels=SELECTOR_LABEL)
     cluster = probe.Cluster(
-        pods=tuple(Pod.parse(raw) for raw in labelled) if bindings else (),
+        # A probe goes in a moment, so what it holds is as good as lost.
+        pods=tuple(pod for pod in map(Pod.parse, labelled) if probe.PROBE_LABEL not in pod.labels) if bindings else (),
         bindings=tuple(Binding.parse(raw) for raw in bindings),
         identities=tuple(Identity.parse(raw) for raw in identities),
         nodes=client.list_all(NODE),

@@ -7,14 +7,19 @@
 from __future__ import annotations
 
 import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from websocket import WebSocketConnectionClosedException
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import token_questions
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import probe, token_questions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import token_probes
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import probes, token_probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind, Object
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
 
@@ -56,9 +61,12 @@ class Cluster:
     def __init__(self, **objects: list[Object]) -> None:
         self.objects = objects
         self.streams: dict[str, Stream] = {}
+        self.reads: Counter[str] = Counter()
 
     def list_all(self, kind: Kind, namespace: str | None = None, *, labels: str = "") -> tuple[Object, ...]:
-        return tuple(self.objects.get(kind.resource, ()))
+        resource = kind.path(namespace).rpartition("/")[2]
+        self.reads[resource] += 1
+        return tuple(self.objects.get(resource, ()))
 
     def start(self, namespace: str, pod: str, container: str, command: Any) -> Stream:
         return self.streams[pod]
@@ -95,3 +103,77 @@ def test_an_unknown_error_takes_no_other_verdict_away() -> None:
     assert "met an error that is not known (KeyError: 'odd')" in one.reason and two.output == ANSWER
     with pytest.raises(KeyError):
         ask(cluster, {"pod": "one", "method": "exec"}, strict=True)
+
+
+RESOURCE_ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
+IDENTITY: Object = {
+    "metadata": {"name": "i", "namespace": "n"},
+    "spec": {"type": 0, "clientID": "c", "resourceID": RESOURCE_ID},
+}
+BINDING: Object = {"metadata": {"name": "b", "namespace": "n"}, "spec": {"azureIdentity": "i", "selector": "x"}}
+
+
+def assigned(*pods: Object) -> Cluster:
+    """Where the pods with the selector x get an identity."""
+    nodes = [{"metadata": {"name": "node"}, "spec": {"providerID": "azure:///vmss/virtualMachines/0"}}]
+    return Cluster(pods=list(pods), nodes=nodes, azureidentities=[IDENTITY], azureidentitybindings=[BINDING])
+
+
+class Probes:
+    """Stands for the program of probes; each one's run is a step of ``steps``."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], probes.Ran]) -> None:
+        self._steps = iter(steps)
+        monkeypatch.setattr(probes, "run", self.run)
+
+    def run(self, client: Any, job: Object, **options: Any) -> probes.Ran:
+        return next(self._steps)()
+
+
+def go_away(cluster: Cluster, ran: probes.Ran) -> probes.Ran:
+    """The last pod that holds the identity goes, and a probe stands in its place."""
+    cluster.objects["pods"] = [pod("probe", **{"aadpodidbinding": "x", probe.PROBE_LABEL: "k"})]
+    return ran
+
+
+ROOM = probes.Ran(ANSWER, "node")
+NO_ROOM = probes.Ran("", "node", "The probe could not run.", "OutOfcpu: no")
+
+
+@pytest.mark.parametrize(("age", "told"), [(29, ""), (31, "No running pod holds n/i")])
+def test_lists_that_are_old_are_read_again(monkeypatch: pytest.MonkeyPatch, age: int, told: str) -> None:
+    cluster = assigned(pod("one", aadpodidbinding="x"))
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def first() -> probes.Ran:
+        now[0] += age
+        return go_away(cluster, ROOM)
+
+    Probes(monkeypatch, first, lambda: ROOM)
+    entries = [{"selector": "x", "node": "node"}] * 2
+    one, two = token_probes.ask(cluster, questions(*entries), at_once=1, strict=False)  # type: ignore[arg-type]
+    assert one.reason == "" and two.reason.startswith(told) and bool(two.reason) is bool(told)
+    assert cluster.reads["pods"] == (2 if told else 1)
+
+
+def test_who_waits_for_lists_reads_none() -> None:
+    cluster = assigned(pod("one", aadpodidbinding="x"))
+    around = token_probes._Around(cluster, questions({"selector": "x"}))  # type: ignore[arg-type]
+    around._until = 0
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda dummy: around.of("n", anew=False), range(8)))
+    assert cluster.reads["pods"] == 2
+
+
+def test_before_a_repeat_the_lists_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = assigned(pod("one", aadpodidbinding="x"))
+    both = threading.Barrier(2)
+
+    def crowded() -> probes.Ran:
+        both.wait(timeout=60)
+        return go_away(cluster, NO_ROOM)
+
+    Probes(monkeypatch, crowded, crowded)
+    answers = ask(cluster, *[{"selector": "x", "node": "node"}] * 2)
+    assert ["No running pod holds n/i" in answer.reason for answer in answers] == [True, True]
