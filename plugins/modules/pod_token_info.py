@@ -41,6 +41,7 @@ options:
     description:
       - Workloads to try instead of the one that the other options name. What an entry does not set is as the option of
         the same name says for all of them.
+      - An empty list is refused.
       - Mutually exclusive with O(namespace), O(selector), O(pod), O(service_account), O(node), O(client_id), O(expect)
         and O(container).
     type: list
@@ -416,7 +417,7 @@ def observe(module: AnsibleModule) -> dict[str, t.Any]:
     if predicting(module) and not params["check_mode_probe"]:
         answers = [token_questions.not_asked(question, _LOOKED_ONLY) for question in questions]
     else:
-        at_once = min(params["at_once"], len(questions) or 1)
+        at_once = min(params["at_once"], len(questions))
         client = connect(params, module.tmpdir, at_once=max(at_once, AT_ONCE))
         answers = token_probes.ask(client, questions, at_once=at_once, strict=params["workloads"] is None)
     tokens = [entry(question, asked) for question, asked in zip(questions, answers)]

@@ -86,7 +86,8 @@ class Asked:
 def parse(options: Raw) -> list[Question]:
     """The questions in the order of ``workloads``; what an entry leaves out is as the other options say.
 
-    Without ``workloads`` it is the one of the other options. Raises a Failure for an ``at_once`` below 1.
+    Without ``workloads`` it is the one of the other options. Raises a Failure for an ``at_once`` below 1
+    and for no entry at all.
     """
     if options["at_once"] < 1:
         raise Failure(
@@ -94,6 +95,8 @@ def parse(options: Raw) -> list[Question]:
         )
     if options["workloads"] is None:
         return [Question.parse(options)]
+    if not options["workloads"]:
+        raise Failure("workloads is empty, so nothing would be asked: name at least one workload, or leave it out.")
     given = ({key: value for key, value in entry.items() if value is not None} for entry in options["workloads"])
     return [Question.parse({**options, **entry}) for entry in given]
 

@@ -48,7 +48,11 @@ def test_an_entry_goes_before_what_is_said_for_all() -> None:
     assert (one.allowed["allow_detach"], other.allowed["allow_detach"]) == (False, True)
     assert (one.labels, other.labels) == ({}, {"app": ""})
     assert {one.image, other.image} == {"i"} and {one.owner, other.owner} == {"team"}
-    assert token_questions.parse(options(workloads=[])) == []
+
+
+def test_no_workload_is_refused() -> None:
+    with pytest.raises(Failure, match="workloads is empty"):
+        token_questions.parse(options(workloads=[]))
 
 
 @pytest.mark.parametrize("number", [0, -1])
