@@ -132,10 +132,11 @@ class _Around:
 def _observe(client: Client, questions: t.Sequence[Question]) -> dict[str, Surroundings | Failure]:
     """What is around the workloads, by namespace, or why that cannot be read."""
     bindings, identities = _known(client, AZURE_IDENTITY_BINDING), _known(client, AZURE_IDENTITY)
-    labelled = client.list_all(POD, labels=SELECTOR_LABEL)
+    # Without a binding no pod of another namespace matters, and not everybody may list those.
+    labelled = client.list_all(POD, labels=SELECTOR_LABEL) if bindings else ()
     cluster = probe.Cluster(
         # A probe goes in a moment, so what it holds is as good as lost.
-        pods=tuple(pod for pod in map(Pod.parse, labelled) if probe.PROBE_LABEL not in pod.labels) if bindings else (),
+        pods=tuple(pod for pod in map(Pod.parse, labelled) if probe.PROBE_LABEL not in pod.labels),
         bindings=tuple(Binding.parse(raw) for raw in bindings),
         identities=tuple(Identity.parse(raw) for raw in identities),
         nodes=client.list_all(NODE),
@@ -146,7 +147,7 @@ def _observe(client: Client, questions: t.Sequence[Question]) -> dict[str, Surro
         try:
             return Surroundings(
                 pods=client.list_all(POD, namespace)
-                if any(not each.target.selector for each in mine)
+                if not bindings or any(not each.target.selector for each in mine)
                 else tuple(raw for raw in labelled if raw["metadata"].get("namespace") == namespace),
                 cluster=replace(
                     cluster,
