@@ -10,11 +10,9 @@ as MIC would. The clusters of inventory.yml are hosts that all lead to this API 
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -185,16 +183,6 @@ def look(kind: Any) -> dict[str, str]:
     return {"api_version": kind.api_version, "kind": kind.name}
 
 
-def family(play: subprocess.Popen[str]) -> list[int]:
-    """The processes that it has started, and those that these have started."""
-    found = [play.pid]
-    for each in found:
-        with contextlib.suppress(OSError):  # it has ended
-            for task in Path(f"/proc/{each}/task").iterdir():
-                found += map(int, (task / "children").read_text().split())
-    return found[1:]
-
-
 def memory(process: int) -> float:
     """The most that a process has had so far, in MB; 0 of one that has ended."""
     try:
@@ -222,7 +210,7 @@ def played(started: Any, folder: Path, clusters: int) -> dict[str, float]:
         own = largest = 0.0
         while not end.done():
             own = max(own, memory(play.pid))
-            largest = max([largest, *map(memory, family(play))])
+            largest = max([largest, *map(memory, players.family(play)[1:])])
             time.sleep(0.05)
         status, output = end.result()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -83,14 +83,19 @@ def finish(play: subprocess.Popen[str], seconds: float) -> tuple[int, str]:
     return play.returncode, output
 
 
-def kill(play: subprocess.Popen[str]) -> None:
-    """Kill a play with all that it has started, as if the power had failed."""
-    family = [play.pid]
-    for each in family:
+def family(play: subprocess.Popen[str]) -> list[int]:
+    """The processes of a play: its own first, then those that it has started, and those that these have started."""
+    found = [play.pid]
+    for each in found:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended by itself
             for task in Path(f"/proc/{each}/task").iterdir():
-                family += map(int, (task / "children").read_text().split())
-    for each in family:
+                found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def kill(play: subprocess.Popen[str]) -> None:
+    """Kill a play with all that it has started, as if the power had failed."""
+    for each in family(play):
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
     play.wait()
