@@ -45,6 +45,25 @@ NODES = int(os.environ.get("NODES", "200"))
 FORKS = 50
 PODS = int(os.environ.get("PODS", "5000"))
 PAIRS = int(os.environ.get("PAIRS", "500"))
+WORKLOADS = 50
+# As many pods at once as pod_token_info has by default, on the same node: what starting them costs by itself.
+PLAIN_PODS = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"generateName": "plain-", "namespace": "billing"},
+    "spec": {
+        "completions": WORKLOADS,
+        "parallelism": 25,
+        "template": {
+            "spec": {
+                "restartPolicy": "Never",
+                "containers": [
+                    {"name": "plain", "image": "mcr.microsoft.com/azurelinux/base/core:3.0", "command": ["true"]}
+                ],
+            }
+        },
+    },
+}
 IDENTITIES = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
 
@@ -275,7 +294,7 @@ def unchanged_site(folder: Path) -> Iterator[Row]:
 
 
 def verification(folder: Path) -> Iterator[Row]:
-    """The tokens of 50 workloads beside that of one: probes on a real node, with the real MIC and NMI."""
+    """The tokens of 50 workloads beside that of one and beside 50 plain pods: a real node, the real MIC and NMI."""
     question = {"namespace": "billing", "selector": "billing"}
     with running("bench") as sandbox:
         operator = Operator(sandbox, folder, SITE)
@@ -285,32 +304,43 @@ def verification(folder: Path) -> Iterator[Row]:
         sandbox.exec("az", "aks", "get-credentials", *where, "--admin", "-f", kubeconfig)
         sandbox.exec("kubectl", "apply", "-f", str(PROGRAM.with_name("demo-workload.yml")))
         sandbox.exec("kubectl", "rollout", "status", "-n", "billing", "deployment/api", "--timeout=90s")
+        plain = folder / "plain.json"
+        plain.write_text(json.dumps(PLAIN_PODS))
+        until_ended = f"kubectl create -f {plain} && kubectl wait -n billing job --all --for=condition=complete"
         # MIC takes the assignments of probes away after them, and would let the next probe wait for that.
         assigned = "kubectl get azureassignedidentities -A -o name"
         settled = {"until": "left.stdout_lines | length == 1", "retries": 90, "delay": 1}
-        tasks = [
-            task
-            for turn in range(4)
-            for number in (1, 50)
-            for task in (
-                {"name": f"settle {number} {turn}", "ansible.builtin.command": assigned, "register": "left", **settled},
-                {
-                    "name": f"{number} {turn}",
+        kinds: dict[str, Play] = {
+            "plain": {"ansible.builtin.shell": f"{until_ended} --timeout=300s"},
+            **{
+                str(number): {
                     "azureops.pod_identity.pod_token_info": {
                         "kubeconfig": kubeconfig,
                         "workloads": [question] * number,
                     },
                     "register": "asked",
                     "failed_when": "not asked.ok",
-                },
+                }
+                for number in (1, WORKLOADS)
+            },
+        }
+        tasks = [
+            task
+            for turn in range(4)
+            for kind, measured in kinds.items()
+            for task in (
+                {"name": f"settle {kind} {turn}", "ansible.builtin.command": assigned, "register": "left", **settled},
+                {"name": f"{kind} {turn}", **measured},
             )
         ]
         run = operator.play(on_localhost(*tasks)).ok()
     took = {
-        number: tuple(run.ended(f"{number} {turn}") - run.ended(f"settle {number} {turn}") for turn in (1, 2, 3))
-        for number in (1, 50)  # the first of each fills caches
+        kind: tuple(run.ended(f"{kind} {turn}") - run.ended(f"settle {kind} {turn}") for turn in (1, 2, 3))
+        for kind in kinds  # the first of each fills caches
     }
-    yield Row("verify 50 workloads", "s", took[50], "one", took[1], 3)
+    what = f"verify {WORKLOADS} workloads"
+    yield Row(what, "s", took[str(WORKLOADS)], "one", took["1"], 3)
+    yield Row(what, "s", took[str(WORKLOADS)], f"{WORKLOADS} pods that only start and end", took["plain"])
 
 
 def inventory(folder: Path) -> Iterator[Row]:
