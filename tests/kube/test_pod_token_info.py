@@ -300,6 +300,7 @@ def test_a_probe_that_was_crowded_out_is_run_again_by_itself(
     assert "did not start within 4 seconds" in found["tokens"][0]["message"]
     assert "could not run: UnexpectedAdmissionError" in found["tokens"][1]["message"]
     assert len(node.seen) == 2 and node.seen[1] == {crowded.key()}, "another probe ran beside it"
+    assert len([action for action in found["actions"] if action.startswith("ran probe Job ")]) == 3
     assert probes(client, workload) == []
 
 

@@ -81,6 +81,11 @@ def is_evicted(pod: Object) -> bool:
     return bool((pod.get("status") or {}).get("reason") == "Evicted")
 
 
+def is_out_of_memory(pod: Object) -> bool:
+    """Whether its container was killed for taking more memory than it may."""
+    return bool((state(pod).get("terminated") or {}).get("reason") == "OOMKilled")
+
+
 def why(pod: Object | None) -> str:
     """What the pod itself says about not running, in brackets."""
     if pod is None:

@@ -106,5 +106,7 @@ def _follow(
         reason = f"The probe was removed or stopped before it ended{job_pods.why(pod)}."
         return Ran("", node, reason, job_pods.refusal(pod))
     output = client.log(namespace, pod["metadata"]["name"], probe.CONTAINER)
-    reason = "" if token_request.parse(output).tool else f"The image cannot run the probe{job_pods.why(pod)}."
-    return Ran(output, job_pods.node_of(pod), reason)
+    if token_request.parse(output).tool:
+        return Ran(output, job_pods.node_of(pod))
+    told = "The probe ran out of memory" if job_pods.is_out_of_memory(pod) else "The image cannot run the probe"
+    return Ran(output, job_pods.node_of(pod), f"{told}{job_pods.why(pod)}.")

@@ -62,13 +62,15 @@ def ask(client: Client, questions: t.Sequence[Question], *, at_once: int, strict
     around = _Around(client, questions)
     stop = threading.Event()
     asking = _Asking(client, stop)
-    begun: set[int] = set()
+    done: dict[int, tuple[str, ...]] = {}  # by earlier attempts
 
     def attempt(number: int) -> Asked:
-        question, repeated = questions[number], number in begun
-        begun.add(number)
+        question, before = questions[number], done.get(number)
+        done.setdefault(number, ())
         try:
-            return asking.ask(question, around.of(question.target.namespace, anew=repeated))
+            asked = asking.ask(question, around.of(question.target.namespace, anew=before is not None))
+            done[number] = (*(before or ()), *asked.actions)
+            return replace(asked, actions=done[number])
         except Failure as failure:
             if strict:
                 raise
