@@ -40,7 +40,6 @@ from .workstation import BEFORE, IDENTITY, PING, Workstation, earlier, ours, the
 ROUNDS = 15
 ROUNDS_OF_PLAYS = int(os.environ.get("ROUNDS", "10"))
 CLUSTERS = int(os.environ.get("CLUSTERS", "12"))
-# On two processors the role on 200 nodes takes a quarter of an hour.
 NODES = int(os.environ.get("NODES", "200"))
 FORKS = 50
 PODS = int(os.environ.get("PODS", "5000"))
