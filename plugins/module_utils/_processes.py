@@ -40,6 +40,24 @@ def ended(process: str) -> bool:
         return False
 
 
+def mark(number: int) -> str:
+    """The name of the process, short enough for the name of a file; without a start if there is no such process."""
+    try:
+        started = _start(number)
+    except OSError:
+        started = ""
+    return f"{mark_of_system()}-{number}-{started}"
+
+
+def mark_of_system() -> str:
+    """Where a process number means one process: the boot of this machine and the namespace; empty if it is not told."""
+    try:
+        boot, dummy, namespace = _system().partition("/")
+    except OSError:
+        return ""
+    return f"{boot[:8]}-{namespace}"
+
+
 def person() -> str:
     """Who runs this, and where."""
     try:

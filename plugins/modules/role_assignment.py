@@ -251,7 +251,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import authorization
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import roles
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import azure_roles
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
     Plan,
@@ -291,15 +291,15 @@ OPTIONS = ArgumentSpec(
 def make_plan(arm: Arm, options: t.Mapping[str, t.Any], is_known: t.Callable[[str], bool]) -> Plan:
     scope, principal = options["scope"], options["principal_id"]
     purge = options["purge_roles"] and options["state"] == "present"
-    roles.refuse_empty(options["roles"], purge=purge, allowed=options["purge_allow_empty"])
+    azure_roles.refuse_empty(options["roles"], purge=purge, allowed=options["purge_allow_empty"])
     named = options["roles"] if options["role"] is None else [options["role"]]
-    extras = roles.Extras(options["condition"], options["condition_version"], options["description"])
+    extras = azure_roles.Extras(options["condition"], options["condition_version"], options["description"])
     if is_known(scope) and is_known(principal):
-        roles.require_object_id(principal)
+        azure_roles.require_object_id(principal)
         chosen = {each: authorization.role(arm, each, scope) for each in named}
         held = authorization.assignments(arm, scope, principal)
         plans = {each: plan_of_role(arm, options, held, role, extras) for each, role in chosen.items()}
-        surplus = roles.surplus(held, scope, principal, chosen.values()) if purge else ()
+        surplus = azure_roles.surplus(held, scope, principal, chosen.values()) if purge else ()
         plans.update({role.name: removal(arm, role, scope, ours, others) for role, ours, others in surplus})
     else:
         plans = {each: unknown_yet(options, each, extras) for each in named}
@@ -330,49 +330,51 @@ def together(plans: t.Mapping[str, Plan]) -> Plan:
 def plan_of_role(
     arm: Arm,
     options: t.Mapping[str, t.Any],
-    held: t.Sequence[roles.Assignment],
-    role: roles.Role,
-    extras: roles.Extras,
+    held: t.Sequence[azure_roles.Assignment],
+    role: azure_roles.Role,
+    extras: azure_roles.Extras,
 ) -> Plan:
     scope, principal = options["scope"], options["principal_id"]
-    exact, inherited = roles.matching(held, scope, role, principal)
+    exact, inherited = azure_roles.matching(held, scope, role, principal)
     if options["state"] == "absent":
         return removal(arm, role, scope, exact, inherited)
     if exact:
         return change(arm, role, scope, exact[0], extras)
-    satisfying = [one for one in inherited if options["accept_inherited"] and roles.serves(one, extras)]
+    satisfying = [one for one in inherited if options["accept_inherited"] and azure_roles.serves(one, extras)]
     if satisfying:
-        state = roles.view(satisfying[0], role, scope)
+        state = azure_roles.view(satisfying[0], role, scope)
         return Plan(state, state)
-    wanted = roles.wanted(scope, role, principal, options["principal_type"], extras)
+    wanted = azure_roles.wanted(scope, role, principal, options["principal_type"], extras)
 
     step = Step(
         f"assign {role.name} to {principal} at {scope}",
-        lambda: roles.view(
+        lambda: azure_roles.view(
             authorization.grant(arm, wanted, role, extras, visibly=options["wait_visible"]), role, scope
         ),
     )
-    return Plan({}, roles.view(wanted, role, scope), (step,))
+    return Plan({}, azure_roles.view(wanted, role, scope), (step,))
 
 
-def change(arm: Arm, role: roles.Role, scope: str, current: roles.Assignment, extras: roles.Extras) -> Plan:
-    wanted = roles.changed(current, extras)
-    before, after = (roles.view(one, role, scope) for one in (current, wanted))
+def change(
+    arm: Arm, role: azure_roles.Role, scope: str, current: azure_roles.Assignment, extras: azure_roles.Extras
+) -> Plan:
+    wanted = azure_roles.changed(current, extras)
+    before, after = (azure_roles.view(one, role, scope) for one in (current, wanted))
     if wanted == current:
         return Plan(before, before)
     step = Step(
-        f"change the {roles.difference(current, wanted)} of {role.name} for {current.principal_id} at {scope}",
-        lambda: roles.view(authorization.change(arm, wanted), role, scope),
+        f"change the {azure_roles.difference(current, wanted)} of {role.name} for {current.principal_id} at {scope}",
+        lambda: azure_roles.view(authorization.change(arm, wanted), role, scope),
     )
     return Plan(before, after, (step,))
 
 
 def removal(
     arm: Arm,
-    role: roles.Role,
+    role: azure_roles.Role,
     scope: str,
-    going: t.Sequence[roles.Assignment],
-    staying: t.Sequence[roles.Assignment],
+    going: t.Sequence[azure_roles.Assignment],
+    staying: t.Sequence[azure_roles.Assignment],
 ) -> Plan:
     steps = tuple(
         Step(
@@ -381,19 +383,24 @@ def removal(
         )
         for assignment in going
     )
-    warnings = tuple(roles.still_held(assignment, role, scope) for assignment in staying)
-    return Plan(roles.view(going[0], role, scope) if going else {}, {}, steps, warnings=warnings)
+    warnings = tuple(azure_roles.still_held(assignment, role, scope) for assignment in staying)
+    return Plan(azure_roles.view(going[0], role, scope) if going else {}, {}, steps, warnings=warnings)
 
 
-def unknown_yet(options: t.Mapping[str, t.Any], named: str, extras: roles.Extras) -> Plan:
+def unknown_yet(options: t.Mapping[str, t.Any], named: str, extras: azure_roles.Extras) -> Plan:
     """In check mode the principal, or the scope, may be one that an earlier task will create."""
     if options["state"] == "absent":
         return Plan({}, {})
     scope, principal = options["scope"], options["principal_id"]
-    role = roles.named(named) or roles.Role(named, KNOWN_AFTER_APPLY)
+    role = azure_roles.named(named) or azure_roles.Role(named, KNOWN_AFTER_APPLY)
     place = "" if scope == KNOWN_AFTER_APPLY else scope
-    wanted = roles.wanted(place, role, principal, options["principal_type"], extras)
-    after = {**roles.view(wanted, role, place), "id": KNOWN_AFTER_APPLY, "name": KNOWN_AFTER_APPLY, "scope": scope}
+    wanted = azure_roles.wanted(place, role, principal, options["principal_type"], extras)
+    after = {
+        **azure_roles.view(wanted, role, place),
+        "id": KNOWN_AFTER_APPLY,
+        "name": KNOWN_AFTER_APPLY,
+        "scope": scope,
+    }
     # Never applied: outside check mode such a value has been refused.
     return Plan({}, after, (Step(f"assign {role.name} to {principal} at {scope}", lambda: None),))
 

@@ -203,7 +203,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import identities as service
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, tags
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, identities, roles
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, azure_roles, identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tags as tag_rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
@@ -257,7 +257,7 @@ def judge(arm: Arm, identity: t.Mapping[str, t.Any], leaving: t.Iterable[str]) -
     identities.refuse_used(identity["id"], [each.name for each in credentials], holders)
     subscription = f"/subscriptions/{arm_id.parse(identity['id']).subscription}"
     held = authorization.assignments(arm, subscription, identity["principal_id"])
-    return {"role_assignments": [roles.summary(each) for each in held]}
+    return {"role_assignments": [azure_roles.summary(each) for each in held]}
 
 
 def creation(arm: Arm, options: t.Mapping[str, t.Any], wanted_tags: t.Mapping[str, str]) -> Plan:

@@ -13,14 +13,14 @@ import contextlib
 import typing as t
 from dataclasses import dataclass
 
-from .._domain import addon, arm_answers, arm_id, permissions, roles
+from .._domain import addon, arm_answers, arm_id, azure_roles, permissions
 from .._domain.errors import Failure
 from . import authorization, identities, managed_clusters
 from .client import Arm, Body
 from .kept_identities import Watch
 from .refusals import Refused
 
-OPERATOR = roles.Role(addon.ROLE, roles.BUILT_IN[addon.ROLE])
+OPERATOR = azure_roles.Role(addon.ROLE, azure_roles.BUILT_IN[addon.ROLE])
 Change = t.Callable[[Body], Body]
 
 # How long AKS may not see a role that was assigned a moment ago.
@@ -52,7 +52,7 @@ class Roles:
 
     arm: Arm
     principal: str
-    held: tuple[roles.Assignment, ...]
+    held: tuple[azure_roles.Assignment, ...]
 
     @classmethod
     def observe(cls, arm: Arm, cluster: Body, wanted: t.Sequence[str], unknown: str) -> Roles:
@@ -65,7 +65,7 @@ class Roles:
     def missing(self, identity: str) -> bool:
         return not any(self._matching(identity))
 
-    def exact(self, identity: str) -> list[roles.Assignment]:
+    def exact(self, identity: str) -> list[azure_roles.Assignment]:
         return self._matching(identity)[0]
 
     def held_at(
@@ -76,16 +76,16 @@ class Roles:
         return sorted({one for one in wanted if (one in granted or not self.missing(one)) and one not in lost})
 
     def grant(self, identity: str) -> None:
-        extras = roles.Extras()
-        wanted = roles.wanted(identity, OPERATOR, self.principal, "ServicePrincipal", extras)
+        extras = azure_roles.Extras()
+        wanted = azure_roles.wanted(identity, OPERATOR, self.principal, "ServicePrincipal", extras)
         authorization.grant(self.arm, wanted, OPERATOR, extras, visibly=False)
 
     def withdraw(self, identity: str) -> None:
         for assignment in self.exact(identity):
             authorization.delete(self.arm, assignment)
 
-    def _matching(self, identity: str) -> tuple[list[roles.Assignment], list[roles.Assignment]]:
-        return roles.matching(self.held, identity, OPERATOR, self.principal)
+    def _matching(self, identity: str) -> tuple[list[azure_roles.Assignment], list[azure_roles.Assignment]]:
+        return azure_roles.matching(self.held, identity, OPERATOR, self.principal)
 
 
 class Writer:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._domain import arm_id, roles
+from .._domain import arm_id, azure_roles
 from .._domain.errors import Failure
 from .client import Arm, Body, payload, raw
 from .refusals import Refused, missing_is_fine, refusals
@@ -22,9 +22,9 @@ _API = "2022-04-01"
 _REPLICATION = 180.0
 
 
-def role(arm: Arm, text: str, scope: str) -> roles.Role:
+def role(arm: Arm, text: str, scope: str) -> azure_roles.Role:
     """The role that ``text`` names. A scope that does not exist yet is answered for by its subscription."""
-    known = roles.named(text)
+    known = azure_roles.named(text)
     if known:
         return known
     name = text.strip().replace("'", "''")
@@ -33,11 +33,13 @@ def role(arm: Arm, text: str, scope: str) -> roles.Role:
         with missing_is_fine:
             path = f"/{place.strip('/')}".rstrip("/") + "/providers/Microsoft.Authorization/roleDefinitions"
             doing, query = f"look up the role {text!r} at {place}", {"$filter": f"roleName eq '{name}'"}
-            return roles.require_one(text, list(map(_role, arm.list(path, _API, doing=doing, query=query))), place)
+            return azure_roles.require_one(
+                text, list(map(_role, arm.list(path, _API, doing=doing, query=query))), place
+            )
     raise Failure(f"The role {text!r} could not be looked up: {scope} does not exist; give the GUID of the role.")
 
 
-def assignments(arm: Arm, scope: str, principal_id: str) -> list[roles.Assignment]:
+def assignments(arm: Arm, scope: str, principal_id: str) -> list[azure_roles.Assignment]:
     """The assignments of a principal at a scope, inherited ones included; none where the scope does not exist."""
     path = f"/{scope.strip('/')}".rstrip("/") + "/providers/Microsoft.Authorization/roleAssignments"
     # The list of the typed client would drop what its models do not know, and a change must keep that.
@@ -53,29 +55,29 @@ def assignments(arm: Arm, scope: str, principal_id: str) -> list[roles.Assignmen
 
 
 def grant(
-    arm: Arm, wanted: roles.Assignment, role: roles.Role, extras: roles.Extras, *, visibly: bool
-) -> roles.Assignment:
+    arm: Arm, wanted: azure_roles.Assignment, role: azure_roles.Role, extras: azure_roles.Extras, *, visibly: bool
+) -> azure_roles.Assignment:
     """Create an assignment, where asked ``visibly``: until a list shows it."""
     created = _create(arm, wanted, role)
     if created and not visibly:
         return created
     seen = _listed(arm, wanted, role)
     # Where an equal one was there, which no list had shown before, it may lack what is named.
-    fulfilled = roles.changed(seen, extras)
+    fulfilled = azure_roles.changed(seen, extras)
     return seen if created or fulfilled == seen else change(arm, fulfilled)
 
 
-def change(arm: Arm, wanted: roles.Assignment) -> roles.Assignment:
+def change(arm: Arm, wanted: azure_roles.Assignment) -> azure_roles.Assignment:
     """Write an assignment that exists as it is to be."""
     return _put(arm, wanted, f"change the role assignment {wanted.id}")
 
 
-def delete(arm: Arm, assignment: roles.Assignment) -> None:
+def delete(arm: Arm, assignment: azure_roles.Assignment) -> None:
     with refusals(f"delete the role assignment {assignment.id}"):
         _client(arm).role_assignments.delete_by_id(assignment.id.strip("/"))
 
 
-def _create(arm: Arm, wanted: roles.Assignment, role: roles.Role) -> roles.Assignment | None:
+def _create(arm: Arm, wanted: azure_roles.Assignment, role: azure_roles.Role) -> azure_roles.Assignment | None:
     """Create an assignment; None where an equal one exists. A principal that Azure does not know yet is waited for."""
     doing = f"assign the role {role.name} to the principal {wanted.principal_id} at {wanted.scope}"
     unknown: Refused | None = None
@@ -93,11 +95,11 @@ def _create(arm: Arm, wanted: roles.Assignment, role: roles.Role) -> roles.Assig
     raise unknown or Failure(f"Could not {doing} in time; run again.")
 
 
-def _listed(arm: Arm, wanted: roles.Assignment, chosen: roles.Role) -> roles.Assignment:
+def _listed(arm: Arm, wanted: azure_roles.Assignment, chosen: azure_roles.Role) -> azure_roles.Assignment:
     """The assignment as a list shows it, which is waited for."""
     for _look in arm.patience.looks(f"the role {chosen.name} is not listed at {wanted.scope} yet"):
         seen = assignments(arm, wanted.scope, wanted.principal_id)
-        exact, _inherited = roles.matching(seen, wanted.scope, chosen, wanted.principal_id)
+        exact, _inherited = azure_roles.matching(seen, wanted.scope, chosen, wanted.principal_id)
         if exact:
             return exact[0]
     raise Failure(
@@ -106,8 +108,8 @@ def _listed(arm: Arm, wanted: roles.Assignment, chosen: roles.Role) -> roles.Ass
     )
 
 
-def _put(arm: Arm, wanted: roles.Assignment, doing: str) -> roles.Assignment:
-    body = payload({"properties": roles.writable(wanted)})
+def _put(arm: Arm, wanted: azure_roles.Assignment, doing: str) -> azure_roles.Assignment:
+    body = payload({"properties": azure_roles.writable(wanted)})
     with refusals(doing):
         answer = raw(doing, wanted.id)
         return _assignment(_client(arm).role_assignments.create_by_id(wanted.id.strip("/"), body, cls=answer))
@@ -120,10 +122,10 @@ def _client(arm: Arm) -> t.Any:
     return arm.typed(AuthorizationManagementClient, subscription="unused")
 
 
-def _assignment(body: Body) -> roles.Assignment:
-    return roles.Assignment(body["id"], arm_id.last_segment(body["id"]), body.get("properties") or {})
+def _assignment(body: Body) -> azure_roles.Assignment:
+    return azure_roles.Assignment(body["id"], arm_id.last_segment(body["id"]), body.get("properties") or {})
 
 
-def _role(body: Body) -> roles.Role:
+def _role(body: Body) -> azure_roles.Role:
     name = str((body.get("properties") or {}).get("roleName") or "")
-    return roles.Role(name, arm_id.last_segment(body["id"]).lower())
+    return azure_roles.Role(name, arm_id.last_segment(body["id"]).lower())

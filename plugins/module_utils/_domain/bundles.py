@@ -17,9 +17,9 @@ import typing as t
 from dataclasses import dataclass
 
 from . import restoration
+from .azure_roles import BUILT_IN, named
 from .errors import Failure
 from .names import NAMESPACE_NAME, OBJECT_NAME, RESOURCE_ID
-from .roles import BUILT_IN, named
 
 Raw = t.Mapping[str, t.Any]
 
@@ -31,7 +31,7 @@ _OPERATOR, _CONTRIBUTOR = (BUILT_IN[name] for name in ("Managed Identity Operato
 _ENTRY = {"name": str, "namespace": str, "identity": str}
 _SHAPE: dict[str, t.Any] = {
     "cluster": str,
-    "objects": [{"metadata?": {"annotations?": dict}, "spec?": {"resourceID?": str}}],
+    "objects": [{"metadata?": {"annotations?": dict}, "spec?": {"resourceID?": str, "azureIdentity?": str}}],
     "releases": [
         {"name": str, "namespace": str, "version": str, "given_values?": dict, "omitted_values?": [str]},
     ],

@@ -107,7 +107,7 @@ def is_private(cluster: Body) -> bool:
 
 
 def unresolved(cluster: Body) -> str:
-    """What helps where the name of a private cluster's API server is unknown, as the role pod_identity_cluster says."""
+    """What helps where the name of a private cluster's API server is unknown."""
     properties = cluster["properties"]
     name = properties.get("privateFQDN") or properties.get("fqdn", "")
     return (

@@ -18,6 +18,8 @@ import pytest
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
 
 CLUSTER = "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/"
+CONTEXT = {"name": "one", "context": {"cluster": "one", "user": "one"}}
+SERVER = {"name": "one", "cluster": {"server": "https://127.0.0.1:9"}}
 
 
 def until(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -48,9 +50,7 @@ def test_a_kept_connection_is_to_one_cluster(player: Player, found: dict[str, An
 def test_what_a_killed_run_left_is_removed(player: Player, tmp_path: Path) -> None:
     """And nothing that a live run uses, or that is not ours."""
     kubeconfig, gate = tmp_path / "kubeconfig", tmp_path / "gate"
-    context = {"name": "one", "context": {"cluster": "one", "user": "one"}}
-    cluster = {"name": "one", "cluster": {"server": "https://127.0.0.1:9"}}
-    kubeconfig.write_text(json.dumps({"current-context": "one", "contexts": [context], "clusters": [cluster]}))
+    kubeconfig.write_text(json.dumps({"current-context": "one", "contexts": [CONTEXT], "clusters": [SERVER]}))
     connect, disconnect = role("pod_identity_cluster", "connect"), role("pod_identity_cluster", "disconnect")
     hold = [connect, {"ansible.builtin.wait_for": {"path": str(gate), "timeout": 100}}, disconnect]
     named = {"pod_identity_kubeconfig": str(kubeconfig)}
@@ -82,6 +82,23 @@ def test_what_a_killed_run_left_is_removed(player: Player, tmp_path: Path) -> No
     assert directories() == foreign
 
 
+def test_an_interrupted_run_leaves_nothing(player: Player, tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps({"current-context": "one", "contexts": [CONTEXT], "clusters": [SERVER]}))
+    begun, gate = tmp_path / "begun", {"path": str(tmp_path / "gate"), "timeout": 100}
+    tasks = [
+        role("pod_identity_cluster", "connect"),
+        {"ansible.builtin.file": {"path": str(begun), "state": "touch"}},
+        {"ansible.builtin.wait_for": gate},
+    ]
+    play = player.start(tasks, pod_identity_kubeconfig=str(kubeconfig))
+    until(begun.exists)
+    assert list(player.temporary.glob("azureops-pod-identity-*"))
+    play.send_signal(signal.SIGINT)
+    output, _none = play.communicate(timeout=60)
+    assert list(player.temporary.glob("azureops-pod-identity-*")) == [], output
+
+
 @pytest.mark.parametrize(
     ("variables", "said"),
     [({}, "No cluster is named; set"), ({"pod_identity_kubeconfig": "/nowhere"}, "/nowhere does not exist")],
@@ -90,4 +107,41 @@ def test_what_a_killed_run_left_is_removed(player: Player, tmp_path: Path) -> No
 def test_without_a_way_to_an_api_server_nothing_is_left(player: Player, variables: dict[str, str], said: str) -> None:
     status, output = player.play([role("pod_identity_cluster", "connect")], **variables)
     assert (status, said in output) == (2, True), output
+    assert list(player.temporary.glob("azureops-pod-identity-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("tasks_from", "variables"),
+    [
+        ("connect", {"pod_identity_cluster_name": "one"}),
+        ("find", {"pod_identity_cluster_name": "one"}),
+        ("find", {"pod_identity_resource_group": "rg"}),
+    ],
+)
+def test_a_cluster_is_named_by_the_role_alone(player: Player, tasks_from: str, variables: dict[str, str]) -> None:
+    """A name or a group that is for modules names none."""
+    defaults = {"azureops.pod_identity.aks_cluster_info": {"name": "other", "resource_group": "other"}}
+    whole = {
+        "hosts": "localhost",
+        "module_defaults": defaults,
+        "vars": variables,
+        "tasks": [role("pod_identity_cluster", tasks_from)],
+    }
+    status, output = player.play(whole)
+    told = "No cluster is named; set pod_identity_cluster_name and pod_identity_resource_group." in output
+    assert (status, told) == (2, True), output
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        {"module_defaults": {"group/azureops.pod_identity.kubernetes": {"kubeconfig": "{{ place }}"}}},
+        {"environment": {"K8S_AUTH_KUBECONFIG": "{{ place }}"}},
+    ],
+    ids=["defaults", "environment"],
+)
+def test_what_is_set_for_modules_is_for_the_session_too(player: Player, play: dict[str, Any]) -> None:
+    whole = {"hosts": "localhost", "vars": {"place": "/nowhere"}, "tasks": [role("pod_identity_cluster", "connect")]}
+    status, output = player.play({**whole, **play})
+    assert (status, "/nowhere does not exist" in output) == (2, True), output
     assert list(player.temporary.glob("azureops-pod-identity-*")) == []

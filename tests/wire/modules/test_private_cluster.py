@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player, role
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import CLUSTER
@@ -63,10 +62,3 @@ def test_the_nodes_come_from_the_scale_sets_and_one_sentence_says_why(
         [role("imds_node_cleanup", "discover")], pod_identity_resource_group="rg", pod_identity_cluster_name="demo"
     )
     assert (status, SENTENCE in output) == (0, private), output
-
-
-def test_it_is_the_sentence_of_the_roles_that_connect() -> None:
-    tasks = yaml.safe_load((CHECKOUT / "roles/pod_identity_cluster/tasks/right_cluster.yml").read_text())
-    (told,) = [task["ansible.builtin.assert"]["fail_msg"] for task in tasks if "is a private one" in json.dumps(task)]
-    fqdn = "{{ pod_identity_cluster.private_fqdn | default(pod_identity_cluster.fqdn, true) }}"
-    assert told.replace("{{ pod_identity_cluster_name }}", "demo").replace(fqdn, NAME) == SENTENCE

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, roles
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, azure_roles
 from ansible_collections.azureops.pod_identity.tests.wire import recordings
 from ansible_collections.azureops.pod_identity.tests.wire.modules import replay
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
@@ -118,7 +118,7 @@ def group_life(tape: Tape, modules: Modules) -> None:
 
 GROUP = f"{SUBSCRIPTION}/resourceGroups/asotest-rg-mnlufu"
 PRINCIPAL = "90cc53e8-4a6e-45b6-8339-516448218ee0"
-CONTRIBUTOR = roles.Role("Contributor", roles.BUILT_IN["Contributor"])
+CONTRIBUTOR = azure_roles.Role("Contributor", azure_roles.BUILT_IN["Contributor"])
 
 
 def assignment_of_a_new_identity(tape: Tape, modules: Modules) -> None:
@@ -144,7 +144,7 @@ def assignment_of_a_new_identity(tape: Tape, modules: Modules) -> None:
     assert made["state"]["principal_id"] == PRINCIPAL
     wish = {"scope": GROUP, "role": "Contributor", "principal_id": PRINCIPAL, **FAST}
     granted = modules.check_and_do("role_assignment", **wish)
-    assert granted["state"]["name"] == roles.assignment_name(GROUP, CONTRIBUTOR, PRINCIPAL)
+    assert granted["state"]["name"] == azure_roles.assignment_name(GROUP, CONTRIBUTOR, PRINCIPAL)
     assert [tape[index].status for index in range(5, 11)] == [400] * 5 + [201]
     modules.check_and_do("role_assignment", **wish, state="absent")
     modules.check_and_do("resource_group", **group, state="absent", force_delete_nonempty=True, **FAST)
@@ -152,7 +152,7 @@ def assignment_of_a_new_identity(tape: Tape, modules: Modules) -> None:
 
 
 VAULT = f"{SUBSCRIPTION}/resourceGroups/clitest000001/providers/Microsoft.KeyVault/vaults/cliakstestkv000002"
-SECRETS_USER = roles.Role("Key Vault Secrets User", "4633458b-17de-408a-b874-0445c86b69e6")
+SECRETS_USER = azure_roles.Role("Key Vault Secrets User", "4633458b-17de-408a-b874-0445c86b69e6")
 SCRUBBED = "00000000-0000-0000-0000-000000000001"
 
 
@@ -261,7 +261,7 @@ def cluster_life(tape: Tape, modules: Modules) -> None:
 
 OF_ADDON = f"{SUBSCRIPTION}/resourcegroups/clitest000001"
 IDENTITY = f"{OF_ADDON}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id000003"
-OPERATOR = roles.Role("Managed Identity Operator", roles.BUILT_IN["Managed Identity Operator"])
+OPERATOR = azure_roles.Role("Managed Identity Operator", azure_roles.BUILT_IN["Managed Identity Operator"])
 ADDON: dict[str, Any] = {"resource_group": "clitest000001", "cluster_name": "cliakstest000002", **FAST}
 WHOLE_CLUSTER: dict[str, Any] = {"resource_group": "clitest000001", "name": "cliakstest000002", **FAST}
 NO_SUCH_CREATION = "aks_cluster creates no cluster that has the add-on from its beginning"
@@ -269,7 +269,7 @@ NO_SUCH_CREATION = "aks_cluster creates no cluster that has the add-on from its 
 
 def assignment_of(principal: str, recorded: str) -> tuple[str, str]:
     """The name that the recorded client gave to the role assignment of the add-on, and ours."""
-    return recorded, roles.assignment_name(IDENTITY, OPERATOR, principal)
+    return recorded, azure_roles.assignment_name(IDENTITY, OPERATOR, principal)
 
 
 def what_the_addon_needs(tape: Tape, identity: Interaction, assignments: Interaction, *, after: int) -> None:
@@ -434,13 +434,13 @@ REPLAYED = {
     ON_GROUP: Replay(
         assignment_of_a_new_identity,
         15,
-        renamed=(("ed3c9f84-ae20-5aea-8602-58ed2eeffef1", roles.assignment_name(GROUP, CONTRIBUTOR, PRINCIPAL)),),
+        renamed=(("ed3c9f84-ae20-5aea-8602-58ed2eeffef1", azure_roles.assignment_name(GROUP, CONTRIBUTOR, PRINCIPAL)),),
     ),
     "test_aks_approuting_enable_with_keyvault_secrets_provider_addon_and_keyvault_id.yaml": Replay(
         assignment_that_exists,
         1,
         begin=29,
-        renamed=(("ed6725fe-e6ff-43e0-a73e-f130afa46873", roles.assignment_name(VAULT, SECRETS_USER, SCRUBBED)),),
+        renamed=(("ed6725fe-e6ff-43e0-a73e-f130afa46873", azure_roles.assignment_name(VAULT, SECRETS_USER, SCRUBBED)),),
     ),
     CLUSTER: Replay(cluster_with_workload_identity, 15),
     "test_aks_update_with_workload_identity.yaml": Replay(workload_identity_switched, 34),

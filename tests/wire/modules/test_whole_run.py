@@ -24,7 +24,7 @@ OPERATOR, READER = "f1a07417-d97a-45cb-824c-7a7467783830", "acdd72a7-3385-48ef-b
 def whole_run(bindings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Cluster and bindings as playbooks/site.yml runs them."""
     further = {
-        "azure": "{{ _pod_identity_bindings_azure_needs }}",
+        "azure": "{{ __pod_identity_bindings_checked.plan.azure }}",
         "preflight": ["pod_identity_bindings"],
         "predict": ["pod_identity_bindings"],
         "places": ["pod_identity_bindings"],

@@ -53,3 +53,11 @@ def test_a_system_that_does_not_tell(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_who_runs_it() -> None:
     assert "@" in _processes.person()
+
+
+def test_a_mark_is_of_one_process() -> None:
+    own = _processes.mark(os.getpid())
+    assert own.startswith(f"{_processes.mark_of_system()}-{os.getpid()}-")
+    assert own.rpartition("-")[2].isdigit()
+    assert _processes.mark(os.getpid()) == own != _processes.mark(1)
+    assert _processes.mark(2**22 + 1).endswith("-")

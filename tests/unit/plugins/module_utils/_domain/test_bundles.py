@@ -164,6 +164,14 @@ def test_whatever_is_written_is_read_or_refused(changes: dict[str, Any]) -> None
             continue
 
 
+@pytest.mark.parametrize("field", ["resourceID", "azureIdentity"])
+@pytest.mark.parametrize("value", [["billing"], {"name": "billing"}, 1])
+def test_what_an_object_names_is_a_text(field: str, value: Any) -> None:
+    changed = {**OBJECT, "kind": "AzureIdentityBinding", "spec": {field: value}}
+    with pytest.raises(Failure, match=r"^b[.]json is no restore bundle of the role pod_identity_uninstall; name"):
+        read({**BUNDLE, "objects": [OBJECT, changed]})
+
+
 @given(st.binary(max_size=30))
 def test_what_is_no_bundle_is_refused(data: bytes) -> None:
     with pytest.raises(Failure, match="is no restore bundle of the role"):

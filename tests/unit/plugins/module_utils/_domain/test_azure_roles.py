@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import roles
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import azure_roles
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 
 SCOPE = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
-MIO = roles.Role("Managed Identity Operator", "f1a07417-d97a-45cb-824c-7a7467783830")
-READER = roles.Role("Reader", "acdd72a7-3385-48ef-bd42-f606fba81ae7")
+MIO = azure_roles.Role("Managed Identity Operator", "f1a07417-d97a-45cb-824c-7a7467783830")
+READER = azure_roles.Role("Reader", "acdd72a7-3385-48ef-bd42-f606fba81ae7")
 
 
-def held(scope: str, role: roles.Role = MIO, principal: str = "P", **more: Any) -> roles.Assignment:
+def held(scope: str, role: azure_roles.Role = MIO, principal: str = "P", **more: Any) -> azure_roles.Assignment:
     definition = f"/subscriptions/s/providers/Microsoft.Authorization/roleDefinitions/{role.guid.upper()}"
     properties = {"scope": scope, "roleDefinitionId": definition, "principalId": principal, **more}
-    return roles.Assignment(scope + "#", "n", properties)
+    return azure_roles.Assignment(scope + "#", "n", properties)
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,12 @@ def held(scope: str, role: roles.Role = MIO, principal: str = "P", **more: Any) 
         ("managed identity operator", MIO),
         (MIO.guid.upper(), MIO),
         (f"/providers/Microsoft.Authorization/roleDefinitions/{MIO.guid}", MIO),
-        ("11111111-2222-3333-4444-555555555555", roles.Role(*["11111111-2222-3333-4444-555555555555"] * 2)),
+        ("11111111-2222-3333-4444-555555555555", azure_roles.Role(*["11111111-2222-3333-4444-555555555555"] * 2)),
         ("Our own role", None),
     ],
 )
-def test_well_known_roles_need_no_request(text: str, expected: roles.Role | None) -> None:
-    assert roles.named(text) == expected
+def test_well_known_roles_need_no_request(text: str, expected: azure_roles.Role | None) -> None:
+    assert azure_roles.named(text) == expected
 
 
 def test_assignments_are_told_apart_by_scope_role_and_principal() -> None:
@@ -46,13 +46,15 @@ def test_assignments_are_told_apart_by_scope_role_and_principal() -> None:
         held(SCOPE + "/federatedIdentityCredentials/f"),
         held("/subscriptions/s/resourceGroups/r"),
     ]
-    assert roles.matching([root, group, *others, exact], SCOPE, MIO, "P") == ([exact], [root, group])
+    assert azure_roles.matching([root, group, *others, exact], SCOPE, MIO, "P") == ([exact], [root, group])
 
 
 def test_the_name_depends_on_scope_role_and_principal_alone() -> None:
-    name = roles.assignment_name(SCOPE, MIO, "P")
-    assert name == roles.assignment_name(SCOPE.upper() + "/", MIO, "p")
-    assert len({name, roles.assignment_name(SCOPE, READER, "P"), roles.assignment_name(SCOPE, MIO, "Q")}) == 3
+    name = azure_roles.assignment_name(SCOPE, MIO, "P")
+    assert name == azure_roles.assignment_name(SCOPE.upper() + "/", MIO, "p")
+    assert (
+        len({name, azure_roles.assignment_name(SCOPE, READER, "P"), azure_roles.assignment_name(SCOPE, MIO, "Q")}) == 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,15 +63,15 @@ def test_the_name_depends_on_scope_role_and_principal_alone() -> None:
 )
 def test_the_definition_is_named_where_the_scope_lies(scope: str, prefix: str) -> None:
     expected = f"{prefix}/providers/Microsoft.Authorization/roleDefinitions/{MIO.guid}"
-    assert roles.definition_id(scope, MIO) == expected
+    assert azure_roles.definition_id(scope, MIO) == expected
 
 
 def test_a_role_name_must_stand_for_one_role() -> None:
-    assert roles.require_one("x", [MIO], SCOPE) == MIO
+    assert azure_roles.require_one("x", [MIO], SCOPE) == MIO
     with pytest.raises(Failure, match="no role named 'x'"):
-        roles.require_one("x", [], SCOPE)
+        azure_roles.require_one("x", [], SCOPE)
     with pytest.raises(Failure, match="stands for 2 roles"):
-        roles.require_one("x", [MIO, READER], SCOPE)
+        azure_roles.require_one("x", [MIO, READER], SCOPE)
 
 
 V2 = {"condition": "a", "conditionVersion": "2.0"}
@@ -98,13 +100,13 @@ def test_only_what_is_named_is_changed(
     current: dict[str, Any], named: dict[str, str], expected: dict[str, Any], difference: str
 ) -> None:
     before = held(SCOPE, future={"kept": [1]}, createdBy="somebody", **current)
-    extras = roles.Extras(**named)
-    after = roles.changed(before, extras)
+    extras = azure_roles.Extras(**named)
+    after = azure_roles.changed(before, extras)
     assert after == held(SCOPE, future={"kept": [1]}, createdBy="somebody", **expected)
     assert (after == before) == (difference == "")
-    assert roles.difference(before, after) == difference.replace("both", "condition and description")
-    assert roles.changed(after, extras) == after
-    written = roles.writable(after)
+    assert azure_roles.difference(before, after) == difference.replace("both", "condition and description")
+    assert azure_roles.changed(after, extras) == after
+    written = azure_roles.writable(after)
     assert written["future"] == {"kept": [1]}
     assert not {"scope", "createdBy"} & written.keys()
     assert None not in written.values()
@@ -117,4 +119,4 @@ def test_only_what_is_named_is_changed(
 def test_an_inherited_assignment_serves_under_the_same_condition(
     condition: str | None, wished: str | None, serves: bool
 ) -> None:
-    assert roles.serves(held("/", condition=condition), roles.Extras(wished, description="x")) is serves
+    assert azure_roles.serves(held("/", condition=condition), azure_roles.Extras(wished, description="x")) is serves

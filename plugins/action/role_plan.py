@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Decides for a role of the collection, on the controller and without a connection to the host."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
+    pod_identity_bindings,
+    pod_identity_chart,
+    pod_identity_cluster,
+    pod_identity_restore,
+    pod_identity_uninstall,
+    pod_identity_verify,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Part, Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
+
+PARTS: t.Mapping[str, t.Mapping[str, Part[t.Any, t.Any]]] = {
+    "pod_identity_bindings": pod_identity_bindings.PARTS,
+    "pod_identity_chart": pod_identity_chart.PARTS,
+    "pod_identity_cluster": pod_identity_cluster.PARTS,
+    "pod_identity_restore": pod_identity_restore.PARTS,
+    "pod_identity_uninstall": pod_identity_uninstall.PARTS,
+    "pod_identity_verify": pod_identity_verify.PARTS,
+}
+
+
+# Read where Ansible loads the action, before it forks.
+SPECS = {role: _roles.spec(role) for role in PARTS}
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        result: dict[str, t.Any] = super().run(tmp, variables)
+        dummy, arguments = self.validate_argument_spec(
+            {
+                "role": {"type": "str", "required": True, "choices": sorted(PARTS)},
+                "part": {"type": "str", "required": True},
+                "observed": {"type": "dict", "default": {}},
+            }
+        )
+        role, parts = arguments["role"], PARTS[arguments["role"]]
+        if arguments["part"] not in parts:
+            return {**result, "failed": True, "msg": f"The role {role} decides about {', '.join(sorted(parts))}."}
+        part = parts[arguments["part"]]
+        run = Run(
+            check_mode=bool(variables.get("ansible_check_mode")),
+            tags=tuple(variables.get("ansible_run_tags") or ()),
+            skipped_tags=tuple(variables.get("ansible_skip_tags") or ()),
+        )
+        try:
+            options = _roles.options(self, role, SPECS[role], part.names, variables)
+            plan = part.plan(options, arguments["observed"], run)
+        except Refused as refused:
+            return {**result, "failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
+        except (Failure, _roles.WrongOptions) as error:
+            return {**result, "failed": True, "msg": str(error)}
+        return {**result, "changed": False, "plan": plan}

@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the plans of all roles share: the run that they are for, permissions, refusals, and how a plan leaves Python."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, fields, is_dataclass
+
+Raw = t.Mapping[str, t.Any]
+_Options = t.TypeVar("_Options")
+_Observed = t.TypeVar("_Observed")
+
+# The tags of the phases of each role, in their order. Another tag, such as one of the operator, selects no phase.
+ROLE_PHASES: t.Mapping[str, tuple[str, ...]] = {
+    role: tuple(f"{role}_{phase}" for phase in phases)
+    for role, phases in {
+        "pod_identity_bindings": ("identities", "roles", "objects", "wait", "restart", "show"),
+        "pod_identity_chart": ("install", "wait"),
+        "pod_identity_cluster": ("create", "addon", "roles", "remove"),
+        "pod_identity_restore": ("chart", "roles", "objects", "scale_sets"),
+        "pod_identity_uninstall": (
+            *("entries", "bindings", "scale_sets", "chart", "addon"),
+            *("nodes", "roles", "objects", "identities"),
+        ),
+        "pod_identity_verify": ("workloads", "demo"),
+    }.items()
+}
+_PHASES = frozenset(phase for phases in ROLE_PHASES.values() for phase in phases)
+
+
+class Refused(Exception):
+    """The role does not go on. ``sentences``: all reasons that are known by now, each with what to do."""
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__(" ".join(sentences))
+        self.sentences = sentences
+
+
+def refuse(sentences: t.Iterable[str]) -> None:
+    """Raises Refused if there is a sentence."""
+    found = tuple(sentences)
+    if found:
+        raise Refused(*found)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How ansible-playbook was called. In check mode nothing is real; a task alone may have check mode too."""
+
+    check_mode: bool = False
+    tags: tuple[str, ...] = ()
+    skipped_tags: tuple[str, ...] = ()
+
+    def phases(self, known: t.Sequence[str]) -> tuple[str, ...]:
+        """Those of the phases of a role that the tags select; all, if the tags are those of no phase of any role."""
+        named = [tag for tag in self.tags if tag in _PHASES] or known
+        return tuple(phase for phase in known if phase in named and phase not in self.skipped_tags)
+
+
+@dataclass(frozen=True)
+class AzurePermission:
+    """Actions that a phase may need. ``where``: as the README of the role says it."""
+
+    phase: str
+    where: str
+    actions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KubernetesPermission:
+    """Verbs that a phase may need. ``where``: as the README of the role says it."""
+
+    phase: str
+    where: str
+    resource: str
+    verbs: tuple[str, ...]
+    api_group: str = ""
+    subresource: str = ""
+
+
+@dataclass(frozen=True)
+class AzureNeed:
+    """An entry of ``needs`` of permission_info. One without a purpose is certain, others count if that changes."""
+
+    scope: str
+    actions: tuple[str, ...]
+    purpose: str = ""
+
+
+@dataclass(frozen=True)
+class KubernetesNeed:
+    """An entry of ``needs`` of access_review_info. One without a purpose is certain, others count if that changes."""
+
+    verbs: tuple[str, ...]
+    resource: str
+    api_group: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    purpose: str = ""
+
+    @classmethod
+    def of(cls, permission: KubernetesPermission, namespace: str = "", purpose: str = "") -> KubernetesNeed:
+        what = (permission.verbs, permission.resource, permission.api_group, permission.subresource)
+        return cls(*what, namespace=namespace, purpose=purpose)
+
+    @classmethod
+    def parse(cls, given: Raw) -> KubernetesNeed:
+        """From an entry; roles whose needs are templates nest the permission under ``need``."""
+        permission = given.get("need") or given
+        return cls(
+            verbs=tuple(permission["verbs"]),
+            resource=permission["resource"],
+            api_group=permission.get("api_group") or "",
+            subresource=permission.get("subresource") or "",
+            namespace=given.get("namespace") or "",
+            purpose=given.get("purpose") or "",
+        )
+
+
+@dataclass(frozen=True)
+class Part(t.Generic[_Options, _Observed]):
+    """A decision of a role: what it reads, and the function that makes its plan.
+
+    ``options``: the dataclass of the role's options, with the method ``parse``, whose fields have their names without
+    that of the role. ``observed``: the same of what tasks found.
+    """
+
+    options: t.Any
+    observed: t.Any
+    decide: t.Callable[[_Options, _Observed, Run], object]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The options that it reads."""
+        return tuple(field.name for field in fields(self.options))
+
+    def plan(self, options: Raw, observed: Raw, run: Run) -> dict[str, t.Any]:
+        """The plan as a result of a task has it; raises Refused."""
+        made = plain(self.decide(self.options.parse(options), self.observed.parse(observed), run))
+        return made if isinstance(made, dict) else {}
+
+
+def given_options(kind: t.Any, given: Raw) -> dict[str, t.Any]:
+    """Values for ``kind``, a dataclass of options, whose defaults stand for what is not set.
+
+    What is on by default and set to null is off, as tasks have it, which read it through the filter bool.
+    """
+    switches = [field.name for field in fields(kind) if field.default is True]
+    off = {name: False for name in switches if name in given}
+    return {**off, **{name: value for name, value in given.items() if value is not None}}
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """What a part observes that decides by options alone."""
+
+    @classmethod
+    def parse(cls, _observed: Raw) -> Nothing:
+        return cls()
+
+
+def plain(value: object) -> t.Any:
+    """Dataclasses and tuples as dictionaries and lists."""
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, t.Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    return value

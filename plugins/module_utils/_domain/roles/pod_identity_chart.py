@@ -1,0 +1,490 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The plan of the role pod_identity_chart: which release is wanted, what differs, and what is refused.
+
+Values of the release may hold credentials and never enter it.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from .part import ROLE_PHASES, KubernetesNeed, KubernetesPermission, Nothing, Part, Raw, Refused, Run, refuse
+
+NEW_VERSION = "4.1.18"
+INSTALL, WAIT = ROLE_PHASES["pod_identity_chart"]
+CLUSTER, RELEASE, OF_AKS = "the whole cluster", "the namespace of the release", "the namespace `kube-system`"
+
+_NAMED = re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*")
+_MANAGERS = {
+    "addon": "the AKS add-on",
+    "flux": "managed by Flux",
+    "argo": "managed by Argo CD",
+    "manifests": "applied as manifests",
+}
+
+
+@dataclass(frozen=True)
+class Permission(KubernetesPermission):
+    """``place``: which namespace, if it is not the whole cluster; ``condition``: what the README adds to it."""
+
+    place: str = CLUSTER
+
+
+def _always(place: str, resource: str, *verbs: str, group: str = "", subresource: str = "") -> Permission:
+    return Permission("always", place, resource, verbs, group, subresource, place)
+
+
+def _install(place: str, resource: str, *verbs: str, group: str = "") -> Permission:
+    condition = ", if it changes" if place == RELEASE else ", if the release changes"
+    return Permission(INSTALL, place + condition, resource, verbs, group, "", place)
+
+
+_WRITE = ("get", "create", "patch", "delete")
+_AADPODIDENTITY, _RBAC = "aadpodidentity.k8s.io", "rbac.authorization.k8s.io"
+# Whoever creates a ClusterRole must hold what it grants besides.
+PERMISSIONS: t.Mapping[str, Permission] = {
+    "read_daemonsets": _always(CLUSTER, "daemonsets", "list", group="apps"),
+    "read_deployments": _always(CLUSTER, "deployments", "list", group="apps"),
+    "read_nodes": _always(CLUSTER, "nodes", "list"),
+    "read_pods": _always(CLUSTER, "pods", "list"),
+    "read_leader": _always(RELEASE, "endpoints", "get"),
+    "ask_pods": _always(RELEASE, "pods", "get", subresource="proxy"),
+    "read_release": _always(RELEASE, "secrets", "get", "list"),
+    "write_release": _install(RELEASE, "secrets", "create", "update", "patch", "delete"),
+    "create_namespace": Permission(
+        INSTALL, f"{CLUSTER}, if the release changes and its namespace is not `default`", "namespaces", ("create",)
+    ),
+    "write_accounts": _install(RELEASE, "serviceaccounts", *_WRITE),
+    "write_deployments": _install(RELEASE, "deployments", *_WRITE, group="apps"),
+    "write_daemonsets": _install(RELEASE, "daemonsets", *_WRITE, group="apps"),
+    "write_exceptions": _install(RELEASE, "azurepodidentityexceptions", *_WRITE, group=_AADPODIDENTITY),
+    "write_exception_of_aks": _install(OF_AKS, "azurepodidentityexceptions", *_WRITE, group=_AADPODIDENTITY),
+    "write_cluster_roles": _install(CLUSTER, "clusterroles", *_WRITE, group=_RBAC),
+    "write_cluster_role_bindings": _install(CLUSTER, "clusterrolebindings", *_WRITE, group=_RBAC),
+    "write_definitions": _install(CLUSTER, "customresourcedefinitions", "get", "create", group="apiextensions.k8s.io"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    mode: str = "chart"
+    release_name: str = "aad-pod-identity"
+    namespace: str = "default"
+    ref: str = "aad-pod-identity"
+    repository: str = ""
+    version: str = ""
+    digest: str = ""
+    image_registry: str = ""
+    upgrade: bool = False
+    backup_dir: str = ""
+    accept_existing: bool = False
+    clear_lock: bool = False
+    wait_timeout: int = 600
+    allow_network_plugin_kubenet: bool = False
+
+    @classmethod
+    def parse(cls, given: Raw) -> Options:
+        return cls(**{name: value for name, value in given.items() if value is not None})
+
+    @property
+    def release(self) -> str:
+        return f"{self.namespace}/{self.release_name}"
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the chart is only named, in a repository."""
+        return bool(_NAMED.fullmatch(self.ref)) and not self.ref.endswith(".tgz")
+
+    @property
+    def is_oci(self) -> bool:
+        return self.ref.startswith("oci://")
+
+    @property
+    def is_url(self) -> bool:
+        return self.ref.startswith(("http://", "https://"))
+
+    @property
+    def archive_version(self) -> str:
+        """The version that the name of the archive tells."""
+        found = re.search(r"-([0-9]+[.][0-9]+[.][0-9]+[^/]*)[.]tgz", self.ref)
+        return found[1] if found else ""
+
+
+# options
+
+
+@dataclass(frozen=True)
+class Checked:
+    """``needs``: what this run may do in the cluster."""
+
+    needs: tuple[KubernetesNeed, ...]
+
+
+def check(options: Options, _nothing: Nothing, run: Run) -> Checked:
+    """Refuses options that contradict each other."""
+    refuse(_contradictions(options))
+    addon, installs = options.mode == "addon", INSTALL in run.phases([INSTALL])
+    needs = []
+    for name, permission in PERMISSIONS.items():
+        always = permission.phase == "always"
+        left_out = addon and name in ("read_leader", "read_release")
+        left_out |= name == "create_namespace" and options.namespace == "default"
+        if left_out or not (always or (installs and not addon)):
+            continue
+        namespace = "kube-system" if addon or permission.place == OF_AKS else options.namespace
+        namespace = "" if permission.place == CLUSTER else namespace
+        needs.append(KubernetesNeed.of(permission, namespace, "" if always else "helm release"))
+    return Checked(tuple(needs))
+
+
+def _contradictions(options: Options) -> t.Iterator[str]:
+    archive = options.archive_version
+    if not (options.is_named or options.is_oci or archive or options.version):
+        yield f"The version of the chart {options.ref} is not part of its name; set pod_identity_chart_version."
+    if archive and options.version not in ("", archive):
+        yield (
+            f"The chart {options.ref} is version {archive}, but pod_identity_chart_version is {options.version}; make "
+            "them agree."
+        )
+    if not re.fullmatch("([0-9a-fA-F]{64})?", options.digest):
+        yield "pod_identity_chart_digest is not a SHA-256 digest; give its 64 hexadecimal digits."
+
+
+# release
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An NMI as nmi_info tells it."""
+
+    name: str
+    namespace: str
+    managed_by: str
+    release_name: str
+    release_namespace: str
+    version: str
+    operation_mode: str
+    has_mic: bool
+
+    @classmethod
+    def parse(cls, found: Raw) -> Installation:
+        names = ("name", "namespace", "managed_by", "release_name", "release_namespace", "version", "operation_mode")
+        return cls(**{name: str(found.get(name) or "") for name in names}, has_mic=bool(found.get("mic")))
+
+    def __str__(self) -> str:
+        of_helm = f"helm release {self.release_namespace}/{self.release_name}"
+        return f"DaemonSet {self.namespace}/{self.name} ({_MANAGERS.get(self.managed_by, of_helm)})"
+
+
+@dataclass(frozen=True)
+class Found:
+    """``chart`` and ``status`` are those of the release, empty where there is none; ``helm_error`` why none was read.
+
+    ``directory`` is the private one of the connection.
+    """
+
+    installations: tuple[Installation, ...] = ()
+    chart: str = ""
+    status: str = ""
+    helm_error: str | None = None
+    reachable: bool = True
+    directory: str = ""
+    network_plugin: str = ""
+    addon: bool = False
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Found:
+        release, cluster = observed["release"], observed["cluster"]
+        return cls(
+            installations=tuple(map(Installation.parse, observed["installations"])),
+            chart=release.get("chart") or "",
+            status=(release.get("status") or "").lower(),
+            helm_error=observed["helm_error"] if observed["helm_failed"] else None,
+            reachable=observed["reachable"],
+            directory=observed["directory"],
+            network_plugin=cluster.get("network_plugin") or "",
+            addon=bool((cluster.get("pod_identity_profile") or {}).get("enabled")),
+        )
+
+    @property
+    def installed_version(self) -> str:
+        found = re.search("-([0-9]+[.].*)$", self.chart)
+        return found[1] if found else ""
+
+    def own(self, options: Options) -> tuple[Installation, ...]:
+        """The NMIs of the release."""
+        ours = ("helm", options.release_name, options.namespace)
+        return tuple(
+            each
+            for each in self.installations
+            if options.mode == "chart" and (each.managed_by, each.release_name, each.release_namespace) == ours
+        )
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the role does with the release.
+
+    ``foreign``: the installation of somebody else is used, ``names`` tells which. ``changes``: the release is applied
+    even where its values stay. ``missing``: what somebody deleted of it, which helm does not notice.
+    ``added_values``: values that follow from other options. With ``fetch`` the file of the chart is looked at first;
+    ``fetch_by`` ``helm``, ``from_repository`` or by its own address, or ``url`` fetches it into ``archive``, which is
+    empty where the chart is installed as the option names it. ``fact``: the fact of the role.
+
+    The addresses themselves may hold credentials and stay in the options.
+    """
+
+    foreign: bool
+    names: tuple[str, ...]
+    installed: bool
+    installed_version: str
+    version: str
+    upgrade: bool
+    unfinished: bool
+    missing: tuple[str, ...]
+    changes: bool
+    added_values: t.Mapping[str, t.Any]
+    archive: str
+    fetch: bool
+    fetch_by: str
+    from_repository: bool
+    fact: t.Mapping[str, str]
+
+
+def release(options: Options, found: Found, run: Run) -> Release:
+    """Refuses what is in the way of the release, or the release itself."""
+    if found.helm_error is not None:
+        raise Refused(f"The helm release {options.release} cannot be read: {found.helm_error}")
+    own = found.own(options)
+    others = tuple(each for each in found.installations if each not in own)
+    foreign = bool(others) or found.addon or options.mode == "addon"
+    installed, before = bool(found.chart or found.status), found.installed_version
+    version = options.version or options.archive_version or before or NEW_VERSION
+    upgrade = installed and before != version
+    if foreign:
+        refuse(_in_the_way(options, others, found.addon))
+    elif upgrade:
+        refuse(_upgrade(options, before, version))
+    unfinished = installed and found.status != "deployed"
+    missing = _missing(own) if installed and found.reachable else ()
+    # helm would take a chart that is only named from a directory of that name beside the playbook, in any version.
+    fetch = bool(options.digest) or (options.is_named and not run.check_mode)
+    by = "helm" if options.is_named or options.is_oci else "url" if options.is_url else ""
+    first = others[0] if others else None
+    of_others = {
+        "release_name": first.release_name if first else "",
+        "namespace": first.namespace if first else "kube-system",
+        "version": first.version if first else "",
+        "managed_by": first.managed_by if first else "addon",
+    }
+    ours = {
+        "release_name": options.release_name,
+        "namespace": options.namespace,
+        "version": version,
+        "managed_by": "helm",
+    }
+    return Release(
+        foreign=foreign,
+        names=tuple(map(str, others)) or (_MANAGERS["addon"],),
+        installed=installed,
+        installed_version=before,
+        version=version,
+        upgrade=upgrade,
+        unfinished=unfinished,
+        missing=missing,
+        changes=not installed or upgrade or unfinished or bool(missing),
+        added_values=_values(options, found, installed=installed),
+        archive=_archive(options, found.directory, version) if fetch and by else "",
+        fetch=fetch,
+        fetch_by=by,
+        from_repository=options.is_named and bool(options.repository),
+        fact=of_others if foreign else ours,
+    )
+
+
+def _in_the_way(options: Options, others: t.Sequence[Installation], addon: bool) -> t.Iterator[str]:
+    if options.mode == "addon":
+        not_of_addon = [str(each) for each in others if each.managed_by != "addon"]
+        if not_of_addon:
+            yield (
+                f"{', '.join(not_of_addon)} would fight with the NMI of the AKS add-on over the same rule on every "
+                "node; remove it, or keep it with pod_identity_mode=chart."
+            )
+    elif not options.accept_existing:
+        names = ", ".join(map(str, others)) or _MANAGERS["addon"]
+        ways = "pod_identity_chart_accept_existing=true"
+        if any(each.managed_by == "helm" for each in others):
+            ways += ", or name that helm release with pod_identity_chart_release_name and pod_identity_chart_namespace"
+        if addon:
+            ways += ", or work with the add-on by pod_identity_mode=addon"
+        yield (
+            f"Pod identity is installed already: {names}. A second NMI would fight with it over the same rule on every "
+            f"node. Use the installation as it is with {ways}."
+        )
+
+
+def _upgrade(options: Options, before: str, version: str) -> t.Iterator[str]:
+    if not options.upgrade:
+        yield (
+            f"The release {options.release} has chart version {before}, but {version} is named; allow it with "
+            "pod_identity_chart_upgrade=true and pod_identity_chart_backup_dir, or leave pod_identity_chart_version "
+            "unset."
+        )
+    elif not options.backup_dir:
+        yield (
+            f"Before the chart goes from {before} to {version} the custom resources are saved; set "
+            "pod_identity_chart_backup_dir."
+        )
+
+
+def _missing(own: t.Sequence[Installation]) -> tuple[str, ...]:
+    if not own:
+        return ("DaemonSet of NMI",)
+    return () if own[0].has_mic or own[0].operation_mode != "standard" else ("Deployment of MIC",)
+
+
+def _values(options: Options, found: Found, *, installed: bool) -> dict[str, t.Any]:
+    values: dict[str, t.Any] = {}
+    nmi: dict[str, t.Any] = {}
+    if options.image_registry:
+        values["image"] = {"repository": f"{options.image_registry}/oss/azure/aad-pod-identity"}
+    if options.namespace != "default" and not installed:
+        nmi["micNamespace"] = options.namespace
+    if options.allow_network_plugin_kubenet and (found.network_plugin or "kubenet") == "kubenet":
+        nmi["allowNetworkPluginKubenet"] = True
+    return {**values, "nmi": nmi} if nmi else values
+
+
+def _archive(options: Options, directory: str, version: str) -> str:
+    """The file that the chart is fetched into, as helm names it. The query of an address may be a credential."""
+    name = re.split("[?#]", options.ref)[0].rsplit("/", 1)[-1]
+    for end in (".tgz", f"-{version}"):
+        name = name[: -len(end)] if name.endswith(end) else name
+    return f"{directory}/{name}-{version}.tgz"
+
+
+# lock
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The record of a helm run that has not ended: its labels, the status of the release, and the time of day."""
+
+    labels: t.Mapping[str, str]
+    status: str
+    now: int
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Lock:
+        return cls(observed["labels"], observed["status"], int(observed["now"]))
+
+    @property
+    def age(self) -> int:
+        text = self.labels.get("modifiedAt") or self.labels.get("createdAt") or ""
+        return self.now - (int(text) if re.fullmatch("[0-9]+", text) else 0)
+
+
+def lock(options: Options, found: Lock, _run: Run) -> Nothing:
+    """Refuses to clear what may still be at work."""
+    if not (options.clear_lock or found.status.lower() == "failed" or found.age > options.wait_timeout):
+        raise Refused(
+            f"Another helm run on release {options.release} began {found.age} seconds ago and has not ended (status "
+            f"{found.status}); wait for it, or, if it was killed, set pod_identity_chart_clear_lock=true."
+        )
+    return Nothing()
+
+
+# upgraded
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The objects of a kind, as ``namespace/name``, before and after the upgrade, and the file that holds them."""
+
+    kind: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    file: str
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    kinds: tuple[Saved, ...] = field(default=())
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Upgraded:
+        before = {each["item"]: _names(each) for each in observed["before"]}
+        return cls(
+            tuple(
+                Saved(
+                    each["item"],
+                    before.get(each["item"], ()),
+                    _names(each),
+                    f"{observed['folder']}/{each['item']}.yaml",
+                )
+                for each in observed["after"]
+            )
+        )
+
+
+def _names(listed: Raw) -> tuple[str, ...]:
+    metadata = [each["metadata"] for each in listed["resources"]]
+    return tuple(f"{each['namespace']}/{each['name']}" for each in metadata)
+
+
+def upgraded(_options: Options, found: Upgraded, _run: Run) -> Nothing:
+    """Refuses an upgrade that lost custom resources."""
+    sentences = []
+    for each in found.kinds:
+        lost = [name for name in each.before if name not in each.after]
+        if lost:
+            sentences.append(
+                f"{len(lost)} objects of kind {each.kind} are gone after the upgrade: {', '.join(lost)}; apply them "
+                f"again from {each.file}."
+            )
+    refuse(sentences)
+    return Nothing()
+
+
+# unready
+
+
+@dataclass(frozen=True)
+class LastLook:
+    """``waiting_for`` is None where NMI could not be looked at; then ``error`` tells why."""
+
+    waiting_for: tuple[str, ...] | None
+    error: str
+
+    @classmethod
+    def parse(cls, observed: Raw) -> LastLook:
+        installations = observed["installations"]
+        waits = None if installations is None else tuple(text for each in installations for text in each["waiting_for"])
+        return cls(waits, observed["error"])
+
+
+def unready(options: Options, found: LastLook, _run: Run) -> Nothing:
+    """Refuses to go on: pod identity does not serve."""
+    if found.waiting_for is None:
+        raise Refused(f"Whether pod identity serves could not be seen: {found.error}.")
+    raise Refused(
+        f"Pod identity does not serve after {options.wait_timeout} seconds: "
+        f"{'; '.join(found.waiting_for) or 'no NMI is there'}."
+    )
+
+
+PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
+    "options": Part(Options, Nothing, check),
+    "release": Part(Options, Found, release),
+    "lock": Part(Options, Lock, lock),
+    "upgraded": Part(Options, Upgraded, upgraded),
+    "unready": Part(Options, LastLook, unready),
+}

@@ -1,0 +1,690 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The plan of the role pod_identity_cluster: which cluster, what it lacks, what a run needs, and what stops it.
+
+Its parts ``questions`` and ``refusal`` serve the other roles too, which ask with tasks_from=ask what may be done.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from .. import arm_id
+from ..sessions import KNOWN_AFTER_APPLY, UNNAMED, absence_refusal, kubenet_refusal
+from .part import (
+    ROLE_PHASES,
+    AzureNeed,
+    AzurePermission,
+    KubernetesNeed,
+    KubernetesPermission,
+    Nothing,
+    Part,
+    Raw,
+    Refused,
+    Run,
+    given_options,
+    refuse,
+)
+
+# What MIC does in the node resource group: use the identities that AKS keeps there, and change scale sets.
+NODE_ROLES = ("Managed Identity Operator", "Virtual Machine Contributor")
+PHASES = ROLE_PHASES["pod_identity_cluster"]
+CREATE, ADDON, ROLES, REMOVE = PHASES
+
+_AKS = "Microsoft.ContainerService/managedClusters"
+_GROUPS, _ASSIGNMENTS = "Microsoft.Resources/subscriptions/resourceGroups", "Microsoft.Authorization/roleAssignments"
+
+PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {
+    "read": AzurePermission("always", "the cluster", (f"{_AKS}/read",)),
+    "connect_as_user": AzurePermission(
+        "always", "the cluster, without a kubeconfig", (f"{_AKS}/listClusterUserCredential/action",)
+    ),
+    "connect_as_admin": AzurePermission(
+        "always",
+        "the cluster, with `pod_identity_cluster_credentials` `admin` instead",
+        (f"{_AKS}/listClusterAdminCredential/action",),
+    ),
+    "list_nodes": KubernetesPermission(
+        "always",
+        "the whole cluster, with a kubeconfig that does not name the API server as AKS does",
+        "nodes",
+        ("list",),
+    ),
+    "read_group": AzurePermission(
+        CREATE,
+        "the resource group, if the cluster is missing, or with tags or a region for the group",
+        (f"{_GROUPS}/read",),
+    ),
+    "write_group": AzurePermission(CREATE, "the resource group, if it changes", (f"{_GROUPS}/write",)),
+    "write_cluster": AzurePermission(CREATE, "the cluster, if it changes", (f"{_AKS}/write",)),
+    "use_identity": AzurePermission(
+        CREATE,
+        "each identity that is named for the cluster",
+        ("Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",),
+    ),
+    "join_subnet": AzurePermission(
+        CREATE,
+        "each subnet that is named for agent pools",
+        ("Microsoft.Network/virtualNetworks/subnets/join/action",),
+    ),
+    "write_addon": AzurePermission(
+        ADDON, "the cluster, with `pod_identity_cluster_mode` `addon`, if the add-on changes", (f"{_AKS}/write",)
+    ),
+    "find_nmi": KubernetesPermission(
+        ADDON,
+        "the whole cluster, with `pod_identity_cluster_mode` `addon`, if the add-on changes",
+        "daemonsets",
+        ("list",),
+        "apps",
+    ),
+    "read_roles": AzurePermission(ROLES, "the node resource group", (f"{_ASSIGNMENTS}/read",)),
+    "assign_roles": AzurePermission(ROLES, "the node resource group, if a role is missing", (f"{_ASSIGNMENTS}/write",)),
+    "delete_cluster": AzurePermission(REMOVE, "the cluster", (f"{_AKS}/delete",)),
+    "delete_group": AzurePermission(
+        REMOVE, "the resource group, with `pod_identity_cluster_remove_resource_group`", (f"{_GROUPS}/delete",)
+    ),
+}
+
+
+_Parsed = t.TypeVar("_Parsed", bound="NameOption")
+
+
+@dataclass(frozen=True)
+class NameOption:
+    """An option that is undefined fails only what reads it, so each part reads those that it needs."""
+
+    name: str = ""
+
+    @classmethod
+    def parse(cls: type[_Parsed], given: Raw) -> _Parsed:
+        return cls(**given_options(cls, given))
+
+
+@dataclass(frozen=True)
+class NamingOptions(NameOption):
+    """Where the cluster is."""
+
+    subscription_id: str = ""
+    resource_group: str = ""
+
+    @property
+    def group_scope(self) -> str:
+        """Without a subscription it lies in that of the credential."""
+        if self.subscription_id:
+            return arm_id.resource_group(self.subscription_id, self.resource_group)
+        return f"/resourceGroups/{self.resource_group}"
+
+    @property
+    def scope(self) -> str:
+        return f"{self.group_scope}/providers/{_AKS}/{self.name}"
+
+
+@dataclass(frozen=True)
+class ConnectionOptions(NamingOptions):
+    """How roles connect to the cluster."""
+
+    kubeconfig: str = ""
+    credentials: str = "user"
+
+
+@dataclass(frozen=True)
+class Options(ConnectionOptions):
+    location: str = ""
+    resource_group_location: str = ""
+    state: str = "present"
+    create: bool = False
+    mode: str = "chart"
+    tags: t.Mapping[str, t.Any] | None = None
+    node_resource_group: str = ""
+    agent_pools: t.Sequence[Raw] = ()
+    user_assigned_identity: str = ""
+    kubelet_identity: str = ""
+    network_plugin: str = ""
+    allow_network_plugin_kubenet: bool = False
+    manage_role_assignments: bool = True
+    principal_id: str = ""
+    keep_kubeconfig: bool = False
+    confirm_absent: str = ""
+    remove_resource_group: bool = False
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The fact ``pod_identity_cluster``; everything is empty where there is no cluster."""
+
+    id: str = ""
+    name: str = ""
+    resource_group: str = ""
+    fqdn: str = ""
+    node_resource_group: str = ""
+    network_plugin: str = ""
+    addon: bool = False
+    addon_accepts_kubenet: bool = False
+    kubelet_object_id: str = ""
+    service_principal_client_id: str = ""
+
+    @classmethod
+    def parse(cls, found: Raw) -> Cluster:
+        profile = found.get("pod_identity_profile") or {}
+        names = ("id", "name", "resource_group", "fqdn", "node_resource_group", "network_plugin")
+        return cls(
+            **{name: str(found.get(name) or "") for name in names},
+            addon=bool(profile.get("enabled")),
+            addon_accepts_kubenet=bool(profile.get("allow_network_plugin_kubenet")),
+            kubelet_object_id=(found.get("kubelet_identity") or {}).get("object_id") or "",
+            service_principal_client_id=found.get("service_principal_client_id") or "",
+        )
+
+    @property
+    def exists(self) -> bool:
+        """Or is predicted."""
+        return bool(self.id or self.name)
+
+    @property
+    def known_after_apply(self) -> bool:
+        """Whether it is only predicted."""
+        return self.fqdn == KNOWN_AFTER_APPLY
+
+    @property
+    def node_scope(self) -> str:
+        return arm_id.resource_group(arm_id.parse(self.id).subscription, self.node_resource_group)
+
+    @property
+    def on_kubenet(self) -> bool:
+        return self.network_plugin == "kubenet"
+
+    @property
+    def lacks_addon(self) -> bool:
+        """Whether the add-on has to be enabled, or, with kubenet, to be consented to."""
+        return not self.addon or (self.on_kubenet and not self.addon_accepts_kubenet)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a part observes that needs the cluster alone."""
+
+    cluster: Cluster
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Known:
+        return cls(Cluster.parse(observed["cluster"]))
+
+
+# options
+
+
+def check(options: Options, _nothing: Nothing, run: Run) -> Nothing:
+    """Refuses options that name no cluster, or that have to be confirmed."""
+    refuse(_contradictions(options, run))
+    return Nothing()
+
+
+def _contradictions(options: Options, run: Run) -> t.Iterator[str]:
+    if not options.name or not options.resource_group:
+        yield UNNAMED
+    if options.network_plugin == "kubenet" and not options.allow_network_plugin_kubenet:
+        yield kubenet_refusal(options.name)
+    if options.state == "absent" and not run.check_mode and options.confirm_absent != options.name:
+        yield (
+            f"Cluster {options.name} would be deleted; to confirm, set "
+            f"pod_identity_cluster_confirm_absent={options.name}, or look first with --check."
+        )
+
+
+# questions
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What a role wants to know before its first write.
+
+    ``azure`` and ``kubernetes``: what its own tasks need. ``connects``: the role connects to the cluster.
+    ``named_elsewhere``: the environment names the API server.
+    """
+
+    cluster: Cluster
+    azure: tuple[Raw, ...] = ()
+    kubernetes: tuple[Raw, ...] = ()
+    connects: bool = False
+    named_elsewhere: bool = False
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Asking:
+        return cls(
+            cluster=Cluster.parse(observed["cluster"]),
+            azure=tuple(observed["azure"]),
+            kubernetes=tuple(observed["kubernetes"]),
+            connects=observed["connects"],
+            named_elsewhere=observed["named_elsewhere"],
+        )
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The needs that Azure and the cluster are asked about, and the phases of this role that run."""
+
+    azure: tuple[AzureNeed, ...]
+    kubernetes: tuple[KubernetesNeed, ...]
+    phases: tuple[str, ...]
+
+
+def questions(options: ConnectionOptions, asking: Asking, run: Run) -> Questions:
+    """All that another role asks at once."""
+    azure = _connection_needs(options, named_elsewhere=asking.named_elsewhere) if asking.connects else ()
+    return _questions(asking, run, azure)
+
+
+def own_questions(options: Options, asking: Asking, run: Run) -> Questions:
+    """All that is asked at once before this role begins, for itself and for others."""
+    phases = run.phases(PHASES)
+    addon_changes = (
+        options.state == "present" and options.mode == "addon" and ADDON in phases and asking.cluster.lacks_addon
+    )
+    azure: list[AzureNeed] = []
+    if options.state == "present" and (options.keep_kubeconfig or addon_changes):
+        azure += _connection_needs(options, named_elsewhere=asking.named_elsewhere)
+    else:
+        azure.append(_need(options.scope, "read"))
+    if options.state == "absent":
+        azure += _removal_needs(options, asking.cluster, phases)
+    else:
+        azure += _creation_needs(options, asking.cluster, phases)
+        azure += [_need(options.scope, "write_addon", "add-on")] if addon_changes else []
+        azure += _role_needs(options, asking.cluster, phases)
+    kubernetes = [KubernetesNeed.of(_FIND_NMI, purpose="add-on")] if addon_changes else []
+    return _questions(asking, run, azure, kubernetes)
+
+
+def _questions(
+    asking: Asking, run: Run, azure: t.Iterable[AzureNeed], kubernetes: t.Iterable[KubernetesNeed] = ()
+) -> Questions:
+    """These needs, and those that the role has named."""
+    return Questions(
+        (
+            *azure,
+            *(AzureNeed(each["scope"], tuple(each["actions"]), each.get("purpose") or "") for each in asking.azure),
+        ),
+        (*kubernetes, *map(KubernetesNeed.parse, asking.kubernetes)),
+        run.phases(PHASES),
+    )
+
+
+_FIND_NMI = t.cast(KubernetesPermission, PERMISSIONS["find_nmi"])
+
+
+def _need(scope: str, permission: str, purpose: str = "") -> AzureNeed:
+    return AzureNeed(scope, t.cast(AzurePermission, PERMISSIONS[permission]).actions, purpose)
+
+
+def _connection_needs(options: ConnectionOptions, *, named_elsewhere: bool) -> t.Iterator[AzureNeed]:
+    """Nothing in Azure where the API server is known without it."""
+    if options.name:
+        yield _need(options.scope, "read")
+        if not options.kubeconfig and not named_elsewhere:
+            yield _need(options.scope, f"connect_as_{options.credentials}")
+
+
+def _removal_needs(options: Options, cluster: Cluster, phases: t.Sequence[str]) -> t.Iterator[AzureNeed]:
+    if REMOVE in phases and cluster.exists:
+        yield _need(options.scope, "delete_cluster")
+        if options.remove_resource_group:
+            yield _need(options.group_scope, "delete_group")
+
+
+def _creation_needs(options: Options, cluster: Cluster, phases: t.Sequence[str]) -> t.Iterator[AzureNeed]:
+    if CREATE not in phases or not options.create:
+        return
+    if _group_differs(options, cluster):
+        yield _need(options.group_scope, "read_group")
+        yield _need(options.group_scope, "write_group", "resource group")
+    yield _need(options.scope, "write_cluster", "cluster")
+    for identity in (options.user_assigned_identity, options.kubelet_identity):
+        if identity:
+            yield _need(identity, "use_identity", "cluster")
+    for pool in options.agent_pools:
+        if pool.get("vnet_subnet_id"):
+            yield _need(pool["vnet_subnet_id"], "join_subnet", "cluster")
+
+
+def _role_needs(options: Options, cluster: Cluster, phases: t.Sequence[str]) -> t.Iterator[AzureNeed]:
+    if options.mode == "chart" and ROLES in phases:
+        scope = _node_scope(options, cluster)
+        yield _need(scope, "read_roles")
+        if options.manage_role_assignments:
+            yield _need(scope, "assign_roles", "roles of the nodes")
+
+
+def _group_differs(options: Options, cluster: Cluster) -> bool:
+    """The group of a cluster that exists is there, so only what is named for it can be missing."""
+    return not cluster.exists or bool(options.resource_group_location) or options.tags is not None
+
+
+def _node_scope(options: Options, cluster: Cluster) -> str:
+    """The node resource group; that of a cluster that is still to be created, as AKS will call it."""
+    if cluster.node_resource_group:
+        return cluster.node_scope
+    name = options.node_resource_group or f"MC_{options.resource_group}_{options.name}_{options.location}"
+    if options.subscription_id:
+        return arm_id.resource_group(options.subscription_id, name)
+    return f"/resourceGroups/{name}"
+
+
+# predicted
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What the phases would do in check mode: whether a phase has actions, and the results about the roles."""
+
+    cluster: Cluster
+    group: bool = False
+    made: bool = False
+    addon: bool = False
+    granted: tuple[str, ...] = ()
+    assignments: t.Mapping[str, Raw] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Predicted:
+        return cls(
+            cluster=Cluster.parse(observed["cluster"]),
+            group=bool(observed.get("group")),
+            made=bool(observed.get("made")),
+            addon=bool(observed.get("addon")),
+            granted=tuple(observed["granted"]),
+            assignments=observed["assignments"],
+        )
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A role assignment that is missing.
+
+    ``known_after_apply``: its principal or scope is still to be created. ``principal_id_command`` prints the object id
+    of a principal then; empty for the identity of the nodes.
+    """
+
+    role_name: str
+    scope: str
+    principal_id: str
+    known_after_apply: bool
+    principal_id_command: str = ""
+
+    @classmethod
+    def parse(cls, missing: Raw) -> Assignment:
+        names = ("role_name", "scope", "principal_id")
+        return cls(
+            **{name: str(missing[name]) for name in names},
+            known_after_apply=bool(missing["known_after_apply"]),
+            principal_id_command=str(missing["principal_id_command"]),
+        )
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The purposes of the needs that count, and the role assignments that somebody else has to make."""
+
+    purposes: tuple[str, ...]
+    ungranted: tuple[Assignment, ...]
+
+
+def changes(options: Options, found: Predicted, _run: Run) -> Changes:
+    """What the phases of this role would change."""
+    purposes = {
+        "resource group": found.group,
+        "cluster": found.made,
+        "add-on": found.addon,
+        "roles of the nodes": bool(found.granted),
+    }
+    ungranted = () if options.manage_role_assignments else _lacking(found)
+    return Changes(tuple(purpose for purpose, changed in purposes.items() if changed), ungranted)
+
+
+def _lacking(found: Predicted) -> tuple[Assignment, ...]:
+    """The assignments that the nodes lack."""
+    return tuple(
+        Assignment(
+            str(state["role_name"]), str(state["scope"]), str(state["principal_id"]), found.cluster.known_after_apply
+        )
+        for role, state in found.assignments.items()
+        if any(action.startswith(f"assign {role} to ") for action in found.granted)
+    )
+
+
+# refusal
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What permission_info and access_review_info found missing, and the purposes that count."""
+
+    missing: tuple[Raw, ...]
+    purposes: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Missing:
+        return cls(tuple(observed["missing"]), tuple(observed["purposes"]))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A permission that is missing."""
+
+    permission: str
+    where: str
+    reason: str
+    remedy: str
+
+    @classmethod
+    def parse(cls, each: Raw) -> Row:
+        if "action" in each:
+            reason = each["reason"].replace("_", " ") + (f" by {each['by']}" if each["by"] else "")
+            return cls(each["action"], each["scope"], reason, each["remedy"])
+        permission = f"{each['verb']} {each['resource']}"
+        permission += (f"/{each['subresource']}" if each["subresource"] else "") + (
+            f".{each['api_group']}" if each["api_group"] else ""
+        )
+        where = f"namespace {each['namespace']}" if each["namespace"] else "the whole cluster"
+        return cls(permission, where, "not granted", each["remedy"])
+
+    def __str__(self) -> str:
+        return f"{self.permission} {'at' if self.where.startswith('/') else 'in'} {self.where} ({self.reason})"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """``rows``: what stops this run, nothing if empty; ``short``: the same for a table; ``message``: as a sentence."""
+
+    rows: tuple[Row, ...] = ()
+    short: tuple[Row, ...] = ()
+    message: str = ""
+
+
+def refusal(_options: Nothing, found: Missing, _run: Run) -> Refusal:
+    """A permission counts if it is certainly needed or if its purpose changes something; with one, all are told."""
+    if not any(each["purpose"] in ("", *found.purposes) for each in found.missing):
+        return Refusal()
+    certain = any(not each["purpose"] for each in found.missing)
+    told = [Row.parse(each) for each in found.missing if certain or each["purpose"] in found.purposes]
+    rows = tuple(dict.fromkeys(told))
+    # The end of an id says enough in a table; the message has all of it.
+    short = tuple(Row(row.permission, "/".join(row.where.split("/")[-2:]), row.reason, row.remedy) for row in rows)
+    verb = "permission is" if len(rows) == 1 else "permissions are"
+    remedies = " ".join(dict.fromkeys(row.remedy for row in rows))
+    message = f"{len(rows)} {verb} missing, and nothing was changed: {'; '.join(map(str, rows))}. {remedies}"
+    return Refusal(rows, short, message)
+
+
+# grants
+
+
+@dataclass(frozen=True)
+class Ungranted:
+    """The role assignments that are missing."""
+
+    assignments: tuple[Assignment, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Ungranted:
+        return cls(tuple(map(Assignment.parse, observed["missing_roles"])))
+
+
+@dataclass(frozen=True)
+class Grants:
+    """``lines`` for whoever may grant the roles; ``message`` where that stops this run, else empty."""
+
+    lines: tuple[str, ...]
+    message: str
+
+
+def grants(options: NamingOptions, found: Ungranted, _run: Run) -> Grants:
+    """The commands. What nobody can grant yet, because identity or scope are still to come, stops a later run."""
+    commands = {each: _command(options, each) for each in found.assignments}
+    now = list(dict.fromkeys(command for each, command in commands.items() if not each.known_after_apply))
+    later = list(dict.fromkeys(command for each, command in commands.items() if each.known_after_apply))
+    lines = ["Role assignments are missing and pod_identity_manage_role_assignments is false."]
+    lines += ["Whoever may grant them runs:", *now] if now else []
+    lines += ["The real run stops until these are granted, once identities and cluster exist:", *later] if later else []
+    message = (
+        f"{len(now)} role assignments are missing for cluster {options.name}; have them granted and run this again, or "
+        f"set pod_identity_manage_role_assignments=true. {'; '.join(now)}"
+    )
+    return Grants(tuple(lines), message if now else "")
+
+
+def _command(options: NamingOptions, missing: Assignment) -> str:
+    nodes = (
+        f"az aks show --name {options.name} --resource-group {options.resource_group}"
+        + (f" --subscription {options.subscription_id}" if options.subscription_id else "")
+        + " --query identityProfile.kubeletidentity.objectId -o tsv"
+    )
+    known = missing.principal_id != KNOWN_AFTER_APPLY
+    principal = missing.principal_id if known else f'"$({missing.principal_id_command or nodes})"'
+    return (
+        f"az role assignment create --assignee-object-id {principal} --assignee-principal-type ServicePrincipal "
+        f'--role "{missing.role_name}" --scope "{missing.scope}"'
+    )
+
+
+# create
+
+
+@dataclass(frozen=True)
+class Group:
+    """``missing``: the resource group was looked for and does not exist."""
+
+    cluster: Cluster
+    missing: bool
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Group:
+        return cls(Cluster.parse(observed["cluster"]), observed["group"] == {})
+
+
+@dataclass(frozen=True)
+class Creation:
+    """Whether the resource group is created or changed, and its region; empty leaves a group where it is."""
+
+    group: bool
+    group_location: str
+
+
+def create(options: Options, found: Group, _run: Run) -> Creation:
+    """A group that is there may lie in another region than the cluster that is to be."""
+    if not options.location and not found.cluster.exists:
+        raise Refused(
+            f"Cluster {options.name} does not exist in resource group {options.resource_group}, and no region is named "
+            "to create it in; set pod_identity_location."
+        )
+    location = options.resource_group_location or (options.location if found.missing else "")
+    return Creation(_group_differs(options, found.cluster), location)
+
+
+# addon
+
+
+@dataclass(frozen=True)
+class Addon:
+    """Whether the add-on is enabled or changed, and whether kubenet is consented to."""
+
+    differs: bool
+    accepts_kubenet: bool
+
+
+def addon(options: Options, found: Known, _run: Run) -> Addon:
+    _require(options, found.cluster)
+    return Addon(found.cluster.lacks_addon, found.cluster.on_kubenet)
+
+
+def _require(options: Options, cluster: Cluster) -> None:
+    if not cluster.exists:
+        raise Refused(absence_refusal(options.name, options.resource_group))
+
+
+# second_nmi
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The NMIs of others than the add-on."""
+
+    others: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Installed:
+        others = [each for each in observed["installations"] if each["managed_by"] != "addon"]
+        return cls(tuple(f"DaemonSet {each['namespace']}/{each['name']}" for each in others))
+
+
+def second_nmi(options: NameOption, found: Installed, _run: Run) -> Nothing:
+    """Refuses the NMI of the add-on beside another."""
+    if found.others:
+        raise Refused(
+            f"AKS would deploy a second NMI to cluster {options.name} beside {', '.join(found.others)}, and both would "
+            "fight over the same rule on every node; remove that one first, or keep it with pod_identity_mode=chart."
+        )
+    return Nothing()
+
+
+# roles
+
+
+@dataclass(frozen=True)
+class NodeRoles:
+    """Who gets which roles at which scope."""
+
+    principal_id: str
+    scope: str
+    roles: tuple[str, ...] = NODE_ROLES
+
+
+def node_roles(options: Options, found: Known, _run: Run) -> NodeRoles:
+    _require(options, found.cluster)
+    principal = options.principal_id or found.cluster.kubelet_object_id
+    if not principal:
+        client = found.cluster.service_principal_client_id
+        raise Refused(
+            f"Cluster {options.name} has no kubelet identity but the service principal {client}; set "
+            f'pod_identity_cluster_principal_id to its object id, which "az ad sp show --id {client} --query id '
+            '-o tsv" prints.'
+        )
+    return NodeRoles(principal, found.cluster.node_scope)
+
+
+PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
+    "options": Part(Options, Nothing, check),
+    "questions": Part(ConnectionOptions, Asking, questions),
+    "own_questions": Part(Options, Asking, own_questions),
+    "changes": Part(Options, Predicted, changes),
+    "refusal": Part(Nothing, Missing, refusal),
+    "grants": Part(NamingOptions, Ungranted, grants),
+    "create": Part(Options, Group, create),
+    "addon": Part(Options, Known, addon),
+    "second_nmi": Part(NameOption, Installed, second_nmi),
+    "roles": Part(Options, Known, node_roles),
+}

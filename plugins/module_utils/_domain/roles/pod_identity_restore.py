@@ -1,0 +1,402 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The plan of the role pod_identity_restore: what of a restore bundle comes back, what that needs, and its account.
+
+Values of the release may hold credentials and never enter it.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from .. import arm_id
+from .part import (
+    ROLE_PHASES,
+    AzureNeed,
+    AzurePermission,
+    KubernetesNeed,
+    KubernetesPermission,
+    Nothing,
+    Part,
+    Raw,
+    Refused,
+    Run,
+    given_options,
+    refuse,
+)
+
+PHASES = ROLE_PHASES["pod_identity_restore"]
+CHART, ROLES, OBJECTS, SCALE_SETS = PHASES
+
+_COMPUTE, _ASSIGNMENTS = "Microsoft.Compute", "Microsoft.Authorization/roleAssignments"
+_AADPODIDENTITY, _CLUSTER = "aadpodidentity.k8s.io", "the whole cluster"
+
+AZURE_PERMISSIONS: t.Mapping[str, AzurePermission] = {
+    "read_scale_sets": AzurePermission(
+        "always",
+        "the node resource group",
+        (
+            f"{_COMPUTE}/virtualMachineScaleSets/read",
+            f"{_COMPUTE}/virtualMachines/read",
+            "Microsoft.Resources/subscriptions/resourceGroups/read",
+        ),
+    ),
+    "read_roles": AzurePermission(ROLES, "the scope of each role that is given back", (f"{_ASSIGNMENTS}/read",)),
+    "write_roles": AzurePermission(ROLES, "the scope of each role that is given back", (f"{_ASSIGNMENTS}/write",)),
+    "write_scale_sets": AzurePermission(
+        SCALE_SETS, "each scale set that gets an identity back", (f"{_COMPUTE}/virtualMachineScaleSets/write",)
+    ),
+    "assign_identities": AzurePermission(
+        SCALE_SETS,
+        "each identity that is attached",
+        ("Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",),
+    ),
+}
+KUBERNETES_PERMISSIONS: t.Mapping[str, KubernetesPermission] = {
+    "take_lease": KubernetesPermission(
+        "always",
+        "the namespace `default`",
+        "leases",
+        ("get", "create", "patch", "delete"),
+        "coordination.k8s.io",
+    ),
+    "read_bundle": KubernetesPermission(
+        "always", "the namespace of the Secret with the restore bundle", "secrets", ("get",)
+    ),
+    "read_namespaces": KubernetesPermission(OBJECTS, _CLUSTER, "namespaces", ("list",)),
+    "write_exceptions": KubernetesPermission(
+        OBJECTS, _CLUSTER, "azurepodidentityexceptions", ("list", "create"), _AADPODIDENTITY
+    ),
+    "write_identities": KubernetesPermission(OBJECTS, _CLUSTER, "azureidentities", ("list", "create"), _AADPODIDENTITY),
+    "write_bindings": KubernetesPermission(
+        OBJECTS, _CLUSTER, "azureidentitybindings", ("list", "create"), _AADPODIDENTITY
+    ),
+}
+PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {**AZURE_PERMISSIONS, **KUBERNETES_PERMISSIONS}
+
+
+@dataclass(frozen=True)
+class Options:
+    bundle: str = ""
+    manage_role_assignments: bool = True
+
+    @classmethod
+    def parse(cls, given: Raw) -> Options:
+        return cls(**given_options(cls, given))
+
+    @property
+    def secret_namespace(self) -> str:
+        """That of the Secret with the bundle; empty where the bundle is a file."""
+        found = re.fullmatch("secret:([^/]+)/[^/]+", self.bundle)
+        return found[1] if found else ""
+
+
+# options
+
+
+@dataclass(frozen=True)
+class Named:
+    """How the role pod_identity_cluster names the cluster."""
+
+    name: str
+    resource_group: str
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Named:
+        return cls(*(str(observed[name] or "") for name in ("cluster_name", "resource_group")))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """``manages``: missing role assignments are made."""
+
+    manages: bool
+
+
+def check(options: Options, named: Named, _run: Run) -> Checked:
+    """Refuses options that name no cluster or no bundle."""
+    refuse(_contradictions(options, named))
+    return Checked(options.manage_role_assignments)
+
+
+def _contradictions(options: Options, named: Named) -> t.Iterator[str]:
+    if not named.name or not named.resource_group:
+        yield (
+            "No cluster is named, so it cannot be told whether the restore bundle is of this one; set "
+            "pod_identity_cluster_name and pod_identity_resource_group."
+        )
+    if not options.bundle or (options.bundle.startswith("secret:") and not options.secret_namespace):
+        yield (
+            f"pod_identity_restore_bundle is {options.bundle or 'not set'}; set it to the file that the role "
+            "pod_identity_uninstall has written, or to secret:NAMESPACE/NAME."
+        )
+
+
+# bundle
+
+
+@dataclass(frozen=True)
+class ScaleSet:
+    """A scale set with the ids of the identities that it has, or had when the bundle was written."""
+
+    id: str
+    name: str
+    identities: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, found: Raw) -> ScaleSet:
+        ids = tuple(str(each["id"]) for each in found["identities"])
+        return cls(str(found["id"]), str(found.get("name") or arm_id.last_segment(found["id"])), ids)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A role that a principal of the cluster had."""
+
+    role: str
+    scope: str
+    principal_id: str
+
+    @classmethod
+    def parse(cls, found: Raw) -> Assignment:
+        return cls(*(str(found[name]) for name in ("role", "scope", "principal_id")))
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What is in the bundle and what the scale sets have now.
+
+    ``managed``: MIC of the release does not attach identities. ``node_scope``: the node resource group.
+    """
+
+    assignments: tuple[Assignment, ...] = ()
+    objects: tuple[Raw, ...] = ()
+    before: tuple[ScaleSet, ...] = ()
+    now: tuple[ScaleSet, ...] = ()
+    managed: bool = False
+    node_scope: str = ""
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Bundle:
+        cluster = observed["cluster"]
+        subscription = arm_id.parse(cluster["id"]).subscription
+        return cls(
+            assignments=tuple(map(Assignment.parse, observed["assignments"])),
+            objects=tuple(observed["objects"]),
+            before=tuple(map(ScaleSet.parse, observed["before"])),
+            now=tuple(map(ScaleSet.parse, observed["now"])),
+            managed=observed["operation_mode"] == "managed",
+            node_scope=arm_id.resource_group(subscription, cluster["node_resource_group"]),
+        )
+
+
+@dataclass(frozen=True)
+class Place:
+    """A scale set with the ids of the identities that are attached to it."""
+
+    place: str
+    identities: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """``attachable``: what the role itself attaches, ``names`` those identities; and what this run needs."""
+
+    attachable: tuple[Place, ...]
+    names: tuple[str, ...]
+    azure: tuple[AzureNeed, ...]
+    kubernetes: tuple[KubernetesNeed, ...]
+
+
+def restoration(options: Options, bundle: Bundle, run: Run) -> Restoration:
+    places, phases = _attachable(bundle), run.phases(PHASES)
+    names = (arm_id.last_segment(each) for place in places for each in place.identities)
+    return Restoration(
+        places,
+        tuple(dict.fromkeys(names)),
+        tuple(_azure_needs(options, bundle, places, phases)),
+        tuple(_kubernetes_needs(options, phases)),
+    )
+
+
+def _attachable(bundle: Bundle) -> tuple[Place, ...]:
+    """Identities that AzureIdentities name and that a scale set had which is still there.
+
+    In standard mode MIC attaches what is bound as soon as a pod needs it; in managed mode nobody does.
+    """
+    named = set(_identities_without_mic(bundle))
+    places = []
+    for before in bundle.before:
+        for now in bundle.now:
+            if arm_id.same(now.id, before.id):
+                there = {arm_id.normal(each) for each in now.identities}
+                missing = named - there
+                gone = tuple(each for each in before.identities if arm_id.normal(each) in missing)
+                places += [Place(now.id, gone)] if gone else []
+    return tuple(places)
+
+
+def _identities_without_mic(bundle: Bundle) -> t.Iterator[str]:
+    bound = set()
+    for each in bundle.objects:
+        if each["kind"] == "AzureIdentityBinding" and not bundle.managed:
+            bound.add((each["metadata"]["namespace"], (each.get("spec") or {}).get("azureIdentity") or ""))
+    for each in bundle.objects:
+        metadata, spec = each["metadata"], each.get("spec") or {}
+        is_managed_identity = each["kind"] == "AzureIdentity" and (spec.get("type") or 0) == 0
+        if is_managed_identity and (metadata["namespace"], metadata["name"]) not in bound:
+            yield arm_id.normal(spec.get("resourceID") or "")
+
+
+def _azure_needs(
+    options: Options, bundle: Bundle, places: t.Iterable[Place], phases: t.Sequence[str]
+) -> t.Iterator[AzureNeed]:
+    may = {name: permission.actions for name, permission in AZURE_PERMISSIONS.items()}
+    yield AzureNeed(bundle.node_scope, may["read_scale_sets"])
+    if ROLES in phases:
+        write = may["write_roles"] if options.manage_role_assignments else ()
+        for assignment in bundle.assignments:
+            yield AzureNeed(assignment.scope, may["read_roles"] + write)
+    if SCALE_SETS in phases:
+        for place in places:
+            yield AzureNeed(place.place, may["write_scale_sets"])
+            for identity in place.identities:
+                yield AzureNeed(identity, may["assign_identities"])
+
+
+def _kubernetes_needs(options: Options, phases: t.Sequence[str]) -> t.Iterator[KubernetesNeed]:
+    places = {"take_lease": "default", "read_bundle": options.secret_namespace}
+    for name, permission in KUBERNETES_PERMISSIONS.items():
+        in_this_run = permission.phase == "always" or permission.phase in phases
+        if in_this_run and (name != "read_bundle" or options.secret_namespace):
+            yield KubernetesNeed.of(permission, places.get(name, ""))
+
+
+# guard
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The states of the nodes by the NMIs that are there, and the names of the identities to attach."""
+
+    states: tuple[str, ...]
+    installed: bool
+    names: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Guard:
+        installations = observed["installations"]
+        states = tuple(node["state"] for each in installations for node in each["nodes"])
+        return cls(states, bool(installations), tuple(observed["names"]))
+
+
+def guard(_options: Options, found: Guard, _run: Run) -> Nothing:
+    """Refuses to attach identities that nothing guards: without NMI every pod there could take them."""
+    if not found.installed or any(state not in ("active", "not_expected") for state in found.states):
+        raise Refused(
+            f"NMI does not work on every node, so {', '.join(found.names)} would be open to every pod on the scale "
+            "sets; nothing was attached. Run the phase before this one too."
+        )
+    return Nothing()
+
+
+# account
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What became of each phase that ran, what of the bundle was left out, and scale sets then and now.
+
+    ``roles``: each assignment, and whether it was missing. ``addon``: names of entries of the add-on.
+    """
+
+    roles: tuple[tuple[Assignment, bool], ...] = ()
+    objects: tuple[Raw, ...] = ()
+    places: tuple[Place, ...] = ()
+    left_out: tuple[Raw, ...] = ()
+    gone: tuple[str, ...] = ()
+    addon: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Outcomes:
+        outcomes = observed["outcomes"]
+        there = {arm_id.normal(each["id"]) for each in observed["now"]}
+        before = tuple(map(ScaleSet.parse, observed["before"]))
+        return cls(
+            roles=tuple(
+                (Assignment.parse(each["item"]), bool(each.get("actions"))) for each in outcomes.get("roles") or ()
+            ),
+            objects=tuple(outcomes.get("objects") or ()),
+            places=tuple(Place(each["place"], tuple(each["identities"])) for each in outcomes.get("scale_sets") or ()),
+            left_out=tuple(observed["left_out"]),
+            gone=tuple(each.name for each in before if arm_id.normal(each.id) not in there),
+            addon=tuple(f"{each['namespace']}/{each['name']}" for each in observed["addon"]),
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    what: str
+    name: str
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Rows of the table, and the commands for whoever may grant what is missing."""
+
+    rows: tuple[Row, ...] = field(default=())
+    commands: tuple[str, ...] = ()
+
+
+def account(options: Options, outcomes: Outcomes, _run: Run) -> Account:
+    lacking = [each for each, missing in outcomes.roles if missing and not options.manage_role_assignments]
+    return Account(
+        tuple(_rows(options, outcomes)),
+        tuple(
+            f"az role assignment create --assignee-object-id {each.principal_id} --assignee-principal-type "
+            f'ServicePrincipal --role "{each.role}" --scope "{each.scope}"'
+            for each in lacking
+        ),
+    )
+
+
+def _rows(options: Options, outcomes: Outcomes) -> t.Iterator[Row]:
+    granted = "restored" if options.manage_role_assignments else "missing"
+    for assignment, missing in outcomes.roles:
+        state = granted if missing else "present"
+        yield Row("role assignment", assignment.role, state, f"at {assignment.scope}")
+    for each in outcomes.objects:
+        reason = "Something else has that name by now, and stays." if each["state"] == "different" else ""
+        yield Row(each["kind"], f"{each['namespace']}/{each['name']}", each["state"], reason)
+    for place in outcomes.places:
+        for identity in place.identities:
+            name, scale_set = arm_id.last_segment(identity), arm_id.last_segment(place.place)
+            yield Row("identity on a scale set", name, "restored", f"on {scale_set}")
+    for each in outcomes.left_out:
+        yield Row(each["what"], each["name"], "refused", each["reason"])
+    for name in outcomes.gone:
+        yield Row("scale set", name, "gone", "It does not exist any more.")
+    for name in outcomes.addon:
+        yield Row(
+            "entry of the add-on",
+            name,
+            "missing",
+            "The add-on of AKS is not brought back here; the playbook site does it with pod_identity_mode=addon.",
+        )
+
+
+PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
+    "options": Part(Options, Named, check),
+    "bundle": Part(Options, Bundle, restoration),
+    "guard": Part(Options, Guard, guard),
+    "account": Part(Options, Outcomes, account),
+}

@@ -1,0 +1,130 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_session
+short_description: Find a cluster, connect to it and prove that it is the one that is named
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Reads the cluster that the variables of the role C(pod_identity_cluster) name, writes a kubeconfig into a private
+    directory and proves that its API server is that of the cluster, by the name of the server or by the nodes behind
+    it. What is not proved leaves nothing.
+  - The kubeconfig is the one that options, C(module_defaults) and environment of the task choose, else one from AKS. It
+    is the same for the whole run, whatever a later task has in its environment.
+  - It is internal to the roles of this collection, and may change with any release. It runs
+    M(azureops.pod_identity.aks_cluster_info), M(azureops.pod_identity.cluster_connection),
+    M(azureops.pod_identity.aks_kubeconfig), M(azureops.pod_identity.access_review_info) and
+    M(azureops.pod_identity.kubernetes_object_info) with the C(module_defaults) of each.
+extends_documentation_fragment:
+  - azureops.pod_identity._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The directory and the kubeconfig are written in check mode too, because tasks read the cluster then as well.
+  diff_mode:
+    support: N/A
+    details:
+      - Nothing that lasts is changed.
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - V(found) reads the cluster. V(connected) connects too, or stays with a connection that is open, with a token
+        that lasts. V(private_directory) only makes a directory, and removes those of runs that were killed.
+    type: str
+    choices: [found, connected, private_directory]
+    default: connected
+  owner:
+    description: The role that ends the connection.
+    type: str
+    default: pod_identity_cluster
+  cluster:
+    description: What is known of the cluster. It is not read again where it is the one that is named.
+    type: dict
+    default: {}
+  connection:
+    description: The connection that is open, if there is one.
+    type: dict
+    default: {}
+seealso:
+  - module: azureops.pod_identity.cluster_connection
+"""
+
+EXAMPLES = r"""
+- name: Connect to the cluster
+  azureops.pod_identity.cluster_session:
+    cluster: "{{ pod_identity_cluster | default({}) }}"
+    connection: "{{ pod_identity_cluster_connection | default({}) }}"
+  register: session
+
+- name: Look for NMI
+  azureops.pod_identity.nmi_info:
+    kubeconfig: "{{ session.connection.kubeconfig }}"
+  when: session.connection.reachable
+"""
+
+RETURN = r"""
+cluster:
+  description: The cluster, as M(azureops.pod_identity.aks_cluster_info) returns it; empty where it does not exist.
+  returned: where a cluster is named or known
+  type: dict
+  sample: {name: demo, resource_group: demo}
+connection:
+  description: The connection.
+  returned: with O(state=connected)
+  type: dict
+  contains:
+    owner:
+      description: The role that ends it.
+      returned: always
+      type: str
+      sample: pod_identity_cluster
+    directory:
+      description: The private directory.
+      returned: always
+      type: str
+      sample: /tmp/azureops-pod-identity-1a2b3c4d-4026531836-4711-815-x1y2z3
+    cluster:
+      description: Id of the cluster that it leads to; empty where none is named.
+      returned: always
+      type: str
+      sample: /subscriptions/.../resourcegroups/demo/providers/Microsoft.ContainerService/managedClusters/demo
+    fetched:
+      description: Whether the kubeconfig comes from AKS.
+      returned: always
+      type: bool
+      sample: true
+    kubeconfig:
+      description: The kubeconfig; C((known after apply)) where the cluster is only predicted.
+      returned: always
+      type: str
+      sample: /tmp/azureops-pod-identity-1a2b3c4d-4026531836-4711-815-x1y2z3/kubeconfig
+    context:
+      description: Always empty; the kubeconfig has one context.
+      returned: always
+      type: str
+      sample: ""
+    reachable:
+      description: Whether there is an API server by now; false where the cluster is only predicted.
+      returned: always
+      type: bool
+      sample: true
+path:
+  description: The directory.
+  returned: with O(state=private_directory)
+  type: str
+  sample: /tmp/azureops-pod-identity-1a2b3c4d-4026531836-4711-815-x1y2z3
+error:
+  description: The answer of the service as data (C(code), C(message), C(status)).
+  returned: when a service refuses a request
+  type: dict
+  sample: {code: AuthorizationFailed, message: The client does not have authorization., status: 403}
+"""

@@ -1,0 +1,68 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: role_plan
+short_description: Decide what a role of this collection does
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Makes a part of a role's plan of the options of the role and of what its tasks found. The options are the variables
+    of the role, checked against its argument specification.
+  - It is internal to the roles of this collection, and may change with any release. It runs on the controller, connects
+    to nothing and writes nothing.
+extends_documentation_fragment:
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.info_module
+options:
+  role:
+    description: The role.
+    type: str
+    required: true
+    choices:
+      - pod_identity_bindings
+      - pod_identity_chart
+      - pod_identity_cluster
+      - pod_identity_restore
+      - pod_identity_uninstall
+      - pod_identity_verify
+  part:
+    description: The decision of that role.
+    type: str
+    required: true
+  observed:
+    description: What tasks found, as that decision reads it. No secret belongs there.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Check the options of the role
+  azureops.pod_identity.role_plan:
+    role: pod_identity_chart
+    part: options
+  register: checked
+
+- name: Show what the role may do in the cluster
+  ansible.builtin.debug:
+    var: checked.plan.needs
+"""
+
+RETURN = r"""
+plan:
+  description: The plan.
+  returned: success
+  type: dict
+  sample: {needs: []}
+refusals:
+  description: Each reason why the role does not go on, with what to do; C(msg) has all of them.
+  returned: when the role does not go on
+  type: list
+  elements: str
+  sample: ["The version of the chart /srv/chart is not part of its name; set pod_identity_chart_version."]
+"""

@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The options of a role, as the tasks of the role see them."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load
+from ansible.plugins.action import ActionBase
+
+_ROLES = Path(__file__).parents[2] / "roles"
+
+
+class WrongOptions(Exception):
+    """What Ansible says about values that the argument specification of the role does not take."""
+
+
+def spec(role: str) -> dict[str, t.Any]:
+    """The options of a role. Call it where Ansible loads the action, before it forks."""
+    text = (_ROLES / role / "meta/argument_specs.yml").read_bytes()
+    options: dict[str, t.Any] = yaml_load(text)["argument_specs"]["main"]["options"]
+    return options
+
+
+def options(
+    action: ActionBase,
+    role: str,
+    options: t.Mapping[str, t.Any],
+    names: t.Iterable[str],
+    variables: t.Mapping[str, t.Any],
+) -> dict[str, t.Any]:
+    """Values of the options with these names, which lack that of the role; None where one is not set.
+
+    ``options``: those of ``spec``. Raises WrongOptions.
+    """
+    wanted = {f"{role}_{name}": name for name in names}
+    # As a dictionary, in which what is to be omitted is left out.
+    given = dict(action._templar.template({name: variables[name] for name in wanted if name in variables}))
+    checked = ArgumentSpecValidator({name: options[name] for name in wanted}).validate(given)
+    if checked.error_messages:
+        raise WrongOptions(" ".join(checked.error_messages))
+    return {short: checked.validated_parameters.get(name) for name, short in wanted.items()}

@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the plans of all roles share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import (
+    ROLE_PHASES,
+    KubernetesNeed,
+    Nothing,
+    Part,
+    Raw,
+    Refused,
+    Run,
+    given_options,
+    refuse,
+)
+
+PHASES = ROLE_PHASES["pod_identity_verify"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "skipped", "phases"),
+    [
+        pytest.param(("all",), (), PHASES, id="all"),
+        pytest.param(("all",), PHASES[:1], PHASES[1:], id="skipped"),
+        pytest.param(PHASES[:1], (), PHASES[:1], id="one"),
+        pytest.param(("pod_identity_chart_wait",), (), (), id="that of another role"),
+        pytest.param(("mine", "pod_identity_prod_all_clusters"), (), PHASES, id="of the operator"),
+        pytest.param(("pod_identity_prod_all", PHASES[0]), (), PHASES[:1], id="of the operator and one"),
+    ],
+)
+def test_tags_select_phases(tags: tuple[str, ...], skipped: tuple[str, ...], phases: tuple[str, ...]) -> None:
+    assert Run(tags=tags, skipped_tags=skipped).phases(PHASES) == phases
+
+
+def test_all_reasons_are_told_at_once() -> None:
+    refuse(())
+    with pytest.raises(Refused, match=r"^One\. Two\.$") as refused:
+        refuse(iter(["One.", "Two."]))
+    assert refused.value.sentences == ("One.", "Two.")
+
+
+def test_needs_of_templates_are_needs() -> None:
+    flat = {"verbs": ["get"], "resource": "pods", "subresource": "proxy", "namespace": "a"}
+    need = KubernetesNeed(("get",), "pods", "", "proxy", "a", "")
+    nested = {"need": {name: flat[name] for name in ("verbs", "resource", "subresource")}, "namespace": "a"}
+    assert KubernetesNeed.parse(flat) == KubernetesNeed.parse(nested) == need
+
+
+@dataclass(frozen=True)
+class Switches:
+    on: bool = True
+    off: bool = False
+
+
+@pytest.mark.parametrize(
+    ("given", "on", "off"),
+    [
+        pytest.param({}, True, False, id="not read"),
+        pytest.param({"on": None, "off": None}, False, False, id="null"),
+        pytest.param({"on": True, "off": True}, True, True, id="true"),
+        pytest.param({"on": False, "off": False}, False, False, id="false"),
+    ],
+)
+def test_null_is_off(given: dict[str, bool | None], on: bool, off: bool) -> None:
+    assert Switches(**given_options(Switches, given)) == Switches(on, off)
+
+
+@dataclass(frozen=True)
+class Size:
+    size: int
+    parts: tuple[Nothing, ...] = ()
+
+    @classmethod
+    def parse(cls, given: Raw) -> Size:
+        return cls(given["size"])
+
+
+def test_a_plan_leaves_as_plain_data() -> None:
+    part: Part[Size, Nothing] = Part(
+        Size, Nothing, lambda options, _nothing, run: Size(options.size + len(run.tags), (Nothing(),))
+    )
+    assert part.names == ("size", "parts")
+    assert part.plan({"size": 1}, {}, Run(tags=("a",))) == {"size": 2, "parts": [{}]}

@@ -1,0 +1,715 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The decisions of the role pod_identity_bindings that follow from its options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_bindings import (
+    IDENTITIES,
+    KUBERNETES_PERMISSIONS,
+    OBJECTS,
+    PARTS,
+    RESTART,
+    ROLES,
+    SHOW,
+    WAIT,
+)
+
+RUN = Run()
+CLUSTER = {"cluster_name": "one", "cluster_resource_group": "rg", "cluster_subscription_id": "s"}
+OPTIONS: dict[str, Any] = {"subscription_id": "s", "resource_group": "rg"}
+ENTRY: dict[str, Any] = {"name": "billing", "namespace": "shop", "selector": "billing", "type": 0, "state": "present"}
+PRINCIPAL = {**ENTRY, "type": 1, "tenant_id": "T", "client_id": "a", "client_password_secret": {"name": "s"}}
+GONE = {**ENTRY, "name": "old", "state": "absent"}
+EXCEPTION: dict[str, Any] = {"name": "agents", "namespace": "monitoring", "pod_labels": {"app": "agent"}}
+RG = "/subscriptions/s/resourceGroups/rg"
+BILLING = f"{RG}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
+GUID = "11111111-1111-4111-8111-111111111111"
+
+
+def plan(entries: list[dict[str, Any]], run: Run = RUN, cluster: dict[str, str] = CLUSTER, **options: Any) -> Any:
+    return PARTS["options"].plan({**OPTIONS, "list": entries, **options}, cluster, run)
+
+
+def refused(entries: list[dict[str, Any]], cluster: dict[str, str] = CLUSTER, **options: Any) -> tuple[str, ...]:
+    """The sentences of a refusal."""
+    try:
+        plan(entries, cluster=cluster, **options)
+    except Refused as error:
+        return error.sentences
+    return ()
+
+
+UNWRITABLE = "cannot be written to Kubernetes"
+TWICE = "Two entries of pod_identity_bindings_list have one name but different identities"
+
+
+@pytest.mark.parametrize(
+    ("entries", "options", "parts"),
+    [
+        pytest.param([ENTRY, PRINCIPAL | {"name": "b"}], {}, [], id="right"),
+        pytest.param(
+            [ENTRY], {"resource_group": ""}, ["Entry billing of pod_identity_bindings_list has no resource"], id="group"
+        ),
+        pytest.param([{**ENTRY, "resource_group": "x"}], {"resource_group": ""}, [], id="group of its own"),
+        pytest.param([PRINCIPAL], {"resource_group": ""}, [], id="a service principal has none"),
+        pytest.param([{**ENTRY, "selector": None}], {}, ["names no pods; set its selector"], id="selector"),
+        pytest.param([{**ENTRY, "selector": ""}], {}, ["names no pods; set its selector"], id="empty selector"),
+        pytest.param([{**ENTRY, "selector": "a b"}], {}, [UNWRITABLE], id="bad selector"),
+        pytest.param([{**ENTRY, "name": "Billing"}], {}, [UNWRITABLE], id="name"),
+        pytest.param([{**ENTRY, "name": "billing\n"}], {}, [UNWRITABLE], id="end of a line"),
+        pytest.param([{**ENTRY, "namespace": "a.b"}], {}, [UNWRITABLE], id="namespace"),
+        pytest.param([{**GONE, "name": "Old", "selector": None}], {}, [], id="what goes is not looked at"),
+        pytest.param(
+            [{**PRINCIPAL, "client_id": ""}], {}, ["is a service principal and needs client_id"], id="client id"
+        ),
+        pytest.param([ENTRY, {**ENTRY, "namespace": "b"}], {}, [], id="one identity twice"),
+        pytest.param([ENTRY, {**ENTRY, "resource_group": "RG"}], {}, [], id="in other letters"),
+        pytest.param([ENTRY, {**ENTRY, "resource_group": "other"}], {}, [TWICE], id="two groups"),
+        pytest.param([ENTRY, {**ENTRY, "identity_name": "other"}], {}, [TWICE], id="two names in Azure"),
+        pytest.param([ENTRY, PRINCIPAL], {}, [TWICE], id="both kinds"),
+        pytest.param([PRINCIPAL, {**PRINCIPAL, "tenant_id": "t"}], {}, [], id="one principal twice"),
+        pytest.param([PRINCIPAL, {**PRINCIPAL, "client_id": "A"}], {}, [TWICE], id="two principals"),
+        pytest.param([], {"exceptions": [EXCEPTION]}, [], id="exception"),
+        pytest.param(
+            [], {"exceptions": [{**EXCEPTION, "pod_labels": {}}]}, ["exceptions names no pods; set its"], id="no labels"
+        ),
+        pytest.param([], {"exceptions": [{**EXCEPTION, "namespace": ""}]}, ["exceptions names no pods"], id="nowhere"),
+        pytest.param([], {"exceptions": [{**EXCEPTION, "pod_labels": None, "state": "absent"}]}, [], id="absent"),
+        pytest.param([], {"exceptions": [{**EXCEPTION, "name": "A"}]}, [UNWRITABLE], id="name of an exception"),
+        pytest.param(
+            [], {"exceptions": [EXCEPTION], "render_dir": "/r"}, ["are written into a cluster only"], id="files"
+        ),
+        pytest.param(
+            [{**ENTRY, "selector": "", "resource_group": ""}, {**ENTRY, "name": "B"}],
+            {"resource_group": ""},
+            ["has no resource group", "names no pods", "has no resource group", UNWRITABLE],
+            id="all at once",
+        ),
+    ],
+)
+def test_lists_that_cannot_work_are_refused(
+    entries: list[dict[str, Any]], options: dict[str, Any], parts: list[str]
+) -> None:
+    told = refused(entries, **options)
+    assert [part in sentence for part, sentence in zip(parts, told, strict=True)] == [True] * len(parts), told
+
+
+@pytest.mark.parametrize(
+    ("entries", "options", "cluster", "phrases"),
+    [
+        ([ENTRY, {**ENTRY, "name": "b", "behavior": "namespaced"}], {}, CLUSTER, ""),
+        ([GONE | {"labels": {"a": "b"}}], {}, CLUSTER, ""),
+        (
+            [ENTRY],
+            {},
+            {**CLUSTER, "cluster_name": ""},
+            "no cluster is named, set pod_identity_cluster_name and pod_identity_resource_group",
+        ),
+        ([ENTRY], {"render_dir": "/r"}, CLUSTER, "pod_identity_bindings_render_dir is set"),
+        (
+            [{**PRINCIPAL, "behavior": "standard", "binding_name": "b", "labels": {"a": "b"}}],
+            {},
+            CLUSTER,
+            "entry billing is a service principal; entry billing is for pods of all namespaces (behavior standard); "
+            "entry billing has binding_name; entry billing has labels",
+        ),
+    ],
+)
+def test_what_the_addon_cannot_do(
+    entries: list[dict[str, Any]], options: dict[str, Any], cluster: dict[str, str], phrases: str
+) -> None:
+    sentence = f"The pod identity add-on of AKS cannot do this: {phrases}. Correct it, or use the chart with "
+    sentence += "pod_identity_mode=chart."
+    assert refused(entries, cluster=cluster, mode="addon", **options) == ((sentence,) if phrases else ())
+
+
+def test_the_lists() -> None:
+    allowed = {**GONE, "name": "older", "namespace": None, "allow_in_use": True}
+    away = {**EXCEPTION, "name": "away", "state": "absent"}
+    secret = {"name": "s", "namespace": None}
+    principal = {**PRINCIPAL, "name": "p", "binding_name": "b", "client_password_secret": secret, "labels": None}
+    made = plan([ENTRY, GONE, principal, allowed], exceptions=[EXCEPTION, away])
+    assert made["managed"] == [ENTRY, {**PRINCIPAL, "name": "p", "binding_name": "b"}]
+    assert made["in_azure"] == [ENTRY]
+    assert [entry["name"] for entry in made["absent"]] == ["old", "older"]
+    assert made["awaited"] == [
+        {"name": "billing", "namespace": "shop", "binding_name": "billing"},
+        {"name": "p", "namespace": "shop", "binding_name": "b"},
+    ]
+    assert made["addon_exceptions"] == [EXCEPTION]
+    assert made["leaving"] == [
+        {
+            "entries": [{"name": "old", "namespace": "shop"}],
+            "exceptions": [{"name": "away", "namespace": "monitoring"}],
+            "allow_in_use": False,
+        },
+        {"entries": [{"name": "older", "namespace": "default"}], "exceptions": [], "allow_in_use": True},
+    ]
+    assert (made["namespaces"], made["shown_namespaces"]) == (["shop", "monitoring"], ["default", "monitoring", "shop"])
+
+
+@pytest.mark.parametrize(
+    ("entry", "cluster", "run", "groups"),
+    [
+        pytest.param({}, CLUSTER, RUN, [], id="that of the cluster"),
+        pytest.param({"resource_group": "RG"}, CLUSTER, RUN, [], id="in other letters"),
+        pytest.param({"resource_group": "Other"}, CLUSTER, RUN, [("s", "other")], id="another"),
+        pytest.param({"subscription_id": "T"}, CLUSTER, RUN, [("t", "rg")], id="another subscription"),
+        pytest.param({}, {**CLUSTER, "cluster_subscription_id": ""}, RUN, [], id="unknown subscription"),
+        pytest.param({}, {**CLUSTER, "cluster_name": ""}, RUN, [("s", "rg")], id="no cluster"),
+        pytest.param({"resource_group": "other"}, CLUSTER, Run(tags=(SHOW,)), [], id="late phases"),
+        pytest.param({"resource_group": "other"}, CLUSTER, Run(tags=(WAIT,)), [("s", "other")], id="early phases"),
+    ],
+)
+def test_groups_besides_that_of_the_cluster(
+    entry: dict[str, str], cluster: dict[str, str], run: Run, groups: list[tuple[str, str]]
+) -> None:
+    made = plan([{**ENTRY, **entry}, {**ENTRY, **entry}], run, cluster)
+    assert [(each["subscription"], each["group"]) for each in made["other_groups"]] == groups
+
+
+def azure(entries: list[dict[str, Any]], run: Run = RUN, **options: Any) -> list[tuple[str, str, str]]:
+    needs = plan(entries, run, **options)["azure"]
+    return [(need["scope"], action.partition(".")[2], need["purpose"]) for need in needs for action in need["actions"]]
+
+
+READ = (BILLING, "ManagedIdentity/userAssignedIdentities/read", "")
+MADE_IN_AZURE = [
+    (RG, "Resources/subscriptions/resourceGroups/read", ""),
+    (BILLING, "ManagedIdentity/userAssignedIdentities/write", "identity billing"),
+]
+LIST, ASSIGN = "Authorization/roleAssignments/read", "Authorization/roleAssignments/write"
+FOR_NODES = "Managed Identity Operator for the nodes on billing"
+
+
+@pytest.mark.parametrize(
+    ("entry", "run", "options", "expected"),
+    [
+        pytest.param({}, Run(tags=(SHOW,)), {}, [READ], id="show"),
+        pytest.param({}, Run(tags=(IDENTITIES,)), {}, [READ, *MADE_IN_AZURE], id="identities"),
+        pytest.param(
+            {},
+            Run(tags=(ROLES,)),
+            {},
+            [READ, *MADE_IN_AZURE, (BILLING, LIST, ""), (BILLING, ASSIGN, FOR_NODES)],
+            id="roles",
+        ),
+        pytest.param(
+            {},
+            Run(tags=(ROLES,)),
+            {"manage_role_assignments": False},
+            [READ, *MADE_IN_AZURE, (BILLING, LIST, "")],
+            id="only looks",
+        ),
+        pytest.param(
+            {"roles": [{"role": "reader", "scope": None}, {"role": "Own", "scope": "/x"}, {"role": GUID, "scope": ""}]},
+            Run(tags=(ROLES,)),
+            {"manage_role_assignments": False},
+            [
+                READ,
+                *MADE_IN_AZURE,
+                (BILLING, LIST, ""),
+                (RG, LIST, ""),
+                ("/x", LIST, ""),
+                ("/x", "Authorization/roleDefinitions/read", ""),
+                (RG, LIST, ""),
+            ],
+            id="further roles",
+        ),
+        pytest.param({}, Run(tags=(OBJECTS,)), {}, [READ, *MADE_IN_AZURE], id="objects"),
+        pytest.param(
+            {},
+            Run(tags=(OBJECTS, ROLES)),
+            {"mode": "addon"},
+            [
+                (
+                    f"{RG}/providers/Microsoft.ContainerService/managedClusters/one",
+                    "ContainerService/managedClusters/write",
+                    "entries of the add-on",
+                ),
+                READ,
+                *MADE_IN_AZURE,
+                (RG, "ManagedIdentity/userAssignedIdentities/read", ""),
+                (RG, LIST, ""),
+                (BILLING, ASSIGN, "Managed Identity Operator for the cluster on billing"),
+            ],
+            id="add-on",
+        ),
+    ],
+)
+def test_what_azure_is_asked(
+    entry: dict[str, Any], run: Run, options: dict[str, Any], expected: list[tuple[str, str, str]]
+) -> None:
+    assert azure([{**ENTRY, **entry}], run, **options) == expected
+
+
+def test_of_service_principals_azure_is_not_asked() -> None:
+    assert azure([PRINCIPAL, GONE]) == []
+    assert [each[2] for each in azure([GONE], mode="addon")] == ["entries of the add-on"]
+
+
+def kubernetes(entries: list[dict[str, Any]], run: Run = RUN, **options: Any) -> list[str]:
+    """Verbs, resource, namespace and purpose, as words."""
+    needs = plan(entries, run, **options)["kubernetes"]
+    words = ((",".join(need["verbs"]), need["resource"], need["namespace"], need["purpose"]) for need in needs)
+    return [" ".join(filter(None, each)) for each in words]
+
+
+USERS = ["pods", "deployments", "statefulsets", "daemonsets", "replicasets", "jobs", "cronjobs"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "run", "options", "expected"),
+    [
+        pytest.param(
+            [ENTRY],
+            Run(tags=(OBJECTS,)),
+            {},
+            [
+                "get namespaces shop",
+                "list azureidentities shop",
+                "create,patch azureidentities shop objects shop/billing",
+                "list azureidentitybindings shop",
+                "create,patch azureidentitybindings shop objects shop/billing",
+            ],
+            id="an entry",
+        ),
+        pytest.param(
+            [GONE],
+            Run(tags=(OBJECTS,)),
+            {"create_namespaces": True},
+            [
+                "list namespaces",
+                "create,get namespaces namespaces",
+                "list azureidentities shop",
+                "delete azureidentities shop objects shop/old",
+                "list azureidentitybindings shop",
+                "delete azureidentitybindings shop objects shop/old",
+                *(f"list {resource} objects shop/old" for resource in USERS),
+            ],
+            id="one that goes",
+        ),
+        pytest.param([ENTRY], Run(tags=(OBJECTS,)), {"mode": "addon"}, ["get namespaces shop"], id="add-on"),
+        pytest.param([ENTRY], RUN, {"render_dir": "/r"}, [], id="files"),
+        pytest.param([ENTRY], Run(tags=(WAIT,)), {}, ["list pods", "list azureassignedidentities"], id="wait"),
+        pytest.param(
+            [ENTRY],
+            Run(tags=(WAIT,)),
+            {"mode": "addon"},
+            ["list azureidentitybindings", "list azureidentities"],
+            id="wait for the add-on",
+        ),
+        pytest.param([ENTRY], Run(check_mode=True, tags=(WAIT,)), {}, [], id="check mode waits for nothing"),
+        pytest.param([ENTRY], Run(tags=(WAIT,)), {"wait": False}, [], id="no wait"),
+        pytest.param([GONE], Run(tags=(WAIT,)), {}, [], id="nothing to wait for"),
+        pytest.param(
+            [],
+            Run(tags=(RESTART,)),
+            {
+                "restart": [
+                    {"namespace": "a", "name": "d", "kind": None},
+                    {"namespace": "b", "name": "s", "kind": "StatefulSet"},
+                ]
+            },
+            [
+                "list azureidentities",
+                "list azureidentitybindings",
+                "get deployments a",
+                "list pods a",
+                "patch deployments a restart",
+                "get statefulsets b",
+                "list pods b",
+                "patch statefulsets b restart",
+            ],
+            id="restart",
+        ),
+        pytest.param([ENTRY], Run(tags=(SHOW,)), {}, [], id="the table can be left out"),
+    ],
+)
+def test_what_the_cluster_is_asked(
+    entries: list[dict[str, Any]], run: Run, options: dict[str, Any], expected: list[str]
+) -> None:
+    assert kubernetes(entries, run, **options) == expected
+
+
+def test_what_the_cluster_is_asked_of_secrets_and_exceptions() -> None:
+    run = Run(tags=(OBJECTS,))
+    elsewhere = {**PRINCIPAL, "client_password_secret": {"name": "s", "namespace": "vault"}}
+    assert kubernetes([PRINCIPAL], run)[-1] == "get secrets shop"
+    assert kubernetes([elsewhere], run)[-1] == "get secrets vault"
+    assert not any("secrets" in each for each in kubernetes([{**elsewhere, "state": "absent"}], run))
+    away = {**EXCEPTION, "state": "absent"}
+    assert kubernetes([], run, exceptions=[EXCEPTION])[1:] == [
+        "list azurepodidentityexceptions monitoring",
+        "create,patch azurepodidentityexceptions monitoring exception monitoring/agents",
+    ]
+    assert kubernetes([], run, exceptions=[away]) == [
+        "list azurepodidentityexceptions monitoring",
+        "delete azurepodidentityexceptions monitoring exception monitoring/agents",
+        *(f"list {resource} monitoring exception monitoring/agents" for resource in USERS),
+    ]
+    allowed = kubernetes([{**GONE, "allow_in_use": True}], run, exceptions=[{**away, "allow_in_use": True}])
+    assert not any("pods" in each for each in allowed)
+
+
+@pytest.mark.parametrize("managed", [True, False, None])
+def test_who_grants_roles(managed: bool | None) -> None:
+    checked = plan([ENTRY], manage_role_assignments=managed)
+    grants = [need for need in checked["azure"] if "Microsoft.Authorization/roleAssignments/write" in need["actions"]]
+    assert (checked["manages"], bool(grants)) == (bool(managed), bool(managed))
+
+
+def test_what_the_table_is_made_of() -> None:
+    show = plan([])["show"]
+    objects = ["azureidentities", "azureidentitybindings", "azurepodidentityexceptions", "azureassignedidentities"]
+    assert [(each["api_group"], each["resource"]) for each in show] == [
+        *(("aadpodidentity.k8s.io", resource) for resource in objects),
+        ("", "pods"),
+        ("", "nodes"),
+        *(("apps", resource) for resource in USERS[1:5]),
+        *(("batch", resource) for resource in USERS[5:]),
+    ]
+    assert [each["verbs"] for each in show] == [["list"]] * len(show)
+    assert {(each["namespace"], each["purpose"]) for each in show} == {("", "")}
+
+
+def test_the_readme_tells_what_is_asked() -> None:
+    told = {(each.api_group, resource) for each in KUBERNETES_PERMISSIONS.values() for resource in each.resources}
+    entries, away = [ENTRY, {**PRINCIPAL, "name": "b"}, GONE], {**EXCEPTION, "name": "x", "state": "absent"}
+    made = plan(
+        entries, exceptions=[EXCEPTION, away], restart=[{"namespace": "a", "name": "d"}], create_namespaces=True
+    )
+    asked = {(each["api_group"], each["resource"]) for each in made["kubernetes"] + made["show"]}
+    assert told - asked == {("apps", "deployments, daemonsets or statefulsets")}  # one of them is restarted
+    assert asked <= told
+
+
+# with the cluster and what the tasks found
+
+HOME: dict[str, Any] = {
+    "cluster": {
+        "id": f"{RG}/providers/Microsoft.ContainerService/managedClusters/one",
+        "kubelet_identity": {"object_id": "nodes", "resource_id": "/kubelet"},
+        "identity": {"principal_id": "plane"},
+    },
+    "cluster_name": "one",
+    "principal_id": "",
+}
+NOBODY: dict[str, Any] = {**HOME, "cluster": {}}
+MADE = {"item": {"name": "billing"}, "state": {"id": BILLING, "client_id": "c", "principal_id": "p", "tenant_id": "t"}}
+LATER = {**MADE, "state": {**MADE["state"], "principal_id": "(known after apply)"}}
+
+
+def part(name: str, entries: list[dict[str, Any]], observed: dict[str, Any], run: Run = RUN, **options: Any) -> Any:
+    return PARTS[name].plan({**OPTIONS, "list": entries, **options}, observed, run)
+
+
+@pytest.mark.parametrize(
+    ("entries", "home", "options", "sentence"),
+    [
+        ([ENTRY], HOME, {}, ""),
+        ([ENTRY], NOBODY, {}, "It is not known who the nodes of the cluster are, so they cannot be allowed"),
+        ([ENTRY], {**NOBODY, "principal_id": "x"}, {}, ""),
+        ([ENTRY], NOBODY, {"render_dir": "/r"}, ""),
+        ([PRINCIPAL], NOBODY, {}, ""),
+        ([ENTRY], HOME, {"mode": "addon"}, "The pod identity add-on of cluster one is off; enable it by the role"),
+        ([ENTRY], {**NOBODY, "cluster": {"pod_identity_profile": {"enabled": True}}}, {"mode": "addon"}, ""),
+    ],
+)
+def test_the_cluster_is_ready(
+    entries: list[dict[str, Any]], home: dict[str, Any], options: dict[str, Any], sentence: str
+) -> None:
+    try:
+        part("cluster", entries, home, **options)
+    except Refused as error:
+        assert sentence and str(error).startswith(sentence)
+    else:
+        assert not sentence
+
+
+PLACES = {
+    "groups": [{"item": {"group": "other"}, "state": {}}, {"item": {"group": "rg"}, "state": {"id": RG}}],
+    "namespaces": [
+        {"item": "shop", "resources": []},
+        {"item": "monitoring", "resources": []},
+        {"item": "kept", "resources": [{}]},
+        {"item": "not looked for", "skipped": True},
+    ],
+}
+
+
+def test_places_that_are_missing() -> None:
+    sentences = part("places", [ENTRY], PLACES, Run(check_mode=True))["sentences"]
+    assert [sentence.partition(" does not exist; ")[0] for sentence in sentences] == [
+        "The resource group other of identities in pod_identity_bindings_list",
+        "The namespace shop of pod_identity_bindings_list",
+        "The namespace monitoring of pod_identity_bindings_exceptions",
+    ]
+    with pytest.raises(Refused) as error:
+        part("places", [ENTRY], PLACES)
+    assert list(error.value.sentences) == sentences
+    assert part("places", [ENTRY], {"groups": [], "namespaces": []})["sentences"] == []
+
+
+def test_what_follows_from_the_identities() -> None:
+    principal = {**PRINCIPAL, "name": "p", "labels": {"tier": 1}, "behavior": "namespaced"}
+    second = {**ENTRY, "state": "absent", "binding_name": "second"}
+    observed = {**HOME, "known": {"old": {"id": "x"}, "billing": {}}, "made": [MADE]}
+    made = part("identities", [ENTRY, principal, second, GONE], observed)
+    none = {"id": "", "client_id": "a", "principal_id": "", "tenant_id": "T"}
+    assert made["identities"] == {"old": {"id": "x"}, "billing": MADE["state"], "p": none}
+    assert made["protected"] == ["/kubelet"]
+    place = {"namespace": "shop", "selector": "billing"}
+    assert made["bindings"] == [
+        {**place, "name": "billing", "binding_name": "billing", "type": 0, "client_id": "c", "resource_id": BILLING},
+        {
+            **place,
+            "name": "p",
+            "binding_name": "p",
+            "type": 1,
+            "client_id": "a",
+            "tenant_id": "T",
+            "client_password_secret": {"name": "s"},
+            "behavior": "namespaced",
+            "labels": {"tier": 1},
+        },
+        {
+            "name": "billing",
+            "namespace": "shop",
+            "state": "absent",
+            "binding_name": "second",
+            "allow_in_use": False,
+            "only": "binding",
+        },
+        {"name": "old", "namespace": "shop", "state": "absent", "binding_name": "old", "allow_in_use": False},
+    ]
+    assert made["of_addon"]["AzureIdentity"] == ["shop/c", "shop/a"]
+    assert made["of_addon"]["AzureIdentityBinding"] == ["shop/billing", "shop/billing"]
+    assert made["entries"][0] == {
+        "name": "billing",
+        "namespace": "shop",
+        "identity": BILLING,
+        "binding_selector": "billing",
+    }
+
+
+OPERATOR = "Managed Identity Operator"
+SHOW_IDENTITY = f"az identity show --ids {BILLING} --query principalId -o tsv"
+
+
+@pytest.mark.parametrize(
+    ("home", "made", "options", "expected"),
+    [
+        pytest.param(HOME, MADE, {}, ("for the nodes", "nodes", False, ""), id="nodes"),
+        pytest.param({**HOME, "principal_id": "x"}, MADE, {}, ("for the nodes", "x", False, ""), id="named"),
+        pytest.param(HOME, LATER, {}, ("for the nodes", "nodes", True, ""), id="identity later"),
+        pytest.param(NOBODY, MADE, {"render_dir": "/r"}, None, id="nobody"),
+        pytest.param(HOME, MADE, {"mode": "addon"}, None, id="the add-on's module grants it"),
+        pytest.param(
+            HOME,
+            MADE,
+            {"mode": "addon", "manage_role_assignments": False},
+            (
+                "for the cluster",
+                "plane",
+                False,
+                f"az aks show --ids {HOME['cluster']['id']} --query identity.principalId -o tsv",
+            ),
+            id="control plane",
+        ),
+    ],
+)
+def test_who_may_use_an_identity(
+    home: dict[str, Any], made: dict[str, Any], options: dict[str, Any], expected: tuple[str, str, bool, str] | None
+) -> None:
+    entry = {**ENTRY, "roles": [{"role": "Reader"}, {"role": "Own", "scope": "/x"}]}
+    roles = part("identities", [entry], {**home, "known": {}, "made": [made]}, **options)["roles"]
+    later = made is LATER
+    principal = made["state"]["principal_id"]
+    extra = [
+        ["Reader for billing", "Reader", RG, principal, later, SHOW_IDENTITY],
+        ["Own for billing", "Own", "/x", principal, later, SHOW_IDENTITY],
+    ]
+    assert [list(role.values()) for role in roles[-2:]] == extra
+    operator = [list(role.values()) for role in roles[:-2]]
+    if expected is None:
+        assert operator == []
+    else:
+        label, whom, known_later, command = expected
+        assert operator == [[f"{OPERATOR} {label} on billing", OPERATOR, BILLING, whom, known_later, command]]
+
+
+def test_what_somebody_else_has_to_grant() -> None:
+    item = {"label": "x", "known_after_apply": True, "principal_id_command": "az y"}
+    granted = [
+        {"actions": ["assign"], "state": {"role_name": "R"}, "item": item},
+        {"actions": [], "state": {}, "item": item},
+    ]
+    assert part("lacking", [], {"granted": granted})["assignments"] == [
+        {"role_name": "R", "known_after_apply": True, "principal_id_command": "az y"}
+    ]
+
+
+def test_what_changes() -> None:
+    observed: dict[str, Any] = {
+        "identities": [{"item": {"name": "billing"}, "actions": ["create"]}, {"item": {"name": "x"}, "actions": []}],
+        "granted": [{"item": {"label": "a label"}, "actions": ["assign"]}],
+        "planned": [
+            {"kind": "AzureIdentityBinding", "namespace": "shop", "name": "b"},
+            {"kind": "AzurePodIdentityException", "namespace": "monitoring", "name": "agents"},
+        ],
+        "made": [],
+        "left": [],
+        "known": {"billing": {"id": BILLING}, "p": {"id": ""}},
+        "missing_namespaces": ["n"],
+    }
+    bound = {**PRINCIPAL, "name": "p", "binding_name": "b"}
+    purposes = part("changes", [ENTRY, bound, GONE], observed, exceptions=[EXCEPTION])["purposes"]
+    assert purposes == ["identity billing", "a label", "objects shop/p", "exception monitoring/agents", "namespaces"]
+    nothing = {**observed, "identities": [], "granted": [], "planned": [], "missing_namespaces": []}
+    made = {
+        **nothing,
+        "made": [f"assign {OPERATOR} to plane at {BILLING.upper()}"],
+        "left": [{"actions": ["change x"]}, {}],
+    }
+    assert part("changes", [ENTRY, bound], nothing)["purposes"] == []
+    assert part("changes", [ENTRY, bound], made)["purposes"] == [
+        "entries of the add-on",
+        f"{OPERATOR} for the cluster on billing",
+    ]
+
+
+def identity(
+    name: str, written: str = "1", manager: str = "azureops.pod_identity", **annotations: str
+) -> dict[str, Any]:
+    fields = [{"manager": manager, "time": written}]
+    metadata = {"namespace": "shop", "name": name, "managedFields": fields, "annotations": annotations}
+    return {"kind": "AzureIdentity", "metadata": metadata, "spec": {"type": 0, "resourceID": "/A", "clientID": "c"}}
+
+
+def binding(name: str, of: str, selector: str = "s") -> dict[str, Any]:
+    fields = [{"manager": "azureops.pod_identity", "time": "2"}, {"manager": "kubectl", "time": "3"}]
+    metadata = {"namespace": "shop", "name": name, "managedFields": fields}
+    return {"kind": "AzureIdentityBinding", "metadata": metadata, "spec": {"azureIdentity": of, "selector": selector}}
+
+
+LIVE: dict[str, Any] = {
+    "live": [
+        {"resources": [identity("one"), identity("two")]},
+        {"resources": [binding("b", "one"), binding("c", "none")]},
+    ],
+    "predicts": False,
+    "made": [],
+    "planned": [],
+    "added": [],
+    "left": [],
+}
+SPEC = '{"clientID": "c", "resourceID": "/a", "type": 0}'
+PAIR = {"selector": "s", "only": "", "written": "2", "content": ["shop", "one", "b", SPEC]}
+
+
+def restarts(mode: str = "chart", **observed: Any) -> Any:
+    return part("restart", [], {**LIVE, **observed}, mode=mode)["matches"]
+
+
+def test_by_what_pods_are_compared() -> None:
+    assert restarts() == [PAIR]
+    assert restarts("addon") == [{**PAIR, "only": "shop", "written": "3", "content": ["shop", "one", "", SPEC]}]
+    namespaced = identity("one", **{"aadpodidentity.k8s.io/Behavior": "namespaced"})
+    assert restarts(live=[{"resources": [namespaced, binding("b", "one")]}]) == [{**PAIR, "only": "shop"}]
+    assert restarts(live=[{"resources": [identity("one", "4"), binding("b", "one")]}]) == [{**PAIR, "written": "4"}]
+    foreign = identity("one", "4", "kubectl")
+    assert restarts(live=[{"resources": [foreign, binding("b", "one")]}]) == [PAIR]
+
+
+def test_by_what_they_would_be_compared() -> None:
+    made = [{"identity": None, "binding": binding("d", "two", "t")}]
+    planned = [
+        {"kind": "AzureIdentityBinding", "namespace": "shop", "name": "d", "action": "create AzureIdentityBinding"},
+        {"kind": "AzureIdentity", "namespace": "shop", "name": "one", "action": "delete AzureIdentity"},
+    ]
+    new = {"selector": "t", "only": "", "written": "now", "content": ["shop", "two", "d", SPEC]}
+    assert restarts(predicts=True, made=made, planned=planned) == [new]
+    assert restarts(predicts=True, made=made) == [PAIR]  # nothing is planned
+    assert restarts(made=made, planned=planned) == [PAIR]  # it is written by now
+
+
+def test_by_what_they_would_be_compared_with_the_addon() -> None:
+    entry = {"namespace": "shop", "name": "one", "identity": "/A", "client_id": "c", "binding_selector": "s"}
+    pair = {**PAIR, "only": "shop", "content": ["shop", "one", "", SPEC]}
+    assert restarts("addon", predicts=True, added=[entry]) == [{**pair, "written": "3"}]
+    assert restarts("addon", predicts=True, added=[{**entry, "binding_selector": "t"}]) == [
+        {**pair, "written": "now", "selector": "t"}
+    ]
+    left = [{"actions": ["change"], "item": {"entries": [{"namespace": "shop", "name": "one"}]}}]
+    assert restarts("addon", predicts=True, left=left) == []
+    assert restarts("addon", predicts=True, left=[{**left[0], "actions": []}]) == [{**pair, "written": "3"}]
+
+
+WORKLOAD: dict[str, Any] = {
+    "kind": "Deployment",
+    "namespace": "shop",
+    "name": "api",
+    "selector": "billing",
+    "identities": [{"namespace": "shop", "name": "billing"}],
+    "exceptions": [],
+    "default": {"answers": ["token", "404"], "identities": ["billing", "other"]},
+}
+SEEN: dict[str, Any] = {
+    "workloads": [WORKLOAD, {**WORKLOAD, "selector": "", "identities": []}],
+    "findings": [{"code": "x", "object": "Deployment shop/api"}, {"code": "y", "object": "Deployment shop/a"}],
+    "error": None,
+    "unlisted": [],
+    "reachable": True,
+    "foreseen": True,
+}
+
+
+def test_who_gets_what() -> None:
+    plan = part("report", [ENTRY], SEEN)
+    assert plan["report"] == {"workloads": [WORKLOAD], "findings": SEEN["findings"], "left_out": ""}
+    assert plan["rows"] == [
+        {
+            "workload": "shop/api",
+            "kind": "Deployment",
+            "identities": "shop/billing",
+            "without_client_id": "billing or other or 404",
+            "findings": "x",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entries", "changes", "check_mode", "told"),
+    [
+        ([], {}, False, ": neither pod_identity_bindings_list nor pod_identity_bindings_exceptions names anything."),
+        ([ENTRY], {"reachable": False}, True, ": there is no cluster yet."),
+        ([ENTRY], {}, True, ": what decides it would be changed first, which check mode only predicts."),
+        ([ENTRY], {"foreseen": False}, True, ""),
+        ([ENTRY], {"error": "No."}, False, ": No."),
+        (
+            [ENTRY],
+            {
+                "error": "No.",
+                "unlisted": [
+                    {"verb": "list", "resource": "pods", "api_group": ""},
+                    {"verb": "list", "resource": "jobs", "api_group": "batch"},
+                ],
+            },
+            False,
+            ", because in the whole cluster the user of the connection may not list pods, list jobs.batch; somebody "
+            "who administers the cluster has to give it a role that allows it.",
+        ),
+    ],
+)
+def test_why_it_is_not_shown(entries: list[Any], changes: dict[str, Any], check_mode: bool, told: str) -> None:
+    plan = part("report", entries, {**SEEN, **changes}, Run(check_mode=check_mode))
+    assert plan["report"]["left_out"] == (f"Who gets what is not shown{told}" if told else "")

@@ -1,0 +1,352 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The decisions of the role pod_identity_chart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import (
+    Nothing,
+    Refused,
+    Run,
+    plain,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_chart import (
+    INSTALL,
+    PARTS,
+    PERMISSIONS,
+    Found,
+    Installation,
+    LastLook,
+    Lock,
+    Options,
+    Upgraded,
+    check,
+    lock,
+    release,
+    unready,
+    upgraded,
+)
+
+RUN = Run()
+OPTIONS = Options(repository="https://charts.example.com")
+OWN = Installation("nmi", "default", "helm", "aad-pod-identity", "default", "1.8.17", "standard", has_mic=True)
+OTHER = replace(OWN, release_name="second", namespace="pods", release_namespace="pods")
+FLUX = replace(OTHER, managed_by="flux")
+ADDON = Installation("nmi", "kube-system", "addon", "", "", "1.8.13", "managed", has_mic=False)
+ARCHIVE = "/run/d/aad-4.1.18.tgz"
+INSTALLED = Found((OWN,), "aad-pod-identity-4.1.17", "deployed", directory="/run/d")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, ""),
+        ({"ref": "oci://r/aad-pod-identity"}, ""),
+        ({"ref": "/c/aad-pod-identity-4.1.18.tgz"}, ""),
+        ({"ref": "/c/aad-pod-identity-4.1.18.tgz", "version": "4.1.18"}, ""),
+        ({"ref": "/c/chart", "version": "4.1.18"}, ""),
+        ({"ref": "/c/chart"}, "The version of the chart /c/chart is not part of its name; set"),
+        ({"ref": "aad.tgz"}, "The version of the chart aad.tgz is not part of its name; set"),
+        (
+            {"ref": "https://x/a-4.1.18.tgz", "version": "4.1.17"},
+            "a-4.1.18.tgz is version 4.1.18, but pod_identity_chart_version is 4.1.17",
+        ),
+        ({"digest": "A" * 64}, ""),
+        ({"digest": "a" * 63}, "pod_identity_chart_digest is not a SHA-256 digest"),
+        ({"digest": "a" * 64 + "\n"}, "pod_identity_chart_digest is not a SHA-256 digest"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(changes: dict[str, Any], sentence: str) -> None:
+    if not sentence:
+        check(replace(OPTIONS, **changes), Nothing(), RUN)
+        return
+    with pytest.raises(Refused, match=sentence):
+        check(replace(OPTIONS, **changes), Nothing(), RUN)
+
+
+def test_all_that_is_wrong_with_the_options_is_told() -> None:
+    with pytest.raises(Refused) as refused:
+        check(replace(OPTIONS, ref="/c/chart", digest="x"), Nothing(), RUN)
+    assert len(refused.value.sentences) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "run", "left_out"),
+    [
+        pytest.param({"namespace": "pods"}, RUN, set(), id="all"),
+        pytest.param({}, RUN, {"create_namespace"}, id="namespace default"),
+        pytest.param({}, Run(skipped_tags=(INSTALL,)), "install", id="skipped"),
+        pytest.param({}, Run(tags=("pod_identity_chart_wait",)), "install", id="not selected"),
+        pytest.param({"mode": "addon"}, RUN, {"read_leader", "read_release", "install"}, id="add-on"),
+    ],
+)
+def test_needs(changes: dict[str, Any], run: Run, left_out: set[str] | str) -> None:
+    without = {left_out} if isinstance(left_out, str) else left_out
+    options = replace(OPTIONS, **changes)
+    needs = check(options, Nothing(), run).needs
+    expected = [
+        each
+        for name, each in PERMISSIONS.items()
+        if name not in without and ("install" not in without or each.phase == "always")
+    ]
+    assert [(need.resource, need.verbs, need.api_group, need.subresource) for need in needs] == [
+        (each.resource, each.verbs, each.api_group, each.subresource) for each in expected
+    ]
+    assert [need.purpose for need in needs] == ["" if each.phase == "always" else "helm release" for each in expected]
+    places = {
+        "the whole cluster": "",
+        "the namespace of the release": "kube-system" if options.mode == "addon" else options.namespace,
+        "the namespace `kube-system`": "kube-system",
+    }
+    assert [need.namespace for need in needs] == [places[each.where.split(",")[0]] for each in expected]
+
+
+@pytest.mark.parametrize(
+    ("options", "chart", "version", "upgrade"),
+    [
+        (OPTIONS, "", "4.1.18", False),
+        (OPTIONS, "aad-pod-identity-4.1.17", "4.1.17", False),
+        (replace(OPTIONS, version="4.1.17"), "aad-pod-identity-4.1.17", "4.1.17", False),
+        (replace(OPTIONS, version="4.1.18"), "aad-pod-identity-4.1.17", "4.1.18", True),
+        (replace(OPTIONS, ref="/c/aad-4.1.16.tgz"), "aad-pod-identity-4.1.17", "4.1.16", True),
+        (replace(OPTIONS, ref="/c/aad-4.1.16.tgz"), "", "4.1.16", False),
+    ],
+)
+def test_the_version_that_is_wanted(options: Options, chart: str, version: str, upgrade: bool) -> None:
+    allowed = replace(options, upgrade=True, backup_dir="/b")
+    found = replace(INSTALLED, chart=chart, status="deployed" if chart else "")
+    plan = release(allowed, found, RUN)
+    assert (plan.version, plan.upgrade, plan.changes) == (version, upgrade, upgrade or not chart)
+    assert plan.fact == {
+        "release_name": "aad-pod-identity",
+        "namespace": "default",
+        "version": version,
+        "managed_by": "helm",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, r"release default/aad-pod-identity has chart version 4\.1\.17, but 4\.1\.18 is named; allow it with"),
+        ({"upgrade": True}, r"Before the chart goes from 4\.1\.17 to 4\.1\.18 .* set pod_identity_chart_backup_dir"),
+    ],
+)
+def test_another_version_is_refused(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(Refused, match=sentence):
+        release(replace(OPTIONS, version="4.1.18", **changes), INSTALLED, RUN)
+
+
+@pytest.mark.parametrize(
+    ("found", "missing", "unfinished"),
+    [
+        (INSTALLED, (), False),
+        (replace(INSTALLED, status="pending-upgrade"), (), True),
+        (replace(INSTALLED, installations=()), ("DaemonSet of NMI",), False),
+        (replace(INSTALLED, installations=(), reachable=False), (), False),
+        (replace(INSTALLED, installations=(replace(OWN, has_mic=False),)), ("Deployment of MIC",), False),
+        (replace(INSTALLED, installations=(replace(OWN, has_mic=False, operation_mode="managed"),)), (), False),
+    ],
+)
+def test_what_is_wrong_with_the_release(found: Found, missing: tuple[str, ...], unfinished: bool) -> None:
+    plan = release(OPTIONS, found, RUN)
+    assert (plan.missing, plan.unfinished, plan.changes) == (missing, unfinished, bool(missing) or unfinished)
+    assert not plan.foreign
+
+
+@pytest.mark.parametrize(
+    ("found", "names", "ways"),
+    [
+        pytest.param(
+            Found((OTHER,)),
+            "DaemonSet pods/nmi (helm release pods/second)",
+            ", or name that helm release with pod_identity_chart_release_name and pod_identity_chart_namespace",
+            id="helm",
+        ),
+        pytest.param(
+            replace(INSTALLED, installations=(OWN, FLUX)), "DaemonSet pods/nmi (managed by Flux)", "", id="flux"
+        ),
+        pytest.param(
+            Found(addon=True), "the AKS add-on", ", or work with the add-on by pod_identity_mode=addon", id="add-on"
+        ),
+        pytest.param(
+            Found((ADDON,), addon=True),
+            "DaemonSet kube-system/nmi (the AKS add-on)",
+            ", or work with the add-on by pod_identity_mode=addon",
+            id="NMI of the add-on",
+        ),
+    ],
+)
+def test_a_second_nmi_is_refused(found: Found, names: str, ways: str) -> None:
+    with pytest.raises(Refused) as refused:
+        release(OPTIONS, found, RUN)
+    assert str(refused.value) == (
+        f"Pod identity is installed already: {names}. A second NMI would fight with it over the same rule on every "
+        f"node. Use the installation as it is with pod_identity_chart_accept_existing=true{ways}."
+    )
+    plan = release(replace(OPTIONS, accept_existing=True, version="4.1.18"), found, RUN)
+    assert (plan.foreign, plan.names) == (True, (names,))
+
+
+@pytest.mark.parametrize(
+    ("found", "fact"),
+    [
+        (Found(addon=True), ("", "kube-system", "", "addon")),
+        (Found((FLUX,)), ("second", "pods", "1.8.17", "flux")),
+    ],
+)
+def test_the_fact_tells_whose_installation_is_used(found: Found, fact: tuple[str, ...]) -> None:
+    plan = release(replace(OPTIONS, accept_existing=True), found, RUN)
+    assert tuple(plan.fact[name] for name in ("release_name", "namespace", "version", "managed_by")) == fact
+
+
+def test_with_the_addon_its_own_nmi_alone_may_be_there() -> None:
+    options = replace(OPTIONS, mode="addon")
+    assert release(options, Found((ADDON,)), RUN).foreign
+    with pytest.raises(Refused, match=r"^DaemonSet default/nmi \(helm release default/aad-pod-identity\) would fight"):
+        release(options, Found((ADDON, OWN)), RUN)
+
+
+@pytest.mark.parametrize(
+    ("options", "found", "values"),
+    [
+        (OPTIONS, Found(), {}),
+        (
+            replace(OPTIONS, image_registry="r.io"),
+            Found(),
+            {"image": {"repository": "r.io/oss/azure/aad-pod-identity"}},
+        ),
+        (replace(OPTIONS, namespace="pods"), Found(), {"nmi": {"micNamespace": "pods"}}),
+        (replace(OPTIONS, namespace="pods"), Found(chart="a-4.1.18", status="deployed"), {}),
+        (replace(OPTIONS, allow_network_plugin_kubenet=True), Found(), {"nmi": {"allowNetworkPluginKubenet": True}}),
+        (replace(OPTIONS, allow_network_plugin_kubenet=True), Found(network_plugin="azure"), {}),
+    ],
+)
+def test_values_that_follow_from_options(options: Options, found: Found, values: dict[str, Any]) -> None:
+    assert release(options, found, RUN).added_values == values
+
+
+@pytest.mark.parametrize(
+    ("ref", "digest", "check_mode", "expected"),
+    [
+        pytest.param("aad", "", False, (ARCHIVE, True, "helm", True), id="named"),
+        pytest.param("aad", "", True, ("", False, "helm", True), id="named, in check mode"),
+        pytest.param("aad", "0" * 64, True, (ARCHIVE, True, "helm", True), id="with a digest"),
+        pytest.param("oci://r/aad", "", False, ("", False, "helm", False), id="oci"),
+        pytest.param("oci://r/aad", "0" * 64, False, (ARCHIVE, True, "helm", False), id="oci, digest"),
+        pytest.param("https://x/aad-4.1.18.tgz", "", False, ("", False, "url", False), id="url"),
+        pytest.param("https://x/aad-4.1.18.tgz", "0" * 64, False, (ARCHIVE, True, "url", False), id="url, digest"),
+        pytest.param(
+            "https://x/aad-4.1.18.tgz?sig=a/b", "0" * 64, False, (ARCHIVE, True, "url", False), id="url, signed"
+        ),
+        pytest.param("/c/aad-4.1.18.tgz", "0" * 64, False, ("", True, "", False), id="file"),
+    ],
+)
+def test_where_the_chart_comes_from(
+    ref: str, digest: str, check_mode: bool, expected: tuple[str, bool, str, bool]
+) -> None:
+    plan = release(replace(OPTIONS, ref=ref, digest=digest), Found(directory="/run/d"), Run(check_mode=check_mode))
+    assert (plan.archive, plan.fetch, plan.fetch_by, plan.from_repository) == expected
+
+
+def test_without_a_repository_helm_finds_the_chart() -> None:
+    assert not release(replace(OPTIONS, repository=""), Found(), RUN).from_repository
+
+
+@pytest.mark.parametrize("ref", ["aad-pod-identity", "https://u:S3CRET@x/aad-4.1.18.tgz?sig=S3CRET"])
+@pytest.mark.parametrize("digest", ["", "0" * 64])
+def test_a_plan_holds_no_credential_of_an_address(ref: str, digest: str) -> None:
+    options = replace(OPTIONS, ref=ref, digest=digest, repository="https://u:S3CRET@charts.example.com")
+    assert "S3CRET" not in str(plain(release(options, Found(directory="/run/d"), RUN)))
+
+
+def test_a_release_that_cannot_be_read_is_told() -> None:
+    with pytest.raises(Refused, match=r"^The helm release default/aad-pod-identity cannot be read: no helm$"):
+        release(OPTIONS, replace(INSTALLED, helm_error="no helm"), RUN)
+
+
+OBSERVED = {
+    "installations": [{**vars(OWN), "mic": [{}]}],
+    "release": {"chart": "aad-pod-identity-4.1.17", "status": "DEPLOYED"},
+    "helm_failed": False,
+    "helm_error": "",
+    "reachable": True,
+    "directory": "/run/d",
+    "cluster": {},
+}
+
+
+def test_observations_are_parsed() -> None:
+    assert Found.parse(OBSERVED) == INSTALLED
+    cluster = {"network_plugin": "azure", "pod_identity_profile": {"enabled": True}}
+    found = Found.parse({**OBSERVED, "cluster": cluster, "helm_failed": True})
+    assert (found.network_plugin, found.addon, found.helm_error) == ("azure", True, "")
+    plan = PARTS["release"].plan({"version": None, "mode": "chart"}, OBSERVED, RUN)
+    assert (plan["names"], plan["installed_version"]) == (["the AKS add-on"], "4.1.17")
+
+
+@pytest.mark.parametrize(
+    ("labels", "status", "clear", "refused"),
+    [
+        ({"modifiedAt": "900", "createdAt": "1"}, "pending-install", False, "began 100 seconds ago"),
+        (
+            {"createdAt": "900"},
+            "pending-install",
+            False,
+            "began 100 seconds ago and has not ended (status pending-install)",
+        ),
+        ({"createdAt": "900"}, "pending-install", True, ""),
+        ({"createdAt": "900"}, "failed", False, ""),
+        ({"createdAt": "399"}, "pending-install", False, ""),
+        ({"createdAt": "400"}, "pending-install", False, "began 600 seconds ago"),
+        ({}, "pending-install", False, ""),
+        ({"createdAt": "soon"}, "pending-install", False, ""),
+    ],
+)
+def test_a_lock_that_is_young_stays(labels: dict[str, str], status: str, clear: bool, refused: str) -> None:
+    options, found = replace(OPTIONS, clear_lock=clear), Lock.parse({"labels": labels, "status": status, "now": "1000"})
+    try:
+        lock(options, found, RUN)
+    except Refused as error:
+        assert refused and refused in str(error)
+    else:
+        assert not refused
+
+
+def test_lost_objects_are_told() -> None:
+    def listed(kind: str, *names: str) -> dict[str, Any]:
+        return {"item": kind, "resources": [{"metadata": {"namespace": "a", "name": name}} for name in names]}
+
+    observed = {"before": [listed("AzureIdentity", "x", "y"), listed("Other", "z")], "folder": "/b/h"}
+    kept = Upgraded.parse({**observed, "after": [listed("AzureIdentity", "y", "x", "new")]})
+    assert upgraded(OPTIONS, kept, RUN) == Nothing()
+    with pytest.raises(Refused) as refused:
+        upgraded(OPTIONS, Upgraded.parse({**observed, "after": [listed("AzureIdentity", "y")]}), RUN)
+    assert str(refused.value) == (
+        "1 objects of kind AzureIdentity are gone after the upgrade: a/x; apply them again from "
+        "/b/h/AzureIdentity.yaml."
+    )
+
+
+@pytest.mark.parametrize(
+    ("installations", "sentence"),
+    [
+        (None, "Whether pod identity serves could not be seen: refused."),
+        ([], "Pod identity does not serve after 600 seconds: no NMI is there."),
+        (
+            [{"waiting_for": ["a", "b"]}, {"waiting_for": ["c"]}],
+            "Pod identity does not serve after 600 seconds: a; b; c.",
+        ),
+    ],
+)
+def test_what_is_waited_for(installations: Any, sentence: str) -> None:
+    with pytest.raises(Refused) as refused:
+        unready(OPTIONS, LastLook.parse({"installations": installations, "error": "refused"}), RUN)
+    assert str(refused.value) == sentence

@@ -1,0 +1,397 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The decisions of the role pod_identity_cluster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Nothing, Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_cluster import (
+    ADDON,
+    CREATE,
+    NODE_ROLES,
+    PARTS,
+    PHASES,
+    REMOVE,
+    ROLES,
+    Addon,
+    Asking,
+    Assignment,
+    Cluster,
+    Creation,
+    Group,
+    Known,
+    Missing,
+    NodeRoles,
+    Options,
+    Predicted,
+    Questions,
+    Ungranted,
+    addon,
+    changes,
+    check,
+    create,
+    grants,
+    node_roles,
+    own_questions,
+    questions,
+    refusal,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.sessions import KNOWN_AFTER_APPLY
+
+RUN = Run()
+OPTIONS = Options(name="one", resource_group="rg", subscription_id="s", location="westeurope")
+SCOPE = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/one"
+CLUSTER = Cluster(
+    SCOPE.replace("resourceGroups", "resourcegroups"), "one", "rg", "one.azmk8s.io", "MC_one", "azure", addon=True
+)
+AKS, RG, NODES = (
+    "Microsoft.ContainerService/managedClusters",
+    "/subscriptions/s/resourceGroups/rg",
+    "MC_rg_one_westeurope",
+)
+EXISTING, EXPECTED = "/subscriptions/s/resourceGroups/MC_one", f"/subscriptions/s/resourceGroups/{NODES}"
+READ, CONNECT = (SCOPE, f"{AKS}/read", ""), (SCOPE, f"{AKS}/listClusterUserCredential/action", "")
+ROLES_READ = "Microsoft.Authorization/roleAssignments/read"
+ROLES_WRITE = "Microsoft.Authorization/roleAssignments/write"
+GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"
+GRANTED = [(EXISTING, ROLES_READ, ""), (EXISTING, ROLES_WRITE, "roles of the nodes")]
+
+
+def refused(part: Any, *arguments: Any) -> str:
+    """The sentences of a refusal; empty where there is none."""
+    try:
+        part(*arguments)
+    except Refused as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("options", "check_mode", "sentence"),
+    [
+        (OPTIONS, False, ""),
+        (replace(OPTIONS, name=""), False, "No cluster is named; set pod_identity_cluster_name"),
+        (replace(OPTIONS, resource_group=""), False, "No cluster is named; set pod_identity_cluster_name"),
+        (replace(OPTIONS, network_plugin="kubenet"), False, "Cluster one uses the network plugin kubenet, on which"),
+        (replace(OPTIONS, network_plugin="kubenet", allow_network_plugin_kubenet=True), False, ""),
+        (
+            replace(OPTIONS, state="absent"),
+            False,
+            "would be deleted; to confirm, set pod_identity_cluster_confirm_absent=one",
+        ),
+        (replace(OPTIONS, state="absent"), True, ""),
+        (replace(OPTIONS, state="absent", confirm_absent="one"), False, ""),
+        (replace(OPTIONS, state="absent", confirm_absent="One"), False, "to confirm, set"),
+    ],
+)
+def test_options_are_checked(options: Options, check_mode: bool, sentence: str) -> None:
+    told = refused(check, options, Nothing(), Run(check_mode=check_mode))
+    assert (sentence in told, bool(told)) == (True, bool(sentence))
+
+
+def asked(plan: Questions) -> list[tuple[str, str, str]]:
+    return [(need.scope, action, need.purpose) for need in plan.azure for action in need.actions]
+
+
+OWN, NEW, CONNECTS = Asking(CLUSTER), Asking(Cluster()), Asking(CLUSTER, connects=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "asking", "expected"),
+    [
+        pytest.param(OPTIONS, OWN, [], id="nothing of its own"),
+        pytest.param(OPTIONS, CONNECTS, [READ, CONNECT], id="connects"),
+        pytest.param(Options(), replace(CONNECTS, cluster=Cluster()), [], id="no name"),
+        pytest.param(
+            replace(OPTIONS, credentials="admin"),
+            CONNECTS,
+            [READ, (SCOPE, f"{AKS}/listClusterAdminCredential/action", "")],
+            id="admin",
+        ),
+        pytest.param(OPTIONS, replace(CONNECTS, named_elsewhere=True), [READ], id="environment"),
+        pytest.param(replace(OPTIONS, kubeconfig="/k"), CONNECTS, [READ], id="kubeconfig"),
+    ],
+)
+def test_azure_is_asked_for_others(options: Options, asking: Asking, expected: list[tuple[str, str, str]]) -> None:
+    assert asked(questions(options, asking, RUN)) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "asking", "run", "expected"),
+    [
+        pytest.param(OPTIONS, OWN, RUN, [READ, *GRANTED], id="unchanged"),
+        pytest.param(replace(OPTIONS, keep_kubeconfig=True), OWN, RUN, [READ, CONNECT, *GRANTED], id="kept"),
+        pytest.param(replace(OPTIONS, manage_role_assignments=False), OWN, RUN, [READ, GRANTED[0]], id="only looks"),
+        pytest.param(OPTIONS, OWN, Run(skipped_tags=(ROLES,)), [READ], id="skipped"),
+        pytest.param(OPTIONS, OWN, Run(tags=("pod_identity_chart_wait",)), [READ], id="another role"),
+        pytest.param(
+            OPTIONS,
+            NEW,
+            RUN,
+            [READ, (EXPECTED, ROLES_READ, ""), (EXPECTED, ROLES_WRITE, "roles of the nodes")],
+            id="new",
+        ),
+        pytest.param(
+            replace(OPTIONS, node_resource_group="nodes", subscription_id=""),
+            replace(NEW, azure=({"scope": "/x", "actions": ["a"]},)),
+            Run(skipped_tags=(CREATE,)),
+            [
+                (SCOPE.removeprefix("/subscriptions/s"), f"{AKS}/read", ""),
+                ("/resourceGroups/nodes", ROLES_READ, ""),
+                ("/resourceGroups/nodes", ROLES_WRITE, "roles of the nodes"),
+                ("/x", "a", ""),
+            ],
+            id="new, group of the nodes, no subscription, and needs of others",
+        ),
+        pytest.param(
+            replace(
+                OPTIONS,
+                create=True,
+                kubelet_identity="/identity",
+                agent_pools=({"name": "a"}, {"name": "b", "vnet_subnet_id": "/subnet"}),
+            ),
+            replace(OWN, cluster=Cluster()),
+            Run(tags=(CREATE,)),
+            [
+                READ,
+                (RG, f"{GROUPS}/read", ""),
+                (RG, f"{GROUPS}/write", "resource group"),
+                (SCOPE, f"{AKS}/write", "cluster"),
+                ("/identity", "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", "cluster"),
+                ("/subnet", "Microsoft.Network/virtualNetworks/subnets/join/action", "cluster"),
+            ],
+            id="create",
+        ),
+        pytest.param(
+            replace(OPTIONS, create=True),
+            OWN,
+            Run(tags=(CREATE,)),
+            [READ, (SCOPE, f"{AKS}/write", "cluster")],
+            id="change",
+        ),
+        pytest.param(
+            replace(OPTIONS, create=True, tags={}),
+            OWN,
+            Run(tags=(CREATE,)),
+            [
+                READ,
+                (RG, f"{GROUPS}/read", ""),
+                (RG, f"{GROUPS}/write", "resource group"),
+                (SCOPE, f"{AKS}/write", "cluster"),
+            ],
+            id="tags of the group",
+        ),
+        pytest.param(replace(OPTIONS, mode="addon"), OWN, RUN, [READ], id="add-on is there"),
+        pytest.param(
+            replace(OPTIONS, mode="addon"),
+            replace(OWN, cluster=replace(CLUSTER, network_plugin="kubenet")),
+            RUN,
+            [READ, CONNECT, (SCOPE, f"{AKS}/write", "add-on")],
+            id="add-on without consent",
+        ),
+        pytest.param(
+            replace(OPTIONS, state="absent", remove_resource_group=True),
+            OWN,
+            RUN,
+            [READ, (SCOPE, f"{AKS}/delete", ""), (RG, f"{GROUPS}/delete", "")],
+            id="absent",
+        ),
+        pytest.param(
+            replace(OPTIONS, state="absent"), OWN, RUN, [READ, (SCOPE, f"{AKS}/delete", "")], id="group stays"
+        ),
+        pytest.param(replace(OPTIONS, state="absent"), NEW, RUN, [READ], id="is absent"),
+        pytest.param(replace(OPTIONS, state="absent"), OWN, Run(skipped_tags=(REMOVE,)), [READ], id="absent, skipped"),
+    ],
+)
+def test_azure_is_asked(options: Options, asking: Asking, run: Run, expected: list[tuple[str, str, str]]) -> None:
+    assert asked(own_questions(options, asking, run)) == expected
+
+
+def test_the_cluster_is_asked() -> None:
+    of_others = ({"need": {"verbs": ["get"], "resource": "pods"}, "namespace": "a"},)
+    asking = Asking(replace(CLUSTER, addon=False), kubernetes=of_others)
+    plan = own_questions(replace(OPTIONS, mode="addon"), asking, RUN)
+    assert [(need.resource, need.api_group, need.namespace, need.purpose) for need in plan.kubernetes] == [
+        ("daemonsets", "apps", "", "add-on"),
+        ("pods", "", "a", ""),
+    ]
+    assert plan.phases == PHASES
+    for options, run in ((OPTIONS, RUN), (replace(OPTIONS, mode="addon"), Run(skipped_tags=(ADDON,)))):
+        assert [need.resource for need in own_questions(options, asking, run).kubernetes] == ["pods"]
+
+
+@pytest.mark.parametrize("managed", [True, False, None])
+def test_who_grants_roles(managed: bool | None) -> None:
+    options = Options.parse({**vars(OPTIONS), "manage_role_assignments": managed})
+    assert asked(own_questions(options, OWN, RUN)) == [READ, *(GRANTED if managed else GRANTED[:1])]
+
+
+def test_other_roles_need_few_options() -> None:
+    """Those that are undefined, or costly to find, fail or cost only where they are read."""
+    naming = ("name", "subscription_id", "resource_group")
+    assert {part: PARTS[part].names for part in ("refusal", "second_nmi", "grants", "questions")} == {
+        "refusal": (),
+        "second_nmi": ("name",),
+        "grants": naming,
+        "questions": (*naming, "kubeconfig", "credentials"),
+    }
+
+
+ASSIGNMENT = Assignment("Reader", "/scope", "p", known_after_apply=False)
+STATES = {
+    "Reader": {"role_name": "Reader", "scope": "/scope", "principal_id": "p"},
+    "Owner": {"role_name": "Owner", "scope": "/scope", "principal_id": "p"},
+}
+
+
+def test_what_changes() -> None:
+    found = Predicted(CLUSTER, group=True, addon=True, granted=("assign Reader to p at /scope",), assignments=STATES)
+    plan = changes(OPTIONS, found, RUN)
+    assert (plan.purposes, plan.ungranted) == (("resource group", "add-on", "roles of the nodes"), ())
+    not_granted = replace(OPTIONS, manage_role_assignments=False)
+    assert changes(not_granted, found, RUN).ungranted == (ASSIGNMENT,)
+    later = replace(found, cluster=replace(CLUSTER, fqdn=KNOWN_AFTER_APPLY))
+    assert changes(not_granted, later, RUN).ungranted == (replace(ASSIGNMENT, known_after_apply=True),)
+    assert changes(not_granted, Predicted(CLUSTER), RUN).purposes == ()
+
+
+ACTION = {"action": "a/read", "scope": "/x/y/z", "reason": "not_granted", "by": "", "remedy": "Ask.", "purpose": ""}
+VERB = {
+    "verb": "get",
+    "resource": "pods",
+    "subresource": "proxy",
+    "api_group": "",
+    "namespace": "n",
+    "remedy": "Grant.",
+}
+CHANGING = {**VERB, "purpose": "helm release", "api_group": "apps", "subresource": "", "namespace": ""}
+
+
+@pytest.mark.parametrize(
+    ("missing", "purposes", "message"),
+    [
+        pytest.param((), (), "", id="nothing"),
+        pytest.param((CHANGING,), (), "", id="not needed"),
+        pytest.param(
+            (CHANGING,),
+            ("helm release",),
+            "1 permission is missing, and nothing was changed: get pods.apps in the whole cluster (not granted). "
+            "Grant.",
+            id="needed",
+        ),
+        pytest.param(
+            (ACTION, CHANGING, ACTION),
+            (),
+            "2 permissions are missing, and nothing was changed: a/read at /x/y/z (not granted); "
+            "get pods.apps in the whole cluster (not granted). Ask. Grant.",
+            id="with one that is certain, all",
+        ),
+        pytest.param(
+            ({**ACTION, "reason": "denied_by_assignment", "by": "AKS"}, {**VERB, "purpose": ""}),
+            (),
+            "2 permissions are missing, and nothing was changed: a/read at /x/y/z (denied by assignment by AKS); "
+            "get pods/proxy in namespace n (not granted). Ask. Grant.",
+            id="reasons",
+        ),
+    ],
+)
+def test_what_is_not_permitted(missing: tuple[dict[str, str], ...], purposes: tuple[str, ...], message: str) -> None:
+    plan = refusal(Nothing(), Missing(missing, purposes), RUN)
+    assert (plan.message, bool(plan.rows), len(plan.rows)) == (message, bool(message), len(plan.short))
+    assert [row.where for row in plan.short if row.permission == "a/read"] in ([], ["y/z"])
+
+
+def test_commands_for_whoever_may_grant_roles() -> None:
+    later = replace(ASSIGNMENT, principal_id=KNOWN_AFTER_APPLY, known_after_apply=True)
+    command = (
+        'az role assignment create --assignee-object-id {} --assignee-principal-type ServicePrincipal --role "Reader"'
+    )
+    command += ' --scope "/scope"'
+    of_nodes = (
+        '"$(az aks show --name one --resource-group rg --subscription s '
+        '--query identityProfile.kubeletidentity.objectId -o tsv)"'
+    )
+    now, nodes = command.format("p"), command.format(of_nodes)
+    other = command.format('"$(az x)"')
+    plan = grants(OPTIONS, Ungranted((ASSIGNMENT, ASSIGNMENT, later, replace(later, principal_id_command="az x"))), RUN)
+    assert plan.lines[1:] == (
+        "Whoever may grant them runs:",
+        now,
+        "The real run stops until these are granted, once identities and cluster exist:",
+        nodes,
+        other,
+    )
+    assert plan.message.startswith(
+        "1 role assignments are missing for cluster one; have them granted and run this again,"
+    )
+    assert plan.message.endswith(now)
+    assert grants(OPTIONS, Ungranted((later,)), RUN).message == ""
+
+
+def test_where_a_resource_group_lies() -> None:
+    assert create(OPTIONS, Group(Cluster(), missing=True), RUN) == Creation(True, "westeurope")
+    assert create(OPTIONS, Group(Cluster(), missing=False), RUN) == Creation(True, "")
+    elsewhere = replace(OPTIONS, resource_group_location="northeurope")
+    assert create(elsewhere, Group(CLUSTER, missing=False), RUN) == Creation(True, "northeurope")
+    assert create(replace(OPTIONS, location=""), Group(CLUSTER, missing=False), RUN) == Creation(False, "")
+    assert "no region is named" in refused(create, replace(OPTIONS, location=""), Group(Cluster(), missing=True), RUN)
+    assert Group.parse({"cluster": {}, "group": {}}).missing
+    assert not Group.parse({"cluster": {}, "group": None}).missing
+
+
+@pytest.mark.parametrize(
+    ("cluster", "expected"),
+    [
+        (CLUSTER, Addon(False, False)),
+        (replace(CLUSTER, addon=False), Addon(True, False)),
+        (replace(CLUSTER, network_plugin="kubenet"), Addon(True, True)),
+        (replace(CLUSTER, network_plugin="kubenet", addon_accepts_kubenet=True), Addon(False, True)),
+    ],
+)
+def test_what_the_addon_lacks(cluster: Cluster, expected: Addon) -> None:
+    assert addon(OPTIONS, Known(cluster), RUN) == expected
+
+
+@pytest.mark.parametrize("part", [addon, node_roles])
+def test_there_has_to_be_a_cluster(part: Any) -> None:
+    assert refused(part, OPTIONS, Known(Cluster()), RUN) == (
+        "Cluster one does not exist in resource group rg; correct the names, or have it created with "
+        "pod_identity_cluster_create=true."
+    )
+
+
+def test_a_second_nmi_is_refused() -> None:
+    part = PARTS["second_nmi"]
+    found = [{"namespace": "a", "name": name, "managed_by": by} for name, by in (("x", "addon"), ("y", "flux"))]
+    assert part.plan({"name": "one"}, {"installations": found[:1]}, RUN) == {}
+    assert "beside DaemonSet a/y, and both" in refused(part.plan, {"name": "one"}, {"installations": found}, RUN)
+
+
+def test_who_gets_the_roles() -> None:
+    cluster = replace(CLUSTER, kubelet_object_id="k")
+    assert node_roles(OPTIONS, Known(cluster), RUN) == NodeRoles("k", EXISTING, NODE_ROLES)
+    assert node_roles(replace(OPTIONS, principal_id="p"), Known(cluster), RUN).principal_id == "p"
+    told = refused(node_roles, OPTIONS, Known(replace(CLUSTER, service_principal_client_id="c")), RUN)
+    assert "the service principal c; set pod_identity_cluster_principal_id" in told and "show --id c --query" in told
+
+
+def test_a_cluster_is_parsed() -> None:
+    found = {
+        "id": CLUSTER.id,
+        "name": "one",
+        "resource_group": "rg",
+        "fqdn": "one.azmk8s.io",
+        "node_resource_group": "MC_one",
+        "network_plugin": "azure",
+        "pod_identity_profile": {"enabled": True},
+        "kubelet_identity": {},
+    }
+    assert Cluster.parse(found) == CLUSTER
+    assert not Cluster.parse({}).exists

@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tasks and the functions that decide for them fit together: parts that exist, and keys that plans have."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.azureops.pod_identity.plugins.action.role_plan import PARTS
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import ROLE_PHASES
+from ansible_collections.azureops.pod_identity.plugins.modules import role_plan
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
+
+PLAN = "azureops.pod_identity.role_plan"
+TASKS = sorted(CHECKOUT.glob("roles/*/tasks/*.yml"))
+# Variables of roles that stand for the plan of a task.
+ALIASES = {
+    "_pod_identity_bindings_plan": "__pod_identity_bindings_checked",
+    "_pod_identity_chart_plan": "__pod_identity_chart_planned",
+}
+
+
+def asking(part: Any) -> Iterator[dict[str, Any]]:
+    """The tasks that ask for a plan."""
+    if isinstance(part, dict) and PLAN in part:
+        yield part
+    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from asking(each)
+
+
+def keys(role: str, part: str) -> set[str]:
+    """Those of the plan."""
+    decide = PARTS[role][part].decide
+    made = typing.get_type_hints(decide, vars(sys.modules[decide.__module__]))["return"]
+    return {field.name for field in dataclasses.fields(made)}
+
+
+def parts(task: dict[str, Any]) -> list[str]:
+    """Those that a task may ask for."""
+    part = task[PLAN]["part"]
+    return re.findall(r"'(\w+)'", part) or [part]
+
+
+def test_every_part_has_its_task() -> None:
+    asked = {
+        (task[PLAN]["role"], part)
+        for path in TASKS
+        for task in asking(yaml.safe_load(path.read_text()))
+        for part in parts(task)
+    }
+    assert asked == {(role, part) for role, parts in PARTS.items() for part in parts}
+    assert yaml.safe_load(role_plan.DOCUMENTATION)["options"]["role"]["choices"] == sorted(PARTS)
+
+
+def test_tasks_read_what_plans_have() -> None:
+    registered: dict[str, list[set[str]]] = {}
+    for path in TASKS:
+        for task in asking(yaml.safe_load(path.read_text())):
+            found = registered.setdefault(task.get("register", ""), [])
+            found += [keys(task[PLAN]["role"], part) for part in parts(task)]
+    wrong, read = [], 0
+    for path in [*TASKS, *CHECKOUT.glob("roles/*/vars/*.yml"), *CHECKOUT.glob("playbooks/*.yml")]:
+        text = path.read_text()
+        reads = [(name, key) for name, key in re.findall(r"\b(__pod_identity_\w+)\.plan\.(\w+)", text)]
+        reads += [(ALIASES[name], key) for name, key in re.findall(r"(?<!\w)(_pod_identity_\w+_plan)\.(\w+)", text)]
+        read += len(reads)
+        wrong += [(str(path), name, key) for name, key in reads if not all(key in each for each in registered[name])]
+    assert (wrong, read > 80) == ([], True)
+
+
+@pytest.mark.parametrize("role", sorted(ROLE_PHASES))
+def test_phases_are_tags_of_the_role(role: str) -> None:
+    tags = {
+        tag
+        for path in (CHECKOUT / "roles" / role / "tasks").glob("*.yml")
+        for listed in re.findall(r"\btags: \[(.*)\]", path.read_text())
+        for tag in listed.split(", ")
+    }
+    assert tags == {"always", *ROLE_PHASES[role]}

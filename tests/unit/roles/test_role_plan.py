@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How tasks of roles reach decisions: on the controller, with the options of the role, whatever host it is for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player, role
+
+PLAN = "azureops.pod_identity.role_plan"
+
+
+def test_a_plan_needs_no_connection(player: Player, tmp_path: Path) -> None:
+    """Wrong values are told as Ansible tells them, and all refusals at once; tags and check mode of the run count."""
+    asked: dict[str, Any] = {"role": "pod_identity_chart", "part": "options"}
+    digest = {"pod_identity_chart_digest": "x", "pod_identity_chart_ref": "{{ place }}/chart", "place": "/c"}
+    ignored, unset = {"ignore_errors": True}, "{{ nothing | default(omit) }}"
+    tasks: list[dict[str, Any]] = [
+        {PLAN: asked, "register": "plan", "vars": {"pod_identity_chart_version": unset}, "tags": ["always"]},
+        {
+            "ansible.builtin.assert": {"that": ["plan.plan.needs | length == 7", "plan is not changed"]},
+            "tags": ["always"],
+        },
+        {PLAN: asked, "vars": digest, **ignored, "tags": ["always"]},
+        {PLAN: asked, "vars": {"pod_identity_chart_wait_timeout": "soon"}, **ignored, "tags": ["always"]},
+        {PLAN: {**asked, "part": "other"}, **ignored, "tags": ["always"]},
+    ]
+    inventory = tmp_path / "hosts.json"
+    nowhere = {"ansible_connection": "ssh", "ansible_host": "192.0.2.1"}
+    inventory.write_text(json.dumps({"all": {"hosts": {"far": nowhere}}}))
+    arguments = ("-i", str(inventory), "--check", "--tags", "pod_identity_chart_wait")
+    status, output = player.play({"hosts": "all", "tasks": tasks}, *arguments)
+    told = " ".join(output.split())
+    assert (status, "unreachable=0" in told, "ignored=3" in told) == (0, True, True), output
+    assert "The version of the chart /c/chart is not part of its name; set pod_identity_chart_version." in told
+    assert "pod_identity_chart_digest is not a SHA-256 digest" in told
+    assert "pod_identity_chart_wait_timeout" in told
+    assert "The role pod_identity_chart decides about lock, options, release, unready, upgraded." in told
+
+
+def test_other_roles_ask_without_what_only_the_cluster_needs(player: Player) -> None:
+    undefined = {f"pod_identity_cluster_{name}": "{{ nowhere }}" for name in ("kubelet_identity", "principal_id")}
+    needs = {"__pod_identity_verify_checked": {"plan": {"needs": []}}, "pod_identity_kubeconfig": "/k"}
+    whole = {"hosts": "localhost", "vars": {**undefined, **needs}, "tasks": [role("pod_identity_verify", "access")]}
+    status, output = player.play(whole)
+    assert (status, "Compare what is not permitted with what is needed" in output) == (0, True), output
+
+
+def test_tasks_go_by_options_as_the_plan_reads_them(player: Player) -> None:
+    """A list that is given as a text, and names that YAML reads as numbers."""
+    group = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+    named = {"cluster_name": 2024, "resource_group": "rg"}
+    variables = {
+        "pod_identity_uninstall_confirm": 2024,
+        "pod_identity_uninstall_delete_identities": f"{group}/one,{group}/two",
+    }
+    tasks = [
+        {PLAN: {"role": "pod_identity_uninstall", "part": "options", "observed": named}, "register": "read"},
+        {"ansible.builtin.assert": {"that": "read.plan.delete_identities == [group + '/one', group + '/two']"}},
+    ]
+    status, output = player.play({"hosts": "localhost", "vars": {**variables, "group": group}, "tasks": tasks})
+    assert status == 0, output
+
+
+def test_tasks_of_the_uninstall_go_by_the_list_of_the_plan() -> None:
+    """The option itself may be a text."""
+    paths = sorted((CHECKOUT / "roles/pod_identity_uninstall/tasks").glob("*.yml"))
+    assert [path.name for path in paths if "pod_identity_uninstall_delete_identities" in path.read_text()] == []
