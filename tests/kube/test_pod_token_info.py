@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import probe, token_questions
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import job_pods, token_probes
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.jobs import has_ended
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import token_probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_IDENTITY,
@@ -251,7 +252,7 @@ def test_a_killed_run_leaves_nothing_to_the_next(token_info: Runner, client: Cli
     assert "leftover" not in str(token_info(namespace=workload, selector=workload, **SOON).ok()["actions"])
     assert [job["metadata"]["uid"] for job in probes(client, workload)] == [left[0]["metadata"]["uid"]]
     client.merge(JOB, workload, left[0]["metadata"]["name"], {"spec": {"activeDeadlineSeconds": 1}})
-    server.until("its deadline ends it", lambda: all(map(job_pods.has_ended, probes(client, workload))))
+    server.until("its deadline ends it", lambda: all(map(has_ended, probes(client, workload))))
     found = token_info(namespace=workload, selector=workload, **SOON).ok()
     assert found["actions"][0] == f"removed leftover Job {workload}/{left[0]['metadata']['name']}"
     assert probes(client, workload) == []

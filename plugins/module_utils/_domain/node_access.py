@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .errors import Failure
+from .jobs import has_ended
 from .names import NODE_CONTAINER, OBJECT_NAME, is_ours, marks
 
 Object = dict[str, t.Any]
@@ -324,15 +325,10 @@ def renewed(access: Access, pod: Raw, now: float) -> Object:
     return {"spec": {"activeDeadlineSeconds": int(max(now - created, 0)) + access.idle_timeout}}
 
 
-def finished(job_object: Raw) -> bool:
-    conditions = (job_object.get("status") or {}).get("conditions") or ()
-    return any(entry.get("type") in ("Complete", "Failed") and entry.get("status") == "True" for entry in conditions)
-
-
 def is_leftover(job_object: Raw, access: Access, alive: t.Callable[[int], bool]) -> bool:
     """Whether a Job was left behind: it has ended, or the run that made it on this machine has."""
     metadata = job_object["metadata"]
     if metadata["name"] == access.name:
         return False
     host, _slash, pid = str((metadata.get("annotations") or {}).get(RUN, "")).rpartition("/")
-    return finished(job_object) or (host == access.run.host and pid.isdigit() and not alive(int(pid)))
+    return has_ended(job_object) or (host == access.run.host and pid.isdigit() and not alive(int(pid)))

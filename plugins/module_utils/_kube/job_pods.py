@@ -36,13 +36,6 @@ def of_job(client: Client, namespace: str, job: str) -> Object | None:
     return pods[0] if pods else None
 
 
-def has_ended(job: Object) -> bool:
-    """Whether the Job is over: done, failed, or past its deadline, also where its pod is not gone yet."""
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    over = ("Complete", "Failed", "FailureTarget")
-    return any(each.get("type") in over and each.get("status") == "True" for each in conditions)
-
-
 def state(pod: Object | None) -> dict[str, t.Any]:
     """``waiting``, ``running`` or ``terminated`` with what belongs to it."""
     statuses = ((pod or {}).get("status") or {}).get("containerStatuses") or ()

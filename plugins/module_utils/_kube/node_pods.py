@@ -18,6 +18,7 @@ import typing as t
 
 from .._domain import node_access
 from .._domain.errors import Failure
+from .._domain.jobs import has_ended
 from .._domain.names import MANAGED_BY, MANAGER, NODE_CONTAINER, OWNER, is_ours
 from . import job_pods
 from .client import Client
@@ -195,7 +196,7 @@ class NodePod:
             if failure.reason != "AlreadyExists":
                 raise
         job = self._client.get(JOB, namespace, name)
-        if job is not None and node_access.finished(job):
+        if job is not None and has_ended(job):
             self._client.delete(JOB, namespace, name, preconditions={"uid": job["metadata"]["uid"]})
             return True
         return False

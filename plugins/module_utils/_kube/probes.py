@@ -13,6 +13,7 @@ import secrets
 import typing as t
 
 from .._domain import probe, token_request
+from .._domain.jobs import has_ended
 from .._domain.names import MANAGED_BY, MANAGER, OWNER
 from . import job_pods
 from .client import Client
@@ -43,7 +44,7 @@ def leftovers(client: Client, namespace: str, owner: str) -> tuple[Object, ...]:
     A Job that has not ended may be another run's at this moment; the cluster ends it by its deadline.
     """
     labels = f"{MANAGED_BY}={MANAGER},{OWNER}={owner},{probe.PROBE_LABEL}"
-    return tuple(raw for raw in client.list_all(JOB, namespace, labels=labels) if job_pods.has_ended(raw))
+    return tuple(raw for raw in client.list_all(JOB, namespace, labels=labels) if has_ended(raw))
 
 
 def remove(client: Client, target: probe.Target, jobs: t.Iterable[Object]) -> list[str]:

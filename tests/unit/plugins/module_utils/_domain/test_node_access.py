@@ -174,17 +174,18 @@ def test_each_run_and_each_node_has_a_job_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "finished", "alive", "expected"),
+    ("run", "condition", "alive", "expected"),
     [
-        pytest.param("laptop/7", False, True, False, id="a run beside this one"),
-        pytest.param("laptop/7", False, False, True, id="a killed run"),
-        pytest.param("laptop/7", True, True, True, id="ended"),
-        pytest.param("elsewhere/7", False, False, False, id="of another machine"),
-        pytest.param("", False, False, False, id="of nobody"),
+        pytest.param("laptop/7", "", True, False, id="a run beside this one"),
+        pytest.param("laptop/7", "", False, True, id="a killed run"),
+        pytest.param("laptop/7", "Failed", True, True, id="ended"),
+        pytest.param("laptop/7", "FailureTarget", True, True, id="past its deadline, its pod still ends"),
+        pytest.param("elsewhere/7", "", False, False, id="of another machine"),
+        pytest.param("", "", False, False, id="of nobody"),
     ],
 )
-def test_leftovers(run: str, finished: bool, alive: bool, expected: bool) -> None:
-    conditions = [{"type": "Failed", "status": "True"}] if finished else []
+def test_leftovers(run: str, condition: str, alive: bool, expected: bool) -> None:
+    conditions = [{"type": condition, "status": "True"}] if condition else []
     metadata: dict[str, Any] = {"name": "x", "annotations": {node_access.RUN: run}}
     job = {"metadata": metadata, "status": {"conditions": conditions}}
     assert node_access.is_leftover(job, ACCESS, lambda pid: alive) is expected
