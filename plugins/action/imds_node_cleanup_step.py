@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The steps of the role imds_node_cleanup that decide something.
+"""The steps of the role imds_node_cleanup for which role_plan does not do.
 
-Nodes come in hundreds, and each task of each node takes a process that begins as a copy of ansible-playbook's. So what
-these processes need is loaded here, where Ansible loads this file, before it makes them.
+They work over the connection to the node, or read facts of all hosts of the play, of which there are hundreds. Work and
+decision are one task: each task of each node takes a process that begins as a copy of ansible-playbook's. So what these
+processes need is loaded here, where Ansible loads this file, before it makes them.
 """
 
 from __future__ import annotations
@@ -19,10 +20,15 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import filter_loader, lookup_loader, test_loader
 
 from ansible_collections.azureops.pod_identity.plugins.action import imds_iptables_cleanup
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import node_cleanup_role as role
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import imds_node_cleanup as role
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 
+_ROLE = "imds_node_cleanup"
+_SPEC = _roles.spec(_ROLE)  # read where Ansible loads the action, before it forks
+_OPTIONS = ("accept_open_imds", "artifact_target")  # what the gate reads
 _CLEANUP = imds_iptables_cleanup.__name__.replace("ansible_collections.", "").replace(".plugins.action", "")
-_WAY = "__imds_node_cleanup_way"
+_WAY, _SEEN = "__imds_node_cleanup_way", "__imds_node_cleanup_now"
+_BATCH = "__imds_node_cleanup_batch"
 _FACTS = {"node": "aks_node", "result": "imds_node_cleanup_result"}
 for _loader, _name in ((filter_loader, "default"), (test_loader, "defined"), (lookup_loader, "ansible.builtin.env")):
     _loader.get(_name)  # with the first of them come all of ansible.builtin
@@ -38,6 +44,7 @@ class ActionModule(ActionBase):
         variables, arguments = task_vars or {}, self._task.args
         steps: dict[str, t.Callable[[Variables, Variables], dict[str, t.Any]]] = {
             "begin": self._begin,
+            "gate": self._gate,
             "access": self._access,
             "choose": self._choose,
             "clean": self._clean,
@@ -45,7 +52,10 @@ class ActionModule(ActionBase):
         step = steps.get(str(arguments.get("step")))
         if step is None:
             raise AnsibleActionFail(f"step is {arguments.get('step')}; it must be one of {', '.join(steps)}.")
-        return {**result, "changed": False, **step(arguments, variables)}
+        try:
+            return {**result, "changed": False, **step(arguments, variables)}
+        except _roles.WrongOptions as error:
+            raise AnsibleActionFail(str(error)) from None
 
     def _begin(self, _arguments: Variables, variables: Variables) -> dict[str, t.Any]:
         return {"batch": _shown(role.begin(_play(variables), variables["ansible_play_batch"]))}
@@ -54,13 +64,30 @@ class ActionModule(ActionBase):
         earlier = role.Batch(**arguments["batch"])
         return {"batch": _shown(role.choose(_play(variables), variables["ansible_play_batch"], earlier))}
 
-    def _access(self, arguments: Variables, _variables: Variables) -> dict[str, t.Any]:
+    def _gate(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+        begun = _batch(variables).begun[variables["inventory_hostname"]]
+        return {"result": {**begun, **_shown(self._verdict(arguments, variables))}}
+
+    def _access(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+        if self._verdict(arguments, variables).outcome:
+            return {"held": True, "ends": True}
         said = self._low_level_execute_command(role.HELLO, executable=False)
-        return {"access": _shown(role.accessed(said["stdout"], said["stderr"], arguments.get("name")))}
+        access = role.accessed(said["stdout"], said["stderr"], arguments["node"].get("name"))
+        return {"access": _shown(access), "ends": access.problem == ""}
+
+    def _verdict(self, arguments: Variables, variables: Variables) -> role.Verdict:
+        """What keeps the node of this task untouched, before anything connects to it."""
+        options = role.Options.parse(_roles.options(self, _ROLE, _SPEC, _OPTIONS, variables))
+        batch, node = _batch(variables), arguments["node"]
+        asker = batch.askers.get(variables["inventory_hostname"])
+        is_asked = asker is not None and bool(node.get("cluster_name") or arguments["has_api_server"])
+        seen = (variables["hostvars"][asker].get(_SEEN) or {}) if is_asked else None
+        return role.verdict(options, role.Gate(node, seen, batch.stopped_by))
 
     def _clean(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
         try:
-            done = self._clean_up(dict(arguments["cleanup"]), variables)
+            ways = role.ways_to_ask(pod=bool(arguments["asks_pod"]))
+            done = self._clean_up({**arguments["cleanup"], "answer_method": ways}, variables)
         except AnsibleConnectionFailure as failure:
             done = {"unreachable": True, "msg": str(failure)}
         ended = role.ended(
@@ -96,12 +123,18 @@ def _shown(value: object) -> dict[str, t.Any]:
     return dict(vars(value))
 
 
+def _batch(variables: Variables) -> role.Batch:
+    """What the last step decided for the batch."""
+    return role.Batch(**variables[_BATCH]["batch"])
+
+
 def _play(variables: Variables) -> list[role.Host]:
     """All hosts of the play, as their facts tell of them."""
     hosts = []
     for name in variables["ansible_play_hosts_all"]:
         facts = variables["hostvars"][name]
-        answers = (facts.get("__imds_node_cleanup_hello") or {}).get("results") or []
+        said = (facts.get("__imds_node_cleanup_hello") or {}).get("results") or []
+        answers = [each for each in said if not each.get("held")]
         known = {field: facts.get(fact) or {} for field, fact in _FACTS.items()}
         hosts.append(role.Host(name, answers=[{**each, "transport": each[_WAY]} for each in answers], **known))
     return hosts

@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
+    imds_node_cleanup,
     pod_identity_bindings,
     pod_identity_chart,
     pod_identity_cluster,
@@ -23,6 +24,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 
 PARTS: t.Mapping[str, t.Mapping[str, Part[t.Any, t.Any]]] = {
+    "imds_node_cleanup": imds_node_cleanup.PARTS,
     "pod_identity_bindings": pod_identity_bindings.PARTS,
     "pod_identity_chart": pod_identity_chart.PARTS,
     "pod_identity_cluster": pod_identity_cluster.PARTS,

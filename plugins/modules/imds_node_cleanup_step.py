@@ -7,18 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: imds_node_cleanup_step
-short_description: Carry out a step of the role imds_node_cleanup that decides something
+short_description: Carry out a step of the role imds_node_cleanup on a node or for all of them
 version_added: 1.0.0
 author:
   - azureops.pod_identity contributors (@azureops)
 description:
   - V(begin) tells which host of a batch asks about its cluster, and whether a node of an earlier batch stopped the run.
-  - V(access) looks over the connection of the task which machine answers there.
+  - V(gate) makes the result of a node that is not entered, with the reason where one keeps it untouched.
+  - V(access) looks over the connection of the task which machine answers there, unless something keeps the node
+    untouched.
   - V(choose) tells which nodes of a batch are cleaned next. Until one node of the run has ended well, one goes alone.
   - V(clean) runs M(azureops.pod_identity.imds_iptables_cleanup) on the node and makes the result of the role from what
     it returns.
-  - It serves the role P(azureops.pod_identity.imds_node_cleanup#role), whose facts and registered results V(begin) and
-    V(choose) read from every host of the play.
+  - It serves the role P(azureops.pod_identity.imds_node_cleanup#role), whose options, facts and registered results it
+    reads, also those of other hosts of the play.
 extends_documentation_fragment:
   - azureops.pod_identity._attributes
 attributes:
@@ -35,10 +37,15 @@ options:
     description: The step.
     type: str
     required: true
-    choices: [begin, access, choose, clean]
-  name:
-    description: Name that the machine must have, for O(step=access). If unset, any machine will do.
-    type: str
+    choices: [begin, gate, access, choose, clean]
+  node:
+    description:
+      - What is known of the node, for O(step=gate) and O(step=access). The machine must have its name; any machine will
+        do where none is known.
+    type: dict
+  has_api_server:
+    description: Whether an API server is named, for O(step=gate) and O(step=access).
+    type: bool
   batch:
     description: What the step before returned as RV(batch), for O(step=choose).
     type: dict
@@ -51,6 +58,9 @@ options:
   force:
     description: Whether rules are removed although an NMI lives on the node, for O(step=clean).
     type: bool
+  asks_pod:
+    description: Whether a plain pod is asked who answers pods, before it is asked on the node, for O(step=clean).
+    type: bool
   cleanup:
     description: Options of M(azureops.pod_identity.imds_iptables_cleanup), for O(step=clean).
     type: dict
@@ -62,7 +72,8 @@ EXAMPLES = r"""
 - name: See which machine answers
   azureops.pod_identity.imds_node_cleanup_step:
     step: access
-    name: aks-nodepool1-12345678-vmss000000
+    node: {name: aks-nodepool1-12345678-vmss000000}
+    has_api_server: false
 """
 
 RETURN = r"""
@@ -90,7 +101,7 @@ batch:
       description: The file of the role with which a host goes on that does not go on with most others.
       returned: always
       type: dict
-      sample: {node1: canary.yml}
+      sample: {node1: canary.yml, node2: untouched.yml}
     canary:
       description: The host that goes alone; empty where none has to.
       returned: always
@@ -124,9 +135,24 @@ batch:
       returned: always
       type: bool
       sample: true
+result:
+  description: The result of the node, as the README of the role tells.
+  returned: for O(step=gate)
+  type: dict
+  sample: {node: aks-nodepool1-12345678-vmss000000, outcome: refused}
+ends:
+  description: Whether no further way is tried.
+  returned: for O(step=access)
+  type: bool
+  sample: true
+held:
+  description: That something keeps the node untouched.
+  returned: for O(step=access), when it does
+  type: bool
+  sample: true
 access:
   description: What is there at the end of the way.
-  returned: for O(step=access)
+  returned: for O(step=access), unless RV(held)
   type: dict
   contains:
     problem:
@@ -159,9 +185,9 @@ ended:
       returned: always
       type: bool
       sample: true
-    more:
-      description: Whether something is left to do for that, or for the tables that were saved.
+    next:
+      description: The file of the role with what is left to do for that, or for the tables that were saved; else empty.
       returned: always
-      type: bool
-      sample: false
+      type: str
+      sample: ""
 """

@@ -25,6 +25,7 @@ options:
     type: str
     required: true
     choices:
+      - imds_node_cleanup
       - pod_identity_bindings
       - pod_identity_chart
       - pod_identity_cluster

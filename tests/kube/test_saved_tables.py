@@ -26,16 +26,21 @@ def test_a_secret_takes_tables_unless_it_belongs_to_somebody_else(
     table.write_text("*nat\nCOMMIT\n")
     player = Player(tmp_path / "player")
 
-    def save() -> str:
-        """What the result says of the tables."""
+    def save(*nodes: str) -> str:
+        """What the result of the last node says of the tables; one host is one node after the other."""
         done = {"result": {"backends": {"nft": {"saved_to": str(table)}}}}
-        result = {"node": "n1", "reason": ""}
-        facts = {"imds_node_cleanup_result": result, "__imds_node_cleanup_done": done}
+        facts = [
+            {"imds_node_cleanup_result": {"node": node, "reason": ""}, "__imds_node_cleanup_done": done}
+            for node in nodes or ("n1",)
+        ]
         said = "saved {{ imds_node_cleanup_result.saved | join(' ') }} reason {{ imds_node_cleanup_result.reason }} end"
         status, output = player.play(
             [
-                {"ansible.builtin.set_fact": facts},
-                role("imds_node_cleanup", "saved"),
+                *(
+                    task
+                    for each in facts
+                    for task in ({"ansible.builtin.set_fact": each}, role("imds_node_cleanup", "saved"))
+                ),
                 {"ansible.builtin.debug": {"msg": said}},
             ],
             imds_node_cleanup_kubeconfig=api_server.kubeconfig(),
@@ -51,6 +56,10 @@ def test_a_secret_takes_tables_unless_it_belongs_to_somebody_else(
     assert secret()["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "azureops.pod_identity", OWNER: "default"}
     packed = base64.b64decode(secret()["data"]["nat-nft.gz"])
     assert gzip.decompress(packed) == table.read_bytes()
+
+    metadata = {"name": "tables-n2", "labels": {OWNER: "them"}}
+    client.create(SECRET, namespace, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
+    assert save("n1", "n2").endswith(f"because the Secret {namespace}/tables-n2 belongs to somebody else.")
 
     client.merge(SECRET, namespace, "tables-n1", {"metadata": {"labels": {OWNER: "them"}}})
     before = secret()

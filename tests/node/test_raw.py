@@ -233,7 +233,14 @@ def test_a_clean_up_that_takes_too_long_leaves_no_directory(node: Node) -> None:
     slow.write_text("#!/bin/sh\nexec sleep 20\n")
     slow.chmod(0o755)
     keywords = {**over_a_connection(node), "timeout": 5}
-    options: dict[str, Any] = {"step": "clean", "begun": {"reason": ""}, "first": False, "force": False, "cleanup": {}}
+    options: dict[str, Any] = {
+        "step": "clean",
+        "begun": {"reason": ""},
+        "first": False,
+        "force": False,
+        "asks_pod": True,
+        "cleanup": {},
+    }
     done = task(node, str(slow), STEP, keywords=keywords, **options)
     assert "timedout" in done, done
     assert list((node.folder / "tmp").glob("*")) == []

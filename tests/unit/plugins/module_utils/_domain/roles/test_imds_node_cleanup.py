@@ -1,0 +1,631 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import imds_node_cleanup as role
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.imds_node_cleanup import (
+    CORDONED,
+    PARTS,
+    REIMAGING,
+    Batch,
+    Gate,
+    Host,
+    Options,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+
+HELLO = "user=0\nhost=n1\npython=/usr/bin/python3\n"
+CLEAN = {"transport": "ssh", "outcome": "clean"}
+STOPS = {"transport": "ssh", "outcome": "error", "stops": True}
+REACHED = {"transport": "ssh", "access": {"problem": "", "user": "0", "python": ""}}
+LOST = {"transport": "aks_node_pod", "unreachable": True, "msg": "timed out"}
+BEGUN = {"outcome": "", "reason": "", "saved": [], "transport": "ssh"}
+IMDS = {"answered_by": "imds", "proved": True, "method": "pod_network", "message": "It answers."}
+
+
+def part(**lists: Any) -> dict[str, Any]:
+    return {"result": {"backends": {"nft": {"found": [], "removed": [], "left": [], **lists}}, "nmi": []}}
+
+
+@pytest.mark.parametrize(
+    ("output", "errors", "name", "access"),
+    [
+        pytest.param(HELLO, "", "n1", role.Access("", "0", "/usr/bin/python3"), id="the node"),
+        pytest.param(HELLO, "", "N1", role.Access("", "0", "/usr/bin/python3"), id="the node in capitals"),
+        pytest.param(HELLO, "", None, role.Access("", "0", "/usr/bin/python3"), id="no name is known"),
+        pytest.param("motd\n user=7\r\nhost=n1\r\n", "", "n1", role.Access("", "7", ""), id="a terminal"),
+        pytest.param(HELLO, "", "n2", role.Access("another machine answers there, n1"), id="another machine"),
+        pytest.param("user=0\n", "", "n1", role.Access("another machine answers there, "), id="no name is said"),
+        pytest.param("", " no shell \n", "n1", role.Access("no shell"), id="an error"),
+        pytest.param("", "", "n1", role.Access("it does not run commands"), id="nothing"),
+    ],
+)
+def test_a_way_leads_to_the_node_of_that_name_alone(
+    output: str, errors: str, name: str | None, access: role.Access
+) -> None:
+    assert role.accessed(output, errors, name) == access
+
+
+def test_one_linux_node_of_each_cluster_asks_for_all() -> None:
+    def node(cluster: str, system: str = "linux") -> dict[str, str]:
+        return {"name": "n", "cluster_name": cluster, "resource_group": "g", "os": system}
+
+    play = [
+        Host("elsewhere", node("a")),
+        Host("w", node("a", "windows")),
+        *(Host(name, node(cluster)) for name, cluster in (("a1", "a"), ("b1", "b"), ("a2", "a"))),
+        Host("unknown"),
+    ]
+    begun = role.begin(play, ["w", "a1", "b1", "a2", "unknown"])
+    assert begun.askers == {"w": "a1", "a1": "a1", "b1": "b1", "a2": "a1"}
+    assert set(begun.next.values()) == {"untouched.yml"} and not begun.chosen
+
+
+def test_a_host_of_an_earlier_batch_stops_the_run() -> None:
+    play = [Host("n1", result=STOPS), Host("n2", answers=[REACHED])]
+    begun = role.begin(play, ["n2"])
+    assert begun.stopped_by == "n1"
+    chosen = role.choose(play, ["n2"], begun)
+    assert (chosen.stopped_by, chosen.next, chosen.go) == ("n1", {"n2": "untouched.yml"}, ())
+
+
+def chosen(play: list[Host], earlier: Batch | None = None) -> Batch:
+    batch = [host.name for host in play]
+    return role.choose(play, batch, earlier or role.begin(play, batch))
+
+
+def test_one_goes_alone_until_one_has_ended_well() -> None:
+    hosts = [Host(f"n{number}", answers=[REACHED]) for number in range(1, 4)]
+    first = chosen(hosts)
+    assert (first.next, first.canary, first.waiting, first.go) == ({"n1": "canary.yml"}, "n1", ("n1", "n2", "n3"), ())
+    hosts[0] = Host("n1", answers=[REACHED], result={"transport": "ssh", "outcome": "refused"})
+    second = chosen(hosts, first)
+    assert (second.next, second.canary, second.waiting, second.go) == ({"n2": "canary.yml"}, "n2", ("n2", "n3"), ())
+    hosts[1] = Host("n2", answers=[REACHED], result=CLEAN)
+    third = chosen(hosts, second)
+    assert (third.next, third.canary, third.waiting, third.go) == ({}, "", (), ("n3",))
+    assert chosen(hosts, third).go == ("n3",)
+
+
+def test_behind_a_first_node_that_went_wrong_none_goes() -> None:
+    hosts = [Host("n1", answers=[REACHED]), Host("n2", answers=[REACHED])]
+    first = chosen(hosts)
+    hosts[0] = Host("n1", answers=[REACHED], result=STOPS)
+    second = chosen(hosts, first)
+    assert (second.stopped_by, second.next, second.go, second.waiting) == ("n1", {"n2": "untouched.yml"}, (), ("n2",))
+    assert chosen(hosts, second).waiting == ()
+
+
+@pytest.mark.parametrize("left", [CLEAN, STOPS])
+def test_a_result_that_a_host_has_from_before_does_not_count(left: dict[str, Any]) -> None:
+    """One host may be one node after the other."""
+    hosts = [Host("n1", answers=[REACHED], result=left), Host("n2", answers=[REACHED])]
+    begun = role.begin(hosts, ["n1", "n2"])
+    first = chosen(hosts, Batch(**{**vars(begun), "stopped_by": ""}))
+    assert (first.canary, first.stopped_by) == ("n1", "")
+    hosts[0] = Host("n1", answers=[REACHED], result={"transport": "ssh", "outcome": "unproved"})
+    hosts[1] = Host("n2", answers=[REACHED], result=left)
+    assert chosen(hosts, first).canary == "n2"
+
+
+def test_what_was_not_tried_and_what_was_not_reached() -> None:
+    broken = {"transport": "ssh", "failed": True, "msg": "\n"}
+    hosts = [Host("n1"), Host("n2", answers=[broken, LOST]), Host("n3", answers=[LOST, REACHED])]
+    first = chosen(hosts)
+    assert first.next == {"n1": "untouched.yml", "n2": "untouched.yml", "n3": "canary.yml"}
+    assert first.begun["n2"]["attempts"] == [
+        {"transport": "ssh", "problem": "it does not run commands"},
+        {"transport": "aks_node_pod", "problem": "timed out"},
+    ]
+    assert (first.begun["n3"]["transport"], first.access["n3"]) == ("ssh", REACHED["access"])
+    assert first.pods == ("n2", "n3")
+
+
+@pytest.mark.parametrize(
+    ("done", "outcome", "stops", "more"),
+    [
+        pytest.param({**part(), "answer": IMDS}, "clean", False, False, id="clean and proved"),
+        pytest.param(part(), "clean", False, True, id="clean, not asked"),
+        pytest.param({**part(), "answer": {**IMDS, "proved": False}}, "clean", False, True, id="clean, not proved"),
+        pytest.param(
+            {**part(), "answer": {"answered_by": "unknown", "proved": False}}, "clean", False, True, id="silent"
+        ),
+        pytest.param({**part(saved_to="/f"), "changed": True}, "cleaned", False, True, id="cleaned"),
+        pytest.param({"failed": True, "msg": "no."}, "error", True, False, id="error"),
+        pytest.param({"unreachable": True, "msg": "no."}, "unreachable", False, False, id="unreachable"),
+        pytest.param({"failed": True, "result": {"nmi": ["nmi"]}}, "refused", False, False, id="an NMI lives"),
+        pytest.param(
+            {"failed": True, "result": {"nmi": ["nmi"]}, "taken": ["-A X"]}, "error", True, False, id="a rule is gone"
+        ),
+        pytest.param({**part(saved_to="/f"), "failed": True, "msg": "no."}, "error", True, True, id="failed later"),
+    ],
+)
+def test_how_a_first_node_ended(done: dict[str, Any], outcome: str, stops: bool, more: bool) -> None:
+    ended = role.ended(BEGUN, done, first=True, force=False, check_mode=False)
+    assert (ended.result["outcome"], ended.result["stops"], ended.next == "prove.yml") == (outcome, stops, more)
+    assert ended.proves == (outcome in ("clean", "cleaned"))
+    assert ended.result["reason"] == (done.get("msg", "") if outcome not in ("clean", "cleaned") else "")
+
+
+def test_only_what_was_taken_stops_behind_the_first() -> None:
+    for done, stops in (({"failed": True}, False), ({"failed": True, "taken": ["-A X"]}, True)):
+        assert role.ended(BEGUN, done, first=False, force=False, check_mode=False).result["stops"] == stops
+
+
+def test_a_living_nmi_that_was_accepted_refuses_nothing() -> None:
+    done = {"failed": True, "result": {"nmi": ["nmi"]}}
+    assert role.ended(BEGUN, done, first=False, force=True, check_mode=False).result["outcome"] == "error"
+
+
+def test_the_result_lists_what_was_found() -> None:
+    done = {**part(found=[{"rule": "a"}], removed=["a"], left=[{"rule": "b"}]), "changed": True, "answer": IMDS}
+    result = role.ended({**BEGUN, "reason": "Beware."}, done, first=False, force=False, check_mode=False).result
+    assert (result["found"], result["removed"], result["left"]) == ([{"rule": "a"}], ["a"], [{"rule": "b"}])
+    assert (result["proof"], result["proof_method"], result["reason"]) == ("imds", "pod_network", "Beware.")
+
+
+def test_check_mode_proves_nothing() -> None:
+    ended = role.ended(BEGUN, part(), first=True, force=False, check_mode=True)
+    assert (ended.proves, ended.next, ended.result["outcome"]) == (False, "", "clean")
+
+
+OPEN: dict[str, Any] = {"name": "n1", "closed_because": []}
+SHUT: dict[str, Any] = {"name": "n1", "closed_because": ["NMI covers it", "it carries stray"]}
+OPTIONS = Options()
+
+
+def plan(part: str, observed: dict[str, Any], *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    return PARTS[part].plan(options, observed, Run(check_mode=check_mode))
+
+
+@pytest.mark.parametrize(
+    ("gate", "changes", "outcome", "reason"),
+    [
+        pytest.param(Gate(OPEN, None, ""), {}, "", "", id="open"),
+        pytest.param(Gate(OPEN, {"nodes": [OPEN]}, ""), {}, "", "", id="still open"),
+        pytest.param(Gate({"os": "windows"}, None, "n9"), {}, "clean", "Windows node", id="Windows"),
+        pytest.param(Gate({}, None, ""), {}, "refused", "neither the API server nor Azure could be", id="unknown"),
+        pytest.param(Gate(SHUT, None, ""), {}, "refused", "because NMI covers it; and it carries stray. To", id="shut"),
+        pytest.param(Gate(OPEN, {"nodes": [SHUT]}, ""), {}, "refused", "NMI covers it", id="shut by now"),
+        pytest.param(Gate(SHUT, {"nodes": [OPEN]}, ""), {}, "", "", id="open by now"),
+        pytest.param(Gate(SHUT, {"nodes": []}, ""), {}, "refused", "NMI covers it", id="not told of any more"),
+        pytest.param(
+            Gate(OPEN, {"msg": "No."}, ""), {}, "refused", "could not be asked again (No). To", id="no answer"
+        ),
+        pytest.param(Gate(OPEN, {}, ""), {}, "refused", "could not be asked again (no answer)", id="nobody asked"),
+        pytest.param(Gate(SHUT, {}, ""), {"accept_open_imds": True}, "", "", id="accepted"),
+        pytest.param(Gate(OPEN, None, "n9"), {}, "stopped", "the run stopped at n9.", id="stopped"),
+        pytest.param(Gate(SHUT, None, "n9"), {}, "refused", "NMI covers it", id="shut, and stopped"),
+        pytest.param(Gate(OPEN, None, ""), {"artifact_target": "secret:a/b"}, "", "", id="a Secret"),
+        pytest.param(
+            Gate(OPEN, None, ""),
+            {"artifact_target": "secret:a"},
+            "error",
+            "is named as secret:NAMESPACE/NAME",
+            id="wrong",
+        ),
+        pytest.param(Gate(OPEN, None, ""), {"artifact_target": "secret:a/b/c"}, "error", "is secret:a/b/c;", id="long"),
+    ],
+)
+def test_what_keeps_a_node_untouched(gate: Gate, changes: dict[str, Any], outcome: str, reason: str) -> None:
+    found = role.verdict(replace(OPTIONS, **changes), gate)
+    assert (found.outcome, reason in found.reason, bool(found.reason)) == (outcome, True, bool(reason))
+
+
+def test_a_plain_pod_is_asked_before_the_node() -> None:
+    assert role.ways_to_ask(pod=True) == []
+    assert role.ways_to_ask(pod=False) == ["pod_network", "throw_away_namespace"]
+
+
+LINUX: dict[str, Any] = {"os": "linux", "scale_set": "/ss", "instance_id": "7", "addresses": ["10.0.0.1"]}
+
+
+def inventory(*hosts: tuple[str, dict[str, Any], str], node: str = "", environment: bool = False) -> dict[str, Any]:
+    names, nodes, addresses = zip(*hosts) if hosts else ((), (), ())
+    return {"node": node, "hosts": names, "nodes": nodes, "addresses": addresses, "environment": environment}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "options", "environment", "clusters"),
+    [
+        pytest.param((), {"cluster_name": "c"}, True, [("c", "")], id="named"),
+        pytest.param((("n1", {}, ""),), {}, False, [], id="an inventory"),
+        pytest.param((), {"kubeconfig": "/k"}, False, [("", "")], id="a kubeconfig"),
+        pytest.param((), {}, True, [("", "")], id="the environment"),
+        pytest.param(
+            tuple((name, {"cluster_name": cluster, "resource_group": "g"}, "") for name, cluster in ("ax", "by", "cx")),
+            {"kubeconfig": "/k"},
+            False,
+            [("x", "g"), ("y", "g")],
+            id="those of hosts",
+        ),
+    ],
+)
+def test_where_nodes_are_looked_for(
+    hosts: Any, options: dict[str, Any], environment: bool, clusters: list[tuple[str, str]]
+) -> None:
+    found = plan("search", inventory(*hosts, environment=environment), **options)["clusters"]
+    assert [(each["cluster_name"], each["resource_group"]) for each in found] == clusters
+
+
+def test_hosts_that_are_no_linux_nodes_are_left_out() -> None:
+    hosts = [("w", {"os": "windows"}, ""), ("localhost", {}, ""), ("n1", {}, "10.0.0.1")]
+    found = plan("search", inventory(*hosts, node=" n1,, n2"))
+    assert (found["hosts"], found["named"]) == ([{"host": "n1", "node": {}, "address": "10.0.0.1"}], ["n1", "n2"])
+    with pytest.raises(Refused, match=r"^Neither a cluster nor an inventory is named; set pod_identity_cluster_name"):
+        plan("search", inventory(*hosts[:2]))
+
+
+CLUSTER = {"cluster_name": "c", "resource_group": "g"}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "named", "options", "taken"),
+    [
+        pytest.param([], [], {}, {"N1": "10.0.0.1"}, id="no inventory"),
+        pytest.param(["n1"], [], {}, {"n1": "there"}, id="by name"),
+        pytest.param(["other"], [], {}, {}, id="not of the inventory"),
+        pytest.param(["other"], [], {"cluster_name": "c"}, {"N1": "10.0.0.1"}, id="the cluster is named"),
+        pytest.param(["web"], [], {}, {"web": "10.0.0.1"}, id="by address"),
+        pytest.param(["n1"], ["n1"], {}, {"n1": "there"}, id="the host is named"),
+        pytest.param(["n1"], ["N1"], {}, {"n1": "there"}, id="the node is named"),
+        pytest.param(["n1"], ["n2"], {}, {}, id="another is named"),
+    ],
+)
+def test_a_node_is_the_host_of_its_name_or_address(
+    hosts: list[str], named: list[str], options: dict[str, Any], taken: dict[str, str]
+) -> None:
+    addresses = {"n1": "there", "other": "10.0.0.9", "web": "10.0.0.1"}
+    known = [{"host": host, "node": {}, "address": addresses[host]} for host in hosts]
+    observed = {
+        "search": {"named": named, "hosts": known},
+        "cluster": CLUSTER,
+        "nodes": [{**LINUX, "name": "N1"}, {**LINUX, "name": "w", "os": "windows"}],
+        "all_hosts": hosts,
+        "all_addresses": [addresses[host] for host in hosts],
+    }
+    found = plan("take", observed, **options)["hosts"]
+    assert {each["host"]: each["address"] for each in found} == taken
+    for each in found:
+        assert (each["instance"], each["node"]["cluster_name"]) == ("/ss/virtualMachines/7", "c")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "named", "taken", "options", "rest"),
+    [
+        pytest.param(["a", "b"], [], [("a", "n1")], {}, ["b"], id="of no cluster"),
+        pytest.param(["a", "b"], ["b"], [], {}, ["b"], id="named"),
+        pytest.param(["a"], ["n1"], [("a", "n1")], {}, [], id="named by its node"),
+        pytest.param(["a"], [], [("n1", "n1")], {"cluster_name": "c"}, [], id="the cluster is named"),
+        pytest.param(["a"], ["x"], [], {}, "no Linux node x in the inventory; correct the name", id="not there"),
+        pytest.param([], ["x"], [], {}, "no Linux node x in the cluster of the kubeconfig", id="kubeconfig"),
+        pytest.param(["a"], ["a"], [], {"cluster_name": "c"}, "no Linux node a in cluster c;", id="not of the cluster"),
+        pytest.param(
+            ["a"], [], [], {"cluster_name": "c"}, "no Linux node in cluster c, so there is nothing", id="empty"
+        ),
+    ],
+)
+def test_hosts_of_which_no_cluster_tells(
+    hosts: list[str], named: list[str], taken: list[tuple[str, str]], options: dict[str, Any], rest: list[str] | str
+) -> None:
+    observed = {
+        "search": {"named": named, "hosts": [{"host": host, "node": {}, "address": ""} for host in hosts]},
+        "taken": [host for host, dummy in taken],
+        "nodes": [{"name": name} for dummy, name in taken],
+    }
+    if isinstance(rest, str):
+        with pytest.raises(Refused, match=rest):
+            plan("rest", observed, **options)
+        return
+    assert plan("rest", observed, **options)["hosts"] == rest
+
+
+RESULT: dict[str, Any] = {
+    **BEGUN,
+    "node": "n1",
+    "stops": False,
+    "attempts": [{"transport": "ssh", "problem": "refused"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("observed", "outcome", "reason"),
+    [
+        ({"looked": True, "there": False}, "gone", "The node does not exist any more."),
+        (
+            {"looked": False, "there": False},
+            "unreachable",
+            "ssh: refused. Without touching it, a reimage of the instance",
+        ),
+        ({"node": LINUX}, "unreachable", "az vmss reimage --ids /ss --instance-ids 7 (drain the node first)"),
+        ({"result": {**RESULT, "attempts": []}}, "unreachable", "There is no way to try. Without touching it"),
+    ],
+)
+def test_a_node_to_which_no_way_led(observed: dict[str, Any], outcome: str, reason: str) -> None:
+    given = {"result": RESULT, "node": {}, "looked": True, "there": True, **observed}
+    result = plan("gone", given)["result"]
+    assert (result["outcome"], reason in result["reason"], result["node"]) == (outcome, True, "n1")
+
+
+@pytest.mark.parametrize(
+    ("told", "first", "outcome", "stops"),
+    [
+        pytest.param({"timedout": {"period": 3}}, True, "unreachable", False, id="too long"),
+        pytest.param({"unreachable": True}, True, "unreachable", False, id="no connection"),
+        pytest.param({"unreachable": False, "failed": True}, True, "error", True, id="failed"),
+        pytest.param({"failed": True}, False, "error", False, id="failed, not the first"),
+    ],
+)
+def test_how_a_node_ends_of_which_the_clean_up_told_nothing(
+    told: dict[str, Any], first: bool, outcome: str, stops: bool
+) -> None:
+    """Whom the run stops at is the first node, and only where it answered."""
+    observed = {"result": RESULT, "told": told, "first": first, "proves": False, "saved": []}
+    result = plan("lost", observed)["result"]
+    assert (result["outcome"], result["stops"], result["reason"]) == (outcome, stops, "It went wrong.")
+
+
+@pytest.mark.parametrize(
+    ("told", "observed", "outcome", "stops"),
+    [
+        pytest.param({"msg": "No."}, {}, "error", False, id="failed"),
+        pytest.param({"msg": "No."}, {"first": True}, "error", True, id="the first"),
+        pytest.param({"msg": "No.", "timedout": {}}, {"first": True}, "error", False, id="too long"),
+        pytest.param({"msg": "No.", "timedout": {}}, {"proves": True}, "unproved", False, id="the proof took too long"),
+        pytest.param({"msg": "No."}, {"result": {**RESULT, "stops": True}}, "error", True, id="it stopped before"),
+    ],
+)
+def test_what_goes_wrong_behind_the_clean_up(
+    told: dict[str, Any], observed: dict[str, Any], outcome: str, stops: bool
+) -> None:
+    given = {"result": RESULT, "first": False, "proves": False, "saved": ["/t"], **observed, "told": told}
+    result = plan("failed", given)["result"]
+    assert (result["outcome"], result["stops"], result["reason"]) == (outcome, stops, "No.")
+    assert result["saved"] == ["only on the node: /t"]
+
+
+def test_tables_go_into_files_or_a_secret() -> None:
+    files = {"node": "n1", "files": ["/v/na t"]}
+    found = plan("tables", files)
+    assert (found["in_secret"], found["directory"]) == (False, "~/.azureops-pod-identity/nodes/n1")
+    assert found["reads"] == [{"file": "/v/na t", "command": "base64 < '/v/na t' && echo ."}]
+    found = plan("tables", files, artifact_target="secret:a/b")
+    assert (found["in_secret"], found["namespace"], found["name"]) == (True, "a", "b-n1")
+    assert found["reads"][0]["command"] == "gzip -c < '/v/na t' > /dev/null && gzip -c < '/v/na t' | base64 && echo ."
+
+
+@pytest.mark.parametrize(
+    ("output", "content"),
+    [("YWJj\nZGVm\n.\n", "YWJjZGVm"), ("YWJj\r\n.\r\n", "YWJj"), (".", ""), ("YWJj\n", None), ("", None)],
+)
+def test_a_table_without_its_end_was_not_read(output: str, content: str | None) -> None:
+    read = plan("read", {"files": ["/v/nat"], "outputs": [output]})
+    tables = [{"name": "nat", "content": content}] if content is not None else []
+    assert read == {"tables": tables, "whole": content is not None}
+    read = plan("read", {"files": ["/v/nat", "/v/x"], "outputs": [output, "WA==\n.\n"]}, artifact_target="secret:a/b")
+    assert (read["tables"][-1]["name"], read["whole"]) == ("x.gz", content is not None)
+
+
+OURS = {"app.kubernetes.io/managed-by": "azureops.pod_identity", "azureops.pod-identity/owner": "us"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "foreign"), [([], False), ([OURS], False), ([{}], True), ([None], True), ([{**OURS, "x": "y"}], False)]
+)
+def test_whose_a_secret_is(labels: list[Any], foreign: bool) -> None:
+    assert plan("secret", {"labels": labels}, owner="us") == {"foreign": foreign}
+    assert plan("secret", {"labels": labels})["foreign"] == bool(labels)
+
+
+@pytest.mark.parametrize(
+    ("observed", "saved", "reason"),
+    [
+        ({"places": ["/d/nat", ""]}, ["/d/nat"], ""),
+        ({"in_secret": True}, ["secret:a/b-n1"], ""),
+        ({}, ["only on the node: /t"], "because they could not be read."),
+        ({"problems": ["", "No space.", "x"]}, ["only on the node: /t"], "because No space."),
+        ({"foreign": True, "problems": ["x"]}, ["only on the node: /t"], "the Secret a/b-n1 belongs to somebody else."),
+    ],
+)
+def test_where_tables_are(observed: dict[str, Any], saved: list[str], reason: str) -> None:
+    empty = {"files": ["/t"], "in_secret": False, "foreign": False, "places": [], "problems": []}
+    result = plan("saved", {"result": RESULT, **empty, **observed}, artifact_target="secret:a/b")["result"]
+    assert (result["saved"], reason in result["reason"], bool(result["reason"])) == (saved, True, bool(reason))
+
+
+SILENT = {"answer": {**IMDS, "answered_by": "unknown", "proved": False, "message": "Silence."}}
+NOBODY = {"answer": {**IMDS, "answered_by": "nobody", "proved": False, "message": "A rule stands."}}
+JOBS = [
+    {"verb": "create", "resource": "jobs", "subresource": ""},
+    {"verb": "get", "resource": "pods", "subresource": "log"},
+]
+
+
+@pytest.mark.parametrize(
+    ("said", "missing", "outcome", "proof", "reason"),
+    [
+        pytest.param([{}, {"answer": IMDS}], JOBS, "", "imds", "", id="proved"),
+        pytest.param([SILENT, {"answer": IMDS}], [], "", "imds", "", id="proved on the node"),
+        pytest.param([NOBODY, {}], [], "unproved", "nobody", "A rule stands.", id="a rule stands"),
+        pytest.param([SILENT, {"msg": "No."}], [], "unproved", "unknown", "Silence. No.", id="silence"),
+        pytest.param([], [], "unproved", "unknown", "", id="nobody asked"),
+        pytest.param(
+            [SILENT],
+            JOBS,
+            "unproved",
+            "unknown",
+            "No plain pod is made for the proof, because in the namespace default these rights are missing: create "
+            "jobs, get pods/log. Silence.",
+            id="no pod may",
+        ),
+    ],
+)
+def test_the_last_answer_proves(said: list[Any], missing: list[Any], outcome: str, proof: str, reason: str) -> None:
+    observed = {"result": RESULT, "said": said, "missing": missing, "first": True}
+    result = plan("proof", observed)["result"]
+    assert (result["outcome"], result["proof"], result["reason"]) == (outcome, proof, reason)
+    assert result["stops"] == (proof == "nobody")
+    assert not plan("proof", {**observed, "first": False})["result"]["stops"]
+
+
+def test_what_remains_as_proof_is_said() -> None:
+    message = plan("without_pod", {"missing": JOBS[:1]}, probe_namespace="ns")["message"]
+    assert message.startswith(
+        "No plain pod is made for the proof, because in the namespace ns these rights are missing:"
+    )
+    assert " create jobs. What remains is the network of a pod" in message
+
+
+def test_what_a_killed_run_has_begun_is_reimaged_first() -> None:
+    unreached = {**RESULT, "outcome": "unreachable", "transport": ""}
+    rows: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "new": ({}, unreached),
+        "lost": ({}, {**unreached, "transport": "ssh"}),
+        "clean": ({"labels": {}}, {**RESULT, "outcome": "clean"}),
+        "begun": ({"labels": {REIMAGING: "b"}}, unreached),
+        "reached": ({"labels": {REIMAGING: "b"}}, {**RESULT, "outcome": "clean"}),
+        "not reached yet": ({}, {}),
+    }
+    nodes, results = zip(*rows.values())
+    assert plan("turns", {"hosts": list(rows), "nodes": nodes, "results": results}) == {
+        "begun": ["begun", "reached"],
+        "new": ["new"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("cordoned", "labels", "begun", "done", "marks", "uncordons"),
+    [
+        pytest.param(False, {}, False, False, {REIMAGING: "b1", CORDONED: "true"}, True, id="new"),
+        pytest.param(True, {}, False, False, {REIMAGING: "b1"}, False, id="somebody cordoned it"),
+        pytest.param(True, {REIMAGING: "b1", CORDONED: "true"}, True, False, None, True, id="begun"),
+        pytest.param(True, {REIMAGING: "b1"}, True, False, None, False, id="begun, somebody cordoned it"),
+        pytest.param(True, {REIMAGING: "b0", CORDONED: "true"}, True, True, None, True, id="done"),
+    ],
+)
+def test_how_far_a_reimage_is(
+    cordoned: bool, labels: dict[str, str], begun: bool, done: bool, marks: dict[str, str] | None, uncordons: bool
+) -> None:
+    node = {**LINUX, "name": "n1", "boot_id": "b1", "cordoned": cordoned, "labels": labels}
+    found = plan("progress", {"result": RESULT, "node": node})
+    assert (found["begun"], found["done"], found["from_boot"]) == (begun, done, labels.get(REIMAGING, "b1"))
+    assert (found["instance"], found["why"]) == ("/ss/virtualMachines/7", "ssh: refused.")
+    assert marks is None or found["mark"] == {"metadata": {"labels": marks}, "spec": {"unschedulable": True}}
+    assert found["release"]["metadata"] == {"labels": {REIMAGING: None, CORDONED: None}}
+    assert found["release"].get("spec") == ({"unschedulable": False} if uncordons else None)
+
+
+def test_nothing_is_uncordoned_that_was_not_seen() -> None:
+    found = plan("progress", {"result": RESULT, "node": {}})
+    assert (found["begun"], found["done"], "spec" in found["release"]) == (False, False, False)
+
+
+NODE = {**LINUX, "name": "n1", "ready": False, "labels": {}, "closed_because": []}
+MARKED = {**NODE, "labels": {REIMAGING: "b"}}
+
+
+@pytest.mark.parametrize(
+    ("observed", "options", "said"),
+    [
+        pytest.param({}, {}, "", id="nothing"),
+        pytest.param({"stops": [True, True, False]}, {}, "the run stopped at b", id="stopped"),
+        pytest.param({"node": {**NODE, "ready": None}}, {}, "a node is drained first, and", id="not asked"),
+        pytest.param({"node": {}}, {}, "a node is drained first, and", id="not seen"),
+        pytest.param({}, {"kubeconfig": ""}, "a node is drained first, and", id="no API server"),
+        pytest.param({"environment": True}, {"kubeconfig": ""}, "", id="that of the environment"),
+        pytest.param(
+            {"node_resource_group": ""}, {}, "so nothing proves whose instance it is: name the", id="no group"
+        ),
+        pytest.param({"node": {**NODE, "scale_set": ""}}, {}, "it is no instance of a scale set", id="no scale set"),
+        pytest.param({"nodes": [{**MARKED, "name": "n2"}]}, {}, "n2 is still being reimaged, and", id="another one"),
+        pytest.param({"nodes": [MARKED, {**MARKED, "name": "n2"}], "node": MARKED}, {}, "", id="begun itself"),
+    ],
+)
+def test_what_speaks_against_a_reimage(observed: dict[str, Any], options: dict[str, Any], said: str) -> None:
+    given = {
+        "result": RESULT,
+        "node": NODE,
+        "nodes": [NODE],
+        "node_resource_group": "MC",
+        "hosts": ["a", "b", "c"],
+        "stops": [False] * 3,
+        "environment": False,
+        **observed,
+    }
+    if said:
+        with pytest.raises(Refused, match=said):
+            plan("may_reimage", given, **{"kubeconfig": "/k", **options})
+        return
+    found = plan("may_reimage", given, **{"kubeconfig": "/k", **options})
+    assert (found["refusal"], found["azure"][0]["scope"]) == ("", "/ss/virtualMachines/7")
+    assert [each["resource"] for each in found["kubernetes"]] == ["nodes", "pods", "pods"]
+    shut = {**given, "node": {**given["node"], **SHUT}}
+    assert "because NMI covers it; and" in plan("may_reimage", shut, kubeconfig="/k")["refusal"]
+    assert plan("may_reimage", shut, kubeconfig="/k", accept_open_imds=True)["refusal"] == ""
+
+
+def test_missing_permissions_are_named_together() -> None:
+    azure = [
+        {"action": "x/read", "scope": "/s", "reason": "no role", "by": ""},
+        {"action": "x/write", "scope": "/s", "reason": "locked", "by": "lock"},
+    ]
+    with pytest.raises(Refused) as refused:
+        plan("permitted", {"azure": azure, "kubernetes": JOBS[1:]})
+    named = "x/read at /s (no role), x/write at /s (locked by lock), get pods/log in the cluster"
+    assert str(refused.value) == f"these permissions are missing: {named}"
+    assert plan("permitted", {"azure": [], "kubernetes": []}) == {}
+
+
+@pytest.mark.parametrize(
+    ("done", "code", "check_mode", "said"),
+    [(True, "", False, False), (False, "NotFound", False, False), (False, "", True, False), (False, "", False, True)],
+)
+def test_whether_a_node_is_still_cordoned(done: bool, code: str, check_mode: bool, said: bool) -> None:
+    observed = {"node": "n1", "done": done, "code": code, "message": "Forbidden."}
+    cordoned = plan("released", observed, check_mode=check_mode)["cordoned"]
+    expected = "It is still cordoned (Forbidden): kubectl uncordon n1; kubectl label node n1 "
+    assert cordoned.startswith(expected) if said else cordoned == ""
+
+
+@pytest.mark.parametrize(
+    ("reimaged", "done", "problem", "began", "reason"),
+    [
+        pytest.param({}, False, "", False, "these pods did not end within 10 seconds: a/b, a/c.", id="not drained"),
+        pytest.param({}, False, "No.", False, "It was not reimaged, because No.", id="not begun"),
+        pytest.param({"failed": True, "started": False}, False, "No.", False, "because No.", id="refused"),
+        pytest.param({"failed": True}, False, "Lost.", True, "stays cordoned: Lost. Run again", id="not known"),
+        pytest.param(
+            {"changed": True}, False, "", True, "its new system was not Ready within 20 seconds.", id="not back"
+        ),
+        pytest.param({}, True, "No.", True, "Its reimage has begun", id="by an earlier run"),
+    ],
+)
+def test_a_reimage_that_did_not_end(
+    reimaged: dict[str, Any], done: bool, problem: str, began: bool, reason: str
+) -> None:
+    observed = {"result": RESULT, "reimaged": reimaged, "done": done, "problem": problem, "pods": ["a/b", "a/c"]}
+    found = plan("interrupted", observed, drain_timeout=10, ready_timeout=20)
+    assert (found["began"], reason in found["result"]["reason"]) == (began, True), found
+    assert found["result"]["outcome"] == ("error" if began else RESULT["outcome"])
+    assert found["result"]["transport"] == ("reimage" if began else RESULT["transport"])
+
+
+def test_a_node_that_the_run_did_not_come_to_is_told() -> None:
+    whole = {"found": ["-A x"] * 2, "removed": ["-A x"], "proof": "imds", "proof_method": "pod_network"}
+    cleaned = {**RESULT, **whole, "outcome": "cleaned", "reason": ""}
+    begun = {**RESULT, **whole, "node": "n2", "outcome": ""}
+    observed = {"hosts": ["n1", "n2", "n3"], "results": [cleaned, begun, {}]}
+    found = plan("report", observed)
+    assert [each["outcome"] for each in found["results"]] == ["cleaned", "stopped", "stopped"]
+    assert (found["rows"][0]["found"], found["rows"][0]["removed"]) == (2, 1)
+    assert [each["proof"] for each in found["rows"]] == ["imds (pod_network)", "imds (pod_network)", ""]
+    assert found["reasons"] == [f"{name}: The run did not come to this node." for name in ("n2", "n3")]
+    assert found["failure"] == "2 of 3 nodes did not end as they should (stopped): n2, n3; the reasons are above."
+    assert plan("report", observed, fail_on=["error"])["failure"] == ""
