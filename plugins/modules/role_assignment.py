@@ -223,6 +223,12 @@ state:
       returned: when the assignment is present
       type: bool
       sample: false
+to_remove:
+  description: The assignments that are there and have to go; it has the keys of RV(state).
+  returned: with O(state=absent), and with O(roles)
+  type: list
+  elements: dict
+  sample: []
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -324,6 +330,7 @@ def together(plans: t.Mapping[str, Plan]) -> Plan:
             for step in plan.steps
         ),
         warnings=tuple(warning for plan in plans.values() for warning in plan.warnings),
+        told={"to_remove": [each for plan in plans.values() for each in plan.told.get("to_remove") or ()]},
     )
 
 
@@ -384,13 +391,14 @@ def removal(
         for assignment in going
     )
     warnings = tuple(azure_roles.still_held(assignment, role, scope) for assignment in staying)
-    return Plan(azure_roles.view(going[0], role, scope) if going else {}, {}, steps, warnings=warnings)
+    views = [azure_roles.view(each, role, scope) for each in going]
+    return Plan(views[0] if views else {}, {}, steps, warnings=warnings, told={"to_remove": views})
 
 
 def unknown_yet(options: t.Mapping[str, t.Any], named: str, extras: azure_roles.Extras) -> Plan:
     """In check mode the principal, or the scope, may be one that an earlier task will create."""
     if options["state"] == "absent":
-        return Plan({}, {})
+        return Plan({}, {}, told={"to_remove": []})
     scope, principal = options["scope"], options["principal_id"]
     role = azure_roles.named(named) or azure_roles.Role(named, KNOWN_AFTER_APPLY)
     place = "" if scope == KNOWN_AFTER_APPLY else scope

@@ -45,6 +45,8 @@ def test_the_life_of_an_assignment(modules: Modules, azure: SimulatedAzure, scop
     assert not modules.succeed("role_assignment", **{**wish, "scope": scope.upper().replace("SUB", "sub")})["changed"]
     removed = modules.check_and_do("role_assignment", **wish, state="absent")
     assert removed["diff"] == {"before": state, "after": {}}
+    assert removed["to_remove"] == [state]
+    assert modules.succeed("role_assignment", **wish, state="absent")["to_remove"] == []
     assert modules.succeed("role_assignment", **wish)["state"]["name"] == state["name"]
 
 
@@ -65,6 +67,7 @@ def test_several_roles_are_looked_up_once(
     assert {state["id"] for state in predicted["state"].values()} == {UNKNOWN}
     removed = modules.check_and_do("role_assignment", **{**wish, "roles": wish["roles"][1:]}, state="absent")
     assert removed["state"] == {"Managed Identity Operator": {}, "Network Contributor": {}}
+    assert removed["to_remove"] == [made["state"][role] for role in wish["roles"][1:]]
     assert modules.succeed("role_assignment", **who, role="Reader")["state"] == held
 
 
