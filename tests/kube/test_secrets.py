@@ -193,7 +193,7 @@ def test_a_secret_that_goes_is_in_no_output(
     client.create(SECRET, namespace, {"metadata": metadata, "data": {"password": data}})
     options = {
         "_pod_identity_uninstall_connection": {"kubeconfig": api_server.kubeconfig()},
-        "_pod_identity_uninstall_going_secrets": [f"{namespace}/api"],
+        "__pod_identity_uninstall_in_cluster": {"plan": {"going_secrets": [f"{namespace}/api"]}},
     }
     task = role("pod_identity_uninstall", "secrets")
     with refusing(api_server, client, namespace, SECRET, data) if refused else contextlib.nullcontext():

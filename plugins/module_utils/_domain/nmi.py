@@ -19,6 +19,7 @@ Object = t.Mapping[str, t.Any]
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 MIC_LOCK = "aad-pod-identity-mic"
 MIC_LOCK_NAMESPACE = "default"
+ADDON_KEEPER = "the AKS add-on"
 # A DaemonSet's pods get these from its controller, whatever the template says.
 _TOLERATED_ANYWAY = frozenset(
     f"node.kubernetes.io/{name}"
@@ -114,7 +115,7 @@ def keeper(raw: Object) -> str:
         tracked = str(annotations.get("argocd.argoproj.io/tracking-id", "")).partition(":")[0]
         name = tracked or labels.get("argocd.argoproj.io/instance") or labels.get("app.kubernetes.io/instance", "")
         return f"managed by Argo CD, Application {name}" if name else "managed by Argo CD"
-    return "the AKS add-on" if kind == "addon" else ""
+    return ADDON_KEEPER if kind == "addon" else ""
 
 
 def flag(workload: Object, name: str) -> str:

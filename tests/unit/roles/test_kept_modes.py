@@ -20,14 +20,14 @@ def test_only_a_directory_that_is_made_gets_a_mode(tmp_path: Path) -> None:
     tasks: list[dict[str, Any]] = [
         {
             **role("pod_identity_uninstall", "bundle_file"),
-            "vars": {"pod_identity_uninstall_artifact_target": str(place)},
+            "vars": {
+                "pod_identity_uninstall_artifact_target": str(place),
+                "_pod_identity_uninstall_place": f"{place}/bundle.json",
+            },
         }
         for place in (shared, new)
     ]
-    bundle = {"cluster": "c", "written": "20260101T000000Z"}
-    status, output = Player(tmp_path / "player").play(
-        tasks, pod_identity_cluster_name="demo", __pod_identity_uninstall_bundle=bundle
-    )
+    status, output = Player(tmp_path / "player").play(tasks, __pod_identity_uninstall_bundle={"cluster": "c"})
     assert status == 0, output
     modes = [stat.S_IMODE(place.stat().st_mode) for place in (shared, new, *shared.iterdir(), *new.iterdir())]
     assert modes == [0o1777, 0o700, 0o600, 0o600]

@@ -8,32 +8,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
+
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
 
-FOUND = ("a", "a", "b")  # names of AzureAssignedIdentities; those of "a" are in two namespaces
+ROLE = CHECKOUT / "roles/pod_identity_uninstall"
+TWINS = ["a"]  # there are AzureAssignedIdentities named so in two namespaces; "b" is in one
 CASES = {
-    "nothing was done yet": (["a", "a", "b"], ["a", "b"]),
-    "what has no twin is waited for": (["a", "b"], ["b"]),
-    "one of the twins is there still": (["a", "a"], ["a"]),
-    "what MIC does not see is not waited for": (["a"], []),
-    "all is gone": ([], []),
+    "nothing was done yet": (["a", "a", "b"], True),
+    "what has no twin is waited for": (["a", "b"], True),
+    "one of the twins is there still": (["a", "a"], True),
+    "what MIC does not see is not waited for": (["a"], False),
+    "all is gone": ([], False),
 }
 
 
 def test_mic_is_not_waited_for_where_it_sees_nothing(tmp_path: Path) -> None:
-    found = {"objects": [{"kind": "AzureAssignedIdentity", "name": name} for name in FOUND]}
+    (until,) = [task["until"] for task in yaml.safe_load((ROLE / "tasks/bindings.yml").read_text()) if "until" in task]
+    ends = " and ".join(f"({each})" for each in until)
     checks = [
         {
             "name": name,
-            "ansible.builtin.assert": {"that": f"_pod_identity_uninstall_awaited == {awaited}"},
+            "ansible.builtin.assert": {"that": f"({ends}) != {waits}"},
             "vars": {"__pod_identity_uninstall_assigned": {"resources": [{"metadata": {"name": one}} for one in left]}},
         }
-        for name, (left, awaited) in CASES.items()
+        for name, (left, waits) in CASES.items()
     ]
     play = {
         "hosts": "localhost",
-        "vars": {"__pod_identity_uninstall_found": found},
-        "vars_files": [str(CHECKOUT / "roles/pod_identity_uninstall/vars/main.yml")],
+        "vars": {"__pod_identity_uninstall_in_cluster": {"plan": {"twins": TWINS}}},
+        "vars_files": [str(ROLE / "vars/main.yml")],
         "tasks": checks,
     }
     status, output = Player(tmp_path / "player").play(play)

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The plan of the role pod_identity_uninstall, as far as it asks: its options, and what a run reads and changes."""
+"""The plan of the role pod_identity_uninstall: what it asks for, what of the installation goes, and what stops it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .. import arm_id
+from .. import arm_id, nmi
 from .part import (
     ROLE_PHASES,
     AzureNeed,
@@ -178,6 +178,7 @@ PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {**AZURE_P
 
 @dataclass(frozen=True)
 class Options:
+    owner: str = "default"
     confirm: str = ""
     artifact_target: str = ""
     delete_identities: tuple[str, ...] = ()
@@ -190,6 +191,7 @@ class Options:
     release_namespaces: tuple[str, ...] = ()
     principal_id: str = ""
     vault_id: str = ""
+    wait_timeout: int = 600
 
     @classmethod
     def parse(cls, given: Raw) -> Options:
@@ -233,6 +235,22 @@ class Cluster:
         )
 
 
+# What modules tell of identities on scale sets, of which several parts read the same.
+
+
+def _losing(attached: t.Iterable[Raw]) -> list[Raw]:
+    """The scale sets and machines that lose an identity."""
+    return [place for place in attached if any(each["removable"] for each in place["identities"])]
+
+
+def _of_pods(attached: t.Iterable[Raw]) -> t.Iterator[tuple[Raw, Raw]]:
+    """Identities of pods that scale sets have still, each with the scale set."""
+    for place in attached:
+        for each in place["identities"]:
+            if each["removable"] or each["ownership"] == "used":
+                yield place, each
+
+
 # options
 
 
@@ -251,11 +269,14 @@ class Named:
 @dataclass(frozen=True)
 class Checked:
     """``whole``: no phase is left out. ``delete_identities``: ids of the identities that are deleted in Azure.
+    ``bundle_in``: ``file`` or ``secret``, where the restore bundle is written, and ``bundle_namespace`` of the Secret.
     ``needs``: what the cluster is asked for before anything is known."""
 
     phases: tuple[str, ...]
     whole: bool
     delete_identities: tuple[str, ...]
+    bundle_in: str
+    bundle_namespace: str
     needs: tuple[KubernetesNeed, ...]
 
 
@@ -263,7 +284,14 @@ def check(options: Options, named: Named, run: Run) -> Checked:
     """Refuses options that name no cluster, that cannot be meant, or that have to be confirmed."""
     refuse(_contradictions(options, named, run))
     phases = run.phases(PHASES)
-    return Checked(phases, phases == PHASES, options.delete_identities, tuple(_kubernetes_needs(options, phases)))
+    return Checked(
+        phases=phases,
+        whole=phases == PHASES,
+        delete_identities=options.delete_identities,
+        bundle_in="secret" if options.names_secret else "file",
+        bundle_namespace=options.secret_namespace,
+        needs=tuple(_kubernetes_needs(options, phases)),
+    )
 
 
 def _contradictions(options: Options, named: Named, run: Run) -> t.Iterator[str]:
@@ -303,6 +331,180 @@ def _kubernetes_needs(options: Options, phases: t.Sequence[str]) -> t.Iterator[K
         if in_this_run and name not in left_out:
             for namespace in places.get(permission.where, ("",)):
                 yield KubernetesNeed.of(permission, namespace)
+
+
+# lasting
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a file with the restore bundle goes in a container; ``devices``: the numbers of the file systems of that
+    directory and of the root."""
+
+    directory: str
+    devices: frozenset[str]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Target:
+        return cls(observed["directory"], frozenset(observed["devices"]))
+
+
+def lasting(options: Options, target: Target, _run: Run) -> Nothing:
+    """Refuses a directory that goes with the container: one on the file system of its root, and one in the working
+    directory of ansible-runner."""
+    of_runner = f"{target.directory}/".startswith("/runner/")
+    if not options.names_secret and (of_runner or len(target.devices) == 1):
+        raise Refused(
+            f"The restore bundle would be written to {target.directory}, which goes with the container that this runs "
+            "in; set pod_identity_artifact_target to a directory that is mounted there."
+        )
+    return Nothing()
+
+
+# earlier
+
+
+@dataclass(frozen=True)
+class Told:
+    """Ids of identities that the add-on handed out by restore bundles of earlier runs: those in ``files``, and those in
+    Secrets that Azure has ``confirmed``."""
+
+    files: tuple[str, ...]
+    confirmed: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Told:
+        confirmed = tuple(each["item"] for each in observed["confirmed"] if each.get("actions"))
+        return cls(tuple(observed["files"]), confirmed)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """``identities``: ids of those that the add-on handed out before this run."""
+
+    identities: tuple[str, ...]
+
+
+def earlier(_options: Options, told: Told, _run: Run) -> Earlier:
+    return Earlier((*told.files, *told.confirmed))
+
+
+# cluster
+
+
+@dataclass(frozen=True)
+class Object:
+    """An object of AAD Pod Identity; ``by_aks``: AKS made it for its add-on."""
+
+    kind: str
+    namespace: str
+    name: str
+    removable: bool
+    by_aks: bool
+
+    @classmethod
+    def parse(cls, found: Raw) -> Object:
+        flags = (bool(found[name]) for name in ("removable", "by_aks"))
+        return cls(found["kind"], found["namespace"], found["name"], *flags)
+
+    @property
+    def without_binding(self) -> dict[str, str]:
+        """The entry of azure_identity_binding that removes this AzureIdentityBinding, and nothing else."""
+        names = {"name": self.name, "namespace": self.namespace, "binding_name": self.name}
+        return {**names, "only": "binding", "state": "absent"}
+
+
+@dataclass(frozen=True)
+class InCluster:
+    """What of AAD Pod Identity is there.
+
+    ``releases`` of helm and ``programs``: names. ``brought_back``: what somebody would put there again, and who.
+    ``secrets``: ``namespace/name`` of those with credentials. ``identities``: ids of those that objects name, and
+    ``earlier`` of those that the add-on handed out before. ``addon`` is on with ``entries``.
+    """
+
+    objects: tuple[Object, ...]
+    releases: tuple[str, ...]
+    programs: tuple[str, ...]
+    brought_back: tuple[str, ...]
+    secrets: tuple[str, ...]
+    identities: tuple[str, ...]
+    earlier: tuple[str, ...]
+    addon: bool
+    entries: tuple[Raw, ...]
+    mic_works: bool
+
+    @classmethod
+    def parse(cls, observed: Raw) -> InCluster:
+        names = ("releases", "programs", "brought_back", "secrets", "identities", "earlier")
+        lists: dict[str, t.Any] = {name: tuple(observed[name]) for name in names}
+        return cls(
+            objects=tuple(map(Object.parse, observed["objects"])),
+            **lists,
+            addon=bool(observed["addon"]["enabled"]),
+            entries=tuple(observed["addon"].get("identities") or ()),
+            mic_works=any(each["mic_leader"] for each in observed["installations"]),
+        )
+
+    def of(self, kind: str) -> list[Object]:
+        return [each for each in self.objects if each.kind == kind]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What is there, and what of it goes.
+
+    ``found``: something is there, ``installed``: a release or a program, ``definitions``: a CRD. ``mic_works``: a MIC
+    does; ``waits_for_mic``: and has something to take from pods; ``twins``: names that AzureAssignedIdentities have in
+    several namespaces. ``foreign``: objects of others; ``brought_back``: what somebody would put there again, and who.
+    ``entries`` of the add-on, as aks_pod_identity takes them; ``bindings`` that go, as azure_identity_binding takes
+    them. ``handed_out``: ids of the identities that the add-on hands out, or did; ``identities``: of all that pods had.
+    ``going_secrets``: ``namespace/name``. ``gone_before_assigned`` and ``gone_before_objects``: what is gone before the
+    AzureAssignedIdentities are removed, and before the other objects are, as pod_identity_removal takes them.
+    """
+
+    found: bool
+    installed: bool
+    definitions: bool
+    mic_works: bool
+    waits_for_mic: bool
+    twins: tuple[str, ...]
+    foreign: tuple[Object, ...]
+    brought_back: tuple[str, ...]
+    entries: tuple[Raw, ...]
+    bindings: tuple[Raw, ...]
+    handed_out: tuple[str, ...]
+    identities: tuple[str, ...]
+    going_secrets: tuple[str, ...]
+    gone_before_assigned: tuple[str, ...]
+    gone_before_objects: tuple[str, ...]
+
+
+def installation(options: Options, found: InCluster, _run: Run) -> Installation:
+    assigned = [each.name for each in found.of("AzureAssignedIdentity")]
+    handed_out = {*found.earlier, *(each["identity"].lower() for each in found.entries)}
+    by_aks = f"({nmi.ADDON_KEEPER})"
+    return Installation(
+        found=bool(found.objects or found.releases or found.programs),
+        installed=bool(found.releases or found.programs),
+        definitions=bool(found.of("CustomResourceDefinition")),
+        mic_works=found.mic_works,
+        waits_for_mic=found.mic_works and bool(assigned),
+        twins=tuple(sorted({name for name in assigned if assigned.count(name) > 1})),
+        foreign=tuple(each for each in found.objects if not each.removable),
+        # AKS does not when its add-on is switched off.
+        brought_back=tuple(each for each in found.brought_back if not (found.addon and each.endswith(by_aks))),
+        entries=tuple({name: each[name] for name in ("name", "namespace", "identity")} for each in found.entries),
+        # Those of AKS are its own while the add-on is on.
+        bindings=tuple(
+            each.without_binding for each in found.of("AzureIdentityBinding") if not (each.by_aks and found.addon)
+        ),
+        handed_out=tuple(sorted(handed_out)),
+        identities=tuple(sorted(handed_out | set(found.identities))),
+        going_secrets=found.secrets if options.vault_id else (),
+        gone_before_assigned=("programs", "bindings", *(("assigned",) if found.mic_works else ())),
+        gone_before_objects=("programs", "bindings", "assigned", *(("addon",) if found.addon else ())),
+    )
 
 
 # reads
@@ -383,6 +585,36 @@ def _read_needs(options: Options, found: Look, scopes: t.Iterable[RoleScope]) ->
         yield AzureNeed("/".join(identity.split("/")[:3]), may["read_their_roles"])
 
 
+# azure
+
+
+@dataclass(frozen=True)
+class InAzure:
+    """Results of looking for roles: what each scope was asked for, and the assignments that would go."""
+
+    granted: tuple[tuple[Raw, Raw], ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> InAzure:
+        return cls(tuple((each["item"], gone) for each in observed["granted"] for gone in each.get("to_remove") or ()))
+
+
+@dataclass(frozen=True)
+class Assignments:
+    """``assignments`` of roles for AAD Pod Identity: role, scope and principal_id."""
+
+    assignments: tuple[Raw, ...]
+
+
+def assignments(_options: Options, found: InAzure, _run: Run) -> Assignments:
+    rows: list[dict[str, str]] = []
+    for asked, gone in found.granted:
+        row = {"role": gone["role_name"], "scope": asked["scope"], "principal_id": asked["principal_id"]}
+        if row not in rows:
+            rows.append(row)
+    return Assignments(tuple(rows))
+
+
 # writes
 
 
@@ -403,7 +635,7 @@ class Going:
         return cls(
             cluster=Cluster.parse(observed["cluster"]),
             looked=looked,
-            losing=tuple((each["id"], each["type"]) for each in observed["losing"]) if looked else (),
+            losing=tuple((each["id"], each["type"]) for each in _losing(observed["attached"])) if looked else (),
             role_scopes=tuple(each["scope"] for each in observed["assignments"]) if looked else (),
             failed=tuple(each["identity"] for each in observed["entries"] if each["provisioning_state"] != "Assigned"),
         )
@@ -469,6 +701,113 @@ class SecretNeeds:
 def secrets(_options: Options, found: Secrets, run: Run) -> SecretNeeds:
     places = dict.fromkeys(each.partition("/")[0] for each in found.going) if OBJECTS in run.phases(PHASES) else {}
     return SecretNeeds(tuple(KubernetesNeed.of(KUBERNETES_PERMISSIONS["remove_secrets"], place) for place in places))
+
+
+# definitions
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Names of the CRDs that are there."""
+
+    names: frozenset[str]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Definitions:
+        return cls(frozenset(observed["names"]))
+
+
+@dataclass(frozen=True)
+class Missing:
+    """CRDs of AAD Pod Identity that are gone: name, kind and plural; and ``kinds`` of all of them."""
+
+    missing: tuple[Raw, ...]
+    kinds: tuple[str, ...]
+
+
+_KINDS = {
+    "azureidentities": "AzureIdentity",
+    "azureidentitybindings": "AzureIdentityBinding",
+    "azurepodidentityexceptions": "AzurePodIdentityException",
+    "azureassignedidentities": "AzureAssignedIdentity",
+}
+
+
+def missing(_options: Options, found: Definitions, _run: Run) -> Missing:
+    rows = [
+        {"name": f"{plural}.{_AADPODIDENTITY}", "kind": kind, "plural": plural}
+        for plural, kind in _KINDS.items()
+        if f"{plural}.{_AADPODIDENTITY}" not in found.names
+    ]
+    return Missing(tuple(rows), tuple(_KINDS.values()))
+
+
+# refusal
+
+
+@dataclass(frozen=True)
+class InTheWay:
+    """How many objects belong to others, and what somebody would put there again."""
+
+    foreign: int
+    brought_back: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> InTheWay:
+        return cls(len(observed["foreign"]), tuple(observed["brought_back"]))
+
+
+def refusal(options: Options, found: InTheWay, _run: Run) -> Nothing:
+    """Refuses to remove what belongs to others, and what would come back."""
+    refuse(_in_the_way(options, found))
+    return Nothing()
+
+
+def _in_the_way(options: Options, found: InTheWay) -> t.Iterator[str]:
+    if found.foreign:
+        yield (
+            f"{found.foreign} objects of AAD Pod Identity do not carry the labels of this collection with the owner "
+            f"{options.owner}, and without MIC and NMI they would serve nobody; nothing was changed. Name their owner "
+            "with pod_identity_uninstall_owner, or remove them too with pod_identity_uninstall_scope=all."
+        )
+    if found.brought_back:
+        yield (
+            f"{', '.join(found.brought_back)} would be put there again; nothing was changed. Remove it where it comes "
+            "from, and run this again."
+        )
+
+
+# users
+
+
+@dataclass(frozen=True)
+class Used:
+    """``in_use``: AzureIdentities with their users, ``users`` of entries of the add-on; ``msg``: why it was refused."""
+
+    in_use: tuple[Raw, ...]
+    users: tuple[str, ...]
+    msg: str
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Used:
+        return cls(tuple(observed["in_use"]), tuple(observed["users"]), observed["msg"])
+
+
+@dataclass(frozen=True)
+class Users:
+    """``rows`` of a table, and the ``sentence`` that ends the run."""
+
+    rows: tuple[Raw, ...]
+    sentence: str
+
+
+def users(_options: Options, found: Used, _run: Run) -> Users:
+    rows = tuple({"used_by": user, "identity": each["identity"]} for each in found.in_use for user in each["users"])
+    remedy = (
+        "Nothing was changed, because workloads still use pod identity; move them first, or go on with "
+        "pod_identity_uninstall_allow_in_use=true. "
+    )
+    return Users(rows, (remedy if found.in_use or found.users else "") + found.msg)
 
 
 # detach
@@ -594,24 +933,271 @@ class Deletions:
 
     @classmethod
     def parse(cls, observed: Raw) -> Deletions:
-        return cls(
-            tuple(observed["protected"]), tuple(each for place in observed["attached"] for each in place["identities"])
-        )
+        return cls(tuple(observed["protected"]), tuple(observed["attached"]))
 
 
-def deletions(options: Options, found: Deletions, _run: Run) -> Nothing:
+@dataclass(frozen=True)
+class Deleted:
+    """An identity that is deleted in Azure; ``detached_from``: ids of scale sets from which this run detaches it."""
+
+    id: str
+    subscription_id: str
+    resource_group: str
+    name: str
+    detached_from: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Doomed:
+    identities: tuple[Deleted, ...]
+
+
+def deletions(options: Options, found: Deletions, run: Run) -> Doomed:
     """Refuses to delete identities that must stay."""
     named = {arm_id.normal(each) for each in options.delete_identities}
     texts = [f"{arm_id.last_segment(each)} is protected" for each in found.protected if arm_id.normal(each) in named]
     texts += [
         f"{arm_id.last_segment(each['id'])} is protected, because {each['ownership_because']}"
-        for each in found.attached
+        for place in found.attached
+        for each in place["identities"]
         if arm_id.normal(each["id"]) in named and each["ownership"] == "protected"
     ]
     if texts:
         raise Refused(
             f"{'; '.join(dict.fromkeys(texts))}; nothing was changed. Take it out of "
             "pod_identity_uninstall_delete_identities."
+        )
+    # Only that phase detaches.
+    attached = found.attached if SCALE_SETS in run.phases(PHASES) else ()
+    return Doomed(tuple(_deleted(each, attached) for each in options.delete_identities))
+
+
+def _deleted(identity: str, attached: t.Iterable[Raw]) -> Deleted:
+    places = tuple(
+        str(place["id"])
+        for place in attached
+        for each in place["identities"]
+        if each["removable"] and arm_id.same(each["id"], identity)
+    )
+    segments = identity.split("/")
+    return Deleted(identity, segments[2], segments[4], segments[8], places)
+
+
+# bundle
+
+
+@dataclass(frozen=True)
+class Goes:
+    """What goes, and where it may be written down.
+
+    ``found``: something of the installation is there. ``addon``: its state. ``attached``: scale sets with their
+    identities. ``deleted``: results of looking at identities that are deleted in Azure. ``assignments`` of roles.
+    """
+
+    found: bool
+    addon: Raw
+    attached: tuple[Raw, ...]
+    deleted: tuple[Raw, ...]
+    assignments: tuple[Raw, ...]
+    cluster_name: str
+    directory: str
+    written: str
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Goes:
+        return cls(
+            found=bool(observed["found"]),
+            addon=observed["addon"],
+            attached=tuple(observed["attached"]),
+            deleted=_existing(observed["deleted"]),
+            assignments=tuple(observed["assignments"]),
+            **{name: str(observed[name]) for name in ("cluster_name", "directory", "written")},
+        )
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """``needed``: this run changes something. ``place``: the file or Secret, empty where there is none; ``secret_name``
+    of the latter. ``addon``: its state, empty where it is off. ``deleted_identities``: each with the role assignments
+    that it leaves."""
+
+    needed: bool
+    place: str
+    secret_name: str
+    written: str
+    addon: Raw
+    deleted_identities: tuple[Raw, ...]
+
+
+def bundle(options: Options, goes: Goes, run: Run) -> Bundle:
+    """A name of its own each time: a run that follows a killed one finds less than that one did."""
+    roles_go = options.remove_role_assignments and bool(goes.assignments)
+    something = goes.found or goes.addon["enabled"] or bool(_losing(goes.attached)) or bool(goes.deleted) or roles_go
+    needed = something and not run.check_mode
+    place = f"{goes.directory}/{goes.cluster_name}-{goes.written.lower()}.json"
+    if options.names_secret:
+        place = f"{options.artifact_target}-{goes.written.lower()}"
+    return Bundle(
+        needed=needed,
+        place=place if needed else "",
+        secret_name=place.rpartition("/")[2] if needed and options.names_secret else "",
+        written=goes.written,
+        addon=goes.addon if goes.addon["enabled"] else {},
+        deleted_identities=goes.deleted,
+    )
+
+
+def _existing(results: t.Iterable[Raw]) -> tuple[Raw, ...]:
+    """Of the identities that are deleted in Azure those that are there, each with its role assignments."""
+    told = [each for each in results if "role_assignments" in each]
+    return tuple({"id": each["item"]["id"], "role_assignments": each["role_assignments"]} for each in told)
+
+
+# detached, guarded
+
+
+@dataclass(frozen=True)
+class Attached:
+    """Scale sets with their identities; ``bundle``: where the restore bundle is."""
+
+    places: tuple[Raw, ...]
+    bundle: str
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Attached:
+        return cls(tuple(observed["attached"]), observed["bundle"])
+
+
+def detached(_options: Options, found: Attached, _run: Run) -> Nothing:
+    """Refuses to go on while an identity of pods is on the scale sets."""
+    texts = [
+        f"{arm_id.last_segment(each['id'])} on {place['name']} ({each['ownership_because']})"
+        for place, each in _of_pods(found.places)
+    ]
+    if texts:
+        raise Refused(
+            f"{'; '.join(dict.fromkeys(texts))}: they are still on the scale sets, where every pod could take them "
+            "without NMI, so MIC and NMI stay; run this again."
+            + (f" The restore bundle is {found.bundle}." if found.bundle else "")
+        )
+    return Nothing()
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """Scale sets with their identities; and names of ``entries`` that the add-on has still."""
+
+    places: tuple[Raw, ...]
+    entries: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Guarded:
+        return cls(tuple(observed["attached"]), tuple(each["name"] for each in observed["entries"]))
+
+
+def guarded(_options: Options, found: Guarded, _run: Run) -> Nothing:
+    """Refuses to remove an NMI that guards something."""
+    names = [arm_id.last_segment(each["id"]) for dummy, each in _of_pods(found.places)]
+    names += found.entries
+    if names:
+        raise Refused(
+            f"{', '.join(dict.fromkeys(names))} are still on the scale sets, where every pod could take them without "
+            "NMI; run the phases before this one too."
+        )
+    return Nothing()
+
+
+# addon_gone
+
+
+@dataclass(frozen=True)
+class AfterAddon:
+    """What is there after the add-on was switched off: programs that AKS manages, and all objects."""
+
+    programs: tuple[str, ...]
+    objects: tuple[Object, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> AfterAddon:
+        return cls(tuple(observed["programs"]), tuple(map(Object.parse, observed["objects"])))
+
+
+@dataclass(frozen=True)
+class LeftByAks:
+    """``bindings``, as azure_identity_binding takes them."""
+
+    bindings: tuple[Raw, ...]
+
+
+def left_by_aks(options: Options, found: AfterAddon, _run: Run) -> LeftByAks:
+    """Refuses to go on while the NMI of the add-on is there."""
+    if found.programs:
+        raise Refused(
+            f"AKS has switched its pod identity add-on off, but did not remove {', '.join(found.programs)} within "
+            f"{options.wait_timeout} seconds; let it write the cluster once more (az aks update), and run this again."
+        )
+    bindings = [each for each in found.objects if each.kind == "AzureIdentityBinding" and each.by_aks]
+    return LeftByAks(tuple(each.without_binding for each in bindings))
+
+
+# ready_nodes, dead_nodes, proof
+
+
+@dataclass(frozen=True)
+class Nodes:
+    nodes: tuple[Raw, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Nodes:
+        return cls(tuple(observed["nodes"]))
+
+
+@dataclass(frozen=True)
+class NodeNames:
+    names: tuple[str, ...]
+
+
+def ready_nodes(_options: Options, found: Nodes, _run: Run) -> NodeNames:
+    """The nodes with Linux that are ready."""
+    return NodeNames(tuple(each["metadata"]["name"] for each in found.nodes if _runs_linux(each) and _is_ready(each)))
+
+
+def _runs_linux(node: Raw) -> bool:
+    return (node["metadata"].get("labels") or {}).get("kubernetes.io/os", "linux") == "linux"
+
+
+def _is_ready(node: Raw) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The nodes whose pods do not reach the metadata service itself, by the last answers, and why."""
+
+    dead: t.Mapping[str, str]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Answers:
+        dead = {}
+        for each in observed["answers"]:
+            answer = each.get("answer") or {}
+            if not answer.get("proved"):
+                dead[each["item"]] = str(answer.get("message") or each.get("msg") or "")
+        return cls(dead)
+
+
+def dead_nodes(_options: Options, found: Answers, _run: Run) -> NodeNames:
+    return NodeNames(tuple(found.dead))
+
+
+def proof(_options: Options, found: Answers, _run: Run) -> Nothing:
+    """Refuses to go on while a rule of NMI is left on a node."""
+    texts = [f"{name} ({why[:-1] if why.endswith('.') else why})" for name, why in found.dead.items()]
+    if texts:
+        raise Refused(
+            f"Pods do not reach the metadata service itself on {'; '.join(texts)}. Run the playbook "
+            "azureops.pod_identity.cleanup_nodes, and then this again."
         )
     return Nothing()
 
@@ -648,7 +1234,7 @@ class Audit:
     def parse(cls, observed: Raw) -> Audit:
         lists: dict[str, t.Any] = {
             name: tuple(observed[name])
-            for name in ("residue", "attached", "identities", "deleted", "secrets", "going", "assignments")
+            for name in ("residue", "attached", "identities", "secrets", "going", "assignments")
         }
         flags: dict[str, t.Any] = {
             name: bool(observed[name]) for name in ("addon", "found", "definitions", "nodes_proved")
@@ -657,6 +1243,7 @@ class Audit:
             cluster=Cluster.parse(observed["cluster"]),
             **lists,
             **flags,
+            deleted=_existing(observed["deleted"]),
             unlisted=tuple(each for each in observed["granted"] if "actions" not in each),
         )
 
@@ -674,7 +1261,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Account:
+    """``left``: what of ``rows`` is left."""
+
     rows: tuple[Row, ...]
+    left: tuple[str, ...]
 
 
 _PLACES = {
@@ -696,7 +1286,8 @@ def account(options: Options, audit: Audit, run: Run) -> Account:
     if not options.remove_role_assignments and audit.assignments:
         faulty.add("roles")
     gone = () if run.check_mode else [Row(where, _PLACES[where], "gone") for where in _PLACES if where not in faulty]
-    return Account((*gone, *left, *unproved, *_kept(options, audit, run)))
+    rows = (*gone, *left, *unproved, *_kept(options, audit, run))
+    return Account(rows, tuple(row.what for row in left))
 
 
 def _left(audit: Audit) -> t.Iterator[Row]:
@@ -705,12 +1296,9 @@ def _left(audit: Audit) -> t.Iterator[Row]:
             yield _of_residue(each, "left")
     if audit.addon:
         yield Row("cluster", "add-on of AKS", "left", "addon_left", "It is still on.")
-    for place in audit.attached:
-        for each in place["identities"]:
-            if each["removable"] or each["ownership"] == "used":
-                what = f"identity {arm_id.last_segment(each['id'])}"
-                reason = f"Every pod on {place['name']} can take it."
-                yield Row("scale sets", what, "left", "identity_attached", reason)
+    for place, each in _of_pods(audit.attached):
+        what = f"identity {arm_id.last_segment(each['id'])}"
+        yield Row("scale sets", what, "left", "identity_attached", f"Every pod on {place['name']} can take it.")
 
 
 def _unproved(options: Options, audit: Audit) -> t.Iterator[Row]:
@@ -783,10 +1371,24 @@ def _of_residue(each: Raw, state: str) -> Row:
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Named, check),
+    "lasting": Part(Options, Target, lasting),
+    "earlier": Part(Options, Told, earlier),
+    "cluster": Part(Options, InCluster, installation),
     "reads": Part(Options, Look, reads),
+    "azure": Part(Options, InAzure, assignments),
     "writes": Part(Options, Going, writes),
     "secrets": Part(Options, Secrets, secrets),
+    "definitions": Part(Options, Definitions, missing),
+    "refusal": Part(Options, InTheWay, refusal),
+    "users": Part(Options, Used, users),
     "detach": Part(Options, Inventory, detachment),
     "deletions": Part(Options, Deletions, deletions),
+    "bundle": Part(Options, Goes, bundle),
+    "detached": Part(Options, Attached, detached),
+    "guarded": Part(Options, Guarded, guarded),
+    "addon_gone": Part(Options, AfterAddon, left_by_aks),
+    "ready_nodes": Part(Options, Nodes, ready_nodes),
+    "dead_nodes": Part(Options, Answers, dead_nodes),
+    "proof": Part(Options, Answers, proof),
     "account": Part(Options, Audit, account),
 }
