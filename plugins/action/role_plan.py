@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Decides for a role of the collection, on the controller and without a connection to the host."""
+"""Decides for a role or playbook of the collection, on the controller and without a connection to the host."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks import destroy, leftovers
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
     imds_node_cleanup,
     pod_identity_bindings,
@@ -23,7 +24,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Part, Refused, Run
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 
-PARTS: t.Mapping[str, t.Mapping[str, Part[t.Any, t.Any]]] = {
+Parts = t.Mapping[str, Part[t.Any, t.Any]]
+ROLES: t.Mapping[str, Parts] = {
     "imds_node_cleanup": imds_node_cleanup.PARTS,
     "pod_identity_bindings": pod_identity_bindings.PARTS,
     "pod_identity_chart": pod_identity_chart.PARTS,
@@ -32,10 +34,13 @@ PARTS: t.Mapping[str, t.Mapping[str, Part[t.Any, t.Any]]] = {
     "pod_identity_uninstall": pod_identity_uninstall.PARTS,
     "pod_identity_verify": pod_identity_verify.PARTS,
 }
+PLAYBOOKS: t.Mapping[str, Parts] = {"destroy": destroy.PARTS, "leftovers": leftovers.PARTS}
+PARTS: t.Mapping[str, Parts] = {**ROLES, **PLAYBOOKS}
 
 
 # Read where Ansible loads the action, before it forks.
-SPECS = {role: _roles.spec(role) for role in PARTS}
+SPECS = {role: _roles.spec(role) for role in ROLES}
+SPECS.update(_roles.playbook_specs(PLAYBOOKS, SPECS))
 
 
 class ActionModule(ActionBase):
@@ -54,7 +59,8 @@ class ActionModule(ActionBase):
         )
         role, parts = arguments["role"], PARTS[arguments["role"]]
         if arguments["part"] not in parts:
-            return {**result, "failed": True, "msg": f"The role {role} decides about {', '.join(sorted(parts))}."}
+            kind = "role" if role in ROLES else "playbook"
+            return {**result, "failed": True, "msg": f"The {kind} {role} decides about {', '.join(sorted(parts))}."}
         part = parts[arguments["part"]]
         run = Run(
             check_mode=bool(variables.get("ansible_check_mode")),
@@ -62,7 +68,7 @@ class ActionModule(ActionBase):
             skipped_tags=tuple(variables.get("ansible_skip_tags") or ()),
         )
         try:
-            options = _roles.options(self, role, SPECS[role], part.names, variables)
+            options = _roles.options(self, role if role in ROLES else _roles.SHARED, SPECS[role], part.names, variables)
             plan = part.plan(options, arguments["observed"], run)
         except Refused as refused:
             return {**result, "failed": True, "msg": str(refused), "refusals": list(refused.sentences)}

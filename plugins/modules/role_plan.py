@@ -7,25 +7,27 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: role_plan
-short_description: Decide what a role of this collection does
+short_description: Decide what a role or a playbook of this collection does
 version_added: 1.0.0
 author:
   - azureops.pod_identity contributors (@azureops)
 description:
   - Makes a part of a role's plan of the options of the role and of what its tasks found. The options are the variables
-    of the role, checked against its argument specification.
-  - It is internal to the roles of this collection, and may change with any release. It runs on the controller, connects
-    to nothing and writes nothing.
+    of the role, checked against its argument specification. A playbook has a plan in the same way.
+  - It is internal to the roles and playbooks of this collection, and may change with any release. It runs on the
+    controller, connects to nothing and writes nothing.
 extends_documentation_fragment:
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.info_module
 options:
   role:
-    description: The role.
+    description: The role, or one of the playbooks V(destroy) and V(leftovers).
     type: str
     required: true
     choices:
+      - destroy
       - imds_node_cleanup
+      - leftovers
       - pod_identity_bindings
       - pod_identity_chart
       - pod_identity_cluster
@@ -33,7 +35,7 @@ options:
       - pod_identity_uninstall
       - pod_identity_verify
   part:
-    description: The decision of that role.
+    description: The decision of that role or playbook.
     type: str
     required: true
   observed:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.azureops.pod_identity.plugins.action import role_plan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
     pod_identity_bindings,
     pod_identity_chart,
@@ -120,8 +121,23 @@ def test_example_variables_exist() -> None:
     named = re.findall(r"^(?:# )?(pod_identity_\w+):", example, re.MULTILINE)
     sources = [*root.glob("playbooks/*.yml"), *(role / "defaults/main.yml" for role in ROLES)]
     known = {name for role in ROLES for name in _options(role)}
+    known |= {name for playbook in role_plan.PLAYBOOKS for name in role_plan.SPECS[playbook]}
     known |= {name for path in sources for name in re.findall(r"pod_identity_\w+", path.read_text())}
     assert named and set(named) <= known
+
+
+@pytest.mark.parametrize("playbook", role_plan.PLAYBOOKS)
+def test_playbooks_read_variables_that_are_documented(playbook: str) -> None:
+    """In site.example.yml or by a role, which then says what they look like."""
+    options = role_plan.SPECS[playbook]
+    of_roles = {name: option for role in ROLES for name, option in _options(role).items()}
+    example = (ROLES[0].parents[1] / "playbooks/vars/site.example.yml").read_text()
+    others = {name: option for name, option in options.items() if name not in of_roles}
+    assert set(others) <= set(re.findall(r"^(?:# )?(pod_identity_\w+):", example, re.MULTILINE))
+    assert {str(option) for option in others.values()} <= {"{'type': 'str'}", "{'type': 'bool'}"}
+    assert {name: option for name, option in options.items() if name in of_roles} == {
+        name: of_roles[name] for name in options if name in of_roles
+    }
 
 
 CLUSTER, BINDINGS = (ROLES[0].parent / f"pod_identity_{name}" for name in ("cluster", "bindings"))

@@ -22,7 +22,7 @@ from ansible_collections.azureops.pod_identity.plugins.modules import role_plan
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
 
 PLAN = "azureops.pod_identity.role_plan"
-TASKS = sorted(CHECKOUT.glob("roles/*/tasks/*.yml"))
+TASKS = [*sorted(CHECKOUT.glob("roles/*/tasks/*.yml")), *sorted(CHECKOUT.glob("playbooks/*.yml"))]
 # Variables of roles that stand for the plan of a task.
 ALIASES = {
     "_pod_identity_bindings_plan": "__pod_identity_bindings_checked",
@@ -69,7 +69,7 @@ def test_tasks_read_what_plans_have() -> None:
             found = registered.setdefault(task.get("register", ""), [])
             found += [keys(task[PLAN]["role"], part) for part in parts(task)]
     wrong, read = [], 0
-    for path in [*TASKS, *CHECKOUT.glob("roles/*/vars/*.yml"), *CHECKOUT.glob("playbooks/*.yml")]:
+    for path in [*TASKS, *CHECKOUT.glob("roles/*/vars/*.yml")]:
         text = path.read_text()
         reads = [
             (name, key) for name, key in re.findall(r"\b(__(?:pod_identity|imds_node_cleanup)_\w+)\.plan\.(\w+)", text)

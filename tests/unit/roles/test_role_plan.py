@@ -67,6 +67,27 @@ def test_tasks_go_by_options_as_the_plan_reads_them(player: Player) -> None:
     assert status == 0, output
 
 
+def test_a_playbook_reads_variables_that_roles_read(player: Player) -> None:
+    """As the roles have them."""
+    group = "/subscriptions/s/resourceGroups/2024"
+    entries = [{"name": "a", "selector": "a"}, {"name": "b", "selector": "b", "type": "1"}]
+    variables = {"pod_identity_subscription_id": "s", "pod_identity_resource_group": 2024}
+    asked, ignored = {PLAN: {"role": "destroy", "part": "removal"}}, {"ignore_errors": True}
+    tasks = [
+        {**asked, "register": "read", "vars": {"pod_identity_bindings_list": entries}},
+        {"ansible.builtin.assert": {"that": ["read.plan.going | length == 1", "read.plan.going[0].startswith(group)"]}},
+        {**asked, **ignored, "vars": {"pod_identity_bindings_list": [{"names": "a"}]}},
+        {PLAN: {"role": "leftovers", "part": "options"}, **ignored, "vars": {"pod_identity_leftovers_remove": "maybe"}},
+        {PLAN: {"role": "leftovers", "part": "other"}, **ignored},
+    ]
+    status, output = player.play({"hosts": "localhost", "vars": {**variables, "group": group}, "tasks": tasks})
+    told = " ".join(output.split())
+    assert (status, "ignored=3" in told) == (0, True), output
+    assert "names. Supported parameters include" in told and "pod_identity_bindings_list" in told, output
+    assert "pod_identity_leftovers_remove" in told and "maybe" in told, output
+    assert "The playbook leftovers decides about account, detachment, options." in told, output
+
+
 def test_tasks_of_the_uninstall_go_by_the_list_of_the_plan() -> None:
     """The option itself may be a text."""
     paths = sorted((CHECKOUT / "roles/pod_identity_uninstall/tasks").glob("*.yml"))

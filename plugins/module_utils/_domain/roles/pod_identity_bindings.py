@@ -277,6 +277,10 @@ class Options:
         """The resource group of the identity."""
         return _scope(self.subscription_of(entry), self.group_of(entry))
 
+    def identity_of(self, entry: Entry) -> str:
+        """Id of the identity."""
+        return f"{self.scope_of(entry)}/providers/{_IDENTITIES}/{entry.identity_name}"
+
 
 def _set(given: Raw) -> dict[str, t.Any]:
     return {name: value for name, value in given.items() if value is not None}
@@ -476,8 +480,7 @@ def _azure_needs(options: Options, cluster: Cluster, phases: t.Sequence[str]) ->
         scope = f"{_scope(cluster.subscription_id, cluster.resource_group)}/providers/{_AKS}/{cluster.name}"
         yield AzureNeed(scope, may["write_addon"], "entries of the add-on")
     for entry in options.in_azure:
-        group = options.scope_of(entry)
-        identity = f"{group}/providers/{_IDENTITIES}/{entry.identity_name}"
+        group, identity = options.scope_of(entry), options.identity_of(entry)
         yield AzureNeed(identity, may["read_identities"])
         if _begins_with_identities(phases):
             yield AzureNeed(group, may["read_group"])

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The decision of the playbook destroy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks.destroy import PARTS
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Run
+
+GROUP = "/subscriptions/s/resourceGroups/rg"
+SHARED = {"subscription_id": "s", "resource_group": "rg"}
+
+
+def identity(name: str, group: str = GROUP) -> str:
+    return f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+
+
+def plan(entries: list[dict[str, Any]] | None, **options: Any) -> dict[str, Any]:
+    return PARTS["removal"].plan({**SHARED, **options, "bindings_list": entries}, {}, Run())
+
+
+@pytest.mark.parametrize(
+    ("entry", "options", "where", "goes"),
+    [
+        pytest.param({}, {}, identity("a"), True, id="in the group"),
+        pytest.param({"identity_name": "b"}, {}, identity("b"), True, id="by its own name"),
+        pytest.param({"resource_group": "RG", "subscription_id": "S"}, {}, None, True, id="spelled otherwise"),
+        pytest.param({"state": "absent"}, {}, identity("a"), True, id="not wanted any more"),
+        pytest.param(
+            {"resource_group": "x"}, {}, identity("a", "/subscriptions/s/resourceGroups/x"), False, id="group"
+        ),
+        pytest.param(
+            {"subscription_id": "t"}, {}, identity("a", "/subscriptions/t/resourceGroups/rg"), False, id="subscription"
+        ),
+        pytest.param(
+            {"subscription_id": "t"},
+            {"subscription_id": None},
+            identity("a", "/subscriptions/t/resourceGroups/rg"),
+            False,
+            id="subscription beside that of the credential",
+        ),
+        pytest.param(
+            {}, {"subscription_id": ""}, identity("a", "/resourceGroups/rg"), True, id="subscription of the credential"
+        ),
+        pytest.param(
+            {},
+            {"bindings_resource_group": "y"},
+            identity("a", "/subscriptions/s/resourceGroups/y"),
+            False,
+            id="group of identities",
+        ),
+        pytest.param(
+            {},
+            {"cluster_subscription_id": "t", "bindings_subscription_id": "t"},
+            identity("a", "/subscriptions/t/resourceGroups/rg"),
+            True,
+            id="subscription of both",
+        ),
+        pytest.param({}, {"cluster_resource_group": "z"}, identity("a"), False, id="group of the cluster"),
+    ],
+)
+def test_which_identities_go(entry: dict[str, Any], options: dict[str, Any], where: str | None, goes: bool) -> None:
+    made = plan([{"name": "a", **entry}], **options)
+    kept = [(row["kept"], row["name"], row["where"]) for row in made["kept"]]
+    if where is None:
+        assert (len(made["going"]), kept) == (1, [])
+        return
+    row = ("identity", entry.get("identity_name", "a"), where)
+    assert (made["going"], kept) == (([where], []) if goes else ([], [row]))
+
+
+def test_service_principals_have_no_identity() -> None:
+    assert plan([{"name": "a", "type": 1, "roles": [{"role": "Reader", "scope": "/subscriptions/t"}]}]) == {
+        "going": [],
+        "kept": [],
+    }
+
+
+@pytest.mark.parametrize("entries", [None, []])
+def test_nothing_is_named(entries: list[dict[str, Any]] | None) -> None:
+    assert plan(entries) == {"going": [], "kept": []}
+
+
+@pytest.mark.parametrize(
+    ("scope", "stays"),
+    [
+        (None, False),
+        ("", False),
+        (GROUP, False),
+        (GROUP.upper() + "/providers/a/b/c", False),
+        (GROUP + "x", True),
+        ("/subscriptions/s", True),
+        ("/subscriptions/t/resourceGroups/rg", True),
+    ],
+)
+def test_role_assignments_outlive_identities(scope: str | None, stays: bool) -> None:
+    made = plan([{"name": "a", "identity_name": "b", "roles": [{"role": "Reader", "scope": scope}]}])
+    row = {
+        "kept": "role assignment",
+        "name": "Reader of a",
+        "where": scope,
+        "reason": "Its scope lies in no resource group that goes.",
+    }
+    assert made == {"going": [identity("b")], "kept": [row] if stays else []}
