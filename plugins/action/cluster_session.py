@@ -37,7 +37,7 @@ OPTIONS = (*NAMED, "subscription_id", "kubeconfig", "context", "credentials")
 NEEDS = [{"verbs": ["list"], "resource": "nodes"}]
 LOADED = (access_review_info, aks_cluster_info, aks_kubeconfig, cluster_connection, kubernetes_object_info)
 ARGUMENTS = {
-    "state": {"type": "str", "default": "connected", "choices": ["found", "connected", "private_directory"]},
+    "state": {"type": "str", "default": "connected", "choices": ["found", "connected", "absent", "private_directory"]},
     "owner": {"type": "str", "default": ROLE},
     "cluster": {"type": "dict", "default": {}},
     "connection": {"type": "dict", "default": {}},
@@ -57,6 +57,8 @@ class ActionModule(ActionBase):
         try:
             if arguments["state"] == "private_directory":
                 found: dict[str, t.Any] = {"path": _private_directories.make(subtasks)}
+            elif arguments["state"] == "absent":
+                found = _disconnect(subtasks, arguments["owner"], arguments["connection"])
             else:
                 options = _roles.options(self, ROLE, SPEC, OPTIONS, variables)
                 session = _Session(subtasks, options, arguments["owner"])
@@ -70,6 +72,16 @@ class ActionModule(ActionBase):
 
 def _known(arguments: Raw) -> dict[str, t.Any]:
     return {"cluster": arguments["cluster"], "connection": sessions.Connection.parse(arguments["connection"])}
+
+
+def _disconnect(subtasks: Subtasks, owner: str, connection: Raw) -> dict[str, t.Any]:
+    """The connection that is left: none, unless it is somebody else's."""
+    known = sessions.Connection.parse(connection)
+    if known.owner != owner:
+        return dict(connection)
+    if known.is_open:
+        _private_directories.remove(subtasks, known.directory)
+    return {}
 
 
 class _Session:

@@ -27,7 +27,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - The directory and the kubeconfig are written in check mode too, because tasks read the cluster then as well.
+      - The directory and the kubeconfig are written, and removed, in check mode too, because tasks read the cluster
+        then as well.
   diff_mode:
     support: N/A
     details:
@@ -38,9 +39,11 @@ options:
   state:
     description:
       - V(found) reads the cluster. V(connected) connects too, or stays with a connection that is open, with a token
-        that lasts. V(private_directory) only makes a directory, and removes those of runs that were killed.
+        that lasts. V(absent) removes the directory of the connection, unless another role ends it; the result is the
+        connection that is left. V(private_directory) only makes a directory, and removes those of runs that were
+        killed.
     type: str
-    choices: [found, connected, private_directory]
+    choices: [found, connected, absent, private_directory]
     default: connected
   owner:
     description: The role that ends the connection.
@@ -69,6 +72,11 @@ EXAMPLES = r"""
   azureops.pod_identity.nmi_info:
     kubeconfig: "{{ session.connection.kubeconfig }}"
   when: session.connection.reachable
+
+- name: Disconnect from the cluster
+  azureops.pod_identity.cluster_session:
+    state: absent
+    connection: "{{ session.connection }}"
 """
 
 RETURN = r"""
@@ -117,6 +125,11 @@ connection:
       returned: always
       type: bool
       sample: true
+owner:
+  description: As in RV(connection), and with it the other keys of that.
+  returned: with O(state=absent), where another role ends the connection
+  type: str
+  sample: pod_identity_verify
 path:
   description: The directory.
   returned: with O(state=private_directory)

@@ -82,6 +82,29 @@ def test_what_a_killed_run_left_is_removed(player: Player, tmp_path: Path) -> No
     assert directories() == foreign
 
 
+@pytest.mark.parametrize("arguments", [(), ("--check", "--diff")], ids=["run", "check"])
+def test_whoever_connected_disconnects(player: Player, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Nobody else, and as often as it is asked; the next connection is a new one."""
+    kubeconfig, directories = tmp_path / "kubeconfig", str(player.temporary / "azureops-pod-identity-*")
+    kubeconfig.write_text(json.dumps({"current-context": "one", "contexts": [CONTEXT], "clusters": [SERVER]}))
+    connect, disconnect = role("pod_identity_cluster", "connect"), role("pod_identity_cluster", "disconnect")
+    mine = {"vars": {"__pod_identity_cluster_connection_owner": "mine"}}
+    open_connections = f"lookup('ansible.builtin.pipe', 'ls -d {directories} | wc -l') | int"
+
+    def left(number: int, reachable: str) -> dict[str, Any]:
+        fact = f"pod_identity_cluster_connection.{reachable}"
+        return {"ansible.builtin.assert": {"that": [f"{open_connections} == {number}", fact]}}
+
+    tasks = [
+        *(disconnect, {**connect, **mine}, left(1, "reachable"), disconnect, left(1, "reachable")),
+        *({**connect, **mine}, left(1, "owner == 'mine'"), {**disconnect, **mine}, {**disconnect, **mine}),
+        *(left(0, "owner is undefined"), left(0, "directory is undefined"), connect, left(1, "reachable"), disconnect),
+    ]
+    status, output = player.play(tasks, *arguments, pod_identity_kubeconfig=str(kubeconfig))
+    assert (status, "changed=0" in output) == (0, True), output
+    assert list(player.temporary.glob("azureops-pod-identity-*")) == []
+
+
 def test_an_interrupted_run_leaves_nothing(player: Player, tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(json.dumps({"current-context": "one", "contexts": [CONTEXT], "clusters": [SERVER]}))
