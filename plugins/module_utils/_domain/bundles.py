@@ -24,7 +24,8 @@ from .names import NAMESPACE_NAME, OBJECT_NAME, RESOURCE_ID
 Raw = t.Mapping[str, t.Any]
 
 IMAGES, VALUES = "images", "values"
-REPOSITORY = "mcr.microsoft.com/oss/azure/aad-pod-identity"
+IMAGE_PATH = "/oss/azure/aad-pod-identity"
+REPOSITORY = f"mcr.microsoft.com{IMAGE_PATH}"
 
 _OPERATOR, _CONTRIBUTOR = (BUILT_IN[name] for name in ("Managed Identity Operator", "Virtual Machine Contributor"))
 # The types of what is used; a name with a question mark may be missing.

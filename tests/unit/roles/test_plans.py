@@ -46,9 +46,12 @@ def keys(role: str, part: str) -> set[str]:
 
 
 def parts(task: dict[str, Any]) -> list[str]:
-    """Those that a task may ask for."""
+    """Those that a task may ask for: one, or a default and what tasks that include it set the variable to."""
     part = task[PLAN]["part"]
-    return re.findall(r"'(\w+)'", part) or [part]
+    found = re.fullmatch(r"\{\{ (\w+) \| default\('(\w+)'\) \}\}", part)
+    if not found:
+        return [part]
+    return [found[2], *(name for path in TASKS for name in re.findall(rf"\b{found[1]}: (\w+)", path.read_text()))]
 
 
 def test_every_part_has_its_task() -> None:

@@ -314,10 +314,14 @@ class Checked:
     the others; ``awaited`` are the managed ones as azure_identity_binding waits for them. ``addon_exceptions`` and
     ``leaving`` are what the add-on gets and loses, the latter by whether pods may still want it. ``other_groups``:
     where identities are to be besides the group of the cluster. ``shown_namespaces``: what the table tells of.
-    ``manages``: missing role assignments are made.
+    ``manages``: missing role assignments are made. ``allow_in_use``: what the add-on gets may replace what pods still
+    use. ``nmi_mode`` and ``force_namespaced``: how NMI decides, where that is known without looking.
     """
 
     manages: bool
+    allow_in_use: bool
+    nmi_mode: str
+    force_namespaced: bool
     phases: tuple[str, ...]
     managed: tuple[Raw, ...]
     in_azure: tuple[Raw, ...]
@@ -342,6 +346,10 @@ def check(options: Options, cluster: Cluster, run: Run) -> Checked:
     shown = {entry.namespace for entry in options.list} | {each.namespace for each in options.exceptions}
     return Checked(
         manages=options.manage_role_assignments,
+        allow_in_use=any(entry.allow_in_use for entry in options.managed),
+        # So AKS runs its NMI, whatever else may be installed.
+        nmi_mode="managed" if options.is_addon else "",
+        force_namespaced=options.is_addon,
         phases=phases,
         managed=tuple(entry.given for entry in options.managed),
         in_azure=tuple(entry.given for entry in options.in_azure),
@@ -952,7 +960,9 @@ class Written:
             return cls(live)
         made = [each for done in observed["made"] for each in (done.get("identity"), done.get("binding")) if each]
         left = [entry for each in observed["left"] if each.get("actions") for entry in each["item"]["entries"]]
-        return cls(live, tuple(made), tuple(observed["planned"]), tuple(observed["added"]), tuple(left))
+        addon = observed["addon"]
+        added = (addon.get("state") or {}).get("identities") or () if addon.get("actions") else ()
+        return cls(live, tuple(made), tuple(observed["planned"]), tuple(added), tuple(left))
 
 
 @dataclass(frozen=True)
@@ -1035,6 +1045,38 @@ def _bring(objects: dict[tuple[str, str, str], Live], entry: Raw) -> None:
     for kind, spec in (("AzureIdentityBinding", binding), ("AzureIdentity", identity)):
         each = Live(kind, namespace, name, spec, "", "now")
         objects[each.key] = each
+
+
+# foreseen
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """Objects that are to be written or removed, and what the add-on would do."""
+
+    planned: bool
+    addon: tuple[str, ...]
+    reachable: bool
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Foreseen:
+        results = (observed["addon"], *observed["left"])
+        addon = tuple(action for each in results for action in each.get("actions") or ())
+        return cls(bool(observed["planned"]), addon, bool(observed["reachable"]))
+
+
+@dataclass(frozen=True)
+class Showing:
+    """``foreseen``: what decides who gets what changes; ``looks``: it is looked at who gets what now."""
+
+    foreseen: bool
+    looks: bool
+
+
+def showing(options: Options, found: Foreseen, run: Run) -> Showing:
+    foreseen = found.planned or any(action.startswith("change ") for action in found.addon)
+    named = bool(options.list or options.exceptions)
+    return Showing(foreseen, named and found.reachable and not (run.check_mode and foreseen))
 
 
 # report
@@ -1126,5 +1168,6 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "lacking": Part(Options, Granted, lacking),
     "changes": Part(Options, Predicted, changes),
     "restart": Part(Options, Written, matches),
+    "foreseen": Part(Options, Foreseen, showing),
     "report": Part(Options, Seen, report),
 }

@@ -16,6 +16,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from .. import bundles
 from .part import ROLE_PHASES, KubernetesNeed, KubernetesPermission, Nothing, Part, Raw, Refused, Run, refuse
 
 NEW_VERSION = "4.1.18"
@@ -236,8 +237,9 @@ class Release:
     ``foreign``: the installation of somebody else is used, ``names`` tells which. ``changes``: the release is applied
     even where its values stay. ``missing``: what somebody deleted of it, which helm does not notice.
     ``added_values``: values that follow from other options. With ``fetch`` the file of the chart is looked at first;
-    ``fetch_by`` ``helm``, ``from_repository`` or by its own address, or ``url`` fetches it into ``archive``, which is
-    empty where the chart is installed as the option names it. ``fact``: the fact of the role.
+    ``fetch_by`` tells how it gets into ``archive``: helm fetches it from the ``repository`` or by its own ``address``,
+    or it is downloaded from its ``url``. ``archive`` is empty where the chart is installed as the option names it.
+    ``fact``: the fact of the role.
 
     The addresses themselves may hold credentials and stay in the options.
     """
@@ -255,7 +257,6 @@ class Release:
     archive: str
     fetch: bool
     fetch_by: str
-    from_repository: bool
     fact: t.Mapping[str, str]
 
 
@@ -277,7 +278,8 @@ def release(options: Options, found: Found, run: Run) -> Release:
     missing = _missing(own) if installed and found.reachable else ()
     # helm would take a chart that is only named from a directory of that name beside the playbook, in any version.
     fetch = bool(options.digest) or (options.is_named and not run.check_mode)
-    by = "helm" if options.is_named or options.is_oci else "url" if options.is_url else ""
+    by = "address" if options.is_named or options.is_oci else "url" if options.is_url else ""
+    by = "repository" if options.is_named and options.repository else by
     first = others[0] if others else None
     of_others = {
         "release_name": first.release_name if first else "",
@@ -305,7 +307,6 @@ def release(options: Options, found: Found, run: Run) -> Release:
         archive=_archive(options, found.directory, version) if fetch and by else "",
         fetch=fetch,
         fetch_by=by,
-        from_repository=options.is_named and bool(options.repository),
         fact=of_others if foreign else ours,
     )
 
@@ -355,7 +356,7 @@ def _values(options: Options, found: Found, *, installed: bool) -> dict[str, t.A
     values: dict[str, t.Any] = {}
     nmi: dict[str, t.Any] = {}
     if options.image_registry:
-        values["image"] = {"repository": f"{options.image_registry}/oss/azure/aad-pod-identity"}
+        values["image"] = {"repository": f"{options.image_registry}{bundles.IMAGE_PATH}"}
     if options.namespace != "default" and not installed:
         nmi["micNamespace"] = options.namespace
     if options.allow_network_plugin_kubenet and (found.network_plugin or "kubenet") == "kubenet":

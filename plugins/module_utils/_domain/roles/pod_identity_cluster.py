@@ -13,7 +13,7 @@ Its parts ``questions`` and ``refusal`` serve the other roles too, which ask wit
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .. import arm_id
 from ..sessions import KNOWN_AFTER_APPLY, UNNAMED, absence_refusal, kubenet_refusal
@@ -153,6 +153,24 @@ class Options(ConnectionOptions):
     confirm_absent: str = ""
     remove_resource_group: bool = False
 
+    @property
+    def looker(self) -> str:
+        """Who ends the connection: to look for NMI the role connects even where nobody needs that after it."""
+        return "pod_identity_cluster" if self.keep_kubeconfig else "pod_identity_cluster_addon"
+
+
+@dataclass(frozen=True)
+class RemovalOptions:
+    """What may go with the resource group."""
+
+    expected_resources: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, given: Raw) -> RemovalOptions:
+        values = given_options(cls, given)
+        values["expected_resources"] = tuple(values.get("expected_resources") or ())
+        return cls(**values)
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -267,11 +285,15 @@ class Asking:
 
 @dataclass(frozen=True)
 class Questions:
-    """The needs that Azure and the cluster are asked about, and the phases of this role that run."""
+    """The needs that Azure and the cluster are asked about, and the phases of this role that run.
+
+    ``looker``: who ends the connection of this role; empty where another role asks.
+    """
 
     azure: tuple[AzureNeed, ...]
     kubernetes: tuple[KubernetesNeed, ...]
     phases: tuple[str, ...]
+    looker: str = ""
 
 
 def questions(options: ConnectionOptions, asking: Asking, run: Run) -> Questions:
@@ -298,7 +320,7 @@ def own_questions(options: Options, asking: Asking, run: Run) -> Questions:
         azure += [_need(options.scope, "write_addon", "add-on")] if addon_changes else []
         azure += _role_needs(options, asking.cluster, phases)
     kubernetes = [KubernetesNeed.of(_FIND_NMI, purpose="add-on")] if addon_changes else []
-    return _questions(asking, run, azure, kubernetes)
+    return replace(_questions(asking, run, azure, kubernetes), looker=options.looker)
 
 
 def _questions(
@@ -610,15 +632,16 @@ def create(options: Options, found: Group, _run: Run) -> Creation:
 
 @dataclass(frozen=True)
 class Addon:
-    """Whether the add-on is enabled or changed, and whether kubenet is consented to."""
+    """Whether the add-on is enabled or changed, whether kubenet is consented to, and who ends the connection."""
 
     differs: bool
     accepts_kubenet: bool
+    looker: str
 
 
 def addon(options: Options, found: Known, _run: Run) -> Addon:
     _require(options, found.cluster)
-    return Addon(found.cluster.lacks_addon, found.cluster.on_kubenet)
+    return Addon(found.cluster.lacks_addon, found.cluster.on_kubenet, options.looker)
 
 
 def _require(options: Options, cluster: Cluster) -> None:
@@ -676,6 +699,20 @@ def node_roles(options: Options, found: Known, _run: Run) -> NodeRoles:
     return NodeRoles(principal, found.cluster.node_scope)
 
 
+# removal
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Ids of what may go with the resource group; in check mode the cluster is still there when the group would go."""
+
+    going: tuple[str, ...]
+
+
+def removal(options: RemovalOptions, found: Known, _run: Run) -> Removal:
+    return Removal((*options.expected_resources, *filter(None, (found.cluster.id,))))
+
+
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Nothing, check),
     "questions": Part(ConnectionOptions, Asking, questions),
@@ -687,4 +724,5 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "addon": Part(Options, Known, addon),
     "second_nmi": Part(NameOption, Installed, second_nmi),
     "roles": Part(Options, Known, node_roles),
+    "removal": Part(RemovalOptions, Known, removal),
 }

@@ -16,7 +16,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .. import arm_id
+from .. import arm_id, bundles
 from .part import (
     ROLE_PHASES,
     AzureNeed,
@@ -37,6 +37,8 @@ CHART, ROLES, OBJECTS, SCALE_SETS = PHASES
 
 _COMPUTE, _ASSIGNMENTS = "Microsoft.Compute", "Microsoft.Authorization/roleAssignments"
 _AADPODIDENTITY, _CLUSTER = "aadpodidentity.k8s.io", "the whole cluster"
+# By these MIC attaches identities.
+_OF_MIC = ("AzureIdentity", "AzureIdentityBinding")
 
 AZURE_PERMISSIONS: t.Mapping[str, AzurePermission] = {
     "read_scale_sets": AzurePermission(
@@ -103,27 +105,30 @@ class Options:
 
 @dataclass(frozen=True)
 class Named:
-    """How the role pod_identity_cluster names the cluster."""
+    """How the role pod_identity_cluster names the cluster, and the mirror of images for the role pod_identity_chart."""
 
     name: str
     resource_group: str
+    image_registry: str = ""
 
     @classmethod
     def parse(cls, observed: Raw) -> Named:
-        return cls(*(str(observed[name] or "") for name in ("cluster_name", "resource_group")))
+        return cls(*(str(observed[name] or "") for name in ("cluster_name", "resource_group", "image_registry")))
 
 
 @dataclass(frozen=True)
 class Checked:
-    """``manages``: missing role assignments are made."""
+    """``manages``: missing role assignments are made. ``repositories``: where images of a release may come from."""
 
     manages: bool
+    repositories: tuple[str, ...]
 
 
 def check(options: Options, named: Named, _run: Run) -> Checked:
     """Refuses options that name no cluster or no bundle."""
     refuse(_contradictions(options, named))
-    return Checked(options.manage_role_assignments)
+    mirror = (f"{named.image_registry}{bundles.IMAGE_PATH}",) if named.image_registry else ()
+    return Checked(options.manage_role_assignments, (bundles.REPOSITORY, *mirror))
 
 
 def _contradictions(options: Options, named: Named) -> t.Iterator[str]:
@@ -189,7 +194,7 @@ class Bundle:
         subscription = arm_id.parse(cluster["id"]).subscription
         return cls(
             assignments=tuple(map(Assignment.parse, observed["assignments"])),
-            objects=tuple(observed["objects"]),
+            objects=tuple(each for each in observed["objects"] if each["kind"] in _OF_MIC),
             before=tuple(map(ScaleSet.parse, observed["before"])),
             now=tuple(map(ScaleSet.parse, observed["now"])),
             managed=observed["operation_mode"] == "managed",

@@ -13,6 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from .. import arm_id
 from ..sessions import KNOWN_AFTER_APPLY
 from .part import ROLE_PHASES, KubernetesNeed, KubernetesPermission, Nothing, Part, Raw, Run, refuse
 
@@ -210,14 +211,29 @@ class Meant:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """An identity that Azure has to be asked about; ``id`` is in lower case."""
+
+    id: str
+    subscription_id: str
+    resource_group: str
+    name: str
+
+    @classmethod
+    def of(cls, resource_id: str) -> Unread:
+        parts = arm_id.parse(resource_id)
+        return cls(resource_id, parts.subscription, parts.resource_group, parts.name)
+
+
+@dataclass(frozen=True)
 class Expected:
     """``asked``: workloads whose token can be compared; ``uncertain`` those of which check mode cannot say what they
-    must get. ``unread``: ids of identities that Azure has to be asked about. ``demo``: what the demo application stands
+    must get. ``unread``: identities that Azure has to be asked about. ``demo``: what the demo application stands
     for, and whether it can be compared."""
 
     asked: tuple[Meant, ...]
     uncertain: tuple[Raw, ...]
-    unread: tuple[str, ...]
+    unread: tuple[Unread, ...]
     demo: Meant | None
     demo_runs: bool
 
@@ -236,7 +252,7 @@ def expected(options: Options, known: Known, run: Run) -> Expected:
     return Expected(
         asked=tuple(row for workload, row in meant if workload not in uncertain),
         uncertain=tuple(workload.given for workload in uncertain),
-        unread=tuple(_unread(options, known)),
+        unread=tuple(map(Unread.of, _unread(options, known))),
         demo=_meant(demo, known) if demo else None,
         demo_runs=not run.check_mode or (options.in_check_mode and demo not in uncertain),
     )
@@ -307,11 +323,10 @@ def in_azure(_options: Options, found: Answers, _run: Run) -> InAzure:
     for each in found.answers:
         state = each.get("state")
         there = (state or {}).get("principal_id", KNOWN_AFTER_APPLY) != KNOWN_AFTER_APPLY
-        read[each["item"]] = state if there else {}
+        read[each["item"]["id"]] = state if there else {}
         if not there:
             why = "it does not exist in Azure" if state is not None else f"it cannot be read: {each['msg']}"
-            name = each["item"].split("/")[8]
-            lines.append(f"Tenant and object id of the identity {name} are not compared, because {why}")
+            lines.append(f"Tenant and object id of the identity {each['item']['name']} are not compared, because {why}")
     return InAzure(read, tuple(lines))
 
 
@@ -393,11 +408,12 @@ class Tried:
         if not observed["ran"]:
             return cls(ran=False)
         lines = [each for each in observed["log_lines"] or () if each]
+        pod = next(iter(observed["pods"]), {})
         return cls(
             ran=True,
-            node=observed["node"],
-            identity=observed["identity"],
-            succeeded=bool(observed["succeeded"]),
+            node=(pod.get("spec") or {}).get("nodeName") or "",
+            identity=next(iter(observed["candidates"]), ""),
+            succeeded=observed["success"] in observed["log"],
             last_line=lines[-1] if lines else "nothing",
         )
 

@@ -609,11 +609,15 @@ LIVE: dict[str, Any] = {
     "predicts": False,
     "made": [],
     "planned": [],
-    "added": [],
+    "addon": {},
     "left": [],
 }
 SPEC = '{"clientID": "c", "resourceID": "/a", "type": 0}'
 PAIR = {"selector": "s", "only": "", "written": "2", "content": ["shop", "one", "b", SPEC]}
+
+
+def added(*entries: dict[str, Any]) -> dict[str, Any]:
+    return {"actions": ["change"], "state": {"identities": list(entries)}}
 
 
 def restarts(mode: str = "chart", **observed: Any) -> Any:
@@ -645,13 +649,53 @@ def test_by_what_they_would_be_compared() -> None:
 def test_by_what_they_would_be_compared_with_the_addon() -> None:
     entry = {"namespace": "shop", "name": "one", "identity": "/A", "client_id": "c", "binding_selector": "s"}
     pair = {**PAIR, "only": "shop", "content": ["shop", "one", "", SPEC]}
-    assert restarts("addon", predicts=True, added=[entry]) == [{**pair, "written": "3"}]
-    assert restarts("addon", predicts=True, added=[{**entry, "binding_selector": "t"}]) == [
+    assert restarts("addon", predicts=True, addon=added(entry)) == [{**pair, "written": "3"}]
+    assert restarts("addon", predicts=True, addon=added({**entry, "binding_selector": "t"})) == [
         {**pair, "written": "now", "selector": "t"}
     ]
+    unchanged = {**added({**entry, "binding_selector": "t"}), "actions": []}
+    for made in (unchanged, {"actions": ["change"]}, {"skipped": True}):
+        assert restarts("addon", predicts=True, addon=made) == [{**pair, "written": "3"}]
     left = [{"actions": ["change"], "item": {"entries": [{"namespace": "shop", "name": "one"}]}}]
     assert restarts("addon", predicts=True, left=left) == []
     assert restarts("addon", predicts=True, left=[{**left[0], "actions": []}]) == [{**pair, "written": "3"}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "foreseen"),
+    [
+        ({}, False),
+        ({"planned": [{"kind": "AzureIdentity"}]}, True),
+        ({"addon": {"actions": ["assign Managed Identity Operator to x"]}}, False),
+        ({"addon": {"actions": ["assign Managed Identity Operator to x", "change the add-on"]}}, True),
+        ({"left": [{"skipped": True}, {"actions": []}]}, False),
+        ({"left": [{"actions": []}, {"actions": ["change the add-on"]}]}, True),
+    ],
+)
+def test_what_decides_it_changes(changes: dict[str, Any], foreseen: bool) -> None:
+    seen = {"planned": [], "addon": {}, "left": [], "reachable": True, **changes}
+    assert part("foreseen", [ENTRY], seen) == {"foreseen": foreseen, "looks": True}
+    assert part("foreseen", [ENTRY], seen, Run(check_mode=True)) == {"foreseen": foreseen, "looks": not foreseen}
+    assert part("foreseen", [ENTRY], {**seen, "reachable": False}) == {"foreseen": foreseen, "looks": False}
+    assert part("foreseen", [], seen) == {"foreseen": foreseen, "looks": False}
+
+
+@pytest.mark.parametrize(("mode", "found"), [("chart", ("", False)), ("addon", ("managed", True))])
+def test_how_nmi_decides(mode: str, found: tuple[str, bool]) -> None:
+    made = plan([ENTRY], mode=mode)
+    assert (made["nmi_mode"], made["force_namespaced"]) == found
+
+
+@pytest.mark.parametrize(
+    ("entries", "allowed"),
+    [
+        ([ENTRY], False),
+        ([ENTRY, {**ENTRY, "name": "other", "allow_in_use": True}], True),
+        ([{**ENTRY, "allow_in_use": None}, {**GONE, "allow_in_use": True}], False),
+    ],
+)
+def test_what_may_replace_what_is_in_use(entries: list[dict[str, Any]], allowed: bool) -> None:
+    assert plan(entries)["allow_in_use"] is allowed
 
 
 WORKLOAD: dict[str, Any] = {

@@ -236,28 +236,24 @@ def test_values_that_follow_from_options(options: Options, found: Found, values:
 @pytest.mark.parametrize(
     ("ref", "digest", "check_mode", "expected"),
     [
-        pytest.param("aad", "", False, (ARCHIVE, True, "helm", True), id="named"),
-        pytest.param("aad", "", True, ("", False, "helm", True), id="named, in check mode"),
-        pytest.param("aad", "0" * 64, True, (ARCHIVE, True, "helm", True), id="with a digest"),
-        pytest.param("oci://r/aad", "", False, ("", False, "helm", False), id="oci"),
-        pytest.param("oci://r/aad", "0" * 64, False, (ARCHIVE, True, "helm", False), id="oci, digest"),
-        pytest.param("https://x/aad-4.1.18.tgz", "", False, ("", False, "url", False), id="url"),
-        pytest.param("https://x/aad-4.1.18.tgz", "0" * 64, False, (ARCHIVE, True, "url", False), id="url, digest"),
-        pytest.param(
-            "https://x/aad-4.1.18.tgz?sig=a/b", "0" * 64, False, (ARCHIVE, True, "url", False), id="url, signed"
-        ),
-        pytest.param("/c/aad-4.1.18.tgz", "0" * 64, False, ("", True, "", False), id="file"),
+        pytest.param("aad", "", False, (ARCHIVE, True, "repository"), id="named"),
+        pytest.param("aad", "", True, ("", False, "repository"), id="named, in check mode"),
+        pytest.param("aad", "0" * 64, True, (ARCHIVE, True, "repository"), id="with a digest"),
+        pytest.param("oci://r/aad", "", False, ("", False, "address"), id="oci"),
+        pytest.param("oci://r/aad", "0" * 64, False, (ARCHIVE, True, "address"), id="oci, digest"),
+        pytest.param("https://x/aad-4.1.18.tgz", "", False, ("", False, "url"), id="url"),
+        pytest.param("https://x/aad-4.1.18.tgz", "0" * 64, False, (ARCHIVE, True, "url"), id="url, digest"),
+        pytest.param("https://x/aad-4.1.18.tgz?sig=a/b", "0" * 64, False, (ARCHIVE, True, "url"), id="url, signed"),
+        pytest.param("/c/aad-4.1.18.tgz", "0" * 64, False, ("", True, ""), id="file"),
     ],
 )
-def test_where_the_chart_comes_from(
-    ref: str, digest: str, check_mode: bool, expected: tuple[str, bool, str, bool]
-) -> None:
+def test_where_the_chart_comes_from(ref: str, digest: str, check_mode: bool, expected: tuple[str, bool, str]) -> None:
     plan = release(replace(OPTIONS, ref=ref, digest=digest), Found(directory="/run/d"), Run(check_mode=check_mode))
-    assert (plan.archive, plan.fetch, plan.fetch_by, plan.from_repository) == expected
+    assert (plan.archive, plan.fetch, plan.fetch_by) == expected
 
 
 def test_without_a_repository_helm_finds_the_chart() -> None:
-    assert not release(replace(OPTIONS, repository=""), Found(), RUN).from_repository
+    assert release(replace(OPTIONS, repository=""), Found(), RUN).fetch_by == "address"
 
 
 @pytest.mark.parametrize("ref", ["aad-pod-identity", "https://u:S3CRET@x/aad-4.1.18.tgz?sig=S3CRET"])

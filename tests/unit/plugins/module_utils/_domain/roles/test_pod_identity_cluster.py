@@ -349,14 +349,41 @@ def test_where_a_resource_group_lies() -> None:
 @pytest.mark.parametrize(
     ("cluster", "expected"),
     [
-        (CLUSTER, Addon(False, False)),
-        (replace(CLUSTER, addon=False), Addon(True, False)),
-        (replace(CLUSTER, network_plugin="kubenet"), Addon(True, True)),
-        (replace(CLUSTER, network_plugin="kubenet", addon_accepts_kubenet=True), Addon(False, True)),
+        (CLUSTER, Addon(False, False, "pod_identity_cluster_addon")),
+        (replace(CLUSTER, addon=False), Addon(True, False, "pod_identity_cluster_addon")),
+        (replace(CLUSTER, network_plugin="kubenet"), Addon(True, True, "pod_identity_cluster_addon")),
+        (
+            replace(CLUSTER, network_plugin="kubenet", addon_accepts_kubenet=True),
+            Addon(False, True, "pod_identity_cluster_addon"),
+        ),
     ],
 )
 def test_what_the_addon_lacks(cluster: Cluster, expected: Addon) -> None:
     assert addon(OPTIONS, Known(cluster), RUN) == expected
+
+
+@pytest.mark.parametrize(
+    ("keep", "looker"),
+    [(False, "pod_identity_cluster_addon"), (None, "pod_identity_cluster_addon"), (True, "pod_identity_cluster")],
+)
+def test_who_ends_the_connection(keep: bool | None, looker: str) -> None:
+    options = Options.parse({**vars(OPTIONS), "keep_kubeconfig": keep})
+    assert own_questions(options, OWN, RUN).looker == addon(options, Known(CLUSTER), RUN).looker == looker
+    assert questions(options, OWN, RUN).looker == ""
+
+
+@pytest.mark.parametrize(
+    ("expected", "cluster", "going"),
+    [
+        (["/a", "/b"], {"id": "/c"}, ["/a", "/b", "/c"]),
+        (["/a"], {}, ["/a"]),
+        (None, {"id": "/c"}, ["/c"]),
+        ([], {}, []),
+    ],
+)
+def test_what_may_go_with_the_group(expected: list[str] | None, cluster: dict[str, str], going: list[str]) -> None:
+    observed = {"cluster": cluster}
+    assert PARTS["removal"].plan({"expected_resources": expected}, observed, RUN) == {"going": going}
 
 
 @pytest.mark.parametrize("part", [addon, node_roles])

@@ -68,7 +68,7 @@ BUNDLE = Bundle(
     ],
 )
 def test_options_are_checked(bundle: str, name: str | None, group: str, sentences: list[str]) -> None:
-    observed = {"cluster_name": name, "resource_group": group}
+    observed = {"cluster_name": name, "resource_group": group, "image_registry": None}
     told: tuple[str, ...] = ()
     try:
         PARTS["options"].plan({"bundle": bundle}, observed, RUN)
@@ -78,8 +78,18 @@ def test_options_are_checked(bundle: str, name: str | None, group: str, sentence
 
 
 def test_a_name_of_digits_is_a_name() -> None:
-    assert Named.parse({"cluster_name": 2024, "resource_group": 1}) == Named("2024", "1")
-    assert Named.parse({"cluster_name": None, "resource_group": None}) == Named("", "")
+    assert Named.parse({"cluster_name": 2024, "resource_group": 1, "image_registry": ""}) == Named("2024", "1")
+    assert Named.parse({"cluster_name": None, "resource_group": None, "image_registry": None}) == Named("", "")
+
+
+@pytest.mark.parametrize(
+    ("mirror", "places"),
+    [(None, []), ("", []), ("mirror.example.com/a", ["mirror.example.com/a/oss/azure/aad-pod-identity"])],
+)
+def test_where_images_may_come_from(mirror: str | None, places: list[str]) -> None:
+    observed = {"cluster_name": "one", "resource_group": "rg", "image_registry": mirror}
+    plan = PARTS["options"].plan({"bundle": "/b"}, observed, RUN)
+    assert plan["repositories"] == ["mcr.microsoft.com/oss/azure/aad-pod-identity", *places]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +151,7 @@ def test_a_bundle_is_parsed() -> None:
     observed = {
         "cluster": {"id": GROUP + "/providers/x/y/z", "node_resource_group": "MC"},
         "assignments": [vars(ASSIGNMENT)],
-        "objects": list(BUNDLE.objects),
+        "objects": [*BUNDLE.objects, {"kind": "AzurePodIdentityException"}],
         "before": list(map(scale_set, BUNDLE.before)),
         "now": list(map(scale_set, BUNDLE.now)),
         "operation_mode": "standard",
@@ -191,9 +201,9 @@ OBSERVED: dict[str, Any] = {
 
 @pytest.mark.parametrize(("managed", "state"), [(True, "restored"), (False, "missing"), (None, "missing")])
 def test_the_account(managed: bool | None, state: str) -> None:
-    named = {"cluster_name": "one", "resource_group": "rg"}
+    named = {"cluster_name": "one", "resource_group": "rg", "image_registry": ""}
     checked = PARTS["options"].plan({"bundle": "/b", "manage_role_assignments": managed}, named, RUN)
-    assert checked == {"manages": bool(managed)}
+    assert checked["manages"] is bool(managed)
     plan = PARTS["account"].plan({"manage_role_assignments": managed}, OBSERVED, RUN)
     assert [tuple(row.values())[:3] for row in plan["rows"]] == [
         ("role assignment", "Reader", state),

@@ -172,7 +172,8 @@ def test_what_is_expected_of_a_token(known: dict[str, Any], expected: dict[str, 
     (asked,) = found["asked"]
     question = {name: value for name, value in WORKLOAD.items() if name != "expect"}
     assert asked["question"] == {"allow_detach": False, **question, "expect": expected}
-    assert found["unread"] == unread
+    place = {"subscription_id": "s", "resource_group": "rg", "name": "billing"}
+    assert found["unread"] == [{"id": each, **place} for each in unread]
 
 
 def test_the_demo_application_stands_for_a_workload() -> None:
@@ -194,7 +195,7 @@ def test_the_demo_application_stands_for_a_workload() -> None:
     ],
 )
 def test_what_azure_says(answer: dict[str, Any], known: dict[str, Any], line: str) -> None:
-    found = plan("read", [], {"read": {"other": {}}, "answers": [{"item": ID, **answer}]})
+    found = plan("read", [], {"read": {"other": {}}, "answers": [{"item": {"id": ID, "name": "billing"}, **answer}]})
     assert found["read"] == {"other": {}, ID: known}
     assert found["lines"] == (
         [f"Tenant and object id of the identity billing are not compared, because {line}"] if line else []
@@ -234,14 +235,17 @@ def test_verdicts() -> None:
     ("found", "verdict", "message"),
     [
         ({"ran": False}, "not_verified", "The demo application was not run."),
-        ({"succeeded": True, "log_lines": []}, "ok", "The upstream demo application got its token."),
+        ({"log": "I0 got it from", "log_lines": []}, "ok", "The upstream demo application got its token."),
         ({"log_lines": ["a", "b", ""]}, "no_token", "no token within 300 seconds; the last that is known: b"),
         ({"log_lines": []}, "no_token", "the last that is known: nothing"),
+        ({"log_lines": ["not created: echo got it"]}, "no_token", "the last that is known: not created: echo got it"),
     ],
 )
 def test_the_demo_application(found: dict[str, Any], verdict: str, message: str) -> None:
-    observed = {"ran": True, "node": "n", "identity": "shop/billing", "succeeded": False, **found}
+    pods = [{"spec": {"nodeName": "n"}}]
+    observed = {"ran": True, "pods": pods, "candidates": ["shop/billing"], "success": "got it", "log": "", **found}
     row = plan("demo", [WORKLOAD], observed)["row"]
+    assert (row["node"], row["identity"]) == (("n", "shop/billing") if observed["ran"] else ("", "billing"))
     assert (row["namespace"], row["pod"], row["verdict"], message in row["message"]) == (
         "shop",
         "(demo)",
