@@ -21,6 +21,7 @@ from ansible.plugins.loader import filter_loader, lookup_loader, test_loader
 
 from ansible_collections.azureops.pod_identity.plugins.action import imds_iptables_cleanup
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import imds_node_cleanup as role
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import given_options
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 
 _ROLE = "imds_node_cleanup"
@@ -77,7 +78,7 @@ class ActionModule(ActionBase):
 
     def _verdict(self, arguments: Variables, variables: Variables) -> role.Verdict:
         """What keeps the node of this task untouched, before anything connects to it."""
-        options = role.Options.parse(_roles.options(self, _ROLE, _SPEC, _OPTIONS, variables))
+        options = given_options(role.Options, _roles.options(self, _ROLE, _SPEC, _OPTIONS, variables))
         batch, node = _batch(variables), arguments["node"]
         asker = batch.askers.get(variables["inventory_hostname"])
         is_asked = asker is not None and bool(node.get("cluster_name") or arguments["has_api_server"])

@@ -58,7 +58,7 @@ def options(
     names: t.Iterable[str],
     variables: t.Mapping[str, t.Any],
 ) -> dict[str, t.Any]:
-    """Values of the options with these names, which lack the prefix (the role, or SHARED); None where one is not set.
+    """Values of the options with these names, which lack the prefix (the role, or SHARED); None where one is null.
 
     ``options``: those of ``spec`` or of ``playbook_specs``. Raises WrongOptions.
     """
@@ -68,4 +68,5 @@ def options(
     checked = ArgumentSpecValidator({name: options[name] for name in wanted}).validate(given)
     if checked.error_messages:
         raise WrongOptions(" ".join(checked.error_messages))
-    return {short: checked.validated_parameters.get(name) for name, short in wanted.items()}
+    values = {name: checked.validated_parameters.get(name) for name in wanted}
+    return {short: values[name] for name, short in wanted.items() if name in given or values[name] is not None}

@@ -74,9 +74,7 @@ def test_tasks_read_what_plans_have() -> None:
     wrong, read = [], 0
     for path in [*TASKS, *CHECKOUT.glob("roles/*/vars/*.yml")]:
         text = path.read_text()
-        reads = [
-            (name, key) for name, key in re.findall(r"\b(__(?:pod_identity|imds_node_cleanup)_\w+)\.plan\.(\w+)", text)
-        ]
+        reads = list(re.findall(r"\b(__(?:pod_identity|imds_node_cleanup)_\w+)\.plan\.(\w+)", text))
         reads += [(ALIASES[name], key) for name, key in re.findall(r"(?<!\w)(_pod_identity_\w+_plan)\.(\w+)", text)]
         read += len(reads)
         wrong += [(str(path), name, key) for name, key in reads if not all(key in each for each in registered[name])]

@@ -73,11 +73,15 @@ def test_a_playbook_reads_variables_that_roles_read(player: Player) -> None:
     entries = [{"name": "a", "selector": "a"}, {"name": "b", "selector": "b", "type": "1"}]
     variables = {"pod_identity_subscription_id": "s", "pod_identity_resource_group": 2024}
     asked, ignored = {PLAN: {"role": "destroy", "part": "removal"}}, {"ignore_errors": True}
+    leftovers, named = {"role": "leftovers", "part": "options"}, {"pod_identity_cluster_name": "one"}
     tasks = [
         {**asked, "register": "read", "vars": {"pod_identity_bindings_list": entries}},
         {"ansible.builtin.assert": {"that": ["read.plan.going | length == 1", "read.plan.going[0].startswith(group)"]}},
         {**asked, **ignored, "vars": {"pod_identity_bindings_list": [{"names": "a"}]}},
-        {PLAN: {"role": "leftovers", "part": "options"}, **ignored, "vars": {"pod_identity_leftovers_remove": "maybe"}},
+        {PLAN: leftovers, "register": "unset", "vars": named},
+        {PLAN: leftovers, "register": "off", "vars": {**named, "pod_identity_leftovers_look_into_cluster": None}},
+        {"ansible.builtin.assert": {"that": ["unset.plan.looks", "not off.plan.looks", "not unset.plan.removes"]}},
+        {PLAN: leftovers, **ignored, "vars": {"pod_identity_leftovers_remove": "maybe"}},
         {PLAN: {"role": "leftovers", "part": "other"}, **ignored},
     ]
     status, output = player.play({"hosts": "localhost", "vars": {**variables, "group": group}, "tasks": tasks})

@@ -10,11 +10,11 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .. import arm_id
 from ..roles import pod_identity_bindings, pod_identity_cluster
-from ..roles.part import Nothing, Part, Raw, Run, given_options
+from ..roles.part import Nothing, Part, Run
 from ..roles.pod_identity_bindings import Entry
 
 
@@ -28,13 +28,7 @@ class Options:
     cluster_resource_group: str = ""
     bindings_subscription_id: str = ""
     bindings_resource_group: str = ""
-    bindings_list: tuple[Entry, ...] = ()
-
-    @classmethod
-    def parse(cls, given: Raw) -> Options:
-        values = given_options(cls, given)
-        values["bindings_list"] = tuple(map(Entry.parse, values.get("bindings_list") or ()))
-        return cls(**values)
+    bindings_list: tuple[Entry, ...] = field(default=(), metadata={"parse": Entry.parse})
 
     @property
     def group(self) -> str:

@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .. import arm_id
-from ..roles.part import Nothing, Part, Raw, Refused, Run, given_options, refuse
+from ..roles.part import Nothing, Part, Raw, Refused, Run, refuse
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,6 @@ class Options:
     leftovers_node_resource_group: str = ""
     leftovers_look_into_cluster: bool = True
     leftovers_without_cluster: bool = False
-
-    @classmethod
-    def parse(cls, given: Raw) -> Options:
-        return cls(**given_options(cls, given))
 
     @property
     def place(self) -> str:

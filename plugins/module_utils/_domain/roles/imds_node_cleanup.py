@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from .. import token
 from ..names import is_ours
-from .part import AzureNeed, KubernetesNeed, Part, Raw, Refused, Run, given_options, refuse
+from .part import AzureNeed, KubernetesNeed, Part, Raw, Refused, Run, refuse
 
 Object = t.Mapping[str, t.Any]
 ENDED_WELL = ("clean", "cleaned")
@@ -62,11 +62,6 @@ class Options:
     drain_timeout: int = 600
     ready_timeout: int = 900
     fail_on: tuple[str, ...] = ("refused", "unreachable", "stopped", "unproved", "error")
-
-    @classmethod
-    def parse(cls, given: Raw) -> Options:
-        values = given_options(cls, given)
-        return cls(**{**values, "fail_on": tuple(values.get("fail_on", cls.fail_on))})
 
     @property
     def secret_of_tables(self) -> tuple[str, str] | None:

@@ -127,8 +127,8 @@ class KubernetesNeed:
 class Part(t.Generic[_Options, _Observed]):
     """A decision of a role: what it reads, and the function that makes its plan.
 
-    ``options``: the dataclass of the role's options, with the method ``parse``, whose fields have their names without
-    that of the role. ``observed``: the same of what tasks found.
+    ``options``: the dataclass of the role's options, whose fields have their names without that of the role.
+    ``observed``: the dataclass of what tasks found, with the method ``parse``.
     """
 
     options: t.Any
@@ -142,18 +142,27 @@ class Part(t.Generic[_Options, _Observed]):
 
     def plan(self, options: Raw, observed: Raw, run: Run) -> dict[str, t.Any]:
         """The plan as a result of a task has it; raises Refused."""
-        made = plain(self.decide(self.options.parse(options), self.observed.parse(observed), run))
+        made = plain(self.decide(given_options(self.options, options), self.observed.parse(observed), run))
         return made if isinstance(made, dict) else {}
 
 
-def given_options(kind: t.Any, given: Raw) -> dict[str, t.Any]:
-    """Values for ``kind``, a dataclass of options, whose defaults stand for what is not set.
+def given_options(kind: t.Any, given: Raw) -> t.Any:
+    """An instance of ``kind``, a dataclass of options, whose defaults stand for what is not set.
 
-    What is on by default and set to null is off, as tasks have it, which read it through the filter bool.
+    What is on by default and set to null is off, as tasks have it, which read it through the filter bool. Where the
+    default is a tuple, the option is a list; ``parse`` of the field's metadata makes something of its entries.
     """
-    switches = [field.name for field in fields(kind) if field.default is True]
-    off = {name: False for name in switches if name in given}
-    return {**off, **{name: value for name, value in given.items() if value is not None}}
+    values: dict[str, t.Any] = {}
+    for field in fields(kind):
+        value = given.get(field.name)
+        if isinstance(field.default, tuple):
+            parse, entries = field.metadata.get("parse"), field.default if value is None else value
+            values[field.name] = tuple(map(parse, entries) if parse else entries)
+        elif value is not None:
+            values[field.name] = value
+        elif field.default is True and field.name in given:
+            values[field.name] = False
+    return kind(**values)
 
 
 @dataclass(frozen=True)

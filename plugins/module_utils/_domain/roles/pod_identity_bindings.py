@@ -26,7 +26,6 @@ from .part import (
     Raw,
     Refused,
     Run,
-    given_options,
     plain,
     refuse,
 )
@@ -68,7 +67,7 @@ class Permission(KubernetesPermission):
 def _kubernetes(phase: str, where: str, resource: str | tuple[str, ...], *verbs: str, group: str = "") -> Permission:
     resources = (resource,) if isinstance(resource, str) else resource
     text = " and ".join(filter(None, (", ".join(resources[:-1]), resources[-1])))
-    return Permission(phase, where, text, verbs, group, resources=resources)
+    return Permission(phase, where, text, verbs, group, "", resources)
 
 
 def _objects(phase: str, where: str, resource: str | tuple[str, ...], *verbs: str) -> Permission:
@@ -230,8 +229,8 @@ class Exempt:
 
 @dataclass(frozen=True)
 class Options:
-    list: tuple[Entry, ...] = ()
-    exceptions: tuple[Exempt, ...] = ()
+    list: tuple[Entry, ...] = field(default=(), metadata={"parse": Entry.parse})
+    exceptions: tuple[Exempt, ...] = field(default=(), metadata={"parse": Exempt.parse})
     mode: str = "chart"
     subscription_id: str = ""
     resource_group: str = ""
@@ -240,14 +239,6 @@ class Options:
     wait: bool = True
     restart: tuple[Raw, ...] = ()
     render_dir: str = ""
-
-    @classmethod
-    def parse(cls, given: Raw) -> Options:
-        values = given_options(cls, given)
-        values["list"] = tuple(map(Entry.parse, values.get("list") or ()))
-        values["exceptions"] = tuple(map(Exempt.parse, values.get("exceptions") or ()))
-        values["restart"] = tuple(values.get("restart") or ())
-        return cls(**values)
 
     @property
     def is_addon(self) -> bool:

@@ -91,10 +91,6 @@ class Options:
     wait_timeout: int = 600
     allow_network_plugin_kubenet: bool = False
 
-    @classmethod
-    def parse(cls, given: Raw) -> Options:
-        return cls(**{name: value for name, value in given.items() if value is not None})
-
     @property
     def release(self) -> str:
         return f"{self.namespace}/{self.release_name}"

@@ -28,7 +28,6 @@ from .part import (
     Raw,
     Refused,
     Run,
-    given_options,
     refuse,
 )
 
@@ -92,18 +91,11 @@ PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {
 }
 
 
-_Parsed = t.TypeVar("_Parsed", bound="NameOption")
-
-
 @dataclass(frozen=True)
 class NameOption:
     """An option that is undefined fails only what reads it, so each part reads those that it needs."""
 
     name: str = ""
-
-    @classmethod
-    def parse(cls: type[_Parsed], given: Raw) -> _Parsed:
-        return cls(**given_options(cls, given))
 
 
 @dataclass(frozen=True)
@@ -164,12 +156,6 @@ class RemovalOptions:
     """What may go with the resource group."""
 
     expected_resources: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, given: Raw) -> RemovalOptions:
-        values = given_options(cls, given)
-        values["expected_resources"] = tuple(values.get("expected_resources") or ())
-        return cls(**values)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ from .part import (
     Raw,
     Refused,
     Run,
-    given_options,
     refuse,
 )
 
@@ -88,10 +87,6 @@ PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {**AZURE_P
 class Options:
     bundle: str = ""
     manage_role_assignments: bool = True
-
-    @classmethod
-    def parse(cls, given: Raw) -> Options:
-        return cls(**given_options(cls, given))
 
     @property
     def secret_namespace(self) -> str:

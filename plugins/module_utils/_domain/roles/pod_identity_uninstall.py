@@ -25,7 +25,6 @@ from .part import (
     Raw,
     Refused,
     Run,
-    given_options,
     refuse,
 )
 
@@ -192,13 +191,6 @@ class Options:
     principal_id: str = ""
     vault_id: str = ""
     wait_timeout: int = 600
-
-    @classmethod
-    def parse(cls, given: Raw) -> Options:
-        values = given_options(cls, given)
-        for name in ("delete_identities", "protected_identities", "release_namespaces"):
-            values[name] = tuple(values.get(name) or ())
-        return cls(**values)
 
     @property
     def names_secret(self) -> bool:
@@ -1163,7 +1155,7 @@ def ready_nodes(_options: Options, found: Nodes, _run: Run) -> NodeNames:
 
 
 def _runs_linux(node: Raw) -> bool:
-    return (node["metadata"].get("labels") or {}).get("kubernetes.io/os", "linux") == "linux"
+    return bool((node["metadata"].get("labels") or {}).get("kubernetes.io/os", "linux") == "linux")
 
 
 def _is_ready(node: Raw) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .. import arm_id
 from ..sessions import KNOWN_AFTER_APPLY
@@ -78,17 +78,11 @@ class Workload:
 
 @dataclass(frozen=True)
 class Options:
-    workloads: tuple[Workload, ...] = ()
+    workloads: tuple[Workload, ...] = field(default=(), metadata={"parse": Workload.parse})
     in_check_mode: bool = False
     demo: bool = False
     demo_timeout: int = 300
     fail: bool = True
-
-    @classmethod
-    def parse(cls, given: Raw) -> Options:
-        values = {name: value for name, value in given.items() if value is not None}
-        values["workloads"] = tuple(map(Workload.parse, values.get("workloads") or ()))
-        return cls(**values)
 
     @property
     def demo_workload(self) -> Workload | None:
@@ -408,7 +402,7 @@ class Tried:
         if not observed["ran"]:
             return cls(ran=False)
         lines = [each for each in observed["log_lines"] or () if each]
-        pod = next(iter(observed["pods"]), {})
+        pod: Raw = next(iter(observed["pods"]), {})
         return cls(
             ran=True,
             node=(pod.get("spec") or {}).get("nodeName") or "",

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,26 @@ class Switches:
     ],
 )
 def test_null_is_off(given: dict[str, bool | None], on: bool, off: bool) -> None:
-    assert Switches(**given_options(Switches, given)) == Switches(on, off)
+    assert given_options(Switches, given) == Switches(on, off)
+
+
+@dataclass(frozen=True)
+class Lists:
+    names: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = field(default=(), metadata={"parse": len})
+    tags: dict[str, str] | None = None
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        pytest.param({}, Lists(), id="not read"),
+        pytest.param({"names": None, "sizes": None, "tags": None}, Lists(), id="null"),
+        pytest.param({"names": ["a", "b"], "sizes": ["", "a"], "tags": {}}, Lists(("a", "b"), (0, 1), {}), id="set"),
+    ],
+)
+def test_lists_are_tuples(given: dict[str, Any], options: Lists) -> None:
+    assert given_options(Lists, given) == options
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Nothing, Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import (
+    Nothing,
+    Refused,
+    Run,
+    given_options,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_cluster import (
     ADDON,
     CREATE,
@@ -229,7 +234,7 @@ def test_the_cluster_is_asked() -> None:
 
 @pytest.mark.parametrize("managed", [True, False, None])
 def test_who_grants_roles(managed: bool | None) -> None:
-    options = Options.parse({**vars(OPTIONS), "manage_role_assignments": managed})
+    options = given_options(Options, {**vars(OPTIONS), "manage_role_assignments": managed})
     assert asked(own_questions(options, OWN, RUN)) == [READ, *(GRANTED if managed else GRANTED[:1])]
 
 
@@ -367,7 +372,7 @@ def test_what_the_addon_lacks(cluster: Cluster, expected: Addon) -> None:
     [(False, "pod_identity_cluster_addon"), (None, "pod_identity_cluster_addon"), (True, "pod_identity_cluster")],
 )
 def test_who_ends_the_connection(keep: bool | None, looker: str) -> None:
-    options = Options.parse({**vars(OPTIONS), "keep_kubeconfig": keep})
+    options = given_options(Options, {**vars(OPTIONS), "keep_kubeconfig": keep})
     assert own_questions(options, OWN, RUN).looker == addon(options, Known(CLUSTER), RUN).looker == looker
     assert questions(options, OWN, RUN).looker == ""
 
