@@ -58,7 +58,7 @@ class ActionModule(ActionBase):
             if arguments["state"] == "private_directory":
                 found: dict[str, t.Any] = {"path": _private_directories.make(subtasks)}
             elif arguments["state"] == "absent":
-                found = _disconnect(subtasks, arguments["owner"], arguments["connection"])
+                found = _disconnect(subtasks, arguments["owner"], _known(arguments)["connection"])
             else:
                 options = _roles.options(self, ROLE, SPEC, OPTIONS, variables)
                 session = _Session(subtasks, options, arguments["owner"])
@@ -74,14 +74,13 @@ def _known(arguments: Raw) -> dict[str, t.Any]:
     return {"cluster": arguments["cluster"], "connection": sessions.Connection.parse(arguments["connection"])}
 
 
-def _disconnect(subtasks: Subtasks, owner: str, connection: Raw) -> dict[str, t.Any]:
+def _disconnect(subtasks: Subtasks, owner: str, connection: sessions.Connection) -> dict[str, t.Any]:
     """The connection that is left: none, unless it is somebody else's."""
-    known = sessions.Connection.parse(connection)
-    if known.owner != owner:
-        return dict(connection)
-    if known.is_open:
-        _private_directories.remove(subtasks, known.directory)
-    return {}
+    if connection.is_open and connection.owner != owner:
+        return {"connection": connection.fact()}
+    if connection.is_open:
+        _private_directories.remove(subtasks, connection.directory)
+    return {"connection": {}}
 
 
 class _Session:

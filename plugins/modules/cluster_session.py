@@ -87,7 +87,7 @@ cluster:
   sample: {name: demo, resource_group: demo}
 connection:
   description: The connection.
-  returned: with O(state=connected)
+  returned: with O(state=connected), and with O(state=absent), where it is empty unless another role ends it
   type: dict
   contains:
     owner:
@@ -125,11 +125,6 @@ connection:
       returned: always
       type: bool
       sample: true
-owner:
-  description: As in RV(connection), and with it the other keys of that.
-  returned: with O(state=absent), where another role ends the connection
-  type: str
-  sample: pod_identity_verify
 path:
   description: The directory.
   returned: with O(state=private_directory)
