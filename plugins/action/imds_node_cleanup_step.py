@@ -66,8 +66,10 @@ class ActionModule(ActionBase):
         return {"batch": _shown(role.choose(_play(variables), variables["ansible_play_batch"], earlier))}
 
     def _gate(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
-        begun = _batch(variables).begun[variables["inventory_hostname"]]
-        return {"result": {**begun, **_shown(self._verdict(arguments, variables))}}
+        batch, host = _batch(variables), variables["inventory_hostname"]
+        # A host that is one node after the other stopped itself, and stays so for the next one.
+        stops = {"stops": batch.stopped_by == host}
+        return {"result": {**batch.begun[host], **_shown(self._verdict(arguments, variables)), **stops}}
 
     def _access(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
         if self._verdict(arguments, variables).outcome:

@@ -111,6 +111,21 @@ def test_no_node_is_entered_behind_one_that_stopped_the_run(nodes: Nodes) -> Non
     assert nodes.order() == ["hello", "begin n1", "end n1"]
 
 
+def test_a_host_that_is_one_node_after_the_other_stays_stopped(nodes: Nodes) -> None:
+    """As in the role pod_identity_uninstall, where the host is the cluster."""
+    tasks = []
+    for port, answer in ((1001, TAKEN), (1002, CLEANED), (1003, CLEANED)):
+        (nodes.folder / str(port)).write_text(answer)
+        tasks += [{**role("imds_node_cleanup"), "vars": {"imds_node_cleanup_nmi_port": port}}, TELL]
+    nodes.log.write_text("")
+    status, output = nodes.player.play(
+        {"hosts": "localhost", "tasks": tasks}, "--check", imds_node_cleanup_accept_open_imds=True
+    )
+    assert status == 0, output
+    assert re.findall(r"localhost ended (\w+)", output) == ["error", "stopped", "stopped"]
+    assert nodes.order() == ["hello", "begin n1", "end n1"]
+
+
 def test_nodes_go_alone_until_one_has_ended_well(nodes: Nodes) -> None:
     """One of them hangs, and is given up."""
     seconds = {"ssh": 10}

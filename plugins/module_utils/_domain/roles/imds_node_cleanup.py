@@ -593,8 +593,8 @@ def gone(_options: Options, found: Unreached, _run: Run) -> Ending:
 class Broken:
     """Something that did not tell how it ended, most often because it took too long.
 
-    ``told``: what is left of it. ``first``: the node goes alone. ``proves``: who answers its pods was to be known.
-    ``saved``: files on the node with its tables.
+    ``told``: what is left of it: ``msg``, ``timed_out``, ``unreachable``. ``first``: the node goes alone. ``proves``:
+    who answers its pods was to be known. ``saved``: files on the node with its tables.
     """
 
     result: Object
@@ -615,14 +615,14 @@ class Broken:
 
 def lost(_options: Options, broken: Broken, _run: Run) -> Ending:
     """The result of a node of which the clean-up told nothing."""
-    contact = "timedout" in broken.told or bool(broken.told.get("unreachable"))
+    contact = bool(broken.told["timed_out"] or broken.told["unreachable"])
     outcome, stops = ("unreachable", False) if contact else ("error", broken.first)
     return Ending({**broken.result, "outcome": outcome, "stops": stops, "reason": broken.reason})
 
 
 def failed(_options: Options, broken: Broken, _run: Run) -> Ending:
     """The result of a node where something went wrong behind the clean-up."""
-    in_time = "timedout" not in broken.told
+    in_time = not broken.told["timed_out"]
     return Ending(
         {
             **broken.result,
@@ -687,13 +687,14 @@ def tables(options: Options, found: Files, _run: Run) -> Tables:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What was read, by file."""
+    """What was read of ``number`` files, by file."""
 
+    number: int
     outputs: tuple[tuple[str, str], ...]
 
     @classmethod
     def parse(cls, observed: Raw) -> Outputs:
-        return cls(tuple(zip(observed["files"], observed["outputs"])))
+        return cls(len(observed["files"]), tuple(zip(observed["files"], observed["outputs"])))
 
 
 @dataclass(frozen=True)
@@ -718,7 +719,7 @@ def read(options: Options, found: Outputs, _run: Run) -> Read:
     ended = [(file, output) for file, output in found.outputs if re.search(r"\.\s*$", output)]
     names = [file.rpartition("/")[2] + ending for file, dummy in ended]
     contents = [re.sub(r"[\s.]", "", output) for dummy, output in ended]
-    return Read(tuple(map(Table, names, contents)), len(ended) == len(found.outputs))
+    return Read(tuple(map(Table, names, contents)), len(ended) == found.number)
 
 
 # secret

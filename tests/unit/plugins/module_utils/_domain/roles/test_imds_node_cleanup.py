@@ -354,20 +354,23 @@ def test_a_node_to_which_no_way_led(observed: dict[str, Any], outcome: str, reas
     assert (result["outcome"], reason in result["reason"], result["node"]) == (outcome, True, "n1")
 
 
+TOLD = {"msg": "", "timed_out": False, "unreachable": False}
+
+
 @pytest.mark.parametrize(
     ("told", "first", "outcome", "stops"),
     [
-        pytest.param({"timedout": {"period": 3}}, True, "unreachable", False, id="too long"),
+        pytest.param({"timed_out": True}, True, "unreachable", False, id="too long"),
         pytest.param({"unreachable": True}, True, "unreachable", False, id="no connection"),
-        pytest.param({"unreachable": False, "failed": True}, True, "error", True, id="failed"),
-        pytest.param({"failed": True}, False, "error", False, id="failed, not the first"),
+        pytest.param({}, True, "error", True, id="failed"),
+        pytest.param({}, False, "error", False, id="failed, not the first"),
     ],
 )
 def test_how_a_node_ends_of_which_the_clean_up_told_nothing(
     told: dict[str, Any], first: bool, outcome: str, stops: bool
 ) -> None:
     """Whom the run stops at is the first node, and only where it answered."""
-    observed = {"result": RESULT, "told": told, "first": first, "proves": False, "saved": []}
+    observed = {"result": RESULT, "told": {**TOLD, **told}, "first": first, "proves": False, "saved": []}
     result = plan("lost", observed)["result"]
     assert (result["outcome"], result["stops"], result["reason"]) == (outcome, stops, "It went wrong.")
 
@@ -375,17 +378,18 @@ def test_how_a_node_ends_of_which_the_clean_up_told_nothing(
 @pytest.mark.parametrize(
     ("told", "observed", "outcome", "stops"),
     [
-        pytest.param({"msg": "No."}, {}, "error", False, id="failed"),
-        pytest.param({"msg": "No."}, {"first": True}, "error", True, id="the first"),
-        pytest.param({"msg": "No.", "timedout": {}}, {"first": True}, "error", False, id="too long"),
-        pytest.param({"msg": "No.", "timedout": {}}, {"proves": True}, "unproved", False, id="the proof took too long"),
-        pytest.param({"msg": "No."}, {"result": {**RESULT, "stops": True}}, "error", True, id="it stopped before"),
+        pytest.param({}, {}, "error", False, id="failed"),
+        pytest.param({}, {"first": True}, "error", True, id="the first"),
+        pytest.param({"timed_out": True}, {"first": True}, "error", False, id="too long"),
+        pytest.param({"timed_out": True}, {"proves": True}, "unproved", False, id="the proof took too long"),
+        pytest.param({}, {"result": {**RESULT, "stops": True}}, "error", True, id="it stopped before"),
     ],
 )
 def test_what_goes_wrong_behind_the_clean_up(
     told: dict[str, Any], observed: dict[str, Any], outcome: str, stops: bool
 ) -> None:
-    given = {"result": RESULT, "first": False, "proves": False, "saved": ["/t"], **observed, "told": told}
+    given = {"result": RESULT, "first": False, "proves": False, "saved": ["/t"], **observed}
+    given["told"] = {**TOLD, "msg": "No.", **told}
     result = plan("failed", given)["result"]
     assert (result["outcome"], result["stops"], result["reason"]) == (outcome, stops, "No.")
     assert result["saved"] == ["only on the node: /t"]
@@ -411,6 +415,7 @@ def test_a_table_without_its_end_was_not_read(output: str, content: str | None) 
     assert read == {"tables": tables, "whole": content is not None}
     read = plan("read", {"files": ["/v/nat", "/v/x"], "outputs": [output, "WA==\n.\n"]}, artifact_target="secret:a/b")
     assert (read["tables"][-1]["name"], read["whole"]) == ("x.gz", content is not None)
+    assert not plan("read", {"files": ["/v/nat", "/v/x"], "outputs": ["WA==\n.\n"]})["whole"]
 
 
 OURS = {"app.kubernetes.io/managed-by": "azureops.pod_identity", "azureops.pod-identity/owner": "us"}
