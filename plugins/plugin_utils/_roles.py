@@ -65,6 +65,10 @@ def options(
     wanted = {f"{prefix}_{name}": name for name in names}
     # As a dictionary, in which what is to be omitted is left out.
     given = dict(action._templar.template({name: variables[name] for name in wanted if name in variables}))
+    for name, value in given.items():
+        # Validation takes these for true, and the filter bool, by which tasks read options, for false.
+        if options[name].get("type") == "bool" and str(value).lower() in ("y", "t"):
+            raise WrongOptions(f"{name} is {value}, which Ansible reads in two ways; write true or false.")
     checked = ArgumentSpecValidator({name: options[name] for name in wanted}).validate(given)
     if checked.error_messages:
         raise WrongOptions(" ".join(checked.error_messages))

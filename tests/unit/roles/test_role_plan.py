@@ -82,13 +82,15 @@ def test_a_playbook_reads_variables_that_roles_read(player: Player) -> None:
         {PLAN: leftovers, "register": "off", "vars": {**named, "pod_identity_leftovers_look_into_cluster": None}},
         {"ansible.builtin.assert": {"that": ["unset.plan.looks", "not off.plan.looks", "not unset.plan.removes"]}},
         {PLAN: leftovers, **ignored, "vars": {"pod_identity_leftovers_remove": "maybe"}},
+        {PLAN: leftovers, **ignored, "vars": {**named, "pod_identity_leftovers_remove": "y"}},
         {PLAN: {"role": "leftovers", "part": "other"}, **ignored},
     ]
     status, output = player.play({"hosts": "localhost", "vars": {**variables, "group": group}, "tasks": tasks})
     told = " ".join(output.split())
-    assert (status, "ignored=3" in told) == (0, True), output
+    assert (status, "ignored=4" in told) == (0, True), output
     assert "names. Supported parameters include" in told and "pod_identity_bindings_list" in told, output
     assert "pod_identity_leftovers_remove" in told and "maybe" in told, output
+    assert "pod_identity_leftovers_remove is y, which Ansible reads in two ways; write true or false." in told, output
     assert "The playbook leftovers decides about account, detachment, options." in told, output
 
 

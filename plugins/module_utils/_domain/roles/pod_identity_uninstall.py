@@ -176,10 +176,26 @@ PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {**AZURE_P
 
 
 @dataclass(frozen=True)
-class Options:
+class TargetOptions:
+    """Where the restore bundle goes: all that a playbook asks for that has no other option of this role."""
+
+    artifact_target: str = ""
+
+    @property
+    def names_secret(self) -> bool:
+        return self.artifact_target.startswith("secret:")
+
+    @property
+    def secret_namespace(self) -> str:
+        """That of the Secret for the restore bundle; empty where that is a file."""
+        found = re.fullmatch("secret:([^/]+)/[^/]+", self.artifact_target)
+        return found[1] if found else ""
+
+
+@dataclass(frozen=True)
+class Options(TargetOptions):
     owner: str = "default"
     confirm: str = ""
-    artifact_target: str = ""
     delete_identities: tuple[str, ...] = ()
     protected_identities: tuple[str, ...] = ()
     recreate_definitions: bool = False
@@ -191,16 +207,6 @@ class Options:
     principal_id: str = ""
     vault_id: str = ""
     wait_timeout: int = 600
-
-    @property
-    def names_secret(self) -> bool:
-        return self.artifact_target.startswith("secret:")
-
-    @property
-    def secret_namespace(self) -> str:
-        """That of the Secret for the restore bundle; empty where that is a file."""
-        found = re.fullmatch("secret:([^/]+)/[^/]+", self.artifact_target)
-        return found[1] if found else ""
 
 
 @dataclass(frozen=True)
@@ -341,7 +347,7 @@ class Target:
         return cls(observed["directory"], frozenset(observed["devices"]))
 
 
-def lasting(options: Options, target: Target, _run: Run) -> Nothing:
+def lasting(options: TargetOptions, target: Target, _run: Run) -> Nothing:
     """Refuses a directory that goes with the container: one on the file system of its root, and one in the working
     directory of ansible-runner."""
     of_runner = f"{target.directory}/".startswith("/runner/")
@@ -1363,7 +1369,7 @@ def _of_residue(each: Raw, state: str) -> Row:
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Named, check),
-    "lasting": Part(Options, Target, lasting),
+    "lasting": Part(TargetOptions, Target, lasting),
     "earlier": Part(Options, Told, earlier),
     "cluster": Part(Options, InCluster, installation),
     "reads": Part(Options, Look, reads),
