@@ -182,8 +182,9 @@ def rolled_out(workload: Object) -> bool:
     return bool(status.get("updatedReplicas", 0) >= spec.get("replicas", 1) >= status.get("replicas", 0))
 
 
-def pod_ready(pod: Object) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
+def is_ready(found: Object) -> bool:
+    """Whether a pod or a node is ready."""
+    conditions = (found.get("status") or {}).get("conditions") or ()
     return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
 
 
@@ -205,7 +206,7 @@ def _node_state(
         return NodeState(name, "not_expected", unexpected, _name(pod or {}))
     if pod is None:
         return NodeState(name, "missing", "no NMI pod runs there")
-    if not pod_ready(pod):
+    if not is_ready(pod):
         return NodeState(name, "not_ready", _why_not_ready(pod), _name(pod))
     said = health(pod)
     if said != "Active":
@@ -219,7 +220,7 @@ def covers(nmi: Object, node: Object) -> bool:
 
 
 def _not_expected(nmi: Object, node: Object) -> str:
-    return _excluded(nmi, node) or ("" if pod_ready(node) else "it is not Ready")  # nodes report it just as pods do
+    return _excluded(nmi, node) or ("" if is_ready(node) else "it is not Ready")  # nodes report it just as pods do
 
 
 def _excluded(nmi: Object, node: Object) -> str:

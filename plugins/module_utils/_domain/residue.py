@@ -173,7 +173,7 @@ def _program_of_pod(raw: Raw) -> str:
 def _left(kind: str, raw: Raw) -> Left:
     namespace, name = _place(raw)
     detail = _DETAILS[kind](raw) if kind in _DETAILS else ""
-    works = bool((raw.get("status") or {}).get("readyReplicas")) or nmi.pod_ready(raw)
+    works = bool((raw.get("status") or {}).get("readyReplicas")) or nmi.is_ready(raw)
     return Left(kind, namespace, name, bool(raw["metadata"].get("deletionTimestamp")), detail, works)
 
 

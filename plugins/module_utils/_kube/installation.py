@@ -78,7 +78,7 @@ def _leader(client: Client, mic: Object | None) -> str:
         return ""
     lock = nmi.lock_of(mic)
     pods = _pods_of(client, mic)
-    running = {pod["metadata"]["name"] for pod in pods if nmi.pod_ready(pod)}
+    running = {pod["metadata"]["name"] for pod in pods if nmi.is_ready(pod)}
     return nmi.leader(lock, client.get(ENDPOINTS, lock.namespace, lock.name), running)
 
 

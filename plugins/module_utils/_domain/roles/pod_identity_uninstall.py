@@ -946,11 +946,11 @@ class Deleted:
 
 
 @dataclass(frozen=True)
-class Doomed:
+class DeletedIdentities:
     identities: tuple[Deleted, ...]
 
 
-def deletions(options: Options, found: Deletions, run: Run) -> Doomed:
+def deletions(options: Options, found: Deletions, run: Run) -> DeletedIdentities:
     """Refuses to delete identities that must stay."""
     named = {arm_id.normal(each) for each in options.delete_identities}
     texts = [f"{arm_id.last_segment(each)} is protected" for each in found.protected if arm_id.normal(each) in named]
@@ -967,7 +967,7 @@ def deletions(options: Options, found: Deletions, run: Run) -> Doomed:
         )
     # Only that phase detaches.
     attached = found.attached if SCALE_SETS in run.phases(PHASES) else ()
-    return Doomed(tuple(_deleted(each, attached) for each in options.delete_identities))
+    return DeletedIdentities(tuple(_deleted(each, attached) for each in options.delete_identities))
 
 
 def _deleted(identity: str, attached: t.Iterable[Raw]) -> Deleted:
@@ -1157,16 +1157,13 @@ class NodeNames:
 
 def ready_nodes(_options: Options, found: Nodes, _run: Run) -> NodeNames:
     """The nodes with Linux that are ready."""
-    return NodeNames(tuple(each["metadata"]["name"] for each in found.nodes if _runs_linux(each) and _is_ready(each)))
+    return NodeNames(
+        tuple(each["metadata"]["name"] for each in found.nodes if _runs_linux(each) and nmi.is_ready(each))
+    )
 
 
 def _runs_linux(node: Raw) -> bool:
     return bool((node["metadata"].get("labels") or {}).get("kubernetes.io/os", "linux") == "linux")
-
-
-def _is_ready(node: Raw) -> bool:
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    return any((each["type"], each["status"]) == ("Ready", "True") for each in conditions)
 
 
 @dataclass(frozen=True)
