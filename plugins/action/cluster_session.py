@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finds a cluster, connects to its API server and proves that it is the named cluster's.
+"""The session of a run: checks the options of roles, finds and proves the cluster, connects, asks what is permitted.
 
+What is known of it is the variable that every task with this action registers; each goes by what the one before left.
 Each request is that of a module, run as a task of its own would run it: with the host, the environment and the
 module_defaults of this one.
 """
@@ -11,6 +12,8 @@ module_defaults of this one.
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import typing as t
 
 from ansible.plugins.action import ActionBase
@@ -22,26 +25,39 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
     aks_kubeconfig,
     cluster_connection,
     kubernetes_object_info,
+    permission_info,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import sessions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, refuse
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _private_directories, _roles
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
 Raw = t.Mapping[str, t.Any]
 
 ROLE = "pod_identity_cluster"
-SPEC = _roles.spec(ROLE)
 NAMED = ("name", "resource_group", "state", "allow_network_plugin_kubenet")
-OPTIONS = (*NAMED, "subscription_id", "kubeconfig", "context", "credentials")
+OPTIONS = (*NAMED, "subscription_id", "kubeconfig", "context", "credentials", "principal_id")
 NEEDS = [{"verbs": ["list"], "resource": "nodes"}]
-LOADED = (access_review_info, aks_cluster_info, aks_kubeconfig, cluster_connection, kubernetes_object_info)
+LOADED = (
+    *(access_review_info, aks_cluster_info, aks_kubeconfig),
+    *(cluster_connection, kubernetes_object_info, permission_info),
+)
+STATES = ["found", "known", "connected", "asked", "begun", "absent", "private_directory"]
 ARGUMENTS = {
-    "state": {"type": "str", "default": "connected", "choices": ["found", "connected", "absent", "private_directory"]},
+    "state": {"type": "str", "default": "connected", "choices": STATES},
     "owner": {"type": "str", "default": ROLE},
+    "roles": {"type": "list", "elements": "str", "default": []},
     "cluster": {"type": "dict", "default": {}},
-    "connection": {"type": "dict", "default": {}},
+    "azure": {"type": "list", "elements": "dict", "default": []},
+    "kubernetes": {"type": "list", "elements": "dict", "default": []},
+    "connects": {"type": "bool", "default": False},
+    "further": {"type": "bool", "default": False},
+    "needed": {"type": "bool", "default": True},
 }
+# What may name the API server in the environment of ansible-playbook.
+NAMED_BY = ("K8S_AUTH_KUBECONFIG", "K8S_AUTH_HOST")
+EMPTY: t.Mapping[str, t.Any] = {"connection": {}, "plans": {}, "asked": [], "missing": []}
 
 _private_directories.remove_at_exit()
 
@@ -54,100 +70,214 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, variables)
         dummy, arguments = self.validate_argument_spec(ARGUMENTS)
         subtasks = Subtasks(self, variables)
+        if arguments["state"] == "private_directory":
+            return {**result, "path": _private_directories.make(subtasks), "changed": False, **subtasks.told}
+        before = variables.get(_roles.SESSION) or {}
+        # A task that fails takes nothing from the next ones: what was known is in its result too.
+        known = {name: before[name] for name in ("cluster", *EMPTY) if name in before}
+        session = _Session(self, variables, subtasks, arguments["owner"], {**EMPTY, **known})
         try:
-            if arguments["state"] == "private_directory":
-                found: dict[str, t.Any] = {"path": _private_directories.make(subtasks)}
-            elif arguments["state"] == "absent":
-                found = _disconnect(subtasks, arguments["owner"], _known(arguments)["connection"])
-            else:
-                options = _roles.options(self, ROLE, SPEC, OPTIONS, variables)
-                session = _Session(subtasks, options, arguments["owner"])
-                found = session.find() if arguments["state"] == "found" else session.connect(**_known(arguments))
+            if arguments["needed"]:
+                getattr(session, f"be_{arguments['state']}")(arguments)
+            outcome: dict[str, t.Any] = {}
         except SubtaskFailed as failed:
-            found = {name: value for name, value in failed.result.items() if name != "invocation"}
+            outcome = {name: value for name, value in failed.result.items() if name != "invocation"}
+        except Refused as refused:
+            outcome = {"failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
         except (Failure, _roles.WrongOptions) as error:
-            found = {"failed": True, "msg": str(error)}
-        return {**result, "changed": False, **subtasks.told, **found}
-
-
-def _known(arguments: Raw) -> dict[str, t.Any]:
-    return {"cluster": arguments["cluster"], "connection": sessions.Connection.parse(arguments["connection"])}
-
-
-def _disconnect(subtasks: Subtasks, owner: str, connection: sessions.Connection) -> dict[str, t.Any]:
-    """The connection that is left: none, unless it is somebody else's."""
-    if connection.is_open and connection.owner != owner:
-        return {"connection": connection.fact()}
-    if connection.is_open:
-        _private_directories.remove(subtasks, connection.directory)
-    return {"connection": {}}
+            outcome = {"failed": True, "msg": str(error)}
+        return {**result, "changed": False, **subtasks.told, **session.known, **outcome}
 
 
 class _Session:
-    def __init__(self, subtasks: Subtasks, options: Raw, owner: str) -> None:
-        self._subtasks = subtasks
-        self._owner = owner
-        given = {name: value for name, value in options.items() if value not in (None, "")}
-        self._named = sessions.Named(**{name: given[name] for name in NAMED if name in given})
-        self._in_azure = {
-            "subscription_id": given.get("subscription_id"),
-            "resource_group": given.get("resource_group"),
-        }
-        self._kubeconfig = {name: given.get(name) for name in ("kubeconfig", "context")}
-        self._credentials = given.get("credentials")
+    """``known``: what the task registers."""
+
+    def __init__(
+        self, action: ActionBase, variables: dict[str, t.Any], subtasks: Subtasks, owner: str, known: dict[str, t.Any]
+    ) -> None:
+        self._action, self._variables, self._subtasks, self._owner = action, variables, subtasks, owner
+        self.known = known
+
+    @functools.cached_property
+    def _options(self) -> dict[str, t.Any]:
+        given = _roles.options(self._action, ROLE, _roles.SPECS[ROLE], OPTIONS, self._variables)
+        return {name: value for name, value in given.items() if value not in (None, "")}
+
+    @functools.cached_property
+    def _named(self) -> sessions.Named:
+        return sessions.Named(**{name: self._options[name] for name in NAMED if name in self._options})
+
+    @property
+    def _in_azure(self) -> dict[str, t.Any]:
+        return {name: self._options.get(name) for name in ("subscription_id", "resource_group")}
+
+    @property
+    def _named_cluster(self) -> dict[str, t.Any]:
+        """What the options of other roles are read by."""
+        names = ("name", "resource_group", "subscription_id")
+        return {f"cluster_{name}": self._options.get(name, "") for name in names}
+
+    @property
+    def _connection(self) -> sessions.Connection:
+        return sessions.Connection.parse(self.known["connection"])
 
     def _run(self, name: str, arguments: Raw, *, check_mode: bool | None = None) -> dict[str, t.Any]:
         return self._subtasks.run(f"azureops.pod_identity.{name}", arguments, check_mode=check_mode)
 
-    def find(self) -> dict[str, t.Any]:
+    def _decide(self, role: str, part: str, observed: Raw) -> dict[str, t.Any]:
+        return _roles.decide(self._action, role, part, observed, self._variables, self._subtasks)
+
+    # the states
+
+    def be_found(self, _arguments: Raw) -> None:
+        self._know(self._find())
+
+    def be_known(self, arguments: Raw) -> None:
+        """A connection to a cluster that was only predicted goes with what was known of it."""
+        self._know(arguments["cluster"])
+        if self._connection.is_open and not self._connection.reachable:
+            self._disconnect()
+
+    def be_connected(self, _arguments: Raw) -> None:
+        self._connect(self._owner)
+
+    def be_asked(self, arguments: Raw) -> None:
+        before = self.known["missing"] if arguments["further"] else []
+        self._ask("questions", {name: arguments[name] for name in ("azure", "kubernetes", "connects")}, self._owner)
+        self.known["missing"] = before + [each for each in self.known["missing"] if each not in before]
+
+    def be_begun(self, arguments: Raw) -> None:
+        roles = arguments["roles"]
+        plans = self._check(roles)
+        self.known["plans"] = {**self.known["plans"], **plans}
+        self.known["missing"] = []
+        others = [plans[role] for role in roles if role != ROLE]
+        connects = any(plan.get("connects", True) for plan in others)
+        if not set(roles) <= set(self.known["asked"]):
+            asking = {
+                "azure": [need for plan in others for need in plan.get("azure", ())],
+                "kubernetes": [need for plan in others for need in plan.get("kubernetes", ())],
+                "connects": connects,
+            }
+            if ROLE in roles:
+                self._find_if_permitted()
+            self._ask("own_questions" if ROLE in roles else "questions", asking, self._owner)
+            # A single role asks each time that it begins.
+            self.known["asked"] = roles if others and ROLE in roles else []
+        # A cluster that is still to be created is connected to in the end. What is certainly missing is told first.
+        if connects and ROLE not in roles and all(each["purpose"] for each in self.known["missing"]):
+            self._connect(self._owner)
+
+    def be_absent(self, _arguments: Raw) -> None:
+        """None is left, unless it is somebody else's."""
+        connection = self._connection
+        if connection.is_open and connection.owner != self._owner:
+            return
+        if connection.is_open:
+            self._disconnect()
+        self.known["asked"] = []
+
+    # what they are made of
+
+    def _disconnect(self) -> None:
+        _private_directories.remove(self._subtasks, self._connection.directory)
+        self.known["connection"] = {}
+
+    def _check(self, roles: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
+        """What the options of these roles amount to; refuses with all that is wrong in all of them."""
+        plans, wrong = {}, []
+        for role in roles:
+            try:
+                plans[role] = self._decide(role, "options", self._named_cluster)
+            except Refused as refused:
+                wrong += refused.sentences
+            except (Failure, _roles.WrongOptions) as error:
+                wrong.append(str(error))
+        refuse(dict.fromkeys(wrong))
+        return plans
+
+    def _find_if_permitted(self) -> None:
+        """Who may not even read the cluster is told so together with all the rest."""
+        try:
+            self._know(self._find())
+        except SubtaskFailed as failed:
+            if (failed.result.get("error") or {}).get("status") != 403:
+                raise
+
+    def _ask(self, part: str, asking: Raw, owner: str) -> None:
+        """Ask Azure and the API server for what is needed; ``missing`` is what they do not permit."""
+        elsewhere = any(os.environ.get(name) for name in NAMED_BY)
+        cluster = self.known.get("cluster")
+        plan = self._decide(ROLE, part, {**asking, "cluster": cluster or {}, "named_elsewhere": elsewhere})
+        missing: list[dict[str, t.Any]] = []
+        if plan["azure"]:
+            needs = {"subscription_id": self._options.get("subscription_id"), "needs": plan["azure"]}
+            missing += self._run("permission_info", needs)["missing"]
+        certain = any(not each["purpose"] for each in missing)
+        if plan["kubernetes"] and not certain and sessions.may_have_server(cluster):
+            self._connect(plan["looker"] or owner)
+            if self._connection.reachable:
+                reached = {"kubeconfig": self._connection.kubeconfig, "needs": plan["kubernetes"]}
+                missing += self._run("access_review_info", reached)["missing"]
+        self.known["missing"], self.known["phases"] = missing, plan["phases"]
+
+    def _know(self, cluster: Raw) -> None:
+        """``principal_id``: who gets the roles of the nodes, as far as that is known."""
+        known = dict(cluster)
+        if cluster:
+            kubelet = (cluster.get("kubelet_identity") or {}).get("object_id")
+            known["principal_id"] = self._options.get("principal_id") or kubelet or ""
+        self.known["cluster"] = known
+
+    def _find(self) -> dict[str, t.Any]:
         """The cluster that is named, not one of module_defaults."""
         self._named.require_names()
         read = self._run("aks_cluster_info", {**self._in_azure, "name": self._named.name})
         cluster: dict[str, t.Any] = next(iter(read["clusters"]), {})
         self._named.refuse_kubenet(cluster)
-        return {"cluster": cluster}
+        return cluster
 
-    def connect(self, cluster: Raw, connection: sessions.Connection) -> dict[str, t.Any]:
-        """The connection; what is open already stays, with a token that lasts."""
-        found: dict[str, t.Any] = {"cluster": cluster} if cluster else {}
+    def _connect(self, owner: str) -> None:
+        """What is open already stays, with a token that lasts."""
         if self._named.is_named:
             self._named.require_names()
-        if self._named.is_named and not self._named.is_of(cluster):
-            found = self.find()
-            cluster = found["cluster"]
+        if self._named.is_named and not self._named.is_of(self.known.get("cluster") or {}):
+            self._know(self._find())
+        cluster, connection = self.known.get("cluster") or {}, self._connection
         connection.refuse_another(self._named, cluster)
         if not connection.is_open:
-            connection = self._open(cluster)
+            connection = self._open(cluster, owner)
         elif connection.may_outlive_its_token(cluster):
             self._fetch(cluster, connection)
-        return {**found, "connection": connection.fact()}
+        self.known["connection"] = connection.fact()
 
-    def _open(self, cluster: Raw) -> sessions.Connection:
+    def _open(self, cluster: Raw, owner: str) -> sessions.Connection:
         if self._named.is_named:
             self._named.require(cluster)
         directory = _private_directories.make(self._subtasks)
         try:
-            return self._proved(cluster, directory)
+            return self._proved(cluster, directory, owner)
         except BaseException:  # whatever ends it, also Ctrl-C
             with contextlib.suppress(SubtaskFailed):
                 _private_directories.remove(self._subtasks, directory)
             raise
 
-    def _proved(self, cluster: Raw, directory: str) -> sessions.Connection:
+    def _proved(self, cluster: Raw, directory: str, owner: str) -> sessions.Connection:
         """A connection that leads to the named cluster."""
-        opened = sessions.Connection.opened(self._owner, directory, self._named, cluster, fetched=True)
+        opened = sessions.Connection.opened(owner, directory, self._named, cluster, fetched=True)
         if not opened.reachable:
             return opened
         # What options and environment name now is what every later task of the run reaches, whatever its environment
         # says. The tasks that follow read the cluster in check mode too.
-        chosen = self._run("cluster_connection", {"path": opened.kubeconfig, **self._kubeconfig}, check_mode=False)
+        named = {name: self._options.get(name) for name in ("kubeconfig", "context")}
+        chosen = self._run("cluster_connection", {"path": opened.kubeconfig, **named}, check_mode=False)
         if not chosen["state"] and not self._named.is_named:
             raise Failure(
                 "No cluster is named; set pod_identity_cluster_name and pod_identity_resource_group, or "
                 "pod_identity_kubeconfig."
             )
         fetched = not chosen["state"]
-        connection = sessions.Connection.opened(self._owner, directory, self._named, cluster, fetched=fetched)
+        connection = sessions.Connection.opened(owner, directory, self._named, cluster, fetched=fetched)
         server = self._fetch(cluster, connection) if fetched else ""
         if self._named.is_named and sessions.needs_proof(connection, cluster, server):
             self._prove(cluster, connection)
@@ -159,7 +289,7 @@ class _Session:
             **self._in_azure,
             "cluster_name": self._named.name,
             "path": connection.kubeconfig,
-            "credentials": self._credentials,
+            "credentials": self._options.get("credentials"),
             "power_state": cluster.get("power_state") or None,
         }
         return str(self._run("aks_kubeconfig", arguments, check_mode=False)["state"]["server"])

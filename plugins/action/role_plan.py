@@ -10,37 +10,24 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks import destroy, leftovers
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
-    imds_node_cleanup,
-    pod_identity_bindings,
-    pod_identity_chart,
-    pod_identity_cluster,
-    pod_identity_restore,
-    pod_identity_uninstall,
-    pod_identity_verify,
+# Loaded here, before the workers are forked, so that their modules can run in these.
+from ansible_collections.azureops.pod_identity.plugins.action import (  # isort: skip
+    access_review_info,
+    kubernetes_object_info,
+    nmi_info,
+    pod_identity_info,
+    resource_group,
+    user_assigned_identity,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Part, Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
-Parts = t.Mapping[str, Part[t.Any, t.Any]]
-ROLES: t.Mapping[str, Parts] = {
-    "imds_node_cleanup": imds_node_cleanup.PARTS,
-    "pod_identity_bindings": pod_identity_bindings.PARTS,
-    "pod_identity_chart": pod_identity_chart.PARTS,
-    "pod_identity_cluster": pod_identity_cluster.PARTS,
-    "pod_identity_restore": pod_identity_restore.PARTS,
-    "pod_identity_uninstall": pod_identity_uninstall.PARTS,
-    "pod_identity_verify": pod_identity_verify.PARTS,
-}
-PLAYBOOKS: t.Mapping[str, Parts] = {"destroy": destroy.PARTS, "leftovers": leftovers.PARTS}
-PARTS: t.Mapping[str, Parts] = {**ROLES, **PLAYBOOKS}
-
-
-# Read where Ansible loads the action, before it forks.
-SPECS = {role: _roles.spec(role) for role in ROLES}
-SPECS.update(_roles.playbook_specs(PLAYBOOKS, SPECS))
+LOADED = (
+    *(access_review_info, kubernetes_object_info, nmi_info),
+    *(pod_identity_info, resource_group, user_assigned_identity),
+)
 
 
 class ActionModule(ActionBase):
@@ -52,26 +39,25 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, variables)
         dummy, arguments = self.validate_argument_spec(
             {
-                "role": {"type": "str", "required": True, "choices": sorted(PARTS)},
+                "role": {"type": "str", "required": True, "choices": sorted(_roles.PARTS)},
                 "part": {"type": "str", "required": True},
                 "observed": {"type": "dict", "default": {}},
             }
         )
-        role, parts = arguments["role"], PARTS[arguments["role"]]
-        if arguments["part"] not in parts:
-            kind = "role" if role in ROLES else "playbook"
-            return {**result, "failed": True, "msg": f"The {kind} {role} decides about {', '.join(sorted(parts))}."}
-        part = parts[arguments["part"]]
-        run = Run(
-            check_mode=bool(variables.get("ansible_check_mode")),
-            tags=tuple(variables.get("ansible_run_tags") or ()),
-            skipped_tags=tuple(variables.get("ansible_skip_tags") or ()),
-        )
+        role, part = arguments["role"], arguments["part"]
+        if part not in _roles.PARTS[role]:
+            kind = "role" if role in _roles.ROLES else "playbook"
+            known = ", ".join(sorted(_roles.PARTS[role]))
+            return {**result, "failed": True, "msg": f"The {kind} {role} decides about {known}."}
+        subtasks = Subtasks(self, variables)
         try:
-            options = _roles.options(self, role if role in ROLES else _roles.SHARED, SPECS[role], part.names, variables)
-            plan = part.plan(options, arguments["observed"], run)
+            plan = _roles.decide(self, role, part, arguments["observed"], variables, subtasks)
         except Refused as refused:
-            return {**result, "failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
+            found: dict[str, t.Any] = {"failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
+        except SubtaskFailed as failed:
+            found = {name: value for name, value in failed.result.items() if name != "invocation"}
         except (Failure, _roles.WrongOptions) as error:
-            return {**result, "failed": True, "msg": str(error)}
-        return {**result, "changed": False, "plan": plan}
+            found = {"failed": True, "msg": str(error)}
+        else:
+            found = {"plan": plan}
+        return {**result, "changed": False, **subtasks.told, **found}

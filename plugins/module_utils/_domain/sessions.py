@@ -74,7 +74,7 @@ def absence_refusal(name: str, group: str) -> str:
 
 @dataclass(frozen=True)
 class Connection:
-    """The fact ``pod_identity_cluster_connection``; without a directory there is none.
+    """The connection of a session; without a directory there is none.
 
     ``owner``: the role that removes it. ``cluster``: the id of the cluster that it was proved for. ``fetched``: the
     kubeconfig comes from AKS. ``reachable`` is false as long as the cluster is only predicted.
@@ -127,6 +127,11 @@ class Connection:
     def may_outlive_its_token(self, cluster: Raw) -> bool:
         """A run may last longer than the token in its kubeconfig; one that lives long enough stays."""
         return self.fetched and self.reachable and bool(self.cluster and cluster.get("aad_enabled"))
+
+
+def may_have_server(cluster: Raw | None) -> bool:
+    """Whether there can be an API server to ask: where no cluster is named, and where one is not still created."""
+    return cluster is None or (cluster.get("provisioning_state") or "Creating") != "Creating"
 
 
 def is_predicted(cluster: Raw) -> bool:

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 
 Raw = t.Mapping[str, t.Any]
 _Options = t.TypeVar("_Options")
@@ -124,21 +124,44 @@ class KubernetesNeed:
 
 
 @dataclass(frozen=True)
+class Look:
+    """A module that is run before a part decides; its result is ``name`` of what is observed.
+
+    ``in_cluster``: it reaches the API server of the session, and is left out as long as there is none.
+    ``in_check_mode``: it is one that would write. ``tolerates``: whether a result with which it failed is what it found
+    all the same; without it no failure is.
+    """
+
+    name: str
+    module: str
+    arguments: Raw = field(default_factory=dict)
+    in_cluster: bool = True
+    in_check_mode: bool = False
+    tolerates: t.Callable[[Raw], bool] | None = None
+
+
+@dataclass(frozen=True)
 class Part(t.Generic[_Options, _Observed]):
-    """A decision of a role: what it reads, and the function that makes its plan.
+    """A decision of a role: what it reads, what it looks at, and the function that makes its plan.
 
     ``options``: the dataclass of the role's options, whose fields have their names without that of the role.
-    ``observed``: the dataclass of what tasks found, with the method ``parse``.
+    ``observed``: the dataclass of what was found, with the method ``parse``. ``looks``: modules that are run first. It is
+    given the options, what the task has found, and the run; the result of a look is in the second by its name when it
+    yields the next, so that this can depend on it.
     """
 
     options: t.Any
     observed: t.Any
     decide: t.Callable[[_Options, _Observed, Run], object]
+    looks: t.Callable[[_Options, Raw, Run], t.Iterator[Look]] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The options that it reads."""
-        return tuple(field.name for field in fields(self.options))
+        return tuple(each.name for each in fields(self.options))
+
+    def looks_at(self, options: Raw, found: Raw, run: Run) -> t.Iterator[Look]:
+        return self.looks(given_options(self.options, options), found, run) if self.looks else iter(())
 
     def plan(self, options: Raw, observed: Raw, run: Run) -> dict[str, t.Any]:
         """The plan as a result of a task has it; raises Refused."""
@@ -153,15 +176,15 @@ def given_options(kind: t.Any, given: Raw) -> t.Any:
     default is a tuple, the option is a list; ``parse`` of the field's metadata makes something of its entries.
     """
     values: dict[str, t.Any] = {}
-    for field in fields(kind):
-        value = given.get(field.name)
-        if isinstance(field.default, tuple):
-            parse, entries = field.metadata.get("parse"), field.default if value is None else value
-            values[field.name] = tuple(map(parse, entries) if parse else entries)
+    for each in fields(kind):
+        value = given.get(each.name)
+        if isinstance(each.default, tuple):
+            parse, entries = each.metadata.get("parse"), each.default if value is None else value
+            values[each.name] = tuple(map(parse, entries) if parse else entries)
         elif value is not None:
-            values[field.name] = value
-        elif field.default is True and field.name in given:
-            values[field.name] = False
+            values[each.name] = value
+        elif each.default is True and each.name in given:
+            values[each.name] = False
     return kind(**values)
 
 
@@ -177,7 +200,7 @@ class Nothing:
 def plain(value: object) -> t.Any:
     """Dataclasses and tuples as dictionaries and lists."""
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, t.Mapping):
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

@@ -305,10 +305,11 @@ class Checked:
     the others; ``awaited`` are the managed ones as azure_identity_binding waits for them. ``addon_exceptions`` and
     ``leaving`` are what the add-on gets and loses, the latter by whether pods may still want it. ``other_groups``:
     where identities are to be besides the group of the cluster. ``shown_namespaces``: what the table tells of.
-    ``manages``: missing role assignments are made. ``allow_in_use``: what the add-on gets may replace what pods still
+    ``connects``: an API server is reached. ``manages``: missing role assignments are made. ``allow_in_use``: what the add-on gets may replace what pods still
     use. ``nmi_mode`` and ``force_namespaced``: how NMI decides, where that is known without looking.
     """
 
+    connects: bool
     manages: bool
     allow_in_use: bool
     nmi_mode: str
@@ -336,6 +337,7 @@ def check(options: Options, cluster: Cluster, run: Run) -> Checked:
     places += [each.namespace for each in options.exceptions if each.is_present]
     shown = {entry.namespace for entry in options.list} | {each.namespace for each in options.exceptions}
     return Checked(
+        connects=not options.render_dir,
         manages=options.manage_role_assignments,
         allow_in_use=any(entry.allow_in_use for entry in options.managed),
         # So AKS runs its NMI, whatever else may be installed.

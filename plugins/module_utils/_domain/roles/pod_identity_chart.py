@@ -120,9 +120,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Checked:
-    """``needs``: what this run may do in the cluster."""
+    """``kubernetes``: what this run may do in the cluster."""
 
-    needs: tuple[KubernetesNeed, ...]
+    kubernetes: tuple[KubernetesNeed, ...]
 
 
 def check(options: Options, _nothing: Nothing, run: Run) -> Checked:

@@ -7,7 +7,7 @@
 
 """The plan of the role pod_identity_cluster: which cluster, what it lacks, what a run needs, and what stops it.
 
-Its parts ``questions`` and ``refusal`` serve the other roles too, which ask with tasks_from=ask what may be done.
+Its parts ``questions`` and ``refusal`` serve the other roles too, whose sessions ask what may be done.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .part import (
     AzurePermission,
     KubernetesNeed,
     KubernetesPermission,
+    Look,
     Nothing,
     Part,
     Raw,
@@ -160,7 +161,7 @@ class RemovalOptions:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The fact ``pod_identity_cluster``; everything is empty where there is no cluster."""
+    """The cluster of the session; everything is empty where there is no cluster."""
 
     id: str = ""
     name: str = ""
@@ -591,7 +592,7 @@ class Group:
 
     @classmethod
     def parse(cls, observed: Raw) -> Group:
-        return cls(Cluster.parse(observed["cluster"]), observed["group"] == {})
+        return cls(Cluster.parse(observed["cluster"]), (observed.get("group") or {}).get("state") == {})
 
 
 @dataclass(frozen=True)
@@ -600,6 +601,18 @@ class Creation:
 
     group: bool
     group_location: str
+
+
+def _tells_state(result: Raw) -> bool:
+    return "state" in result
+
+
+def look_for_group(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+    """The group of a cluster that exists is there."""
+    if not found["cluster"]:
+        arguments = {"subscription_id": options.subscription_id or None, "name": options.resource_group}
+        # It fails without a region, in which it would be created.
+        yield Look("group", "resource_group", arguments, in_cluster=False, in_check_mode=True, tolerates=_tells_state)
 
 
 def create(options: Options, found: Group, _run: Run) -> Creation:
@@ -646,8 +659,13 @@ class Installed:
 
     @classmethod
     def parse(cls, observed: Raw) -> Installed:
-        others = [each for each in observed["installations"] if each["managed_by"] != "addon"]
+        found = (observed.get("nmi") or {}).get("installations") or ()
+        others = [each for each in found if each["managed_by"] != "addon"]
         return cls(tuple(f"DaemonSet {each['namespace']}/{each['name']}" for each in others))
+
+
+def look_for_nmi(_options: NameOption, _found: Raw, _run: Run) -> t.Iterator[Look]:
+    yield Look("nmi", "nmi_info")
 
 
 def second_nmi(options: NameOption, found: Installed, _run: Run) -> Nothing:
@@ -706,9 +724,9 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "changes": Part(Options, Predicted, changes),
     "refusal": Part(Nothing, Missing, refusal),
     "grants": Part(NamingOptions, Ungranted, grants),
-    "create": Part(Options, Group, create),
+    "create": Part(Options, Group, create, look_for_group),
     "addon": Part(Options, Known, addon),
-    "second_nmi": Part(NameOption, Installed, second_nmi),
+    "second_nmi": Part(NameOption, Installed, second_nmi, look_for_nmi),
     "roles": Part(Options, Known, node_roles),
     "removal": Part(RemovalOptions, Known, removal),
 }

@@ -95,9 +95,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Checked:
-    """``needs``: what this run may do in the cluster; ``demo``: the entry that the demo application stands for."""
+    """``kubernetes``: what this run may do in the cluster; ``demo``: the entry that the demo application stands for."""
 
-    needs: tuple[KubernetesNeed, ...]
+    kubernetes: tuple[KubernetesNeed, ...]
     demo: Raw
 
 
