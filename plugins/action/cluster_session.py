@@ -57,7 +57,7 @@ ARGUMENTS = {
 }
 # What may name the API server in the environment of ansible-playbook.
 NAMED_BY = ("K8S_AUTH_KUBECONFIG", "K8S_AUTH_HOST")
-EMPTY: t.Mapping[str, t.Any] = {"connection": {}, "plans": {}, "asked": [], "missing": []}
+EMPTY: t.Mapping[str, t.Any] = {"connection": {}, "plans": {}, "asked": [], "missing": [], "phases": []}
 
 _private_directories.remove_at_exit()
 
@@ -185,7 +185,8 @@ class _Session:
 
     def _check(self, roles: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
         """What the options of these roles amount to; refuses with all that is wrong in all of them."""
-        plans, wrong = {}, []
+        plans: dict[str, dict[str, t.Any]] = {}
+        wrong: list[str] = []
         for role in roles:
             try:
                 plans[role] = self._decide(role, "options", self._named_cluster)

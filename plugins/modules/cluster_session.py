@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cluster_session
-short_description: Find a cluster, connect to it and prove that it is the one that is named
+short_description: Find a cluster, connect to it, prove that it is the one that is named, and ask what is permitted
 version_added: 1.0.0
 author:
   - azureops.pod_identity contributors (@azureops)
@@ -17,10 +17,13 @@ description:
     it. What is not proved leaves nothing.
   - The kubeconfig is the one that options, C(module_defaults) and environment of the task choose, else one from AKS. It
     is the same for the whole run, whatever a later task has in its environment.
+  - Every task with it registers the variable C(pod_identity_session), from which the next one goes on. A task that is
+    skipped would replace it, so such a task has O(needed) instead of C(when).
   - It is internal to the roles of this collection, and may change with any release. It runs
     M(azureops.pod_identity.aks_cluster_info), M(azureops.pod_identity.cluster_connection),
-    M(azureops.pod_identity.aks_kubeconfig), M(azureops.pod_identity.access_review_info) and
-    M(azureops.pod_identity.kubernetes_object_info) with the C(module_defaults) of each.
+    M(azureops.pod_identity.aks_kubeconfig), M(azureops.pod_identity.permission_info),
+    M(azureops.pod_identity.access_review_info) and M(azureops.pod_identity.kubernetes_object_info) with the
+    C(module_defaults) of each.
 extends_documentation_fragment:
   - azureops.pod_identity._attributes
 attributes:
@@ -38,25 +41,53 @@ attributes:
 options:
   state:
     description:
-      - V(found) reads the cluster. V(connected) connects too, or stays with a connection that is open, with a token
-        that lasts. V(absent) removes the directory of the connection, unless another role ends it; the result is the
-        connection that is left. V(private_directory) only makes a directory, and removes those of runs that were
-        killed.
+      - V(found) reads the cluster. V(known) takes it from O(cluster). V(connected) connects too, or stays with a
+        connection that is open, with a token that lasts. V(absent) removes the directory of the connection, unless
+        another role ends it.
+      - V(begun) checks the options of O(roles), all before it says what is wrong with them, asks what they need and
+        connects. What is asked for V(pod_identity_cluster) and others together is not asked again when one of them
+        begins.
+      - V(asked) asks for O(azure) and O(kubernetes).
+      - V(private_directory) only makes a directory, and removes those of runs that were killed; it registers no
+        session.
     type: str
-    choices: [found, connected, absent, private_directory]
+    choices: [found, known, connected, asked, begun, absent, private_directory]
     default: connected
   owner:
     description: The role that ends the connection.
     type: str
     default: pod_identity_cluster
+  roles:
+    description: The roles that begin.
+    type: list
+    elements: str
+    default: []
   cluster:
-    description: What is known of the cluster. It is not read again where it is the one that is named.
+    description: What is known of the cluster now. A connection to one that was only predicted ends.
     type: dict
     default: {}
-  connection:
-    description: The connection that is open, if there is one.
-    type: dict
-    default: {}
+  azure:
+    description: What is needed in Azure, as O(azureops.pod_identity.permission_info#module:needs).
+    type: list
+    elements: dict
+    default: []
+  kubernetes:
+    description: What is needed in the cluster, as O(azureops.pod_identity.access_review_info#module:needs).
+    type: list
+    elements: dict
+    default: []
+  connects:
+    description: Whether connecting is asked for too.
+    type: bool
+    default: false
+  further:
+    description: Whether what was missing before stays in RV(missing).
+    type: bool
+    default: false
+  needed:
+    description: V(false) leaves the session as it is.
+    type: bool
+    default: true
 seealso:
   - module: azureops.pod_identity.cluster_connection
 """
@@ -64,30 +95,53 @@ seealso:
 EXAMPLES = r"""
 - name: Connect to the cluster
   azureops.pod_identity.cluster_session:
-    cluster: "{{ pod_identity_cluster | default({}) }}"
-    connection: "{{ pod_identity_cluster_connection | default({}) }}"
-  register: session
+  register: pod_identity_session
 
 - name: Look for NMI
   azureops.pod_identity.nmi_info:
-    kubeconfig: "{{ session.connection.kubeconfig }}"
-  when: session.connection.reachable
+    kubeconfig: "{{ pod_identity_session.connection.kubeconfig }}"
+  when: pod_identity_session.connection.reachable
 
 - name: Disconnect from the cluster
   azureops.pod_identity.cluster_session:
     state: absent
-    connection: "{{ session.connection }}"
+  register: pod_identity_session
 """
 
 RETURN = r"""
 cluster:
-  description: The cluster, as M(azureops.pod_identity.aks_cluster_info) returns it; empty where it does not exist.
+  description:
+    - The cluster, as M(azureops.pod_identity.aks_cluster_info) returns it, and
+      C(principal_id), who gets the roles of the nodes. Empty where it does not exist.
   returned: where a cluster is named or known
   type: dict
-  sample: {name: demo, resource_group: demo}
+  sample: {name: demo, resource_group: demo, principal_id: 00000000-0000-0000-0000-000000000001}
+plans:
+  description: What the options of the roles amount to that have begun, by role.
+  returned: always, but with O(state=private_directory)
+  type: dict
+  sample: {pod_identity_chart: {kubernetes: []}}
+missing:
+  description: The permissions that are missing, of those that were asked for last.
+  returned: always, but with O(state=private_directory)
+  type: list
+  elements: dict
+  sample: []
+asked:
+  description: The roles that were asked for together.
+  returned: always, but with O(state=private_directory)
+  type: list
+  elements: str
+  sample: []
+phases:
+  description: The phases of the role C(pod_identity_cluster) that the tags choose.
+  returned: always, but with O(state=private_directory)
+  type: list
+  elements: str
+  sample: [pod_identity_cluster_create]
 connection:
-  description: The connection.
-  returned: with O(state=connected), and with O(state=absent), where it is empty unless another role ends it
+  description: The connection; empty where there is none.
+  returned: always, but with O(state=private_directory)
   type: dict
   contains:
     owner:

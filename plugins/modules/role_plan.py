@@ -14,8 +14,10 @@ author:
 description:
   - Makes a part of a role's plan of the options of the role and of what its tasks found. The options are the variables
     of the role, checked against its argument specification. A playbook has a plan in the same way.
-  - It is internal to the roles and playbooks of this collection, and may change with any release. It runs on the
-    controller, connects to nothing and writes nothing.
+  - What a decision needs to know beside that, it looks at itself, with modules of this collection that only read or
+    that run in check mode, each with its C(module_defaults). Those that ask the cluster reach the one that
+    M(azureops.pod_identity.cluster_session) has connected to.
+  - It is internal to the roles and playbooks of this collection, and may change with any release. It writes nothing.
 extends_documentation_fragment:
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.info_module
@@ -53,7 +55,7 @@ EXAMPLES = r"""
 
 - name: Show what the role may do in the cluster
   ansible.builtin.debug:
-    var: checked.plan.needs
+    var: checked.plan.kubernetes
 """
 
 RETURN = r"""

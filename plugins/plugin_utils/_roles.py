@@ -18,6 +18,7 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks import destroy, leftovers
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
     imds_node_cleanup,
@@ -48,6 +49,10 @@ PARTS: t.Mapping[str, Parts] = {**ROLES, **PLAYBOOKS}
 SHARED = "pod_identity"
 # The variable that tasks register the session as, see cluster_session.
 SESSION = "pod_identity_session"
+UNCONNECTED = (
+    "Nothing is connected to the cluster; the tasks that connect have the tag always, so run this without "
+    "--skip-tags always and without --start-at-task."
+)
 _ROLES = Path(__file__).parents[2] / "roles"
 
 
@@ -134,7 +139,9 @@ def decide(
     connection = (variables.get(SESSION) or {}).get("connection") or {}
     found = dict(observed)
     for look in part.looks_at(given, found, run):
-        if not look.in_cluster or connection.get("reachable"):
+        if look.in_cluster and not connection:
+            raise Failure(UNCONNECTED)
+        if not look.in_cluster or connection["reachable"]:
             found[look.name] = _look(look, connection, subtasks)
     return part.plan(given, found, run)
 

@@ -74,7 +74,7 @@ def test_a_private_name_that_is_unknown_here_is_said_so(api_server: ApiServer, t
     assert (status, sentence in output, "its name cannot be resolved" in output) == (2, private, not private), output
 
 
-KUBECONFIG = "{{ pod_identity_cluster_connection.kubeconfig }}"
+KUBECONFIG = "{{ pod_identity_session.connection.kubeconfig }}"
 HELM = {"module": "helm_info", "release_name": "none", "release_namespace": "default"}
 # One for each client that roles use: ours, that of kubernetes.core, helm.
 ASKING: list[dict[str, Any]] = [

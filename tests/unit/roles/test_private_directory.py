@@ -39,7 +39,7 @@ def until(condition: Callable[[], object], seconds: float = 60) -> None:
 )
 def test_a_kept_connection_is_to_one_cluster(player: Player, found: dict[str, Any], status: int, said: str) -> None:
     kept = {"owner": "somebody", "directory": "/nowhere", "cluster": CLUSTER + "one"}
-    facts = {"pod_identity_cluster": found, "pod_identity_cluster_connection": kept}
+    facts = {"pod_identity_session": {"cluster": found, "connection": kept}}
     named = {"pod_identity_cluster_name": found["name"], "pod_identity_resource_group": "rg"}
     tasks = [{"ansible.builtin.set_fact": facts}, role("pod_identity_cluster", "connect")]
     done, output = player.play(tasks, **named)
@@ -88,16 +88,18 @@ def test_whoever_connected_disconnects(player: Player, tmp_path: Path, arguments
     kubeconfig, directories = tmp_path / "kubeconfig", str(player.temporary / "azureops-pod-identity-*")
     kubeconfig.write_text(json.dumps({"current-context": "one", "contexts": [CONTEXT], "clusters": [SERVER]}))
     connect, disconnect = role("pod_identity_cluster", "connect"), role("pod_identity_cluster", "disconnect")
-    mine = {"vars": {"__pod_identity_cluster_connection_owner": "mine"}}
+    session, mine = "azureops.pod_identity.cluster_session", {"owner": "mine"}
+    connect_mine = {session: mine, "register": "pod_identity_session"}
+    disconnect_mine = {session: {**mine, "state": "absent"}, "register": "pod_identity_session"}
     open_connections = f"lookup('ansible.builtin.pipe', 'ls -d {directories} | wc -l') | int"
 
     def left(number: int, reachable: str) -> dict[str, Any]:
-        fact = f"pod_identity_cluster_connection.{reachable}"
+        fact = f"pod_identity_session.connection.{reachable}"
         return {"ansible.builtin.assert": {"that": [f"{open_connections} == {number}", fact]}}
 
     tasks = [
-        *(disconnect, {**connect, **mine}, left(1, "reachable"), disconnect, left(1, "reachable")),
-        *({**connect, **mine}, left(1, "owner == 'mine'"), {**disconnect, **mine}, {**disconnect, **mine}),
+        *(disconnect, connect_mine, left(1, "reachable"), disconnect, left(1, "reachable")),
+        *(connect_mine, left(1, "owner == 'mine'"), disconnect_mine, disconnect_mine),
         *(left(0, "owner is undefined"), left(0, "directory is undefined"), connect, left(1, "reachable"), disconnect),
     ]
     status, output = player.play(tasks, *arguments, pod_identity_kubeconfig=str(kubeconfig))

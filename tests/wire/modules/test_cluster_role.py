@@ -44,10 +44,6 @@ def player(modules: Modules, tmp_path: Path) -> Player:
     return Player(tmp_path / "player", modules.environment)
 
 
-def begin(phase: str) -> tuple[str, str]:
-    return "--start-at-task", f"azureops.pod_identity.pod_identity_cluster : {phase}"
-
-
 def test_cluster_and_group_go_as_predicted(modules: Modules, azure: SimulatedAzure, player: Player, group: str) -> None:
     modules.succeed("aks_cluster", resource_group=group, name="demo", location="westeurope", poll_interval=0.1)
     modules.succeed("user_assigned_identity", resource_group=group, name="other")
@@ -57,9 +53,13 @@ def test_cluster_and_group_go_as_predicted(modules: Modules, azure: SimulatedAzu
     assert modules.writes(mark) == []
     modules.succeed("user_assigned_identity", resource_group=group, name="other", state="absent")
     mark = modules.mark()
-    for jump in (begin("Remove the cluster"), ("--skip-tags", "always")):
-        status, output = player.play(IMPORTED, *jump, **REMOVE)
-        assert (status, "set pod_identity_cluster_confirm_absent=demo" in output) == (2, True), output
+    for tags, said in (
+        ([], "set pod_identity_cluster_confirm_absent=demo"),
+        (["--tags", "pod_identity_cluster_remove"], "set pod_identity_cluster_confirm_absent=demo"),
+        (["--skip-tags", "always"], "'pod_identity_session' is undefined"),
+    ):
+        status, output = player.play(IMPORTED, *tags, **REMOVE)
+        assert (status, said in output) == (2, True), output
     assert modules.writes(mark) == []
     for arguments in (["--check"], []):
         status, output = player.play(ROLE, *arguments, **REMOVE, **CONFIRMED)
@@ -104,7 +104,7 @@ def test_a_cluster_lies_where_it_is_told_in_a_group_that_lies_elsewhere(
     status, output = player.play(ROLE, "--check", **elsewhere)
     assert (status, "The resource group rg is in westeurope and cannot move" in output) == (2, True), output
     kubenet = {**create, "pod_identity_cluster_network_plugin": "kubenet"}
-    status, output = player.play(IMPORTED, *begin("Create or change the cluster"), **kubenet)
+    status, output = player.play(IMPORTED, **kubenet)
     assert (status, "ARP spoofing" in output) == (2, True), output
     assert modules.writes(mark) == []
     status, output = player.play(ROLE, **create)
@@ -118,16 +118,15 @@ def test_a_cluster_lies_where_it_is_told_in_a_group_that_lies_elsewhere(
     assert ("Create or change the cluster" in output, "Grant the roles" in output) == (True, False), output
     (cluster,) = modules.succeed("aks_cluster_info", resource_group=group, name="demo")["clusters"]
     assert cluster["location"] == "northeurope"
-    # Begun in the middle, it finds the cluster by itself: no region has to be named for one that is there.
+    # No region has to be named for one that is there.
     tagged = {**CREATE, "pod_identity_cluster_tags": {"team": "a"}}
-    status, output = player.play(IMPORTED, *begin("Create or change the cluster"), **tagged)
+    status, output = player.play(IMPORTED, "--tags", "pod_identity_cluster_create", **tagged)
     assert (status, "changed=2 " in output) == (0, True), output
-    # And asks what it may do.
     reader = azure.principal("reader", ("Reader", f"/subscriptions/{azure.subscription_id}"))
     limited = Player(player.directory.with_name("reader"), {**modules.environment, **modules.login(reader)})
     mark = modules.mark()
     more = {**tagged, "pod_identity_cluster_tags": {"team": "b"}}
-    status, output = limited.play(IMPORTED, *begin("Create or change the cluster"), **more)
+    status, output = limited.play(IMPORTED, "--tags", "pod_identity_cluster_create", **more)
     assert (status, "permissions are missing, and nothing was changed" in output) == (2, True), output
     assert modules.writes(mark) == []
 
@@ -137,8 +136,8 @@ def test_a_cluster_that_is_being_made_is_not_asked(
 ) -> None:
     azure.compute.pause = asyncio.Event().wait
     modules.succeed("aks_cluster", resource_group=group, name="demo", location="westeurope", wait=False)
-    further = {"kubernetes": [{"need": {"verbs": ["list"], "resource": "nodes"}}]}
-    tasks = [{**role("pod_identity_cluster", "access"), "vars": {"__pod_identity_cluster_further": further}}]
+    asking = {"state": "begun", "roles": ["pod_identity_cluster", "pod_identity_verify"]}
+    tasks = [{"azureops.pod_identity.cluster_session": asking, "register": "pod_identity_session"}]
     mark = modules.mark()
     status, output = player.play(tasks, **CREATE)
     assert status == 0, output
@@ -175,7 +174,7 @@ def test_the_token_of_a_connection_is_renewed(
     user = {"exec": {"command": "kubelogin", "args": []}} if entra else {"token": "t"}
     config = hand_out(modules, f"https://{cluster['fqdn']}:443", user)
     ended = {**config, "users": [{"name": "u", "user": {"token": "ended"}}]}
-    path = "{{ pod_identity_cluster_connection.kubeconfig }}"
+    path = "{{ pod_identity_session.connection.kubeconfig }}"
     tasks = [
         role("pod_identity_cluster", "connect"),
         {"ansible.builtin.copy": {"content": json.dumps(ended), "dest": path, "mode": "0600"}},

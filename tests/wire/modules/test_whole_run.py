@@ -21,24 +21,27 @@ IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 OPERATOR, READER = "f1a07417-d97a-45cb-824c-7a7467783830", "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 
 
-def whole_run(bindings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def whole_run() -> list[dict[str, Any]]:
     """Cluster and bindings as playbooks/site.yml runs them."""
-    further = {
-        "azure": "{{ __pod_identity_bindings_checked.plan.azure }}",
-        "preflight": ["pod_identity_bindings"],
-        "predict": ["pod_identity_bindings"],
-        "places": ["pod_identity_bindings"],
-    }
+    both = ["pod_identity_cluster", "pod_identity_bindings"]
+    manages = "pod_identity_cluster_manage_role_assignments | default(true)"
+
+    def role(name: str, kind: str, tasks_from: str) -> dict[str, Any]:
+        return {f"ansible.builtin.{kind}_role": {"name": f"{COLLECTION}.{name}", "tasks_from": tasks_from}}
+
     return [
         {
-            "ansible.builtin.include_role": {"name": f"{COLLECTION}.pod_identity_cluster", "tasks_from": "access"},
-            "vars": {"__pod_identity_cluster_further": further},
+            f"{COLLECTION}.cluster_session": {"state": "begun", "roles": both},
+            "register": "pod_identity_session",
         },
-        {"ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_cluster"}},
         {
-            "ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_bindings"},
-            "vars": {"pod_identity_bindings_list": bindings},
+            **role("pod_identity_cluster", "include", "missing"),
+            "vars": {"__pod_identity_cluster_predicting_roles": ["pod_identity_bindings"]},
+            "when": f"pod_identity_session.missing | length > 0 or not {manages}",
         },
+        role("pod_identity_bindings", "import", "places"),
+        role("pod_identity_cluster", "import", "work"),
+        role("pod_identity_bindings", "import", "work"),
     ]
 
 
@@ -57,7 +60,7 @@ def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedA
     }
 
     def play(entry: dict[str, Any], *arguments: str) -> tuple[int, str]:
-        return player.play(whole_run([entry]), *arguments, **variables, pod_identity_bindings_list=[entry])
+        return player.play(whole_run(), *arguments, **variables, pod_identity_bindings_list=[entry])
 
     mark = modules.mark()
     status, output = play({**entry, "resource_group": "nowhere"}, "--check")
@@ -92,12 +95,12 @@ def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedA
     assert (status, granting(refusal)) == (2, lacking)
     assert len(granting(output)) == 4
 
-    # Begun in the middle, a role asks for itself.
+    # A role that runs alone asks for itself.
     reader = azure.principal("reader", ("Reader", f"/subscriptions/{azure.subscription_id}"))
     player = Player(tmp_path / "reader", {**modules.environment, **modules.login(reader)})
-    phase = f"{COLLECTION}.pod_identity_bindings : Create the identities in Azure"
     mark = modules.mark()
-    status, output = play(entry, "--start-at-task", phase)
+    alone: list[dict[str, Any]] = [{"ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_bindings"}}]
+    status, output = player.play(alone, **variables, pod_identity_bindings_list=[entry])
     assert (status, "userAssignedIdentities/write at" in output) == (2, True), output
     assert modules.writes(mark) == []
 
@@ -113,7 +116,7 @@ def test_what_the_addon_cannot_do_is_refused_before_anything_is_made(
     ]
     mark = modules.mark()
     status, output = player.play(
-        whole_run(entries),
+        whole_run(),
         pod_identity_mode="addon",
         pod_identity_cluster_name="demo",
         pod_identity_cluster_create=True,
@@ -228,7 +231,7 @@ def test_identities_in_another_subscription(modules: Modules, azure: SimulatedAz
     }
 
     def play() -> tuple[int, str]:
-        return player.play(whole_run([entry]), **variables, pod_identity_bindings_list=[entry])
+        return player.play(whole_run(), **variables, pod_identity_bindings_list=[entry])
 
     status, output = play()
     assert status == 0, output

@@ -305,8 +305,9 @@ class Checked:
     the others; ``awaited`` are the managed ones as azure_identity_binding waits for them. ``addon_exceptions`` and
     ``leaving`` are what the add-on gets and loses, the latter by whether pods may still want it. ``other_groups``:
     where identities are to be besides the group of the cluster. ``shown_namespaces``: what the table tells of.
-    ``connects``: an API server is reached. ``manages``: missing role assignments are made. ``allow_in_use``: what the add-on gets may replace what pods still
-    use. ``nmi_mode`` and ``force_namespaced``: how NMI decides, where that is known without looking.
+    ``connects``: an API server is reached. ``manages``: missing role assignments are made. ``allow_in_use``: what the
+    add-on gets may replace what pods still use. ``nmi_mode`` and ``force_namespaced``: how NMI decides, where that is
+    known without looking.
     """
 
     connects: bool

@@ -432,7 +432,7 @@ def wait_for(file: Path, word: str) -> None:
 
 
 def wait_until_it_polls(process: int) -> None:
-    """A worker may be at work while ansible-playbook is still in fork(), where an interrupt does not reach the worker."""
+    """A worker may be at work while ansible-playbook is still in fork(), from where no interrupt reaches it."""
     status = Path(f"/proc/{process}/status")
     first, end = 0, time.monotonic() + 60
     while time.monotonic() < end:

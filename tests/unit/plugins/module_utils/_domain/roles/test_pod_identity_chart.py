@@ -90,7 +90,7 @@ def test_all_that_is_wrong_with_the_options_is_told() -> None:
 def test_needs(changes: dict[str, Any], run: Run, left_out: set[str] | str) -> None:
     without = {left_out} if isinstance(left_out, str) else left_out
     options = replace(OPTIONS, **changes)
-    needs = check(options, Nothing(), run).needs
+    needs = check(options, Nothing(), run).kubernetes
     expected = [
         each
         for name, each in PERMISSIONS.items()

@@ -90,7 +90,10 @@ def test_what_the_cluster_is_asked(
     changes: dict[str, Any], options: dict[str, Any], run: Run, expected: list[str]
 ) -> None:
     checked = plan("options", [{**WORKLOAD, **changes}], {}, run, **options)
-    assert [f"{need['resource']} {need['namespace']}" for need in checked["needs"]] == ["azureidentities ", *expected]
+    assert [f"{need['resource']} {need['namespace']}" for need in checked["kubernetes"]] == [
+        "azureidentities ",
+        *expected,
+    ]
     assert checked["demo"] == {**WORKLOAD, **changes}
     assert plan("options", [], {}, Run(tags=(WORKLOADS,)))["demo"] == {}
 
