@@ -73,20 +73,22 @@ class ActionModule(ActionBase):
         if arguments["state"] == "private_directory":
             return {**result, "path": _private_directories.make(subtasks), "changed": False, **subtasks.told}
         before = variables.get(_roles.SESSION) or {}
-        # A task that fails takes nothing from the next ones: what was known is in its result too.
         known = {name: before[name] for name in ("cluster", *EMPTY) if name in before}
         session = _Session(self, variables, subtasks, arguments["owner"], {**EMPTY, **known})
         try:
             if arguments["needed"]:
                 getattr(session, f"be_{arguments['state']}")(arguments)
-            outcome: dict[str, t.Any] = {}
         except SubtaskFailed as failed:
             outcome = {name: value for name, value in failed.result.items() if name != "invocation"}
         except Refused as refused:
             outcome = {"failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
         except (Failure, _roles.WrongOptions) as error:
             outcome = {"failed": True, "msg": str(error)}
-        return {**result, "changed": False, **subtasks.told, **session.known, **outcome}
+        else:
+            return {**result, "changed": False, **subtasks.told, **session.known}
+        # Whoever rescues the run goes on, or disconnects, with these.
+        kept = {name: session.known[name] for name in ("cluster", "connection") if session.known.get(name)}
+        return {**result, "changed": False, **subtasks.told, **kept, **outcome}
 
 
 class _Session:
@@ -139,6 +141,8 @@ class _Session:
             self._disconnect()
 
     def be_connected(self, _arguments: Raw) -> None:
+        if self._action._task._role is None:
+            refuse(_roles.unknown(self._action, self._variables, self._subtasks))
         self._connect(self._owner)
 
     def be_asked(self, arguments: Raw) -> None:
@@ -189,11 +193,11 @@ class _Session:
         wrong: list[str] = []
         for role in roles:
             try:
-                plans[role] = self._decide(role, "options", self._named_cluster)
+                plans[role] = _roles.check(
+                    self._action, role, "options", self._named_cluster, self._variables, self._subtasks
+                )
             except Refused as refused:
                 wrong += refused.sentences
-            except (Failure, _roles.WrongOptions) as error:
-                wrong.append(str(error))
         refuse(dict.fromkeys(wrong))
         return plans
 

@@ -51,7 +51,8 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": f"The {kind} {role} decides about {known}."}
         subtasks = Subtasks(self, variables)
         try:
-            plan = _roles.decide(self, role, part, arguments["observed"], variables, subtasks)
+            decide = _roles.check if _roles.begins(role, part) else _roles.decide
+            plan = decide(self, role, part, arguments["observed"], variables, subtasks)
         except Refused as refused:
             found: dict[str, t.Any] = {"failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
         except SubtaskFailed as failed:

@@ -9,15 +9,18 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import fields
 from pathlib import Path
 
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import variables as names
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks import destroy, leftovers
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
@@ -29,7 +32,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     pod_identity_uninstall,
     pod_identity_verify,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Look, Part, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Look, Part, Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _option_errors
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
 Raw = t.Mapping[str, t.Any]
@@ -45,6 +49,10 @@ ROLES: t.Mapping[str, Parts] = {
 }
 PLAYBOOKS: t.Mapping[str, Parts] = {"destroy": destroy.PARTS, "leftovers": leftovers.PARTS}
 PARTS: t.Mapping[str, Parts] = {**ROLES, **PLAYBOOKS}
+# The part with which one begins, unless it is ``options``.
+FIRST = {"imds_node_cleanup": "search", "destroy": "removal"}
+# Whose options are those of a playbook too.
+RUNS: t.Mapping[str, tuple[str, ...]] = {"destroy": ("pod_identity_cluster",)}
 # What the variables begin with that several roles, or playbooks, read.
 SHARED = "pod_identity"
 # The variable that tasks register the session as, see cluster_session.
@@ -54,10 +62,22 @@ UNCONNECTED = (
     "--skip-tags always and without --start-at-task."
 )
 _ROLES = Path(__file__).parents[2] / "roles"
+_FROM_SHARED = re.compile(r"\{\{ (?P<name>pod_identity_\w+)(?: \| default\([^()]*\))* \}\}")
+_PLAYBOOKS = _ROLES.with_name("playbooks")
+# What roles leave for later tasks, beside SESSION.
+FACTS = (
+    *("pod_identity_bindings_report", "pod_identity_chart", "pod_identity_cluster_missing_permissions"),
+    *("pod_identity_identities", "pod_identity_restore", "pod_identity_uninstall", "pod_identity_verification"),
+    *("imds_node_cleanup_result", "pod_identity_in_process"),
+)
 
 
 class WrongOptions(Exception):
-    """What Ansible says about values that the argument specification of the role does not take."""
+    """Values that the argument specification of the role does not take. ``sentences``: one for each."""
+
+    def __init__(self, *sentences: str) -> None:
+        super().__init__(" ".join(sentences))
+        self.sentences = sentences
 
 
 def spec(role: str) -> dict[str, t.Any]:
@@ -89,6 +109,27 @@ def playbook_specs(
     }
 
 
+def _operators(name: str, known: Raw) -> str:
+    """The variable that the operator sets: several roles take theirs from one, unless they have their own."""
+    shared = _FROM_SHARED.fullmatch(str(known.get(name, "")))
+    return shared["name"] if shared else name
+
+
+def _values(action: ActionBase, templates: Raw) -> dict[str, t.Any]:
+    try:
+        return dict(action._templar.template(dict(templates)))
+    except AnsibleError:
+        raise WrongOptions(*_unknown_values(action, templates)) from None
+
+
+def _unknown_values(action: ActionBase, templates: Raw) -> t.Iterator[str]:
+    for name, value in templates.items():
+        try:
+            action._templar.template(value)
+        except AnsibleError as error:
+            yield f"{name} has no value, because of its template: {str(error.message).rstrip('.')}."
+
+
 def options(
     action: ActionBase,
     prefix: str,
@@ -104,14 +145,23 @@ def options(
     # As a dictionary, in which what is to be omitted is left out.
     # In the play, and in another role, the defaults of a role are no variables.
     known = {**DEFAULTS.get(prefix, {}), **variables}
-    given = dict(action._templar.template({name: known[name] for name in wanted if name in known}))
-    for name, value in given.items():
-        # Validation takes these for true, and the filter bool, by which tasks read options, for false.
-        if options[name].get("type") == "bool" and str(value).lower() in ("y", "t"):
-            raise WrongOptions(f"{name} is {value}, which Ansible reads in two ways; write true or false.")
+    given = _values(action, {name: known[name] for name in wanted if name in known})
+    # Validation takes these for true, and the filter bool, by which tasks read options, for false.
+    wrong = [
+        f"{_operators(name, known)} is {value}, which Ansible reads in two ways; write true or false."
+        for name, value in given.items()
+        if options[name].get("type") == "bool" and str(value).lower() in ("y", "t")
+    ]
+    wrong += [
+        each
+        for name in wanted
+        for each in _option_errors.wrong(_operators(name, known), options[name], given.get(name))
+    ]
+    if wrong:
+        raise WrongOptions(*wrong)
     checked = ArgumentSpecValidator({name: options[name] for name in wanted}).validate(given)
     if checked.error_messages:
-        raise WrongOptions(" ".join(checked.error_messages))
+        raise WrongOptions(*checked.error_messages)
     values = {name: checked.validated_parameters.get(name) for name in wanted}
     return {short: values[name] for name, short in wanted.items() if name in given or values[name] is not None}
 
@@ -120,6 +170,29 @@ def options(
 DEFAULTS = {role: defaults(role) for role in ROLES}
 SPECS = {role: spec(role) for role in ROLES}
 SPECS.update(playbook_specs(PLAYBOOKS, SPECS))
+
+
+def _named(text: str) -> set[str]:
+    return {name for name in re.findall(r"(?<![\w.])\w+", text) if name.startswith(names.PREFIXES)}
+
+
+KNOWN = {
+    *(SESSION, *FACTS, *(name for options in SPECS.values() for name in options)),
+    *(name for role in ROLES for name in _named((_ROLES / role / "defaults/main.yml").read_text())),
+    *(name for path in _PLAYBOOKS.glob("**/*.yml") for name in _named(path.read_text())),
+}
+
+
+def unknown(action: ActionBase, variables: Raw, subtasks: Subtasks) -> tuple[str, ...]:
+    """What is wrong with the names of variables in a playbook of the collection; elsewhere it is warned of."""
+    own = action._templar.template(variables.get(names.OWN)) or ()
+    found = names.unknown(variables, KNOWN, own)
+    directory = str(variables.get("playbook_dir") or "")
+    if directory and Path(directory).resolve() == _PLAYBOOKS.resolve():
+        return found
+    for sentence in found:
+        subtasks.warn(sentence)
+    return ()
 
 
 def decide(
@@ -144,6 +217,37 @@ def decide(
         if not look.in_cluster or connection["reachable"]:
             found[look.name] = _look(look, connection, subtasks)
     return part.plan(given, found, run)
+
+
+def begins(role: str, part: str) -> bool:
+    """Whether it is the part with which a role or a playbook begins."""
+    return part == FIRST.get(role, "options")
+
+
+def check(
+    action: ActionBase, role: str, part: str, observed: Raw, variables: Raw, subtasks: Subtasks
+) -> dict[str, t.Any]:
+    """The plan of the first part; raises Refused with all that is wrong with variables and all options."""
+    unread: list[str] = []
+    for checked in (*RUNS.get(role, ()), role):
+        prefix = checked if checked in ROLES else SHARED
+        every = [name[len(prefix) + 1 :] for name in SPECS[checked]]
+        try:
+            options(action, prefix, SPECS[checked], every, variables)
+        except WrongOptions as error:
+            unread += error.sentences
+    wrong = [*unknown(action, variables, subtasks), *unread]
+    plan: dict[str, t.Any] = {}
+    try:
+        # What has no value that can be read cannot be compared.
+        plan = {} if unread else decide(action, role, part, observed, variables, subtasks)
+    except Refused as refused:
+        wrong += refused.sentences
+    except Failure as error:
+        wrong.append(str(error))
+    if wrong:
+        raise Refused(*wrong)
+    return plan
 
 
 def _look(look: Look, connection: Raw, subtasks: Subtasks) -> dict[str, t.Any]:

@@ -32,6 +32,9 @@ class Subtasks:
         self._told: dict[str, list[t.Any]] = {"warnings": [], "deprecations": []}
         self._facts: dict[str, t.Any] = {}
 
+    def warn(self, sentence: str) -> None:
+        self._told["warnings"].append(sentence)
+
     @property
     def told(self) -> dict[str, t.Any]:
         """What the result of the one task has of theirs: what they warn of, and which interpreter was discovered."""

@@ -50,7 +50,7 @@ def test_the_right_cluster_is_told_by_its_name_or_its_nodes(
 ) -> None:
     found = {"id": CLUSTER, "name": "one", "resource_group": "rg", "fqdn": fqdn, "node_resource_group": group}
     tasks = [
-        {"ansible.builtin.set_fact": {"pod_identity_cluster": found}},
+        {"ansible.builtin.set_fact": {"pod_identity_session": {"cluster": found}}},
         role("pod_identity_cluster", "connect"),
         role("pod_identity_cluster", "disconnect"),
     ]
@@ -64,7 +64,10 @@ def test_a_private_name_that_is_unknown_here_is_said_so(api_server: ApiServer, t
     name = "one-1a2b.11111111-1111-4111-8111-111111111111.privatelink.westeurope.invalid"
     found = {"id": CLUSTER, "name": "one", "resource_group": "rg", "node_resource_group": "MC_one", "fqdn": name}
     fact = {**found, "private_fqdn": name, "private_cluster": private}
-    tasks = [{"ansible.builtin.set_fact": {"pod_identity_cluster": fact}}, role("pod_identity_cluster", "connect")]
+    tasks = [
+        {"ansible.builtin.set_fact": {"pod_identity_session": {"cluster": fact}}},
+        role("pod_identity_cluster", "connect"),
+    ]
     named = {"pod_identity_cluster_name": "one", "pod_identity_resource_group": "rg"}
     kubeconfig = api_server.kubeconfig(server=f"https://{name}:443")
     status, output = Player(tmp_path).play(tasks, **named, pod_identity_kubeconfig=kubeconfig)
@@ -182,7 +185,7 @@ def test_the_environment_chooses_before_the_proof(
                 "K8S_AUTH_SSL_CA_CERT": str(api_server.ca),
             },
             "tasks": [
-                {"ansible.builtin.set_fact": {"pod_identity_cluster": found}},
+                {"ansible.builtin.set_fact": {"pod_identity_session": {"cluster": found}}},
                 role("pod_identity_cluster", "connect"),
                 *({**task, "environment": misleading(other, api_server, "task")} for task in ASKING[:2]),
                 role("pod_identity_cluster", "disconnect"),

@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Variables that look like options of the collection and are none: most often an option that is spelled wrongly."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+
+PREFIXES = ("pod_identity_", "imds_node_cleanup_")
+# Names variables of the operator's own that begin with one of them.
+OWN = "pod_identity_own_variables"
+
+
+def unknown(names: t.Iterable[str], known: t.Collection[str], own: t.Collection[str]) -> tuple[str, ...]:
+    """A sentence for each name that begins as options do and is not one; ``own``: what ``OWN`` says."""
+    candidates = sorted(known)
+    return tuple(
+        _sentence(name, candidates)
+        for name in sorted(names)
+        if name.startswith(PREFIXES) and name not in known and name not in own and name != OWN
+    )
+
+
+def _sentence(name: str, candidates: t.Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.85)
+    told = f"did you mean {close[0]}? If it is one of your own, name it" if close else "correct it, or name it"
+    return f"{name} is no variable of this collection; {told} in {OWN}."

@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an operator gets wrong is told by the first task of each playbook, all of it at once, before anything is asked.
+
+No credential and no cluster is known to these runs, so whatever asks one of them says another thing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+
+ENTRY = {"name": "billing", "selector": "billing"}
+NAMED = {"pod_identity_cluster_name": "demo", "pod_identity_resource_group": "rg"}
+# By what is wrong: the variable, its value, and what is said of it.
+MISSPELT: dict[str, tuple[Any, str]] = {
+    "pod_identity_cluster_nmae": ("demo", "did you mean pod_identity_cluster_name?"),
+    "pod_identity_resourcegroup": ("rg", "did you mean pod_identity_resource_group?"),
+    "pod_identity_subscripton_id": ("s", "did you mean pod_identity_subscription_id?"),
+    "pod_identity_kube_config": ("/k", "did you mean pod_identity_kubeconfig?"),
+    "imds_node_cleanup_cordn": (True, "is no variable of this collection"),
+    "pod_identity_squad_of_billing": ("a", "correct it, or name it in pod_identity_own_variables."),
+}
+CLUSTER: dict[str, tuple[Any, str]] = {
+    "pod_identity_cluster_wait_timeout": ("soon", "is 'soon', which is not a whole number."),
+    "pod_identity_cluster_poll_interval": ([1], "is [1], which is not a whole number."),
+    "pod_identity_cluster_create": ("perhaps", "is 'perhaps', which is not true or false."),
+    "pod_identity_cluster_append_tags": ("y", "is y, which Ansible reads in two ways; write true or false."),
+    "pod_identity_cluster_state": ("gone", "is 'gone'; it is one of "),
+    "pod_identity_cluster_credentials": ("root", "is 'root'; it is one of "),
+    "pod_identity_cluster_restore_identities": ("never", "is 'never'; it is one of "),
+    "pod_identity_cluster_agent_pools": ("a", "is 'a', which is not a dictionary."),
+    "pod_identity_cluster_expected_resources": ([["a"]], "entry 1 is ['a'], which is not a text."),
+    "pod_identity_cluster_tags": ("team", "is 'team', which is not a dictionary."),
+    "pod_identity_cluster_location": (["westeurope"], "is ['westeurope'], which is not a text."),
+    "pod_identity_cluster_network_plugin": ("{{ nobody_knows }}", "has no value, because of its template: "),
+}
+CHART: dict[str, tuple[Any, str]] = {
+    "pod_identity_mode": ("both", "is 'both'; it is one of chart, addon."),
+    "pod_identity_chart_wait_timeout": ("5m", "is '5m', which is not a whole number."),
+    "pod_identity_chart_upgrade": ("latest", "is 'latest', which is not true or false."),
+    "pod_identity_chart_values": (["nmi"], "is ['nmi'], which is not a dictionary."),
+    "pod_identity_chart_version": ({"version": 1}, "which is not a text."),
+}
+BINDINGS: dict[str, tuple[Any, str]] = {
+    "pod_identity_bindings_list": (
+        [{**ENTRY, "slector": "b"}, {"selector": "c"}, {**ENTRY, "type": 7}, {**ENTRY, "roles": [{"rol": "Reader"}]}],
+        "entry 1 (billing) has no key slector; did you mean selector?",
+    ),
+    "pod_identity_bindings_exceptions": ([{"name": "a", "pod_label": {}}], "entry 1 (a) has no key pod_label; did you"),
+    "pod_identity_bindings_restart": ([{"kind": "Pod", "namespace": "a", "name": "b"}], "kind is 'Pod'; it is one of"),
+    "pod_identity_bindings_wait_timeout": ("x", "is 'x', which is not a whole number."),
+    "pod_identity_bindings_create_namespaces": ("maybe", "is 'maybe', which is not true or false."),
+    "pod_identity_bindings_accept": (["everything"], "entry 1 is 'everything'; it is one of client_id_case,"),
+    "pod_identity_manage_role_assignments": ("t", "is t, which Ansible reads in two ways; write true or false."),
+}
+VERIFY: dict[str, tuple[Any, str]] = {
+    "pod_identity_verify_workloads": ([{"namespace": "a", "selectr": "b"}], "entry 1 has no key selectr; did you mean"),
+    "pod_identity_verify_at_once": ("all", "is 'all', which is not a whole number."),
+    "pod_identity_verify_demo": ("if possible", "is 'if possible', which is not true or false."),
+    "pod_identity_verify_fail": ("later", "is 'later', which is not true or false."),
+    "pod_identity_verify_demo_timeout": ({}, "is {}, which is not a whole number."),
+}
+UNINSTALL: dict[str, tuple[Any, str]] = {
+    "pod_identity_uninstall_scope": ("mine", "is 'mine'; it is one of owned, all."),
+    "pod_identity_uninstall_allow_in_use": ("some", "is 'some', which is not true or false."),
+    "pod_identity_uninstall_wait_timeout": ("1h", "is '1h', which is not a whole number."),
+    "pod_identity_uninstall_lease_duration": ("1h", "is '1h', which is not a whole number."),
+    "pod_identity_uninstall_release_namespaces": ([{"a": 1}], "entry 1 is {'a': 1}, which is not a text."),
+    "pod_identity_uninstall_probe_nodes": ("y", "is y, which Ansible reads in two ways; write true or false."),
+    "pod_identity_uninstall_clean_nodes": ("when dead", "is 'when dead', which is not true or false."),
+    "pod_identity_uninstall_protected_identities": ([["a"]], "entry 1 is ['a'], which is not a text."),
+}
+RESTORE: dict[str, tuple[Any, str]] = {
+    "pod_identity_restore_accept": (["all"], "entry 1 is 'all'; it is one of images, values."),
+    "pod_identity_restore_bundle": (["/one", "/two"], "which is not a text."),
+    "pod_identity_restore_lease_wait_timeout": ("never", "is 'never', which is not a whole number."),
+    "pod_identity_manage_role_assignments": ("some", "is 'some', which is not true or false."),
+}
+CLEANUP: dict[str, tuple[Any, str]] = {
+    "imds_node_cleanup_transports": (
+        ["telnet"],
+        "entry 1 is 'telnet'; it is one of ssh, aks_node_pod, vmss_run_command.",
+    ),
+    "imds_node_cleanup_fail_on": (["bad"], "entry 1 is 'bad'; it is one of clean, cleaned,"),
+    "imds_node_cleanup_nmi_port": ("http", "is 'http', which is not a whole number."),
+    "imds_node_cleanup_force": ("t", "is t, which Ansible reads in two ways; write true or false."),
+    "imds_node_cleanup_reimage": ("if needed", "is 'if needed', which is not true or false."),
+    "imds_node_cleanup_verify_seconds": ("long", "is 'long', which is not a whole number."),
+    "imds_node_cleanup_drain_timeout": ([], "is [], which is not a whole number."),
+    "imds_node_cleanup_image_repositories": ([{}], "entry 1 is {}, which is not a text."),
+}
+LEFTOVERS: dict[str, tuple[Any, str]] = {
+    "pod_identity_leftovers_remove": ("some", "is 'some', which is not true or false."),
+    "pod_identity_leftovers_remov": (True, "did you mean pod_identity_leftovers_remove?"),
+    "pod_identity_leftovers_activity_log_day": (9, "did you mean pod_identity_leftovers_activity_log_days?"),
+}
+INVENTORY: dict[str, tuple[Any, str]] = {
+    "pod_identity_inventory_fil": ("/tmp/a", "did you mean pod_identity_inventory_file?"),
+    "pod_identity_contxt": ("a", "did you mean pod_identity_context?"),
+    "pod_identity_host": ("a", "did you mean pod_identity_hosts?"),
+}
+PLAYBOOKS = {
+    "site": {**MISSPELT, **CLUSTER, **CHART, **BINDINGS, **VERIFY},
+    "verify": {**MISSPELT, **VERIFY},
+    "uninstall": {**MISSPELT, **UNINSTALL},
+    "restore": {**MISSPELT, **RESTORE},
+    "cleanup_nodes": {**MISSPELT, **CLEANUP},
+    "leftovers": {**MISSPELT, **LEFTOVERS},
+    "inventory": {**MISSPELT, **INVENTORY},
+    "destroy": {**MISSPELT, **CLUSTER},
+}
+# What Ansible says where nobody has put it into words.
+RAW = ("unable to convert", "Unsupported parameters", "missing required arguments", "Traceback", "value of ")
+
+
+def test_there_are_many_of_them() -> None:
+    assert len({name for wrong in PLAYBOOKS.values() for name in wrong}) >= 60
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_all_is_told_at_once(playbook: str, tmp_path: Path) -> None:
+    wrong = PLAYBOOKS[playbook]
+    values = {**NAMED, **{name: value for name, (value, _told) in wrong.items()}}
+    file = tmp_path / "site.json"
+    file.write_text(json.dumps(values))
+    status, output = Player(tmp_path / "player").play(f"azureops.pod_identity.{playbook}", "-e", f"@{file}")
+    assert status == 2, output
+    message = re.findall(r'"msg": "((?:[^"\\]|\\.)*)"', output)[0]
+    said = message.replace('\\"', '"')
+    assert [(name, told) for name, (_value, told) in wrong.items() if name not in said or told not in said] == [], said
+    assert [each for each in RAW if each in output] == [], output
+    # Of what was found about no cluster the inventory writes its own file, and fails after it.
+    assert f"changed={int(playbook == 'inventory')} " in output and "failed=1 " in output, output
