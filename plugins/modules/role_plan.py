@@ -53,15 +53,15 @@ EXAMPLES = r"""
 
 - name: Show what the role may do in the cluster
   ansible.builtin.debug:
-    var: checked.plan.needs
+    var: checked.plan.kubernetes
 """
 
 RETURN = r"""
 plan:
-  description: The plan.
+  description: The plan; of a decision that its task tries again, also where it does not go on.
   returned: success
   type: dict
-  sample: {needs: []}
+  sample: {kubernetes: []}
 refusals:
   description: Each reason why the role does not go on, with what to do; C(msg) has all of them.
   returned: when the role does not go on

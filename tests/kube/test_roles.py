@@ -45,8 +45,6 @@ def imported(role: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("role", "phase"),
     [
-        ("chart", "Install or change the release"),
-        ("chart", "Wait until pod identity serves"),
         ("bindings", "Hand the identities to pods"),
         ("bindings", "Restart the workloads"),
         ("bindings", "Show who gets what"),
@@ -103,6 +101,25 @@ def test_the_wait_for_all_entries_has_one_bound(
         r"AzureIdentity \S+/(\w+) is not assigned to \S+ (.*?) after (\d+) seconds", " ".join(output.split())
     )
     assert (status, set(told)) == (2, {("first", "(and 2 more identities)", "4")}), output
+
+
+@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.parametrize("arguments", [(), ("--tags", "pod_identity_chart_wait")])
+def test_the_wait_for_nmi_has_a_bound(
+    api_server: ApiServer, crds: None, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    variables = {
+        "pod_identity_mode": "addon",
+        "pod_identity_chart_wait_timeout": 4,
+        "pod_identity_kubeconfig": api_server.kubeconfig(),
+    }
+    status, output = Player(tmp_path).play(imported("chart"), *arguments, **variables)
+    told = "Pod identity does not serve after 4 seconds: no NMI is there."
+    assert (status, told in " ".join(output.split())) == (2, True), output
+    assert ("Using the installation that is there: the AKS add-on" in output) == (not arguments)
+    # Check mode does not wait.
+    status, output = Player(tmp_path).play(imported("chart"), "--check", *arguments, **variables)
+    assert (status, "skipping: [localhost]" in output) == (0, True), output
 
 
 @pytest.mark.soak(sample=3, group="plays")

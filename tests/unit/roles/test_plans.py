@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.action.role_plan import PARTS
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import ROLE_PHASES
 from ansible_collections.azureops.pod_identity.plugins.modules import role_plan
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._roles import PARTS
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
 
 PLAN = "azureops.pod_identity.role_plan"
