@@ -113,12 +113,13 @@ def test_the_wait_for_nmi_has_a_bound(
         "pod_identity_chart_wait_timeout": 4,
         "pod_identity_kubeconfig": api_server.kubeconfig(),
     }
-    status, output = Player(tmp_path).play(imported("chart"), *arguments, **variables)
+    player = Player(tmp_path)
+    status, output = player.play(imported("chart"), *arguments, **variables)
     told = "Pod identity does not serve after 4 seconds: no NMI is there."
     assert (status, told in " ".join(output.split())) == (2, True), output
     assert ("Using the installation that is there: the AKS add-on" in output) == (not arguments)
     # Check mode does not wait.
-    status, output = Player(tmp_path).play(imported("chart"), "--check", *arguments, **variables)
+    status, output = player.play(imported("chart"), "--check", *arguments, **variables)
     assert (status, "skipping: [localhost]" in output) == (0, True), output
 
 

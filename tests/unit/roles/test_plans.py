@@ -21,7 +21,7 @@ from ansible_collections.azureops.pod_identity.plugins.modules import role_plan
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._roles import PARTS
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
 
-PLAN = "azureops.pod_identity.role_plan"
+PLAN, SESSION = "azureops.pod_identity.role_plan", "azureops.pod_identity.cluster_session"
 TASKS = [*sorted(CHECKOUT.glob("roles/*/tasks/*.yml")), *sorted(CHECKOUT.glob("playbooks/*.yml"))]
 # Variables of roles that stand for the plan of a task.
 ALIASES = {
@@ -30,12 +30,12 @@ ALIASES = {
 }
 
 
-def asking(part: Any) -> Iterator[dict[str, Any]]:
-    """The tasks that ask for a plan."""
-    if isinstance(part, dict) and PLAN in part:
+def asking(part: Any, action: str = PLAN) -> Iterator[dict[str, Any]]:
+    """The tasks that ask for a plan, or that do something else."""
+    if isinstance(part, dict) and action in part:
         yield part
     for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-        yield from asking(each)
+        yield from asking(each, action)
 
 
 def keys(role: str, part: str) -> set[str]:
@@ -61,6 +61,10 @@ def test_every_part_has_its_task() -> None:
         for task in asking(yaml.safe_load(path.read_text()))
         for part in parts(task)
     }
+    begun = [task[SESSION] for path in TASKS for task in asking(yaml.safe_load(path.read_text()), SESSION)]
+    asked |= {(role, "options") for session in begun if session for role in session.get("roles", ())}
+    # Those by which a session asks what is permitted.
+    asked |= {("pod_identity_cluster", part) for part in ("questions", "own_questions")}
     assert asked == {(role, part) for role, parts in PARTS.items() for part in parts}
     assert yaml.safe_load(role_plan.DOCUMENTATION)["options"]["role"]["choices"] == sorted(PARTS)
 
