@@ -20,7 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
     user_assigned_identity,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, plain
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
@@ -55,6 +55,8 @@ class ActionModule(ActionBase):
             plan = decide(self, role, part, arguments["observed"], variables, subtasks)
         except Refused as refused:
             found: dict[str, t.Any] = {"failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
+            if refused.plan is not None:
+                found["plan"] = plain(refused.plan)
         except SubtaskFailed as failed:
             found = {name: value for name, value in failed.result.items() if name != "invocation"}
         except (Failure, _roles.WrongOptions) as error:

@@ -60,10 +60,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: The plan.
+  description: The plan; of a decision that its task tries again, also where it does not go on.
   returned: success
   type: dict
-  sample: {needs: []}
+  sample: {kubernetes: []}
 refusals:
   description: Each reason why the role does not go on, with what to do; C(msg) has all of them.
   returned: when the role does not go on

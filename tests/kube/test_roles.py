@@ -19,6 +19,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     POD,
     SECRET,
 )
+from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
@@ -45,8 +46,6 @@ def imported(role: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("role", "phase"),
     [
-        ("chart", "Install or change the release"),
-        ("chart", "Wait until pod identity serves"),
         ("bindings", "Hand the identities to pods"),
         ("bindings", "Restart the workloads"),
         ("bindings", "Show who gets what"),
@@ -103,6 +102,61 @@ def test_the_wait_for_all_entries_has_one_bound(
         r"AzureIdentity \S+/(\w+) is not assigned to \S+ (.*?) after (\d+) seconds", " ".join(output.split())
     )
     assert (status, set(told)) == (2, {("first", "(and 2 more identities)", "4")}), output
+
+
+@pytest.mark.soak(sample=3, group="plays")
+def test_rights_to_write_the_release_are_needed_where_it_changes(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    player, (binaries, charts) = Player(tmp_path), server.programs()
+    variables = {
+        "pod_identity_chart_release_name": "read",
+        "pod_identity_chart_namespace": namespace,
+        "pod_identity_chart_ref": str(charts / server.CHART),
+        "pod_identity_chart_helm_binary": str(binaries / "helm"),
+        "pod_identity_kubeconfig": api_server.kubeconfig(RESTRICTED),
+    }
+    reading = [
+        {"apiGroups": ["apps"], "resources": ["daemonsets", "deployments"], "verbs": ["list"]},
+        {"apiGroups": [""], "resources": ["nodes", "pods"], "verbs": ["list"]},
+        {"apiGroups": [""], "resources": ["endpoints", "pods/proxy"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"]},
+    ]
+
+    def play() -> tuple[int, bool, bool]:
+        """Its status, whether it has refused, and whether it looked at the release."""
+        status, output = player.play(imported("chart"), "--tags", "pod_identity_chart_install", **variables)
+        return status, "are missing, and nothing was changed" in output, "Read the release" in output
+
+    assert play() == (2, True, False)
+    values = f"nameOverride={namespace},installMICException=false,mic.podDisruptionBudget.minAvailable=1"
+    with server.rights_of_restricted(client, namespace, *reading):
+        assert play() == (2, True, True)
+        api_server.helm("install", "read", "CHART", "--namespace", namespace, "--set", values)
+        try:
+            assert play() == (0, False, True)
+        finally:
+            api_server.helm("uninstall", "read", "--namespace", namespace)
+
+
+@pytest.mark.soak(sample=3, group="plays")
+@pytest.mark.parametrize("arguments", [(), ("--tags", "pod_identity_chart_wait")])
+def test_the_wait_for_nmi_has_a_bound(
+    api_server: ApiServer, crds: None, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    variables = {
+        "pod_identity_mode": "addon",
+        "pod_identity_chart_wait_timeout": 4,
+        "pod_identity_kubeconfig": api_server.kubeconfig(),
+    }
+    player = Player(tmp_path)
+    status, output = player.play(imported("chart"), *arguments, **variables)
+    told = "Pod identity does not serve after 4 seconds: no NMI is there."
+    assert (status, told in " ".join(output.split())) == (2, True), output
+    assert ("Using the installation that is there: the AKS add-on" in output) == (not arguments)
+    # Check mode does not wait.
+    status, output = player.play(imported("chart"), "--check", *arguments, **variables)
+    assert (status, "skipping: [localhost]" in output) == (0, True), output
 
 
 @pytest.mark.soak(sample=3, group="plays")

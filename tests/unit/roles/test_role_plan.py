@@ -23,7 +23,7 @@ def test_a_plan_needs_no_connection(player: Player, tmp_path: Path) -> None:
     tasks: list[dict[str, Any]] = [
         {PLAN: asked, "register": "plan", "vars": {"pod_identity_chart_version": unset}, "tags": ["always"]},
         {
-            "ansible.builtin.assert": {"that": ["plan.plan.needs | length == 7", "plan is not changed"]},
+            "ansible.builtin.assert": {"that": ["plan.plan.kubernetes | length == 7", "plan is not changed"]},
             "tags": ["always"],
         },
         {PLAN: asked, "vars": digest, **ignored, "tags": ["always"]},
@@ -40,7 +40,7 @@ def test_a_plan_needs_no_connection(player: Player, tmp_path: Path) -> None:
     assert "The version of the chart /c/chart is not part of its name; set pod_identity_chart_version." in told
     assert "pod_identity_chart_digest is not a SHA-256 digest" in told
     assert "pod_identity_chart_wait_timeout" in told
-    assert "The role pod_identity_chart decides about lock, options, release, unready, upgraded." in told
+    assert "The role pod_identity_chart decides about lock, options, release, serving, upgraded." in told
 
 
 def test_other_roles_ask_without_what_only_the_cluster_needs(player: Player) -> None:

@@ -35,11 +35,14 @@ _PHASES = frozenset(phase for phases in ROLE_PHASES.values() for phase in phases
 
 
 class Refused(Exception):
-    """The role does not go on. ``sentences``: all reasons that are known by now, each with what to do."""
+    """The role does not go on. ``sentences``: all reasons that are known by now, each with what to do.
 
-    def __init__(self, *sentences: str) -> None:
+    ``plan``: what the part knows all the same, such as whether its task is to try again.
+    """
+
+    def __init__(self, *sentences: str, plan: object = None) -> None:
         super().__init__(" ".join(sentences))
-        self.sentences = sentences
+        self.sentences, self.plan = sentences, plan
 
 
 def refuse(sentences: t.Iterable[str]) -> None:

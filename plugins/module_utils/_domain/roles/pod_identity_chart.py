@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .. import bundles
-from .part import ROLE_PHASES, KubernetesNeed, KubernetesPermission, Nothing, Part, Raw, Refused, Run, refuse
+from .part import ROLE_PHASES, KubernetesNeed, KubernetesPermission, Look, Nothing, Part, Raw, Refused, Run, refuse
 
 NEW_VERSION = "4.1.18"
 INSTALL, WAIT = ROLE_PHASES["pod_identity_chart"]
@@ -201,7 +201,7 @@ class Found:
     def parse(cls, observed: Raw) -> Found:
         release, cluster = observed["release"], observed["cluster"]
         return cls(
-            installations=tuple(map(Installation.parse, observed["installations"])),
+            installations=tuple(map(Installation.parse, observed.get("nmi", {}).get("installations", ()))),
             chart=release.get("chart") or "",
             status=(release.get("status") or "").lower(),
             helm_error=observed["helm_error"] if observed["helm_failed"] else None,
@@ -230,7 +230,8 @@ class Found:
 class Release:
     """What the role does with the release.
 
-    ``foreign``: the installation of somebody else is used, ``names`` tells which. ``changes``: the release is applied
+    ``foreign``: the installation of somebody else is used, ``names`` tells which. ``tasks``: the file of tasks that
+    installs or changes the release, or says that of somebody else. ``changes``: the release is applied
     even where its values stay. ``missing``: what somebody deleted of it, which helm does not notice.
     ``added_values``: values that follow from other options. With ``fetch`` the file of the chart is looked at first;
     ``fetch_by`` tells how it gets into ``archive``: helm fetches it from the ``repository`` or by its own ``address``,
@@ -242,6 +243,7 @@ class Release:
 
     foreign: bool
     names: tuple[str, ...]
+    tasks: str
     installed: bool
     installed_version: str
     version: str
@@ -254,6 +256,10 @@ class Release:
     fetch: bool
     fetch_by: str
     fact: t.Mapping[str, str]
+
+
+def look_at_nmi(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Look]:
+    yield Look("nmi", "nmi_info")
 
 
 def release(options: Options, found: Found, run: Run) -> Release:
@@ -292,6 +298,7 @@ def release(options: Options, found: Found, run: Run) -> Release:
     return Release(
         foreign=foreign,
         names=tuple(map(str, others)) or (_MANAGERS["addon"],),
+        tasks="foreign" if foreign else "release",
         installed=installed,
         installed_version=before,
         version=version,
@@ -381,12 +388,25 @@ class Lock:
 
     @classmethod
     def parse(cls, observed: Raw) -> Lock:
-        return cls(observed["labels"], observed["status"], int(observed["now"]))
+        records = observed["record"]["resources"]
+        labels = records[0]["metadata"].get("labels") if records else None
+        return cls(labels or {}, observed["status"], int(observed["now"]))
 
     @property
     def age(self) -> int:
         text = self.labels.get("modifiedAt") or self.labels.get("createdAt") or ""
         return self.now - (int(text) if re.fullmatch("[0-9]+", text) else 0)
+
+
+def look_at_record(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+    named = {
+        "api_version": "v1",
+        "kind": "Secret",
+        "namespace": options.namespace,
+        "name": f"sh.helm.release.v1.{options.release_name}.v{found['revision']}",
+        "hidden_fields": ["data"],  # values and manifest of the release
+    }
+    yield Look("record", "kubernetes_object_info", named)
 
 
 def lock(options: Options, found: Lock, _run: Run) -> Nothing:
@@ -418,18 +438,22 @@ class Upgraded:
 
     @classmethod
     def parse(cls, observed: Raw) -> Upgraded:
-        before = {each["item"]: _names(each) for each in observed["before"]}
         return cls(
             tuple(
-                Saved(
-                    each["item"],
-                    before.get(each["item"], ()),
-                    _names(each),
-                    f"{observed['folder']}/{each['item']}.yaml",
-                )
-                for each in observed["after"]
+                Saved(kind, _names(saved), _names(observed[kind]), f"{observed['folder']}/{kind}.yaml")
+                for kind, saved in _compared(observed).items()
             )
         )
+
+
+def _compared(observed: Raw) -> dict[str, Raw]:
+    """What was saved, by kind. MIC makes and removes the assigned identities itself."""
+    return {each["item"]: each for each in observed["before"] if each["item"] != "AzureAssignedIdentity"}
+
+
+def look_again(_options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+    for kind in _compared(found):
+        yield Look(kind, "kubernetes_object_info", {"api_version": "aadpodidentity.k8s.io/v1", "kind": kind})
 
 
 def _names(listed: Raw) -> tuple[str, ...]:
@@ -451,37 +475,73 @@ def upgraded(_options: Options, found: Upgraded, _run: Run) -> Nothing:
     return Nothing()
 
 
-# unready
+# serving
 
 
 @dataclass(frozen=True)
-class LastLook:
-    """``waiting_for`` is None where NMI could not be looked at; then ``error`` tells why."""
+class Attempt:
+    """``installations``, as nmi_info tells them, is None where it could not look; then ``error`` tells why, and
+    ``temporary`` whether that may pass. ``began``: when the first look was taken, in seconds.
+    """
 
-    waiting_for: tuple[str, ...] | None
+    installations: tuple[Raw, ...] | None
     error: str
+    temporary: bool
+    began: float
 
     @classmethod
-    def parse(cls, observed: Raw) -> LastLook:
-        installations = observed["installations"]
-        waits = None if installations is None else tuple(text for each in installations for text in each["waiting_for"])
-        return cls(waits, observed["error"])
+    def parse(cls, observed: Raw) -> Attempt:
+        nmi = observed["nmi"]
+        found = nmi.get("installations")
+        return cls(
+            None if found is None else tuple(found),
+            nmi.get("msg") or "",
+            bool((nmi.get("error") or {}).get("temporary")),
+            float(observed["began"]),
+        )
 
 
-def unready(options: Options, found: LastLook, _run: Run) -> Nothing:
-    """Refuses to go on: pod identity does not serve."""
-    if found.waiting_for is None:
-        raise Refused(f"Whether pod identity serves could not be seen: {found.error}.")
-    raise Refused(
-        f"Pod identity does not serve after {options.wait_timeout} seconds: "
-        f"{'; '.join(found.waiting_for) or 'no NMI is there'}."
+@dataclass(frozen=True)
+class Serving:
+    """``again``: waiting may cure what is missing, which is tried until ``end``, in seconds. ``where``: what the
+    fact of the role tells of the installation. ``not_expected``: nodes where NMI is not meant to run.
+    """
+
+    again: bool
+    end: float
+    where: t.Mapping[str, t.Any]
+    not_expected: tuple[Raw, ...]
+
+
+def look_whether_nmi_serves(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Look]:
+    yield Look("nmi", "nmi_info", tolerates=lambda _failed: True)
+
+
+def serving(options: Options, found: Attempt, _run: Run) -> Serving:
+    """Refuses to go on as long as pod identity does not serve; the plan of the refusal tells whether to look again."""
+    end, installations = found.began + options.wait_timeout, found.installations
+    if installations is None:
+        again = Serving(found.temporary, end, {}, ())
+        raise Refused(f"Whether pod identity serves could not be seen: {found.error}.", plan=again)
+    if not installations or not all(each["serving"] for each in installations):
+        waits = "; ".join(text for each in installations for text in each["waiting_for"])
+        raise Refused(
+            f"Pod identity does not serve after {options.wait_timeout} seconds: {waits or 'no NMI is there'}.",
+            plan=Serving(True, end, {}, ()),
+        )
+    where = {name: installations[0][name] for name in ("nodes", "mic_leader")}
+    return Serving(
+        again=False,
+        end=end,
+        where=where,
+        not_expected=tuple(each for each in where["nodes"] if each["state"] == "not_expected"),
     )
 
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Nothing, check),
-    "release": Part(Options, Found, release),
-    "lock": Part(Options, Lock, lock),
-    "upgraded": Part(Options, Upgraded, upgraded),
-    "unready": Part(Options, LastLook, unready),
+    "release": Part(Options, Found, release, look_at_nmi),
+    "lock": Part(Options, Lock, lock, look_at_record),
+    "upgraded": Part(Options, Upgraded, upgraded, look_again),
+    "serving": Part(Options, Attempt, serving, look_whether_nmi_serves),
 }

@@ -21,16 +21,17 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     INSTALL,
     PARTS,
     PERMISSIONS,
+    Attempt,
     Found,
     Installation,
-    LastLook,
     Lock,
     Options,
+    Serving,
     Upgraded,
     check,
     lock,
     release,
-    unready,
+    serving,
     upgraded,
 )
 
@@ -158,7 +159,7 @@ def test_another_version_is_refused(changes: dict[str, Any], sentence: str) -> N
 def test_what_is_wrong_with_the_release(found: Found, missing: tuple[str, ...], unfinished: bool) -> None:
     plan = release(OPTIONS, found, RUN)
     assert (plan.missing, plan.unfinished, plan.changes) == (missing, unfinished, bool(missing) or unfinished)
-    assert not plan.foreign
+    assert (plan.foreign, plan.tasks) == (False, "release")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_a_second_nmi_is_refused(found: Found, names: str, ways: str) -> None:
         f"node. Use the installation as it is with pod_identity_chart_accept_existing=true{ways}."
     )
     plan = release(replace(OPTIONS, accept_existing=True, version="4.1.18"), found, RUN)
-    assert (plan.foreign, plan.names) == (True, (names,))
+    assert (plan.foreign, plan.names, plan.tasks) == (True, (names,), "foreign")
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ def test_a_release_that_cannot_be_read_is_told() -> None:
 
 
 OBSERVED = {
-    "installations": [{**vars(OWN), "mic": [{}]}],
+    "nmi": {"installations": [{**vars(OWN), "mic": [{}]}]},
     "release": {"chart": "aad-pod-identity-4.1.17", "status": "DEPLOYED"},
     "helm_failed": False,
     "helm_error": "",
@@ -281,11 +282,58 @@ OBSERVED = {
 
 def test_observations_are_parsed() -> None:
     assert Found.parse(OBSERVED) == INSTALLED
+    unseen = {name: value for name, value in OBSERVED.items() if name != "nmi"}
+    assert Found.parse({**unseen, "reachable": False}) == replace(INSTALLED, installations=(), reachable=False)
     cluster = {"network_plugin": "azure", "pod_identity_profile": {"enabled": True}}
     found = Found.parse({**OBSERVED, "cluster": cluster, "helm_failed": True})
     assert (found.network_plugin, found.addon, found.helm_error) == ("azure", True, "")
     plan = PARTS["release"].plan({"version": None, "mode": "chart"}, OBSERVED, RUN)
     assert (plan["names"], plan["installed_version"]) == (["the AKS add-on"], "4.1.17")
+
+
+@pytest.mark.parametrize(
+    ("part", "found", "looks"),
+    [
+        pytest.param("release", {}, [("nmi", "nmi_info", {})], id="release"),
+        pytest.param("serving", {}, [("nmi", "nmi_info", {})], id="serving"),
+        pytest.param(
+            "lock",
+            {"revision": 3},
+            [
+                (
+                    "record",
+                    "kubernetes_object_info",
+                    {
+                        "api_version": "v1",
+                        "kind": "Secret",
+                        "namespace": "pods",
+                        "name": "sh.helm.release.v1.aad-pod-identity.v3",
+                        "hidden_fields": ["data"],
+                    },
+                )
+            ],
+            id="lock",
+        ),
+        pytest.param(
+            "upgraded",
+            {"before": [{"item": "AzureIdentity"}, {"item": "AzureAssignedIdentity"}]},
+            [
+                (
+                    "AzureIdentity",
+                    "kubernetes_object_info",
+                    {"api_version": "aadpodidentity.k8s.io/v1", "kind": "AzureIdentity"},
+                )
+            ],
+            id="upgraded",
+        ),
+    ],
+)
+def test_what_is_looked_at(part: str, found: dict[str, Any], looks: list[tuple[str, str, dict[str, Any]]]) -> None:
+    planned = list(PARTS[part].looks_at({"namespace": "pods"}, found, RUN))
+    assert [(each.name, each.module, each.arguments) for each in planned] == looks
+    assert all(each.in_cluster and not each.in_check_mode for each in planned)
+    # A cluster that cannot be reached for a moment is waited for.
+    assert [each.tolerates is not None for each in planned] == [part == "serving"]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +355,8 @@ def test_observations_are_parsed() -> None:
     ],
 )
 def test_a_lock_that_is_young_stays(labels: dict[str, str], status: str, clear: bool, refused: str) -> None:
-    options, found = replace(OPTIONS, clear_lock=clear), Lock.parse({"labels": labels, "status": status, "now": "1000"})
+    record = {"resources": [{"metadata": {"labels": labels}}] if labels else []}
+    options, found = replace(OPTIONS, clear_lock=clear), Lock.parse({"record": record, "status": status, "now": "1000"})
     try:
         lock(options, found, RUN)
     except Refused as error:
@@ -320,29 +369,60 @@ def test_lost_objects_are_told() -> None:
     def listed(kind: str, *names: str) -> dict[str, Any]:
         return {"item": kind, "resources": [{"metadata": {"namespace": "a", "name": name}} for name in names]}
 
-    observed = {"before": [listed("AzureIdentity", "x", "y"), listed("Other", "z")], "folder": "/b/h"}
-    kept = Upgraded.parse({**observed, "after": [listed("AzureIdentity", "y", "x", "new")]})
+    saved = [listed("AzureIdentity", "x", "y"), listed("Other"), listed("AzureAssignedIdentity", "z")]
+    observed = {"before": saved, "folder": "/b/h", "Other": listed("Other", "new")}
+    kept = Upgraded.parse({**observed, "AzureIdentity": listed("AzureIdentity", "y", "x", "new")})
     assert upgraded(OPTIONS, kept, RUN) == Nothing()
     with pytest.raises(Refused) as refused:
-        upgraded(OPTIONS, Upgraded.parse({**observed, "after": [listed("AzureIdentity", "y")]}), RUN)
+        upgraded(OPTIONS, Upgraded.parse({**observed, "AzureIdentity": listed("AzureIdentity", "y")}), RUN)
     assert str(refused.value) == (
         "1 objects of kind AzureIdentity are gone after the upgrade: a/x; apply them again from "
         "/b/h/AzureIdentity.yaml."
     )
 
 
+WAITS = {"serving": False, "waiting_for": ["a", "b"]}
+SERVES = {
+    "serving": True,
+    "waiting_for": [],
+    "mic_leader": "mic-1",
+    "nodes": [
+        {"node": "n1", "state": "active", "reason": "", "pod": "nmi-1"},
+        {"node": "n2", "state": "not_expected", "reason": "it runs Windows", "pod": ""},
+    ],
+}
+
+
 @pytest.mark.parametrize(
-    ("installations", "sentence"),
+    ("nmi", "again", "sentence"),
     [
-        (None, "Whether pod identity serves could not be seen: refused."),
-        ([], "Pod identity does not serve after 600 seconds: no NMI is there."),
+        ({"msg": "refused"}, False, "Whether pod identity serves could not be seen: refused."),
         (
-            [{"waiting_for": ["a", "b"]}, {"waiting_for": ["c"]}],
+            {"msg": "refused", "error": {"temporary": True}},
+            True,
+            "Whether pod identity serves could not be seen: refused.",
+        ),
+        ({"installations": []}, True, "Pod identity does not serve after 600 seconds: no NMI is there."),
+        (
+            {"installations": [WAITS, SERVES, {**WAITS, "waiting_for": ["c"]}]},
+            True,
             "Pod identity does not serve after 600 seconds: a; b; c.",
         ),
     ],
 )
-def test_what_is_waited_for(installations: Any, sentence: str) -> None:
+def test_what_is_waited_for(nmi: dict[str, Any], again: bool, sentence: str) -> None:
     with pytest.raises(Refused) as refused:
-        unready(OPTIONS, LastLook.parse({"installations": installations, "error": "refused"}), RUN)
+        serving(OPTIONS, Attempt.parse({"nmi": nmi, "began": "1000.5"}), RUN)
     assert str(refused.value) == sentence
+    assert refused.value.plan == Serving(again, 1600.5, {}, ())
+
+
+def test_where_pod_identity_serves() -> None:
+    found = Attempt.parse({"nmi": {"installations": [SERVES]}, "began": 1000.5})
+    plan = serving(replace(OPTIONS, wait_timeout=10), found, RUN)
+    assert plan == Serving(
+        again=False,
+        end=1010.5,
+        where={"nodes": SERVES["nodes"], "mic_leader": "mic-1"},
+        not_expected=({"node": "n2", "state": "not_expected", "reason": "it runs Windows", "pod": ""},),
+    )
