@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shlex
 import typing as t
 
 from ansible.plugins.action import ActionBase
@@ -57,6 +58,10 @@ ARGUMENTS = {
 }
 # What may name the API server in the environment of ansible-playbook.
 NAMED_BY = ("K8S_AUTH_KUBECONFIG", "K8S_AUTH_HOST")
+_WITHOUT_HELM = (
+    "The program {} is not found where the role pod_identity_chart runs; install helm 3 there, or set "
+    "pod_identity_chart_helm_binary to its path."
+)
 EMPTY: t.Mapping[str, t.Any] = {"connection": {}, "plans": {}, "asked": [], "missing": [], "phases": []}
 
 _private_directories.remove_at_exit()
@@ -198,8 +203,19 @@ class _Session:
                 )
             except Refused as refused:
                 wrong += refused.sentences
+        wrong += [_WITHOUT_HELM.format(each) for each in self._absent(plan.get("helm") for plan in plans.values())]
         refuse(dict.fromkeys(wrong))
         return plans
+
+    def _absent(self, programs: t.Iterable[str | None]) -> t.Iterator[str]:
+        """Those that a task with the environment of this one would not find."""
+        action = self._action
+        for program in filter(None, programs):
+            command = (
+                f"{action._compute_environment_string()} /bin/sh -c {shlex.quote(f'command -v {shlex.quote(program)}')}"
+            )
+            if action._low_level_execute_command(command.strip())["rc"]:
+                yield program
 
     def _find_if_permitted(self) -> None:
         """Who may not even read the cluster is told so together with all the rest."""

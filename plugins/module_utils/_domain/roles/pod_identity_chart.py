@@ -89,6 +89,7 @@ class Options:
     accept_existing: bool = False
     clear_lock: bool = False
     wait_timeout: int = 600
+    helm_binary: str = ""
     allow_network_plugin_kubenet: bool = False
 
     @property
@@ -120,9 +121,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Checked:
-    """``kubernetes``: what this run may do in the cluster."""
+    """``kubernetes``: what this run may do in the cluster. ``helm``: the program that it runs, or nothing."""
 
     kubernetes: tuple[KubernetesNeed, ...]
+    helm: str
 
 
 def check(options: Options, _nothing: Nothing, run: Run) -> Checked:
@@ -139,7 +141,7 @@ def check(options: Options, _nothing: Nothing, run: Run) -> Checked:
         namespace = "kube-system" if addon or permission.place == OF_AKS else options.namespace
         namespace = "" if permission.place == CLUSTER else namespace
         needs.append(KubernetesNeed.of(permission, namespace, "" if always else "helm release"))
-    return Checked(tuple(needs))
+    return Checked(tuple(needs), "" if addon else options.helm_binary or "helm")
 
 
 def _contradictions(options: Options) -> t.Iterator[str]:

@@ -72,6 +72,13 @@ def test_options_that_contradict_each_other_are_refused(changes: dict[str, Any],
         check(replace(OPTIONS, **changes), Nothing(), RUN)
 
 
+@pytest.mark.parametrize(
+    ("changes", "helm"), [({}, "helm"), ({"helm_binary": "/opt/helm"}, "/opt/helm"), ({"mode": "addon"}, "")]
+)
+def test_the_program_that_is_run(changes: dict[str, Any], helm: str) -> None:
+    assert check(replace(OPTIONS, **changes), Nothing(), RUN).helm == helm
+
+
 def test_all_that_is_wrong_with_the_options_is_told() -> None:
     with pytest.raises(Refused) as refused:
         check(replace(OPTIONS, ref="/c/chart", digest="x"), Nothing(), RUN)
