@@ -33,7 +33,6 @@ ENTRY = {
 VARIABLES: dict[str, Any] = {
     "pod_identity_bindings_list": [ENTRY],
     "pod_identity_bindings_restart": [{"namespace": "default", "name": "api"}],
-    "pod_identity_verify_workloads": [{"namespace": "default", "selector": "billing"}],
 }
 
 
@@ -50,7 +49,6 @@ def imported(role: str) -> list[dict[str, Any]]:
         ("bindings", "Hand the identities to pods"),
         ("bindings", "Restart the workloads"),
         ("bindings", "Show who gets what"),
-        ("verify", "Verify the workloads"),
     ],
 )
 def test_a_run_that_begins_in_the_middle_asks_first(

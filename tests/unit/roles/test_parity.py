@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.action import role_plan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
     pod_identity_bindings,
     pod_identity_chart,
@@ -24,6 +23,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     pod_identity_verify,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import plain
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[3] / "roles").iterdir() if path.is_dir())
 SHARED = re.compile(r"^\{\{ (?P<name>\w+)(?: \| default\((?P<fallback>''|'\w+'|true|false)\))? \}\}$")
@@ -121,15 +121,15 @@ def test_example_variables_exist() -> None:
     named = re.findall(r"^(?:# )?(pod_identity_\w+):", example, re.MULTILINE)
     sources = [*root.glob("playbooks/*.yml"), *(role / "defaults/main.yml" for role in ROLES)]
     known = {name for role in ROLES for name in _options(role)}
-    known |= {name for playbook in role_plan.PLAYBOOKS for name in role_plan.SPECS[playbook]}
+    known |= {name for playbook in _roles.PLAYBOOKS for name in _roles.SPECS[playbook]}
     known |= {name for path in sources for name in re.findall(r"pod_identity_\w+", path.read_text())}
     assert named and set(named) <= known
 
 
-@pytest.mark.parametrize("playbook", role_plan.PLAYBOOKS)
+@pytest.mark.parametrize("playbook", _roles.PLAYBOOKS)
 def test_playbooks_read_variables_that_are_documented(playbook: str) -> None:
     """In site.example.yml or by a role, which then says what they look like."""
-    options = role_plan.SPECS[playbook]
+    options = _roles.SPECS[playbook]
     of_roles = {name: option for role in ROLES for name, option in _options(role).items()}
     example = (ROLES[0].parents[1] / "playbooks/vars/site.example.yml").read_text()
     others = {name: option for name, option in options.items() if name not in of_roles}

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.action.role_plan import PARTS
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import ROLE_PHASES
 from ansible_collections.azureops.pod_identity.plugins.modules import role_plan
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._roles import PARTS
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
 
-PLAN = "azureops.pod_identity.role_plan"
+PLAN, SESSION = "azureops.pod_identity.role_plan", "azureops.pod_identity.cluster_session"
 TASKS = [*sorted(CHECKOUT.glob("roles/*/tasks/*.yml")), *sorted(CHECKOUT.glob("playbooks/*.yml"))]
 # Variables of roles that stand for the plan of a task.
 ALIASES = {
@@ -30,12 +30,12 @@ ALIASES = {
 }
 
 
-def asking(part: Any) -> Iterator[dict[str, Any]]:
-    """The tasks that ask for a plan."""
-    if isinstance(part, dict) and PLAN in part:
+def asking(part: Any, action: str = PLAN) -> Iterator[dict[str, Any]]:
+    """The tasks that ask for a plan, or those with another action."""
+    if isinstance(part, dict) and action in part:
         yield part
     for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-        yield from asking(each)
+        yield from asking(each, action)
 
 
 def keys(role: str, part: str) -> set[str]:
@@ -60,6 +60,14 @@ def test_every_part_has_its_task() -> None:
         for path in TASKS
         for task in asking(yaml.safe_load(path.read_text()))
         for part in parts(task)
+    }
+    # The session decides by itself what it asks for, and by the options of the roles that it begins.
+    asked |= {("pod_identity_cluster", "questions"), ("pod_identity_cluster", "own_questions")}
+    asked |= {
+        (role, "options")
+        for path in TASKS
+        for task in asking(yaml.safe_load(path.read_text()), SESSION)
+        for role in (task[SESSION] or {}).get("roles", ())
     }
     assert asked == {(role, part) for role, parts in PARTS.items() for part in parts}
     assert yaml.safe_load(role_plan.DOCUMENTATION)["options"]["role"]["choices"] == sorted(PARTS)
