@@ -16,6 +16,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_IDENTITY,
     AZURE_POD_IDENTITY_EXCEPTION,
+    JOB,
     POD,
     SECRET,
 )
@@ -34,7 +35,6 @@ ENTRY = {
 VARIABLES: dict[str, Any] = {
     "pod_identity_bindings_list": [ENTRY],
     "pod_identity_bindings_restart": [{"namespace": "default", "name": "api"}],
-    "pod_identity_verify_workloads": [{"namespace": "default", "selector": "billing"}],
 }
 
 
@@ -49,7 +49,6 @@ def imported(role: str) -> list[dict[str, Any]]:
         ("bindings", "Hand the identities to pods"),
         ("bindings", "Restart the workloads"),
         ("bindings", "Show who gets what"),
-        ("verify", "Verify the workloads"),
     ],
 )
 def test_a_run_that_begins_in_the_middle_asks_first(
@@ -184,6 +183,37 @@ def test_every_workload_has_a_verdict(
     assert "3 of 3 workloads do not get what they must" in said
     for words in (f"Pod {namespace}/nobody does not run", "Node nowhere does not exist", "No pod of the workload"):
         assert words in said, output
+
+
+@pytest.mark.soak(sample=3, group="plays")
+def test_the_demo_application_of_a_run_is_that_of_this_run(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    """Nothing runs it here. It is removed all the same, and a later run of the role does not tell of it."""
+    metadata = {"name": "billing", "namespace": namespace}
+    identity = {"apiVersion": AZURE_IDENTITY.api_version, "kind": AZURE_IDENTITY.name, "metadata": metadata}
+    client.create(AZURE_IDENTITY, namespace, {**identity, "spec": {"type": 0, "clientID": "c", "resourceID": "/r"}})
+    told = {"ansible.builtin.debug": {"var": "pod_identity_verification | length"}, "tags": ["always"]}
+    options = ({"vars": {"pod_identity_verify_demo": demo}} for demo in (True, False))
+    counted = r'"pod_identity_verification \| length": "?(\d)'
+    tasks = [each for given in options for each in ({**imported("verify")[0], **given}, told)]
+    variables = {
+        "pod_identity_verify_workloads": [{"namespace": namespace, "selector": "billing", "expect": "billing"}],
+        "pod_identity_verify_demo_timeout": 4,
+        "pod_identity_verify_fail": False,
+        "pod_identity_kubeconfig": api_server.kubeconfig(),
+    }
+    player, mark = Player(tmp_path), len(api_server.requests())
+    status, output = player.play(tasks, "--tags", "pod_identity_verify_demo", **variables)
+    said = " ".join(output.split())
+    assert (status, re.findall(counted, said)) == (0, ["1", "0"]), output
+    assert f"{namespace}/(demo) no_token {namespace}/billing" in said, output
+    assert {"create jobs", "delete jobs"} <= set(api_server.requests()[mark:])
+    assert client.list_all(JOB, namespace) == ()
+    status, output = player.play(tasks, "--tags", "pod_identity_verify_demo", "--check", **variables)
+    said = " ".join(output.split())
+    assert (status, re.findall(counted, said)) == (0, ["1", "0"]), output
+    assert f"{namespace}/(demo) not_verified billing" in said, output
 
 
 @pytest.mark.soak(sample=3, group="plays")

@@ -297,7 +297,7 @@ def test_tenant_and_object_id_are_those_of_azure(assigned: World) -> None:
     run = assigned.verify(principal="stranger")
     (row,) = run.ok().verdicts()
     assert (row["verdict"], row["claims_checked"]) == ("ok", "aud, appid, xms_mirid, exp")
-    assert "cannot be read" in run.message("Say of which identities tenant and object id are not known")
+    assert "cannot be read" in run.message("Show who gets which token")[0]
 
 
 @SAMPLED

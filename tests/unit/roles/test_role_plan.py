@@ -45,8 +45,9 @@ def test_a_plan_needs_no_connection(player: Player, tmp_path: Path) -> None:
 
 def test_other_roles_ask_without_what_only_the_cluster_needs(player: Player) -> None:
     undefined = {f"pod_identity_cluster_{name}": "{{ nowhere }}" for name in ("kubelet_identity", "principal_id")}
-    needs = {"__pod_identity_verify_checked": {"plan": {"needs": []}}, "pod_identity_kubeconfig": "/k"}
-    whole = {"hosts": "localhost", "vars": {**undefined, **needs}, "tasks": [role("pod_identity_verify", "access")]}
+    asked = {"azureops.pod_identity.cluster_session": {"state": "asked"}, "register": "pod_identity_session"}
+    tasks = [asked, role("pod_identity_verify", "missing")]
+    whole = {"hosts": "localhost", "vars": {**undefined, "pod_identity_kubeconfig": "/k"}, "tasks": tasks}
     status, output = player.play(whole)
     assert (status, "Compare what is not permitted with what is needed" in output) == (0, True), output
 

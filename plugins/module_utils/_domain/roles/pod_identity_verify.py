@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .. import arm_id
 from ..sessions import KNOWN_AFTER_APPLY
-from .part import ROLE_PHASES, KubernetesNeed, KubernetesPermission, Nothing, Part, Raw, Run, refuse
+from .part import ROLE_PHASES, KubernetesNeed, KubernetesPermission, Look, Nothing, Part, Raw, Run, refuse
 
 PHASES = ROLE_PHASES["pod_identity_verify"]
 WORKLOADS, DEMO = PHASES
@@ -28,6 +28,8 @@ _CLUSTER, _OF_EACH, _OF_DEMO = (
 )
 _UNLESS_EXEC = f"{_OF_EACH}, unless its `method` is `exec`"
 _AADPODIDENTITY = "aadpodidentity.k8s.io"
+# What the names of looks at identities in Azure begin with, before their ids.
+_READ = "identity "
 _IN_AZURE = re.compile("/subscriptions/[^/]+/resourcegroups/[^/]+/providers/[^/]+/[^/]+/[^/]+")
 
 PERMISSIONS: t.Mapping[str, KubernetesPermission] = {
@@ -95,17 +97,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Checked:
-    """``kubernetes``: what this run may do in the cluster; ``demo``: the entry that the demo application stands for."""
+    """``kubernetes``: what this run may do in the cluster."""
 
     kubernetes: tuple[KubernetesNeed, ...]
-    demo: Raw
 
 
 def check(options: Options, _nothing: Nothing, run: Run) -> Checked:
     """Refuses entries that name no pods."""
     refuse(_contradictions(options))
-    demo = options.demo_workload
-    return Checked(tuple(_needs(options, run)), demo.given if demo else {})
+    return Checked(tuple(_needs(options, run)))
 
 
 def _contradictions(options: Options) -> t.Iterator[str]:
@@ -133,6 +133,59 @@ def _needs(options: Options, run: Run) -> t.Iterator[KubernetesNeed]:
     if DEMO in phases and options.demo and options.demo_workload:
         for name in ("read_demo_pods", "run_demo", "read_demo_logs"):
             yield of(may[name], options.demo_workload.namespace)
+
+
+# what this run knows
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a run knows of its workloads; each task goes by what the one before left, and leaves it with more.
+
+    ``asked``: workloads whose token can be compared; ``unseen``: rows of those that cannot be asked for. ``demo``: what
+    the demo application stands for, and whether it can be compared. ``lines`` tell what is not known. ``rows``: the
+    fact ``pod_identity_verification`` so far; ``table``: the same to be shown. ``message``: why the role fails; empty
+    where it does not.
+    """
+
+    asked: tuple[t.Any, ...] = ()
+    unseen: tuple[Raw, ...] = ()
+    demo: t.Any = None
+    demo_runs: bool = False
+    lines: tuple[str, ...] = ()
+    rows: tuple[Raw, ...] = ()
+    table: tuple[Raw, ...] = ()
+    message: str = ""
+
+    @classmethod
+    def parse(cls, plan: Raw) -> Verification:
+        """From the plan of the task before."""
+        lists = {name: tuple(plan[name]) for name in ("asked", "unseen", "lines", "rows", "table")}
+        return cls(**lists, demo=plan["demo"], demo_runs=bool(plan["demo_runs"]), message=plan["message"])
+
+    def with_rows(self, added: t.Iterable[Raw], options: Options, run: Run) -> Verification:
+        """What check mode did not verify is not wrong, and never counts as right either."""
+        rows = (*self.rows, *added)
+        right = (OK, NOT_VERIFIED) if run.check_mode else (OK,)
+        table = tuple({**row, "pod": f"{row['namespace']}/{row['pod'] or '(probe)'}"} for row in rows)
+        wrong = [row for row in table if row["verdict"] not in right]
+        told = " ".join(f"{row['pod']}: {row['verdict']}, {row['message']}" for row in wrong)
+        message = f"{len(wrong)} of {len(table)} workloads do not get what they must: {told}"
+        return replace(self, rows=rows, table=table, message=message if wrong and options.fail else "")
+
+
+def _unseen(namespace: str, identity: str, message: str, pod: str = "") -> dict[str, t.Any]:
+    """The row of a workload that nobody asked for."""
+    return {
+        "pod": pod,
+        "node": "",
+        "answered_by": "",
+        "claims_checked": "",
+        "verdict": NOT_VERIFIED,
+        "namespace": namespace,
+        "identity": identity,
+        "message": message,
+    }
 
 
 # identities
@@ -173,24 +226,42 @@ class Identity:
 
 @dataclass(frozen=True)
 class Known:
-    """The AzureIdentities of the cluster and what Azure says of their identities, by resource id in lower case.
+    """The AzureIdentities of the cluster and what Azure says of their identities, by resource id in lower case; empty
+    where they are not known there, of which ``lines`` tell.
 
-    ``of_run``: identities of this run, ``read`` those that were read in Azure, empty where they are not known there.
+    ``reachable`` is false as long as the cluster is only predicted.
     """
 
     identities: tuple[Identity, ...]
     addon: bool
+    reachable: bool
     azure: t.Mapping[str, Raw]
+    lines: tuple[str, ...]
 
     @classmethod
     def parse(cls, observed: Raw) -> Known:
         addon = bool((observed["cluster"].get("pod_identity_profile") or {}).get("enabled"))
-        azure = dict(observed["read"])
+        found = (observed.get("identities") or {}).get("resources") or ()
+        azure, lines = {}, []
+        for resource_id in [name[len(_READ) :] for name in observed if name.startswith(_READ)]:
+            azure[resource_id], line = _read(resource_id, observed[f"{_READ}{resource_id}"])
+            lines += [line] if line else []
         for each in observed["of_run"].values():
             # Check mode predicts the ids of an identity that does not exist.
             if each.get("id") and each.get("principal_id") != KNOWN_AFTER_APPLY:
                 azure[each["id"].lower()] = each
-        return cls(tuple(Identity.parse(each, addon=addon) for each in observed["identities"]), addon, azure)
+        identities = tuple(Identity.parse(each, addon=addon) for each in found)
+        return cls(identities, addon, bool(observed["reachable"]), azure, tuple(lines))
+
+
+def _read(resource_id: str, answer: Raw) -> tuple[Raw, str]:
+    """What Azure said of an identity, and a line that tells why that is nothing."""
+    state = answer.get("state")
+    if (state or {}).get("principal_id", KNOWN_AFTER_APPLY) != KNOWN_AFTER_APPLY:
+        return t.cast(Raw, state), ""
+    why = "it does not exist in Azure" if state is not None else f"it cannot be read: {answer['msg']}"
+    name = arm_id.parse(resource_id).name
+    return {}, f"Tenant and object id of the identity {name} are not compared, because {why}"
 
 
 @dataclass(frozen=True)
@@ -204,52 +275,49 @@ class Meant:
     question: Raw
 
 
-@dataclass(frozen=True)
-class Unread:
-    """An identity that Azure has to be asked about; ``id`` is in lower case."""
-
-    id: str
-    subscription_id: str
-    resource_group: str
-    name: str
-
-    @classmethod
-    def of(cls, resource_id: str) -> Unread:
-        parts = arm_id.parse(resource_id)
-        return cls(resource_id, parts.subscription, parts.resource_group, parts.name)
-
-
-@dataclass(frozen=True)
-class Expected:
-    """``asked``: workloads whose token can be compared; ``uncertain`` those of which check mode cannot say what they
-    must get. ``unread``: identities that Azure has to be asked about. ``demo``: what the demo application stands
-    for, and whether it can be compared."""
-
-    asked: tuple[Meant, ...]
-    uncertain: tuple[Raw, ...]
-    unread: tuple[Unread, ...]
-    demo: Meant | None
-    demo_runs: bool
-
-
-def expected(options: Options, known: Known, run: Run) -> Expected:
-    """Refuses names that stand for no identity, or for several; in check mode the objects may be only predicted."""
-    meant = [(each, _meant(each, known)) for each in options.workloads]
-    if not run.check_mode:
-        refuse(
-            _unknown(workload, row.candidates)
-            for workload, row in meant
-            if workload.expect and len(row.candidates) != 1
-        )
-    uncertain = [workload for workload, row in meant if workload.expect and len(row.candidates) != 1]
-    demo = options.demo_workload
-    return Expected(
-        asked=tuple(row for workload, row in meant if workload not in uncertain),
-        uncertain=tuple(workload.given for workload in uncertain),
-        unread=tuple(map(Unread.of, _unread(options, known))),
-        demo=_meant(demo, known) if demo else None,
-        demo_runs=not run.check_mode or (options.in_check_mode and demo not in uncertain),
+def look_for_identities(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
+    """Whoever may not read an identity in Azure still gets the other claims checked."""
+    if not run.phases(PHASES):
+        return
+    yield Look(
+        "identities", "kubernetes_object_info", {"api_version": f"{_AADPODIDENTITY}/v1", "kind": "AzureIdentity"}
     )
+    for resource_id in _unread(options, Known.parse(found)):
+        parts = arm_id.parse(resource_id)
+        where = {"subscription_id": parts.subscription, "resource_group": parts.resource_group, "name": parts.name}
+        yield Look(
+            f"{_READ}{resource_id}",
+            "user_assigned_identity",
+            where,
+            in_cluster=False,
+            in_check_mode=True,
+            tolerates=lambda _failed: True,
+        )
+
+
+def expected(options: Options, known: Known, run: Run) -> Verification:
+    """Refuses names that stand for no identity, or for several; in check mode the objects may be only predicted."""
+    if not run.phases(PHASES):
+        return Verification()
+    meant = [(each, _meant(each, known)) for each in options.workloads]
+    unclear = [(workload, row) for workload, row in meant if workload.expect and len(row.candidates) != 1]
+    if not run.check_mode:
+        refuse(_unknown(workload, row.candidates) for workload, row in unclear)
+    uncertain, demo = [workload for workload, _row in unclear], options.demo_workload
+    missing = uncertain if known.reachable else options.workloads
+    return Verification(
+        asked=tuple(row for workload, row in meant if workload not in missing),
+        unseen=tuple(_unseen(each.namespace, each.expect, _why_unseen(each, known)) for each in missing),
+        demo=_meant(demo, known) if demo else None,
+        demo_runs=not run.check_mode or (options.in_check_mode and known.reachable and demo not in uncertain),
+        lines=known.lines,
+    )
+
+
+def _why_unseen(workload: Workload, known: Known) -> str:
+    if not known.reachable:
+        return "There is no cluster yet."
+    return f"The cluster does not have the identity {workload.expect} yet."
 
 
 def _meant(workload: Workload, known: Known) -> Meant:
@@ -289,76 +357,24 @@ def _unread(options: Options, known: Known) -> t.Iterable[str]:
     return dict.fromkeys(each for each in ids if _IN_AZURE.fullmatch(each) and each not in known.azure)
 
 
-# read
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What Azure said of identities, each by its id in lower case."""
-
-    read: Raw
-    answers: tuple[Raw, ...]
-
-    @classmethod
-    def parse(cls, observed: Raw) -> Answers:
-        return cls(observed["read"], tuple(observed["answers"]))
-
-
-@dataclass(frozen=True)
-class InAzure:
-    """``read``: all that is known by now, by id; ``lines`` tell what is not."""
-
-    read: Raw
-    lines: tuple[str, ...]
-
-
-def in_azure(_options: Options, found: Answers, _run: Run) -> InAzure:
-    read, lines = dict(found.read), []
-    for each in found.answers:
-        state = each.get("state")
-        there = (state or {}).get("principal_id", KNOWN_AFTER_APPLY) != KNOWN_AFTER_APPLY
-        read[each["item"]["id"]] = state if there else {}
-        if not there:
-            why = "it does not exist in Azure" if state is not None else f"it cannot be read: {each['msg']}"
-            lines.append(f"Tenant and object id of the identity {each['item']['name']} are not compared, because {why}")
-    return InAzure(read, tuple(lines))
-
-
 # verdicts
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """The workloads that were asked for, their tokens, and those that were not. ``reachable``: there is a cluster."""
+    """The tokens of the workloads that were asked for, in their order."""
 
-    asked: tuple[Raw, ...]
+    known: Verification
     tokens: tuple[Raw, ...]
-    uncertain: tuple[Raw, ...]
-    reachable: bool
 
     @classmethod
     def parse(cls, observed: Raw) -> Tokens:
-        asked, tokens, uncertain = (tuple(observed[name]) for name in ("asked", "tokens", "uncertain"))
-        return cls(asked, tokens, uncertain, bool(observed["reachable"]))
+        return cls(Verification.parse(observed["known"]), tuple(observed["tokens"]))
 
 
-@dataclass(frozen=True)
-class Verdicts:
-    """The fact ``pod_identity_verification``."""
-
-    rows: tuple[Raw, ...]
-
-
-def verdicts(options: Options, found: Tokens, _run: Run) -> Verdicts:
-    if not found.reachable:
-        return Verdicts(
-            tuple(_unseen(each.namespace, each.expect, "There is no cluster yet.") for each in options.workloads)
-        )
-    rows = [_verdict(asked, token) for asked, token in zip(found.asked, found.tokens)]
-    for each in found.uncertain:
-        message = f"The cluster does not have the identity {each['expect']} yet."
-        rows.append(_unseen(each["namespace"], each["expect"], message))
-    return Verdicts(tuple(rows))
+def verdicts(options: Options, found: Tokens, run: Run) -> Verification:
+    rows = [_verdict(asked, token) for asked, token in zip(found.known.asked, found.tokens)]
+    return found.known.with_rows([*rows, *found.known.unseen], options, run)
 
 
 def _verdict(asked: Raw, token: Raw) -> dict[str, t.Any]:
@@ -367,117 +383,62 @@ def _verdict(asked: Raw, token: Raw) -> dict[str, t.Any]:
     return {**token, "identity": identity, "claims_checked": claims}
 
 
-def _unseen(namespace: str, identity: str, message: str, pod: str = "") -> dict[str, t.Any]:
-    """The row of a workload that nobody asked for."""
-    return {
-        "pod": pod,
-        "node": "",
-        "answered_by": "",
-        "claims_checked": "",
-        "verdict": NOT_VERIFIED,
-        "namespace": namespace,
-        "identity": identity,
-        "message": message,
-    }
-
-
 # demo
 
 
 @dataclass(frozen=True)
 class Tried:
-    """How the demo application ended: its node, its identity, whether it got a token, and the last line of its log.
+    """How the demo application ended: its node, whether it got a token, and the last line of its log."""
 
-    ``ran`` is false where check mode did not run it.
-    """
-
-    ran: bool
-    node: str = ""
-    identity: str = ""
-    succeeded: bool = False
-    last_line: str = ""
+    known: Verification
+    node: str
+    succeeded: bool
+    last_line: str
 
     @classmethod
     def parse(cls, observed: Raw) -> Tried:
-        if not observed["ran"]:
-            return cls(ran=False)
         lines = [each for each in observed["log_lines"] or () if each]
-        pod: Raw = next(iter(observed["pods"]), {})
+        pod: Raw = next(iter((observed.get("pods") or {}).get("resources") or ()), {})
         return cls(
-            ran=True,
+            known=Verification.parse(observed["known"]),
             node=(pod.get("spec") or {}).get("nodeName") or "",
-            identity=next(iter(observed["candidates"]), ""),
             succeeded=observed["success"] in observed["log"],
             last_line=lines[-1] if lines else "nothing",
         )
 
 
-@dataclass(frozen=True)
-class Tested:
-    row: Raw
+def look_for_its_pod(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+    """A verdict without its node is one too, and the application is removed in any case."""
+    if found["known"]["demo_runs"] and options.demo_workload:
+        its = {"namespace": options.demo_workload.namespace, "label_selectors": [f"job-name={found['name']}"]}
+        yield Look("pods", "kubernetes_object_info", {"kind": "Pod", **its}, tolerates=lambda _failed: True)
 
 
-def demo(options: Options, found: Tried, _run: Run) -> Tested:
-    """The verdict of the demo application."""
+def demo(options: Options, found: Tried, run: Run) -> Verification:
+    """The verdict of the demo application is one more row."""
     workload = options.demo_workload
     namespace, expect = (workload.namespace, workload.expect) if workload else ("", "")
-    if not found.ran:
-        return Tested(_unseen(namespace, expect, "The demo application was not run.", "(demo)"))
-    message = "The upstream demo application got its token."
-    if not found.succeeded:
-        message = (
-            f"The upstream demo application got no token within {options.demo_timeout} seconds; the last that is "
-            f"known: {found.last_line}"
+    row = _unseen(namespace, expect, "The demo application was not run.", "(demo)")
+    if found.known.demo_runs:
+        message = "The upstream demo application got its token."
+        if not found.succeeded:
+            message = (
+                f"The upstream demo application got no token within {options.demo_timeout} seconds; the last that is "
+                f"known: {found.last_line}"
+            )
+        row.update(
+            node=found.node,
+            identity=next(iter(found.known.demo["candidates"]), ""),
+            claims_checked="its own log",
+            verdict=OK if found.succeeded else "no_token",
+            message=message,
         )
-    return Tested(
-        {
-            "namespace": namespace,
-            "pod": "(demo)",
-            "node": found.node,
-            "identity": found.identity,
-            "answered_by": "",
-            "claims_checked": "its own log",
-            "verdict": OK if found.succeeded else "no_token",
-            "message": message,
-        }
-    )
-
-
-# report
-
-
-@dataclass(frozen=True)
-class Verified:
-    rows: tuple[Raw, ...]
-
-    @classmethod
-    def parse(cls, observed: Raw) -> Verified:
-        return cls(tuple(observed["rows"]))
-
-
-@dataclass(frozen=True)
-class Report:
-    """Rows of the table, and why the role fails; empty where it does not."""
-
-    rows: tuple[Raw, ...]
-    message: str
-
-
-def report(options: Options, found: Verified, run: Run) -> Report:
-    """What check mode did not verify is not wrong, and never counts as right either."""
-    right = (OK, NOT_VERIFIED) if run.check_mode else (OK,)
-    rows = tuple({**row, "pod": f"{row['namespace']}/{row['pod'] or '(probe)'}"} for row in found.rows)
-    wrong = [row for row in rows if row["verdict"] not in right]
-    told = " ".join(f"{row['pod']}: {row['verdict']}, {row['message']}" for row in wrong)
-    message = f"{len(wrong)} of {len(rows)} workloads do not get what they must: {told}"
-    return Report(rows, message if wrong and options.fail else "")
+    return found.known.with_rows([row], options, run)
 
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Nothing, check),
-    "expected": Part(Options, Known, expected),
-    "read": Part(Options, Answers, in_azure),
+    "expected": Part(Options, Known, expected, look_for_identities),
     "verdicts": Part(Options, Tokens, verdicts),
-    "demo": Part(Options, Tried, demo),
-    "report": Part(Options, Verified, report),
+    "demo": Part(Options, Tried, demo, look_for_its_pod),
 }

@@ -94,8 +94,6 @@ def test_what_the_cluster_is_asked(
         "azureidentities ",
         *expected,
     ]
-    assert checked["demo"] == {**WORKLOAD, **changes}
-    assert plan("options", [], {}, Run(tags=(WORKLOADS,)))["demo"] == {}
 
 
 def identity(name: str = "billing", namespace: str = "shop", **changes: Any) -> dict[str, Any]:
@@ -103,9 +101,14 @@ def identity(name: str = "billing", namespace: str = "shop", **changes: Any) -> 
     return {"metadata": {"namespace": namespace, "name": name, **changes}, "spec": spec}
 
 
+def listed(*identities: dict[str, Any]) -> dict[str, Any]:
+    return {"resources": list(identities)}
+
+
 NAMESPACED = {"aadpodidentity.k8s.io/Behavior": "namespaced"}
+READ = f"identity {ID}"
 AZURE = {"id": ID, "client_id": "of-azure", "tenant_id": "t", "principal_id": "p"}
-KNOWN: dict[str, Any] = {"cluster": {}, "identities": [identity()], "of_run": {}, "read": {}}
+KNOWN: dict[str, Any] = {"cluster": {}, "identities": listed(identity()), "of_run": {}, "reachable": True}
 ADDON = {"pod_identity_profile": {"enabled": True}}
 
 
@@ -114,23 +117,26 @@ ADDON = {"pod_identity_profile": {"enabled": True}}
     [
         pytest.param({}, {}, "", id="one"),
         pytest.param({"expect": "shop/billing"}, {}, "", id="with its namespace"),
-        pytest.param({"expect": None}, {"identities": []}, "", id="nothing is expected"),
+        pytest.param({"expect": None}, {"identities": listed()}, "", id="nothing is expected"),
         pytest.param(
             {"expect": "x"}, {}, "No AzureIdentity x that pods in namespace shop can get is in the", id="none"
         ),
-        pytest.param({}, {"identities": [identity(namespace="a")]}, "", id="of another namespace"),
+        pytest.param({}, {"identities": listed(identity(namespace="a"))}, "", id="of another namespace"),
         pytest.param(
             {},
-            {"identities": [identity(namespace="a", annotations=NAMESPACED)]},
+            {"identities": listed(identity(namespace="a", annotations=NAMESPACED))},
             "No AzureIdentity billing",
             id="confined",
         ),
         pytest.param(
-            {}, {"identities": [identity(namespace="a")], "cluster": ADDON}, "No AzureIdentity billing", id="add-on"
+            {},
+            {"identities": listed(identity(namespace="a")), "cluster": ADDON},
+            "No AzureIdentity billing",
+            id="add-on",
         ),
         pytest.param(
             {},
-            {"identities": [identity(), identity(namespace="a")]},
+            {"identities": listed(identity(), identity(namespace="a"))},
             "The identity billing that pods in namespace shop must get may be shop/billing or a/billing; write",
             id="two",
         ),
@@ -141,43 +147,74 @@ def test_a_name_stands_for_one_identity(workload: dict[str, Any], known: dict[st
     told = refused("expected", [entry], observed)
     assert (len(told), told[0].startswith(sentence) if told else True) == (1 if sentence else 0, True), told
     predicted = plan("expected", [entry], observed, CHECK)
-    assert (len(predicted["uncertain"]), len(predicted["asked"])) == ((1, 0) if sentence else (0, 1))
+    assert (len(predicted["unseen"]), len(predicted["asked"])) == ((1, 0) if sentence else (0, 1))
+
+
+def test_what_is_looked_at() -> None:
+    """Each identity that may be meant is read once, unless this run knows it; by tags that need nothing, nothing is."""
+
+    def looks(known: dict[str, Any], run: Run = RUN) -> list[tuple[str, bool, bool]]:
+        found = {**KNOWN, **known}
+        workloads = [WORKLOAD, {**WORKLOAD, "expect": "shop/billing"}, {**WORKLOAD, "expect": None}]
+        made = PARTS["expected"].looks_at({"workloads": workloads}, found, run)
+        return [(look.module, look.in_cluster, look.in_check_mode) for look in made]
+
+    listing, reading = ("kubernetes_object_info", True, False), ("user_assigned_identity", False, True)
+    assert looks({}) == [listing, reading]
+    assert looks({"of_run": {"billing": AZURE}}) == looks({"identities": None}) == [listing]
+    assert looks({}, Run(tags=(DEMO,))) == [listing, reading]
+    assert looks({}, Run(tags=("pod_identity_chart_wait",))) == looks({}, Run(skipped_tags=(WORKLOADS, DEMO))) == []
+    made = PARTS["expected"].looks_at({"workloads": [WORKLOAD]}, KNOWN, RUN)
+    look = [*made][1]
+    assert look.arguments == {"subscription_id": "s", "resource_group": "rg", "name": "billing"}
+    assert look.tolerates is not None and look.tolerates({"failed": True})
+
+
+def test_nothing_is_expected_where_no_phase_runs() -> None:
+    entry, run = {**WORKLOAD, "expect": "x"}, Run(tags=("pod_identity_chart_wait",))
+    found = plan("expected", [entry], {**KNOWN, "identities": None}, run)
+    assert (found["asked"], found["unseen"], found["rows"], found["message"]) == ([], [], [], "")
+
+
+def test_workloads_of_a_cluster_that_is_predicted_are_not_asked_for() -> None:
+    observed = {"cluster": {}, "of_run": {}, "reachable": False}
+    found = plan("expected", [WORKLOAD, {**WORKLOAD, "expect": None}], observed, CHECK, in_check_mode=True, demo=True)
+    assert (found["asked"], found["demo_runs"]) == ([], False)
+    assert [(row["identity"], row["verdict"], row["message"]) for row in found["unseen"]] == [
+        (expect, "not_verified", "There is no cluster yet.") for expect in ("billing", "")
+    ]
 
 
 @pytest.mark.parametrize(
-    ("known", "expected", "unread"),
+    ("known", "expected"),
     [
-        pytest.param({}, {"client_id": "c"}, [ID], id="by the object"),
+        pytest.param({}, {"client_id": "c"}, id="by the object"),
         pytest.param(
-            {"identities": [identity(spec={"tenantID": "o"})]}, {"client_id": "c", "tenant_id": "o"}, [ID], id="tenant"
+            {"identities": listed(identity(spec={"tenantID": "o"}))}, {"client_id": "c", "tenant_id": "o"}, id="tenant"
         ),
-        pytest.param({"identities": [identity(spec={"type": 1})]}, {"client_id": "c"}, [], id="service principal"),
-        pytest.param({"identities": [identity(spec={"resourceID": "/x"})]}, {"client_id": "c"}, [], id="no id"),
+        pytest.param({"identities": listed(identity(spec={"type": 1}))}, {"client_id": "c"}, id="service principal"),
+        pytest.param({"identities": listed(identity(spec={"resourceID": "/x"}))}, {"client_id": "c"}, id="no id"),
         pytest.param(
             {"of_run": {"billing": AZURE}},
             {"client_id": "of-azure", "tenant_id": "t", "object_id": "p"},
-            [],
             id="of the run",
         ),
         pytest.param(
             {"of_run": {"billing": {**AZURE, "principal_id": "(known after apply)"}}},
             {"client_id": "c"},
-            [ID],
             id="predicted",
         ),
         pytest.param(
-            {"read": {ID: AZURE}}, {"client_id": "of-azure", "tenant_id": "t", "object_id": "p"}, [], id="read"
+            {READ: {"state": AZURE}}, {"client_id": "of-azure", "tenant_id": "t", "object_id": "p"}, id="read"
         ),
-        pytest.param({"read": {ID: {}}}, {"client_id": "c"}, [], id="read in vain"),
+        pytest.param({READ: {"msg": "denied"}}, {"client_id": "c"}, id="read in vain"),
     ],
 )
-def test_what_is_expected_of_a_token(known: dict[str, Any], expected: dict[str, str], unread: list[str]) -> None:
+def test_what_is_expected_of_a_token(known: dict[str, Any], expected: dict[str, str]) -> None:
     found = plan("expected", [{**WORKLOAD, "image": "", "labels": {}, "timeout": None}], {**KNOWN, **known})
     (asked,) = found["asked"]
     question = {name: value for name, value in WORKLOAD.items() if name != "expect"}
     assert asked["question"] == {"allow_detach": False, **question, "expect": expected}
-    place = {"subscription_id": "s", "resource_group": "rg", "name": "billing"}
-    assert found["unread"] == [{"id": each, **place} for each in unread]
 
 
 def test_the_demo_application_stands_for_a_workload() -> None:
@@ -186,21 +223,22 @@ def test_the_demo_application_stands_for_a_workload() -> None:
     assert found["demo_runs"]
     assert not plan("expected", [WORKLOAD], KNOWN, CHECK)["demo_runs"]
     assert plan("expected", [WORKLOAD], KNOWN, CHECK, in_check_mode=True)["demo_runs"]
-    assert not plan("expected", [WORKLOAD], {**KNOWN, "identities": []}, CHECK, in_check_mode=True)["demo_runs"]
+    assert not plan("expected", [WORKLOAD], {**KNOWN, "identities": listed()}, CHECK, in_check_mode=True)["demo_runs"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "known", "line"),
+    ("answer", "object_id", "line"),
     [
-        ({"state": AZURE}, AZURE, ""),
+        ({"state": AZURE}, {"object_id": "p"}, ""),
         ({"state": {}}, {}, "it does not exist in Azure"),
         ({"state": {**AZURE, "principal_id": "(known after apply)"}}, {}, "it does not exist in Azure"),
         ({"msg": "denied"}, {}, "it cannot be read: denied"),
     ],
 )
-def test_what_azure_says(answer: dict[str, Any], known: dict[str, Any], line: str) -> None:
-    found = plan("read", [], {"read": {"other": {}}, "answers": [{"item": {"id": ID, "name": "billing"}, **answer}]})
-    assert found["read"] == {"other": {}, ID: known}
+def test_what_azure_says(answer: dict[str, Any], object_id: dict[str, str], line: str) -> None:
+    found = plan("expected", [WORKLOAD], {**KNOWN, READ: answer})
+    told = {name: value for name, value in found["asked"][0]["question"]["expect"].items() if name == "object_id"}
+    assert told == object_id
     assert found["lines"] == (
         [f"Tenant and object id of the identity billing are not compared, because {line}"] if line else []
     )
@@ -216,29 +254,29 @@ TOKEN: dict[str, Any] = {
 }
 
 
+def known(workloads: list[dict[str, Any]], run: Run = RUN, **changes: Any) -> dict[str, Any]:
+    """What the first task leaves."""
+    return {**plan("expected", workloads, KNOWN, run), **changes}
+
+
 def test_verdicts() -> None:
-    observed = {
-        "asked": [{"workload": WORKLOAD}, {"workload": {"namespace": "shop"}}],
-        "tokens": [TOKEN, {**TOKEN, "identity": "shop/x"}],
-        "uncertain": [WORKLOAD],
-        "reachable": True,
-    }
-    rows = plan("verdicts", [WORKLOAD], observed)["rows"]
-    assert [(row["identity"], row["verdict"]) for row in rows] == [
+    workloads = [WORKLOAD, {**WORKLOAD, "expect": None}, {**WORKLOAD, "expect": "x"}]
+    tokens = [TOKEN, {**TOKEN, "identity": "shop/x"}]
+    found = plan("verdicts", workloads, {"known": known(workloads, CHECK), "tokens": tokens}, CHECK)
+    assert [(row["identity"], row["verdict"]) for row in found["rows"]] == [
         ("billing", "ok"),
         ("shop/x", "ok"),
-        ("billing", "not_verified"),
+        ("x", "not_verified"),
     ]
-    assert rows[0]["claims_checked"] == "aud, appid, oid, xms_mirid, exp, iat"
-    assert rows[2]["message"] == "The cluster does not have the identity billing yet."
-    (row,) = plan("verdicts", [WORKLOAD], {**observed, "reachable": False})["rows"]
-    assert (row["namespace"], row["verdict"], row["message"]) == ("shop", "not_verified", "There is no cluster yet.")
+    assert found["rows"][0]["claims_checked"] == "aud, appid, oid, xms_mirid, exp, iat"
+    assert found["rows"][2]["message"] == "The cluster does not have the identity x yet."
+    assert found["demo"]["candidates"] == ["shop/billing"]
 
 
 @pytest.mark.parametrize(
     ("found", "verdict", "message"),
     [
-        ({"ran": False}, "not_verified", "The demo application was not run."),
+        ({"runs": False}, "not_verified", "The demo application was not run."),
         ({"log": "I0 got it from", "log_lines": []}, "ok", "The upstream demo application got its token."),
         ({"log_lines": ["a", "b", ""]}, "no_token", "no token within 300 seconds; the last that is known: b"),
         ({"log_lines": []}, "no_token", "the last that is known: nothing"),
@@ -246,16 +284,26 @@ def test_verdicts() -> None:
     ],
 )
 def test_the_demo_application(found: dict[str, Any], verdict: str, message: str) -> None:
-    pods = [{"spec": {"nodeName": "n"}}]
-    observed = {"ran": True, "pods": pods, "candidates": ["shop/billing"], "success": "got it", "log": "", **found}
-    row = plan("demo", [WORKLOAD], observed)["row"]
-    assert (row["node"], row["identity"]) == (("n", "shop/billing") if observed["ran"] else ("", "billing"))
+    before = known([WORKLOAD], rows=[{"namespace": "a", "pod": "p", "verdict": "ok", "message": ""}])
+    before["demo_runs"] = runs = found.pop("runs", True)
+    observed = {"known": before, "name": "demo-1", "success": "got it", "log": "", "log_lines": [], **found}
+    looks = list(PARTS["demo"].looks_at({"workloads": [WORKLOAD]}, observed, RUN))
+    asked = {"kind": "Pod", "namespace": "shop", "label_selectors": ["job-name=demo-1"]}
+    assert [look.arguments for look in looks] == ([asked] if runs else [])
+    observed.update({look.name: {"resources": [{"spec": {"nodeName": "n"}}]} for look in looks})
+    first, row = plan("demo", [WORKLOAD], observed)["rows"]
+    assert (first, row["node"], row["identity"]) == (
+        before["rows"][0],
+        *(("n", "shop/billing") if runs else ("", "billing")),
+    )
     assert (row["namespace"], row["pod"], row["verdict"], message in row["message"]) == (
         "shop",
         "(demo)",
         verdict,
         True,
     )
+    observed["pods"] = {"failed": True, "msg": "timed out"}
+    assert plan("demo", [WORKLOAD], observed)["rows"][1] == {**row, "node": ""}
 
 
 def test_the_report() -> None:
@@ -264,12 +312,17 @@ def test_the_report() -> None:
         {"namespace": "a", "pod": "p", "verdict": "not_verified", "message": "No."},
         {"namespace": "b", "pod": "q", "verdict": "ok", "message": ""},
     ]
-    found = plan("report", [], {"rows": rows})
-    assert [row["pod"] for row in found["rows"]] == ["a/(probe)", "a/p", "b/q"]
+
+    def report(rows: list[dict[str, Any]], run: Run = RUN, **options: Any) -> Any:
+        return plan("verdicts", [], {"known": known([], unseen=rows), "tokens": []}, run, **options)
+
+    found = report(rows)
+    assert found["rows"] == rows
+    assert [row["pod"] for row in found["table"]] == ["a/(probe)", "a/p", "b/q"]
     assert found["message"] == (
         "2 of 3 workloads do not get what they must: a/(probe): no_token, None. a/p: not_verified, No."
     )
-    assert plan("report", [], {"rows": rows}, CHECK)["message"].startswith("1 of 3 workloads do not get")
+    assert report(rows, CHECK)["message"].startswith("1 of 3 workloads do not get")
     for off in (False, None):
-        assert plan("report", [], {"rows": rows}, fail=off)["message"] == ""
-    assert plan("report", [], {"rows": rows[2:]})["message"] == ""
+        assert report(rows, fail=off)["message"] == ""
+    assert report(rows[2:])["message"] == ""
