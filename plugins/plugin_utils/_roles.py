@@ -130,6 +130,7 @@ def decide(
         check_mode=bool(variables.get("ansible_check_mode")),
         tags=tuple(variables.get("ansible_run_tags") or ()),
         skipped_tags=tuple(variables.get("ansible_skip_tags") or ()),
+        inherited=tuple(action._task._parent.tags or ()),
     )
     connection = (variables.get(SESSION) or {}).get("connection") or {}
     found = dict(observed)
