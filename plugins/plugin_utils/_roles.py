@@ -126,11 +126,12 @@ def decide(
     """
     part = PARTS[role][name]
     given = options(action, role if role in ROLES else SHARED, SPECS[role], part.names, variables)
+    parent = action._task._parent
     run = Run(
         check_mode=bool(variables.get("ansible_check_mode")),
         tags=tuple(variables.get("ansible_run_tags") or ()),
         skipped_tags=tuple(variables.get("ansible_skip_tags") or ()),
-        inherited=tuple(action._task._parent.tags or ()),
+        inherited=tuple(parent.tags) if parent else (),
     )
     connection = (variables.get(SESSION) or {}).get("connection") or {}
     found = dict(observed)

@@ -47,9 +47,6 @@ def imported(role: str) -> list[dict[str, Any]]:
     [
         ("chart", "Install or change the release"),
         ("chart", "Wait until pod identity serves"),
-        ("bindings", "Hand the identities to pods"),
-        ("bindings", "Restart the workloads"),
-        ("bindings", "Show who gets what"),
         ("verify", "Verify the workloads"),
     ],
 )

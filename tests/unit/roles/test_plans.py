@@ -16,26 +16,28 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.action.role_plan import PARTS
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import ROLE_PHASES
 from ansible_collections.azureops.pod_identity.plugins.modules import role_plan
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._roles import PARTS
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
 
 PLAN = "azureops.pod_identity.role_plan"
+SESSION = "azureops.pod_identity.cluster_session"
 TASKS = [*sorted(CHECKOUT.glob("roles/*/tasks/*.yml")), *sorted(CHECKOUT.glob("playbooks/*.yml"))]
 # Variables of roles that stand for the plan of a task.
 ALIASES = {
-    "_pod_identity_bindings_plan": "__pod_identity_bindings_checked",
     "_pod_identity_chart_plan": "__pod_identity_chart_planned",
 }
+# Those that stand for what the session has of a role: the plan of its options.
+BEGUN = {"_pod_identity_bindings_plan": "pod_identity_bindings"}
 
 
-def asking(part: Any) -> Iterator[dict[str, Any]]:
-    """The tasks that ask for a plan."""
-    if isinstance(part, dict) and PLAN in part:
+def asking(part: Any, action: str = PLAN) -> Iterator[dict[str, Any]]:
+    """The tasks that ask for a plan, or have another action."""
+    if isinstance(part, dict) and action in part:
         yield part
     for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-        yield from asking(each)
+        yield from asking(each, action)
 
 
 def keys(role: str, part: str) -> set[str]:
@@ -61,7 +63,14 @@ def test_every_part_has_its_task() -> None:
         for task in asking(yaml.safe_load(path.read_text()))
         for part in parts(task)
     }
-    assert asked == {(role, part) for role, parts in PARTS.items() for part in parts}
+    begun = {
+        (role, "options")
+        for path in TASKS
+        for task in asking(yaml.safe_load(path.read_text()), SESSION)
+        for role in (task[SESSION] or {}).get("roles", ())
+    }
+    questions = {("pod_identity_cluster", part) for part in ("questions", "own_questions")}
+    assert asked | begun | questions == {(role, part) for role, parts in PARTS.items() for part in parts}
     assert yaml.safe_load(role_plan.DOCUMENTATION)["options"]["role"]["choices"] == sorted(PARTS)
 
 
@@ -71,11 +80,13 @@ def test_tasks_read_what_plans_have() -> None:
         for task in asking(yaml.safe_load(path.read_text())):
             found = registered.setdefault(task.get("register", ""), [])
             found += [keys(task[PLAN]["role"], part) for part in parts(task)]
+    registered.update({name: [keys(role, "options")] for name, role in BEGUN.items()})
     wrong, read = [], 0
     for path in [*TASKS, *CHECKOUT.glob("roles/*/vars/*.yml")]:
         text = path.read_text()
         reads = list(re.findall(r"\b(__(?:pod_identity|imds_node_cleanup)_\w+)\.plan\.(\w+)", text))
-        reads += [(ALIASES[name], key) for name, key in re.findall(r"(?<!\w)(_pod_identity_\w+_plan)\.(\w+)", text)]
+        aliases = re.findall(r"(?<!\w)(_pod_identity_\w+_plan)\.(\w+)", text)
+        reads += [(ALIASES.get(name, name), key) for name, key in aliases]
         read += len(reads)
         wrong += [(str(path), name, key) for name, key in reads if not all(key in each for each in registered[name])]
     assert (wrong, read > 120) == ([], True)

@@ -21,25 +21,26 @@ IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 OPERATOR, READER = "f1a07417-d97a-45cb-824c-7a7467783830", "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 
 
-def whole_run(bindings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def imported(role: str, tasks: str) -> dict[str, Any]:
+    name = f"{COLLECTION}.pod_identity_{role}"
+    return {"ansible.builtin.import_role": {"name": name, "tasks_from": tasks, "rolespec_validate": False}}
+
+
+def whole_run() -> list[dict[str, Any]]:
     """Cluster and bindings as playbooks/site.yml runs them."""
-    further = {
-        "azure": "{{ __pod_identity_bindings_checked.plan.azure }}",
-        "preflight": ["pod_identity_bindings"],
-        "predict": ["pod_identity_bindings"],
-        "places": ["pod_identity_bindings"],
-    }
-    return [
+    session, register = f"{COLLECTION}.cluster_session", {"register": "pod_identity_session"}
+    missing = {"name": f"{COLLECTION}.pod_identity_cluster", "tasks_from": "missing", "rolespec_validate": False}
+    tasks = [
+        {session: {"state": "begun", "roles": ["pod_identity_cluster", "pod_identity_bindings"]}, **register},
         {
-            "ansible.builtin.include_role": {"name": f"{COLLECTION}.pod_identity_cluster", "tasks_from": "access"},
-            "vars": {"__pod_identity_cluster_further": further},
+            "ansible.builtin.include_role": missing,
+            "vars": {"__pod_identity_cluster_predicting_roles": ["pod_identity_bindings"]},
         },
-        {"ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_cluster"}},
-        {
-            "ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_bindings"},
-            "vars": {"pod_identity_bindings_list": bindings},
-        },
+        imported("bindings", "places"),
+        imported("cluster", "work"),
+        imported("bindings", "work"),
     ]
+    return [{"block": tasks, "always": [{session: {"state": "absent"}, **register}]}]
 
 
 @pytest.mark.soak(sample=1, group="plays")
@@ -57,7 +58,7 @@ def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedA
     }
 
     def play(entry: dict[str, Any], *arguments: str) -> tuple[int, str]:
-        return player.play(whole_run([entry]), *arguments, **variables, pod_identity_bindings_list=[entry])
+        return player.play(whole_run(), *arguments, **variables, pod_identity_bindings_list=[entry])
 
     mark = modules.mark()
     status, output = play({**entry, "resource_group": "nowhere"}, "--check")
@@ -92,12 +93,12 @@ def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedA
     assert (status, granting(refusal)) == (2, lacking)
     assert len(granting(output)) == 4
 
-    # Begun in the middle, a role asks for itself.
+    # A role alone asks for itself.
     reader = azure.principal("reader", ("Reader", f"/subscriptions/{azure.subscription_id}"))
     player = Player(tmp_path / "reader", {**modules.environment, **modules.login(reader)})
-    phase = f"{COLLECTION}.pod_identity_bindings : Create the identities in Azure"
     mark = modules.mark()
-    status, output = play(entry, "--start-at-task", phase)
+    alone: list[dict[str, Any]] = [{"ansible.builtin.import_role": {"name": f"{COLLECTION}.pod_identity_bindings"}}]
+    status, output = player.play(alone, **variables, pod_identity_bindings_list=[entry])
     assert (status, "userAssignedIdentities/write at" in output) == (2, True), output
     assert modules.writes(mark) == []
 
@@ -113,7 +114,7 @@ def test_what_the_addon_cannot_do_is_refused_before_anything_is_made(
     ]
     mark = modules.mark()
     status, output = player.play(
-        whole_run(entries),
+        whole_run(),
         pod_identity_mode="addon",
         pod_identity_cluster_name="demo",
         pod_identity_cluster_create=True,
@@ -228,7 +229,7 @@ def test_identities_in_another_subscription(modules: Modules, azure: SimulatedAz
     }
 
     def play() -> tuple[int, str]:
-        return player.play(whole_run([entry]), **variables, pod_identity_bindings_list=[entry])
+        return player.play(whole_run(), **variables, pod_identity_bindings_list=[entry])
 
     status, output = play()
     assert status == 0, output

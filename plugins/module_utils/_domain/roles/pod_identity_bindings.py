@@ -615,7 +615,8 @@ class Home:
         )
 
 
-_GROUP, _NAMESPACE = "resource group ", "namespace "
+# What the names of these looks begin with.
+_OF_GROUP, _OF_NAMESPACE = "resource group ", "namespace "
 
 
 @dataclass(frozen=True)
@@ -629,7 +630,8 @@ class Namespaces:
 
     @classmethod
     def parse(cls, observed: Raw) -> Namespaces:
-        looked_for = {name[len(_NAMESPACE) :]: bool(look["resources"]) for name, look in _looks(observed, _NAMESPACE)}
+        looks = _looks(observed, _OF_NAMESPACE)
+        looked_for = {name[len(_OF_NAMESPACE) :]: bool(look["resources"]) for name, look in looks}
         listed = (observed.get("namespaces") or {}).get("resources") or ()
         there = [
             *(observed.get("there") or ()),
@@ -652,7 +654,7 @@ def _namespace_looks(options: Options, found: Raw) -> t.Iterator[Look]:
     for namespace in options.namespaces:
         if namespace not in (found.get("there") or ()):
             arguments = {"api_version": "v1", "kind": "Namespace", "name": namespace}
-            yield Look(f"{_NAMESPACE}{namespace}", "kubernetes_object_info", arguments)
+            yield Look(f"{_OF_NAMESPACE}{namespace}", "kubernetes_object_info", arguments)
 
 
 def _namespace_sentences(options: Options, absent: t.Iterable[str]) -> t.Iterator[str]:
@@ -727,7 +729,7 @@ class Places:
 
     @classmethod
     def parse(cls, observed: Raw) -> Places:
-        looked_for = _looks(observed, _GROUP)
+        looked_for = _looks(observed, _OF_GROUP)
         groups = [name.rpartition("/")[2] for name, look in looked_for if not look["state"]]
         return cls(tuple(groups), Namespaces.parse(observed))
 
@@ -749,7 +751,7 @@ def place_looks(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
         arguments = {"subscription_id": each["subscription"] or None, "name": each["group"]}
         # Without a location it cannot be created, which says that it is missing.
         yield Look(
-            f"{_GROUP}{each['subscription']}/{each['group']}",
+            f"{_OF_GROUP}{each['subscription']}/{each['group']}",
             "resource_group",
             arguments,
             in_cluster=False,

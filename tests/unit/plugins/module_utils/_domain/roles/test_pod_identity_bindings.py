@@ -838,10 +838,8 @@ def test_who_gets_what() -> None:
     findings = SEEN["seen"]["findings"]
     assert plan["report"] == {"workloads": [WORKLOAD], "findings": findings, "left_out": ""}
     assert [" ".join(line.split()) for line in plan["lines"]] == [
-        "WORKLOAD KIND IDENTITIES",
-        "├ WITHOUT CLIENT ID FINDINGS",
-        "shop/api Deployment shop/billing",
-        "└ billing or other or 404 x",
+        "WORKLOAD KIND IDENTITIES WITHOUT CLIENT ID FINDINGS",
+        "shop/api Deployment shop/billing billing or other or 404 x",
         "",
         "CODE SEVERITY OBJECT MESSAGE REMEDY",
         "x - Deployment shop/api - -",
