@@ -57,7 +57,7 @@ ARGUMENTS = {
 }
 # What may name the API server in the environment of ansible-playbook.
 NAMED_BY = ("K8S_AUTH_KUBECONFIG", "K8S_AUTH_HOST")
-EMPTY: t.Mapping[str, t.Any] = {"connection": {}, "plans": {}, "asked": [], "missing": []}
+EMPTY: t.Mapping[str, t.Any] = {"connection": {}, "plans": {}, "asked": [], "missing": [], "phases": []}
 
 _private_directories.remove_at_exit()
 
