@@ -126,12 +126,11 @@ def decide(
     """
     part = PARTS[role][name]
     given = options(action, role if role in ROLES else SHARED, SPECS[role], part.names, variables)
-    parent = action._task._parent
     run = Run(
         check_mode=bool(variables.get("ansible_check_mode")),
         tags=tuple(variables.get("ansible_run_tags") or ()),
         skipped_tags=tuple(variables.get("ansible_skip_tags") or ()),
-        inherited=tuple(parent.tags) if parent else (),
+        inherited=_inherited_tags(action),
     )
     connection = (variables.get(SESSION) or {}).get("connection") or {}
     found = dict(observed)
@@ -139,6 +138,15 @@ def decide(
         if not look.in_cluster or connection.get("reachable"):
             found[look.name] = _look(look, connection, subtasks)
     return part.plan(given, found, run)
+
+
+def _inherited_tags(action: ActionBase) -> tuple[str, ...]:
+    """Those of a task whose own tag is ``always``, which it may inherit too."""
+    task = action._task
+    inherited = {tag for tag in task.tags if tag != "always"}
+    for each in (task._parent, task._role):
+        inherited.update(each.tags if each else ())
+    return tuple(sorted(inherited))
 
 
 def _look(look: Look, connection: Raw, subtasks: Subtasks) -> dict[str, t.Any]:
