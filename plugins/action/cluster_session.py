@@ -174,8 +174,11 @@ class _Session:
             # A single role asks each time that it begins.
             self.known["asked"] = roles if others and ROLE in roles else []
         # A cluster that is still to be created is connected to in the end. What is certainly missing is told first.
-        if connects and ROLE not in roles and all(each["purpose"] for each in self.known["missing"]):
-            self._connect(self._owner)
+        if ROLE not in roles and all(each["purpose"] for each in self.known["missing"]):
+            if connects:
+                self._connect(self._owner)
+            elif any(plan.get("finds") for plan in others) and self._named.is_named:
+                self._find_unless_known()
 
     def be_absent(self, _arguments: Raw) -> None:
         """None is left, unless it is somebody else's."""
@@ -249,6 +252,12 @@ class _Session:
             kubelet = (cluster.get("kubelet_identity") or {}).get("object_id")
             known["principal_id"] = self._options.get("principal_id") or kubelet or ""
         self.known["cluster"] = known
+
+    def _find_unless_known(self) -> None:
+        """That there is none may be known too."""
+        cluster = self.known.get("cluster")
+        if cluster is None or (cluster and not self._named.is_of(cluster)):
+            self._know(self._find())
 
     def _find(self) -> dict[str, t.Any]:
         """The cluster that is named, not one of module_defaults."""

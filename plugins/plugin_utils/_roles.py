@@ -208,6 +208,7 @@ def decide(
         check_mode=bool(variables.get("ansible_check_mode")),
         tags=tuple(variables.get("ansible_run_tags") or ()),
         skipped_tags=tuple(variables.get("ansible_skip_tags") or ()),
+        inherited=_inherited_tags(action),
     )
     connection = (variables.get(SESSION) or {}).get("connection") or {}
     found = dict(observed)
@@ -248,6 +249,15 @@ def check(
     if wrong:
         raise Refused(*wrong)
     return plan
+
+
+def _inherited_tags(action: ActionBase) -> tuple[str, ...]:
+    """Those of a task whose own tag is ``always``, which it may inherit too."""
+    task = action._task
+    inherited = {tag for tag in task.tags if tag != "always"}
+    for each in (task._parent, task._role):
+        inherited.update(each.tags if each else ())
+    return tuple(sorted(inherited))
 
 
 def _look(look: Look, connection: Raw, subtasks: Subtasks) -> dict[str, t.Any]:

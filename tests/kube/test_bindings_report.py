@@ -73,16 +73,26 @@ class Shown:
         return cls(output, messages, json.loads(base64.b64decode(report[1])) if report else {})
 
     @property
-    def table(self) -> list[str]:
+    def lines(self) -> list[str]:
         return self.messages.get("Show who gets what", [])
 
     @property
+    def table(self) -> list[str]:
+        return self._tables.get("WORKLOAD", [])
+
+    @property
     def findings(self) -> list[str]:
-        return self.messages.get("Show what is wrong with it", [])
+        return self._tables.get("CODE", [])
 
     @property
     def reason(self) -> str:
-        return "".join(self.messages.get("Say why it is not shown", []))
+        return "".join(line for line in self.lines if line.startswith("Who gets what is not shown"))
+
+    @property
+    def _tables(self) -> dict[str, list[str]]:
+        """By the heading of the first column."""
+        tables = [table.split("\n") for table in "\n".join(self.lines).split("\n\n") if table]
+        return {table[0].split()[0]: table for table in tables}
 
 
 @dataclass(frozen=True)
@@ -214,7 +224,7 @@ def test_who_may_not_look_is_told_what_is_missing(world: World, client: Client, 
         client.delete(server.CLUSTER_ROLE, None, role)
     kinds = [f"{kind}.{group}".strip(".") for group, kinds in LISTED.items() for kind in kinds if group != AAD]
     missing = [name for name in kinds if not allowed or name in {"pods", "nodes"} - set(allowed)]
-    lines = done.messages["Say why it is not shown"]
+    lines = done.lines
     assert lines == [
         "Who gets what is not shown, because in the whole cluster the user of the connection may not "
         f"{', '.join(f'list {name}' for name in missing)}; somebody who administers the cluster has to give it a role "

@@ -43,23 +43,6 @@ def imported(role: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.soak(sample=2)
-@pytest.mark.parametrize(
-    ("role", "phase"),
-    [
-        ("bindings", "Hand the identities to pods"),
-        ("bindings", "Restart the workloads"),
-        ("bindings", "Show who gets what"),
-    ],
-)
-def test_a_run_that_begins_in_the_middle_asks_first(
-    api_server: ApiServer, crds: None, tmp_path: Path, role: str, phase: str
-) -> None:
-    begin = ("--start-at-task", f"azureops.pod_identity.pod_identity_{role} : {phase}")
-    kubeconfig = api_server.kubeconfig(RESTRICTED)
-    status, output = Player(tmp_path).play(imported(role), *begin, **VARIABLES, pod_identity_kubeconfig=kubeconfig)
-    assert (status, "are missing, and nothing was changed" in output) == (2, True), output
-
-
 @pytest.mark.soak(sample=3, group="plays")
 def test_a_namespace_that_is_missing_is_only_said_in_check_mode(
     api_server: ApiServer, client: Client, crds: None, tmp_path: Path

@@ -81,6 +81,22 @@ def test_a_second_use_of_the_role_adds_to_its_fact(player: Player, tmp_path: Pat
     assert (status, f"billing={ENTRY['tenant_id']} reports=t " in output) == (0, True), output
 
 
+def test_tags_from_where_the_role_is_used_select_it(player: Player, tmp_path: Path) -> None:
+    name = "azureops.pod_identity.pod_identity_bindings"
+    uses: list[dict[str, Any]] = [
+        {"hosts": "localhost", "roles": [{"role": name, "tags": ["listed"]}]},
+        {"hosts": "localhost", "tasks": [{"ansible.builtin.import_role": {"name": name}, "tags": ["imported"]}]},
+        {"hosts": "localhost", "tags": ["played"], "tasks": [{"ansible.builtin.import_role": {"name": name}}]},
+        {"hosts": "localhost", "roles": [{"role": name, "tags": ["always"]}]},
+    ]
+    for use, tag in zip(uses, ("listed", "imported", "played", "always"), strict=True):
+        for given, written in ((tag, True), ("other", tag == "always")):
+            directory = tmp_path / f"{tag}-{given}"
+            variables = {"pod_identity_bindings_list": [ENTRY], "pod_identity_bindings_render_dir": str(directory)}
+            status, output = player.play(use, "--tags", given, **variables)
+            assert (status, directory.exists()) == (0, written), output
+
+
 def test_an_entry_that_no_cluster_would_take_is_not_written(player: Player, tmp_path: Path) -> None:
     variables = {"pod_identity_bindings_list": [{**ENTRY, "client_id": ENTRY["client_id"][:-1]}]}
     place = {"pod_identity_bindings_render_dir": str(tmp_path / "objects")}

@@ -21,28 +21,26 @@ IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 OPERATOR, READER = "f1a07417-d97a-45cb-824c-7a7467783830", "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 
 
+def imported(role: str, tasks: str) -> dict[str, Any]:
+    name = f"{COLLECTION}.pod_identity_{role}"
+    return {"ansible.builtin.import_role": {"name": name, "tasks_from": tasks, "rolespec_validate": False}}
+
+
 def whole_run() -> list[dict[str, Any]]:
     """Cluster and bindings as playbooks/site.yml runs them."""
-    both = ["pod_identity_cluster", "pod_identity_bindings"]
-    manages = "pod_identity_cluster_manage_role_assignments | default(true)"
-
-    def role(name: str, kind: str, tasks_from: str) -> dict[str, Any]:
-        return {f"ansible.builtin.{kind}_role": {"name": f"{COLLECTION}.{name}", "tasks_from": tasks_from}}
-
-    return [
+    session, register = f"{COLLECTION}.cluster_session", {"register": "pod_identity_session"}
+    missing = {"name": f"{COLLECTION}.pod_identity_cluster", "tasks_from": "missing", "rolespec_validate": False}
+    tasks = [
+        {session: {"state": "begun", "roles": ["pod_identity_cluster", "pod_identity_bindings"]}, **register},
         {
-            f"{COLLECTION}.cluster_session": {"state": "begun", "roles": both},
-            "register": "pod_identity_session",
-        },
-        {
-            **role("pod_identity_cluster", "include", "missing"),
+            "ansible.builtin.include_role": missing,
             "vars": {"__pod_identity_cluster_predicting_roles": ["pod_identity_bindings"]},
-            "when": f"pod_identity_session.missing | length > 0 or not {manages}",
         },
-        role("pod_identity_bindings", "import", "places"),
-        role("pod_identity_cluster", "import", "work"),
-        role("pod_identity_bindings", "import", "work"),
+        imported("bindings", "places"),
+        imported("cluster", "work"),
+        imported("bindings", "work"),
     ]
+    return [{"block": tasks, "always": [{session: {"state": "absent"}, **register}]}]
 
 
 @pytest.mark.soak(sample=1, group="plays")
@@ -95,7 +93,7 @@ def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedA
     assert (status, granting(refusal)) == (2, lacking)
     assert len(granting(output)) == 4
 
-    # A role that runs alone asks for itself.
+    # A role alone asks for itself.
     reader = azure.principal("reader", ("Reader", f"/subscriptions/{azure.subscription_id}"))
     player = Player(tmp_path / "reader", {**modules.environment, **modules.login(reader)})
     mark = modules.mark()

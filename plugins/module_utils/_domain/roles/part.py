@@ -54,16 +54,26 @@ def refuse(sentences: t.Iterable[str]) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """How ansible-playbook was called. In check mode nothing is real; a task alone may have check mode too."""
+    """How ansible-playbook was called. In check mode nothing is real; a task alone may have check mode too.
+
+    ``inherited``: the tags that all tasks of the role have from where it is used.
+    """
 
     check_mode: bool = False
     tags: tuple[str, ...] = ()
     skipped_tags: tuple[str, ...] = ()
+    inherited: tuple[str, ...] = ()
 
     def phases(self, known: t.Sequence[str]) -> tuple[str, ...]:
         """Those of the phases of a role that the tags select; all, if the tags are those of no phase of any role."""
         named = [tag for tag in self.tags if tag in _PHASES] or known
         return tuple(phase for phase in known if phase in named and phase not in self.skipped_tags)
+
+    def runs(self, phase: str) -> bool:
+        """Whether Ansible runs the tasks of this phase, which tags from where the role is used may select too."""
+        tags = {phase, *self.inherited}
+        selected = not self.tags or "always" in tags or not (tags | {"all", "tagged"}).isdisjoint(self.tags)
+        return selected and (tags | {"all", "tagged"}).isdisjoint(self.skipped_tags)
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 
 from .. import arm_id, azure_roles
 from ..sessions import KNOWN_AFTER_APPLY
+from ..table import render
 from .part import (
     ROLE_PHASES,
     AzureNeed,
     AzurePermission,
     KubernetesNeed,
     KubernetesPermission,
+    Look,
     Part,
     Raw,
     Refused,
@@ -37,6 +39,10 @@ LATE_PHASES = (RESTART, SHOW)
 OPERATOR = "Managed Identity Operator"
 # The field manager of what this collection writes.
 MANAGER = "azureops.pod_identity"
+# Columns of the tables in the end, which fit a terminal of 80 columns.
+COLUMNS = ("workload", "kind", "identities", "without_client_id", "findings")
+COLUMNS_OF_FINDINGS = ("code", "severity", "object", "message", "remedy")
+WIDTH = 69
 
 _NAME = re.compile("[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -253,6 +259,13 @@ class Options:
         return tuple(entry for entry in self.list if not entry.is_present)
 
     @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Those that objects are written to and that need not be there."""
+        places = [entry.namespace for entry in self.managed]
+        places += [each.namespace for each in self.exceptions if each.is_present]
+        return tuple(place for place in dict.fromkeys(places) if place != "default")
+
+    @property
     def in_azure(self) -> tuple[Entry, ...]:
         """The entries whose identity lives in Azure and is wanted."""
         return tuple(entry for entry in self.managed if entry.is_managed_identity)
@@ -304,17 +317,21 @@ class Checked:
     ``managed`` are the entries that are wanted, ``in_azure`` those of them whose identity lives in Azure, ``absent``
     the others; ``awaited`` are the managed ones as azure_identity_binding waits for them. ``addon_exceptions`` and
     ``leaving`` are what the add-on gets and loses, the latter by whether pods may still want it. ``other_groups``:
-    where identities are to be besides the group of the cluster. ``shown_namespaces``: what the table tells of.
-    ``connects``: an API server is reached. ``manages``: missing role assignments are made. ``allow_in_use``: what the
-    add-on gets may replace what pods still use. ``nmi_mode`` and ``force_namespaced``: how NMI decides, where that is
-    known without looking.
+    where identities are to be besides the group of the cluster.
+
+    ``connects``: an API server is reached; ``finds``: who the nodes are is looked up all the same. ``begins``: the run
+    begins with the identities; ``objects``: it then writes something into namespaces of the cluster. ``manages``:
+    missing role assignments are made. ``writes``: whose tasks write it, those of the chart, of the add-on or of files.
+    ``allow_in_use``: what the add-on gets may replace what pods still use.
     """
 
     connects: bool
+    finds: bool
+    begins: bool
+    objects: bool
     manages: bool
+    writes: str
     allow_in_use: bool
-    nmi_mode: str
-    force_namespaced: bool
     phases: tuple[str, ...]
     managed: tuple[Raw, ...]
     in_azure: tuple[Raw, ...]
@@ -322,28 +339,24 @@ class Checked:
     awaited: tuple[Raw, ...]
     addon_exceptions: tuple[Raw, ...]
     leaving: tuple[Raw, ...]
-    namespaces: tuple[str, ...]
     other_groups: tuple[Raw, ...]
-    shown_namespaces: tuple[str, ...]
     azure: tuple[AzureNeed, ...]
     kubernetes: tuple[KubernetesNeed, ...]
-    show: tuple[KubernetesNeed, ...]
 
 
 def check(options: Options, cluster: Cluster, run: Run) -> Checked:
     """Refuses lists that cannot work."""
     refuse(_contradictions(options, cluster))
     phases = run.phases(PHASES)
-    places = [entry.namespace for entry in options.managed]
-    places += [each.namespace for each in options.exceptions if each.is_present]
-    shown = {entry.namespace for entry in options.list} | {each.namespace for each in options.exceptions}
+    begins = any(run.runs(phase) for phase in PHASES if phase not in LATE_PHASES)
     return Checked(
         connects=not options.render_dir,
+        finds=bool(options.render_dir),
+        begins=begins,
+        objects=not options.render_dir and OBJECTS in phases and run.runs(OBJECTS),
         manages=options.manage_role_assignments,
+        writes="files" if options.render_dir else options.mode,
         allow_in_use=any(entry.allow_in_use for entry in options.managed),
-        # So AKS runs its NMI, whatever else may be installed.
-        nmi_mode="managed" if options.is_addon else "",
-        force_namespaced=options.is_addon,
         phases=phases,
         managed=tuple(entry.given for entry in options.managed),
         in_azure=tuple(entry.given for entry in options.in_azure),
@@ -358,13 +371,9 @@ def check(options: Options, cluster: Cluster, run: Run) -> Checked:
             if each.is_present
         ),
         leaving=tuple(_leaving(options)),
-        namespaces=tuple(place for place in dict.fromkeys(places) if place != "default"),
-        other_groups=tuple(_other_groups(options, cluster)) if _begins_with_identities(phases) else (),
-        shown_namespaces=tuple(sorted(shown)),
+        other_groups=tuple(_other_groups(options, cluster)) if begins and _begins_with_identities(phases) else (),
         azure=tuple(_azure_needs(options, cluster, phases)),
         kubernetes=() if options.render_dir else tuple(_kubernetes_needs(options, phases, run)),
-        # What the table needs, and the role does not.
-        show=tuple(need for each in KUBERNETES_PERMISSIONS.values() if each.phase == SHOW for need in each.needs()),
     )
 
 
@@ -542,11 +551,8 @@ def _namespace_needs(options: Options) -> t.Iterator[KubernetesNeed]:
         yield of(may["read_namespaces"])
         yield of(may["create_namespaces"], purpose="namespaces")
         return
-    places = [entry.namespace for entry in options.managed]
-    places += [each.namespace for each in options.exceptions if each.is_present]
-    for place in dict.fromkeys(places):
-        if place != "default":
-            yield of(may["find_namespaces"], place)
+    for place in options.namespaces:
+        yield of(may["find_namespaces"], place)
 
 
 def _entry_needs(entry: Entry) -> t.Iterator[KubernetesNeed]:
@@ -577,7 +583,7 @@ def _exception_needs(each: Exempt) -> t.Iterator[KubernetesNeed]:
 
 @dataclass(frozen=True)
 class Home:
-    """The cluster of the fact ``pod_identity_cluster``.
+    """The cluster of the session.
 
     ``node_principal``: who attaches identities to the nodes, empty if it is not known. ``control_plane``: the ids of
     the identities of the control plane.
@@ -609,16 +615,91 @@ class Home:
         )
 
 
+# What the names of these looks begin with.
+_OF_GROUP, _OF_NAMESPACE = "resource group ", "namespace "
+
+
+@dataclass(frozen=True)
+class Namespaces:
+    """``needed``: something is written into them. ``there``: those that exist; ``absent``: those that were looked for
+    and do not."""
+
+    needed: bool
+    there: tuple[str, ...]
+    absent: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Namespaces:
+        looks = _looks(observed, _OF_NAMESPACE)
+        looked_for = {name[len(_OF_NAMESPACE) :]: bool(look["resources"]) for name, look in looks}
+        listed = (observed.get("namespaces") or {}).get("resources") or ()
+        there = [
+            *(observed.get("there") or ()),
+            *(name for name, exists in looked_for.items() if exists),
+            *(str(each["metadata"]["name"]) for each in listed),
+        ]
+        return cls(
+            bool(observed["objects"]), tuple(there), tuple(name for name, exists in looked_for.items() if not exists)
+        )
+
+
+def _looks(observed: Raw, prefix: str) -> list[tuple[str, t.Any]]:
+    return [(name, look) for name, look in observed.items() if name.startswith(prefix)]
+
+
+def _namespace_looks(options: Options, found: Raw) -> t.Iterator[Look]:
+    """One for each of those that have to be there, because nobody needs to be allowed to list them."""
+    if options.create_namespaces or not found["objects"]:
+        return
+    for namespace in options.namespaces:
+        if namespace not in (found.get("there") or ()):
+            arguments = {"api_version": "v1", "kind": "Namespace", "name": namespace}
+            yield Look(f"{_OF_NAMESPACE}{namespace}", "kubernetes_object_info", arguments)
+
+
+def _namespace_sentences(options: Options, absent: t.Iterable[str]) -> t.Iterator[str]:
+    of_list = {entry.namespace for entry in options.managed}
+    for namespace in absent:
+        kind = "list" if namespace in of_list else "exceptions"
+        yield (
+            f"The namespace {namespace} of pod_identity_bindings_{kind} does not exist; create it, correct its name, "
+            "or set pod_identity_bindings_create_namespaces=true."
+        )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The cluster, and its namespaces."""
+
+    home: Home
+    namespaces: Namespaces
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Standing:
+        return cls(Home.parse(observed), Namespaces.parse(observed))
+
+
 @dataclass(frozen=True)
 class Ready:
-    """``node_principal``: as above; ``accepts_kubenet``: the add-on of the cluster does."""
+    """``node_principal``: as above; ``accepts_kubenet``: the add-on of the cluster does. ``missing_namespaces``: those
+    that are created."""
 
     node_principal: str
     accepts_kubenet: bool
+    missing_namespaces: tuple[str, ...]
 
 
-def ready(options: Options, home: Home, _run: Run) -> Ready:
+def namespace_looks(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
+    """Those that were not there to be looked at before, and where they are created all."""
+    if options.create_namespaces and found["objects"]:
+        yield Look("namespaces", "kubernetes_object_info", {"api_version": "v1", "kind": "Namespace"})
+    elif not run.check_mode:
+        yield from _namespace_looks(options, found)
+
+
+def ready(options: Options, found: Standing, _run: Run) -> Ready:
     """Refuses a cluster that is not ready for the entries."""
+    home = found.home
     if not options.is_addon and not options.render_dir and options.in_azure and not home.node_principal:
         raise Refused(
             "It is not known who the nodes of the cluster are, so they cannot be allowed to use the identities; set "
@@ -630,7 +711,10 @@ def ready(options: Options, home: Home, _run: Run) -> Ready:
             f"The pod identity add-on of cluster {home.name} is off; enable it by the role pod_identity_cluster with "
             "pod_identity_mode=addon, or use the chart with pod_identity_mode=chart."
         )
-    return Ready(home.node_principal, home.addon_accepts_kubenet)
+    refuse(_namespace_sentences(options, found.namespaces.absent))
+    creates = options.create_namespaces and found.namespaces.needed
+    missing = tuple(each for each in options.namespaces if creates and each not in found.namespaces.there)
+    return Ready(home.node_principal, home.addon_accepts_kubenet, missing)
 
 
 # places
@@ -638,41 +722,58 @@ def ready(options: Options, home: Home, _run: Run) -> Ready:
 
 @dataclass(frozen=True)
 class Places:
-    """The resource groups and namespaces that were looked for and do not exist."""
+    """The resource groups that were looked for and do not exist, and the namespaces."""
 
     groups: tuple[str, ...]
-    namespaces: tuple[str, ...]
+    namespaces: Namespaces
 
     @classmethod
     def parse(cls, observed: Raw) -> Places:
-        groups = tuple(str(each["item"]["group"]) for each in observed["groups"] if not each["state"])
-        looked_for = [each for each in observed["namespaces"] if "resources" in each]
-        return cls(groups, tuple(str(each["item"]) for each in looked_for if not each["resources"]))
+        looked_for = _looks(observed, _OF_GROUP)
+        groups = [name.rpartition("/")[2] for name, look in looked_for if not look["state"]]
+        return cls(tuple(groups), Namespaces.parse(observed))
 
 
 @dataclass(frozen=True)
 class Absent:
-    """What is missing, as sentences; in check mode only, since an earlier task may be about to create it."""
+    """What is missing, as sentences; in check mode only, since an earlier task may be about to create it.
+
+    ``there``: the namespaces that exist.
+    """
 
     sentences: tuple[str, ...]
+    there: tuple[str, ...]
+
+
+def place_looks(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+    """The cluster's own group is created by this run where it is missing, so that check mode need not find it."""
+    for each in found["groups"]:
+        arguments = {"subscription_id": each["subscription"] or None, "name": each["group"]}
+        # Without a location it cannot be created, which says that it is missing.
+        yield Look(
+            f"{_OF_GROUP}{each['subscription']}/{each['group']}",
+            "resource_group",
+            arguments,
+            in_cluster=False,
+            in_check_mode=True,
+            tolerates=lambda result: "state" in result,
+        )
+    yield from _namespace_looks(options, found)
 
 
 def places(options: Options, found: Places, run: Run) -> Absent:
     """Refuses to go on without resource groups and namespaces, outside check mode."""
-    of_list = {entry.namespace for entry in options.managed}
     sentences = [
         f"The resource group {group} of identities in pod_identity_bindings_list does not exist; create it, or correct "
         "their resource_group."
         for group in found.groups
     ]
-    sentences += [
-        f"The namespace {namespace} of pod_identity_bindings_{'list' if namespace in of_list else 'exceptions'} does "
-        "not exist; create it, correct its name, or set pod_identity_bindings_create_namespaces=true."
-        for namespace in found.namespaces
-    ]
+    sentences += _namespace_sentences(options, found.namespaces.absent)
     if not run.check_mode:
         refuse(sentences)
-    return Absent(tuple(sentences))
+    if sentences:
+        sentences.append("Unless an earlier task of this playbook creates what is missing, the real run stops here.")
+    return Absent(tuple(sentences), found.namespaces.there)
 
 
 # identities
@@ -992,17 +1093,19 @@ def _objects_after(options: Options, found: Written) -> dict[tuple[str, str, str
     live = [Live.parse(each, _written(each, by_anybody=options.is_addon)) for each in found.live]
     objects = {each.key: each for each in live}
     planned = {(each["kind"], each["namespace"], each["name"]): each["action"] for each in found.planned}
+    if options.is_addon:
+        for entry in found.added:
+            if not _is_there(entry, live):
+                _bring(objects, entry)
+        for entry in found.left:
+            objects.pop(("AzureIdentity", entry["namespace"], entry["name"]), None)
+        return objects
     for each in (Live.parse(made, "now") for made in found.made):
         if each.key in planned:
             objects[each.key] = each
     for key, action in planned.items():
         if action.startswith("delete "):
             objects.pop(key, None)
-    for entry in found.added:
-        if not _is_there(entry, live):
-            _bring(objects, entry)
-    for entry in found.left:
-        objects.pop(("AzureIdentity", entry["namespace"], entry["name"]), None)
     return objects
 
 
@@ -1041,38 +1144,6 @@ def _bring(objects: dict[tuple[str, str, str], Live], entry: Raw) -> None:
         objects[each.key] = each
 
 
-# foreseen
-
-
-@dataclass(frozen=True)
-class Foreseen:
-    """Objects that are to be written or removed, and what the add-on would do."""
-
-    planned: bool
-    addon: tuple[str, ...]
-    reachable: bool
-
-    @classmethod
-    def parse(cls, observed: Raw) -> Foreseen:
-        results = (observed["addon"], *observed["left"])
-        addon = tuple(action for each in results for action in each.get("actions") or ())
-        return cls(bool(observed["planned"]), addon, bool(observed["reachable"]))
-
-
-@dataclass(frozen=True)
-class Showing:
-    """``foreseen``: what decides who gets what changes; ``looks``: it is looked at who gets what now."""
-
-    foreseen: bool
-    looks: bool
-
-
-def showing(options: Options, found: Foreseen, run: Run) -> Showing:
-    foreseen = found.planned or any(action.startswith("change ") for action in found.addon)
-    named = bool(options.list or options.exceptions)
-    return Showing(foreseen, named and found.reachable and not (run.check_mode and foreseen))
-
-
 # report
 
 
@@ -1080,34 +1151,69 @@ def showing(options: Options, found: Foreseen, run: Run) -> Showing:
 class Seen:
     """Who gets what. ``error``: why it could not be looked at; ``unlisted``: what may not be listed for it.
 
-    ``reachable``: there is an API server; ``foreseen``: check mode predicts what decides it.
+    ``reachable``: there is an API server. ``planned``: objects are to be written or removed; ``addon``: what the add-on
+    would do.
     """
 
+    planned: bool
+    addon: tuple[str, ...]
+    reachable: bool
     workloads: tuple[Raw, ...]
     findings: tuple[Raw, ...]
     error: str | None
     unlisted: tuple[Raw, ...]
-    reachable: bool
-    foreseen: bool
 
     @classmethod
     def parse(cls, observed: Raw) -> Seen:
+        results = (observed["addon"], *observed["left"])
+        seen, unlisted = observed.get("seen") or {}, observed.get("unlisted") or {}
         return cls(
-            workloads=tuple(observed["workloads"]),
-            findings=tuple(observed["findings"]),
-            error=observed["error"],
-            unlisted=tuple(observed["unlisted"]),
+            planned=bool(observed["planned"]),
+            addon=tuple(action for each in results for action in each.get("actions") or ()),
             reachable=bool(observed["reachable"]),
-            foreseen=bool(observed["foreseen"]),
+            workloads=tuple(seen.get("workloads") or ()),
+            findings=tuple(seen.get("findings") or ()),
+            error=str(seen.get("msg")) if seen.get("error") else None,
+            unlisted=tuple(unlisted.get("missing") or ()),
         )
+
+    def foresees(self, options: Options) -> bool:
+        """Whether what decides who gets what changes."""
+        if options.is_addon:
+            return any(action.startswith("change ") for action in self.addon)
+        return self.planned
 
 
 @dataclass(frozen=True)
 class Report:
-    """The fact ``pod_identity_bindings_report``, and rows for a table of its workloads."""
+    """The fact ``pod_identity_bindings_report``, and the lines that tell it."""
 
     report: Raw
-    rows: tuple[Raw, ...]
+    lines: tuple[str, ...]
+
+
+def report_looks(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
+    """Whoever may write the objects need not be allowed to see what runs in the cluster."""
+    told = Seen.parse(found)
+    if not (options.list or options.exceptions) or (run.check_mode and told.foresees(options)):
+        return
+    namespaces = {entry.namespace for entry in options.list} | {each.namespace for each in options.exceptions}
+    arguments: dict[str, t.Any] = {"namespaces": sorted(namespaces)}
+    if options.is_addon:
+        # So AKS runs its NMI, whatever else may be installed.
+        arguments.update(mode="managed", force_namespaced=True)
+    yield Look("seen", "pod_identity_info", arguments, tolerates=_is_not_permitted)
+    if Seen.parse(found).error is not None:
+        yield Look("unlisted", "access_review_info", {"needs": plain(_table_needs())})
+
+
+def _is_not_permitted(result: Raw) -> bool:
+    return bool((result.get("error") or {}).get("status") == 403)
+
+
+def _table_needs() -> list[KubernetesNeed]:
+    """What the table needs, and the role does not."""
+    return [need for each in KUBERNETES_PERMISSIONS.values() if each.phase == SHOW for need in each.needs()]
 
 
 def report(options: Options, found: Seen, run: Run) -> Report:
@@ -1115,7 +1221,17 @@ def report(options: Options, found: Seen, run: Run) -> Report:
     workloads = [each for each in found.workloads if each["selector"] or each["identities"] or each["exceptions"]]
     left_out = _left_out(options, found, run)
     told = {"workloads": workloads, "findings": list(found.findings), "left_out": left_out}
-    return Report(told, tuple(_row(each, found.findings) for each in workloads))
+    lines = _table(COLUMNS, [_row(each, found.findings) for each in workloads])
+    of_findings = _table(COLUMNS_OF_FINDINGS, found.findings)
+    between = [""] if lines and of_findings else []
+    return Report(told, (*lines, *between, *of_findings, *([left_out] if left_out else ())))
+
+
+def _table(columns: t.Sequence[str], rows: t.Sequence[Raw]) -> list[str]:
+    if not rows:
+        return []
+    cells = [[str(row.get(name) or "") for name in columns] for row in rows]
+    return render([name.replace("_", " ") for name in columns], cells, WIDTH)
 
 
 def _left_out(options: Options, found: Seen, run: Run) -> str:
@@ -1125,7 +1241,7 @@ def _left_out(options: Options, found: Seen, run: Run) -> str:
         return f"{not_shown}: neither pod_identity_bindings_list nor pod_identity_bindings_exceptions names anything."
     if not found.reachable:
         return f"{not_shown}: there is no cluster yet."
-    if run.check_mode and found.foreseen:
+    if run.check_mode and found.foresees(options):
         return f"{not_shown}: what decides it would be changed first, which check mode only predicts."
     if found.error is None:
         return ""
@@ -1156,12 +1272,11 @@ def _row(workload: Raw, findings: t.Iterable[Raw]) -> dict[str, str]:
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Cluster, check),
-    "cluster": Part(Options, Home, ready),
-    "places": Part(Options, Places, places),
+    "places": Part(Options, Places, places, place_looks),
+    "cluster": Part(Options, Standing, ready, namespace_looks),
     "identities": Part(Options, Made, identities),
     "lacking": Part(Options, Granted, lacking),
     "changes": Part(Options, Predicted, changes),
     "restart": Part(Options, Written, matches),
-    "foreseen": Part(Options, Foreseen, showing),
-    "report": Part(Options, Seen, report),
+    "report": Part(Options, Seen, report, report_looks),
 }

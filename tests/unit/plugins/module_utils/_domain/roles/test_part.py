@@ -109,3 +109,21 @@ def test_a_plan_leaves_as_plain_data() -> None:
     )
     assert part.names == ("size", "parts")
     assert part.plan({"size": 1}, {}, Run(tags=("a",))) == {"size": 2, "parts": [{}]}
+
+
+@pytest.mark.parametrize(
+    ("run", "runs"),
+    [
+        (Run(), True),
+        (Run(tags=("all",)), True),
+        (Run(tags=("a",)), True),
+        (Run(tags=("other",)), False),
+        (Run(tags=("other",), inherited=("other",)), True),
+        (Run(tags=("other",), inherited=("always",)), True),
+        (Run(skipped_tags=("a",)), False),
+        (Run(skipped_tags=("other",)), True),
+        (Run(skipped_tags=("other",), inherited=("other",)), False),
+    ],
+)
+def test_whether_ansible_runs_a_phase(run: Run, runs: bool) -> None:
+    assert run.runs("a") is runs

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Look, Refused, Run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_bindings import (
     IDENTITIES,
     KUBERNETES_PERMISSIONS,
@@ -154,7 +154,39 @@ def test_the_lists() -> None:
         },
         {"entries": [{"name": "older", "namespace": "default"}], "exceptions": [], "allow_in_use": True},
     ]
-    assert (made["namespaces"], made["shown_namespaces"]) == (["shop", "monitoring"], ["default", "monitoring", "shop"])
+
+
+@pytest.mark.parametrize(
+    ("run", "options", "begins", "objects"),
+    [
+        (RUN, {}, True, True),
+        (Run(tags=("all",)), {}, True, True),
+        (Run(tags=(WAIT,)), {}, True, False),
+        (Run(tags=(SHOW, RESTART)), {}, False, False),
+        (Run(skipped_tags=(IDENTITIES,)), {}, True, True),
+        (Run(skipped_tags=(OBJECTS,)), {}, True, False),
+        (Run(skipped_tags=(IDENTITIES, ROLES, OBJECTS, WAIT)), {}, False, False),
+        (Run(tags=("other",)), {}, False, False),
+        (Run(tags=("other",), inherited=("other",)), {}, True, True),
+        (RUN, {"render_dir": "/r"}, True, False),
+    ],
+)
+def test_what_tags_leave_out(run: Run, options: dict[str, Any], begins: bool, objects: bool) -> None:
+    made = plan([{**ENTRY, "resource_group": "other"}], run, **options)
+    assert (made["begins"], made["objects"], bool(made["other_groups"])) == (begins, objects, begins)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, (True, False, "chart")),
+        ({"mode": "addon"}, (True, False, "addon")),
+        ({"render_dir": "/r"}, (False, True, "files")),
+    ],
+)
+def test_where_to_it_writes(options: dict[str, Any], found: tuple[bool, bool, str]) -> None:
+    made = plan([ENTRY], **options)
+    assert (made["connects"], made["finds"], made["writes"]) == found
 
 
 @pytest.mark.parametrize(
@@ -368,8 +400,27 @@ def test_who_grants_roles(managed: bool | None) -> None:
     assert (checked["manages"], bool(grants)) == (bool(managed), bool(managed))
 
 
+def looks(
+    name: str, entries: list[dict[str, Any]], found: dict[str, Any], *results: Any, run: Run = RUN, **options: Any
+) -> list[Look]:
+    """Those of a part; each finds the next of the results."""
+    told, given = dict(found), iter(results)
+    made = []
+    for each in PARTS[name].looks_at({**OPTIONS, "list": entries, **options}, told, run):
+        made.append(each)
+        told[each.name] = next(given, {})
+    return made
+
+
+def table_needs() -> list[dict[str, Any]]:
+    """What is asked where it may not be listed."""
+    error = {"error": {"status": 403}, "msg": "No."}
+    needs: list[dict[str, Any]] = looks("report", [ENTRY], LOOKING, error)[-1].arguments["needs"]
+    return needs
+
+
 def test_what_the_table_is_made_of() -> None:
-    show = plan([])["show"]
+    show = table_needs()
     objects = ["azureidentities", "azureidentitybindings", "azurepodidentityexceptions", "azureassignedidentities"]
     assert [(each["api_group"], each["resource"]) for each in show] == [
         *(("aadpodidentity.k8s.io", resource) for resource in objects),
@@ -388,7 +439,7 @@ def test_the_readme_tells_what_is_asked() -> None:
     made = plan(
         entries, exceptions=[EXCEPTION, away], restart=[{"namespace": "a", "name": "d"}], create_namespaces=True
     )
-    asked = {(each["api_group"], each["resource"]) for each in made["kubernetes"] + made["show"]}
+    asked = {(each["api_group"], each["resource"]) for each in made["kubernetes"] + table_needs()}
     assert told - asked == {("apps", "deployments, daemonsets or statefulsets")}  # one of them is restarted
     assert asked <= told
 
@@ -423,41 +474,95 @@ def part(name: str, entries: list[dict[str, Any]], observed: dict[str, Any], run
         ([PRINCIPAL], NOBODY, {}, ""),
         ([ENTRY], HOME, {"mode": "addon"}, "The pod identity add-on of cluster one is off; enable it by the role"),
         ([ENTRY], {**NOBODY, "cluster": {"pod_identity_profile": {"enabled": True}}}, {"mode": "addon"}, ""),
+        (
+            [ENTRY],
+            {**HOME, "namespace shop": {"resources": []}},
+            {},
+            "The namespace shop of pod_identity_bindings_list does not exist; create it, correct its name, or set "
+            "pod_identity_bindings_create_namespaces=true.",
+        ),
+        ([ENTRY], {**HOME, "namespace shop": {"resources": [{}]}}, {}, ""),
     ],
 )
 def test_the_cluster_is_ready(
     entries: list[dict[str, Any]], home: dict[str, Any], options: dict[str, Any], sentence: str
 ) -> None:
     try:
-        part("cluster", entries, home, **options)
+        part("cluster", entries, {**home, "objects": True}, **options)
     except Refused as error:
         assert sentence and str(error).startswith(sentence)
     else:
         assert not sentence
 
 
-PLACES = {
-    "groups": [{"item": {"group": "other"}, "state": {}}, {"item": {"group": "rg"}, "state": {"id": RG}}],
-    "namespaces": [
-        {"item": "shop", "resources": []},
-        {"item": "monitoring", "resources": []},
-        {"item": "kept", "resources": [{}]},
-        {"item": "not looked for", "skipped": True},
+@pytest.mark.parametrize(
+    ("found", "run", "options", "names", "missing"),
+    [
+        pytest.param({}, RUN, {}, ["namespace shop", "namespace monitoring"], [], id="each"),
+        pytest.param({"there": ["shop"]}, RUN, {}, ["namespace monitoring"], [], id="some are known"),
+        pytest.param({}, Run(check_mode=True), {}, [], [], id="told before"),
+        pytest.param({"objects": False}, RUN, {}, [], [], id="no objects"),
+        pytest.param({}, RUN, {"create_namespaces": True}, ["namespaces"], ["monitoring"], id="created"),
+        pytest.param({"objects": False}, RUN, {"create_namespaces": True}, [], [], id="nothing to create"),
     ],
+)
+def test_namespaces(
+    found: dict[str, Any], run: Run, options: dict[str, Any], names: list[str], missing: list[str]
+) -> None:
+    observed = {**HOME, "objects": True, **found}
+    listed = {"resources": [{"metadata": {"name": "default"}}, {"metadata": {"name": "shop"}}]}
+    given: dict[str, Any] = {"exceptions": [EXCEPTION], **options}
+    made = looks("cluster", [ENTRY, {**ENTRY, "namespace": None}], observed, listed, listed, run=run, **given)
+    assert [each.name for each in made] == names
+    assert all((each.in_cluster, each.arguments["kind"]) == (True, "Namespace") for each in made)
+    seen = {**observed, **{each.name: listed for each in made}}
+    assert part("cluster", [ENTRY], seen, run, **given)["missing_namespaces"] == missing
+
+
+def test_namespaces_of_a_cluster_that_is_only_predicted() -> None:
+    options: dict[str, Any] = {"exceptions": [EXCEPTION], "create_namespaces": True}
+    plan = part("cluster", [ENTRY], {**HOME, "objects": True}, Run(check_mode=True), **options)
+    assert plan["missing_namespaces"] == ["shop", "monitoring"]
+
+
+PLACES = {
+    "groups": [{"subscription": "", "group": "other"}, {"subscription": "s", "group": "rg"}],
+    "objects": True,
+    "resource group /other": {"state": {}},
+    "resource group s/rg": {"state": {"id": RG}},
+    "namespace shop": {"resources": []},
+    "namespace monitoring": {"resources": []},
+    "namespace kept": {"resources": [{}]},
 }
+EMPTY = {"groups": [], "objects": True}
 
 
 def test_places_that_are_missing() -> None:
-    sentences = part("places", [ENTRY], PLACES, Run(check_mode=True))["sentences"]
-    assert [sentence.partition(" does not exist; ")[0] for sentence in sentences] == [
+    plan = part("places", [ENTRY], PLACES, Run(check_mode=True))
+    assert [sentence.partition(" does not exist; ")[0] for sentence in plan["sentences"]] == [
         "The resource group other of identities in pod_identity_bindings_list",
         "The namespace shop of pod_identity_bindings_list",
         "The namespace monitoring of pod_identity_bindings_exceptions",
+        "Unless an earlier task of this playbook creates what is missing, the real run stops here.",
     ]
+    assert plan["there"] == ["kept"]
     with pytest.raises(Refused) as error:
         part("places", [ENTRY], PLACES)
-    assert list(error.value.sentences) == sentences
-    assert part("places", [ENTRY], {"groups": [], "namespaces": []})["sentences"] == []
+    assert list(error.value.sentences) == plan["sentences"][:-1]
+    assert part("places", [ENTRY], EMPTY) == {"sentences": [], "there": []}
+
+
+def test_where_places_are_looked_for() -> None:
+    made = looks("places", [ENTRY], {"groups": PLACES["groups"], "objects": True})
+    assert [(each.name, each.in_cluster, each.in_check_mode) for each in made] == [
+        ("resource group /other", False, True),
+        ("resource group s/rg", False, True),
+        ("namespace shop", True, False),
+    ]
+    assert made[0].arguments == {"subscription_id": None, "name": "other"}
+    tolerates = made[0].tolerates
+    assert tolerates and tolerates({"state": {}, "failed": True}) and not tolerates({"failed": True, "msg": "No."})
+    assert looks("places", [ENTRY], EMPTY, create_namespaces=True) == []
 
 
 def test_what_follows_from_the_identities() -> None:
@@ -662,29 +767,38 @@ def test_by_what_they_would_be_compared_with_the_addon() -> None:
     assert restarts("addon", predicts=True, left=[{**left[0], "actions": []}]) == [{**pair, "written": "3"}]
 
 
+LOOKING: dict[str, Any] = {"planned": [], "addon": {}, "left": [], "reachable": True}
+
+
 @pytest.mark.parametrize(
-    ("changes", "foreseen"),
+    ("mode", "changes", "foreseen"),
     [
-        ({}, False),
-        ({"planned": [{"kind": "AzureIdentity"}]}, True),
-        ({"addon": {"actions": ["assign Managed Identity Operator to x"]}}, False),
-        ({"addon": {"actions": ["assign Managed Identity Operator to x", "change the add-on"]}}, True),
-        ({"left": [{"skipped": True}, {"actions": []}]}, False),
-        ({"left": [{"actions": []}, {"actions": ["change the add-on"]}]}, True),
+        ("chart", {}, False),
+        ("chart", {"planned": [{"kind": "AzureIdentity"}]}, True),
+        ("addon", {"planned": [{"kind": "AzureIdentity"}]}, False),
+        ("addon", {"addon": {"actions": ["assign Managed Identity Operator to x"]}}, False),
+        ("addon", {"addon": {"actions": ["assign Managed Identity Operator to x", "change the add-on"]}}, True),
+        ("chart", {"addon": {"actions": ["change the add-on"]}}, False),
+        ("addon", {"left": [{"skipped": True}, {"actions": []}]}, False),
+        ("addon", {"left": [{"actions": []}, {"actions": ["change the add-on"]}]}, True),
     ],
 )
-def test_what_decides_it_changes(changes: dict[str, Any], foreseen: bool) -> None:
-    seen = {"planned": [], "addon": {}, "left": [], "reachable": True, **changes}
-    assert part("foreseen", [ENTRY], seen) == {"foreseen": foreseen, "looks": True}
-    assert part("foreseen", [ENTRY], seen, Run(check_mode=True)) == {"foreseen": foreseen, "looks": not foreseen}
-    assert part("foreseen", [ENTRY], {**seen, "reachable": False}) == {"foreseen": foreseen, "looks": False}
-    assert part("foreseen", [], seen) == {"foreseen": foreseen, "looks": False}
+def test_what_decides_it_changes(mode: str, changes: dict[str, Any], foreseen: bool) -> None:
+    """Then check mode does not look."""
+    seen = {**LOOKING, **changes}
+    assert len(looks("report", [ENTRY], seen, mode=mode)) == 1
+    assert len(looks("report", [ENTRY], seen, mode=mode, run=Run(check_mode=True))) == int(not foreseen)
+    assert looks("report", [], seen, mode=mode) == []
 
 
-@pytest.mark.parametrize(("mode", "found"), [("chart", ("", False)), ("addon", ("managed", True))])
-def test_how_nmi_decides(mode: str, found: tuple[str, bool]) -> None:
-    made = plan([ENTRY], mode=mode)
-    assert (made["nmi_mode"], made["force_namespaced"]) == found
+def test_who_gets_what_is_looked_at() -> None:
+    (seen,) = looks("report", [ENTRY, {**GONE, "namespace": None}], LOOKING, exceptions=[EXCEPTION])
+    assert (seen.module, seen.arguments) == ("pod_identity_info", {"namespaces": ["default", "monitoring", "shop"]})
+    (seen,) = looks("report", [ENTRY], LOOKING, mode="addon")
+    assert seen.arguments == {"namespaces": ["shop"], "mode": "managed", "force_namespaced": True}
+    tolerates = seen.tolerates
+    assert tolerates and [tolerates({"error": {"status": status}}) for status in (403, 500)] == [True, False]
+    assert not tolerates({})
 
 
 @pytest.mark.parametrize(
@@ -709,26 +823,27 @@ WORKLOAD: dict[str, Any] = {
     "default": {"answers": ["token", "404"], "identities": ["billing", "other"]},
 }
 SEEN: dict[str, Any] = {
-    "workloads": [WORKLOAD, {**WORKLOAD, "selector": "", "identities": []}],
-    "findings": [{"code": "x", "object": "Deployment shop/api"}, {"code": "y", "object": "Deployment shop/a"}],
-    "error": None,
-    "unlisted": [],
-    "reachable": True,
-    "foreseen": True,
+    **LOOKING,
+    "planned": [{"kind": "AzureIdentity"}],
+    "seen": {
+        "workloads": [WORKLOAD, {**WORKLOAD, "selector": "", "identities": []}],
+        "findings": [{"code": "x", "object": "Deployment shop/api"}, {"code": "y", "object": "Deployment shop/a"}],
+    },
 }
+REFUSED = {"error": {"status": 403}, "msg": "No."}
 
 
 def test_who_gets_what() -> None:
     plan = part("report", [ENTRY], SEEN)
-    assert plan["report"] == {"workloads": [WORKLOAD], "findings": SEEN["findings"], "left_out": ""}
-    assert plan["rows"] == [
-        {
-            "workload": "shop/api",
-            "kind": "Deployment",
-            "identities": "shop/billing",
-            "without_client_id": "billing or other or 404",
-            "findings": "x",
-        }
+    findings = SEEN["seen"]["findings"]
+    assert plan["report"] == {"workloads": [WORKLOAD], "findings": findings, "left_out": ""}
+    assert [" ".join(line.split()) for line in plan["lines"]] == [
+        "WORKLOAD KIND IDENTITIES WITHOUT CLIENT ID FINDINGS",
+        "shop/api Deployment shop/billing billing or other or 404 x",
+        "",
+        "CODE SEVERITY OBJECT MESSAGE REMEDY",
+        "x - Deployment shop/api - -",
+        "y - Deployment shop/a - -",
     ]
 
 
@@ -738,16 +853,18 @@ def test_who_gets_what() -> None:
         ([], {}, False, ": neither pod_identity_bindings_list nor pod_identity_bindings_exceptions names anything."),
         ([ENTRY], {"reachable": False}, True, ": there is no cluster yet."),
         ([ENTRY], {}, True, ": what decides it would be changed first, which check mode only predicts."),
-        ([ENTRY], {"foreseen": False}, True, ""),
-        ([ENTRY], {"error": "No."}, False, ": No."),
+        ([ENTRY], {"planned": []}, True, ""),
+        ([ENTRY], {"seen": REFUSED}, False, ": No."),
         (
             [ENTRY],
             {
-                "error": "No.",
-                "unlisted": [
-                    {"verb": "list", "resource": "pods", "api_group": ""},
-                    {"verb": "list", "resource": "jobs", "api_group": "batch"},
-                ],
+                "seen": REFUSED,
+                "unlisted": {
+                    "missing": [
+                        {"verb": "list", "resource": "pods", "api_group": ""},
+                        {"verb": "list", "resource": "jobs", "api_group": "batch"},
+                    ]
+                },
             },
             False,
             ", because in the whole cluster the user of the connection may not list pods, list jobs.batch; somebody "
@@ -756,5 +873,9 @@ def test_who_gets_what() -> None:
     ],
 )
 def test_why_it_is_not_shown(entries: list[Any], changes: dict[str, Any], check_mode: bool, told: str) -> None:
-    plan = part("report", entries, {**SEEN, **changes}, Run(check_mode=check_mode))
-    assert plan["report"]["left_out"] == (f"Who gets what is not shown{told}" if told else "")
+    plan = part("report", entries, {**SEEN, "seen": {}, **changes}, Run(check_mode=check_mode))
+    left_out = f"Who gets what is not shown{told}" if told else ""
+    assert plan == {
+        "report": {"workloads": [], "findings": [], "left_out": left_out},
+        "lines": [left_out] if told else [],
+    }
