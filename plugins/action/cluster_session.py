@@ -62,7 +62,14 @@ _WITHOUT_HELM = (
     "The program {} is not found where the role pod_identity_chart runs; install helm 3 there, or set "
     "pod_identity_chart_helm_binary to its path."
 )
-EMPTY: t.Mapping[str, t.Any] = {"connection": {}, "plans": {}, "asked": [], "missing": [], "phases": []}
+EMPTY: t.Mapping[str, t.Any] = {
+    "connection": {},
+    "plans": {},
+    "asked": [],
+    "missing": [],
+    "phases": [],
+    "resource_group_changes": False,
+}
 
 _private_directories.remove_at_exit()
 
@@ -243,7 +250,7 @@ class _Session:
             if self._connection.reachable:
                 reached = {"kubeconfig": self._connection.kubeconfig, "needs": plan["kubernetes"]}
                 missing += self._run("access_review_info", reached)["missing"]
-        self.known["missing"], self.known["phases"] = missing, plan["phases"]
+        self.known.update(missing=missing, phases=plan["phases"], resource_group_changes=plan["group"])
 
     def _know(self, cluster: Raw) -> None:
         """``principal_id``: who gets the roles of the nodes, as far as that is known."""

@@ -139,6 +139,11 @@ phases:
   type: list
   elements: str
   sample: [pod_identity_cluster_create]
+resource_group_changes:
+  description: Whether the role C(pod_identity_cluster) may have to create or change the resource group.
+  returned: always, but with O(state=private_directory)
+  type: bool
+  sample: false
 connection:
   description: The connection; empty where there is none.
   returned: always, but with O(state=private_directory)

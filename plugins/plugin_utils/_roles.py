@@ -217,7 +217,10 @@ def decide(
             raise Failure(UNCONNECTED)
         if not look.in_cluster or connection["reachable"]:
             found[look.name] = _look(look, connection, subtasks)
-    return part.plan(given, found, run)
+    plan = part.plan(given, found, run)
+    for sentence in plan.pop("warnings", ()):
+        subtasks.warn(sentence)
+    return plan
 
 
 def begins(role: str, part: str) -> bool:

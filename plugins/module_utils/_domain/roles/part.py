@@ -160,7 +160,7 @@ class Part(t.Generic[_Options, _Observed]):
     ``options``: the dataclass of the role's options, whose fields have their names without that of the role.
     ``observed``: the dataclass of what was found, with the method ``parse``. ``looks``: modules that are run first. It
     is given the options, what the task has found, and the run; the result of a look is in the second by its name when
-    it yields the next, so that this can depend on it.
+    it yields the next, so that this can depend on it. ``warnings`` of a plan are told as such.
     """
 
     options: t.Any

@@ -251,6 +251,11 @@ class Options:
         return self.mode == "addon"
 
     @property
+    def writes(self) -> str:
+        """The file of tasks that writes what pods match."""
+        return "files" if self.render_dir else self.mode
+
+    @property
     def managed(self) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.list if entry.is_present)
 
@@ -348,14 +353,14 @@ def check(options: Options, cluster: Cluster, run: Run) -> Checked:
     """Refuses lists that cannot work."""
     refuse(_contradictions(options, cluster))
     phases = run.phases(PHASES)
-    begins = any(run.runs(phase) for phase in PHASES if phase not in LATE_PHASES)
+    begins = _begins(run)
     return Checked(
         connects=not options.render_dir,
         finds=bool(options.render_dir),
         begins=begins,
         objects=not options.render_dir and OBJECTS in phases and run.runs(OBJECTS),
         manages=options.manage_role_assignments,
-        writes="files" if options.render_dir else options.mode,
+        writes=options.writes,
         allow_in_use=any(entry.allow_in_use for entry in options.managed),
         phases=phases,
         managed=tuple(entry.given for entry in options.managed),
@@ -466,6 +471,10 @@ def _leaving(options: Options) -> t.Iterator[dict[str, t.Any]]:
         ]
         if entries or exceptions:
             yield {"entries": entries, "exceptions": exceptions, "allow_in_use": allowed}
+
+
+def _begins(run: Run) -> bool:
+    return any(run.runs(phase) for phase in PHASES if phase not in LATE_PHASES)
 
 
 def _begins_with_identities(phases: t.Iterable[str]) -> bool:
@@ -682,11 +691,12 @@ class Standing:
 @dataclass(frozen=True)
 class Ready:
     """``node_principal``: as above; ``accepts_kubenet``: the add-on of the cluster does. ``missing_namespaces``: those
-    that are created."""
+    that are created. ``steps``: the files of tasks that follow the identities and their roles."""
 
     node_principal: str
     accepts_kubenet: bool
     missing_namespaces: tuple[str, ...]
+    steps: tuple[str, ...]
 
 
 def namespace_looks(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
@@ -697,7 +707,16 @@ def namespace_looks(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
         yield from _namespace_looks(options, found)
 
 
-def ready(options: Options, found: Standing, _run: Run) -> Ready:
+def _steps(options: Options, missing_namespaces: t.Sequence[str], run: Run) -> t.Iterator[str]:
+    if _begins(run):
+        if missing_namespaces:
+            yield "namespaces"
+        yield options.writes
+    if options.restart and not options.render_dir and run.runs(RESTART):
+        yield "restart"
+
+
+def ready(options: Options, found: Standing, run: Run) -> Ready:
     """Refuses a cluster that is not ready for the entries."""
     home = found.home
     if not options.is_addon and not options.render_dir and options.in_azure and not home.node_principal:
@@ -714,7 +733,7 @@ def ready(options: Options, found: Standing, _run: Run) -> Ready:
     refuse(_namespace_sentences(options, found.namespaces.absent))
     creates = options.create_namespaces and found.namespaces.needed
     missing = tuple(each for each in options.namespaces if creates and each not in found.namespaces.there)
-    return Ready(home.node_principal, home.addon_accepts_kubenet, missing)
+    return Ready(home.node_principal, home.addon_accepts_kubenet, missing, tuple(_steps(options, missing, run)))
 
 
 # places
@@ -736,12 +755,12 @@ class Places:
 
 @dataclass(frozen=True)
 class Absent:
-    """What is missing, as sentences; in check mode only, since an earlier task may be about to create it.
+    """``warnings``: what is missing; in check mode only, since an earlier task may be about to create it.
 
     ``there``: the namespaces that exist.
     """
 
-    sentences: tuple[str, ...]
+    warnings: tuple[str, ...]
     there: tuple[str, ...]
 
 

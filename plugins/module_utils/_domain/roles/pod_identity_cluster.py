@@ -274,13 +274,15 @@ class Asking:
 class Questions:
     """The needs that Azure and the cluster are asked about, and the phases of this role that run.
 
-    ``looker``: who ends the connection of this role; empty where another role asks.
+    ``looker``: who ends the connection of this role; empty where another role asks. ``group``: the resource group may
+    have to be created or changed.
     """
 
     azure: tuple[AzureNeed, ...]
     kubernetes: tuple[KubernetesNeed, ...]
     phases: tuple[str, ...]
     looker: str = ""
+    group: bool = False
 
 
 def questions(options: ConnectionOptions, asking: Asking, run: Run) -> Questions:
@@ -307,7 +309,8 @@ def own_questions(options: Options, asking: Asking, run: Run) -> Questions:
         azure += [_need(options.scope, "write_addon", "add-on")] if addon_changes else []
         azure += _role_needs(options, asking.cluster, phases)
     kubernetes = [KubernetesNeed.of(_FIND_NMI, purpose="add-on")] if addon_changes else []
-    return replace(_questions(asking, run, azure, kubernetes), looker=options.looker)
+    group = _group_differs(options, asking.cluster)
+    return replace(_questions(asking, run, azure, kubernetes), looker=options.looker, group=group)
 
 
 def _questions(
@@ -597,9 +600,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Creation:
-    """Whether the resource group is created or changed, and its region; empty leaves a group where it is."""
+    """The region of the resource group; empty leaves a group where it is."""
 
-    group: bool
     group_location: str
 
 
@@ -623,7 +625,7 @@ def create(options: Options, found: Group, _run: Run) -> Creation:
             "to create it in; set pod_identity_location."
         )
     location = options.resource_group_location or (options.location if found.missing else "")
-    return Creation(_group_differs(options, found.cluster), location)
+    return Creation(location)
 
 
 # addon

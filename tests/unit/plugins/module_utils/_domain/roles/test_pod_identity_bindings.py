@@ -539,7 +539,7 @@ EMPTY = {"groups": [], "objects": True}
 
 def test_places_that_are_missing() -> None:
     plan = part("places", [ENTRY], PLACES, Run(check_mode=True))
-    assert [sentence.partition(" does not exist; ")[0] for sentence in plan["sentences"]] == [
+    assert [sentence.partition(" does not exist; ")[0] for sentence in plan["warnings"]] == [
         "The resource group other of identities in pod_identity_bindings_list",
         "The namespace shop of pod_identity_bindings_list",
         "The namespace monitoring of pod_identity_bindings_exceptions",
@@ -548,8 +548,8 @@ def test_places_that_are_missing() -> None:
     assert plan["there"] == ["kept"]
     with pytest.raises(Refused) as error:
         part("places", [ENTRY], PLACES)
-    assert list(error.value.sentences) == plan["sentences"][:-1]
-    assert part("places", [ENTRY], EMPTY) == {"sentences": [], "there": []}
+    assert list(error.value.sentences) == plan["warnings"][:-1]
+    assert part("places", [ENTRY], EMPTY) == {"warnings": [], "there": []}
 
 
 def test_where_places_are_looked_for() -> None:

@@ -341,11 +341,11 @@ def test_commands_for_whoever_may_grant_roles() -> None:
 
 
 def test_where_a_resource_group_lies() -> None:
-    assert create(OPTIONS, Group(Cluster(), missing=True), RUN) == Creation(True, "westeurope")
-    assert create(OPTIONS, Group(Cluster(), missing=False), RUN) == Creation(True, "")
+    assert create(OPTIONS, Group(Cluster(), missing=True), RUN) == Creation("westeurope")
+    assert create(OPTIONS, Group(Cluster(), missing=False), RUN) == Creation("")
     elsewhere = replace(OPTIONS, resource_group_location="northeurope")
-    assert create(elsewhere, Group(CLUSTER, missing=False), RUN) == Creation(True, "northeurope")
-    assert create(replace(OPTIONS, location=""), Group(CLUSTER, missing=False), RUN) == Creation(False, "")
+    assert create(elsewhere, Group(CLUSTER, missing=False), RUN) == Creation("northeurope")
+    assert create(replace(OPTIONS, location=""), Group(CLUSTER, missing=False), RUN) == Creation("")
     assert "no region is named" in refused(create, replace(OPTIONS, location=""), Group(Cluster(), missing=True), RUN)
     assert Group.parse({"cluster": {}, "group": {}}).missing
     assert not Group.parse({"cluster": {}, "group": None}).missing
