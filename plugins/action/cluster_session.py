@@ -127,9 +127,13 @@ class _Session:
 
     @property
     def _named_cluster(self) -> dict[str, t.Any]:
-        """What the options of other roles are read by."""
+        """What the options of other roles are read by; what is wrong with these is told as that of their role."""
         names = ("name", "resource_group", "subscription_id")
-        return {f"cluster_{name}": self._options.get(name, "") for name in names}
+        try:
+            known = self._options
+        except _roles.WrongOptions:
+            known = {}
+        return {f"cluster_{name}": known.get(name, "") for name in names}
 
     @property
     def _connection(self) -> sessions.Connection:

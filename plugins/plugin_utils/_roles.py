@@ -115,19 +115,18 @@ def _operators(name: str, known: Raw) -> str:
     return shared["name"] if shared else name
 
 
-def _values(action: ActionBase, templates: Raw) -> dict[str, t.Any]:
+def _values(action: ActionBase, templates: Raw) -> tuple[dict[str, t.Any], list[str]]:
+    """What the templates amount to, without what is to be omitted; and why some of them amount to nothing."""
     try:
-        return dict(action._templar.template(dict(templates)))
+        return dict(action._templar.template(dict(templates))), []
     except AnsibleError:
-        raise WrongOptions(*_unknown_values(action, templates)) from None
-
-
-def _unknown_values(action: ActionBase, templates: Raw) -> t.Iterator[str]:
+        good, wrong = {}, []
     for name, value in templates.items():
         try:
-            action._templar.template(value)
+            good.update(action._templar.template({name: value}))
         except AnsibleError as error:
-            yield f"{name} has no value, because of its template: {str(error.message).rstrip('.')}."
+            wrong.append(f"{name} has no value, because of its template: {str(error.message).rstrip('.')}.")
+    return good, wrong
 
 
 def options(
@@ -145,9 +144,9 @@ def options(
     # As a dictionary, in which what is to be omitted is left out.
     # In the play, and in another role, the defaults of a role are no variables.
     known = {**DEFAULTS.get(prefix, {}), **variables}
-    given = _values(action, {name: known[name] for name in wanted if name in known})
+    given, wrong = _values(action, {name: known[name] for name in wanted if name in known})
     # Validation takes these for true, and the filter bool, by which tasks read options, for false.
-    wrong = [
+    wrong += [
         f"{_operators(name, known)} is {value}, which Ansible reads in two ways; write true or false."
         for name, value in given.items()
         if options[name].get("type") == "bool" and str(value).lower() in ("y", "t")
@@ -173,11 +172,15 @@ SPECS.update(playbook_specs(PLAYBOOKS, SPECS))
 
 
 def _named(text: str) -> set[str]:
-    return {name for name in re.findall(r"(?<![\w.])\w+", text) if name.startswith(names.PREFIXES)}
+    return {
+        name
+        for name in re.findall(r"(?<![\w.])\w+", text)
+        if name.startswith(names.PREFIXES) and name not in names.PREFIXES
+    }
 
 
 KNOWN = {
-    *(SESSION, *FACTS, *(name for options in SPECS.values() for name in options)),
+    *(SESSION, names.OWN, *FACTS, *(name for options in SPECS.values() for name in options)),
     *(name for role in ROLES for name in _named((_ROLES / role / "defaults/main.yml").read_text())),
     *(name for path in _PLAYBOOKS.glob("**/*.yml") for name in _named(path.read_text())),
 }

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import variables
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
     pod_identity_bindings,
     pod_identity_chart,
@@ -24,6 +25,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import plain
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
+from ansible_collections.azureops.pod_identity.tests.unit.roles.test_plans import BY_PLAN
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[3] / "roles").iterdir() if path.is_dir())
 SHARED = re.compile(r"^\{\{ (?P<name>\w+)(?: \| default\((?P<fallback>''|'\w+'|true|false)\))? \}\}$")
@@ -123,7 +125,7 @@ def test_example_variables_exist() -> None:
     known = {name for role in ROLES for name in _options(role)}
     known |= {name for playbook in _roles.PLAYBOOKS for name in _roles.SPECS[playbook]}
     known |= {name for path in sources for name in re.findall(r"pod_identity_\w+", path.read_text())}
-    assert named and set(named) <= known
+    assert named and set(named) <= {*known, variables.OWN}
 
 
 @pytest.mark.parametrize("playbook", _roles.PLAYBOOKS)
@@ -184,7 +186,8 @@ def test_readme_lists_the_permissions(role: Path) -> None:
 def test_permissions_belong_to_phases_that_exist(role: Path) -> None:
     tasks = "".join(path.read_text() for path in (role / "tasks").glob("*.yml"))
     phases = {need["phase"] for need in _permissions(role).values()}
-    assert {phase for phase in phases if f"tags: [{phase}]" not in tasks} <= {"always"}
+    # The plan of the options tells whether the identities are created, see test_plans.
+    assert {phase for phase in phases if f"tags: [{phase}]" not in tasks} <= {"always", *BY_PLAN}
 
 
 def test_the_minimal_role_of_the_readme_is_what_the_roles_ask_for() -> None:

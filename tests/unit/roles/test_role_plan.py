@@ -89,7 +89,7 @@ def test_a_playbook_reads_variables_that_roles_read(player: Player) -> None:
     status, output = player.play({"hosts": "localhost", "vars": {**variables, "group": group}, "tasks": tasks})
     told = " ".join(output.split())
     assert (status, "ignored=4" in told) == (0, True), output
-    assert "names. Supported parameters include" in told and "pod_identity_bindings_list" in told, output
+    assert "has no key names; did you mean name?" in told and "pod_identity_bindings_list" in told, output
     assert "pod_identity_leftovers_remove" in told and "maybe" in told, output
     assert "pod_identity_leftovers_remove is y, which Ansible reads in two ways; write true or false." in told, output
     assert "The playbook leftovers decides about account, detachment, options." in told, output

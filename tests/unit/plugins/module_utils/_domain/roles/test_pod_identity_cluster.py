@@ -43,6 +43,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     check,
     create,
     grants,
+    look_for_group,
     node_roles,
     own_questions,
     questions,
@@ -347,8 +348,11 @@ def test_where_a_resource_group_lies() -> None:
     assert create(elsewhere, Group(CLUSTER, missing=False), RUN) == Creation("northeurope")
     assert create(replace(OPTIONS, location=""), Group(CLUSTER, missing=False), RUN) == Creation("")
     assert "no region is named" in refused(create, replace(OPTIONS, location=""), Group(Cluster(), missing=True), RUN)
-    assert Group.parse({"cluster": {}, "group": {}}).missing
-    assert not Group.parse({"cluster": {}, "group": None}).missing
+    assert Group.parse({"cluster": {}, "group": {"state": {}}}).missing
+    assert not Group.parse({"cluster": {}, "group": {"state": {"name": "rg"}}}).missing
+    assert not Group.parse({"cluster": {"id": "/c"}}).missing
+    assert [look.module for look in look_for_group(OPTIONS, {"cluster": {}}, RUN)] == ["resource_group"]
+    assert list(look_for_group(OPTIONS, {"cluster": {"id": "/c"}}, RUN)) == []
 
 
 @pytest.mark.parametrize(
@@ -402,8 +406,10 @@ def test_there_has_to_be_a_cluster(part: Any) -> None:
 def test_a_second_nmi_is_refused() -> None:
     part = PARTS["second_nmi"]
     found = [{"namespace": "a", "name": name, "managed_by": by} for name, by in (("x", "addon"), ("y", "flux"))]
-    assert part.plan({"name": "one"}, {"installations": found[:1]}, RUN) == {}
-    assert "beside DaemonSet a/y, and both" in refused(part.plan, {"name": "one"}, {"installations": found}, RUN)
+    assert part.plan({"name": "one"}, {"nmi": {"installations": found[:1]}}, RUN) == {}
+    assert "beside DaemonSet a/y, and both" in refused(
+        part.plan, {"name": "one"}, {"nmi": {"installations": found}}, RUN
+    )
 
 
 def test_who_gets_the_roles() -> None:
