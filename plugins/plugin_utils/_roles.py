@@ -58,8 +58,8 @@ SHARED = "pod_identity"
 # The variable that tasks register the session as, see cluster_session.
 SESSION = "pod_identity_session"
 UNCONNECTED = (
-    "Nothing is connected to the cluster; the tasks that connect have the tag always, so run this without "
-    "--skip-tags always and without --start-at-task."
+    "Nothing is connected to the cluster; the tasks that connect have the tag always, so run this without --skip-tags "
+    "always and --start-at-task."
 )
 _ROLES = Path(__file__).parents[2] / "roles"
 _FROM_SHARED = re.compile(r"\{\{ (?P<name>pod_identity_\w+)(?: \| default\([^()]*\))* \}\}")
