@@ -17,6 +17,7 @@ import os
 import shlex
 import typing as t
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 # Loaded here, before the workers are forked, so that their modules can run in these.
@@ -37,14 +38,14 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks im
 Raw = t.Mapping[str, t.Any]
 
 ROLE = "pod_identity_cluster"
-NAMED = ("name", "resource_group", "state", "allow_network_plugin_kubenet")
-OPTIONS = (*NAMED, "subscription_id", "kubeconfig", "context", "credentials", "principal_id")
+NAMED = ("name", "resource_group", "subscription_id", "state", "allow_network_plugin_kubenet")
+OPTIONS = (*NAMED, "kubeconfig", "context", "credentials", "principal_id")
 NEEDS = [{"verbs": ["list"], "resource": "nodes"}]
 LOADED = (
     *(access_review_info, aks_cluster_info, aks_kubeconfig),
     *(cluster_connection, kubernetes_object_info, permission_info),
 )
-STATES = ["found", "known", "connected", "asked", "begun", "absent", "private_directory"]
+STATES = ["found", "known", "predicted", "restored", "connected", "asked", "begun", "absent", "private_directory"]
 ARGUMENTS = {
     "state": {"type": "str", "default": "connected", "choices": STATES},
     "owner": {"type": "str", "default": ROLE},
@@ -58,6 +59,10 @@ ARGUMENTS = {
 }
 # What may name the API server in the environment of ansible-playbook.
 NAMED_BY = ("K8S_AUTH_KUBECONFIG", "K8S_AUTH_HOST")
+_ABSENT = (
+    "pod_identity_cluster_state is absent, which the playbook site cannot do; delete the cluster with the playbook "
+    "azureops.pod_identity.destroy, or with the role pod_identity_cluster alone."
+)
 _WITHOUT_HELM = (
     "The program {} is not found where the role pod_identity_chart runs; install helm 3 there, or set "
     "pod_identity_chart_helm_binary to its path."
@@ -65,7 +70,6 @@ _WITHOUT_HELM = (
 EMPTY: t.Mapping[str, t.Any] = {
     "connection": {},
     "plans": {},
-    "asked": [],
     "missing": [],
     "phases": [],
     "resource_group_changes": False,
@@ -80,12 +84,12 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         variables = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, variables)
+        before = variables.get(_roles.SESSION) or {}
         dummy, arguments = self.validate_argument_spec(ARGUMENTS)
         subtasks = Subtasks(self, variables)
         if arguments["state"] == "private_directory":
             return {**result, "path": _private_directories.make(subtasks), "changed": False, **subtasks.told}
-        before = variables.get(_roles.SESSION) or {}
-        known = {name: before[name] for name in ("cluster", *EMPTY) if name in before}
+        known = {name: before[name] for name in ("cluster", "before", *EMPTY) if name in before}
         session = _Session(self, variables, subtasks, arguments["owner"], {**EMPTY, **known})
         try:
             if arguments["needed"]:
@@ -94,12 +98,12 @@ class ActionModule(ActionBase):
             outcome = {name: value for name, value in failed.result.items() if name != "invocation"}
         except Refused as refused:
             outcome = {"failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
-        except (Failure, _roles.WrongOptions) as error:
+        except (AnsibleError, Failure, _roles.WrongOptions) as error:
             outcome = {"failed": True, "msg": str(error)}
         else:
             return {**result, "changed": False, **subtasks.told, **session.known}
         # Whoever rescues the run goes on, or disconnects, with these.
-        kept = {name: session.known[name] for name in ("cluster", "connection") if session.known.get(name)}
+        kept = {name: session.known[name] for name in ("cluster", "before", "connection") if session.known.get(name)}
         return {**result, "changed": False, **subtasks.told, **kept, **outcome}
 
 
@@ -156,12 +160,24 @@ class _Session:
         if self._connection.is_open and not self._connection.reachable:
             self._disconnect()
 
-    def be_connected(self, _arguments: Raw) -> None:
+    def be_predicted(self, _arguments: Raw) -> None:
+        """From here on the cluster is what check mode predicts, until it is restored."""
+        self.known["before"] = [self.known["cluster"]]
+
+    def be_restored(self, _arguments: Raw) -> None:
+        (cluster,) = self.known.pop("before")
+        self.be_known({"cluster": cluster})
+
+    def be_connected(self, arguments: Raw) -> None:
         if self._action._task._role is None:
             refuse(_roles.unknown(self._action, self._variables, self._subtasks))
+        if arguments["cluster"]:
+            self._know(arguments["cluster"])
+        self._forget_another()
         self._connect(self._owner)
 
     def be_asked(self, arguments: Raw) -> None:
+        self._forget_another()
         before = self.known["missing"] if arguments["further"] else []
         self._ask("questions", {name: arguments[name] for name in ("azure", "kubernetes", "connects")}, self._owner)
         self.known["missing"] = before + [each for each in self.known["missing"] if each not in before]
@@ -169,38 +185,46 @@ class _Session:
     def be_begun(self, arguments: Raw) -> None:
         roles = arguments["roles"]
         plans = self._check(roles)
+        self._forget_another()
         self.known["plans"] = {**self.known["plans"], **plans}
-        self.known["missing"] = []
         others = [plans[role] for role in roles if role != ROLE]
         connects = any(plan.get("connects", True) for plan in others)
-        if not set(roles) <= set(self.known["asked"]):
-            asking = {
-                "azure": [need for plan in others for need in plan.get("azure", ())],
-                "kubernetes": [need for plan in others for need in plan.get("kubernetes", ())],
-                "connects": connects,
-            }
-            if ROLE in roles:
-                self._find_if_permitted()
-            self._ask("own_questions" if ROLE in roles else "questions", asking, self._owner)
-            # A single role asks each time that it begins.
-            self.known["asked"] = roles if others and ROLE in roles else []
-        # A cluster that is still to be created is connected to in the end. What is certainly missing is told first.
-        if ROLE not in roles and all(each["purpose"] for each in self.known["missing"]):
-            if connects:
-                self._connect(self._owner)
-            elif any(plan.get("finds") for plan in others) and self._named.is_named:
-                self._find_unless_known()
+        asking = {
+            "azure": [need for plan in others for need in plan.get("azure", ())],
+            "kubernetes": [need for plan in others for need in plan.get("kubernetes", ())],
+            "connects": connects,
+        }
+        if ROLE in roles:
+            unread = self._find_if_permitted()
+            self._ask("own_questions", asking, self._owner)
+            # Whoever may not even read the cluster is told so with all the rest, if Azure tells of it.
+            if unread and self._may_go_on:
+                raise unread
+            return
+        self._ask("questions", asking, self._owner)
+        # What is certainly missing is told first.
+        if self._may_go_on and connects:
+            self._connect(self._owner)
+        elif self._may_go_on and any(plan.get("finds") for plan in others) and self._named.is_named:
+            self._find_unless_known()
 
     def be_absent(self, _arguments: Raw) -> None:
         """None is left, unless it is somebody else's."""
         connection = self._connection
-        if connection.is_open and connection.owner != self._owner:
-            return
-        if connection.is_open:
+        if connection.is_open and connection.owner == self._owner:
             self._disconnect()
-        self.known["asked"] = []
 
     # what they are made of
+
+    @property
+    def _may_go_on(self) -> bool:
+        return all(each["purpose"] for each in self.known["missing"])
+
+    def _forget_another(self) -> None:
+        """What is known of a cluster that is not the one that is named now, and what was only predicted of one."""
+        self.known.pop("before", None)
+        if not (self._named.is_named and self._named.is_of(self.known.get("cluster") or {})):
+            self.known.pop("cluster", None)
 
     def _disconnect(self) -> None:
         _private_directories.remove(self._subtasks, self._connection.directory)
@@ -217,6 +241,8 @@ class _Session:
                 )
             except Refused as refused:
                 wrong += refused.sentences
+        if ROLE in plans and len(plans) > 1 and self._named.state == "absent":
+            wrong.append(_ABSENT)
         wrong += [_WITHOUT_HELM.format(each) for each in self._absent(plan.get("helm") for plan in plans.values())]
         refuse(dict.fromkeys(wrong))
         return plans
@@ -225,19 +251,22 @@ class _Session:
         """Those that a task with the environment of this one would not find."""
         action = self._action
         for program in filter(None, programs):
-            command = (
-                f"{action._compute_environment_string()} /bin/sh -c {shlex.quote(f'command -v {shlex.quote(program)}')}"
-            )
-            if action._low_level_execute_command(command.strip())["rc"]:
+            # Modules look there too, whatever PATH is.
+            look = f"PATH=$PATH:/sbin:/usr/sbin:/usr/local/sbin command -v {shlex.quote(program)}"
+            command = f"{action._compute_environment_string()} /bin/sh -c {shlex.quote(look)}".strip()
+            if action._low_level_execute_command(command)["rc"]:
                 yield program
 
-    def _find_if_permitted(self) -> None:
-        """Who may not even read the cluster is told so together with all the rest."""
+    def _find_if_permitted(self) -> SubtaskFailed | None:
+        """Why it may not be read, if that is so."""
+        self.known.pop("cluster", None)
         try:
             self._know(self._find())
         except SubtaskFailed as failed:
             if (failed.result.get("error") or {}).get("status") != 403:
                 raise
+            return failed
+        return None
 
     def _ask(self, part: str, asking: Raw, owner: str) -> None:
         """Ask Azure and the API server for what is needed; ``missing`` is what they do not permit."""

@@ -44,14 +44,14 @@ options:
       - V(found) reads the cluster. V(known) takes it from O(cluster). V(connected) connects too, or stays with a
         connection that is open, with a token that lasts. V(absent) removes the directory of the connection, unless
         another role ends it.
+      - V(predicted) says that what follows is only a prediction; V(restored) goes back to what was known before.
       - V(begun) checks the options of O(roles), all before it says what is wrong with them, asks what they need and
-        connects. What is asked for V(pod_identity_cluster) and others together is not asked again when one of them
-        begins.
+        connects. With V(pod_identity_cluster) among them, which may be to create the cluster, it connects only to ask.
       - V(asked) asks for O(azure) and O(kubernetes).
       - V(private_directory) only makes a directory, and removes those of runs that were killed; it registers no
         session.
     type: str
-    choices: [found, known, connected, asked, begun, absent, private_directory]
+    choices: [found, known, predicted, restored, connected, asked, begun, absent, private_directory]
     default: connected
   owner:
     description: The role that ends the connection.
@@ -127,12 +127,12 @@ missing:
   type: list
   elements: dict
   sample: []
-asked:
-  description: The roles that were asked for together.
-  returned: always, but with O(state=private_directory)
+before:
+  description: The cluster as it is, in a list, while the session is that of a prediction.
+  returned: with O(state=predicted), and until O(state=restored)
   type: list
-  elements: str
-  sample: []
+  elements: dict
+  sample: [{name: demo, resource_group: demo}]
 phases:
   description: The phases of the role C(pod_identity_cluster) that the tags choose.
   returned: always, but with O(state=private_directory)

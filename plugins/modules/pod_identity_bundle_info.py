@@ -78,9 +78,9 @@ EXAMPLES = r"""
   azureops.pod_identity.pod_identity_bundle_info:
     source: /var/lib/azureops/shop-20260301T100000Z.json
     sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-    cluster_id: "{{ pod_identity_cluster.id }}"
-    node_resource_group: "{{ pod_identity_cluster.node_resource_group }}"
-    kubelet_principal_id: "{{ pod_identity_cluster.kubelet_identity.object_id }}"
+    cluster_id: "{{ pod_identity_session.cluster.id }}"
+    node_resource_group: "{{ pod_identity_session.cluster.node_resource_group }}"
+    kubelet_principal_id: "{{ pod_identity_session.cluster.kubelet_identity.object_id }}"
   register: bundle
 """
 

@@ -52,16 +52,16 @@ def wrong(name: str, option: Raw, value: object) -> t.Iterator[str]:
     try:
         converted = convert(value)
     except (TypeError, ValueError):
-        shown = "is" if option.get("no_log") else f"is {_shown(value)}, which is"
-        yield f"{name} {shown} not {called}."
+        yield f"{name} is {_shown(value, option)}, not {called}."
         return
     choices = option.get("choices")
     if isinstance(converted, list):
-        element = {"type": option.get("elements") or "raw", "options": option.get("options"), "choices": choices}
+        of_elements = {key: option.get(key) for key in ("options", "choices", "no_log")}
+        element = {**of_elements, "type": option.get("elements") or "raw"}
         for number, each in enumerate(converted if element["type"] != "raw" else ()):
             yield from wrong(_entry(name, number, each), element, each)
     elif choices and converted not in choices:
-        yield f"{name} is {_shown(converted)}; it is one of {', '.join(map(str, choices))}."
+        yield f"{name} is {_shown(converted, option)}; it is one of {', '.join(map(str, choices))}."
     elif isinstance(converted, dict) and option.get("options"):
         yield from _wrong_keys(name, option["options"], converted)
 
@@ -83,6 +83,11 @@ def _entry(name: str, number: int, value: object) -> str:
     return f"{name}, entry {number + 1}" + (f" ({own})" if isinstance(own, str) and own else "")
 
 
-def _shown(value: object) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _shown(value: object, option: Raw) -> str:
+    """The value of what can hold no secret, else only what it is."""
+    of_values = option.get("choices") or option.get("type") in ("bool", "int")
+    if isinstance(value, (str, int, float)) and of_values and not option.get("no_log"):
+        text = repr(value) if isinstance(value, str) else str(value)
+        return text if len(text) <= 60 else f"{text[:57]}..."
+    kinds = {list: "a list", dict: "a dictionary", str: "a text"}
+    return next((called for kind, called in kinds.items() if isinstance(value, kind)), "another value")

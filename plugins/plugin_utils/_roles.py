@@ -20,6 +20,7 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import sessions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import variables as names
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks import destroy, leftovers
@@ -179,11 +180,12 @@ def _named(text: str) -> set[str]:
     }
 
 
-KNOWN = {
-    *(SESSION, names.OWN, *FACTS, *(name for options in SPECS.values() for name in options)),
+# The playbooks name roles too, and a role is no variable unless a fact has its name.
+KNOWN = {*FACTS} | {
+    *(SESSION, names.OWN, *(name for options in SPECS.values() for name in options)),
     *(name for role in ROLES for name in _named((_ROLES / role / "defaults/main.yml").read_text())),
     *(name for path in _PLAYBOOKS.glob("**/*.yml") for name in _named(path.read_text())),
-}
+} - {*ROLES}
 
 
 def unknown(action: ActionBase, variables: Raw, subtasks: Subtasks) -> tuple[str, ...]:
@@ -213,12 +215,13 @@ def decide(
         skipped_tags=tuple(variables.get("ansible_skip_tags") or ()),
         inherited=_inherited_tags(action),
     )
-    connection = (variables.get(SESSION) or {}).get("connection") or {}
+    session = variables.get(SESSION) or {}
+    connection = session.get("connection") or {}
     found = dict(observed)
     for look in part.looks_at(given, found, run):
-        if look.in_cluster and not connection:
+        if look.in_cluster and not connection and (not session or sessions.may_have_server(session.get("cluster"))):
             raise Failure(UNCONNECTED)
-        if not look.in_cluster or connection["reachable"]:
+        if not look.in_cluster or connection.get("reachable"):
             found[look.name] = _look(look, connection, subtasks)
     plan = part.plan(given, found, run)
     for sentence in plan.pop("warnings", ()):

@@ -28,6 +28,7 @@ class Named:
 
     name: str = ""
     resource_group: str = ""
+    subscription_id: str = ""
     state: str = "present"
     allow_network_plugin_kubenet: bool = False
 
@@ -42,10 +43,11 @@ class Named:
 
     def is_of(self, cluster: Raw) -> bool:
         """Whether what is known of a cluster is known of this one."""
-        return (_text(cluster, "name").lower(), _text(cluster, "resource_group").lower()) == (
-            self.name.lower(),
-            self.resource_group.lower(),
-        )
+        known = (_text(cluster, "name").lower(), _text(cluster, "resource_group").lower())
+        if known != (self.name.lower(), self.resource_group.lower()):
+            return False
+        of_id = arm_id.parse(_text(cluster, "id")).subscription if _text(cluster, "id").startswith("/") else ""
+        return not (self.subscription_id and of_id) or of_id.lower() == self.subscription_id.lower()
 
     def refuse_kubenet(self, cluster: Raw) -> None:
         on_kubenet = _text(cluster, "network_plugin") == "kubenet"

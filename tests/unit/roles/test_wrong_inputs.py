@@ -27,28 +27,29 @@ MISSPELT: dict[str, tuple[Any, str]] = {
     "pod_identity_subscripton_id": ("s", "did you mean pod_identity_subscription_id?"),
     "pod_identity_kube_config": ("/k", "did you mean pod_identity_kubeconfig?"),
     "imds_node_cleanup_cordn": (True, "is no variable of this collection"),
+    "pod_identity_cluster": ("demo", "is no variable of this collection; did you mean pod_identity_cluster_"),
     "pod_identity_squad_of_billing": ("a", "correct it, or name it in pod_identity_own_variables."),
 }
 CLUSTER: dict[str, tuple[Any, str]] = {
-    "pod_identity_cluster_wait_timeout": ("soon", "is 'soon', which is not a whole number."),
-    "pod_identity_cluster_poll_interval": ([1], "is [1], which is not a whole number."),
-    "pod_identity_cluster_create": ("perhaps", "is 'perhaps', which is not true or false."),
+    "pod_identity_cluster_wait_timeout": ("soon", "is 'soon', not a whole number."),
+    "pod_identity_cluster_poll_interval": ([1], "is a list, not a whole number."),
+    "pod_identity_cluster_create": ("perhaps", "is 'perhaps', not true or false."),
     "pod_identity_cluster_append_tags": ("y", "is y, which Ansible reads in two ways; write true or false."),
     "pod_identity_cluster_state": ("gone", "is 'gone'; it is one of "),
     "pod_identity_cluster_credentials": ("root", "is 'root'; it is one of "),
     "pod_identity_cluster_restore_identities": ("never", "is 'never'; it is one of "),
-    "pod_identity_cluster_agent_pools": ("a", "is 'a', which is not a dictionary."),
-    "pod_identity_cluster_expected_resources": ([["a"]], "entry 1 is ['a'], which is not a text."),
-    "pod_identity_cluster_tags": ("team", "is 'team', which is not a dictionary."),
-    "pod_identity_cluster_location": (["westeurope"], "is ['westeurope'], which is not a text."),
+    "pod_identity_cluster_agent_pools": ("a", "is a text, not a dictionary."),
+    "pod_identity_cluster_expected_resources": ([["a"]], "entry 1 is a list, not a text."),
+    "pod_identity_cluster_tags": ("team", "is a text, not a dictionary."),
+    "pod_identity_cluster_location": (["westeurope"], "is a list, not a text."),
     "pod_identity_cluster_network_plugin": ("{{ nobody_knows }}", "has no value, because of its template: "),
 }
 CHART: dict[str, tuple[Any, str]] = {
     "pod_identity_mode": ("both", "is 'both'; it is one of chart, addon."),
-    "pod_identity_chart_wait_timeout": ("5m", "is '5m', which is not a whole number."),
-    "pod_identity_chart_upgrade": ("latest", "is 'latest', which is not true or false."),
-    "pod_identity_chart_values": (["nmi"], "is ['nmi'], which is not a dictionary."),
-    "pod_identity_chart_version": ({"version": 1}, "which is not a text."),
+    "pod_identity_chart_wait_timeout": ("5m", "is '5m', not a whole number."),
+    "pod_identity_chart_upgrade": ("latest", "is 'latest', not true or false."),
+    "pod_identity_chart_values": (["nmi"], "is a list, not a dictionary."),
+    "pod_identity_chart_version": ({"version": 1}, "not a text."),
 }
 BINDINGS: dict[str, tuple[Any, str]] = {
     "pod_identity_bindings_list": (
@@ -57,33 +58,33 @@ BINDINGS: dict[str, tuple[Any, str]] = {
     ),
     "pod_identity_bindings_exceptions": ([{"name": "a", "pod_label": {}}], "entry 1 (a) has no key pod_label; did you"),
     "pod_identity_bindings_restart": ([{"kind": "Pod", "namespace": "a", "name": "b"}], "kind is 'Pod'; it is one of"),
-    "pod_identity_bindings_wait_timeout": ("x", "is 'x', which is not a whole number."),
-    "pod_identity_bindings_create_namespaces": ("maybe", "is 'maybe', which is not true or false."),
+    "pod_identity_bindings_wait_timeout": ("x", "is 'x', not a whole number."),
+    "pod_identity_bindings_create_namespaces": ("maybe", "is 'maybe', not true or false."),
     "pod_identity_bindings_accept": (["everything"], "entry 1 is 'everything'; it is one of client_id_case,"),
     "pod_identity_manage_role_assignments": ("t", "is t, which Ansible reads in two ways; write true or false."),
 }
 VERIFY: dict[str, tuple[Any, str]] = {
     "pod_identity_verify_workloads": ([{"namespace": "a", "selectr": "b"}], "entry 1 has no key selectr; did you mean"),
-    "pod_identity_verify_at_once": ("all", "is 'all', which is not a whole number."),
-    "pod_identity_verify_demo": ("if possible", "is 'if possible', which is not true or false."),
-    "pod_identity_verify_fail": ("later", "is 'later', which is not true or false."),
-    "pod_identity_verify_demo_timeout": ({}, "is {}, which is not a whole number."),
+    "pod_identity_verify_at_once": ("all", "is 'all', not a whole number."),
+    "pod_identity_verify_demo": ("if possible", "is 'if possible', not true or false."),
+    "pod_identity_verify_fail": ("later", "is 'later', not true or false."),
+    "pod_identity_verify_demo_timeout": ({}, "is a dictionary, not a whole number."),
 }
 UNINSTALL: dict[str, tuple[Any, str]] = {
     "pod_identity_uninstall_scope": ("mine", "is 'mine'; it is one of owned, all."),
-    "pod_identity_uninstall_allow_in_use": ("some", "is 'some', which is not true or false."),
-    "pod_identity_uninstall_wait_timeout": ("1h", "is '1h', which is not a whole number."),
-    "pod_identity_uninstall_lease_duration": ("1h", "is '1h', which is not a whole number."),
-    "pod_identity_uninstall_release_namespaces": ([{"a": 1}], "entry 1 is {'a': 1}, which is not a text."),
+    "pod_identity_uninstall_allow_in_use": ("some", "is 'some', not true or false."),
+    "pod_identity_uninstall_wait_timeout": ("1h", "is '1h', not a whole number."),
+    "pod_identity_uninstall_lease_duration": ("1h", "is '1h', not a whole number."),
+    "pod_identity_uninstall_release_namespaces": ([{"a": 1}], "entry 1 is a dictionary, not a text."),
     "pod_identity_uninstall_probe_nodes": ("y", "is y, which Ansible reads in two ways; write true or false."),
-    "pod_identity_uninstall_clean_nodes": ("when dead", "is 'when dead', which is not true or false."),
-    "pod_identity_uninstall_protected_identities": ([["a"]], "entry 1 is ['a'], which is not a text."),
+    "pod_identity_uninstall_clean_nodes": ("when dead", "is 'when dead', not true or false."),
+    "pod_identity_uninstall_protected_identities": ([["a"]], "entry 1 is a list, not a text."),
 }
 RESTORE: dict[str, tuple[Any, str]] = {
     "pod_identity_restore_accept": (["all"], "entry 1 is 'all'; it is one of images, values."),
-    "pod_identity_restore_bundle": (["/one", "/two"], "which is not a text."),
-    "pod_identity_restore_lease_wait_timeout": ("never", "is 'never', which is not a whole number."),
-    "pod_identity_manage_role_assignments": ("some", "is 'some', which is not true or false."),
+    "pod_identity_restore_bundle": (["/one", "/two"], "not a text."),
+    "pod_identity_restore_lease_wait_timeout": ("never", "is 'never', not a whole number."),
+    "pod_identity_manage_role_assignments": ("some", "is 'some', not true or false."),
 }
 CLEANUP: dict[str, tuple[Any, str]] = {
     "imds_node_cleanup_transports": (
@@ -91,15 +92,15 @@ CLEANUP: dict[str, tuple[Any, str]] = {
         "entry 1 is 'telnet'; it is one of ssh, aks_node_pod, vmss_run_command.",
     ),
     "imds_node_cleanup_fail_on": (["bad"], "entry 1 is 'bad'; it is one of clean, cleaned,"),
-    "imds_node_cleanup_nmi_port": ("http", "is 'http', which is not a whole number."),
+    "imds_node_cleanup_nmi_port": ("http", "is 'http', not a whole number."),
     "imds_node_cleanup_force": ("t", "is t, which Ansible reads in two ways; write true or false."),
-    "imds_node_cleanup_reimage": ("if needed", "is 'if needed', which is not true or false."),
-    "imds_node_cleanup_verify_seconds": ("long", "is 'long', which is not a whole number."),
-    "imds_node_cleanup_drain_timeout": ([], "is [], which is not a whole number."),
-    "imds_node_cleanup_image_repositories": ([{}], "entry 1 is {}, which is not a text."),
+    "imds_node_cleanup_reimage": ("if needed", "is 'if needed', not true or false."),
+    "imds_node_cleanup_verify_seconds": ("long", "is 'long', not a whole number."),
+    "imds_node_cleanup_drain_timeout": ([], "is a list, not a whole number."),
+    "imds_node_cleanup_image_repositories": ([{}], "entry 1 is a dictionary, not a text."),
 }
 LEFTOVERS: dict[str, tuple[Any, str]] = {
-    "pod_identity_leftovers_remove": ("some", "is 'some', which is not true or false."),
+    "pod_identity_leftovers_remove": ("some", "is 'some', not true or false."),
     "pod_identity_leftovers_remov": (True, "did you mean pod_identity_leftovers_remove?"),
     "pod_identity_leftovers_activity_log_day": (9, "did you mean pod_identity_leftovers_activity_log_days?"),
 }
@@ -129,7 +130,8 @@ def test_there_are_many_of_them() -> None:
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_all_is_told_at_once(playbook: str, tmp_path: Path) -> None:
     wrong = PLAYBOOKS[playbook]
-    values = {**NAMED, **{name: value for name, (value, _told) in wrong.items()}}
+    kept = {"pod_identity_inventory_file": str(tmp_path / "inventory")}
+    values = {**NAMED, **kept, **{name: value for name, (value, _told) in wrong.items()}}
     file = tmp_path / "site.json"
     file.write_text(json.dumps(values))
     status, output = Player(tmp_path / "player").play(f"azureops.pod_identity.{playbook}", "-e", f"@{file}")

@@ -358,7 +358,7 @@ def check(options: Options, cluster: Cluster, run: Run) -> Checked:
         connects=not options.render_dir,
         finds=bool(options.render_dir),
         begins=begins,
-        objects=not options.render_dir and OBJECTS in phases and run.runs(OBJECTS),
+        objects=not options.render_dir and run.runs(OBJECTS),
         manages=options.manage_role_assignments,
         writes=options.writes,
         allow_in_use=any(entry.allow_in_use for entry in options.managed),

@@ -153,9 +153,10 @@ class Options(ConnectionOptions):
 
 
 @dataclass(frozen=True)
-class RemovalOptions:
-    """What may go with the resource group."""
+class RemovalOptions(NameOption):
+    """What may go with the resource group, and the name of the cluster again."""
 
+    confirm_absent: str = ""
     expected_resources: tuple[str, ...] = ()
 
 
@@ -224,10 +225,17 @@ class Known:
 # options
 
 
-def check(options: Options, _nothing: Nothing, run: Run) -> Nothing:
+@dataclass(frozen=True)
+class Checked:
+    """``manages``: missing role assignments are made."""
+
+    manages: bool
+
+
+def check(options: Options, _nothing: Nothing, run: Run) -> Checked:
     """Refuses options that name no cluster, or that have to be confirmed."""
     refuse(_contradictions(options, run))
-    return Nothing()
+    return Checked(options.manage_role_assignments)
 
 
 def _contradictions(options: Options, run: Run) -> t.Iterator[str]:
@@ -235,10 +243,15 @@ def _contradictions(options: Options, run: Run) -> t.Iterator[str]:
         yield UNNAMED
     if options.network_plugin == "kubenet" and not options.allow_network_plugin_kubenet:
         yield kubenet_refusal(options.name)
-    if options.state == "absent" and not run.check_mode and options.confirm_absent != options.name:
+    if options.state == "absent":
+        yield from _unconfirmed(options.name, options.confirm_absent, run)
+
+
+def _unconfirmed(name: str, confirmed: str, run: Run) -> t.Iterator[str]:
+    if not run.check_mode and confirmed != name:
         yield (
-            f"Cluster {options.name} would be deleted; to confirm, set "
-            f"pod_identity_cluster_confirm_absent={options.name}, or look first with --check."
+            f"Cluster {name} would be deleted; to confirm, set pod_identity_cluster_confirm_absent={name}, or look "
+            "first with --check."
         )
 
 
@@ -298,7 +311,8 @@ def own_questions(options: Options, asking: Asking, run: Run) -> Questions:
         options.state == "present" and options.mode == "addon" and ADDON in phases and asking.cluster.lacks_addon
     )
     azure: list[AzureNeed] = []
-    if options.state == "present" and (options.keep_kubeconfig or addon_changes):
+    connects = options.keep_kubeconfig or asking.connects
+    if options.state == "present" and (connects or addon_changes):
         azure += _connection_needs(options, named_elsewhere=asking.named_elsewhere)
     else:
         azure.append(_need(options.scope, "read"))
@@ -310,7 +324,8 @@ def own_questions(options: Options, asking: Asking, run: Run) -> Questions:
         azure += _role_needs(options, asking.cluster, phases)
     kubernetes = [KubernetesNeed.of(_FIND_NMI, purpose="add-on")] if addon_changes else []
     group = _group_differs(options, asking.cluster)
-    return replace(_questions(asking, run, azure, kubernetes), looker=options.looker, group=group)
+    looker = "pod_identity_cluster" if connects else options.looker
+    return replace(_questions(asking, run, azure, kubernetes), looker=looker, group=group)
 
 
 def _questions(
@@ -715,7 +730,9 @@ class Removal:
     going: tuple[str, ...]
 
 
-def removal(options: RemovalOptions, found: Known, _run: Run) -> Removal:
+def removal(options: RemovalOptions, found: Known, run: Run) -> Removal:
+    """The confirmation is asked for here too, because tags may leave out the beginning of the role."""
+    refuse(_unconfirmed(options.name, options.confirm_absent, run))
     return Removal((*options.expected_resources, *filter(None, (found.cluster.id,))))
 
 

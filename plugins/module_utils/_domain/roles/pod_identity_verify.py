@@ -143,7 +143,7 @@ class Verification:
     """What a run knows of its workloads; each task goes by what the one before left, and leaves it with more.
 
     ``asked``: workloads whose token can be compared; ``unseen``: rows of those that cannot be asked for. ``demo``: what
-    the demo application stands for, and whether it can be compared. ``lines`` tell what is not known. ``rows``: the
+    the demo application stands for, and whether it can be compared. ``warnings`` tell what is not known. ``rows``: the
     fact ``pod_identity_verification`` so far; ``table``: the same to be shown. ``message``: why the role fails; empty
     where it does not.
     """
@@ -152,7 +152,7 @@ class Verification:
     unseen: tuple[Raw, ...] = ()
     demo: t.Any = None
     demo_runs: bool = False
-    lines: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     rows: tuple[Raw, ...] = ()
     table: tuple[Raw, ...] = ()
     message: str = ""
@@ -160,7 +160,7 @@ class Verification:
     @classmethod
     def parse(cls, plan: Raw) -> Verification:
         """From the plan of the task before."""
-        lists = {name: tuple(plan[name]) for name in ("asked", "unseen", "lines", "rows", "table")}
+        lists = {name: tuple(plan[name]) for name in ("asked", "unseen", "rows", "table")}
         return cls(**lists, demo=plan["demo"], demo_runs=bool(plan["demo_runs"]), message=plan["message"])
 
     def with_rows(self, added: t.Iterable[Raw], options: Options, run: Run) -> Verification:
@@ -227,7 +227,7 @@ class Identity:
 @dataclass(frozen=True)
 class Known:
     """The AzureIdentities of the cluster and what Azure says of their identities, by resource id in lower case; empty
-    where they are not known there, of which ``lines`` tell.
+    where they are not known there, of which ``warnings`` tell.
 
     ``reachable`` is false as long as the cluster is only predicted.
     """
@@ -236,7 +236,7 @@ class Known:
     addon: bool
     reachable: bool
     azure: t.Mapping[str, Raw]
-    lines: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     @classmethod
     def parse(cls, observed: Raw) -> Known:
@@ -277,7 +277,7 @@ class Meant:
 
 def look_for_identities(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
     """Whoever may not read an identity in Azure still gets the other claims checked."""
-    if not run.phases(PHASES):
+    if not any(map(run.runs, PHASES)):
         return
     yield Look(
         "identities", "kubernetes_object_info", {"api_version": f"{_AADPODIDENTITY}/v1", "kind": "AzureIdentity"}
@@ -297,7 +297,7 @@ def look_for_identities(options: Options, found: Raw, run: Run) -> t.Iterator[Lo
 
 def expected(options: Options, known: Known, run: Run) -> Verification:
     """Refuses names that stand for no identity, or for several; in check mode the objects may be only predicted."""
-    if not run.phases(PHASES):
+    if not any(map(run.runs, PHASES)):
         return Verification()
     meant = [(each, _meant(each, known)) for each in options.workloads]
     unclear = [(workload, row) for workload, row in meant if workload.expect and len(row.candidates) != 1]
@@ -310,7 +310,7 @@ def expected(options: Options, known: Known, run: Run) -> Verification:
         unseen=tuple(_unseen(each.namespace, each.expect, _why_unseen(each, known)) for each in missing),
         demo=_meant(demo, known) if demo else None,
         demo_runs=not run.check_mode or (options.in_check_mode and known.reachable and demo not in uncertain),
-        lines=known.lines,
+        warnings=known.warnings,
     )
 
 

@@ -379,6 +379,7 @@ def test_who_ends_the_connection(keep: bool | None, looker: str) -> None:
     options = given_options(Options, {**vars(OPTIONS), "keep_kubeconfig": keep})
     assert own_questions(options, OWN, RUN).looker == addon(options, Known(CLUSTER), RUN).looker == looker
     assert questions(options, OWN, RUN).looker == ""
+    assert own_questions(options, replace(OWN, connects=True), RUN).looker == "pod_identity_cluster"
 
 
 @pytest.mark.parametrize(
@@ -391,8 +392,10 @@ def test_who_ends_the_connection(keep: bool | None, looker: str) -> None:
     ],
 )
 def test_what_may_go_with_the_group(expected: list[str] | None, cluster: dict[str, str], going: list[str]) -> None:
-    observed = {"cluster": cluster}
-    assert PARTS["removal"].plan({"expected_resources": expected}, observed, RUN) == {"going": going}
+    observed, options = {"cluster": cluster}, {"name": "one", "expected_resources": expected}
+    assert PARTS["removal"].plan({**options, "confirm_absent": "one"}, observed, RUN) == {"going": going}
+    assert PARTS["removal"].plan(options, observed, Run(check_mode=True)) == {"going": going}
+    assert "set pod_identity_cluster_confirm_absent=one" in refused(PARTS["removal"].plan, options, observed, RUN)
 
 
 @pytest.mark.parametrize("part", [addon, node_roles])

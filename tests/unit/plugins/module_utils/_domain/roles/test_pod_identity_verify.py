@@ -239,7 +239,7 @@ def test_what_azure_says(answer: dict[str, Any], object_id: dict[str, str], line
     found = plan("expected", [WORKLOAD], {**KNOWN, READ: answer})
     told = {name: value for name, value in found["asked"][0]["question"]["expect"].items() if name == "object_id"}
     assert told == object_id
-    assert found["lines"] == (
+    assert found["warnings"] == (
         [f"Tenant and object id of the identity billing are not compared, because {line}"] if line else []
     )
 
