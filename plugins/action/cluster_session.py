@@ -39,7 +39,7 @@ Raw = t.Mapping[str, t.Any]
 
 ROLE = "pod_identity_cluster"
 NAMED = ("name", "resource_group", "subscription_id", "state", "allow_network_plugin_kubenet")
-OPTIONS = (*NAMED, "kubeconfig", "context", "credentials", "principal_id")
+OPTIONS = (*NAMED, "kubeconfig", "context", "credentials")
 NEEDS = [{"verbs": ["list"], "resource": "nodes"}]
 LOADED = (
     *(access_review_info, aks_cluster_info, aks_kubeconfig),
@@ -124,6 +124,14 @@ class _Session:
     @functools.cached_property
     def _named(self) -> sessions.Named:
         return sessions.Named(**{name: self._options[name] for name in NAMED if name in self._options})
+
+    @property
+    def _principal_id(self) -> str:
+        """An option that only the role pod_identity_cluster reads, which tells what is wrong with it."""
+        with contextlib.suppress(_roles.WrongOptions):
+            given = _roles.options(self._action, ROLE, _roles.SPECS[ROLE], ["principal_id"], self._variables)
+            return str(given.get("principal_id") or "")
+        return ""
 
     @property
     def _in_azure(self) -> dict[str, t.Any]:
@@ -290,7 +298,7 @@ class _Session:
         known = dict(cluster)
         if cluster:
             kubelet = (cluster.get("kubelet_identity") or {}).get("object_id")
-            known["principal_id"] = self._options.get("principal_id") or kubelet or ""
+            known["principal_id"] = self._principal_id or kubelet or ""
         self.known["cluster"] = known
 
     def _find_unless_known(self) -> None:
