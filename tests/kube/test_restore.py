@@ -311,10 +311,9 @@ def test_what_a_secret_says_that_the_addon_handed_out_azure_confirms(site: Site)
     told = {"ansible.builtin.debug": {"var": "__pod_identity_uninstall_earlier.plan.identities"}}
     status, output = Player(site.directory / "earlier", site.modules.environment).play(
         [role("pod_identity_uninstall", "look_earlier"), told],
-        pod_identity_cluster=site.cluster,
+        pod_identity_session={"cluster": site.cluster, "connection": {"kubeconfig": site.kubeconfig}},
         pod_identity_cluster_name="demo",
         pod_identity_uninstall_artifact_target=f"secret:{site.namespace}/bundle",
-        _pod_identity_uninstall_connection={"kubeconfig": site.kubeconfig},
         __pod_identity_uninstall_checked={"plan": {"bundle_in": "secret", "bundle_namespace": site.namespace}},
     )
     assert status == 0, output
