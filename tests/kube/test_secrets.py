@@ -192,7 +192,7 @@ def test_a_secret_that_goes_is_in_no_output(
     metadata = {"name": "api", "namespace": namespace, "finalizers": ["example.com/held"]}
     client.create(SECRET, namespace, {"metadata": metadata, "data": {"password": data}})
     options = {
-        "_pod_identity_uninstall_connection": {"kubeconfig": api_server.kubeconfig()},
+        "pod_identity_session": {"connection": {"kubeconfig": api_server.kubeconfig()}},
         "__pod_identity_uninstall_in_cluster": {"plan": {"going_secrets": [f"{namespace}/api"]}},
     }
     task = role("pod_identity_uninstall", "secrets")
