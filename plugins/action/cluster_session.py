@@ -176,16 +176,14 @@ class _Session:
         (cluster,) = self.known.pop("before")
         self.be_known({"cluster": cluster})
 
-    def be_connected(self, arguments: Raw) -> None:
+    def be_connected(self, _arguments: Raw) -> None:
         if self._action._task._role is None:
             refuse(_roles.unknown(self._action, self._variables, self._subtasks))
-        if arguments["cluster"]:
-            self._know(arguments["cluster"])
         self._forget_another()
         self._connect(self._owner)
 
     def be_asked(self, arguments: Raw) -> None:
-        self._forget_another()
+        self._forget_prediction()
         before = self.known["missing"] if arguments["further"] else []
         self._ask("questions", {name: arguments[name] for name in ("azure", "kubernetes", "connects")}, self._owner)
         self.known["missing"] = before + [each for each in self.known["missing"] if each not in before]
@@ -193,7 +191,7 @@ class _Session:
     def be_begun(self, arguments: Raw) -> None:
         roles = arguments["roles"]
         plans = self._check(roles)
-        self._forget_another()
+        self._forget_prediction()
         self.known["plans"] = {**self.known["plans"], **plans}
         others = [plans[role] for role in roles if role != ROLE]
         connects = any(plan.get("connects", True) for plan in others)
@@ -228,9 +226,14 @@ class _Session:
     def _may_go_on(self) -> bool:
         return all(each["purpose"] for each in self.known["missing"])
 
+    def _forget_prediction(self) -> None:
+        """One that an earlier role did not come to the end of; with it goes what it predicted."""
+        if "before" in self.known:
+            self.be_restored({})
+        self._forget_another()
+
     def _forget_another(self) -> None:
-        """What is known of a cluster that is not the one that is named now, and what was only predicted of one."""
-        self.known.pop("before", None)
+        """What is known of a cluster that is not the one that is named now."""
         if not (self._named.is_named and self._named.is_of(self.known.get("cluster") or {})):
             self.known.pop("cluster", None)
 
@@ -362,15 +365,7 @@ class _Session:
         return connection
 
     def _fetch(self, cluster: Raw, connection: sessions.Connection) -> str:
-        """Write the kubeconfig from AKS; returns its server."""
-        arguments = {
-            **self._in_azure,
-            "cluster_name": self._named.name,
-            "path": connection.kubeconfig,
-            "credentials": self._options.get("credentials"),
-            "power_state": cluster.get("power_state") or None,
-        }
-        return str(self._run("aks_kubeconfig", arguments, check_mode=False)["state"]["server"])
+        return _roles.fetch(self._subtasks, self._options, connection, cluster)
 
     def _prove(self, cluster: Raw, connection: sessions.Connection) -> None:
         try:

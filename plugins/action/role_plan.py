@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 # Loaded here, before the workers are forked, so that their modules can run in these.
 from ansible_collections.azureops.pod_identity.plugins.action import (  # isort: skip
     access_review_info,
+    aks_kubeconfig,
     kubernetes_object_info,
     nmi_info,
     pod_identity_info,
@@ -25,7 +26,7 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _role
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
 LOADED = (
-    *(access_review_info, kubernetes_object_info, nmi_info),
+    *(access_review_info, aks_kubeconfig, kubernetes_object_info, nmi_info),
     *(pod_identity_info, resource_group, user_assigned_identity),
 )
 

@@ -218,6 +218,8 @@ def decide(
     session = variables.get(SESSION) or {}
     connection = session.get("connection") or {}
     found = dict(observed)
+    if part.looks and connection.get("reachable"):
+        renew(action, session, variables, subtasks)
     for look in part.looks_at(given, found, run):
         if look.in_cluster and not connection and (not session or sessions.may_have_server(session.get("cluster"))):
             raise Failure(UNCONNECTED)
@@ -227,6 +229,29 @@ def decide(
     for sentence in plan.pop("warnings", ()):
         subtasks.warn(sentence)
     return plan
+
+
+def renew(action: ActionBase, session: Raw, variables: Raw, subtasks: Subtasks) -> None:
+    """A run may last longer than the token in its kubeconfig, which is written again then; one that lasts stays."""
+    connection, cluster = sessions.Connection.parse(session["connection"]), session.get("cluster") or {}
+    if connection.may_outlive_its_token(cluster):
+        role = "pod_identity_cluster"
+        names = ("name", "resource_group", "subscription_id", "credentials")
+        fetch(subtasks, options(action, role, SPECS[role], names, variables), connection, cluster)
+
+
+def fetch(subtasks: Subtasks, given: Raw, connection: sessions.Connection, cluster: Raw) -> str:
+    """Write the kubeconfig from AKS; returns its server. ``given``: options of the role pod_identity_cluster."""
+    arguments = {
+        "subscription_id": given.get("subscription_id") or None,
+        "resource_group": given.get("resource_group"),
+        "cluster_name": given.get("name"),
+        "path": connection.kubeconfig,
+        "credentials": given.get("credentials"),
+        "power_state": cluster.get("power_state") or None,
+    }
+    written = subtasks.run("azureops.pod_identity.aks_kubeconfig", arguments, check_mode=False)
+    return str(written["state"]["server"])
 
 
 def begins(role: str, part: str) -> bool:

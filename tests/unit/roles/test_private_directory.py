@@ -47,6 +47,31 @@ def test_a_kept_connection_is_to_one_cluster(player: Player, found: dict[str, An
     assert ("keeps a connection to" in output) == (status != 0)
 
 
+def test_a_prediction_ends_where_it_began(player: Player) -> None:
+    """Whatever connects in it; and a role that begins later does not go on with one that came to no end."""
+    session = "azureops.pod_identity.cluster_session"
+    predicted = {"id": CLUSTER + "one", "name": "one", "resource_group": "rg", "fqdn": "(known after apply)"}
+
+    def to(state: str, *claims: str, **arguments: Any) -> list[dict[str, Any]]:
+        task = {session: {"state": state, **arguments}, "register": "pod_identity_session", "ignore_errors": True}
+        return [task, {"ansible.builtin.assert": {"that": list(claims)}}]
+
+    was, found = "pod_identity_session.cluster.fqdn is undefined", "pod_identity_session.cluster.fqdn is defined"
+    known = {"id": CLUSTER + "one", "name": "one", "resource_group": "rg"}
+    begin = [*to("known", was, cluster=known), *to("predicted", was), *to("known", found, cluster=predicted)]
+    connect = to(
+        "connected", found, "pod_identity_session.before is defined", "not pod_identity_session.connection.reachable"
+    )
+    gone = "pod_identity_session.before is undefined"
+    tasks = [
+        *(*begin, *connect, *to("restored", was, gone, "pod_identity_session.connection == {}")),
+        *(*begin, *to("asked", was, gone)),
+    ]
+    named = {"pod_identity_cluster_name": "one", "pod_identity_resource_group": "rg"}
+    status, output = player.play(tasks, "--check", **named)
+    assert (status, list(player.temporary.glob("azureops-pod-identity-*"))) == (0, []), output
+
+
 def test_what_a_killed_run_left_is_removed(player: Player, tmp_path: Path) -> None:
     """And nothing that a live run uses, or that is not ours."""
     kubeconfig, gate = tmp_path / "kubeconfig", tmp_path / "gate"

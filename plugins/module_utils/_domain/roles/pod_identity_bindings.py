@@ -691,12 +691,12 @@ class Standing:
 @dataclass(frozen=True)
 class Ready:
     """``node_principal``: as above; ``accepts_kubenet``: the add-on of the cluster does. ``missing_namespaces``: those
-    that are created. ``steps``: the files of tasks that follow the identities and their roles."""
+    that are created. ``writes``: the file of tasks that writes what pods match; empty where the tags leave it out."""
 
     node_principal: str
     accepts_kubenet: bool
     missing_namespaces: tuple[str, ...]
-    steps: tuple[str, ...]
+    writes: str
 
 
 def namespace_looks(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
@@ -705,15 +705,6 @@ def namespace_looks(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
         yield Look("namespaces", "kubernetes_object_info", {"api_version": "v1", "kind": "Namespace"})
     elif not run.check_mode:
         yield from _namespace_looks(options, found)
-
-
-def _steps(options: Options, missing_namespaces: t.Sequence[str], run: Run) -> t.Iterator[str]:
-    if _begins(run):
-        if missing_namespaces:
-            yield "namespaces"
-        yield options.writes
-    if options.restart and not options.render_dir and run.runs(RESTART):
-        yield "restart"
 
 
 def ready(options: Options, found: Standing, run: Run) -> Ready:
@@ -733,7 +724,8 @@ def ready(options: Options, found: Standing, run: Run) -> Ready:
     refuse(_namespace_sentences(options, found.namespaces.absent))
     creates = options.create_namespaces and found.namespaces.needed
     missing = tuple(each for each in options.namespaces if creates and each not in found.namespaces.there)
-    return Ready(home.node_principal, home.addon_accepts_kubenet, missing, tuple(_steps(options, missing, run)))
+    writes = f"{options.writes}_in_new_namespaces" if missing else options.writes
+    return Ready(home.node_principal, home.addon_accepts_kubenet, missing, writes if _begins(run) else "")
 
 
 # places

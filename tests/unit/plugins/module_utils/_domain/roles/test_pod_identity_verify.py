@@ -164,8 +164,7 @@ def test_what_is_looked_at() -> None:
     assert looks({"of_run": {"billing": AZURE}}) == looks({"identities": None}) == [listing]
     assert looks({}, Run(tags=(DEMO,))) == [listing, reading]
     assert looks({}, Run(tags=("pod_identity_chart_wait",))) == looks({}, Run(skipped_tags=(WORKLOADS, DEMO))) == []
-    made = PARTS["expected"].looks_at({"workloads": [WORKLOAD]}, KNOWN, RUN)
-    look = [*made][1]
+    _listing, look = PARTS["expected"].looks_at({"workloads": [WORKLOAD]}, KNOWN, RUN)
     assert look.arguments == {"subscription_id": "s", "resource_group": "rg", "name": "billing"}
     assert look.tolerates is not None and look.tolerates({"failed": True})
 
