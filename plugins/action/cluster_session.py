@@ -118,7 +118,7 @@ class _Session:
 
     @functools.cached_property
     def _options(self) -> dict[str, t.Any]:
-        given = _roles.options(self._action, ROLE, _roles.SPECS[ROLE], OPTIONS, self._variables)
+        given = _roles.options(self._action._templar, ROLE, _roles.SPECS[ROLE], OPTIONS, self._variables)
         return {name: value for name, value in given.items() if value not in (None, "")}
 
     @functools.cached_property
@@ -129,7 +129,7 @@ class _Session:
     def _principal_id(self) -> str:
         """An option that only the role pod_identity_cluster reads, which tells what is wrong with it."""
         with contextlib.suppress(_roles.WrongOptions):
-            given = _roles.options(self._action, ROLE, _roles.SPECS[ROLE], ["principal_id"], self._variables)
+            given = _roles.options(self._action._templar, ROLE, _roles.SPECS[ROLE], ["principal_id"], self._variables)
             return str(given.get("principal_id") or "")
         return ""
 

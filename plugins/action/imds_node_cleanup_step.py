@@ -59,6 +59,10 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from None
 
     def _begin(self, _arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+        # Once for all nodes of the run, because a task of each node would cost a process of each.
+        hosts, hostvars = variables["ansible_play_hosts_all"], variables["hostvars"]
+        if wrong := _roles.wrong_options_of_hosts(self._templar, _ROLE, hosts, hostvars):
+            raise AnsibleActionFail(" ".join(wrong))
         return {"batch": _shown(role.begin(_play(variables), variables["ansible_play_batch"]))}
 
     def _choose(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
@@ -80,7 +84,7 @@ class ActionModule(ActionBase):
 
     def _verdict(self, arguments: Variables, variables: Variables) -> role.Verdict:
         """What keeps the node of this task untouched, before anything connects to it."""
-        options = given_options(role.Options, _roles.options(self, _ROLE, _SPEC, _OPTIONS, variables))
+        options = given_options(role.Options, _roles.options(self._templar, _ROLE, _SPEC, _OPTIONS, variables))
         batch, node = _batch(variables), arguments["node"]
         asker = batch.askers.get(variables["inventory_hostname"])
         is_asked = asker is not None and bool(node.get("cluster_name") or arguments["has_api_server"])

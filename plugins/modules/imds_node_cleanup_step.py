@@ -12,7 +12,8 @@ version_added: 1.0.0
 author:
   - azureops.pod_identity contributors (@azureops)
 description:
-  - V(begin) tells which host of a batch asks about its cluster, and whether a node of an earlier batch stopped the run.
+  - V(begin) checks the options of the role for all hosts of the play, and tells which host of a batch asks about its
+    cluster, and whether a node of an earlier batch stopped the run.
   - V(gate) makes the result of a node that is not entered, with the reason where one keeps it untouched.
   - V(access) looks over the connection of the task which machine answers there, unless something keeps the node
     untouched.

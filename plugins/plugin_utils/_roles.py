@@ -18,11 +18,12 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
-from ansible.template import trust_as_template
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import sessions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import variables as names
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import listed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks import destroy, leftovers
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
     imds_node_cleanup,
@@ -116,22 +117,22 @@ def _operators(name: str, known: Raw) -> str:
     return shared["name"] if shared else name
 
 
-def _values(action: ActionBase, templates: Raw) -> tuple[dict[str, t.Any], list[str]]:
+def _values(templar: Templar, templates: Raw) -> tuple[dict[str, t.Any], list[str]]:
     """What the templates amount to, without what is to be omitted; and why some of them amount to nothing."""
     try:
-        return dict(action._templar.template(dict(templates))), []
+        return dict(templar.template(dict(templates))), []
     except AnsibleError:
         good, wrong = {}, []
     for name, value in templates.items():
         try:
-            good.update(action._templar.template({name: value}))
+            good.update(templar.template({name: value}))
         except AnsibleError as error:
             wrong.append(f"{name} has no value, because of its template: {str(error.message).rstrip('.')}.")
     return good, wrong
 
 
 def options(
-    action: ActionBase,
+    templar: Templar,
     prefix: str,
     options: t.Mapping[str, t.Any],
     names: t.Iterable[str],
@@ -139,13 +140,14 @@ def options(
 ) -> dict[str, t.Any]:
     """Values of the options with these names, which lack the prefix (the role, or SHARED); None where one is null.
 
-    ``options``: those of ``spec`` or of ``playbook_specs``. Raises WrongOptions.
+    ``templar``: what makes values of templates in the place of the task. ``options``: those of ``spec`` or of
+    ``playbook_specs``. Raises WrongOptions.
     """
     wanted = {f"{prefix}_{name}": name for name in names}
     # As a dictionary, in which what is to be omitted is left out.
     # In the play, and in another role, the defaults of a role are no variables.
     known = {**DEFAULTS.get(prefix, {}), **variables}
-    given, wrong = _values(action, {name: known[name] for name in wanted if name in known})
+    given, wrong = _values(templar, {name: known[name] for name in wanted if name in known})
     # Validation takes these for true, and the filter bool, by which tasks read options, for false.
     wrong += [
         f"{_operators(name, known)} is {value}, which Ansible reads in two ways; write true or false."
@@ -208,7 +210,7 @@ def decide(
     Raises WrongOptions, Refused, Failure, and SubtaskFailed where a look fails.
     """
     part = PARTS[role][name]
-    given = options(action, role if role in ROLES else SHARED, SPECS[role], part.names, variables)
+    given = options(action._templar, role if role in ROLES else SHARED, SPECS[role], part.names, variables)
     run = Run(
         check_mode=bool(variables.get("ansible_check_mode")),
         tags=tuple(variables.get("ansible_run_tags") or ()),
@@ -237,7 +239,7 @@ def renew(action: ActionBase, session: Raw, variables: Raw, subtasks: Subtasks) 
     if connection.may_outlive_its_token(cluster):
         role = "pod_identity_cluster"
         names = ("name", "resource_group", "subscription_id", "credentials")
-        fetch(subtasks, options(action, role, SPECS[role], names, variables), connection, cluster)
+        fetch(subtasks, options(action._templar, role, SPECS[role], names, variables), connection, cluster)
 
 
 def fetch(subtasks: Subtasks, given: Raw, connection: sessions.Connection, cluster: Raw) -> str:
@@ -265,12 +267,7 @@ def check(
     """The plan of the first part; raises Refused with all that is wrong with variables and all options."""
     unread: list[str] = []
     for checked in (*RUNS.get(role, ()), role):
-        prefix = checked if checked in ROLES else SHARED
-        every = [name[len(prefix) + 1 :] for name in SPECS[checked]]
-        try:
-            options(action, prefix, SPECS[checked], every, variables)
-        except WrongOptions as error:
-            unread += error.sentences
+        unread += wrong_options(action._templar, checked, variables)
     wrong = [*unknown(action, variables, subtasks), *unread]
     plan: dict[str, t.Any] = {}
     try:
@@ -283,6 +280,27 @@ def check(
     if wrong:
         raise Refused(*wrong)
     return plan
+
+
+def wrong_options(templar: Templar, role: str, variables: Raw) -> tuple[str, ...]:
+    """What is wrong with all options of a role or of a playbook, one sentence for each."""
+    prefix = role if role in ROLES else SHARED
+    try:
+        options(templar, prefix, SPECS[role], [name[len(prefix) + 1 :] for name in SPECS[role]], variables)
+    except WrongOptions as error:
+        return error.sentences
+    return ()
+
+
+def wrong_options_of_hosts(templar: Templar, role: str, hosts: t.Iterable[str], hostvars: t.Any) -> list[str]:
+    """The same for several hosts, whose values are in ``hostvars``, with the hosts that a sentence is about."""
+    found: dict[str, list[str]] = {}
+    for host in hosts:
+        variables = hostvars.raw_get(host)
+        known = templar.copy_with_new_env(available_variables={**DEFAULTS[role], **variables})
+        for sentence in wrong_options(known, role, variables):
+            found.setdefault(sentence, []).append(host)
+    return [f"{sentence.rstrip('.')} ({listed(of)})." for sentence, of in found.items()]
 
 
 def _inherited_tags(action: ActionBase) -> tuple[str, ...]:

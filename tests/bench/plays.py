@@ -25,7 +25,8 @@ Play = dict[str, Any]
 TRUE = {"ansible.builtin.command": "/bin/true", "changed_when": False}
 CLEANUP: dict[str, Any] = {"azureops.pod_identity.imds_iptables_cleanup": {}}
 ROLE = {
-    "ansible.builtin.import_role": {"name": "azureops.pod_identity.imds_node_cleanup"},
+    # As the playbook cleanup_nodes does.
+    "ansible.builtin.import_role": {"name": "azureops.pod_identity.imds_node_cleanup", "rolespec_validate": False},
     "vars": {"imds_node_cleanup_accept_open_imds": True},
 }
 

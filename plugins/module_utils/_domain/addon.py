@@ -271,10 +271,9 @@ def released(before: Body, after: Body) -> frozenset[tuple[str, str]]:
 
 def refuse_in_use(cluster: str, users: t.Sequence[str]) -> None:
     if users:
-        more = f" and {len(users) - 3} more" if len(users) > 3 else ""
         raise Failure(
             f"The pod identities of the cluster {cluster} that are to go are still selected by "
-            f"{', '.join(sorted(users)[:3])}{more}; move these first, or set allow_in_use to true.",
+            f"{names.listed(sorted(users))}; move these first, or set allow_in_use to true.",
             results={"users": sorted(users)},
         )
 

@@ -13,7 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass, replace
 
-from . import arm_id, identities, long_running
+from . import arm_id, identities, long_running, names
 from .errors import Failure
 from .protected_identities import Protection
 
@@ -158,9 +158,8 @@ def batches(ids: t.Sequence[str]) -> t.Iterator[tuple[str, ...]]:
 
 def action(ids: t.Sequence[str], what: str, *, attach: bool) -> str:
     """What is done with the ids, for people."""
-    shown = ", ".join(arm_id.last_segment(each) for each in ids[:3])
-    more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
-    return f"attach {shown}{more} to {what}" if attach else f"detach {shown}{more} from {what}"
+    shown = names.listed([arm_id.last_segment(each) for each in ids])
+    return f"attach {shown} to {what}" if attach else f"detach {shown} from {what}"
 
 
 def place_text(options: t.Mapping[str, t.Any]) -> str:

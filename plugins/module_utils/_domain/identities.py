@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from . import arm_id, groups
+from . import arm_id, groups, names
 from .errors import Failure
 
 KIND = "Microsoft.ManagedIdentity/userAssignedIdentities"
@@ -38,10 +38,9 @@ def refuse_used(identity: str, credentials: t.Sequence[str], holders: t.Sequence
     federated = [f"its federated credential {each}" for each in credentials]
     used_by = [*federated, *holders]
     if used_by:
-        more = f" and {len(used_by) - 3} more" if len(used_by) > 3 else ""
         raise Failure(
             f"The identity {arm_id.last_segment(identity)} is not deleted, because it is used by "
-            f"{', '.join(used_by[:3])}{more}: remove that first, or leave the identity.",
+            f"{names.listed(used_by)}: remove that first, or leave the identity.",
             results={"used_by": used_by},
         )
 

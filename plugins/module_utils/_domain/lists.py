@@ -13,11 +13,9 @@ import typing as t
 from dataclasses import dataclass
 
 from .errors import Failure
-from .names import is_ours
+from .names import is_ours, listed
 from .objects import Change, Object, Raw
 from .pair import Decision, Key, Wish, check_namespace
-
-NAMED = 3  # how many of a kind a sentence names
 
 R = t.TypeVar("R", bound="Rules")
 
@@ -157,6 +155,4 @@ class Outcome:
 
 
 def some(names: t.Iterable[str]) -> str:
-    found = sorted(set(names))
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return f"{', '.join(found[:NAMED])}{more}"
+    return listed(sorted(set(names)))

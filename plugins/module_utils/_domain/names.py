@@ -32,6 +32,12 @@ RESOURCE_ID = re.compile(
 )
 
 
+def listed(several: t.Sequence[str], most: int = 3) -> str:
+    """The first of them, and how many there are beside."""
+    more = f" and {len(several) - most} more" if len(several) > most else ""
+    return ", ".join(several[:most]) + more
+
+
 def marks(owner: str) -> dict[str, str]:
     """The labels of an object that is ours."""
     return {MANAGED_BY: MANAGER, OWNER: owner}

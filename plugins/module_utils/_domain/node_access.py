@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from .errors import Failure
 from .jobs import has_ended
-from .names import NODE_CONTAINER, OBJECT_NAME, is_ours, marks
+from .names import NODE_CONTAINER, OBJECT_NAME, is_ours, listed, marks
 
 Object = dict[str, t.Any]
 Raw = t.Mapping[str, t.Any]
@@ -231,20 +231,16 @@ def strangers(namespace_object: Raw, owner: str, bindings: t.Iterable[Raw], pods
         reasons.append(f"it existed before and does not carry the labels {labels}")
     bound = sorted(str(each["metadata"]["name"]) for each in bindings)
     if bound:
-        reasons.append(f"RoleBindings give rights in it ({_some(bound)})")
+        reasons.append(f"RoleBindings give rights in it ({listed(bound)})")
     foreign = sorted(str(each["metadata"]["name"]) for each in pods if not is_ours(each, owner))
     if foreign:
-        reasons.append(f"pods of others run in it ({_some(foreign)})")
+        reasons.append(f"pods of others run in it ({listed(foreign)})")
     if not reasons:
         return ""
     return (
         f"No privileged pod is started in the namespace {name}, because {' and '.join(reasons)}: name a namespace that "
         "does not exist with the option namespace, or remove what is named here."
     )
-
-
-def _some(names: t.Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def opened(namespace_object: Raw) -> Object | None:

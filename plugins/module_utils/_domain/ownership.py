@@ -18,7 +18,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from . import arm_id, attached_identities, long_running
+from . import arm_id, attached_identities, long_running, names
 from .attached_identities import Attached, Carrier, is_dead
 from .errors import Failure
 from .protected_identities import Protection
@@ -137,13 +137,13 @@ def judge(
         if kept:
             return Verdict(attached, PROTECTED, kept, removable=False)
         if claims.used.get(identity):
-            return Verdict(attached, USED, f"it is still for {_listed(claims.used[identity])}", removable=False)
+            return Verdict(attached, USED, f"it is still for {names.listed(claims.used[identity])}", removable=False)
         looked = None if arm_id.normal(arm_id.group_of(attached.id)) in unread else client_ids
         dead = carrier.settled and bool(is_dead(attached, looked))
         if dead and looked is not None:
             return Verdict(attached, GHOST, _end(identity, looked), removable=True)
         if claims.known.get(identity):
-            return Verdict(attached, REMOVABLE, f"known from {_listed(claims.known[identity])}", removable=True)
+            return Verdict(attached, REMOVABLE, f"known from {names.listed(claims.known[identity])}", removable=True)
         named = identity in claims.named
         if dead:
             because = "it has no client id, so it was deleted, but whether it exists again could not be looked up"
@@ -211,8 +211,3 @@ def _end(identity: str, existing: t.Mapping[str, str]) -> str:
     if identity in existing:
         return "it was deleted and made again under the same name, and what is attached is the dead one"
     return "it does not exist any more"
-
-
-def _listed(several: t.Sequence[str], most: int = 3) -> str:
-    more = f" and {len(several) - most} more" if len(several) > most else ""
-    return ", ".join(several[:most]) + more

@@ -17,6 +17,7 @@ from dataclasses import replace
 from .._domain import bindings, pair
 from .._domain.errors import Failure
 from .._domain.matching import SELECTOR_LABEL, Pod, template_selector
+from .._domain.names import listed
 from .._domain.objects import Change, Object, shown
 from .client import AT_ONCE, Client
 from .errors import ApiFailure
@@ -180,7 +181,7 @@ def _unsettled(client: Client, seen: bindings.Assigned, timeout: float) -> Failu
         )
     first = seen.missing[0]
     pods = list(dict.fromkeys(one.pod for one in seen.missing if one.identity == first.identity))
-    names = ", ".join(pods[:5]) + (f" and {len(pods) - 5} more" if len(pods) > 5 else "")
+    names = listed(pods, most=5)
     others = len({one.identity for one in seen.missing}) - 1
     more = f" (and {others} more identities)" if others > 1 else " (and another identity)" if others else ""
     reason = _reason(client, *first.binding)

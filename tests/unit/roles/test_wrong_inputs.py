@@ -142,3 +142,16 @@ def test_all_is_told_at_once(playbook: str, tmp_path: Path) -> None:
     assert [each for each in RAW if each in output] == [], output
     # Of what was found about no cluster the inventory writes its own file, and fails after it.
     assert f"changed={int(playbook == 'inventory')} " in output and "failed=1 " in output, output
+
+
+def test_what_is_wrong_at_a_node_is_told_before_any_is_touched(tmp_path: Path) -> None:
+    """The playbook validates the options of all hosts in one task; two of them have values of their own."""
+    inventory = tmp_path / "hosts"
+    own = {"a": "", "b": "imds_node_cleanup_force=perhaps", "c": "imds_node_cleanup_nmi_port=http", "d": ""}
+    inventory.write_text("".join(f"{name} ansible_connection=local {variables}\n" for name, variables in own.items()))
+    playbook = "azureops.pod_identity.cleanup_nodes"
+    status, output = Player(tmp_path / "player").play(playbook, "-i", str(inventory))
+    assert status == 2, output
+    assert "imds_node_cleanup_force is 'perhaps', not true or false (b)." in output, output
+    assert "imds_node_cleanup_nmi_port is 'http', not a whole number (c)." in output, output
+    assert "Find a way" not in output and "Say hello" not in output, output
