@@ -104,7 +104,7 @@ def environment(state: State, principal: str, tools: Path) -> dict[str, str]:
 _FOREIGN = re.compile(
     r"(AZURE|ARM|K8S_AUTH)_.*|KUBECONFIG|HELM_.*|.*_CA_BUNDLE|.*_CA_CERTS(_FILE)?|.*_CERT|SSL_CERT_.*|GIT_SSL_.*"
     r"|.*_SSL_ROOTS_FILE_PATH|.*_CA_CERTS|(http|https|no|all)_proxy|(HTTP|HTTPS|NO|ALL)_PROXY|PYTHONPATH"
-    r"|PYTHONDONTWRITEBYTECODE|VIRTUAL_ENV|SSH_AUTH_SOCK|TMPDIR|TEMP|TMP|XDG_.*"
+    r"|VIRTUAL_ENV|SSH_AUTH_SOCK|TMPDIR|TEMP|TMP|XDG_.*"
 )
 
 

@@ -61,6 +61,8 @@ def test_end():
     pass
 """
 LONG = 20 + 25 + 2 + 1 + 1
+# Loading the plugins of others takes longer than these tests.
+OWN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def run(folder: Path, *arguments: str, files: tuple[str, ...] = ("test_it.py",),
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *arguments, *files],
         cwd=folder,
-        env={**own, "PYTHONPATH": str(Path(soak.__file__).parent), "SAMPLE": "1", **environment},
+        env={**own, **OWN, "PYTHONPATH": str(Path(soak.__file__).parent), "SAMPLE": "1", **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -163,7 +165,7 @@ def test_a_soak_with_modules_in_forks_takes_all_but_plays(folder: Path) -> None:
 
 
 def test_the_record_tells_what_became_of_each_case(folder: Path) -> None:
-    said = run(folder, "-n2", SOAK="one", BROKEN="5")
+    said = run(folder, "-p", "xdist", "-n2", SOAK="one", BROKEN="5")
     cases = [json.loads(line) for line in (folder / "records/one.jsonl").read_text().splitlines()]
     assert len(cases) == len({each["case"] for each in cases}) == LONG
     (failed,) = (each for each in cases if each["outcome"] != "passed")
