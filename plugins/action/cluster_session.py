@@ -32,7 +32,11 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import sessions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, refuse
-from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _private_directories, _roles
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import (
+    _changes,
+    _private_directories,
+    _roles,
+)
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
 Raw = t.Mapping[str, t.Any]
@@ -73,6 +77,7 @@ EMPTY: t.Mapping[str, t.Any] = {
     "missing": [],
     "phases": [],
     "resource_group_changes": False,
+    "changes": {},
 }
 
 _private_directories.remove_at_exit()
@@ -101,10 +106,19 @@ class ActionModule(ActionBase):
         except (AnsibleError, Failure, _roles.WrongOptions) as error:
             outcome = {"failed": True, "msg": str(error)}
         else:
-            return {**result, "changed": False, **subtasks.told, **session.known}
+            return {**result, "changed": False, **subtasks.told, **session.known, **_stats(session.told, variables)}
         # Whoever rescues the run goes on, or disconnects, with these.
-        kept = {name: session.known[name] for name in ("cluster", "before", "connection") if session.known.get(name)}
+        names = ("cluster", "before", "connection", "changes")
+        kept = {name: session.known[name] for name in names if session.known.get(name)}
         return {**result, "changed": False, **subtasks.told, **kept, **outcome}
+
+
+def _stats(told: list[dict[str, t.Any]] | None, variables: Raw) -> dict[str, t.Any]:
+    """The changes as data of the run, as set_stats leaves them."""
+    if told is None:
+        return {}
+    data = {"pod_identity_changes": {variables["inventory_hostname"]: told}}
+    return {"ansible_stats": {"data": data, "aggregate": True, "per_host": False}}
 
 
 class _Session:
@@ -115,6 +129,7 @@ class _Session:
     ) -> None:
         self._action, self._variables, self._subtasks, self._owner = action, variables, subtasks, owner
         self.known = known
+        self.told: list[dict[str, t.Any]] | None = None
 
     @functools.cached_property
     def _options(self) -> dict[str, t.Any]:
@@ -177,6 +192,7 @@ class _Session:
         self.be_known({"cluster": cluster})
 
     def be_connected(self, _arguments: Raw) -> None:
+        self._begin_changes()
         if self._action._task._role is None:
             refuse(_roles.unknown(self._action, self._variables, self._subtasks))
         self._forget_another()
@@ -190,6 +206,7 @@ class _Session:
 
     def be_begun(self, arguments: Raw) -> None:
         roles = arguments["roles"]
+        self._begin_changes()
         plans = self._check(roles)
         self._forget_prediction()
         self.known["plans"] = {**self.known["plans"], **plans}
@@ -215,12 +232,18 @@ class _Session:
             self._find_unless_known()
 
     def be_absent(self, _arguments: Raw) -> None:
-        """None is left, unless it is somebody else's."""
-        connection = self._connection
+        """None is left, unless it is somebody else's. In the end stands what was changed."""
+        connection, changes = self._connection, self.known["changes"]
         if connection.is_open and connection.owner == self._owner:
             self._disconnect()
+        if changes.get("owner") == self._owner:
+            self.known["changes"] = {}
+            self.told = _changes.end(changes, self._variables)
 
     # what they are made of
+
+    def _begin_changes(self) -> None:
+        self.known["changes"] = self.known["changes"] or _changes.begin(self._owner)
 
     @property
     def _may_go_on(self) -> bool:

@@ -10,12 +10,15 @@ empty ones for given, and tell the password of a proxy.
 
 from __future__ import annotations
 
+import time
 import typing as t
 from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
+
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes
 
 # What chooses a server or a user beside a kubeconfig.
 _CHOOSING = ("host", "api_key", "username", "password", "client_cert", "cert_file", "client_key", "key_file")
@@ -35,14 +38,21 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         module = str(arguments.pop("module", ""))
+        does = [str(each) for each in arguments.pop("actions", ())]
         if not module:
             raise AnsibleActionFail("kubernetes_core runs no module by itself: set module, such as k8s_info.")
         if arguments.get("kubeconfig"):
             left_out = (*_CHOOSING, *(_HELM_KNOWS_NOT if module.startswith("helm") else ()))
             arguments = {name: value for name, value in arguments.items() if name not in left_out}
-        name = f"kubernetes.core.{module}"
-        answer = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
-        result.update(_without_proxy(answer, arguments.get("proxy")))
+        began = time.monotonic()
+        if does and self._task.check_mode:
+            result.update(changed=True)
+        else:
+            name = f"kubernetes.core.{module}"
+            answer = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
+            result.update(_without_proxy(answer, arguments.get("proxy")))
+        result["actions"] = does if result.get("changed") else []
+        _changes.keep(self, task_vars or {}, result, time.monotonic() - began, look=False)
         return result
 
     def _compute_environment_string(self, raw_environment_out: dict[str, t.Any] | None = None) -> str:

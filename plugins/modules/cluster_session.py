@@ -43,7 +43,8 @@ options:
     description:
       - V(found) reads the cluster. V(known) takes it from O(cluster). V(connected) connects too, or stays with a
         connection that is open, with a token that lasts. V(absent) removes the directory of the connection, unless
-        another role ends it.
+        another role ends it, and tells what the tasks since its beginning changed, or would change, and how long each
+        took; the same is left as C(pod_identity_changes) with C(set_stats).
       - V(predicted) says that what follows is only a prediction; V(restored) goes back to what was known before.
       - V(begun) checks the options of O(roles), all before it says what is wrong with them, asks what they need and
         connects. With V(pod_identity_cluster) among them, which may be to create the cluster, it connects only to ask.
@@ -184,6 +185,11 @@ connection:
       returned: always
       type: bool
       sample: true
+changes:
+  description: Where the tasks of the session keep what they change, and whose end tells it; empty after it.
+  returned: always, but with O(state=private_directory)
+  type: dict
+  sample: {}
 path:
   description: The directory.
   returned: with O(state=private_directory)

@@ -26,7 +26,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - As the module that it runs.
+      - As the module that it runs, but with O(actions) that is not run.
   diff_mode:
     support: full
     details:
@@ -43,6 +43,13 @@ options:
   kubeconfig:
     description: Path of the kubeconfig, on the host that the task runs on.
     type: path
+  actions:
+    description:
+      - What the task changes, as the end of the session tells it. In check mode nothing else is done, so name it only
+        where it is known that the module would change something.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: azureops.pod_identity.cluster_connection
   - module: kubernetes.core.k8s_info
@@ -58,6 +65,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+actions:
+  description: O(actions), where something was changed, or in check mode would be.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 result:
   description: What the module returns stands under its own names; see its documentation.
   returned: as that module does

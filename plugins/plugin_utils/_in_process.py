@@ -20,6 +20,7 @@ import shutil
 import signal
 import site
 import sys
+import time
 import typing as t
 from types import MappingProxyType
 
@@ -31,7 +32,7 @@ from ansible.release import __version__
 from ansible.utils.display import Display
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import task_process
-from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _fork
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes, _fork
 
 # Constants of the configuration come to be at run time.
 C: t.Any = constants
@@ -98,6 +99,8 @@ class InProcess(Normal):
     # Seconds between two calls of `meanwhile`, while a module runs.
     interval: float | None = None
     in_fork = False
+    # Whether it runs in the place of another task, only to find something out.
+    looks = False
     # That of the task, as it was looked at; its templates are evaluated once.
     _environment: t.Mapping[str, str] = MappingProxyType({})
 
@@ -105,8 +108,12 @@ class InProcess(Normal):
         """Called while the module runs in a fork."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        self._decide(task_vars or {})
-        return self.carry_out(tmp, task_vars)
+        variables = task_vars or {}
+        self._decide(variables)
+        began = time.monotonic()
+        result = self.carry_out(tmp, task_vars)
+        _changes.keep(self, variables, result, time.monotonic() - began, look=self.looks)
+        return result
 
     def carry_out(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """What is done once it is settled how the module runs."""

@@ -20,6 +20,7 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.changes import elapsed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import FILE
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._in_process import InProcess
 
@@ -114,8 +115,3 @@ def _watch(action: LongOperation, over: threading.Event) -> None:
     while not over.wait(_LOOK):
         if action._lines:
             action._lines.show(action.line())
-
-
-def elapsed(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -35,7 +35,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     pod_identity_verify,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Look, Part, Refused, Run
-from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _option_errors
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _option_errors, _tables
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
 Raw = t.Mapping[str, t.Any]
@@ -66,11 +66,11 @@ UNCONNECTED = (
 _ROLES = Path(__file__).parents[2] / "roles"
 _FROM_SHARED = re.compile(r"\{\{ (?P<name>pod_identity_\w+)(?: \| default\([^()]*\))* \}\}")
 _PLAYBOOKS = _ROLES.with_name("playbooks")
-# What roles leave for later tasks, beside SESSION.
+# What roles leave for later tasks, beside SESSION, and variables that actions read.
 FACTS = (
     *("pod_identity_bindings_report", "pod_identity_chart", "pod_identity_cluster_missing_permissions"),
     *("pod_identity_identities", "pod_identity_restore", "pod_identity_uninstall", "pod_identity_verification"),
-    *("imds_node_cleanup_result", "pod_identity_in_process"),
+    *("imds_node_cleanup_result", "pod_identity_in_process", _tables.WIDTH),
 )
 
 

@@ -64,6 +64,7 @@ class Subtasks:
             templar=action._templar,
             shared_loader_obj=action._shared_loader_obj,
         )
+        handler.looks = True  # what it changes is not told as a change of the run
         result: dict[str, t.Any] = handler.run(task_vars=self._variables)
         for kind, collected in self._told.items():
             collected.extend(result.pop(kind, None) or ())

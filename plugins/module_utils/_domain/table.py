@@ -13,22 +13,20 @@ callbacks would put such a line in quotes.
 
 from __future__ import annotations
 
-import re
 import textwrap
 import typing as t
 
 _GAP = "  "
 _BELOW, _LAST = "├ ", "└ "
 _NOTHING = "-"
-_LONGEST_NAME = 28
 
 
 def render(columns: t.Sequence[str], rows: t.Sequence[t.Sequence[str]], width: int) -> list[str]:
-    """Lines of a table with a header, none longer than ``width``; the first column tells the rows apart."""
+    """Lines of a table with a header. None is longer than ``width``, but where a single word is, which stays whole."""
     table = []
     for index, heading in enumerate(columns):
         cells = [" ".join(row[index].split()) or _NOTHING if index < len(row) else _NOTHING for row in rows]
-        table.append([heading.upper(), *(_shortened(cells) if index else cells)])
+        table.append([heading.upper(), *cells])
     blocks = _blocks([max(map(len, cells)) for cells in table], width)
     return [line for index in range(len(rows) + 1) for line in _row([cells[index] for cells in table], blocks, width)]
 
@@ -54,25 +52,6 @@ def _row(cells: t.Sequence[str], blocks: t.Sequence[t.Sequence[tuple[int, int]]]
             continue
         line = _GAP.join(cells[number].ljust(natural) for number, natural in block).rstrip()
         fits = len(line) <= width - (len(_LAST) if lines else 0)
-        # textwrap leaves a blank at the end of a line that it fills before a word which it has to break.
-        wrapped = textwrap.wrap(line, width - len(_LAST), break_on_hyphens=False)
-        lines += [line] if fits else [part.rstrip() for part in wrapped]
+        wrapped = textwrap.wrap(line, width - len(_LAST), break_on_hyphens=False, break_long_words=False)
+        lines += [line] if fits else wrapped
     return [*lines[:1], *(_BELOW + line for line in lines[1:-1]), *(_LAST + line for line in lines[1:][-1:])]
-
-
-def _shortened(cells: t.Sequence[str]) -> list[str]:
-    """Long names without their middle, unless they would look the same then."""
-    short = [cell if " " in cell or len(cell) <= _LONGEST_NAME else _without_middle(cell) for cell in cells]
-    return short if len(set(short)) == len(set(cells)) else list(cells)
-
-
-def _without_middle(name: str) -> str:
-    words = re.findall(r"[^-/]*[-/]|[^-/]+$", name)
-    half = (len(words) + 1) // 2
-    head, tail = words[:half], words[half:]
-    while len(head) + len(tail) > 2 and len("".join([*head, "…-", *tail])) > _LONGEST_NAME:
-        if len(tail) < len(head):
-            head.pop()
-        else:
-            tail.pop(0)
-    return "".join([*head, "…-", *tail]) if tail else name

@@ -378,7 +378,7 @@ def verdicts(options: Options, found: Tokens, run: Run) -> Verification:
 
 
 def _verdict(asked: Raw, token: Raw) -> dict[str, t.Any]:
-    claims = ", ".join(CLAIMS[each["check"]] for each in token["checks"] if each["ok"])
+    claims = " ".join(CLAIMS[each["check"]] for each in token["checks"] if each["ok"])
     identity = token["identity"] or asked["workload"].get("expect") or ""
     return {**token, "identity": identity, "claims_checked": claims}
 

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What the tasks of a run changed, or in check mode would change, with how long they took."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+CHANGED, PREDICTED = "changed", "would change"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task that has ended. ``look``: what it did served only to find out; ``only_looks``: the task says so."""
+
+    changed: bool
+    check_mode: bool
+    check_mode_of_run: bool
+    never_changes: bool = False
+    look: bool = False
+    only_looks: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """A task that is in check mode where the run is not only predicts."""
+        only_looks = self.never_changes or self.look or self.only_looks
+        return self.changed and not only_looks and self.check_mode == self.check_mode_of_run
+
+
+@dataclass(frozen=True)
+class Change:
+    """``what``: as the action that made it calls it. ``seconds``: how long that took, with others of its task."""
+
+    what: str
+    state: str
+    seconds: float | None = None
+
+    def view(self) -> dict[str, t.Any]:
+        return {"change": self.what, "state": self.state, "seconds": self.seconds}
+
+
+def of_task(what: t.Sequence[str], seconds: float, *, check_mode: bool) -> list[Change]:
+    """The changes of one task; what they took together stands with the first."""
+    state = PREDICTED if check_mode else CHANGED
+    return [Change(each, state, None if number else round(seconds, 1)) for number, each in enumerate(what)]
+
+
+def of_run(changes: t.Iterable[Change]) -> list[Change]:
+    """Each once: what was predicted to see whether it is permitted is predicted again in its turn."""
+    return list({each.what: each for each in changes}.values())
+
+
+def lines(changes: t.Sequence[Change], seconds: float, *, check_mode: bool) -> list[str]:
+    """What a person is told in the end: a line for each change, which stays whole however long it is."""
+    took = f"in {elapsed(seconds)}"
+    if not changes:
+        return [f"Nothing {'would change' if check_mode else 'was changed'}; looked at everything {took}."]
+    count = f"{len(changes)} change{'s' if len(changes) > 1 else ''}"
+    told = f"{count} would be made (check mode), found {took}:" if check_mode else f"{count} {took}:"
+    return [told, *(f"{_took(each):>9}  {each.what}" for each in changes)]
+
+
+def _took(change: Change) -> str:
+    return "" if change.seconds is None else f"{change.seconds:.1f} s"
+
+
+def elapsed(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

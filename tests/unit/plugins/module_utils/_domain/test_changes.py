@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import changes
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.changes import Change, Task
+
+
+@pytest.mark.parametrize(
+    ("task", "counts"),
+    [
+        (Task(changed=True, check_mode=False, check_mode_of_run=False), True),
+        (Task(changed=True, check_mode=True, check_mode_of_run=True), True),
+        (Task(changed=False, check_mode=False, check_mode_of_run=False), False),
+        # Asked in check mode, to see whether it would change anything.
+        (Task(changed=True, check_mode=True, check_mode_of_run=False), False),
+        # In the place of a task that decides.
+        (Task(changed=True, check_mode=True, check_mode_of_run=True, look=True), False),
+        (Task(changed=True, check_mode=True, check_mode_of_run=True, only_looks=True), False),
+        # changed_when: false, as of a pod that is made only to look.
+        (Task(changed=True, check_mode=False, check_mode_of_run=False, never_changes=True), False),
+    ],
+)
+def test_what_counts_as_a_change(task: Task, counts: bool) -> None:
+    assert task.counts is counts
+
+
+def test_what_the_actions_of_a_task_took_stands_once() -> None:
+    made = changes.of_task(["create a", "create b"], 1.26, check_mode=False)
+    assert made == [Change("create a", "changed", 1.3), Change("create b", "changed")]
+    assert [each.state for each in changes.of_task(["create a"], 0, check_mode=True)] == ["would change"]
+
+
+def test_each_change_is_told_once() -> None:
+    first, again, other = Change("a", "would change", 1), Change("a", "would change", 2), Change("b", "would change", 3)
+    assert changes.of_run([first, other, again]) == [again, other]
+
+
+@pytest.mark.parametrize(
+    ("found", "check_mode", "told"),
+    [
+        ([], False, ["Nothing was changed; looked at everything in 11 s."]),
+        ([], True, ["Nothing would change; looked at everything in 11 s."]),
+        (
+            [Change("create cluster demo", "changed", 125.0), Change("enable its add-on", "changed")],
+            False,
+            ["2 changes in 11 s:", "  125.0 s  create cluster demo", "           enable its add-on"],
+        ),
+        (
+            [Change("create cluster demo", "would change", 0.1)],
+            True,
+            ["1 change would be made (check mode), found in 11 s:", "    0.1 s  create cluster demo"],
+        ),
+    ],
+)
+def test_what_a_person_is_told(found: list[Change], check_mode: bool, told: list[str]) -> None:
+    assert changes.lines(found, 11.7, check_mode=check_mode) == told
