@@ -52,8 +52,11 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": f"The {kind} {role} decides about {known}."}
         subtasks = Subtasks(self, variables)
         try:
-            decide = _roles.check if _roles.begins(role, part) else _roles.decide
-            plan = decide(self, role, part, arguments["observed"], variables, subtasks)
+            if _roles.begins(role, part):
+                wrong = _roles.unknown(self, variables, subtasks)
+                plan = _roles.check(self, role, part, arguments["observed"], variables, subtasks, wrong)
+            else:
+                plan = _roles.decide(self, role, part, arguments["observed"], variables, subtasks)
         except Refused as refused:
             found: dict[str, t.Any] = {"failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
             if refused.plan is not None:

@@ -260,9 +260,15 @@ def begins(role: str, part: str) -> bool:
 
 
 def check(
-    action: ActionBase, role: str, part: str, observed: Raw, variables: Raw, subtasks: Subtasks
+    action: ActionBase,
+    role: str,
+    part: str,
+    observed: Raw,
+    variables: Raw,
+    subtasks: Subtasks,
+    known: t.Iterable[str] = (),
 ) -> dict[str, t.Any]:
-    """The plan of the first part; raises Refused with all that is wrong with variables and all options."""
+    """The plan of the first part; raises Refused with what is ``known`` to be wrong, and all that is with options."""
     unread: list[str] = []
     for checked in (*RUNS.get(role, ()), role):
         prefix = checked if checked in ROLES else SHARED
@@ -271,7 +277,7 @@ def check(
             options(action, prefix, SPECS[checked], every, variables)
         except WrongOptions as error:
             unread += error.sentences
-    wrong = [*unknown(action, variables, subtasks), *unread]
+    wrong = [*known, *unread]
     plan: dict[str, t.Any] = {}
     try:
         # What has no value that can be read cannot be compared.
