@@ -49,7 +49,7 @@ LOADED = (
     *(access_review_info, aks_cluster_info, aks_kubeconfig),
     *(cluster_connection, kubernetes_object_info, permission_info),
 )
-STATES = ["found", "known", "predicted", "restored", "connected", "asked", "begun", "absent", "private_directory"]
+STATES = ["known", "predicted", "restored", "connected", "asked", "begun", "absent", "private_directory"]
 ARGUMENTS = {
     "state": {"type": "str", "default": "connected", "choices": STATES},
     "owner": {"type": "str", "default": ROLE},
@@ -174,9 +174,6 @@ class _Session:
 
     # the states
 
-    def be_found(self, _arguments: Raw) -> None:
-        self._know(self._find())
-
     def be_known(self, arguments: Raw) -> None:
         """A connection to a cluster that was only predicted goes with what was known of it."""
         self._know(arguments["cluster"])
@@ -229,7 +226,9 @@ class _Session:
         if self._may_go_on and connects:
             self._connect(self._owner)
         elif self._may_go_on and any(plan.get("finds") for plan in others) and self._named.is_named:
-            self._find_unless_known()
+            # That there is none may be known too.
+            if "cluster" not in self.known:
+                self._know(self._find())
 
     def be_absent(self, _arguments: Raw) -> None:
         """None is left, unless it is somebody else's. In the end stands what was changed."""
@@ -267,7 +266,7 @@ class _Session:
     def _check(self, roles: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
         """What the options of these roles amount to; refuses with all that is wrong in all of them."""
         plans: dict[str, dict[str, t.Any]] = {}
-        wrong: list[str] = []
+        wrong = [*_roles.unknown(self._action, self._variables, self._subtasks)]
         for role in roles:
             try:
                 plans[role] = _roles.check(
@@ -326,12 +325,6 @@ class _Session:
             kubelet = (cluster.get("kubelet_identity") or {}).get("object_id")
             known["principal_id"] = self._principal_id or kubelet or ""
         self.known["cluster"] = known
-
-    def _find_unless_known(self) -> None:
-        """That there is none may be known too."""
-        cluster = self.known.get("cluster")
-        if cluster is None or (cluster and not self._named.is_of(cluster)):
-            self._know(self._find())
 
     def _find(self) -> dict[str, t.Any]:
         """The cluster that is named, not one of module_defaults."""

@@ -17,8 +17,8 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
     kubernetes_object_info,
     nmi_info,
     pod_identity_info,
-    resource_group,
-    user_assigned_identity,
+    resource_group_info,
+    user_assigned_identity_info,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, plain
@@ -27,7 +27,7 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks im
 
 LOADED = (
     *(access_review_info, aks_kubeconfig, kubernetes_object_info, nmi_info),
-    *(pod_identity_info, resource_group, user_assigned_identity),
+    *(pod_identity_info, resource_group_info, user_assigned_identity_info),
 )
 
 
@@ -52,8 +52,11 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": f"The {kind} {role} decides about {known}."}
         subtasks = Subtasks(self, variables)
         try:
-            decide = _roles.check if _roles.begins(role, part) else _roles.decide
-            plan = decide(self, role, part, arguments["observed"], variables, subtasks)
+            if _roles.begins(role, part):
+                wrong = _roles.unknown(self, variables, subtasks)
+                plan = _roles.check(self, role, part, arguments["observed"], variables, subtasks, wrong)
+            else:
+                plan = _roles.decide(self, role, part, arguments["observed"], variables, subtasks)
         except Refused as refused:
             found: dict[str, t.Any] = {"failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
             if refused.plan is not None:

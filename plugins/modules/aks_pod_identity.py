@@ -189,6 +189,7 @@ notes:
   - The entry goes first, then the role, then the identity. An identity that is deleted before its entry leaves it
     failed, and AKS then refuses every other change.
 seealso:
+  - module: azureops.pod_identity.aks_pod_identity_info
   - module: azureops.pod_identity.aks_cluster
   - module: azureops.pod_identity.user_assigned_identity
   - name: Microsoft Entra Workload ID on AKS

@@ -41,10 +41,10 @@ attributes:
 options:
   state:
     description:
-      - V(found) reads the cluster. V(known) takes it from O(cluster). V(connected) connects too, or stays with a
-        connection that is open, with a token that lasts. V(absent) removes the directory of the connection, unless
-        another role ends it, and tells what the tasks since its beginning changed, or would change, and how long each
-        took; the same is left as C(pod_identity_changes) with C(set_stats).
+      - V(connected) reads the cluster and connects, or stays with a connection that is open, with a token that lasts.
+        V(known) takes the cluster from O(cluster). V(absent) removes the directory of the connection, unless another
+        role ends it, and tells what the tasks since its beginning changed, or would change, and how long each took; the
+        same is left as C(pod_identity_changes) with C(set_stats).
       - V(predicted) says that what follows is only a prediction; V(restored) goes back to what was known before.
       - V(begun) checks the options of O(roles), all before it says what is wrong with them, asks what they need and
         connects. With V(pod_identity_cluster) among them, which may be to create the cluster, it connects only to ask.
@@ -52,7 +52,7 @@ options:
       - V(private_directory) only makes a directory, and removes those of runs that were killed; it registers no
         session.
     type: str
-    choices: [found, known, predicted, restored, connected, asked, begun, absent, private_directory]
+    choices: [known, predicted, restored, connected, asked, begun, absent, private_directory]
     default: connected
   owner:
     description: The role that ends the connection.

@@ -195,9 +195,10 @@ def make_plan(client: Client, options: Options) -> Plan:
     if options["data"]:
         before["data"] = patches.hidden(before.get("data") or {}, {})
         after["data"] = patches.hidden(options["data"], (live or {}).get("data") or {})
-    if live is not None and place.holds(live, wanted):
+    patch = None if live is None else place.tried(live, wanted)
+    if patch and not patch.changes:
         return Plan(before, before, result=result)
-    write: t.Callable[..., t.Any] = functools.partial(place.patch if live else place.create, wanted)
+    write: t.Callable[..., t.Any] = patch.write if patch else functools.partial(place.create, wanted)
     wait = functools.partial(place.wait_established, options["wait_timeout"]) if options["wait"] else None
     step = carried_out(f"{'change' if live else 'create'} {place.label}", write, wait)
     return Plan(before, after, (step,), result=result)

@@ -55,6 +55,7 @@ options:
     elements: str
     default: []
 seealso:
+  - module: azureops.pod_identity.resource_group_info
   - module: azureops.pod_identity.aks_cluster
 """
 
@@ -76,7 +77,7 @@ EXAMPLES = r"""
 RETURN = r"""
 state:
   description: The resource group; empty when it is absent.
-  returned: success, and where O(location) is missing for a group that does not exist
+  returned: success
   type: dict
   contains:
     id:
@@ -151,7 +152,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait, tags
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tags as tag_rules
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
@@ -174,9 +174,9 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
         if current is None:
             return Plan(before, {})
         if not options["force_delete_nonempty"]:
-            ignored = {arm_id.normal(whole(arm, resource)) for resource in options["ignore_resources"]}
             found = resource_groups.resources(arm, name)
-            refuse_nonempty(name, [resource for resource in found if arm_id.normal(resource) not in ignored])
+            left = groups.without(found, options["ignore_resources"], arm.subscription)
+            groups.refuse_nonempty(name, left, "force_delete_nonempty")
         return Plan(before, {}, (Step(f"delete resource group {name}", lambda: resource_groups.delete(arm, name)),))
     if current and groups.is_going(current):
         current = None
@@ -195,22 +195,6 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
         after = groups.view(body)
     summary = f"{'create' if current is None else 'change the tags of'} resource group {name}"
     return Plan(before, after, (Step(summary, lambda: groups.view(resource_groups.put(arm, name, body))),))
-
-
-def whole(arm: Arm, resource: str) -> str:
-    inside = resource.lower().startswith("/resourcegroups/")
-    return f"/subscriptions/{arm.subscription}{resource}" if inside else resource
-
-
-def refuse_nonempty(name: str, resources: t.Sequence[str]) -> None:
-    if resources:
-        shown = ", ".join(arm_id.last_segment(resource) for resource in resources[:5])
-        more = ", ..." if len(resources) > 5 else ""
-        raise Failure(
-            f"The resource group {name} still holds {len(resources)} resources ({shown}{more}); "
-            "remove them, or set force_delete_nonempty to true to delete them with it.",
-            results={"resources": list(resources)},
-        )
 
 
 def main() -> None:

@@ -104,9 +104,10 @@ options:
     choices: [present, absent]
     default: present
 notes:
-  - To verify without granting, run the task with C(check_mode=true) and look at C(changed).
+  - To verify without granting, use M(azureops.pod_identity.role_assignment_info).
   - Azure may need up to 30 minutes until a new assignment takes effect everywhere.
 seealso:
+  - module: azureops.pod_identity.role_assignment_info
   - module: azureops.pod_identity.user_assigned_identity
 """
 
@@ -129,14 +130,6 @@ EXAMPLES = r"""
     roles: [Managed Identity Operator]
     purge_roles: true
     principal_id: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
-
-- name: Only look whether the role is held
-  azureops.pod_identity.role_assignment:
-    scope: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_pod-identity-demo_demo_westeurope
-    role: Virtual Machine Contributor
-    principal_id: b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
-  check_mode: true
-  register: vm_contributor
 
 - name: Let an operator grant nothing but the role Managed Identity Operator
   azureops.pod_identity.role_assignment:

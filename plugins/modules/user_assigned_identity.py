@@ -67,6 +67,7 @@ notes:
     C(Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/read), and to read the scale sets
     and virtual machines that carry the identity, too.
 seealso:
+  - module: azureops.pod_identity.user_assigned_identity_info
   - module: azureops.pod_identity.role_assignment
   - module: azureops.pod_identity.azure_identity_binding
 """
@@ -194,16 +195,11 @@ import functools
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import (
-    attached_identities,
-    authorization,
-    federated_credentials,
-    resource_groups,
-)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import identities as service
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import identity_users, resource_groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, tags
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, azure_roles, identities
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tags as tag_rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
@@ -252,12 +248,10 @@ def judge(arm: Arm, identity: t.Mapping[str, t.Any], leaving: t.Iterable[str]) -
     if not identity:
         return {}
     left = {arm_id.normal(each) for each in leaving}
-    holders = [each for each in attached_identities.holders(arm, identity["id"]) if arm_id.normal(each) not in left]
-    credentials = federated_credentials.list_all(arm, identity["id"]) or ()
-    identities.refuse_used(identity["id"], [each.name for each in credentials], holders)
-    subscription = f"/subscriptions/{arm_id.parse(identity['id']).subscription}"
-    held = authorization.assignments(arm, subscription, identity["principal_id"])
-    return {"role_assignments": [azure_roles.summary(each) for each in held]}
+    users = identity_users.find(arm, identity["id"])
+    holders = [each for each in users.holders if arm_id.normal(each) not in left]
+    identities.refuse_used(identity["id"], users.credentials, holders)
+    return {"role_assignments": identity_users.role_assignments(arm, identity)}
 
 
 def creation(arm: Arm, options: t.Mapping[str, t.Any], wanted_tags: t.Mapping[str, str]) -> Plan:

@@ -262,13 +262,19 @@ def begins(role: str, part: str) -> bool:
 
 
 def check(
-    action: ActionBase, role: str, part: str, observed: Raw, variables: Raw, subtasks: Subtasks
+    action: ActionBase,
+    role: str,
+    part: str,
+    observed: Raw,
+    variables: Raw,
+    subtasks: Subtasks,
+    known: t.Iterable[str] = (),
 ) -> dict[str, t.Any]:
-    """The plan of the first part; raises Refused with all that is wrong with variables and all options."""
+    """The plan of the first part; raises Refused with what is ``known`` to be wrong, and all that is with options."""
     unread: list[str] = []
     for checked in (*RUNS.get(role, ()), role):
         unread += wrong_options(action._templar, checked, variables)
-    wrong = [*unknown(action, variables, subtasks), *unread]
+    wrong = [*known, *unread]
     plan: dict[str, t.Any] = {}
     try:
         # What has no value that can be read cannot be compared.

@@ -115,6 +115,19 @@ def test_what_the_server_leaves_out_is_no_change(write: Runner, client: Client) 
     client.delete(NODE, None, "uncordoned")
 
 
+def test_check_mode_asks_the_server_once_what_a_patch_does(
+    write: Runner, api_server: ApiServer, namespace: str
+) -> None:
+    wish = {"kind": "ConfigMap", "name": "settings", "namespace": namespace}
+    write(**wish, definition={"data": {"mode": "one"}}).ok()
+    for mode, told in (("two", ""), ({"a": "b"}, "settings")):
+        begin = len(api_server.events())
+        predicted = write(**wish, definition={"data": {"mode": mode}}, check=True)
+        assert told in predicted.failure() if told else predicted.ok()["changed"]
+        asked = [each["requestURI"] for each in api_server.events()[begin:] if each["verb"] == "patch"]
+        assert ["dryRun=All" in each for each in asked if namespace in each] == [True]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -39,8 +39,11 @@ def role(arm: Arm, text: str, scope: str) -> azure_roles.Role:
     raise Failure(f"The role {text!r} could not be looked up: {scope} does not exist; give the GUID of the role.")
 
 
-def assignments(arm: Arm, scope: str, principal_id: str) -> list[azure_roles.Assignment]:
-    """The assignments of a principal at a scope, inherited ones included; none where the scope does not exist."""
+def assignments(arm: Arm, scope: str, principal_id: str | None) -> list[azure_roles.Assignment]:
+    """The assignments of a principal at a scope, inherited ones included; none where the scope does not exist.
+
+    None: those of all principals.
+    """
     path = f"/{scope.strip('/')}".rstrip("/") + "/providers/Microsoft.Authorization/roleAssignments"
     # The list of the typed client would drop what its models do not know, and a change must keep that.
     with missing_is_fine:
@@ -48,7 +51,7 @@ def assignments(arm: Arm, scope: str, principal_id: str) -> list[azure_roles.Ass
             path,
             _API,
             doing=f"list the role assignments at {scope}",
-            query={"$filter": f"principalId eq '{principal_id}'"},
+            query={"$filter": "atScope()" if principal_id is None else f"principalId eq '{principal_id}'"},
         )
         return [_assignment(body) for body in found]
     return []

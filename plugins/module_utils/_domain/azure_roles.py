@@ -179,6 +179,30 @@ def matching(
     return exact, [assignment for assignment in held if assignment not in exact]
 
 
+def in_force(
+    assignments: t.Iterable[Assignment], scope: str, principal_id: str | None, wanted: t.Collection[Role] | None
+) -> list[tuple[Assignment, Role]]:
+    """The assignments that count at the scope, those at exactly this one first; ``None``: of whomever, of any role."""
+    chosen = {role.guid: role for role in wanted or ()}
+    found = []
+    for one in assignments:
+        guid = arm_id.last_segment(one.role_definition_id).lower()
+        role = chosen.get(guid) or named(guid) or Role(guid, guid)
+        if (
+            (wanted is None or guid in chosen)
+            and (principal_id is None or one.principal_id.lower() == principal_id.lower())
+            and arm_id.contains(one.scope, scope)
+        ):
+            found.append((one, role))
+    return sorted(found, key=lambda each: (not arm_id.same(each[0].scope, scope), each[1].name, each[0].id))
+
+
+def unassigned(given: t.Iterable[tuple[Assignment, Role]], wanted: t.Mapping[str, Role]) -> list[str]:
+    """Those of the roles, as they are named, that no assignment gives."""
+    guids = {role.guid for _one, role in given}
+    return [name for name, role in wanted.items() if role.guid not in guids]
+
+
 def surplus(
     assignments: t.Iterable[Assignment], scope: str, principal_id: str, wanted: t.Collection[Role]
 ) -> list[tuple[Role, list[Assignment], list[Assignment]]]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import typing as t
 
-from . import tags
+from . import arm_id, tags
 from .errors import Failure
 
 Body = t.Mapping[str, t.Any]
+_GOING = "deleting"
 
 
 def desired(
@@ -23,10 +24,7 @@ def desired(
     """The body to PUT; equal to ``current`` where nothing is to be changed."""
     if current is None:
         if not location:
-            raise Failure(
-                f"The resource group {name} does not exist; name the location in which to create it.",
-                results={"state": view(None)},
-            )
+            raise Failure(f"The resource group {name} does not exist; name the location in which to create it.")
         return {"location": location, "tags": tags.merge(None, wanted_tags, append=append_tags)}
     if location and not same_location(location, current.get("location", "")):
         raise Failure(
@@ -39,7 +37,35 @@ def desired(
 
 def is_going(body: Body) -> bool:
     """Whether the group is being deleted: it still answers, but will be gone."""
-    return str((body.get("properties") or {}).get("provisioningState", "")).lower() == "deleting"
+    return str((body.get("properties") or {}).get("provisioningState", "")).lower() == _GOING
+
+
+def remaining(found: t.Iterable[Body]) -> list[Body]:
+    """Those of the groups, as a user sees them, that are not being deleted."""
+    return [each for each in found if str(each["provisioning_state"]).lower() != _GOING]
+
+
+def refuse_nonempty(name: str, resources: t.Sequence[str], option: str) -> None:
+    """``option``: what lets a group be deleted with these resources."""
+    if resources:
+        shown = ", ".join(arm_id.last_segment(resource) for resource in resources[:5])
+        more = ", ..." if len(resources) > 5 else ""
+        raise Failure(
+            f"The resource group {name} still holds {len(resources)} resources ({shown}{more}); "
+            f"remove them, or set {option} to true to delete them with it.",
+            results={"resources": list(resources)},
+        )
+
+
+def without(resources: t.Iterable[str], ignored: t.Iterable[str], subscription: str) -> list[str]:
+    """Ids without the ignored ones, of which one that begins with ``/resourceGroups`` lies in the subscription."""
+    left_out = {arm_id.normal(_whole(each, subscription)) for each in ignored}
+    return [each for each in resources if arm_id.normal(each) not in left_out]
+
+
+def _whole(resource: str, subscription: str) -> str:
+    inside = resource.lower().startswith("/resourcegroups/")
+    return f"/subscriptions/{subscription}{resource}" if inside else resource
 
 
 def same_location(left: str, right: str) -> bool:

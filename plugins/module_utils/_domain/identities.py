@@ -33,6 +33,12 @@ def view(body: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     }
 
 
+def require_id(text: str) -> str:
+    if not arm_id.same(arm_id.parse(text).type, KIND):
+        raise Failure(f"{text!r} is not the id of a user-assigned identity; it must end in .../{KIND}/name.")
+    return text
+
+
 def refuse_used(identity: str, credentials: t.Sequence[str], holders: t.Sequence[str]) -> None:
     """Raises Failure where an identity has federated credentials, by their names, or is attached to resources."""
     federated = [f"its federated credential {each}" for each in credentials]

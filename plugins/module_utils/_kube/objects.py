@@ -59,14 +59,14 @@ class Place:
         except ApiFailure as failure:
             raise self._told(failure, "patch") from None
 
-    def holds(self, live: Object, wanted: Object) -> bool:
-        """Whether a patch changes nothing; of a field that it leaves out, such as a false, only the server knows."""
+    def tried(self, live: Object, wanted: Object) -> TriedPatch:
+        """A patch; of a field that the server leaves out, such as a false, only the server knows if it changes it."""
         if patches.holds(live, wanted):
-            return True
+            return TriedPatch(self, wanted, changes=False)
         try:
-            return patches.same(live, self.patch(wanted, dry_run=True))
-        except ApiFailure:  # the patch itself tells it
-            return False
+            return TriedPatch(self, wanted, changes=not patches.same(live, self.patch(wanted, dry_run=True)))
+        except ApiFailure as failure:
+            return TriedPatch(self, wanted, refused=failure)
 
     def delete(self, preconditions: t.Mapping[str, str], propagation: str, *, dry_run: bool = False) -> None:
         options: dict[str, t.Any] = {"preconditions": preconditions, "propagation": propagation}
@@ -104,3 +104,20 @@ class Place:
             return failure
         command = f"kubectl -n {self.namespace} {_TRIALS[verb].format(self.name)}"
         return untold(failure, verb, self.label, "what the Secret holds", command)
+
+
+@dataclass(frozen=True)
+class TriedPatch:
+    """A patch that the server has answered without writing, and what it says of it."""
+
+    place: Place
+    wanted: Object
+    changes: bool = True
+    refused: ApiFailure | None = None
+
+    def write(self, *, dry_run: bool = False) -> None:
+        """Carries it out; its dry run asks nothing again."""
+        if not dry_run:
+            self.place.patch(self.wanted)
+        elif self.refused:
+            raise self.refused

@@ -164,8 +164,8 @@ def test_without_a_way_to_an_api_server_nothing_is_left(player: Player, variable
     ("tasks_from", "variables"),
     [
         ("connect", {"pod_identity_cluster_name": "one"}),
-        ("find", {"pod_identity_cluster_name": "one"}),
-        ("find", {"pod_identity_resource_group": "rg"}),
+        ("begin", {"pod_identity_cluster_name": "one"}),
+        ("begin", {"pod_identity_resource_group": "rg"}),
     ],
 )
 def test_a_cluster_is_named_by_the_role_alone(player: Player, tasks_from: str, variables: dict[str, str]) -> None:

@@ -572,3 +572,35 @@ def test_a_stopped_cluster_says_how_to_start_it(modules: Modules, addon: Addon) 
     failed = modules.fail("aks_pod_identity", **DEMO, **entry("web", one))
     assert failed["msg"].endswith("start it (az aks start --resource-group rg --name demo) and run again.")
     assert failed["error"]["code"] == "BadRequest"
+
+
+def test_the_addon_is_read(modules: Modules, addon: Addon) -> None:
+    look = {"resource_group": "rg", "cluster_name": "demo"}
+    exception = {"name": "mic", "namespace": "infra", "pod_labels": {"a": "1"}}
+    wish = {**entry("billing", addon.identity("billing")), "exception": exception}
+    state = modules.succeed("aks_pod_identity", **DEMO, **wish)["state"]
+    for wait in (False, True):
+        mark = modules.mark()
+        assert modules.succeed("aks_pod_identity_info", **look, wait=wait, check=True)["addons"] == [state]
+        assert len(modules.requests(mark, path="managedClusters")) == 1
+    modules.succeed("aks_pod_identity", **DEMO, enabled=False, purge_allow_empty=True)
+    (off,) = modules.succeed("aks_pod_identity_info", **look)["addons"]
+    assert off == {**state, "enabled": False, "identities": [], "exceptions": []}
+    for nowhere in ({"cluster_name": "none"}, {"resource_group": "none"}):
+        for wait in (False, True):
+            assert modules.succeed("aks_pod_identity_info", **{**look, **nowhere}, wait=wait)["addons"] == []
+    failed = modules.fail("aks_pod_identity_info", **look, who=addon.azure.principal("nobody"))
+    assert failed["error"]["status"] == 403 and "addons" not in failed
+
+
+def test_what_aks_does_is_waited_for_on_request(modules: Modules, addon: Addon) -> None:
+    body = addon.body()
+    moving = {**body, "properties": {**body["properties"], "provisioningState": "Updating"}}
+    for wait, looks in ((False, 1), (True, 3)):
+        modules.fault("GET", PATH, status=200, body=moving, count=2 if wait else 1)
+        mark = modules.mark()
+        assert modules.succeed("aks_pod_identity_info", **DEMO, wait=wait)["addons"][0]["enabled"]
+        assert len(modules.requests(mark, path="managedClusters")) == looks
+    modules.fault("GET", PATH, status=200, body=moving, count=0)
+    failed = modules.fail("aks_pod_identity_info", **DEMO, wait=True, wait_timeout=1)
+    assert failed["msg"].startswith("AKS is still working on the cluster demo after 1 seconds (state Updating)")

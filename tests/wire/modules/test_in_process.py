@@ -25,6 +25,8 @@ FAILURES: list[dict[str, Any]] = [
     {"aks_kubeconfig": {"resource_group": "nowhere", "name": "x", "path": "/nowhere/at/all"}},
     {"role_assignment": {"scope": "/subscriptions/x", "role": "Nobody", "principal_id": "y"}},
     {"user_assigned_identity": {"resource_group": "nowhere", "name": "x"}},
+    {"user_assigned_identity_info": {"id": "/subscriptions/x/resourceGroups/y"}},
+    {"role_assignment_info": {"scope": "/subscriptions/x", "principal_id": "y"}},
     {"vmss_identity_info": {"resource_group": "nowhere"}},
     {"federated_identity_credential_info": {"resource_group": "nowhere", "identity": "x"}},
     {"permission_info": {"needs": "x"}},

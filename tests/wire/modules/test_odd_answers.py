@@ -275,7 +275,7 @@ def test_a_write_follows_the_right_answer(modules: Modules, azure: SimulatedAzur
     assert modules.writes(mark)
 
 
-def answer(azure: SimulatedAzure, task: Task, odd: str) -> Options:
+def answer(azure: SimulatedAzure, task: Task | Reading, odd: str) -> Options:
     rule = {**ODD[odd]}
     if isinstance(rule["body"], dict) and rule["body"].get("nextLink"):
         path = f"/subscriptions/{azure.subscription_id}/x/{plain(task.path)}"
@@ -287,6 +287,72 @@ def answer(azure: SimulatedAzure, task: Task, odd: str) -> Options:
 def plain(pattern: str) -> str:
     """Some path that a regular expression of the table matches."""
     return pattern.replace(r"\?", "").replace("[^/]+", "x").removeprefix("/")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A task that only looks, and what it looks for."""
+
+    module: str
+    options: Options
+    arrange: Callable[[World], Options]
+    path: str
+    result: str
+    method: str = "GET"
+
+
+USERS: Options = {"resource_group": "rg", "name": "one", "check_users": True}
+READINGS: dict[str, Reading] = {
+    "addon": Reading("aks_pod_identity_info", CLUSTER, entry_of_the_addon, DEMO, "addons"),
+    "addon-settled": Reading("aks_pod_identity_info", {**CLUSTER, "wait": True}, entry_of_the_addon, DEMO, "addons"),
+    "group": Reading("resource_group_info", {"name": "rg"}, empty_group, r"resourcegroups/rg\?", "groups"),
+    "group-resources": Reading(
+        "resource_group_info", {"name": "rg", "list_resources": True}, empty_group, r"rg/resources\?", "groups"
+    ),
+    "roles": Reading("role_assignment_info", {}, granted, "roleAssignments", "assignments"),
+    "role-name": Reading(
+        "role_assignment_info", {"roles": ["Key Vault Secrets User"]}, granted, "roleDefinitions", "missing"
+    ),
+    "identity": Reading(
+        "user_assigned_identity_info",
+        {"resource_group": "rg", "name": "one"},
+        lone_identity,
+        r"userAssignedIdentities/one\?",
+        "identities",
+    ),
+    "identities": Reading(
+        "user_assigned_identity_info",
+        {"resource_group": "rg"},
+        lone_identity,
+        r"userAssignedIdentities\?",
+        "identities",
+    ),
+    "identity-holders": Reading(
+        "user_assigned_identity_info", USERS, lone_identity, "listAssociatedResources", "identities", "POST"
+    ),
+    "identity-credentials": Reading(
+        "user_assigned_identity_info", USERS, lone_identity, "federatedIdentityCredentials", "identities"
+    ),
+    "identity-roles": Reading("user_assigned_identity_info", USERS, lone_identity, "roleAssignments", "identities"),
+}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", READINGS)
+def test_an_odd_answer_does_not_tell_that_nothing_is_there(
+    modules: Modules, azure: SimulatedAzure, name: str, odd: str
+) -> None:
+    task = READINGS[name]
+    options = {**task.options, **task.arrange(World(azure))}
+    mark = modules.mark()
+    modules.fault(task.method, task.path, **answer(azure, task, odd), count=0)
+    failed = modules.fail(task.module, **options)
+    assert task.result not in failed
+    assert "defect" not in failed["msg"]
+    assert len(modules.requests(mark)) < 40
+    azure.control("DELETE", "/faults")
+    assert modules.succeed(task.module, **options)[task.result]
 
 
 DELETIONS: dict[str, tuple[str, Options, Callable[[World], Options], str]] = {

@@ -138,3 +138,29 @@ def test_all_pages_of_a_list_count(modules: Modules, azure: SimulatedAzure, grou
         modules.fault("GET", path, status=200, body=page)
     refused = modules.fail("resource_group", name=group, state="absent")
     assert "still holds 3 resources (a, b, c)" in refused["msg"]
+
+
+def test_a_group_is_read(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    look = {"name": group.upper(), "list_resources": True}
+    state = modules.succeed("resource_group", name=group, tags={"team": "a"})["state"]
+    one = modules.succeed("user_assigned_identity", resource_group=group, name="one")["state"]["id"]
+    mark = modules.mark()
+    assert modules.succeed("resource_group_info", name=group)["groups"] == [state]
+    assert len(modules.requests(mark, path="/resourcegroups/")) == 1
+    (found,) = modules.succeed("resource_group_info", **look, check=True)["groups"]
+    assert [each.lower() for each in found.pop("resources")] == [one.lower()]
+    assert found == state
+    mark = modules.mark()
+    assert modules.succeed("resource_group_info", name="nowhere", list_resources=True)["groups"] == []
+    assert len(modules.requests(mark, path="/resourcegroups/")) == 1
+    azure.control("POST", "/settings", {"time_scale": 1})
+    azure.arm("DELETE", f"/resourceGroups/{group}").raise_for_status()
+    (going,) = modules.succeed("resource_group_info", name=group)["groups"]
+    assert going["provisioning_state"] == "Deleting"
+
+
+def test_who_may_not_read_a_group_is_not_told_that_there_is_none(
+    modules: Modules, azure: SimulatedAzure, group: str
+) -> None:
+    failed = modules.fail("resource_group_info", name=group, who=azure.principal("nobody"))
+    assert failed["error"]["status"] == 403 and "groups" not in failed

@@ -349,3 +349,62 @@ def test_who_may_not_grant_is_told_who_may(
 def test_a_principal_is_named_by_its_object_id(modules: Modules, scope: str, principal: str) -> None:
     failed = modules.fail("role_assignment", scope=scope, role="Reader", principal_id=principal, check=True)
     assert failed["msg"].startswith(f"{principal!r} is not the object id of a principal; ")
+
+
+def test_assignments_are_read(modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials) -> None:
+    who = {"principal_id": somebody.object_id}
+    wide = f"/subscriptions/{azure.subscription_id}"
+    reader = modules.succeed("role_assignment", **who, scope=wide, role="Reader", **FAST)["state"]
+    condition = {"condition": "@Resource[x] StringEquals 'y'", "description": "d"}
+    operator = modules.succeed("role_assignment", **who, scope=scope, role="AcrPull", **condition, **FAST)["state"]
+    other = azure.principal("other", ("Reader", scope))
+    info = "role_assignment_info"
+
+    mark = modules.mark()
+    found = modules.succeed(info, **who, scope=scope, check=True)
+    assert found["assignments"] == [operator, {**reader, "inherited": True}]
+    assert found["missing"] == []
+    assert len(modules.requests(mark, path="/Microsoft.Authorization/")) == 1
+    named = {"roles": [READER.upper(), "Owner", "acrpull"], "scope": scope}
+    found = modules.succeed(info, **who, **named)
+    assert [each["role_name"] for each in found["assignments"]] == ["AcrPull", "Reader"]
+    assert found["missing"] == ["Owner"]
+    found = modules.succeed(info, principal_id=other.object_id, **named)
+    assert [each["inherited"] for each in found["assignments"]] == [False]
+    assert found["missing"] == ["Owner", "acrpull"]
+
+    everybody = modules.succeed(info, scope=scope)["assignments"]
+    assert {(each["principal_id"], each["role_name"], each["inherited"]) for each in everybody} >= {
+        (somebody.object_id, "AcrPull", False),
+        (somebody.object_id, "Reader", True),
+        (other.object_id, "Reader", False),
+        (azure.owner.object_id, "Owner", True),
+    }
+    assert [each["inherited"] for each in everybody] == sorted(each["inherited"] for each in everybody)
+    found = modules.succeed(info, scope=f"{wide}/resourceGroups/nowhere", **who, roles=["Reader"])
+    assert (found["assignments"], found["missing"]) == ([], ["Reader"])
+
+
+@pytest.mark.parametrize("unknown", ["scope", "principal_id"])
+def test_nothing_is_assigned_where_something_is_still_to_come(
+    modules: Modules, scope: str, somebody: Credentials, unknown: str
+) -> None:
+    look = {"scope": scope, "principal_id": somebody.object_id, "roles": ["Our own"], unknown: UNKNOWN}
+    mark = modules.mark()
+    found = modules.succeed("role_assignment_info", **look, check=True)
+    assert (found["assignments"], found["missing"]) == ([], ["Our own"])
+    assert modules.requests(mark) == []
+    assert "pass the real value" in modules.fail("role_assignment_info", **look)["msg"]
+
+
+def test_assignments_that_may_not_be_read_are_not_missing(
+    modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
+) -> None:
+    look = {"scope": scope, "principal_id": somebody.object_id, "roles": ["Reader"]}
+    failed = modules.fail("role_assignment_info", **look, who=azure.principal("nobody"))
+    assert failed["error"]["status"] == 403 and "missing" not in failed
+    assert (
+        "is not the object id of a principal"
+        in modules.fail("role_assignment_info", **{**look, "principal_id": "x"})["msg"]
+    )
+    assert "no role named 'Nobody'" in modules.fail("role_assignment_info", **{**look, "roles": ["Nobody"]})["msg"]

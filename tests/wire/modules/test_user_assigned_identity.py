@@ -130,3 +130,61 @@ def test_what_an_identity_leaves_behind_is_told(modules: Modules, azure: Simulat
     done = modules.check_and_do("user_assigned_identity", **absent)
     assert [(each["role"], each["scope"]) for each in done["role_assignments"]] == [("Reader", scope)]
     assert modules.succeed("user_assigned_identity", **absent)["changed"] is False
+
+
+def test_identities_are_read(modules: Modules, azure: SimulatedAzure, group: str) -> None:
+    one, two = (
+        modules.succeed("user_assigned_identity", resource_group=group, name=name, tags={"a": name})["state"]
+        for name in ("one", "two")
+    )
+    info = "user_assigned_identity_info"
+    for named in ({"resource_group": group, "name": "one"}, {"id": one["id"]}):
+        mark = modules.mark()
+        assert modules.succeed(info, **named, check=True)["identities"] == [one]
+        assert len(modules.requests(mark, path="userAssignedIdentities")) == 1
+    found = modules.succeed(info, resource_group=group)["identities"]
+    assert sorted(found, key=lambda each: str(each["name"])) == [one, two]
+    for named in (
+        {"resource_group": group, "name": "none"},
+        {"resource_group": "nowhere", "name": "one"},
+        {"resource_group": "nowhere"},
+        {"id": one["id"].replace("/one", "/none")},
+    ):
+        assert modules.succeed(info, **named)["identities"] == []
+    assert modules.succeed(info, id=UNKNOWN, check=True)["identities"] == []
+    assert "pass the real value" in modules.fail(info, id=UNKNOWN)["msg"]
+    assert "is not the id of a user-assigned identity" in modules.fail(info, id=f"{one['id']}/x/y")["msg"]
+    failed = modules.fail(info, id=one["id"], who=azure.principal("nobody"))
+    assert failed["error"]["status"] == 403 and "identities" not in failed
+
+
+def test_an_identity_of_another_subscription_is_read(modules: Modules, azure: SimulatedAzure) -> None:
+    group = f"/subscriptions/{azure.subscription('other')}/resourceGroups/identities"
+    azure.arm("PUT", group, {"location": "eastus"}).raise_for_status()
+    path = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one"
+    made = azure.arm("PUT", path, {"location": "eastus"}, version="2023-01-31").json()
+    (found,) = modules.succeed("user_assigned_identity_info", id=path)["identities"]
+    assert (found["id"], found["client_id"]) == (made["id"], made["properties"]["clientId"])
+
+
+def test_users_of_identities_are_read(modules: Modules, azure: SimulatedAzure) -> None:
+    azure.cluster()
+    scale_set = str(azure.first_instance()["id"]).partition("/virtualMachines/")[0]
+    one, two = (
+        modules.succeed("user_assigned_identity", resource_group="rg", name=name)["state"] for name in ("one", "two")
+    )
+    scope = f"/subscriptions/{azure.subscription_id}/resourceGroups/rg"
+    held = modules.succeed("role_assignment", scope=scope, role="Reader", principal_id=one["principal_id"])["state"]
+    modules.succeed("vmss_identity", resource_id=scale_set, identities=[one["id"]], poll_interval=0.1)
+    trust = {"issuer": "https://oidc.example/", "subject": "s"}
+    modules.succeed("federated_identity_credential", identity_id=one["id"], name="web", **trust)
+    found = modules.succeed("user_assigned_identity_info", resource_group="rg", check_users=True)["identities"]
+    assert {each["name"]: each for each in found} == {
+        "one": {
+            **one,
+            "attached_to": [scale_set],
+            "federated_credentials": ["web"],
+            "role_assignments": [{"id": held["id"], "role": "Reader", "scope": scope}],
+        },
+        "two": {**two, "attached_to": [], "federated_credentials": [], "role_assignments": []},
+    }

@@ -14,7 +14,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .. import arm_id, azure_roles
+from .. import arm_id, azure_roles, groups
 from ..sessions import KNOWN_AFTER_APPLY
 from ..table import render
 from .part import (
@@ -741,8 +741,8 @@ class Places:
     @classmethod
     def parse(cls, observed: Raw) -> Places:
         looked_for = _looks(observed, _OF_GROUP)
-        groups = [name.rpartition("/")[2] for name, look in looked_for if not look["state"]]
-        return cls(tuple(groups), Namespaces.parse(observed))
+        absent = [name.rpartition("/")[2] for name, look in looked_for if not groups.remaining(look["groups"])]
+        return cls(tuple(absent), Namespaces.parse(observed))
 
 
 @dataclass(frozen=True)
@@ -760,15 +760,8 @@ def place_looks(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
     """The cluster's own group is created by this run where it is missing, so that check mode need not find it."""
     for each in found["groups"]:
         arguments = {"subscription_id": each["subscription"] or None, "name": each["group"]}
-        # Without a location it cannot be created, which says that it is missing.
-        yield Look(
-            f"{_OF_GROUP}{each['subscription']}/{each['group']}",
-            "resource_group",
-            arguments,
-            in_cluster=False,
-            in_check_mode=True,
-            tolerates=lambda result: "state" in result,
-        )
+        name = f"{_OF_GROUP}{each['subscription']}/{each['group']}"
+        yield Look(name, "resource_group_info", arguments, in_cluster=False)
     yield from _namespace_looks(options, found)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from .. import arm_id
+from .. import arm_id, groups
 from ..sessions import KNOWN_AFTER_APPLY, UNNAMED, absence_refusal, kubenet_refusal
 from .part import (
     ROLE_PHASES,
@@ -153,10 +153,12 @@ class Options(ConnectionOptions):
 
 
 @dataclass(frozen=True)
-class RemovalOptions(NameOption):
+class RemovalOptions(NamingOptions):
     """What may go with the resource group, and the name of the cluster again."""
 
     confirm_absent: str = ""
+    remove_resource_group: bool = False
+    force_delete_nonempty: bool = False
     expected_resources: tuple[str, ...] = ()
 
 
@@ -603,14 +605,15 @@ def _command(options: NamingOptions, missing: Assignment) -> str:
 
 @dataclass(frozen=True)
 class Group:
-    """``missing``: the resource group was looked for and does not exist."""
+    """``missing``: the resource group was looked for and does not exist, or not for long."""
 
     cluster: Cluster
     missing: bool
 
     @classmethod
     def parse(cls, observed: Raw) -> Group:
-        return cls(Cluster.parse(observed["cluster"]), (observed.get("group") or {}).get("state") == {})
+        found = observed.get("group")
+        return cls(Cluster.parse(observed["cluster"]), found is not None and not groups.remaining(found["groups"]))
 
 
 @dataclass(frozen=True)
@@ -620,16 +623,15 @@ class Creation:
     group_location: str
 
 
-def _tells_state(result: Raw) -> bool:
-    return "state" in result
-
-
 def look_for_group(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
     """The group of a cluster that exists is there."""
     if not found["cluster"]:
-        arguments = {"subscription_id": options.subscription_id or None, "name": options.resource_group}
-        # It fails without a region, in which it would be created.
-        yield Look("group", "resource_group", arguments, in_cluster=False, in_check_mode=True, tolerates=_tells_state)
+        yield _group_look(options)
+
+
+def _group_look(options: NamingOptions, **further: bool) -> Look:
+    where = {"subscription_id": options.subscription_id or None, "name": options.resource_group}
+    return Look("group", "resource_group_info", {**where, **further}, in_cluster=False)
 
 
 def create(options: Options, found: Group, _run: Run) -> Creation:
@@ -724,16 +726,44 @@ def node_roles(options: Options, found: Known, _run: Run) -> NodeRoles:
 
 
 @dataclass(frozen=True)
+class Contents:
+    """``subscription``: that of the resource group, of which ``resources`` are the ids of what is in it."""
+
+    cluster: Cluster
+    subscription: str
+    resources: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Contents:
+        group: Raw = next(iter((observed.get("group") or {}).get("groups") or ()), {})
+        subscription = arm_id.parse(group["id"]).subscription if group else ""
+        return cls(Cluster.parse(observed["cluster"]), subscription, tuple(group.get("resources") or ()))
+
+
+@dataclass(frozen=True)
 class Removal:
     """Ids of what may go with the resource group; in check mode the cluster is still there when the group would go."""
 
     going: tuple[str, ...]
 
 
-def removal(options: RemovalOptions, found: Known, run: Run) -> Removal:
-    """The confirmation is asked for here too, because tags may leave out the beginning of the role."""
+def look_into_group(options: RemovalOptions, _found: Raw, run: Run) -> t.Iterator[Look]:
+    """Whatever is in a group that goes by force goes too."""
+    confirmed = not any(_unconfirmed(options.name, options.confirm_absent, run))
+    if confirmed and options.remove_resource_group and not options.force_delete_nonempty:
+        yield _group_look(options, list_resources=True)
+
+
+def removal(options: RemovalOptions, found: Contents, run: Run) -> Removal:
+    """Refuses to remove a group in which something else is, so that the cluster stays too.
+
+    The confirmation is asked for here too, because tags may leave out the beginning of the role.
+    """
     refuse(_unconfirmed(options.name, options.confirm_absent, run))
-    return Removal((*options.expected_resources, *filter(None, (found.cluster.id,))))
+    going = (*options.expected_resources, *filter(None, (found.cluster.id,)))
+    left = groups.without(found.resources, going, found.subscription)
+    groups.refuse_nonempty(options.resource_group, left, "pod_identity_cluster_force_delete_nonempty")
+    return Removal(going)
 
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
@@ -747,5 +777,5 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "addon": Part(Options, Known, addon),
     "second_nmi": Part(NameOption, Installed, second_nmi, look_for_nmi),
     "roles": Part(Options, Known, node_roles),
-    "removal": Part(RemovalOptions, Known, removal),
+    "removal": Part(RemovalOptions, Contents, removal, look_into_group),
 }

@@ -256,10 +256,10 @@ class Known:
 
 def _read(resource_id: str, answer: Raw) -> tuple[Raw, str]:
     """What Azure said of an identity, and a line that tells why that is nothing."""
-    state = answer.get("state")
-    if (state or {}).get("principal_id", KNOWN_AFTER_APPLY) != KNOWN_AFTER_APPLY:
-        return t.cast(Raw, state), ""
-    why = "it does not exist in Azure" if state is not None else f"it cannot be read: {answer['msg']}"
+    found = answer.get("identities")
+    if found:
+        return t.cast(Raw, found[0]), ""
+    why = "it does not exist in Azure" if found is not None else f"it cannot be read: {answer['msg']}"
     name = arm_id.parse(resource_id).name
     return {}, f"Tenant and object id of the identity {name} are not compared, because {why}"
 
@@ -287,10 +287,9 @@ def look_for_identities(options: Options, found: Raw, run: Run) -> t.Iterator[Lo
         where = {"subscription_id": parts.subscription, "resource_group": parts.resource_group, "name": parts.name}
         yield Look(
             f"{_READ}{resource_id}",
-            "user_assigned_identity",
+            "user_assigned_identity_info",
             where,
             in_cluster=False,
-            in_check_mode=True,
             tolerates=lambda _failed: True,
         )
 

@@ -49,6 +49,43 @@ def test_assignments_are_told_apart_by_scope_role_and_principal() -> None:
     assert azure_roles.matching([root, group, *others, exact], SCOPE, MIO, "P") == ([exact], [root, group])
 
 
+OWN = azure_roles.Role("Our own", "11111111-2222-3333-4444-555555555555")
+UNNAMED = azure_roles.Role(OWN.guid, OWN.guid)
+IN_FORCE = {
+    "wide": held("/subscriptions/s/resourcegroups/rg"),
+    "reader": held(SCOPE.upper(), READER, principal="p"),
+    "other": held(SCOPE, principal="Q"),
+    "own": held(SCOPE, OWN),
+    "below": held(SCOPE + "/federatedIdentityCredentials/f"),
+    "beside": held("/subscriptions/s/resourceGroups/r"),
+}
+
+
+@pytest.mark.parametrize(
+    ("principal", "wanted", "found"),
+    [
+        pytest.param("P", [MIO, READER], [("reader", READER), ("wide", MIO)], id="of a principal"),
+        pytest.param("P", None, [("own", UNNAMED), ("reader", READER), ("wide", MIO)], id="any role"),
+        pytest.param("P", [OWN], [("own", OWN)], id="by its name"),
+        pytest.param(None, [MIO], [("other", MIO), ("wide", MIO)], id="of whomever"),
+        pytest.param("P", [], [], id="no role"),
+    ],
+)
+def test_which_assignments_count(
+    principal: str | None, wanted: list[azure_roles.Role] | None, found: list[tuple[str, azure_roles.Role]]
+) -> None:
+    """Those at the very scope come first."""
+    made = azure_roles.in_force(IN_FORCE.values(), SCOPE, principal, wanted)
+    assert made == [(IN_FORCE[name], role) for name, role in found]
+
+
+def test_which_roles_nobody_has() -> None:
+    named = {"reader": READER, MIO.guid: MIO}
+    assert azure_roles.unassigned([(IN_FORCE["reader"], READER)], named) == [MIO.guid]
+    assert azure_roles.unassigned([], named) == list(named)
+    assert azure_roles.unassigned([(IN_FORCE["reader"], READER)], {}) == []
+
+
 def test_the_name_depends_on_scope_role_and_principal_alone() -> None:
     name = azure_roles.assignment_name(SCOPE, MIO, "P")
     assert name == azure_roles.assignment_name(SCOPE.upper() + "/", MIO, "p")

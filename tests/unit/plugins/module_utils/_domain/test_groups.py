@@ -24,9 +24,8 @@ def desired(current: dict[str, object] | None, location: str | None = None, **ta
 
 def test_a_new_group_needs_a_location() -> None:
     assert desired(None, "westeurope", a="1") == {"location": "westeurope", "tags": {"a": "1"}}
-    with pytest.raises(Failure, match="rg does not exist; name the location") as refused:
+    with pytest.raises(Failure, match="rg does not exist; name the location"):
         desired(None)
-    assert refused.value.results == {"state": {}}, "by this a role tells a missing group from an unreadable one"
 
 
 def test_what_is_not_named_stays() -> None:
@@ -38,3 +37,34 @@ def test_what_is_not_named_stays() -> None:
 def test_a_group_cannot_move() -> None:
     with pytest.raises(Failure, match="is in westeurope and cannot move to eastus"):
         desired(GROUP, "eastus")
+
+
+@pytest.mark.parametrize(("state", "remains"), [("Succeeded", True), ("Deleting", False), ("deleting", False)])
+def test_a_group_that_is_being_deleted_does_not_remain(state: str, remains: bool) -> None:
+    body = {**GROUP, "properties": {"provisioningState": state}}
+    assert groups.remaining([groups.view(body)]) == ([groups.view(body)] if remains else [])
+    assert groups.is_going(body) is not remains
+    assert groups.remaining([groups.view(GROUP)]) and not groups.remaining([])
+
+
+def test_ignored_resources_are_compared_as_ids() -> None:
+    found = [f"/subscriptions/s/resourceGroups/rg/{name}" for name in "abc"]
+    ignored = [
+        "/SUBSCRIPTIONS/s/resourcegroups/rg/a/",
+        "/resourceGroups/rg/b",
+        "/subscriptions/other/resourceGroups/rg/c",
+    ]
+    assert groups.without(found, ignored, "s") == found[2:]
+    assert groups.without(found, [], "s") == found
+
+
+def test_what_keeps_a_group_is_named() -> None:
+    groups.refuse_nonempty("rg", [], "force")
+    resources = [f"/{name}" for name in "abcdef"]
+    with pytest.raises(Failure) as refused:
+        groups.refuse_nonempty("rg", resources, "force")
+    assert refused.value.sentence == (
+        "The resource group rg still holds 6 resources (a, b, c, d, e, ...); remove them, or set force to true to "
+        "delete them with it."
+    )
+    assert refused.value.results == {"resources": resources}

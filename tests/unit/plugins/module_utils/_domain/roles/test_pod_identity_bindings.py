@@ -528,8 +528,8 @@ def test_namespaces_of_a_cluster_that_is_only_predicted() -> None:
 PLACES = {
     "groups": [{"subscription": "", "group": "other"}, {"subscription": "s", "group": "rg"}],
     "objects": True,
-    "resource group /other": {"state": {}},
-    "resource group s/rg": {"state": {"id": RG}},
+    "resource group /other": {"groups": [{"id": "/other", "provisioning_state": "Deleting"}]},
+    "resource group s/rg": {"groups": [{"id": RG, "provisioning_state": "Succeeded"}]},
     "namespace shop": {"resources": []},
     "namespace monitoring": {"resources": []},
     "namespace kept": {"resources": [{}]},
@@ -555,13 +555,12 @@ def test_places_that_are_missing() -> None:
 def test_where_places_are_looked_for() -> None:
     made = looks("places", [ENTRY], {"groups": PLACES["groups"], "objects": True})
     assert [(each.name, each.in_cluster, each.in_check_mode) for each in made] == [
-        ("resource group /other", False, True),
-        ("resource group s/rg", False, True),
+        ("resource group /other", False, False),
+        ("resource group s/rg", False, False),
         ("namespace shop", True, False),
     ]
     assert made[0].arguments == {"subscription_id": None, "name": "other"}
-    tolerates = made[0].tolerates
-    assert tolerates and tolerates({"state": {}, "failed": True}) and not tolerates({"failed": True, "msg": "No."})
+    assert {each.module for each in made[:2]} == {"resource_group_info"} and made[0].tolerates is None
     assert looks("places", [ENTRY], EMPTY, create_namespaces=True) == []
 
 

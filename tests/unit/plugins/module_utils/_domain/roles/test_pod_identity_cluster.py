@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import (
     Nothing,
     Refused,
@@ -348,10 +349,12 @@ def test_where_a_resource_group_lies() -> None:
     assert create(elsewhere, Group(CLUSTER, missing=False), RUN) == Creation("northeurope")
     assert create(replace(OPTIONS, location=""), Group(CLUSTER, missing=False), RUN) == Creation("")
     assert "no region is named" in refused(create, replace(OPTIONS, location=""), Group(Cluster(), missing=True), RUN)
-    assert Group.parse({"cluster": {}, "group": {"state": {}}}).missing
-    assert not Group.parse({"cluster": {}, "group": {"state": {"name": "rg"}}}).missing
+    there, going = ({"name": "rg", "provisioning_state": state} for state in ("Succeeded", "Deleting"))
+    assert Group.parse({"cluster": {}, "group": {"groups": []}}).missing
+    assert Group.parse({"cluster": {}, "group": {"groups": [going]}}).missing
+    assert not Group.parse({"cluster": {}, "group": {"groups": [there]}}).missing
     assert not Group.parse({"cluster": {"id": "/c"}}).missing
-    assert [look.module for look in look_for_group(OPTIONS, {"cluster": {}}, RUN)] == ["resource_group"]
+    assert [look.module for look in look_for_group(OPTIONS, {"cluster": {}}, RUN)] == ["resource_group_info"]
     assert list(look_for_group(OPTIONS, {"cluster": {"id": "/c"}}, RUN)) == []
 
 
@@ -396,6 +399,58 @@ def test_what_may_go_with_the_group(expected: list[str] | None, cluster: dict[st
     assert PARTS["removal"].plan({**options, "confirm_absent": "one"}, observed, RUN) == {"going": going}
     assert PARTS["removal"].plan(options, observed, Run(check_mode=True)) == {"going": going}
     assert "set pod_identity_cluster_confirm_absent=one" in refused(PARTS["removal"].plan, options, observed, RUN)
+
+
+@pytest.mark.parametrize(
+    ("changes", "run", "looked_for"),
+    [
+        ({}, RUN, [{"subscription_id": "s", "name": "rg", "list_resources": True}]),
+        ({"subscription_id": ""}, RUN, [{"subscription_id": None, "name": "rg", "list_resources": True}]),
+        (
+            {"confirm_absent": ""},
+            Run(check_mode=True),
+            [{"subscription_id": "s", "name": "rg", "list_resources": True}],
+        ),
+        ({"confirm_absent": ""}, RUN, []),
+        ({"force_delete_nonempty": True}, RUN, []),
+        ({"remove_resource_group": False}, RUN, []),
+    ],
+)
+def test_when_it_is_looked_what_goes_with_the_group(
+    changes: dict[str, Any], run: Run, looked_for: list[dict[str, Any]]
+) -> None:
+    named = {"name": "one", "resource_group": "rg", "subscription_id": "s", "confirm_absent": "one"}
+    looks = PARTS["removal"].looks_at({**named, "remove_resource_group": True, **changes}, {"cluster": {}}, run)
+    assert [(each.module, each.arguments) for each in looks] == [("resource_group_info", each) for each in looked_for]
+
+
+@pytest.mark.parametrize(
+    ("resources", "sentence"),
+    [
+        ([], ""),
+        (["/subscriptions/S/RESOURCEGROUPS/rg/a", "/subscriptions/s/resourceGroups/rg/b", "/C"], ""),
+        (
+            ["/subscriptions/other/resourceGroups/rg/b"],
+            "The resource group rg still holds 1 resources (b); remove them",
+        ),
+        (
+            [f"/{each}" for each in "cdefghi"],
+            "The resource group rg still holds 6 resources (d, e, f, g, h, ...); remove them, or set "
+            "pod_identity_cluster_force_delete_nonempty to true",
+        ),
+    ],
+)
+def test_a_group_with_something_else_stays(resources: list[str], sentence: str) -> None:
+    expected = ["/subscriptions/s/resourceGroups/rg/a", "/resourceGroups/rg/B"]
+    options = {"name": "one", "resource_group": "rg", "confirm_absent": "one", "expected_resources": expected}
+    group = {"id": "/subscriptions/s/resourceGroups/rg", "resources": resources}
+    observed = {"cluster": {"id": "/c"}, "group": {"groups": [group]}}
+    try:
+        assert PARTS["removal"].plan(options, observed, RUN) == {"going": [*expected, "/c"]}
+        told = ""
+    except Failure as failure:
+        told = failure.sentence
+    assert told.startswith(sentence) and bool(told) == bool(sentence)
 
 
 @pytest.mark.parametrize("part", [addon, node_roles])

@@ -159,7 +159,7 @@ def test_what_is_looked_at() -> None:
         made = PARTS["expected"].looks_at({"workloads": workloads}, found, run)
         return [(look.module, look.in_cluster, look.in_check_mode) for look in made]
 
-    listing, reading = ("kubernetes_object_info", True, False), ("user_assigned_identity", False, True)
+    listing, reading = ("kubernetes_object_info", True, False), ("user_assigned_identity_info", False, False)
     assert looks({}) == [listing, reading]
     assert looks({"of_run": {"billing": AZURE}}) == looks({"identities": None}) == [listing]
     assert looks({}, Run(tags=(DEMO,))) == [listing, reading]
@@ -204,7 +204,7 @@ def test_workloads_of_a_cluster_that_is_predicted_are_not_asked_for() -> None:
             id="predicted",
         ),
         pytest.param(
-            {READ: {"state": AZURE}}, {"client_id": "of-azure", "tenant_id": "t", "object_id": "p"}, id="read"
+            {READ: {"identities": [AZURE]}}, {"client_id": "of-azure", "tenant_id": "t", "object_id": "p"}, id="read"
         ),
         pytest.param({READ: {"msg": "denied"}}, {"client_id": "c"}, id="read in vain"),
     ],
@@ -228,9 +228,8 @@ def test_the_demo_application_stands_for_a_workload() -> None:
 @pytest.mark.parametrize(
     ("answer", "object_id", "line"),
     [
-        ({"state": AZURE}, {"object_id": "p"}, ""),
-        ({"state": {}}, {}, "it does not exist in Azure"),
-        ({"state": {**AZURE, "principal_id": "(known after apply)"}}, {}, "it does not exist in Azure"),
+        ({"identities": [AZURE]}, {"object_id": "p"}, ""),
+        ({"identities": []}, {}, "it does not exist in Azure"),
         ({"msg": "denied"}, {}, "it cannot be read: denied"),
     ],
 )
