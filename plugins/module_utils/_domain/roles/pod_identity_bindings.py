@@ -15,22 +15,10 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .. import arm_id, azure_roles
+from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
 from ..table import render
-from .part import (
-    ROLE_PHASES,
-    AzureNeed,
-    AzurePermission,
-    KubernetesNeed,
-    KubernetesPermission,
-    Look,
-    Part,
-    Raw,
-    Refused,
-    Run,
-    plain,
-    refuse,
-)
+from .part import ROLE_PHASES, Look, Part, Raw, Refused, Run, plain, refuse
 
 PHASES = ROLE_PHASES["pod_identity_bindings"]
 IDENTITIES, ROLES, OBJECTS, WAIT, RESTART, SHOW = PHASES

@@ -17,7 +17,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .. import bundles
-from .part import ROLE_PHASES, KubernetesNeed, KubernetesPermission, Look, Nothing, Part, Raw, Refused, Run, refuse
+from ..needs import KubernetesNeed, KubernetesPermission
+from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse
 
 NEW_VERSION = "4.1.18"
 INSTALL, WAIT = ROLE_PHASES["pod_identity_chart"]

@@ -16,21 +16,9 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from .. import arm_id
+from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY, UNNAMED, absence_refusal, kubenet_refusal
-from .part import (
-    ROLE_PHASES,
-    AzureNeed,
-    AzurePermission,
-    KubernetesNeed,
-    KubernetesPermission,
-    Look,
-    Nothing,
-    Part,
-    Raw,
-    Refused,
-    Run,
-    refuse,
-)
+from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse
 
 # What MIC does in the node resource group: use the identities that AKS keeps there, and change scale sets.
 NODE_ROLES = ("Managed Identity Operator", "Virtual Machine Contributor")

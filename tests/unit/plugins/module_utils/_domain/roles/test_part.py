@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.needs import KubernetesNeed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import (
     ROLE_PHASES,
-    KubernetesNeed,
     Nothing,
     Part,
     Raw,
