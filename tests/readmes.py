@@ -48,8 +48,8 @@ def written(text: str, permissions: Mapping[str, Any]) -> str:
     before, _section, rest = text.partition(SECTION)
     explained, _heading, table = rest.partition(HEADING)
     behind = table.partition("\n\n")[2]
-    behind = f"\n{behind}" if behind else ""
-    return f"{before.rstrip()}\n{behind.rstrip()}\n{SECTION}{explained}{HEADING}{''.join(rows(permissions))}"
+    others = "\n\n".join(filter(None, (before.rstrip(), behind.strip())))
+    return f"{others}\n{SECTION}{explained}{HEADING}{''.join(rows(permissions))}"
 
 
 def main() -> None:
