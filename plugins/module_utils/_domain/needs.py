@@ -43,11 +43,11 @@ class KubernetesPermission:
 
 @dataclass(frozen=True)
 class AzureNeed:
-    """An entry of ``needs`` of permission_info. One without a purpose is certain, others count if that changes."""
+    """An entry of ``needs`` of permission_info. One that is not certain counts if a change turns out to need it."""
 
     scope: str
     actions: tuple[str, ...]
-    purpose: str = ""
+    certain: bool = True
 
     def entry(self) -> dict[str, t.Any]:
         """As permission_info takes it."""
@@ -56,19 +56,19 @@ class AzureNeed:
 
 @dataclass(frozen=True)
 class KubernetesNeed:
-    """An entry of ``needs`` of access_review_info. One without a purpose is certain, others count if that changes."""
+    """An entry of ``needs`` of access_review_info. One that is not certain counts if a change turns out to need it."""
 
     verbs: tuple[str, ...]
     resource: str
     api_group: str = ""
     subresource: str = ""
     namespace: str = ""
-    purpose: str = ""
+    certain: bool = True
 
     @classmethod
-    def of(cls, permission: KubernetesPermission, namespace: str = "", purpose: str = "") -> KubernetesNeed:
+    def of(cls, permission: KubernetesPermission, namespace: str = "", *, certain: bool = True) -> KubernetesNeed:
         what = (permission.verbs, permission.resource, permission.api_group, permission.subresource)
-        return cls(*what, namespace=namespace, purpose=purpose)
+        return cls(*what, namespace=namespace, certain=certain)
 
     @classmethod
     def parse(cls, given: Raw) -> KubernetesNeed:
@@ -80,7 +80,7 @@ class KubernetesNeed:
             api_group=permission.get("api_group") or "",
             subresource=permission.get("subresource") or "",
             namespace=given.get("namespace") or "",
-            purpose=given.get("purpose") or "",
+            certain=given.get("certain", True),
         )
 
     def entry(self) -> dict[str, t.Any]:
@@ -103,3 +103,22 @@ def on(resource: str, *verbs: str) -> tuple[AzureNeed, ...]:
 def assignments(scope: str, verb: str) -> tuple[AzureNeed, ...]:
     """To ``write`` or ``delete`` role assignments there; nothing where the scope is still to come."""
     return (AzureNeed(scope, (f"{_ASSIGNMENT}/{verb}",)),) if scope.startswith("/") else ()
+
+
+def planned(results: t.Iterable[Raw]) -> tuple[Raw, ...]:
+    """The permissions that predictions name, also those of loops; what was not predicted names none."""
+    each = [one for result in results for one in (result, *(result.get("results") or ()))]
+    return tuple(permission for one in each for permission in one.get("permissions") or ())
+
+
+def covers(permission: Raw, missing: Raw) -> bool:
+    """Whether a permission of a prediction needs what permission_info or access_review_info found missing.
+
+    What was asked for at a wider scope, or of the whole cluster, is needed by what lies in it.
+    """
+    if "action" in missing:
+        actions = [action.lower() for action in permission.get("actions") or ()]
+        return missing["action"].lower() in actions and arm_id.contains(missing["scope"], permission["scope"])
+    names = ("resource", "api_group", "subresource")
+    same = all(missing[name] == permission.get(name) for name in names)
+    return same and missing["verb"] in permission["verbs"] and missing["namespace"] in ("", permission["namespace"])

@@ -50,7 +50,7 @@ def test_all_reasons_are_told_at_once() -> None:
 
 def test_needs_of_templates_are_needs() -> None:
     flat = {"verbs": ["get"], "resource": "pods", "subresource": "proxy", "namespace": "a"}
-    need = KubernetesNeed(("get",), "pods", "", "proxy", "a", "")
+    need = KubernetesNeed(("get",), "pods", "", "proxy", "a")
     nested = {"need": {name: flat[name] for name in ("verbs", "resource", "subresource")}, "namespace": "a"}
     assert KubernetesNeed.parse(flat) == KubernetesNeed.parse(nested) == need
 
