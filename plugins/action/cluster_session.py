@@ -246,7 +246,7 @@ class _Session:
 
     @property
     def _may_go_on(self) -> bool:
-        return all(each["purpose"] for each in self.known["missing"])
+        return not any(each["certain"] for each in self.known["missing"])
 
     def _forget_prediction(self) -> None:
         """One that an earlier role did not come to the end of; with it goes what it predicted."""
@@ -310,7 +310,7 @@ class _Session:
         if plan["azure"]:
             needs = {"subscription_id": self._options.get("subscription_id"), "needs": plan["azure"]}
             missing += self._run("permission_info", needs)["missing"]
-        certain = any(not each["purpose"] for each in missing)
+        certain = any(each["certain"] for each in missing)
         if plan["kubernetes"] and not certain and sessions.may_have_server(cluster):
             self._connect(plan["looker"] or owner)
             if self._connection.reachable:

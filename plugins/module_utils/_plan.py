@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ._domain.errors import Failure
+from ._domain.needs import Need
 
 Document = t.Mapping[str, t.Any]
 
@@ -47,12 +48,14 @@ class Step:
 
     ``preview`` asks the server for the same answer without writing (Kubernetes dry run); None where it cannot.
     Neighbours of one ``wave`` do not depend on each other and are carried out at the same time; 0 is a step alone.
+    ``needs``: what whoever carries it out must be allowed, apart from reading.
     """
 
     summary: str
     apply: t.Callable[[], Document | None]
     preview: t.Callable[[], Document | None] | None = None
     wave: int = 0
+    needs: tuple[Need, ...] = ()
 
 
 class Watch(t.Protocol):
@@ -129,21 +132,26 @@ def _finish(module: Module, plan: Plan, key: str) -> None:
     for warning in plan.warnings:
         module.warn(warning)
     outcome = plan.after if plan.result is None else plan.result
+    needed = {"permissions": _permissions(plan.steps)} if module.check_mode else {}
     done: list[str] = []
     for wave in _waves(plan.steps):
         ended = _carry_out(wave, plan.at_once, predict=module.check_mode)
         done += [step.summary for step, dummy, failure in ended if failure is None]
         outcome = next((answer for dummy, answer, failure in reversed(ended) if answer), outcome)
         for step, failure in [(step, failure) for step, dummy, failure in ended if failure]:
-            results = {**_told(module, plan), **failure.results}
+            results = {**_told(module, plan), **needed, **failure.results}
             # A step may have failed after its write.
             results["changed"] = (bool(done) or bool(results.get("changed"))) and not module.check_mode
             results.update(actions=done, failed_action=step.summary)
             raise Failure(failure.sentence, error=failure.error, results=results) from failure
-    result = {**_told(module, plan), "changed": bool(plan.steps), "actions": done, key: dict(outcome)}
+    result = {**_told(module, plan), **needed, "changed": bool(plan.steps), "actions": done, key: dict(outcome)}
     if module._diff:
         result["diff"] = {"before": dict(plan.before), "after": dict(plan.after)}
     module.exit_json(**result)
+
+
+def _permissions(steps: t.Iterable[Step]) -> list[dict[str, t.Any]]:
+    return [need.entry() for need in dict.fromkeys(need for step in steps for need in step.needs)]
 
 
 def _waves(steps: t.Iterable[Step]) -> t.Iterator[list[Step]]:

@@ -48,10 +48,10 @@ options:
         description: Namespace; empty for the whole cluster.
         type: str
         default: ""
-      purpose:
-        description: What it is needed for, in words of the playbook; comes back with what is missing.
-        type: str
-        default: ""
+      certain:
+        description: Whether it is needed for sure, not only if something changes; comes back with what is missing.
+        type: bool
+        default: true
 seealso:
   - module: azureops.pod_identity.permission_info
 """
@@ -107,11 +107,11 @@ missing:
       returned: always
       type: str
       sample: ""
-    purpose:
-      description: The O(needs[].purpose) of what is missing.
+    certain:
+      description: The O(needs[].certain) of what is missing.
       returned: always
-      type: str
-      sample: ""
+      type: bool
+      sample: true
     remedy:
       description: What to do, as a sentence.
       returned: always
@@ -143,7 +143,7 @@ OPTIONS = _argspec.ArgumentSpec(
                 "api_group": TEXT,
                 "subresource": TEXT,
                 "namespace": TEXT,
-                "purpose": TEXT,
+                "certain": {"type": "bool", "default": True},
             },
         }
     }
@@ -163,7 +163,7 @@ def observe(client: Client, needs: t.Sequence[t.Mapping[str, t.Any]]) -> dict[st
             if question not in answers:
                 answers[question] = _may(client, *question)
             if not answers[question]:
-                missing.append({**dict(zip(KEYS, question)), "purpose": need["purpose"], "remedy": REMEDY})
+                missing.append({**dict(zip(KEYS, question)), "certain": need["certain"], "remedy": REMEDY})
     return {"server": client.host, "missing": missing}
 
 

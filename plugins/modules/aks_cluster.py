@@ -526,6 +526,24 @@ identity_gap:
       returned: always
       type: str
       sample: others
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    scope:
+      description: Id of the resource or resource group.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+    actions:
+      description: Actions there.
+      returned: always
+      type: list
+      elements: str
+      sample: [Microsoft.ContainerService/managedClusters/write]
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -557,7 +575,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
     restored_identities,
     tags,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, clusters, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
@@ -633,7 +651,9 @@ def make_plan(arm: Arm, wish: t.Mapping[str, t.Any]) -> Plan:
         )
 
     watch = Watch(arm, wish)
-    step = Step(summary, lambda: clusters.view(watch.around(current, write)))
+    identifier = arm_id.resource(arm.subscription, group, clusters.KIND, name)
+    needed = clusters.needs_of_write(identifier, body, current)
+    step = Step(summary, lambda: clusters.view(watch.around(current, write)), needs=needed)
     return Plan(before, clusters.view(outcome), (step,), watch=watch)
 
 
@@ -641,7 +661,11 @@ def removal(arm: Arm, wish: t.Mapping[str, t.Any], current: Body | None) -> Plan
     group, name = wish["resource_group"], wish["name"]
     if current is None:
         return Plan({}, {})
-    step = Step(f"delete cluster {name}", lambda: managed_clusters.delete(arm, group, name, wait=wish["wait"]))
+    step = Step(
+        f"delete cluster {name}",
+        lambda: managed_clusters.delete(arm, group, name, wait=wish["wait"]),
+        needs=needs.on(current["id"], "delete"),
+    )
     return Plan(clusters.view(current), {}, (step,))
 
 

@@ -115,6 +115,12 @@ state:
       returned: when the file is present
       type: str
       sample: demo
+permissions:
+  description: Always empty, because nothing of Azure or Kubernetes is changed.
+  returned: in check mode
+  type: list
+  elements: dict
+  sample: []
 actions:
   description: What was done, or in check mode what would be done.
   returned: always

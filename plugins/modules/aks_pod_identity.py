@@ -384,6 +384,24 @@ identity_gap:
       returned: always
       type: str
       sample: others
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    scope:
+      description: Id of the resource or resource group.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+    actions:
+      description: Actions there.
+      returned: always
+      type: list
+      elements: str
+      sample: [Microsoft.ContainerService/managedClusters/write]
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -427,7 +445,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
     azure_wait,
     restored_identities,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import addon, arm_id, clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import addon, arm_id, clusters, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import selecting
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
@@ -508,23 +526,45 @@ def make_plan(module: AnsibleModule) -> Plan:
     missing = [identity for identity in needed if roles.missing(identity)]
     surplus = [identity for identity in lost if roles.exact(identity)]
 
+    needed_to_write = clusters.needs_of_write(identifier, current, current)
     watch = Watch(arm, options)
     writer = service.Writer(arm, group, name, current, watch)
     stuck = addon.stuck(current, removed) if wish.enabled is not False else frozenset()
     middle = addon.without(current, stuck)
     steps = []
     if stuck:
-        take_out = functools.partial(writer.remove, stuck, recreate=options["recreate_identity"])
-        steps.append(Step(addon.summary(current, middle), take_out))
+        recreate = options["recreate_identity"]
+        take_out = functools.partial(writer.remove, stuck, recreate=recreate)
+        lacking = addon.resource_ids(current, stuck) if recreate else ()
+        to_recreate = [need for one in lacking for need in needs_of_recreation(one)]
+        steps.append(Step(addon.summary(current, middle), take_out, needs=(*needed_to_write, *to_recreate)))
     at = f"{addon.ROLE} {{}} {roles.principal} at {{}}"
-    steps += [Step(f"assign {at.format('to', one)}", functools.partial(roles.grant, one)) for one in missing]
+    steps += [
+        Step(
+            f"assign {at.format('to', one)}",
+            functools.partial(roles.grant, one),
+            needs=needs.assignments(one, "write"),
+        )
+        for one in missing
+    ]
     if after != middle:
         change = functools.partial(addon.changed, wish=wish, facts=facts, removed=removed)
         write = functools.partial(writer.write, change, addon.present_keys(wish), granted=missing)
-        steps.append(Step(addon.summary(middle, after), write))
-    steps += [Step(f"remove {at.format('from', one)}", functools.partial(roles.withdraw, one)) for one in surplus]
+        steps.append(Step(addon.summary(middle, after), write, needs=needed_to_write))
     steps += [
-        Step(f"delete identity {one}, which was made for a removal", functools.partial(writer.discard, one))
+        Step(
+            f"remove {at.format('from', one)}",
+            functools.partial(roles.withdraw, one),
+            needs=needs.assignments(one, "delete"),
+        )
+        for one in surplus
+    ]
+    steps += [
+        Step(
+            f"delete identity {one}, which was made for a removal",
+            functools.partial(writer.discard, one),
+            needs=(*needs.on(one, "delete"), *needs.assignments(one, "delete")),
+        )
         for one in addon.absent_identities(current, wish)
         if options["recreate_identity"] and writer.made_for_removal(one)
     ]
@@ -537,6 +577,12 @@ def make_plan(module: AnsibleModule) -> Plan:
         warnings=addon.warnings(current, outcome),
         watch=watch,
     )
+
+
+def needs_of_recreation(identity: str) -> tuple[needs.AzureNeed, ...]:
+    """An entry that AKS does not let go without its identity may need that again, with the role on it."""
+    changes = (*needs.assignments(identity, "write"), *needs.assignments(identity, "delete"))
+    return (*needs.on(identity, "write", "delete"), *changes)
 
 
 def look_for_users(module: AnsibleModule, current: Body, after: Body) -> None:

@@ -335,6 +335,38 @@ result:
           namespace: billing
           node: aks-nodepool1-12345678-vmss000000
           status: Assigned
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    verbs:
+      description: Verbs as roles of Kubernetes name them.
+      returned: always
+      type: list
+      elements: str
+      sample: [create, patch]
+    resource:
+      description: Plural name of the resource.
+      returned: always
+      type: str
+      sample: azureidentities
+    api_group:
+      description: Its API group; empty for the core group.
+      returned: always
+      type: str
+      sample: aadpodidentity.k8s.io
+    subresource:
+      description: A subresource; empty for the resource itself.
+      returned: always
+      type: str
+      sample: ""
+    namespace:
+      description: Namespace; empty for the whole cluster.
+      returned: always
+      type: str
+      sample: billing
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -534,7 +566,8 @@ def make_steps(
     for number, wave in enumerate(outcome.waves, 1):
         for change in wave.changes:
             preview = functools.partial(writer.preview, change) if change.certain else None
-            steps.append(Step(change.summary, functools.partial(writer.write, change), preview, wave=number))
+            write = functools.partial(writer.write, change)
+            steps.append(Step(change.summary, write, preview, wave=number, needs=(pairs.need(change),)))
         if wave.settles and client:
             steps[-1] = waiting(steps[-1], functools.partial(settle, module, client, wave.settles))
     return tuple(steps)

@@ -150,6 +150,38 @@ result:
       type: list
       elements: str
       sample: [kube-system/ama-logs-x2x4k]
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    verbs:
+      description: Verbs as roles of Kubernetes name them.
+      returned: always
+      type: list
+      elements: str
+      sample: [create, patch]
+    resource:
+      description: Plural name of the resource.
+      returned: always
+      type: str
+      sample: azurepodidentityexceptions
+    api_group:
+      description: Its API group; empty for the core group.
+      returned: always
+      type: str
+      sample: aadpodidentity.k8s.io
+    subresource:
+      description: A subresource; empty for the resource itself.
+      returned: always
+      type: str
+      sample: ""
+    namespace:
+      description: Namespace; empty for the whole cluster.
+      returned: always
+      type: str
+      sample: kube-system
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -273,7 +305,13 @@ def make_plan(module: AnsibleModule) -> Plan:
     results = [dict(decision.result) for decision in outcome.decisions[: len(wishes)]]
     writer = pairs.Writer(client, results)
     steps = tuple(
-        Step(change.summary, functools.partial(writer.write, change), functools.partial(writer.preview, change), number)
+        Step(
+            change.summary,
+            functools.partial(writer.write, change),
+            functools.partial(writer.preview, change),
+            wave=number,
+            needs=(pairs.need(change),),
+        )
         for number, wave in enumerate(outcome.waves, 1)
         for change in wave.changes
     )

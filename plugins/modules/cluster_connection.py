@@ -79,6 +79,12 @@ state:
       returned: where an API server is named
       type: str
       sample: cluster
+permissions:
+  description: Always empty, because nothing of Azure or Kubernetes is changed.
+  returned: in check mode
+  type: list
+  elements: dict
+  sample: []
 actions:
   description: What was done, or in check mode what would be done.
   returned: always

@@ -119,6 +119,38 @@ lease:
       returned: when it is held
       type: int
       sample: 3600
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    verbs:
+      description: Verbs as roles of Kubernetes name them.
+      returned: always
+      type: list
+      elements: str
+      sample: [create]
+    resource:
+      description: Plural name of the resource.
+      returned: always
+      type: str
+      sample: leases
+    api_group:
+      description: Its API group; empty for the core group.
+      returned: always
+      type: str
+      sample: coordination.k8s.io
+    subresource:
+      description: A subresource; empty for the resource itself.
+      returned: always
+      type: str
+      sample: ""
+    namespace:
+      description: Namespace; empty for the whole cluster.
+      returned: always
+      type: str
+      sample: default
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -170,7 +202,8 @@ def make_plan(client: Client, params: t.Mapping[str, t.Any]) -> Plan:
     if params["state"] == "absent":
         if not claim.ours:
             return Plan(before, before)
-        return Plan(before, {}, (Step(f"give back {wish.label}", functools.partial(leases.give_back, client, wish)),))
+        give_back = functools.partial(leases.give_back, client, wish)
+        return Plan(before, {}, (Step(f"give back {wish.label}", give_back, needs=wish.needs("delete")),))
     if params["renew_only"] and not claim.ours:
         raise Failure(
             f"This run does not hold {wish.label} any more"
@@ -181,7 +214,8 @@ def make_plan(client: Client, params: t.Mapping[str, t.Any]) -> Plan:
     if not claim.free and not params["wait_timeout"]:
         raise leases.held(client, wish)
     take = functools.partial(leases.take, client, wish, timeout=params["wait_timeout"], pause=params["wait_sleep"])
-    return Plan(before, {"holder": holder.name, "duration": wish.seconds}, (Step(claim.summary, take),))
+    step = Step(claim.summary, take, needs=wish.needs("patch" if found else "create"))
+    return Plan(before, {"holder": holder.name, "duration": wish.seconds}, (step,))
 
 
 def main() -> None:

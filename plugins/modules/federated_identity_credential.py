@@ -222,6 +222,24 @@ state:
           returned: always
           type: str
           sample: billing
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    scope:
+      description: Id of the resource or resource group.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing/federatedIdentityCredentials/billing
+    actions:
+      description: Actions there.
+      returned: always
+      type: list
+      elements: str
+      sample: [Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write]
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -338,7 +356,12 @@ def make_plan(module: AnsibleModule) -> Plan:
             unknown=KNOWN_AFTER_APPLY,
         )
     steps = tuple(
-        Step(write.summary, functools.partial(service.carry_out, arm, identity, write)) for write in decision.writes
+        Step(
+            write.summary,
+            functools.partial(service.carry_out, arm, identity, write),
+            needs=service.needs_of(identity, write),
+        )
+        for write in decision.writes
     )
     if options["wait_exchange"] and not absent and not predicting(module):
         names = {wish.key for wish in wanted}

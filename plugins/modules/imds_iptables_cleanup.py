@@ -259,6 +259,12 @@ result:
       type: list
       elements: str
       sample: []
+permissions:
+  description: Always empty, because nothing of Azure or Kubernetes is changed.
+  returned: in check mode
+  type: list
+  elements: dict
+  sample: []
 actions:
   description: What was done, or in check mode what would be done.
   returned: always

@@ -131,6 +131,38 @@ result:
       returned: always
       type: bool
       sample: false
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    verbs:
+      description: Verbs as roles of Kubernetes name them.
+      returned: always
+      type: list
+      elements: str
+      sample: [create]
+    resource:
+      description: Plural name of the resource.
+      returned: always
+      type: str
+      sample: namespaces
+    api_group:
+      description: Its API group; empty for the core group.
+      returned: always
+      type: str
+      sample: ""
+    subresource:
+      description: A subresource; empty for the resource itself.
+      returned: always
+      type: str
+      sample: ""
+    namespace:
+      description: Namespace; empty for the whole cluster.
+      returned: always
+      type: str
+      sample: ""
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -156,6 +188,7 @@ import typing as t
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import patches
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.needs import KubernetesNeed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds, known
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.objects import Place
@@ -200,7 +233,8 @@ def make_plan(client: Client, options: Options) -> Plan:
         return Plan(before, before, result=result)
     write: t.Callable[..., t.Any] = patch.write if patch else functools.partial(place.create, wanted)
     wait = functools.partial(place.wait_established, options["wait_timeout"]) if options["wait"] else None
-    step = carried_out(f"{'change' if live else 'create'} {place.label}", write, wait)
+    needed = place.need("patch" if live else "create")
+    step = carried_out(f"{'change' if live else 'create'} {place.label}", write, wait, needed)
     return Plan(before, after, (step,), result=result)
 
 
@@ -210,11 +244,13 @@ def deletion(place: Place, live: kinds.Object, options: Options, result: Options
     given = {key: value for key, value in conditions.items() if value}
     delete = functools.partial(place.delete, given, options["propagation"])
     wait = functools.partial(place.wait_gone, uid, options["wait_timeout"]) if options["wait"] else None
-    step = carried_out(f"delete {place.label}", delete, wait)
+    step = carried_out(f"delete {place.label}", delete, wait, place.need("delete"))
     return Plan({"metadata": {"name": place.name, "uid": uid}}, {}, (step,), result=result)
 
 
-def carried_out(summary: str, write: t.Callable[..., t.Any], wait: t.Callable[[], None] | None) -> Step:
+def carried_out(
+    summary: str, write: t.Callable[..., t.Any], wait: t.Callable[[], None] | None, needed: KubernetesNeed
+) -> Step:
     """A write and the wait behind it; nothing of the object is returned."""
 
     def apply() -> None:
@@ -225,7 +261,7 @@ def carried_out(summary: str, write: t.Callable[..., t.Any], wait: t.Callable[[]
     def preview() -> None:
         write(dry_run=True)
 
-    return Step(summary, apply, preview)
+    return Step(summary, apply, preview, needs=(needed,))
 
 
 def wanted_kind(options: Options) -> kinds.Kind:

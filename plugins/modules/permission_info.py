@@ -39,10 +39,10 @@ options:
         type: list
         elements: str
         required: true
-      purpose:
-        description: What they are needed for, in words of the playbook; comes back with what is missing.
-        type: str
-        default: ""
+      certain:
+        description: Whether it is needed for sure, not only if something changes; comes back with what is missing.
+        type: bool
+        default: true
 notes:
   - Conditions of role assignments are not evaluated; what such an assignment grants counts as granted.
   - Members of a group that a deny assignment names are recognized by the groups in the access token.
@@ -83,11 +83,11 @@ missing:
       returned: always
       type: str
       sample: Microsoft.Authorization/roleAssignments/write
-    purpose:
-      description: The O(needs[].purpose) of what is missing.
+    certain:
+      description: The O(needs[].certain) of what is missing.
       returned: always
-      type: str
-      sample: ""
+      type: bool
+      sample: true
     reason:
       description:
         - V(not_granted) by any role, V(denied) by a deny assignment, or V(locked).
@@ -137,7 +137,7 @@ OPTIONS = ArgumentSpec(
             "options": {
                 "scope": {"type": "str", "required": True},
                 "actions": {"type": "list", "elements": "str", "required": True},
-                "purpose": {"type": "str", "default": ""},
+                "certain": {"type": "bool", "default": True},
             },
         }
     }
@@ -147,7 +147,7 @@ OPTIONS = ArgumentSpec(
 def observe(arm: Arm, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     inquiry = Inquiry(arm)
     found = [
-        {**asdict(missing), "purpose": need["purpose"]}
+        {**asdict(missing), "certain": need["certain"]}
         for need in options["needs"]
         for missing in inquiry.missing(need["scope"], need["actions"])
     ]

@@ -486,6 +486,12 @@ summary:
       type: list
       elements: dict
       sample: [{code: ambiguous_default, severity: warning, count: 3}]
+permissions:
+  description: Always empty, because nothing of Azure or Kubernetes is changed.
+  returned: in check mode, with O(path)
+  type: list
+  elements: dict
+  sample: []
 actions:
   description: What was done, or in check mode what would be done.
   returned: with O(path)

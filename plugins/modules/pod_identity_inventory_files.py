@@ -137,6 +137,12 @@ result:
       type: dict
       sample:
         west: "The user of this connection may not list pods: grant it with a Role or ClusterRole and a binding."
+permissions:
+  description: Always empty, because nothing of Azure or Kubernetes is changed.
+  returned: in check mode
+  type: list
+  elements: dict
+  sample: []
 actions:
   description: What was done, or in check mode what would be done.
   returned: always

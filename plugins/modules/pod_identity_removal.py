@@ -120,6 +120,38 @@ removal:
       type: list
       elements: dict
       sample: []
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    verbs:
+      description: Verbs as roles of Kubernetes name them.
+      returned: always
+      type: list
+      elements: str
+      sample: [delete]
+    resource:
+      description: Plural name of the resource.
+      returned: always
+      type: str
+      sample: azureidentities
+    api_group:
+      description: Its API group; empty for the core group.
+      returned: always
+      type: str
+      sample: aadpodidentity.k8s.io
+    subresource:
+      description: A subresource; empty for the resource itself.
+      returned: always
+      type: str
+      sample: ""
+    namespace:
+      description: Namespace; empty for the whole cluster.
+      returned: always
+      type: str
+      sample: billing
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -223,12 +255,14 @@ def steps(client: Client, going: t.Sequence[removal.Removal], params: t.Mapping[
 def mending(client: Client, release: helm_releases.Release) -> Step:
     repair = functools.partial(kube_removal.repair, client, release)
     summary = f"repair the record of helm release {release.label}: {', '.join(release.wounds)}"
-    return Step(summary, repair, functools.partial(repair, dry_run=True))
+    return Step(summary, repair, functools.partial(repair, dry_run=True), needs=(kube_removal.need_of_repair(release),))
 
 
 def step(client: Client, going: removal.Removal, wave: int) -> Step:
     remove = functools.partial(kube_removal.remove, client, going)
-    return Step(going.summary, remove, functools.partial(remove, dry_run=True), wave)
+    return Step(
+        going.summary, remove, functools.partial(remove, dry_run=True), wave, (kube_removal.need_of_removal(going),)
+    )
 
 
 def and_wait(apply: t.Callable[[], t.Any], wait: t.Callable[[], None]) -> None:

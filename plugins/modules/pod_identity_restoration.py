@@ -94,6 +94,38 @@ restoration:
           returned: always
           type: str
           sample: restored
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    verbs:
+      description: Verbs as roles of Kubernetes name them.
+      returned: always
+      type: list
+      elements: str
+      sample: [create]
+    resource:
+      description: Plural name of the resource.
+      returned: always
+      type: str
+      sample: azureidentities
+    api_group:
+      description: Its API group; empty for the core group.
+      returned: always
+      type: str
+      sample: aadpodidentity.k8s.io
+    subresource:
+      description: A subresource; empty for the resource itself.
+      returned: always
+      type: str
+      sample: ""
+    namespace:
+      description: Namespace; empty for the whole cluster.
+      returned: always
+      type: str
+      sample: billing
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -179,11 +211,11 @@ def check_namespaces(client: Client, missing: t.Sequence[restoration.Document]) 
 
 
 def step(client: Client | None, document: restoration.Document) -> Step:
-    wave = restoration.KINDS.index(document.kind) + 1
+    wave, needed = restoration.KINDS.index(document.kind) + 1, (kube_restoration.need(document),)
     if client is None:
-        return Step(f"create {document.label}", lambda: None, wave=wave)
+        return Step(f"create {document.label}", lambda: None, wave=wave, needs=needed)
     create = functools.partial(kube_restoration.put_back, client, document)
-    return Step(f"create {document.label}", create, functools.partial(create, dry_run=True), wave)
+    return Step(f"create {document.label}", create, functools.partial(create, dry_run=True), wave, needed)
 
 
 def main() -> None:

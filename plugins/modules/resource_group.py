@@ -105,6 +105,23 @@ state:
       returned: when the group is present
       type: str
       sample: Succeeded
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    scope:
+      description: Id of the resource or resource group.
+      returned: always
+      type: str
+      sample: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+    actions:
+      description: Actions there.
+      returned: always
+      type: list
+      elements: str
+      sample: [Microsoft.Resources/subscriptions/resourceGroups/write]
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -150,7 +167,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import resource_groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait, tags
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, groups
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, groups, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tags as tag_rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
@@ -177,7 +194,9 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
             found = resource_groups.resources(arm, name)
             left = groups.without(found, options["ignore_resources"], arm.subscription)
             groups.refuse_nonempty(name, left, "force_delete_nonempty")
-        return Plan(before, {}, (Step(f"delete resource group {name}", lambda: resource_groups.delete(arm, name)),))
+        delete = functools.partial(resource_groups.delete, arm, name)
+        step = Step(f"delete resource group {name}", delete, needs=needs.on(before["id"], "delete"))
+        return Plan(before, {}, (step,))
     if current and groups.is_going(current):
         current = None
     body = groups.desired(
@@ -189,12 +208,15 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
     )
     if body == current:
         return Plan(before, before)
-    if current is None:
-        after = {**groups.view(body), "name": name, "id": arm_id.resource_group(arm.subscription, name)}
-    else:
-        after = groups.view(body)
+    identifier = arm_id.resource_group(arm.subscription, name)
+    after = {**groups.view(body), "name": name, "id": identifier} if current is None else groups.view(body)
     summary = f"{'create' if current is None else 'change the tags of'} resource group {name}"
-    return Plan(before, after, (Step(summary, lambda: groups.view(resource_groups.put(arm, name, body))),))
+    step = Step(
+        summary,
+        lambda: groups.view(resource_groups.put(arm, name, body)),
+        needs=needs.on(identifier, "write"),
+    )
+    return Plan(before, after, (step,))
 
 
 def main() -> None:

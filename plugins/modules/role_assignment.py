@@ -222,6 +222,23 @@ to_remove:
   type: list
   elements: dict
   sample: []
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    scope:
+      description: Id of the resource or resource group.
+      returned: always
+      type: str
+      sample: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+    actions:
+      description: Actions there.
+      returned: always
+      type: list
+      elements: str
+      sample: [Microsoft.Authorization/roleAssignments/write]
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -245,12 +262,13 @@ error:
 
 import functools
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import authorization
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import azure_roles
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import azure_roles, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
     Plan,
@@ -318,7 +336,7 @@ def together(plans: t.Mapping[str, Plan]) -> Plan:
         {role: plan.before for role, plan in plans.items()},
         after,
         tuple(
-            Step(step.summary, functools.partial(apply, role, step))
+            replace(step, apply=functools.partial(apply, role, step))
             for role, plan in plans.items()
             for step in plan.steps
         ),
@@ -351,6 +369,7 @@ def plan_of_role(
         lambda: azure_roles.view(
             authorization.grant(arm, wanted, role, extras, visibly=options["wait_visible"]), role, scope
         ),
+        needs=needs.assignments(scope, "write"),
     )
     return Plan({}, azure_roles.view(wanted, role, scope), (step,))
 
@@ -365,6 +384,7 @@ def change(
     step = Step(
         f"change the {azure_roles.difference(current, wanted)} of {role.name} for {current.principal_id} at {scope}",
         lambda: azure_roles.view(authorization.change(arm, wanted), role, scope),
+        needs=needs.assignments(scope, "write"),
     )
     return Plan(before, after, (step,))
 
@@ -380,6 +400,7 @@ def removal(
         Step(
             f"remove {role.name} from {assignment.principal_id} at {scope}",
             functools.partial(authorization.delete, arm, assignment),
+            needs=needs.assignments(scope, "delete"),
         )
         for assignment in going
     )
@@ -403,7 +424,8 @@ def unknown_yet(options: t.Mapping[str, t.Any], named: str, extras: azure_roles.
         "scope": scope,
     }
     # Never applied: outside check mode such a value has been refused.
-    return Plan({}, after, (Step(f"assign {role.name} to {principal} at {scope}", lambda: None),))
+    summary = f"assign {role.name} to {principal} at {scope}"
+    return Plan({}, after, (Step(summary, lambda: None, needs=needs.assignments(scope, "write")),))
 
 
 def main() -> None:

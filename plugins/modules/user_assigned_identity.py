@@ -173,6 +173,24 @@ used_by:
   type: list
   elements: str
   sample: [its federated credential billing]
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    scope:
+      description: Id of the resource or resource group.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
+    actions:
+      description: Actions there.
+      returned: always
+      type: list
+      elements: str
+      sample: [Microsoft.ManagedIdentity/userAssignedIdentities/write]
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -199,7 +217,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import identity_users, resource_groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, tags
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, identities
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, identities, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import tags as tag_rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
@@ -226,7 +244,7 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any], *, predict: bool) -> Pla
     current = service.get(arm, group, name)
     before = identities.view(current)
     if options["state"] == "absent":
-        steps = (Step(f"delete identity {name}", lambda: service.delete(arm, group, name)),) if current else ()
+        steps = (deletion(arm, group, before),) if current else ()
         told = judge(arm, before, options["assume_detached"] if predict else ()) if options["only_unused"] else {}
         return Plan(before, {}, steps, told=told)
     wanted = tag_rules.parse(options["tags"])
@@ -239,8 +257,18 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any], *, predict: bool) -> Pla
     step = Step(
         f"change the tags of identity {name}",
         lambda: identities.view(service.set_tags(arm, group, name, merged)),
+        needs=needs.on(before["id"], "write"),
     )
     return Plan(before, {**before, "tags": merged}, (step,))
+
+
+def deletion(arm: Arm, group: str, identity: t.Mapping[str, t.Any]) -> Step:
+    name = identity["name"]
+    return Step(
+        f"delete identity {name}",
+        lambda: service.delete(arm, group, name),
+        needs=needs.on(identity["id"], "delete"),
+    )
 
 
 def judge(arm: Arm, identity: t.Mapping[str, t.Any], leaving: t.Iterable[str]) -> dict[str, t.Any]:
@@ -270,6 +298,7 @@ def creation(arm: Arm, options: t.Mapping[str, t.Any], wanted_tags: t.Mapping[st
     step = Step(
         f"create identity {name}",
         lambda: identities.view(service.create(arm, group, name, location=location, tags=wanted_tags)),
+        needs=needs.on(after["id"], "write"),
     )
     return Plan({}, after, (step,))
 

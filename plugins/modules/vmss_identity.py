@@ -240,6 +240,24 @@ ownership:
       returned: always
       type: bool
       sample: true
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    scope:
+      description: Id of the resource or resource group.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss
+    actions:
+      description: Actions there.
+      returned: always
+      type: list
+      elements: str
+      sample: [Microsoft.Compute/virtualMachineScaleSets/write]
 actions:
   description: What was done, or in check mode what would be done; Azure takes 150 identities at a time.
   returned: always
@@ -272,8 +290,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
     ownership,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import attached_identities as attached
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import needs, protected_identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import ownership as judged
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import protected_identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
@@ -378,7 +396,9 @@ def steps(
     for carrier in tuple(latest.values()):
         for batch in attached.batches(work[carrier.id]):
             doing = attached.action(batch, carrier.text, attach=attach)
-            yield Step(doing, functools.partial(change, carrier.id, batch, doing))
+            linked = [need for each in batch if attach for need in needs.on(each, "assign/action")]
+            needed = (*needs.on(carrier.id, "write"), *linked)
+            yield Step(doing, functools.partial(change, carrier.id, batch, doing), needs=needed)
 
 
 def of_nothing(options: Options, ids: t.Sequence[str]) -> Plan:
@@ -386,7 +406,8 @@ def of_nothing(options: Options, ids: t.Sequence[str]) -> Plan:
     if options["state"] == "absent" or not ids:
         return Plan(view(()), view(()))
     doing = attached.action(ids, attached.place_text(options), attach=True)
-    step = Step(doing, functools.partial(attached.refuse_nothing, options))
+    linked = tuple(need for each in ids for need in needs.on(each, "assign/action"))
+    step = Step(doing, functools.partial(attached.refuse_nothing, options), needs=linked)
     return Plan(view(()), {"resources": [attached.predicted(ids, KNOWN_AFTER_APPLY)]}, (step,))
 
 

@@ -95,6 +95,24 @@ started:
   returned: when the reimage fails, or is refused because of O(node) or O(node_resource_group)
   type: bool
   sample: false
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    scope:
+      description: Id of the resource or resource group.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss/virtualMachines/0
+    actions:
+      description: Actions there.
+      returned: always
+      type: list
+      elements: str
+      sample: [Microsoft.Compute/virtualMachineScaleSets/virtualMachines/reimage/action]
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -120,7 +138,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import scale_sets
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, fleet
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, fleet, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
@@ -155,7 +173,11 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
         raise Failure(f"There is no {what}; check the id, and whether an autoscaler took it away.")
     refuse(fleet.other_computer(current, what, options["node"]))
     before = {"id": current["id"], "name": current["name"], "reimaged": False}
-    step = Step(f"reimage {what}", lambda: scale_sets.reimage(arm, instance, busy_timeout=options["busy_timeout"]))
+    step = Step(
+        f"reimage {what}",
+        lambda: scale_sets.reimage(arm, instance, busy_timeout=options["busy_timeout"]),
+        needs=needs.on(instance, "reimage/action"),
+    )
     return Plan(before, {**before, "reimaged": True}, (step,))
 
 

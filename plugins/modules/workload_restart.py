@@ -110,6 +110,38 @@ restart:
       returned: always
       type: str
       sample: 5f2c1d0e9b8a7f6c
+permissions:
+  description: What whoever makes the change has to be allowed, apart from reading.
+  returned: in check mode, once it is known what would be done
+  type: list
+  elements: dict
+  contains:
+    verbs:
+      description: Verbs as roles of Kubernetes name them.
+      returned: always
+      type: list
+      elements: str
+      sample: [patch]
+    resource:
+      description: Plural name of the resource.
+      returned: always
+      type: str
+      sample: deployments
+    api_group:
+      description: Its API group; empty for the core group.
+      returned: always
+      type: str
+      sample: apps
+    subresource:
+      description: A subresource; empty for the resource itself.
+      returned: always
+      type: str
+      sample: ""
+    namespace:
+      description: Namespace; empty for the whole cluster.
+      returned: always
+      type: str
+      sample: billing
 actions:
   description: What was done, or in check mode what would be done.
   returned: always
@@ -167,7 +199,12 @@ def make_plan(client: Client, kind: str, namespace: str, name: str, matches: lis
     if not decision.due:
         return Plan(before, before, result=result)
     write = functools.partial(restarts.restart, client, kind, namespace, name, decision.now)
-    step = Step(f"restart {kind} {namespace}/{name}", write, functools.partial(write, dry_run=True))
+    step = Step(
+        f"restart {kind} {namespace}/{name}",
+        write,
+        functools.partial(write, dry_run=True),
+        needs=(restarts.KINDS[kind].need(namespace, "patch"),),
+    )
     return Plan(before, {ANNOTATION: decision.now}, (step,), result=result)
 
 

@@ -47,7 +47,7 @@ def narrow(client: Client, namespace: str) -> str:
     return f"system:serviceaccount:{namespace}:narrow"
 
 
-def need(namespace: str, resource: str, *verbs: str, **more: str) -> dict[str, Any]:
+def need(namespace: str, resource: str, *verbs: str, **more: Any) -> dict[str, Any]:
     return {"namespace": namespace, "resource": resource, "verbs": list(verbs), **more}
 
 
@@ -59,7 +59,7 @@ def test_only_what_is_missing_is_named(review: Runner, narrow: str, namespace: s
         need(namespace, "azureidentities", "create"),
         need(namespace, "pods", "create"),
         need(namespace, "pods", "create", subresource="exec"),
-        need(namespace, "azureidentities", "create", "patch", api_group=GROUP, purpose="again"),
+        need(namespace, "azureidentities", "create", "patch", api_group=GROUP, certain=False),
     ]
     # Every authenticated user may ask about itself, and a service account is one.
     groups = ["system:serviceaccounts", "system:authenticated"]
@@ -74,7 +74,7 @@ def test_only_what_is_missing_is_named(review: Runner, narrow: str, namespace: s
         (namespace, "create", "", "pods"),
         (namespace, "patch", GROUP, "azureidentities"),
     ]
-    assert [each["purpose"] for each in answer["missing"]] == ["", "", "", "", "", "again"]
+    assert [each["certain"] for each in answer["missing"]] == [True] * 5 + [False]
     assert all("administers the cluster" in each["remedy"] for each in answer["missing"])
 
 

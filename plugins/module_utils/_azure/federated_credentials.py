@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from .._domain import arm_id, federated, identities
+from .._domain import arm_id, federated, identities, needs
 from .._domain.errors import Failure
 from . import identities as identities_service
 from .client import Arm
@@ -35,6 +35,11 @@ def list_all(arm: Arm, identity: str) -> tuple[federated.Credential, ...] | None
         )
         return federated.ordered(federated.parse(body) for body in found)
     return None
+
+
+def needs_of(identity: str, write: federated.Write) -> tuple[needs.AzureNeed, ...]:
+    verb = "delete" if write.verb == "delete" else "write"
+    return needs.on(f"{identity}/{_TYPE}/{write.credential.name}", verb)
 
 
 def carry_out(arm: Arm, identity: str, write: federated.Write) -> None:

@@ -17,7 +17,7 @@ import ipaddress
 import re
 import typing as t
 
-from . import arm_answers, arm_id, groups, long_running, tags
+from . import arm_answers, arm_id, groups, long_running, needs, tags
 from .arm_errors import ServiceError
 from .errors import Failure
 
@@ -122,6 +122,26 @@ def holds(cluster: Body, nodes: t.Iterable[Body]) -> bool:
     group = node_group(cluster)
     providers = (str((node.get("spec") or {}).get("providerID", "")) for node in nodes)
     return any(arm_id.contains(group, each.partition("azure://")[2]) for each in providers)
+
+
+def needs_of_write(identifier: str, body: Body, current: Body | None) -> tuple[needs.AzureNeed, ...]:
+    """What whoever sends ``body`` must be allowed: ARM asks also about what it links to, whether that changes or not.
+
+    The identity of the kubelets counts where it is brought to the cluster.
+    """
+    properties, before = body.get("properties") or {}, (current or {}).get("properties") or {}
+    identities = (body.get("identity") or {}).get("userAssignedIdentities") or ()
+    linked = [(identity, "assign/action") for identity in identities]
+    kubelet, old = (str(_kubelet(each).get("resourceId") or "") for each in (properties, before))
+    if kubelet and not arm_id.same(kubelet, old):
+        linked.append((kubelet, "assign/action"))
+    subnets = [str(pool.get("vnetSubnetID") or "") for pool in properties.get("agentPoolProfiles") or ()]
+    linked += [(subnet, "join/action") for subnet in subnets]
+    return (*needs.on(identifier, "write"), *(need for one, verb in linked for need in needs.on(one, verb)))
+
+
+def _kubelet(properties: Body) -> Body:
+    return (properties.get("identityProfile") or {}).get("kubeletidentity") or {}
 
 
 def fulfilled(current: Body | None, wish: Wish) -> dict[str, t.Any]:

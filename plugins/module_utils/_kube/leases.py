@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from .._domain import lease
 from .._domain.errors import Failure
+from .._domain.needs import KubernetesNeed
 from .client import Client
 from .errors import ApiFailure
 from .kinds import LEASE, Object, label
@@ -33,6 +34,9 @@ class Wish:
     @property
     def label(self) -> str:
         return label(LEASE, self.namespace, self.name)
+
+    def needs(self, verb: str) -> tuple[KubernetesNeed, ...]:
+        return (LEASE.need(self.namespace, verb),)
 
 
 def observe(client: Client, wish: Wish) -> tuple[lease.Lease | None, lease.Claim]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from .._domain import patches
 from .._domain.errors import Failure
+from .._domain.needs import KubernetesNeed
 from .client import Client
 from .errors import ApiFailure
 from .kinds import SECRET, Kind, Object, label
@@ -39,6 +40,9 @@ class Place:
     @property
     def label(self) -> str:
         return label(self.kind, self.namespace, self.name)
+
+    def need(self, verb: str) -> KubernetesNeed:
+        return self.kind.need(self.namespace, verb)
 
     def get(self) -> Object | None:
         return self.client.get(self.kind, self.namespace, self.name)

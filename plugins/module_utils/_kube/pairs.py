@@ -18,6 +18,7 @@ from .._domain import bindings, pair
 from .._domain.errors import Failure
 from .._domain.matching import SELECTOR_LABEL, Pod, template_selector
 from .._domain.names import listed
+from .._domain.needs import KubernetesNeed
 from .._domain.objects import Change, Object, shown
 from .client import AT_ONCE, Client
 from .errors import ApiFailure
@@ -99,6 +100,12 @@ def templates(client: Client, values: t.AbstractSet[str]) -> tuple[pair.User, ..
                 what = label(kind, metadata["namespace"], metadata["name"])
                 found.append(pair.User(what, metadata["namespace"], selector))
     return tuple(found)
+
+
+def need(change: Change) -> KubernetesNeed:
+    """What is applied where nothing is has to be allowed to create it, too."""
+    verbs = ("delete",) if change.body is None else ("patch",) if change.live else ("create", "patch")
+    return _KINDS[change.key].need(change.namespace, *verbs)
 
 
 class Writer:

@@ -14,6 +14,7 @@ import typing as t
 
 from .._domain import helm_releases, removal
 from .._domain.errors import Failure
+from .._domain.needs import KubernetesNeed
 from .client import Client
 from .errors import ApiFailure
 from .inventory import CUSTOM, PARTS, read_custom, read_parts
@@ -44,6 +45,16 @@ def repair(client: Client, release: helm_releases.Release, *, dry_run: bool = Fa
     version = {"resourceVersion": secret["metadata"]["resourceVersion"]}
     patch["metadata"] = {**patch["metadata"], **version}
     client.merge(SECRET, release.namespace, release.secret, patch, dry_run=dry_run)
+
+
+def need_of_repair(release: helm_releases.Release) -> KubernetesNeed:
+    return SECRET.need(release.namespace, "patch")
+
+
+def need_of_removal(going: removal.Removal) -> KubernetesNeed:
+    leaving = going.live["metadata"].get("deletionTimestamp")
+    verbs = (*(() if leaving else ("delete",)), *(("patch",) if going.releases_finalizer else ()))
+    return _KINDS[going.kind].need(going.namespace, *verbs)
 
 
 def remove(client: Client, going: removal.Removal, *, dry_run: bool = False) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._domain.needs import KubernetesNeed
 from .._domain.restoration import Document, Object, Place
 from .client import Client
 from .errors import ApiFailure
@@ -37,6 +38,10 @@ def observe(client: Client, kinds: t.AbstractSet[str]) -> dict[str, dict[Place, 
 
 def namespaces(client: Client) -> frozenset[str]:
     return frozenset(str(each["metadata"]["name"]) for each in client.list_all(NAMESPACE))
+
+
+def need(document: Document) -> KubernetesNeed:
+    return _KINDS[document.kind].need(document.wanted["metadata"]["namespace"], "create")
 
 
 def put_back(client: Client, document: Document, *, dry_run: bool = False) -> None:

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 
 from .. import token
 from ..names import is_ours
-from .part import AzureNeed, KubernetesNeed, Part, Raw, Refused, Run, refuse
+from ..needs import AzureNeed, KubernetesNeed
+from .part import Part, Raw, Refused, Run, refuse
 
 Object = t.Mapping[str, t.Any]
 ENDED_WELL = ("clean", "cleaned")

@@ -77,66 +77,6 @@ class Run:
 
 
 @dataclass(frozen=True)
-class AzurePermission:
-    """Actions that a phase may need. ``where``: as the README of the role says it."""
-
-    phase: str
-    where: str
-    actions: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class KubernetesPermission:
-    """Verbs that a phase may need. ``where``: as the README of the role says it."""
-
-    phase: str
-    where: str
-    resource: str
-    verbs: tuple[str, ...]
-    api_group: str = ""
-    subresource: str = ""
-
-
-@dataclass(frozen=True)
-class AzureNeed:
-    """An entry of ``needs`` of permission_info. One without a purpose is certain, others count if that changes."""
-
-    scope: str
-    actions: tuple[str, ...]
-    purpose: str = ""
-
-
-@dataclass(frozen=True)
-class KubernetesNeed:
-    """An entry of ``needs`` of access_review_info. One without a purpose is certain, others count if that changes."""
-
-    verbs: tuple[str, ...]
-    resource: str
-    api_group: str = ""
-    subresource: str = ""
-    namespace: str = ""
-    purpose: str = ""
-
-    @classmethod
-    def of(cls, permission: KubernetesPermission, namespace: str = "", purpose: str = "") -> KubernetesNeed:
-        what = (permission.verbs, permission.resource, permission.api_group, permission.subresource)
-        return cls(*what, namespace=namespace, purpose=purpose)
-
-    @classmethod
-    def parse(cls, given: Raw) -> KubernetesNeed:
-        """From an entry; roles whose needs are templates nest the permission under ``need``."""
-        permission = given.get("need") or given
-        return cls(
-            verbs=tuple(permission["verbs"]),
-            resource=permission["resource"],
-            api_group=permission.get("api_group") or "",
-            subresource=permission.get("subresource") or "",
-            namespace=given.get("namespace") or "",
-            purpose=given.get("purpose") or "",
-        )
-
-
-@dataclass(frozen=True)
 class Look:
     """A module that is run before a part decides; its result is ``name`` of what is observed.
 

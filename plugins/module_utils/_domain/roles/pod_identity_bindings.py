@@ -14,23 +14,11 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .. import arm_id, azure_roles, groups
+from .. import arm_id, azure_roles, groups, needs
+from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
 from ..table import render
-from .part import (
-    ROLE_PHASES,
-    AzureNeed,
-    AzurePermission,
-    KubernetesNeed,
-    KubernetesPermission,
-    Look,
-    Part,
-    Raw,
-    Refused,
-    Run,
-    plain,
-    refuse,
-)
+from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, plain, refuse
 
 PHASES = ROLE_PHASES["pod_identity_bindings"]
 IDENTITIES, ROLES, OBJECTS, WAIT, RESTART, SHOW = PHASES
@@ -64,10 +52,10 @@ class Permission(KubernetesPermission):
 
     resources: tuple[str, ...] = ()
 
-    def needs(self, namespace: str = "", purpose: str = "") -> t.Iterator[KubernetesNeed]:
+    def needs(self, namespace: str = "", *, certain: bool = True) -> t.Iterator[KubernetesNeed]:
         """One for each of the resources."""
         for resource in self.resources:
-            yield KubernetesNeed(self.verbs, resource, self.api_group, self.subresource, namespace, purpose)
+            yield KubernetesNeed(self.verbs, resource, self.api_group, self.subresource, namespace, certain)
 
 
 def _kubernetes(phase: str, where: str, resource: str | tuple[str, ...], *verbs: str, group: str = "") -> Permission:
@@ -498,33 +486,33 @@ def _azure_needs(options: Options, cluster: Cluster, phases: t.Sequence[str]) ->
     entries = options.is_addon and OBJECTS in phases
     if entries and (options.list or options.exceptions):
         scope = f"{_scope(cluster.subscription_id, cluster.resource_group)}/providers/{_AKS}/{cluster.name}"
-        yield AzureNeed(scope, may["write_addon"], "entries of the add-on")
+        yield AzureNeed(scope, may["write_addon"], certain=False)
     for entry in options.in_azure:
         group, identity = options.scope_of(entry), options.identity_of(entry)
         yield AzureNeed(identity, may["read_identities"])
         if _begins_with_identities(phases):
             yield AzureNeed(group, may["read_group"])
-            yield AzureNeed(identity, may["write_identities"], f"identity {entry.name}")
+            yield AzureNeed(identity, may["write_identities"], certain=False)
         if entries:
             yield AzureNeed(group, may["list_identities"])
             if options.manage_role_assignments:
                 yield AzureNeed(group, may["list_roles"])
-                yield AzureNeed(identity, may["assign_roles"], f"{OPERATOR} for the cluster on {entry.name}")
+                yield AzureNeed(identity, may["assign_roles"], certain=False)
         if ROLES in phases:
-            for scope, role, purpose in _roles(options, entry, group, identity):
+            for scope, role in _roles(options, entry, group, identity):
                 yield AzureNeed(scope, may["read_roles"])
                 if azure_roles.named(role) is None:
                     yield AzureNeed(scope, may["look_up_roles"])
                 if options.manage_role_assignments:
-                    yield AzureNeed(scope, may["assign_roles"], purpose)
+                    yield AzureNeed(scope, may["assign_roles"], certain=False)
 
 
-def _roles(options: Options, entry: Entry, group: str, identity: str) -> t.Iterator[tuple[str, str, str]]:
-    """Scope, role and purpose of each assignment. That of the add-on is made by the add-on's own module."""
+def _roles(options: Options, entry: Entry, group: str, identity: str) -> t.Iterator[tuple[str, str]]:
+    """Scope and role of each assignment. That of the add-on is made by the add-on's own module."""
     if not (options.is_addon and options.manage_role_assignments):
-        yield identity, OPERATOR, f"{OPERATOR} for the nodes on {entry.name}"
+        yield identity, OPERATOR
     for extra in entry.given.get("roles") or ():
-        yield extra.get("scope") or group, extra["role"], f"{extra['role']} for {entry.name}"
+        yield extra.get("scope") or group, extra["role"]
 
 
 def _kubernetes_needs(options: Options, phases: t.Sequence[str], run: Run) -> t.Iterator[KubernetesNeed]:
@@ -546,45 +534,45 @@ def _kubernetes_needs(options: Options, phases: t.Sequence[str], run: Run) -> t.
             plural = f"{workload.get('kind') or 'Deployment'}s".lower()
             yield _of_one(may["read_workloads"], plural, namespace)
             yield of(may["read_workload_pods"], namespace)
-            yield _of_one(may["restart_workloads"], plural, namespace, "restart")
+            yield _of_one(may["restart_workloads"], plural, namespace, certain=False)
 
 
-def _of_one(permission: KubernetesPermission, resource: str, namespace: str, purpose: str = "") -> KubernetesNeed:
+def _of_one(permission: KubernetesPermission, resource: str, namespace: str, *, certain: bool = True) -> KubernetesNeed:
     """For one of the resources that the README tells together."""
-    return KubernetesNeed(permission.verbs, resource, permission.api_group, "", namespace, purpose)
+    return KubernetesNeed(permission.verbs, resource, permission.api_group, "", namespace, certain)
 
 
 def _namespace_needs(options: Options) -> t.Iterator[KubernetesNeed]:
     may, of = KUBERNETES_PERMISSIONS, KubernetesNeed.of
     if options.create_namespaces:
         yield of(may["read_namespaces"])
-        yield of(may["create_namespaces"], purpose="namespaces")
+        yield of(may["create_namespaces"], certain=False)
         return
     for place in options.namespaces:
         yield of(may["find_namespaces"], place)
 
 
 def _entry_needs(entry: Entry) -> t.Iterator[KubernetesNeed]:
-    may, of, purpose = KUBERNETES_PERMISSIONS, KubernetesNeed.of, f"objects {entry.place}"
+    may, of = KUBERNETES_PERMISSIONS, KubernetesNeed.of
     for kind in ("identity", "binding"):
         yield of(may[f"read_{kind}_objects"], entry.namespace)
         verb = "write" if entry.is_present else "delete"
-        yield of(may[f"{verb}_{kind}_objects"], entry.namespace, purpose)
+        yield of(may[f"{verb}_{kind}_objects"], entry.namespace, certain=False)
     if not entry.is_present and not entry.allow_in_use:
         for name in ("find_users", "find_templates", "find_jobs"):
-            yield from may[name].needs(purpose=purpose)
+            yield from may[name].needs(certain=False)
     secret = entry.given.get("client_password_secret")
     if secret and entry.is_present:
         yield of(may["read_secrets"], secret.get("namespace") or entry.namespace)
 
 
 def _exception_needs(each: Exempt) -> t.Iterator[KubernetesNeed]:
-    may, of, purpose = KUBERNETES_PERMISSIONS, KubernetesNeed.of, f"exception {each.namespace}/{each.name}"
+    may, of = KUBERNETES_PERMISSIONS, KubernetesNeed.of
     yield of(may["read_exceptions"], each.namespace)
-    yield of(may["write_exceptions" if each.is_present else "delete_exceptions"], each.namespace, purpose)
+    yield of(may["write_exceptions" if each.is_present else "delete_exceptions"], each.namespace, certain=False)
     if not each.is_present and not each.allow_in_use:
         for name in ("find_excepted", "find_excepted_templates", "find_excepted_jobs"):
-            yield from may[name].needs(each.namespace, purpose)
+            yield from may[name].needs(each.namespace, certain=False)
 
 
 # cluster
@@ -955,62 +943,27 @@ def lacking(_options: Options, found: Granted, _run: Run) -> Lacking:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What the phases would do in check mode.
+    """What the phases would do in check mode: what that needs, and whether a namespace is missing."""
 
-    ``identities`` and ``roles``: which of them, by names and labels. ``objects``: kind and place of those that change.
-    ``addon``: what the add-on would do. ``ids``: the ids of identities. ``namespaces``: whether one is missing.
-    """
-
-    identities: tuple[str, ...]
-    roles: tuple[str, ...]
-    objects: frozenset[str]
-    addon: tuple[str, ...]
-    ids: t.Mapping[str, str]
+    permissions: tuple[Raw, ...]
     namespaces: bool
 
     @classmethod
     def parse(cls, observed: Raw) -> Predicted:
-        addon = [*observed["made"], *(action for each in observed["left"] for action in each.get("actions") or ())]
-        return cls(
-            identities=tuple(each["item"]["name"] for each in observed["identities"] if each.get("actions")),
-            roles=tuple(each["item"]["label"] for each in observed["granted"] if each.get("actions")),
-            objects=frozenset(f"{each['kind']} {each['namespace']}/{each['name']}" for each in observed["planned"]),
-            addon=tuple(addon),
-            ids={name: str(fact.get("id") or "") for name, fact in observed["known"].items()},
-            namespaces=bool(observed["missing_namespaces"]),
-        )
+        return cls(needs.planned(observed["predicted"]), bool(observed["missing_namespaces"]))
 
 
 @dataclass(frozen=True)
 class Changes:
-    """The purposes of the needs that count."""
+    """What the changes need to be allowed."""
 
-    purposes: tuple[str, ...]
-
-
-def changes(options: Options, found: Predicted, _run: Run) -> Changes:
-    """What the phases of this role would change."""
-    return Changes(tuple(_purposes(options, found)))
+    permissions: tuple[Raw, ...]
 
 
-def _purposes(options: Options, found: Predicted) -> t.Iterator[str]:
-    yield from (f"identity {name}" for name in found.identities)
-    yield from found.roles
-    for entry in options.list:
-        binding = f"AzureIdentityBinding {entry.namespace}/{entry.binding_name}"
-        if {f"AzureIdentity {entry.place}", binding} & found.objects:
-            yield f"objects {entry.place}"
-    for each in options.exceptions:
-        if f"AzurePodIdentityException {each.namespace}/{each.name}" in found.objects:
-            yield f"exception {each.namespace}/{each.name}"
-    if any(action.startswith("change ") for action in found.addon):
-        yield "entries of the add-on"
-    for entry in options.in_azure:
-        end = f" at {found.ids[entry.name]}".lower()
-        if any(action.startswith("assign ") and action.lower().endswith(end) for action in found.addon):
-            yield f"{OPERATOR} for the cluster on {entry.name}"
-    if found.namespaces:
-        yield "namespaces"
+def changes(_options: Nothing, found: Predicted, _run: Run) -> Changes:
+    """Namespaces are made by this role before anything can be predicted in them."""
+    created = [KubernetesNeed.of(KUBERNETES_PERMISSIONS["create_namespaces"]).entry()] if found.namespaces else []
+    return Changes((*found.permissions, *created))
 
 
 # restart
@@ -1280,7 +1233,7 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "cluster": Part(Options, Standing, ready, namespace_looks),
     "identities": Part(Options, Made, identities),
     "lacking": Part(Options, Granted, lacking),
-    "changes": Part(Options, Predicted, changes),
+    "changes": Part(Nothing, Predicted, changes),
     "restart": Part(Options, Written, matches),
     "report": Part(Options, Seen, report, report_looks),
 }

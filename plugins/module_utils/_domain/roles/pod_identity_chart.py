@@ -17,7 +17,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .. import bundles
-from .part import ROLE_PHASES, KubernetesNeed, KubernetesPermission, Look, Nothing, Part, Raw, Refused, Run, refuse
+from ..needs import KubernetesNeed, KubernetesPermission
+from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse
 
 NEW_VERSION = "4.1.18"
 INSTALL, WAIT = ROLE_PHASES["pod_identity_chart"]
@@ -131,17 +132,18 @@ def check(options: Options, _nothing: Nothing, run: Run) -> Checked:
     """Refuses options that contradict each other."""
     refuse(_contradictions(options))
     addon, installs = options.mode == "addon", INSTALL in run.phases([INSTALL])
-    needs = []
+    changing = () if addon or not installs else _needs(options, phase=INSTALL, certain=False)
+    return Checked((*_needs(options, phase="always"), *changing), "" if addon else options.helm_binary or "helm")
+
+
+def _needs(options: Options, *, phase: str, certain: bool = True) -> t.Iterator[KubernetesNeed]:
+    addon = options.mode == "addon"
     for name, permission in PERMISSIONS.items():
-        always = permission.phase == "always"
         left_out = addon and name in ("read_leader", "read_release")
         left_out |= name == "create_namespace" and options.namespace == "default"
-        if left_out or not (always or (installs and not addon)):
-            continue
-        namespace = "kube-system" if addon or permission.place == OF_AKS else options.namespace
-        namespace = "" if permission.place == CLUSTER else namespace
-        needs.append(KubernetesNeed.of(permission, namespace, "" if always else "helm release"))
-    return Checked(tuple(needs), "" if addon else options.helm_binary or "helm")
+        if permission.phase == phase and not left_out:
+            namespace = "kube-system" if addon or permission.place == OF_AKS else options.namespace
+            yield KubernetesNeed.of(permission, "" if permission.place == CLUSTER else namespace, certain=certain)
 
 
 def _contradictions(options: Options) -> t.Iterator[str]:
@@ -238,7 +240,7 @@ class Release:
     ``added_values``: values that follow from other options. With ``fetch`` the file of the chart is looked at first;
     ``fetch_by`` tells how it gets into ``archive``: helm fetches it from the ``repository`` or by its own ``address``,
     or it is downloaded from its ``url``. ``archive`` is empty where the chart is installed as the option names it.
-    ``fact``: the fact of the role.
+    ``fact``: the fact of the role. ``permissions``: what helm has to be allowed where the release changes.
 
     The addresses themselves may hold credentials and stay in the options.
     """
@@ -258,6 +260,7 @@ class Release:
     fetch: bool
     fetch_by: str
     fact: t.Mapping[str, str]
+    permissions: tuple[Raw, ...] = ()
 
 
 def look_at_nmi(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Look]:
@@ -313,6 +316,7 @@ def release(options: Options, found: Found, run: Run) -> Release:
         fetch=fetch,
         fetch_by=by,
         fact=of_others if foreign else ours,
+        permissions=() if foreign else tuple(need.entry() for need in _needs(options, phase=INSTALL)),
     )
 
 

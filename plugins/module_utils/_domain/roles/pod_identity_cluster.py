@@ -15,22 +15,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from .. import arm_id, groups
+from .. import arm_id, groups, needs
+from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY, UNNAMED, absence_refusal, kubenet_refusal
-from .part import (
-    ROLE_PHASES,
-    AzureNeed,
-    AzurePermission,
-    KubernetesNeed,
-    KubernetesPermission,
-    Look,
-    Nothing,
-    Part,
-    Raw,
-    Refused,
-    Run,
-    refuse,
-)
+from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse
 
 # What MIC does in the node resource group: use the identities that AKS keeps there, and change scale sets.
 NODE_ROLES = ("Managed Identity Operator", "Virtual Machine Contributor")
@@ -322,9 +310,9 @@ def own_questions(options: Options, asking: Asking, run: Run) -> Questions:
         azure += _removal_needs(options, asking.cluster, phases)
     else:
         azure += _creation_needs(options, asking.cluster, phases)
-        azure += [_need(options.scope, "write_addon", "add-on")] if addon_changes else []
+        azure += [_need(options.scope, "write_addon", certain=False)] if addon_changes else []
         azure += _role_needs(options, asking.cluster, phases)
-    kubernetes = [KubernetesNeed.of(_FIND_NMI, purpose="add-on")] if addon_changes else []
+    kubernetes = [KubernetesNeed.of(_FIND_NMI, certain=False)] if addon_changes else []
     group = _group_differs(options, asking.cluster)
     looker = "pod_identity_cluster" if connects else options.looker
     return replace(_questions(asking, run, azure, kubernetes), looker=looker, group=group)
@@ -337,7 +325,7 @@ def _questions(
     return Questions(
         (
             *azure,
-            *(AzureNeed(each["scope"], tuple(each["actions"]), each.get("purpose") or "") for each in asking.azure),
+            *(AzureNeed(each["scope"], tuple(each["actions"]), each.get("certain", True)) for each in asking.azure),
         ),
         (*kubernetes, *map(KubernetesNeed.parse, asking.kubernetes)),
         run.phases(PHASES),
@@ -347,8 +335,8 @@ def _questions(
 _FIND_NMI = t.cast(KubernetesPermission, PERMISSIONS["find_nmi"])
 
 
-def _need(scope: str, permission: str, purpose: str = "") -> AzureNeed:
-    return AzureNeed(scope, t.cast(AzurePermission, PERMISSIONS[permission]).actions, purpose)
+def _need(scope: str, permission: str, *, certain: bool = True) -> AzureNeed:
+    return AzureNeed(scope, t.cast(AzurePermission, PERMISSIONS[permission]).actions, certain)
 
 
 def _connection_needs(options: ConnectionOptions, *, named_elsewhere: bool) -> t.Iterator[AzureNeed]:
@@ -371,14 +359,14 @@ def _creation_needs(options: Options, cluster: Cluster, phases: t.Sequence[str])
         return
     if _group_differs(options, cluster):
         yield _need(options.group_scope, "read_group")
-        yield _need(options.group_scope, "write_group", "resource group")
-    yield _need(options.scope, "write_cluster", "cluster")
+        yield _need(options.group_scope, "write_group", certain=False)
+    yield _need(options.scope, "write_cluster", certain=False)
     for identity in (options.user_assigned_identity, options.kubelet_identity):
         if identity:
-            yield _need(identity, "use_identity", "cluster")
+            yield _need(identity, "use_identity", certain=False)
     for pool in options.agent_pools:
         if pool.get("vnet_subnet_id"):
-            yield _need(pool["vnet_subnet_id"], "join_subnet", "cluster")
+            yield _need(pool["vnet_subnet_id"], "join_subnet", certain=False)
 
 
 def _role_needs(options: Options, cluster: Cluster, phases: t.Sequence[str]) -> t.Iterator[AzureNeed]:
@@ -386,7 +374,7 @@ def _role_needs(options: Options, cluster: Cluster, phases: t.Sequence[str]) -> 
         scope = _node_scope(options, cluster)
         yield _need(scope, "read_roles")
         if options.manage_role_assignments:
-            yield _need(scope, "assign_roles", "roles of the nodes")
+            yield _need(scope, "assign_roles", certain=False)
 
 
 def _group_differs(options: Options, cluster: Cluster) -> bool:
@@ -398,7 +386,7 @@ def _node_scope(options: Options, cluster: Cluster) -> str:
     """The node resource group; that of a cluster that is still to be created, as AKS will call it."""
     if cluster.node_resource_group:
         return cluster.node_scope
-    name = options.node_resource_group or f"MC_{options.resource_group}_{options.name}_{options.location}"
+    name = options.node_resource_group or f"MC_{options.resource_group}_{options.name}_{options.location}"[:80]
     if options.subscription_id:
         return arm_id.resource_group(options.subscription_id, name)
     return f"/resourceGroups/{name}"
@@ -409,12 +397,11 @@ def _node_scope(options: Options, cluster: Cluster) -> str:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What the phases would do in check mode: whether a phase has actions, and the results about the roles."""
+    """What the phases would do in check mode: what they, and the add-on, have to be allowed, and what of the roles."""
 
     cluster: Cluster
-    group: bool = False
-    made: bool = False
-    addon: bool = False
+    permissions: tuple[Raw, ...] = ()
+    of_addon: tuple[Raw, ...] = ()
     granted: tuple[str, ...] = ()
     assignments: t.Mapping[str, Raw] = field(default_factory=dict)
 
@@ -422,11 +409,10 @@ class Predicted:
     def parse(cls, observed: Raw) -> Predicted:
         return cls(
             cluster=Cluster.parse(observed["cluster"]),
-            group=bool(observed.get("group")),
-            made=bool(observed.get("made")),
-            addon=bool(observed.get("addon")),
-            granted=tuple(observed["granted"]),
-            assignments=observed["assignments"],
+            permissions=needs.planned(observed["predicted"]),
+            of_addon=needs.planned([observed["addon"]]),
+            granted=tuple(observed["granted"].get("actions") or ()),
+            assignments=observed["granted"].get("state") or {},
         )
 
 
@@ -456,22 +442,18 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Changes:
-    """The purposes of the needs that count, and the role assignments that somebody else has to make."""
+    """What the changes need to be allowed, and the role assignments that somebody else has to make."""
 
-    purposes: tuple[str, ...]
+    permissions: tuple[Raw, ...]
     ungranted: tuple[Assignment, ...]
 
 
 def changes(options: Options, found: Predicted, _run: Run) -> Changes:
     """What the phases of this role would change."""
-    purposes = {
-        "resource group": found.group,
-        "cluster": found.made,
-        "add-on": found.addon,
-        "roles of the nodes": bool(found.granted),
-    }
+    # Before the add-on is enabled another NMI is looked for.
+    looking = [KubernetesNeed.of(_FIND_NMI).entry()] if found.of_addon else []
     ungranted = () if options.manage_role_assignments else _lacking(found)
-    return Changes(tuple(purpose for purpose, changed in purposes.items() if changed), ungranted)
+    return Changes((*found.permissions, *found.of_addon, *looking), ungranted)
 
 
 def _lacking(found: Predicted) -> tuple[Assignment, ...]:
@@ -490,14 +472,14 @@ def _lacking(found: Predicted) -> tuple[Assignment, ...]:
 
 @dataclass(frozen=True)
 class Missing:
-    """What permission_info and access_review_info found missing, and the purposes that count."""
+    """What permission_info and access_review_info found missing, and what the changes need to be allowed."""
 
     missing: tuple[Raw, ...]
-    purposes: tuple[str, ...] = ()
+    permissions: tuple[Raw, ...] = ()
 
     @classmethod
     def parse(cls, observed: Raw) -> Missing:
-        return cls(tuple(observed["missing"]), tuple(observed["purposes"]))
+        return cls(tuple(observed["missing"]), tuple(observed["permissions"]))
 
 
 @dataclass(frozen=True)
@@ -535,12 +517,12 @@ class Refusal:
 
 
 def refusal(_options: Nothing, found: Missing, _run: Run) -> Refusal:
-    """A permission counts if it is certainly needed or if its purpose changes something; with one, all are told."""
-    if not any(each["purpose"] in ("", *found.purposes) for each in found.missing):
+    """A permission counts if it is certainly needed or if a change needs it; with one that is certain, all are told."""
+    certain = any(each["certain"] for each in found.missing)
+    counting = [each for each in found.missing if certain or any(needs.covers(one, each) for one in found.permissions)]
+    if not counting:
         return Refusal()
-    certain = any(not each["purpose"] for each in found.missing)
-    told = [Row.parse(each) for each in found.missing if certain or each["purpose"] in found.purposes]
-    rows = tuple(dict.fromkeys(told))
+    rows = tuple(dict.fromkeys(map(Row.parse, counting)))
     # The end of an id says enough in a table; the message has all of it.
     short = tuple(Row(row.permission, "/".join(row.where.split("/")[-2:]), row.reason, row.remedy) for row in rows)
     verb = "permission is" if len(rows) == 1 else "permissions are"

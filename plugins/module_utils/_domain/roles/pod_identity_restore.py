@@ -17,19 +17,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .. import arm_id, bundles
-from .part import (
-    ROLE_PHASES,
-    AzureNeed,
-    AzurePermission,
-    KubernetesNeed,
-    KubernetesPermission,
-    Nothing,
-    Part,
-    Raw,
-    Refused,
-    Run,
-    refuse,
-)
+from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
+from .part import ROLE_PHASES, Nothing, Part, Raw, Refused, Run, refuse
 
 PHASES = ROLE_PHASES["pod_identity_restore"]
 CHART, ROLES, OBJECTS, SCALE_SETS = PHASES

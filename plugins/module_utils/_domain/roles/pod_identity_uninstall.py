@@ -14,19 +14,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .. import arm_id, nmi
-from .part import (
-    ROLE_PHASES,
-    AzureNeed,
-    AzurePermission,
-    KubernetesNeed,
-    KubernetesPermission,
-    Nothing,
-    Part,
-    Raw,
-    Refused,
-    Run,
-    refuse,
-)
+from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
+from .part import ROLE_PHASES, Nothing, Part, Raw, Refused, Run, refuse
 
 PHASES = ROLE_PHASES["pod_identity_uninstall"]
 ENTRIES, BINDINGS, SCALE_SETS, CHART, ADDON, NODES, ROLES, OBJECTS, IDENTITIES = PHASES

@@ -14,8 +14,9 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from .. import arm_id
+from ..needs import KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
-from .part import ROLE_PHASES, KubernetesNeed, KubernetesPermission, Look, Nothing, Part, Raw, Run, refuse
+from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Run, refuse
 
 PHASES = ROLE_PHASES["pod_identity_verify"]
 WORKLOADS, DEMO = PHASES

@@ -23,7 +23,7 @@ from ..state import CLUSTER, GROUP, IDENTITY, SCALE_SET, Principal, Resource
 from ..wire import JSON, Answer, AzureError, JsonObject, aks_error, gateway_error, not_served, timestamp
 from . import cluster_body, pod_identity, scale_sets
 from .identities import create_identity
-from .linked import check_linked
+from .linked import JOIN, check_linked
 
 SUB = "/subscriptions/{subscription}"
 RG = SUB + "/resourceGroups/{group}"
@@ -211,6 +211,7 @@ def _create(call: Call, given: JsonObject) -> Answer:
     _check_new(call, body)
     identity = given.get("identity") or {}
     check_linked(call, f"{ACTION}/write", [*(identity.get("userAssignedIdentities") or {}), *_kubelet_of(asked)])
+    check_linked(call, f"{ACTION}/write", _subnets_of(asked), JOIN)
     cluster = Resource(body["id"], CLUSTER, body)
     _apply_pod_identity(call, cluster, asked)
     _apply_issuer(call, cluster, asked)
@@ -372,6 +373,11 @@ def _kubelet_of(asked: JsonObject) -> list[str]:
     return [profile["resourceId"]] if profile.get("resourceId") else []
 
 
+def _subnets_of(asked: JsonObject) -> list[str]:
+    subnets = (pool.get("vnetSubnetID") for pool in asked.get("agentPoolProfiles") or ())
+    return list(dict.fromkeys(filter(None, subnets)))
+
+
 def _brought_kubelet_identity(call: Call, asked: JsonObject) -> Resource | None:
     """The identity that the request brings for the kubelets."""
     for resource_id in _kubelet_of(asked):
@@ -467,6 +473,7 @@ def _update(call: Call, cluster: Resource, given: JsonObject) -> Answer:
     asked = given.get("properties") or {}
     identity = given.get("identity") or {}
     check_linked(call, f"{ACTION}/write", list(identity.get("userAssignedIdentities") or {}))
+    check_linked(call, f"{ACTION}/write", _subnets_of(asked), JOIN)
     before = copy.deepcopy(cluster.body)
     try:
         _change_identity(call, cluster, identity)

@@ -9,16 +9,18 @@ from ..routing import Call
 from ..state import IDENTITY
 from ..wire import gateway_error
 
+ASSIGN = f"{IDENTITY}/assign/action"
+JOIN = "Microsoft.Network/virtualNetworks/subnets/join/action"
 
-def check_linked(call: Call, action: str, identities: list[str]) -> None:
-    """403 unless the caller may assign every identity that the request names."""
-    assign = f"{IDENTITY}/assign/action"
-    refused = [i for i in identities if not call.azure.allowed(call.principal, assign, i)]
+
+def check_linked(call: Call, action: str, linked: list[str], needed: str = ASSIGN) -> None:
+    """403 unless the caller may assign every identity, or join every subnet, that the request names."""
+    refused = [each for each in linked if not call.azure.allowed(call.principal, needed, each)]
     if refused:
         raise gateway_error(
             403,
             "LinkedAuthorizationFailed",
             f"The client '{call.principal.app_id}' with object id '{call.principal.object_id}' has permission to"
             f" perform action '{action}' on scope '{call.path}'; however, it does not have permission to perform"
-            f" action '{assign}' on the linked scope(s) '{','.join(refused)}' or the linked scope(s) are invalid.",
+            f" action '{needed}' on the linked scope(s) '{','.join(refused)}' or the linked scope(s) are invalid.",
         )

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.needs import KubernetesNeed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import (
     ROLE_PHASES,
-    KubernetesNeed,
     Nothing,
     Part,
     Raw,
@@ -50,7 +50,7 @@ def test_all_reasons_are_told_at_once() -> None:
 
 def test_needs_of_templates_are_needs() -> None:
     flat = {"verbs": ["get"], "resource": "pods", "subresource": "proxy", "namespace": "a"}
-    need = KubernetesNeed(("get",), "pods", "", "proxy", "a", "")
+    need = KubernetesNeed(("get",), "pods", "", "proxy", "a")
     nested = {"need": {name: flat[name] for name in ("verbs", "resource", "subresource")}, "namespace": "a"}
     assert KubernetesNeed.parse(flat) == KubernetesNeed.parse(nested) == need
 

@@ -209,18 +209,17 @@ def test_groups_besides_that_of_the_cluster(
     assert [(each["subscription"], each["group"]) for each in made["other_groups"]] == groups
 
 
-def azure(entries: list[dict[str, Any]], run: Run = RUN, **options: Any) -> list[tuple[str, str, str]]:
+def azure(entries: list[dict[str, Any]], run: Run = RUN, **options: Any) -> list[tuple[str, str, bool]]:
     needs = plan(entries, run, **options)["azure"]
-    return [(need["scope"], action.partition(".")[2], need["purpose"]) for need in needs for action in need["actions"]]
+    return [(need["scope"], action.partition(".")[2], need["certain"]) for need in needs for action in need["actions"]]
 
 
-READ = (BILLING, "ManagedIdentity/userAssignedIdentities/read", "")
+READ = (BILLING, "ManagedIdentity/userAssignedIdentities/read", True)
 MADE_IN_AZURE = [
-    (RG, "Resources/subscriptions/resourceGroups/read", ""),
-    (BILLING, "ManagedIdentity/userAssignedIdentities/write", "identity billing"),
+    (RG, "Resources/subscriptions/resourceGroups/read", True),
+    (BILLING, "ManagedIdentity/userAssignedIdentities/write", False),
 ]
 LIST, ASSIGN = "Authorization/roleAssignments/read", "Authorization/roleAssignments/write"
-FOR_NODES = "Managed Identity Operator for the nodes on billing"
 
 
 @pytest.mark.parametrize(
@@ -232,14 +231,14 @@ FOR_NODES = "Managed Identity Operator for the nodes on billing"
             {},
             Run(tags=(ROLES,)),
             {},
-            [READ, *MADE_IN_AZURE, (BILLING, LIST, ""), (BILLING, ASSIGN, FOR_NODES)],
+            [READ, *MADE_IN_AZURE, (BILLING, LIST, True), (BILLING, ASSIGN, False)],
             id="roles",
         ),
         pytest.param(
             {},
             Run(tags=(ROLES,)),
             {"manage_role_assignments": False},
-            [READ, *MADE_IN_AZURE, (BILLING, LIST, "")],
+            [READ, *MADE_IN_AZURE, (BILLING, LIST, True)],
             id="only looks",
         ),
         pytest.param(
@@ -249,11 +248,11 @@ FOR_NODES = "Managed Identity Operator for the nodes on billing"
             [
                 READ,
                 *MADE_IN_AZURE,
-                (BILLING, LIST, ""),
-                (RG, LIST, ""),
-                ("/x", LIST, ""),
-                ("/x", "Authorization/roleDefinitions/read", ""),
-                (RG, LIST, ""),
+                (BILLING, LIST, True),
+                (RG, LIST, True),
+                ("/x", LIST, True),
+                ("/x", "Authorization/roleDefinitions/read", True),
+                (RG, LIST, True),
             ],
             id="further roles",
         ),
@@ -266,33 +265,36 @@ FOR_NODES = "Managed Identity Operator for the nodes on billing"
                 (
                     f"{RG}/providers/Microsoft.ContainerService/managedClusters/one",
                     "ContainerService/managedClusters/write",
-                    "entries of the add-on",
+                    False,
                 ),
                 READ,
                 *MADE_IN_AZURE,
-                (RG, "ManagedIdentity/userAssignedIdentities/read", ""),
-                (RG, LIST, ""),
-                (BILLING, ASSIGN, "Managed Identity Operator for the cluster on billing"),
+                (RG, "ManagedIdentity/userAssignedIdentities/read", True),
+                (RG, LIST, True),
+                (BILLING, ASSIGN, False),
             ],
             id="add-on",
         ),
     ],
 )
 def test_what_azure_is_asked(
-    entry: dict[str, Any], run: Run, options: dict[str, Any], expected: list[tuple[str, str, str]]
+    entry: dict[str, Any], run: Run, options: dict[str, Any], expected: list[tuple[str, str, bool]]
 ) -> None:
     assert azure([{**ENTRY, **entry}], run, **options) == expected
 
 
 def test_of_service_principals_azure_is_not_asked() -> None:
     assert azure([PRINCIPAL, GONE]) == []
-    assert [each[2] for each in azure([GONE], mode="addon")] == ["entries of the add-on"]
+    assert [each[2] for each in azure([GONE], mode="addon")] == [False]
 
 
 def kubernetes(entries: list[dict[str, Any]], run: Run = RUN, **options: Any) -> list[str]:
-    """Verbs, resource, namespace and purpose, as words."""
+    """Verbs, resource and namespace as words, and ``maybe`` where only a change needs it."""
     needs = plan(entries, run, **options)["kubernetes"]
-    words = ((",".join(need["verbs"]), need["resource"], need["namespace"], need["purpose"]) for need in needs)
+    words = (
+        (",".join(need["verbs"]), need["resource"], need["namespace"], "" if need["certain"] else "maybe")
+        for need in needs
+    )
     return [" ".join(filter(None, each)) for each in words]
 
 
@@ -309,9 +311,9 @@ USERS = ["pods", "deployments", "statefulsets", "daemonsets", "replicasets", "jo
             [
                 "get namespaces shop",
                 "list azureidentities shop",
-                "create,patch azureidentities shop objects shop/billing",
+                "create,patch azureidentities shop maybe",
                 "list azureidentitybindings shop",
-                "create,patch azureidentitybindings shop objects shop/billing",
+                "create,patch azureidentitybindings shop maybe",
             ],
             id="an entry",
         ),
@@ -321,12 +323,12 @@ USERS = ["pods", "deployments", "statefulsets", "daemonsets", "replicasets", "jo
             {"create_namespaces": True},
             [
                 "list namespaces",
-                "create,get namespaces namespaces",
+                "create,get namespaces maybe",
                 "list azureidentities shop",
-                "delete azureidentities shop objects shop/old",
+                "delete azureidentities shop maybe",
                 "list azureidentitybindings shop",
-                "delete azureidentitybindings shop objects shop/old",
-                *(f"list {resource} objects shop/old" for resource in USERS),
+                "delete azureidentitybindings shop maybe",
+                *(f"list {resource} maybe" for resource in USERS),
             ],
             id="one that goes",
         ),
@@ -357,10 +359,10 @@ USERS = ["pods", "deployments", "statefulsets", "daemonsets", "replicasets", "jo
                 "list azureidentitybindings",
                 "get deployments a",
                 "list pods a",
-                "patch deployments a restart",
+                "patch deployments a maybe",
                 "get statefulsets b",
                 "list pods b",
-                "patch statefulsets b restart",
+                "patch statefulsets b maybe",
             ],
             id="restart",
         ),
@@ -382,12 +384,12 @@ def test_what_the_cluster_is_asked_of_secrets_and_exceptions() -> None:
     away = {**EXCEPTION, "state": "absent"}
     assert kubernetes([], run, exceptions=[EXCEPTION])[1:] == [
         "list azurepodidentityexceptions monitoring",
-        "create,patch azurepodidentityexceptions monitoring exception monitoring/agents",
+        "create,patch azurepodidentityexceptions monitoring maybe",
     ]
     assert kubernetes([], run, exceptions=[away]) == [
         "list azurepodidentityexceptions monitoring",
-        "delete azurepodidentityexceptions monitoring exception monitoring/agents",
-        *(f"list {resource} monitoring exception monitoring/agents" for resource in USERS),
+        "delete azurepodidentityexceptions monitoring maybe",
+        *(f"list {resource} monitoring maybe" for resource in USERS),
     ]
     allowed = kubernetes([{**GONE, "allow_in_use": True}], run, exceptions=[{**away, "allow_in_use": True}])
     assert not any("pods" in each for each in allowed)
@@ -430,7 +432,7 @@ def test_what_the_table_is_made_of() -> None:
         *(("batch", resource) for resource in USERS[5:]),
     ]
     assert [each["verbs"] for each in show] == [["list"]] * len(show)
-    assert {(each["namespace"], each["purpose"]) for each in show} == {("", "")}
+    assert {(each["namespace"], each["certain"]) for each in show} == {("", True)}
 
 
 def test_the_readme_tells_what_is_asked() -> None:
@@ -663,33 +665,15 @@ def test_what_somebody_else_has_to_grant() -> None:
     ]
 
 
-def test_what_changes() -> None:
-    observed: dict[str, Any] = {
-        "identities": [{"item": {"name": "billing"}, "actions": ["create"]}, {"item": {"name": "x"}, "actions": []}],
-        "granted": [{"item": {"label": "a label"}, "actions": ["assign"]}],
-        "planned": [
-            {"kind": "AzureIdentityBinding", "namespace": "shop", "name": "b"},
-            {"kind": "AzurePodIdentityException", "namespace": "monitoring", "name": "agents"},
-        ],
-        "made": [],
-        "left": [],
-        "known": {"billing": {"id": BILLING}, "p": {"id": ""}},
-        "missing_namespaces": ["n"],
-    }
-    bound = {**PRINCIPAL, "name": "p", "binding_name": "b"}
-    purposes = part("changes", [ENTRY, bound, GONE], observed, exceptions=[EXCEPTION])["purposes"]
-    assert purposes == ["identity billing", "a label", "objects shop/p", "exception monitoring/agents", "namespaces"]
-    nothing = {**observed, "identities": [], "granted": [], "planned": [], "missing_namespaces": []}
-    made = {
-        **nothing,
-        "made": [f"assign {OPERATOR} to plane at {BILLING.upper()}"],
-        "left": [{"actions": ["change x"]}, {}],
-    }
-    assert part("changes", [ENTRY, bound], nothing)["purposes"] == []
-    assert part("changes", [ENTRY, bound], made)["purposes"] == [
-        "entries of the add-on",
-        f"{OPERATOR} for the cluster on billing",
-    ]
+def test_what_changes_has_to_be_allowed() -> None:
+    one, other, last = ({"scope": scope, "actions": ["a"]} for scope in ("/a", "/b", "/c"))
+    predicted = [{"permissions": [one], "results": [{"permissions": [other]}, {"skipped": True}]}, {}]
+    observed: dict[str, Any] = {"predicted": [*predicted, {"permissions": [last]}], "missing_namespaces": []}
+    assert part("changes", [], observed)["permissions"] == [one, other, last]
+    namespaces = {"verbs": ["create", "get"], "resource": "namespaces"}
+    everywhere = {"api_group": "", "subresource": "", "namespace": ""}
+    nothing = {"predicted": [], "missing_namespaces": ["n"]}
+    assert part("changes", [], nothing)["permissions"] == [{**namespaces, **everywhere}]
 
 
 def identity(

@@ -107,7 +107,7 @@ def test_needs(changes: dict[str, Any], run: Run, left_out: set[str] | str) -> N
     assert [(need.resource, need.verbs, need.api_group, need.subresource) for need in needs] == [
         (each.resource, each.verbs, each.api_group, each.subresource) for each in expected
     ]
-    assert [need.purpose for need in needs] == ["" if each.phase == "always" else "helm release" for each in expected]
+    assert [need.certain for need in needs] == [each.phase == "always" for each in expected]
     places = {
         "the whole cluster": "",
         "the namespace of the release": "kube-system" if options.mode == "addon" else options.namespace,

@@ -29,6 +29,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     Addon,
     Asking,
     Assignment,
+    Changes,
     Cluster,
     Creation,
     Group,
@@ -64,11 +65,11 @@ AKS, RG, NODES = (
     "MC_rg_one_westeurope",
 )
 EXISTING, EXPECTED = "/subscriptions/s/resourceGroups/MC_one", f"/subscriptions/s/resourceGroups/{NODES}"
-READ, CONNECT = (SCOPE, f"{AKS}/read", ""), (SCOPE, f"{AKS}/listClusterUserCredential/action", "")
+READ, CONNECT = (SCOPE, f"{AKS}/read", True), (SCOPE, f"{AKS}/listClusterUserCredential/action", True)
 ROLES_READ = "Microsoft.Authorization/roleAssignments/read"
 ROLES_WRITE = "Microsoft.Authorization/roleAssignments/write"
 GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"
-GRANTED = [(EXISTING, ROLES_READ, ""), (EXISTING, ROLES_WRITE, "roles of the nodes")]
+GRANTED = [(EXISTING, ROLES_READ, True), (EXISTING, ROLES_WRITE, False)]
 
 
 def refused(part: Any, *arguments: Any) -> str:
@@ -103,8 +104,8 @@ def test_options_are_checked(options: Options, check_mode: bool, sentence: str) 
     assert (sentence in told, bool(told)) == (True, bool(sentence))
 
 
-def asked(plan: Questions) -> list[tuple[str, str, str]]:
-    return [(need.scope, action, need.purpose) for need in plan.azure for action in need.actions]
+def asked(plan: Questions) -> list[tuple[str, str, bool]]:
+    return [(need.scope, action, need.certain) for need in plan.azure for action in need.actions]
 
 
 OWN, NEW, CONNECTS = Asking(CLUSTER), Asking(Cluster()), Asking(CLUSTER, connects=True)
@@ -119,14 +120,14 @@ OWN, NEW, CONNECTS = Asking(CLUSTER), Asking(Cluster()), Asking(CLUSTER, connect
         pytest.param(
             replace(OPTIONS, credentials="admin"),
             CONNECTS,
-            [READ, (SCOPE, f"{AKS}/listClusterAdminCredential/action", "")],
+            [READ, (SCOPE, f"{AKS}/listClusterAdminCredential/action", True)],
             id="admin",
         ),
         pytest.param(OPTIONS, replace(CONNECTS, named_elsewhere=True), [READ], id="environment"),
         pytest.param(replace(OPTIONS, kubeconfig="/k"), CONNECTS, [READ], id="kubeconfig"),
     ],
 )
-def test_azure_is_asked_for_others(options: Options, asking: Asking, expected: list[tuple[str, str, str]]) -> None:
+def test_azure_is_asked_for_others(options: Options, asking: Asking, expected: list[tuple[str, str, bool]]) -> None:
     assert asked(questions(options, asking, RUN)) == expected
 
 
@@ -142,7 +143,7 @@ def test_azure_is_asked_for_others(options: Options, asking: Asking, expected: l
             OPTIONS,
             NEW,
             RUN,
-            [READ, (EXPECTED, ROLES_READ, ""), (EXPECTED, ROLES_WRITE, "roles of the nodes")],
+            [READ, (EXPECTED, ROLES_READ, True), (EXPECTED, ROLES_WRITE, False)],
             id="new",
         ),
         pytest.param(
@@ -150,10 +151,10 @@ def test_azure_is_asked_for_others(options: Options, asking: Asking, expected: l
             replace(NEW, azure=({"scope": "/x", "actions": ["a"]},)),
             Run(skipped_tags=(CREATE,)),
             [
-                (SCOPE.removeprefix("/subscriptions/s"), f"{AKS}/read", ""),
-                ("/resourceGroups/nodes", ROLES_READ, ""),
-                ("/resourceGroups/nodes", ROLES_WRITE, "roles of the nodes"),
-                ("/x", "a", ""),
+                (SCOPE.removeprefix("/subscriptions/s"), f"{AKS}/read", True),
+                ("/resourceGroups/nodes", ROLES_READ, True),
+                ("/resourceGroups/nodes", ROLES_WRITE, False),
+                ("/x", "a", True),
             ],
             id="new, group of the nodes, no subscription, and needs of others",
         ),
@@ -168,11 +169,11 @@ def test_azure_is_asked_for_others(options: Options, asking: Asking, expected: l
             Run(tags=(CREATE,)),
             [
                 READ,
-                (RG, f"{GROUPS}/read", ""),
-                (RG, f"{GROUPS}/write", "resource group"),
-                (SCOPE, f"{AKS}/write", "cluster"),
-                ("/identity", "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", "cluster"),
-                ("/subnet", "Microsoft.Network/virtualNetworks/subnets/join/action", "cluster"),
+                (RG, f"{GROUPS}/read", True),
+                (RG, f"{GROUPS}/write", False),
+                (SCOPE, f"{AKS}/write", False),
+                ("/identity", "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", False),
+                ("/subnet", "Microsoft.Network/virtualNetworks/subnets/join/action", False),
             ],
             id="create",
         ),
@@ -180,7 +181,7 @@ def test_azure_is_asked_for_others(options: Options, asking: Asking, expected: l
             replace(OPTIONS, create=True),
             OWN,
             Run(tags=(CREATE,)),
-            [READ, (SCOPE, f"{AKS}/write", "cluster")],
+            [READ, (SCOPE, f"{AKS}/write", False)],
             id="change",
         ),
         pytest.param(
@@ -189,9 +190,9 @@ def test_azure_is_asked_for_others(options: Options, asking: Asking, expected: l
             Run(tags=(CREATE,)),
             [
                 READ,
-                (RG, f"{GROUPS}/read", ""),
-                (RG, f"{GROUPS}/write", "resource group"),
-                (SCOPE, f"{AKS}/write", "cluster"),
+                (RG, f"{GROUPS}/read", True),
+                (RG, f"{GROUPS}/write", False),
+                (SCOPE, f"{AKS}/write", False),
             ],
             id="tags of the group",
         ),
@@ -200,24 +201,24 @@ def test_azure_is_asked_for_others(options: Options, asking: Asking, expected: l
             replace(OPTIONS, mode="addon"),
             replace(OWN, cluster=replace(CLUSTER, network_plugin="kubenet")),
             RUN,
-            [READ, CONNECT, (SCOPE, f"{AKS}/write", "add-on")],
+            [READ, CONNECT, (SCOPE, f"{AKS}/write", False)],
             id="add-on without consent",
         ),
         pytest.param(
             replace(OPTIONS, state="absent", remove_resource_group=True),
             OWN,
             RUN,
-            [READ, (SCOPE, f"{AKS}/delete", ""), (RG, f"{GROUPS}/delete", "")],
+            [READ, (SCOPE, f"{AKS}/delete", True), (RG, f"{GROUPS}/delete", True)],
             id="absent",
         ),
         pytest.param(
-            replace(OPTIONS, state="absent"), OWN, RUN, [READ, (SCOPE, f"{AKS}/delete", "")], id="group stays"
+            replace(OPTIONS, state="absent"), OWN, RUN, [READ, (SCOPE, f"{AKS}/delete", True)], id="group stays"
         ),
         pytest.param(replace(OPTIONS, state="absent"), NEW, RUN, [READ], id="is absent"),
         pytest.param(replace(OPTIONS, state="absent"), OWN, Run(skipped_tags=(REMOVE,)), [READ], id="absent, skipped"),
     ],
 )
-def test_azure_is_asked(options: Options, asking: Asking, run: Run, expected: list[tuple[str, str, str]]) -> None:
+def test_azure_is_asked(options: Options, asking: Asking, run: Run, expected: list[tuple[str, str, bool]]) -> None:
     assert asked(own_questions(options, asking, run)) == expected
 
 
@@ -225,9 +226,9 @@ def test_the_cluster_is_asked() -> None:
     of_others = ({"need": {"verbs": ["get"], "resource": "pods"}, "namespace": "a"},)
     asking = Asking(replace(CLUSTER, addon=False), kubernetes=of_others)
     plan = own_questions(replace(OPTIONS, mode="addon"), asking, RUN)
-    assert [(need.resource, need.api_group, need.namespace, need.purpose) for need in plan.kubernetes] == [
-        ("daemonsets", "apps", "", "add-on"),
-        ("pods", "", "a", ""),
+    assert [(need.resource, need.api_group, need.namespace, need.certain) for need in plan.kubernetes] == [
+        ("daemonsets", "apps", "", False),
+        ("pods", "", "a", True),
     ]
     assert plan.phases == PHASES
     for options, run in ((OPTIONS, RUN), (replace(OPTIONS, mode="addon"), Run(skipped_tags=(ADDON,)))):
@@ -258,18 +259,31 @@ STATES = {
 }
 
 
+OF_CLUSTER = {"scope": SCOPE, "actions": [f"{AKS}/write"]}
+FIND_NMI = {
+    "verbs": ["list"],
+    "resource": "daemonsets",
+    "api_group": "apps",
+    "subresource": "",
+    "namespace": "",
+}
+
+
 def test_what_changes() -> None:
-    found = Predicted(CLUSTER, group=True, addon=True, granted=("assign Reader to p at /scope",), assignments=STATES)
-    plan = changes(OPTIONS, found, RUN)
-    assert (plan.purposes, plan.ungranted) == (("resource group", "add-on", "roles of the nodes"), ())
+    granted = {"actions": ["assign Reader to p at /scope"], "state": STATES, "permissions": [OF_CLUSTER]}
+    observed: dict[str, Any] = {"cluster": {}, "predicted": [{}, granted], "addon": {}, "granted": granted}
+    found = replace(Predicted.parse(observed), cluster=CLUSTER)
+    assert changes(OPTIONS, found, RUN) == Changes((OF_CLUSTER,), ())
     not_granted = replace(OPTIONS, manage_role_assignments=False)
     assert changes(not_granted, found, RUN).ungranted == (ASSIGNMENT,)
     later = replace(found, cluster=replace(CLUSTER, fqdn=KNOWN_AFTER_APPLY))
     assert changes(not_granted, later, RUN).ungranted == (replace(ASSIGNMENT, known_after_apply=True),)
-    assert changes(not_granted, Predicted(CLUSTER), RUN).purposes == ()
+    assert changes(not_granted, Predicted(CLUSTER), RUN) == Changes((), ())
+    addon = Predicted.parse({**observed, "predicted": [], "addon": {"permissions": [OF_CLUSTER]}, "granted": {}})
+    assert changes(OPTIONS, addon, RUN).permissions == (OF_CLUSTER, FIND_NMI)
 
 
-ACTION = {"action": "a/read", "scope": "/x/y/z", "reason": "not_granted", "by": "", "remedy": "Ask.", "purpose": ""}
+ACTION = {"action": "a/read", "scope": "/x/y/z", "reason": "not_granted", "by": "", "remedy": "Ask.", "certain": True}
 VERB = {
     "verb": "get",
     "resource": "pods",
@@ -277,21 +291,43 @@ VERB = {
     "api_group": "",
     "namespace": "n",
     "remedy": "Grant.",
+    "certain": True,
 }
-CHANGING = {**VERB, "purpose": "helm release", "api_group": "apps", "subresource": "", "namespace": ""}
+CHANGING = {**VERB, "certain": False, "api_group": "apps", "subresource": "", "namespace": ""}
+NEEDED = {"verbs": ["list", "get"], "resource": "pods", "api_group": "apps", "subresource": "", "namespace": "n"}
+WRITE = {**ACTION, "action": "A/write", "certain": False}
 
 
 @pytest.mark.parametrize(
-    ("missing", "purposes", "message"),
+    ("missing", "permissions", "message"),
     [
         pytest.param((), (), "", id="nothing"),
-        pytest.param((CHANGING,), (), "", id="not needed"),
+        pytest.param((CHANGING, WRITE), (), "", id="not needed"),
         pytest.param(
-            (CHANGING,),
-            ("helm release",),
+            (CHANGING, WRITE),
+            (
+                {**NEEDED, "verbs": ["list"]},
+                {**NEEDED, "api_group": ""},
+                {**NEEDED, "subresource": "proxy"},
+                {"scope": "/x/y/other", "actions": ["a/write"]},
+                {"scope": "/x/y/z", "actions": ["a/delete"]},
+            ),
+            "",
+            id="others are needed",
+        ),
+        pytest.param(
+            (CHANGING, WRITE),
+            (NEEDED,),
             "1 permission is missing, and nothing was changed: get pods.apps in the whole cluster (not granted). "
             "Grant.",
             id="needed",
+        ),
+        pytest.param(({**CHANGING, "namespace": "other"},), (NEEDED,), "", id="needed elsewhere"),
+        pytest.param(
+            (CHANGING, WRITE),
+            ({"scope": "/X/y/Z", "actions": ["b", "a/Write"]},),
+            "1 permission is missing, and nothing was changed: A/write at /x/y/z (not granted). Ask.",
+            id="needed in Azure, spelled otherwise",
         ),
         pytest.param(
             (ACTION, CHANGING, ACTION),
@@ -301,7 +337,7 @@ CHANGING = {**VERB, "purpose": "helm release", "api_group": "apps", "subresource
             id="with one that is certain, all",
         ),
         pytest.param(
-            ({**ACTION, "reason": "denied_by_assignment", "by": "AKS"}, {**VERB, "purpose": ""}),
+            ({**ACTION, "reason": "denied_by_assignment", "by": "AKS"}, VERB),
             (),
             "2 permissions are missing, and nothing was changed: a/read at /x/y/z (denied by assignment by AKS); "
             "get pods/proxy in namespace n (not granted). Ask. Grant.",
@@ -309,8 +345,10 @@ CHANGING = {**VERB, "purpose": "helm release", "api_group": "apps", "subresource
         ),
     ],
 )
-def test_what_is_not_permitted(missing: tuple[dict[str, str], ...], purposes: tuple[str, ...], message: str) -> None:
-    plan = refusal(Nothing(), Missing(missing, purposes), RUN)
+def test_what_is_not_permitted(
+    missing: tuple[dict[str, Any], ...], permissions: tuple[dict[str, Any], ...], message: str
+) -> None:
+    plan = refusal(Nothing(), Missing.parse({"missing": missing, "permissions": permissions}), RUN)
     assert (plan.message, bool(plan.rows), len(plan.rows)) == (message, bool(message), len(plan.short))
     assert [row.where for row in plan.short if row.permission == "a/read"] in ([], ["y/z"])
 
