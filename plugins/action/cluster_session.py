@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import secrets
 import shlex
 import typing as t
 
@@ -32,6 +33,7 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import sessions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, refuse
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_cluster import CREATE
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import (
     _changes,
     _private_directories,
@@ -61,6 +63,8 @@ ARGUMENTS = {
     "further": {"type": "bool", "default": False},
     "needed": {"type": "bool", "default": True},
 }
+# The file of the role with what creates or changes the cluster, by whether that is so of its resource group too.
+CREATION = {False: "create.yml", True: "create_in_group.yml"}
 # What may name the API server in the environment of ansible-playbook.
 NAMED_BY = ("K8S_AUTH_KUBECONFIG", "K8S_AUTH_HOST")
 _ABSENT = (
@@ -76,8 +80,10 @@ EMPTY: t.Mapping[str, t.Any] = {
     "plans": {},
     "missing": [],
     "phases": [],
-    "resource_group_changes": False,
+    "creation": "",
     "changes": {},
+    "run": "",
+    "connects": False,
 }
 
 _private_directories.remove_at_exit()
@@ -175,10 +181,10 @@ class _Session:
     # the states
 
     def be_known(self, arguments: Raw) -> None:
-        """A connection to a cluster that was only predicted goes with what was known of it."""
-        self._know(arguments["cluster"])
-        if self._connection.is_open and not self._connection.reachable:
-            self._disconnect()
+        """Whoever began for roles that need one connects as soon as there is a cluster."""
+        self._learn(arguments["cluster"])
+        if arguments["cluster"] and self.known["connects"]:
+            self._connect(self._owner)
 
     def be_predicted(self, _arguments: Raw) -> None:
         """From here on the cluster is what check mode predicts, until it is restored."""
@@ -186,7 +192,7 @@ class _Session:
 
     def be_restored(self, _arguments: Raw) -> None:
         (cluster,) = self.known.pop("before")
-        self.be_known({"cluster": cluster})
+        self._learn(cluster)
 
     def be_connected(self, _arguments: Raw) -> None:
         self._begin_changes()
@@ -214,12 +220,17 @@ class _Session:
             "kubernetes": [need for plan in others for need in plan.get("kubernetes", ())],
             "connects": connects,
         }
+        self.known["connects"] = ROLE in roles and connects
         if ROLE in roles:
             unread = self._find_if_permitted()
             self._ask("own_questions", asking, self._owner)
             # Whoever may not even read the cluster is told so with all the rest, if Azure tells of it.
             if unread and self._may_go_on:
                 raise unread
+            # A cluster that is still to be created is connected to when it is known.
+            to_come = plans[ROLE]["creates"] and CREATE in self.known["phases"] and not self.known.get("cluster")
+            if connects and self._may_go_on and not to_come:
+                self._connect(self._owner)
             return
         self._ask("questions", asking, self._owner)
         # What is certainly missing is told first.
@@ -236,13 +247,14 @@ class _Session:
         if connection.is_open and connection.owner == self._owner:
             self._disconnect()
         if changes.get("owner") == self._owner:
-            self.known["changes"] = {}
+            self.known.update(changes={}, run="", connects=False)
             self.told = _changes.end(changes, self._variables)
 
     # what they are made of
 
     def _begin_changes(self) -> None:
         self.known["changes"] = self.known["changes"] or _changes.begin(self._owner)
+        self.known["run"] = self.known["run"] or secrets.token_hex(4)
 
     @property
     def _may_go_on(self) -> bool:
@@ -316,7 +328,13 @@ class _Session:
             if self._connection.reachable:
                 reached = {"kubeconfig": self._connection.kubeconfig, "needs": plan["kubernetes"]}
                 missing += self._run("access_review_info", reached)["missing"]
-        self.known.update(missing=missing, phases=plan["phases"], resource_group_changes=plan["group"])
+        self.known.update(missing=missing, phases=plan["phases"], creation=CREATION[plan["group"]])
+
+    def _learn(self, cluster: Raw) -> None:
+        """A connection to a cluster that was only predicted goes with what was known of it."""
+        self._know(cluster)
+        if self._connection.is_open and not self._connection.reachable:
+            self._disconnect()
 
     def _know(self, cluster: Raw) -> None:
         """``principal_id``: who gets the roles of the nodes, as far as that is known."""

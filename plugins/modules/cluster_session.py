@@ -42,9 +42,10 @@ options:
   state:
     description:
       - V(connected) reads the cluster and connects, or stays with a connection that is open, with a token that lasts.
-        V(known) takes the cluster from O(cluster). V(absent) removes the directory of the connection, unless another
-        role ends it, and tells what the tasks since its beginning changed, or would change, and how long each took; the
-        same is left as C(pod_identity_changes) with C(set_stats).
+        V(known) takes the cluster from O(cluster), and connects where the session began for roles that need it.
+      - V(absent) removes the directory of the connection, unless another role ends it, and tells what the tasks since
+        its beginning changed, or would change, and how long each took; the same is left as C(pod_identity_changes) with
+        C(set_stats).
       - V(predicted) says that what follows is only a prediction; V(restored) goes back to what was known before.
       - V(begun) checks the options of O(roles), all before it says what is wrong with them, asks what they need and
         connects. With V(pod_identity_cluster) among them, which may be to create the cluster, it connects only to ask.
@@ -140,11 +141,12 @@ phases:
   type: list
   elements: str
   sample: [pod_identity_cluster_create]
-resource_group_changes:
-  description: Whether the role C(pod_identity_cluster) may have to create or change the resource group.
+creation:
+  description:
+    - The file of the role C(pod_identity_cluster) that creates or changes the cluster, or its resource group too.
   returned: always, but with O(state=private_directory)
-  type: bool
-  sample: false
+  type: str
+  sample: create.yml
 connection:
   description: The connection; empty where there is none.
   returned: always, but with O(state=private_directory)
@@ -190,6 +192,16 @@ changes:
   returned: always, but with O(state=private_directory)
   type: dict
   sample: {}
+run:
+  description: A word that no other session has, for names of what it makes only to look.
+  returned: always, but with O(state=private_directory)
+  type: str
+  sample: 1a2b3c4d
+connects:
+  description: Whether the session connects as soon as the cluster is known.
+  returned: always, but with O(state=private_directory)
+  type: bool
+  sample: false
 path:
   description: The directory.
   returned: with O(state=private_directory)

@@ -217,15 +217,16 @@ class Known:
 
 @dataclass(frozen=True)
 class Checked:
-    """``manages``: missing role assignments are made."""
+    """``manages``: missing role assignments are made. ``creates``: a missing cluster is created."""
 
     manages: bool
+    creates: bool
 
 
 def check(options: Options, _nothing: Nothing, run: Run) -> Checked:
     """Refuses options that name no cluster, or that have to be confirmed."""
     refuse(_contradictions(options, run))
-    return Checked(options.manage_role_assignments)
+    return Checked(options.manage_role_assignments, options.create and options.state == "present")
 
 
 def _contradictions(options: Options, run: Run) -> t.Iterator[str]:

@@ -146,7 +146,7 @@ class Verification:
     ``asked``: workloads whose token can be compared; ``unseen``: rows of those that cannot be asked for. ``demo``: what
     the demo application stands for, and whether it can be compared. ``warnings`` tell what is not known. ``rows``: the
     fact ``pod_identity_verification`` so far; ``table``: the same to be shown. ``message``: why the role fails; empty
-    where it does not.
+    where it does not. ``again``: the demo application may still get its token, until ``end``, in seconds.
     """
 
     asked: tuple[t.Any, ...] = ()
@@ -157,12 +157,22 @@ class Verification:
     rows: tuple[Raw, ...] = ()
     table: tuple[Raw, ...] = ()
     message: str = ""
+    again: bool = False
+    end: float = 0
 
     @classmethod
     def parse(cls, plan: Raw) -> Verification:
         """From the plan of the task before."""
-        lists = {name: tuple(plan[name]) for name in ("asked", "unseen", "rows", "table")}
-        return cls(**lists, demo=plan["demo"], demo_runs=bool(plan["demo_runs"]), message=plan["message"])
+        asked, unseen, rows, table = (tuple(plan[name]) for name in ("asked", "unseen", "rows", "table"))
+        return cls(
+            asked=asked,
+            unseen=unseen,
+            rows=rows,
+            table=table,
+            demo=plan["demo"],
+            demo_runs=bool(plan["demo_runs"]),
+            message=plan["message"],
+        )
 
     def with_rows(self, added: t.Iterable[Raw], options: Options, run: Run) -> Verification:
         """What check mode did not verify is not wrong, and never counts as right either."""
@@ -388,30 +398,42 @@ def _verdict(asked: Raw, token: Raw) -> dict[str, t.Any]:
 
 @dataclass(frozen=True)
 class Tried:
-    """How the demo application ended: its node, whether it got a token, and the last line of its log."""
+    """How far the demo application has come: its node, whether it got a token, and the last that is known of it.
+
+    ``again``: it may still get one. ``began``: when it was looked at first, in seconds.
+    """
 
     known: Verification
     node: str
     succeeded: bool
     last_line: str
+    again: bool
+    began: float
 
     @classmethod
     def parse(cls, observed: Raw) -> Tried:
-        lines = [each for each in observed["log_lines"] or () if each]
+        log, failure = observed.get("log") or {}, observed["failure"]
+        lines = [failure] if failure else [each for each in log.get("log_lines") or () if each]
         pod: Raw = next(iter((observed.get("pods") or {}).get("resources") or ()), {})
+        succeeded = observed["success"] in (log.get("log") or "")
         return cls(
             known=Verification.parse(observed["known"]),
             node=(pod.get("spec") or {}).get("nodeName") or "",
-            succeeded=observed["success"] in observed["log"],
+            succeeded=succeeded,
             last_line=lines[-1] if lines else "nothing",
+            again=not succeeded and not failure,
+            began=float(observed["began"]),
         )
 
 
-def look_for_its_pod(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
-    """A verdict without its node is one too, and the application is removed in any case."""
-    if found["known"]["demo_runs"] and options.demo_workload:
-        its = {"namespace": options.demo_workload.namespace, "label_selectors": [f"job-name={found['name']}"]}
-        yield Look("pods", "kubernetes_object_info", {"kind": "Pod", **its}, tolerates=lambda _failed: True)
+def look_at_demo(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+    """Until its pod runs there is no log to read. A verdict without the node is one too."""
+    if not found["known"]["demo_runs"] or not options.demo_workload or found["failure"]:
+        return
+    of_job = {"namespace": options.demo_workload.namespace, "label_selectors": [f"job-name={found['name']}"]}
+    log = {"module": "k8s_log", "container": "demo", **of_job}
+    yield Look("log", "kubernetes_core", log, tolerates=lambda _failed: True)
+    yield Look("pods", "kubernetes_object_info", {"kind": "Pod", **of_job}, tolerates=lambda _failed: True)
 
 
 def demo(options: Options, found: Tried, run: Run) -> Verification:
@@ -433,12 +455,13 @@ def demo(options: Options, found: Tried, run: Run) -> Verification:
             verdict=OK if found.succeeded else "no_token",
             message=message,
         )
-    return found.known.with_rows([row], options, run)
+    end = found.began + options.demo_timeout
+    return replace(found.known.with_rows([row], options, run), again=found.again and found.known.demo_runs, end=end)
 
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Nothing, check),
     "expected": Part(Options, Known, expected, look_for_identities),
     "verdicts": Part(Options, Tokens, verdicts),
-    "demo": Part(Options, Tried, demo, look_for_its_pod),
+    "demo": Part(Options, Tried, demo, look_at_demo),
 }
