@@ -83,12 +83,12 @@ def test_the_way_of_somebody_in_trouble(modules: Modules, world: World, player: 
     remove["pod_identity_leftovers_confirm"] = "c1"
     status, output = player.play(PLAYBOOK, **remove)
     assert status == 2 and "pod_identity_artifact_target must name a directory" in " ".join(output.split()), output
-    remove.update(pod_identity_artifact_target="/lost", _pod_identity_uninstall_marks=["/"])
+    remove.update(pod_identity_artifact_target="/lost", _pod_identity_bundle_marks=["/"])
     status, output = player.play(PLAYBOOK, **remove)
     assert status == 2 and "would be written to /lost, which goes with the container" in " ".join(output.split()), (
         output
     )
-    remove.update(pod_identity_artifact_target=str(saved), _pod_identity_uninstall_marks=[])
+    remove.update(pod_identity_artifact_target=str(saved), _pod_identity_bundle_marks=[])
     status, output = player.play(PLAYBOOK, **remove)
     assert status == 2 and "it is not known which identities the workloads of the cluster still get" in output, output
     assert outcomes(output)["left"] == "can be detached"
@@ -132,7 +132,7 @@ def test_what_stops_it_is_told_with_what_was_done(
         pod_identity_leftovers_confirm=NODES,
         pod_identity_leftovers_remove=True,
         pod_identity_leftovers_without_cluster=True,
-        _pod_identity_uninstall_marks=[],
+        _pod_identity_bundle_marks=[],
         pod_identity_leftovers_known_identities=[{"id": each, "source": "my list"} for each in ids],
         pod_identity_leftovers_activity_log_days=0,
         pod_identity_artifact_target=str(tmp_path / "saved"),
