@@ -96,6 +96,7 @@ def test_the_way_of_somebody_in_trouble(modules: Modules, world: World, player: 
     status, output = player.play(PLAYBOOK, "--check", **remove)
     assert status == 0, output
     assert outcomes(output)["left"] == "would be detached"
+    predicted = told(output)["identities"]
     assert modules.writes(mark) == [] and not saved.exists()
 
     before = world.body()["identity"]["userAssignedIdentities"]
@@ -108,6 +109,8 @@ def test_the_way_of_somebody_in_trouble(modules: Modules, world: World, player: 
         "stranger": "stays",
         kubelet: "stays",
     }
+    done = told(output)["identities"]
+    assert [{**row, "outcome": row["outcome"].removeprefix("would be ")} for row in predicted] == done
     assert world.carried() == {"stranger", kubelet} and len(patches(modules, mark)) == 1
     (bundle,) = saved.iterdir()
     assert told(output)["restore_bundle"] == str(bundle) and bundle.stat().st_mode & 0o777 == 0o600
