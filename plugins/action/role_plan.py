@@ -16,9 +16,13 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
     aks_kubeconfig,
     kubernetes_object_info,
     nmi_info,
+    pod_identity_bundle,
+    pod_identity_bundle_info,
     pod_identity_info,
     resource_group_info,
+    role_assignment,
     user_assigned_identity_info,
+    vmss_identity_info,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, plain
@@ -27,7 +31,8 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks im
 
 LOADED = (
     *(access_review_info, aks_kubeconfig, kubernetes_object_info, nmi_info),
-    *(pod_identity_info, resource_group_info, user_assigned_identity_info),
+    *(pod_identity_bundle, pod_identity_bundle_info, pod_identity_info, resource_group_info, role_assignment),
+    *(user_assigned_identity_info, vmss_identity_info),
 )
 
 

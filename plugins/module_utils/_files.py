@@ -24,10 +24,11 @@ _CHUNK = 1 << 20
 
 
 @contextlib.contextmanager
-def replacing(mode: int, *paths: str) -> t.Iterator[list[Write]]:
+def replacing(mode: int, *paths: str, keep_modes: bool = True) -> t.Iterator[list[Write]]:
     """Yields what writes files that take the places of ``paths`` when the block ends; after an exception none does.
 
-    Nothing takes a place before all are on the disk. A new file gets ``mode``, one that is replaced keeps its own.
+    Nothing takes a place before all are on the disk. A new file gets ``mode``, one that is replaced keeps its own,
+    unless ``keep_modes`` is false.
     Raises Failure where a file cannot be written.
     """
     made: list[_Beside] = []
@@ -36,7 +37,7 @@ def replacing(mode: int, *paths: str) -> t.Iterator[list[Write]]:
             made.append(_Beside(path))
         yield [each.write for each in made]
         for each in made:
-            each.end(mode)
+            each.end(mode, keep=keep_modes)
         for each in made:
             each.take_place()
     finally:
@@ -58,10 +59,10 @@ class _Beside:
         with self._written():
             self._file.write(_encoded(text))
 
-    def end(self, mode: int) -> None:
+    def end(self, mode: int, *, keep: bool) -> None:
         with self._written():
             self._file.flush()
-            os.fchmod(self._file.fileno(), _mode(self._target, mode))
+            os.fchmod(self._file.fileno(), _mode(self._target, mode) if keep else mode)
             os.fsync(self._file.fileno())
 
     def take_place(self) -> None:
@@ -83,6 +84,36 @@ class _Beside:
             raise _unwritable(self._path, error.strerror) from error
 
 
+def make_private(folder: str) -> None:
+    """Create a folder, and those that it is in, for its owner alone; one that exists stays as open as it is.
+
+    Raises Failure where it cannot be created.
+    """
+    missing = []
+    path = os.path.abspath(folder)
+    while not os.path.isdir(path) and path != os.path.dirname(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for each in reversed(missing):
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(each, 0o700)
+        except OSError as error:
+            raise Failure(
+                f"The folder {folder} cannot be created ({error.strerror}): create it yourself, or name another one."
+            ) from error
+
+
+def devices(*paths: str) -> frozenset[int]:
+    """Numbers of the file systems that the paths are on, or would be."""
+    found = set()
+    for path in map(os.path.abspath, paths):
+        while not os.path.exists(path) and path != os.path.dirname(path):
+            path = os.path.dirname(path)
+        found.add(os.stat(path).st_dev)
+    return frozenset(found)
+
+
 def require_writable(path: str) -> None:
     """Raise Failure where it is certain that ``replacing`` would."""
     if "\0" in path:
@@ -97,6 +128,15 @@ def require_writable(path: str) -> None:
         raise _unwritable(path, "it is a symbolic link of another user")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise _unwritable(path, f"the folder {folder} may not be written")
+
+
+def read(path: str) -> bytes:
+    """Raises Failure where the file cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise Failure(f"The file {path} cannot be read ({error.strerror}): check its mode.") from error
 
 
 def digest(path: str) -> str:

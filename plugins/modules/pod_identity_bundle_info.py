@@ -19,6 +19,8 @@ description:
     kubelet identity and the control plane on identities that the bundle names. Others are listed in RV(left_out).
   - Names and versions of releases, and values of the chart, are refused where helm or a template could take them for
     more than that.
+  - With O(target) it looks at all bundles of the cluster at a place, and tells only which identities the pod identity
+    add-on handed out by them. What is no bundle of the cluster counts for nothing there.
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
@@ -26,9 +28,15 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes.actiongroup_kubernetes
 options:
   source:
-    description: The restore bundle, a file or C(secret:NAMESPACE/NAME).
+    description:
+      - The restore bundle, a file or C(secret:NAMESPACE/NAME).
+      - One of this and O(target) is required.
     type: path
-    required: true
+  target:
+    description:
+      - A directory of restore bundles, or C(secret:NAMESPACE/NAME) for the Secrets in that namespace which carry the
+        label of this collection. In a directory that does not exist there are none.
+    type: path
   sha256:
     description: SHA-256 digest that the bundle must have, in hexadecimal.
     type: str
@@ -38,9 +46,8 @@ options:
     type: str
     required: true
   node_resource_group:
-    description: Name of its node resource group.
+    description: Name of its node resource group. Required with O(source).
     type: str
-    required: true
   kubelet_principal_id:
     description: Object id of its kubelet identity; empty where it has none.
     type: str
@@ -49,11 +56,10 @@ options:
     description: Object id of the identity of its control plane; empty where it has none.
     type: str
     default: ""
-  image_repositories:
-    description: Where images may come from.
-    type: list
-    elements: str
-    default: [mcr.microsoft.com/oss/azure/aad-pod-identity]
+  image_registry:
+    description: The registry to which the images of the chart were mirrored, from where they may come too.
+    type: str
+    default: ""
   given_values:
     description: Names of values of the chart that are given beside the bundle, which lacks those with credentials.
     type: list
@@ -68,8 +74,9 @@ options:
     choices: [images, values]
     default: []
 notes:
-  - Needs to get the Secret, where the bundle is in one.
+  - Needs to get the Secret, where the bundle is in one, and to list the Secrets of the namespace for O(target).
 seealso:
+  - module: azureops.pod_identity.pod_identity_bundle
   - module: azureops.pod_identity.pod_identity_restoration
 """
 
@@ -87,7 +94,7 @@ EXAMPLES = r"""
 RETURN = r"""
 bundle:
   description: What of the bundle may be restored.
-  returned: success
+  returned: success, with O(source)
   type: dict
   contains:
     cluster:
@@ -98,12 +105,12 @@ bundle:
         /subscriptions/8c4f2a7e-1d3b-4e5f-9a6b-7c8d9e0f1a2b/resourceGroups/rg-shop/providers/Microsoft.ContainerService/managedClusters/shop
 sha256:
   description: Digest of the bundle.
-  returned: success
+  returned: success, with O(source)
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 left_out:
   description: What of the bundle is not restored.
-  returned: success
+  returned: success, with O(source)
   type: list
   elements: dict
   contains:
@@ -122,6 +129,24 @@ left_out:
       returned: always
       type: str
       sample: "at /subscriptions/8c4f2a7e-1d3b-4e5f-9a6b-7c8d9e0f1a2b: this collection does not grant that role"
+bundles:
+  description: The bundles, by their places, by which the add-on handed out something.
+  returned: success, with O(target)
+  type: list
+  elements: dict
+  contains:
+    place:
+      description: Where it is.
+      returned: always
+      type: str
+      sample: secret:billing/shop-20260301t100000z
+    handed_out:
+      description: Resource ids, in lower case, of the identities that the add-on handed out.
+      returned: always
+      type: list
+      elements: str
+      sample:
+        - /subscriptions/8c4f2a7e/resourcegroups/rg-shop/providers/microsoft.managedidentity/userassignedidentities/a
 error:
   description: The answer of the API server as data (C(code), C(message), C(status)).
   returned: when the API server refuses a request
@@ -129,14 +154,15 @@ error:
   sample: {code: Forbidden, message: secrets is forbidden, status: 403}
 """
 
-import base64
+import glob
+import os
 import typing as t
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _files, _plan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import bundles
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import bundles as secrets
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import SECRET
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -145,43 +171,43 @@ TEXT = {"type": "str", "default": ""}
 TEXTS = {"type": "list", "elements": "str", "default": []}
 OPTIONS = _argspec.ArgumentSpec(
     options={
-        "source": {"type": "path", "required": True},
+        "source": {"type": "path"},
+        "target": {"type": "path"},
         "sha256": TEXT,
         "cluster_id": {"type": "str", "required": True},
-        "node_resource_group": {"type": "str", "required": True},
+        "node_resource_group": {"type": "str"},
         "kubelet_principal_id": TEXT,
         "control_plane_principal_id": TEXT,
-        "image_repositories": {**TEXTS, "default": [bundles.REPOSITORY]},
+        "image_registry": TEXT,
         "given_values": TEXTS,
         "accept": {**TEXTS, "choices": [bundles.IMAGES, bundles.VALUES]},
-    }
+    },
+    mutually_exclusive=(("source", "target"),),
+    required_one_of=(("source", "target"),),
+    required_by={"source": ("node_resource_group",)},
 ).merge(_argspec.kubernetes_auth())
 
-IN_SECRET = "secret:"
-KEY = "bundle.json"
 
-
-def data(module: AnsibleModule, source: str) -> bytes:
-    if source.startswith(IN_SECRET):
-        namespace, dummy, name = source[len(IN_SECRET) :].partition("/")
-        secret = connect(module.params, module.tmpdir).get(SECRET, namespace, name)
-        if secret is None:
+def data(module: AnsibleModule, place: bundles.Place) -> bytes:
+    if not place.in_secret:
+        try:
+            with open(place.text, "rb") as file:
+                return file.read()
+        except OSError as error:
             raise Failure(
-                f"There is no restore bundle {source} in the cluster; name the Secret that the role "
-                "pod_identity_uninstall has written, whose name ends with the time."
-            )
-        return base64.b64decode((secret.get("data") or {}).get(KEY) or "")
-    try:
-        with open(source, "rb") as file:
-            return file.read()
-    except OSError as error:
+                f"The restore bundle {place.text} cannot be read ({error.strerror}); name the file that the role "
+                "pod_identity_uninstall has written."
+            ) from error
+    found = secrets.read(connect(module.params, module.tmpdir), place)
+    if found is None:
         raise Failure(
-            f"The restore bundle {source} cannot be read ({error.strerror}); name the file that the role "
-            "pod_identity_uninstall has written."
-        ) from error
+            f"There is no restore bundle {place.text} in the cluster; name the Secret that the role "
+            "pod_identity_uninstall has written, whose name ends with the time."
+        )
+    return found
 
 
-def observe(module: AnsibleModule) -> dict[str, t.Any]:
+def read(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     cluster = bundles.Cluster(
         params["cluster_id"],
@@ -192,11 +218,29 @@ def observe(module: AnsibleModule) -> dict[str, t.Any]:
     rules = bundles.Rules(
         sha256=params["sha256"],
         accept=frozenset(params["accept"]),
-        repositories=tuple(params["image_repositories"]),
+        repositories=bundles.repositories(params["image_registry"]),
         given=frozenset(params["given_values"]),
     )
-    found = bundles.read(params["source"], data(module, params["source"]), cluster, rules)
+    place = bundles.Place.parse(params["source"])
+    found = bundles.read(place.text, data(module, place), cluster, rules)
     return {"bundle": found.content, "sha256": found.sha256, "left_out": list(found.left_out)}
+
+
+def read_all(module: AnsibleModule) -> t.Iterator[tuple[bundles.Place, bytes]]:
+    target = bundles.Place.parse(module.params["target"])
+    if target.in_secret:
+        yield from secrets.read_all(connect(module.params, module.tmpdir), target.namespace)
+        return
+    for path in sorted(glob.glob(os.path.join(glob.escape(target.text), "*.json"))):
+        if bundles.is_file_of(os.path.basename(path), module.params["cluster_id"]) and os.path.isfile(path):
+            yield bundles.Place(path), _files.read(path)
+
+
+def observe(module: AnsibleModule) -> dict[str, t.Any]:
+    if module.params["source"]:
+        return read(module)
+    told = ((place.text, bundles.handed_out(data, module.params["cluster_id"])) for place, data in read_all(module))
+    return {"bundles": [{"place": place, "handed_out": ids} for place, ids in told if ids]}
 
 
 def main() -> None:

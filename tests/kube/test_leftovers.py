@@ -109,7 +109,7 @@ def test_objects_tell_what_is_known_and_what_is_used(
         "pod_identity_leftovers_remove": True,
         "pod_identity_leftovers_confirm": "c1",
         "pod_identity_artifact_target": str(tmp_path / "saved"),
-        "_pod_identity_uninstall_marks": [],
+        "_pod_identity_bundle_marks": [],
     }
     status, output = player.play(PLAYBOOK, **wish, **remove)
     assert status == 0, output

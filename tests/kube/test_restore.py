@@ -171,7 +171,7 @@ class Site:
             "role_assignments": [{**nodes, "role": "Virtual Machine Contributor"}],
         }
 
-    def play(self, *arguments: str, bundle: Any = None, **variables: Any) -> tuple[int, str]:
+    def play(self, *arguments: str, bundle: Any = None, playbook: str = RESTORE, **variables: Any) -> tuple[int, str]:
         number = len(list(self.directory.iterdir()))
         path = self.directory / f"bundle{number}.json"
         text = json.dumps(self.bundle) if bundle is None else bundle if isinstance(bundle, str) else json.dumps(bundle)
@@ -183,8 +183,20 @@ class Site:
             "pod_identity_restore_bundle": str(path),
         }
         player = Player(self.directory / f"player{number}", self.modules.environment)
-        status, output = player.play(RESTORE, *arguments, **{**defaults, **variables})
+        status, output = player.play(playbook, *arguments, **{**defaults, **variables})
         return status, " ".join(output.split())
+
+    def rows(self, *arguments: str, **variables: Any) -> list[dict[str, Any]]:
+        """The table that a run leaves to whoever started it."""
+        path = self.directory / f"rows{len(list(self.directory.iterdir()))}.json"
+        write = {"ansible.builtin.copy": {"content": "{{ pod_identity_restore | to_json }}", "dest": str(path)}}
+        plays = [{"ansible.builtin.import_playbook": RESTORE}]
+        told = {"hosts": "localhost", "gather_facts": False, "tasks": [{**write, "check_mode": False}]}
+        whole = self.directory / f"{path.stem}.yml"
+        whole.write_text(json.dumps([*plays, told]))
+        status, output = self.play(*arguments, playbook=str(whole), **variables)
+        assert status == 0, output
+        return list(json.loads(path.read_text()))
 
     def attached(self) -> set[str]:
         found = self.modules.succeed("vmss_identity_info", **CARRIER)["resources"]
@@ -209,6 +221,28 @@ def test_a_bundle_is_restored(site: Site) -> None:
     status, output = site.play()
     assert (status, "changed=0 " in output) == (0, True), output
     assert site.client.get(LEASE, "default", NAME) is None
+
+
+def predicted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The table that check mode is to show where a run shows these."""
+    return [{**row, "state": "would be restored" if row["state"] == "restored" else row["state"]} for row in rows]
+
+
+@pytest.mark.soak(sample=3, group="plays")
+def test_check_mode_shows_the_table_of_the_run(site: Site) -> None:
+    """Some of it is there, something else is, and some of it is refused."""
+    for each in documents(site.namespace, site.identity)[1:]:
+        kind = next(kind for kind in KINDS if kind.name == each["kind"])
+        changed = {**each, "spec": {**each["spec"], "podLabels": {"app": "other"}}}
+        site.client.create(kind, site.namespace, changed if kind == AZURE_POD_IDENTITY_EXCEPTION else each)
+    owner = {**site.bundle["role_assignments"][0], "role": "Owner"}
+    site.bundle["role_assignments"].append(owner)
+    site.bundle["scale_sets"].append({**site.bundle["scale_sets"][0], "id": f"{site.identity}-gone", "name": "gone"})
+    for variables in ({"pod_identity_manage_role_assignments": False}, {}, {}):
+        check, run = site.rows("--check", **variables), site.rows(**variables)
+        assert check == predicted(run)
+        assert {row["what"] for row in run} >= {"role assignment", *(kind.name for kind in KINDS), "scale set"}
+    assert {row["state"] for row in run} == {"present", "different", "refused", "gone"}
 
 
 @pytest.mark.soak(sample=3, group="plays")
@@ -309,12 +343,12 @@ def test_what_a_secret_says_that_the_addon_handed_out_azure_confirms(site: Site)
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"bundle.json": text}}
         site.client.create(SECRET, site.namespace, body)
     told = {"ansible.builtin.debug": {"var": "__pod_identity_uninstall_earlier.plan.identities"}}
+    connection = {"kubeconfig": site.kubeconfig, "reachable": True}
     status, output = Player(site.directory / "earlier", site.modules.environment).play(
         [role("pod_identity_uninstall", "look_earlier"), told],
-        pod_identity_session={"cluster": site.cluster, "connection": {"kubeconfig": site.kubeconfig}},
+        pod_identity_session={"cluster": site.cluster, "connection": connection},
         pod_identity_cluster_name="demo",
         pod_identity_uninstall_artifact_target=f"secret:{site.namespace}/bundle",
-        __pod_identity_uninstall_checked={"plan": {"bundle_in": "secret", "bundle_namespace": site.namespace}},
     )
     assert status == 0, output
     found = output.partition('"__pod_identity_uninstall_earlier.plan.identities": ')[2].partition("]")[0] + "]"

@@ -341,7 +341,7 @@ def test_what_is_refused_is_refused_before_anything_changes(site: Site, azure: S
         ({"pod_identity_uninstall_confirm": ""}, "set pod_identity_uninstall_confirm=demo"),
         ({"pod_identity_artifact_target": "secret:bundle"}, "a Secret is named as secret:NAMESPACE/NAME"),
         (
-            {"pod_identity_artifact_target": "/lost", "_pod_identity_uninstall_marks": ["/"]},
+            {"pod_identity_artifact_target": "/lost", "_pod_identity_bundle_marks": ["/"]},
             "would be written to /lost, which goes with the container",
         ),
         ({"pod_identity_uninstall_owner": "other"}, "2 objects of AAD Pod Identity do not carry the labels"),

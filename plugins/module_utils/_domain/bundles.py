@@ -5,23 +5,28 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Restore bundles: input, which anybody may have changed. What of one is restored, and what is refused."""
+"""Restore bundles: where one may be written and as what; what of one that is read, which anybody may have changed, is
+restored, and what is refused."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
 import typing as t
 from dataclasses import dataclass
 
-from . import restoration
+from . import arm_id, restoration
 from .azure_roles import BUILT_IN, named
 from .errors import Failure
 from .names import NAMESPACE_NAME, OBJECT_NAME, RESOURCE_ID
 
 Raw = t.Mapping[str, t.Any]
+
+IN_SECRET = "secret:"
+# What tells that something runs in a container, if it exists.
+CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
+_OF_RUNNER = "/runner/"  # the working directory of ansible-runner
 
 IMAGES, VALUES = "images", "values"
 IMAGE_PATH = "/oss/azure/aad-pod-identity"
@@ -59,6 +64,88 @@ _ALLOWED = frozenset(
 _IMAGES = {("mic", "image"): "mic", ("nmi", "image"): "nmi", ("mic", "tag"): "", ("nmi", "tag"): ""}
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 _TEXT = re.compile(r"([A-Za-z0-9/_.][A-Za-z0-9_./:@=,+-]*(?<!:))?")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a restore bundle is: the file ``text``, or a Secret, which ``text`` names too."""
+
+    text: str
+    namespace: str = ""
+    name: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """Raises Failure for a Secret that is not named as one."""
+        if not text.startswith(IN_SECRET):
+            return cls(text)
+        namespace, dummy, name = text[len(IN_SECRET) :].partition("/")
+        if not namespace or not name or "/" in name:
+            raise Failure(f"{text} names no Secret for a restore bundle; name it as {IN_SECRET}NAMESPACE/NAME.")
+        return cls(text, namespace, name)
+
+    @classmethod
+    def of_secret(cls, namespace: str, name: str) -> Place:
+        return cls(f"{IN_SECRET}{namespace}/{name}", namespace, name)
+
+    @property
+    def in_secret(self) -> bool:
+        return bool(self.namespace)
+
+    @property
+    def directory(self) -> str:
+        """That of a file."""
+        return self.text.rpartition("/")[0] or ("/" if self.text.startswith("/") else ".")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a file is written. ``devices``: the numbers of the file systems of its directory and of the root."""
+
+    in_container: bool
+    devices: frozenset[int]
+
+
+def check_place(place: Place, found: Surroundings) -> None:
+    """Raises Failure for a directory that goes with the container: one on the file system of its root, and one in the
+    working directory of ansible-runner."""
+    of_runner = f"{place.directory}/".startswith(_OF_RUNNER)
+    if found.in_container and (of_runner or len(found.devices) == 1):
+        raise Failure(
+            f"The restore bundle would be written to {place.directory}, which goes with the container that this runs "
+            "in; set pod_identity_artifact_target to a directory that is mounted there."
+        )
+
+
+def written(place: Place, content: str) -> str:
+    """``content``, which is JSON, as it is written; raises Failure for what is no JSON object."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise Failure(f"What is to be written to the restore bundle {place.text} is no JSON object; give it as one.")
+    return json.dumps(document) if place.in_secret else f"{json.dumps(document, indent=4, sort_keys=True)}\n"
+
+
+def check_read_back(place: Place, text: str, data: bytes | None) -> str:
+    """The SHA-256 digest of what was read; raises Failure unless it is what was written."""
+    if data != text.encode():
+        raise Failure(
+            f"The restore bundle {place.text} is not what was written to it; nothing was changed. "
+            + ("See who else writes that Secret." if place.in_secret else "Is there space left?")
+        )
+    return hashlib.sha256(data).hexdigest()
+
+
+def repositories(registry: str) -> tuple[str, ...]:
+    """Where images of a release may come from; ``registry``: the one to which they were mirrored, if there is one."""
+    return (REPOSITORY, *((f"{registry}{IMAGE_PATH}",) if registry else ()))
+
+
+def is_file_of(name: str, cluster_id: str) -> bool:
+    """Whether a file has a name that the role pod_identity_uninstall gives to bundles of this cluster."""
+    return name.lower().startswith(f"{arm_id.last_segment(cluster_id)}-".lower()) and name.endswith(".json")
 
 
 @dataclass(frozen=True)
@@ -119,11 +206,11 @@ def read(place: str, data: bytes, cluster: Cluster, rules: Rules) -> Bundle:
     return Bundle({**content, "role_assignments": kept}, digest, tuple(left_out))
 
 
-def handed_out(encoded: str, cluster_id: str) -> list[str]:
-    """Ids, in lower case, of the identities that the add-on handed out by a bundle in base64; none in anything else."""
+def handed_out(data: bytes, cluster_id: str) -> list[str]:
+    """Ids, in lower case, of the identities that the add-on handed out by a bundle; none in anything else."""
     try:
-        content = _parse("", base64.b64decode(encoded))
-    except (Failure, ValueError):
+        content = _parse("", data)
+    except Failure:
         return []
     if content["cluster"].lower() != cluster_id.lower():
         return []

@@ -10,24 +10,18 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
 
 def test_only_a_directory_that_is_made_gets_a_mode(tmp_path: Path) -> None:
     shared, new = tmp_path / "shared", tmp_path / "new"
     shared.mkdir()
     shared.chmod(0o1777)
+    bundle = "azureops.pod_identity.pod_identity_bundle"
     tasks: list[dict[str, Any]] = [
-        {
-            **role("pod_identity_uninstall", "bundle_file"),
-            "vars": {
-                "pod_identity_uninstall_artifact_target": str(place),
-                "_pod_identity_uninstall_place": f"{place}/bundle.json",
-            },
-        }
-        for place in (shared, new)
+        {bundle: {"place": f"{place}/bundle.json", "content": '{"cluster": "c"}'}} for place in (shared, new)
     ]
-    status, output = Player(tmp_path / "player").play(tasks, __pod_identity_uninstall_bundle={"cluster": "c"})
+    status, output = Player(tmp_path / "player").play(tasks, _pod_identity_bundle_marks=[])
     assert status == 0, output
     modes = [stat.S_IMODE(place.stat().st_mode) for place in (shared, new, *shared.iterdir(), *new.iterdir())]
     assert modes == [0o1777, 0o700, 0o600, 0o600]

@@ -83,12 +83,12 @@ def test_the_way_of_somebody_in_trouble(modules: Modules, world: World, player: 
     remove["pod_identity_leftovers_confirm"] = "c1"
     status, output = player.play(PLAYBOOK, **remove)
     assert status == 2 and "pod_identity_artifact_target must name a directory" in " ".join(output.split()), output
-    remove.update(pod_identity_artifact_target="/lost", _pod_identity_uninstall_marks=["/"])
+    remove.update(pod_identity_artifact_target="/lost", _pod_identity_bundle_marks=["/"])
     status, output = player.play(PLAYBOOK, **remove)
     assert status == 2 and "would be written to /lost, which goes with the container" in " ".join(output.split()), (
         output
     )
-    remove.update(pod_identity_artifact_target=str(saved), _pod_identity_uninstall_marks=[])
+    remove.update(pod_identity_artifact_target=str(saved), _pod_identity_bundle_marks=[])
     status, output = player.play(PLAYBOOK, **remove)
     assert status == 2 and "it is not known which identities the workloads of the cluster still get" in output, output
     assert outcomes(output)["left"] == "can be detached"
@@ -96,6 +96,7 @@ def test_the_way_of_somebody_in_trouble(modules: Modules, world: World, player: 
     status, output = player.play(PLAYBOOK, "--check", **remove)
     assert status == 0, output
     assert outcomes(output)["left"] == "would be detached"
+    predicted = told(output)["identities"]
     assert modules.writes(mark) == [] and not saved.exists()
 
     before = world.body()["identity"]["userAssignedIdentities"]
@@ -108,6 +109,8 @@ def test_the_way_of_somebody_in_trouble(modules: Modules, world: World, player: 
         "stranger": "stays",
         kubelet: "stays",
     }
+    done = told(output)["identities"]
+    assert [{**row, "outcome": row["outcome"].removeprefix("would be ")} for row in predicted] == done
     assert world.carried() == {"stranger", kubelet} and len(patches(modules, mark)) == 1
     (bundle,) = saved.iterdir()
     assert told(output)["restore_bundle"] == str(bundle) and bundle.stat().st_mode & 0o777 == 0o600
@@ -132,7 +135,7 @@ def test_what_stops_it_is_told_with_what_was_done(
         pod_identity_leftovers_confirm=NODES,
         pod_identity_leftovers_remove=True,
         pod_identity_leftovers_without_cluster=True,
-        _pod_identity_uninstall_marks=[],
+        _pod_identity_bundle_marks=[],
         pod_identity_leftovers_known_identities=[{"id": each, "source": "my list"} for each in ids],
         pod_identity_leftovers_activity_log_days=0,
         pod_identity_artifact_target=str(tmp_path / "saved"),

@@ -12,8 +12,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .. import arm_id
-from ..roles.part import Nothing, Part, Raw, Refused, Run, refuse
+from .. import arm_id, bundles
+from ..roles.part import Look, Part, Raw, Run, refuse
 
 
 @dataclass(frozen=True)
@@ -34,34 +34,62 @@ class Options:
         """Whose scale sets they are."""
         return self.cluster_name or self.leftovers_node_resource_group
 
+    @property
+    def names_directory(self) -> bool:
+        return bool(self.artifact_target) and not self.artifact_target.startswith(bundles.IN_SECRET)
+
+    @property
+    def looks(self) -> bool:
+        """Whether it looks into the cluster."""
+        return bool(self.cluster_name) and self.leftovers_look_into_cluster
+
+    def saves(self, run: Run) -> bool:
+        """Whether something is detached in Azure, so that what the scale sets carry is written down before."""
+        return self.leftovers_remove and not run.check_mode
+
 
 # options
 
 
 @dataclass(frozen=True)
+class Target:
+    """``refusal``: why nothing can be written down where it is to be; empty where it can."""
+
+    refusal: str
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Target:
+        return cls(_message(observed.get("place") or {}))
+
+
+@dataclass(frozen=True)
 class Checked:
-    """``removes``: what is proved to be a leftover is detached; ``saves``: also in Azure, so that what the scale sets
-    carry is written down before. ``looks``: into the cluster. ``resource_group`` of the cluster, if that is named."""
+    """``removes``: what is proved to be a leftover is detached. ``looks``: into the cluster. ``resource_group`` of the
+    cluster, if that is named."""
 
     removes: bool
-    saves: bool
     looks: bool
     resource_group: str
 
 
-def check(options: Options, _nothing: Nothing, run: Run) -> Checked:
+def check(options: Options, target: Target, run: Run) -> Checked:
     """Refuses to detach anything without a confirmation, and without a directory for the way back."""
-    saves = options.leftovers_remove and not run.check_mode
-    refuse(_contradictions(options, saves=saves))
+    refuse((*_contradictions(options, run), *((target.refusal,) if target.refusal else ())))
     return Checked(
         removes=options.leftovers_remove,
-        saves=saves,
-        looks=bool(options.cluster_name) and options.leftovers_look_into_cluster,
+        looks=options.looks,
         resource_group=options.resource_group if options.cluster_name else "",
     )
 
 
-def _contradictions(options: Options, *, saves: bool) -> t.Iterator[str]:
+def _look_at_target(options: Options, _found: Raw, run: Run) -> t.Iterator[Look]:
+    if options.saves(run) and options.names_directory:
+        bundle = {"place": f"{options.artifact_target}/bundle.json", "content": "{}"}
+        yield Look("place", "pod_identity_bundle", bundle, in_cluster=False, in_check_mode=True, tolerates=_any)
+
+
+def _contradictions(options: Options, run: Run) -> t.Iterator[str]:
+    saves = options.saves(run)
     if not options.place or (options.cluster_name and not options.resource_group):
         yield (
             "No scale sets are named; set pod_identity_cluster_name and pod_identity_resource_group, or "
@@ -72,54 +100,117 @@ def _contradictions(options: Options, *, saves: bool) -> t.Iterator[str]:
             "Nothing was detached: with pod_identity_leftovers_remove, pod_identity_leftovers_confirm must repeat "
             f"{options.place or 'the name of the cluster'} outside check mode."
         )
-    if saves and (not options.artifact_target or options.artifact_target.startswith("secret:")):
+    if saves and not options.names_directory:
         yield (
             "Nothing was detached: what the scale sets carry is written down first, and pod_identity_artifact_target "
             "must name a directory on this machine for that."
         )
 
 
-# detachment
+def _any(_failed: Raw) -> bool:
+    return True
+
+
+def _message(result: Raw) -> str:
+    """Why a module failed; empty if it did not."""
+    return str(result.get("msg") or "It failed.") if result.get("failed") else ""
+
+
+# found
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What scale sets carry, and whether it is ``known`` what the cluster uses, or else why not. ``began``: the time.
+    """What the cluster uses, or the ``failure`` to look, and what scale sets carry, or the ``error`` to look there.
 
-    ``removable``: there is an identity that may be detached.
+    ``inventory``: None where nobody has looked into the cluster. ``began``: the time.
     """
 
-    known: bool
     failure: str
-    removable: bool
+    error: str
+    inventory: Raw | None
+    residue: tuple[Raw, ...]
+    cluster_id: str
+    resources: tuple[Raw, ...]
+    unread: tuple[str, ...]
     host: str
     began: str
 
     @classmethod
     def parse(cls, observed: Raw) -> Looked:
-        texts = {name: str(observed[name]) for name in ("failure", "host", "began")}
-        removable = any(each["removable"] for place in observed["resources"] for each in place["identities"])
-        return cls(known=bool(observed["known"]), removable=removable, **texts)
+        inside, outside = observed.get("cluster") or {}, observed["scale_sets"]
+        reason = observed["unconnected"] or _message(inside)
+        return cls(
+            failure=f"What is in the cluster is not known: {reason}" if reason else "",
+            error=_message(outside),
+            inventory=_inventory(inside),
+            residue=tuple(inside.get("residue") or ()),
+            cluster_id=str(outside.get("cluster_id") or ""),
+            resources=tuple(outside.get("resources") or ()),
+            unread=tuple(outside.get("unread") or ()),
+            host=str(observed["host"]),
+            began=str(observed["began"]),
+        )
+
+    @property
+    def removable(self) -> bool:
+        """Whether there is an identity that may be detached."""
+        return any(each["removable"] for place in self.resources for each in place["identities"])
 
 
 @dataclass(frozen=True)
-class Detachment:
-    """``bundle``: the file that what the scale sets carry is written to before; empty where nothing is detached."""
+class Found:
+    """``detaches``: what may go is detached, or in check mode would be. ``bundle``: the file that what the scale sets
+    carry is written to before; empty where nothing is detached. ``error``: why nothing can be done."""
 
+    inventory: Raw | None
+    residue: tuple[Raw, ...]
+    cluster_id: str
+    resources: tuple[Raw, ...]
+    unknown: tuple[str, ...]
+    detaches: bool
     bundle: str
+    error: str
 
 
-def detachment(options: Options, looked: Looked, run: Run) -> Detachment:
-    """Refuses to detach anything while nobody knows what the cluster still uses."""
-    if options.leftovers_remove and not looked.known and not options.leftovers_without_cluster:
-        raise Refused(
-            "Nothing was detached, because it is not known which identities the workloads of the cluster still get. "
-            f"{looked.failure or 'The cluster was not looked at.'} Where the cluster is gone, or nothing in it uses "
-            "pod identity, set pod_identity_leftovers_without_cluster=true."
-        )
-    if not options.leftovers_remove or run.check_mode or not looked.removable:
-        return Detachment("")
-    return Detachment(f"{options.artifact_target}/{looked.host}-{options.place}-{looked.began}.json")
+def found(options: Options, looked: Looked, run: Run) -> Found:
+    """Nothing is detached while nobody knows what the cluster still uses."""
+    error = looked.error or _not_known(options, looked)
+    detaches = options.leftovers_remove and not error
+    bundle = f"{options.artifact_target}/{looked.host}-{options.place}-{looked.began}.json"
+    return Found(
+        inventory=looked.inventory,
+        residue=looked.residue,
+        cluster_id=looked.cluster_id,
+        resources=looked.resources,
+        unknown=tuple(each for each in (looked.failure, *looked.unread) if each),
+        detaches=detaches,
+        bundle=bundle if detaches and looked.removable and not run.check_mode else "",
+        error=error,
+    )
+
+
+def _look(options: Options, observed: Raw, _run: Run) -> t.Iterator[Look]:
+    if options.looks and not observed["unconnected"]:
+        yield Look("cluster", "pod_identity_info", {"audit": True}, tolerates=_any)
+    arguments = {"inventory": _inventory(observed.get("cluster") or {}), "check_existence": True}
+    yield Look("scale_sets", "vmss_identity_info", arguments, in_cluster=False, tolerates=_any)
+
+
+def _inventory(result: Raw) -> Raw | None:
+    if not result or result.get("failed"):
+        return None
+    return {name: result[name] for name in ("workloads", "identities", "assigned")}
+
+
+def _not_known(options: Options, looked: Looked) -> str:
+    if not options.leftovers_remove or looked.inventory is not None or options.leftovers_without_cluster:
+        return ""
+    return (
+        "Nothing was detached, because it is not known which identities the workloads of the cluster still get. "
+        f"{looked.failure or 'The cluster was not looked at.'} Where the cluster is gone, or nothing in it uses "
+        "pod identity, set pod_identity_leftovers_without_cluster=true."
+    )
 
 
 # account
@@ -142,15 +233,26 @@ class Done:
 
     @classmethod
     def parse(cls, observed: Raw) -> Done:
-        again = observed["again"]
+        before, saved, cleaned = (observed[name] for name in ("found", "saved", "cleaned"))
+        # What was seen last counts.
+        after = (observed.get("again") or {}).get("resources")
+        if after is None:
+            after = (cleaned.get("state") or {}).get("resources") or ()
         return cls(
-            before=tuple(observed["before"]),
-            after=tuple(observed["cleaned"] if again is None else again),
-            residue=tuple(observed["residue"]),
-            unknown=tuple(each for each in (observed["failure"], *observed["unread"]) if each),
-            bundle=observed["bundle"],
-            error=observed["error"],
+            before=tuple(before["resources"]),
+            after=tuple(after),
+            residue=tuple(before["residue"]),
+            unknown=tuple(before["unknown"]),
+            bundle=str(saved.get("place") or ""),
+            error=before["error"] or _message(saved) or _message(cleaned),
         )
+
+
+def _look_again(_options: Options, observed: Raw, _run: Run) -> t.Iterator[Look]:
+    """What scale sets carry once detaching has failed on the way."""
+    if _message(observed["cleaned"]):
+        arguments = {"inventory": observed["found"]["inventory"], "activity_log_days": 0}
+        yield Look("again", "vmss_identity_info", arguments, in_cluster=False, tolerates=_any)
 
 
 @dataclass(frozen=True)
@@ -204,7 +306,7 @@ def _rows(done: Done, run: Run) -> t.Iterator[Row]:
 
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
-    "options": Part(Options, Nothing, check),
-    "detachment": Part(Options, Looked, detachment),
-    "account": Part(Options, Done, account),
+    "options": Part(Options, Target, check, _look_at_target),
+    "found": Part(Options, Looked, found, _look),
+    "account": Part(Options, Done, account, _look_again),
 }

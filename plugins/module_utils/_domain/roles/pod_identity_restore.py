@@ -16,17 +16,18 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .. import arm_id, bundles
+from .. import arm_id
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
-from .part import ROLE_PHASES, Nothing, Part, Raw, Refused, Run, refuse
+from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse
 
 PHASES = ROLE_PHASES["pod_identity_restore"]
 CHART, ROLES, OBJECTS, SCALE_SETS = PHASES
 
 _COMPUTE, _ASSIGNMENTS = "Microsoft.Compute", "Microsoft.Authorization/roleAssignments"
 _AADPODIDENTITY, _CLUSTER = "aadpodidentity.k8s.io", "the whole cluster"
-# By these MIC attaches identities.
-_OF_MIC = ("AzureIdentity", "AzureIdentityBinding")
+_BY_CHART = "It comes with the chart."
+# States of what was not there, as the module pod_identity_restoration has the first; the second in check mode.
+_RESTORED, _PREDICTED = "restored", "would be restored"
 
 AZURE_PERMISSIONS: t.Mapping[str, AzurePermission] = {
     "read_scale_sets": AzurePermission(
@@ -89,30 +90,27 @@ class Options:
 
 @dataclass(frozen=True)
 class Named:
-    """How the role pod_identity_cluster names the cluster, and the mirror of images for the role pod_identity_chart."""
+    """How the role pod_identity_cluster names the cluster."""
 
     name: str
     resource_group: str
-    image_registry: str = ""
 
     @classmethod
     def parse(cls, observed: Raw) -> Named:
-        return cls(*(str(observed[name] or "") for name in ("cluster_name", "resource_group", "image_registry")))
+        return cls(*(str(observed[name] or "") for name in ("cluster_name", "cluster_resource_group")))
 
 
 @dataclass(frozen=True)
 class Checked:
-    """``manages``: missing role assignments are made. ``repositories``: where images of a release may come from."""
+    """``manages``: missing role assignments are made. What else the role needs depends on the bundle."""
 
     manages: bool
-    repositories: tuple[str, ...]
 
 
 def check(options: Options, named: Named, _run: Run) -> Checked:
     """Refuses options that name no cluster or no bundle."""
     refuse(_contradictions(options, named))
-    mirror = (f"{named.image_registry}{bundles.IMAGE_PATH}",) if named.image_registry else ()
-    return Checked(options.manage_role_assignments, (bundles.REPOSITORY, *mirror))
+    return Checked(options.manage_role_assignments)
 
 
 def _contradictions(options: Options, named: Named) -> t.Iterator[str]:
@@ -162,11 +160,13 @@ class Assignment:
 class Bundle:
     """What is in the bundle and what the scale sets have now.
 
-    ``managed``: MIC of the release does not attach identities. ``node_scope``: the node resource group.
+    ``releases``: namespace and name of each. ``managed``: MIC of the release does not attach identities.
+    ``node_scope``: the node resource group.
     """
 
     assignments: tuple[Assignment, ...] = ()
     objects: tuple[Raw, ...] = ()
+    releases: tuple[tuple[str, str], ...] = ()
     before: tuple[ScaleSet, ...] = ()
     now: tuple[ScaleSet, ...] = ()
     managed: bool = False
@@ -178,9 +178,10 @@ class Bundle:
         subscription = arm_id.parse(cluster["id"]).subscription
         return cls(
             assignments=tuple(map(Assignment.parse, observed["assignments"])),
-            objects=tuple(each for each in observed["objects"] if each["kind"] in _OF_MIC),
+            objects=tuple(observed["objects"]),
+            releases=tuple((each["namespace"], each["name"]) for each in observed["releases"]),
             before=tuple(map(ScaleSet.parse, observed["before"])),
-            now=tuple(map(ScaleSet.parse, observed["now"])),
+            now=tuple(map(ScaleSet.parse, observed["scale_sets"]["resources"])),
             managed=observed["operation_mode"] == "managed",
             node_scope=arm_id.resource_group(subscription, cluster["node_resource_group"]),
         )
@@ -195,11 +196,27 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Restoration:
-    """``attachable``: what the role itself attaches, ``names`` those identities; and what this run needs."""
+class Object:
+    """A custom resource."""
 
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """``objects``: what the role itself creates; ``of_chart``: kind and place of what the chart brings.
+
+    ``attachable``: what the role itself attaches, ``names`` those identities; ``now``: the ids of the scale sets that
+    are there; and what this run needs.
+    """
+
+    objects: tuple[Raw, ...]
+    of_chart: tuple[Object, ...]
     attachable: tuple[Place, ...]
     names: tuple[str, ...]
+    now: tuple[str, ...]
     azure: tuple[AzureNeed, ...]
     kubernetes: tuple[KubernetesNeed, ...]
 
@@ -207,12 +224,33 @@ class Restoration:
 def restoration(options: Options, bundle: Bundle, run: Run) -> Restoration:
     places, phases = _attachable(bundle), run.phases(PHASES)
     names = (arm_id.last_segment(each) for place in places for each in place.identities)
+    brought = [each for each in bundle.objects if CHART in phases and _release(each) in bundle.releases]
     return Restoration(
+        tuple(each for each in bundle.objects if each not in brought),
+        tuple(Object(each["kind"], each["metadata"]["namespace"], each["metadata"]["name"]) for each in brought),
         places,
         tuple(dict.fromkeys(names)),
+        tuple(each.id for each in bundle.now),
         tuple(_azure_needs(options, bundle, places, phases)),
         tuple(_kubernetes_needs(options, phases)),
     )
+
+
+def _look(_options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+    cluster = found["cluster"]
+    arguments = {
+        "subscription_id": arm_id.parse(cluster["id"]).subscription,
+        "resource_group": cluster["resource_group"],
+        "cluster_name": cluster["name"],
+    }
+    yield Look("scale_sets", "vmss_identity_info", arguments, in_cluster=False)
+
+
+def _release(document: Raw) -> tuple[str, str] | None:
+    """Namespace and name of the helm release that made an object; such an object comes and goes with it."""
+    annotations = document["metadata"].get("annotations") or {}
+    place = tuple(str(annotations.get(f"meta.helm.sh/release-{what}") or "") for what in ("namespace", "name"))
+    return (place[0], place[1]) if all(place) else None
 
 
 def _attachable(bundle: Bundle) -> tuple[Place, ...]:
@@ -281,7 +319,7 @@ class Guard:
 
     @classmethod
     def parse(cls, observed: Raw) -> Guard:
-        installations = observed["installations"]
+        installations = observed["nmi"]["installations"]
         states = tuple(node["state"] for each in installations for node in each["nodes"])
         return cls(states, bool(installations), tuple(observed["names"]))
 
@@ -296,18 +334,24 @@ def guard(_options: Options, found: Guard, _run: Run) -> Nothing:
     return Nothing()
 
 
+def _look_at_guard(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Look]:
+    yield Look("nmi", "nmi_info")
+
+
 # account
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of each phase that ran, what of the bundle was left out, and scale sets then and now.
+    """What became of each phase that ran, what of the bundle was left out, and scale sets that are gone.
 
-    ``roles``: each assignment, and whether it was missing. ``addon``: names of entries of the add-on.
+    ``roles``: each assignment, and whether it was missing. ``of_chart``: objects that the chart brings, if objects were
+    looked at. ``addon``: names of entries of the add-on.
     """
 
     roles: tuple[tuple[Assignment, bool], ...] = ()
     objects: tuple[Raw, ...] = ()
+    of_chart: tuple[Object, ...] = ()
     places: tuple[Place, ...] = ()
     left_out: tuple[Raw, ...] = ()
     gone: tuple[str, ...] = ()
@@ -315,15 +359,15 @@ class Outcomes:
 
     @classmethod
     def parse(cls, observed: Raw) -> Outcomes:
-        outcomes = observed["outcomes"]
-        there = {arm_id.normal(each["id"]) for each in observed["now"]}
+        plan = observed["plan"]
+        there = set(map(arm_id.normal, plan["now"]))
         before = tuple(map(ScaleSet.parse, observed["before"]))
+        objects = observed["objects"].get("restoration")
         return cls(
-            roles=tuple(
-                (Assignment.parse(each["item"]), bool(each.get("actions"))) for each in outcomes.get("roles") or ()
-            ),
-            objects=tuple(outcomes.get("objects") or ()),
-            places=tuple(Place(each["place"], tuple(each["identities"])) for each in outcomes.get("scale_sets") or ()),
+            roles=tuple((Assignment.parse(each["item"]), bool(each.get("actions"))) for each in observed["roles"]),
+            objects=tuple((objects or {}).get("objects") or ()),
+            of_chart=tuple(Object(**each) for each in plan["of_chart"]) if objects else (),
+            places=tuple(Place(each["item"]["place"], tuple(each["item"]["identities"])) for each in observed["given"]),
             left_out=tuple(observed["left_out"]),
             gone=tuple(each.name for each in before if arm_id.normal(each.id) not in there),
             addon=tuple(f"{each['namespace']}/{each['name']}" for each in observed["addon"]),
@@ -346,10 +390,10 @@ class Account:
     commands: tuple[str, ...] = ()
 
 
-def account(options: Options, outcomes: Outcomes, _run: Run) -> Account:
+def account(options: Options, outcomes: Outcomes, run: Run) -> Account:
     lacking = [each for each, missing in outcomes.roles if missing and not options.manage_role_assignments]
     return Account(
-        tuple(_rows(options, outcomes)),
+        tuple(_rows(options, outcomes, _PREDICTED if run.check_mode else _RESTORED)),
         tuple(
             f"az role assignment create --assignee-object-id {each.principal_id} --assignee-principal-type "
             f'ServicePrincipal --role "{each.role}" --scope "{each.scope}"'
@@ -358,18 +402,21 @@ def account(options: Options, outcomes: Outcomes, _run: Run) -> Account:
     )
 
 
-def _rows(options: Options, outcomes: Outcomes) -> t.Iterator[Row]:
-    granted = "restored" if options.manage_role_assignments else "missing"
+def _rows(options: Options, outcomes: Outcomes, restored: str) -> t.Iterator[Row]:
+    granted = restored if options.manage_role_assignments else "missing"
     for assignment, missing in outcomes.roles:
         state = granted if missing else "present"
         yield Row("role assignment", assignment.role, state, f"at {assignment.scope}")
     for each in outcomes.objects:
         reason = "Something else has that name by now, and stays." if each["state"] == "different" else ""
-        yield Row(each["kind"], f"{each['namespace']}/{each['name']}", each["state"], reason)
+        state = restored if each["state"] == _RESTORED else each["state"]
+        yield Row(each["kind"], f"{each['namespace']}/{each['name']}", state, reason)
+    for brought in outcomes.of_chart:
+        yield Row(brought.kind, f"{brought.namespace}/{brought.name}", "present", _BY_CHART)
     for place in outcomes.places:
         for identity in place.identities:
             name, scale_set = arm_id.last_segment(identity), arm_id.last_segment(place.place)
-            yield Row("identity on a scale set", name, "restored", f"on {scale_set}")
+            yield Row("identity on a scale set", name, restored, f"on {scale_set}")
     for each in outcomes.left_out:
         yield Row(each["what"], each["name"], "refused", each["reason"])
     for name in outcomes.gone:
@@ -385,7 +432,7 @@ def _rows(options: Options, outcomes: Outcomes) -> t.Iterator[Row]:
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Named, check),
-    "bundle": Part(Options, Bundle, restoration),
-    "guard": Part(Options, Guard, guard),
+    "bundle": Part(Options, Bundle, restoration, _look),
+    "guard": Part(Options, Guard, guard, _look_at_guard),
     "account": Part(Options, Outcomes, account),
 }

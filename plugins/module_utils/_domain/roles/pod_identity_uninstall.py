@@ -13,8 +13,9 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from .. import arm_id, nmi
+from .. import arm_id, bundles, nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
+from . import part
 from .part import ROLE_PHASES, Nothing, Part, Raw, Refused, Run, refuse
 
 PHASES = ROLE_PHASES["pod_identity_uninstall"]
@@ -320,34 +321,6 @@ def _kubernetes_needs(options: Options, phases: t.Sequence[str]) -> t.Iterator[K
                 yield KubernetesNeed.of(permission, namespace)
 
 
-# lasting
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a file with the restore bundle goes in a container; ``devices``: the numbers of the file systems of that
-    directory and of the root."""
-
-    directory: str
-    devices: frozenset[str]
-
-    @classmethod
-    def parse(cls, observed: Raw) -> Target:
-        return cls(observed["directory"], frozenset(observed["devices"]))
-
-
-def lasting(options: TargetOptions, target: Target, _run: Run) -> Nothing:
-    """Refuses a directory that goes with the container: one on the file system of its root, and one in the working
-    directory of ansible-runner."""
-    of_runner = f"{target.directory}/".startswith("/runner/")
-    if not options.names_secret and (of_runner or len(target.devices) == 1):
-        raise Refused(
-            f"The restore bundle would be written to {target.directory}, which goes with the container that this runs "
-            "in; set pod_identity_artifact_target to a directory that is mounted there."
-        )
-    return Nothing()
-
-
 # earlier
 
 
@@ -361,8 +334,9 @@ class Told:
 
     @classmethod
     def parse(cls, observed: Raw) -> Told:
-        confirmed = tuple(each["item"] for each in observed["confirmed"] if each.get("actions"))
-        return cls(tuple(observed["files"]), confirmed)
+        files, secrets = (_handed_out(observed["told"], in_secret=in_secret) for in_secret in (False, True))
+        confirmed = tuple(each for each in secrets if (observed.get(_operator_at(each)) or {}).get("actions"))
+        return cls(files, confirmed)
 
 
 @dataclass(frozen=True)
@@ -374,6 +348,40 @@ class Earlier:
 
 def earlier(_options: Options, told: Told, _run: Run) -> Earlier:
     return Earlier((*told.files, *told.confirmed))
+
+
+def _look_at_earlier(options: Options, found: Raw, _run: Run) -> t.Iterator[part.Look]:
+    """Whoever may write a Secret can name any identity there. Of one that the add-on hands out, the control plane is
+    operator; what cannot be seen is not confirmed."""
+    cluster = found["cluster"]
+    arguments = {"target": found["directory"], "cluster_id": cluster["id"]}
+    yield part.Look("told", "pod_identity_bundle_info", arguments, in_cluster=options.names_secret)
+    principal = (cluster.get("identity") or {}).get("principal_id")
+    for identity in _handed_out(found["told"], in_secret=True) if principal else ():
+        assignment = {
+            "subscription_id": arm_id.parse(cluster["id"]).subscription,
+            "scope": identity,
+            "roles": [OPERATOR],
+            "principal_id": principal,
+            "state": "absent",
+        }
+        yield part.Look(
+            _operator_at(identity),
+            "role_assignment",
+            assignment,
+            in_cluster=False,
+            in_check_mode=True,
+            tolerates=lambda _failed: True,
+        )
+
+
+def _operator_at(identity: str) -> str:
+    return f"operator of {identity}"
+
+
+def _handed_out(told: Raw, *, in_secret: bool) -> tuple[str, ...]:
+    chosen = [each for each in told["bundles"] if bundles.Place.parse(each["place"]).in_secret is in_secret]
+    return tuple(sorted({identity for each in chosen for identity in each["handed_out"]}))
 
 
 # cluster
@@ -1004,13 +1012,11 @@ class Goes:
 
 @dataclass(frozen=True)
 class Bundle:
-    """``needed``: this run changes something. ``place``: the file or Secret, empty where there is none; ``secret_name``
-    of the latter. ``addon``: its state, empty where it is off. ``deleted_identities``: each with the role assignments
-    that it leaves."""
+    """``needed``: this run changes something. ``place``: the file or Secret, empty where there is none. ``addon``: its
+    state, empty where it is off. ``deleted_identities``: each with the role assignments that it leaves."""
 
     needed: bool
     place: str
-    secret_name: str
     written: str
     addon: Raw
     deleted_identities: tuple[Raw, ...]
@@ -1027,7 +1033,6 @@ def bundle(options: Options, goes: Goes, run: Run) -> Bundle:
     return Bundle(
         needed=needed,
         place=place if needed else "",
-        secret_name=place.rpartition("/")[2] if needed and options.names_secret else "",
         written=goes.written,
         addon=goes.addon if goes.addon["enabled"] else {},
         deleted_identities=goes.deleted,
@@ -1355,8 +1360,7 @@ def _of_residue(each: Raw, state: str) -> Row:
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Named, check),
-    "lasting": Part(TargetOptions, Target, lasting),
-    "earlier": Part(Options, Told, earlier),
+    "earlier": Part(Options, Told, earlier, _look_at_earlier),
     "cluster": Part(Options, InCluster, installation),
     "reads": Part(Options, Look, reads),
     "azure": Part(Options, InAzure, assignments),

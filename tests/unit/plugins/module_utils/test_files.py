@@ -116,3 +116,33 @@ def test_removal(tmp_path: Path) -> None:
     assert not path.exists()
     with pytest.raises(Failure, match="cannot be removed"):
         _files.remove(str(tmp_path))
+
+
+def test_a_mode_that_is_given_anew(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch(0o666)
+    with _files.replacing(0o600, str(path), keep_modes=False) as (file,):
+        file("one")
+    assert (_files.read(str(path)), mode(path)) == (b"one", 0o600)
+
+
+def test_folders_are_private_where_they_are_made(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(0o755)
+    for _attempt in range(2):
+        _files.make_private(str(shared / "a/b"))
+    assert [mode(path) for path in (shared, shared / "a", shared / "a/b")] == [0o755, 0o700, 0o700]
+    (shared / "file").touch()
+    with pytest.raises(Failure, match=f"^The folder {shared}/file/a cannot be created [(]Not a directory[)]"):
+        _files.make_private(str(shared / "file/a"))
+
+
+def test_file_systems(tmp_path: Path) -> None:
+    here = tmp_path.stat().st_dev
+    assert _files.devices(str(tmp_path), str(tmp_path / "none/there")) == {here}
+    assert _files.devices("/proc", "/") == {os.stat("/proc").st_dev, os.stat("/").st_dev}
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match=f"^The file {tmp_path} cannot be read [(]Is a directory[)]"):
+        _files.read(str(tmp_path))

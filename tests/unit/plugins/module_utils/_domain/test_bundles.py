@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from typing import Any
@@ -16,7 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import bundles
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bundles import Cluster, Rules
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bundles import (
+    Cluster,
+    Place,
+    Rules,
+    Surroundings,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 
 ID = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo"
@@ -176,11 +180,92 @@ def test_what_an_object_names_is_a_text(field: str, value: Any) -> None:
 def test_what_is_no_bundle_is_refused(data: bytes) -> None:
     with pytest.raises(Failure, match="is no restore bundle of the role"):
         bundles.read("b", data, CLUSTER, Rules())
-    assert bundles.handed_out(data.decode("latin-1"), ID) == []
+    assert bundles.handed_out(data, ID) == []
 
 
 def test_what_the_addon_handed_out() -> None:
     addon = {"identities": [{"name": "x", "namespace": "y", "identity": identity} for identity in (IDENTITY, OWN)]}
-    encoded = base64.b64encode(json.dumps({**BUNDLE, "addon": addon}).encode()).decode()
-    assert bundles.handed_out(encoded, ID) == [IDENTITY.lower()]
-    assert bundles.handed_out(encoded, f"{ID}-2") == []
+    data = json.dumps({**BUNDLE, "addon": addon}).encode()
+    assert bundles.handed_out(data, ID) == [IDENTITY.lower()]
+    assert bundles.handed_out(data, f"{ID}-2") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "directory"), [("/a/b.json", "/a"), ("/b.json", "/"), ("b.json", "."), ("secrets/b.json", "secrets")]
+)
+def test_a_bundle_in_a_file(text: str, directory: str) -> None:
+    place = Place.parse(text)
+    assert (place, place.in_secret, place.directory) == (Place(text), False, directory)
+
+
+def test_a_bundle_in_a_secret() -> None:
+    assert Place.parse("secret:a/b") == Place.of_secret("a", "b") == Place("secret:a/b", "a", "b")
+    assert Place.of_secret("a", "b").in_secret
+    for text in ("secret:", "secret:a", "secret:a/", "secret:/b", "secret:a/b/c"):
+        with pytest.raises(Failure, match=f"^{text} names no Secret for a restore bundle"):
+            Place.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("directory", "found", "lost"),
+    [
+        ("/lost", Surroundings(True, frozenset((1,))), True),
+        ("/lost", Surroundings(False, frozenset((1,))), False),
+        ("/mounted", Surroundings(True, frozenset((1, 2))), False),
+        ("/runner", Surroundings(True, frozenset((1, 2))), True),
+        ("/runner/a", Surroundings(True, frozenset((1, 2))), True),
+        ("/runner/a", Surroundings(False, frozenset((1,))), False),
+        ("/runners", Surroundings(True, frozenset((1, 2))), False),
+    ],
+)
+def test_a_bundle_that_would_get_lost_is_refused(directory: str, found: Surroundings, lost: bool) -> None:
+    place = Place(f"{directory}/b.json")
+    if not lost:
+        bundles.check_place(place, found)
+        return
+    with pytest.raises(Failure) as refused:
+        bundles.check_place(place, found)
+    assert str(refused.value) == (
+        f"The restore bundle would be written to {directory}, which goes with the container that this runs in; set "
+        "pod_identity_artifact_target to a directory that is mounted there."
+    )
+
+
+def test_what_is_written() -> None:
+    file, secret = Place("/b.json"), Place.of_secret("a", "b")
+    content = json.dumps({"b": "ü", "a": []})
+    assert bundles.written(file, content) == '{\n    "a": [],\n    "b": "\\u00fc"\n}\n'
+    assert bundles.written(secret, content) == '{"b": "\\u00fc", "a": []}'
+    for wrong in ("", "[]", "{", "1"):
+        with pytest.raises(Failure, match="^What is to be written to the restore bundle /b.json is no JSON object"):
+            bundles.written(file, wrong)
+
+
+def test_what_is_read_back() -> None:
+    file, secret = Place("/b.json"), Place.of_secret("a", "b")
+    assert bundles.check_read_back(file, "{}\n", b"{}\n") == hashlib.sha256(b"{}\n").hexdigest()
+    with pytest.raises(Failure, match="^The restore bundle /b.json is not what .*; nothing was changed. Is there"):
+        bundles.check_read_back(file, "{}", b"{")
+    with pytest.raises(Failure, match="^The restore bundle secret:a/b is not what was written .* See who else writes"):
+        bundles.check_read_back(secret, "{}", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "of_cluster"),
+    [
+        ("demo-1.json", True),
+        ("Demo-1.json", True),
+        ("demo-1.yml", False),
+        ("demo.json", False),
+        ("demo2-1.json", False),
+    ],
+)
+def test_which_files_are_bundles_of_a_cluster(name: str, of_cluster: bool) -> None:
+    assert bundles.is_file_of(name, "/subscriptions/s/resourceGroups/g/providers/a/b/demo") is of_cluster
+
+
+@pytest.mark.parametrize(
+    ("registry", "more"), [("", []), ("mirror.example.com/a", ["mirror.example.com/a/oss/azure/aad-pod-identity"])]
+)
+def test_where_images_may_come_from(registry: str, more: list[str]) -> None:
+    assert list(bundles.repositories(registry)) == ["mcr.microsoft.com/oss/azure/aad-pod-identity", *more]

@@ -64,18 +64,18 @@ def test_the_confirmation_is_named() -> None:
 @pytest.mark.parametrize(
     ("options", "check_mode", "plan"),
     [
-        (CLUSTER, False, {"removes": False, "saves": False, "looks": True, "resource_group": "rg"}),
-        (REMOVE, False, {"removes": True, "saves": True, "looks": True, "resource_group": "rg"}),
-        (REMOVE, True, {"removes": True, "saves": False, "looks": True, "resource_group": "rg"}),
+        (CLUSTER, False, {"removes": False, "looks": True, "resource_group": "rg"}),
+        (REMOVE, False, {"removes": True, "looks": True, "resource_group": "rg"}),
+        (REMOVE, True, {"removes": True, "looks": True, "resource_group": "rg"}),
         (
             {**CLUSTER, "leftovers_look_into_cluster": None},
             False,
-            {"removes": False, "saves": False, "looks": False, "resource_group": "rg"},
+            {"removes": False, "looks": False, "resource_group": "rg"},
         ),
         (
             {**NODES, "resource_group": "rg"},
             False,
-            {"removes": False, "saves": False, "looks": False, "resource_group": ""},
+            {"removes": False, "looks": False, "resource_group": ""},
         ),
     ],
     ids=["look", "remove", "check mode", "not into the cluster", "nodes"],
@@ -96,81 +96,155 @@ def scale_set(name: str, *identities: str, removable: str = "") -> dict[str, Any
     }
 
 
-LOOKED = {
-    "known": True,
-    "failure": "",
-    "resources": [scale_set("a", "one"), scale_set("b", "one", "two", removable="two")],
+INSIDE = {"workloads": [1], "identities": [2], "assigned": [3], "residue": [{"object": "x"}], "findings": [4]}
+INVENTORY = {name: INSIDE[name] for name in ("workloads", "identities", "assigned")}
+RESOURCES = [scale_set("a", "one"), scale_set("b", "one", "two", removable="two")]
+LOOKED: dict[str, Any] = {
+    "unconnected": "",
+    "cluster": INSIDE,
+    "scale_sets": {"cluster_id": "/c", "resources": RESOURCES, "unread": ["U."]},
     "host": "h",
     "began": "20260101T000000Z",
 }
+UNSEEN = {"cluster": None}
+
+
+def found(options: dict[str, Any], changes: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
+    return PARTS["found"].plan(options, {**LOOKED, **changes}, Run(check_mode))
 
 
 @pytest.mark.parametrize(
-    ("options", "changes", "check_mode", "bundle"),
+    ("options", "changes", "check_mode", "detaches", "bundle"),
     [
-        pytest.param(REMOVE, {}, False, "/saved/h-c1-20260101T000000Z.json", id="saved"),
+        pytest.param(REMOVE, {}, False, True, "/saved/h-c1-20260101T000000Z.json", id="saved"),
         pytest.param(
-            {**REMOVE, **NODES, "cluster_name": None}, {}, False, "/saved/h-MC-20260101T000000Z.json", id="nodes"
+            {**REMOVE, **NODES, "cluster_name": None}, {}, False, True, "/saved/h-MC-20260101T000000Z.json", id="nodes"
         ),
-        pytest.param(CLUSTER, {}, False, "", id="look"),
-        pytest.param(CLUSTER, {"known": False}, False, "", id="look without the cluster"),
-        pytest.param(REMOVE, {}, True, "", id="check mode"),
-        pytest.param(REMOVE, {"resources": [scale_set("a", "one")]}, False, "", id="nothing may go"),
-        pytest.param(REMOVE, {"resources": []}, False, "", id="no scale set"),
+        pytest.param(CLUSTER, {}, False, False, "", id="look"),
+        pytest.param(CLUSTER, UNSEEN, False, False, "", id="look without the cluster"),
+        pytest.param(REMOVE, {}, True, True, "", id="check mode"),
+        pytest.param(
+            REMOVE, {"scale_sets": {"resources": [scale_set("a", "one")]}}, False, True, "", id="nothing may go"
+        ),
+        pytest.param(REMOVE, {"scale_sets": {"resources": []}}, False, True, "", id="no scale set"),
         pytest.param(
             {**REMOVE, "leftovers_without_cluster": True},
-            {"known": False},
+            UNSEEN,
             False,
+            True,
             "/saved/h-c1-20260101T000000Z.json",
             id="without the cluster",
         ),
     ],
 )
-def test_what_is_written_down(options: dict[str, Any], changes: dict[str, Any], check_mode: bool, bundle: str) -> None:
-    assert PARTS["detachment"].plan(options, {**LOOKED, **changes}, Run(check_mode)) == {"bundle": bundle}
+def test_what_is_written_down(
+    options: dict[str, Any], changes: dict[str, Any], check_mode: bool, detaches: bool, bundle: str
+) -> None:
+    plan = found(options, changes, check_mode)
+    assert (plan["detaches"], plan["bundle"], plan["error"]) == (detaches, bundle, "")
+
+
+def test_what_is_found() -> None:
+    assert found(CLUSTER, {}) == {
+        "inventory": INVENTORY,
+        "residue": INSIDE["residue"],
+        "cluster_id": "/c",
+        "resources": RESOURCES,
+        "unknown": ["U."],
+        "detaches": False,
+        "bundle": "",
+        "error": "",
+    }
+
+
+FAILED = {"failed": True, "msg": "It is down."}
+NOT_KNOWN = "What is in the cluster is not known: It is down."
 
 
 @pytest.mark.parametrize("check_mode", [False, True], ids=["run", "check"])
 @pytest.mark.parametrize(
-    ("failure", "said"),
-    [("", "The cluster was not looked at. Where"), ("It is down.", "It is down. Where")],
-    ids=["not looked", "down"],
+    ("changes", "said", "unknown"),
+    [
+        (UNSEEN, "The cluster was not looked at. Where", ["U."]),
+        ({**UNSEEN, "unconnected": "It is down."}, f"{NOT_KNOWN} Where", [NOT_KNOWN, "U."]),
+        ({"cluster": FAILED}, f"{NOT_KNOWN} Where", [NOT_KNOWN, "U."]),
+    ],
+    ids=["not looked", "not connected", "down"],
 )
-def test_nothing_goes_while_nobody_knows_what_is_used(failure: str, said: str, check_mode: bool) -> None:
-    with pytest.raises(Refused, match=f"still get. {said}"):
-        PARTS["detachment"].plan(REMOVE, {**LOOKED, "known": False, "failure": failure}, Run(check_mode))
+def test_nothing_goes_while_nobody_knows_what_is_used(
+    changes: dict[str, Any], said: str, unknown: list[str], check_mode: bool
+) -> None:
+    plan = found(REMOVE, changes, check_mode)
+    assert f"still get. {said}" in plan["error"]
+    assert (plan["detaches"], plan["bundle"], plan["unknown"], plan["inventory"]) == (False, "", unknown, None)
 
 
-DONE: dict[str, Any] = {
-    "before": LOOKED["resources"],
-    "unread": ["U."],
-    "cleaned": [],
-    "again": None,
+def test_scale_sets_that_cannot_be_looked_at() -> None:
+    plan = found(REMOVE, {"scale_sets": FAILED})
+    assert (plan["error"], plan["detaches"], plan["resources"]) == ("It is down.", False, [])
+
+
+def looks(part: str, options: dict[str, Any], observed: dict[str, Any], check_mode: bool = False) -> list[Any]:
+    """Module and arguments of each look."""
+    seen = PARTS[part].looks_at(options, observed, Run(check_mode))
+    return [(each.module, each.arguments) for each in seen]
+
+
+def test_the_place_is_looked_at_before_anything() -> None:
+    place = {"place": "/saved/bundle.json", "content": "{}"}
+    assert looks("options", REMOVE, {}) == [("pod_identity_bundle", place)]
+    assert looks("options", REMOVE, {}, check_mode=True) == []
+    assert looks("options", {**REMOVE, "artifact_target": "secret:a/b"}, {}) == []
+    with pytest.raises(Refused, match=r"^It is down[.]$"):
+        PARTS["options"].plan(REMOVE, {"place": FAILED}, Run())
+
+
+def test_what_is_looked_at() -> None:
+    inside = ("pod_identity_info", {"audit": True})
+    outside = ("vmss_identity_info", {"inventory": INVENTORY, "check_existence": True})
+    blind = ("vmss_identity_info", {"inventory": None, "check_existence": True})
+    assert looks("found", CLUSTER, LOOKED) == [inside, outside]
+    assert looks("found", CLUSTER, {**LOOKED, "cluster": FAILED}) == [inside, blind]
+    assert looks("found", CLUSTER, {**LOOKED, **UNSEEN, "unconnected": "No."}) == [blind]
+    assert looks("found", {**CLUSTER, "leftovers_look_into_cluster": None}, {**LOOKED, **UNSEEN}) == [blind]
+    again = ("vmss_identity_info", {"inventory": INVENTORY, "activity_log_days": 0})
+    assert looks("account", {}, {"found": {"inventory": INVENTORY}, "cleaned": FAILED}) == [again]
+    assert looks("account", {}, {"found": {"inventory": INVENTORY}, "cleaned": {}}) == []
+
+
+FOUND: dict[str, Any] = {
+    "resources": RESOURCES,
     "residue": [{"object": "x"}],
-    "failure": "",
-    "bundle": "/b",
+    "unknown": ["U."],
     "error": "",
 }
-GONE = [scale_set("a", "one"), scale_set("b", "one")]
+DONE: dict[str, Any] = {"found": FOUND, "saved": {"place": "/b"}, "cleaned": {"skipped": True}}
+GONE = {"resources": [scale_set("a", "one"), scale_set("b", "one")]}
 
 
 @pytest.mark.parametrize(
     ("changes", "check_mode", "outcomes"),
     [
         pytest.param({}, False, ["stays", "stays", "can be detached"], id="look"),
-        pytest.param({"cleaned": GONE}, False, ["stays", "stays", "detached"], id="done"),
-        pytest.param({"cleaned": GONE}, True, ["stays", "stays", "would be detached"], id="check mode"),
+        pytest.param({"cleaned": {"state": GONE}}, False, ["stays", "stays", "detached"], id="done"),
+        pytest.param({"cleaned": {"state": GONE}}, True, ["stays", "stays", "would be detached"], id="check mode"),
         pytest.param({"again": GONE}, False, ["stays", "stays", "detached"], id="looked at again"),
         pytest.param(
-            {"again": [], "cleaned": GONE}, False, ["stays", "stays", "can be detached"], id="what was seen last counts"
+            {"again": {"resources": []}, "cleaned": {"state": GONE}},
+            False,
+            ["stays", "stays", "can be detached"],
+            id="what was seen last counts",
         ),
         pytest.param(
-            {"cleaned": [{"id": "/SCALEsets/B", "identities": [{"id": "/IDS/One"}]}]},
+            {"again": FAILED, "cleaned": {"state": GONE}}, False, ["stays", "stays", "detached"], id="not seen again"
+        ),
+        pytest.param(
+            {"cleaned": {"state": {"resources": [{"id": "/SCALEsets/B", "identities": [{"id": "/IDS/One"}]}]}}},
             False,
             ["stays", "stays", "detached"],
             id="spelled otherwise",
         ),
-        pytest.param({"before": []}, False, [], id="not looked at"),
+        pytest.param({"found": {**FOUND, "resources": []}}, False, [], id="not looked at"),
     ],
 )
 def test_what_became_of_the_identities(changes: dict[str, Any], check_mode: bool, outcomes: list[str]) -> None:
@@ -179,7 +253,8 @@ def test_what_became_of_the_identities(changes: dict[str, Any], check_mode: bool
 
 
 def test_what_is_left_to_whoever_started_the_run() -> None:
-    done = {**DONE, "before": [scale_set("b", "two", removable="two")], "failure": "F.", "error": "E."}
+    before = [scale_set("b", "two", removable="two")]
+    done = {**DONE, "found": {**FOUND, "resources": before, "unknown": ["F.", "U."], "error": "E."}}
     assert PARTS["account"].plan({}, done, Run()) == {
         "identities": [
             {
@@ -197,3 +272,16 @@ def test_what_is_left_to_whoever_started_the_run() -> None:
         "restore_bundle": "/b",
         "error": "E.",
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        pytest.param({}, "", id="nothing"),
+        pytest.param({"saved": {"failed": True, "msg": "No space."}}, "No space.", id="not saved"),
+        pytest.param({"cleaned": FAILED}, "It is down.", id="not detached"),
+        pytest.param({"cleaned": {"failed": True}}, "It failed.", id="without a word"),
+    ],
+)
+def test_what_stopped_it(changes: dict[str, Any], error: str) -> None:
+    assert PARTS["account"].plan({}, {**DONE, **changes}, Run())["error"] == error

@@ -14,12 +14,15 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_restore import (
+    CHART,
+    OBJECTS,
     PARTS,
     ROLES,
     SCALE_SETS,
     Assignment,
     Bundle,
     Named,
+    Object,
     Options,
     Place,
     ScaleSet,
@@ -69,7 +72,7 @@ BUNDLE = Bundle(
     ],
 )
 def test_options_are_checked(bundle: str, name: str | None, group: str, sentences: list[str]) -> None:
-    observed = {"cluster_name": name, "resource_group": group, "image_registry": None}
+    observed = {"cluster_name": name, "cluster_resource_group": group}
     told: tuple[str, ...] = ()
     try:
         PARTS["options"].plan({"bundle": bundle}, observed, RUN)
@@ -80,18 +83,8 @@ def test_options_are_checked(bundle: str, name: str | None, group: str, sentence
 
 
 def test_a_name_of_digits_is_a_name() -> None:
-    assert Named.parse({"cluster_name": 2024, "resource_group": 1, "image_registry": ""}) == Named("2024", "1")
-    assert Named.parse({"cluster_name": None, "resource_group": None, "image_registry": None}) == Named("", "")
-
-
-@pytest.mark.parametrize(
-    ("mirror", "places"),
-    [(None, []), ("", []), ("mirror.example.com/a", ["mirror.example.com/a/oss/azure/aad-pod-identity"])],
-)
-def test_where_images_may_come_from(mirror: str | None, places: list[str]) -> None:
-    observed = {"cluster_name": "one", "resource_group": "rg", "image_registry": mirror}
-    plan = PARTS["options"].plan({"bundle": "/b"}, observed, RUN)
-    assert plan["repositories"] == ["mcr.microsoft.com/oss/azure/aad-pod-identity", *places]
+    assert Named.parse({"cluster_name": 2024, "cluster_resource_group": 1}) == Named("2024", "1")
+    assert Named.parse({"cluster_name": None, "cluster_resource_group": None}) == Named("", "")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +107,22 @@ def test_where_images_may_come_from(mirror: str | None, places: list[str]) -> No
 def test_which_identities_are_attached(changes: dict[str, Any], attached: tuple[Place, ...]) -> None:
     plan = restoration(OPTIONS, replace(BUNDLE, **changes), RUN)
     assert (plan.attachable, plan.names) == (attached, ("one",) if attached else ())
+
+
+def of_helm(document: dict[str, Any], release: str) -> dict[str, Any]:
+    annotations = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": "default"}
+    return {**document, "metadata": {**document["metadata"], "annotations": annotations}}
+
+
+@pytest.mark.parametrize(
+    ("run", "number"), [(RUN, 1), (Run(tags=(CHART, OBJECTS)), 1), (Run(tags=(OBJECTS,)), 0)], ids=str
+)
+def test_what_the_chart_brings_is_left_to_it(run: Run, number: int) -> None:
+    exception = {"kind": "AzurePodIdentityException", "metadata": {"namespace": "default", "name": "mic-exception"}}
+    objects = (of_helm(exception, "chart"), of_helm(identity("one", ONE), "other"), identity("two", TWO))
+    plan = restoration(OPTIONS, replace(BUNDLE, objects=objects, releases=(("default", "chart"),)), run)
+    assert plan.of_chart == (Object("AzurePodIdentityException", "default", "mic-exception"),) * number
+    assert plan.objects == objects[number:]
 
 
 def test_what_azure_is_asked() -> None:
@@ -150,17 +159,22 @@ def test_a_bundle_is_parsed() -> None:
     def scale_set(found: ScaleSet) -> dict[str, Any]:
         return {"id": found.id, "name": found.name, "identities": [{"id": each} for each in found.identities]}
 
-    observed = {
+    observed: dict[str, Any] = {
         "cluster": {"id": GROUP + "/providers/x/y/z", "node_resource_group": "MC"},
         "assignments": [vars(ASSIGNMENT)],
-        "objects": [*BUNDLE.objects, {"kind": "AzurePodIdentityException"}],
+        "objects": list(BUNDLE.objects),
+        "releases": [],
         "before": list(map(scale_set, BUNDLE.before)),
-        "now": list(map(scale_set, BUNDLE.now)),
+        "scale_sets": {"resources": list(map(scale_set, BUNDLE.now))},
         "operation_mode": "standard",
     }
     assert Bundle.parse(observed) == BUNDLE
     plan = PARTS["bundle"].plan({}, {**observed, "operation_mode": "managed"}, RUN)
     assert plan["attachable"] == [{"place": SET, "identities": [ONE]}]
+    (look,) = PARTS["bundle"].looks_at(
+        {}, {"cluster": {**observed["cluster"], "resource_group": "g", "name": "n"}}, RUN
+    )
+    assert look.arguments == {"subscription_id": "s", "resource_group": "g", "cluster_name": "n"}
 
 
 @pytest.mark.parametrize(
@@ -174,7 +188,8 @@ def test_a_bundle_is_parsed() -> None:
     ],
 )
 def test_identities_that_nothing_guards_are_not_attached(installations: list[dict[str, Any]], refused: bool) -> None:
-    observed = {"installations": installations, "names": ["one", "two"]}
+    observed = {"nmi": {"installations": installations}, "names": ["one", "two"]}
+    assert [look.module for look in PARTS["guard"].looks_at({}, {}, RUN)] == ["nmi_info"]
     if not refused:
         assert PARTS["guard"].plan({}, observed, RUN) == {}
         return
@@ -183,45 +198,53 @@ def test_identities_that_nothing_guards_are_not_attached(installations: list[dic
 
 
 OBSERVED: dict[str, Any] = {
-    "outcomes": {
-        "roles": [
-            {"item": vars(ASSIGNMENT), "actions": ["assign"]},
-            {"item": {**vars(ASSIGNMENT), "role": "Owner"}, "actions": []},
-        ],
-        "objects": [
-            {"kind": "AzureIdentity", "namespace": "n", "name": "one", "state": "restored"},
-            {"kind": "AzureIdentity", "namespace": "n", "name": "two", "state": "different"},
-        ],
-        "scale_sets": [{"place": SET, "identities": [ONE]}],
+    "plan": {
+        "now": [SET.lower()],
+        "of_chart": [{"kind": "AzurePodIdentityException", "namespace": "n", "name": "mic-exception"}],
     },
+    "roles": [
+        {"item": vars(ASSIGNMENT), "actions": ["assign"]},
+        {"item": {**vars(ASSIGNMENT), "role": "Owner"}, "actions": []},
+    ],
+    "objects": {
+        "restoration": {
+            "objects": [
+                {"kind": "AzureIdentity", "namespace": "n", "name": "one", "state": "restored"},
+                {"kind": "AzureIdentity", "namespace": "n", "name": "two", "state": "different"},
+            ],
+        },
+    },
+    "given": [{"item": {"place": SET, "identities": [ONE]}}],
     "left_out": [{"what": "role assignment", "name": "Owner", "reason": "It is not ours."}],
     "before": [{"id": SET + "2", "name": "a2", "identities": []}, {"id": SET, "name": "a", "identities": []}],
-    "now": [{"id": SET.lower()}],
     "addon": [{"namespace": "n", "name": "e"}],
 }
 
 
-@pytest.mark.parametrize(("managed", "state"), [(True, "restored"), (False, "missing"), (None, "missing")])
-def test_the_account(managed: bool | None, state: str) -> None:
-    named = {"cluster_name": "one", "resource_group": "rg", "image_registry": ""}
+@pytest.mark.parametrize(("run", "restored"), [(RUN, "restored"), (Run(check_mode=True), "would be restored")])
+@pytest.mark.parametrize("managed", [True, False, None])
+def test_the_account(managed: bool | None, run: Run, restored: str) -> None:
+    named = {"cluster_name": "one", "cluster_resource_group": "rg"}
     checked = PARTS["options"].plan({"bundle": "/b", "manage_role_assignments": managed}, named, RUN)
     assert checked["manages"] is bool(managed)
-    plan = PARTS["account"].plan({"manage_role_assignments": managed}, OBSERVED, RUN)
+    plan = PARTS["account"].plan({"manage_role_assignments": managed}, OBSERVED, run)
     assert [tuple(row.values())[:3] for row in plan["rows"]] == [
-        ("role assignment", "Reader", state),
+        ("role assignment", "Reader", restored if managed else "missing"),
         ("role assignment", "Owner", "present"),
-        ("AzureIdentity", "n/one", "restored"),
+        ("AzureIdentity", "n/one", restored),
         ("AzureIdentity", "n/two", "different"),
-        ("identity on a scale set", "one", "restored"),
+        ("AzurePodIdentityException", "n/mic-exception", "present"),
+        ("identity on a scale set", "one", restored),
         ("role assignment", "Owner", "refused"),
         ("scale set", "a2", "gone"),
         ("entry of the add-on", "n/e", "missing"),
     ]
-    assert [row["reason"] for row in plan["rows"]][:5] == [
+    assert [row["reason"] for row in plan["rows"]][:6] == [
         f"at {GROUP}",
         f"at {GROUP}",
         "",
         "Something else has that name by now, and stays.",
+        "It comes with the chart.",
         "on a",
     ]
     command = "az role assignment create --assignee-object-id p --assignee-principal-type ServicePrincipal --role "
@@ -229,5 +252,5 @@ def test_the_account(managed: bool | None, state: str) -> None:
 
 
 def test_without_outcomes_there_is_nothing_to_tell() -> None:
-    nothing: dict[str, Any] = {"outcomes": {}, "left_out": [], "before": [], "now": [], "addon": []}
-    assert PARTS["account"].plan({}, nothing, RUN) == {"rows": [], "commands": []}
+    nothing: dict[str, Any] = {"roles": [], "objects": {}, "given": [], "left_out": [], "before": [], "addon": []}
+    assert PARTS["account"].plan({}, {**nothing, "plan": OBSERVED["plan"]}, RUN) == {"rows": [], "commands": []}

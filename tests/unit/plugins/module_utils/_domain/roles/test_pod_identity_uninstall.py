@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Look, Refused, Run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_uninstall import (
     ADDON,
     BINDINGS,
@@ -371,41 +371,39 @@ def test_what_is_left_to_mic(changes: dict[str, Any], run: Run, left: bool) -> N
     assert plan("detach", {**INVENTORY, **changes}, run)["left_to_mic"] == expected
 
 
-@pytest.mark.parametrize(
-    ("directory", "devices", "target", "lost"),
-    [
-        ("/lost", ["1", "1"], "", True),
-        ("/mounted", ["1", "2"], "", False),
-        ("/runner", ["1", "2"], "", True),
-        ("/runner/a", ["1", "2"], "", True),
-        ("/runners", ["1", "2"], "", False),
-        ("secret:a/b", ["1", "1"], "secret:a/b", False),
-    ],
-)
-def test_a_bundle_that_would_get_lost_is_refused(directory: str, devices: list[str], target: str, lost: bool) -> None:
-    observed = {"directory": directory, "devices": devices}
-    if not lost:
-        assert plan("lasting", observed, artifact_target=target) == {}
-        return
-    with pytest.raises(Refused) as refused:
-        plan("lasting", observed, artifact_target=target)
-    assert str(refused.value) == (
-        f"The restore bundle would be written to {directory}, which goes with the container that this runs in; set "
-        "pod_identity_artifact_target to a directory that is mounted there."
-    )
+EARLIER: dict[str, Any] = {"cluster": {"id": CLUSTER["id"]}, "directory": "/saved"}
+IN_SECRETS = {
+    "bundles": [{"place": "/saved/one-1.json", "handed_out": [ONE]}, {"place": "secret:a/b", "handed_out": [TWO, ONE]}]
+}
 
 
 @pytest.mark.parametrize(
     ("confirmed", "identities"),
     [
-        pytest.param([], [ONE], id="files"),
-        pytest.param([{"item": TWO, "actions": ["remove"]}], [ONE, TWO], id="Azure confirms it"),
-        pytest.param([{"item": TWO, "actions": []}], [ONE], id="Azure does not"),
-        pytest.param([{"item": TWO, "msg": "No."}], [ONE], id="it could not be seen"),
+        pytest.param(None, [ONE], id="files"),
+        pytest.param({"actions": ["remove"]}, [ONE, TWO], id="Azure confirms it"),
+        pytest.param({"actions": []}, [ONE], id="Azure does not"),
+        pytest.param({"failed": True, "msg": "No."}, [ONE], id="it could not be seen"),
     ],
 )
-def test_what_bundles_of_earlier_runs_are_believed(confirmed: list[dict[str, Any]], identities: list[str]) -> None:
-    assert plan("earlier", {"files": [ONE], "confirmed": confirmed}) == {"identities": identities}
+def test_what_bundles_of_earlier_runs_are_believed(confirmed: dict[str, Any] | None, identities: list[str]) -> None:
+    observed = {**EARLIER, "told": IN_SECRETS, f"operator of {TWO}": confirmed}
+    assert plan("earlier", observed) == {"identities": identities}
+
+
+def test_what_a_secret_tells_is_asked_of_azure() -> None:
+    def looks(principal: str, **options: Any) -> list[Look]:
+        cluster = {**EARLIER["cluster"], "identity": {"principal_id": principal}}
+        return list(PARTS["earlier"].looks_at(options, {**EARLIER, "cluster": cluster, "told": IN_SECRETS}, RUN))
+
+    (told,) = looks("")
+    assert (told.module, told.in_cluster) == ("pod_identity_bundle_info", False)
+    assert told.arguments == {"target": "/saved", "cluster_id": CLUSTER["id"]}
+    told, *operators = looks("p", artifact_target="secret:a/b")
+    assert told.in_cluster
+    assert [(each.module, each.arguments["scope"], each.in_check_mode) for each in operators] == [
+        ("role_assignment", identity, True) for identity in sorted((ONE, TWO))
+    ]
 
 
 def thing(kind: str, name: str, namespace: str = "n", **flags: bool) -> dict[str, Any]:
@@ -689,7 +687,6 @@ GOES: dict[str, Any] = {
 BUNDLE: dict[str, Any] = {
     "needed": True,
     "place": "/saved/one-20260101t000000z.json",
-    "secret_name": "",
     "written": GOES["written"],
     "addon": {},
     "deleted_identities": [],
@@ -706,7 +703,7 @@ BUNDLE: dict[str, Any] = {
             {"found": True},
             {"artifact_target": "secret:a/b"},
             RUN,
-            {"place": "secret:a/b-20260101t000000z", "secret_name": "b-20260101t000000z"},
+            {"place": "secret:a/b-20260101t000000z"},
             id="to a Secret",
         ),
         pytest.param({"addon": {"enabled": True, "x": 1}}, {}, RUN, {"addon": {"enabled": True, "x": 1}}, id="add-on"),

@@ -1,0 +1,24 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the module in a fork of ansible-playbook where that does the same; tests say what tells of a container."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _in_process
+
+_MARKS = "_pod_identity_bundle_marks"
+
+
+class ActionModule(_in_process.InProcess):
+    prepared = _in_process.prepare(__name__, *_in_process.KUBERNETES)
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        variables = task_vars or {}
+        if _MARKS in variables:
+            self._task.args.setdefault("container_marks", self._templar.template(variables[_MARKS]))
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        return result

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module pod_identity_bundle with Secrets of a real API server, and what pod_identity_bundle_info sees of them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import SECRET
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+
+SUBSCRIPTION = "/subscriptions/8c4f2a7e-1d3b-4e5f-9a6b-7c8d9e0f1a2b"
+CLUSTER = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/shop"
+IDENTITY = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
+NAME = "shop-20260301t100000z"
+
+
+def content(cluster: str = CLUSTER, secret: str = "") -> str:
+    entries = [{"name": "billing", "namespace": "billing", "identity": IDENTITY}]
+    secrets = [{"document": secret}]
+    bundle = {"cluster": cluster, "objects": [], "releases": [], "addon": {"identities": entries}, "secrets": secrets}
+    return json.dumps(bundle)
+
+
+@pytest.fixture
+def save(api_server: ApiServer) -> Runner:
+    return Runner(api_server, "pod_identity_bundle")
+
+
+@pytest.fixture
+def look(api_server: ApiServer) -> Runner:
+    return Runner(api_server, "pod_identity_bundle_info")
+
+
+def held(client: Client, namespace: str, name: str = NAME) -> tuple[bytes, dict[str, Any]]:
+    """The bundle in a Secret, and its labels."""
+    secret = client.get(SECRET, namespace, name)
+    assert secret is not None
+    return base64.b64decode(secret["data"]["bundle.json"]), secret["metadata"]["labels"]
+
+
+def test_a_bundle_goes_to_a_secret(save: Runner, look: Runner, client: Client, namespace: str) -> None:
+    wish = {"place": f"secret:{namespace}/{NAME}", "content": content(secret="hush-hush"), "owner": "shop"}
+    predicted = save(check=True, **wish).ok()
+    assert client.get(SECRET, namespace, NAME) is None
+    for _attempt in range(2):
+        outcome = save(**wish)
+        done = outcome.ok()
+        data, labels = held(client, namespace)
+        assert (json.loads(data), labels) == (json.loads(wish["content"]), marks("shop"))
+        assert (done["changed"], done["place"]) == (False, wish["place"])
+        assert done["sha256"] == predicted["sha256"] == hashlib.sha256(data).hexdigest()
+        assert "hush-hush" not in json.dumps(done)
+    read = look(source=wish["place"], cluster_id=CLUSTER, node_resource_group="MC", sha256=done["sha256"]).ok()
+    assert read["bundle"]["cluster"] == CLUSTER
+
+
+def test_a_bundle_goes_to_a_file(save: Runner, look: Runner, tmp_path: Path) -> None:
+    path = tmp_path / f"saved/{NAME}.json"
+    wish: dict[str, Any] = {"place": str(path), "content": content(), "container_marks": []}
+    assert (save(check=True, **wish).ok()["place"], path.parent.exists()) == (str(path), False)
+    done = save(**wish).ok()
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path.parent, path)] == [0o700, 0o600]
+    assert (done["changed"], done["sha256"]) == (False, hashlib.sha256(path.read_bytes()).hexdigest())
+    (path.parent / "shop-odd.json").write_text("{")
+    (path.parent / "other-1.json").write_text(path.read_text())
+    (path.parent / "shop-2.json").write_text(content(CLUSTER + "2"))
+    found = look(target=str(path.parent), cluster_id=CLUSTER).ok()["bundles"]
+    assert found == [{"place": str(path), "handed_out": [IDENTITY.lower()]}]
+    assert look(target=str(tmp_path / "none"), cluster_id=CLUSTER).ok()["bundles"] == []
+
+
+def test_which_bundles_are_in_a_namespace(save: Runner, look: Runner, client: Client, namespace: str) -> None:
+    """Others label their Secrets so too, and those without the label are nobody's."""
+    for name, of_cluster in ((NAME, CLUSTER), ("other", CLUSTER + "2")):
+        save(place=f"secret:{namespace}/{name}", content=content(of_cluster)).ok()
+    for name, labels, text in (("odd", marks("shop"), "{"), ("unmarked", {}, content())):
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}}
+        client.create(SECRET, namespace, {**body, "stringData": {"bundle.json": text}})
+    found = look(target=f"secret:{namespace}/any", cluster_id=CLUSTER).ok()["bundles"]
+    assert found == [{"place": f"secret:{namespace}/{NAME}", "handed_out": [IDENTITY.lower()]}]
+
+
+@pytest.mark.parametrize(
+    ("wish", "sentence"),
+    [
+        (
+            {"place": "/lost/b.json", "container_marks": ["/"]},
+            "would be written to /lost, which goes with the container",
+        ),
+        ({"place": "secret:a"}, "secret:a names no Secret for a restore bundle"),
+        ({"content": "[]"}, "is no JSON object"),
+        ({"place": "/proc/none/b.json", "container_marks": []}, "The folder /proc/none cannot be created"),
+    ],
+)
+def test_what_cannot_be_written(save: Runner, wish: dict[str, Any], sentence: str) -> None:
+    assert sentence in save(**{"place": "secret:default/b", "content": "{}", **wish}).failure()
+
+
+def test_who_may_not_write_the_secret_is_told(save: Runner, namespace: str) -> None:
+    wish = {"place": f"secret:{namespace}/{NAME}", "content": content(secret="hush-hush")}
+    outcome = save(**wish, token=server.RESTRICTED)
+    assert f"may not get secrets in namespace {namespace}" in outcome.failure()
+    assert "hush-hush" not in json.dumps(outcome.result)
