@@ -14,11 +14,16 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.azureops.pod_identity.plugins.action import (  # isort: skip
     access_review_info,
     aks_kubeconfig,
+    aks_pod_identity,
+    azure_identity_binding,
     kubernetes_object_info,
     nmi_info,
     pod_identity_info,
+    pod_identity_removal_info,
     resource_group,
+    role_assignment,
     user_assigned_identity,
+    vmss_identity_info,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, plain
@@ -26,8 +31,9 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _role
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
 LOADED = (
-    *(access_review_info, aks_kubeconfig, kubernetes_object_info, nmi_info),
-    *(pod_identity_info, resource_group, user_assigned_identity),
+    *(access_review_info, aks_kubeconfig, aks_pod_identity, azure_identity_binding, kubernetes_object_info),
+    *(nmi_info, pod_identity_info, pod_identity_removal_info, resource_group),
+    *(role_assignment, user_assigned_identity, vmss_identity_info),
 )
 
 
