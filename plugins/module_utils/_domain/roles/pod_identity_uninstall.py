@@ -462,6 +462,10 @@ class Object:
         return cls(found["kind"], found["namespace"], found["name"], *flags)
 
     @property
+    def label(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    @property
     def without_binding(self) -> dict[str, str]:
         """The entry of azure_identity_binding that removes this AzureIdentityBinding, and nothing else."""
         names = {"name": self.name, "namespace": self.namespace, "binding_name": self.name}
@@ -1454,49 +1458,107 @@ def proof(_options: Options, found: Answers, _run: Run) -> Nothing:
 
 # account
 
+_KEPT_CODES = ("label_left", "not_believed")
+# What vmss_identity_info says of identities that only its entries keep.
+_OF_ADDON = "it is given to pods by the pod identity add-on"
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was there in the beginning.
+
+    ``found``: something of the installation, ``installed``: a release or a program, ``definitions``: its CRDs.
+    ``mic_works``: a MIC does. ``identities``: ids of those that pods had. ``secrets`` of service principals, and which
+    of them ``going``. ``objects``, ``releases``, and ``entries`` of the add-on, which was on or not. ``attached``:
+    scale sets with their identities. ``assignments`` of roles for AAD Pod Identity, and ``unlisted`` those that could
+    not be looked at.
+    """
+
+    found: bool = True
+    installed: bool = True
+    definitions: bool = True
+    mic_works: bool = False
+    identities: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    going: tuple[str, ...] = ()
+    objects: tuple[Object, ...] = ()
+    releases: tuple[Raw, ...] = ()
+    addon: bool = False
+    entries: tuple[Raw, ...] = ()
+    attached: tuple[Raw, ...] = ()
+    assignments: tuple[Raw, ...] = ()
+    unlisted: tuple[Raw, ...] = ()
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Before:
+        known, azure = observed["known"], observed["in_azure"]
+        flags: dict[str, t.Any] = {
+            name: bool(known[name]) for name in ("found", "installed", "definitions", "mic_works")
+        }
+        lists: dict[str, t.Any] = {name: tuple(azure[name]) for name in ("attached", "assignments", "unlisted")}
+        return cls(
+            **flags,
+            **lists,
+            identities=tuple(known["identities"]),
+            secrets=tuple(known["removal"]["secrets"]),
+            going=tuple(known["going_secrets"]),
+            objects=tuple(map(Object.parse, known["removal"]["objects"])),
+            releases=tuple(known["removal"]["releases"]),
+            addon=bool(known["addon"].get("enabled")),
+            entries=tuple(known["entries"]),
+        )
+
 
 @dataclass(frozen=True)
 class Audit:
     """What is there after the phases.
 
     ``residue``: of AAD Pod Identity in the cluster. ``addon``: the add-on is on. ``attached``: scale sets with their
-    identities. ``found``: something of the installation was there, ``definitions``: its CRDs were. ``identities``: ids
-    of those that pods had. ``deleted``: those that were deleted in Azure, with the role assignments that they leave.
-    ``secrets`` of service principals, and which of them ``going``. ``assignments`` of roles for AAD Pod Identity, and
-    ``unlisted`` those that could not be looked at. ``nodes_proved``: pods on every node reach the metadata service.
+    identities. ``entries`` of the add-on: namespace and name. ``before``: what was there in the beginning. ``deleted``:
+    identities that were deleted in Azure, with the role assignments that they leave. ``nodes_proved``: pods on every
+    node reach the metadata service.
     """
 
     cluster: Cluster
     residue: tuple[Raw, ...] = ()
     addon: bool = False
     attached: tuple[Raw, ...] = ()
-    found: bool = True
-    definitions: bool = True
-    identities: tuple[str, ...] = ()
+    entries: tuple[tuple[str, str], ...] = ()
+    before: Before = field(default_factory=lambda: Before())
     deleted: tuple[Raw, ...] = ()
-    secrets: tuple[str, ...] = ()
-    going: tuple[str, ...] = ()
-    assignments: tuple[Raw, ...] = ()
-    unlisted: tuple[Raw, ...] = ()
     nodes_proved: bool = True
 
     @classmethod
     def parse(cls, observed: Raw) -> Audit:
-        known, before = observed["known"], observed["in_azure"]
         return cls(
             cluster=Cluster.parse(observed["cluster"]),
             residue=tuple(observed["audited"]["residue"]),
             addon=bool(observed["addon"]["state"]["enabled"]),
             attached=tuple(observed["attached"]["resources"]),
-            found=bool(known["found"]),
-            definitions=bool(known["definitions"]),
-            identities=tuple(known["identities"]),
+            entries=tuple(
+                (each["namespace"], each["name"]) for each in observed["addon"]["state"].get("identities") or ()
+            ),
+            before=Before.parse(observed),
             deleted=tuple(observed["deleted"]),
-            secrets=tuple(known["removal"]["secrets"]),
-            going=tuple(known["going_secrets"]),
-            assignments=tuple(before["assignments"]),
-            unlisted=tuple(before["unlisted"]),
             nodes_proved=bool(observed["nodes_proved"]),
+        )
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Of the objects that are there, as the residue names them."""
+        return frozenset(each["object"] for each in self.residue if each["code"] not in (*_KEPT_CODES, "not_read"))
+
+    def has_release(self, release: Raw) -> bool:
+        record = f"Secret {release['namespace']}/sh.helm.release.v1.{release['name']}.v"
+        return any(each.startswith(record) for each in self.labels)
+
+    def carries(self, place: Raw, identity: Raw) -> bool:
+        """Whether the scale set has the identity still."""
+        return any(
+            arm_id.same(each["id"], identity["id"])
+            for found in self.attached
+            if arm_id.same(found["id"], place["id"])
+            for each in found["identities"]
         )
 
 
@@ -1509,7 +1571,8 @@ def look_what_is_there_now(options: Options, found: Raw, run: Run) -> t.Iterator
 
 @dataclass(frozen=True)
 class Row:
-    """``state``: ``gone``, ``left``, ``not_verified`` or ``kept``; the last is no fault."""
+    """``state``: ``gone``, ``removed`` or in check mode ``would remove``, ``left``, ``not_verified`` or ``kept``; the
+    last is no fault."""
 
     where: str
     what: str
@@ -1532,21 +1595,104 @@ _PLACES = {
     "scale sets": "identities of pods",
     "roles": "roles of the nodes for MIC",
 }
-_KEPT_CODES = ("label_left", "not_believed")
-# What vmss_identity_info says of identities that only its entries keep.
-_OF_ADDON = "it is given to pods by the pod identity add-on"
 
 
 def account(options: Options, audit: Audit, run: Run) -> Account:
-    """A row for each thing that is left or kept, and one for each place where everything is gone."""
+    """A row for each thing that is removed, left or kept, and one for each place where nothing was and is.
+
+    What check mode would remove is what the run removes.
+    """
+    going = tuple(_going(options, audit, run))
     left = () if run.check_mode else tuple(_left(audit))
-    unproved = () if run.check_mode else tuple(_unproved(options, audit))
-    faulty = {row.where for row in (*left, *unproved)}
-    if not options.remove_role_assignments and audit.assignments:
-        faulty.add("roles")
-    gone = () if run.check_mode else [Row(where, _PLACES[where], "gone") for where in _PLACES if where not in faulty]
-    rows = (*gone, *left, *unproved, *_kept(options, audit, run))
+    unproved = tuple(_unproved(options, audit, going, run))
+    told = {row.where for row in (*going, *left, *unproved)}
+    if audit.labels or audit.addon:
+        told.add("cluster")
+    if any(_of_pods(audit.attached)):
+        told.add("scale sets")
+    if audit.before.assignments:
+        told.add("roles")
+    gone = [Row(where, what, "gone") for where, what in _PLACES.items() if where not in told]
+    rows = (*gone, *going, *left, *unproved, *_kept(options, audit, run))
     return Account(rows, tuple(row.what for row in left))
+
+
+def _going(options: Options, audit: Audit, run: Run) -> t.Iterator[Row]:
+    """What the phases that run remove; nothing of it is there after the run."""
+    state = "would remove" if run.check_mode else "removed"
+    phases = run.phases(PHASES)
+    for phase, where, what, reason, is_there in _planned(options, audit):
+        if phase in phases and (run.check_mode or not is_there):
+            yield Row(where, what, state, reason=reason)
+    yield from _going_from_scale_sets(audit, phases, state, run)
+    # The rules go with NMI.
+    had_nmi = (CHART in phases or ADDON in phases) and (audit.before.installed or audit.before.addon)
+    if had_nmi and _asks_nodes(options, run) and (run.check_mode or audit.nodes_proved):
+        yield Row("nodes", _PLACES["nodes"], state)
+
+
+def _planned(options: Options, audit: Audit) -> t.Iterator[tuple[str, str, str, str, bool]]:
+    """Phase, where, what, reason, and whether it is there, but for identities on scale sets."""
+    before, labels = audit.before, audit.labels
+    for entry in before.entries:
+        what = f"entry {entry['namespace']}/{entry['name']} of the add-on"
+        yield ENTRIES, "cluster", what, "", (entry["namespace"], entry["name"]) in audit.entries
+    for release in before.releases:
+        what = f"helm release {release['namespace']}/{release['name']}"
+        yield CHART, "cluster", what, "", audit.has_release(release)
+    if before.addon:
+        yield ADDON, "cluster", "add-on of AKS", "", audit.addon
+    for each in before.objects:
+        if each.removable:
+            yield _phase_of(each, before), "cluster", each.label, "", each.label in labels
+    for secret in before.going:
+        yield OBJECTS, "cluster", f"Secret {secret}", "It is, encrypted, in the restore bundle.", False
+    for each in before.assignments if options.remove_role_assignments else ():
+        yield ROLES, "roles", each["role"], f"{_whose(options, audit, each)} at {each['scope']}", False
+    for each in audit.deleted:
+        yield IDENTITIES, "Azure", f"identity {arm_id.last_segment(each['id'])}", each["id"], False
+
+
+def _phase_of(found: Object, before: Before) -> str:
+    """The one that removes the object, or lets AKS or MIC do so."""
+    custom = ("AzureIdentity", "AzureIdentityBinding")
+    if found.by_aks and before.addon:
+        return ENTRIES if found.kind in custom else ADDON
+    phases = {
+        "AzureIdentityBinding": BINDINGS,
+        "AzureAssignedIdentity": BINDINGS if before.mic_works else SCALE_SETS,
+        "Deployment": CHART,
+        "DaemonSet": CHART,
+    }
+    return phases.get(found.kind, OBJECTS)
+
+
+def _going_from_scale_sets(audit: Audit, phases: t.Container[str], state: str, run: Run) -> t.Iterator[Row]:
+    """One row for each identity, wherever it is."""
+    places: dict[str, list[str]] = {}
+    identities: dict[str, Raw] = {}
+    for place in audit.before.attached:
+        for each in place["identities"]:
+            phase = SCALE_SETS if each["removable"] else ENTRIES if _is_of_addon(each) else ""
+            if phase in phases and (run.check_mode or not audit.carries(place, each)):
+                identities.setdefault(each["id"].lower(), each)
+                places.setdefault(each["id"].lower(), []).append(place["name"])
+    for key, each in identities.items():
+        what = f"identity {arm_id.last_segment(each['id'])}"
+        yield Row("scale sets", what, state, reason=f"on {', '.join(places[key])}")
+
+
+def _is_of_addon(identity: Raw) -> bool:
+    return str(identity.get("protected_because") or "").startswith(_OF_ADDON)
+
+
+def _asks_nodes(options: Options, run: Run) -> bool:
+    return options.probe_nodes and NODES in run.phases(PHASES)
+
+
+def _whose(options: Options, audit: Audit, assignment: Raw) -> str:
+    nodes = options.principal_id or audit.cluster.kubelet_principal
+    return "of the nodes" if assignment["principal_id"] == nodes else "of the control plane"
 
 
 def _left(audit: Audit) -> t.Iterator[Row]:
@@ -1560,11 +1706,12 @@ def _left(audit: Audit) -> t.Iterator[Row]:
         yield Row("scale sets", what, "left", "identity_attached", f"Every pod on {place['name']} can take it.")
 
 
-def _unproved(options: Options, audit: Audit) -> t.Iterator[Row]:
+def _unproved(options: Options, audit: Audit, going: t.Iterable[Row], run: Run) -> t.Iterator[Row]:
     for each in audit.residue:
         if each["code"] == "not_read":
             yield _of_residue(each, "not_verified")
-    if audit.found and not audit.definitions and not options.recreate_definitions:
+    before = audit.before
+    if before.found and not before.definitions and not options.recreate_definitions:
         # Where definitions are gone before the rest is, nobody knows what their objects were.
         yield Row(
             "cluster",
@@ -1574,15 +1721,19 @@ def _unproved(options: Options, audit: Audit) -> t.Iterator[Row]:
             "The definitions were gone already, and objects may lie in the storage without them; look with "
             "pod_identity_uninstall_recreate_definitions=true.",
         )
-    if not audit.nodes_proved:
+    asks = _asks_nodes(options, run)
+    if not (audit.nodes_proved or any(row.where == "nodes" for row in going)):
         reason = "No pod asked for the metadata service in this run."
+        if run.check_mode and asks:
+            reason = "In check mode no pod asks for the metadata service."
         yield Row("nodes", "rules of NMI", "not_verified", "not_asked", reason)
 
 
 def _kept(options: Options, audit: Audit, run: Run) -> t.Iterator[Row]:
+    before = audit.before
     yield from _attached_still(audit, run)
     named = {each.lower() for each in options.delete_identities}
-    for identity in audit.identities:
+    for identity in before.identities:
         if identity not in named:
             what = f"identity {arm_id.last_segment(identity)}"
             yield Row("Azure", what, "kept", reason=f"Others may use it: {identity}")
@@ -1590,19 +1741,18 @@ def _kept(options: Options, audit: Audit, run: Run) -> t.Iterator[Row]:
         of = f"of the deleted identity {arm_id.last_segment(deleted['id'])}"
         for each in deleted["role_assignments"]:
             yield Row("roles", each["role"], "kept", reason=f"{of} at {each['scope']}; it gives nothing any more")
-    for secret in audit.secrets:
-        if secret not in audit.going:
+    for secret in before.secrets:
+        if secret not in before.going:
             reason = "It holds the credential of a service principal; it goes, encrypted, with "
             yield Row("cluster", f"Secret {secret}", "kept", reason=f"{reason}pod_identity_uninstall_vault_id.")
-    nodes = options.principal_id or audit.cluster.kubelet_principal
-    for each in audit.assignments if not options.remove_role_assignments else ():
-        whose = "nodes" if each["principal_id"] == nodes else "control plane"
-        reason = f"of the {whose} at {each['scope']}; it goes with pod_identity_uninstall_remove_role_assignments=true"
+    for each in before.assignments if not options.remove_role_assignments else ():
+        whose = _whose(options, audit, each)
+        reason = f"{whose} at {each['scope']}; it goes with pod_identity_uninstall_remove_role_assignments=true"
         yield Row("roles", each["role"], "kept", reason=reason)
     for each in audit.residue:
         if each["code"] in _KEPT_CODES:
             yield _of_residue(each, "kept")
-    for each in audit.unlisted:
+    for each in before.unlisted:
         yield Row("roles", " or ".join(each["roles"]), "kept", reason=each["msg"])
 
 
@@ -1612,7 +1762,7 @@ def _attached_still(audit: Audit, run: Run) -> t.Iterator[Row]:
     identities: dict[tuple[str, str], Raw] = {}
     for place in audit.attached:
         for each in place["identities"]:
-            goes_with_addon = run.check_mode and str(each.get("protected_because") or "").startswith(_OF_ADDON)
+            goes_with_addon = run.check_mode and _is_of_addon(each)
             if not each["removable"] and not goes_with_addon:
                 key = (each["id"].lower(), each["ownership_because"])
                 identities.setdefault(key, each)

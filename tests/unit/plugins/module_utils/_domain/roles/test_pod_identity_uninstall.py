@@ -1059,6 +1059,7 @@ AUDIT: dict[str, Any] = {
     "unlisted": [],
     "nodes_proved": True,
 }
+OF_ADDON = "it is given to pods by the pod identity add-on of one"
 GONE = [("cluster", "gone"), ("nodes", "gone"), ("scale sets", "gone"), ("roles", "gone")]
 
 
@@ -1069,14 +1070,15 @@ def audit(changes: dict[str, Any] | None = None) -> dict[str, Any]:
         definitions=flat["definitions"],
         identities=flat["identities"],
         going_secrets=flat["going"],
-        removal={**REMOVAL, "secrets": flat["secrets"]},
+        removal={**REMOVAL, "secrets": flat["secrets"], **flat.get("removal", {})},
+        **flat.get("beginning", {}),
     )
     return {
         **beginning,
         "audited": {"residue": flat["residue"]},
-        "addon": {"state": {"enabled": flat["addon"]}},
+        "addon": {"state": {"enabled": flat["addon"], "identities": flat.get("entries", [])}},
         "attached": {"resources": flat["attached"]},
-        "in_azure": {name: flat[name] for name in ("assignments", "unlisted")},
+        "in_azure": {"attached": flat.get("before", []), **{name: flat[name] for name in ("assignments", "unlisted")}},
         "deleted": flat["deleted"],
         "nodes_proved": flat["nodes_proved"],
     }
@@ -1088,7 +1090,10 @@ def residue(code: str) -> dict[str, str]:
 
 def attached(**identity: Any) -> list[dict[str, Any]]:
     each = {"id": ONE, "removable": False, "ownership": "unknown", "ownership_because": "nobody knows it", **identity}
-    return [{"name": name, "identities": [{**each, "id": text}]} for name, text in (("a", ONE), ("b", ONE.upper()))]
+    return [
+        {"id": f"/{name}", "name": name, "identities": [{**each, "id": text}]}
+        for name, text in (("a", ONE), ("b", ONE.upper()))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -1118,10 +1123,15 @@ def attached(**identity: Any) -> list[dict[str, Any]]:
         pytest.param(
             {"deleted": [{"id": ONE, "role_assignments": [{"role": "R", "scope": "/x"}]}]},
             {},
-            [*GONE, ("roles", "kept")],
+            [*GONE, ("Azure", "removed"), ("roles", "kept")],
             id="roles of a deleted identity",
         ),
-        pytest.param({"secrets": ["n/a", "n/b"], "going": ["n/a"]}, {}, [*GONE, ("cluster", "kept")], id="secret"),
+        pytest.param(
+            {"secrets": ["n/a", "n/b"], "going": ["n/a"]},
+            {},
+            [*GONE[1:], ("cluster", "removed"), ("cluster", "kept")],
+            id="secret",
+        ),
         pytest.param(
             {"assignments": [{"role": "R", "scope": "/x", "principal_id": "nodes"}]},
             {},
@@ -1131,7 +1141,7 @@ def attached(**identity: Any) -> list[dict[str, Any]]:
         pytest.param(
             {"assignments": [{"role": "R", "scope": "/x", "principal_id": "nodes"}]},
             {"remove_role_assignments": True},
-            GONE,
+            [*GONE[:3], ("roles", "removed")],
             id="roles go",
         ),
         pytest.param(
@@ -1149,7 +1159,107 @@ def test_the_account(changes: dict[str, Any], options: dict[str, Any], rows: lis
     assert [(row["where"], row["state"]) for row in found] == rows
     assert told["left"] == [row["what"] for row in found if row["state"] == "left"]
     predicted = plan("account", audit(changes), Run(check_mode=True), **options)["rows"]
-    assert predicted == [row for row in found if row["state"] == "kept"]
+    assert [(row["what"], row["state"]) for row in map(as_of_the_run, predicted)] == [
+        (row["what"], row["state"]) for row in found if row["state"] != "left"
+    ]
+
+
+def as_of_the_run(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "state": row["state"].replace("would remove", "removed")}
+
+
+THERE: dict[str, Any] = {
+    "removal": {
+        "objects": [
+            thing("AzureIdentity", "a"),
+            thing("AzureIdentity", "of-aks", by_aks=True),
+            thing(BINDING_KIND, "a"),
+            thing(ASSIGNED_KIND, "a"),
+            thing("CustomResourceDefinition", "azureidentities", "", by_aks=True),
+            thing("DaemonSet", "mine"),
+        ],
+        "releases": [{"namespace": "n", "name": "chart"}],
+    },
+    "beginning": {"installed": True, "addon": {"enabled": True}, "entries": [ENTRY]},
+    "before": [
+        *attached(removable=True),
+        {"id": "/c", "name": "c", "identities": [{"id": TWO, "removable": False, "protected_because": OF_ADDON}]},
+    ],
+    "going": ["n/s"],
+    "secrets": ["n/s"],
+    "assignments": [{"role": "R", "scope": "/x", "principal_id": "nodes"}],
+    "deleted": [{"id": ONE, "role_assignments": []}],
+}
+WHOLE = [
+    "entry n/e of the add-on",
+    "helm release n/chart",
+    "add-on of AKS",
+    "AzureIdentity n/a",
+    "AzureIdentity n/of-aks",
+    "AzureIdentityBinding n/a",
+    "AzureAssignedIdentity n/a",
+    "CustomResourceDefinition azureidentities",
+    "DaemonSet n/mine",
+    "Secret n/s",
+    "R",
+    "identity one",
+    "identity one",
+    "identity two",
+    "rules of NMI",
+]
+
+
+@pytest.mark.parametrize(
+    ("tags", "removed"),
+    [
+        pytest.param((), WHOLE, id="all"),
+        pytest.param((ENTRIES,), [WHOLE[0], WHOLE[4], WHOLE[13]], id="entries"),
+        pytest.param((BINDINGS,), [WHOLE[5]], id="bindings"),
+        pytest.param((SCALE_SETS,), [WHOLE[6], WHOLE[12]], id="scale sets"),
+        pytest.param((CHART,), [WHOLE[1], WHOLE[8]], id="chart"),
+        pytest.param((CHART, NODES), [WHOLE[1], WHOLE[8], WHOLE[14]], id="chart and nodes"),
+        pytest.param((ADDON,), [WHOLE[2], WHOLE[7]], id="add-on"),
+        pytest.param((NODES,), [], id="nodes"),
+        pytest.param((ROLES,), ["R"], id="roles"),
+        pytest.param((OBJECTS,), [WHOLE[3], WHOLE[9]], id="objects"),
+        pytest.param((IDENTITIES,), [WHOLE[11]], id="identities"),
+    ],
+)
+def test_check_mode_tells_what_the_run_removes(tags: tuple[str, ...], removed: list[str]) -> None:
+    options = {"remove_role_assignments": True, "delete_identities": [ONE]}
+    predicted = plan("account", audit({**THERE, "nodes_proved": False}), Run(True, tags), **options)["rows"]
+    assert [row["what"] for row in predicted if row["state"] == "would remove"] == removed
+    told = plan("account", audit(THERE), Run(False, tags), **options)["rows"]
+    assert [row for row in told if row["state"] == "removed"] == [
+        as_of_the_run(row) for row in predicted if row["state"] == "would remove"
+    ]
+
+
+def test_what_is_there_still_was_not_removed() -> None:
+    labels = [*WHOLE[3:9], "Secret n/sh.helm.release.v1.chart.v1"]
+    still = {
+        "residue": [{**residue("x_left"), "object": each} for each in labels],
+        "addon": True,
+        "entries": [ENTRY],
+        "attached": attached(ownership="used")[:1],
+    }
+    rows = plan("account", audit({**THERE, **still}), delete_identities=[ONE])["rows"]
+    removed = [(row["what"], row["reason"]) for row in rows if row["state"] == "removed"]
+    secret = "It is, encrypted, in the restore bundle."
+    assert removed == [
+        ("Secret n/s", secret),
+        ("identity one", ONE),
+        ("identity ONE", "on b"),
+        ("identity two", "on c"),
+        ("rules of NMI", ""),
+    ]
+
+
+def test_check_mode_proves_nothing_of_nodes() -> None:
+    for options, reason in (({}, "In check mode no pod asks"), ({"probe_nodes": False}, "No pod asked")):
+        rows = plan("account", audit({"nodes_proved": False}), Run(check_mode=True), **options)["rows"]
+        (row,) = [row for row in rows if row["where"] == "nodes"]
+        assert (row["state"], row["reason"].startswith(reason)) == ("not_verified", True)
 
 
 def test_why_something_stays() -> None:
@@ -1163,8 +1273,7 @@ def test_why_something_stays() -> None:
 
 
 def test_in_check_mode_the_addon_still_keeps_its_identities() -> None:
-    of_addon = attached(
-        ownership="protected", protected_because="it is given to pods by the pod identity add-on of one"
-    )
+    of_addon = attached(ownership="protected", protected_because=OF_ADDON)
     assert plan("account", audit({"attached": of_addon}))["rows"][-1]["state"] == "kept"
-    assert plan("account", audit({"attached": of_addon}), Run(check_mode=True))["rows"] == []
+    rows = plan("account", audit({"attached": of_addon}), Run(check_mode=True))["rows"]
+    assert [row["state"] for row in rows] == ["gone"] * 4
