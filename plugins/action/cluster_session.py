@@ -204,7 +204,8 @@ class _Session:
     def be_asked(self, arguments: Raw) -> None:
         self._forget_prediction()
         before = self.known["missing"] if arguments["further"] else []
-        self._ask("questions", {name: arguments[name] for name in ("azure", "kubernetes", "connects")}, self._owner)
+        asking = {name: arguments[name] for name in ("azure", "kubernetes", "connects")}
+        self._ask("questions", asking, self._owner, connected=arguments["further"])
         self.known["missing"] = before + [each for each in self.known["missing"] if each not in before]
 
     def be_begun(self, arguments: Raw) -> None:
@@ -313,8 +314,11 @@ class _Session:
             return failed
         return None
 
-    def _ask(self, part: str, asking: Raw, owner: str) -> None:
-        """Ask Azure and the API server for what is needed; ``missing`` is what they do not permit."""
+    def _ask(self, part: str, asking: Raw, owner: str, *, connected: bool = False) -> None:
+        """Ask Azure and the API server for what is needed; ``missing`` is what they do not permit.
+
+        ``connected``: connecting is permitted, whatever else is not.
+        """
         elsewhere = any(os.environ.get(name) for name in NAMED_BY)
         cluster = self.known.get("cluster")
         plan = self._decide(ROLE, part, {**asking, "cluster": cluster or {}, "named_elsewhere": elsewhere})
@@ -322,7 +326,7 @@ class _Session:
         if plan["azure"]:
             needs = {"subscription_id": self._options.get("subscription_id"), "needs": plan["azure"]}
             missing += self._run("permission_info", needs)["missing"]
-        certain = any(each["certain"] for each in missing)
+        certain = any(each["certain"] for each in missing) and not connected
         if plan["kubernetes"] and not certain and sessions.may_have_server(cluster):
             self._connect(plan["looker"] or owner)
             if self._connection.reachable:

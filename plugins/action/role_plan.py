@@ -14,13 +14,17 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.azureops.pod_identity.plugins.action import (  # isort: skip
     access_review_info,
     aks_kubeconfig,
+    aks_pod_identity,
+    azure_identity_binding,
     kubernetes_object_info,
     nmi_info,
     pod_identity_bundle,
     pod_identity_bundle_info,
     pod_identity_info,
+    pod_identity_removal_info,
     resource_group_info,
     role_assignment,
+    user_assigned_identity,
     user_assigned_identity_info,
     vmss_identity_info,
 )
@@ -30,9 +34,9 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _role
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
 LOADED = (
-    *(access_review_info, aks_kubeconfig, kubernetes_object_info, nmi_info),
-    *(pod_identity_bundle, pod_identity_bundle_info, pod_identity_info, resource_group_info, role_assignment),
-    *(user_assigned_identity_info, vmss_identity_info),
+    *(access_review_info, aks_kubeconfig, aks_pod_identity, azure_identity_binding, kubernetes_object_info),
+    *(nmi_info, pod_identity_bundle, pod_identity_bundle_info, pod_identity_info, pod_identity_removal_info),
+    *(resource_group_info, role_assignment, user_assigned_identity, user_assigned_identity_info, vmss_identity_info),
 )
 
 

@@ -30,8 +30,10 @@ from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_u
 from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role import (
     CARRIER,
     Site,
+    account,
     has_definitions,
     helm,
+    predicts,
     put,
 )
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
@@ -192,10 +194,11 @@ def test_the_addon_goes_entry_by_entry(site: Site, azure: SimulatedAzure) -> Non
     assert status == 0, output
     assert (profile(site), site.attached(), site.bundles(), site.modules.writes(mark)) == (before, attached, [], [])
     assert programs(site.client) == ["nmi"]
-    predicted = changed(output)
+    predicted, would = changed(output), account(output)
 
     status, output = site.play(**FAST)
     assert (status, changed(output)) == (0, predicted), output
+    assert predicts(would, account(output)), (would, account(output))
     # The entries in one change, then the add-on; AKS itself has taken the identity from the scale set.
     assert [each.split("/")[-2] for each in site.modules.writes(mark)] == ["managedClusters"] * 2
     after = profile(site)

@@ -64,7 +64,8 @@ class Site:
 
     def start(self, *arguments: str, address: str = "", **variables: Any) -> subprocess.Popen[str]:
         """``address``: where the API server is for it."""
-        player = Player(self.directory / f"player{len(list(self.directory.iterdir()))}", self.modules.environment)
+        environment = {**self.modules.environment, "ANSIBLE_SHOW_CUSTOM_STATS": "1"}
+        player = Player(self.directory / f"player{len(list(self.directory.iterdir()))}", environment)
         defaults = {
             "pod_identity_cluster_name": "demo",
             "pod_identity_resource_group": "rg",
@@ -160,6 +161,17 @@ def manifest(kind: Kind, **body: Any) -> dict[str, Any]:
     return {"apiVersion": kind.api_version, "kind": kind.name, **body}
 
 
+def account(output: str) -> list[dict[str, Any]]:
+    """The rows of the table of a play, as it leaves them to whoever started it."""
+    told, _end = json.JSONDecoder().raw_decode(output.partition("RUN: ")[2])
+    return list(told["pod_identity_uninstall"]["localhost"]["audit"])
+
+
+def predicts(would: list[dict[str, Any]], rows: list[dict[str, Any]]) -> bool:
+    """Whether the account of check mode is that of the run."""
+    return rows == [{**row, "state": row["state"].replace("would remove", "removed")} for row in would]
+
+
 def helm(site: Site, *arguments: str) -> str:
     return site.server.helm(*arguments)
 
@@ -180,7 +192,7 @@ def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: Simul
     status, output = site.play("--check", "--diff")
     assert status == 0, output
     assert "helm would uninstall release default/aad-pod-identity (chart version 4.1.18, deployed)" in output, output
-    predicted = re.search(r"changed=(\d+)", output)
+    predicted, would = re.search(r"changed=(\d+)", output), account(output)
     assert (site.look(), site.attached(), site.bundles()) == (before, attached, [])
     assert site.modules.writes(mark) == []
 
@@ -204,6 +216,11 @@ def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: Simul
     told = order(audit(site)[seen:])
     assert told == ["bundle", "binding", "finalizer", "release", "identity", "definition"], told
     assert re.search(r"Azure +identity billing +kept", output), output
+    rows = account(output)
+    assert predicts(would, rows), (would, rows)
+    removed = [row["what"] for row in rows if row["state"] == "removed"]
+    assert {"helm release default/aad-pod-identity", "identity billing", "rules of NMI"} <= set(removed), removed
+    assert {f"{kind} {site.namespace}/billing" for kind in ("AzureIdentity", "AzureIdentityBinding")} <= set(removed)
 
     status, output = site.play()
     assert (status, "changed=0 " in output) == (0, True), output

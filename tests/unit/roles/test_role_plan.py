@@ -55,7 +55,7 @@ def test_other_roles_ask_without_what_only_the_cluster_needs(player: Player) -> 
 def test_tasks_go_by_options_as_the_plan_reads_them(player: Player) -> None:
     """A list that is given as a text, and names that YAML reads as numbers."""
     group = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-    named = {"cluster_name": 2024, "resource_group": "rg"}
+    named = {"cluster_name": 2024, "cluster_resource_group": "rg"}
     variables = {
         "pod_identity_uninstall_confirm": 2024,
         "pod_identity_uninstall_delete_identities": f"{group}/one,{group}/two",

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .. import arm_id, bundles, nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
-from . import part
-from .part import ROLE_PHASES, Nothing, Part, Raw, Refused, Run, refuse
+from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, plain, refuse
 
 PHASES = ROLE_PHASES["pod_identity_uninstall"]
 ENTRIES, BINDINGS, SCALE_SETS, CHART, ADDON, NODES, ROLES, OBJECTS, IDENTITIES = PHASES
@@ -185,12 +184,15 @@ class TargetOptions:
 @dataclass(frozen=True)
 class Options(TargetOptions):
     owner: str = "default"
+    scope: str = "owned"
+    allow_in_use: bool = False
     confirm: str = ""
     delete_identities: tuple[str, ...] = ()
     protected_identities: tuple[str, ...] = ()
     recreate_definitions: bool = False
     recreate_identity: bool = False
     remove_role_assignments: bool = False
+    remove_unknown_identities: tuple[str, ...] = ()
     probe_nodes: bool = True
     probe_namespace: str = "default"
     release_namespaces: tuple[str, ...] = ()
@@ -239,6 +241,57 @@ def _of_pods(attached: t.Iterable[Raw]) -> t.Iterator[tuple[Raw, Raw]]:
                 yield place, each
 
 
+# What several parts look at. Of what their tasks have found, ``cluster`` is that of the session, ``known`` the plan of
+# the part ``cluster``, and ``now`` who gets what by now.
+
+
+def _named(found: Raw) -> dict[str, str]:
+    """How modules name the cluster."""
+    cluster = found["cluster"]
+    subscription = arm_id.parse(cluster["id"]).subscription
+    return {
+        "subscription_id": subscription,
+        "resource_group": cluster["resource_group"],
+        "cluster_name": cluster["name"],
+    }
+
+
+def _at_addon(found: Raw) -> Look:
+    """Nothing is to change; the module waits until AKS has ended what it does with the cluster."""
+    arguments = {**_named(found), "poll_interval": found["poll_interval"] or None}
+    return Look("addon", "aks_pod_identity", arguments, in_cluster=False, in_check_mode=True)
+
+
+def _at_what_is_left(found: Raw) -> Look:
+    namespaces = found["known"]["removal"]["release_namespaces"]
+    return Look("left", "pod_identity_removal_info", {"release_namespaces": namespaces})
+
+
+def _at_scale_sets(options: Options, found: Raw, run: Run) -> Look:
+    """By what was known in the beginning, so that it is told in the same way before, in between and after."""
+    known, decided = found["known"], detachment(options, Inventory.parse(found), run)
+    inventory = {
+        **{name: known["inventory"][name] for name in ("identities", "assigned")},
+        "releases": known["removal"]["releases"],
+        "workloads": decided.workloads,
+    }
+    arguments = {
+        **_named(found),
+        "provider_ids": known["providers"],
+        "inventory": inventory,
+        "known_identities": decided.known,
+        "identities": options.remove_unknown_identities,
+        "protected_identities": decided.protected,
+        "check_existence": True,
+    }
+    return Look("attached", "vmss_identity_info", plain(arguments), in_cluster=False)
+
+
+def _is_refusal(failed: Raw) -> bool:
+    """Whether a module failed by its own decision, and not by an answer of a service."""
+    return "error" not in failed
+
+
 # options
 
 
@@ -251,21 +304,21 @@ class Named:
 
     @classmethod
     def parse(cls, observed: Raw) -> Named:
-        return cls(*(str(observed[name] or "") for name in ("cluster_name", "resource_group")))
+        return cls(*(str(observed[name] or "") for name in ("cluster_name", "cluster_resource_group")))
 
 
 @dataclass(frozen=True)
 class Checked:
     """``whole``: no phase is left out. ``delete_identities``: ids of the identities that are deleted in Azure.
     ``bundle_in``: ``file`` or ``secret``, where the restore bundle is written, and ``bundle_namespace`` of the Secret.
-    ``needs``: what the cluster is asked for before anything is known."""
+    ``kubernetes``: what the cluster is asked for before anything is known."""
 
     phases: tuple[str, ...]
     whole: bool
     delete_identities: tuple[str, ...]
     bundle_in: str
     bundle_namespace: str
-    needs: tuple[KubernetesNeed, ...]
+    kubernetes: tuple[KubernetesNeed, ...]
 
 
 def check(options: Options, named: Named, run: Run) -> Checked:
@@ -278,7 +331,7 @@ def check(options: Options, named: Named, run: Run) -> Checked:
         delete_identities=options.delete_identities,
         bundle_in="secret" if options.names_secret else "file",
         bundle_namespace=options.secret_namespace,
-        needs=tuple(_kubernetes_needs(options, phases)),
+        kubernetes=tuple(_kubernetes_needs(options, phases)),
     )
 
 
@@ -350,12 +403,12 @@ def earlier(_options: Options, told: Told, _run: Run) -> Earlier:
     return Earlier((*told.files, *told.confirmed))
 
 
-def _look_at_earlier(options: Options, found: Raw, _run: Run) -> t.Iterator[part.Look]:
+def _look_at_earlier(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
     """Whoever may write a Secret can name any identity there. Of one that the add-on hands out, the control plane is
     operator; what cannot be seen is not confirmed."""
     cluster = found["cluster"]
     arguments = {"target": found["directory"], "cluster_id": cluster["id"]}
-    yield part.Look("told", "pod_identity_bundle_info", arguments, in_cluster=options.names_secret)
+    yield Look("told", "pod_identity_bundle_info", arguments, in_cluster=options.names_secret)
     principal = (cluster.get("identity") or {}).get("principal_id")
     for identity in _handed_out(found["told"], in_secret=True) if principal else ():
         assignment = {
@@ -365,7 +418,7 @@ def _look_at_earlier(options: Options, found: Raw, _run: Run) -> t.Iterator[part
             "principal_id": principal,
             "state": "absent",
         }
-        yield part.Look(
+        yield Look(
             _operator_at(identity),
             "role_assignment",
             assignment,
@@ -403,6 +456,10 @@ class Object:
         return cls(found["kind"], found["namespace"], found["name"], *flags)
 
     @property
+    def label(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    @property
     def without_binding(self) -> dict[str, str]:
         """The entry of azure_identity_binding that removes this AzureIdentityBinding, and nothing else."""
         names = {"name": self.name, "namespace": self.namespace, "binding_name": self.name}
@@ -411,53 +468,84 @@ class Object:
 
 @dataclass(frozen=True)
 class InCluster:
-    """What of AAD Pod Identity is there.
+    """What of AAD Pod Identity is there, where it could be looked at.
 
-    ``releases`` of helm and ``programs``: names. ``brought_back``: what somebody would put there again, and who.
-    ``secrets``: ``namespace/name`` of those with credentials. ``identities``: ids of those that objects name, and
-    ``earlier`` of those that the add-on handed out before. ``addon`` is on with ``entries``.
+    ``removal``: what pod_identity_removal_info tells. ``earlier``: ids of identities that the add-on handed out before;
+    ``addon``: its state. ``nodes``: their provider ids by their names.
     """
 
-    objects: tuple[Object, ...]
-    releases: tuple[str, ...]
-    programs: tuple[str, ...]
-    brought_back: tuple[str, ...]
-    secrets: tuple[str, ...]
-    identities: tuple[str, ...]
-    earlier: tuple[str, ...]
-    addon: bool
-    entries: tuple[Raw, ...]
-    mic_works: bool
+    cluster: Cluster
+    looked: bool = False
+    objects: tuple[Object, ...] = ()
+    removal: Raw = field(default_factory=dict)
+    earlier: tuple[str, ...] = ()
+    addon: Raw = field(default_factory=dict)
+    installations: tuple[Raw, ...] = ()
+    nodes: t.Mapping[str, str] = field(default_factory=dict)
+    inventory: Raw = field(default_factory=dict)
 
     @classmethod
     def parse(cls, observed: Raw) -> InCluster:
-        names = ("releases", "programs", "brought_back", "secrets", "identities", "earlier")
-        lists: dict[str, t.Any] = {name: tuple(observed[name]) for name in names}
+        cluster = Cluster.parse(observed["cluster"])
+        if "inventory" not in observed:
+            return cls(cluster)
+        kept = ("objects", "releases", "programs", "brought_back", "identities", "secrets", "documents")
         return cls(
-            objects=tuple(map(Object.parse, observed["objects"])),
-            **lists,
-            addon=bool(observed["addon"]["enabled"]),
-            entries=tuple(observed["addon"].get("identities") or ()),
-            mic_works=any(each["mic_leader"] for each in observed["installations"]),
+            cluster=cluster,
+            looked=True,
+            objects=tuple(map(Object.parse, observed["removal"]["objects"])),
+            removal={name: observed["removal"][name] for name in (*kept, "release_namespaces")},
+            earlier=tuple(observed["earlier"]),
+            addon=observed["addon"]["state"],
+            installations=tuple(observed["nmi"]["installations"]),
+            nodes={
+                each["metadata"]["name"]: str((each.get("spec") or {}).get("providerID") or "")
+                for each in observed["nodes"]["resources"]
+            },
+            inventory={name: observed["inventory"][name] for name in ("workloads", "identities", "assigned")},
         )
+
+    @property
+    def has_addon(self) -> bool:
+        return bool(self.addon.get("enabled"))
+
+    def named(self, what: str) -> tuple[t.Any, ...]:
+        return tuple(self.removal.get(what) or ())
 
     def of(self, kind: str) -> list[Object]:
         return [each for each in self.objects if each.kind == kind]
+
+
+def look_into_cluster(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+    """If that is permitted."""
+    if found["permitted"]:
+        yield _at_addon(found)
+        rules = {name: getattr(options, name) for name in ("owner", "scope")}
+        namespaces = list(options.release_namespaces)
+        yield Look("removal", "pod_identity_removal_info", {**rules, "release_namespaces": namespaces})
+        yield Look("nmi", "nmi_info")
+        yield Look("nodes", "kubernetes_object_info", {"api_version": "v1", "kind": "Node"})
+        yield Look("inventory", "pod_identity_info")
 
 
 @dataclass(frozen=True)
 class Installation:
     """What is there, and what of it goes.
 
-    ``found``: something is there, ``installed``: a release or a program, ``definitions``: a CRD. ``mic_works``: a MIC
-    does; ``waits_for_mic``: and has something to take from pods; ``twins``: names that AzureAssignedIdentities have in
-    several namespaces. ``foreign``: objects of others; ``brought_back``: what somebody would put there again, and who.
+    ``looked``: it was looked at. ``found``: something is there, ``installed``: a release or a program, ``definitions``:
+    a CRD. ``mic_works``: a MIC does; ``waits_for_mic``: and has something to take from pods; ``twins``: names that
+    AzureAssignedIdentities have in several namespaces. ``foreign``: objects of others; ``brought_back``: what somebody
+    would put there again, and who.
     ``entries`` of the add-on, as aks_pod_identity takes them; ``bindings`` that go, as azure_identity_binding takes
     them. ``handed_out``: ids of the identities that the add-on hands out, or did; ``identities``: of all that pods had.
     ``going_secrets``: ``namespace/name``. ``gone_before_assigned`` and ``gone_before_objects``: what is gone before the
     AzureAssignedIdentities are removed, and before the other objects are, as pod_identity_removal takes them.
+    ``addon``, ``removal``, ``installations``, ``inventory`` and ``nodes``: as they are in the beginning; ``providers``:
+    provider ids of the nodes. ``kubernetes`` and ``azure``: what is asked for now that this is known, and
+    ``role_scopes``: where roles are looked for.
     """
 
+    looked: bool
     found: bool
     installed: bool
     definitions: bool
@@ -473,40 +561,75 @@ class Installation:
     going_secrets: tuple[str, ...]
     gone_before_assigned: tuple[str, ...]
     gone_before_objects: tuple[str, ...]
+    addon: Raw
+    removal: Raw
+    installations: tuple[Raw, ...]
+    inventory: Raw
+    nodes: t.Mapping[str, str]
+    providers: tuple[str, ...]
+    kubernetes: tuple[KubernetesNeed, ...]
+    azure: tuple[AzureNeed, ...]
+    role_scopes: tuple[RoleScope, ...]
 
 
-def installation(options: Options, found: InCluster, _run: Run) -> Installation:
+def installation(options: Options, found: InCluster, run: Run) -> Installation:
     assigned = [each.name for each in found.of("AzureAssignedIdentity")]
-    handed_out = {*found.earlier, *(each["identity"].lower() for each in found.entries)}
+    entries = tuple(found.addon.get("identities") or ())
+    handed_out = {*found.earlier, *(each["identity"].lower() for each in entries)}
+    mic_works = any(each["mic_leader"] for each in found.installations)
     by_aks = f"({nmi.ADDON_KEEPER})"
+    readable = Readable(
+        cluster=found.cluster,
+        looked=found.looked,
+        providers=tuple(dict.fromkeys(filter(None, found.nodes.values()))),
+        identities=tuple(sorted(handed_out | set(found.named("identities")))),
+        handed_out=tuple(sorted(handed_out)),
+    )
+    going_secrets = found.named("secrets") if options.vault_id else ()
+    role_scopes = _role_scopes(options, readable)
     return Installation(
-        found=bool(found.objects or found.releases or found.programs),
-        installed=bool(found.releases or found.programs),
+        looked=found.looked,
+        found=bool(found.objects or found.named("releases") or found.named("programs")),
+        installed=bool(found.named("releases") or found.named("programs")),
         definitions=bool(found.of("CustomResourceDefinition")),
-        mic_works=found.mic_works,
-        waits_for_mic=found.mic_works and bool(assigned),
+        mic_works=mic_works,
+        waits_for_mic=mic_works and bool(assigned),
         twins=tuple(sorted({name for name in assigned if assigned.count(name) > 1})),
         foreign=tuple(each for each in found.objects if not each.removable),
         # AKS does not when its add-on is switched off.
-        brought_back=tuple(each for each in found.brought_back if not (found.addon and each.endswith(by_aks))),
-        entries=tuple({name: each[name] for name in ("name", "namespace", "identity")} for each in found.entries),
+        brought_back=tuple(
+            each for each in found.named("brought_back") if not (found.has_addon and each.endswith(by_aks))
+        ),
+        entries=tuple({name: each[name] for name in ("name", "namespace", "identity")} for each in entries),
         # Those of AKS are its own while the add-on is on.
         bindings=tuple(
-            each.without_binding for each in found.of("AzureIdentityBinding") if not (each.by_aks and found.addon)
+            each.without_binding for each in found.of("AzureIdentityBinding") if not (each.by_aks and found.has_addon)
         ),
-        handed_out=tuple(sorted(handed_out)),
-        identities=tuple(sorted(handed_out | set(found.identities))),
-        going_secrets=found.secrets if options.vault_id else (),
-        gone_before_assigned=("programs", "bindings", *(("assigned",) if found.mic_works else ())),
-        gone_before_objects=("programs", "bindings", "assigned", *(("addon",) if found.addon else ())),
+        handed_out=readable.handed_out,
+        identities=readable.identities,
+        going_secrets=going_secrets,
+        gone_before_assigned=("programs", "bindings", *(("assigned",) if mic_works else ())),
+        gone_before_objects=("programs", "bindings", "assigned", *(("addon",) if found.has_addon else ())),
+        addon=found.addon,
+        removal=found.removal,
+        installations=tuple({name: each[name] for name in ("namespace", "name")} for each in found.installations),
+        inventory=found.inventory,
+        nodes=found.nodes,
+        providers=readable.providers,
+        kubernetes=tuple(_secret_needs(going_secrets, run.phases(PHASES))),
+        azure=tuple(_read_needs(options, readable, role_scopes)),
+        role_scopes=role_scopes,
     )
 
 
-# reads
+def _secret_needs(going: t.Iterable[str], phases: t.Container[str]) -> t.Iterator[KubernetesNeed]:
+    """For the namespaces of the Secrets that go."""
+    places = dict.fromkeys(each.partition("/")[0] for each in going) if OBJECTS in phases else {}
+    return (KubernetesNeed.of(KUBERNETES_PERMISSIONS["remove_secrets"], place) for place in places)
 
 
 @dataclass(frozen=True)
-class Look:
+class Readable:
     """What is known once the cluster was looked at; nothing of it else.
 
     ``providers``: provider ids of the nodes. ``identities``: ids of those that the installation hands out, or did, and
@@ -519,12 +642,6 @@ class Look:
     identities: tuple[str, ...] = ()
     handed_out: tuple[str, ...] = ()
 
-    @classmethod
-    def parse(cls, observed: Raw) -> Look:
-        looked = bool(observed["looked"])
-        lists = {name: tuple(observed[name]) if looked else () for name in ("providers", "identities", "handed_out")}
-        return cls(Cluster.parse(observed["cluster"]), looked, **lists)
-
 
 @dataclass(frozen=True)
 class RoleScope:
@@ -535,20 +652,7 @@ class RoleScope:
     principal_id: str
 
 
-@dataclass(frozen=True)
-class Reads:
-    """What Azure is asked for to look, and where roles are looked for."""
-
-    azure: tuple[AzureNeed, ...]
-    role_scopes: tuple[RoleScope, ...]
-
-
-def reads(options: Options, found: Look, _run: Run) -> Reads:
-    scopes = _role_scopes(options, found)
-    return Reads(tuple(_read_needs(options, found, scopes)), scopes)
-
-
-def _role_scopes(options: Options, found: Look) -> tuple[RoleScope, ...]:
+def _role_scopes(options: Options, found: Readable) -> tuple[RoleScope, ...]:
     """The roles that the nodes may have for MIC alone, and the control plane for the add-on."""
     cluster, nodes = found.cluster, options.principal_id or found.cluster.kubelet_principal
     scopes = [RoleScope(cluster.node_scope, (OPERATOR, CONTRIBUTOR), nodes)]
@@ -563,7 +667,7 @@ def _role_scopes(options: Options, found: Look) -> tuple[RoleScope, ...]:
     return tuple(each for each in dict.fromkeys(scopes) if each.principal_id)
 
 
-def _read_needs(options: Options, found: Look, scopes: t.Iterable[RoleScope]) -> t.Iterator[AzureNeed]:
+def _read_needs(options: Options, found: Readable, scopes: t.Iterable[RoleScope]) -> t.Iterator[AzureNeed]:
     may = {name: permission.actions for name, permission in AZURE_PERMISSIONS.items()}
     if options.remove_role_assignments and found.looked:
         for each in scopes:
@@ -582,35 +686,101 @@ def _read_needs(options: Options, found: Look, scopes: t.Iterable[RoleScope]) ->
 
 # azure
 
+# What the names of looks at role assignments begin with, before the number of the scope.
+_ROLES_AT = "roles "
+
 
 @dataclass(frozen=True)
 class InAzure:
-    """Results of looking for roles: what each scope was asked for, and the assignments that would go."""
+    """What the scale sets and role assignments are, where they could be looked at.
 
+    ``granted``: each scope with what a look for roles there told. ``entries`` of the add-on.
+    """
+
+    cluster: Cluster
+    looked: bool
+    attached: tuple[Raw, ...]
     granted: tuple[tuple[Raw, Raw], ...]
+    entries: tuple[Raw, ...]
+    inventory: Inventory | None
 
     @classmethod
     def parse(cls, observed: Raw) -> InAzure:
-        return cls(tuple((each["item"], gone) for each in observed["granted"] for gone in each.get("to_remove") or ()))
+        known, looked = observed["known"], "attached" in observed
+        scopes = known["role_scopes"] if looked else ()
+        return cls(
+            cluster=Cluster.parse(observed["cluster"]),
+            looked=looked,
+            attached=tuple(observed["attached"]["resources"]) if looked else (),
+            granted=tuple((each, observed[f"{_ROLES_AT}{number}"]) for number, each in enumerate(scopes)),
+            entries=tuple(known["addon"].get("identities") or ()),
+            inventory=Inventory.parse(observed) if looked else None,
+        )
+
+
+def look_in_azure(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
+    """If that is permitted, and what is in the cluster is known.
+
+    Where roles only are told, so is what may not be looked at. A scope that is gone with its identity has none.
+    """
+    known = found["known"]
+    if known["looked"] and found["permitted"]:
+        yield _at_scale_sets(options, found, run)
+        for number, each in enumerate(known["role_scopes"]):
+            yield Look(
+                f"{_ROLES_AT}{number}",
+                "role_assignment",
+                {"subscription_id": _named(found)["subscription_id"], **each, "state": "absent"},
+                in_cluster=False,
+                in_check_mode=True,
+                tolerates=None if options.remove_role_assignments else lambda _failed: True,
+            )
 
 
 @dataclass(frozen=True)
-class Assignments:
-    """``assignments`` of roles for AAD Pod Identity: role, scope and principal_id."""
+class Looked:
+    """``attached``: scale sets with their identities; ``protected``: ids of those that stay. ``assignments`` of roles
+    for AAD Pod Identity: role, scope and principal_id; ``unlisted``: roles that could not be looked for, and why.
+    ``azure``: what is asked for to change."""
 
+    looked: bool
+    attached: tuple[Raw, ...]
+    protected: tuple[str, ...]
     assignments: tuple[Raw, ...]
+    unlisted: tuple[Raw, ...]
+    azure: tuple[AzureNeed, ...]
 
 
-def assignments(_options: Options, found: InAzure, _run: Run) -> Assignments:
+def in_azure(options: Options, found: InAzure, run: Run) -> Looked:
+    """Exactly what will be changed is asked for, or, where it could not be looked, at least what is likely."""
+    granted = _assignments(found)
+    going = Going(
+        cluster=found.cluster,
+        looked=found.looked,
+        losing=tuple((each["id"], each["type"]) for each in _losing(found.attached)),
+        role_scopes=tuple(each["scope"] for each in granted),
+        failed=tuple(each["identity"] for each in found.entries if each["provisioning_state"] != "Assigned"),
+    )
+    return Looked(
+        looked=found.looked,
+        attached=found.attached,
+        protected=_protected(options, found.inventory) if found.inventory else (),
+        assignments=granted,
+        unlisted=tuple(
+            {"roles": asked["roles"], "msg": told["msg"]} for asked, told in found.granted if "actions" not in told
+        ),
+        azure=tuple(_write_needs(options, going, run.phases(PHASES))),
+    )
+
+
+def _assignments(found: InAzure) -> tuple[Raw, ...]:
     rows: list[dict[str, str]] = []
-    for asked, gone in found.granted:
-        row = {"role": gone["role_name"], "scope": asked["scope"], "principal_id": asked["principal_id"]}
-        if row not in rows:
-            rows.append(row)
-    return Assignments(tuple(rows))
-
-
-# writes
+    for asked, told in found.granted:
+        for gone in told.get("to_remove") or ():
+            row = {"role": gone["role_name"], "scope": asked["scope"], "principal_id": asked["principal_id"]}
+            if row not in rows:
+                rows.append(row)
+    return tuple(rows)
 
 
 @dataclass(frozen=True)
@@ -623,29 +793,6 @@ class Going:
     losing: tuple[tuple[str, str], ...]
     role_scopes: tuple[str, ...]
     failed: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, observed: Raw) -> Going:
-        looked = bool(observed["looked"])
-        return cls(
-            cluster=Cluster.parse(observed["cluster"]),
-            looked=looked,
-            losing=tuple((each["id"], each["type"]) for each in _losing(observed["attached"])) if looked else (),
-            role_scopes=tuple(each["scope"] for each in observed["assignments"]) if looked else (),
-            failed=tuple(each["identity"] for each in observed["entries"] if each["provisioning_state"] != "Assigned"),
-        )
-
-
-@dataclass(frozen=True)
-class Writes:
-    """What Azure is asked for to change."""
-
-    azure: tuple[AzureNeed, ...]
-
-
-def writes(options: Options, going: Going, run: Run) -> Writes:
-    """Exactly what will be changed, or, where it could not be looked, at least what is likely."""
-    return Writes(tuple(_write_needs(options, going, run.phases(PHASES))))
 
 
 def _write_needs(options: Options, going: Going, phases: t.Sequence[str]) -> t.Iterator[AzureNeed]:
@@ -672,32 +819,6 @@ def _write_needs(options: Options, going: Going, phases: t.Sequence[str]) -> t.I
             yield AzureNeed(cluster.node_scope, may["remove_roles"])
 
 
-# secrets
-
-
-@dataclass(frozen=True)
-class Secrets:
-    """``namespace/name`` of the Secrets that go."""
-
-    going: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, observed: Raw) -> Secrets:
-        return cls(tuple(observed["going"]))
-
-
-@dataclass(frozen=True)
-class SecretNeeds:
-    """What the cluster is asked for, once it is known which Secrets go."""
-
-    needs: tuple[KubernetesNeed, ...]
-
-
-def secrets(_options: Options, found: Secrets, run: Run) -> SecretNeeds:
-    places = dict.fromkeys(each.partition("/")[0] for each in found.going) if OBJECTS in run.phases(PHASES) else {}
-    return SecretNeeds(tuple(KubernetesNeed.of(KUBERNETES_PERMISSIONS["remove_secrets"], place) for place in places))
-
-
 # definitions
 
 
@@ -709,7 +830,12 @@ class Definitions:
 
     @classmethod
     def parse(cls, observed: Raw) -> Definitions:
-        return cls(frozenset(observed["names"]))
+        return cls(frozenset(each["metadata"]["name"] for each in observed["definitions"]["resources"]))
+
+
+def look_for_definitions(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Look]:
+    kind = {"api_version": f"{_EXTENSIONS}/v1", "kind": "CustomResourceDefinition"}
+    yield Look("definitions", "kubernetes_object_info", kind)
 
 
 @dataclass(frozen=True)
@@ -739,31 +865,129 @@ def missing(_options: Options, found: Definitions, _run: Run) -> Missing:
 
 # refusal
 
+# What the names of looks at identities that are deleted in Azure begin with, before their ids.
+_DELETED = "deleted "
+
 
 @dataclass(frozen=True)
 class InTheWay:
-    """How many objects belong to others, and what somebody would put there again."""
+    """``foreign``: objects that belong to others; ``brought_back``: what somebody would put there again.
 
-    foreign: int
+    ``bindings``, ``entries``: what the modules tell that would remove them, empty where nobody asked. ``deleted``: what
+    they tell of each identity that is deleted in Azure. ``protected``: ids of those that stay; ``attached``: scale sets
+    with their identities.
+    """
+
+    foreign: tuple[Raw, ...]
     brought_back: tuple[str, ...]
+    bindings: Raw
+    entries: Raw
+    deleted: tuple[tuple[str, Raw], ...]
+    protected: tuple[str, ...]
+    attached: tuple[Raw, ...]
 
     @classmethod
     def parse(cls, observed: Raw) -> InTheWay:
-        return cls(len(observed["foreign"]), tuple(observed["brought_back"]))
+        return cls(
+            foreign=tuple(observed["known"]["foreign"]),
+            brought_back=tuple(observed["known"]["brought_back"]),
+            bindings=observed.get("bindings") or {},
+            entries=observed.get("entries") or {},
+            deleted=tuple(
+                (name[len(_DELETED) :], told) for name, told in observed.items() if name.startswith(_DELETED)
+            ),
+            protected=tuple(observed["protected"]),
+            attached=tuple(observed["attached"]),
+        )
+
+    @property
+    def used(self) -> Raw:
+        """Of what is used, the first that was told."""
+        return next((each for each in (self.bindings, self.entries) if each.get("failed")), {})
 
 
-def refusal(options: Options, found: InTheWay, _run: Run) -> Nothing:
-    """Refuses to remove what belongs to others, and what would come back."""
-    refuse(_in_the_way(options, found))
-    return Nothing()
+def look_who_uses(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
+    """What is refused is not looked at further."""
+    known = found["known"]
+    if any(_in_the_way(options, InTheWay.parse(found))):
+        return
+    if known["bindings"] and not options.allow_in_use:
+        going = {"bindings": known["bindings"], "allow_in_use": False, "adopt": True}
+        yield Look("bindings", "azure_identity_binding", going, in_check_mode=True, tolerates=_is_refusal)
+    if known["entries"] and not options.allow_in_use and not InTheWay.parse(found).used:
+        going = {
+            **_named(found),
+            "state": "absent",
+            "identities": known["entries"],
+            "assign_roles": False,
+            "poll_interval": found["poll_interval"] or None,
+        }
+        yield Look("entries", "aks_pod_identity", going, in_check_mode=True, tolerates=_is_refusal)
+    in_the_way = InTheWay.parse(found)
+    if in_the_way.used or any(_staying(options, in_the_way)):
+        return
+    for each in _to_delete(options, in_the_way, run):
+        going = {name: getattr(each, name) for name in ("subscription_id", "resource_group", "name")}
+        going.update(only_unused=True, assume_detached=list(each.detached_from), state="absent")
+        name = f"{_DELETED}{each.id}"
+        yield Look(name, "user_assigned_identity", going, in_cluster=False, in_check_mode=True, tolerates=_is_refusal)
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """An identity that is deleted in Azure; ``detached_from``: ids of scale sets from which this run detaches it."""
+
+    id: str
+    subscription_id: str
+    resource_group: str
+    name: str
+    detached_from: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """``identities`` that are deleted in Azure, and those that are ``existing``, each with its role assignments.
+
+    ``rows`` of a table with ``columns``: what is in the way.
+    """
+
+    identities: tuple[Deleted, ...] = ()
+    existing: tuple[Raw, ...] = ()
+    rows: tuple[Raw, ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+def refusal(options: Options, found: InTheWay, run: Run) -> Cleared:
+    """Refuses to remove what belongs to others, what would come back, what is used, and identities that must stay."""
+    in_the_way = tuple(_in_the_way(options, found))
+    if in_the_way:
+        columns = ("kind", "namespace", "name")
+        rows = tuple({name: each[name] for name in columns} for each in found.foreign)
+        raise Refused(*in_the_way, plan=Cleared(rows=rows, columns=columns))
+    if found.used:
+        rows = tuple(_users(found.used))
+        remedy = (
+            "Nothing was changed, because workloads still use pod identity; move them first, or go on with "
+            "pod_identity_uninstall_allow_in_use=true. "
+        )
+        sentence = (remedy if rows else "") + found.used["msg"]
+        raise Refused(sentence, plan=Cleared(rows=rows, columns=("used_by", "identity")))
+    refuse(_staying(options, found))
+    refuse(told["msg"] for dummy, told in found.deleted if told.get("failed"))
+    existing = [
+        {"id": identity, "role_assignments": told["role_assignments"]}
+        for identity, told in found.deleted
+        if "role_assignments" in told
+    ]
+    return Cleared(identities=tuple(_to_delete(options, found, run)), existing=tuple(existing))
 
 
 def _in_the_way(options: Options, found: InTheWay) -> t.Iterator[str]:
     if found.foreign:
         yield (
-            f"{found.foreign} objects of AAD Pod Identity do not carry the labels of this collection with the owner "
-            f"{options.owner}, and without MIC and NMI they would serve nobody; nothing was changed. Name their owner "
-            "with pod_identity_uninstall_owner, or remove them too with pod_identity_uninstall_scope=all."
+            f"{len(found.foreign)} objects of AAD Pod Identity do not carry the labels of this collection with the "
+            f"owner {options.owner}, and without MIC and NMI they would serve nobody; nothing was changed. Name their "
+            "owner with pod_identity_uninstall_owner, or remove them too with pod_identity_uninstall_scope=all."
         )
     if found.brought_back:
         yield (
@@ -772,37 +996,47 @@ def _in_the_way(options: Options, found: InTheWay) -> t.Iterator[str]:
         )
 
 
-# users
+def _users(told: Raw) -> t.Iterator[dict[str, t.Any]]:
+    """Of bindings, each with the AzureIdentity, and of entries of the add-on."""
+    for each in told.get("in_use") or ():
+        for user in each["users"]:
+            yield {"used_by": user, "identity": each["identity"]}
+    for user in told.get("users") or ():
+        yield {"used_by": user, "identity": ""}
 
 
-@dataclass(frozen=True)
-class Used:
-    """``in_use``: AzureIdentities with their users, ``users`` of entries of the add-on; ``msg``: why it was refused."""
-
-    in_use: tuple[Raw, ...]
-    users: tuple[str, ...]
-    msg: str
-
-    @classmethod
-    def parse(cls, observed: Raw) -> Used:
-        return cls(tuple(observed["in_use"]), tuple(observed["users"]), observed["msg"])
-
-
-@dataclass(frozen=True)
-class Users:
-    """``rows`` of a table, and the ``sentence`` that ends the run."""
-
-    rows: tuple[Raw, ...]
-    sentence: str
+def _staying(options: Options, found: InTheWay) -> t.Iterator[str]:
+    """Why identities are not deleted in Azure."""
+    named = {arm_id.normal(each) for each in options.delete_identities}
+    texts = [f"{arm_id.last_segment(each)} is protected" for each in found.protected if arm_id.normal(each) in named]
+    texts += [
+        f"{arm_id.last_segment(each['id'])} is protected, because {each['ownership_because']}"
+        for place in found.attached
+        for each in place["identities"]
+        if arm_id.normal(each["id"]) in named and each["ownership"] == "protected"
+    ]
+    if texts:
+        yield (
+            f"{'; '.join(dict.fromkeys(texts))}; nothing was changed. Take it out of "
+            "pod_identity_uninstall_delete_identities."
+        )
 
 
-def users(_options: Options, found: Used, _run: Run) -> Users:
-    rows = tuple({"used_by": user, "identity": each["identity"]} for each in found.in_use for user in each["users"])
-    remedy = (
-        "Nothing was changed, because workloads still use pod identity; move them first, or go on with "
-        "pod_identity_uninstall_allow_in_use=true. "
+def _to_delete(options: Options, found: InTheWay, run: Run) -> t.Iterator[Deleted]:
+    # Only that phase detaches.
+    attached = found.attached if SCALE_SETS in run.phases(PHASES) else ()
+    return (_deleted(each, attached) for each in options.delete_identities)
+
+
+def _deleted(identity: str, attached: t.Iterable[Raw]) -> Deleted:
+    places = tuple(
+        str(place["id"])
+        for place in attached
+        for each in place["identities"]
+        if each["removable"] and arm_id.same(each["id"], identity)
     )
-    return Users(rows, (remedy if found.in_use or found.users else "") + found.msg)
+    segments = identity.split("/")
+    return Deleted(identity, segments[2], segments[4], segments[8], places)
 
 
 # detach
@@ -843,22 +1077,35 @@ class Inventory:
 
     @classmethod
     def parse(cls, observed: Raw) -> Inventory:
-        bindings = [each for each in observed["objects"] if each["kind"] == "AzureIdentityBinding"]
-        nodes = {
-            each["metadata"]["name"]: str((each.get("spec") or {}).get("providerID") or "")
-            for each in observed["nodes"]
-        }
+        known = observed["known"]
+        inventory, removal = known["inventory"], known["removal"]
+        bindings = [each for each in removal["objects"] if each["kind"] == "AzureIdentityBinding"]
+        now = observed["now"] if "inventory" not in observed else observed["inventory"]["workloads"]
+        immutable = (each for release in removal["releases"] for each in _immutable(release))
         return cls(
             cluster=Cluster.parse(observed["cluster"]),
             bindings=tuple((f"{each['namespace']}/{each['name']}", bool(each["by_aks"])) for each in bindings),
-            workloads=tuple(observed["workloads"]),
-            identities=tuple(observed["identities"]),
-            assigned=tuple(map(Assigned.parse, observed["assigned"])),
-            immutable=frozenset(str(each).lower() for each in observed["immutable"] if each),
-            providers=nodes,
-            handed_out=tuple(observed["handed_out"]),
-            mic_works=bool(observed["mic_works"]),
+            workloads=tuple(inventory["workloads"] if now is None else now),
+            identities=tuple(inventory["identities"]),
+            assigned=tuple(map(Assigned.parse, inventory["assigned"])),
+            immutable=frozenset(str(each).lower() for each in immutable if each),
+            providers=known["nodes"],
+            handed_out=tuple(known["handed_out"]),
+            mic_works=bool(known["mic_works"]),
         )
+
+
+def _immutable(release: Raw) -> t.Iterable[t.Any]:
+    """What the values of the release name as such, of which others may hold credentials."""
+    mic = (release["given_values"] or {}).get("mic")
+    found = mic.get("immutableUserMSIs") if isinstance(mic, t.Mapping) else None
+    return found if isinstance(found, (list, tuple)) else (found,)
+
+
+def look_who_gets_what(_options: Options, _found: Raw, run: Run) -> t.Iterator[Look]:
+    """In check mode nothing has changed since the beginning."""
+    if not run.check_mode:
+        yield Look("inventory", "pod_identity_info")
 
 
 @dataclass(frozen=True)
@@ -916,68 +1163,6 @@ def _left_to_mic(found: Inventory) -> list[dict[str, str]]:
     return list(rows.values())
 
 
-# deletions
-
-
-@dataclass(frozen=True)
-class Deletions:
-    """Identities that are protected, and those on scale sets with what is known of them."""
-
-    protected: tuple[str, ...]
-    attached: tuple[Raw, ...]
-
-    @classmethod
-    def parse(cls, observed: Raw) -> Deletions:
-        return cls(tuple(observed["protected"]), tuple(observed["attached"]))
-
-
-@dataclass(frozen=True)
-class Deleted:
-    """An identity that is deleted in Azure; ``detached_from``: ids of scale sets from which this run detaches it."""
-
-    id: str
-    subscription_id: str
-    resource_group: str
-    name: str
-    detached_from: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class DeletedIdentities:
-    identities: tuple[Deleted, ...]
-
-
-def deletions(options: Options, found: Deletions, run: Run) -> DeletedIdentities:
-    """Refuses to delete identities that must stay."""
-    named = {arm_id.normal(each) for each in options.delete_identities}
-    texts = [f"{arm_id.last_segment(each)} is protected" for each in found.protected if arm_id.normal(each) in named]
-    texts += [
-        f"{arm_id.last_segment(each['id'])} is protected, because {each['ownership_because']}"
-        for place in found.attached
-        for each in place["identities"]
-        if arm_id.normal(each["id"]) in named and each["ownership"] == "protected"
-    ]
-    if texts:
-        raise Refused(
-            f"{'; '.join(dict.fromkeys(texts))}; nothing was changed. Take it out of "
-            "pod_identity_uninstall_delete_identities."
-        )
-    # Only that phase detaches.
-    attached = found.attached if SCALE_SETS in run.phases(PHASES) else ()
-    return DeletedIdentities(tuple(_deleted(each, attached) for each in options.delete_identities))
-
-
-def _deleted(identity: str, attached: t.Iterable[Raw]) -> Deleted:
-    places = tuple(
-        str(place["id"])
-        for place in attached
-        for each in place["identities"]
-        if each["removable"] and arm_id.same(each["id"], identity)
-    )
-    segments = identity.split("/")
-    return Deleted(identity, segments[2], segments[4], segments[8], places)
-
-
 # bundle
 
 
@@ -986,7 +1171,8 @@ class Goes:
     """What goes, and where it may be written down.
 
     ``found``: something of the installation is there. ``addon``: its state. ``attached``: scale sets with their
-    identities. ``deleted``: results of looking at identities that are deleted in Azure. ``assignments`` of roles.
+    identities. ``deleted``: identities that are deleted in Azure, each with the role assignments that it leaves.
+    ``assignments`` of roles.
     """
 
     found: bool
@@ -1004,7 +1190,7 @@ class Goes:
             found=bool(observed["found"]),
             addon=observed["addon"],
             attached=tuple(observed["attached"]),
-            deleted=_existing(observed["deleted"]),
+            deleted=tuple(observed["deleted"]),
             assignments=tuple(observed["assignments"]),
             **{name: str(observed[name]) for name in ("cluster_name", "directory", "written")},
         )
@@ -1039,12 +1225,6 @@ def bundle(options: Options, goes: Goes, run: Run) -> Bundle:
     )
 
 
-def _existing(results: t.Iterable[Raw]) -> tuple[Raw, ...]:
-    """Of the identities that are deleted in Azure those that are there, each with its role assignments."""
-    told = [each for each in results if "role_assignments" in each]
-    return tuple({"id": each["item"]["id"], "role_assignments": each["role_assignments"]} for each in told)
-
-
 # detached, guarded
 
 
@@ -1057,7 +1237,11 @@ class Attached:
 
     @classmethod
     def parse(cls, observed: Raw) -> Attached:
-        return cls(tuple(observed["attached"]), observed["bundle"])
+        return cls(tuple(observed["attached"]["resources"]), observed["bundle"])
+
+
+def look_at_scale_sets(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
+    yield _at_scale_sets(options, found, run)
 
 
 def detached(_options: Options, found: Attached, _run: Run) -> Nothing:
@@ -1084,7 +1268,15 @@ class Guarded:
 
     @classmethod
     def parse(cls, observed: Raw) -> Guarded:
-        return cls(tuple(observed["attached"]), tuple(each["name"] for each in observed["entries"]))
+        entries = observed["addon"]["state"]["identities"] if observed["of_addon"] else ()
+        return cls(tuple(observed["attached"]["resources"]), tuple(each["name"] for each in entries))
+
+
+def look_what_is_guarded(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
+    """By NMI of the chart, or, where the task has found ``of_addon``, of the add-on."""
+    if found["of_addon"]:
+        yield _at_addon(found)
+    yield _at_scale_sets(options, found, run)
 
 
 def guarded(_options: Options, found: Guarded, _run: Run) -> Nothing:
@@ -1095,6 +1287,65 @@ def guarded(_options: Options, found: Guarded, _run: Run) -> Nothing:
         raise Refused(
             f"{', '.join(dict.fromkeys(names))} are still on the scale sets, where every pod could take them without "
             "NMI; run the phases before this one too."
+        )
+    return Nothing()
+
+
+# entries_gone
+
+
+@dataclass(frozen=True)
+class AfterEntries:
+    """The cluster, and names of ``entries`` that its add-on has still."""
+
+    name: str
+    entries: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> AfterEntries:
+        entries = observed["addon"]["state"]["identities"]
+        return cls(observed["cluster"]["name"], tuple(each["name"] for each in entries))
+
+
+def look_at_addon(_options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+    yield _at_addon(found)
+
+
+def entries_gone(_options: Options, found: AfterEntries, _run: Run) -> Nothing:
+    """Refuses to go on while the add-on has an entry."""
+    if found.entries:
+        raise Refused(
+            f"AKS still hands out {', '.join(found.entries)} by the pod identity add-on of cluster {found.name}, so it "
+            "stays on; run this again."
+        )
+    return Nothing()
+
+
+# chart_gone
+
+
+@dataclass(frozen=True)
+class AfterChart:
+    """MIC and NMI that are there and not of the add-on."""
+
+    programs: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> AfterChart:
+        left = observed["left"]
+        return cls(tuple(each for each in left["programs"] if each not in left["addon_programs"]))
+
+
+def look_what_is_left(_options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+    yield _at_what_is_left(found)
+
+
+def chart_gone(options: Options, found: AfterChart, _run: Run) -> Nothing:
+    """Refuses to go on while MIC or NMI of a chart is there."""
+    if found.programs:
+        raise Refused(
+            f"{', '.join(found.programs)} did not go with the chart within {options.wait_timeout} seconds; remove it "
+            "where it comes from, and run this again."
         )
     return Nothing()
 
@@ -1111,7 +1362,8 @@ class AfterAddon:
 
     @classmethod
     def parse(cls, observed: Raw) -> AfterAddon:
-        return cls(tuple(observed["programs"]), tuple(map(Object.parse, observed["objects"])))
+        left = observed["left"]
+        return cls(tuple(left["addon_programs"]), tuple(map(Object.parse, left["objects"])))
 
 
 @dataclass(frozen=True)
@@ -1141,7 +1393,11 @@ class Nodes:
 
     @classmethod
     def parse(cls, observed: Raw) -> Nodes:
-        return cls(tuple(observed["nodes"]))
+        return cls(tuple(observed["nodes"]["resources"]))
+
+
+def look_at_nodes(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Look]:
+    yield Look("nodes", "kubernetes_object_info", {"api_version": "v1", "kind": "Node"})
 
 
 @dataclass(frozen=True)
@@ -1193,53 +1449,121 @@ def proof(_options: Options, found: Answers, _run: Run) -> Nothing:
 
 # account
 
+_KEPT_CODES = ("label_left", "not_believed")
+# What vmss_identity_info says of identities that only its entries keep.
+_OF_ADDON = "it is given to pods by the pod identity add-on"
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was there in the beginning.
+
+    ``found``: something of the installation, ``installed``: a release or a program, ``definitions``: its CRDs.
+    ``mic_works``: a MIC does. ``identities``: ids of those that pods had. ``secrets`` of service principals, and which
+    of them ``going``. ``objects``, ``releases``, and ``entries`` of the add-on, which was on or not. ``attached``:
+    scale sets with their identities. ``assignments`` of roles for AAD Pod Identity, and ``unlisted`` those that could
+    not be looked at.
+    """
+
+    found: bool = True
+    installed: bool = True
+    definitions: bool = True
+    mic_works: bool = False
+    identities: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    going: tuple[str, ...] = ()
+    objects: tuple[Object, ...] = ()
+    releases: tuple[Raw, ...] = ()
+    addon: bool = False
+    entries: tuple[Raw, ...] = ()
+    attached: tuple[Raw, ...] = ()
+    assignments: tuple[Raw, ...] = ()
+    unlisted: tuple[Raw, ...] = ()
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Before:
+        known, azure = observed["known"], observed["in_azure"]
+        flags: dict[str, t.Any] = {
+            name: bool(known[name]) for name in ("found", "installed", "definitions", "mic_works")
+        }
+        lists: dict[str, t.Any] = {name: tuple(azure[name]) for name in ("attached", "assignments", "unlisted")}
+        return cls(
+            **flags,
+            **lists,
+            identities=tuple(known["identities"]),
+            secrets=tuple(known["removal"]["secrets"]),
+            going=tuple(known["going_secrets"]),
+            objects=tuple(map(Object.parse, known["removal"]["objects"])),
+            releases=tuple(known["removal"]["releases"]),
+            addon=bool(known["addon"].get("enabled")),
+            entries=tuple(known["entries"]),
+        )
+
 
 @dataclass(frozen=True)
 class Audit:
     """What is there after the phases.
 
     ``residue``: of AAD Pod Identity in the cluster. ``addon``: the add-on is on. ``attached``: scale sets with their
-    identities. ``found``: something of the installation was there, ``definitions``: its CRDs were. ``identities``: ids
-    of those that pods had. ``deleted``: those that were deleted in Azure, with the role assignments that they leave.
-    ``secrets`` of service principals, and which of them ``going``. ``assignments`` of roles for AAD Pod Identity, and
-    ``unlisted`` those that could not be looked at. ``nodes_proved``: pods on every node reach the metadata service.
+    identities. ``entries`` of the add-on: namespace and name. ``before``: what was there in the beginning. ``deleted``:
+    identities that were deleted in Azure, with the role assignments that they leave. ``nodes_proved``: pods on every
+    node reach the metadata service.
     """
 
     cluster: Cluster
     residue: tuple[Raw, ...] = ()
     addon: bool = False
     attached: tuple[Raw, ...] = ()
-    found: bool = True
-    definitions: bool = True
-    identities: tuple[str, ...] = ()
+    entries: tuple[tuple[str, str], ...] = ()
+    before: Before = field(default_factory=lambda: Before())
     deleted: tuple[Raw, ...] = ()
-    secrets: tuple[str, ...] = ()
-    going: tuple[str, ...] = ()
-    assignments: tuple[Raw, ...] = ()
-    unlisted: tuple[Raw, ...] = ()
     nodes_proved: bool = True
 
     @classmethod
     def parse(cls, observed: Raw) -> Audit:
-        lists: dict[str, t.Any] = {
-            name: tuple(observed[name])
-            for name in ("residue", "attached", "identities", "secrets", "going", "assignments")
-        }
-        flags: dict[str, t.Any] = {
-            name: bool(observed[name]) for name in ("addon", "found", "definitions", "nodes_proved")
-        }
         return cls(
             cluster=Cluster.parse(observed["cluster"]),
-            **lists,
-            **flags,
-            deleted=_existing(observed["deleted"]),
-            unlisted=tuple(each for each in observed["granted"] if "actions" not in each),
+            residue=tuple(observed["audited"]["residue"]),
+            addon=bool(observed["addon"]["state"]["enabled"]),
+            attached=tuple(observed["attached"]["resources"]),
+            entries=tuple(
+                (each["namespace"], each["name"]) for each in observed["addon"]["state"].get("identities") or ()
+            ),
+            before=Before.parse(observed),
+            deleted=tuple(observed["deleted"]),
+            nodes_proved=bool(observed["nodes_proved"]),
         )
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Of the objects that are there, as the residue names them."""
+        return frozenset(each["object"] for each in self.residue if each["code"] not in (*_KEPT_CODES, "not_read"))
+
+    def has_release(self, release: Raw) -> bool:
+        record = f"Secret {release['namespace']}/sh.helm.release.v1.{release['name']}.v"
+        return any(each.startswith(record) for each in self.labels)
+
+    def carries(self, place: Raw, identity: Raw) -> bool:
+        """Whether the scale set has the identity still."""
+        return any(
+            arm_id.same(each["id"], identity["id"])
+            for found in self.attached
+            if arm_id.same(found["id"], place["id"])
+            for each in found["identities"]
+        )
+
+
+def look_what_is_there_now(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
+    namespaces = found["known"]["removal"]["release_namespaces"]
+    yield Look("audited", "pod_identity_info", {"audit": True, "release_namespaces": namespaces})
+    yield _at_addon(found)
+    yield _at_scale_sets(options, found, run)
 
 
 @dataclass(frozen=True)
 class Row:
-    """``state``: ``gone``, ``left``, ``not_verified`` or ``kept``; the last is no fault."""
+    """``state``: ``gone``, ``removed`` or in check mode ``would remove``, ``left``, ``not_verified`` or ``kept``; the
+    last is no fault."""
 
     where: str
     what: str
@@ -1262,21 +1586,104 @@ _PLACES = {
     "scale sets": "identities of pods",
     "roles": "roles of the nodes for MIC",
 }
-_KEPT_CODES = ("label_left", "not_believed")
-# What vmss_identity_info says of identities that only its entries keep.
-_OF_ADDON = "it is given to pods by the pod identity add-on"
 
 
 def account(options: Options, audit: Audit, run: Run) -> Account:
-    """A row for each thing that is left or kept, and one for each place where everything is gone."""
+    """A row for each thing that is removed, left or kept, and one for each place where nothing was and is.
+
+    What check mode would remove is what the run removes.
+    """
+    going = tuple(_going(options, audit, run))
     left = () if run.check_mode else tuple(_left(audit))
-    unproved = () if run.check_mode else tuple(_unproved(options, audit))
-    faulty = {row.where for row in (*left, *unproved)}
-    if not options.remove_role_assignments and audit.assignments:
-        faulty.add("roles")
-    gone = () if run.check_mode else [Row(where, _PLACES[where], "gone") for where in _PLACES if where not in faulty]
-    rows = (*gone, *left, *unproved, *_kept(options, audit, run))
+    unproved = tuple(_unproved(options, audit, going, run))
+    told = {row.where for row in (*going, *left, *unproved)}
+    if audit.labels or audit.addon:
+        told.add("cluster")
+    if any(_of_pods(audit.attached)):
+        told.add("scale sets")
+    if audit.before.assignments:
+        told.add("roles")
+    gone = [Row(where, what, "gone") for where, what in _PLACES.items() if where not in told]
+    rows = (*gone, *going, *left, *unproved, *_kept(options, audit, run))
     return Account(rows, tuple(row.what for row in left))
+
+
+def _going(options: Options, audit: Audit, run: Run) -> t.Iterator[Row]:
+    """What the phases that run remove; nothing of it is there after the run."""
+    state = "would remove" if run.check_mode else "removed"
+    phases = run.phases(PHASES)
+    for phase, where, what, reason, is_there in _planned(options, audit):
+        if phase in phases and (run.check_mode or not is_there):
+            yield Row(where, what, state, reason=reason)
+    yield from _going_from_scale_sets(audit, phases, state, run)
+    # The rules go with NMI.
+    had_nmi = (CHART in phases or ADDON in phases) and (audit.before.installed or audit.before.addon)
+    if had_nmi and _asks_nodes(options, run) and (run.check_mode or audit.nodes_proved):
+        yield Row("nodes", _PLACES["nodes"], state)
+
+
+def _planned(options: Options, audit: Audit) -> t.Iterator[tuple[str, str, str, str, bool]]:
+    """Phase, where, what, reason, and whether it is there, but for identities on scale sets."""
+    before, labels = audit.before, audit.labels
+    for entry in before.entries:
+        what = f"entry {entry['namespace']}/{entry['name']} of the add-on"
+        yield ENTRIES, "cluster", what, "", (entry["namespace"], entry["name"]) in audit.entries
+    for release in before.releases:
+        what = f"helm release {release['namespace']}/{release['name']}"
+        yield CHART, "cluster", what, "", audit.has_release(release)
+    if before.addon:
+        yield ADDON, "cluster", "add-on of AKS", "", audit.addon
+    for each in before.objects:
+        if each.removable:
+            yield _phase_of(each, before), "cluster", each.label, "", each.label in labels
+    for secret in before.going:
+        yield OBJECTS, "cluster", f"Secret {secret}", "It is, encrypted, in the restore bundle.", False
+    for held in before.assignments if options.remove_role_assignments else ():
+        yield ROLES, "roles", held["role"], f"{_whose(options, audit, held)} at {held['scope']}", False
+    for identity in audit.deleted:
+        yield IDENTITIES, "Azure", f"identity {arm_id.last_segment(identity['id'])}", identity["id"], False
+
+
+def _phase_of(found: Object, before: Before) -> str:
+    """The one that removes the object, or lets AKS or MIC do so."""
+    custom = ("AzureIdentity", "AzureIdentityBinding")
+    if found.by_aks and before.addon:
+        return ENTRIES if found.kind in custom else ADDON
+    phases = {
+        "AzureIdentityBinding": BINDINGS,
+        "AzureAssignedIdentity": BINDINGS if before.mic_works else SCALE_SETS,
+        "Deployment": CHART,
+        "DaemonSet": CHART,
+    }
+    return phases.get(found.kind, OBJECTS)
+
+
+def _going_from_scale_sets(audit: Audit, phases: t.Container[str], state: str, run: Run) -> t.Iterator[Row]:
+    """One row for each identity, wherever it is."""
+    places: dict[str, list[str]] = {}
+    identities: dict[str, Raw] = {}
+    for place in audit.before.attached:
+        for each in place["identities"]:
+            phase = SCALE_SETS if each["removable"] else ENTRIES if _is_of_addon(each) else ""
+            if phase in phases and (run.check_mode or not audit.carries(place, each)):
+                identities.setdefault(each["id"].lower(), each)
+                places.setdefault(each["id"].lower(), []).append(place["name"])
+    for key, each in identities.items():
+        what = f"identity {arm_id.last_segment(each['id'])}"
+        yield Row("scale sets", what, state, reason=f"on {', '.join(places[key])}")
+
+
+def _is_of_addon(identity: Raw) -> bool:
+    return str(identity.get("protected_because") or "").startswith(_OF_ADDON)
+
+
+def _asks_nodes(options: Options, run: Run) -> bool:
+    return options.probe_nodes and NODES in run.phases(PHASES)
+
+
+def _whose(options: Options, audit: Audit, assignment: Raw) -> str:
+    nodes = options.principal_id or audit.cluster.kubelet_principal
+    return "of the nodes" if assignment["principal_id"] == nodes else "of the control plane"
 
 
 def _left(audit: Audit) -> t.Iterator[Row]:
@@ -1290,11 +1697,12 @@ def _left(audit: Audit) -> t.Iterator[Row]:
         yield Row("scale sets", what, "left", "identity_attached", f"Every pod on {place['name']} can take it.")
 
 
-def _unproved(options: Options, audit: Audit) -> t.Iterator[Row]:
+def _unproved(options: Options, audit: Audit, going: t.Iterable[Row], run: Run) -> t.Iterator[Row]:
     for each in audit.residue:
         if each["code"] == "not_read":
             yield _of_residue(each, "not_verified")
-    if audit.found and not audit.definitions and not options.recreate_definitions:
+    before = audit.before
+    if before.found and not before.definitions and not options.recreate_definitions:
         # Where definitions are gone before the rest is, nobody knows what their objects were.
         yield Row(
             "cluster",
@@ -1304,15 +1712,19 @@ def _unproved(options: Options, audit: Audit) -> t.Iterator[Row]:
             "The definitions were gone already, and objects may lie in the storage without them; look with "
             "pod_identity_uninstall_recreate_definitions=true.",
         )
-    if not audit.nodes_proved:
+    asks = _asks_nodes(options, run)
+    if not (audit.nodes_proved or any(row.where == "nodes" for row in going)):
         reason = "No pod asked for the metadata service in this run."
+        if run.check_mode and asks:
+            reason = "In check mode no pod asks for the metadata service."
         yield Row("nodes", "rules of NMI", "not_verified", "not_asked", reason)
 
 
 def _kept(options: Options, audit: Audit, run: Run) -> t.Iterator[Row]:
-    yield from _staying(audit, run)
+    before = audit.before
+    yield from _attached_still(audit, run)
     named = {each.lower() for each in options.delete_identities}
-    for identity in audit.identities:
+    for identity in before.identities:
         if identity not in named:
             what = f"identity {arm_id.last_segment(identity)}"
             yield Row("Azure", what, "kept", reason=f"Others may use it: {identity}")
@@ -1320,29 +1732,28 @@ def _kept(options: Options, audit: Audit, run: Run) -> t.Iterator[Row]:
         of = f"of the deleted identity {arm_id.last_segment(deleted['id'])}"
         for each in deleted["role_assignments"]:
             yield Row("roles", each["role"], "kept", reason=f"{of} at {each['scope']}; it gives nothing any more")
-    for secret in audit.secrets:
-        if secret not in audit.going:
+    for secret in before.secrets:
+        if secret not in before.going:
             reason = "It holds the credential of a service principal; it goes, encrypted, with "
             yield Row("cluster", f"Secret {secret}", "kept", reason=f"{reason}pod_identity_uninstall_vault_id.")
-    nodes = options.principal_id or audit.cluster.kubelet_principal
-    for each in audit.assignments if not options.remove_role_assignments else ():
-        whose = "nodes" if each["principal_id"] == nodes else "control plane"
-        reason = f"of the {whose} at {each['scope']}; it goes with pod_identity_uninstall_remove_role_assignments=true"
+    for each in before.assignments if not options.remove_role_assignments else ():
+        whose = _whose(options, audit, each)
+        reason = f"{whose} at {each['scope']}; it goes with pod_identity_uninstall_remove_role_assignments=true"
         yield Row("roles", each["role"], "kept", reason=reason)
     for each in audit.residue:
         if each["code"] in _KEPT_CODES:
             yield _of_residue(each, "kept")
-    for each in audit.unlisted:
-        yield Row("roles", " or ".join(each["item"]["roles"]), "kept", reason=each["msg"])
+    for each in before.unlisted:
+        yield Row("roles", " or ".join(each["roles"]), "kept", reason=each["msg"])
 
 
-def _staying(audit: Audit, run: Run) -> t.Iterator[Row]:
+def _attached_still(audit: Audit, run: Run) -> t.Iterator[Row]:
     """One row for each identity that stays on scale sets, wherever it is."""
     places: dict[tuple[str, str], list[str]] = {}
     identities: dict[tuple[str, str], Raw] = {}
     for place in audit.attached:
         for each in place["identities"]:
-            goes_with_addon = run.check_mode and str(each.get("protected_because") or "").startswith(_OF_ADDON)
+            goes_with_addon = run.check_mode and _is_of_addon(each)
             if not each["removable"] and not goes_with_addon:
                 key = (each["id"].lower(), each["ownership_because"])
                 identities.setdefault(key, each)
@@ -1361,22 +1772,19 @@ def _of_residue(each: Raw, state: str) -> Row:
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Named, check),
     "earlier": Part(Options, Told, earlier, _look_at_earlier),
-    "cluster": Part(Options, InCluster, installation),
-    "reads": Part(Options, Look, reads),
-    "azure": Part(Options, InAzure, assignments),
-    "writes": Part(Options, Going, writes),
-    "secrets": Part(Options, Secrets, secrets),
-    "definitions": Part(Options, Definitions, missing),
-    "refusal": Part(Options, InTheWay, refusal),
-    "users": Part(Options, Used, users),
-    "detach": Part(Options, Inventory, detachment),
-    "deletions": Part(Options, Deletions, deletions),
+    "cluster": Part(Options, InCluster, installation, look_into_cluster),
+    "azure": Part(Options, InAzure, in_azure, look_in_azure),
+    "definitions": Part(Options, Definitions, missing, look_for_definitions),
+    "refusal": Part(Options, InTheWay, refusal, look_who_uses),
+    "detach": Part(Options, Inventory, detachment, look_who_gets_what),
     "bundle": Part(Options, Goes, bundle),
-    "detached": Part(Options, Attached, detached),
-    "guarded": Part(Options, Guarded, guarded),
-    "addon_gone": Part(Options, AfterAddon, left_by_aks),
-    "ready_nodes": Part(Options, Nodes, ready_nodes),
+    "entries_gone": Part(Options, AfterEntries, entries_gone, look_at_addon),
+    "detached": Part(Options, Attached, detached, look_at_scale_sets),
+    "guarded": Part(Options, Guarded, guarded, look_what_is_guarded),
+    "chart_gone": Part(Options, AfterChart, chart_gone, look_what_is_left),
+    "addon_gone": Part(Options, AfterAddon, left_by_aks, look_what_is_left),
+    "ready_nodes": Part(Options, Nodes, ready_nodes, look_at_nodes),
     "dead_nodes": Part(Options, Answers, dead_nodes),
     "proof": Part(Options, Answers, proof),
-    "account": Part(Options, Audit, account),
+    "account": Part(Options, Audit, account, look_what_is_there_now),
 }

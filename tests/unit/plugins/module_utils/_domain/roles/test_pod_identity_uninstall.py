@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Look, Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Look, Refused, Run, plain
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_uninstall import (
     ADDON,
     BINDINGS,
@@ -28,7 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
 )
 
 RUN = Run()
-NAMED = {"cluster_name": "one", "resource_group": "rg"}
+NAMED = {"cluster_name": "one", "cluster_resource_group": "rg"}
 SUBSCRIPTION = "/subscriptions/s"
 GROUP, MC = f"{SUBSCRIPTION}/resourcegroups/rg", f"{SUBSCRIPTION}/resourceGroups/MC"
 ONE, TWO, OWN = (
@@ -36,6 +36,8 @@ ONE, TWO, OWN = (
 )
 CLUSTER: dict[str, Any] = {
     "id": f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/one",
+    "name": "one",
+    "resource_group": "rg",
     "node_resource_group": "MC",
     "kubelet_identity": {"object_id": "nodes", "resource_id": OWN.upper()},
     "identity": {"principal_id": "plane"},
@@ -60,9 +62,14 @@ def plan(part: str, observed: dict[str, Any], run: Run = RUN, **options: Any) ->
         ({"confirm": "One"}, NAMED, RUN, ["to confirm, set"]),
         ({"confirm": ""}, NAMED, Run(check_mode=True), []),
         ({}, {**NAMED, "cluster_name": None}, RUN, ["No cluster is named, so its scale sets cannot be looked at"]),
-        ({}, {**NAMED, "resource_group": ""}, RUN, ["No cluster is named"]),
-        ({"confirm": "2024"}, {"cluster_name": 2024, "resource_group": 1}, RUN, []),
-        ({"confirm": "1"}, {"cluster_name": 2024, "resource_group": 1}, RUN, ["pod_identity_uninstall_confirm=2024"]),
+        ({}, {**NAMED, "cluster_resource_group": ""}, RUN, ["No cluster is named"]),
+        ({"confirm": "2024"}, {"cluster_name": 2024, "cluster_resource_group": 1}, RUN, []),
+        (
+            {"confirm": "1"},
+            {"cluster_name": 2024, "cluster_resource_group": 1},
+            RUN,
+            ["pod_identity_uninstall_confirm=2024"],
+        ),
         ({"artifact_target": "secret:a/b"}, NAMED, RUN, []),
         ({"artifact_target": "/b"}, NAMED, RUN, []),
         (
@@ -108,7 +115,7 @@ def test_phases() -> None:
 
 def needs(run: Run = RUN, **options: Any) -> list[tuple[str, str, str]]:
     """Resource, verbs and namespace."""
-    found = plan("options", NAMED, run, **options)["needs"]
+    found = plan("options", NAMED, run, **options)["kubernetes"]
     return [(need["resource"], ",".join(need["verbs"]), need["namespace"]) for need in found]
 
 
@@ -158,28 +165,90 @@ def test_what_the_cluster_is_asked(run: Run, options: dict[str, Any], expected: 
     assert [need for need in needs(run, **options) if need not in least] == expected
 
 
+REMOVAL: dict[str, Any] = {
+    "objects": [],
+    "releases": [],
+    "programs": [],
+    "brought_back": [],
+    "identities": [],
+    "secrets": [],
+    "documents": [],
+    "release_namespaces": ["default"],
+}
+NOTHING: dict[str, Any] = {
+    "cluster": CLUSTER,
+    "permitted": True,
+    "earlier": [],
+    "poll_interval": "",
+    "addon": {"state": {"enabled": False}},
+    "removal": REMOVAL,
+    "nmi": {"installations": []},
+    "nodes": {"resources": []},
+    "inventory": {"workloads": [], "identities": [], "assigned": [], "findings": []},
+}
+
+
+def there(changes: dict[str, Any] | None = None, **removal: Any) -> dict[str, Any]:
+    """What is in the cluster."""
+    return {**NOTHING, **(changes or {}), "removal": {**REMOVAL, **removal}}
+
+
+def looks(
+    part: str, observed: dict[str, Any], run: Run = RUN, *, told: dict[str, Any] | None = None, **options: Any
+) -> dict[str, dict[str, Any]]:
+    """Arguments of the modules that look, by their names. ``told``: what they find."""
+    found = dict(observed)
+    made = {}
+    for look in PARTS[part].looks_at({"confirm": "one", **options}, found, run):
+        made[look.name] = dict(look.arguments)
+        found[look.name] = (told or {}).get(look.name, {})
+    return made
+
+
 def test_secrets_that_go() -> None:
-    observed = {"going": ["a/x", "b/y", "a/z"]}
-    found = plan("secrets", observed)["needs"]
+    observed = there(secrets=["a/x", "b/y", "a/z"])
+    found = plan("cluster", observed, vault_id="v")["kubernetes"]
     assert [(need["resource"], need["verbs"], need["namespace"]) for need in found] == [
         ("secrets", ["get", "delete"], "a"),
         ("secrets", ["get", "delete"], "b"),
     ]
-    assert plan("secrets", observed, Run(tags=(ROLES,)))["needs"] == []
+    assert plan("cluster", observed, Run(tags=(ROLES,)), vault_id="v")["kubernetes"] == []
+    assert plan("cluster", observed)["kubernetes"] == []
     assert not any(need[:2] == ("secrets", "get,delete") for need in needs(Run(tags=(OBJECTS,))))
 
 
-LOOK: dict[str, Any] = {
-    "cluster": CLUSTER,
-    "looked": True,
-    "providers": [
-        "azure:///subscriptions/s/resourceGroups/mc/providers/Microsoft.Compute/virtualMachineScaleSets/a/virtualMachines/0",
-        "azure:///subscriptions/s/resourceGroups/Other/providers/Microsoft.Compute/virtualMachines/b",
-        "kind://docker/kind/node",
-    ],
-    "identities": [ONE, OWN],
-    "handed_out": [TWO, OWN],
-}
+NODES_THERE = [
+    "azure:///subscriptions/s/resourceGroups/mc/providers/Microsoft.Compute/virtualMachineScaleSets/a/virtualMachines/0",
+    "azure:///subscriptions/s/resourceGroups/Other/providers/Microsoft.Compute/virtualMachines/b",
+    "kind://docker/kind/node",
+]
+LOOK = there(
+    {
+        "nodes": {
+            "resources": [
+                {"metadata": {"name": name}, "spec": {"providerID": provider}}
+                for name, provider in zip("abc", NODES_THERE, strict=True)
+            ]
+        },
+        "earlier": [TWO, OWN],
+    },
+    identities=[ONE, OWN],
+)
+UNSEEN = {"cluster": CLUSTER, "permitted": False, "earlier": [], "poll_interval": ""}
+
+
+def test_what_is_looked_at_in_the_cluster() -> None:
+    found = looks("cluster", LOOK, owner="team", release_namespaces=["a"])
+    assert list(found) == ["addon", "removal", "nmi", "nodes", "inventory"]
+    assert found["addon"] == {
+        "subscription_id": "s",
+        "resource_group": "rg",
+        "cluster_name": "one",
+        "poll_interval": None,
+    }
+    assert found["removal"] == {"owner": "team", "scope": "owned", "release_namespaces": ["a"]}
+    assert looks("cluster", UNSEEN) == {}
+    assert not plan("cluster", UNSEEN)["looked"]
 
 
 def asked(part: str, observed: dict[str, Any], run: Run = RUN, **options: Any) -> list[tuple[str, str]]:
@@ -194,14 +263,14 @@ LOOK_AT, ROLES_READ = "Compute/virtualMachineScaleSets/read", "Authorization/rol
 
 def test_what_is_read_in_azure() -> None:
     other = f"{SUBSCRIPTION}/resourceGroups/Other"
-    assert asked("reads", LOOK) == [(MC, LOOK_AT), (other, LOOK_AT), (MC, ROLES_READ)]
-    assert asked("reads", {**LOOK, "looked": False}, remove_role_assignments=True) == [(MC, LOOK_AT), (MC, ROLES_READ)]
-    assert asked("reads", LOOK, remove_role_assignments=True)[:3] == [
+    assert asked("cluster", LOOK) == [(MC, LOOK_AT), (other, LOOK_AT), (MC, ROLES_READ)]
+    assert asked("cluster", UNSEEN, remove_role_assignments=True) == [(MC, LOOK_AT), (MC, ROLES_READ)]
+    assert asked("cluster", LOOK, remove_role_assignments=True)[:3] == [
         (ONE, ROLES_READ),
         (GROUP, ROLES_READ),
         (TWO, ROLES_READ),
     ]
-    assert asked("reads", {**LOOK, "looked": False}, delete_identities=[ONE])[-2:] == [
+    assert asked("cluster", UNSEEN, delete_identities=[ONE])[-2:] == [
         (ONE, "ManagedIdentity/userAssignedIdentities/read"),
         (SUBSCRIPTION, ROLES_READ),
     ]
@@ -213,17 +282,25 @@ def test_what_is_read_in_azure() -> None:
         pytest.param(
             {},
             {},
-            [(MC, 2, "nodes"), (ONE, 1, "nodes"), (GROUP, 1, "nodes"), (TWO, 1, "plane")],
+            [(MC, 2, "nodes"), (ONE, 1, "nodes"), (GROUP, 1, "nodes"), (TWO, 1, "nodes"), (TWO, 1, "plane")],
             id="nodes and control plane",
         ),
         pytest.param(
-            {}, {"principal_id": "x"}, [(MC, 2, "x"), (ONE, 1, "x"), (GROUP, 1, "x"), (TWO, 1, "plane")], id="named"
+            {},
+            {"principal_id": "x"},
+            [(MC, 2, "x"), (ONE, 1, "x"), (GROUP, 1, "x"), (TWO, 1, "x"), (TWO, 1, "plane")],
+            id="named",
         ),
         pytest.param({"kubelet_identity": {}, "identity": None}, {}, [], id="nobody"),
         pytest.param(
             {"node_resource_group": "RG"},
             {},
-            [(f"{SUBSCRIPTION}/resourceGroups/RG", 2, "nodes"), (ONE, 1, "nodes"), (TWO, 1, "plane")],
+            [
+                (f"{SUBSCRIPTION}/resourceGroups/RG", 2, "nodes"),
+                (ONE, 1, "nodes"),
+                (TWO, 1, "nodes"),
+                (TWO, 1, "plane"),
+            ],
             id="one group",
         ),
     ],
@@ -231,23 +308,32 @@ def test_what_is_read_in_azure() -> None:
 def test_where_roles_are_looked_for(
     cluster: dict[str, Any], options: dict[str, Any], expected: list[tuple[str, int, str]]
 ) -> None:
-    scopes = plan("reads", {**LOOK, "cluster": {**CLUSTER, **cluster}}, **options)["role_scopes"]
+    scopes = plan("cluster", {**LOOK, "cluster": {**CLUSTER, **cluster}}, **options)["role_scopes"]
     assert [(each["scope"], len(each["roles"]), each["principal_id"]) for each in scopes] == expected
 
 
+def known(there_is: dict[str, Any] | None = None, /, **changes: Any) -> dict[str, Any]:
+    """What parts have that decide later."""
+    beginning = {**plan("cluster", there_is or there()), **changes}
+    return {"cluster": CLUSTER, "known": beginning, "now": None, "poll_interval": ""}
+
+
+AT_X = {"scope": "/x", "roles": ["R"], "principal_id": "nodes"}
+ENTRIES_THERE = [
+    {"identity": ONE, "provisioning_state": "Failed"},
+    {"identity": TWO, "provisioning_state": "Assigned"},
+]
 GOING: dict[str, Any] = {
-    "cluster": CLUSTER,
-    "looked": True,
-    "attached": [
-        {"id": "/set", "type": "scale_set", "identities": [{"removable": False}, {"removable": True}]},
-        {"id": "/other", "type": "scale_set", "identities": [{"removable": False}]},
-        {"id": "/machine", "type": "virtual_machine", "identities": [{"removable": True}]},
-    ],
-    "assignments": [{"scope": "/x"}, {"scope": "/x"}],
-    "entries": [
-        {"identity": ONE, "provisioning_state": "Failed"},
-        {"identity": TWO, "provisioning_state": "Assigned"},
-    ],
+    **known(role_scopes=[AT_X], addon={"enabled": True, "identities": ENTRIES_THERE}),
+    "permitted": True,
+    "attached": {
+        "resources": [
+            {"id": "/set", "type": "scale_set", "identities": [{"removable": False}, {"removable": True}]},
+            {"id": "/other", "type": "scale_set", "identities": [{"removable": False}]},
+            {"id": "/machine", "type": "virtual_machine", "identities": [{"removable": True}]},
+        ]
+    },
+    "roles 0": {"actions": ["remove"], "to_remove": [{"role_name": "R"}, {"role_name": "S"}]},
 }
 
 
@@ -285,7 +371,7 @@ GOING: dict[str, Any] = {
             id="scale sets",
         ),
         pytest.param(
-            {"looked": False},
+            {"attached": None},
             Run(tags=(SCALE_SETS, ROLES)),
             {"remove_role_assignments": True},
             [(MC, "Compute/virtualMachineScaleSets/write"), (MC, "Authorization/roleAssignments/delete")],
@@ -304,49 +390,105 @@ GOING: dict[str, Any] = {
 def test_what_is_changed_in_azure(
     changes: dict[str, Any], run: Run, options: dict[str, Any], expected: list[tuple[str, str]]
 ) -> None:
-    assert asked("writes", {**GOING, **changes}, run, **options) == expected
+    observed = {name: value for name, value in {**GOING, **changes}.items() if value is not None or name == "now"}
+    assert asked("azure", observed, run, **options) == expected
+
+
+def test_what_is_looked_at_in_azure() -> None:
+    observed = {name: value for name, value in GOING.items() if name not in ("attached", "roles 0")}
+    found = looks("azure", observed, remove_unknown_identities=[OWN], protected_identities=[TWO])
+    assert found.pop("roles 0") == {**AT_X, "subscription_id": "s", "state": "absent"}
+    assert found == {
+        "attached": {
+            "subscription_id": "s",
+            "resource_group": "rg",
+            "cluster_name": "one",
+            "provider_ids": [],
+            "inventory": {"identities": [], "assigned": [], "releases": [], "workloads": []},
+            "known_identities": [],
+            "identities": [OWN],
+            "protected_identities": [TWO],
+            "check_existence": True,
+        }
+    }
+    assert looks("azure", {**observed, "permitted": False}) == {}
+    assert looks("azure", {**observed, "known": plan("cluster", UNSEEN)}) == {}
+    refused = {"failed": True, "msg": "No."}
+    for removes in (False, True):
+        (look,) = (
+            each
+            for each in PARTS["azure"].looks_at({"remove_role_assignments": removes}, dict(observed), RUN)
+            if each.name == "roles 0"
+        )
+        assert (look.tolerates is None) is removes
+        assert look.tolerates is None or look.tolerates(refused)
 
 
 NODE = {"metadata": {"name": "node"}, "spec": {"providerID": f"azure://{MC.lower()}/providers/Microsoft.Compute/x/0"}}
 ELSEWHERE = {"metadata": {"name": "node"}, "spec": {"providerID": f"azure://{MC}2/providers/Microsoft.Compute/x/0"}}
 ASSIGNED = {"name": "a", "node": "node", "resource_id": ONE, "type": 0}
 GETS = [{"namespace": "n", "binding": name, "name": name} for name in ("old", "new", "of-aks")]
-INVENTORY: dict[str, Any] = {
-    "cluster": CLUSTER,
-    "objects": [
-        {"kind": "AzureIdentityBinding", "namespace": "n", "name": "old", "by_aks": False},
-        {"kind": "AzureIdentityBinding", "namespace": "n", "name": "of-aks", "by_aks": True},
-        {"kind": "AzureIdentity", "namespace": "n", "name": "new", "by_aks": False},
-    ],
-    "workloads": [{"kind": "Deployment", "namespace": "n", "name": "api", "identities": GETS, "findings": []}],
-    "identities": [
+BINDINGS_THERE = [
+    {"kind": "AzureIdentityBinding", "namespace": "n", "name": "old", "by_aks": False, "removable": True},
+    {"kind": "AzureIdentityBinding", "namespace": "n", "name": "of-aks", "by_aks": True, "removable": True},
+    {"kind": "AzureIdentity", "namespace": "n", "name": "new", "by_aks": False, "removable": True},
+]
+DEPLOYMENT = {"kind": "Deployment", "namespace": "n", "name": "api", "identities": GETS, "findings": []}
+
+
+def inventory(
+    *, assigned: Any = (ASSIGNED,), nodes: Any = (NODE,), mic_works: bool = True, immutable: Any = None
+) -> dict[str, Any]:
+    identities = [
         {"resource_id": ONE, "type": 0, "client_id": "C"},
         {"resource_id": TWO, "type": 0, "client_id": ""},
         {"resource_id": "/principal", "type": 1, "client_id": "c"},
-    ],
-    "assigned": [ASSIGNED],
-    "immutable": [],
-    "nodes": [NODE],
-    "handed_out": [TWO],
-    "mic_works": True,
-}
+    ]
+    found = there(
+        {
+            "earlier": [TWO],
+            "nodes": {"resources": list(nodes)},
+            "nmi": {"installations": [{"namespace": "n", "name": "nmi", "mic_leader": "mic" if mic_works else ""}]},
+            "inventory": {"workloads": [DEPLOYMENT], "identities": identities, "assigned": list(assigned)},
+        },
+        objects=BINDINGS_THERE,
+        releases=[{"given_values": {"mic": {"immutableUserMSIs": immutable}}}, {"given_values": {}}],
+    )
+    return known(found)
 
 
 @pytest.mark.parametrize(
     ("run", "left"), [(RUN, ["new"]), (Run(tags=(SCALE_SETS,)), ["old", "new"])], ids=["all", "bindings stay"]
 )
 def test_who_still_gets_an_identity(run: Run, left: list[str]) -> None:
-    (workload,) = plan("detach", INVENTORY, run)["workloads"]
+    (workload,) = plan("detach", inventory(), run)["workloads"]
     assert [each["binding"] for each in workload.pop("identities")] == left
     assert workload == {"kind": "Deployment", "namespace": "n", "name": "api"}
 
 
+def test_who_gets_what_is_looked_at_again() -> None:
+    now = {"inventory": {"workloads": [{**DEPLOYMENT, "name": "new"}]}}
+    found = plan("detach", {**inventory(), **now})["workloads"]
+    assert [each["name"] for each in found] == ["new"]
+    assert [each["name"] for each in plan("detach", {**inventory(), "now": found})["workloads"]] == ["new"]
+    assert plan("detach", {**inventory(), "now": []})["workloads"] == []
+    assert list(looks("detach", inventory())) == ["inventory"]
+    assert looks("detach", inventory(), Run(check_mode=True)) == {}
+
+
 @pytest.mark.parametrize(
     ("immutable", "named", "protected"),
-    [([], [], []), (["c", "x"], [], [ONE]), (["c"], [ONE.upper(), OWN], [ONE.upper(), OWN]), (["", None], [], [])],
+    [
+        ([], [], []),
+        (None, [], []),
+        ("c", [], [ONE]),
+        (["c", "x"], [], [ONE]),
+        (["c"], [ONE.upper(), OWN], [ONE.upper(), OWN]),
+        (["", None], [], []),
+    ],
 )
-def test_what_is_protected(immutable: list[Any], named: list[str], protected: list[str]) -> None:
-    found = plan("detach", {**INVENTORY, "immutable": immutable}, protected_identities=named)
+def test_what_is_protected(immutable: Any, named: list[str], protected: list[str]) -> None:
+    found = plan("detach", inventory(immutable=immutable), protected_identities=named)
     assert found["protected"] == protected
     assert found["known"] == [{"id": TWO, "source": "an entry of the pod identity add-on"}]
 
@@ -368,7 +510,7 @@ def test_what_is_protected(immutable: list[Any], named: list[str], protected: li
 )
 def test_what_is_left_to_mic(changes: dict[str, Any], run: Run, left: bool) -> None:
     expected = [{"id": ONE, "provider_id": NODE["spec"]["providerID"]}] if left else []
-    assert plan("detach", {**INVENTORY, **changes}, run)["left_to_mic"] == expected
+    assert plan("detach", inventory(**changes), run)["left_to_mic"] == expected
 
 
 EARLIER: dict[str, Any] = {"cluster": {"id": CLUSTER["id"]}, "directory": "/saved"}
@@ -411,20 +553,9 @@ def thing(kind: str, name: str, namespace: str = "n", **flags: bool) -> dict[str
 
 
 ASSIGNED_KIND, BINDING_KIND = "AzureAssignedIdentity", "AzureIdentityBinding"
-NOTHING: dict[str, Any] = {
-    "objects": [],
-    "releases": [],
-    "programs": [],
-    "brought_back": [],
-    "secrets": [],
-    "identities": [],
-    "earlier": [],
-    "addon": {"enabled": False},
-    "installations": [],
-}
 ENTRY = {"name": "e", "namespace": "n", "identity": TWO.upper()}
 ON = {"enabled": True, "identities": [{**ENTRY, "provisioning_state": "Assigned"}]}
-MIC = [{"mic_leader": ""}, {"mic_leader": "mic-0"}]
+MIC = [{"namespace": "n", "name": name, "mic_leader": leader} for name, leader in (("a", ""), ("b", "mic-0"))]
 GONE_LAST = ["programs", "bindings", "assigned"]
 IN_CLUSTER: dict[str, Any] = {
     "found": False,
@@ -443,6 +574,9 @@ IN_CLUSTER: dict[str, Any] = {
     "gone_before_assigned": ["programs", "bindings"],
     "gone_before_objects": GONE_LAST,
 }
+
+
+OF_REMOVAL = {"objects", "releases", "programs", "brought_back", "secrets", "identities"}
 
 
 def binding(name: str) -> dict[str, str]:
@@ -547,27 +681,42 @@ def binding(name: str) -> dict[str, str]:
 def test_what_of_the_installation_goes(
     changes: dict[str, Any], options: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    assert plan("cluster", {**NOTHING, **changes}, **options) == {**IN_CLUSTER, **expected}
+    others = {
+        **({"earlier": changes["earlier"]} if "earlier" in changes else {}),
+        **({"addon": {"state": changes["addon"]}} if "addon" in changes else {}),
+        **({"nmi": {"installations": changes["installations"]}} if "installations" in changes else {}),
+    }
+    found = plan("cluster", there(others, **{name: changes[name] for name in changes if name in OF_REMOVAL}), **options)
+    assert {name: found[name] for name in IN_CLUSTER} == {**IN_CLUSTER, **expected}
 
 
 def test_which_roles_were_found() -> None:
     asked = {"scope": "/X", "principal_id": "nodes", "roles": ["R", "S"]}
     gone = [{"role_name": "R", "scope": "/x"}, {"role_name": "S", "scope": "/x"}, {"role_name": "R", "scope": "/x"}]
-    granted = [
-        {"item": asked, "to_remove": gone},
-        {"item": {**asked, "scope": "/y"}, "to_remove": []},
-        {"item": {**asked, "scope": "/z"}, "msg": "No."},
-    ]
-    assert plan("azure", {"granted": granted})["assignments"] == [
+    observed = {
+        **known(role_scopes=[asked, {**asked, "scope": "/y"}, {**asked, "scope": "/z"}]),
+        "permitted": True,
+        "attached": {"resources": []},
+        "roles 0": {"actions": [], "to_remove": gone},
+        "roles 1": {"actions": [], "to_remove": []},
+        "roles 2": {"failed": True, "msg": "No."},
+    }
+    found = plan("azure", observed)
+    assert found["assignments"] == [
         {"role": "R", "scope": "/X", "principal_id": "nodes"},
         {"role": "S", "scope": "/X", "principal_id": "nodes"},
     ]
+    assert found["unlisted"] == [{"roles": ["R", "S"], "msg": "No."}]
+
+
+def crds(*names: str) -> dict[str, Any]:
+    return {"definitions": {"resources": [{"metadata": {"name": name}} for name in names]}}
 
 
 def test_definitions_that_are_gone() -> None:
     group = "aadpodidentity.k8s.io"
     there = [f"{name}.{group}" for name in ("azureidentities", "azureidentitybindings", "azureassignedidentities")]
-    found = plan("definitions", {"names": [*there, "azurepodidentityexceptions.example.com"]})
+    found = plan("definitions", crds(*there, "azurepodidentityexceptions.example.com"))
     assert found["missing"] == [
         {
             "name": f"azurepodidentityexceptions.{group}",
@@ -575,7 +724,16 @@ def test_definitions_that_are_gone() -> None:
             "plural": "azurepodidentityexceptions",
         }
     ]
-    assert len(found["kinds"]) == len(plan("definitions", {"names": []})["missing"]) == 4
+    assert len(found["kinds"]) == len(plan("definitions", crds())["missing"]) == 4
+    assert [each["kind"] for each in looks("definitions", {}).values()] == ["CustomResourceDefinition"]
+
+
+def in_the_way(
+    *, foreign: int = 0, brought_back: Any = (), protected: Any = (), attached: Any = (), **plan: Any
+) -> dict[str, Any]:
+    theirs = [thing("K", "a", removable=False)] * foreign
+    observed = known(foreign=theirs, brought_back=list(brought_back), **plan)
+    return {**observed, "protected": list(protected), "attached": list(attached)}
 
 
 @pytest.mark.parametrize(
@@ -590,9 +748,10 @@ def test_definitions_that_are_gone() -> None:
 def test_what_must_not_go(foreign: int, brought_back: list[str], parts: list[str]) -> None:
     told: tuple[str, ...] = ()
     try:
-        plan("refusal", {"foreign": [{}] * foreign, "brought_back": brought_back}, owner="team")
+        plan("refusal", in_the_way(foreign=foreign, brought_back=brought_back), owner="team")
     except Refused as refused:
         told = refused.sentences
+        assert plain(refused.plan)["rows"] == [{"kind": "K", "namespace": "n", "name": "a"}] * foreign
     begun = [sentence.startswith(part) for part, sentence in zip_longest(parts, told, fillvalue="")]
     assert begun == [True] * len(parts)
 
@@ -604,25 +763,75 @@ REMEDY = (
 
 
 @pytest.mark.parametrize(
-    ("in_use", "users", "rows", "remedy"),
+    ("found", "rows", "remedy"),
     [
-        pytest.param([], [], [], "", id="another error"),
+        pytest.param({"bindings": {}}, [], "", id="another error"),
         pytest.param(
-            [{"identity": "n/a", "users": ["Pod n/x", "Pod n/y"]}, {"identity": "n/b", "users": ["Pod n/x"]}],
-            [],
+            {
+                "bindings": {
+                    "in_use": [
+                        {"identity": "n/a", "users": ["Pod n/x", "Pod n/y"]},
+                        {"identity": "n/b", "users": ["Pod n/x"]},
+                    ]
+                }
+            },
             [("Pod n/x", "n/a"), ("Pod n/y", "n/a"), ("Pod n/x", "n/b")],
             REMEDY,
             id="bindings",
         ),
-        pytest.param([], ["Pod n/x"], [], REMEDY, id="entries"),
+        pytest.param({"entries": {"users": ["Pod n/x"]}}, [("Pod n/x", "")], REMEDY, id="entries"),
     ],
 )
-def test_who_uses_what_would_go(
-    in_use: list[dict[str, Any]], users: list[str], rows: list[tuple[str, str]], remedy: str
-) -> None:
-    told = plan("users", {"in_use": in_use, "users": users, "msg": "In use."})
+def test_who_uses_what_would_go(found: dict[str, Any], rows: list[tuple[str, str]], remedy: str) -> None:
+    failed = {name: {"failed": True, "msg": "In use.", **told} for name, told in found.items()}
+    with pytest.raises(Refused) as refused:
+        plan("refusal", {**in_the_way(), **failed})
+    assert str(refused.value) == f"{remedy}In use."
+    told = plain(refused.value.plan)
     assert told["rows"] == [{"used_by": user, "identity": identity} for user, identity in rows]
-    assert told["sentence"] == f"{remedy}In use."
+    assert told["columns"] == ["used_by", "identity"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "expected"),
+    [
+        pytest.param({}, {}, ["bindings", "entries", f"deleted {TWO}"], id="all"),
+        pytest.param({"foreign": 1}, {}, [], id="of others"),
+        pytest.param({"brought_back": ["a (Flux)"]}, {}, [], id="brought back"),
+        pytest.param({}, {"allow_in_use": True}, [f"deleted {TWO}"], id="although it is used"),
+        pytest.param({"told": {"bindings": {"failed": True}}}, {}, ["bindings"], id="bindings are used"),
+        pytest.param({"told": {"entries": {"failed": True}}}, {}, ["bindings", "entries"], id="entries are used"),
+        pytest.param({"protected": [TWO]}, {}, ["bindings", "entries"], id="an identity must stay"),
+        pytest.param({"bindings": [], "entries": []}, {"delete_identities": []}, [], id="nothing goes"),
+    ],
+)
+def test_what_is_refused_is_not_looked_at_further(
+    changes: dict[str, Any], options: dict[str, Any], expected: list[str]
+) -> None:
+    given = {"bindings": [binding("b")], "entries": [ENTRY], **changes}
+    told = given.pop("told", {})
+    made = looks("refusal", in_the_way(**given), told=told, **{"delete_identities": [TWO], **options})
+    assert list(made) == expected
+    assert all(each.get("state", "absent") == "absent" for each in made.values())
+
+
+def test_an_answer_of_a_service_is_no_refusal() -> None:
+    observed = in_the_way(bindings=[binding("b")], entries=[ENTRY])
+    found = list(PARTS["refusal"].looks_at({"delete_identities": [TWO]}, dict(observed), RUN))
+    assert [each.in_check_mode for each in found] == [True] * 3
+    for each in found:
+        assert each.tolerates and each.tolerates({"msg": "It is used."})
+        assert not each.tolerates({"msg": "No.", "error": {"code": "x"}})
+
+
+def test_identities_that_are_used_are_not_deleted() -> None:
+    used = {f"deleted {each}": {"failed": True, "msg": f"{each} is used."} for each in (ONE, TWO)}
+    with pytest.raises(Refused) as refused:
+        plan("refusal", {**in_the_way(), **used}, delete_identities=[ONE, TWO])
+    assert refused.value.sentences == (f"{ONE} is used.", f"{TWO} is used.")
+    there = {f"deleted {ONE}": {"role_assignments": [OF_ONE]}, f"deleted {TWO}": {"actions": []}}
+    found = plan("refusal", {**in_the_way(), **there}, delete_identities=[ONE, TWO])
+    assert found["existing"] == [{"id": ONE, "role_assignments": [OF_ONE]}]
 
 
 def test_identities_that_must_stay_are_not_deleted() -> None:
@@ -641,10 +850,10 @@ def test_identities_that_must_stay_are_not_deleted() -> None:
             ],
         }
     ]
-    observed = {"protected": [], "attached": attached}
-    assert [each["id"] for each in plan("deletions", observed, delete_identities=[ONE])["identities"]] == [ONE]
+    observed = in_the_way(attached=attached)
+    assert [each["id"] for each in plan("refusal", observed, delete_identities=[ONE])["identities"]] == [ONE]
     with pytest.raises(Refused) as refused:
-        plan("deletions", {**observed, "protected": [ONE]}, delete_identities=[ONE.upper(), TWO])
+        plan("refusal", {**observed, "protected": [ONE]}, delete_identities=[ONE.upper(), TWO])
     assert str(refused.value) == (
         "one is protected; TWO is protected, because the cluster names it; nothing was changed. Take it out of "
         "pod_identity_uninstall_delete_identities."
@@ -667,8 +876,8 @@ def on_sets(**identity: Any) -> list[dict[str, Any]]:
     ],
 )
 def test_where_a_deleted_identity_is_detached_before(identity: dict[str, Any], run: Run, places: list[str]) -> None:
-    observed = {"protected": [], "attached": on_sets(**identity)}
-    assert plan("deletions", observed, run, delete_identities=[ONE])["identities"] == [
+    observed = in_the_way(attached=on_sets(**identity))
+    assert plan("refusal", observed, run, delete_identities=[ONE])["identities"] == [
         {"id": ONE, "subscription_id": "s", "resource_group": "rg", "name": "one", "detached_from": places}
     ]
 
@@ -678,7 +887,7 @@ GOES: dict[str, Any] = {
     "found": False,
     "addon": {"enabled": False},
     "attached": [],
-    "deleted": [{"item": {"id": TWO}, "actions": []}],
+    "deleted": [],
     "assignments": [],
     "cluster_name": "one",
     "directory": "/saved",
@@ -714,7 +923,7 @@ BUNDLE: dict[str, Any] = {
         pytest.param({"assignments": [OF_ONE]}, {}, RUN, {"needed": False, "place": ""}, id="roles stay"),
         pytest.param({"assignments": [OF_ONE]}, {"remove_role_assignments": True}, RUN, {}, id="roles"),
         pytest.param(
-            {"deleted": [*GOES["deleted"], {"item": {"id": ONE}, "role_assignments": [OF_ONE]}]},
+            {"deleted": [{"id": ONE, "role_assignments": [OF_ONE]}]},
             {},
             RUN,
             {"deleted_identities": [{"id": ONE, "role_assignments": [OF_ONE]}]},
@@ -727,11 +936,16 @@ def test_what_is_saved(changes: dict[str, Any], options: dict[str, Any], run: Ru
 
 
 def test_identities_of_pods_on_scale_sets_stop_the_run() -> None:
-    clean = on_sets(removable=False, ownership="unknown")
+    clean = {"resources": on_sets(removable=False, ownership="unknown")}
+    of_addon = {"of_addon": True, "addon": {"state": {"identities": [ENTRY]}}}
     assert plan("detached", {"attached": clean, "bundle": ""}) == {}
-    assert plan("guarded", {"attached": clean, "entries": []}) == {}
+    assert plan("guarded", {"attached": clean, "of_addon": False}) == {}
+    assert list(looks("detached", known())) == ["attached"]
+    assert list(looks("guarded", {**known(), "of_addon": False})) == ["attached"]
+    assert list(looks("guarded", {**known(), "of_addon": True})) == ["addon", "attached"]
+    left = {"resources": on_sets()}
     with pytest.raises(Refused) as refused:
-        plan("detached", {"attached": on_sets(), "bundle": "/b"})
+        plan("detached", {"attached": left, "bundle": "/b"})
     end = (
         "they are still on the scale sets, where every pod could take them without NMI, so MIC and NMI stay; run this "
         "again."
@@ -739,13 +953,36 @@ def test_identities_of_pods_on_scale_sets_stop_the_run() -> None:
     texts = "one on x (MIC has left it); one on y (MIC has left it)"
     assert str(refused.value) == f"{texts}: {end} The restore bundle is /b."
     with pytest.raises(Refused) as refused:
-        plan("detached", {"attached": on_sets(), "bundle": ""})
+        plan("detached", {"attached": left, "bundle": ""})
     assert str(refused.value) == f"{texts}: {end}"
     with pytest.raises(Refused) as refused:
-        plan("guarded", {"attached": on_sets(removable=False, ownership="used"), "entries": [ENTRY]})
+        plan("guarded", {"attached": {"resources": on_sets(removable=False, ownership="used")}, **of_addon})
     assert str(refused.value) == (
         "one, e are still on the scale sets, where every pod could take them without NMI; run the phases before this "
         "one too."
+    )
+
+
+def test_entries_that_aks_still_hands_out() -> None:
+    observed = {"cluster": CLUSTER, "addon": {"state": {"identities": []}}}
+    assert plan("entries_gone", observed) == {}
+    assert list(looks("entries_gone", known())) == ["addon"]
+    with pytest.raises(Refused) as refused:
+        plan("entries_gone", {**observed, "addon": {"state": {"identities": [ENTRY, {"name": "f"}]}}})
+    assert str(refused.value) == (
+        "AKS still hands out e, f by the pod identity add-on of cluster one, so it stays on; run this again."
+    )
+
+
+def test_what_the_chart_leaves() -> None:
+    mine, of_addon = "Deployment n/mic", "DaemonSet kube-system/nmi"
+    assert plan("chart_gone", {"left": {"programs": [of_addon], "addon_programs": [of_addon]}}) == {}
+    assert looks("chart_gone", known()) == {"left": {"release_namespaces": ["default"]}}
+    with pytest.raises(Refused) as refused:
+        plan("chart_gone", {"left": {"programs": [mine, of_addon], "addon_programs": [of_addon]}}, wait_timeout=5)
+    assert str(refused.value) == (
+        "Deployment n/mic did not go with the chart within 5 seconds; remove it where it comes from, and run this "
+        "again."
     )
 
 
@@ -755,9 +992,10 @@ def test_what_the_addon_leaves() -> None:
         thing(BINDING_KIND, "b"),
         thing("AzureIdentity", "c", by_aks=True),
     ]
-    assert plan("addon_gone", {"programs": [], "objects": objects}) == {"bindings": [binding("a")]}
+    assert plan("addon_gone", {"left": {"addon_programs": [], "objects": objects}}) == {"bindings": [binding("a")]}
     with pytest.raises(Refused) as refused:
-        plan("addon_gone", {"programs": ["DaemonSet kube-system/nmi"], "objects": objects}, wait_timeout=5)
+        left = {"addon_programs": ["DaemonSet kube-system/nmi"], "objects": objects}
+        plan("addon_gone", {"left": left}, wait_timeout=5)
     assert str(refused.value) == (
         "AKS has switched its pod identity add-on off, but did not remove DaemonSet kube-system/nmi within 5 seconds; "
         "let it write the cluster once more (az aks update), and run this again."
@@ -782,7 +1020,8 @@ READY = {"type": "Ready", "status": "True"}
 )
 def test_which_nodes_are_asked(labels: Any, status: Any, asked: bool) -> None:
     nodes = [{"metadata": {"name": "node", "labels": labels}, "status": status}]
-    assert plan("ready_nodes", {"nodes": nodes})["names"] == (["node"] if asked else [])
+    assert plan("ready_nodes", {"nodes": {"resources": nodes}})["names"] == (["node"] if asked else [])
+    assert [each["kind"] for each in looks("ready_nodes", {}).values()] == ["Node"]
 
 
 def test_nodes_on_which_a_rule_is_left() -> None:
@@ -814,10 +1053,32 @@ AUDIT: dict[str, Any] = {
     "secrets": [],
     "going": [],
     "assignments": [],
-    "granted": [{"item": {"roles": ["Reader"]}, "actions": []}],
+    "unlisted": [],
     "nodes_proved": True,
 }
+OF_ADDON = "it is given to pods by the pod identity add-on of one"
 GONE = [("cluster", "gone"), ("nodes", "gone"), ("scale sets", "gone"), ("roles", "gone")]
+
+
+def audit(changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    flat = {**AUDIT, **(changes or {})}
+    beginning = known(
+        found=flat["found"],
+        definitions=flat["definitions"],
+        identities=flat["identities"],
+        going_secrets=flat["going"],
+        removal={**REMOVAL, "secrets": flat["secrets"], **flat.get("removal", {})},
+        **flat.get("beginning", {}),
+    )
+    return {
+        **beginning,
+        "audited": {"residue": flat["residue"]},
+        "addon": {"state": {"enabled": flat["addon"], "identities": flat.get("entries", [])}},
+        "attached": {"resources": flat["attached"]},
+        "in_azure": {"attached": flat.get("before", []), **{name: flat[name] for name in ("assignments", "unlisted")}},
+        "deleted": flat["deleted"],
+        "nodes_proved": flat["nodes_proved"],
+    }
 
 
 def residue(code: str) -> dict[str, str]:
@@ -826,7 +1087,10 @@ def residue(code: str) -> dict[str, str]:
 
 def attached(**identity: Any) -> list[dict[str, Any]]:
     each = {"id": ONE, "removable": False, "ownership": "unknown", "ownership_because": "nobody knows it", **identity}
-    return [{"name": name, "identities": [{**each, "id": text}]} for name, text in (("a", ONE), ("b", ONE.upper()))]
+    return [
+        {"id": f"/{name}", "name": name, "identities": [{**each, "id": text}]}
+        for name, text in (("a", ONE), ("b", ONE.upper()))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -854,12 +1118,17 @@ def attached(**identity: Any) -> list[dict[str, Any]]:
             {"identities": [ONE, TWO]}, {"delete_identities": [ONE.upper()]}, [*GONE, ("Azure", "kept")], id="Azure"
         ),
         pytest.param(
-            {"deleted": [{"item": {"id": ONE}, "role_assignments": [{"role": "R", "scope": "/x"}]}]},
+            {"deleted": [{"id": ONE, "role_assignments": [{"role": "R", "scope": "/x"}]}]},
             {},
-            [*GONE, ("roles", "kept")],
+            [*GONE, ("Azure", "removed"), ("roles", "kept")],
             id="roles of a deleted identity",
         ),
-        pytest.param({"secrets": ["n/a", "n/b"], "going": ["n/a"]}, {}, [*GONE, ("cluster", "kept")], id="secret"),
+        pytest.param(
+            {"secrets": ["n/a", "n/b"], "going": ["n/a"]},
+            {},
+            [*GONE[1:], ("cluster", "removed"), ("cluster", "kept")],
+            id="secret",
+        ),
         pytest.param(
             {"assignments": [{"role": "R", "scope": "/x", "principal_id": "nodes"}]},
             {},
@@ -869,11 +1138,11 @@ def attached(**identity: Any) -> list[dict[str, Any]]:
         pytest.param(
             {"assignments": [{"role": "R", "scope": "/x", "principal_id": "nodes"}]},
             {"remove_role_assignments": True},
-            GONE,
+            [*GONE[:3], ("roles", "removed")],
             id="roles go",
         ),
         pytest.param(
-            {"granted": [{"item": {"roles": ["R"]}, "msg": "No."}]},
+            {"unlisted": [{"roles": ["R"], "msg": "No."}]},
             {},
             [*GONE, ("roles", "kept")],
             id="roles are unknown",
@@ -881,17 +1150,118 @@ def attached(**identity: Any) -> list[dict[str, Any]]:
     ],
 )
 def test_the_account(changes: dict[str, Any], options: dict[str, Any], rows: list[tuple[str, str]]) -> None:
-    told = plan("account", {**AUDIT, **changes}, **options)
+    assert list(looks("account", known())) == ["audited", "addon", "attached"]
+    told = plan("account", audit(changes), **options)
     found = told["rows"]
     assert [(row["where"], row["state"]) for row in found] == rows
     assert told["left"] == [row["what"] for row in found if row["state"] == "left"]
-    predicted = plan("account", {**AUDIT, **changes}, Run(check_mode=True), **options)["rows"]
-    assert predicted == [row for row in found if row["state"] == "kept"]
+    predicted = plan("account", audit(changes), Run(check_mode=True), **options)["rows"]
+    assert [(row["what"], row["state"]) for row in map(as_of_the_run, predicted)] == [
+        (row["what"], row["state"]) for row in found if row["state"] != "left"
+    ]
+
+
+def as_of_the_run(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "state": row["state"].replace("would remove", "removed")}
+
+
+THERE: dict[str, Any] = {
+    "removal": {
+        "objects": [
+            thing("AzureIdentity", "a"),
+            thing("AzureIdentity", "of-aks", by_aks=True),
+            thing(BINDING_KIND, "a"),
+            thing(ASSIGNED_KIND, "a"),
+            thing("CustomResourceDefinition", "azureidentities", "", by_aks=True),
+            thing("DaemonSet", "mine"),
+        ],
+        "releases": [{"namespace": "n", "name": "chart"}],
+    },
+    "beginning": {"installed": True, "addon": {"enabled": True}, "entries": [ENTRY]},
+    "before": [
+        *attached(removable=True),
+        {"id": "/c", "name": "c", "identities": [{"id": TWO, "removable": False, "protected_because": OF_ADDON}]},
+    ],
+    "going": ["n/s"],
+    "secrets": ["n/s"],
+    "assignments": [{"role": "R", "scope": "/x", "principal_id": "nodes"}],
+    "deleted": [{"id": ONE, "role_assignments": []}],
+}
+WHOLE = [
+    "entry n/e of the add-on",
+    "helm release n/chart",
+    "add-on of AKS",
+    "AzureIdentity n/a",
+    "AzureIdentity n/of-aks",
+    "AzureIdentityBinding n/a",
+    "AzureAssignedIdentity n/a",
+    "CustomResourceDefinition azureidentities",
+    "DaemonSet n/mine",
+    "Secret n/s",
+    "R",
+    "identity one",
+    "identity one",
+    "identity two",
+    "rules of NMI",
+]
+
+
+@pytest.mark.parametrize(
+    ("tags", "removed"),
+    [
+        pytest.param((), WHOLE, id="all"),
+        pytest.param((ENTRIES,), [WHOLE[0], WHOLE[4], WHOLE[13]], id="entries"),
+        pytest.param((BINDINGS,), [WHOLE[5]], id="bindings"),
+        pytest.param((SCALE_SETS,), [WHOLE[6], WHOLE[12]], id="scale sets"),
+        pytest.param((CHART,), [WHOLE[1], WHOLE[8]], id="chart"),
+        pytest.param((CHART, NODES), [WHOLE[1], WHOLE[8], WHOLE[14]], id="chart and nodes"),
+        pytest.param((ADDON,), [WHOLE[2], WHOLE[7]], id="add-on"),
+        pytest.param((NODES,), [], id="nodes"),
+        pytest.param((ROLES,), ["R"], id="roles"),
+        pytest.param((OBJECTS,), [WHOLE[3], WHOLE[9]], id="objects"),
+        pytest.param((IDENTITIES,), [WHOLE[11]], id="identities"),
+    ],
+)
+def test_check_mode_tells_what_the_run_removes(tags: tuple[str, ...], removed: list[str]) -> None:
+    options = {"remove_role_assignments": True, "delete_identities": [ONE]}
+    predicted = plan("account", audit({**THERE, "nodes_proved": False}), Run(True, tags), **options)["rows"]
+    assert [row["what"] for row in predicted if row["state"] == "would remove"] == removed
+    told = plan("account", audit(THERE), Run(False, tags), **options)["rows"]
+    assert [row for row in told if row["state"] == "removed"] == [
+        as_of_the_run(row) for row in predicted if row["state"] == "would remove"
+    ]
+
+
+def test_what_is_there_still_was_not_removed() -> None:
+    labels = [*WHOLE[3:9], "Secret n/sh.helm.release.v1.chart.v1"]
+    still = {
+        "residue": [{**residue("x_left"), "object": each} for each in labels],
+        "addon": True,
+        "entries": [ENTRY],
+        "attached": attached(ownership="used")[:1],
+    }
+    rows = plan("account", audit({**THERE, **still}), delete_identities=[ONE])["rows"]
+    removed = [(row["what"], row["reason"]) for row in rows if row["state"] == "removed"]
+    secret = "It is, encrypted, in the restore bundle."
+    assert removed == [
+        ("Secret n/s", secret),
+        ("identity one", ONE),
+        ("identity ONE", "on b"),
+        ("identity two", "on c"),
+        ("rules of NMI", ""),
+    ]
+
+
+def test_check_mode_proves_nothing_of_nodes() -> None:
+    for options, reason in (({}, "In check mode no pod asks"), ({"probe_nodes": False}, "No pod asked")):
+        rows = plan("account", audit({"nodes_proved": False}), Run(check_mode=True), **options)["rows"]
+        (row,) = [row for row in rows if row["where"] == "nodes"]
+        assert (row["state"], row["reason"].startswith(reason)) == ("not_verified", True)
 
 
 def test_why_something_stays() -> None:
     assignments = [{"role": "R", "scope": "/x", "principal_id": whose} for whose in ("nodes", "plane")]
-    found = plan("account", {**AUDIT, "attached": attached(), "assignments": assignments})["rows"]
+    found = plan("account", audit({"attached": attached(), "assignments": assignments}))["rows"]
     assert [row["reason"] for row in found if row["state"] == "kept"] == [
         "unknown, on a, b, because nobody knows it; it goes with pod_identity_uninstall_remove_unknown_identities",
         "of the nodes at /x; it goes with pod_identity_uninstall_remove_role_assignments=true",
@@ -900,8 +1270,7 @@ def test_why_something_stays() -> None:
 
 
 def test_in_check_mode_the_addon_still_keeps_its_identities() -> None:
-    of_addon = attached(
-        ownership="protected", protected_because="it is given to pods by the pod identity add-on of one"
-    )
-    assert plan("account", {**AUDIT, "attached": of_addon})["rows"][-1]["state"] == "kept"
-    assert plan("account", {**AUDIT, "attached": of_addon}, Run(check_mode=True))["rows"] == []
+    of_addon = attached(ownership="protected", protected_because=OF_ADDON)
+    assert plan("account", audit({"attached": of_addon}))["rows"][-1]["state"] == "kept"
+    rows = plan("account", audit({"attached": of_addon}), Run(check_mode=True))["rows"]
+    assert [row["state"] for row in rows] == ["gone"] * 4
