@@ -33,7 +33,6 @@ ALIASES = {
 # Those that stand for what the session has of a role: the plan of its options.
 BEGUN = {
     "_pod_identity_bindings_plan": "pod_identity_bindings",
-    "__pod_identity_uninstall_checked": "pod_identity_uninstall",
 }
 # Phases whose tasks run for the tag of any of several phases: the plan of the options tells whether they do.
 BY_PLAN = {"pod_identity_bindings_identities"}

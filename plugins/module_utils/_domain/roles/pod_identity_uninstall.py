@@ -310,14 +310,13 @@ class Named:
 @dataclass(frozen=True)
 class Checked:
     """``whole``: no phase is left out. ``delete_identities``: ids of the identities that are deleted in Azure.
-    ``bundle_in``: ``file`` or ``secret``, where the restore bundle is written, and ``bundle_namespace`` of the Secret.
+    ``bundle_in``: ``file`` or ``secret``, where the restore bundle is written.
     ``kubernetes``: what the cluster is asked for before anything is known."""
 
     phases: tuple[str, ...]
     whole: bool
     delete_identities: tuple[str, ...]
     bundle_in: str
-    bundle_namespace: str
     kubernetes: tuple[KubernetesNeed, ...]
 
 
@@ -330,7 +329,6 @@ def check(options: Options, named: Named, run: Run) -> Checked:
         whole=phases == PHASES,
         delete_identities=options.delete_identities,
         bundle_in="secret" if options.names_secret else "file",
-        bundle_namespace=options.secret_namespace,
         kubernetes=tuple(_kubernetes_needs(options, phases)),
     )
 

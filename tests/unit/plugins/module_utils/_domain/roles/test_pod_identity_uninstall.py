@@ -107,7 +107,7 @@ def test_phases() -> None:
     whole = plan("options", NAMED)
     assert (whole["phases"], whole["whole"], whole["bundle_in"]) == (list(PHASES), True, "file")
     secret = plan("options", NAMED, artifact_target="secret:a/b")
-    assert (secret["bundle_in"], secret["bundle_namespace"]) == ("secret", "a")
+    assert secret["bundle_in"] == "secret"
     part = plan("options", NAMED, Run(tags=(SCALE_SETS,)))
     assert (part["phases"], part["whole"]) == ([SCALE_SETS], False)
     assert not plan("options", NAMED, Run(skipped_tags=(NODES,)))["whole"]

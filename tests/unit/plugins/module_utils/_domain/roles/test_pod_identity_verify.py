@@ -266,33 +266,49 @@ def test_verdicts() -> None:
         ("shop/x", "ok"),
         ("x", "not_verified"),
     ]
-    assert found["rows"][0]["claims_checked"] == "aud, appid, oid, xms_mirid, exp, iat"
+    assert found["rows"][0]["claims_checked"] == "aud appid oid xms_mirid exp iat"
     assert found["rows"][2]["message"] == "The cluster does not have the identity x yet."
     assert found["demo"]["candidates"] == ["shop/billing"]
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict", "message"),
+    ("found", "verdict", "message", "again"),
     [
-        ({"runs": False}, "not_verified", "The demo application was not run."),
-        ({"log": "I0 got it from", "log_lines": []}, "ok", "The upstream demo application got its token."),
-        ({"log_lines": ["a", "b", ""]}, "no_token", "no token within 300 seconds; the last that is known: b"),
-        ({"log_lines": []}, "no_token", "the last that is known: nothing"),
-        ({"log_lines": ["not created: echo got it"]}, "no_token", "the last that is known: not created: echo got it"),
+        ({"runs": False}, "not_verified", "The demo application was not run.", False),
+        ({"log": {"log": "I0 got it from", "log_lines": []}}, "ok", "The upstream demo application got its", False),
+        (
+            {"log": {"log_lines": ["a", "b", ""]}},
+            "no_token",
+            "no token within 300 seconds; the last that is known: b",
+            True,
+        ),
+        ({"log": {"log_lines": []}}, "no_token", "the last that is known: nothing", True),
+        # Until its pod runs there is no log to read.
+        ({"log": {"failed": True, "msg": "no pod"}}, "no_token", "the last that is known: nothing", True),
+        (
+            {"failure": "not created: echo got it"},
+            "no_token",
+            "the last that is known: not created: echo got it",
+            False,
+        ),
     ],
 )
-def test_the_demo_application(found: dict[str, Any], verdict: str, message: str) -> None:
+def test_the_demo_application(found: dict[str, Any], verdict: str, message: str, again: bool) -> None:
     before = known([WORKLOAD], rows=[{"namespace": "a", "pod": "p", "verdict": "ok", "message": ""}])
     before["demo_runs"] = runs = found.pop("runs", True)
-    observed = {"known": before, "name": "demo-1", "success": "got it", "log": "", "log_lines": [], **found}
+    observed = {"known": before, "name": "demo-1", "success": "got it", "failure": "", "began": "5", **found}
     looks = list(PARTS["demo"].looks_at({"workloads": [WORKLOAD]}, observed, RUN))
-    asked = {"kind": "Pod", "namespace": "shop", "label_selectors": ["job-name=demo-1"]}
-    assert [look.arguments for look in looks] == ([asked] if runs else [])
-    observed.update({look.name: {"resources": [{"spec": {"nodeName": "n"}}]} for look in looks})
-    first, row = plan("demo", [WORKLOAD], observed)["rows"]
+    asked = {"namespace": "shop", "label_selectors": ["job-name=demo-1"]}
+    logs, pods = {"module": "k8s_log", "container": "demo", **asked}, {"kind": "Pod", **asked}
+    looked = runs and not observed["failure"]
+    assert [look.arguments for look in looks] == ([logs, pods] if looked else [])
+    observed["pods"] = {"resources": [{"spec": {"nodeName": "n"}}]} if looked else {}
+    told = plan("demo", [WORKLOAD], observed)
+    assert (told["again"], told["end"]) == (again, 305)
+    first, row = told["rows"]
     assert (first, row["node"], row["identity"]) == (
         before["rows"][0],
-        *(("n", "shop/billing") if runs else ("", "billing")),
+        *("n" if looked else "", "shop/billing" if runs else "billing"),
     )
     assert (row["namespace"], row["pod"], row["verdict"], message in row["message"]) == (
         "shop",
