@@ -960,7 +960,7 @@ def refusal(options: Options, found: InTheWay, run: Run) -> Cleared:
     in_the_way = tuple(_in_the_way(options, found))
     if in_the_way:
         columns = ("kind", "namespace", "name")
-        rows = tuple({name: each[name] for name in columns} for each in found.foreign)
+        rows: tuple[Raw, ...] = tuple({name: each[name] for name in columns} for each in found.foreign)
         raise Refused(*in_the_way, plan=Cleared(rows=rows, columns=columns))
     if found.used:
         rows = tuple(_users(found.used))
@@ -1631,9 +1631,9 @@ def _planned(options: Options, audit: Audit) -> t.Iterator[tuple[str, str, str, 
         yield CHART, "cluster", what, "", audit.has_release(release)
     if before.addon:
         yield ADDON, "cluster", "add-on of AKS", "", audit.addon
-    for each in before.objects:
-        if each.removable:
-            yield _phase_of(each, before), "cluster", each.label, "", each.label in labels
+    for found in before.objects:
+        if found.removable:
+            yield _phase_of(found, before), "cluster", found.label, "", found.label in labels
     for secret in before.going:
         yield OBJECTS, "cluster", f"Secret {secret}", "It is, encrypted, in the restore bundle.", False
     for held in before.assignments if options.remove_role_assignments else ():
