@@ -11,8 +11,8 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._answer_options import OPTIONS
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import imds_answer
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node import raw_question
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node.raw import Send
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._bare_nodes import BareNodeAction

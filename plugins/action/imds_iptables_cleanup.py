@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import imds_answer
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node import raw_question
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node.raw import Raw, Send
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node_cleanup import (

@@ -223,7 +223,7 @@ from ansible.plugins.connection import ConnectionBase
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import kubernetes_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import hidden_variables
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.node_access import Access, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes.node_access import Access, Run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.node_pods import NodePod
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _connections

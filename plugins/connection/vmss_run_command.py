@@ -177,12 +177,12 @@ from ansible.plugins.connection import ConnectionBase
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import run_command
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import run_command as wire
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import (
     hidden,
     hidden_variables,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import run_command as wire
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _connections
 
 

@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import helm_releases
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import helm_releases
 
 
 def chart_values(shown: t.Any, values: t.Any = None) -> t.Any:

@@ -8,8 +8,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings.binding_pair import Wish, rendered
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.pair import Wish, rendered
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY
 
 

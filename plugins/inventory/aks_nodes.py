@@ -93,8 +93,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _nodes
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import fleet
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import cluster_nodes
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _connections
 
 
@@ -146,7 +146,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _populate(self, inventory: t.Any, hosts: t.Iterable[dict[str, t.Any]]) -> None:
         strict = self.get_option("strict")
-        for group in fleet.GROUPS:
+        for group in cluster_nodes.GROUPS:
             inventory.add_group(group)
         for node in hosts:
             name = inventory.add_host(node["name"])

@@ -17,10 +17,12 @@ from ._argspec import ArgumentSpec, kubernetes_auth
 from ._azure import kubeconfig, managed_clusters, scale_sets, virtual_machines
 from ._azure.client import Arm
 from ._azure_options import azure_auth
-from ._domain import arm_id, clusters, fleet, nmi, protected_identities
-from ._domain.belief import Belief
+from ._domain.azure import arm_id, clusters, protected_identities
 from ._domain.errors import Failure
+from ._domain.installation import nmi
+from ._domain.installation.trusted_namespaces import Belief
 from ._domain.names import is_host
+from ._domain.nodes import cluster_nodes
 from ._kube import client as kube
 from ._kube import installation
 from ._kube.config import Settings
@@ -41,7 +43,7 @@ class Fleet:
     what no host is called.
     """
 
-    nodes: tuple[fleet.Node, ...]
+    nodes: tuple[cluster_nodes.Node, ...]
     cluster_id: str
     node_group: str
     unread: tuple[str, ...]
@@ -54,13 +56,13 @@ class _Azure:
 
     arm: Arm | None = None
     cluster: Object | None = None
-    sets: tuple[fleet.ScaleSet, ...] | None = None
+    sets: tuple[cluster_nodes.ScaleSet, ...] | None = None
 
     def facts(self, protect: t.Iterable[str]) -> dict[str, t.Any]:
         if self.cluster is None:
             return {"protected": tuple(protect)}
         known = (*protected_identities.of_nodes(self.cluster), *protect)
-        return {"addon": fleet.addon_enabled(self.cluster), "protected": known}
+        return {"addon": cluster_nodes.addon_enabled(self.cluster), "protected": known}
 
 
 def argument_spec() -> ArgumentSpec:
@@ -98,7 +100,7 @@ def observe(options: Options, run_command: RunCommand, directory: str, *, check_
         cluster_id=str((azure.cluster or {}).get("id", "")),
         node_group="" if azure.cluster is None else clusters.node_group(azure.cluster),
         unread=tuple(each.sentence for each in unread),
-        odd=tuple(filter(None, map(fleet.oddity, found))),
+        odd=tuple(filter(None, map(cluster_nodes.oddity, found))),
     )
 
 
@@ -117,10 +119,12 @@ def _ask_azure(options: Options, run_command: RunCommand, unread: list[Failure])
     except Failure as failure:
         unread.append(failure)
         return _Azure(arm, cluster)
-    return _Azure(arm, cluster, tuple(fleet.ScaleSet.parse(each) for each in found))
+    return _Azure(arm, cluster, tuple(cluster_nodes.ScaleSet.parse(each) for each in found))
 
 
-def _with_instance(nodes: tuple[fleet.Node, ...], azure: _Azure, unread: list[Failure]) -> tuple[fleet.Node, ...]:
+def _with_instance(
+    nodes: tuple[cluster_nodes.Node, ...], azure: _Azure, unread: list[Failure]
+) -> tuple[cluster_nodes.Node, ...]:
     """Without nodes whose instance is gone from its scale set; the API server tells of them for a while."""
     if azure.arm is None:
         return nodes
@@ -133,7 +137,7 @@ def _with_instance(nodes: tuple[fleet.Node, ...], azure: _Azure, unread: list[Fa
             unread.append(failure)
             there[scale_set] = None
 
-    def exists(node: fleet.Node) -> bool:
+    def exists(node: cluster_nodes.Node) -> bool:
         known = there.get(arm_id.normal(node.scale_set)) if node.scale_set else None
         return known is None or node.instance_id in known
 
@@ -142,7 +146,7 @@ def _with_instance(nodes: tuple[fleet.Node, ...], azure: _Azure, unread: list[Fa
 
 def _ask_kubernetes(
     options: Options, azure: _Azure, directory: str, unread: list[Failure]
-) -> tuple[fleet.Node, ...] | None:
+) -> tuple[cluster_nodes.Node, ...] | None:
     try:
         client = _connect(options, azure, directory)
         if client is None:
@@ -160,12 +164,14 @@ def _ask_kubernetes(
         on_nodes = _nmi_by_node(survey.installations, raw)
     except Failure as failure:  # a right that is missing must not make NMI look absent
         unread.append(failure)
-        on_nodes = {each["metadata"]["name"]: fleet.NmiOnNode("unknown", unread=failure.sentence) for each in raw}
+        on_nodes = {
+            each["metadata"]["name"]: cluster_nodes.NmiOnNode("unknown", unread=failure.sentence) for each in raw
+        }
     marked = _marked(client)
     sets = None if azure.sets is None else (*azure.sets, *_machines(raw, azure, unread))
     facts = azure.facts(options["protected_identities"] or ())
     return tuple(
-        fleet.from_kubernetes(each, on_nodes[each["metadata"]["name"]], marked=marked, scale_sets=sets, **facts)
+        cluster_nodes.from_kubernetes(each, on_nodes[each["metadata"]["name"]], marked=marked, scale_sets=sets, **facts)
         for each in raw
     )
 
@@ -177,18 +183,18 @@ def _of_private(cluster: Object | None, failure: Failure) -> Failure:
     return Failure(clusters.unresolved(cluster), error=failure.error)
 
 
-def _machines(nodes: t.Iterable[Object], azure: _Azure, unread: list[Failure]) -> t.Iterator[fleet.ScaleSet]:
+def _machines(nodes: t.Iterable[Object], azure: _Azure, unread: list[Failure]) -> t.Iterator[cluster_nodes.ScaleSet]:
     """The nodes that are machines in no scale set; one that cannot be read is left out."""
     if azure.arm is None:
         return
-    for machine in fleet.machines(nodes):
+    for machine in cluster_nodes.machines(nodes):
         try:
             body = virtual_machines.get(azure.arm, machine)
         except Failure as failure:
             unread.append(failure)
             continue
         if body is not None:
-            yield fleet.ScaleSet.parse({**body, "id": machine})
+            yield cluster_nodes.ScaleSet.parse({**body, "id": machine})
 
 
 def _connect(options: Options, azure: _Azure, directory: str) -> kube.Client | None:
@@ -223,7 +229,7 @@ def _refuse_other_cluster(nodes: t.Sequence[Object], cluster: Object | None, opt
 
 def _nmi_by_node(
     installations: t.Sequence[installation.Installation], nodes: t.Iterable[Object]
-) -> dict[str, fleet.NmiOnNode]:
+) -> dict[str, cluster_nodes.NmiOnNode]:
     """NMI on every node; where several installations run, the one that is active there."""
     found = {}
     for node in nodes:
@@ -236,25 +242,27 @@ def _nmi_by_node(
         ]
         states.sort(key=lambda pair: (pair[1].state != "active", not pair[1].pod))
         if not states:
-            found[name] = fleet.NmiOnNode("missing")
+            found[name] = cluster_nodes.NmiOnNode("missing")
             continue
         chosen, state = states[0]
         metadata = chosen.daemon_set["metadata"]
         label = f"DaemonSet {metadata['namespace']}/{metadata['name']}"
-        found[name] = fleet.NmiOnNode(state.state, state.pod, label)
+        found[name] = cluster_nodes.NmiOnNode(state.state, state.pod, label)
     return found
 
 
 def _marked(client: kube.Client) -> frozenset[str]:
     """The nodes on which AKS's own monitor found rules of users; none where Cilium does not run."""
     try:
-        found = client.list_all(_CILIUM_NODE, labels=f"{fleet.USER_RULES_LABEL}=true")
+        found = client.list_all(_CILIUM_NODE, labels=f"{cluster_nodes.USER_RULES_LABEL}=true")
     except Failure:  # Cilium's kinds are missing, or may not be read: the monitor only adds to what is known
         return frozenset()
     return frozenset(str(each["metadata"]["name"]) for each in found)
 
 
-def _from_scale_sets(arm: Arm, sets: t.Iterable[fleet.ScaleSet], facts: dict[str, t.Any]) -> tuple[fleet.Node, ...]:
+def _from_scale_sets(
+    arm: Arm, sets: t.Iterable[cluster_nodes.ScaleSet], facts: dict[str, t.Any]
+) -> tuple[cluster_nodes.Node, ...]:
     return tuple(
-        fleet.from_instance(body, each, **facts) for each in sets for body in scale_sets.instances(arm, each.id)
+        cluster_nodes.from_instance(body, each, **facts) for each in sets for body in scale_sets.instances(arm, each.id)
     )

@@ -332,7 +332,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report
 
 OPTIONS = ArgumentSpec(options={"resource_group": {"type": "str", "required": True}, "name": {"type": "str"}}).merge(

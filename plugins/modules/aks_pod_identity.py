@@ -445,7 +445,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
     azure_wait,
     restored_identities,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import addon, arm_id, clusters, needs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import needs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import addon, arm_id, clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import selecting
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect

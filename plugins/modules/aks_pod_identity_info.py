@@ -168,7 +168,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import addon
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import addon
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 

@@ -444,10 +444,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
     kubernetes_auth,
     owned_list,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import bindings, pair
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings import binding_lists, binding_pair
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.lists import Outcome
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.objects import Object
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.object_lists import Outcome
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.objects import Object
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import pairs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
@@ -465,29 +465,29 @@ _COUNT_UNKNOWN = "The pods that use the identity are not counted, because this u
 _OFFLINE = "The cluster or its custom resource definitions are not there yet, so the prediction was made without them."
 
 
-def parse(module: AnsibleModule) -> tuple[list[pair.Wish], bindings.Rules]:
+def parse(module: AnsibleModule) -> tuple[list[binding_pair.Wish], binding_lists.Rules]:
     params = module.params
     shared = {name: params[name] for name in ("owner", "adopt", "accept")}
     wishes = []
-    for entry in bindings.Rules.entries(params):
+    for entry in binding_lists.Rules.entries(params):
         unknown = [value for value in (entry["resource_id"], entry["client_id"]) if not known(module, value)]
-        wishes.append(pair.Wish.parse({**entry, **shared}, unknown))
-    rules = bindings.Rules.parse(
+        wishes.append(binding_pair.Wish.parse({**entry, **shared}, unknown))
+    rules = binding_lists.Rules.parse(
         params,
         protected=tuple(params["protected_identities"]),
         accept=frozenset(params["accept"]),
         batch=params["batch"],
     )
-    bindings.check(wishes, rules)
+    binding_lists.check(wishes, rules)
     return wishes, rules
 
 
 def observe(
-    module: AnsibleModule, wishes: t.Sequence[pair.Wish], rules: bindings.Rules
-) -> tuple[Client | None, pair.Observed]:
+    module: AnsibleModule, wishes: t.Sequence[binding_pair.Wish], rules: binding_lists.Rules
+) -> tuple[Client | None, binding_pair.Observed]:
     """Without a client where there is no cluster to ask yet."""
     if not known(module, module.params["kubeconfig"]):
-        return None, pair.Observed(offline=True)
+        return None, binding_pair.Observed(offline=True)
     client = connect(module.params, module.tmpdir)
     observed = pairs.observe(client, wishes, rules)
     if observed is not None:
@@ -495,18 +495,18 @@ def observe(
     present = [wish for wish in wishes if wish.present]
     if present and not predicting(module):
         raise Failure(
-            f"AzureIdentity {pair.path_of(present[0].key)} cannot be made, because the cluster {client.host} does not "
-            "know azureidentities.aadpodidentity.k8s.io: install AAD Pod Identity first "
+            f"AzureIdentity {binding_pair.path_of(present[0].key)} cannot be made, because the cluster {client.host} does "
+            "not know azureidentities.aadpodidentity.k8s.io: install AAD Pod Identity first "
             "(role azureops.pod_identity.pod_identity_chart)."
         )
-    return None, pair.Observed(offline=True)
+    return None, binding_pair.Observed(offline=True)
 
 
 def make_plan(module: AnsibleModule) -> Plan:
     params, single = module.params, module.params["bindings"] is None
     wishes, rules = parse(module)
     client, observed = observe(module, wishes, rules)
-    outcome = bindings.decide(wishes, observed, rules)
+    outcome = binding_lists.decide(wishes, observed, rules)
     results = [dict(decision.result) for decision in outcome.decisions[: len(wishes)]]
     steps = make_steps(module, client, outcome, results)
     if params["wait"] and client and wishes and not predicting(module):
@@ -523,7 +523,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     return Plan(*looks, steps, result=document, warnings=warnings, told=told, at_once=AT_ONCE)
 
 
-def listed(wishes: t.Sequence[pair.Wish], results: t.Sequence[Object]) -> t.Sequence[Object]:
+def listed(wishes: t.Sequence[binding_pair.Wish], results: t.Sequence[Object]) -> t.Sequence[Object]:
     for wish, result in zip(wishes, results):
         result.update(namespace=wish.namespace, name=wish.name, binding_name=wish.binding_name)
     return results
@@ -532,7 +532,7 @@ def listed(wishes: t.Sequence[pair.Wish], results: t.Sequence[Object]) -> t.Sequ
 def settle(
     module: AnsibleModule,
     client: Client,
-    wishes: t.Sequence[pair.Wish],
+    wishes: t.Sequence[binding_pair.Wish],
     results: t.Iterable[Object] = (),
     *,
     written: bool = True,
@@ -596,7 +596,7 @@ def argument_spec() -> ArgumentSpec:
     return ArgumentSpec(
         options={
             "protected_identities": {"type": "list", "elements": "str", "default": []},
-            "accept": {"type": "list", "elements": "str", "choices": list(bindings.ACCEPTABLE), "default": []},
+            "accept": {"type": "list", "elements": "str", "choices": list(binding_lists.ACCEPTABLE), "default": []},
             "batch": {"type": "int", "default": 20},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 120},

@@ -252,7 +252,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
     kubernetes_auth,
     owned_list,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import exceptions
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings import exceptions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import exceptions as kube_exceptions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import pairs

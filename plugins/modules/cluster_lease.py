@@ -173,8 +173,8 @@ import functools
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _processes
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import lease
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import lease
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import leases
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run

@@ -269,7 +269,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, federated, identities
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, federated, identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (

@@ -169,8 +169,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, federated
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.identities import KIND
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, federated
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.identities import KIND
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import SERVICE_ACCOUNT
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report

@@ -130,8 +130,8 @@ error:
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._answer_options import OPTIONS
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer, imds_probe
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import imds_answer, imds_probe
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node import question

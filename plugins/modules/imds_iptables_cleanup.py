@@ -329,7 +329,7 @@ def ask(module: AnsibleModule) -> dict[str, t.Any]:
     if predicting(module) or not params["answer_method"]:
         return {}
     # Whoever only cleans up does not wait for it.
-    from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import imds_answer
+    from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import imds_answer
     from ansible_collections.azureops.pod_identity.plugins.module_utils._node import question
 
     return imds_answer.part(

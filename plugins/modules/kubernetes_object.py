@@ -186,8 +186,8 @@ import functools
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import patches
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import patches
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.needs import KubernetesNeed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds, known
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect

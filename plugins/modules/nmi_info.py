@@ -163,8 +163,10 @@ import typing as t
 from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import nmi
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.belief import Belief
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import nmi
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
+    Belief,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import installation
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
 

@@ -74,7 +74,7 @@ import time
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import drain
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import drain
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import POD
 

@@ -89,7 +89,7 @@ import os
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _files, _plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import bundles
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import bundles
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import bundles as secrets
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
 

@@ -504,9 +504,12 @@ import typing as t
 from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _files, _plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import findings, inventory_files
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.belief import Belief
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inventory import (
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.findings import findings
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
+    Belief,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import inventory_files
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import (
     Cluster,
     Inventory,
     settings,

@@ -157,9 +157,9 @@ import os
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _files, _plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import inventory_files
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inventory_files import Found, Write
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import inventory_files
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory_files import Found, Write
 
 OPTIONS = _argspec.ArgumentSpec(
     options={

@@ -194,9 +194,11 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, helm_releases, removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.objects import clean
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import helm_releases
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.objects import clean
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import removal as kube_removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, predicting, run

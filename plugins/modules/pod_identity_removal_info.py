@@ -235,7 +235,8 @@ import typing as t
 from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import helm_releases, removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import helm_releases
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import removal as kube_removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
 

@@ -154,8 +154,8 @@ import functools
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import restoration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import restoration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import restoration as kube_restoration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, known, predicting, run

@@ -396,7 +396,7 @@ import typing as t
 from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import (
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import (
     token,
     token_questions,
     token_request,

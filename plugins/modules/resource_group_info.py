@@ -96,7 +96,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import resource_groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import groups
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report
 
 OPTIONS = ArgumentSpec(

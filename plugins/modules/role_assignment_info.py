@@ -157,7 +157,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import authorization
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import azure_roles
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import azure_roles
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import known, report
 
 if t.TYPE_CHECKING:

@@ -161,7 +161,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import identity_users
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm, Body
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, identities
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import known, report
 
 if t.TYPE_CHECKING:

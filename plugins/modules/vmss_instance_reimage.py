@@ -138,8 +138,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import scale_sets
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, fleet, needs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import needs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import cluster_nodes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
@@ -167,11 +169,11 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
             "/virtualMachineScaleSets/NAME/virtualMachines/NUMBER."
         )
     what = scale_sets.name_of(instance)
-    refuse(fleet.outside(instance, what, options["node_resource_group"]))
+    refuse(cluster_nodes.outside(instance, what, options["node_resource_group"]))
     current = scale_sets.get_instance(arm, instance)
     if current is None:
         raise Failure(f"There is no {what}; check the id, and whether an autoscaler took it away.")
-    refuse(fleet.other_computer(current, what, options["node"]))
+    refuse(cluster_nodes.other_computer(current, what, options["node"]))
     before = {"id": current["id"], "name": current["name"], "reimaged": False}
     step = Step(
         f"reimage {what}",

@@ -164,7 +164,7 @@ error:
 import functools
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.restarts import ANNOTATION, Match
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION, Match
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import restarts
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run

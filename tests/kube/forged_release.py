@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import residue
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import residue
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
 
 JOB = Kind("batch", "v1", "jobs", "Job")

@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import (
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import (
     CERTIFICATE,
     SERVICE_PRINCIPAL,
 )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import lease
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import lease
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (

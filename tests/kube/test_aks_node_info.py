@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.belief import Belief
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
+    Belief,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.installation import DAEMON_SET
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE, POD, Kind

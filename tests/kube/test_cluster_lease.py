@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import lease
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import lease
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import LEASE
 from ansible_collections.azureops.pod_identity.plugins.modules import cluster_lease

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import chart_manifest
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import chart_manifest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     CLUSTER_ROLE,

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import findings
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inventory import Cluster, Inventory
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import (
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.findings import findings
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import (
     AssignedIdentity,
     Assignment,
     Binding,

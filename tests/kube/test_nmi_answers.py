@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import nmi_answers, token, token_request
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import (
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import nmi_answers
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import (
     CERTIFICATE,
     MANAGED,
     SERVICE_PRINCIPAL,
@@ -29,12 +29,13 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
     Pod,
     Rules,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nmi_answers import (
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.nmi_answers import (
     Answer,
     Answers,
     PodException,
     Request,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import token, token_request
 from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
 from ansible_collections.azureops.pod_identity.tests.kube import nmi as nmi_programs
 from ansible_collections.azureops.pod_identity.tests.kube import server, test_matching

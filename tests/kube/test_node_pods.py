@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import node_access
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import node_access
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     JOB,

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.belief import Belief
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
+    Belief,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (

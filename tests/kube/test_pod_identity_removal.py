@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal, residue
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import residue
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_ASSIGNED_IDENTITY,

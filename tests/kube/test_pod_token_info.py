@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import probe, token_questions
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.jobs import has_ended
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.jobs import has_ended
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe, token_questions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import token_probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.lease import NAME
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (

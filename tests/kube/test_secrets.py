@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.restarts import ANNOTATION
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (

@@ -23,8 +23,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import token_questions, token_request
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.token import Expectation, Verdict, judge
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import token_questions, token_request
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import (
+    Expectation,
+    Verdict,
+    judge,
+)
 
 RESOURCE = "https://management.azure.com/"
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"

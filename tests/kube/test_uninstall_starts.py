@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_ASSIGNED_IDENTITY,

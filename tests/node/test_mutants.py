@@ -17,8 +17,8 @@ from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, 
 from ansible_collections.azureops.pod_identity.tests.node.promises import ends_connections, hold, removes_proxy
 from ansible_collections.azureops.pod_identity.tests.node.states import State, inhabited, states
 
-RULES = "_domain/node_rules.py"
-TEXT = "_domain/node_rules_text.py"
+RULES = "_domain/nodes/node_rules.py"
+TEXT = "_domain/nodes/node_rules_text.py"
 TABLES = "_node/tables.py"
 CONNTRACK = "_node/conntrack.py"
 CLEANUP = "_node/cleanup.py"
@@ -159,10 +159,10 @@ MUTANTS = {
         State("R4", "hostile", ("legacy",)),
     ),
     "words-are-not-quoted": Mutant(
-        "_domain/raw_commands.py", "map(shlex.quote, words)", "words", State("R4", "hostile", ("nft",)), raw=True
+        "_domain/nodes/raw_commands.py", "map(shlex.quote, words)", "words", State("R4", "hostile", ("nft",)), raw=True
     ),
     "spaces-alone-are-quoted": Mutant(
-        "_domain/raw_commands.py",
+        "_domain/nodes/raw_commands.py",
         "shlex.quote, words",
         """lambda word: f'"{word}"', words""",
         State("R4", "hostile", ("legacy",)),

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import raw_commands
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import raw_commands
 from ansible_collections.azureops.pod_identity.tests.node import fleet
 from ansible_collections.azureops.pod_identity.tests.node.lab import BACK_ENDS, Node
 from ansible_collections.azureops.pod_identity.tests.node.promises import hold

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime
 
-from .._domain import activity_log, arm_id
+from .._domain.azure import activity_log, arm_id
 from .client import Arm, Body
 
 _API = "2015-04-01"

@@ -13,7 +13,7 @@ import contextlib
 import typing as t
 from dataclasses import dataclass
 
-from .._domain import addon, arm_answers, arm_id, azure_roles, permissions
+from .._domain.azure import addon, arm_answers, arm_id, azure_roles, permissions
 from .._domain.errors import Failure
 from . import authorization, identities, managed_clusters
 from .client import Arm, Body

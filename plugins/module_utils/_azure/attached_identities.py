@@ -11,9 +11,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._domain import arm_id, clusters
-from .._domain import attached_identities as attached
-from .._domain.attached_identities import Carrier
+from .._domain.azure import arm_id, clusters
+from .._domain.azure import attached_identities as attached
+from .._domain.azure.attached_identities import Carrier
 from .._domain.errors import Failure
 from . import identities, managed_clusters, resource_groups, scale_sets, virtual_machines
 from .client import Arm, Body

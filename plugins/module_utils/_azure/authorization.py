@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._domain import arm_id, azure_roles
+from .._domain.azure import arm_id, azure_roles
 from .._domain.errors import Failure
 from .client import Arm, Body, payload, raw
 from .refusals import Refused, missing_is_fine, refusals

@@ -18,8 +18,8 @@ import typing as t
 import warnings
 from dataclasses import dataclass, field, replace
 
-from .._domain import arm_answers, arm_errors, long_running
-from .._domain.arm_answers import NotAzure
+from .._domain.azure import arm_answers, arm_errors, long_running
+from .._domain.azure.arm_answers import NotAzure
 from .._domain.errors import Failure
 from .._progress import Tell, silent
 from . import clouds, credentials, resends

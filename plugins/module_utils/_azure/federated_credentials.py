@@ -16,7 +16,8 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from .._domain import arm_id, federated, identities, needs
+from .._domain import needs
+from .._domain.azure import arm_id, federated, identities
 from .._domain.errors import Failure
 from . import identities as identities_service
 from .client import Arm

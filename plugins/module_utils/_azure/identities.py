@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._domain import arm_id, identities
+from .._domain.azure import arm_id, identities
 from .._domain.errors import Failure
 from . import resource_groups
 from .client import Arm, Body, payload, raw

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._domain import arm_id, azure_roles
+from .._domain.azure import arm_id, azure_roles
 from . import attached_identities, authorization, federated_credentials
 from .client import Arm
 

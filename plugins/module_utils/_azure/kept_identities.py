@@ -13,12 +13,12 @@ import contextlib
 import time
 import typing as t
 
-from .._domain import attached_identities as attached
-from .._domain import clusters
-from .._domain import kept_identities as kept
-from .._domain.attached_identities import Carrier
+from .._domain.azure import attached_identities as attached
+from .._domain.azure import clusters
+from .._domain.azure import kept_identities as kept
+from .._domain.azure.attached_identities import Carrier
+from .._domain.azure.kept_identities import Held, Look
 from .._domain.errors import Failure
-from .._domain.kept_identities import Held, Look
 from . import attached_identities, scale_sets
 from .client import Arm, Body
 from .refusals import Refused

@@ -19,8 +19,8 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .._domain import kubeconfig
 from .._domain.errors import Failure
+from .._domain.kubernetes import kubeconfig
 from . import managed_clusters
 from .client import Arm
 from .sdk import library

@@ -17,7 +17,7 @@ import base64
 import time
 import typing as t
 
-from .._domain import arm_id, clusters, long_running
+from .._domain.azure import arm_id, clusters, long_running
 from .._domain.errors import Failure
 from .client import Arm, Body, json_of, provisioning_state, resource_of
 from .refusals import Refused, Unreachable, missing_is_fine

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import typing as t
 
-from .._domain import activity_log as log
-from .._domain import arm_id, ownership
-from .._domain.attached_identities import Carrier
+from .._domain.azure import activity_log as log
+from .._domain.azure import arm_id, ownership
+from .._domain.azure.attached_identities import Carrier
+from .._domain.azure.ownership import Claims
 from .._domain.errors import Failure
-from .._domain.ownership import Claims
 from . import activity_log
 from .attached_identities import Options
 from .client import Arm, Body

@@ -12,8 +12,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .._domain import arm_id, permissions
-from .._domain.permissions import Access, Block, Denial, Lock, Missing
+from .._domain.azure import arm_id, permissions
+from .._domain.azure.permissions import Access, Block, Denial, Lock, Missing
 from .client import Arm, Body
 from .refusals import Refused
 

@@ -13,8 +13,8 @@ import contextlib
 import re
 import typing as t
 
-from .._domain import arm_answers, arm_errors
-from .._domain.arm_answers import NotAzure
+from .._domain.azure import arm_answers, arm_errors
+from .._domain.azure.arm_answers import NotAzure
 from .._domain.errors import Failure
 from . import resends
 from .sdk import library

@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from .._domain import arm_answers
+from .._domain.azure import arm_answers
 
 if t.TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from .._domain import arm_answers, groups
+from .._domain.azure import arm_answers, groups
 from .._domain.errors import Failure
 from .client import Arm, Body
 from .refusals import Refused

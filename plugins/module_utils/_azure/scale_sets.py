@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._domain import arm_id, long_running
+from .._domain.azure import arm_id, long_running
 from .._domain.errors import Failure
 from .client import Arm, Body, provisioning_state
 from .refusals import Refused, missing_is_fine

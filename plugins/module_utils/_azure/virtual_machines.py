@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from .._domain import arm_id
+from .._domain.azure import arm_id
 from .client import Arm, Body
 from .refusals import missing_is_fine
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from . import arm_id
+from .azure import arm_id
 
 Raw = t.Mapping[str, t.Any]
 

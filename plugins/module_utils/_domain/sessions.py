@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
-from . import arm_id, clusters
+from .azure import arm_id, clusters
 from .errors import Failure
 
 KNOWN_AFTER_APPLY = "(known after apply)"

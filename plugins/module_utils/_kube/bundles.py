@@ -12,8 +12,8 @@ from __future__ import annotations
 import base64
 import typing as t
 
-from .._domain.bundles import Place
 from .._domain.names import MANAGED_BY, MANAGER, marks
+from .._domain.removal.bundles import Place
 from .client import Client
 from .kinds import SECRET, Object
 from .objects import Place as ObjectPlace

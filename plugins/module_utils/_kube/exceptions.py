@@ -12,8 +12,8 @@ import functools
 import typing as t
 from dataclasses import replace
 
-from .._domain import exceptions
-from .._domain.matching import Pod
+from .._domain.bindings import exceptions
+from .._domain.matching.matching import Pod
 from .client import Client
 from .errors import ApiFailure
 from .kinds import AZURE_POD_IDENTITY_EXCEPTION, POD, TEMPLATES, Kind, Object

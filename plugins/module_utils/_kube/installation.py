@@ -12,8 +12,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .._domain import nmi
-from .._domain.belief import Belief
+from .._domain.installation import nmi
+from .._domain.installation.trusted_namespaces import Belief
 from .client import Client
 from .inventory import read_roles
 from .kinds import ENDPOINTS, NODE, POD, Kind, Object

@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .._domain import dumps, residue
-from .._domain.belief import CHART, SYSTEM
 from .._domain.errors import Failure
+from .._domain.installation import residue
+from .._domain.installation.trusted_namespaces import CHART, SYSTEM
+from .._domain.kubernetes import kubectl_output
 from .client import Client
 from .errors import ApiFailure
 from .kinds import (
@@ -145,7 +146,7 @@ def read_files(paths: t.Iterable[str]) -> Objects:
     """By kind; of an object that is there twice the last one counts."""
     found: dict[str, dict[tuple[str, str], Object]] = {}
     for path in paths:
-        for kind, raw in dumps.parse(path, _load(path)):
+        for kind, raw in kubectl_output.parse(path, _load(path)):
             metadata = raw["metadata"]
             found.setdefault(kind, {})[(metadata.get("namespace", ""), metadata["name"])] = raw
     return {kind: list(objects.values()) for kind, objects in found.items()}

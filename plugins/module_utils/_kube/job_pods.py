@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._domain import probe
 from .._domain.names import NODE_CONTAINER
+from .._domain.tokens import probe
 from .client import Client
 from .kinds import POD, Object
 

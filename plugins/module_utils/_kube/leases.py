@@ -12,8 +12,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._domain import lease
 from .._domain.errors import Failure
+from .._domain.kubernetes import lease
 from .._domain.needs import KubernetesNeed
 from .client import Client
 from .errors import ApiFailure

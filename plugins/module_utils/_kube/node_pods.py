@@ -16,10 +16,10 @@ import select
 import time
 import typing as t
 
-from .._domain import node_access
 from .._domain.errors import Failure
-from .._domain.jobs import has_ended
+from .._domain.kubernetes.jobs import has_ended
 from .._domain.names import MANAGED_BY, MANAGER, NODE_CONTAINER, OWNER, is_ours
+from .._domain.nodes import node_access
 from . import job_pods
 from .client import Client
 from .errors import ApiFailure

@@ -12,8 +12,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .._domain import patches
 from .._domain.errors import Failure
+from .._domain.kubernetes import patches
 from .._domain.needs import KubernetesNeed
 from .client import Client
 from .errors import ApiFailure

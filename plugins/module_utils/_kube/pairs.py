@@ -14,12 +14,12 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from .._domain import bindings, pair
+from .._domain.bindings import binding_lists, binding_pair
 from .._domain.errors import Failure
-from .._domain.matching import SELECTOR_LABEL, Pod, template_selector
+from .._domain.kubernetes.objects import Change, Object, shown
+from .._domain.matching.matching import SELECTOR_LABEL, Pod, template_selector
 from .._domain.names import listed
 from .._domain.needs import KubernetesNeed
-from .._domain.objects import Change, Object, shown
 from .client import AT_ONCE, Client
 from .errors import ApiFailure
 from .kinds import (
@@ -44,7 +44,9 @@ _KINDS: t.Mapping[str, Kind] = {
 _SELECTORS = 50  # more of them are not told to the server, which has to keep its URLs short
 
 
-def observe(client: Client, wishes: t.Sequence[pair.Wish], rules: bindings.Rules) -> pair.Observed | None:
+def observe(
+    client: Client, wishes: t.Sequence[binding_pair.Wish], rules: binding_lists.Rules
+) -> binding_pair.Observed | None:
     """What the cluster holds around the pairs; None where it does not know AzureIdentities at all."""
     namespaces = rules.places(wishes)
     try:
@@ -54,12 +56,12 @@ def observe(client: Client, wishes: t.Sequence[pair.Wish], rules: bindings.Rules
         if failure.kind_missing:
             return None
         raise
-    seen = pair.Observed(identities=identities, bindings=bound)
-    going = bindings.leaving_selectors(wishes, seen, rules)
+    seen = binding_pair.Observed(identities=identities, bindings=bound)
+    going = binding_lists.leaving_selectors(wishes, seen, rules)
     return replace(
         seen,
-        secrets=_secrets(client, bindings.credentials(wishes, seen, rules)),
-        pods=_pods(client, going.union(*(pair.selectors(wish, seen) for wish in wishes))),
+        secrets=_secrets(client, binding_lists.credentials(wishes, seen, rules)),
+        pods=_pods(client, going.union(*(binding_pair.selectors(wish, seen) for wish in wishes))),
         assigned=unless_forbidden(lambda: client.list_all(AZURE_ASSIGNED_IDENTITY)),
         templates=templates(client, going) if going else (),
     )
@@ -78,7 +80,7 @@ def list_places(client: Client, kind: Kind, namespaces: t.AbstractSet[str]) -> t
     return tuple(found)
 
 
-def _secrets(client: Client, places: t.AbstractSet[pair.Key]) -> tuple[Object, ...]:
+def _secrets(client: Client, places: t.AbstractSet[binding_pair.Key]) -> tuple[Object, ...]:
     """One by one: to list the Secrets of a namespace is a right that opens all of them."""
     if not places:
         return ()
@@ -87,7 +89,7 @@ def _secrets(client: Client, places: t.AbstractSet[pair.Key]) -> tuple[Object, .
         return tuple(secret for secret in found if secret)
 
 
-def templates(client: Client, values: t.AbstractSet[str]) -> tuple[pair.User, ...] | None:
+def templates(client: Client, values: t.AbstractSet[str]) -> tuple[binding_pair.User, ...] | None:
     """What makes pods with one of these selectors; None where this user may not tell."""
     found = []
     for kind in TEMPLATES:
@@ -98,7 +100,7 @@ def templates(client: Client, values: t.AbstractSet[str]) -> tuple[pair.User, ..
             selector, metadata = template_selector(raw), raw["metadata"]
             if selector in values:
                 what = label(kind, metadata["namespace"], metadata["name"])
-                found.append(pair.User(what, metadata["namespace"], selector))
+                found.append(binding_pair.User(what, metadata["namespace"], selector))
     return tuple(found)
 
 
@@ -150,13 +152,13 @@ class Writer:
 
 
 def wait_settled(
-    client: Client, wishes: t.Sequence[pair.Wish], *, written: bool, timeout: float, pause: float
+    client: Client, wishes: t.Sequence[binding_pair.Wish], *, written: bool, timeout: float, pause: float
 ) -> list[Object]:
     """Wait until MIC has done what the wishes mean; the parts of the results that this is seen in, wish by wish.
 
     ``written``: something was written, so an assignment counts only where MIC has seen what is there now.
     """
-    last: list[bindings.Assigned] = []
+    last: list[binding_lists.Assigned] = []
 
     def look() -> bool | None:
         last[:] = [_assigned(client, wishes, written)]
@@ -167,18 +169,18 @@ def wait_settled(
     return list(last[0].results)
 
 
-def _assigned(client: Client, wishes: t.Sequence[pair.Wish], written: bool) -> bindings.Assigned:
+def _assigned(client: Client, wishes: t.Sequence[binding_pair.Wish], written: bool) -> binding_lists.Assigned:
     namespaces = {wish.namespace for wish in wishes}
     identities = list_places(client, AZURE_IDENTITY, namespaces)
     bound = list_places(client, AZURE_IDENTITY_BINDING, namespaces)
-    seen = pair.Observed(identities=identities, bindings=bound)
-    values = frozenset[str]().union(*(pair.selectors(wish, seen) for wish in wishes if wish.present))
+    seen = binding_pair.Observed(identities=identities, bindings=bound)
+    values = frozenset[str]().union(*(binding_pair.selectors(wish, seen) for wish in wishes if wish.present))
     pods = _list_pods(client, values) if values else ()
     seen = replace(seen, pods=pods, assigned=client.list_all(AZURE_ASSIGNED_IDENTITY))
-    return bindings.assigned(wishes, seen, fresh=written)
+    return binding_lists.assigned(wishes, seen, fresh=written)
 
 
-def _unsettled(client: Client, seen: bindings.Assigned, timeout: float) -> Failure:
+def _unsettled(client: Client, seen: binding_lists.Assigned, timeout: float) -> Failure:
     if not seen.missing:
         names = ", ".join(entry["name"] for entry in seen.left[:5])
         return Failure(
@@ -193,8 +195,8 @@ def _unsettled(client: Client, seen: bindings.Assigned, timeout: float) -> Failu
     more = f" (and {others} more identities)" if others > 1 else " (and another identity)" if others else ""
     reason = _reason(client, *first.binding)
     return Failure(
-        f"AzureIdentity {pair.path_of(first.identity)} is not assigned to {names}{more} after {timeout:.0f} seconds: "
-        + (f"MIC says {reason}." if reason else f"{_hint(first.state)}."),
+        f"AzureIdentity {binding_pair.path_of(first.identity)} is not assigned to {names}{more} after {timeout:.0f} "
+        "seconds: " + (f"MIC says {reason}." if reason else f"{_hint(first.state)}."),
         results={
             "assigned": [entry for result in seen.results for entry in result.get("assigned", ())],
             "missing_pods": list(dict.fromkeys(one.pod for one in seen.missing)),

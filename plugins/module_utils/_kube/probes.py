@@ -12,9 +12,9 @@ import functools
 import secrets
 import typing as t
 
-from .._domain import probe, token_request
-from .._domain.jobs import has_ended
+from .._domain.kubernetes.jobs import has_ended
 from .._domain.names import MANAGED_BY, MANAGER, OWNER
+from .._domain.tokens import probe, token_request
 from . import job_pods
 from .client import Client
 from .kinds import JOB, Object

@@ -12,9 +12,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from .._domain import helm_releases, release_values, residue
-from .._domain.belief import CHART, Belief
-from .._domain.helm_releases import Release
+from .._domain.installation import helm_releases, release_values, residue
+from .._domain.installation.helm_releases import Release
+from .._domain.installation.trusted_namespaces import CHART, Belief
 from .client import Client
 from .errors import ApiFailure
 from .inventory import CUSTOM, PARTS

@@ -12,9 +12,10 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from .._domain import helm_releases, removal
 from .._domain.errors import Failure
+from .._domain.installation import helm_releases
 from .._domain.needs import KubernetesNeed
+from .._domain.removal import removal
 from .client import Client
 from .errors import ApiFailure
 from .inventory import CUSTOM, PARTS, read_custom, read_parts

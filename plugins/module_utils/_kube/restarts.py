@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._domain import restarts
-from .._domain.restarts import ANNOTATION, Decision, Match
+from .._domain.kubernetes import restarts
+from .._domain.kubernetes.restarts import ANNOTATION, Decision, Match
 from .client import Client
 from .errors import ApiFailure
 from .kinds import DAEMON_SET, DEPLOYMENT, POD, STATEFUL_SET, Kind, label

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from .._domain.needs import KubernetesNeed
-from .._domain.restoration import Document, Object, Place
+from .._domain.removal.restoration import Document, Object, Place
 from .client import Client
 from .errors import ApiFailure
 from .kinds import AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION, NAMESPACE, Kind

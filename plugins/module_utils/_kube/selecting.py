@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._domain.matching import Pod, template_selector
+from .._domain.matching.matching import Pod, template_selector
 from .client import Client
 from .kinds import POD, TEMPLATES, label
 from .pairs import labelled

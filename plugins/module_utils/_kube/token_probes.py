@@ -16,10 +16,10 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from .._domain import probe, token_questions, token_request
 from .._domain.errors import Failure
-from .._domain.matching import SELECTOR_LABEL, Binding, Identity, Pod
-from .._domain.token_questions import Asked, Question
+from .._domain.matching.matching import SELECTOR_LABEL, Binding, Identity, Pod
+from .._domain.tokens import probe, token_questions, token_request
+from .._domain.tokens.token_questions import Asked, Question
 from . import probes
 from .client import AT_ONCE, Client
 from .errors import ApiFailure

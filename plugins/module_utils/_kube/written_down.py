@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._domain import kubeconfig
 from .._domain.errors import Failure
+from .._domain.kubernetes import kubeconfig
 from .config import Settings, existing, is_complete, require_library
 
 

@@ -13,9 +13,9 @@ import copy
 import typing as t
 from dataclasses import dataclass, field
 
-from .._domain import node_rules
 from .._domain.errors import Failure
-from .._domain.node_rules import Decision, Deletion, Wanted
+from .._domain.nodes import node_rules
+from .._domain.nodes.node_rules import Decision, Deletion, Wanted
 from . import conntrack, processes, saved, tables
 from .conntrack import Connections
 from .programs import Node

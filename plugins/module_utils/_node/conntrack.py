@@ -13,8 +13,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._domain.errors import Failure
-from .._domain.node_rules import Redirect, Wanted
-from .._domain.node_rules_text import printable
+from .._domain.nodes.node_rules import Redirect, Wanted
+from .._domain.nodes.node_rules_text import printable
 from .programs import Node
 
 

@@ -13,7 +13,7 @@ import socket
 import struct
 import typing as t
 
-from .._domain.node_rules_text import printable
+from .._domain.nodes.node_rules_text import printable
 from .kernel import Listener, unreadable_proc
 from .programs import Node
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import sys
 
-from .._domain import imds_answer, token_request
 from .._domain.errors import Failure
+from .._domain.nodes import imds_answer
+from .._domain.tokens import token_request
 from . import pods, throw_away
 from .throw_away import RunCommand
 

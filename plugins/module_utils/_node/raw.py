@@ -18,9 +18,9 @@ import os
 import secrets
 import typing as t
 
-from .._domain import raw_commands
 from .._domain.errors import Failure
-from .._domain.node_rules_text import printable
+from .._domain.nodes import raw_commands
+from .._domain.nodes.node_rules_text import printable
 from . import kernel, processes
 from .programs import PROGRAMS, Answer, Arguments, Node, Process
 

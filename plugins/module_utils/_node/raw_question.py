@@ -12,8 +12,9 @@ from __future__ import annotations
 import secrets
 import typing as t
 
-from .._domain import imds_answer, token_request
 from .._domain.errors import Failure
+from .._domain.nodes import imds_answer
+from .._domain.tokens import token_request
 from . import pods, throw_away
 from .raw import Send, run, shell
 

@@ -13,10 +13,10 @@ import time
 import typing as t
 from dataclasses import dataclass, replace
 
-from .._domain import node_rules
 from .._domain.errors import Failure
-from .._domain.node_rules import Changes, Decision, Deletion, Wanted
-from .._domain.node_rules_text import Table, parse, printable
+from .._domain.nodes import node_rules
+from .._domain.nodes.node_rules import Changes, Decision, Deletion, Wanted
+from .._domain.nodes.node_rules_text import Table, parse, printable
 from . import kernel
 from .programs import Answer, Node
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.tests.wire import recordings
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, permissions
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, permissions
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import arm_id, azure_roles
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, azure_roles
 from ansible_collections.azureops.pod_identity.tests.wire import recordings
 from ansible_collections.azureops.pod_identity.tests.wire.modules import replay
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from .. import arm_id
+from ..azure import arm_id
 from ..roles import pod_identity_bindings, pod_identity_cluster
 from ..roles.part import Nothing, Part, Run
 from ..roles.pod_identity_bindings import Entry

@@ -12,7 +12,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .. import arm_id, bundles
+from ..azure import arm_id
+from ..removal import bundles
 from ..roles.part import Look, Part, Raw, Run, refuse
 
 

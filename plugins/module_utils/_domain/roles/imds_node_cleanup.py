@@ -19,9 +19,9 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
-from .. import token
 from ..names import is_ours
 from ..needs import AzureNeed, KubernetesNeed
+from ..tokens import token
 from .part import Part, Raw, Refused, Run, refuse
 
 Object = t.Mapping[str, t.Any]

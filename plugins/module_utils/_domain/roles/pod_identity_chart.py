@@ -16,8 +16,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .. import bundles
 from ..needs import KubernetesNeed, KubernetesPermission
+from ..removal import bundles
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse
 
 NEW_VERSION = "4.1.18"

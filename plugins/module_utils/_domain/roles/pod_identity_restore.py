@@ -16,7 +16,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .. import arm_id
+from ..azure import arm_id
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse
 

@@ -13,8 +13,10 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .. import arm_id, bundles, nmi
+from ..azure import arm_id
+from ..installation import nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
+from ..removal import bundles
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, plain, refuse
 
 PHASES = ROLE_PHASES["pod_identity_uninstall"]

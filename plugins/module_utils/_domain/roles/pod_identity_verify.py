@@ -13,7 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from .. import arm_id
+from ..azure import arm_id
 from ..needs import KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Run, refuse

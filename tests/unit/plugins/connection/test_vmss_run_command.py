@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.connection import vmss_run_command
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import ansiballz, run_command
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import ansiballz
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import run_command
 
 # In a process of its own, because Ansible's loader of collections takes over imports.
 PACK = """

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import probe
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import job_pods
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from websocket import WebSocketConnectionClosedException
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import probe, token_questions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe, token_questions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import probes, token_probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind, Object
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info

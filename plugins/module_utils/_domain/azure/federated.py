@@ -1,0 +1,333 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Federated credentials of one identity: what is wished, what must be written, and in which order.
+
+Names are compared without regard to case, as ARM does; issuer, subject and audience exactly, as Entra does.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from ..errors import Failure
+from . import arm_id
+
+LIMIT = 20
+# Azure lets one identity be written to this rarely; a burst is answered with 429.
+SECONDS_PER_WRITE = 4
+_LONGEST = 600
+_WORTH_SAYING = 20  # seconds
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}")
+_SERVICE_ACCOUNT = re.compile(r"system:serviceaccount:(?P<namespace>[^:]+):(?P<name>[^:]+)")
+# What Entra says of a credential that is not yet known everywhere, or whose issuer did not answer just now.
+_NOT_YET = frozenset(("AADSTS70021", "AADSTS70025", "AADSTS700211", "AADSTS700212", "AADSTS700213", "AADSTS90061"))
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A federated credential. ``raw`` is what Azure reports of it, so that unknown fields survive an update."""
+
+    name: str
+    issuer: str
+    subject: str
+    audiences: tuple[str, ...]
+    raw: t.Mapping[str, t.Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        return self.name.lower()
+
+    @property
+    def trusted(self) -> tuple[str, str]:
+        """What is unique within an identity."""
+        return self.issuer, self.subject
+
+    def view(self) -> dict[str, t.Any]:
+        account = service_account(self.subject)
+        return {
+            "name": self.name,
+            "issuer": self.issuer,
+            "subject": self.subject,
+            "audiences": list(self.audiences),
+            "namespace": account[0] if account else "",
+            "service_account": account[1] if account else "",
+        }
+
+    def properties(self) -> dict[str, t.Any]:
+        """For a PUT."""
+        return {**self.raw, "issuer": self.issuer, "subject": self.subject, "audiences": list(self.audiences)}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One entry; what is None stays as it is."""
+
+    name: str
+    issuer: str | None = None
+    subject: str | None = None
+    audience: str | None = None
+
+    @property
+    def key(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Write:
+    """``verb`` is create, change or delete."""
+
+    verb: str
+    credential: Credential
+
+    @property
+    def summary(self) -> str:
+        return f"{self.verb} federated credential {self.credential.name}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    after: tuple[Credential, ...]
+    writes: tuple[Write, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def parse(body: t.Mapping[str, t.Any]) -> Credential:
+    """A credential as Azure reports it."""
+    properties = body.get("properties") or {}
+    return Credential(
+        name=str(body.get("name") or arm_id.last_segment(str(body["id"]))),
+        issuer=str(properties.get("issuer") or ""),
+        subject=str(properties.get("subject") or ""),
+        audiences=tuple(properties.get("audiences") or ()),
+        raw=dict(properties),
+    )
+
+
+def ordered(credentials: t.Iterable[Credential]) -> tuple[Credential, ...]:
+    return tuple(sorted(credentials, key=lambda one: one.key))
+
+
+def service_account(subject: str) -> tuple[str, str] | None:
+    """Namespace and name of the service account that a subject stands for; None where it stands for something else."""
+    match = _SERVICE_ACCOUNT.fullmatch(subject)
+    return (match["namespace"], match["name"]) if match else None
+
+
+def wishes(
+    entries: t.Iterable[t.Mapping[str, t.Any]], issuer: str | None, audiences: t.Sequence[str] | None
+) -> tuple[Wish, ...]:
+    """The entries of a user; ``issuer`` and ``audiences`` are for those that name none."""
+    found = tuple(_wish(entry, issuer, audiences) for entry in entries)
+    names = [wish.key for wish in found]
+    for wish in found:
+        if names.count(wish.key) > 1:
+            raise Failure(f"The federated credential {wish.name} is listed more than once; name each only once.")
+    return found
+
+
+def _wish(entry: t.Mapping[str, t.Any], issuer: str | None, audiences: t.Sequence[str] | None) -> Wish:
+    name, subject = str(entry["name"]), entry.get("subject")
+    if not _NAME.fullmatch(name):
+        raise Failure(
+            f"{name!r} cannot be the name of a federated credential; use 3 to 120 letters, digits, hyphens and "
+            "underscores that begin with a letter or a digit."
+        )
+    if entry.get("service_account"):
+        subject = f"system:serviceaccount:{entry['namespace']}:{entry['service_account']}"
+    if entry.get("issuer") is not None:
+        issuer = entry["issuer"]
+    for part, value in (("issuer", issuer), ("subject", subject)):
+        if value is not None and not 0 < len(value) <= _LONGEST:
+            raise Failure(f"The {part} of the federated credential {name} must have 1 to {_LONGEST} characters.")
+    chosen = audiences if entry.get("audiences") is None else entry["audiences"]
+    if chosen is not None and len(set(chosen)) != 1:
+        raise Failure(
+            f"The federated credential {name} is to have {len(set(chosen))} audiences, but Azure takes exactly one; "
+            "leave audiences out for that of the cloud."
+        )
+    return Wish(name, issuer, subject, chosen[0] if chosen else None)
+
+
+def decide_absent(current: t.Sequence[Credential], wanted: t.Sequence[Wish]) -> Decision:
+    names = {wish.key for wish in wanted}
+    return Decision(
+        after=tuple(one for one in current if one.key not in names),
+        writes=tuple(Write("delete", one) for one in current if one.key in names),
+    )
+
+
+def decide_present(
+    identity: str,
+    current: t.Sequence[Credential],
+    wanted: t.Sequence[Wish],
+    *,
+    default_audience: str,
+    purge: bool,
+    unknown: str,
+) -> Decision:
+    """``unknown`` stands for an issuer that Azure will assign only later."""
+    names = {wish.key for wish in wanted}
+    existing = {one.key: one for one in current}
+    kept = {one.key: one for one in current if not purge or one.key in names}
+    after = {**kept, **{wish.key: _fulfilled(wish, existing.get(wish.key), default_audience) for wish in wanted}}
+    removals = tuple(Write("delete", one) for one in current if one.key not in kept)
+    changes = [
+        Write("change" if wish.key in kept else "create", after[wish.key])
+        for wish in wanted
+        if after[wish.key] != kept.get(wish.key)
+    ]
+    _refuse_doubles(identity, after.values(), {write.credential.key for write in changes}, unknown)
+    _refuse_too_many(identity, len(kept), len(after), len(removals))
+    return Decision(
+        after=ordered(after.values()),
+        writes=(*removals, *_in_order(identity, kept.values(), changes, unknown)),
+        warnings=_slowness(identity, len(changes)),
+    )
+
+
+def _fulfilled(wish: Wish, existing: Credential | None, default_audience: str) -> Credential:
+    if existing is not None:
+        return replace(
+            existing,
+            issuer=existing.issuer if wish.issuer is None else wish.issuer,
+            subject=existing.subject if wish.subject is None else wish.subject,
+            audiences=existing.audiences if wish.audience is None else (wish.audience,),
+        )
+    if wish.issuer is None or wish.subject is None:
+        raise Failure(
+            f"The federated credential {wish.name} does not exist yet, and a new one needs an issuer (issuer, or "
+            "cluster_name) and a subject (subject, or namespace and service_account)."
+        )
+    return Credential(wish.name, wish.issuer, wish.subject, (wish.audience or default_audience,))
+
+
+def _refuse_doubles(identity: str, after: t.Iterable[Credential], written: t.Container[str], unknown: str) -> None:
+    """Azure takes an issuer and subject only once per identity."""
+    holders: dict[tuple[str, str], Credential] = {}
+    for one in sorted(after, key=lambda one: one.key in written):  # those that stay come first, and are the holders
+        holder = holders.setdefault(one.trusted, one)
+        if holder is not one and one.issuer != unknown:
+            raise Failure(
+                f"The federated credential {one.name} cannot be written, because {holder.name} of the identity "
+                f"{identity} has the same issuer and subject ({one.issuer}, {one.subject}) and Azure takes a pair only "
+                f"once; use the name {holder.name}, or remove that one first."
+            )
+
+
+def _refuse_too_many(identity: str, kept: int, total: int, removed: int) -> None:
+    if total <= LIMIT or total == kept:
+        return
+    has = f"{kept + removed} federated credentials" + (f", {kept} without those to be removed" if removed else "")
+    raise Failure(
+        f"The identity {identity} has {has}, and {total - kept} more make {total}, but Azure takes {LIMIT} at most; "
+        "remove some, let workloads of a namespace share a service account, or use a second identity."
+    )
+
+
+def _in_order(
+    identity: str, kept: t.Iterable[Credential], changes: t.Sequence[Write], unknown: str
+) -> tuple[Write, ...]:
+    """The writes so that each finds its issuer and subject free."""
+    holders = {one.trusted: one.key for one in kept}
+    waiting, done = list(changes), []
+    while waiting:
+        for write in waiting:
+            one = write.credential
+            if one.issuer == unknown or holders.get(one.trusted, one.key) == one.key:
+                break
+        else:
+            names = " and ".join(write.credential.name for write in waiting)
+            raise Failure(
+                f"The federated credentials {names} of the identity {identity} are to exchange their subjects, which "
+                "Azure does not take in any order; remove one of them first."
+            )
+        waiting.remove(write)
+        done.append(write)
+        holders = {pair: key for pair, key in holders.items() if key != one.key}
+        holders[one.trusted] = one.key
+    return tuple(done)
+
+
+def _slowness(identity: str, writes: int) -> tuple[str, ...]:
+    seconds = writes * SECONDS_PER_WRITE
+    if seconds < _WORTH_SAYING:
+        return ()
+    return (
+        f"Azure takes one write in {SECONDS_PER_WRITE} seconds for an identity, so the {writes} federated credentials "
+        f"of {identity} need about {seconds} seconds.",
+    )
+
+
+def refuse_empty(entries: t.Sequence[t.Any], *, purge: bool, allowed: bool) -> None:
+    if purge and not entries and not allowed:
+        raise Failure(
+            "The list of credentials is empty, so purge_credentials would remove all of them; if that is meant, set "
+            "purge_allow_empty."
+        )
+
+
+def cluster_issuer(name: str, group: str, body: t.Mapping[str, t.Any] | None) -> str:
+    """The issuer of a cluster, exactly as AKS reports it."""
+    if body is None:
+        raise Failure(f"The cluster {name} does not exist in the resource group {group}, so it has no issuer yet.")
+    profile = (body.get("properties") or {}).get("oidcIssuerProfile") or {}
+    if not profile.get("issuerURL"):
+        raise Failure(
+            f"The cluster {name} has no OIDC issuer; enable it first, with oidc_issuer_enabled of "
+            "azureops.pod_identity.aks_cluster or az aks update --enable-oidc-issuer."
+        )
+    return str(profile["issuerURL"])
+
+
+def may_come(failure: Failure) -> bool:
+    """Whether an exchange that Entra refused may be granted a moment later."""
+    return failure.error.get("code") in _NOT_YET
+
+
+def require_issuer(credential: Credential, token: str) -> None:
+    """Refuse a token of another cluster, which could never be exchanged; its signature is not looked at."""
+    try:
+        part = token.split(".")[1]
+        issuer = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["iss"]
+    except (ValueError, IndexError, KeyError, TypeError):
+        return
+    if issuer != credential.issuer:
+        raise Failure(
+            f"The federated credential {credential.name} trusts the issuer {credential.issuer}, but the API server "
+            f"issues tokens as {issuer}; use the kubeconfig of the cluster that the credential is for."
+        )
+
+
+def findings(
+    credential: Credential, *, issuer: str | None, accounts: t.Container[tuple[str, str]] | None
+) -> list[dict[str, str]]:
+    """What is wrong with a credential, seen from one cluster: its issuer, and its service accounts where known."""
+    if issuer is not None and credential.issuer != issuer:
+        return [
+            {
+                "code": "foreign_issuer",
+                "credential": credential.name,
+                "message": f"The federated credential {credential.name} trusts {credential.issuer}, which is not the "
+                f"issuer of the cluster ({issuer}); remove it if no other cluster uses it.",
+            }
+        ]
+    account = service_account(credential.subject)
+    if accounts is not None and account is not None and account not in accounts:
+        return [
+            {
+                "code": "service_account_missing",
+                "credential": credential.name,
+                "message": f"The federated credential {credential.name} is for the service account "
+                f"{'/'.join(account)}, which does not exist; remove it if nothing will create that.",
+            }
+        ]
+    return []

@@ -1,0 +1,511 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A list of pairs of AzureIdentity and AzureIdentityBinding: what is refused, what goes, what is written when."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from ..azure import arm_id
+from ..errors import Failure
+from ..kubernetes import object_lists
+from ..kubernetes.object_lists import Going, Outcome, Wave, leaving, some
+from ..kubernetes.objects import Change, Object, Place, Raw, clean, deletion, shown
+from ..matching.matching import Assignment, Binding, Identity, assignments
+from ..names import is_ours
+from . import binding_pair
+from .binding_pair import BINDING, IDENTITY, SECRET, Decision, Key, Observed, Wish, path_of
+
+ACCEPTABLE = ("client_id_case", "missing_identity", "equal_names")
+
+_OF_THE_IDENTITY = (
+    *binding_pair.FIELDS,
+    "behavior",
+    "secret_name",
+    "secret_namespace",
+    "client_password",
+    "client_certificate",
+)
+
+
+@dataclass(frozen=True)
+class Rules(object_lists.Rules):
+    """What holds for the whole list."""
+
+    option = "bindings"
+
+    protected: tuple[str, ...] = ()
+    accept: frozenset[str] = frozenset()
+    batch: int = 20
+
+
+def check(wishes: t.Sequence[Wish], rules: Rules) -> None:
+    """Refuse what no cluster could make right."""
+    rules.check(wishes)
+    if rules.batch < 1:
+        raise Failure(f"batch is {rules.batch}, and no identity could be changed: set 1 or more.")
+    named: dict[Key, Wish] = {}
+    for wish in wishes:
+        binding_pair.check_names(wish)
+        if wish.only == "identity" and wish.selector is not None:
+            raise Failure(f"Entry {path_of(wish.key)} is only an identity, which has no selector: leave it out.")
+        given = [name for name in _OF_THE_IDENTITY if getattr(wish, name) is not None]
+        if wish.only == "binding" and given:
+            raise Failure(
+                f"Entry {path_of(wish.binding_key)} is only a binding, which has no {given[0]}: leave it out."
+            )
+        if wish.with_binding:
+            other = named.setdefault(wish.binding_key, wish)
+            if (other.name, other.selector, other.present) != (wish.name, wish.selector, wish.present):
+                raise Failure(
+                    f"AzureIdentityBinding {path_of(wish.binding_key)} stands twice in bindings with different wishes: "
+                    "give one of them another binding_name."
+                )
+    going = {wish.key for wish in wishes if wish.with_identity and not wish.present}
+    for wish in wishes:
+        if wish.present and wish.key in going:
+            raise Failure(
+                f"AzureIdentity {path_of(wish.key)} is to be there and to be gone: where only one of its bindings "
+                "goes, say only: binding there."
+            )
+
+
+def decide(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> Outcome:
+    check(wishes, rules)
+    wholes = _wholes(wishes)
+    decisions: dict[int, Decision] = {}
+    for number, wish in enumerate(wishes):
+        if wish.present:
+            decisions[number] = binding_pair.decide_present(wish, observed, wholes.get(wish.key))
+    leaving = _leaving(wishes, observed, rules)
+    after = _After(wishes, decisions, observed, leaving)
+    warnings = _check_identities(wishes, decisions, observed, rules, wholes)
+    warnings += _check_equal_names(wishes, decisions, after, rules)
+    _refuse_in_use(observed, leaving, after)
+    removals = _removals(observed, leaving, after, rules)
+    for number, wish in enumerate(wishes):
+        if not wish.present:
+            decisions[number] = _absent(wish, observed, removals)
+    purged = [Decision({one.key: _look(one)}, {}, (one,), {}) for one in removals.values()]
+    named = {one.place for decision in decisions.values() for one in decision.changes}
+    extra = [decision for decision in purged if decision.changes[0].place not in named]
+    waves = (*_writing(wishes, decisions, observed, rules), *_removing(removals))
+    warnings += _shared_selectors(wishes, after) + _colliding_pods(wishes, observed, after)
+    ordered = [decisions[number] for number in range(len(wishes))]
+    return Outcome((*ordered, *extra), waves, tuple(warnings))
+
+
+def leaving_selectors(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> frozenset[str]:
+    """The selectors of bindings that are to go unless something uses them."""
+    leaving = _leaving(wishes, observed, rules)
+    return frozenset(Binding.parse(one.live).selector for one in leaving[BINDING].values() if not one.allowed)
+
+
+def credentials(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> frozenset[Key]:
+    """The Secrets that have to be looked at."""
+    leaving = _leaving(wishes, observed, rules)
+    places = {_reference(one.live) for one in leaving[IDENTITY].values()}
+    places |= {binding_pair.credential(whole, observed.identity(whole)) for whole in _wholes(wishes).values()}
+    return frozenset(place for place in places if place)
+
+
+# what MIC has done of it
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An assignment that is not there. ``state`` is that of an AzureAssignedIdentity that has come part of the way."""
+
+    identity: Key
+    binding: Key
+    pod: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """``results``: by wish, how many pods it serves and their assignments. ``left``: assignments that are to go."""
+
+    results: tuple[Object, ...]
+    missing: tuple[Missing, ...]
+    left: tuple[Object, ...]
+
+
+def assigned(wishes: t.Iterable[Wish], observed: Observed, *, fresh: bool) -> Assigned:
+    """How far MIC has come with what the cluster holds of the wishes.
+
+    ``fresh``: an assignment counts only where it was made of the objects that are there now.
+    """
+    wishes = tuple(wishes)
+    identities = tuple(Identity.parse(raw) for raw in observed.identities)
+    bound = tuple(Binding.parse(raw) for raw in observed.bindings)
+    wanted: dict[Key, list[Assignment]] = {}
+    for one in assignments([pod for pod in observed.pods or () if pod.lives], bound, identities):
+        if one.certain:
+            wanted.setdefault((one.identity.namespace, one.identity.name), []).append(one)
+    results: list[Object] = []
+    missing: list[Missing] = []
+    left: list[Object] = []
+    for wish in wishes:
+        entries = observed.assigned_to(wish.key)
+        if not wish.present:
+            if wish.with_identity:
+                left += entries
+            results.append({"assigned": []})
+            continue
+        done = {(entry["namespace"], entry["pod"]): entry for entry in entries}
+        own = [
+            one for one in wanted.get(wish.key, ()) if not wish.with_binding or one.binding.name == wish.binding_name
+        ]
+        for one in own:
+            entry = done.get((one.pod.namespace, one.pod.name))
+            ready = entry is not None and entry["status"] in ("Assigned", "")  # an old MIC sets no state
+            if not ready or (entry and fresh and not observed.up_to_date(entry["name"])):
+                pod = f"{one.pod.namespace}/{one.pod.name}"
+                state = entry["status"] if entry else ""
+                missing.append(Missing(wish.key, (one.binding.namespace, one.binding.name), pod, state))
+        pods = binding_pair.served(wish, observed)
+        results.append({"matching_pods": None if pods is None else len(pods), "assigned": list(entries)})
+    return Assigned(tuple(results), tuple(missing), tuple(left))
+
+
+# several entries of one identity
+
+
+def _wholes(wishes: t.Iterable[Wish]) -> dict[Key, Wish]:
+    """What all entries together say of each identity that is to be there."""
+    found: dict[Key, Wish] = {}
+    for wish in wishes:
+        if wish.present and wish.with_identity:
+            found[wish.key] = _joined(found[wish.key], wish) if wish.key in found else wish
+    return found
+
+
+def _joined(left: Wish, right: Wish) -> Wish:
+    values = {}
+    for name in _OF_THE_IDENTITY:
+        mine, theirs = getattr(left, name), getattr(right, name)
+        same = arm_id.same(mine, theirs) if name == "resource_id" else mine == theirs
+        if mine is not None and theirs is not None and not same:
+            raise Failure(
+                f"AzureIdentity {path_of(left.key)} stands in bindings with two different {name}: correct one of them."
+            )
+        values[name] = theirs if mine is None else mine
+    for name in ("labels", "annotations"):
+        mine, theirs = getattr(left, name), getattr(right, name)
+        twice = [key for key in mine if theirs.get(key, mine[key]) != mine[key]]
+        if twice:
+            raise Failure(
+                f"AzureIdentity {path_of(left.key)} stands in bindings with two different values of {twice[0]} in its "
+                f"{name}: correct one of them."
+            )
+        values[name] = {**mine, **theirs}
+    return replace(left, **values, unknown=left.unknown | right.unknown)
+
+
+# what goes
+
+
+Leaving = t.Mapping[str, t.Mapping[Key, Going]]  # by kind
+
+
+def _leaving(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> Leaving:
+    present = [wish for wish in wishes if wish.present]
+    absent = [wish for wish in wishes if not wish.present]
+    kept = {wish.key for wish in present}
+    kept_bindings = {wish.binding_key for wish in present if wish.with_binding}
+    gone = {wish.key: wish.allow_in_use for wish in absent if wish.with_identity}
+    gone_bindings = {wish.binding_key: wish.allow_in_use for wish in absent if wish.with_binding}
+    places = rules.places(wishes)
+    return {
+        IDENTITY: leaving(kept, gone, observed.identities_by_key, places, rules),
+        BINDING: leaving(kept_bindings, gone_bindings, observed.bindings_by_key, places, rules),
+    }
+
+
+class _After:
+    """Bindings, and the reach of the identities, as they will be."""
+
+    def __init__(
+        self, wishes: t.Sequence[Wish], decisions: t.Mapping[int, Decision], observed: Observed, leaving: Leaving
+    ) -> None:
+        identities = {key: raw for key, raw in observed.identities_by_key.items() if key not in leaving[IDENTITY]}
+        bindings = {key: raw for key, raw in observed.bindings_by_key.items() if key not in leaving[BINDING]}
+        for number, decision in decisions.items():
+            wish, shape = wishes[number], decision.result
+            if wish.with_identity:
+                identities[wish.key] = shape["identity"]
+            if wish.with_binding:
+                bindings[wish.binding_key] = shape["binding"]
+        self.identities = identities
+        self.bindings = {key: Binding.parse(raw) for key, raw in bindings.items()}
+        self.by_selector: dict[str, list[Binding]] = {}
+        for binding in self.bindings.values():
+            if (binding.namespace, binding.identity) in identities:
+                self.by_selector.setdefault(binding.selector, []).append(binding)
+        self.serving = {(one.namespace, one.identity, one.selector) for one in self.bindings.values()}
+
+    def reach(self, binding: Binding) -> str | None:
+        return binding_pair.reach(self.identities[(binding.namespace, binding.identity)])
+
+    def meet(self, left: Binding, right: Binding) -> bool:
+        """Whether a pod can match both of these bindings with one selector."""
+        places = {self.reach(left), self.reach(right)} - {None}
+        return len(places) < 2
+
+
+def _refuse_in_use(observed: Observed, leaving: Leaving, after: _After) -> None:
+    for key, going in leaving[IDENTITY].items():
+        others = [one.name for one in after.bindings.values() if (one.namespace, one.identity) == key]
+        if others and not going.allowed:
+            raise Failure(
+                f"AzureIdentity {path_of(key)} is also handed out by the AzureIdentityBinding "
+                f"{', '.join(sorted(others))}: delete it first, or set allow_in_use: true."
+            )
+    used: dict[Key, list[str]] = {}
+    for going in leaving[BINDING].values():
+        binding = Binding.parse(going.live)
+        key = (binding.namespace, binding.identity)
+        identity = observed.identities_by_key.get(key)
+        stays = key not in leaving[IDENTITY] and (*key, binding.selector) in after.serving
+        if going.allowed or identity is None or stays:
+            continue
+        users = _users(key, binding.selector, binding_pair.reach(identity), observed)
+        if users:
+            used.setdefault(key, []).extend(users)
+    if used:
+        key, users = next(iter(used.items()))
+        raise Failure(
+            f"AzureIdentity {path_of(key)} is in use by {some(users)}: move them first, or set allow_in_use: true.",
+            results={
+                "in_use": [{"identity": path_of(one), "users": sorted(set(found))} for one, found in used.items()]
+            },
+        )
+
+
+def _users(key: Key, selector: str, namespace: str | None, observed: Observed) -> list[str]:
+    if observed.templates is None or (observed.pods is None and observed.assigned is None):
+        raise Failure(
+            f"It cannot be told who uses AzureIdentity {path_of(key)}, because this user may not list pods and what "
+            "makes them in the cluster: grant it, or set allow_in_use: true."
+        )
+    if observed.pods is None:
+        users = [f"Pod {entry['namespace']}/{entry['pod']}" for entry in observed.assigned_to(key)]
+    else:
+        users = [f"Pod {pod.namespace}/{pod.name}" for pod in observed.carrying(selector, namespace) if pod.lives]
+    users += [
+        user.label
+        for user in observed.templates
+        if user.selector == selector and (namespace is None or user.namespace == namespace)
+    ]
+    return users
+
+
+def _removals(observed: Observed, leaving: Leaving, after: _After, rules: Rules) -> dict[Place, Change]:
+    """Bindings, identities, secrets, in this order: nothing refers to what is gone already."""
+    secrets = {}
+    for going in leaving[IDENTITY].values():
+        secret = observed.secret(_reference(going.live))
+        if secret and is_ours(secret, rules.owner):
+            secrets[_reference(going.live)] = secret
+    for raw in after.identities.values():
+        secrets.pop(_reference(raw), None)
+    found = [("binding", BINDING, going.live) for going in leaving[BINDING].values()]
+    found += [("identity", IDENTITY, going.live) for going in leaving[IDENTITY].values()]
+    found += [("secret", SECRET, raw) for raw in secrets.values()]
+    changes = [deletion(key, kind, raw, owner=rules.owner, adopt=rules.adopt) for key, kind, raw in found]
+    return {change.place: change for change in changes}
+
+
+def _reference(identity: Raw) -> Key | None:
+    place = ((identity.get("spec") or {}).get("clientPassword")) or {}
+    return (place.get("namespace", ""), place["name"]) if place.get("name") else None
+
+
+def _absent(wish: Wish, observed: Observed, removals: t.Mapping[Place, Change]) -> Decision:
+    """The part that the wish has in the removals."""
+    places: dict[str, Place] = {}
+    if wish.with_binding:
+        places["binding"] = (BINDING, *wish.binding_key)
+    identity = observed.identity(wish)
+    if wish.with_identity:
+        places["identity"] = (IDENTITY, *wish.key)
+        reference = _reference(identity or {})
+        if reference:
+            places["secret"] = (SECRET, *reference)
+    changes = {key: removals[place] for key, place in places.items() if place in removals}
+    before: Object = {"identity": {}, "binding": {}, **{key: _look(change) for key, change in changes.items()}}
+    after: Object = {"identity": {}, "binding": {}}
+    result: Object = {**after, "secret": {}, "matching_pods": 0, "assigned": []}
+    if not wish.with_identity and identity:
+        before["identity"] = after["identity"] = clean(identity)
+        result["identity"] = shown(identity)
+    return Decision(before, after, tuple(changes.values()), result)
+
+
+def _look(change: Change) -> Object:
+    """What goes, for a diff."""
+    return binding_pair.hidden(change.live, False) if change.key == "secret" else clean(change.live or {})
+
+
+# what is refused
+
+
+def _check_identities(
+    wishes: t.Sequence[Wish],
+    decisions: t.Mapping[int, Decision],
+    observed: Observed,
+    rules: Rules,
+    wholes: t.Mapping[Key, Wish],
+) -> list[str]:
+    protected = {arm_id.normal(one) for one in rules.protected}
+    elsewhere: dict[str, list[str]] = {}
+    for namespace, name in (*observed.identities_by_key, *wholes):
+        elsewhere.setdefault(name, []).append(namespace)
+    warnings = []
+    for number, decision in decisions.items():
+        wish = wishes[number]
+        resource = str((decision.result["identity"].get("spec") or {}).get("resourceID", ""))
+        if wish.with_identity and arm_id.normal(resource) in protected:
+            raise Failure(
+                f"AzureIdentity {path_of(wish.key)} must not be {resource}, which is in protected_identities: MIC "
+                "would take it from the scale set with the last pod that has it; make an identity for these pods."
+            )
+        if wish.with_identity or wish.key in wholes or observed.identity(wish) or observed.offline:
+            continue
+        others = sorted(set(elsewhere.get(wish.name, ())))
+        what = f"AzureIdentityBinding {path_of(wish.binding_key)} names AzureIdentity {wish.name}, which "
+        what += f"is in namespace {', '.join(others)} only" if others else "does not exist"
+        what += f", and MIC looks for it in namespace {wish.namespace} only"
+        if "missing_identity" not in rules.accept:
+            raise Failure(f"{what}: create it there, or set accept: [missing_identity] where it comes later.")
+        warnings.append(f"{what}: no pod gets it before it is created there.")
+    return warnings
+
+
+def _check_equal_names(
+    wishes: t.Sequence[Wish], decisions: t.Mapping[int, Decision], after: _After, rules: Rules
+) -> list[str]:
+    """MIC keeps assignments by pod and name of the identity, so a pod gets one identity of a name only."""
+    told: dict[tuple[Key, ...], str] = {}
+    for number, decision in decisions.items():
+        wish = wishes[number]
+        mine = after.bindings.get(wish.binding_key) if wish.with_binding else None
+        if mine is None or wish.key not in after.identities:
+            continue
+        for other in after.by_selector.get(mine.selector, ()):
+            if other.identity != mine.identity or other.namespace == mine.namespace or not after.meet(mine, other):
+                continue
+            first, second = sorted((mine, other), key=lambda one: (one.namespace, one.name))
+            what = (
+                f"AzureIdentity {first.namespace}/{first.identity} and {second.namespace}/{second.identity} have one "
+                f"name and bindings with the selector {mine.selector!r}, and MIC gives a pod only one of them"
+            )
+            if decision.changes and "equal_names" not in rules.accept:
+                raise Failure(
+                    f"{what}: give one of them another name, set behavior: namespaced for both, or set accept: "
+                    "[equal_names] where either will do."
+                )
+            told[tuple((one.namespace, one.name) for one in (first, second))] = (
+                f"{what}, that of AzureIdentityBinding {first.namespace}/{first.name}."
+            )
+    return list(told.values())
+
+
+# what is told
+
+
+def _shared_selectors(wishes: t.Iterable[Wish], after: _After) -> list[str]:
+    told = {}
+    for wish in wishes:
+        mine = after.bindings.get(wish.binding_key) if wish.present and wish.with_binding else None
+        if mine is None or wish.key not in after.identities:
+            continue
+        rivals = [one for one in after.by_selector.get(mine.selector, ()) if one == mine or after.meet(mine, one)]
+        if len({one.identity for one in rivals}) < 2:
+            continue
+        names = sorted(f"{one.namespace}/{one.name}" for one in rivals)
+        told[tuple(names)] = (
+            f"The AzureIdentityBindings {some(names)} have one selector, {mine.selector!r}: pods get all of their "
+            "identities, and one of them by chance when they name no client id."
+        )
+    return list(told.values())
+
+
+def _colliding_pods(wishes: t.Iterable[Wish], observed: Observed, after: _After) -> list[str]:
+    """Pods whose assignments MIC would give one name."""
+    selectors = {one.selector for wish in wishes if wish.present and (one := after.bindings.get(wish.binding_key))}
+    holders: dict[str, set[Key]] = {}
+    for selector in selectors:
+        for binding in after.by_selector.get(selector, ()):
+            for pod in observed.carrying(selector, after.reach(binding)):
+                if pod.node:
+                    name = f"{pod.name}-{pod.namespace}-{binding.identity}"
+                    holders.setdefault(name, set()).add((pod.namespace, pod.name))
+    return [
+        f"MIC cannot tell the pods {' and '.join(path_of(key) for key in sorted(pods))} apart, because it names the "
+        f"assignments of both {name}: only one of them gets the identity; rename one of them."
+        for name, pods in sorted(holders.items())
+        if len(pods) > 1
+    ][:3]  # enough to see it
+
+
+# in which order
+
+
+def _writing(
+    wishes: t.Sequence[Wish], decisions: t.Mapping[int, Decision], observed: Observed, rules: Rules
+) -> list[Wave]:
+    """First what no pod has yet. What pods have is written in batches, each an identity together with its bindings."""
+    secrets: dict[Place, Change] = {}
+    units: dict[Key, dict[Place, Change]] = {}
+    members: dict[Key, list[Wish]] = {}
+    for number, wish in enumerate(wishes):
+        if not wish.present:
+            continue
+        members.setdefault(wish.key, []).append(wish)
+        for change in decisions[number].changes:
+            if change.key != "secret":
+                units.setdefault(wish.key, {}).setdefault(change.place, change)
+            elif secrets.setdefault(change.place, change).body != change.body:
+                raise Failure(
+                    f"Secret {change.namespace}/{change.name} would get two different values: give the identities in "
+                    "bindings a Secret each (client_password_secret)."
+                )
+    live = [key for key, unit in units.items() if any(_has_pods(change, observed) for change in unit.values())]
+    fresh = [key for key in units if key not in live]
+    waves = [Wave(tuple(secrets.values())), *_unit_waves(fresh, units)]
+    for begin in range(0, len(live), rules.batch):
+        batch = live[begin : begin + rules.batch]
+        of_batch = _unit_waves(batch, units)
+        if begin + rules.batch < len(live):
+            of_batch[-1] = replace(of_batch[-1], settles=tuple(wish for key in batch for wish in members[key]))
+        waves += of_batch
+    return [wave for wave in waves if wave.changes]
+
+
+def _unit_waves(keys: t.Sequence[Key], units: t.Mapping[Key, t.Mapping[Place, Change]]) -> list[Wave]:
+    changes = [change for key in keys for change in units[key].values()]
+    waves = [Wave(tuple(one for one in changes if one.key == kind)) for kind in ("identity", "binding")]
+    return [wave for wave in waves if wave.changes]
+
+
+def _has_pods(change: Change, observed: Observed) -> bool:
+    """Whether MIC has assigned what the change is about."""
+    if change.live is None:
+        return False
+    name = change.name if change.key == "identity" else Binding.parse(change.live).identity
+    return bool(observed.assigned_to((change.namespace, name)))
+
+
+def _removing(removals: t.Mapping[Place, Change]) -> list[Wave]:
+    waves = [
+        Wave(tuple(one for one in removals.values() if one.key == key)) for key in ("binding", "identity", "secret")
+    ]
+    return [wave for wave in waves if wave.changes]

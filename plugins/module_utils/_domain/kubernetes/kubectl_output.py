@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What ``kubectl get -o json`` wrote, as objects with their kinds; checked, because any file may be given."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..errors import Failure
+
+Object = dict[str, t.Any]
+
+_LIST = "List"
+_TEXTS = t.Mapping  # of texts by texts
+_METADATA = {
+    "name": str,
+    "namespace": str,
+    "labels": _TEXTS,
+    "annotations": _TEXTS,
+    "deletionTimestamp": str,
+    "ownerReferences": [{"kind": str, "name": str, "controller": bool}],
+}
+_CONTAINER = {"image": str, "command": [str], "args": [str], "env": [{"name": str, "value": str}]}
+_POD = {
+    "metadata": _METADATA,
+    "spec": {"nodeName": str, "serviceAccountName": str, "hostNetwork": bool, "containers": [_CONTAINER]},
+    "status": {"phase": str, "podIP": str},
+}
+_IDENTITY = {"metadata": _METADATA, "spec": {"type": int, "resourceID": str, "clientID": str}}
+_BINDING = {"metadata": _METADATA, "spec": {"azureIdentity": str, "selector": str}}
+_TEMPLATE = {"metadata": _METADATA, "spec": {"template": _POD, "replicas": int}}
+_SHAPES: dict[str, t.Any] = {
+    "AzureIdentity": _IDENTITY,
+    "AzureIdentityBinding": _BINDING,
+    "AzurePodIdentityException": {"metadata": _METADATA, "spec": {"podLabels": _TEXTS}},
+    "AzureAssignedIdentity": {
+        "metadata": _METADATA,
+        "spec": {
+            "pod": str,
+            "podNamespace": str,
+            "nodename": str,
+            "azureIdentityRef": _IDENTITY,
+            "azureBindingRef": _BINDING,
+        },
+        "status": {"status": str},
+    },
+    "Pod": _POD,
+    "CronJob": {"metadata": _METADATA, "spec": {"jobTemplate": _TEMPLATE}},
+    "Node": {"metadata": _METADATA},
+    "Namespace": {"metadata": _METADATA, "status": {"phase": str}},
+    "CustomResourceDefinition": {
+        "metadata": _METADATA,
+        "spec": {"group": str},
+        "status": {"conditions": [{"type": str, "message": str}]},
+    },
+    "ClusterRole": {"metadata": _METADATA, "rules": [{"apiGroups": [str]}]},
+    "ClusterRoleBinding": {
+        "metadata": _METADATA,
+        "roleRef": {"name": str},
+        "subjects": [{"kind": str, "namespace": str, "name": str}],
+    },
+    "PodDisruptionBudget": {"metadata": _METADATA, "spec": {"selector": {"matchLabels": _TEXTS}}},
+    "Secret": {"metadata": _METADATA, "data": _TEXTS},
+    **dict.fromkeys(("ServiceAccount", "Endpoints", "ConfigMap"), {"metadata": _METADATA}),
+    **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"), _TEMPLATE),
+}
+
+
+def parse(name: str, document: t.Any, kind: str = "") -> t.Iterator[tuple[str, Object]]:
+    """Objects with their kinds, of a document or list, or list of lists; ``name`` is that of the file.
+
+    Objects of a PodList do not say themselves what they are: ``kind``.
+    """
+    if not isinstance(document, dict):
+        raise Failure(f"The file {name} holds something that is no object: write it with kubectl get -o json.")
+    own = str(document.get("kind", kind))
+    if isinstance(document.get("items"), list):
+        for item in document["items"]:
+            yield from parse(name, item, own[: -len(_LIST)])
+    elif own in _SHAPES:
+        if not (_fits(document, _SHAPES[own]) and (document.get("metadata") or {}).get("name")):
+            raise Failure(
+                f"The file {name} holds an object of kind {own} which no API server gives out: write it with kubectl "
+                "get -o json."
+            )
+        yield own, _without_nulls(document)
+
+
+def _without_nulls(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _fits(value: t.Any, shape: t.Any) -> bool:
+    """Whether everything that has a place in the shape is of its type; what is null or missing fits."""
+    if value is None:
+        return True
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(_fits(value.get(key), inner) for key, inner in shape.items())
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(item is not None and _fits(item, shape[0]) for item in value)
+    if shape is _TEXTS:
+        return isinstance(value, dict) and all(isinstance(text, str) for pair in value.items() for text in pair)
+    return isinstance(value, shape) and (shape is bool or not isinstance(value, bool))

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Who may work on a cluster: one run at a time, which holds a Lease."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from ..names import MANAGED_BY, MANAGER
+
+NAMESPACE, NAME = "default", "azureops-pod-identity"
+PROCESS = "azureops.pod-identity/process"
+_STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A run: who it is for people, and which process on which system; that is empty where it is not known."""
+
+    name: str
+    process: str = ""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A Lease as it is in the cluster."""
+
+    holder: Holder
+    renewed: datetime
+    seconds: int
+    transitions: int
+    uid: str
+    version: str
+
+    @classmethod
+    def parse(cls, raw: t.Mapping[str, t.Any]) -> Lease:
+        metadata, spec = raw["metadata"], raw.get("spec") or {}
+        process = str((metadata.get("annotations") or {}).get(PROCESS) or "")
+        return cls(
+            Holder(str(spec.get("holderIdentity") or ""), process),
+            _moment(str(spec.get("renewTime") or "")),
+            int(spec.get("leaseDurationSeconds") or 0),
+            int(spec.get("leaseTransitions") or 0),
+            str(metadata["uid"]),
+            str(metadata["resourceVersion"]),
+        )
+
+    def left(self, now: datetime) -> int:
+        """Seconds until it is nobody's."""
+        return max(0, int((self.renewed + timedelta(seconds=self.seconds) - now).total_seconds()))
+
+    def told(self) -> dict[str, t.Any]:
+        return {
+            "holder": self.holder.name,
+            "renewed": self.renewed.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "duration": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Whether a run may take the Lease, and what it is called that it does."""
+
+    ours: bool
+    free: bool
+    summary: str
+
+
+def decide(found: Lease | None, holder: Holder, now: datetime, ended: t.Callable[[str], bool], label: str) -> Claim:
+    """``ended`` tells of a process of this very system that it is gone."""
+    if found is None or not found.holder.name:
+        return Claim(False, True, f"take {label}")
+    if found.holder == holder:
+        return Claim(True, True, f"renew {label}")
+    if ended(found.holder.process):
+        return Claim(False, True, f"take {label} from {found.holder.name}, whose process has ended")
+    if not found.left(now):
+        return Claim(False, True, f"take {label} from {found.holder.name}, who did not renew it in time")
+    return Claim(False, False, f"take {label} from {found.holder.name}")
+
+
+def body(found: Lease | None, holder: Holder, now: datetime, seconds: int) -> dict[str, t.Any]:
+    """What is written, for a new Lease or into one that was found; what is there besides stays."""
+    stamp = now.strftime(_STAMP)
+    spec: dict[str, t.Any] = {"holderIdentity": holder.name, "leaseDurationSeconds": seconds, "renewTime": stamp}
+    metadata: dict[str, t.Any] = {"labels": {MANAGED_BY: MANAGER}, "annotations": {PROCESS: holder.process}}
+    if found:
+        metadata.update(uid=found.uid, resourceVersion=found.version)
+    if not found or found.holder != holder:
+        spec.update(acquireTime=stamp, leaseTransitions=found.transitions + 1 if found else 0)
+    return {"metadata": metadata, "spec": spec}
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, _STAMP).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return datetime.fromtimestamp(0, timezone.utc)

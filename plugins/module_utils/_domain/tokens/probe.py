@@ -1,0 +1,344 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+"""The throw-away pod that asks for a token in a workload's place, and where it must not be run."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+from dataclasses import dataclass, replace
+
+from ..errors import Failure
+from ..matching.matching import SELECTOR_LABEL, Assignment, Binding, Identity, Pod, assignments, scale_set, unheld
+from ..names import OWNER, marks
+from .token import Expectation
+from .token_request import shell_command
+
+Object = dict[str, t.Any]
+Raw = t.Mapping[str, t.Any]
+
+PROBE_LABEL = "azureops.pod-identity/probe"
+CONTAINER = "probe"
+# Labels by which controllers and per-pod Services know the pods that they made.
+_OF_CONTROLLERS = frozenset(
+    (
+        "pod-template-hash",
+        "controller-revision-hash",
+        "pod-template-generation",
+        "controller-uid",
+        "job-name",
+        "statefulset.kubernetes.io/pod-name",
+        "apps.kubernetes.io/pod-index",
+    )
+)
+_JOB_LABELS = "batch.kubernetes.io/"
+_WORKLOAD_IDENTITY = "azure.workload.identity/"
+_MARGIN_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which workload, as the options name it."""
+
+    namespace: str
+    selector: str = ""
+    pod: str = ""
+    service_account: str = ""
+    node: str = ""
+
+    def key(self) -> str:
+        """Tells the probes of one workload from those of others, in a label."""
+        text = "\n".join((self.namespace, self.selector, self.pod, self.service_account, self.node))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def __str__(self) -> str:
+        names = (("pod", self.pod), ("selector", self.selector), ("service account", self.service_account))
+        told = " and ".join(f"{kind} {name}" for kind, name in names if name)
+        return f"the workload with {told} in namespace {self.namespace}" + (f" on {self.node}" if self.node else "")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What was read about identities; all of it may be empty where AAD Pod Identity is not installed."""
+
+    pods: tuple[Pod, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+    identities: tuple[Identity, ...] = ()
+    nodes: tuple[Raw, ...] = ()
+    services: tuple[Raw, ...] = ()
+    budgets: tuple[Raw, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the request is made: the pod that serves as the model (None where there is none) and the node."""
+
+    model: Raw | None
+    node: str
+    selector: str
+    service_account: str
+    labels: t.Mapping[str, str]
+
+    @property
+    def model_name(self) -> str:
+        return str(((self.model or {}).get("metadata") or {}).get("name", ""))
+
+
+def choose(target: Target, pods: t.Iterable[Raw], extra_labels: t.Mapping[str, str]) -> Place:
+    """The first running pod of the workload, on the wanted node if there is one there."""
+    candidates = sorted((raw for raw in pods if _is_candidate(raw, target)), key=lambda raw: _preference(raw, target))
+    model = candidates[0] if candidates else None
+    if target.pod and model is None:
+        raise Failure(f"Pod {target.namespace}/{target.pod} does not run: name one that does, or a selector.")
+    spec = (model or {}).get("spec") or {}
+    theirs = ((model or {}).get("metadata") or {}).get("labels") or {}
+    labels = {key: value for key, value in theirs.items() if not _of_controller(key)}
+    if target.selector:
+        labels[SELECTOR_LABEL] = target.selector
+    labels.update({key: str(value) for key, value in extra_labels.items()})
+    labels = {key: value for key, value in labels.items() if value != ""}
+    return Place(
+        model=model,
+        node=target.node or spec.get("nodeName", ""),
+        selector=labels.get(SELECTOR_LABEL, ""),
+        service_account=target.service_account or spec.get("serviceAccountName", "") or "default",
+        labels=labels,
+    )
+
+
+def replace_node(place: Place, node: str) -> Place:
+    """The place with the node that the scheduler chose."""
+    return replace(place, node=node or place.node)
+
+
+def expectation(
+    place: Place,
+    namespace: str,
+    cluster: Cluster,
+    wanted: t.Mapping[str, str | None],
+    resource: str,
+    client_id: str | None,
+) -> Expectation:
+    """What the token must say, by the options and, where those say nothing, by the identity that the pod gets."""
+    mine = got_by(place, namespace, cluster)
+    asked = [entry for entry in mine if client_id and entry.identity.client_id == client_id]
+    certain = asked or (mine if len(mine) == 1 else [])
+    identity = certain[0].identity if certain else None
+    named = wanted.get("client_id") or client_id
+    same = identity is not None and (not named or identity.client_id.lower() == named.lower())
+    return Expectation(
+        resource=resource,
+        audience=wanted.get("audience") or resource,
+        client_id=named or (identity.client_id if identity else ""),
+        tenant_id=wanted.get("tenant_id") or "",
+        object_id=wanted.get("object_id") or "",
+        resource_id=identity.resource_id if identity and same and identity.type == 0 else "",
+        identity=", ".join(f"{e.identity.namespace}/{e.identity.name}" for e in (certain or mine)),
+        ambiguous=len(mine) > 1 and not client_id,
+        unmatched=bool(client_id and mine and not asked),
+    )
+
+
+def got_by(place: Place, namespace: str, cluster: Cluster) -> list[Assignment]:
+    """The identities that MIC gives a pod in this place, in MIC's order."""
+    pod = Pod(namespace, place.model_name or "probe", place.labels, place.node or "unscheduled")
+    return list(assignments([pod], cluster.bindings, cluster.identities))
+
+
+def obstacle(
+    place: Place,
+    namespace: str,
+    name: str,
+    cluster: Cluster,
+    *,
+    allow_detach: bool,
+    allow_unready_endpoints: bool,
+    allow_blocked_evictions: bool,
+) -> str:
+    """Why a probe must not be run here, in a sentence; empty where nothing stands against it."""
+    if ((place.model or {}).get("spec") or {}).get("hostNetwork"):
+        return (
+            f"Pod {namespace}/{place.model_name} uses the host network, whose requests NMI never sees, so a probe "
+            "would say nothing about it: use method: exec."
+        )
+    node = next((raw for raw in cluster.nodes if raw["metadata"]["name"] == place.node), None)
+    if place.node and node is None:
+        return f"Node {place.node} does not exist."
+    if node and (node["metadata"].get("labels") or {}).get("kubernetes.io/os", "linux") != "linux":
+        return f"Node {place.node} does not run Linux, and NMI runs on Linux only."
+    published = _publishing(place.labels, cluster.services)
+    if published and not allow_unready_endpoints:
+        return (
+            f"Service {namespace}/{', '.join(published)} publishes pods that are not ready and would send traffic to "
+            "the probe: leave out the labels that it selects (labels), or set allow_unready_endpoints: true."
+        )
+    disturbed = _disturbed({**place.labels, **_labels_of_job(name)}, cluster.budgets)
+    if disturbed and not allow_blocked_evictions:
+        return (
+            f"PodDisruptionBudget {namespace}/{', '.join(disturbed)} selects the probe and counts pods by the scale of "
+            "their controllers, which a Job does not have, so that it would allow no eviction as long as the probe is "
+            "there: use method: exec, leave out the labels that it selects (labels), or set "
+            "allow_blocked_evictions: true."
+        )
+    lost = () if allow_detach else _lost(place, namespace, name, cluster)
+    if lost:
+        identities = ", ".join(f"{identity.namespace}/{identity.name}" for identity in lost)
+        where = f"the scale set of {place.node}" if place.node else "a scale set that cannot be told beforehand"
+        return (
+            f"No running pod holds {identities} on {where}, so MIC would take it from there when the probe goes: start "
+            "the workload, name a node where it runs, or set allow_detach: true."
+        )
+    return ""
+
+
+def job(
+    place: Place,
+    target: Target,
+    *,
+    name: str,
+    owner: str,
+    image: str,
+    resource: str,
+    client_id: str | None,
+    timeout: int,
+    start_timeout: int,
+) -> Object:
+    """The Job of the probe. Its pod satisfies the restricted Pod Security Standard and never becomes Ready."""
+    spec = (place.model or {}).get("spec") or {}
+    annotations = ((place.model or {}).get("metadata") or {}).get("annotations") or {}
+    labels = {PROBE_LABEL: target.key(), OWNER: owner}
+    pod: Object = {
+        "restartPolicy": "Never",
+        "serviceAccountName": place.service_account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+        "readinessGates": [{"conditionType": f"{PROBE_LABEL}-never-ready"}],
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65534,
+            "runAsGroup": 65534,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": CONTAINER,
+                "image": image,
+                "imagePullPolicy": "IfNotPresent",
+                "command": shell_command(resource, client_id, timeout),
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "resources": {
+                    "requests": {"cpu": "10m", "memory": "32Mi"},
+                    "limits": {"cpu": "250m", "memory": "64Mi"},
+                },
+            }
+        ],
+    }
+    if place.node:
+        pod["nodeName"] = place.node
+    else:
+        pod["nodeSelector"] = {**(spec.get("nodeSelector") or {}), "kubernetes.io/os": "linux"}
+    pod.update({key: spec[key] for key in ("tolerations", "imagePullSecrets", "runtimeClassName") if spec.get(key)})
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": target.namespace, "labels": {**marks(owner), **labels}},
+        "spec": {
+            "backoffLimit": 0,
+            "completions": 1,
+            "parallelism": 1,
+            "activeDeadlineSeconds": start_timeout + timeout + _MARGIN_SECONDS,
+            "ttlSecondsAfterFinished": 300,
+            "template": {
+                "metadata": {
+                    "labels": {**place.labels, **labels},
+                    "annotations": {k: v for k, v in annotations.items() if k.startswith(_WORKLOAD_IDENTITY)},
+                },
+                "spec": pod,
+            },
+        },
+    }
+
+
+def _is_candidate(raw: Raw, target: Target) -> bool:
+    pod, spec = Pod.parse(raw), raw.get("spec") or {}
+    if not pod.lives or not pod.node or PROBE_LABEL in pod.labels:
+        return False
+    return (
+        (not target.pod or pod.name == target.pod)
+        and (not target.selector or pod.selector == target.selector)
+        and (not target.service_account or spec.get("serviceAccountName") == target.service_account)
+    )
+
+
+def _preference(raw: Raw, target: Target) -> tuple[bool, bool, str]:
+    pod = Pod.parse(raw)
+    return (bool(target.node) and pod.node != target.node, pod.phase != "Running", pod.name)
+
+
+def _of_controller(key: str) -> bool:
+    return key in _OF_CONTROLLERS or key.startswith(_JOB_LABELS)
+
+
+def _publishing(labels: t.Mapping[str, str], services: t.Iterable[Raw]) -> list[str]:
+    """The Services that would publish the address of a pod with these labels although it is not ready."""
+    found = []
+    for raw in services:
+        spec = raw.get("spec") or {}
+        selector = spec.get("selector") or {}
+        selected = selector and all(labels.get(key) == value for key, value in selector.items())
+        if spec.get("publishNotReadyAddresses") and selected:
+            found.append(str(raw["metadata"]["name"]))
+    return sorted(found)
+
+
+def _labels_of_job(name: str) -> dict[str, str]:
+    """What a probe has besides the labels of its place: our own, and those of the Job controller."""
+    own = {PROBE_LABEL: "", OWNER: ""}
+    return {**own, **{f"{prefix}{key}": name for prefix in ("", _JOB_LABELS) for key in ("job-name", "controller-uid")}}
+
+
+def _disturbed(labels: t.Mapping[str, str], budgets: t.Iterable[Raw]) -> list[str]:
+    """The budgets that select these labels and need the scale of every controller: all but a number to be kept."""
+    found = []
+    for raw in budgets:
+        spec = raw.get("spec") or {}
+        scaled = spec.get("maxUnavailable") is not None or isinstance(spec.get("minAvailable"), str)
+        if scaled and spec.get("selector") is not None and _selects(spec["selector"], labels):
+            found.append(str(raw["metadata"]["name"]))
+    return sorted(found)
+
+
+def _selects(selector: Raw, labels: t.Mapping[str, str]) -> bool:
+    """Whether a label selector selects; an empty one selects everything."""
+    same = all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
+    return same and all(_holds(each, labels) for each in selector.get("matchExpressions") or ())
+
+
+def _holds(expression: Raw, labels: t.Mapping[str, str]) -> bool:
+    value, operator = labels.get(expression["key"]), expression["operator"]
+    listed = value in (expression.get("values") or ())
+    return {
+        "In": listed,
+        "NotIn": not listed,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }[operator]
+
+
+def _lost(place: Place, namespace: str, name: str, cluster: Cluster) -> tuple[Identity, ...]:
+    sets = {
+        raw["metadata"]["name"]: scale_set((raw.get("spec") or {}).get("providerID") or raw["metadata"]["name"])
+        for raw in cluster.nodes
+    }
+    neighbours = {node for node, group in sets.items() if group == sets.get(place.node)} if place.node else set()
+    newcomer = Pod(namespace, name, place.labels, place.node or "unscheduled")
+    return unheld(newcomer, cluster.pods, cluster.bindings, cluster.identities, neighbours)

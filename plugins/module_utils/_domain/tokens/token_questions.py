@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+"""The requests for tokens that one run makes, and what became of each."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ..errors import Failure
+from . import probe, token, token_request
+
+Raw = t.Mapping[str, t.Any]
+
+# What names the pods of a workload, and the rest that stands in an entry alone where there are several.
+OF_ENTRY = ("namespace", "selector", "pod", "service_account", "node", "client_id", "expect", "container")
+# NMI may not know a pod yet that has just got its address.
+AGAIN_SECONDS = 60
+# Without anything to sleep with, the answer stands as it is.
+_AGAIN = r"""
+end=$(($(date +%s) + $1))
+shift
+while answer=$("$@"); do
+  case "$answer" in *'match pod IP'* | *'pod list is empty'*) ;; *) break ;; esac
+  [ "$(date +%s)" -lt "$end" ] && sleep 1 || break
+done
+printf '%s\n' "$answer"
+"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request for a token, as the options say it; ``allowed`` are the ``allow_*`` options."""
+
+    target: probe.Target
+    resource: str
+    client_id: str | None
+    expect: t.Mapping[str, str | None]
+    method: str
+    container: str | None
+    image: str
+    labels: t.Mapping[str, t.Any]
+    timeout: int
+    start_timeout: int
+    owner: str
+    allowed: t.Mapping[str, bool]
+
+    @classmethod
+    def parse(cls, options: Raw) -> Question:
+        places = {name: options[name] or "" for name in ("namespace", "selector", "pod", "service_account", "node")}
+        same = ("resource", "client_id", "method", "container", "image", "timeout", "start_timeout", "owner")
+        allowed = ("allow_detach", "allow_unready_endpoints", "allow_blocked_evictions")
+        return cls(
+            target=probe.Target(**places),
+            expect=options["expect"] or {},
+            labels=options["labels"] or {},
+            allowed={name: options[name] for name in allowed},
+            **{name: options[name] for name in same},
+        )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What became of a question: the answer as the program printed it, or the reason why there is none.
+
+    ``crowded_out``: the reason passes once other probes are gone.
+    """
+
+    place: probe.Place
+    expected: token.Expectation
+    output: str = ""
+    reason: str = ""
+    actions: tuple[str, ...] = field(default=())
+    crowded_out: bool = False
+
+    def verdict(self) -> token.Verdict:
+        if self.reason:
+            return token.not_verified(self.reason)
+        return token.judge(token_request.parse(self.output), self.expected)
+
+
+def parse(options: Raw) -> list[Question]:
+    """The questions in the order of ``workloads``; what an entry leaves out is as the other options say.
+
+    Without ``workloads`` it is the one of the other options. Raises a Failure for an ``at_once`` below 1
+    and for no entry at all.
+    """
+    if options["at_once"] < 1:
+        raise Failure(
+            f"at_once is {options['at_once']}; set how many requests may be made at the same time, at least 1."
+        )
+    if options["workloads"] is None:
+        return [Question.parse(options)]
+    if not options["workloads"]:
+        raise Failure("workloads is empty, so nothing would be asked: name at least one workload, or leave it out.")
+    given = ({key: value for key, value in entry.items() if value is not None} for entry in options["workloads"])
+    return [Question.parse({**options, **entry}) for entry in given]
+
+
+def not_asked(question: Question, reason: str) -> Asked:
+    """Of what has no verdict, and of whose pods nothing is known."""
+    target = question.target
+    place = probe.Place(None, target.node, target.selector, target.service_account, {})
+    client_id = question.expect.get("client_id") or ""
+    return Asked(place, token.Expectation(question.resource, client_id=client_id), reason=reason)
+
+
+def job(question: Question, place: probe.Place, name: str) -> probe.Object:
+    """The Job of a probe that asks again while NMI does not know its pod."""
+    made = probe.job(
+        place,
+        question.target,
+        name=name,
+        owner=question.owner,
+        image=question.image,
+        resource=question.resource,
+        client_id=question.client_id,
+        timeout=question.timeout,
+        start_timeout=question.start_timeout,
+    )
+    made["spec"]["activeDeadlineSeconds"] += AGAIN_SECONDS
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    container["command"] = again(container["command"])
+    return made
+
+
+def again(command: t.Sequence[str], seconds: int = AGAIN_SECONDS) -> list[str]:
+    """A command that asks until NMI knows the pod, for so many seconds; it prints the last answer."""
+    return ["sh", "-c", _AGAIN, "again", str(seconds), *command]
+
+
+def is_pod_unknown(output: str) -> bool:
+    """Whether NMI answered that it does not know the pod."""
+    answer = token_request.parse(output)
+    return answer.status >= 400 and token.is_pod_unknown(answer.body)
+
+
+def crowded_out(reason: str) -> bool:
+    """Whether a pod was refused or ended for want of room: a full node, or a quota that is used up."""
+    return reason.startswith(("OutOf", "Evicted")) or "exceeded quota" in reason

@@ -1,0 +1,221 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Absent is what ARM calls so; everything that is not in its form is refused."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_answers, arm_errors
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+
+ONE = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one"
+OTHER = ONE.replace("one", "other")
+ARM = "https://management.azure.com"
+NOW = datetime.datetime(2026, 1, 1, 12, 0, 0, tzinfo=datetime.timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "missing"),
+    [
+        (404, {"error": {"code": "ResourceNotFound", "message": "gone"}}, True),
+        (404, {"error": {"code": "ResourceGroupNotFound", "message": "gone"}}, True),
+        (404, {"error": {"code": "ParentResourceNotFound", "message": "gone"}}, True),
+        (404, {"error": {"code": "NotFound", "message": "gone"}}, True),
+        (404, {"error": {"code": "RoleAssignmentNotFound", "message": "gone"}}, True),
+        (404, {"error": {"code": "RoleDefinitionDoesNotExist", "message": "gone"}}, True),
+        (404, {"code": "NotFound", "details": None, "message": "gone", "subcode": "GetManagedCluster_NotFound"}, True),
+        (404, {"error": {"code": "SubscriptionNotFound", "message": "gone"}}, False),
+        (404, {"error": {"code": "TenantNotFound", "message": "gone"}}, False),
+        (404, {"error": {"code": "ResourceProviderNotFound", "message": "gone"}}, False),
+        (404, {"error": {"code": "InvalidResourceType", "message": "no"}}, False),
+        (404, {"error": {"code": "ResourceTypeNotSupported", "message": "no"}}, False),
+        (404, {"error": {"code": "ResourceTypeNotFound", "message": "no"}}, False),
+        (404, {"error": {"code": "NotFound"}}, False),
+        (404, {"error": "NotFound"}, False),
+        (404, {"code": 404, "message": "NotFound"}, False),
+        (404, {"statusCode": 404, "message": "Resource not found"}, False),
+        (404, {}, False),
+        (404, [], False),
+        (404, "<html>NotFound</html>", False),
+        (404, "", False),
+        (403, {"error": {"code": "ResourceNotFound", "message": "gone"}}, False),
+        (200, {"error": {"code": "ResourceNotFound", "message": "gone"}}, False),
+    ],
+)
+def test_only_a_refusal_of_arm_means_absent(status: int, body: Any, missing: bool) -> None:
+    text = body if isinstance(body, str) else json.dumps(body)
+    assert arm_answers.is_missing(arm_errors.parse(status, text)) is missing
+
+
+def test_a_resource_is_one_with_its_id() -> None:
+    body: dict[str, Any] = {"id": ONE.upper(), "name": "one", "properties": None, "tags": {}}
+    assert arm_answers.resource("do it", json.dumps(body), ONE) == body
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "the answer is empty"),
+        (" \n", "the answer is empty"),
+        ("<!DOCTYPE html><html>", "the answer is an HTML page"),
+        ("<html>", "the answer is an HTML page"),
+        ("Bad gateway", "the answer is not JSON"),
+        ('{"id": "/sub', "the answer is not JSON"),
+        ("[" * 100_000, "the answer is not JSON"),
+        ("null", "the answer is empty"),
+        ("[]", "the answer is not a resource"),
+        ("{}", "the answer has no resource id"),
+        (json.dumps({"id": 5, "name": "one"}), "the answer has no resource id"),
+        (json.dumps({"id": " / ", "name": "one"}), "the answer has no resource id"),
+        (json.dumps({"id": OTHER, "name": "other"}), f"the answer is about {OTHER!r}"),
+        (json.dumps({"id": ONE}), "the answer has no name of a resource"),
+        (json.dumps({"id": ONE, "name": "one", "properties": "x"}), "'properties' is no object in the answer"),
+        (json.dumps({"id": ONE, "name": "one", "tags": [1]}), "'tags' is no object in the answer"),
+    ],
+)
+def test_what_is_no_resource_is_refused(text: str, found: str) -> None:
+    with pytest.raises(arm_answers.NotAzure) as refused:
+        arm_answers.resource("do it", text, ONE)
+    assert refused.value.sentence == (
+        f"Could not do it: {found}, so not Azure but a proxy, a gateway or another service answered; check proxy, "
+        "network and cloud_environment, then run again."
+    )
+
+
+def test_a_page_of_a_list() -> None:
+    text = json.dumps({"value": [{"id": ONE}], "nextLink": "https://x/"})
+    assert arm_answers.page("do it", text, named=True) == arm_answers.Page(({"id": ONE},), "https://x/")
+    assert arm_answers.page("do it", '{"value": [{}], "nextLink": null}', named=False) == arm_answers.Page(({},), "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, [], {}, {"value": None}, {"value": {}}, {"value": "x"}, {"value": [None]}, {"value": [ONE]}]
+    + [{"value": [{}]}, {"value": [{"id": 5}]}, {"value": [{"id": "/"}]}, {"value": [{"id": ONE, "properties": "x"}]}]
+    + [{"value": [], "nextLink": 5}, {"value": [], "nextLink": ["x"]}],
+    ids=str,
+)
+def test_what_is_no_list_is_refused(body: Any) -> None:
+    with pytest.raises(arm_answers.NotAzure):
+        arm_answers.page("do it", json.dumps(body) if body is not None else "", named=True)
+
+
+def test_an_item_counts_once_whatever_its_casing() -> None:
+    items: list[dict[str, Any]] = [{"id": ONE, "n": 1}, {"id": ONE.lower(), "n": 2}, {"id": OTHER}, {"n": 3}, {"n": 3}]
+    assert arm_answers.distinct(items) == [{"id": ONE, "n": 1}, {"id": OTHER}, {"n": 3}, {"n": 3}]
+
+
+def test_a_list_that_leads_in_a_circle_is_refused() -> None:
+    arm_answers.refuse_circle("do it", "https://x/2", {"https://x/1"})
+    with pytest.raises(arm_answers.NotAzure):
+        arm_answers.refuse_circle("do it", "https://x/1", {"https://x/1"})
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint", "absolute"),
+    [
+        (f"{ARM}/subscriptions/s?x=%2F&s=a=b", ARM, f"{ARM}/subscriptions/s?x=%2F&s=a=b"),
+        (f"{ARM}:443/x", ARM, f"{ARM}:443/x"),
+        ("https://MANAGEMENT.azure.com/x", ARM, "https://MANAGEMENT.azure.com/x"),
+        ("https://westeurope.management.azure.com/x", ARM, "https://westeurope.management.azure.com/x"),
+        (
+            "https://usgovvirginia.management.usgovcloudapi.net/x",
+            "https://management.usgovcloudapi.net",
+            "https://usgovvirginia.management.usgovcloudapi.net/x",
+        ),
+        ("/subscriptions/s?a=b", ARM, f"{ARM}/subscriptions/s?a=b"),
+        ("https://127.0.0.1:4433/x", "https://127.0.0.1:4433", "https://127.0.0.1:4433/x"),
+    ],
+)
+def test_urls_at_the_endpoint_are_followed_as_they_came(url: str, endpoint: str, absolute: str) -> None:
+    assert arm_answers.at_endpoint("do it", url, endpoint) == absolute
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("https://evil.example/x", ARM),
+        ("http://management.azure.com/x", ARM),
+        ("https://management.azure.com.evil.example/x", ARM),
+        ("https://evilmanagement.azure.com/x", ARM),
+        ("https://a.b.management.azure.com/x", ARM),
+        ("https://.management.azure.com/x", ARM),
+        ("https://management.azure.com@evil.example/x", ARM),
+        ("https://management.azure.com:x@evil.example/x", ARM),
+        ("https://evil.example\\@management.azure.com/x", ARM),
+        ("https://management.azure.com\\@evil.example/x", ARM),
+        ("https://evil.example#@management.azure.com/x", ARM),
+        ("https://management.azure.com:8443/x", ARM),
+        ("https://management.azure.com/x\nHost: evil.example", ARM),
+        ("//evil.example/x", ARM),
+        ("evil.example/x", ARM),
+        ("ftp://management.azure.com/x", ARM),
+        ("https://management.usgovcloudapi.net/x", ARM),
+        ("https://127.0.0.1:4434/x", "https://127.0.0.1:4433"),
+        ("https://127.0.0.2:4433/x", "https://127.0.0.1:4433"),
+        ("", ARM),
+    ],
+)
+def test_urls_elsewhere_are_refused_by_name(url: str, endpoint: str) -> None:
+    with pytest.raises(Failure) as refused:
+        arm_answers.at_endpoint("do it", url, endpoint)
+    shown = url.partition("#")[0]
+    assert refused.value.sentence.startswith(f"Could not do it: the answer refers to {shown!r}, which is not the Azure")
+    assert "\n" not in refused.value.sentence
+
+
+def test_a_signature_is_not_told() -> None:
+    with pytest.raises(Failure) as refused:
+        arm_answers.at_endpoint("do it", "https://evil.example/x?s=secret", ARM)
+    assert "secret" not in refused.value.sentence
+
+
+def test_a_field_that_azure_always_gives() -> None:
+    body = {"id": ONE, "location": "westeurope", "properties": {"a": 5}}
+    assert arm_answers.needed(body, "location") == "westeurope"
+    for path in (("properties", "a"), ("properties", "b"), ("location", "x"), ("y",)):
+        with pytest.raises(arm_answers.NotAzure) as refused:
+            arm_answers.needed(body, *path)
+        assert f"{ONE}: {'.'.join(path)} is missing" in refused.value.sentence
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("", 0),
+        ("0", 0),
+        ("17", 17),
+        (" 17 ", 17),
+        ("soon", 0),
+        ("-5", 0),
+        ("1e400", 0),
+        ("inf", 0),
+        ("Thu, 01 Jan 2026 13:00:00 GMT", 3600),
+        ("Thu, 01 Jan 2026 13:00:00", 3600),
+        ("Thu, 01 Jan 2026 11:00:00 GMT", 0),
+        ("Thu, 99 Jan 2026 13:00:00 GMT", 0),
+    ],
+)
+def test_when_to_ask_again(header: str, seconds: float) -> None:
+    assert arm_answers.retry_after(header, NOW) == seconds
+
+
+@given(st.text())
+def test_any_text_is_a_resource_or_refused(text: str) -> None:
+    with pytest.raises(arm_answers.NotAzure) as refused:
+        arm_answers.resource("do it", text, ONE)
+    assert len(refused.value.sentence.splitlines()) == 1
+
+
+@given(st.text())
+def test_any_header_is_a_pause_or_none(header: str) -> None:
+    assert arm_answers.retry_after(header, NOW) >= 0

@@ -1,0 +1,231 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import federated
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential, Wish
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+
+UNKNOWN = "(known after apply)"
+AUDIENCE = "api://AzureADTokenExchange"
+ISSUER = "https://issuer/"
+
+
+def credential(name: str, subject: str = "s", issuer: str = ISSUER, **raw: Any) -> Credential:
+    return Credential(name, issuer, subject, (AUDIENCE,), raw)
+
+
+def decide(current: list[Credential], *wanted: Wish, purge: bool = False) -> federated.Decision:
+    return federated.decide_present("billing", current, wanted, default_audience=AUDIENCE, purge=purge, unknown=UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "ab"}, "'ab' cannot be the name of a federated credential; "),
+        ({"name": "_abc"}, "'_abc' cannot be the name "),
+        ({"name": "a" * 121}, "'a+' cannot be the name "),
+        ({"name": "under score"}, "'under score' cannot be the name "),
+        ({"issuer": ""}, "The issuer of the federated credential pods must have 1 to 600 characters."),
+        ({"subject": "s" * 601}, "The subject of the federated credential pods must have 1 to 600 characters."),
+        ({"audiences": []}, "The federated credential pods is to have 0 audiences, but Azure takes exactly one; "),
+        ({"audiences": ["a", "b"]}, "The federated credential pods is to have 2 audiences, "),
+    ],
+)
+def test_what_cannot_be_wished(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(Failure, match=message):
+        federated.wishes([{"name": "pods", "subject": "s", **change}], ISSUER, None)
+
+
+def test_an_entry_has_the_last_word() -> None:
+    entries: list[dict[str, Any]] = [
+        {"name": "one", "namespace": "ns", "service_account": "sa"},
+        {"name": "two", "subject": "s", "issuer": "https://own", "audiences": ["own", "own"]},
+    ]
+    assert federated.wishes(entries, ISSUER, ["all"]) == (
+        Wish("one", ISSUER, "system:serviceaccount:ns:sa", "all"),
+        Wish("two", "https://own", "s", "own"),
+    )
+
+
+def test_a_name_is_wished_once() -> None:
+    with pytest.raises(Failure, match="The federated credential Pods is listed more than once"):
+        federated.wishes([{"name": "Pods"}, {"name": "pods"}], None, None)
+
+
+@pytest.mark.parametrize(
+    ("wish", "verbs"),
+    [
+        (Wish("one"), []),
+        (Wish("ONE", ISSUER, "s", AUDIENCE), []),
+        (Wish("one", "https://issuer"), ["change"]),
+        (Wish("one", subject="S"), ["change"]),
+        (Wish("one", audience="api://other"), ["change"]),
+        (Wish("two", ISSUER, "t"), ["create"]),
+        (Wish("two", UNKNOWN, "s"), ["create"]),
+    ],
+)
+def test_what_is_written(wish: Wish, verbs: list[str]) -> None:
+    assert [write.verb for write in decide([credential("one")], wish).writes] == verbs
+
+
+def test_unknown_fields_and_the_spelling_of_a_name_stay() -> None:
+    (write,) = decide([credential("Pods", later=1)], Wish("pods", subject="t")).writes
+    assert write.summary == "change federated credential Pods"
+    assert write.credential.properties() == {"later": 1, "issuer": ISSUER, "subject": "t", "audiences": [AUDIENCE]}
+
+
+@pytest.mark.parametrize("wish", [Wish("two", ISSUER), Wish("two", None, "t")])
+def test_a_new_one_is_complete(wish: Wish) -> None:
+    with pytest.raises(Failure, match="two does not exist yet, and a new one needs an issuer"):
+        decide([credential("one")], wish)
+
+
+def test_two_that_exchange_their_subjects() -> None:
+    with pytest.raises(Failure, match="The federated credentials one and two of the identity billing are to exchange"):
+        decide([credential("one", "a"), credential("two", "b")], Wish("one", subject="b"), Wish("two", subject="a"))
+
+
+def test_what_is_unknown_may_differ() -> None:
+    assert len(decide([], Wish("one", UNKNOWN, "s"), Wish("two", UNKNOWN, "s")).writes) == 2
+
+
+@pytest.mark.parametrize(
+    ("has", "new", "purge", "message"),
+    [
+        (20, 0, False, None),
+        (19, 1, False, None),
+        (20, 1, False, "has 20 federated credentials, and 1 more make 21, but Azure takes 20 at most"),
+        (20, 20, True, None),
+        (3, 21, True, "has 3 federated credentials, 0 without those to be removed, and 21 more make 21, but"),
+        (21, 0, False, None),
+    ],
+)
+def test_the_limit(has: int, new: int, purge: bool, message: str | None) -> None:
+    current = [credential(f"has{number}", f"has{number}") for number in range(has)]
+    wanted = [Wish(f"new{number}", ISSUER, f"new{number}") for number in range(new)]
+    if message is None:
+        decide(current, *wanted, purge=purge)
+        return
+    with pytest.raises(Failure, match=message):
+        decide(current, *wanted, purge=purge)
+
+
+@pytest.mark.parametrize(("writes", "seconds"), [(4, None), (5, 20), (20, 80)])
+def test_the_time_that_azure_imposes(writes: int, seconds: int | None) -> None:
+    warnings = decide([], *(Wish(f"one{number}", ISSUER, str(number)) for number in range(writes))).warnings
+    assert len(warnings) == (seconds is not None)
+    assert seconds is None or f"need about {seconds} seconds" in warnings[0]
+
+
+NAMES = st.sampled_from(["one", "two", "Two", "three", "four"])
+SUBJECTS = st.sampled_from(["a", "b", "c", "d", "e"])
+
+
+@given(
+    st.lists(st.tuples(NAMES, SUBJECTS), unique_by=(lambda pair: pair[0].lower(), lambda pair: pair[1])),
+    st.lists(st.tuples(NAMES, SUBJECTS), unique_by=lambda pair: pair[0].lower()),
+    st.booleans(),
+)
+def test_every_write_finds_its_place(
+    current: list[tuple[str, str]], wanted: list[tuple[str, str]], purge: bool
+) -> None:
+    """Azure, which takes a name and a pair of issuer and subject once, takes the writes, and ends as predicted."""
+    existing = [credential(name, subject) for name, subject in current]
+    wished = [Wish(name, ISSUER, subject) for name, subject in wanted]
+    try:
+        decision = decide(existing, *wished, purge=purge)
+    except Failure:
+        return
+    azure = {one.key: one for one in existing}
+    for write in decision.writes:
+        one = write.credential
+        if write.verb == "delete":
+            del azure[one.key]
+            continue
+        assert one.trusted not in {other.trusted for key, other in azure.items() if key != one.key}
+        assert (write.verb == "create") == (one.key not in azure)
+        azure[one.key] = one
+    assert federated.ordered(azure.values()) == decision.after
+    assert decide(list(decision.after), *wished, purge=purge).writes == ()
+    removed = federated.decide_absent(decision.after, wished)
+    assert {one.key for one in removed.after} == {one.key for one in decision.after} - {wish.key for wish in wished}
+    assert len(removed.writes) == len(wished)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (None, "The cluster demo does not exist in the resource group rg"),
+        ({"properties": {}}, "The cluster demo has no OIDC issuer; enable it first"),
+        ({"properties": {"oidcIssuerProfile": {"enabled": False}}}, "The cluster demo has no OIDC issuer"),
+        ({"properties": {"oidcIssuerProfile": {"enabled": True, "issuerURL": None}}}, "The cluster demo has no OIDC"),
+    ],
+)
+def test_a_cluster_without_an_issuer(body: Any, message: str) -> None:
+    with pytest.raises(Failure, match=message):
+        federated.cluster_issuer("demo", "rg", body)
+
+
+@pytest.mark.parametrize(
+    ("subject", "account"),
+    [
+        ("system:serviceaccount:ns:sa", ("ns", "sa")),
+        ("system:serviceaccount:ns:", None),
+        ("system:serviceaccount:ns:sa:more", None),
+        ("System:serviceaccount:ns:sa", None),
+        ("repo:octo/octo:ref:refs/heads/main", None),
+    ],
+)
+def test_the_service_account_of_a_subject(subject: str, account: tuple[str, str] | None) -> None:
+    assert federated.service_account(subject) == account
+
+
+def token(**claims: Any) -> str:
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{body}.signature"
+
+
+@pytest.mark.parametrize("text", [token(iss=ISSUER), token(), "no token", "a.%.c", "a.bm8.c"])
+def test_a_token_that_may_be_exchanged(text: str) -> None:
+    federated.require_issuer(credential("one"), text)
+
+
+def test_a_token_of_another_cluster() -> None:
+    with pytest.raises(Failure, match="one trusts the issuer https://issuer/, but the API server issues tokens as x"):
+        federated.require_issuer(credential("one"), token(iss="x"))
+
+
+@pytest.mark.parametrize(
+    ("subject", "issuer", "accounts", "codes"),
+    [
+        ("system:serviceaccount:ns:sa", ISSUER, {("ns", "sa")}, []),
+        ("system:serviceaccount:ns:sa", ISSUER, {("ns", "other")}, ["service_account_missing"]),
+        ("system:serviceaccount:ns:sa", ISSUER, None, []),
+        ("system:serviceaccount:ns:sa", None, None, []),
+        ("system:serviceaccount:ns:sa", "https://issuer", set(), ["foreign_issuer"]),
+        ("somebody", ISSUER, set(), []),
+    ],
+)
+def test_what_is_found(
+    subject: str, issuer: str | None, accounts: set[tuple[str, str]] | None, codes: list[str]
+) -> None:
+    found = federated.findings(credential("one", subject), issuer=issuer, accounts=accounts)
+    assert [one["code"] for one in found] == codes
+
+
+@pytest.mark.parametrize(
+    ("code", "may"), [("AADSTS70021", True), ("AADSTS700213", True), ("AADSTS700016", False), (None, False)]
+)
+def test_what_may_come(code: str | None, may: bool) -> None:
+    assert federated.may_come(Failure("No.", error={"code": code} if code else {})) == may

@@ -1,0 +1,339 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a list of pairs changes, in which order, and what of it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings import binding_lists
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings.binding_lists import Rules
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings.binding_pair import (
+    Observed,
+    User,
+    Wish,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.object_lists import Outcome
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import Pod
+
+RESOURCE_ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
+CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
+OTHER_ID = CLIENT_ID.replace("2", "3")
+
+
+def wish(name: str = "i", binding: str | None = None, namespace: str = "n", **changes: Any) -> Wish:
+    return Wish(name, namespace, **{"binding_name": binding or name, "selector": "x", **changes})
+
+
+def whole(name: str = "i", binding: str | None = None, namespace: str = "n", **changes: Any) -> Wish:
+    given = {"resource_id": RESOURCE_ID + name, "client_id": CLIENT_ID, **changes}
+    return wish(name, binding, namespace, **given)
+
+
+def only(what: str, name: str = "i", binding: str | None = None, **changes: Any) -> Wish:
+    given = {"selector": None} if what == "identity" else {}
+    return (whole if what == "identity" else wish)(name, binding, only=what, **{**given, **changes})
+
+
+def gone(name: str = "i", binding: str | None = None, **changes: Any) -> Wish:
+    return wish(name, binding, present=False, **{"selector": None, **changes})
+
+
+def user(name: str = "a", namespace: str = "n", selector: str = "x") -> Pod:
+    return Pod(namespace, name, {"aadpodidbinding": selector}, "node")
+
+
+def assigned(pod: Pod, name: str = "i", namespace: str = "n", status: str = "Assigned", version: Any = None) -> Any:
+    reference = {"metadata": {"namespace": namespace, "name": name, "resourceVersion": version}}
+    spec = {"pod": pod.name, "podNamespace": pod.namespace, "azureIdentityRef": reference, "azureBindingRef": reference}
+    return {"metadata": {"name": f"{pod.name}-{pod.namespace}-{name}"}, "spec": spec, "status": {"status": status}}
+
+
+def made(*wishes: Wish, before: Observed | None = None, **seen: Any) -> Observed:
+    """A cluster in which the wishes came true."""
+    before = before or Observed()
+    found: dict[str, list[Any]] = {"identity": [*before.identities], "binding": [*before.bindings], "secret": []}
+    for one in binding_lists.decide(wishes, before, Rules()).changes:
+        found[one.key].append(one.body)
+    return Observed(
+        tuple(found["identity"]), tuple(found["binding"]), tuple(found["secret"]), **{"templates": (), **seen}
+    )
+
+
+def foreign(observed: Observed) -> Observed:
+    """The same objects without our labels."""
+    plain = [
+        tuple({**raw, "metadata": {key: raw["metadata"][key] for key in ("namespace", "name")}} for raw in objects)
+        for objects in (observed.identities, observed.bindings)
+    ]
+    return replace(observed, identities=plain[0], bindings=plain[1])
+
+
+def decide(*wishes: Wish, on: Observed | None = None, **rules: Any) -> Outcome:
+    return binding_lists.decide(wishes, on or Observed(), Rules(**rules))
+
+
+def actions(outcome: Outcome) -> list[list[str]]:
+    """By wave: verb, kind and path."""
+    return [[" ".join(change.summary.split()[:3]) for change in wave.changes] for wave in outcome.waves]
+
+
+def refusal(*wishes: Wish, on: Observed | None = None, **rules: Any) -> str:
+    with pytest.raises(Failure) as refused:
+        decide(*wishes, on=on, **rules)
+    return refused.value.sentence
+
+
+def test_several_bindings_of_one_identity_and_several_identities_for_one_selector() -> None:
+    wishes = (whole("i"), wish("i", "second", selector="y"), whole("j"))
+    assert actions(decide(*wishes)) == [
+        ["create AzureIdentity n/i", "create AzureIdentity n/j"],
+        ["create AzureIdentityBinding n/i", "create AzureIdentityBinding n/second", "create AzureIdentityBinding n/j"],
+    ]
+    again = decide(*wishes, on=made(*wishes))
+    assert again.waves == () and again.documents == ({}, {})
+    (warning,) = again.warnings
+    assert "n/i, n/j have one selector, 'x'" in warning
+
+
+def test_halves() -> None:
+    assert actions(decide(only("identity"))) == [["create AzureIdentity n/i"]]
+    assert actions(decide(only("binding"), on=made(only("identity")))) == [["create AzureIdentityBinding n/i"]]
+    both = (only("identity"), only("binding"), only("binding", binding="second", selector="y"))
+    assert [len(wave) for wave in actions(decide(*both))] == [1, 2]
+    assert decide(*both, on=made(*both)).waves == ()
+    left = decide(gone(only="binding"), on=made(*both))
+    assert actions(left) == [["delete AzureIdentityBinding n/i"]]
+    assert left.decisions[0].result["identity"]["metadata"]["name"] == "i"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ((whole(), whole(binding="b", client_id=OTHER_ID)), "two different client_id"),
+        ((whole(labels={"a": "1"}), whole(binding="b", labels={"a": "2"})), "two different values of a in its labels"),
+        ((whole(), wish("j", "i")), "stands twice in bindings"),
+        ((whole(), wish(selector="y")), "stands twice in bindings"),
+        ((whole(), gone()), "stands twice in bindings"),
+        ((whole(), gone(binding="b")), "to be there and to be gone"),
+        ((only("binding", client_id=CLIENT_ID),), "only a binding, which has no client_id"),
+        ((only("identity", selector="x"),), "only an identity, which has no selector"),
+    ],
+)
+def test_contradictions_are_refused(wishes: Sequence[Wish], words: str) -> None:
+    assert words in refusal(*wishes)
+
+
+def test_two_spellings_of_one_resource_id_are_no_contradiction() -> None:
+    wishes = (whole(), whole(binding="b", resource_id=(RESOURCE_ID + "i").lower()))
+    assert [len(wave) for wave in actions(decide(*wishes))] == [1, 2]
+
+
+def test_one_secret_has_one_value() -> None:
+    place: dict[str, Any] = {"type": 1, "tenant_id": "t", "client_id": CLIENT_ID, "secret_name": "s"}
+    first, second = (wish(name, client_password="p", **place) for name in "ij")
+    assert actions(decide(first, second))[0] == ["create Secret n/s"]
+    assert "two different values" in refusal(first, replace(second, client_password="q"))
+    kept = made(first, second)
+    assert actions(decide(gone("i"), on=kept)) == [["delete AzureIdentityBinding n/i"], ["delete AzureIdentity n/i"]]
+    assert actions(decide(gone("i"), gone("j"), on=kept))[-1] == ["delete Secret n/s"]
+
+
+def test_a_binding_needs_its_identity_in_its_namespace() -> None:
+    assert "which does not exist" in refusal(only("binding"))
+    elsewhere = made(whole(namespace="other"))
+    assert "is in namespace other only" in refusal(only("binding"), on=elsewhere)
+    outcome = decide(only("binding"), on=elsewhere, accept=frozenset({"missing_identity"}))
+    assert actions(outcome) == [["create AzureIdentityBinding n/i"]] and "no pod gets it" in outcome.warnings[0]
+
+
+def test_client_id_in_another_case() -> None:
+    assert "accept: [client_id_case]" in refusal(whole(client_id=CLIENT_ID.upper()))
+    assert decide(whole(client_id=CLIENT_ID.upper(), any_client_id=True)).waves
+    assert "must be a GUID" in refusal(whole(client_id="X", any_client_id=True))
+
+
+def test_protected_identities() -> None:
+    kubelet = (RESOURCE_ID + "i").replace("resourceGroups", "RESOURCEGROUPS")
+    assert "in protected_identities" in refusal(whole(), protected=(kubelet,))
+    assert "in protected_identities" in refusal(wish(), on=made(whole()), protected=(kubelet,))
+    assert decide(whole("j"), protected=(kubelet,)).waves
+
+
+def test_equal_names_that_one_selector_matches() -> None:
+    there = made(whole(namespace="m"))
+    assert "have one name" in refusal(whole(), on=there)
+    accepted = decide(whole(), on=there, accept=frozenset({"equal_names"}))
+    assert len(accepted.changes) == 2 and "that of AzureIdentityBinding m/i" in accepted.warnings[0]
+    both = made(whole(), before=Observed(), pods=())
+    unchanged = replace(both, identities=both.identities + there.identities, bindings=both.bindings + there.bindings)
+    outcome = decide(whole(), on=unchanged)
+    assert outcome.waves == () and "have one name" in outcome.warnings[0]
+    assert decide(whole(selector="y"), on=there).waves
+    apart = made(whole(namespace="m", behavior="namespaced"))
+    assert decide(whole(behavior="namespaced"), on=apart).waves
+    assert "have one name" in refusal(whole(), on=apart)
+
+
+def test_purge_removes_what_is_provably_ours_only() -> None:
+    ours = made(whole("i"), whole("old"))
+    theirs = foreign(made(whole("foreign")))
+    other = made(whole("elsewhere", namespace="m"))
+    cluster = replace(
+        ours,
+        identities=ours.identities + theirs.identities + other.identities,
+        bindings=ours.bindings + theirs.bindings + other.bindings,
+    )
+    assert actions(decide(whole("i"), on=cluster, purge=True)) == [
+        ["delete AzureIdentityBinding n/old"],
+        ["delete AzureIdentity n/old"],
+    ]
+    assert decide(whole("i"), on=cluster).waves == ()
+    assert decide(whole("i", owner="b"), on=cluster, purge=True, owner="b").waves == ()
+    wider = decide(whole("i"), on=cluster, purge=True, namespaces=frozenset("m"))
+    assert [len(wave) for wave in actions(wider)] == [2, 2]
+    before, after = wider.documents
+    assert sorted(before) == sorted(after) and set(map(str, after.values())) == {"{}"}
+    assert "purge_allow_empty" in refusal(on=cluster, purge=True, namespaces=frozenset("n"))
+    empty = decide(on=cluster, purge=True, purge_allow_empty=True, namespaces=frozenset("n"))
+    assert [len(wave) for wave in actions(empty)] == [2, 2]
+    assert "no namespace" in refusal(on=cluster, purge=True, purge_allow_empty=True)
+
+
+@pytest.mark.parametrize("template", ["Deployment n/d", "CronJob n/c"])
+def test_templates_count_as_users(template: str) -> None:
+    used = made(whole(), templates=(User(template, "n", "x"),))
+    assert f"in use by {template}" in refusal(gone(), on=used)
+    assert f"in use by {template}" in refusal(whole("j", selector="y"), on=used, purge=True)
+    assert decide(gone(allow_in_use=True), on=used).waves
+    assert decide(whole("j", selector="y"), on=used, purge=True, allow_in_use=True).waves
+    elsewhere = made(whole(behavior="namespaced"), templates=(User(template, "m", "x"),))
+    assert decide(gone(), on=elsewhere).waves
+    assert "cannot be told" in refusal(gone(), on=replace(used, templates=None))
+
+
+def test_all_users_are_listed() -> None:
+    used = made(whole(), whole("j", selector="y"), pods=(user("a"), user("b"), user("c", selector="y")))
+    with pytest.raises(Failure) as refused:
+        decide(gone("i"), gone("j"), on=used)
+    assert refused.value.results["in_use"] == [
+        {"identity": "n/i", "users": ["Pod n/a", "Pod n/b"]},
+        {"identity": "n/j", "users": ["Pod n/c"]},
+    ]
+
+
+def test_a_binding_may_go_when_another_one_takes_its_place_before() -> None:
+    used = made(whole(), pods=(user(),))
+    renamed = decide(wish("i", "new"), on=used, purge=True)
+    assert actions(renamed) == [["create AzureIdentityBinding n/new"], ["delete AzureIdentityBinding n/i"]]
+    assert "in use" in refusal(wish("i", "new", selector="y"), on=used, purge=True)
+
+
+def test_what_pods_have_is_written_in_batches() -> None:
+    names = [f"i{number}" for number in range(5)]
+    wishes = [whole(name, selector=name) for name in names]
+    pods = tuple(user(name, selector=name) for name in names[:4])
+    live = made(*wishes, pods=pods, assigned=tuple(assigned(pod, pod.name) for pod in pods))
+    changed = [replace(one, client_id=OTHER_ID) for one in wishes]
+    changed[1] = replace(changed[1], labels={"a": "b"})
+    outcome = decide(*changed, whole("new"), on=live, batch=2)
+    assert actions(outcome) == [
+        ["update AzureIdentity n/i4", "create AzureIdentity n/new"],
+        ["create AzureIdentityBinding n/new"],
+        ["update AzureIdentity n/i0", "update AzureIdentity n/i1"],
+        ["update AzureIdentityBinding n/i1"],
+        ["update AzureIdentity n/i2", "update AzureIdentity n/i3"],
+    ]
+    assert [[one.name for one in wave.settles] for wave in outcome.waves] == [[], [], [], ["i0", "i1"], []]
+    assert outcome.reassigned == 4
+    assert decide(*changed, on=replace(live, pods=None)).reassigned is None
+    assert not any(wave.settles for wave in decide(*changed, on=live).waves)
+
+
+def test_pods_that_mic_cannot_tell_apart() -> None:
+    cluster = Observed(pods=(user("a", "b-c"), user("a-b", "c"), user("d", "e")))
+    (warning,) = decide(whole(), on=cluster).warnings
+    assert "b-c/a and c/a-b" in warning and "a-b-c-i" in warning
+    assert decide(whole(behavior="namespaced"), on=cluster).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("pods", "status", "missing"),
+    [
+        ([user()], None, ["n/a"]),
+        ([user()], "Created", ["n/a"]),
+        ([user()], "Assigned", []),
+        ([user()], "", []),
+        ([user(), user(namespace="m")], "Assigned", ["m/a"]),
+        ([replace(user(), phase="Succeeded"), replace(user("b"), node="")], None, []),
+    ],
+)
+def test_missing_assignments(pods: list[Pod], status: str | None, missing: list[str]) -> None:
+    there = () if status is None else (assigned(user(), status=status),)
+    seen = made(whole(), pods=tuple(pods), assigned=there)
+    assert [one.pod for one in binding_lists.assigned([whole()], seen, fresh=False).missing] == missing
+    assert binding_lists.assigned([gone()], seen, fresh=False).left == seen.assigned_to(("n", "i"))
+
+
+def test_what_mic_cannot_tell_apart_is_not_waited_for() -> None:
+    seen = made(whole(), pods=(user("a", "b-c"), user("a-b", "c"), user("d")))
+    assert [one.pod for one in binding_lists.assigned([whole()], seen, fresh=False).missing] == ["n/d"]
+
+
+def test_an_assignment_of_what_was_before_does_not_count_after_a_write() -> None:
+    there = made(whole())
+    versions = [
+        tuple({**raw, "metadata": {**raw["metadata"], "resourceVersion": "2"}} for raw in objects)
+        for objects in (there.identities, there.bindings)
+    ]
+    for version, missing in (("1", 1), ("2", 0), (None, 0)):
+        seen = Observed(versions[0], versions[1], pods=(user(),), assigned=(assigned(user(), version=version),))
+        assert len(binding_lists.assigned([whole()], seen, fresh=True).missing) == missing
+        assert not binding_lists.assigned([whole()], seen, fresh=False).missing
+
+
+def test_a_long_list_takes_linear_time() -> None:
+    """Ten times as many pairs: about ten times as many comparisons, not a hundred times."""
+    calls = []
+
+    class Counted(str):
+        def __eq__(self, other: object) -> bool:
+            calls.append(1)
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    costs = []
+    for size in (50, 500):
+        wishes = [
+            whole(f"i{number}", namespace=Counted(f"n{number % 7}"), selector=f"s{number}") for number in range(size)
+        ]
+        cluster = made(*wishes)
+        calls.clear()
+        assert decide(*wishes, on=cluster, purge=True).waves == ()
+        costs.append(len(calls))
+    assert costs[1] < 15 * costs[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"owner": "not a label"}, "cannot have the label azureops.pod-identity/owner"),
+        ({"labels": {"a": "not a label"}}, "cannot have the label a="),
+        ({"labels": {"a b": "c"}}, "cannot have the label 'a b'"),
+        ({"annotations": {"": "c"}}, "cannot have the annotation ''"),
+        ({"namespace": "a.b"}, "namespace 'a.b' is no name"),
+        ({"binding": "a..b"}, "binding_name 'a..b' is no name"),
+        ({"resource_id": RESOURCE_ID + "i\n"}, "is no user-assigned identity"),
+        ({"resource_id": RESOURCE_ID + "{{ x }}"}, "is no user-assigned identity"),
+    ],
+)
+def test_what_the_server_would_refuse_is_refused_before(change: dict[str, Any], words: str) -> None:
+    assert words in refusal(whole(**change))

@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each finding by one thing that is wrong with a cluster that has none."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.findings import findings
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
+    ID,
+    Raw,
+    assigned,
+    binding,
+    exception,
+    healthy,
+    identity,
+    pod,
+    template,
+)
+
+Objects = dict[str, list[Raw]]
+
+
+def found(objects: Objects, namespaces: set[str] | None = None, **settings: t.Any) -> list[tuple[str, str]]:
+    inventory = Inventory(Cluster.parse(objects, settings), namespaces)
+    return [(finding.code, finding.object) for finding in findings.find(inventory)]
+
+
+def changed(**lists: list[Raw]) -> Objects:
+    return {**healthy(), **lists}
+
+
+def only_templates(*templates: Raw, **lists: list[Raw]) -> Objects:
+    """Nothing runs yet."""
+    return changed(Pod=[], ReplicaSet=[], AzureAssignedIdentity=[], Deployment=list(templates), **lists)
+
+
+STRAY = pod(owner=("ReplicaSet", "web-1"), selector="y")
+ENDED = pod(owner=("ReplicaSet", "web-1"), phase="Succeeded")
+LONG = "w" * 250
+DEPLOYMENT, IDENTITY, BINDING = "Deployment team/web", "AzureIdentity team/i", "AzureIdentityBinding team/b"
+LIVE = "AzureAssignedIdentity default/web-1-a-team-i"
+
+CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
+    "no binding": (
+        only_templates(template(selector="y")),
+        [("nothing_matches", DEPLOYMENT), ("binding_unused", BINDING)],
+    ),
+    "namespaced identity elsewhere": (
+        only_templates(template(namespace="other"), AzureIdentity=[identity(behavior="namespaced")]),
+        [("nothing_matches", "Deployment other/web")],
+    ),
+    "two identities": (
+        only_templates(
+            template(), AzureIdentity=[identity(), identity("j")], AzureIdentityBinding=[binding(), binding("c", "j")]
+        ),
+        [("ambiguous_default", DEPLOYMENT)],
+    ),
+    "two bindings of one identity": (
+        only_templates(template(), AzureIdentityBinding=[binding(), binding("c")]),
+        [],
+    ),
+    "one name in two namespaces": (
+        only_templates(
+            template(),
+            AzureIdentity=[identity(), identity(namespace="q")],
+            AzureIdentityBinding=[binding(), binding(namespace="q")],
+        ),
+        [("identity_shadowed", "Deployment team/web")],
+    ),
+    "excepted": (
+        only_templates(template(), AzurePodIdentityException=[exception(app="Web")]),
+        [("excepted", DEPLOYMENT)],
+    ),
+    "host network": (only_templates(template(spec={"hostNetwork": True})), [("host_network", DEPLOYMENT)]),
+    "begins with mic": (
+        only_templates(template("microservice", namespace="default")),
+        [("taken_for_mic", "Deployment default/microservice")],
+    ),
+    "mic itself": (only_templates(template(), template("mic", "", "default", labels={"component": "mic"})), []),
+    "labelled otherwise than its template": (
+        changed(Pod=[STRAY], AzureAssignedIdentity=[]),
+        [("label_of_pods_differs", DEPLOYMENT)],
+    ),
+    "ended pods": (changed(Pod=[ENDED]), [("ended_pods_hold", DEPLOYMENT)]),
+    "one service account, two identities": (
+        only_templates(
+            template(),
+            template("api", "y"),
+            AzureIdentity=[identity(), identity("j")],
+            AzureIdentityBinding=[binding(), binding("c", "j", "y")],
+        ),
+        [("service_account_shared", "ServiceAccount team/web")],
+    ),
+    "bad resource id": (
+        only_templates(template(selector=""), AzureIdentity=[identity(resourceID="/subscriptions/s")]),
+        [("resource_id_malformed", IDENTITY), ("binding_unused", BINDING)],
+    ),
+    "upper case": (
+        only_templates(template(), AzureIdentity=[identity(clientID="ABC")]),
+        [("client_id_case", IDENTITY)],
+    ),
+    "no client id": (
+        only_templates(template(), AzureIdentity=[identity(clientID="")]),
+        [("client_id_missing", IDENTITY)],
+    ),
+    "no client id of a service principal": (
+        only_templates(template(), AzureIdentity=[identity(type=1, clientID="")]),
+        [("client_id_missing", IDENTITY)],
+    ),
+    "type 3": (only_templates(template(), AzureIdentity=[identity(type=3)]), [("type_unsupported", IDENTITY)]),
+    "behavior in another case": (
+        only_templates(template(), AzureIdentity=[identity(behavior="Namespaced")]),
+        [("behavior_unknown", IDENTITY)],
+    ),
+    "one resource, two client ids": (
+        only_templates(
+            template(),
+            template("api", "y", spec={"serviceAccountName": "api"}),
+            AzureIdentity=[identity(), identity("j", resourceID=(ID + "team-i").upper())],
+            AzureIdentityBinding=[binding(), binding("c", "j", "y")],
+        ),
+        [("client_ids_of_one_resource", IDENTITY)],
+    ),
+    "21 service accounts": (
+        only_templates(*(template(f"w{n}", spec={"serviceAccountName": f"s{n}"}) for n in range(21))),
+        [("federated_credentials_exceeded", IDENTITY)],
+    ),
+    "20 service accounts": (
+        only_templates(*(template(f"w{n}", spec={"serviceAccountName": f"s{n}"}) for n in range(20))),
+        [],
+    ),
+    "identity without binding": (
+        changed(AzureIdentity=[identity(), identity("j")]),
+        [("identity_unbound", "AzureIdentity team/j")],
+    ),
+    "binding without identity": (
+        changed(
+            AzureIdentityBinding=[binding(), binding("c", "k", namespace="q")],
+        ),
+        [("identity_missing", "AzureIdentityBinding q/c")],
+    ),
+    "selector that no label can have": (
+        changed(AzureIdentityBinding=[binding(), binding("c", selector=""), binding("d", selector="a b")]),
+        [
+            ("selector_impossible", "AzureIdentityBinding team/c"),
+            ("selector_impossible", "AzureIdentityBinding team/d"),
+        ],
+    ),
+    "binding that nothing selects": (
+        changed(AzureIdentityBinding=[binding(), binding("c", selector="y")]),
+        [("binding_unused", "AzureIdentityBinding team/c")],
+    ),
+    "pods that come to one name": (
+        changed(
+            Deployment=[],
+            ReplicaSet=[],
+            Pod=[pod("a", namespace="b-c"), pod("a-b", namespace="c")],
+            AzureAssignedIdentity=[assigned(pod("a", namespace="b-c"), binding(), identity())],
+        ),
+        [("assignment_contested", "AzureAssignedIdentity a-b-c-i")],
+    ),
+    "a name that is too long": (
+        changed(Deployment=[], ReplicaSet=[], Pod=[pod(LONG)], AzureAssignedIdentity=[]),
+        [("assignment_unwritable", f"Pod team/{LONG}")],
+    ),
+    "pods of one name in two namespaces": (
+        changed(
+            Deployment=[],
+            ReplicaSet=[],
+            Pod=[pod("web-0"), pod("web-0", namespace="other")],
+            AzureAssignedIdentity=[
+                assigned(pod("web-0", namespace=namespace), binding(), identity()) for namespace in ("team", "other")
+            ],
+        ),
+        [("pod_names_equal", "Pod other/web-0")],
+    ),
+    "not assigned": (
+        changed(AzureAssignedIdentity=[]),
+        [("assignment_missing", "AzureAssignedIdentity web-1-a-team-i")],
+    ),
+    "assigned with an old client id": (
+        changed(AzureAssignedIdentity=[assigned(healthy()["Pod"][0], binding(), identity(clientID="old"))]),
+        [("assignment_differs", LIVE)],
+    ),
+    "assigned to a pod that is gone": (
+        changed(
+            AzureAssignedIdentity=[*healthy()["AzureAssignedIdentity"], assigned(pod("gone"), binding(), identity())]
+        ),
+        [("assignment_without_cause", "AzureAssignedIdentity default/gone-team-i")],
+    ),
+    "not on the scale set": (
+        changed(AzureAssignedIdentity=[assigned(healthy()["Pod"][0], binding(), identity(), "Created")]),
+        [("assignment_pending", LIVE)],
+    ),
+    "assigned in two namespaces": (
+        changed(
+            AzureAssignedIdentity=[
+                assigned(healthy()["Pod"][0], binding(), identity(), namespace=namespace)
+                for namespace in ("default", "team")
+            ]
+        ),
+        [("assignment_twice", "AzureAssignedIdentity web-1-a-team-i")],
+    ),
+    "a node that is gone": (
+        changed(Pod=[], Deployment=[template()], Node=[], AzureAssignedIdentity=healthy()["AzureAssignedIdentity"]),
+        [("assignment_without_cause", LIVE), ("assignment_of_missing_node", LIVE)],
+    ),
+}
+
+
+def test_a_healthy_cluster_has_none() -> None:
+    assert found(healthy()) == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_findings(name: str) -> None:
+    objects, expected = CASES[name]
+    assert found(objects) == expected
+
+
+def test_each_finding_has_a_case() -> None:
+    assert {code for dummy, expected in CASES.values() for code, label in expected} == set(findings.codes())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_finding_belongs_to_the_namespaces_that_it_concerns(name: str) -> None:
+    """MIC keeps every assignment in the namespace default, which none of them concerns."""
+    objects, expected = CASES[name]
+    there = [one for one in expected if " default/" in one[1] and not one[1].startswith("AzureAssignedIdentity")]
+    elsewhere = found(objects, {"team", "other", "q"})
+    assert found(objects, {"default"}) == there
+    assert [one for one in expected if one in elsewhere or one in there] == expected
+
+
+def test_a_finding_across_namespaces_belongs_to_each() -> None:
+    objects = only_templates(
+        template(namespace="other"),
+        AzureIdentity=[identity(), identity("j")],
+        AzureIdentityBinding=[binding(), binding("c", to="j")],
+    )
+    expected = [("ambiguous_default", "Deployment other/web")]
+    assert found(objects, {"team"}) == found(objects, {"other"}) == expected
+
+
+def test_texts() -> None:
+    for objects, _expected in CASES.values():
+        for finding in findings.find(Inventory(Cluster.parse(objects, {}))):
+            assert finding.message.endswith(".") and finding.remedy.endswith(".")
+            assert finding.severity in ("error", "warning", "info")
+            assert "\n" not in finding.message
+
+
+def test_managed_mode_has_no_assignments_to_compare() -> None:
+    live = changed(AzureAssignedIdentity=[assigned(pod("gone"), binding(), identity())])
+    assert found(live, mode="managed") == []
+    empty = changed(AzureIdentityBinding=[binding(), binding("c", selector="")])
+    assert found(empty, mode="managed") == [("selector_impossible", "AzureIdentityBinding team/c")]
+
+
+def test_what_was_not_read_is_not_compared() -> None:
+    objects = healthy()
+    del objects["AzureAssignedIdentity"], objects["Node"]
+    assert found(objects) == []

@@ -1,0 +1,235 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a probe may run, what it looks like, and what its token must say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import (
+    Binding,
+    Identity,
+    Pod,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe import Cluster, Place, Target
+
+ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
+SETS = "azure:///subscriptions/s/resourceGroups/MC/providers/Microsoft.Compute/virtualMachineScaleSets/"
+RESOURCE = "https://management.azure.com/"
+
+
+def raw(name: str, node: str = "a0", labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "namespace": "n", "labels": {"aadpodidbinding": "x", **(labels or {})}},
+        "spec": {"nodeName": node, "serviceAccountName": "app", **spec},
+        "status": {"phase": "Running"},
+    }
+
+
+def node(name: str, os: str = "linux") -> dict[str, Any]:
+    provider = f"{SETS}{name[0]}/virtualMachines/{name[1]}"
+    return {"metadata": {"name": name, "labels": {"kubernetes.io/os": os}}, "spec": {"providerID": provider}}
+
+
+def cluster(**changes: Any) -> Cluster:
+    return Cluster(
+        **{
+            "pods": (Pod("n", "w", {"aadpodidbinding": "x"}, "a0"),),
+            "bindings": (Binding("n", "b", "i", "x"),),
+            "identities": (Identity("n", "i", 0, ID + "i", "c1"),),
+            "nodes": (node("a0"), node("a1"), node("b0")),
+            **changes,
+        }
+    )
+
+
+def choose(*pods: dict[str, Any], labels: dict[str, str] | None = None, **target: str) -> Place:
+    return probe.choose(Target("n", **{"selector": "x", **target}), pods, labels or {})
+
+
+def refused(place: Place, world: Cluster, **options: bool) -> str:
+    forbidden = dict.fromkeys(("allow_detach", "allow_unready_endpoints", "allow_blocked_evictions"), False)
+    allowed = {**forbidden, **options}
+    return probe.obstacle(place, "n", "probe", world, **allowed)
+
+
+def job(place: Place, **target: str) -> dict[str, Any]:
+    wanted = Target("n", **{"selector": "x", **target})
+    options = {"owner": "default", "image": "i", "resource": RESOURCE, "client_id": None}
+    return probe.job(place, wanted, name="probe", timeout=180, start_timeout=120, **options)  # type: ignore[arg-type]
+
+
+def test_the_model_is_the_first_running_pod() -> None:
+    pending = {**raw("a"), "status": {"phase": "Pending"}}
+    ended = {**raw("0"), "status": {"phase": "Succeeded"}}
+    going = raw("1")
+    going["metadata"]["deletionTimestamp"] = "now"
+    other = raw("2", labels={"aadpodidbinding": "y"})
+    ours = raw("3", labels={probe.PROBE_LABEL: "z"})
+    assert choose(pending, ended, going, other, ours, raw("c"), raw("b", "a1")).model_name == "b"
+    assert choose(raw("b"), raw("c", "a1"), node="a1").model_name == "c"
+    assert choose(raw("b"), node="a1").node == "a1"
+    assert choose(pending).model_name == "a"
+    with pytest.raises(Failure, match="does not run"):
+        choose(raw("b"), pod="c")
+
+
+def test_labels_of_controllers_are_left_out() -> None:
+    theirs = {
+        "app": "api",
+        "pod-template-hash": "1",
+        "controller-revision-hash": "2",
+        "statefulset.kubernetes.io/pod-name": "api-0",
+        "apps.kubernetes.io/pod-index": "0",
+        "batch.kubernetes.io/job-name": "j",
+        "job-name": "j",
+    }
+    place = choose(raw("a", labels=theirs), labels={"extra": "1"})
+    assert place.labels == {"app": "api", "aadpodidbinding": "x", "extra": "1"}
+    assert choose(raw("a", labels=theirs), labels={"app": ""}).labels == {"aadpodidbinding": "x"}
+
+
+def test_the_probe_is_tame() -> None:
+    spec: dict[str, Any] = {
+        "tolerations": [{"operator": "Exists"}],
+        "imagePullSecrets": [{"name": "s"}],
+        "hostPID": True,
+    }
+    made = job(choose(raw("a", **spec, volumes=[{"name": "v"}], containers=[{"env": [{"name": "SECRET"}]}])))
+    pod = made["spec"]["template"]["spec"]
+    assert made["spec"]["backoffLimit"] == 0 and made["spec"]["ttlSecondsAfterFinished"]
+    assert made["spec"]["activeDeadlineSeconds"] == 330
+    assert (pod["nodeName"], pod["serviceAccountName"]) == ("a0", "app")
+    assert pod["tolerations"] and pod["imagePullSecrets"] and pod["readinessGates"]
+    assert not {"hostPID", "hostNetwork", "volumes"} & set(pod) and pod["automountServiceAccountToken"] is False
+    assert "eyJ" not in repr(made) and "SECRET" not in repr(made)
+    assert made["metadata"]["labels"][probe.PROBE_LABEL] == Target("n", "x").key()
+
+
+def test_without_a_model_the_scheduler_chooses() -> None:
+    pod = job(choose())["spec"]["template"]["spec"]
+    assert "nodeName" not in pod and pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
+
+
+def test_the_annotations_of_workload_identity_are_kept() -> None:
+    model = raw("a")
+    model["metadata"]["annotations"] = {"azure.workload.identity/inject-proxy-sidecar": "true", "note": "x"}
+    kept = job(choose(model))["spec"]["template"]["metadata"]["annotations"]
+    assert kept == {"azure.workload.identity/inject-proxy-sidecar": "true"}
+
+
+@pytest.mark.parametrize(("where", "words"), [("a0", ""), ("a1", ""), ("b0", "allow_detach"), ("c0", "does not exist")])
+def test_where_a_probe_may_run(where: str, words: str) -> None:
+    reason = refused(choose(raw("w"), node=where), cluster())
+    assert words in reason and bool(reason) is bool(words)
+
+
+def test_permission_to_detach() -> None:
+    assert refused(choose(), cluster(), allow_detach=True) == ""
+    assert "cannot be told" in refused(choose(), cluster())
+    assert refused(choose(), cluster(bindings=())) == ""
+
+
+def test_host_network_and_windows() -> None:
+    assert "host network" in refused(choose(raw("w", hostNetwork=True)), cluster())
+    assert "Linux" in refused(choose(raw("w")), cluster(nodes=(node("a0", "windows"),)))
+
+
+def test_services_that_publish_unready_pods() -> None:
+    def service(**spec: Any) -> tuple[dict[str, Any], ...]:
+        return ({"metadata": {"name": "s"}, "spec": spec},)
+
+    place = choose(raw("w", labels={"app": "api"}))
+    published = cluster(services=service(selector={"app": "api"}, publishNotReadyAddresses=True))
+    assert "Service n/s" in refused(place, published)
+    assert refused(place, published, allow_unready_endpoints=True) == ""
+    for harmless in (
+        {"selector": {"app": "api"}},
+        {"selector": {"app": "other"}, "publishNotReadyAddresses": True},
+        {"publishNotReadyAddresses": True},
+    ):
+        assert refused(place, cluster(services=service(**harmless))) == ""
+
+
+APP, OURS = {"matchLabels": {"app": "api"}}, probe.PROBE_LABEL
+
+
+def expressed(key: str, operator: str, *values: str) -> dict[str, Any]:
+    return {"matchExpressions": [{"key": key, "operator": operator, **({"values": list(values)} if values else {})}]}
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "spec"),
+    [
+        (False, {"minAvailable": 1, "selector": APP}),
+        (True, {"maxUnavailable": 1, "selector": APP}),
+        (True, {"maxUnavailable": 0, "selector": APP}),
+        (True, {"maxUnavailable": "50%", "selector": APP}),
+        (True, {"minAvailable": "50%", "selector": APP}),
+        (False, {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "other"}}}),
+        (True, {"maxUnavailable": 1, "selector": {}}),
+        (False, {"maxUnavailable": 1}),
+        (True, {"maxUnavailable": 1, "selector": expressed("app", "In", "api", "web")}),
+        (False, {"maxUnavailable": 1, "selector": expressed("app", "NotIn", "api", "web")}),
+        (True, {"maxUnavailable": 1, "selector": expressed("tier", "NotIn", "back")}),
+        (True, {"maxUnavailable": 1, "selector": expressed("app", "Exists")}),
+        (False, {"maxUnavailable": 1, "selector": expressed("tier", "Exists")}),
+        # Labels that only the probe itself has, or its Job gives it.
+        (False, {"maxUnavailable": 1, "selector": {**APP, **expressed(OURS, "DoesNotExist")}}),
+        (False, {"maxUnavailable": 1, "selector": {**APP, **expressed("job-name", "DoesNotExist")}}),
+    ],
+)
+def test_budgets_that_cannot_count_a_job(disturbed: bool, spec: dict[str, Any]) -> None:
+    place = choose(raw("w", labels={"app": "api"}))
+    world = cluster(budgets=({"metadata": {"name": "keep"}, "spec": spec},))
+    assert ("PodDisruptionBudget n/keep" in refused(place, world)) is disturbed
+    assert refused(place, world, allow_blocked_evictions=True) == ""
+
+
+SECOND = {
+    "bindings": (Binding("n", "b", "i", "x"), Binding("n", "c", "j", "x")),
+    "identities": (Identity("n", "i", 0, ID + "i", "c1"), Identity("n", "j", 0, ID + "j", "c2")),
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked", "told", "client_id", "resource_id", "identity", "ambiguous", "unmatched"),
+    [
+        ({}, None, {}, "c1", ID + "i", "n/i", False, False),
+        ({}, "c1", {}, "c1", ID + "i", "n/i", False, False),
+        ({}, "c9", {}, "c9", "", "n/i", False, True),
+        ({}, None, {"client_id": "c9"}, "c9", "", "n/i", False, False),
+        (SECOND, None, {}, "", "", "n/i, n/j", True, False),
+        (SECOND, "c2", {}, "c2", ID + "j", "n/j", False, False),
+        ({"bindings": ()}, None, {}, "", "", "", False, False),
+        ({"bindings": ()}, "c1", {}, "c1", "", "", False, False),
+    ],
+)
+def test_what_the_token_must_say(
+    changes: dict[str, Any],
+    asked: str | None,
+    told: dict[str, str],
+    client_id: str,
+    resource_id: str,
+    identity: str,
+    ambiguous: bool,
+    unmatched: bool,
+) -> None:
+    found = probe.expectation(choose(raw("w")), "n", cluster(**changes), told, RESOURCE, asked)
+    assert (found.client_id, found.resource_id, found.identity) == (client_id, resource_id, identity)
+    assert (found.ambiguous, found.unmatched, found.audience) == (ambiguous, unmatched, RESOURCE)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["w", "v"]), st.sampled_from(["a0", "a1", "b0"]), st.booleans())))
+def test_a_probe_runs_only_beside_a_holder(others: list[tuple[str, str, bool]]) -> None:
+    pods = tuple(Pod("n", name, {"aadpodidbinding": "x"}, where, deleting=gone) for name, where, gone in others)
+    beside = any(pod.node[0] == "a" and not pod.deleting for pod in pods)
+    assert (refused(choose(raw("w")), cluster(pods=pods)) == "") is beside

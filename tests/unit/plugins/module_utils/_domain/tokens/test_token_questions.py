@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which requests for tokens a run makes, and which of them get another turn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe, token_questions
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe import Target
+from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
+
+UNKNOWN = '{"status":"500"}\n{"body":"failed to match pod IP 10.0.0.1 with []"}\n'
+
+
+def options(**given: Any) -> dict[str, Any]:
+    """What the module makes of options."""
+    spec = pod_token_info.argument_spec().options
+    return {**{name: option.get("default") for name, option in spec.items()}, **given}
+
+
+def test_one_workload_is_that_of_the_options() -> None:
+    given = options(namespace="n", selector="x", expect={"client_id": "c"}, allow_detach=True)
+    (question,) = token_questions.parse(given)
+    assert question.target == Target("n", "x")
+    assert (question.method, question.timeout, question.expect) == ("probe_pod", 180, {"client_id": "c"})
+    assert question.allowed == {
+        "allow_detach": True,
+        "allow_unready_endpoints": False,
+        "allow_blocked_evictions": False,
+    }
+
+
+def test_an_entry_goes_before_what_is_said_for_all() -> None:
+    """What an entry leaves out Ansible gives as None."""
+    nothing = dict.fromkeys(pod_token_info.argument_spec().options["workloads"]["options"])
+    first = {**nothing, "namespace": "a", "pod": "p", "timeout": 5, "allow_detach": False}
+    second = {**nothing, "namespace": "b", "selector": "x", "labels": {"app": ""}, "method": "exec"}
+    given = options(workloads=[first, second], timeout=60, allow_detach=True, image="i", owner="team")
+    one, other = token_questions.parse(given)
+    assert (one.target, other.target) == (Target("a", pod="p"), Target("b", "x"))
+    assert (one.timeout, other.timeout, one.method, other.method) == (5, 60, "probe_pod", "exec")
+    assert (one.allowed["allow_detach"], other.allowed["allow_detach"]) == (False, True)
+    assert (one.labels, other.labels) == ({}, {"app": ""})
+    assert {one.image, other.image} == {"i"} and {one.owner, other.owner} == {"team"}
+
+
+def test_no_workload_is_refused() -> None:
+    with pytest.raises(Failure, match="workloads is empty"):
+        token_questions.parse(options(workloads=[]))
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_nothing_at_once_is_refused(number: int) -> None:
+    with pytest.raises(Failure, match=f"at_once is {number}; .* at least 1"):
+        token_questions.parse(options(namespace="n", selector="x", at_once=number))
+
+
+@pytest.mark.parametrize(
+    ("reason", "crowded"),
+    [
+        ("OutOfcpu: Node didn't have enough resource: cpu, requested: 10, used: 2000, capacity: 2000", True),
+        ("OutOfpods: Node didn't have enough resource: pods, requested: 1, used: 110, capacity: 110", True),
+        ("Evicted: The node was low on resource: memory", True),
+        ('Error creating: pods "p" is forbidden: exceeded quota: q, requested: pods=1, used: pods=5', True),
+        ('jobs.batch "j" is forbidden: exceeded quota: q, requested: count/jobs.batch=1', True),
+        ("UnexpectedAdmissionError: Allocate failed", False),
+        ('Error creating: pods "p" is forbidden: violates PodSecurity "restricted:latest"', False),
+        ("ImagePullBackOff: Back-off pulling image", False),
+        ("", False),
+    ],
+)
+def test_who_found_no_room(reason: str, crowded: bool) -> None:
+    assert token_questions.crowded_out(reason) is crowded
+
+
+def test_what_was_not_asked_is_not_verified() -> None:
+    (question,) = token_questions.parse(options(namespace="n", selector="x", node="a0", expect={"client_id": "c"}))
+    asked = token_questions.not_asked(question, "Why.")
+    assert (asked.verdict().verdict, asked.verdict().message) == ("not_verified", "Why.")
+    assert (asked.place.node, asked.place.selector, asked.expected.client_id) == ("a0", "x", "c")
+
+
+@pytest.mark.parametrize(
+    ("output", "unknown"),
+    [
+        (UNKNOWN, True),
+        (UNKNOWN.replace("failed to match pod IP 10.0.0.1 with []", "pod list is empty"), True),
+        (UNKNOWN.replace("500", "200"), False),
+        ('{"status":"404"}\n{"body":"no azure identity found for request"}\n', False),
+        ("", False),
+    ],
+)
+def test_who_is_asked_again(output: str, unknown: bool) -> None:
+    assert token_questions.is_pod_unknown(output) is unknown
+
+
+def test_a_probe_has_time_to_ask_again() -> None:
+    (question,) = token_questions.parse(options(namespace="n", selector="x", timeout=10, start_timeout=20))
+    made = token_questions.job(question, probe.choose(question.target, (), {}), "probe")
+    assert made["spec"]["activeDeadlineSeconds"] > 20 + 10 + token_questions.AGAIN_SECONDS
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    assert container["command"][:2] == ["sh", "-c"] and "http://169.254.169.254" in str(container["command"])
