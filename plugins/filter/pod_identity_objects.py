@@ -8,7 +8,10 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings.binding_pair import Wish, rendered
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings.binding_pair import (
+    Desired,
+    rendered,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY
 
@@ -22,9 +25,9 @@ def pod_identity_objects(entry: t.Any, owner: str = "default") -> list[dict[str,
     if lacking or kind not in ("0", "1", "2"):
         wrong = f"has no {lacking[0]}" if lacking else f"has the type {kind!r}, which must be 0, 1 or 2"
         raise AnsibleFilterError(f"An entry for the filter azureops.pod_identity.pod_identity_objects {wrong}.")
-    wish = Wish.parse({**given, "type": int(kind), "owner": owner}, unknown=[KNOWN_AFTER_APPLY])
+    desired = Desired.parse({**given, "type": int(kind), "owner": owner}, unknown=[KNOWN_AFTER_APPLY])
     try:
-        return list(rendered(wish))
+        return list(rendered(desired))
     except Failure as failure:
         raise AnsibleFilterError(failure.sentence) from failure
 

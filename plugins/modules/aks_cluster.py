@@ -623,15 +623,15 @@ OPTIONS = ArgumentSpec(
 ).merge(azure_auth(), azure_wait(), restored_identities(), tags())
 
 
-def make_plan(arm: Arm, wish: t.Mapping[str, t.Any]) -> Plan:
-    group, name = wish["resource_group"], wish["name"]
-    if wish["state"] == "absent":
-        return removal(arm, wish, managed_clusters.get(arm, group, name))
+def make_plan(arm: Arm, desired: t.Mapping[str, t.Any]) -> Plan:
+    group, name = desired["resource_group"], desired["name"]
+    if desired["state"] == "absent":
+        return removal(arm, desired, managed_clusters.get(arm, group, name))
     # What an earlier run has begun is part of what there is: its end decides what is left to do.
-    look = managed_clusters.settled if wish["wait"] else managed_clusters.get
+    look = managed_clusters.settled if desired["wait"] else managed_clusters.get
     current = look(arm, group, name)
     before = clusters.view(current)
-    body = clusters.fulfilled(current, wish)
+    body = clusters.fulfilled(current, desired)
     failed = current is not None and clusters.is_unsuccessful(current)
     if body == current and not failed:
         return Plan(before, before)
@@ -648,23 +648,23 @@ def make_plan(arm: Arm, wish: t.Mapping[str, t.Any]) -> Plan:
     def write() -> Body:
         doing = f"{summary.split(',')[0].replace('cluster', 'the cluster', 1)} in the resource group {group}"
         return managed_clusters.write(
-            arm, group, name, current, lambda now: clusters.fulfilled(now, wish), doing=doing, wait=wish["wait"]
+            arm, group, name, current, lambda now: clusters.fulfilled(now, desired), doing=doing, wait=desired["wait"]
         )
 
-    watch = Watch(arm, wish)
+    watch = Watch(arm, desired)
     identifier = arm_id.resource(arm.subscription, group, clusters.KIND, name)
     needed = clusters.needs_of_write(identifier, body, current)
     step = Step(summary, lambda: clusters.view(watch.around(current, write)), needs=needed)
     return Plan(before, clusters.view(outcome), (step,), watch=watch)
 
 
-def removal(arm: Arm, wish: t.Mapping[str, t.Any], current: Body | None) -> Plan:
-    group, name = wish["resource_group"], wish["name"]
+def removal(arm: Arm, desired: t.Mapping[str, t.Any], current: Body | None) -> Plan:
+    group, name = desired["resource_group"], desired["name"]
     if current is None:
         return Plan({}, {})
     step = Step(
         f"delete cluster {name}",
-        lambda: managed_clusters.delete(arm, group, name, wait=wish["wait"]),
+        lambda: managed_clusters.delete(arm, group, name, wait=desired["wait"]),
         needs=needs.on(current["id"], "delete"),
     )
     return Plan(clusters.view(current), {}, (step,))

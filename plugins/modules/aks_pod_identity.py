@@ -505,24 +505,24 @@ OPTIONS = ArgumentSpec(
 def make_plan(module: AnsibleModule) -> Plan:
     options = module.params
     arm = Arm.connect(options, module.run_command, teller(module))
-    wish = addon.Wish.parse(options, lambda: arm.subscription, functools.partial(known, module))
+    desired = addon.Desired.parse(options, lambda: arm.subscription, functools.partial(known, module))
     group, name = options["resource_group"], options["cluster_name"]
     observed = managed_clusters.settled(arm, group, name)
-    if observed is None and not wish.present:
+    if observed is None and not desired.present:
         return Plan({}, {})
     if observed is None and not predicting(module):
         raise Failure(
             f"There is no cluster {name} in the resource group {group}; check both names, or create it first."
         )
     identifier = arm_id.resource(arm.subscription, group, clusters.KIND, name)
-    current = observed or addon.to_come(identifier, wish, KNOWN_AFTER_APPLY)
-    facts = service.facts(arm, wish.named(), KNOWN_AFTER_APPLY, predicting=predicting(module))
-    removed = addon.removals(current, wish)
-    after = addon.changed(current, wish, facts, removed)
+    current = observed or addon.to_come(identifier, desired, KNOWN_AFTER_APPLY)
+    facts = service.facts(arm, desired.named(), KNOWN_AFTER_APPLY, predicting=predicting(module))
+    removed = addon.removals(current, desired)
+    after = addon.changed(current, desired, facts, removed)
     if observed and not options["allow_in_use"]:
         look_for_users(module, observed, after)
-    needed = addon.identities(after, wish) if options["assign_roles"] else []
-    lost = addon.released_identities(current, after, wish) if options["remove_roles"] else []
+    needed = addon.identities(after, desired) if options["assign_roles"] else []
+    lost = addon.released_identities(current, after, desired) if options["remove_roles"] else []
     roles = service.Roles.observe(arm, current, [*needed, *lost], KNOWN_AFTER_APPLY)
     missing = [identity for identity in needed if roles.missing(identity)]
     surplus = [identity for identity in lost if roles.exact(identity)]
@@ -530,7 +530,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     needed_to_write = clusters.needs_of_write(identifier, current, current)
     watch = Watch(arm, options)
     writer = service.Writer(arm, group, name, current, watch)
-    stuck = addon.stuck(current, removed) if wish.enabled is not False else frozenset()
+    stuck = addon.stuck(current, removed) if desired.enabled is not False else frozenset()
     middle = addon.without(current, stuck)
     steps = []
     if stuck:
@@ -549,8 +549,8 @@ def make_plan(module: AnsibleModule) -> Plan:
         for one in missing
     ]
     if after != middle:
-        change = functools.partial(addon.changed, wish=wish, facts=facts, removed=removed)
-        write = functools.partial(writer.write, change, addon.present_keys(wish), granted=missing)
+        change = functools.partial(addon.changed, desired=desired, facts=facts, removed=removed)
+        write = functools.partial(writer.write, change, addon.present_keys(desired), granted=missing)
         steps.append(Step(addon.summary(middle, after), write, needs=needed_to_write))
     steps += [
         Step(
@@ -566,7 +566,7 @@ def make_plan(module: AnsibleModule) -> Plan:
             functools.partial(writer.discard, one),
             needs=(*needs.on(one, "delete"), *needs.assignments(one, "delete")),
         )
-        for one in addon.absent_identities(current, wish)
+        for one in addon.absent_identities(current, desired)
         if options["recreate_identity"] and writer.made_for_removal(one)
     ]
     before, outcome = addon.view(observed), addon.expected(after)

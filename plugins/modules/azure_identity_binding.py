@@ -15,7 +15,7 @@ description:
   - Creates, changes or deletes pairs of C(AzureIdentity) and C(AzureIdentityBinding) of AAD Pod Identity (API group
     C(aadpodidentity.k8s.io/v1)), for service principals with the Secret that they need. One pair, or a whole list of
     them.
-  - An object whose content already equals the wish is not written at all, neither label nor field manager, because
+  - An object whose content is as desired already is not written at all, neither label nor field manager, because
     any edit of it, and so O(adopt), makes MIC assign the identity anew to every pod that uses it. The actions say how
     many pods those are.
   - Writes come in the order that leaves no pod without its identity, secret, identity, binding. Deletion is the
@@ -465,38 +465,38 @@ _COUNT_UNKNOWN = "The pods that use the identity are not counted, because this u
 _OFFLINE = "The cluster or its custom resource definitions are not there yet, so the prediction was made without them."
 
 
-def parse(module: AnsibleModule) -> tuple[list[binding_pair.Wish], binding_lists.Rules]:
+def parse(module: AnsibleModule) -> tuple[list[binding_pair.Desired], binding_lists.Rules]:
     params = module.params
     shared = {name: params[name] for name in ("owner", "adopt", "accept")}
-    wishes = []
+    desired_list = []
     for entry in binding_lists.Rules.entries(params):
         unknown = [value for value in (entry["resource_id"], entry["client_id"]) if not known(module, value)]
-        wishes.append(binding_pair.Wish.parse({**entry, **shared}, unknown))
+        desired_list.append(binding_pair.Desired.parse({**entry, **shared}, unknown))
     rules = binding_lists.Rules.parse(
         params,
         protected=tuple(params["protected_identities"]),
         accept=frozenset(params["accept"]),
         batch=params["batch"],
     )
-    binding_lists.check(wishes, rules)
-    return wishes, rules
+    binding_lists.check(desired_list, rules)
+    return desired_list, rules
 
 
 def observe(
-    module: AnsibleModule, wishes: t.Sequence[binding_pair.Wish], rules: binding_lists.Rules
+    module: AnsibleModule, desired_list: t.Sequence[binding_pair.Desired], rules: binding_lists.Rules
 ) -> tuple[Client | None, binding_pair.Observed]:
     """Without a client where there is no cluster to ask yet."""
     if not known(module, module.params["kubeconfig"]):
         return None, binding_pair.Observed(offline=True)
     client = connect(module.params, module.tmpdir)
-    observed = pairs.observe(client, wishes, rules)
+    observed = pairs.observe(client, desired_list, rules)
     if observed is not None:
         return client, observed
-    present = [wish for wish in wishes if wish.present]
+    present = [desired for desired in desired_list if desired.present]
     if present and not predicting(module):
         raise Failure(
-            f"AzureIdentity {binding_pair.path_of(present[0].key)} cannot be made, because the cluster {client.host} does "
-            "not know azureidentities.aadpodidentity.k8s.io: install AAD Pod Identity first "
+            f"AzureIdentity {binding_pair.path_of(present[0].key)} cannot be made, because the cluster {client.host} "
+            "does not know azureidentities.aadpodidentity.k8s.io: install AAD Pod Identity first "
             "(role azureops.pod_identity.pod_identity_chart)."
         )
     return None, binding_pair.Observed(offline=True)
@@ -504,13 +504,13 @@ def observe(
 
 def make_plan(module: AnsibleModule) -> Plan:
     params, single = module.params, module.params["bindings"] is None
-    wishes, rules = parse(module)
-    client, observed = observe(module, wishes, rules)
-    outcome = binding_lists.decide(wishes, observed, rules)
-    results = [dict(decision.result) for decision in outcome.decisions[: len(wishes)]]
+    desired_list, rules = parse(module)
+    client, observed = observe(module, desired_list, rules)
+    outcome = binding_lists.decide(desired_list, observed, rules)
+    results = [dict(decision.result) for decision in outcome.decisions[: len(desired_list)]]
     steps = make_steps(module, client, outcome, results)
-    if params["wait"] and client and wishes and not predicting(module):
-        wait = functools.partial(settle, module, client, wishes, results, written=bool(steps))
+    if params["wait"] and client and desired_list and not predicting(module):
+        wait = functools.partial(settle, module, client, desired_list, results, written=bool(steps))
         if steps:
             steps = (*steps[:-1], waiting(steps[-1], wait))
         else:
@@ -518,28 +518,28 @@ def make_plan(module: AnsibleModule) -> Plan:
     notes = [(observed.pods is None, _COUNT_UNKNOWN), (observed.offline and bool(steps), _OFFLINE)]
     warnings = outcome.warnings + tuple(text for applies, text in notes if applies)
     looks = (outcome.decisions[0].before, outcome.decisions[0].after) if single else outcome.documents
-    document = results[0] if single else {"bindings": listed(wishes, results)}
+    document = results[0] if single else {"bindings": listed(desired_list, results)}
     told = {"planned": outcome.planned, "reassigned_pods": outcome.reassigned}
     return Plan(*looks, steps, result=document, warnings=warnings, told=told, at_once=AT_ONCE)
 
 
-def listed(wishes: t.Sequence[binding_pair.Wish], results: t.Sequence[Object]) -> t.Sequence[Object]:
-    for wish, result in zip(wishes, results):
-        result.update(namespace=wish.namespace, name=wish.name, binding_name=wish.binding_name)
+def listed(desired_list: t.Sequence[binding_pair.Desired], results: t.Sequence[Object]) -> t.Sequence[Object]:
+    for desired, result in zip(desired_list, results):
+        result.update(namespace=desired.namespace, name=desired.name, binding_name=desired.binding_name)
     return results
 
 
 def settle(
     module: AnsibleModule,
     client: Client,
-    wishes: t.Sequence[binding_pair.Wish],
+    desired_list: t.Sequence[binding_pair.Desired],
     results: t.Iterable[Object] = (),
     *,
     written: bool = True,
 ) -> None:
     """Wait for MIC; ``results`` are told what was seen of it."""
     timeout, pause = module.params["wait_timeout"], module.params["wait_sleep"]
-    seen = pairs.wait_settled(client, wishes, written=written, timeout=timeout, pause=pause)
+    seen = pairs.wait_settled(client, desired_list, written=written, timeout=timeout, pause=pause)
     for result, part in zip(results, seen):
         result.update(part)
 

@@ -16,7 +16,7 @@ description:
     C(aadpodidentity.k8s.io/v1)). One exception, or a whole list of them.
   - NMI hands what the instance metadata service gives to the node itself to every pod of the namespace that carries any
     one of the labels. Which pods those are is told.
-  - An object whose content already equals the wish is not written at all. What could not work is refused before the
+  - An object whose content is as desired already is not written at all. What could not work is refused before the
     first write.
 extends_documentation_fragment:
   - azureops.pod_identity._owned_list
@@ -272,24 +272,24 @@ _COVER_UNKNOWN = "Which pods are covered is not known, because this user may not
 _OFFLINE = "The cluster or its custom resource definitions are not there yet, so the prediction was made without them."
 
 
-def parse(module: AnsibleModule) -> tuple[list[exceptions.Wish], exceptions.Rules]:
-    wishes = [exceptions.Wish.parse(entry) for entry in exceptions.Rules.entries(module.params)]
+def parse(module: AnsibleModule) -> tuple[list[exceptions.Desired], exceptions.Rules]:
+    desired_list = [exceptions.Desired.parse(entry) for entry in exceptions.Rules.entries(module.params)]
     rules = exceptions.Rules.parse(module.params)
-    exceptions.check(wishes, rules)
-    return wishes, rules
+    exceptions.check(desired_list, rules)
+    return desired_list, rules
 
 
 def observe(
-    module: AnsibleModule, wishes: t.Sequence[exceptions.Wish], rules: exceptions.Rules
+    module: AnsibleModule, desired_list: t.Sequence[exceptions.Desired], rules: exceptions.Rules
 ) -> tuple[Client | None, exceptions.Observed]:
     """Without a client where there is no cluster to ask yet."""
     if not known(module, module.params["kubeconfig"]):
         return None, exceptions.Observed(offline=True)
     client = connect(module.params, module.tmpdir)
-    observed = kube_exceptions.observe(client, wishes, rules)
+    observed = kube_exceptions.observe(client, desired_list, rules)
     if observed is not None:
         return client, observed
-    if any(wish.present for wish in wishes) and not predicting(module):
+    if any(desired.present for desired in desired_list) and not predicting(module):
         raise Failure(
             f"The cluster {client.host} does not know azurepodidentityexceptions.aadpodidentity.k8s.io: install AAD "
             "Pod Identity first (role azureops.pod_identity.pod_identity_chart)."
@@ -299,10 +299,10 @@ def observe(
 
 def make_plan(module: AnsibleModule) -> Plan:
     single = module.params["exceptions"] is None
-    wishes, rules = parse(module)
-    client, observed = observe(module, wishes, rules)
-    outcome = exceptions.decide(wishes, observed, rules)
-    results = [dict(decision.result) for decision in outcome.decisions[: len(wishes)]]
+    desired_list, rules = parse(module)
+    client, observed = observe(module, desired_list, rules)
+    outcome = exceptions.decide(desired_list, observed, rules)
+    results = [dict(decision.result) for decision in outcome.decisions[: len(desired_list)]]
     writer = pairs.Writer(client, results)
     steps = tuple(
         Step(
@@ -319,8 +319,8 @@ def make_plan(module: AnsibleModule) -> Plan:
     warnings = outcome.warnings + tuple(text for applies, text in notes if applies)
     looks = (outcome.decisions[0].before, outcome.decisions[0].after) if single else outcome.documents
     if not single:
-        for wish, result in zip(wishes, results):
-            result.update(namespace=wish.namespace, name=wish.name)
+        for desired, result in zip(desired_list, results):
+            result.update(namespace=desired.namespace, name=desired.name)
     document = results[0] if single else {"exceptions": results}
     told = {"planned": outcome.planned}
     return Plan(*looks, steps, result=document, warnings=warnings, told=told, at_once=AT_ONCE)

@@ -196,26 +196,26 @@ OPTIONS = _argspec.ArgumentSpec(
 
 def make_plan(client: Client, params: t.Mapping[str, t.Any]) -> Plan:
     holder = lease.Holder(params["holder"] or _processes.person(), params["process"] or "")
-    wish = leases.Wish(params["namespace"], params["name"], holder, params["duration"], _processes.ended)
-    found, claim = leases.observe(client, wish)
+    desired = leases.Desired(params["namespace"], params["name"], holder, params["duration"], _processes.ended)
+    found, claim = leases.observe(client, desired)
     before = found.told() if found else {}
     if params["state"] == "absent":
         if not claim.ours:
             return Plan(before, before)
-        give_back = functools.partial(leases.give_back, client, wish)
-        return Plan(before, {}, (Step(f"give back {wish.label}", give_back, needs=wish.needs("delete")),))
+        give_back = functools.partial(leases.give_back, client, desired)
+        return Plan(before, {}, (Step(f"give back {desired.label}", give_back, needs=desired.needs("delete")),))
     if params["renew_only"] and not claim.ours:
         raise Failure(
-            f"This run does not hold {wish.label} any more"
+            f"This run does not hold {desired.label} any more"
             + (f", which {found.holder.name} has taken" if found else "")
             + ", so the cluster may have changed: run it again from the beginning.",
             results={"lease": before},
         )
     if not claim.free and not params["wait_timeout"]:
-        raise leases.held(client, wish)
-    take = functools.partial(leases.take, client, wish, timeout=params["wait_timeout"], pause=params["wait_sleep"])
-    step = Step(claim.summary, take, needs=wish.needs("patch" if found else "create"))
-    return Plan(before, {"holder": holder.name, "duration": wish.seconds}, (step,))
+        raise leases.held(client, desired)
+    take = functools.partial(leases.take, client, desired, timeout=params["wait_timeout"], pause=params["wait_sleep"])
+    step = Step(claim.summary, take, needs=desired.needs("patch" if found else "create"))
+    return Plan(before, {"holder": holder.name, "duration": desired.seconds}, (step,))
 
 
 def main() -> None:

@@ -340,9 +340,9 @@ def make_plan(module: AnsibleModule) -> Plan:
         arm.subscription, options["resource_group"], identities.KIND, options["identity_name"]
     )
     issuer, warnings = (None, ()) if absent else default_issuer(arm, module)
-    wanted = federated.wishes(entries, issuer, options["audiences"])
-    for wish in wanted:
-        known(module, wish.issuer)
+    wanted = federated.desired_list(entries, issuer, options["audiences"])
+    for desired in wanted:
+        known(module, desired.issuer)
     found = service.list_all(arm, identity) if known(module, identity) else None
     if absent:
         decision = federated.decide_absent(found or (), wanted)
@@ -364,7 +364,7 @@ def make_plan(module: AnsibleModule) -> Plan:
         for write in decision.writes
     )
     if options["wait_exchange"] and not absent and not predicting(module):
-        names = {wish.key for wish in wanted}
+        names = {desired.key for desired in wanted}
         steps = proven(module, arm, identity, [one for one in decision.after if one.key in names], steps)
     before = {} if found is None else view(identity, found)
     after = view(identity, decision.after) if steps else before

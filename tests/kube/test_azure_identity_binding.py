@@ -29,7 +29,7 @@ CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
 OTHER_ID = "b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21"
 
 
-def wish(namespace: str, **changes: Any) -> dict[str, Any]:
+def desired(namespace: str, **changes: Any) -> dict[str, Any]:
     return {
         "name": "billing",
         "namespace": namespace,
@@ -75,9 +75,9 @@ def foreign(client: Client, namespace: str, **spec: Any) -> None:
 
 
 def test_life_of_a_pair(binding: Runner, client: Client, namespace: str) -> None:
-    predicted = binding(check=True, **wish(namespace)).ok()
+    predicted = binding(check=True, **desired(namespace)).ok()
     assert live(client, namespace) == (None, None)
-    created = binding(**wish(namespace)).ok()
+    created = binding(**desired(namespace)).ok()
     assert predicted["changed"] and created["changed"]
     assert predicted["actions"] == created["actions"]
     assert created["actions"] == [
@@ -92,12 +92,12 @@ def test_life_of_a_pair(binding: Runner, client: Client, namespace: str) -> None
 
     before = versions(client, namespace)
     for check in (True, False):
-        again = binding(check=check, **wish(namespace)).ok()
+        again = binding(check=check, **desired(namespace)).ok()
         assert not again["changed"] and again["actions"] == []
         assert again["diff"]["before"] == again["diff"]["after"]
     assert versions(client, namespace) == before
 
-    changed = [binding(check=check, **wish(namespace, client_id=OTHER_ID)).ok() for check in (True, False)]
+    changed = [binding(check=check, **desired(namespace, client_id=OTHER_ID)).ok() for check in (True, False)]
     assert changed[0]["actions"] == changed[1]["actions"]
     assert changed[0]["diff"] == changed[1]["diff"]
     assert changed[1]["actions"] == [
@@ -124,9 +124,9 @@ def test_life_of_a_pair(binding: Runner, client: Client, namespace: str) -> None
 
 
 def test_options_that_are_not_set_are_not_touched(binding: Runner, client: Client, namespace: str) -> None:
-    binding(**wish(namespace, behavior="namespaced", labels={"team": "a"}, ad_endpoint="https://login/")).ok()
+    binding(**desired(namespace, behavior="namespaced", labels={"team": "a"}, ad_endpoint="https://login/")).ok()
     before = versions(client, namespace)
-    assert not binding(**wish(namespace)).ok()["changed"]
+    assert not binding(**desired(namespace)).ok()["changed"]
     assert not binding(name="billing", namespace=namespace).ok()["changed"]
     assert versions(client, namespace) == before
     binding(name="billing", namespace=namespace, client_id=OTHER_ID).ok()
@@ -152,33 +152,36 @@ def test_options_that_are_not_set_are_not_touched(binding: Runner, client: Clien
 def test_each_change_is_predicted_and_made_once(
     binding: Runner, namespace: str, change: dict[str, Any], words: str
 ) -> None:
-    binding(**wish(namespace)).ok()
-    predicted, made = binding(check=True, **wish(namespace, **change)).ok(), binding(**wish(namespace, **change)).ok()
+    binding(**desired(namespace)).ok()
+    predicted, made = (
+        binding(check=True, **desired(namespace, **change)).ok(),
+        binding(**desired(namespace, **change)).ok(),
+    )
     assert predicted["changed"] and made["changed"]
     assert predicted["diff"] == made["diff"] and predicted["actions"] == made["actions"]
     assert any(words in action for action in made["actions"])
-    assert not binding(**wish(namespace, **change)).ok()["changed"]
+    assert not binding(**desired(namespace, **change)).ok()["changed"]
 
 
 def test_case_of_a_resource_id_is_no_change(binding: Runner, namespace: str) -> None:
-    binding(**wish(namespace)).ok()
-    assert not binding(**wish(namespace, resource_id=RESOURCE_ID.replace("resourcegroups", "resourceGroups"))).ok()[
+    binding(**desired(namespace)).ok()
+    assert not binding(**desired(namespace, resource_id=RESOURCE_ID.replace("resourcegroups", "resourceGroups"))).ok()[
         "changed"
     ]
 
 
 def test_behavior_can_be_taken_back(binding: Runner, client: Client, namespace: str) -> None:
-    binding(**wish(namespace, behavior="namespaced")).ok()
-    assert binding(**wish(namespace, behavior="standard")).ok()["changed"]
+    binding(**desired(namespace, behavior="namespaced")).ok()
+    assert binding(**desired(namespace, behavior="standard")).ok()["changed"]
     identity, _binding = live(client, namespace)
     assert identity is not None and not identity["metadata"].get("annotations")
-    assert not binding(**wish(namespace, behavior="standard")).ok()["changed"]
+    assert not binding(**desired(namespace, behavior="standard")).ok()["changed"]
 
 
 def test_foreign_equal_objects_stay_untouched(binding: Runner, client: Client, namespace: str) -> None:
     foreign(client, namespace)
     before = live(client, namespace)
-    assert not binding(**wish(namespace)).ok()["changed"]
+    assert not binding(**desired(namespace)).ok()["changed"]
     assert live(client, namespace) == before
     refused = binding(state="absent", name="billing", namespace=namespace).failure()
     assert "adopt: true" in refused
@@ -189,39 +192,39 @@ def test_foreign_objects_are_changed_only_by_adoption(binding: Runner, client: C
     foreign(client, namespace)
     before = live(client, namespace)
     for check in (True, False):
-        refused = binding(check=check, **wish(namespace, client_id=OTHER_ID))
+        refused = binding(check=check, **desired(namespace, client_id=OTHER_ID))
         assert "kubectl-create" in refused.failure() and "spec.clientID" in refused.failure()
         assert "adopt: true" in refused.failure()
         assert refused.result["failed_action"].startswith(f"update AzureIdentity {namespace}/billing")
     assert live(client, namespace) == before
-    adopted = binding(adopt=True, **wish(namespace, client_id=OTHER_ID)).ok()
+    adopted = binding(adopt=True, **desired(namespace, client_id=OTHER_ID)).ok()
     assert adopted["changed"] and len(adopted["actions"]) == 2
     identity, _binding = live(client, namespace)
     assert identity is not None and identity["spec"]["clientID"] == OTHER_ID
     assert identity["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "azureops.pod_identity"
-    assert not binding(adopt=True, **wish(namespace, client_id=OTHER_ID)).ok()["changed"]
-    assert not binding(**wish(namespace, client_id=OTHER_ID)).ok()["changed"]
+    assert not binding(adopt=True, **desired(namespace, client_id=OTHER_ID)).ok()["changed"]
+    assert not binding(**desired(namespace, client_id=OTHER_ID)).ok()["changed"]
 
 
 def test_adoption_of_equal_objects_says_how_many_pods(binding: Runner, client: Client, namespace: str) -> None:
     foreign(client, namespace)
     make_pod(client, namespace, "one")
     make_pod(client, namespace, "two")
-    adopted = binding(adopt=True, **wish(namespace)).ok()
+    adopted = binding(adopt=True, **desired(namespace)).ok()
     assert adopted["actions"][0] == f"adopt AzureIdentity {namespace}/billing (MIC assigns it anew to 2 pods)"
-    assert not binding(adopt=True, **wish(namespace)).ok()["changed"]
+    assert not binding(adopt=True, **desired(namespace)).ok()["changed"]
 
 
 def test_another_owner_needs_adoption(binding: Runner, client: Client, namespace: str) -> None:
-    binding(owner="team-a", **wish(namespace)).ok()
+    binding(owner="team-a", **desired(namespace)).ok()
     before = live(client, namespace)
     for check in (True, False):
-        refused = binding(check=check, owner="team-b", **wish(namespace, client_id=OTHER_ID)).failure()
+        refused = binding(check=check, owner="team-b", **desired(namespace, client_id=OTHER_ID)).failure()
         assert "'team-a'" in refused and "adopt: true" in refused
-        assert not binding(check=check, owner="team-b", **wish(namespace)).ok()["changed"]
+        assert not binding(check=check, owner="team-b", **desired(namespace)).ok()["changed"]
     assert live(client, namespace) == before
     assert "'team-b'" in binding(owner="team-b", state="absent", name="billing", namespace=namespace).failure()
-    assert binding(owner="team-b", adopt=True, **wish(namespace, client_id=OTHER_ID)).ok()["changed"]
+    assert binding(owner="team-b", adopt=True, **desired(namespace, client_id=OTHER_ID)).ok()["changed"]
     identity, _binding = live(client, namespace)
     assert identity is not None and identity["spec"]["clientID"] == OTHER_ID
     assert binding(owner="team-b", state="absent", name="billing", namespace=namespace).ok()["changed"]
@@ -236,15 +239,15 @@ def test_foreign_behavior_is_taken_back_only_by_adoption(binding: Runner, client
         {"metadata": {"annotations": {"aadpodidentity.k8s.io/Behavior": "namespaced"}}},
         content_type="application/merge-patch+json",
     )
-    assert "kubectl-annotate" in binding(**wish(namespace, behavior="standard")).failure()
-    assert binding(check=True, adopt=True, **wish(namespace, behavior="standard")).ok()["changed"]
-    binding(adopt=True, **wish(namespace, behavior="standard")).ok()
+    assert "kubectl-annotate" in binding(**desired(namespace, behavior="standard")).failure()
+    assert binding(check=True, adopt=True, **desired(namespace, behavior="standard")).ok()["changed"]
+    binding(adopt=True, **desired(namespace, behavior="standard")).ok()
     identity, _binding = live(client, namespace)
     assert identity is not None and not identity["metadata"].get("annotations")
 
 
 def test_foreign_fields_survive(binding: Runner, client: Client, namespace: str) -> None:
-    binding(**wish(namespace)).ok()
+    binding(**desired(namespace)).ok()
     client._request(
         "PATCH",
         AZURE_IDENTITY.path(namespace, "billing"),
@@ -252,8 +255,8 @@ def test_foreign_fields_survive(binding: Runner, client: Client, namespace: str)
         {"metadata": {"labels": {"theirs": "1"}}, "spec": {"replicas": 3}},
         content_type="application/merge-patch+json",
     )
-    assert not binding(**wish(namespace)).ok()["changed"]
-    binding(**wish(namespace, client_id=OTHER_ID)).ok()
+    assert not binding(**desired(namespace)).ok()["changed"]
+    binding(**desired(namespace, client_id=OTHER_ID)).ok()
     identity, _binding = live(client, namespace)
     assert identity is not None
     assert identity["metadata"]["labels"]["theirs"] == "1" and identity["spec"]["replicas"] == 3
@@ -324,32 +327,32 @@ def test_secret_with_two_keys_is_refused(binding: Runner, client: Client, namesp
         ({"client_id": "(known after apply)"}, "check mode"),
     ],
 )
-def test_wishes_that_could_not_work_are_refused(
+def test_desired_objects_that_could_not_work_are_refused(
     binding: Runner, client: Client, namespace: str, change: dict[str, Any], words: str
 ) -> None:
-    options = {key: value for key, value in wish(namespace, **change).items() if value is not None}
+    options = {key: value for key, value in desired(namespace, **change).items() if value is not None}
     assert words in binding(**options).failure()
     assert live(client, namespace) == (None, None)
 
 
 def test_values_that_are_not_known_yet(binding: Runner, client: Client, namespace: str) -> None:
-    unknown = wish(namespace, client_id="(known after apply)", resource_id="(known after apply)")
+    unknown = desired(namespace, client_id="(known after apply)", resource_id="(known after apply)")
     predicted = binding(check=True, **unknown).ok()
     assert predicted["changed"] and len(predicted["actions"]) == 2
     assert predicted["result"]["identity"]["spec"]["clientID"] == "(known after apply)"
-    binding(**wish(namespace)).ok()
+    binding(**desired(namespace)).ok()
     assert binding(check=True, **unknown).ok()["changed"]
     identity, _binding = live(client, namespace)
     assert identity is not None and identity["spec"]["clientID"] == CLIENT_ID
 
 
 def test_absent_while_in_use_is_refused(binding: Runner, client: Client, namespace: str) -> None:
-    binding(**wish(namespace)).ok()
+    binding(**desired(namespace)).ok()
     make_pod(client, namespace, "user")
     for check in (True, False):
         refused = binding(check=check, state="absent", name="billing", namespace=namespace).failure()
         assert f"{namespace}/user" in refused and "allow_in_use" in refused
-    second = wish(namespace, binding_name="second", selector="second")
+    second = desired(namespace, binding_name="second", selector="second")
     binding(**second).ok()
     client.delete(POD, namespace, "user", preconditions=None)
     server.until("the pod is gone", lambda: client.get(POD, namespace, "user") is None or _finish(client, namespace))
@@ -365,11 +368,11 @@ def _finish(client: Client, namespace: str) -> bool:
 def test_waiting_names_the_pods_that_are_missing(binding: Runner, client: Client, namespace: str) -> None:
     make_pod(client, namespace, "waiting")
     waiting: dict[str, Any] = {"wait": True, "wait_timeout": 1, "wait_sleep": 1}
-    first = binding(**wish(namespace), **waiting)
+    first = binding(**desired(namespace), **waiting)
     assert f"{namespace}/waiting" in first.failure() and "MIC" in first.failure()
     assert first.result["failed_action"].startswith("create AzureIdentityBinding")
     assert first.result["missing_pods"] == [f"{namespace}/waiting"]
-    assert f"{namespace}/waiting" in binding(**wish(namespace), **waiting).failure()
+    assert f"{namespace}/waiting" in binding(**desired(namespace), **waiting).failure()
     identity, bound = live(client, namespace)
     body = {
         "apiVersion": "aadpodidentity.k8s.io/v1",
@@ -385,7 +388,7 @@ def test_waiting_names_the_pods_that_are_missing(binding: Runner, client: Client
         "status": {"status": "Assigned"},
     }
     client.create(AZURE_ASSIGNED_IDENTITY, namespace, body)
-    done = binding(**wish(namespace), **waiting).ok()
+    done = binding(**desired(namespace), **waiting).ok()
     assert not done["changed"] and done["result"]["matching_pods"] == 1
     assert [(entry["pod"], entry["status"]) for entry in done["result"]["assigned"]] == [("waiting", "Assigned")]
 
@@ -396,13 +399,13 @@ def test_pods_of_the_namespace_only(binding: Runner, client: Client, namespace: 
         server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace}-b"}}
     )
     make_pod(client, f"{namespace}-b", "theirs", namespace)
-    assert binding(**wish(namespace)).ok()["result"]["matching_pods"] == 2
-    assert binding(**wish(namespace, behavior="namespaced")).ok()["result"]["matching_pods"] == 1
+    assert binding(**desired(namespace)).ok()["result"]["matching_pods"] == 2
+    assert binding(**desired(namespace, behavior="namespaced")).ok()["result"]["matching_pods"] == 1
     client.delete(server.NAMESPACE, None, f"{namespace}-b")
 
 
 def test_restricted_user(binding: Runner, client: Client, namespace: str) -> None:
-    refused = binding(token=RESTRICTED, **wish(namespace))
+    refused = binding(token=RESTRICTED, **desired(namespace))
     assert "may not list azureidentities.aadpodidentity.k8s.io" in refused.failure()
     assert refused.result["error"]["status"] == 403
     rules = [
@@ -433,7 +436,7 @@ def test_restricted_user(binding: Runner, client: Client, namespace: str) -> Non
     )
     try:
         for check in (True, False):
-            refused = binding(check=check, token=RESTRICTED, **wish(namespace))
+            refused = binding(check=check, token=RESTRICTED, **desired(namespace))
             assert "may not" in refused.failure() and "azureidentitybindings" in refused.failure()
             assert refused.result["failed_action"].startswith("create AzureIdentityBinding")
             assert refused.result["actions"] == [f"create AzureIdentity {namespace}/billing"]
@@ -445,32 +448,32 @@ def test_restricted_user(binding: Runner, client: Client, namespace: str) -> Non
 
 
 def test_credentials_that_are_not_accepted(binding: Runner, namespace: str) -> None:
-    refused = binding(token="no-such-token", **wish(namespace))
+    refused = binding(token="no-such-token", **desired(namespace))
     assert "does not accept the credentials" in refused.failure() and "no-such-token" not in refused.output
 
 
 def test_missing_namespace(binding: Runner) -> None:
-    predicted = binding(check=True, **wish("not-there-yet")).ok()
+    predicted = binding(check=True, **desired("not-there-yet")).ok()
     assert predicted["changed"] and len(predicted["actions"]) == 2
-    refused = binding(**wish("not-there-yet"))
+    refused = binding(**desired("not-there-yet"))
     assert "the namespace not-there-yet does not exist" in refused.failure()
 
 
 def test_no_cluster_yet(binding: Runner, tmp_path: Any) -> None:
     later: dict[str, Any] = {"kubeconfig": "(known after apply)"}
-    predicted = binding(check=True, **wish("billing"), **later).ok()
+    predicted = binding(check=True, **desired("billing"), **later).ok()
     assert predicted["changed"] and "the prediction was made without them" in str(predicted["warnings"])
-    assert "check mode" in binding(**wish("billing"), **later).failure()
+    assert "check mode" in binding(**desired("billing"), **later).failure()
     assert not binding(check=True, state="absent", name="a", namespace="b", **later).ok()["changed"]
     for check in (True, False):
-        mistyped = binding(check=check, **wish("billing"), kubeconfig=str(tmp_path / "none")).failure()
+        mistyped = binding(check=check, **desired("billing"), kubeconfig=str(tmp_path / "none")).failure()
         assert "none does not exist" in mistyped
 
 
 def test_unreachable_server(binding: Runner, namespace: str) -> None:
-    refused = binding(**wish(namespace), kubeconfig=None, host="https://127.0.0.1:9", api_key="none")
+    refused = binding(**desired(namespace), kubeconfig=None, host="https://127.0.0.1:9", api_key="none")
     assert "cannot be reached" in refused.failure() and "refused" in refused.failure()
-    untrusted = binding(**wish(namespace), ca_cert="/etc/ssl/certs/ca-certificates.crt").failure()
+    untrusted = binding(**desired(namespace), ca_cert="/etc/ssl/certs/ca-certificates.crt").failure()
     assert "not trusted" in untrusted
 
 
@@ -480,9 +483,9 @@ def test_without_definitions(
     """Last in the file: the definitions go and come back."""
     server.remove(client, definitions)
     try:
-        predicted = binding(check=True, **wish(namespace)).ok()
+        predicted = binding(check=True, **desired(namespace)).ok()
         assert predicted["changed"] and len(predicted["actions"]) == 2
-        assert "install AAD Pod Identity first" in binding(**wish(namespace)).failure()
+        assert "install AAD Pod Identity first" in binding(**desired(namespace)).failure()
         for check in (True, False):
             assert not binding(check=check, state="absent", name="billing", namespace=namespace).ok()["changed"]
     finally:

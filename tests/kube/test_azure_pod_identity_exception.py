@@ -48,7 +48,7 @@ def foreign(client: Client, namespace: str, **given: str) -> None:
 def test_life_of_an_exception(exception: Runner, client: Client, namespace: str) -> None:
     pod(client, namespace, "agent", app="Agent")
     pod(client, namespace, "other", app="other")
-    wish: dict[str, Any] = {"name": "one", "namespace": namespace}
+    desired: dict[str, Any] = {"name": "one", "namespace": namespace}
     what = f"AzurePodIdentityException {namespace}/one"
     wide, narrow = {"app": "agent", "team": "a"}, {"app": "agent"}
     steps: list[tuple[dict[str, Any], str, dict[str, str] | None]] = [
@@ -59,15 +59,15 @@ def test_life_of_an_exception(exception: Runner, client: Client, namespace: str)
     ]
     for change, action, reached in steps:
         before = labels(client, namespace)
-        predicted = exception(check=True, **wish, **change).ok()
+        predicted = exception(check=True, **desired, **change).ok()
         assert labels(client, namespace) == before
-        made = exception(**wish, **change).ok()
+        made = exception(**desired, **change).ok()
         assert predicted["actions"] == made["actions"] == [action]
         assert predicted["diff"] == made["diff"] and made["diff"]["before"] != made["diff"]["after"]
         assert labels(client, namespace) == reached
         assert made["result"]["pods"] == ([f"{namespace}/agent"] if reached else [])
         for check in (True, False):
-            assert not exception(check=check, **wish, **change).ok()["changed"]
+            assert not exception(check=check, **desired, **change).ok()["changed"]
 
 
 def test_a_list_with_purge(exception: Runner, client: Client, namespace: str) -> None:
@@ -95,10 +95,10 @@ def test_a_list_with_purge(exception: Runner, client: Client, namespace: str) ->
 
 def test_what_others_made_is_changed_only_by_adoption(exception: Runner, client: Client, namespace: str) -> None:
     foreign(client, namespace, app="a", team="b")
-    wish: dict[str, Any] = {"name": "one", "namespace": namespace}
-    assert not exception(**wish, pod_labels={"app": "a", "team": "b"}).ok()["changed"]
-    assert "adopt: true" in exception(**wish, state="absent").failure()
-    narrow: dict[str, Any] = {**wish, "pod_labels": {"app": "a"}}
+    desired: dict[str, Any] = {"name": "one", "namespace": namespace}
+    assert not exception(**desired, pod_labels={"app": "a", "team": "b"}).ok()["changed"]
+    assert "adopt: true" in exception(**desired, state="absent").failure()
+    narrow: dict[str, Any] = {**desired, "pod_labels": {"app": "a"}}
     for check in (True, False):
         refused = exception(check=check, **narrow).failure()
         assert "spec.podLabels.team belongs to kubectl-create" in refused
@@ -208,12 +208,12 @@ def test_without_definitions(
     exception: Runner, client: Client, namespace: str, definitions: list[dict[str, Any]]
 ) -> None:
     """Last in the file: the definitions go and come back."""
-    wish: dict[str, Any] = {"name": "one", "namespace": namespace}
+    desired: dict[str, Any] = {"name": "one", "namespace": namespace}
     server.remove(client, definitions)
     try:
-        assert exception(check=True, **wish, pod_labels={"app": "a"}).ok()["changed"]
-        assert "install AAD Pod Identity first" in exception(**wish, pod_labels={"app": "a"}).failure()
+        assert exception(check=True, **desired, pod_labels={"app": "a"}).ok()["changed"]
+        assert "install AAD Pod Identity first" in exception(**desired, pod_labels={"app": "a"}).failure()
         for check in (True, False):
-            assert not exception(check=check, state="absent", **wish).ok()["changed"]
+            assert not exception(check=check, state="absent", **desired).ok()["changed"]
     finally:
         server.install(client, definitions)

@@ -107,18 +107,18 @@ def test_life_of_a_list(binding: Runner, client: Client, namespace: str, second:
             + [f"delete AzureIdentity {namespace}/alone"],
         ),
     ]
-    for wished, expected in steps:
+    for desired, expected in steps:
         before = {**versions(client, namespace), **versions(client, second)}
-        predicted = binding(check=True, namespace=namespace, bindings=wished).ok()
+        predicted = binding(check=True, namespace=namespace, bindings=desired).ok()
         assert {**versions(client, namespace), **versions(client, second)} == before
-        made = binding(namespace=namespace, bindings=wished).ok()
+        made = binding(namespace=namespace, bindings=desired).ok()
         assert verbs(predicted) == verbs(made) == expected
         assert predicted["diff"] == made["diff"] and predicted["planned"] == made["planned"]
         assert len(made["diff"]["before"]) == len(expected)
-        assert [one["name"] for one in made["result"]["bindings"]] == [one["name"] for one in wished]
+        assert [one["name"] for one in made["result"]["bindings"]] == [one["name"] for one in desired]
         reached = {**versions(client, namespace), **versions(client, second)}
         for check in (True, False):
-            again = binding(check=check, namespace=namespace, bindings=wished).ok()
+            again = binding(check=check, namespace=namespace, bindings=desired).ok()
             assert (again["changed"], again["actions"], again["diff"]) == (False, [], {"before": {}, "after": {}})
         assert {**versions(client, namespace), **versions(client, second)} == reached
     assert not versions(client, namespace)

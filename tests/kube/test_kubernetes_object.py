@@ -31,7 +31,7 @@ def write(api_server: ApiServer) -> Runner:
 def test_the_life_of_an_object(write: Runner, client: Client, namespace: str) -> None:
     place = {"kind": "ConfigMap", "name": "settings", "namespace": namespace}
     definition: dict[str, Any] = {"metadata": {"labels": {"app": "a"}}, "data": {"mode": "one", "more": "yes"}}
-    wish = {**place, "definition": definition}
+    desired = {**place, "definition": definition}
 
     def both(**options: Any) -> dict[str, Any]:
         """What check mode says is what happens; afterwards there is nothing to do."""
@@ -44,7 +44,7 @@ def test_the_life_of_an_object(write: Runner, client: Client, namespace: str) ->
         assert (done["changed"], again["changed"], again["actions"]) == (True, False, [])
         return done
 
-    done = both(**wish)
+    done = both(**desired)
     assert done["actions"] == [f"create ConfigMap {namespace}/settings"]
     assert done["diff"] == {"before": {}, "after": definition}
     assert done["result"] == {"name": "settings", "namespace": namespace, "existed": False}
@@ -110,19 +110,24 @@ def test_a_definition_is_waited_for(write: Runner, client: Client) -> None:
 
 def test_what_the_server_leaves_out_is_no_change(write: Runner, client: Client) -> None:
     client.create(NODE, None, {"metadata": {"name": "uncordoned"}})
-    wish = {"kind": "Node", "name": "uncordoned", "state": "patched", "definition": {"spec": {"unschedulable": False}}}
-    assert [write(**wish, check=check).ok()["changed"] for check in (True, False)] == [False, False]
+    desired = {
+        "kind": "Node",
+        "name": "uncordoned",
+        "state": "patched",
+        "definition": {"spec": {"unschedulable": False}},
+    }
+    assert [write(**desired, check=check).ok()["changed"] for check in (True, False)] == [False, False]
     client.delete(NODE, None, "uncordoned")
 
 
 def test_check_mode_asks_the_server_once_what_a_patch_does(
     write: Runner, api_server: ApiServer, namespace: str
 ) -> None:
-    wish = {"kind": "ConfigMap", "name": "settings", "namespace": namespace}
-    write(**wish, definition={"data": {"mode": "one"}}).ok()
+    desired = {"kind": "ConfigMap", "name": "settings", "namespace": namespace}
+    write(**desired, definition={"data": {"mode": "one"}}).ok()
     for mode, told in (("two", ""), ({"a": "b"}, "settings")):
         begin = len(api_server.events())
-        predicted = write(**wish, definition={"data": {"mode": mode}}, check=True)
+        predicted = write(**desired, definition={"data": {"mode": mode}}, check=True)
         assert told in predicted.failure() if told else predicted.ok()["changed"]
         asked = [each["requestURI"] for each in api_server.events()[begin:] if each["verb"] == "patch"]
         assert ["dryRun=All" in each for each in asked if namespace in each] == [True]

@@ -81,12 +81,12 @@ def test_objects_tell_what_is_known_and_what_is_used(
     modules = Modules(world.azure, home)
     shown = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
     player = Player(tmp_path / "play", {**modules.environment, **shown})
-    wish = {
+    desired = {
         "pod_identity_resource_group": "rg",
         "pod_identity_cluster_name": "c1",
         "pod_identity_kubeconfig": api_server.kubeconfig(),
     }
-    status, output = player.play(PLAYBOOK, **wish)
+    status, output = player.play(PLAYBOOK, **desired)
     assert status == 0 and "changed=0" in output, output
     found = told(output)
     rows = {each["identity"].lower(): each for each in found["identities"]}
@@ -111,7 +111,7 @@ def test_objects_tell_what_is_known_and_what_is_used(
         "pod_identity_artifact_target": str(tmp_path / "saved"),
         "_pod_identity_bundle_marks": [],
     }
-    status, output = player.play(PLAYBOOK, **wish, **remove)
+    status, output = player.play(PLAYBOOK, **desired, **remove)
     assert status == 0, output
     assert {name for name, outcome in outcomes(output).items() if outcome == "detached"} == {"bound", "orphan"}
     assert world.carried() == {"used", "stranger", "c1-agentpool"}

@@ -52,26 +52,26 @@ def held(client: Client, namespace: str, name: str = NAME) -> tuple[bytes, dict[
 
 
 def test_a_bundle_goes_to_a_secret(save: Runner, look: Runner, client: Client, namespace: str) -> None:
-    wish = {"place": f"secret:{namespace}/{NAME}", "content": content(secret="hush-hush"), "owner": "shop"}
-    predicted = save(check=True, **wish).ok()
+    desired = {"place": f"secret:{namespace}/{NAME}", "content": content(secret="hush-hush"), "owner": "shop"}
+    predicted = save(check=True, **desired).ok()
     assert client.get(SECRET, namespace, NAME) is None
     for _attempt in range(2):
-        outcome = save(**wish)
+        outcome = save(**desired)
         done = outcome.ok()
         data, labels = held(client, namespace)
-        assert (json.loads(data), labels) == (json.loads(wish["content"]), marks("shop"))
-        assert (done["changed"], done["place"]) == (False, wish["place"])
+        assert (json.loads(data), labels) == (json.loads(desired["content"]), marks("shop"))
+        assert (done["changed"], done["place"]) == (False, desired["place"])
         assert done["sha256"] == predicted["sha256"] == hashlib.sha256(data).hexdigest()
         assert "hush-hush" not in json.dumps(done)
-    read = look(source=wish["place"], cluster_id=CLUSTER, node_resource_group="MC", sha256=done["sha256"]).ok()
+    read = look(source=desired["place"], cluster_id=CLUSTER, node_resource_group="MC", sha256=done["sha256"]).ok()
     assert read["bundle"]["cluster"] == CLUSTER
 
 
 def test_a_bundle_goes_to_a_file(save: Runner, look: Runner, tmp_path: Path) -> None:
     path = tmp_path / f"saved/{NAME}.json"
-    wish: dict[str, Any] = {"place": str(path), "content": content(), "container_marks": []}
-    assert (save(check=True, **wish).ok()["place"], path.parent.exists()) == (str(path), False)
-    done = save(**wish).ok()
+    desired: dict[str, Any] = {"place": str(path), "content": content(), "container_marks": []}
+    assert (save(check=True, **desired).ok()["place"], path.parent.exists()) == (str(path), False)
+    done = save(**desired).ok()
     assert [stat.S_IMODE(each.stat().st_mode) for each in (path.parent, path)] == [0o700, 0o600]
     assert (done["changed"], done["sha256"]) == (False, hashlib.sha256(path.read_bytes()).hexdigest())
     (path.parent / "shop-odd.json").write_text("{")
@@ -94,7 +94,7 @@ def test_which_bundles_are_in_a_namespace(save: Runner, look: Runner, client: Cl
 
 
 @pytest.mark.parametrize(
-    ("wish", "sentence"),
+    ("desired", "sentence"),
     [
         (
             {"place": "/lost/b.json", "container_marks": ["/"]},
@@ -105,12 +105,12 @@ def test_which_bundles_are_in_a_namespace(save: Runner, look: Runner, client: Cl
         ({"place": "/proc/none/b.json", "container_marks": []}, "The folder /proc/none cannot be created"),
     ],
 )
-def test_what_cannot_be_written(save: Runner, wish: dict[str, Any], sentence: str) -> None:
-    assert sentence in save(**{"place": "secret:default/b", "content": "{}", **wish}).failure()
+def test_what_cannot_be_written(save: Runner, desired: dict[str, Any], sentence: str) -> None:
+    assert sentence in save(**{"place": "secret:default/b", "content": "{}", **desired}).failure()
 
 
 def test_who_may_not_write_the_secret_is_told(save: Runner, namespace: str) -> None:
-    wish = {"place": f"secret:{namespace}/{NAME}", "content": content(secret="hush-hush")}
-    outcome = save(**wish, token=server.RESTRICTED)
+    desired = {"place": f"secret:{namespace}/{NAME}", "content": content(secret="hush-hush")}
+    outcome = save(**desired, token=server.RESTRICTED)
     assert f"may not get secrets in namespace {namespace}" in outcome.failure()
     assert "hush-hush" not in json.dumps(outcome.result)

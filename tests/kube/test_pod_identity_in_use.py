@@ -114,11 +114,11 @@ def test_what_is_selected_is_not_removed(
     assert status == 200, answer
 
     kubeconfig = api_server.kubeconfig()
-    wish: dict[str, Any] = {**entry, "state": "absent", "kubeconfig": kubeconfig}
+    desired: dict[str, Any] = {**entry, "state": "absent", "kubeconfig": kubeconfig}
     users = sorted(f"{kind.name} {namespace}/web" for kind in kinds)
     mark = modules.mark()
     for check in (True, False):
-        failed = modules.fail("aks_pod_identity", **wish, check=check)
+        failed = modules.fail("aks_pod_identity", **desired, check=check)
         assert failed["msg"] == (
             "The pod identities of the cluster demo that are to go are still selected by "
             f"{', '.join(users[:3])} and {len(users) - 3} more; move these first, or set allow_in_use to true."
@@ -126,24 +126,24 @@ def test_what_is_selected_is_not_removed(
         assert failed["users"] == users
     selector = {**entry, "binding_selector": "other", "kubeconfig": kubeconfig}
     assert modules.fail("aks_pod_identity", **selector)["users"] == users
-    restricted = modules.fail("aks_pod_identity", **{**wish, "kubeconfig": api_server.kubeconfig(RESTRICTED)})
+    restricted = modules.fail("aks_pod_identity", **{**desired, "kubeconfig": api_server.kubeconfig(RESTRICTED)})
     assert restricted["error"]["status"] == 403
     call(modules.azure, "demo.hcp.io")
-    elsewhere = modules.fail("aks_pod_identity", **wish)
+    elsewhere = modules.fail("aks_pod_identity", **desired)
     assert "is not that of the cluster demo" in elsewhere["msg"]
     # By another name its nodes prove it, as through a tunnel.
     provider = f"azure://{modules.azure.first_instance()['id']}"
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "tunnel"}, "spec": {"providerID": provider}}
     client.create(NODE, None, node)
-    assert modules.fail("aks_pod_identity", **wish)["users"] == users
+    assert modules.fail("aks_pod_identity", **desired)["users"] == users
     client.delete(NODE, None, "tunnel")
     call(modules.azure, "127.0.0.1")
     assert modules.writes(mark) == []
 
-    assert modules.succeed("aks_pod_identity", **wish, allow_in_use=True, check=True)["changed"]
+    assert modules.succeed("aks_pod_identity", **desired, allow_in_use=True, check=True)["changed"]
     for kind in kinds:
         client.delete(kind, namespace, "web")
-    modules.check_and_do("aks_pod_identity", **wish)
+    modules.check_and_do("aks_pod_identity", **desired)
 
 
 @pytest.mark.soak(sample=3, group="plays")

@@ -206,12 +206,12 @@ def test_the_life_of_an_exception(
     metadata = {"name": "agent", "namespace": namespace, "labels": {"app": "agent"}}
     spec = {"containers": [{"name": "app", "image": "app"}]}
     client.create(POD, namespace, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-    player, wish = Player(tmp_path), {"name": "agents", "namespace": namespace}
+    player, desired = Player(tmp_path), {"name": "agents", "namespace": namespace}
     kubeconfigs = {token: api_server.kubeconfig(token) for token in (ADMIN, RESTRICTED)}
 
     def play(change: dict[str, Any], *arguments: str, token: str = ADMIN, **options: Any) -> tuple[int, str, str]:
         """Exit status, number of changes and output."""
-        given = {"owner": "a", "exceptions": [{**wish, **change}] if change else [], **options}
+        given = {"owner": "a", "exceptions": [{**desired, **change}] if change else [], **options}
         status, output = player.play(
             imported("bindings"),
             *("--diff", "--tags", "pod_identity_bindings_objects", *arguments),

@@ -103,13 +103,13 @@ def test_whose_identities_go_and_what_goes_on_request(site: Site, azure: Simulat
     password.write_text("pw")
     nodes = nodes_of(azure)
     before = {each: body(azure, each) for each in (nodes, own)}
-    wish: dict[str, Any] = {
+    desired: dict[str, Any] = {
         "pod_identity_uninstall_remove_unknown_identities": [odd.upper()],
         "pod_identity_uninstall_delete_identities": [site.billing],
         "pod_identity_uninstall_vault_id": "shop",
     }
     vault = ("--vault-id", f"shop@{password}")
-    status, output = site.play(*vault, "--check", "--diff", **wish)
+    status, output = site.play(*vault, "--check", "--diff", **desired)
     assert status == 0, output
     predicted = re.search(r"changed=(\d+)", output)
     assert {each: body(azure, each) for each in before} == before
@@ -117,7 +117,7 @@ def test_whose_identities_go_and_what_goes_on_request(site: Site, azure: Simulat
     # Nobody may see the roles at an identity: that is told.
     refusal = {"status": 403, "body": {"error": {"code": "AuthorizationFailed", "message": "No."}}}
     site.modules.fault("GET", f"{site.billing}/{AUTHORIZATION}/roleAssignments".lower(), count=1, **refusal)
-    status, output = site.play(*vault, "--diff", "-vvvvv", **wish)
+    status, output = site.play(*vault, "--diff", "-vvvvv", **desired)
     assert status == 0, output
     done = re.search(r"changed=(\d+)", output)
     assert predicted and done and predicted[1] == done[1], output
@@ -146,7 +146,7 @@ def test_whose_identities_go_and_what_goes_on_request(site: Site, azure: Simulat
     assert site.client.get(SECRET, site.namespace, "reports") is None
     assert [each["id"] for each in bundle["deleted_identities"]] == [site.billing]
 
-    status, output = site.play(*vault, **wish)
+    status, output = site.play(*vault, **desired)
     assert (status, "changed=0 " in output) == (0, True), output
 
 

@@ -391,7 +391,7 @@ CHANGES: tuple[Change, ...] = (
         kubernetes=("AzureIdentity billing/billing", "AzureIdentityBinding billing/billing"),
         back=(WRITTEN,),
     ),
-    # What equals the wish is not written, whoever its owner is.
+    # What equals what is desired is not written, whoever its owner is.
     Change("pod_identity_bindings_owner", bindings(owner="others"), {}),
     Change(
         "pod_identity_bindings_adopt",

@@ -187,12 +187,12 @@ def test_the_chart_comes_from(world: World, done: Run, source: str, digest: bool
     if source == "directory":
         world.run("tar", "-xzf", str(world.archive), "-C", str(world.operator.directory))
     verbosity = len(source) * 2 + digest
-    wished = {**SOURCES[source], "values": {"nmi": {"logVerbosity": verbosity}}}
+    desired = {**SOURCES[source], "values": {"nmi": {"logVerbosity": verbosity}}}
     if not digest:
-        wished["digest"] = UNSET
-    foreseen = world.chart("--check", **wished).ok()
+        desired["digest"] = UNSET
+    foreseen = world.chart("--check", **desired).ok()
     assert foreseen.changes() == APPLIED
-    run = world.chart(**wished).ok()
+    run = world.chart(**desired).ok()
     assert run.changed_items() == foreseen.changed_items()
     (nmi,) = world.nmis()
     assert f"-v={verbosity}" in arguments_of(nmi)

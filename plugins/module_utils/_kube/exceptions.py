@@ -20,9 +20,11 @@ from .kinds import AZURE_POD_IDENTITY_EXCEPTION, POD, TEMPLATES, Kind, Object
 from .pairs import list_places, unless_forbidden
 
 
-def observe(client: Client, wishes: t.Sequence[exceptions.Wish], rules: exceptions.Rules) -> exceptions.Observed | None:
+def observe(
+    client: Client, desired_list: t.Sequence[exceptions.Desired], rules: exceptions.Rules
+) -> exceptions.Observed | None:
     """What the cluster holds around the exceptions; None where it does not know them at all."""
-    namespaces = rules.places(wishes)
+    namespaces = rules.places(desired_list)
     try:
         found = _list(client, namespaces, AZURE_POD_IDENTITY_EXCEPTION)
     except ApiFailure as failure:
@@ -31,7 +33,7 @@ def observe(client: Client, wishes: t.Sequence[exceptions.Wish], rules: exceptio
         raise
     pods = unless_forbidden(functools.partial(_list, client, namespaces, POD))
     seen = exceptions.Observed(found, None if pods is None else tuple(map(Pod.parse, pods)))
-    going = exceptions.leaving(wishes, seen, rules).values()
+    going = exceptions.leaving(desired_list, seen, rules).values()
     return replace(seen, templates=_templates(client, namespaces) if any(not one.allowed for one in going) else ())
 
 

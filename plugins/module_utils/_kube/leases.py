@@ -22,7 +22,7 @@ from .wait import wait_for
 
 
 @dataclass(frozen=True)
-class Wish:
+class Desired:
     """Who wants which Lease. ``ended`` tells of a process of this very system that it is gone."""
 
     namespace: str
@@ -39,21 +39,21 @@ class Wish:
         return (LEASE.need(self.namespace, verb),)
 
 
-def observe(client: Client, wish: Wish) -> tuple[lease.Lease | None, lease.Claim]:
-    raw = client.get(LEASE, wish.namespace, wish.name)
+def observe(client: Client, desired: Desired) -> tuple[lease.Lease | None, lease.Claim]:
+    raw = client.get(LEASE, desired.namespace, desired.name)
     found = lease.Lease.parse(raw) if raw else None
-    return found, lease.decide(found, wish.holder, client.server_time(), wish.ended, wish.label)
+    return found, lease.decide(found, desired.holder, client.server_time(), desired.ended, desired.label)
 
 
-def take(client: Client, wish: Wish, *, timeout: float, pause: float) -> dict[str, t.Any]:
+def take(client: Client, desired: Desired, *, timeout: float, pause: float) -> dict[str, t.Any]:
     """Take or renew it, as soon as nobody else holds it; of two that try at once one succeeds."""
 
     def look() -> dict[str, t.Any] | None:
-        found, claim = observe(client, wish)
+        found, claim = observe(client, desired)
         if not claim.free:
             return None
         try:
-            return lease.Lease.parse(_write(client, wish, found)).told()
+            return lease.Lease.parse(_write(client, desired, found)).told()
         except ApiFailure as failure:
             if not failure.conflict:
                 raise
@@ -61,39 +61,39 @@ def take(client: Client, wish: Wish, *, timeout: float, pause: float) -> dict[st
 
     taken = wait_for(look, timeout=timeout, pause=pause)
     if taken is None:
-        raise held(client, wish)
+        raise held(client, desired)
     return taken
 
 
-def held(client: Client, wish: Wish) -> Failure:
+def held(client: Client, desired: Desired) -> Failure:
     """The Failure that names the holder."""
-    found, dummy = observe(client, wish)
+    found, dummy = observe(client, desired)
     if found is None:
-        return Failure(f"{wish.label} changed hands while it was looked at: run this again.")
+        return Failure(f"{desired.label} changed hands while it was looked at: run this again.")
     left = found.left(client.server_time())
     return Failure(
-        f"{found.holder.name} works on this cluster and holds {wish.label}: wait until that run has ended. If it was "
-        f"killed on another machine, the Lease is free in {left} seconds, or as soon as somebody deletes it.",
+        f"{found.holder.name} works on this cluster and holds {desired.label}: wait until that run has ended. If it "
+        f"was killed on another machine, the Lease is free in {left} seconds, or as soon as somebody deletes it.",
         results={"lease": found.told()},
     )
 
 
-def give_back(client: Client, wish: Wish) -> None:
+def give_back(client: Client, desired: Desired) -> None:
     """Delete it, unless it is another's by now."""
-    found, claim = observe(client, wish)
+    found, claim = observe(client, desired)
     if found is None or not claim.ours:
         return
     try:
         conditions = {"uid": found.uid, "resourceVersion": found.version}
-        client.delete(LEASE, wish.namespace, wish.name, preconditions=conditions)
+        client.delete(LEASE, desired.namespace, desired.name, preconditions=conditions)
     except ApiFailure as failure:
         if not failure.conflict:
             raise
 
 
-def _write(client: Client, wish: Wish, found: lease.Lease | None) -> Object:
-    body = lease.body(found, wish.holder, client.server_time(), wish.seconds)
+def _write(client: Client, desired: Desired, found: lease.Lease | None) -> Object:
+    body = lease.body(found, desired.holder, client.server_time(), desired.seconds)
     if found:
-        return client.merge(LEASE, wish.namespace, wish.name, body)
-    body["metadata"].update(name=wish.name, namespace=wish.namespace)
-    return client.create(LEASE, wish.namespace, {"apiVersion": LEASE.api_version, "kind": LEASE.name, **body})
+        return client.merge(LEASE, desired.namespace, desired.name, body)
+    body["metadata"].update(name=desired.name, namespace=desired.namespace)
+    return client.create(LEASE, desired.namespace, {"apiVersion": LEASE.api_version, "kind": LEASE.name, **body})

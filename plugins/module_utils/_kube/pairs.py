@@ -45,10 +45,10 @@ _SELECTORS = 50  # more of them are not told to the server, which has to keep it
 
 
 def observe(
-    client: Client, wishes: t.Sequence[binding_pair.Wish], rules: binding_lists.Rules
+    client: Client, desired_list: t.Sequence[binding_pair.Desired], rules: binding_lists.Rules
 ) -> binding_pair.Observed | None:
     """What the cluster holds around the pairs; None where it does not know AzureIdentities at all."""
-    namespaces = rules.places(wishes)
+    namespaces = rules.places(desired_list)
     try:
         identities = list_places(client, AZURE_IDENTITY, namespaces)
         bound = list_places(client, AZURE_IDENTITY_BINDING, namespaces)
@@ -57,11 +57,11 @@ def observe(
             return None
         raise
     seen = binding_pair.Observed(identities=identities, bindings=bound)
-    going = binding_lists.leaving_selectors(wishes, seen, rules)
+    going = binding_lists.leaving_selectors(desired_list, seen, rules)
     return replace(
         seen,
-        secrets=_secrets(client, binding_lists.credentials(wishes, seen, rules)),
-        pods=_pods(client, going.union(*(binding_pair.selectors(wish, seen) for wish in wishes))),
+        secrets=_secrets(client, binding_lists.credentials(desired_list, seen, rules)),
+        pods=_pods(client, going.union(*(binding_pair.selectors(desired, seen) for desired in desired_list))),
         assigned=unless_forbidden(lambda: client.list_all(AZURE_ASSIGNED_IDENTITY)),
         templates=templates(client, going) if going else (),
     )
@@ -152,16 +152,16 @@ class Writer:
 
 
 def wait_settled(
-    client: Client, wishes: t.Sequence[binding_pair.Wish], *, written: bool, timeout: float, pause: float
+    client: Client, desired_list: t.Sequence[binding_pair.Desired], *, written: bool, timeout: float, pause: float
 ) -> list[Object]:
-    """Wait until MIC has done what the wishes mean; the parts of the results that this is seen in, wish by wish.
+    """Wait until MIC has done what the pairs mean; the parts of the results that this is seen in, pair by pair.
 
     ``written``: something was written, so an assignment counts only where MIC has seen what is there now.
     """
     last: list[binding_lists.Assigned] = []
 
     def look() -> bool | None:
-        last[:] = [_assigned(client, wishes, written)]
+        last[:] = [_assigned(client, desired_list, written)]
         return None if last[0].missing or last[0].left else True
 
     if wait_for(look, timeout=timeout, pause=pause) is None:
@@ -169,15 +169,17 @@ def wait_settled(
     return list(last[0].results)
 
 
-def _assigned(client: Client, wishes: t.Sequence[binding_pair.Wish], written: bool) -> binding_lists.Assigned:
-    namespaces = {wish.namespace for wish in wishes}
+def _assigned(client: Client, desired_list: t.Sequence[binding_pair.Desired], written: bool) -> binding_lists.Assigned:
+    namespaces = {desired.namespace for desired in desired_list}
     identities = list_places(client, AZURE_IDENTITY, namespaces)
     bound = list_places(client, AZURE_IDENTITY_BINDING, namespaces)
     seen = binding_pair.Observed(identities=identities, bindings=bound)
-    values = frozenset[str]().union(*(binding_pair.selectors(wish, seen) for wish in wishes if wish.present))
+    values = frozenset[str]().union(
+        *(binding_pair.selectors(desired, seen) for desired in desired_list if desired.present)
+    )
     pods = _list_pods(client, values) if values else ()
     seen = replace(seen, pods=pods, assigned=client.list_all(AZURE_ASSIGNED_IDENTITY))
-    return binding_lists.assigned(wishes, seen, fresh=written)
+    return binding_lists.assigned(desired_list, seen, fresh=written)
 
 
 def _unsettled(client: Client, seen: binding_lists.Assigned, timeout: float) -> Failure:

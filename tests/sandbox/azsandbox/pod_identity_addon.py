@@ -49,7 +49,7 @@ class Call(Protocol):
 
 
 async def deploy(call: Call, addon: PodIdentityAddon) -> None:
-    """Bring all of it to what is wished, whatever is there."""
+    """Bring all of it to what is desired, whatever is there."""
     for definition in _definitions():
         await _apply(call, _DEFINITIONS, definition)
     async with asyncio.timeout(_TIMEOUT):

@@ -55,7 +55,7 @@ def agree(predicted: Any, real: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("wish", "key"),
+    ("desired", "key"),
     [
         ({"oidc_issuer_enabled": True}, "oidc_issuer_enabled"),
         ({"oidc_issuer_enabled": True, "workload_identity_enabled": True}, "workload_identity_enabled"),
@@ -70,13 +70,13 @@ def agree(predicted: Any, real: Any) -> bool:
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )
 def test_each_option_changes_itself_alone(
-    modules: Modules, azure: SimulatedAzure, group: str, wish: dict[str, Any], key: str
+    modules: Modules, azure: SimulatedAzure, group: str, desired: dict[str, Any], key: str
 ) -> None:
     modules.succeed("aks_cluster", **DEMO, location="westeurope", tags={"team": "a"})
     real_before = body(azure)
-    done = modules.check_and_do("aks_cluster", **DEMO, **wish)
+    done = modules.check_and_do("aks_cluster", **DEMO, **desired)
     before, after = done["diff"]["before"], done["diff"]["after"]
-    related = {"oidc_issuer_url", "oidc_issuer_enabled"} if "oidc_issuer_enabled" in wish else set()
+    related = {"oidc_issuer_url", "oidc_issuer_enabled"} if "oidc_issuer_enabled" in desired else set()
     assert {name for name in before if before[name] != after[name]} - related == {key} - related
     assert agree(after, done["state"])
     changed_top = {name for name in real_before if real_before[name] != body(azure).get(name)}
@@ -84,7 +84,7 @@ def test_each_option_changes_itself_alone(
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "desired",
     [
         {"location": "eastus"},
         {"dns_prefix": "other"},
@@ -98,22 +98,22 @@ def test_each_option_changes_itself_alone(
     ids="-".join,
 )
 def test_what_a_cluster_cannot_change_is_refused_before_any_write(
-    modules: Modules, azure: SimulatedAzure, wish: dict[str, Any]
+    modules: Modules, azure: SimulatedAzure, desired: dict[str, Any]
 ) -> None:
     azure.cluster(name="demo")
     mark = modules.mark()
     for check in (True, False):
-        assert "AKS cannot change it to" in modules.fail("aks_cluster", **DEMO, **wish, check=check)["msg"]
+        assert "AKS cannot change it to" in modules.fail("aks_cluster", **DEMO, **desired, check=check)["msg"]
     assert modules.writes(mark) == []
 
 
 def test_ranges_are_purged_only_when_asked(modules: Modules, azure: SimulatedAzure) -> None:
     azure.cluster(name="demo", apiServerAccessProfile={"authorizedIPRanges": ["203.0.113.0/24"]})
     assert modules.succeed("aks_cluster", **DEMO)["state"]["authorized_ip_ranges"] == ["203.0.113.0/24"]
-    wish = {**DEMO, "authorized_ip_ranges": ["198.51.100.7"], "purge_authorized_ip_ranges": True}
-    done = modules.check_and_do("aks_cluster", **wish)
+    desired = {**DEMO, "authorized_ip_ranges": ["198.51.100.7"], "purge_authorized_ip_ranges": True}
+    done = modules.check_and_do("aks_cluster", **desired)
     assert done["state"]["authorized_ip_ranges"] == ["198.51.100.7/32"]
-    nothing = {**wish, "authorized_ip_ranges": []}
+    nothing = {**desired, "authorized_ip_ranges": []}
     assert "set purge_allow_empty to true" in modules.fail("aks_cluster", **nothing)["msg"]
     modules.succeed("aks_cluster", **nothing, purge_allow_empty=True)
     assert body(azure)["properties"]["apiServerAccessProfile"]["authorizedIPRanges"] == []
@@ -136,13 +136,13 @@ def test_what_the_module_does_not_know_survives(modules: Modules, azure: Simulat
 
 
 def test_a_cluster_in_a_group_that_will_exist(modules: Modules) -> None:
-    wish = {**DEMO, "resource_group": "new", "location": "westeurope"}
-    predicted = modules.succeed("aks_cluster", **wish, check=True)
+    desired = {**DEMO, "resource_group": "new", "location": "westeurope"}
+    predicted = modules.succeed("aks_cluster", **desired, check=True)
     assert predicted["changed"]
     assert predicted["state"]["kubelet_identity"]["client_id"] == UNKNOWN
-    failed = modules.fail("aks_cluster", **wish)
+    failed = modules.fail("aks_cluster", **desired)
     assert failed["error"]["code"] == "ResourceGroupNotFound"
-    assert not modules.succeed("aks_cluster", **{**wish, "state": "absent"})["changed"]
+    assert not modules.succeed("aks_cluster", **{**desired, "state": "absent"})["changed"]
 
 
 def test_a_cluster_with_identities_of_its_own(modules: Modules, azure: SimulatedAzure, group: str) -> None:
@@ -150,7 +150,7 @@ def test_a_cluster_with_identities_of_its_own(modules: Modules, azure: Simulated
         name: modules.succeed("user_assigned_identity", resource_group=group, name=name)["state"]
         for name in ("control", "kubelet")
     }
-    wish = {
+    desired = {
         **DEMO,
         "location": "westeurope",
         "user_assigned_identity": made["control"]["id"],
@@ -159,7 +159,7 @@ def test_a_cluster_with_identities_of_its_own(modules: Modules, azure: Simulated
         "dns_prefix": "mine",
         "agent_pools": [{"name": "sys", "count": 1, "vm_size": "Standard_B2s"}],
     }
-    state = modules.check_and_do("aks_cluster", **wish)["state"]
+    state = modules.check_and_do("aks_cluster", **desired)["state"]
     assert state["identity"]["type"] == "UserAssigned"
     assert state["kubelet_identity"]["client_id"] == made["kubelet"]["client_id"]
     assert state["node_resource_group"] == "nodes"

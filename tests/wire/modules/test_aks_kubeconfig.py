@@ -23,7 +23,7 @@ UNKNOWN = "(known after apply)"
 
 
 @pytest.fixture
-def wish(azure: SimulatedAzure, tmp_path: Path) -> dict[str, Any]:
+def desired(azure: SimulatedAzure, tmp_path: Path) -> dict[str, Any]:
     azure.cluster(name="demo")
     return {"resource_group": "rg", "cluster_name": "demo", "path": str(tmp_path / "kubeconfig")}
 
@@ -42,10 +42,10 @@ def entra_kubeconfig(azure: SimulatedAzure) -> dict[str, Any]:
     return {"kubeconfigs": [{"name": "clusterUser", "value": value}]}
 
 
-def test_the_life_of_a_kubeconfig(modules: Modules, azure: SimulatedAzure, wish: dict[str, Any]) -> None:
-    path = Path(wish["path"])
+def test_the_life_of_a_kubeconfig(modules: Modules, azure: SimulatedAzure, desired: dict[str, Any]) -> None:
+    path = Path(desired["path"])
     mark = modules.mark()
-    written = modules.check_and_do("aks_kubeconfig", **wish, power_state="Running")
+    written = modules.check_and_do("aks_kubeconfig", **desired, power_state="Running")
     asked = modules.requests(mark, host=azure.endpoints.host("arm"), path="/subscriptions/")
     assert {each["path"].rpartition("/")[2] for each in asked} == {"listClusterUserCredential"}
     fqdn = azure.arm("GET", "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo").json()[
@@ -59,10 +59,10 @@ def test_the_life_of_a_kubeconfig(modules: Modules, azure: SimulatedAzure, wish:
     }
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "clusterUser" in path.read_text()
-    admin = modules.check_and_do("aks_kubeconfig", **wish, credentials="admin")
+    admin = modules.check_and_do("aks_kubeconfig", **desired, credentials="admin")
     assert "clusterAdmin" in path.read_text()
     assert admin["diff"]["before"]["sha256"] != admin["diff"]["after"]["sha256"]
-    removed = modules.check_and_do("aks_kubeconfig", **wish, state="absent")
+    removed = modules.check_and_do("aks_kubeconfig", **desired, state="absent")
     assert removed["state"] == {}
     assert not path.exists()
     assert not [name for name in os.listdir(path.parent) if name.startswith(".kubeconfig-")]
@@ -70,7 +70,7 @@ def test_the_life_of_a_kubeconfig(modules: Modules, azure: SimulatedAzure, wish:
 
 @pytest.mark.parametrize("told", [True, False])
 def test_a_stopped_cluster_gets_a_warning(
-    modules: Modules, azure: SimulatedAzure, wish: dict[str, Any], told: bool
+    modules: Modules, azure: SimulatedAzure, desired: dict[str, Any], told: bool
 ) -> None:
     """Azure gives its kubeconfig all the same. Whoever does not know the state asks for it."""
     path = "/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/demo"
@@ -78,28 +78,28 @@ def test_a_stopped_cluster_gets_a_warning(
     body["properties"]["powerState"] = {"code": "Stopped"}
     modules.fault("GET", r"managedClusters/demo\?", status=200, body=body, count=0)
     mark = modules.mark()
-    written = modules.succeed("aks_kubeconfig", **wish, **({"power_state": "Stopped"} if told else {}))
+    written = modules.succeed("aks_kubeconfig", **desired, **({"power_state": "Stopped"} if told else {}))
     assert [each["event"]["msg"] for each in written["warnings"]] == [
         "The cluster demo is stopped, so nothing answers at the address in its kubeconfig; start it with az aks start "
         "--resource-group rg --name demo."
     ]
     assert len(modules.requests(mark, method="GET", path="managedClusters")) == (0 if told else 1)
-    assert "warnings" not in modules.succeed("aks_kubeconfig", **wish)  # nothing is written
+    assert "warnings" not in modules.succeed("aks_kubeconfig", **desired)  # nothing is written
 
 
-def test_who_may_not_read_the_cluster_gets_its_kubeconfig(modules: Modules, wish: dict[str, Any]) -> None:
+def test_who_may_not_read_the_cluster_gets_its_kubeconfig(modules: Modules, desired: dict[str, Any]) -> None:
     denied = {"error": {"code": "AuthorizationFailed", "message": "no"}}
     modules.fault("GET", r"managedClusters/demo\?", status=403, body=denied, count=0)
-    assert "warnings" not in modules.succeed("aks_kubeconfig", **wish)
+    assert "warnings" not in modules.succeed("aks_kubeconfig", **desired)
 
 
 @pytest.mark.parametrize(
     "body", ["", {}, {"kubeconfigs": "x"}, {"kubeconfigs": ["x"]}, {"kubeconfigs": [{"value": 5}]}]
 )
-def test_no_kubeconfig_is_no_success(modules: Modules, wish: dict[str, Any], body: Any) -> None:
+def test_no_kubeconfig_is_no_success(modules: Modules, desired: dict[str, Any], body: Any) -> None:
     modules.fault("POST", "listClusterUserCredential", status=200, body=body)
-    assert "AKS returned none" in modules.fail("aks_kubeconfig", **wish)["msg"]
-    assert not Path(wish["path"]).exists()
+    assert "AKS returned none" in modules.fail("aks_kubeconfig", **desired)["msg"]
+    assert not Path(desired["path"]).exists()
 
 
 def test_removing_needs_no_azure(modules: Modules, tmp_path: Path) -> None:
@@ -111,37 +111,37 @@ def test_removing_needs_no_azure(modules: Modules, tmp_path: Path) -> None:
     assert modules.requests(mark) == []
 
 
-def test_a_file_that_others_can_read_is_closed(modules: Modules, wish: dict[str, Any]) -> None:
-    path = Path(wish["path"])
-    modules.succeed("aks_kubeconfig", **wish)
+def test_a_file_that_others_can_read_is_closed(modules: Modules, desired: dict[str, Any]) -> None:
+    path = Path(desired["path"])
+    modules.succeed("aks_kubeconfig", **desired)
     path.chmod(0o644)
-    modules.check_and_do("aks_kubeconfig", **wish)
+    modules.check_and_do("aks_kubeconfig", **desired)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_an_interactive_login_becomes_a_token(modules: Modules, azure: SimulatedAzure, wish: dict[str, Any]) -> None:
-    path = Path(wish["path"])
+def test_an_interactive_login_becomes_a_token(modules: Modules, azure: SimulatedAzure, desired: dict[str, Any]) -> None:
+    path = Path(desired["path"])
     modules.fault("POST", "listClusterUserCredential", status=200, body=entra_kubeconfig(azure), count=0)
-    written = modules.check_and_do("aks_kubeconfig", **wish)
+    written = modules.check_and_do("aks_kubeconfig", **desired)
     assert written["diff"]["after"]["token_expires"] == UNKNOWN
     user = yaml.safe_load(path.read_text())["users"][0]["user"]
     assert list(user) == ["token"]
     assert claims(user["token"])["oid"] == azure.owner.object_id
     assert claims(user["token"])["aud"] == "6dae42f8-4368-4678-94ff-3960e28e3630"
     other = azure.principal("other", ("Owner", f"/subscriptions/{azure.subscription_id}"))
-    assert modules.succeed("aks_kubeconfig", **wish, who=other)["changed"]
+    assert modules.succeed("aks_kubeconfig", **desired, who=other)["changed"]
 
 
-def test_a_token_that_ends_soon_is_replaced(modules: Modules, azure: SimulatedAzure, wish: dict[str, Any]) -> None:
-    path = Path(wish["path"])
+def test_a_token_that_ends_soon_is_replaced(modules: Modules, azure: SimulatedAzure, desired: dict[str, Any]) -> None:
+    path = Path(desired["path"])
     modules.fault("POST", "listClusterUserCredential", status=200, body=entra_kubeconfig(azure), count=0)
-    modules.succeed("aks_kubeconfig", **wish)
+    modules.succeed("aks_kubeconfig", **desired)
     config = yaml.safe_load(path.read_text())
     user = config["users"][0]["user"]
     old = {**claims(user["token"]), "exp": int(time.time()) + 600}
     user["token"] = "h." + base64.urlsafe_b64encode(json.dumps(old).encode()).decode().rstrip("=") + ".s"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    modules.check_and_do("aks_kubeconfig", **wish)
+    modules.check_and_do("aks_kubeconfig", **desired)
     assert claims(yaml.safe_load(path.read_text())["users"][0]["user"]["token"])["exp"] > time.time() + 1800
 
 
@@ -167,18 +167,18 @@ def test_a_cluster_that_will_exist(modules: Modules, tmp_path: Path) -> None:
 
 def test_a_cluster_that_is_being_made(modules: Modules, azure: SimulatedAzure, group: str, tmp_path: Path) -> None:
     azure.compute.pause = asyncio.Event().wait
-    wish = {"resource_group": group, "cluster_name": "demo", "path": str(tmp_path / "kubeconfig")}
+    desired = {"resource_group": group, "cluster_name": "demo", "path": str(tmp_path / "kubeconfig")}
     modules.succeed("aks_cluster", resource_group=group, name="demo", location="westeurope", wait=False)
     for check in (True, False):
-        assert "Could not find the control plane" in modules.fail("aks_kubeconfig", **wish, check=check)["msg"]
+        assert "Could not find the control plane" in modules.fail("aks_kubeconfig", **desired, check=check)["msg"]
 
 
-def test_a_file_of_other_clusters_is_left_alone(modules: Modules, wish: dict[str, Any]) -> None:
-    path = Path(wish["path"])
+def test_a_file_of_other_clusters_is_left_alone(modules: Modules, desired: dict[str, Any]) -> None:
+    path = Path(desired["path"])
     path.write_text("clusters: [{name: demo}, {name: work}]", encoding="utf-8")
     for more in ({}, {"state": "absent"}, {"check": True}):
-        assert "leads to other clusters than demo (work)" in modules.fail("aks_kubeconfig", **wish, **more)["msg"]
-    modules.check_and_do("aks_kubeconfig", **wish, force=True)
+        assert "leads to other clusters than demo (work)" in modules.fail("aks_kubeconfig", **desired, **more)["msg"]
+    modules.check_and_do("aks_kubeconfig", **desired, force=True)
 
 
 @pytest.mark.parametrize(
@@ -191,17 +191,17 @@ def test_a_file_of_other_clusters_is_left_alone(modules: Modules, wish: dict[str
     ],
 )
 def test_a_path_that_cannot_be(
-    modules: Modules, wish: dict[str, Any], tmp_path: Path, place: str, content: bytes | None, reason: str
+    modules: Modules, desired: dict[str, Any], tmp_path: Path, place: str, content: bytes | None, reason: str
 ) -> None:
     path = tmp_path / place
     if content:
         path.write_bytes(content)
-    assert reason in modules.fail("aks_kubeconfig", **{**wish, "path": str(path)})["msg"]
+    assert reason in modules.fail("aks_kubeconfig", **{**desired, "path": str(path)})["msg"]
 
 
-def test_disabled_local_accounts_are_explained(modules: Modules, wish: dict[str, Any]) -> None:
+def test_disabled_local_accounts_are_explained(modules: Modules, desired: dict[str, Any]) -> None:
     message = "Getting static credential is not allowed because this cluster is set to disable local accounts."
     body = {"code": "BadRequest", "details": None, "message": message, "subcode": ""}
     modules.fault("POST", "listClusterAdminCredential", status=400, body=body)
-    failed = modules.fail("aks_kubeconfig", **wish, credentials="admin")
+    failed = modules.fail("aks_kubeconfig", **desired, credentials="admin")
     assert "disable local accounts (BadRequest)" in failed["msg"]

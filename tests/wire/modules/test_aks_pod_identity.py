@@ -299,9 +299,9 @@ def test_a_role_that_may_not_be_given(modules: Modules, azure: SimulatedAzure, a
 def test_an_operation_that_fails_for_an_entry_tells_why(modules: Modules, addon: Addon) -> None:
     """Azure/AKS#3833: the whole cluster is Failed then, and only the entry says why."""
     error = {"code": "PodIdentityAddonIdentitiesAssignmentError", "message": "Failed to assign identities."}
-    wish = {**DEMO, **entry("billing", addon.identity("billing")), "assign_roles": False}
+    desired = {**DEMO, **entry("billing", addon.identity("billing")), "assign_roles": False}
     modules.fault("GET", "/operations/", status=200, body={"status": "Failed", "error": error})
-    failed = modules.fail("aks_pod_identity", **wish)
+    failed = modules.fail("aks_pod_identity", **desired)
     assert failed["msg"].startswith(
         "The pod identity shop/billing of the cluster demo is Failed: The cluster's identity"
     )
@@ -328,8 +328,8 @@ def test_an_entry_whose_identity_is_gone_is_removed_alone_first(modules: Modules
     addon.remove(made["a"])
     addon.put(**{**addon.profile, "userAssignedIdentities": [entry_of(made["a"], "a2"), *[]]})
     assert addon.entries() == {"shop/a2": "Failed"}
-    wish = {"identities": [entry("b", made["b"])], "purge_identities": True}
-    done = modules.check_and_do("aks_pod_identity", **DEMO, **wish)
+    desired = {"identities": [entry("b", made["b"])], "purge_identities": True}
+    done = modules.check_and_do("aks_pod_identity", **DEMO, **desired)
     assert done["actions"] == [
         "change pod identity of cluster demo: remove identity shop/a2",
         "change pod identity of cluster demo: add identity shop/b",
@@ -373,8 +373,8 @@ def test_a_stuck_entry_blocks_and_is_named(modules: Modules, addon: Addon, stuck
 def test_a_stuck_entry_is_freed_by_making_its_identity_again(
     modules: Modules, addon: Addon, stuck: dict[str, Any]
 ) -> None:
-    wish = {**DEMO, **entry("lost"), "state": "absent", "recreate_identity": True}
-    modules.check_and_do("aks_pod_identity", **wish)
+    desired = {**DEMO, **entry("lost"), "state": "absent", "recreate_identity": True}
+    modules.check_and_do("aks_pod_identity", **desired)
     assert addon.entries() == {}
     assert not addon.exists(stuck)
     assert addon.assignments(stuck["id"]) == []
@@ -393,14 +393,16 @@ def test_a_stuck_entry_is_freed_by_making_its_identity_again(
 def test_a_recovery_that_stops_half_way_goes_on(
     modules: Modules, addon: Addon, stuck: dict[str, Any], method: str, path: str, nth: int
 ) -> None:
-    wish = {**DEMO, **entry("lost", stuck), "state": "absent", "recreate_identity": True}
+    desired = {**DEMO, **entry("lost", stuck), "state": "absent", "recreate_identity": True}
     modules.fault(method, path, nth=nth, status=403, body=FORBIDDEN)
-    modules.fail("aks_pod_identity", **wish)
-    modules.check_and_do("aks_pod_identity", **wish) if addon.entries() else modules.succeed("aks_pod_identity", **wish)
+    modules.fail("aks_pod_identity", **desired)
+    modules.check_and_do("aks_pod_identity", **desired) if addon.entries() else modules.succeed(
+        "aks_pod_identity", **desired
+    )
     assert addon.entries() == {}
     assert not addon.exists(stuck)
     assert addon.assignments(stuck["id"]) == []
-    assert not modules.succeed("aks_pod_identity", **wish)["changed"]
+    assert not modules.succeed("aks_pod_identity", **desired)["changed"]
 
 
 def test_an_identity_of_somebody_is_not_deleted_with_its_entry(
@@ -417,16 +419,16 @@ def test_an_identity_of_somebody_is_not_deleted_with_its_entry(
 
 def test_removal_takes_the_role_along(modules: Modules, addon: Addon) -> None:
     billing = addon.identity("billing")
-    wish = {**DEMO, **entry("billing", billing)}
-    modules.succeed("aks_pod_identity", **wish)
-    modules.succeed("aks_pod_identity", **{**wish, "name": "second"})
-    kept = modules.check_and_do("aks_pod_identity", **wish, state="absent", remove_roles=True)
+    desired = {**DEMO, **entry("billing", billing)}
+    modules.succeed("aks_pod_identity", **desired)
+    modules.succeed("aks_pod_identity", **{**desired, "name": "second"})
+    kept = modules.check_and_do("aks_pod_identity", **desired, state="absent", remove_roles=True)
     assert len(kept["actions"]) == 1  # the second entry needs it
     modules.fault("DELETE", "roleAssignments", status=403, body=FORBIDDEN)
-    wish["name"] = "second"
-    modules.fail("aks_pod_identity", **wish, state="absent", remove_roles=True)
+    desired["name"] = "second"
+    modules.fail("aks_pod_identity", **desired, state="absent", remove_roles=True)
     assert addon.entries() == {}
-    rest = modules.check_and_do("aks_pod_identity", **wish, state="absent", remove_roles=True)
+    rest = modules.check_and_do("aks_pod_identity", **desired, state="absent", remove_roles=True)
     assert rest["actions"][0].startswith("remove Managed Identity Operator from ")
     assert addon.assignments(billing["id"]) == []
     assert addon.exists(billing)
@@ -507,7 +509,7 @@ def test_a_cluster_and_identities_that_will_exist(modules: Modules, azure: Simul
 
 
 @pytest.mark.parametrize(
-    ("wish", "said"),
+    ("desired", "said"),
     [
         ({"state": "absent"}, "removes the entries that are named, and none is"),
         ({"state": "absent", "enabled": False, "exceptions": []}, "leaves the add-on as it is"),
@@ -523,9 +525,9 @@ def test_a_cluster_and_identities_that_will_exist(modules: Modules, azure: Simul
         ({"name": "a"}, "required together"),
     ],
 )
-def test_a_wish_that_makes_no_sense(modules: Modules, addon: Addon, wish: dict[str, Any], said: str) -> None:
+def test_options_that_make_no_sense(modules: Modules, addon: Addon, desired: dict[str, Any], said: str) -> None:
     mark = modules.mark()
-    assert said in modules.fail("aks_pod_identity", **DEMO, **wish)["msg"]
+    assert said in modules.fail("aks_pod_identity", **DEMO, **desired)["msg"]
     assert modules.writes(mark) == []
 
 
@@ -577,8 +579,8 @@ def test_a_stopped_cluster_says_how_to_start_it(modules: Modules, addon: Addon) 
 def test_the_addon_is_read(modules: Modules, addon: Addon) -> None:
     look = {"resource_group": "rg", "cluster_name": "demo"}
     exception = {"name": "mic", "namespace": "infra", "pod_labels": {"a": "1"}}
-    wish = {**entry("billing", addon.identity("billing")), "exception": exception}
-    state = modules.succeed("aks_pod_identity", **DEMO, **wish)["state"]
+    desired = {**entry("billing", addon.identity("billing")), "exception": exception}
+    state = modules.succeed("aks_pod_identity", **DEMO, **desired)["state"]
     for wait in (False, True):
         mark = modules.mark()
         assert modules.succeed("aks_pod_identity_info", **look, wait=wait, check=True)["addons"] == [state]

@@ -109,7 +109,7 @@ JUNK = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "B"]), inner, max_size=2),
     max_leaves=4,
 )
-WISHES = st.fixed_dictionaries(
+OPTIONS = st.fixed_dictionaries(
     {"agent_pools": st.just([]) | st.just([{"name": "new", "count": 1}])},
     optional={
         "kubernetes_version": st.just("9.9.9"),
@@ -194,29 +194,29 @@ def lost(current: dict[str, Any], put: dict[str, Any], named: tuple[Path, ...]) 
 _EMPTY = object()
 
 
-def named_by(wish: dict[str, Any], body: dict[str, Any]) -> tuple[Path, ...]:
-    found = [path for option in wish for path in NAMED.get(option, ())]
+def named_by(desired: dict[str, Any], body: dict[str, Any]) -> tuple[Path, ...]:
+    found = [path for option in desired for path in NAMED.get(option, ())]
     for index, pool in enumerate(body["properties"]["agentPoolProfiles"]):
-        for option in next((one for one in wish["agent_pools"] if one["name"] == pool["name"]), {}):
+        for option in next((one for one in desired["agent_pools"] if one["name"] == pool["name"]), {}):
             if option in NAMED_OF_POOL:
                 found.append(("properties", "agentPoolProfiles", index, *NAMED_OF_POOL[option]))
     return tuple(found)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.data(), WISHES, st.lists(JUNK, min_size=1, max_size=5))
-def test_what_was_not_named_is_carried(data: st.DataObject, wish: dict[str, Any], junk: list[Any]) -> None:
+@given(st.data(), OPTIONS, st.lists(JUNK, min_size=1, max_size=5))
+def test_what_was_not_named_is_carried(data: st.DataObject, desired: dict[str, Any], junk: list[Any]) -> None:
     plain = data.draw(st.sampled_from(known_clusters()))
     endless = (junk[number % len(junk)] for number in range(10**6))
     body = decorated(plain, endless)
-    pools = [{"name": body["properties"]["agentPoolProfiles"][0]["name"], **wish.pop("pool", {})}]
-    wish = {"name": "demo", **wish, "agent_pools": [*pools, *wish["agent_pools"]]}
+    pools = [{"name": body["properties"]["agentPoolProfiles"][0]["name"], **desired.pop("pool", {})}]
+    desired = {"name": "demo", **desired, "agent_pools": [*pools, *desired["agent_pools"]]}
     before = list(leaves(body))
     try:
-        put = clusters.writable(clusters.changed(body, wish))
+        put = clusters.writable(clusters.changed(body, desired))
     except Failure:
         return  # what a cluster cannot change is another matter
-    assert lost(body, put, named_by(wish, body)) == []
+    assert lost(body, put, named_by(desired, body)) == []
     assert list(leaves(body)) == before
 
 

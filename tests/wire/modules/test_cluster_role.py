@@ -88,8 +88,8 @@ def test_a_cluster_of_somebody_else_stays_as_it_is(
     assert b"futureProfile" in before and b"futureMode" in before and b"futureSetting" in before
     mark = modules.mark()
     options = {"tags": {"team": "a"}, "network_plugin": "none", "agent_pools": [{"name": "nodepool1", "count": 1}]}
-    wishes = {f"pod_identity_cluster_{name}": value for name, value in options.items()}
-    status, output = player.play(ROLE, **VARIABLES, pod_identity_mode=mode, **wishes)
+    desired_list = {f"pod_identity_cluster_{name}": value for name, value in options.items()}
+    status, output = player.play(ROLE, **VARIABLES, pod_identity_mode=mode, **desired_list)
     assert status == 0, output
     assert [write for write in modules.writes(mark) if "/roleAssignments/" not in write] == []
     assert azure.arm("GET", path).content == before

@@ -95,12 +95,16 @@ def test_what_is_not_set_is_not_touched(modules: Modules, azure: SimulatedAzure,
 
 def test_a_list_adds_and_purges(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
     modules.succeed(MODULE, **PODS)
-    wish: dict[str, Any] = {**WHERE, "issuer": ISSUER, "credentials": [entry("two"), entry("one", issuer="https://i")]}
-    modules.check_and_do(MODULE, **wish)
+    desired: dict[str, Any] = {
+        **WHERE,
+        "issuer": ISSUER,
+        "credentials": [entry("two"), entry("one", issuer="https://i")],
+    }
+    modules.check_and_do(MODULE, **desired)
     assert set(credentials(azure)) == {"pods", "one", "two"}
     assert credentials(azure)["one"] == trust("one", "https://i")
-    assert not modules.succeed(MODULE, **{**wish, "credentials": wish["credentials"][::-1]})["changed"]
-    purged = modules.check_and_do(MODULE, **wish, purge_credentials=True)
+    assert not modules.succeed(MODULE, **{**desired, "credentials": desired["credentials"][::-1]})["changed"]
+    purged = modules.check_and_do(MODULE, **desired, purge_credentials=True)
     assert purged["actions"] == ["delete federated credential pods"]
     assert set(credentials(azure)) == {"one", "two"}
     empty: dict[str, Any] = {**WHERE, "credentials": [], "purge_credentials": True}
@@ -178,13 +182,13 @@ def test_writes_come_one_after_the_other(modules: Modules, azure: SimulatedAzure
     assert set(credentials(azure)) == {"one", "two", "three", "four"}
 
 
-@pytest.mark.parametrize("wish", [PODS, {**WHERE, "name": "old", "state": "absent"}], ids=["put", "delete"])
-def test_a_write_beside_others(modules: Modules, identity: str, wish: dict[str, Any]) -> None:
+@pytest.mark.parametrize("desired", [PODS, {**WHERE, "name": "old", "state": "absent"}], ids=["put", "delete"])
+def test_a_write_beside_others(modules: Modules, identity: str, desired: dict[str, Any]) -> None:
     modules.succeed(MODULE, **{**PODS, "name": "old", "service_account": "old"})
-    method = "DELETE" if wish.get("state") else "PUT"
+    method = "DELETE" if desired.get("state") else "PUT"
     busy = {"error": {"code": CONCURRENT, "message": "Too many Federated Identity Credentials are written."}}
     modules.fault(method, "federatedIdentityCredentials", status=409, body=busy, count=0)
-    failed = modules.fail(MODULE, **wish, wait_timeout=1)
+    failed = modules.fail(MODULE, **desired, wait_timeout=1)
     assert failed["msg"].endswith(
         "another write of federated credentials is still in progress there after 1 seconds; wait for its end, or raise "
         "wait_timeout."
@@ -196,7 +200,7 @@ def test_a_write_beside_others(modules: Modules, identity: str, wish: dict[str, 
     modules.fault(
         method, "federatedIdentityCredentials", status=429, body=limit, headers={"Retry-After": "0.01"}, count=8
     )
-    assert modules.succeed(MODULE, **wish)["changed"]
+    assert modules.succeed(MODULE, **desired)["changed"]
 
 
 def test_a_region_without_federated_credentials(modules: Modules, identity: str) -> None:
@@ -240,35 +244,37 @@ def test_an_identity_that_will_exist(modules: Modules, group: str) -> None:
     assert failed["msg"].endswith("/billing does not exist; create it first.")
     absent = modules.succeed(MODULE, **WHERE, name="pods", state="absent")
     assert (absent["changed"], absent["state"]) == (False, {})
-    wish = {key: PODS[key] for key in ("name", "namespace", "service_account")}
+    desired = {key: PODS[key] for key in ("name", "namespace", "service_account")}
     mark = modules.mark()
-    predicted = modules.succeed(MODULE, **wish, identity_id=UNKNOWN, issuer=UNKNOWN, check=True)
+    predicted = modules.succeed(MODULE, **desired, identity_id=UNKNOWN, issuer=UNKNOWN, check=True)
     assert predicted["state"]["identity_id"] == UNKNOWN
     assert modules.requests(mark, path="federatedIdentityCredentials") == []
-    assert UNKNOWN in modules.fail(MODULE, **wish, identity_id=UNKNOWN, issuer=ISSUER)["msg"]
-    assert UNKNOWN in modules.fail(MODULE, **wish, resource_group="rg", identity_name="billing", issuer=UNKNOWN)["msg"]
+    assert UNKNOWN in modules.fail(MODULE, **desired, identity_id=UNKNOWN, issuer=ISSUER)["msg"]
+    assert (
+        UNKNOWN in modules.fail(MODULE, **desired, resource_group="rg", identity_name="billing", issuer=UNKNOWN)["msg"]
+    )
 
 
 def test_the_issuer_of_a_cluster(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
     by_cluster = {"cluster_resource_group": "rg", "cluster_name": "c1"}
-    wish = {**{key: value for key, value in PODS.items() if key != "issuer"}, **by_cluster}
+    desired = {**{key: value for key, value in PODS.items() if key != "issuer"}, **by_cluster}
     none = "The cluster c1 does not exist in the resource group rg, so it has no issuer yet."
-    assert modules.fail(MODULE, **wish)["msg"] == none
-    predicted = modules.succeed(MODULE, **wish, check=True)
+    assert modules.fail(MODULE, **desired)["msg"] == none
+    predicted = modules.succeed(MODULE, **desired, check=True)
     assert none in str(predicted["warnings"])
     assert predicted["state"]["credentials"][0]["issuer"] == UNKNOWN
     azure.cluster()
-    failed = modules.fail(MODULE, **wish)
+    failed = modules.fail(MODULE, **desired)
     assert failed["msg"].startswith("The cluster c1 has no OIDC issuer; enable it first, with oidc_issuer_enabled of ")
-    assert failed["msg"] in str(modules.succeed(MODULE, **wish, check=True)["warnings"])
+    assert failed["msg"] in str(modules.succeed(MODULE, **desired, check=True)["warnings"])
     modules.succeed("aks_cluster", resource_group="rg", name="c1", oidc_issuer_enabled=True, **FAST)
-    modules.check_and_do(MODULE, **wish)
+    modules.check_and_do(MODULE, **desired)
     (cluster,) = modules.succeed("aks_cluster_info", resource_group="rg", name="c1")["clusters"]
     assert credentials(azure)["pods"]["issuer"] == cluster["oidc_issuer_url"]
     assert cluster["oidc_issuer_url"].endswith("/")
     for unneeded in ("absent", "present"):
         mark = modules.mark()
-        modules.succeed(MODULE, **wish, state=unneeded)
+        modules.succeed(MODULE, **desired, state=unneeded)
         assert bool(modules.requests(mark, path="managedClusters")) == (unneeded == "present")
 
 
@@ -324,21 +330,21 @@ def cluster(azure: SimulatedAzure) -> Iterator[Cluster]:
 
 
 def test_an_exchange_is_waited_for(modules: Modules, azure: SimulatedAzure, identity: str, cluster: Cluster) -> None:
-    wish = {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host}
-    assert modules.succeed(MODULE, **wish, check=True)["changed"]
+    desired = {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host}
+    assert modules.succeed(MODULE, **desired, check=True)["changed"]
     assert cluster.issued == 0
     azure.control(
         "POST", "/settings", {"time_scale": 1.0, "federated_credential_write": 0, "federated_credential_delay": 3}
     )
     began = time.monotonic()
-    modules.succeed(MODULE, **wish)
+    modules.succeed(MODULE, **desired)
     assert time.monotonic() - began > 3
     assert cluster.issued > 1
     issued = cluster.issued
-    assert not modules.succeed(MODULE, **wish)["changed"]
+    assert not modules.succeed(MODULE, **desired)["changed"]
     assert cluster.issued == issued + 1
     azure.control("POST", "/settings", {"federated_credential_delay": 60})
-    failed = modules.fail(MODULE, **{**wish, "name": "other", "service_account": "b"}, wait_timeout=2)
+    failed = modules.fail(MODULE, **{**desired, "name": "other", "service_account": "b"}, wait_timeout=2)
     assert failed["msg"] == (
         "The federated credential other of the identity billing is there, but Entra does not honour it after 2 "
         "seconds; run again to wait longer, or raise wait_timeout."
@@ -357,8 +363,8 @@ def test_an_exchange_is_waited_for(modules: Modules, azure: SimulatedAzure, iden
 def test_an_exchange_that_cannot_come(
     modules: Modules, identity: str, cluster: Cluster, change: dict[str, str], message: str
 ) -> None:
-    wish = {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host, **change}
-    failed = modules.fail(MODULE, **wish)
+    desired = {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host, **change}
+    failed = modules.fail(MODULE, **desired)
     assert failed["msg"].startswith(message)
 
 

@@ -57,7 +57,7 @@ def test_the_way_of_somebody_in_trouble(modules: Modules, world: World, player: 
     manifests = tmp_path / "identities.yml"
     manifests.write_text(f"kind: AzureIdentity\nspec:\n  type: 0\n  resourceID: {left.lower()}\n")
     saved = tmp_path / "saved"
-    wish: dict[str, Any] = {
+    desired: dict[str, Any] = {
         "pod_identity_resource_group": "rg",
         "pod_identity_cluster_name": "c1",
         "pod_identity_leftovers_look_into_cluster": False,
@@ -66,7 +66,7 @@ def test_the_way_of_somebody_in_trouble(modules: Modules, world: World, player: 
         "pod_identity_leftovers_identities": [named.upper()],
     }
     mark = modules.mark()
-    status, output = player.play(PLAYBOOK, **wish)
+    status, output = player.play(PLAYBOOK, **desired)
     assert status == 0 and "changed=0" in output, output
     assert outcomes(output) == {
         "left": "can be detached",
@@ -77,7 +77,7 @@ def test_the_way_of_somebody_in_trouble(modules: Modules, world: World, player: 
     }
     assert f"known from the file {manifests}" in output
 
-    remove: dict[str, Any] = {**wish, "pod_identity_leftovers_remove": True}
+    remove: dict[str, Any] = {**desired, "pod_identity_leftovers_remove": True}
     status, output = player.play(PLAYBOOK, **remove)
     assert status == 2 and "pod_identity_leftovers_confirm must repeat c1 outside check mode" in output, output
     remove["pod_identity_leftovers_confirm"] = "c1"

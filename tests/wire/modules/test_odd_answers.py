@@ -370,8 +370,8 @@ DELETIONS: dict[str, tuple[str, Options, Callable[[World], Options], str]] = {
 def test_a_deletion_that_arm_did_not_answer_is_not_done(
     modules: Modules, azure: SimulatedAzure, name: str, odd: str
 ) -> None:
-    module, wish, arrange, path = DELETIONS[name]
-    options = {**wish, **arrange(World(azure))}
+    module, desired, arrange, path = DELETIONS[name]
+    options = {**desired, **arrange(World(azure))}
     modules.fault("DELETE", path, **ODD[odd], count=0)
     assert "state" not in modules.fail(module, **options)
     azure.control("DELETE", "/faults")

@@ -259,11 +259,11 @@ def test_whose_nodes_nobody_knows(modules: Modules, world: World) -> None:
     machine = world.azure.machine("rg", "vm-0", identity={"type": "SystemAssigned", "principalId": "p"})
     one = world.identity("one")
     modules.succeed(MODULE, resource_id=machine, identities=[one], **FAST)
-    wish: dict[str, Any] = {"resource_id": machine, "state": "clean", "known_identities": known(one), **FAST}
-    stays = modules.succeed(MODULE, **wish, identities=[one])
+    desired: dict[str, Any] = {"resource_id": machine, "state": "clean", "known_identities": known(one), **FAST}
+    stays = modules.succeed(MODULE, **desired, identities=[one])
     assert not stays["changed"] and shown(stays["ownership"]) == {"one": ("protected", False)}
     assert "does not say which cluster it belongs to" in str(stays["warnings"])
-    modules.check_and_do(MODULE, **wish, allow_unknown_owner=True)
+    modules.check_and_do(MODULE, **desired, allow_unknown_owner=True)
     assert world.body(machine)["identity"]["type"] == "SystemAssigned"
 
 
@@ -283,23 +283,23 @@ def test_nothing_is_there(modules: Modules, world: World) -> None:
 @pytest.mark.parametrize("check", [True, False])
 def test_nothing_begins_while_something_goes_on(modules: Modules, world: World, check: bool) -> None:
     (left,) = attach(world, "left")
-    wish: dict[str, Any] = {**CLEAN, "known_identities": known(left), "restore_bundle": BUNDLE, "check": check}
+    desired: dict[str, Any] = {**CLEAN, "known_identities": known(left), "restore_bundle": BUNDLE, "check": check}
     mark = modules.mark()
     world.edit(lambda body: body["properties"].update(provisioningState="Upgrading"), world.cluster["id"])
-    failed = modules.fail(MODULE, **wish)
+    failed = modules.fail(MODULE, **desired)
     assert failed["msg"] == (
         "Nothing was detached, because AKS is working on the cluster c1 (Upgrading) and may write to its scale sets; "
         "run again when it has ended."
     )
     world.edit(lambda body: body["properties"].update(provisioningState="Succeeded"), world.cluster["id"])
     world.edit(lambda body: body["properties"].update(provisioningState="Updating"))
-    failed = modules.fail(MODULE, **wish)
+    failed = modules.fail(MODULE, **desired)
     assert f"another operation goes on at the scale set {world.body()['name']} (Updating)" in failed["msg"]
     assert modules.writes(mark) == []
     # A cluster that is busy is no hindrance where nothing is to be done.
     world.edit(lambda body: body["properties"].update(provisioningState="Failed"))
     world.edit(lambda body: body["properties"].update(provisioningState="Upgrading"), world.cluster["id"])
-    assert not modules.succeed(MODULE, **{**wish, "known_identities": []})["changed"]
+    assert not modules.succeed(MODULE, **{**desired, "known_identities": []})["changed"]
 
 
 def many(world: World) -> dict[str, Any]:
@@ -309,11 +309,11 @@ def many(world: World) -> dict[str, Any]:
 
 
 def test_a_concurrent_operation_stops_it(modules: Modules, world: World) -> None:
-    wish = many(world)
+    desired = many(world)
     body = {"error": {"code": "Conflict", "message": CONFLICT}}
     modules.fault("PATCH", "", nth=2, status=409, body=body)
     mark = modules.mark()
-    failed = modules.fail(MODULE, **wish)
+    failed = modules.fail(MODULE, **desired)
     name = world.body()["name"]
     assert failed["msg"] == (
         f"Could not detach id-150 from the scale set {name}: another operation is in progress there, and what it leads "
@@ -322,27 +322,27 @@ def test_a_concurrent_operation_stops_it(modules: Modules, world: World) -> None
     assert failed["changed"] and len(failed["actions"]) == 1 and failed["error"]["code"] == "Conflict"
     assert len(failed["ownership"]) == 152
     assert len(patches(modules, mark)) == 2
-    again = modules.succeed(MODULE, **wish)
+    again = modules.succeed(MODULE, **desired)
     assert again["actions"] == [failed["failed_action"]]
     assert world.carried() == {"c1-agentpool"}
 
 
 def test_an_operation_that_took_its_place_stops_it(modules: Modules, world: World) -> None:
-    wish = many(world)
+    desired = many(world)
     preempted = {"status": "Failed", "error": {"code": "OperationPreempted", "message": "A newer one came."}}
     modules.fault("GET", "/operations/", status=200, body=preempted)
-    failed = modules.fail(MODULE, **wish)
+    failed = modules.fail(MODULE, **desired)
     assert "another operation is in progress there" in failed["msg"] and failed["msg"].endswith(f" {BUNDLE}.")
     assert failed["error"]["code"] == "OperationPreempted"
 
 
 def test_what_goes_on_since_it_was_looked_at_stops_it(modules: Modules, world: World) -> None:
-    wish = many(world)
+    desired = many(world)
     busy = world.body()
     busy["properties"]["provisioningState"] = "Updating"
     modules.fault("GET", f"{world.scale_set}\\?", status=200, body=busy)
     mark = modules.mark()
-    failed = modules.fail(MODULE, **wish)
+    failed = modules.fail(MODULE, **desired)
     assert "another operation is in progress there" in failed["msg"] and BUNDLE in failed["msg"]
     assert patches(modules, mark) == [] and not failed["changed"]
 
@@ -350,7 +350,7 @@ def test_what_goes_on_since_it_was_looked_at_stops_it(modules: Modules, world: W
 @pytest.mark.parametrize(("nth", "requests"), [(1, 0), (2, 1), (3, 1)], ids=["before", "after", "before the second"])
 def test_a_mismatch_stops_it(modules: Modules, world: World, nth: int, requests: int) -> None:
     """Somebody else attached something, seen by one of the looks."""
-    wish = many(world)
+    desired = many(world)
     shown_then = world.body()
     carried = shown_then["identity"]["userAssignedIdentities"]
     if nth > 1:
@@ -360,7 +360,7 @@ def test_a_mismatch_stops_it(modules: Modules, world: World, nth: int, requests:
     carried[stranger] = {"clientId": "s", "principalId": "s"}
     modules.fault("GET", f"{world.scale_set}\\?", nth=nth, status=200, body=shown_then)
     mark = modules.mark()
-    failed = modules.fail(MODULE, **wish)
+    failed = modules.fail(MODULE, **desired)
     assert f"carries {stranger}" in failed["msg"]
     assert failed["msg"].endswith(f"look who that is and run again; what was attached before is in {BUNDLE}.")
     assert len(patches(modules, mark)) == requests
@@ -370,17 +370,17 @@ def test_a_mismatch_stops_it(modules: Modules, world: World, nth: int, requests:
 @pytest.mark.parametrize("fault", [{"reset": True, "after": True}, {"reset": True}], ids=["answer", "request"])
 def test_what_is_lost_is_looked_for(modules: Modules, world: World, fault: dict[str, Any]) -> None:
     """Its own operation may then still be going on, which is no reason to stop."""
-    wish = many(world)
+    desired = many(world)
     modules.fault("PATCH", "", **fault)
-    modules.succeed(MODULE, **wish)
+    modules.succeed(MODULE, **desired)
     assert world.carried() == {"c1-agentpool"}
 
 
 def test_throttling_is_waited_for(modules: Modules, world: World) -> None:
-    wish = many(world)
+    desired = many(world)
     body = {"error": {"code": "OperationNotAllowed", "message": "Too many."}}
     modules.fault("PATCH", "", status=429, body=body, headers={"Retry-After": "0"})
-    modules.succeed(MODULE, **wish)
+    modules.succeed(MODULE, **desired)
     assert world.carried() == {"c1-agentpool"}
 
 
@@ -440,9 +440,9 @@ def test_the_group_of_another_cluster_is_refused(modules: Modules, world: World)
     (left,) = attach(world, "left")
     world.azure.cluster(name="c2")
     theirs = world.azure.scale_set("MC_rg_c2_westeurope", "workers", **carrying(world, left))
-    wish = {**CLEAN, "known_identities": known(left), "provider_ids": [provider(theirs, "0")]}
+    desired = {**CLEAN, "known_identities": known(left), "provider_ids": [provider(theirs, "0")]}
     for place in (CLUSTER, {"node_resource_group": NODES, "cluster_name": None, "resource_group": None}):
-        failed = modules.fail(MODULE, **{**wish, **place})
+        failed = modules.fail(MODULE, **{**desired, **place})
         assert "belongs to the cluster " in failed["msg"] and "managedClusters/c2" in failed["msg"]
     assert "left" in world.carried() and world.carried(theirs) == {"left"}
 
@@ -452,8 +452,8 @@ def test_a_group_that_may_not_be_read_leaves_everything(modules: Modules, world:
     world.azure.arm("PUT", "/resourceGroups/own", {"location": "westeurope"}).raise_for_status()
     own = world.azure.scale_set("own", "workers", **carrying(world, left))
     modules.fault("GET", "/resourcegroups/own\\?", status=403, body={"error": {"code": "AuthorizationFailed"}}, count=0)
-    wish = {**CLEAN, "known_identities": known(left), "provider_ids": [provider(own, "0")]}
-    done = modules.succeed(MODULE, **wish)
+    desired = {**CLEAN, "known_identities": known(left), "provider_ids": [provider(own, "0")]}
+    done = modules.succeed(MODULE, **desired)
     assert not done["changed"] and {each["ownership"] for each in done["ownership"]} == {"protected"}
     assert "It cannot be told which identities must stay: Could not read the resource group" in str(done["warnings"])
 
@@ -464,10 +464,15 @@ def test_what_is_assumed_counts_as_detached_in_check_mode_alone(modules: Modules
     world.azure.arm("PUT", "/resourceGroups/own", {"location": "westeurope"}).raise_for_status()
     own = world.azure.scale_set("own", "workers", **carrying(world, left))
     assumed = [{"id": left.upper(), "provider_id": provider(world.scale_set, "0")}]
-    wish = {**CLEAN, "known_identities": known(left), "provider_ids": [provider(own, "0")], "assume_detached": assumed}
-    predicted = modules.succeed(MODULE, check=True, **wish)
+    desired = {
+        **CLEAN,
+        "known_identities": known(left),
+        "provider_ids": [provider(own, "0")],
+        "assume_detached": assumed,
+    }
+    predicted = modules.succeed(MODULE, check=True, **desired)
     assert predicted["actions"] == ["detach left from the scale set workers"]
-    assert len(modules.succeed(MODULE, **wish)["actions"]) == 2
+    assert len(modules.succeed(MODULE, **desired)["actions"]) == 2
 
 
 def test_the_values_of_a_release_tell_what_is_known(modules: Modules, world: World) -> None:

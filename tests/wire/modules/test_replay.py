@@ -53,11 +53,11 @@ def identity_life(tape: Tape, modules: Modules) -> None:
     listed = replace(tape[4], body=tape[4].body["value"][0])
     for after, item in ((replay.BEGINNING, no_such_resource()), (2, listed), (5, no_such_resource())):
         tape.aside("/userAssignedIdentities/myidentity$", item, after=after)
-    wish = {"resource_group": "cli_test_identity_mgmt_000001", "name": "myidentity"}
-    made = modules.check_and_do("user_assigned_identity", **wish)
+    desired = {"resource_group": "cli_test_identity_mgmt_000001", "name": "myidentity"}
+    made = modules.check_and_do("user_assigned_identity", **desired)
     assert made["state"]["client_id"] == "390e69d8-5e41-49e3-89cf-463539faef9f"
     assert made["state"]["location"] == "westus"
-    modules.check_and_do("user_assigned_identity", **wish, state="absent")
+    modules.check_and_do("user_assigned_identity", **desired, state="absent")
 
 
 CREDENTIALS = "cli_test_federated_identity_credential_000001"
@@ -75,9 +75,9 @@ def identity_with_credentials(tape: Tape, modules: Modules) -> None:
     identity = {"resource_group": CREDENTIALS, "identity_name": "ide"}
     issuer = "https://oidc.prod-aks.azure.com/IssuerGUID"
     accounts = {"fic1": "svcaccount1", "fic2": "svcaccount2"}
-    wishes = [{"name": name, "namespace": "ns", "service_account": one} for name, one in accounts.items()]
-    wish = {**identity, "issuer": issuer, "credentials": wishes}
-    trusted = modules.check_and_do("federated_identity_credential", **wish)["state"]["credentials"]
+    desired_list = [{"name": name, "namespace": "ns", "service_account": one} for name, one in accounts.items()]
+    desired = {**identity, "issuer": issuer, "credentials": desired_list}
+    trusted = modules.check_and_do("federated_identity_credential", **desired)["state"]["credentials"]
     assert {one["name"]: one["service_account"] for one in trusted} == accounts
     assert tape.sent[2] == tape[2].given  # with the audience, which is not named here
     assert known(modules, identity) == accounts
@@ -107,12 +107,12 @@ def group_life(tape: Tape, modules: Modules) -> None:
     tape.aside(path, no_such_group(), after=0)
     tape.aside(path, tape[17], after=17)  # its PUT is the last that is told of it
     modules.check_and_do("resource_group", name=name, state="absent", force_delete_nonempty=True, **FAST)
-    wish: dict[str, Any] = {"name": name, "append_tags": False}
-    made = modules.check_and_do("resource_group", **wish, location="westus", tags={"a": "b", "c": ""})
+    desired: dict[str, Any] = {"name": name, "append_tags": False}
+    made = modules.check_and_do("resource_group", **desired, location="westus", tags={"a": "b", "c": ""})
     assert made["state"]["tags"] == {"a": "b", "c": ""}
     for tags in ({}, {"a": "{'k': 'v'}"}, {"a": "{'k': 'v'}", "b": '{"k":"v"}'}):
-        assert modules.succeed("resource_group", **wish, tags=tags)["state"]["tags"] == tags
-    assert not modules.succeed("resource_group", **wish, tags=tags)["changed"]
+        assert modules.succeed("resource_group", **desired, tags=tags)["state"]["tags"] == tags
+    assert not modules.succeed("resource_group", **desired, tags=tags)["changed"]
     assert tape.sent[13]["managedBy"] == "test_admin"
 
 
@@ -142,11 +142,11 @@ def assignment_of_a_new_identity(tape: Tape, modules: Modules) -> None:
     identity = {"resource_group": group["name"], "name": "asotest-mi-tbbith"}
     made = modules.check_and_do("user_assigned_identity", **identity, location="westus2")
     assert made["state"]["principal_id"] == PRINCIPAL
-    wish = {"scope": GROUP, "role": "Contributor", "principal_id": PRINCIPAL, **FAST}
-    granted = modules.check_and_do("role_assignment", **wish)
+    desired = {"scope": GROUP, "role": "Contributor", "principal_id": PRINCIPAL, **FAST}
+    granted = modules.check_and_do("role_assignment", **desired)
     assert granted["state"]["name"] == azure_roles.assignment_name(GROUP, CONTRIBUTOR, PRINCIPAL)
     assert [tape[index].status for index in range(5, 11)] == [400] * 5 + [201]
-    modules.check_and_do("role_assignment", **wish, state="absent")
+    modules.check_and_do("role_assignment", **desired, state="absent")
     modules.check_and_do("resource_group", **group, state="absent", force_delete_nonempty=True, **FAST)
     assert not modules.succeed("user_assigned_identity", **identity, state="absent")["changed"]
 
@@ -162,10 +162,10 @@ def assignment_that_exists(tape: Tape, modules: Modules) -> None:
     listed = r"/roleAssignments\?\$filter="
     tape.aside(listed, no_assignments())
     tape.aside(listed, replay.page(tape[28]), after=31)
-    wish = {"scope": VAULT, "role": SECRETS_USER.guid, "principal_id": SCRUBBED, **FAST}
-    found = modules.succeed("role_assignment", **wish)
+    desired = {"scope": VAULT, "role": SECRETS_USER.guid, "principal_id": SCRUBBED, **FAST}
+    found = modules.succeed("role_assignment", **desired)
     assert found["state"]["name"] == "1f7b6588-dd8e-44d9-bb07-6271a4877dfd"
-    assert not modules.succeed("role_assignment", **wish)["changed"]
+    assert not modules.succeed("role_assignment", **desired)["changed"]
 
 
 SCALE_SETS = "/resourceGroups/MC_[^/]*/providers/Microsoft.Compute/virtualMachineScaleSets$"
@@ -173,7 +173,7 @@ CLUSTER_ID: dict[str, Any] = {"resource_group": "clitest000001", "name": "cliaks
 
 
 def cluster_of(dns_prefix: str, count: int = 3, **more: Any) -> dict[str, Any]:
-    """The wish of ``az aks create`` at the time, whose defaults are not ours."""
+    """The options of ``az aks create`` at the time, whose defaults are not ours."""
     return {
         **CLUSTER_ID,
         "location": "westus2",
@@ -188,13 +188,13 @@ def cluster_of(dns_prefix: str, count: int = 3, **more: Any) -> dict[str, Any]:
 
 
 def cluster_with_workload_identity(tape: Tape, modules: Modules) -> None:
-    wish = cluster_of("cliakstest-clitest5pdofh3lk-79a739", oidc_issuer_enabled=True, workload_identity_enabled=True)
-    state = modules.check_and_do("aks_cluster", **wish)["state"]
+    desired = cluster_of("cliakstest-clitest5pdofh3lk-79a739", oidc_issuer_enabled=True, workload_identity_enabled=True)
+    state = modules.check_and_do("aks_cluster", **desired)["state"]
     assert tape.sent[1]["properties"]["oidcIssuerProfile"] == {"enabled": True}
     assert tape.sent[1]["properties"]["securityProfile"] == {"workloadIdentity": {"enabled": True}}
     assert state["oidc_issuer_url"] == tape[14].body["properties"]["oidcIssuerProfile"]["issuerURL"]
     assert state["kubelet_identity"]["object_id"] == SCRUBBED
-    group, name = wish["resource_group"], wish["name"]
+    group, name = desired["resource_group"], desired["name"]
     assert modules.succeed("aks_cluster_info", resource_group=group, name=name)["clusters"] == [state]
 
 
@@ -224,10 +224,10 @@ def kept(recorded: dict[str, Any], sent: dict[str, Any]) -> bool:
 def cluster_not_waited_for(tape: Tape, modules: Modules) -> None:
     """Begun without waiting; the next run waits for its end and finds nothing to change. Deleted and gone."""
     tape.leave_out([20], "add-ons are not of this module")
-    wish = cluster_of("cliaksdns000002", count=1, kubernetes_version="1.26.3", tags={"scenario_test": ""})
-    started = modules.succeed("aks_cluster", **wish, wait=False)
+    desired = cluster_of("cliaksdns000002", count=1, kubernetes_version="1.26.3", tags={"scenario_test": ""})
+    started = modules.succeed("aks_cluster", **desired, wait=False)
     assert started["state"]["provisioning_state"] == "Creating"
-    second = modules.succeed("aks_cluster", **wish)
+    second = modules.succeed("aks_cluster", **desired)
     assert not second["changed"]
     assert second["state"]["provisioning_state"] == "Succeeded"
     assert set(range(3, 14)) <= set(tape.played)
@@ -352,7 +352,7 @@ def addon_switched(tape: Tape, modules: Modules, *, writes: tuple[int, ...], **c
     """Off, on again, and the life of an exception."""
     exception = {"namespace": "test-namespace", "name": "test-name"}
     labels = {"foo": "bar"}
-    wishes: list[dict[str, Any]] = [
+    desired_list: list[dict[str, Any]] = [
         {"enabled": False},
         {"enabled": True, **consent},
         {"exception": {**exception, "pod_labels": labels}},
@@ -360,12 +360,12 @@ def addon_switched(tape: Tape, modules: Modules, *, writes: tuple[int, ...], **c
         {"exception": exception, "state": "absent"},
     ]
     without_scale_sets(tape, replay.BEGINNING, *writes[:-1])
-    for index, wish in zip(writes, wishes, strict=True):
-        state = modules.check_and_do("aks_pod_identity", **ADDON, **wish)["state"]
+    for index, desired in zip(writes, desired_list, strict=True):
+        state = modules.check_and_do("aks_pod_identity", **ADDON, **desired)["state"]
         assert kept(tape[index].given, tape.sent[index])
         assert profile(tape[index].given).items() >= profile(tape.sent[index]).items()
         assert state["enabled"] is (index != writes[0])
-        assert state["exceptions"] == ([wish["exception"]] if index in writes[2:4] else [])
+        assert state["exceptions"] == ([desired["exception"]] if index in writes[2:4] else [])
     modules.succeed("aks_cluster", **WHOLE_CLUSTER, state="absent", wait=False)
 
 
@@ -403,8 +403,8 @@ def identities_of_a_scale_set(tape: Tape, modules: Modules) -> None:
     modules.check_and_do("vmss_identity", **place, identities=ids, **FAST)
     assert seen() == ["id1", "id2"]
     for identity, left in zip(ids, (["id2"], []), strict=True):
-        wish = {"identities": [identity], "allow_unknown_owner": True, "state": "absent"}
-        modules.check_and_do("vmss_identity", **place, **wish, **FAST)
+        desired = {"identities": [identity], "allow_unknown_owner": True, "state": "absent"}
+        modules.check_and_do("vmss_identity", **place, **desired, **FAST)
         assert seen() == left
     for index in (20, 29, 34):
         assert lowered(tape.sent[index]) == lowered(tape[index].given)
@@ -498,8 +498,8 @@ def test_a_request_without_counterpart_is_refused(azure: SimulatedAzure, modules
     tape = replay.Tape(azure, "test_identity_management.yaml")
     azure.server.put_in_place("arm", tape.answer)
     modules.environment["AZURE_SUBSCRIPTION_ID"] = NULL_SUBSCRIPTION
-    wish = {"resource_group": "cli_test_identity_mgmt_000001", "name": "myidentity"}
-    assert modules.fail("user_assigned_identity", **wish)["error"]["code"] == "NotRecorded"
+    desired = {"resource_group": "cli_test_identity_mgmt_000001", "name": "myidentity"}
+    assert modules.fail("user_assigned_identity", **desired)["error"]["code"] == "NotRecorded"
     tape.aside("/never$", tape[1])
     with pytest.raises(AssertionError) as failed:
         tape.check(0)

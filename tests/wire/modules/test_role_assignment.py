@@ -28,8 +28,8 @@ def somebody(azure: SimulatedAzure) -> Credentials:
 
 
 def test_the_life_of_an_assignment(modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials) -> None:
-    wish: dict[str, Any] = {"scope": scope, "role": "reader", "principal_id": somebody.object_id, **FAST}
-    made = modules.check_and_do("role_assignment", **wish)
+    desired: dict[str, Any] = {"scope": scope, "role": "reader", "principal_id": somebody.object_id, **FAST}
+    made = modules.check_and_do("role_assignment", **desired)
     state = made["state"]
     assert state["id"] == f"{scope}/providers/Microsoft.Authorization/roleAssignments/{state['name']}"
     assert {key: state[key] for key in ("scope", "role_name", "principal_id", "principal_type", "inherited")} == {
@@ -41,13 +41,15 @@ def test_the_life_of_an_assignment(modules: Modules, azure: SimulatedAzure, scop
     }
     assert made["diff"] == {"before": {}, "after": state}
     for role in (READER, READER.upper(), state["role_definition_id"]):
-        assert not modules.succeed("role_assignment", **{**wish, "role": role})["changed"]
-    assert not modules.succeed("role_assignment", **{**wish, "scope": scope.upper().replace("SUB", "sub")})["changed"]
-    removed = modules.check_and_do("role_assignment", **wish, state="absent")
+        assert not modules.succeed("role_assignment", **{**desired, "role": role})["changed"]
+    assert not modules.succeed("role_assignment", **{**desired, "scope": scope.upper().replace("SUB", "sub")})[
+        "changed"
+    ]
+    removed = modules.check_and_do("role_assignment", **desired, state="absent")
     assert removed["diff"] == {"before": state, "after": {}}
     assert removed["to_remove"] == [state]
-    assert modules.succeed("role_assignment", **wish, state="absent")["to_remove"] == []
-    assert modules.succeed("role_assignment", **wish)["state"]["name"] == state["name"]
+    assert modules.succeed("role_assignment", **desired, state="absent")["to_remove"] == []
+    assert modules.succeed("role_assignment", **desired)["state"]["name"] == state["name"]
 
 
 def test_several_roles_are_looked_up_once(
@@ -55,19 +57,21 @@ def test_several_roles_are_looked_up_once(
 ) -> None:
     who: dict[str, Any] = {"scope": scope, "principal_id": somebody.object_id, **FAST}
     held = modules.succeed("role_assignment", **who, role="Reader")["state"]
-    wish = {**who, "roles": ["Reader", "Managed Identity Operator", "Network Contributor"]}
-    made = modules.check_and_do("role_assignment", **wish)
+    desired = {**who, "roles": ["Reader", "Managed Identity Operator", "Network Contributor"]}
+    made = modules.check_and_do("role_assignment", **desired)
     assert made["state"] == made["diff"]["after"]
-    assert {role: state["role_name"] for role, state in made["state"].items()} == {role: role for role in wish["roles"]}
+    assert {role: state["role_name"] for role, state in made["state"].items()} == {
+        role: role for role in desired["roles"]
+    }
     assert made["diff"]["before"] == {"Reader": held, "Managed Identity Operator": {}, "Network Contributor": {}}
     mark = modules.mark()
-    assert not modules.succeed("role_assignment", **wish)["changed"]
+    assert not modules.succeed("role_assignment", **desired)["changed"]
     assert len(modules.requests(mark, path=LIST)) == 1
-    predicted = modules.succeed("role_assignment", check=True, **{**wish, "principal_id": UNKNOWN})
+    predicted = modules.succeed("role_assignment", check=True, **{**desired, "principal_id": UNKNOWN})
     assert {state["id"] for state in predicted["state"].values()} == {UNKNOWN}
-    removed = modules.check_and_do("role_assignment", **{**wish, "roles": wish["roles"][1:]}, state="absent")
+    removed = modules.check_and_do("role_assignment", **{**desired, "roles": desired["roles"][1:]}, state="absent")
     assert removed["state"] == {"Managed Identity Operator": {}, "Network Contributor": {}}
-    assert removed["to_remove"] == [made["state"][role] for role in wish["roles"][1:]]
+    assert removed["to_remove"] == [made["state"][role] for role in desired["roles"][1:]]
     assert modules.succeed("role_assignment", **who, role="Reader")["state"] == held
 
 
@@ -93,19 +97,19 @@ def test_only_what_this_module_has_made_is_purged(
     }
     azure.arm("PUT", theirs, {"properties": properties}, version="2022-04-01").raise_for_status()
 
-    wish: dict[str, Any] = {**who, "scope": scope.upper().replace("/SUB", "/sub"), "roles": ["AcrPull", "Owner"]}
-    assert modules.succeed("role_assignment", **wish, check=True)["actions"] == [
-        f"assign Owner to {somebody.object_id} at {wish['scope']}"
+    desired: dict[str, Any] = {**who, "scope": scope.upper().replace("/SUB", "/sub"), "roles": ["AcrPull", "Owner"]}
+    assert modules.succeed("role_assignment", **desired, check=True)["actions"] == [
+        f"assign Owner to {somebody.object_id} at {desired['scope']}"
     ]
-    done = modules.check_and_do("role_assignment", **wish, purge_roles=True)
+    done = modules.check_and_do("role_assignment", **desired, purge_roles=True)
     assert done["actions"] == [
-        f"assign Owner to {somebody.object_id} at {wish['scope']}",
-        f"remove Reader from {somebody.object_id} at {wish['scope']}",
+        f"assign Owner to {somebody.object_id} at {desired['scope']}",
+        f"remove Reader from {somebody.object_id} at {desired['scope']}",
     ]
     assert done["diff"]["before"]["Reader"]["id"] == made[scope, "Reader"]["id"] and done["state"]["Reader"] == {}
     told = str(done["warnings"])
-    assert f"still holds Network Contributor at {wish['scope']}, by an assignment of somebody else" in told
-    assert f"still holds Contributor at {wish['scope']}, inherited from {wide}" in told
+    assert f"still holds Network Contributor at {desired['scope']}, by an assignment of somebody else" in told
+    assert f"still holds Contributor at {desired['scope']}, inherited from {wide}" in told
     assert len(done["warnings"]) == 2
     left = {theirs, made[wide, "Contributor"]["id"], made[below["state"]["id"], "Reader"]["id"]}
     assert all(azure.arm("GET", each, version="2022-04-01").status_code == 200 for each in left)
@@ -117,7 +121,7 @@ def test_only_what_this_module_has_made_is_purged(
     emptied = modules.check_and_do("role_assignment", **nothing, purge_roles=True, purge_allow_empty=True)
     assert [action.split(" from ")[0] for action in emptied["actions"]] == ["remove AcrPull", "remove Owner"]
     assert all(azure.arm("GET", each, version="2022-04-01").status_code == 200 for each in left)
-    unknown = modules.succeed("role_assignment", check=True, **{**wish, "principal_id": UNKNOWN}, purge_roles=True)
+    unknown = modules.succeed("role_assignment", check=True, **{**desired, "principal_id": UNKNOWN}, purge_roles=True)
     assert set(unknown["state"]) == {"AcrPull", "Owner"}
 
 
@@ -133,15 +137,15 @@ def test_a_wider_assignment_counts_unless_told_otherwise(
 ) -> None:
     wide = f"/subscriptions/{azure.subscription_id}"
     modules.succeed("role_assignment", scope=wide, role="Reader", principal_id=somebody.object_id, **FAST)
-    wish: dict[str, Any] = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
-    satisfied = modules.succeed("role_assignment", **wish)
+    desired: dict[str, Any] = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
+    satisfied = modules.succeed("role_assignment", **desired)
     assert not satisfied["changed"]
     assert satisfied["state"]["inherited"]
     assert satisfied["state"]["scope"].lower() == wide.lower()
-    left = modules.succeed("role_assignment", **wish, state="absent")
+    left = modules.succeed("role_assignment", **desired, state="absent")
     assert not left["changed"]
     assert "still holds Reader" in str(left["warnings"])
-    own = modules.check_and_do("role_assignment", **wish, accept_inherited=False)
+    own = modules.check_and_do("role_assignment", **desired, accept_inherited=False)
     assert not own["state"]["inherited"]
 
 
@@ -165,16 +169,16 @@ def assigned(azure: SimulatedAzure, state: dict[str, Any]) -> dict[str, Any]:
 def test_condition_and_description_are_changed_in_place(
     modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
 ) -> None:
-    wish: dict[str, Any] = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
-    made = modules.check_and_do("role_assignment", **wish, condition=CONDITION + "\n", description="why")
+    desired: dict[str, Any] = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
+    made = modules.check_and_do("role_assignment", **desired, condition=CONDITION + "\n", description="why")
     state = made["state"]
     assert made["diff"]["after"] == state
     assert (state["condition"], state["condition_version"], state["description"]) == (CONDITION, "2.0", "why")
     before = assigned(azure, state)
     assert (before["condition"], before["conditionVersion"], before["description"]) == (CONDITION, "2.0", "why")
-    assert not modules.succeed("role_assignment", **wish)["changed"]
+    assert not modules.succeed("role_assignment", **desired)["changed"]
 
-    changed = modules.check_and_do("role_assignment", **wish, condition=OTHER)
+    changed = modules.check_and_do("role_assignment", **desired, condition=OTHER)
     assert changed["actions"] == [f"change the condition of Reader for {somebody.object_id} at {scope}"]
     assert changed["state"] == {**state, "condition": OTHER} == changed["diff"]["after"]
     after = assigned(azure, state)
@@ -183,11 +187,11 @@ def test_condition_and_description_are_changed_in_place(
         k: v for k, v in before.items() if k not in ever_new
     }
 
-    bare = modules.check_and_do("role_assignment", **wish, condition="", description="")
+    bare = modules.check_and_do("role_assignment", **desired, condition="", description="")
     assert bare["state"] == {**state, "condition": "", "condition_version": "", "description": ""}
     assert [assigned(azure, state)[name] for name in ("condition", "conditionVersion", "description")] == [None] * 3
-    modules.check_and_do("role_assignment", **wish, description="again")
-    assert modules.check_and_do("role_assignment", **wish, state="absent")["diff"]["after"] == {}
+    modules.check_and_do("role_assignment", **desired, description="again")
+    assert modules.check_and_do("role_assignment", **desired, state="absent")["diff"]["after"] == {}
 
 
 def test_an_assignment_of_somebody_else_is_changed_under_its_own_name(
@@ -207,13 +211,13 @@ def test_an_assignment_of_somebody_else_is_changed_under_its_own_name(
     azure.arm("PUT", theirs, body, version="2022-04-01").raise_for_status()
     modules.fault("GET", LIST, status=200, body={"value": [body]})
     mark = modules.mark()
-    wish = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
-    done = modules.succeed("role_assignment", **wish, description="ours now")
+    desired = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
+    done = modules.succeed("role_assignment", **desired, description="ours now")
     (write,) = modules.requests(mark, method="PUT")
     assert write["path"] == theirs
     assert write["body"] == {"properties": {**kept, "description": "ours now"}}
     assert done["state"]["name"] == body["name"]
-    modules.check_and_do("role_assignment", **wish, state="absent")
+    modules.check_and_do("role_assignment", **desired, state="absent")
     assert azure.arm("GET", theirs, version="2022-04-01").status_code == 404
 
 
@@ -222,40 +226,40 @@ def test_an_inherited_assignment_counts_under_its_condition_alone(
 ) -> None:
     wide = {"role": "Reader", "principal_id": somebody.object_id, "scope": f"/subscriptions/{azure.subscription_id}"}
     state = modules.succeed("role_assignment", **wide, **FAST, condition=CONDITION)["state"]
-    wish: dict[str, Any] = {**wide, "scope": scope, **FAST}
+    desired: dict[str, Any] = {**wide, "scope": scope, **FAST}
     for satisfied in ({}, {"condition": CONDITION}, {"condition": CONDITION, "description": "another"}):
-        assert not modules.succeed("role_assignment", **wish, **satisfied)["changed"]
-    own = modules.check_and_do("role_assignment", **wish, condition=OTHER)
+        assert not modules.succeed("role_assignment", **desired, **satisfied)["changed"]
+    own = modules.check_and_do("role_assignment", **desired, condition=OTHER)
     assert not own["state"]["inherited"]
     assert assigned(azure, state)["condition"] == CONDITION
 
 
 def test_a_version_needs_a_condition(modules: Modules, scope: str, somebody: Credentials) -> None:
-    wish = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, "condition_version": "2.0"}
-    assert "condition" in modules.fail("role_assignment", **wish)["msg"]
+    desired = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, "condition_version": "2.0"}
+    assert "condition" in modules.fail("role_assignment", **desired)["msg"]
 
 
 def test_a_principal_of_another_type(modules: Modules, scope: str, somebody: Credentials) -> None:
-    wish = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, "principal_type": "User"}
-    failed = modules.fail("role_assignment", **wish)
+    desired = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, "principal_type": "User"}
+    failed = modules.fail("role_assignment", **desired)
     assert failed["error"]["code"] == "UnmatchedPrincipalType"
     assert failed["msg"].endswith("set principal_type to the kind that the principal has.")
 
 
 def test_an_unknown_principal_is_predicted_only(modules: Modules, scope: str) -> None:
     mark = modules.mark()
-    wish: dict[str, Any] = {"scope": scope, "role": "Managed Identity Operator", "principal_id": UNKNOWN}
-    predicted = modules.succeed("role_assignment", check=True, **wish, condition="c", description="d")
+    desired: dict[str, Any] = {"scope": scope, "role": "Managed Identity Operator", "principal_id": UNKNOWN}
+    predicted = modules.succeed("role_assignment", check=True, **desired, condition="c", description="d")
     assert predicted["diff"]["after"] == predicted["state"]
     assert [predicted["state"][k] for k in ("condition", "condition_version", "description")] == ["c", "2.0", "d"]
-    unknown = modules.succeed("role_assignment", check=True, **{**wish, "scope": UNKNOWN})["state"]
+    unknown = modules.succeed("role_assignment", check=True, **{**desired, "scope": UNKNOWN})["state"]
     assert unknown["scope"] == UNKNOWN
     assert unknown.keys() == predicted["state"].keys()
     assert predicted["changed"]
     assert predicted["state"]["id"] == UNKNOWN
     assert predicted["state"]["role_name"] == "Managed Identity Operator"
     assert modules.requests(mark, path="roleAssignments") == []
-    assert "(known after apply)" in modules.fail("role_assignment", **wish)["msg"]
+    assert "(known after apply)" in modules.fail("role_assignment", **desired)["msg"]
 
 
 @pytest.mark.parametrize("role", ["Reader", "Our own role"])
@@ -272,14 +276,14 @@ def test_a_scope_that_will_exist(modules: Modules, azure: SimulatedAzure, somebo
     }
     path = f"{subscription}/providers/Microsoft.Authorization/roleDefinitions/{name}"
     azure.arm("PUT", path, definition, version="2022-04-01").raise_for_status()
-    wish = {"scope": f"{subscription}/resourceGroups/new", "role": role, "principal_id": somebody.object_id}
-    predicted = modules.succeed("role_assignment", check=True, **wish)
+    desired = {"scope": f"{subscription}/resourceGroups/new", "role": role, "principal_id": somebody.object_id}
+    predicted = modules.succeed("role_assignment", check=True, **desired)
     assert predicted["changed"]
-    failed = modules.fail("role_assignment", **wish)
+    failed = modules.fail("role_assignment", **desired)
     assert failed["error"]["code"] == "ResourceGroupNotFound"
     assert failed["msg"].endswith("create it first.")
     azure.arm("PUT", "/resourceGroups/new", {"location": "westeurope"}).raise_for_status()
-    assert modules.succeed("role_assignment", **wish, **FAST)["state"]["role_name"] == role
+    assert modules.succeed("role_assignment", **desired, **FAST)["state"]["role_name"] == role
 
 
 def test_a_role_that_is_none(modules: Modules, scope: str, somebody: Credentials) -> None:
@@ -291,8 +295,8 @@ def test_all_waits_of_a_task_share_one_bound(modules: Modules, scope: str, someb
     """To assign takes all of it, so the list, which shows nothing, is looked at once before and once after."""
     modules.fault("PUT", "roleAssignments", delay=2)
     modules.fault("GET", LIST, status=200, body={"value": []}, count=0)
-    wish = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id}
-    failed = modules.fail("role_assignment", **wish, wait_timeout=2, **FAST)
+    desired = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id}
+    failed = modules.fail("role_assignment", **desired, wait_timeout=2, **FAST)
     assert "is not listed there after 2 seconds" in failed["msg"]
     assert len(modules.requests(method="GET", path=LIST)) == 2
 
@@ -311,24 +315,24 @@ def test_an_equal_assignment_that_the_list_hid(
     }
     azure.arm("PUT", other, {"properties": properties}, version="2022-04-01").raise_for_status()
     modules.fault("GET", LIST, status=200, body={"value": []})
-    wish = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
-    made = modules.succeed("role_assignment", **wish, **more)
+    desired = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
+    made = modules.succeed("role_assignment", **desired, **more)
     assert made["state"]["name"] == "99999999-2222-3333-4444-555555555555"
     assert made["state"]["description"] == more.get("description", "")
-    assert not modules.succeed("role_assignment", **wish, **more)["changed"]
+    assert not modules.succeed("role_assignment", **desired, **more)["changed"]
 
 
 def test_a_new_assignment_is_waited_for_until_it_is_listed(modules: Modules, scope: str, somebody: Credentials) -> None:
-    wish: dict[str, Any] = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
+    desired: dict[str, Any] = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id, **FAST}
     modules.fault("GET", LIST, status=200, body={"value": []}, nth=2, count=3)
     mark = modules.mark()
-    modules.succeed("role_assignment", **wish)
+    modules.succeed("role_assignment", **desired)
     assert len(modules.requests(mark, method="GET", path="roleAssignments")) == 5
     modules.fault("GET", LIST, status=200, body={"value": []}, nth=1, count=0)
-    failed = modules.fail("role_assignment", **{**wish, "role": "Contributor"}, wait_timeout=1)
+    failed = modules.fail("role_assignment", **{**desired, "role": "Contributor"}, wait_timeout=1)
     assert "is not listed there after 1 seconds" in failed["msg"]
     mark = modules.mark()
-    modules.succeed("role_assignment", **{**wish, "role": "Owner"}, wait_visible=False)
+    modules.succeed("role_assignment", **{**desired, "role": "Owner"}, wait_visible=False)
     assert len(modules.requests(mark, method="GET", path="roleAssignments")) == 1
 
 
@@ -336,10 +340,10 @@ def test_who_may_not_grant_is_told_who_may(
     modules: Modules, azure: SimulatedAzure, scope: str, somebody: Credentials
 ) -> None:
     contributor = azure.principal("contributor", ("Contributor", f"/subscriptions/{azure.subscription_id}"))
-    wish: dict[str, Any] = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id}
-    missing = modules.succeed("role_assignment", check=True, who=contributor, **wish)
+    desired: dict[str, Any] = {"scope": scope, "role": "Reader", "principal_id": somebody.object_id}
+    missing = modules.succeed("role_assignment", check=True, who=contributor, **desired)
     assert missing["changed"]
-    failed = modules.fail("role_assignment", who=contributor, **wish)
+    failed = modules.fail("role_assignment", who=contributor, **desired)
     assert "may not perform Microsoft.Authorization/roleAssignments/write at " in failed["msg"]
     assert "Owner or User Access Administrator" in failed["msg"]
     assert failed["error"]["code"] == "AuthorizationFailed"

@@ -87,11 +87,11 @@ def test_a_locked_identity_is_not_deleted(modules: Modules, azure: SimulatedAzur
 def test_only_an_unused_identity_is_deleted(modules: Modules, azure: SimulatedAzure) -> None:
     azure.cluster()
     scale_set = str(azure.first_instance()["id"]).partition("/virtualMachines/")[0]
-    wish = {"resource_group": "rg", "name": "one"}
-    made = modules.succeed("user_assigned_identity", **wish)["state"]
+    desired = {"resource_group": "rg", "name": "one"}
+    made = modules.succeed("user_assigned_identity", **desired)["state"]
     scope = f"/subscriptions/{azure.subscription_id}/resourceGroups/rg"
     modules.succeed("role_assignment", scope=scope, role="Reader", principal_id=made["principal_id"])
-    absent = {**wish, "state": "absent", "only_unused": True}
+    absent = {**desired, "state": "absent", "only_unused": True}
     attachment = {"resource_id": scale_set, "identities": [made["id"]], "poll_interval": 0.1}
     modules.succeed("vmss_identity", **attachment)
     failed = modules.fail("user_assigned_identity", **absent)

@@ -108,14 +108,14 @@ def test_the_type_follows(modules: Modules, world: World, system: bool) -> None:
     own = {"type": "SystemAssigned", "principalId": "p", "tenantId": "t"} if system else {}
     machine = world.azure.machine("rg", "vm-0", **({"identity": own} if own else {}), zones=["1"])
     one = world.identity("one")
-    wish: dict[str, Any] = {"resource_id": machine, "identities": [one], "allow_unknown_owner": True, **FAST}
+    desired: dict[str, Any] = {"resource_id": machine, "identities": [one], "allow_unknown_owner": True, **FAST}
     before = world.body(machine)
-    made = modules.check_and_do(MODULE, **wish)
+    made = modules.check_and_do(MODULE, **desired)
     assert made["state"]["resources"][0]["type"] == "virtual_machine"
     assert world.body(machine)["identity"]["type"] == ("SystemAssigned, UserAssigned" if system else "UserAssigned")
     assert world.carried(machine) == {"one"}
     assert world.body(machine)["identity"].get("principalId") == own.get("principalId")
-    modules.check_and_do(MODULE, **wish, state="absent")
+    modules.check_and_do(MODULE, **desired, state="absent")
     assert world.body(machine) == before
     assert [each["type"] for each in patches(modules)][-1] == own.get("type", "None")
 
@@ -166,7 +166,7 @@ def test_what_a_cluster_needs_stays(modules: Modules, world: World) -> None:
     modules.succeed(MODULE, **CLUSTER, identities=[addon, mine, stray], **FAST)
     profile = {"omsagent": {"enabled": True, "identity": {"resourceId": addon.upper().replace("SUB", "sub")}}}
     world.edit(lambda body: body["properties"].update(addonProfiles=profile), world.cluster["id"])
-    wish: dict[str, Any] = {"protected_identities": [mine.lower()], "state": "absent", **FAST}
+    desired: dict[str, Any] = {"protected_identities": [mine.lower()], "state": "absent", **FAST}
     mark = modules.mark()
     reasons = (
         f"{world.kubelet.replace('resourcegroups', 'resourceGroups')} (it is the identity of the kubelets of the ",
@@ -175,12 +175,12 @@ def test_what_a_cluster_needs_stays(modules: Modules, world: World) -> None:
     )
     for check, target in ((True, CLUSTER), (False, {"node_resource_group": NODES}), (False, {"resource_id": SET})):
         target = {key: world.scale_set if value == SET else value for key, value in target.items()}
-        refused = modules.fail(MODULE, check=check, **target, identities=[world.kubelet, addon, mine, stray], **wish)
+        refused = modules.fail(MODULE, check=check, **target, identities=[world.kubelet, addon, mine, stray], **desired)
         assert all(reason in refused["msg"] for reason in reasons) and "/stray" not in refused["msg"]
         assert refused["msg"].endswith("leave it out, or name it in allow_detach_protected too.")
     assert modules.writes(mark) == []
     allowed = {"allow_detach_protected": [addon.upper().replace("SUB", "sub"), mine]}
-    modules.check_and_do(MODULE, **CLUSTER, identities=[addon, mine, stray], **allowed, **wish)
+    modules.check_and_do(MODULE, **CLUSTER, identities=[addon, mine, stray], **allowed, **desired)
     assert world.carried() == {"c1-agentpool"}
 
 
@@ -195,24 +195,24 @@ def test_who_owns_the_nodes_must_be_known(modules: Modules, world: World) -> Non
     one = world.identity("one")
     modules.succeed(MODULE, **CLUSTER, identities=[one], **FAST)
     group = world.scale_set.partition("/providers/")[0]
-    wish: dict[str, Any] = {"node_resource_group": NODES, "identities": [one], "state": "absent", **FAST}
+    desired: dict[str, Any] = {"node_resource_group": NODES, "identities": [one], "state": "absent", **FAST}
     world.edit(lambda body: body.update(managedBy="/subscriptions/s/resourceGroups/g"), group)
-    assert "does not say which cluster it belongs to" in modules.fail(MODULE, **wish)["msg"]
-    assert not modules.succeed(MODULE, **{**wish, "state": "present"})["changed"]
+    assert "does not say which cluster it belongs to" in modules.fail(MODULE, **desired)["msg"]
+    assert not modules.succeed(MODULE, **{**desired, "state": "present"})["changed"]
     world.edit(lambda body: body.update(managedBy=world.cluster["id"] + "x"), group)
-    assert "there is no cluster /subscriptions/" in modules.fail(MODULE, **wish)["msg"]
-    other = modules.fail(MODULE, **{**wish, "resource_group": "rg", "cluster_name": "c2"})
+    assert "there is no cluster /subscriptions/" in modules.fail(MODULE, **desired)["msg"]
+    other = modules.fail(MODULE, **{**desired, "resource_group": "rg", "cluster_name": "c2"})
     assert "belongs to the cluster" in other["msg"] and "correct resource_group and cluster_name" in other["msg"]
     blind = world.azure.principal("blind", ("Virtual Machine Contributor", group))
     world.azure.control("POST", "/deny-assignments", {"scope": group, "actions": ["Microsoft.Resources/*"]})
-    refused = modules.fail(MODULE, who=blind, **wish)
+    refused = modules.fail(MODULE, who=blind, **desired)
     assert "it cannot be told which identities its cluster needs" in refused["msg"]
     assert "Microsoft.Resources/subscriptions/resourceGroups/read" in refused["msg"]
     world.edit(lambda body: body["properties"].pop("identityProfile"), world.cluster["id"])
     early = modules.fail(MODULE, **CLUSTER, identities=[one], state="absent", **FAST)
     assert "does not say (yet) which identity its kubelets have" in early["msg"]
     assert world.carried() == {"one", "c1-agentpool"}
-    modules.check_and_do(MODULE, who=blind, **wish, allow_unknown_owner=True)
+    modules.check_and_do(MODULE, who=blind, **desired, allow_unknown_owner=True)
     assert world.carried() == {"c1-agentpool"}
 
 
@@ -421,11 +421,11 @@ def test_who_may_not_assign_is_told_so(modules: Modules, world: World) -> None:
     one = world.identity("one")
     group = world.scale_set.partition("/providers/")[0]
     who = world.azure.principal("mic", ("Virtual Machine Contributor", group))
-    wish: dict[str, Any] = {"node_resource_group": NODES, "identities": [one], **FAST}
-    failed = modules.fail(MODULE, who=who, **wish)
+    desired: dict[str, Any] = {"node_resource_group": NODES, "identities": [one], **FAST}
+    failed = modules.fail(MODULE, who=who, **desired)
     assert "may not perform Microsoft.ManagedIdentity/userAssignedIdentities/assign/action at " in failed["msg"]
     reader = world.azure.principal("reader", ("Reader", group))
-    failed = modules.fail(MODULE, who=reader, **wish)
+    failed = modules.fail(MODULE, who=reader, **desired)
     assert "may not perform Microsoft.Compute/virtualMachineScaleSets/write at " in failed["msg"]
 
 

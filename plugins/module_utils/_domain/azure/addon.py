@@ -43,7 +43,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry as it is wished; '' and None: not set. ``labels`` are those of an exception."""
+    """One entry as desired; '' and None: not set. ``labels`` are those of an exception."""
 
     namespace: str
     name: str
@@ -61,7 +61,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Wish:
+class Desired:
     """What is asked for; a list is None where it is not named."""
 
     present: bool
@@ -76,14 +76,14 @@ class Wish:
     @classmethod
     def parse(
         cls, options: t.Mapping[str, t.Any], subscription: t.Callable[[], str], known: t.Callable[[str], bool]
-    ) -> Wish:
+    ) -> Desired:
         """From the module's options; ``subscription`` is that of the task, ``known`` tells whether an id is one yet."""
         identities, exceptions = options["identities"], options["exceptions"]
         if options["name"]:
             identities = [options]
         if options["exception"]:
             exceptions = [options["exception"]]
-        wish = cls(
+        desired = cls(
             present=options["state"] == "present",
             enabled=options["enabled"],
             kubenet=options["allow_network_plugin_kubenet"],
@@ -93,8 +93,8 @@ class Wish:
             purge_exceptions=options["purge_exceptions"],
             allow_empty=options["purge_allow_empty"],
         )
-        wish._validate(single=bool(options["name"]), single_exception=bool(options["exception"]))
-        return wish
+        desired._validate(single=bool(options["name"]), single_exception=bool(options["exception"]))
+        return desired
 
     def named(self) -> list[str]:
         """Ids of the identities that entries to be present name."""
@@ -133,32 +133,32 @@ def off(body: Body) -> bool:
     return not _profile(body).get("enabled")
 
 
-def present_keys(wish: Wish) -> frozenset[Key]:
+def present_keys(desired: Desired) -> frozenset[Key]:
     """The identity entries that are to be assigned."""
-    return frozenset(entry.key for entry in wish.identities or () if wish.present)
+    return frozenset(entry.key for entry in desired.identities or () if desired.present)
 
 
-def identities(after: Body, wish: Wish) -> list[str]:
+def identities(after: Body, desired: Desired) -> list[str]:
     """Ids of the identities that these entries hand out."""
-    return resource_ids(after, present_keys(wish))
+    return resource_ids(after, present_keys(desired))
 
 
-def absent_identities(before: Body, wish: Wish) -> list[str]:
+def absent_identities(before: Body, desired: Desired) -> list[str]:
     """Ids that absent entries name and no entry hands out: an earlier run may have come so far."""
     kept = {arm_id.normal(_resource_id(one)) for one in _list(before, _IDENTITIES)}
-    gone = [entry.identity for entry in wish.identities or () if not wish.present and entry.identity]
+    gone = [entry.identity for entry in desired.identities or () if not desired.present and entry.identity]
     return [one for one in gone if arm_id.normal(one) not in kept]
 
 
-def removals(body: Body, wish: Wish) -> frozenset[Key]:
+def removals(body: Body, desired: Desired) -> frozenset[Key]:
     """The identity entries that go."""
     present = {key_of(one) for one in _list(body, _IDENTITIES)}
-    named = {entry.key for entry in wish.identities or ()}
-    if wish.enabled is False:
+    named = {entry.key for entry in desired.identities or ()}
+    if desired.enabled is False:
         return frozenset(present)
-    if not wish.present:
+    if not desired.present:
         return frozenset(present & named)
-    return frozenset(present - named) if wish.purge_identities else frozenset()
+    return frozenset(present - named) if desired.purge_identities else frozenset()
 
 
 def stuck(body: Body, keys: t.Container[Key]) -> frozenset[Key]:
@@ -189,28 +189,30 @@ def without(body: Body, keys: t.Container[Key]) -> dict[str, t.Any]:
     return result
 
 
-def changed(body: Body, wish: Wish, facts: Facts, removed: t.Container[Key]) -> dict[str, t.Any]:
-    """``body`` with the wish come true; equal to ``body`` where it is. Raises Failure for what AKS would refuse.
+def changed(body: Body, desired: Desired, facts: Facts, removed: t.Container[Key]) -> dict[str, t.Any]:
+    """``body`` with all that is named; equal to ``body`` where that is so already.
+
+    Raises Failure for what AKS would refuse.
 
     ``removed`` was decided when the cluster was looked at: what somebody else adds meanwhile is not purged unseen.
     """
     result = copy.deepcopy(dict(body))
     properties = result.setdefault("properties", {})
     current = _profile(body)
-    if wish.enabled is False:
-        _refuse_to_forget(body, wish)
+    if desired.enabled is False:
+        _refuse_to_forget(body, desired)
         if current.get("enabled"):
             properties["podIdentityProfile"] = {"enabled": False}
         return result
-    if off(body) and not wish.enabled:
-        if wish.present and (wish.identities or wish.exceptions or wish.kubenet is not None):
+    if off(body) and not desired.enabled:
+        if desired.present and (desired.identities or desired.exceptions or desired.kubenet is not None):
             raise Failure(f"The pod identity add-on of the cluster {_name(body)} is off; set enabled to true.")
         return result
     profile = {**current, "enabled": True}
-    if wish.kubenet is not None and bool(current.get(_KUBENET)) != wish.kubenet:
-        profile[_KUBENET] = wish.kubenet
-    _put(profile, _IDENTITIES, _wanted_identities(body, wish, facts, removed))
-    _put(profile, _EXCEPTIONS, _wanted_exceptions(body, wish))
+    if desired.kubenet is not None and bool(current.get(_KUBENET)) != desired.kubenet:
+        profile[_KUBENET] = desired.kubenet
+    _put(profile, _IDENTITIES, _wanted_identities(body, desired, facts, removed))
+    _put(profile, _EXCEPTIONS, _wanted_exceptions(body, desired))
     if profile != current:
         _refuse_impossible(body, profile)
         properties["podIdentityProfile"] = profile
@@ -298,12 +300,12 @@ def principal(body: Body) -> str:
     return found
 
 
-def released_identities(before: Body, after: Body, wish: Wish) -> list[str]:
+def released_identities(before: Body, after: Body, desired: Desired) -> list[str]:
     """Ids of the identities that no entry hands out any more; never that of the kubelet, whose role AKS needs."""
     kubelet = ((before.get("properties") or {}).get("identityProfile") or {}).get("kubeletidentity") or {}
     kept = {arm_id.normal(_resource_id(one)) for one in _list(after, _IDENTITIES)}
     kept.add(arm_id.normal(kubelet.get("resourceId") or ""))
-    gone = [*map(_resource_id, _list(before, _IDENTITIES)), *absent_identities(before, wish)]
+    gone = [*map(_resource_id, _list(before, _IDENTITIES)), *absent_identities(before, desired)]
     return list({arm_id.normal(one): one for one in gone if arm_id.normal(one) not in kept}.values())
 
 
@@ -345,7 +347,7 @@ def warnings(before: Body, after: Body) -> tuple[str, ...]:
 def require_written(body: Body, wanted: Body, keys: t.Collection[Key]) -> None:
     """Raises Failure where the cluster, read after its PUT, lacks what was written; ``keys`` are entries to be there.
 
-    ``wanted`` is the cluster with the same wish come true once more. The consent to kubenet does not count: the first
+    ``wanted`` is the cluster with the same changes made once more. The consent to kubenet does not count: the first
     version of the add-on keeps none.
     """
     missing = sorted(set(keys) - {key_of(one) for one in _list(body, _IDENTITIES)})
@@ -436,9 +438,9 @@ def view(body: Body | None) -> dict[str, t.Any]:
     }
 
 
-def to_come(identifier: str, wish: Wish, unknown: str) -> dict[str, t.Any]:
+def to_come(identifier: str, desired: Desired, unknown: str) -> dict[str, t.Any]:
     """Stands, in check mode, for a cluster that an earlier task will have made, and switched the add-on on."""
-    profile = {"enabled": True} if wish.enabled is None else {}
+    profile = {"enabled": True} if desired.enabled is None else {}
     return {
         "id": identifier.replace("/resourceGroups/", "/resourcegroups/"),
         "name": arm_id.last_segment(identifier),
@@ -496,8 +498,8 @@ def _exception(one: t.Mapping[str, t.Any]) -> Entry:
     )
 
 
-def _wanted_identities(body: Body, wish: Wish, facts: Facts, removed: t.Container[Key]) -> list[Body]:
-    wanted = {entry.key: entry for entry in wish.identities or ()} if wish.present else {}
+def _wanted_identities(body: Body, desired: Desired, facts: Facts, removed: t.Container[Key]) -> list[Body]:
+    wanted = {entry.key: entry for entry in desired.identities or ()} if desired.present else {}
     result: list[Body] = []
     for one in _list(body, _IDENTITIES):
         key = key_of(one)
@@ -532,12 +534,12 @@ def _wanted_identity(one: Body, entry: Entry, facts: Facts) -> Body:
     return one if result == one and one.get("provisioningState") == _ASSIGNED else _writable(result)
 
 
-def _wanted_exceptions(body: Body, wish: Wish) -> list[Body]:
-    named = {entry.key: entry for entry in wish.exceptions or ()}
+def _wanted_exceptions(body: Body, desired: Desired) -> list[Body]:
+    named = {entry.key: entry for entry in desired.exceptions or ()}
     current = {key_of(one): one for one in _list(body, _EXCEPTIONS)}
-    if not wish.present:
+    if not desired.present:
         return [one for key, one in current.items() if key not in named]
-    kept = {key: one for key, one in current.items() if key in named or not wish.purge_exceptions}
+    kept = {key: one for key, one in current.items() if key in named or not desired.purge_exceptions}
     for key, entry in named.items():
         if not (entry.labels or key in kept and entry.labels is None):
             raise Failure(f"The exception {entry.path} needs pod_labels, which say of which pods it speaks.")
@@ -554,9 +556,9 @@ def _put(profile: dict[str, t.Any], field: str, entries: list[Body]) -> None:
         profile[field] = entries
 
 
-def _refuse_to_forget(body: Body, wish: Wish) -> None:
+def _refuse_to_forget(body: Body, desired: Desired) -> None:
     entries = len(_list(body, _IDENTITIES)) + len(_list(body, _EXCEPTIONS))
-    if entries and not wish.allow_empty:
+    if entries and not desired.allow_empty:
         raise Failure(
             f"AKS forgets identities and exceptions with the add-on, and that of the cluster {_name(body)} has "
             f"{entries} of them; remove them first, or set purge_allow_empty to true."

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Roles and their assignments: which one satisfies a wish, what a new one is called, what a change keeps."""
+"""Roles and their assignments: which one satisfies what is desired, what a new one is called, what a change keeps."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def difference(before: Assignment, after: Assignment) -> str:
 
 
 def serves(assignment: Assignment, extras: Extras) -> bool:
-    """Whether an inherited assignment, which is never changed, gives what is wished."""
+    """Whether an inherited assignment, which is never changed, gives what is desired."""
     return extras.condition is None or _agree(assignment, "condition", extras.condition)
 
 

@@ -23,7 +23,7 @@ from . import arm_answers, arm_id, groups, long_running, tags
 from .arm_errors import ServiceError
 
 Body = t.Mapping[str, t.Any]
-Wish = t.Mapping[str, t.Any]
+Desired = t.Mapping[str, t.Any]
 
 KIND = "Microsoft.ContainerService/managedClusters"
 
@@ -145,49 +145,49 @@ def _kubelet(properties: Body) -> Body:
     return (properties.get("identityProfile") or {}).get("kubeletidentity") or {}
 
 
-def fulfilled(current: Body | None, wish: Wish) -> dict[str, t.Any]:
-    """The body with the wish come true."""
-    return created(wish) if current is None else changed(current, wish)
+def fulfilled(current: Body | None, desired: Desired) -> dict[str, t.Any]:
+    """The body with all that is named."""
+    return created(desired) if current is None else changed(current, desired)
 
 
-def created(wish: Wish) -> dict[str, t.Any]:
+def created(desired: Desired) -> dict[str, t.Any]:
     """The body that creates a cluster: what is named, and the little that AKS does not accept to be without."""
-    if not wish.get("location"):
-        raise Failure(f"The cluster {wish['name']} does not exist; name the location in which to create it.")
+    if not desired.get("location"):
+        raise Failure(f"The cluster {desired['name']} does not exist; name the location in which to create it.")
     base: dict[str, t.Any] = {
-        "location": wish["location"],
+        "location": desired["location"],
         "identity": {"type": "SystemAssigned"},
         "sku": {"name": "Base", "tier": "Free"},
         "properties": {
-            "dnsPrefix": default_dns_prefix(wish["name"]),
+            "dnsPrefix": default_dns_prefix(desired["name"]),
             "enableRBAC": True,
             "networkProfile": {"networkPlugin": "azure"},
             "agentPoolProfiles": [],
         },
     }
-    pools = wish.get("agent_pools") or [{"name": "nodepool1"}]
+    pools = desired.get("agent_pools") or [{"name": "nodepool1"}]
     if not any(pool.get("mode") == "System" for pool in pools):
         pools = [{**pools[0], "mode": pools[0].get("mode") or "System"}, *pools[1:]]
-    named = {name: value for name, value in wish.items() if name not in _FIXED}
-    fixed = {name: wish[name] for name in _FIXED if wish.get(name) is not None}
+    named = {name: value for name, value in desired.items() if name not in _FIXED}
+    fixed = {name: desired[name] for name in _FIXED if desired.get(name) is not None}
     for name, value in fixed.items():
         _set(base["properties"], _FIELDS[name], value)
     return changed(base, {**named, "agent_pools": pools})
 
 
-def changed(current: Body, wish: Wish) -> dict[str, t.Any]:
-    """``current`` with what the wish names; equal to ``current`` where the wish is fulfilled.
+def changed(current: Body, desired: Desired) -> dict[str, t.Any]:
+    """``current`` with all that is named in ``desired``; equal to ``current`` where that is so already.
 
     Raises Failure for what a cluster cannot change.
     """
-    name = str(wish["name"])
+    name = str(desired["name"])
     body = copy.deepcopy(dict(current))
     properties = body.setdefault("properties", {})
-    location = wish.get("location")
+    location = desired.get("location")
     if location and not groups.same_location(location, body.get("location", "")):
         raise Failure(_cannot(name, "location", body.get("location"), location))
     for option, path in _FIELDS.items():
-        wanted = wish.get(option)
+        wanted = desired.get(option)
         if wanted is None or _equal(option, _value(properties, path), wanted):
             continue
         if option == "kubernetes_version" and _equal(option, properties.get("currentKubernetesVersion"), wanted):
@@ -195,13 +195,13 @@ def changed(current: Body, wish: Wish) -> dict[str, t.Any]:
         if option in _FIXED or _is_one_way(option, _value(properties, path), wanted):
             raise Failure(_cannot(name, option, _value(properties, path), wanted))
         _set(properties, path, wanted)
-    if wish.get("workload_identity_enabled") and not _value(properties, _FIELDS["oidc_issuer_enabled"]):
+    if desired.get("workload_identity_enabled") and not _value(properties, _FIELDS["oidc_issuer_enabled"]):
         raise Failure(f"The cluster {name} cannot have workload identity without an issuer; set oidc_issuer_enabled.")
-    _set_ranges(name, properties, wish)
-    _set_sku(body, wish.get("sku_tier"))
-    _set_identities(body, wish)
-    _set_pools(name, properties, wish.get("agent_pools") or ())
-    merged = tags.merge(body.get("tags"), tags.parse(wish.get("tags")), append=wish.get("append_tags", True))
+    _set_ranges(name, properties, desired)
+    _set_sku(body, desired.get("sku_tier"))
+    _set_identities(body, desired)
+    _set_pools(name, properties, desired.get("agent_pools") or ())
+    merged = tags.merge(body.get("tags"), tags.parse(desired.get("tags")), append=desired.get("append_tags", True))
     if merged != (body.get("tags") or {}):
         body["tags"] = merged
     return body
@@ -413,9 +413,9 @@ def snake(value: t.Any) -> t.Any:
     return value
 
 
-def _set_ranges(cluster: str, properties: dict[str, t.Any], wish: Wish) -> None:
+def _set_ranges(cluster: str, properties: dict[str, t.Any], desired: Desired) -> None:
     """Who may reach the API server; ranges that are not named stay unless purged."""
-    wanted = wish.get("authorized_ip_ranges")
+    wanted = desired.get("authorized_ip_ranges")
     if wanted is None:
         return
     if wanted and _value(properties, _FIELDS["private_cluster"]):
@@ -423,8 +423,8 @@ def _set_ranges(cluster: str, properties: dict[str, t.Any], wish: Wish) -> None:
             f"The cluster {cluster} is private, and AKS authorizes ranges of public clusters only; leave "
             "authorized_ip_ranges out."
         )
-    purge = bool(wish.get("purge_authorized_ip_ranges"))
-    if purge and not wanted and not wish.get("purge_allow_empty"):
+    purge = bool(desired.get("purge_authorized_ip_ranges"))
+    if purge and not wanted and not desired.get("purge_allow_empty"):
         raise Failure(
             f"An empty list would open the API server of the cluster {cluster} to every address; set "
             "purge_allow_empty to true if that is meant."
@@ -454,57 +454,57 @@ def _set_sku(body: dict[str, t.Any], tier: str | None) -> None:
         body["sku"] = {"name": "Base", **sku, "tier": tier}
 
 
-def _set_identities(body: dict[str, t.Any], wish: Wish) -> None:
-    wanted = wish.get("user_assigned_identity")
+def _set_identities(body: dict[str, t.Any], desired: Desired) -> None:
+    wanted = desired.get("user_assigned_identity")
     current = body.get("identity") or {}
     if wanted and not any(arm_id.same(known, wanted) for known in current.get("userAssignedIdentities") or {}):
         kept = _without(current, ("principalId", "tenantId"))
         body["identity"] = {**kept, "type": "UserAssigned", "userAssignedIdentities": {wanted: {}}}
-    kubelet = wish.get("kubelet_identity")
+    kubelet = desired.get("kubelet_identity")
     profile = body["properties"].get("identityProfile") or {}
     if kubelet and not arm_id.same((profile.get("kubeletidentity") or {}).get("resourceId"), kubelet):
         if is_of_service_principal(body):
             raise Failure(
-                f"The cluster {wish['name']} runs as a service principal, so it cannot use the kubelet identity "
+                f"The cluster {desired['name']} runs as a service principal, so it cannot use the kubelet identity "
                 f"{kubelet}; give it a managed identity first (az aks update --enable-managed-identity "
                 "--assign-identity), or leave kubelet_identity out."
             )
         if (body.get("identity") or {}).get("type") != "UserAssigned":
             raise Failure(
-                f"The cluster {wish['name']} cannot use the kubelet identity {kubelet} with a system-assigned control "
-                "plane; name a user_assigned_identity that holds Managed Identity Operator on it."
+                f"The cluster {desired['name']} cannot use the kubelet identity {kubelet} with a system-assigned "
+                "control plane; name a user_assigned_identity that holds Managed Identity Operator on it."
             )
         body["properties"]["identityProfile"] = {**profile, "kubeletidentity": {"resourceId": kubelet}}
 
 
-def _set_pools(cluster: str, properties: dict[str, t.Any], pools: t.Iterable[Wish]) -> None:
+def _set_pools(cluster: str, properties: dict[str, t.Any], pools: t.Iterable[Desired]) -> None:
     profiles: list[dict[str, t.Any]] = properties.setdefault("agentPoolProfiles", [])
-    for wish in pools:
-        pool = next((known for known in profiles if known.get("name") == wish["name"]), None)
+    for desired in pools:
+        pool = next((known for known in profiles if known.get("name") == desired["name"]), None)
         fresh = pool is None
         if pool is None:
-            pool = {"name": wish["name"], **_POOL_DEFAULTS, "mode": "User"}
+            pool = {"name": desired["name"], **_POOL_DEFAULTS, "mode": "User"}
             profiles.append(pool)
         for option, field in _POOL_FIELDS.items():
-            wanted = wish.get(option)
+            wanted = desired.get(option)
             if wanted is None or _equal(option, pool.get(field), wanted):
                 continue
             if option == "orchestrator_version" and _equal(option, pool.get("currentOrchestratorVersion"), wanted):
                 continue
             if option in _POOL_FIXED and not fresh:
-                raise Failure(_cannot(f"{cluster}, agent pool {wish['name']}", option, pool.get(field), wanted))
+                raise Failure(_cannot(f"{cluster}, agent pool {desired['name']}", option, pool.get(field), wanted))
             pool[field] = wanted
-        _add_labels_and_taints(pool, wish)
+        _add_labels_and_taints(pool, desired)
 
 
-def _add_labels_and_taints(pool: dict[str, t.Any], wish: Wish) -> None:
+def _add_labels_and_taints(pool: dict[str, t.Any], desired: Desired) -> None:
     labels = {
         **(pool.get("nodeLabels") or {}),
-        **{key: str(value) for key, value in (wish.get("node_labels") or {}).items()},
+        **{key: str(value) for key, value in (desired.get("node_labels") or {}).items()},
     }
     if labels != (pool.get("nodeLabels") or {}):
         pool["nodeLabels"] = labels
-    wanted = {_taint_key(taint): taint for taint in wish.get("node_taints") or ()}
+    wanted = {_taint_key(taint): taint for taint in desired.get("node_taints") or ()}
     taints = {**{_taint_key(taint): taint for taint in pool.get("nodeTaints") or ()}, **wanted}
     if list(taints.values()) != (pool.get("nodeTaints") or []):
         pool["nodeTaints"] = list(taints.values())

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Federated credentials of one identity: what is wished, what must be written, and in which order.
+"""Federated credentials of one identity: what is desired, what must be written, and in which order.
 
 Names are compared without regard to case, as ARM does; issuer, subject and audience exactly, as Entra does.
 """
@@ -68,7 +68,7 @@ class Credential:
 
 
 @dataclass(frozen=True)
-class Wish:
+class Desired:
     """One entry; what is None stays as it is."""
 
     name: str
@@ -122,19 +122,19 @@ def service_account(subject: str) -> tuple[str, str] | None:
     return (match["namespace"], match["name"]) if match else None
 
 
-def wishes(
+def desired_list(
     entries: t.Iterable[t.Mapping[str, t.Any]], issuer: str | None, audiences: t.Sequence[str] | None
-) -> tuple[Wish, ...]:
+) -> tuple[Desired, ...]:
     """The entries of a user; ``issuer`` and ``audiences`` are for those that name none."""
-    found = tuple(_wish(entry, issuer, audiences) for entry in entries)
-    names = [wish.key for wish in found]
-    for wish in found:
-        if names.count(wish.key) > 1:
-            raise Failure(f"The federated credential {wish.name} is listed more than once; name each only once.")
+    found = tuple(_desired(entry, issuer, audiences) for entry in entries)
+    names = [desired.key for desired in found]
+    for desired in found:
+        if names.count(desired.key) > 1:
+            raise Failure(f"The federated credential {desired.name} is listed more than once; name each only once.")
     return found
 
 
-def _wish(entry: t.Mapping[str, t.Any], issuer: str | None, audiences: t.Sequence[str] | None) -> Wish:
+def _desired(entry: t.Mapping[str, t.Any], issuer: str | None, audiences: t.Sequence[str] | None) -> Desired:
     name, subject = str(entry["name"]), entry.get("subject")
     if not _NAME.fullmatch(name):
         raise Failure(
@@ -154,11 +154,11 @@ def _wish(entry: t.Mapping[str, t.Any], issuer: str | None, audiences: t.Sequenc
             f"The federated credential {name} is to have {len(set(chosen))} audiences, but Azure takes exactly one; "
             "leave audiences out for that of the cloud."
         )
-    return Wish(name, issuer, subject, chosen[0] if chosen else None)
+    return Desired(name, issuer, subject, chosen[0] if chosen else None)
 
 
-def decide_absent(current: t.Sequence[Credential], wanted: t.Sequence[Wish]) -> Decision:
-    names = {wish.key for wish in wanted}
+def decide_absent(current: t.Sequence[Credential], wanted: t.Sequence[Desired]) -> Decision:
+    names = {desired.key for desired in wanted}
     return Decision(
         after=tuple(one for one in current if one.key not in names),
         writes=tuple(Write("delete", one) for one in current if one.key in names),
@@ -168,22 +168,25 @@ def decide_absent(current: t.Sequence[Credential], wanted: t.Sequence[Wish]) -> 
 def decide_present(
     identity: str,
     current: t.Sequence[Credential],
-    wanted: t.Sequence[Wish],
+    wanted: t.Sequence[Desired],
     *,
     default_audience: str,
     purge: bool,
     unknown: str,
 ) -> Decision:
     """``unknown`` stands for an issuer that Azure will assign only later."""
-    names = {wish.key for wish in wanted}
+    names = {desired.key for desired in wanted}
     existing = {one.key: one for one in current}
     kept = {one.key: one for one in current if not purge or one.key in names}
-    after = {**kept, **{wish.key: _fulfilled(wish, existing.get(wish.key), default_audience) for wish in wanted}}
+    after = {
+        **kept,
+        **{desired.key: _fulfilled(desired, existing.get(desired.key), default_audience) for desired in wanted},
+    }
     removals = tuple(Write("delete", one) for one in current if one.key not in kept)
     changes = [
-        Write("change" if wish.key in kept else "create", after[wish.key])
-        for wish in wanted
-        if after[wish.key] != kept.get(wish.key)
+        Write("change" if desired.key in kept else "create", after[desired.key])
+        for desired in wanted
+        if after[desired.key] != kept.get(desired.key)
     ]
     _refuse_doubles(identity, after.values(), {write.credential.key for write in changes}, unknown)
     _refuse_too_many(identity, len(kept), len(after), len(removals))
@@ -194,20 +197,20 @@ def decide_present(
     )
 
 
-def _fulfilled(wish: Wish, existing: Credential | None, default_audience: str) -> Credential:
+def _fulfilled(desired: Desired, existing: Credential | None, default_audience: str) -> Credential:
     if existing is not None:
         return replace(
             existing,
-            issuer=existing.issuer if wish.issuer is None else wish.issuer,
-            subject=existing.subject if wish.subject is None else wish.subject,
-            audiences=existing.audiences if wish.audience is None else (wish.audience,),
+            issuer=existing.issuer if desired.issuer is None else desired.issuer,
+            subject=existing.subject if desired.subject is None else desired.subject,
+            audiences=existing.audiences if desired.audience is None else (desired.audience,),
         )
-    if wish.issuer is None or wish.subject is None:
+    if desired.issuer is None or desired.subject is None:
         raise Failure(
-            f"The federated credential {wish.name} does not exist yet, and a new one needs an issuer (issuer, or "
+            f"The federated credential {desired.name} does not exist yet, and a new one needs an issuer (issuer, or "
             "cluster_name) and a subject (subject, or namespace and service_account)."
         )
-    return Credential(wish.name, wish.issuer, wish.subject, (wish.audience or default_audience,))
+    return Credential(desired.name, desired.issuer, desired.subject, (desired.audience or default_audience,))
 
 
 def _refuse_doubles(identity: str, after: t.Iterable[Credential], written: t.Container[str], unknown: str) -> None:

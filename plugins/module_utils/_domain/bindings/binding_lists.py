@@ -20,7 +20,7 @@ from ..kubernetes.objects import Change, Object, Place, Raw, clean, deletion, sh
 from ..matching.matching import Assignment, Binding, Identity, assignments
 from ..names import is_ours
 from . import binding_pair
-from .binding_pair import BINDING, IDENTITY, SECRET, Decision, Key, Observed, Wish, path_of
+from .binding_pair import BINDING, IDENTITY, SECRET, Decision, Desired, Key, Observed, path_of
 
 ACCEPTABLE = ("client_id_case", "missing_identity", "equal_names")
 
@@ -45,73 +45,73 @@ class Rules(object_lists.Rules):
     batch: int = 20
 
 
-def check(wishes: t.Sequence[Wish], rules: Rules) -> None:
+def check(desired_list: t.Sequence[Desired], rules: Rules) -> None:
     """Refuse what no cluster could make right."""
-    rules.check(wishes)
+    rules.check(desired_list)
     if rules.batch < 1:
         raise Failure(f"batch is {rules.batch}, and no identity could be changed: set 1 or more.")
-    named: dict[Key, Wish] = {}
-    for wish in wishes:
-        binding_pair.check_names(wish)
-        if wish.only == "identity" and wish.selector is not None:
-            raise Failure(f"Entry {path_of(wish.key)} is only an identity, which has no selector: leave it out.")
-        given = [name for name in _OF_THE_IDENTITY if getattr(wish, name) is not None]
-        if wish.only == "binding" and given:
+    named: dict[Key, Desired] = {}
+    for desired in desired_list:
+        binding_pair.check_names(desired)
+        if desired.only == "identity" and desired.selector is not None:
+            raise Failure(f"Entry {path_of(desired.key)} is only an identity, which has no selector: leave it out.")
+        given = [name for name in _OF_THE_IDENTITY if getattr(desired, name) is not None]
+        if desired.only == "binding" and given:
             raise Failure(
-                f"Entry {path_of(wish.binding_key)} is only a binding, which has no {given[0]}: leave it out."
+                f"Entry {path_of(desired.binding_key)} is only a binding, which has no {given[0]}: leave it out."
             )
-        if wish.with_binding:
-            other = named.setdefault(wish.binding_key, wish)
-            if (other.name, other.selector, other.present) != (wish.name, wish.selector, wish.present):
+        if desired.with_binding:
+            other = named.setdefault(desired.binding_key, desired)
+            if (other.name, other.selector, other.present) != (desired.name, desired.selector, desired.present):
                 raise Failure(
-                    f"AzureIdentityBinding {path_of(wish.binding_key)} stands twice in bindings with different wishes: "
-                    "give one of them another binding_name."
+                    f"AzureIdentityBinding {path_of(desired.binding_key)} stands twice in bindings with different "
+                    "contents: give one of them another binding_name."
                 )
-    going = {wish.key for wish in wishes if wish.with_identity and not wish.present}
-    for wish in wishes:
-        if wish.present and wish.key in going:
+    going = {desired.key for desired in desired_list if desired.with_identity and not desired.present}
+    for desired in desired_list:
+        if desired.present and desired.key in going:
             raise Failure(
-                f"AzureIdentity {path_of(wish.key)} is to be there and to be gone: where only one of its bindings "
+                f"AzureIdentity {path_of(desired.key)} is to be there and to be gone: where only one of its bindings "
                 "goes, say only: binding there."
             )
 
 
-def decide(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> Outcome:
-    check(wishes, rules)
-    wholes = _wholes(wishes)
+def decide(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) -> Outcome:
+    check(desired_list, rules)
+    wholes = _wholes(desired_list)
     decisions: dict[int, Decision] = {}
-    for number, wish in enumerate(wishes):
-        if wish.present:
-            decisions[number] = binding_pair.decide_present(wish, observed, wholes.get(wish.key))
-    leaving = _leaving(wishes, observed, rules)
-    after = _After(wishes, decisions, observed, leaving)
-    warnings = _check_identities(wishes, decisions, observed, rules, wholes)
-    warnings += _check_equal_names(wishes, decisions, after, rules)
+    for number, desired in enumerate(desired_list):
+        if desired.present:
+            decisions[number] = binding_pair.decide_present(desired, observed, wholes.get(desired.key))
+    leaving = _leaving(desired_list, observed, rules)
+    after = _After(desired_list, decisions, observed, leaving)
+    warnings = _check_identities(desired_list, decisions, observed, rules, wholes)
+    warnings += _check_equal_names(desired_list, decisions, after, rules)
     _refuse_in_use(observed, leaving, after)
     removals = _removals(observed, leaving, after, rules)
-    for number, wish in enumerate(wishes):
-        if not wish.present:
-            decisions[number] = _absent(wish, observed, removals)
+    for number, desired in enumerate(desired_list):
+        if not desired.present:
+            decisions[number] = _absent(desired, observed, removals)
     purged = [Decision({one.key: _look(one)}, {}, (one,), {}) for one in removals.values()]
     named = {one.place for decision in decisions.values() for one in decision.changes}
     extra = [decision for decision in purged if decision.changes[0].place not in named]
-    waves = (*_writing(wishes, decisions, observed, rules), *_removing(removals))
-    warnings += _shared_selectors(wishes, after) + _colliding_pods(wishes, observed, after)
-    ordered = [decisions[number] for number in range(len(wishes))]
+    waves = (*_writing(desired_list, decisions, observed, rules), *_removing(removals))
+    warnings += _shared_selectors(desired_list, after) + _colliding_pods(desired_list, observed, after)
+    ordered = [decisions[number] for number in range(len(desired_list))]
     return Outcome((*ordered, *extra), waves, tuple(warnings))
 
 
-def leaving_selectors(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> frozenset[str]:
+def leaving_selectors(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) -> frozenset[str]:
     """The selectors of bindings that are to go unless something uses them."""
-    leaving = _leaving(wishes, observed, rules)
+    leaving = _leaving(desired_list, observed, rules)
     return frozenset(Binding.parse(one.live).selector for one in leaving[BINDING].values() if not one.allowed)
 
 
-def credentials(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> frozenset[Key]:
+def credentials(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) -> frozenset[Key]:
     """The Secrets that have to be looked at."""
-    leaving = _leaving(wishes, observed, rules)
+    leaving = _leaving(desired_list, observed, rules)
     places = {_reference(one.live) for one in leaving[IDENTITY].values()}
-    places |= {binding_pair.credential(whole, observed.identity(whole)) for whole in _wholes(wishes).values()}
+    places |= {binding_pair.credential(whole, observed.identity(whole)) for whole in _wholes(desired_list).values()}
     return frozenset(place for place in places if place)
 
 
@@ -130,19 +130,19 @@ class Missing:
 
 @dataclass(frozen=True)
 class Assigned:
-    """``results``: by wish, how many pods it serves and their assignments. ``left``: assignments that are to go."""
+    """``results``: of each pair, how many pods it serves and their assignments. ``left``: those that are to go."""
 
     results: tuple[Object, ...]
     missing: tuple[Missing, ...]
     left: tuple[Object, ...]
 
 
-def assigned(wishes: t.Iterable[Wish], observed: Observed, *, fresh: bool) -> Assigned:
-    """How far MIC has come with what the cluster holds of the wishes.
+def assigned(desired_list: t.Iterable[Desired], observed: Observed, *, fresh: bool) -> Assigned:
+    """How far MIC has come with what the cluster holds of what is desired.
 
     ``fresh``: an assignment counts only where it was made of the objects that are there now.
     """
-    wishes = tuple(wishes)
+    desired_list = tuple(desired_list)
     identities = tuple(Identity.parse(raw) for raw in observed.identities)
     bound = tuple(Binding.parse(raw) for raw in observed.bindings)
     wanted: dict[Key, list[Assignment]] = {}
@@ -152,16 +152,18 @@ def assigned(wishes: t.Iterable[Wish], observed: Observed, *, fresh: bool) -> As
     results: list[Object] = []
     missing: list[Missing] = []
     left: list[Object] = []
-    for wish in wishes:
-        entries = observed.assigned_to(wish.key)
-        if not wish.present:
-            if wish.with_identity:
+    for desired in desired_list:
+        entries = observed.assigned_to(desired.key)
+        if not desired.present:
+            if desired.with_identity:
                 left += entries
             results.append({"assigned": []})
             continue
         done = {(entry["namespace"], entry["pod"]): entry for entry in entries}
         own = [
-            one for one in wanted.get(wish.key, ()) if not wish.with_binding or one.binding.name == wish.binding_name
+            one
+            for one in wanted.get(desired.key, ())
+            if not desired.with_binding or one.binding.name == desired.binding_name
         ]
         for one in own:
             entry = done.get((one.pod.namespace, one.pod.name))
@@ -169,8 +171,8 @@ def assigned(wishes: t.Iterable[Wish], observed: Observed, *, fresh: bool) -> As
             if not ready or (entry and fresh and not observed.up_to_date(entry["name"])):
                 pod = f"{one.pod.namespace}/{one.pod.name}"
                 state = entry["status"] if entry else ""
-                missing.append(Missing(wish.key, (one.binding.namespace, one.binding.name), pod, state))
-        pods = binding_pair.served(wish, observed)
+                missing.append(Missing(desired.key, (one.binding.namespace, one.binding.name), pod, state))
+        pods = binding_pair.served(desired, observed)
         results.append({"matching_pods": None if pods is None else len(pods), "assigned": list(entries)})
     return Assigned(tuple(results), tuple(missing), tuple(left))
 
@@ -178,16 +180,16 @@ def assigned(wishes: t.Iterable[Wish], observed: Observed, *, fresh: bool) -> As
 # several entries of one identity
 
 
-def _wholes(wishes: t.Iterable[Wish]) -> dict[Key, Wish]:
+def _wholes(desired_list: t.Iterable[Desired]) -> dict[Key, Desired]:
     """What all entries together say of each identity that is to be there."""
-    found: dict[Key, Wish] = {}
-    for wish in wishes:
-        if wish.present and wish.with_identity:
-            found[wish.key] = _joined(found[wish.key], wish) if wish.key in found else wish
+    found: dict[Key, Desired] = {}
+    for desired in desired_list:
+        if desired.present and desired.with_identity:
+            found[desired.key] = _joined(found[desired.key], desired) if desired.key in found else desired
     return found
 
 
-def _joined(left: Wish, right: Wish) -> Wish:
+def _joined(left: Desired, right: Desired) -> Desired:
     values = {}
     for name in _OF_THE_IDENTITY:
         mine, theirs = getattr(left, name), getattr(right, name)
@@ -215,14 +217,14 @@ def _joined(left: Wish, right: Wish) -> Wish:
 Leaving = t.Mapping[str, t.Mapping[Key, Going]]  # by kind
 
 
-def _leaving(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> Leaving:
-    present = [wish for wish in wishes if wish.present]
-    absent = [wish for wish in wishes if not wish.present]
-    kept = {wish.key for wish in present}
-    kept_bindings = {wish.binding_key for wish in present if wish.with_binding}
-    gone = {wish.key: wish.allow_in_use for wish in absent if wish.with_identity}
-    gone_bindings = {wish.binding_key: wish.allow_in_use for wish in absent if wish.with_binding}
-    places = rules.places(wishes)
+def _leaving(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) -> Leaving:
+    present = [desired for desired in desired_list if desired.present]
+    absent = [desired for desired in desired_list if not desired.present]
+    kept = {desired.key for desired in present}
+    kept_bindings = {desired.binding_key for desired in present if desired.with_binding}
+    gone = {desired.key: desired.allow_in_use for desired in absent if desired.with_identity}
+    gone_bindings = {desired.binding_key: desired.allow_in_use for desired in absent if desired.with_binding}
+    places = rules.places(desired_list)
     return {
         IDENTITY: leaving(kept, gone, observed.identities_by_key, places, rules),
         BINDING: leaving(kept_bindings, gone_bindings, observed.bindings_by_key, places, rules),
@@ -233,16 +235,20 @@ class _After:
     """Bindings, and the reach of the identities, as they will be."""
 
     def __init__(
-        self, wishes: t.Sequence[Wish], decisions: t.Mapping[int, Decision], observed: Observed, leaving: Leaving
+        self,
+        desired_list: t.Sequence[Desired],
+        decisions: t.Mapping[int, Decision],
+        observed: Observed,
+        leaving: Leaving,
     ) -> None:
         identities = {key: raw for key, raw in observed.identities_by_key.items() if key not in leaving[IDENTITY]}
         bindings = {key: raw for key, raw in observed.bindings_by_key.items() if key not in leaving[BINDING]}
         for number, decision in decisions.items():
-            wish, shape = wishes[number], decision.result
-            if wish.with_identity:
-                identities[wish.key] = shape["identity"]
-            if wish.with_binding:
-                bindings[wish.binding_key] = shape["binding"]
+            desired, shape = desired_list[number], decision.result
+            if desired.with_identity:
+                identities[desired.key] = shape["identity"]
+            if desired.with_binding:
+                bindings[desired.binding_key] = shape["binding"]
         self.identities = identities
         self.bindings = {key: Binding.parse(raw) for key, raw in bindings.items()}
         self.by_selector: dict[str, list[Binding]] = {}
@@ -328,14 +334,14 @@ def _reference(identity: Raw) -> Key | None:
     return (place.get("namespace", ""), place["name"]) if place.get("name") else None
 
 
-def _absent(wish: Wish, observed: Observed, removals: t.Mapping[Place, Change]) -> Decision:
-    """The part that the wish has in the removals."""
+def _absent(desired: Desired, observed: Observed, removals: t.Mapping[Place, Change]) -> Decision:
+    """The part of what is desired in the removals."""
     places: dict[str, Place] = {}
-    if wish.with_binding:
-        places["binding"] = (BINDING, *wish.binding_key)
-    identity = observed.identity(wish)
-    if wish.with_identity:
-        places["identity"] = (IDENTITY, *wish.key)
+    if desired.with_binding:
+        places["binding"] = (BINDING, *desired.binding_key)
+    identity = observed.identity(desired)
+    if desired.with_identity:
+        places["identity"] = (IDENTITY, *desired.key)
         reference = _reference(identity or {})
         if reference:
             places["secret"] = (SECRET, *reference)
@@ -343,7 +349,7 @@ def _absent(wish: Wish, observed: Observed, removals: t.Mapping[Place, Change]) 
     before: Object = {"identity": {}, "binding": {}, **{key: _look(change) for key, change in changes.items()}}
     after: Object = {"identity": {}, "binding": {}}
     result: Object = {**after, "secret": {}, "matching_pods": 0, "assigned": []}
-    if not wish.with_identity and identity:
+    if not desired.with_identity and identity:
         before["identity"] = after["identity"] = clean(identity)
         result["identity"] = shown(identity)
     return Decision(before, after, tuple(changes.values()), result)
@@ -358,11 +364,11 @@ def _look(change: Change) -> Object:
 
 
 def _check_identities(
-    wishes: t.Sequence[Wish],
+    desired_list: t.Sequence[Desired],
     decisions: t.Mapping[int, Decision],
     observed: Observed,
     rules: Rules,
-    wholes: t.Mapping[Key, Wish],
+    wholes: t.Mapping[Key, Desired],
 ) -> list[str]:
     protected = {arm_id.normal(one) for one in rules.protected}
     elsewhere: dict[str, list[str]] = {}
@@ -370,19 +376,19 @@ def _check_identities(
         elsewhere.setdefault(name, []).append(namespace)
     warnings = []
     for number, decision in decisions.items():
-        wish = wishes[number]
+        desired = desired_list[number]
         resource = str((decision.result["identity"].get("spec") or {}).get("resourceID", ""))
-        if wish.with_identity and arm_id.normal(resource) in protected:
+        if desired.with_identity and arm_id.normal(resource) in protected:
             raise Failure(
-                f"AzureIdentity {path_of(wish.key)} must not be {resource}, which is in protected_identities: MIC "
+                f"AzureIdentity {path_of(desired.key)} must not be {resource}, which is in protected_identities: MIC "
                 "would take it from the scale set with the last pod that has it; make an identity for these pods."
             )
-        if wish.with_identity or wish.key in wholes or observed.identity(wish) or observed.offline:
+        if desired.with_identity or desired.key in wholes or observed.identity(desired) or observed.offline:
             continue
-        others = sorted(set(elsewhere.get(wish.name, ())))
-        what = f"AzureIdentityBinding {path_of(wish.binding_key)} names AzureIdentity {wish.name}, which "
+        others = sorted(set(elsewhere.get(desired.name, ())))
+        what = f"AzureIdentityBinding {path_of(desired.binding_key)} names AzureIdentity {desired.name}, which "
         what += f"is in namespace {', '.join(others)} only" if others else "does not exist"
-        what += f", and MIC looks for it in namespace {wish.namespace} only"
+        what += f", and MIC looks for it in namespace {desired.namespace} only"
         if "missing_identity" not in rules.accept:
             raise Failure(f"{what}: create it there, or set accept: [missing_identity] where it comes later.")
         warnings.append(f"{what}: no pod gets it before it is created there.")
@@ -390,14 +396,14 @@ def _check_identities(
 
 
 def _check_equal_names(
-    wishes: t.Sequence[Wish], decisions: t.Mapping[int, Decision], after: _After, rules: Rules
+    desired_list: t.Sequence[Desired], decisions: t.Mapping[int, Decision], after: _After, rules: Rules
 ) -> list[str]:
     """MIC keeps assignments by pod and name of the identity, so a pod gets one identity of a name only."""
     told: dict[tuple[Key, ...], str] = {}
     for number, decision in decisions.items():
-        wish = wishes[number]
-        mine = after.bindings.get(wish.binding_key) if wish.with_binding else None
-        if mine is None or wish.key not in after.identities:
+        desired = desired_list[number]
+        mine = after.bindings.get(desired.binding_key) if desired.with_binding else None
+        if mine is None or desired.key not in after.identities:
             continue
         for other in after.by_selector.get(mine.selector, ()):
             if other.identity != mine.identity or other.namespace == mine.namespace or not after.meet(mine, other):
@@ -421,11 +427,11 @@ def _check_equal_names(
 # what is told
 
 
-def _shared_selectors(wishes: t.Iterable[Wish], after: _After) -> list[str]:
+def _shared_selectors(desired_list: t.Iterable[Desired], after: _After) -> list[str]:
     told = {}
-    for wish in wishes:
-        mine = after.bindings.get(wish.binding_key) if wish.present and wish.with_binding else None
-        if mine is None or wish.key not in after.identities:
+    for desired in desired_list:
+        mine = after.bindings.get(desired.binding_key) if desired.present and desired.with_binding else None
+        if mine is None or desired.key not in after.identities:
             continue
         rivals = [one for one in after.by_selector.get(mine.selector, ()) if one == mine or after.meet(mine, one)]
         if len({one.identity for one in rivals}) < 2:
@@ -438,9 +444,11 @@ def _shared_selectors(wishes: t.Iterable[Wish], after: _After) -> list[str]:
     return list(told.values())
 
 
-def _colliding_pods(wishes: t.Iterable[Wish], observed: Observed, after: _After) -> list[str]:
+def _colliding_pods(desired_list: t.Iterable[Desired], observed: Observed, after: _After) -> list[str]:
     """Pods whose assignments MIC would give one name."""
-    selectors = {one.selector for wish in wishes if wish.present and (one := after.bindings.get(wish.binding_key))}
+    selectors = {
+        one.selector for desired in desired_list if desired.present and (one := after.bindings.get(desired.binding_key))
+    }
     holders: dict[str, set[Key]] = {}
     for selector in selectors:
         for binding in after.by_selector.get(selector, ()):
@@ -460,19 +468,19 @@ def _colliding_pods(wishes: t.Iterable[Wish], observed: Observed, after: _After)
 
 
 def _writing(
-    wishes: t.Sequence[Wish], decisions: t.Mapping[int, Decision], observed: Observed, rules: Rules
+    desired_list: t.Sequence[Desired], decisions: t.Mapping[int, Decision], observed: Observed, rules: Rules
 ) -> list[Wave]:
     """First what no pod has yet. What pods have is written in batches, each an identity together with its bindings."""
     secrets: dict[Place, Change] = {}
     units: dict[Key, dict[Place, Change]] = {}
-    members: dict[Key, list[Wish]] = {}
-    for number, wish in enumerate(wishes):
-        if not wish.present:
+    members: dict[Key, list[Desired]] = {}
+    for number, desired in enumerate(desired_list):
+        if not desired.present:
             continue
-        members.setdefault(wish.key, []).append(wish)
+        members.setdefault(desired.key, []).append(desired)
         for change in decisions[number].changes:
             if change.key != "secret":
-                units.setdefault(wish.key, {}).setdefault(change.place, change)
+                units.setdefault(desired.key, {}).setdefault(change.place, change)
             elif secrets.setdefault(change.place, change).body != change.body:
                 raise Failure(
                     f"Secret {change.namespace}/{change.name} would get two different values: give the identities in "
@@ -485,7 +493,7 @@ def _writing(
         batch = live[begin : begin + rules.batch]
         of_batch = _unit_waves(batch, units)
         if begin + rules.batch < len(live):
-            of_batch[-1] = replace(of_batch[-1], settles=tuple(wish for key in batch for wish in members[key]))
+            of_batch[-1] = replace(of_batch[-1], settles=tuple(desired for key in batch for desired in members[key]))
         waves += of_batch
     return [wave for wave in waves if wave.changes]
 

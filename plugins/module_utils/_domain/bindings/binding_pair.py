@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What must change so that an AzureIdentity and its AzureIdentityBinding are as wished."""
+"""What must change so that an AzureIdentity and its AzureIdentityBinding are as desired."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PASSWORD_KEY = "clientSecret"
 
 
 @dataclass(frozen=True)
-class Wish:
+class Desired:
     """The options of one pair; None is unset. ``unknown`` holds texts that stand for values not known yet.
 
     ``only`` is 'identity' or 'binding' where the other half is not meant.
@@ -81,7 +81,7 @@ class Wish:
         return self.only != "identity"
 
     @classmethod
-    def parse(cls, options: Raw, unknown: t.Iterable[str] = ()) -> Wish:
+    def parse(cls, options: Raw, unknown: t.Iterable[str] = ()) -> Desired:
         """The options of azure_identity_binding; what is left out is unset."""
         secret = options.get("client_password_secret") or {}
         tenants = options.get("auxiliary_tenant_ids")
@@ -130,11 +130,11 @@ class Observed:
     templates: tuple[User, ...] | None = ()
     offline: bool = False
 
-    def identity(self, wish: Wish) -> Raw | None:
-        return self.identities_by_key.get(wish.key)
+    def identity(self, desired: Desired) -> Raw | None:
+        return self.identities_by_key.get(desired.key)
 
-    def binding(self, wish: Wish) -> Raw | None:
-        return self.bindings_by_key.get(wish.binding_key)
+    def binding(self, desired: Desired) -> Raw | None:
+        return self.bindings_by_key.get(desired.binding_key)
 
     def secret(self, place: Key | None) -> Raw | None:
         return self._secrets.get(place) if place else None
@@ -219,7 +219,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class Decision:
-    """What one wish changes. ``result`` is what the module returns of it."""
+    """What one desired object changes. ``result`` is what the module returns of it."""
 
     before: Object
     after: Object
@@ -230,29 +230,29 @@ class Decision:
 # what is looked at
 
 
-def credential(wish: Wish, identity: Raw | None) -> Key | None:
+def credential(desired: Desired, identity: Raw | None) -> Key | None:
     """Namespace and name of the Secret behind the identity; None for a managed identity."""
-    if _type(wish, identity) == USER_ASSIGNED:
+    if _type(desired, identity) == USER_ASSIGNED:
         return None
     reference = ((identity or {}).get("spec") or {}).get("clientPassword") or {}
     return (
-        wish.secret_namespace or reference.get("namespace") or wish.namespace,
-        wish.secret_name or reference.get("name") or f"{wish.name}-credential",
+        desired.secret_namespace or reference.get("namespace") or desired.namespace,
+        desired.secret_name or reference.get("name") or f"{desired.name}-credential",
     )
 
 
-def selectors(wish: Wish, observed: Observed) -> frozenset[str]:
+def selectors(desired: Desired, observed: Observed) -> frozenset[str]:
     """The label values of the pods that a change of the pair can touch."""
-    live = observed.binding(wish)
-    bindings = [*observed.bindings_of(wish.key), *([live] if live else [])]
-    theirs = {Binding.parse(raw).selector for raw in bindings} | {wish.selector or ""}
+    live = observed.binding(desired)
+    bindings = [*observed.bindings_of(desired.key), *([live] if live else [])]
+    theirs = {Binding.parse(raw).selector for raw in bindings} | {desired.selector or ""}
     return frozenset(value for value in theirs if LABEL_VALUE.fullmatch(value))
 
 
-def served(wish: Wish, observed: Observed) -> tuple[Pod, ...] | None:
-    """The pods that the pair will serve when it is as wished, apart from those that end; None where unknown."""
-    identity = _wanted_identity(wish, observed.identity(wish))
-    return _served(observed, _wanted_binding(wish, observed.binding(wish)), identity)
+def served(desired: Desired, observed: Observed) -> tuple[Pod, ...] | None:
+    """The pods that the pair will serve when it is as desired, apart from those that end; None where unknown."""
+    identity = _wanted_identity(desired, observed.identity(desired))
+    return _served(observed, _wanted_binding(desired, observed.binding(desired)), identity)
 
 
 def _served(observed: Observed, binding: Raw, identity: Raw) -> tuple[Pod, ...] | None:
@@ -265,16 +265,16 @@ def _served(observed: Observed, binding: Raw, identity: Raw) -> tuple[Pod, ...] 
 # what is decided
 
 
-def decide_present(wish: Wish, observed: Observed, whole: Wish | None = None) -> Decision:
+def decide_present(desired: Desired, observed: Observed, whole: Desired | None = None) -> Decision:
     """Secret, identity, binding, in this order: nothing refers to what is not there yet.
 
-    ``whole`` is the wish with what other entries of a list say of the same identity.
+    ``whole`` is what is desired with what other entries of a list say of the same identity.
     """
-    whole = whole or wish
-    identity, binding = observed.identity(wish), observed.binding(wish) if wish.with_binding else None
-    _validate(wish, whole, identity, binding)
+    whole = whole or desired
+    identity, binding = observed.identity(desired), observed.binding(desired) if desired.with_binding else None
+    _validate(desired, whole, identity, binding)
     wanted_identity = _wanted_identity(whole, identity)
-    place = credential(whole, identity) if wish.with_identity else None
+    place = credential(whole, identity) if desired.with_identity else None
     before: Object = {"identity": clean(identity or {}), "binding": clean(binding or {})}
     after = dict(before)
     result: Object = {
@@ -290,25 +290,25 @@ def decide_present(wish: Wish, observed: Observed, whole: Wish | None = None) ->
         wanted_secret = _wanted_secret(whole, observed, place)
         if wanted_secret is not None:
             live = observed.secret(place)
-            changes += change("secret", SECRET, live, wanted_secret, owner=wish.owner, adopt=wish.adopt)
+            changes += change("secret", SECRET, live, wanted_secret, owner=desired.owner, adopt=desired.adopt)
         if changes:
             after["secret"] = hidden(wanted_secret, True)
-    if wish.with_identity:
-        affected = _affected(wish, observed, reach(wanted_identity))
+    if desired.with_identity:
+        affected = _affected(desired, observed, reach(wanted_identity))
         changes += change(
             "identity",
             IDENTITY,
             identity,
             wanted_identity,
-            owner=wish.owner,
-            adopt=wish.adopt,
+            owner=desired.owner,
+            adopt=desired.adopt,
             effect=f"MIC assigns it anew to {count(affected)}" if identity else "",
             pods=affected,
             removable=[("metadata", "annotations", BEHAVIOR_ANNOTATION)],
             unknown=whole.unknown,
         )
-    if wish.with_binding:
-        wanted_binding = _wanted_binding(wish, binding)
+    if desired.with_binding:
+        wanted_binding = _wanted_binding(desired, binding)
         pods = _served(observed, wanted_binding, wanted_identity)
         result["matching_pods"] = None if pods is None else len(pods)
         changes += change(
@@ -316,22 +316,22 @@ def decide_present(wish: Wish, observed: Observed, whole: Wish | None = None) ->
             BINDING,
             binding,
             wanted_binding,
-            owner=wish.owner,
-            adopt=wish.adopt,
+            owner=desired.owner,
+            adopt=desired.adopt,
             effect=f"{count(pods)} {'gets' if pods is not None and len(pods) == 1 else 'get'} the identity",
             pods=pods,
         )
     changed = {write.key for write in changes}
-    for key, wanted in (("identity", wanted_identity), ("binding", wanted_binding if wish.with_binding else {})):
+    for key, wanted in (("identity", wanted_identity), ("binding", wanted_binding if desired.with_binding else {})):
         if key in changed:
             after[key], result[key] = clean(wanted), shown(wanted)
-    result["assigned"] = list(observed.assigned_to(wish.key))
+    result["assigned"] = list(observed.assigned_to(desired.key))
     return Decision(before, after, tuple(changes), result)
 
 
-def rendered(wish: Wish) -> tuple[Object, Object]:
+def rendered(desired: Desired) -> tuple[Object, Object]:
     """AzureIdentity and AzureIdentityBinding as a cluster would get them that has neither."""
-    result = decide_present(wish, Observed(offline=True)).result
+    result = decide_present(desired, Observed(offline=True)).result
     return result["identity"], result["binding"]
 
 
@@ -348,9 +348,9 @@ def _key(raw: Raw) -> Key:
     return metadata.get("namespace", ""), metadata.get("name", "")
 
 
-def _type(wish: Wish, identity: Raw | None) -> int:
+def _type(desired: Desired, identity: Raw | None) -> int:
     live = ((identity or {}).get("spec") or {}).get("type") or USER_ASSIGNED
-    return int(live if wish.type is None else wish.type)
+    return int(live if desired.type is None else desired.type)
 
 
 def reach(identity: Raw) -> str | None:
@@ -359,23 +359,23 @@ def reach(identity: Raw) -> str | None:
     return identity["metadata"]["namespace"] if annotations.get(BEHAVIOR_ANNOTATION) == NAMESPACED else None
 
 
-def _validate(wish: Wish, whole: Wish, identity: Raw | None, binding: Raw | None) -> None:
-    check_names(wish)
-    check_texts(f"AzureIdentity {path_of(wish.key)}", {**whole.labels, **marks(wish.owner)}, whole.annotations)
-    if wish.with_identity:
+def _validate(desired: Desired, whole: Desired, identity: Raw | None, binding: Raw | None) -> None:
+    check_names(desired)
+    check_texts(f"AzureIdentity {path_of(desired.key)}", {**whole.labels, **marks(desired.owner)}, whole.annotations)
+    if desired.with_identity:
         _validate_identity(whole, identity)
-    if not wish.with_binding:
+    if not desired.with_binding:
         return
-    what = f"AzureIdentityBinding {path_of(wish.binding_key)}"
-    check_texts(what, wish.labels, wish.annotations)
-    if binding is None and not wish.selector:
+    what = f"AzureIdentityBinding {path_of(desired.binding_key)}"
+    check_texts(what, desired.labels, desired.annotations)
+    if binding is None and not desired.selector:
         raise Failure(
             f"{what} needs selector, the value of the label {SELECTOR_LABEL} of the pods; an empty one matches no pod."
         )
-    if wish.selector is not None and not LABEL_VALUE.fullmatch(wish.selector):
+    if desired.selector is not None and not LABEL_VALUE.fullmatch(desired.selector):
         raise Failure(
-            f"selector {wish.selector!r} of {what} matches no pod, because no label can have that value: use up to 63 "
-            "letters, digits, '-', '_' and '.', with a letter or digit at both ends."
+            f"selector {desired.selector!r} of {what} matches no pod, because no label can have that value: use up to "
+            "63 letters, digits, '-', '_' and '.', with a letter or digit at both ends."
         )
 
 
@@ -384,9 +384,9 @@ def check_namespace(namespace: str) -> None:
         raise Failure(f"namespace {namespace!r} is no name that Kubernetes accepts: use a-z, 0-9 and '-'.")
 
 
-def check_names(wish: Wish) -> None:
-    check_namespace(wish.namespace)
-    for option, name in (("name", wish.name), ("binding_name", wish.binding_name)):
+def check_names(desired: Desired) -> None:
+    check_namespace(desired.namespace)
+    for option, name in (("name", desired.name), ("binding_name", desired.binding_name)):
         if not OBJECT_NAME.fullmatch(name):
             raise Failure(f"{option} {name!r} is no name that Kubernetes accepts: use a-z, 0-9, '-' and '.'.")
 
@@ -395,36 +395,36 @@ def path_of(key: Key) -> str:
     return "/".join(key)
 
 
-def _validate_identity(wish: Wish, identity: Raw | None) -> None:
-    what = f"AzureIdentity {path_of(wish.key)}"
-    kind = _type(wish, identity)
+def _validate_identity(desired: Desired, identity: Raw | None) -> None:
+    what = f"AzureIdentity {path_of(desired.key)}"
+    kind = _type(desired, identity)
     needed = ["client_id"] + (["resource_id"] if kind == USER_ASSIGNED else ["tenant_id"])
     given = (identity or {}).get("spec") or {}
     for option in needed:
-        if not getattr(wish, option) and not given.get(FIELDS[option]):
+        if not getattr(desired, option) and not given.get(FIELDS[option]):
             raise Failure(f"{what} needs {option}, because its type is {kind}.")
-    if kind != USER_ASSIGNED and wish.resource_id:
+    if kind != USER_ASSIGNED and desired.resource_id:
         raise Failure(f"{what} has type {kind}, a service principal, which has no resource_id: leave it out.")
-    if wish.resource_id and wish.resource_id not in wish.unknown:
-        match = RESOURCE_ID.fullmatch(wish.resource_id)
+    if desired.resource_id and desired.resource_id not in desired.unknown:
+        match = RESOURCE_ID.fullmatch(desired.resource_id)
         if not match or not all(_WORDS.fullmatch(part) for part in match.groups()):
             raise Failure(
-                f"resource_id {wish.resource_id!r} is no user-assigned identity, MIC would ignore {what}: use "
+                f"resource_id {desired.resource_id!r} is no user-assigned identity, MIC would ignore {what}: use "
                 "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.ManagedIdentity/"
                 "userAssignedIdentities/<name>."
             )
-    if wish.client_id and wish.client_id not in wish.unknown and not _CLIENT_ID.fullmatch(wish.client_id):
-        if not _CLIENT_ID.fullmatch(wish.client_id.lower()):
-            raise Failure(f"client_id {wish.client_id!r} of {what} must be a GUID in lower case: correct it.")
-        if not wish.any_client_id:
+    if desired.client_id and desired.client_id not in desired.unknown and not _CLIENT_ID.fullmatch(desired.client_id):
+        if not _CLIENT_ID.fullmatch(desired.client_id.lower()):
+            raise Failure(f"client_id {desired.client_id!r} of {what} must be a GUID in lower case: correct it.")
+        if not desired.any_client_id:
             raise Failure(
-                f"client_id {wish.client_id!r} of {what} must be a GUID in lower case, because NMI compares it exactly "
-                "with what applications ask for: correct it, or set accept: [client_id_case] where they ask for that "
-                "very spelling, or for none."
+                f"client_id {desired.client_id!r} of {what} must be a GUID in lower case, because NMI compares it "
+                "exactly with what applications ask for: correct it, or set accept: [client_id_case] where they ask for "
+                "that very spelling, or for none."
             )
     for option, name in (
-        ("client_password_secret", wish.secret_name),
-        ("client_password_secret", wish.secret_namespace),
+        ("client_password_secret", desired.secret_name),
+        ("client_password_secret", desired.secret_namespace),
     ):
         if name is not None and not OBJECT_NAME.fullmatch(name):
             raise Failure(f"{option} of {what} has the name {name!r}, which Kubernetes does not accept: correct it.")
@@ -441,54 +441,56 @@ FIELDS = {
 }
 
 
-def _wanted_identity(wish: Wish, live: Raw | None) -> Object:
-    """The identity with everything that the wish names in place; what it does not name is as it is."""
-    wanted = _skeleton(IDENTITY, live, wish, wish.name)
+def _wanted_identity(desired: Desired, live: Raw | None) -> Object:
+    """The identity with everything that is named in ``desired``; what is not named there is as it is."""
+    wanted = _skeleton(IDENTITY, live, desired, desired.name)
     spec = wanted.setdefault("spec", {})
     for option, name in FIELDS.items():
-        value = getattr(wish, option)
+        value = getattr(desired, option)
         if value is None:
             continue
         if option == "resource_id" and str(spec.get(name, "")).lower() == value.lower():
             continue
         spec[name] = list(value) if isinstance(value, tuple) else value
     spec.setdefault("type", USER_ASSIGNED)
-    place = credential(wish, live)
+    place = credential(desired, live)
     if place:
         spec["clientPassword"] = {**(spec.get("clientPassword") or {}), "namespace": place[0], "name": place[1]}
     annotations = wanted["metadata"].setdefault("annotations", {})
-    if wish.behavior == NAMESPACED:
+    if desired.behavior == NAMESPACED:
         annotations[BEHAVIOR_ANNOTATION] = NAMESPACED
-    elif wish.behavior is not None and annotations.get(BEHAVIOR_ANNOTATION) == NAMESPACED:
+    elif desired.behavior is not None and annotations.get(BEHAVIOR_ANNOTATION) == NAMESPACED:
         del annotations[BEHAVIOR_ANNOTATION]
     if not annotations:
         del wanted["metadata"]["annotations"]
     return wanted
 
 
-def _wanted_binding(wish: Wish, live: Raw | None) -> Object:
-    wanted = _skeleton(BINDING, live, wish, wish.binding_name)
+def _wanted_binding(desired: Desired, live: Raw | None) -> Object:
+    wanted = _skeleton(BINDING, live, desired, desired.binding_name)
     spec = wanted.setdefault("spec", {})
-    spec["azureIdentity"] = wish.name
-    if wish.selector is not None:
-        spec["selector"] = wish.selector
+    spec["azureIdentity"] = desired.name
+    if desired.selector is not None:
+        spec["selector"] = desired.selector
     return wanted
 
 
-def _skeleton(kind: str, live: Raw | None, wish: Wish, name: str) -> Object:
-    wanted = skeleton(kind, API_VERSION, live, wish.namespace, name)
-    put_texts(wanted, wish.labels, wish.annotations, marks(wish.owner) if live is None or wish.adopt else {})
+def _skeleton(kind: str, live: Raw | None, desired: Desired, name: str) -> Object:
+    wanted = skeleton(kind, API_VERSION, live, desired.namespace, name)
+    put_texts(
+        wanted, desired.labels, desired.annotations, marks(desired.owner) if live is None or desired.adopt else {}
+    )
     return wanted
 
 
-def _wanted_secret(wish: Wish, observed: Observed, place: Key) -> Object | None:
-    live, kind = observed.secret(place), _type(wish, observed.identity(wish))
+def _wanted_secret(desired: Desired, observed: Observed, place: Key) -> Object | None:
+    live, kind = observed.secret(place), _type(desired, observed.identity(desired))
     what = f"Secret {place[0]}/{place[1]}"
     keys = sorted((live or {}).get("data") or {})
-    if kind == 1 and wish.client_certificate is not None:
-        raise Failure(f"AzureIdentity {wish.namespace}/{wish.name} has type 1: leave out client_certificate.")
-    if (wish.client_certificate if kind == 2 else wish.client_password) is None:
-        if kind == 2 and wish.client_password is not None:
+    if kind == 1 and desired.client_certificate is not None:
+        raise Failure(f"AzureIdentity {desired.namespace}/{desired.name} has type 1: leave out client_certificate.")
+    if (desired.client_certificate if kind == 2 else desired.client_password) is None:
+        if kind == 2 and desired.client_password is not None:
             raise Failure("client_password is the password of client_certificate with type 2: set that too.")
         if not observed.offline:
             _check_foreign_secret(what, live, keys, kind)
@@ -499,11 +501,11 @@ def _wanted_secret(wish: Wish, observed: Observed, place: Key) -> Object | None:
                 f"{what} has the keys {', '.join(keys)}, and NMI takes any of them as the password: "
                 "leave exactly one, or name another Secret in client_password_secret."
             )
-        data = {(keys or [_PASSWORD_KEY])[0]: _encoded((wish.client_password or "").encode())}
+        data = {(keys or [_PASSWORD_KEY])[0]: _encoded((desired.client_password or "").encode())}
     else:
         data = {
-            "certificate": _encoded(_decoded(wish.client_certificate or "")),
-            "password": _encoded((wish.client_password or "").encode()),
+            "certificate": _encoded(_decoded(desired.client_certificate or "")),
+            "password": _encoded((desired.client_password or "").encode()),
         }
     fresh = {
         "apiVersion": "v1",
@@ -513,8 +515,8 @@ def _wanted_secret(wish: Wish, observed: Observed, place: Key) -> Object | None:
     }
     wanted = shown(live or fresh)
     wanted["data"] = {**(wanted.get("data") or {}), **data}
-    if live is None or wish.adopt:
-        wanted["metadata"]["labels"] = {**(wanted["metadata"].get("labels") or {}), **marks(wish.owner)}
+    if live is None or desired.adopt:
+        wanted["metadata"]["labels"] = {**(wanted["metadata"].get("labels") or {}), **marks(desired.owner)}
     return wanted
 
 
@@ -538,12 +540,12 @@ def _decoded(text: str) -> bytes:
         raise Failure("client_certificate is not base64: pass the PKCS#12 file through b64encode.") from error
 
 
-def _affected(wish: Wish, observed: Observed, namespace: str | None) -> tuple[Pod, ...] | None:
+def _affected(desired: Desired, observed: Observed, namespace: str | None) -> tuple[Pod, ...] | None:
     """The pods of every binding that hands out the identity."""
     if observed.pods is None:
         return None
     found = {}
-    for raw in observed.bindings_of(wish.key):
+    for raw in observed.bindings_of(desired.key):
         for pod in observed.carrying(Binding.parse(raw).selector, namespace):
             if pod.node:
                 found[(pod.namespace, pod.name)] = pod

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
-"""AzurePodIdentityExceptions: whom they let past NMI, and what must change so that they are as wished."""
+"""AzurePodIdentityExceptions: whom they let past NMI, and what must change so that they are as desired."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXCEPTION = "AzurePodIdentityException"
 
 
 @dataclass(frozen=True)
-class Wish:
+class Desired:
     """The options of one exception; None is unset."""
 
     name: str
@@ -35,7 +35,7 @@ class Wish:
     allow_in_use: bool = False
 
     @classmethod
-    def parse(cls, options: Raw) -> Wish:
+    def parse(cls, options: Raw) -> Desired:
         wanted = options.get("pod_labels")
         return cls(
             name=options["name"],
@@ -90,64 +90,72 @@ def covers(pod_labels: t.Mapping[str, str], labels: t.Mapping[str, str]) -> bool
     return any(key in labels and labels[key].lower() == value.lower() for key, value in pod_labels.items())
 
 
-def check(wishes: t.Sequence[Wish], rules: Rules) -> None:
+def check(desired_list: t.Sequence[Desired], rules: Rules) -> None:
     """Refuse what no cluster could make right."""
-    rules.check(wishes)
-    named: dict[Key, Wish] = {}
-    for wish in wishes:
-        check_namespace(wish.namespace)
-        what = f"{EXCEPTION} {path_of(wish.key)}"
-        if not OBJECT_NAME.fullmatch(wish.name):
-            raise Failure(f"name {wish.name!r} is no name that Kubernetes accepts: use a-z, 0-9, '-' and '.'.")
-        if named.setdefault(wish.key, wish) != wish:
-            raise Failure(f"{what} stands twice in exceptions with different wishes: give one of them another name.")
-        if wish.present and wish.pod_labels is not None and not wish.pod_labels:
+    rules.check(desired_list)
+    named: dict[Key, Desired] = {}
+    for desired in desired_list:
+        check_namespace(desired.namespace)
+        what = f"{EXCEPTION} {path_of(desired.key)}"
+        if not OBJECT_NAME.fullmatch(desired.name):
+            raise Failure(f"name {desired.name!r} is no name that Kubernetes accepts: use a-z, 0-9, '-' and '.'.")
+        if named.setdefault(desired.key, desired) != desired:
+            raise Failure(f"{what} stands twice in exceptions with different contents: give one of them another name.")
+        if desired.present and desired.pod_labels is not None and not desired.pod_labels:
             raise Failure(f"{what} would cover no pod: name at least one label in pod_labels, or set state: absent.")
-        check_texts(f"A pod for {what}", wish.pod_labels or {}, {})
-        check_texts(what, {**wish.labels, **marks(rules.owner)}, wish.annotations)
+        check_texts(f"A pod for {what}", desired.pod_labels or {}, {})
+        check_texts(what, {**desired.labels, **marks(rules.owner)}, desired.annotations)
 
 
-def leaving(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> dict[Key, Going]:
+def leaving(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) -> dict[Key, Going]:
     """What is to go, unless something needs it."""
-    kept = {wish.key for wish in wishes if wish.present}
-    gone = {wish.key: wish.allow_in_use for wish in wishes if not wish.present}
-    return object_lists.leaving(kept, gone, observed.by_key, rules.places(wishes), rules)
+    kept = {desired.key for desired in desired_list if desired.present}
+    gone = {desired.key: desired.allow_in_use for desired in desired_list if not desired.present}
+    return object_lists.leaving(kept, gone, observed.by_key, rules.places(desired_list), rules)
 
 
-def decide(wishes: t.Sequence[Wish], observed: Observed, rules: Rules) -> Outcome:
-    check(wishes, rules)
+def decide(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) -> Outcome:
+    check(desired_list, rules)
     live = observed.by_key
-    going = leaving(wishes, observed, rules)
-    decisions = [_decide(wish, live.get(wish.key), going, observed, rules) for wish in wishes]
+    going = leaving(desired_list, observed, rules)
+    decisions = [_decide(desired, live.get(desired.key), going, observed, rules) for desired in desired_list]
     after = {key: _pod_labels(raw) for key, raw in live.items() if key not in going}
     after.update(
-        {wish.key: _pod_labels(one.result["exception"]) for wish, one in zip(wishes, decisions) if wish.present}
+        {
+            desired.key: _pod_labels(one.result["exception"])
+            for desired, one in zip(desired_list, decisions)
+            if desired.present
+        }
     )
     _refuse_in_use(going, after, observed)
     for key, one in going.items():
-        if key not in {wish.key for wish in wishes}:
+        if key not in {desired.key for desired in desired_list}:
             decisions.append(_removal(one, rules, {"exception": {}, "pods": []}))
     changes = list({one.place: one for decision in decisions for one in decision.changes}.values())
     waves = [
         Wave(tuple(one for one in changes if one.body is not None)),
         Wave(tuple(one for one in changes if one.body is None)),
     ]
-    warnings = _warnings(wishes, after, observed)
+    warnings = _warnings(desired_list, after, observed)
     return Outcome(tuple(decisions), tuple(wave for wave in waves if wave.changes), tuple(warnings))
 
 
-def _decide(wish: Wish, live: Raw | None, going: t.Mapping[Key, Going], observed: Observed, rules: Rules) -> Decision:
-    if not wish.present:
+def _decide(
+    desired: Desired, live: Raw | None, going: t.Mapping[Key, Going], observed: Observed, rules: Rules
+) -> Decision:
+    if not desired.present:
         nothing: Object = {"exception": {}, "pods": []}
-        return _removal(going[wish.key], rules, nothing) if wish.key in going else Decision({}, {}, (), nothing)
-    wanted = skeleton(EXCEPTION, API_VERSION, live, wish.namespace, wish.name)
-    put_texts(wanted, wish.labels, wish.annotations, marks(rules.owner) if live is None or rules.adopt else {})
-    if wish.pod_labels is not None:
-        wanted.setdefault("spec", {})["podLabels"] = dict(wish.pod_labels)
+        return _removal(going[desired.key], rules, nothing) if desired.key in going else Decision({}, {}, (), nothing)
+    wanted = skeleton(EXCEPTION, API_VERSION, live, desired.namespace, desired.name)
+    put_texts(wanted, desired.labels, desired.annotations, marks(rules.owner) if live is None or rules.adopt else {})
+    if desired.pod_labels is not None:
+        wanted.setdefault("spec", {})["podLabels"] = dict(desired.pod_labels)
     pod_labels = _pod_labels(wanted)
     if not pod_labels:
-        raise Failure(f"{EXCEPTION} {path_of(wish.key)} needs pod_labels: name the labels of the pods that it is for.")
-    pods = _covered(wish.namespace, pod_labels, observed)
+        raise Failure(
+            f"{EXCEPTION} {path_of(desired.key)} needs pod_labels: name the labels of the pods that it is for."
+        )
+    pods = _covered(desired.namespace, pod_labels, observed)
     changes = change(
         "exception",
         EXCEPTION,
@@ -218,13 +226,13 @@ def _refuse_in_use(
 
 
 def _warnings(
-    wishes: t.Iterable[Wish], after: t.Mapping[Key, t.Mapping[str, str]], observed: Observed
+    desired_list: t.Iterable[Desired], after: t.Mapping[Key, t.Mapping[str, str]], observed: Observed
 ) -> t.Iterator[str]:
-    for wish in wishes:
-        pods = _covered(wish.namespace, after[wish.key], observed) if wish.present else None
+    for desired in desired_list:
+        pods = _covered(desired.namespace, after[desired.key], observed) if desired.present else None
         served = [path_of((pod.namespace, pod.name)) for pod in pods or () if pod.labels.get(SELECTOR_LABEL)]
         if served:
             yield (
-                f"{EXCEPTION} {path_of(wish.key)} covers pods with the label {SELECTOR_LABEL} ({some(served)}): NMI "
+                f"{EXCEPTION} {path_of(desired.key)} covers pods with the label {SELECTOR_LABEL} ({some(served)}): NMI "
                 "gives them what the node has instead of their own identity."
             )

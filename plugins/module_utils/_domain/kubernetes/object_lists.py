@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ..bindings.binding_pair import Decision, Key, Wish, check_namespace
+from ..bindings.binding_pair import Decision, Desired, Key, check_namespace
 from ..errors import Failure
 from ..names import is_ours, listed
 from .objects import Change, Object, Raw
@@ -67,21 +67,21 @@ class Rules:
             found.append({**entry, **inherited})
         return found
 
-    def check(self, wishes: t.Sized) -> None:
+    def check(self, desired_list: t.Sized) -> None:
         """Refuse what no cluster could make right."""
-        if self.purge and not wishes and not self.purge_allow_empty:
+        if self.purge and not desired_list and not self.purge_allow_empty:
             raise Failure(
                 f"An empty list with purge_{self.option} would remove everything of this owner; set purge_allow_empty "
                 "to true if that is meant."
             )
-        if self.purge and not wishes and not self.namespaces:
+        if self.purge and not desired_list and not self.namespaces:
             raise Failure(f"purge_{self.option} has no namespace to look into: name some in purge_namespaces.")
         for namespace in sorted(self.namespaces):
             check_namespace(namespace)
 
-    def places(self, wishes: t.Iterable[Placed]) -> frozenset[str]:
+    def places(self, desired_list: t.Iterable[Placed]) -> frozenset[str]:
         """The namespaces that are looked into."""
-        return self.namespaces.union(wish.namespace for wish in wishes)
+        return self.namespaces.union(desired.namespace for desired in desired_list)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def leaving(
     places: t.Container[str],
     rules: Rules,
 ) -> dict[Key, Going]:
-    """What is to go of what is there, unless something needs it. ``gone`` is wished away, allowed or not."""
+    """What is to go of what is there, unless something needs it. ``gone`` is to go, allowed or not."""
     found = {key: Going(live[key], allowed) for key, allowed in gone.items() if key in live}
     if rules.purge:
         for key, raw in live.items():
@@ -113,12 +113,12 @@ class Wave:
     """Writes that do not depend on each other; the next wave begins when the pods of ``settles`` are assigned again."""
 
     changes: tuple[Change, ...]
-    settles: tuple[Wish, ...] = ()
+    settles: tuple[Desired, ...] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """``decisions`` are those of the wishes, in their order, and behind them those of what is purged."""
+    """``decisions`` are those of what is desired, in their order, and behind them those of what is purged."""
 
     decisions: tuple[Decision, ...]
     waves: tuple[Wave, ...]

@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Objects of Kubernetes: what differs from a wish, whose they are, and the write that makes them as wished."""
+"""Objects of Kubernetes: what differs from the desired state, whose they are, and the write that leads there."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import addon
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.addon import Entry, Wish
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.addon import Desired, Entry
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.arm_errors import ServiceError
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 
@@ -66,8 +66,8 @@ def entries(names: t.Iterable[str]) -> tuple[Entry, ...]:
     return tuple(Entry("ns", name, resource_id(name)) for name in names)
 
 
-def decide(body: t.Mapping[str, t.Any], wish: Wish) -> dict[str, t.Any]:
-    return addon.changed(body, wish, FACTS, addon.removals(body, wish))
+def decide(body: t.Mapping[str, t.Any], desired: Desired) -> dict[str, t.Any]:
+    return addon.changed(body, desired, FACTS, addon.removals(body, desired))
 
 
 def settled(body: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -80,8 +80,8 @@ def settled(body: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 WORLDS = st.dictionaries(KEYS, STATES).map(lambda found: cluster(*(identity(n, s, future=n) for n, s in found.items())))
-WISHES = st.builds(
-    lambda names, present, purge: Wish(
+DESIRED = st.builds(
+    lambda names, present, purge: Desired(
         present=present,
         identities=entries(names),
         purge_identities=purge and present,
@@ -93,31 +93,33 @@ WISHES = st.builds(
 )
 
 
-@given(WORLDS, WISHES)
-def test_a_wish_that_has_come_true_changes_nothing(body: dict[str, t.Any], wish: Wish) -> None:
-    after = settled(decide(body, wish))
-    assert decide(after, wish) == after
+@given(WORLDS, DESIRED)
+def test_a_desired_object_that_has_come_true_changes_nothing(body: dict[str, t.Any], desired: Desired) -> None:
+    after = settled(decide(body, desired))
+    assert decide(after, desired) == after
     assert addon.described(after, after) == []
 
 
-@given(WORLDS, WISHES, st.randoms())
-def test_order_means_nothing(body: dict[str, t.Any], wish: Wish, chance: t.Any) -> None:
+@given(WORLDS, DESIRED, st.randoms())
+def test_order_means_nothing(body: dict[str, t.Any], desired: Desired, chance: t.Any) -> None:
     shuffled = copy.deepcopy(body)
     chance.shuffle(shuffled["properties"]["podIdentityProfile"].get("userAssignedIdentities", []))
-    turned = Wish(wish.present, None, None, tuple(reversed(wish.identities or ())), None, wish.purge_identities)
-    assert addon.view(addon.expected(decide(body, wish))) == addon.view(addon.expected(decide(shuffled, turned)))
+    turned = Desired(
+        desired.present, None, None, tuple(reversed(desired.identities or ())), None, desired.purge_identities
+    )
+    assert addon.view(addon.expected(decide(body, desired))) == addon.view(addon.expected(decide(shuffled, turned)))
 
 
-@given(WORLDS, WISHES)
-def test_what_is_not_named_is_carried(body: dict[str, t.Any], wish: Wish) -> None:
+@given(WORLDS, DESIRED)
+def test_what_is_not_named_is_carried(body: dict[str, t.Any], desired: Desired) -> None:
     before = copy.deepcopy(body)
-    after = decide(body, wish)
+    after = decide(body, desired)
     assert body == before
     assert profile(after)["futureField"] == 1
-    named = {entry.key for entry in wish.identities or ()}
+    named = {entry.key for entry in desired.identities or ()}
     old = {addon.key_of(one): one for one in profile(body).get("userAssignedIdentities", ())}
     new = {addon.key_of(one): one for one in profile(after).get("userAssignedIdentities", ())}
-    if not wish.purge_identities:
+    if not desired.purge_identities:
         assert {key: one for key, one in old.items() if key not in named} == {
             key: one for key, one in new.items() if key not in named
         }
@@ -128,7 +130,7 @@ def test_what_is_not_named_is_carried(body: dict[str, t.Any], wish: Wish) -> Non
 def test_an_entry_that_is_not_assigned_is_written_again_without_its_state() -> None:
     info = {"error": {"error": {"code": "X", "message": "No.", "target": "t"}}}
     body = cluster(identity("a", "Failed", provisioningInfo=info), identity("b", "Failed"))
-    after = decide(body, Wish(present=True, identities=(Entry("ns", "a"),)))
+    after = decide(body, Desired(present=True, identities=(Entry("ns", "a"),)))
     assert profile(after)["userAssignedIdentities"] == [
         {key: value for key, value in identity("a").items() if key != "provisioningState"},
         identity("b", "Failed"),
@@ -140,20 +142,20 @@ def test_an_entry_that_is_not_assigned_is_written_again_without_its_state() -> N
 
 
 def test_the_last_entry_goes_by_an_empty_list() -> None:
-    after = decide(cluster(identity("a")), Wish(present=False, identities=(Entry("ns", "a"),)))
+    after = decide(cluster(identity("a")), Desired(present=False, identities=(Entry("ns", "a"),)))
     assert profile(after)["userAssignedIdentities"] == []
 
 
 def test_what_was_not_seen_is_not_purged() -> None:
-    wish = Wish(present=True, identities=entries("a"), purge_identities=True)
-    seen = addon.removals(cluster(identity("a"), identity("b")), wish)
-    after = addon.changed(cluster(identity("a"), identity("b"), identity("c")), wish, FACTS, seen)
+    desired = Desired(present=True, identities=entries("a"), purge_identities=True)
+    seen = addon.removals(cluster(identity("a"), identity("b")), desired)
+    after = addon.changed(cluster(identity("a"), identity("b"), identity("c")), desired, FACTS, seen)
     assert [one["name"] for one in profile(after)["userAssignedIdentities"]] == ["a", "c"]
 
 
 def test_an_entry_that_is_there_twice_becomes_one() -> None:
     body = cluster(identity("a"), identity("a"), identity("b"))
-    after = decide(body, Wish(present=True, identities=(Entry("ns", "a"),)))
+    after = decide(body, Desired(present=True, identities=(Entry("ns", "a"),)))
     assert profile(after)["userAssignedIdentities"] == [identity("a"), identity("b")]
     assert addon.described(body, after) == ["remove what is listed twice as identity"]
 
@@ -161,18 +163,18 @@ def test_an_entry_that_is_there_twice_becomes_one() -> None:
 def test_off_and_on() -> None:
     body = cluster(identity("a"))
     with pytest.raises(Failure, match="set purge_allow_empty to true"):
-        decide(body, Wish(present=True, enabled=False))
-    after = decide(body, Wish(present=True, enabled=False, allow_empty=True))
+        decide(body, Desired(present=True, enabled=False))
+    after = decide(body, Desired(present=True, enabled=False, allow_empty=True))
     assert profile(after) == {"enabled": False}
-    assert addon.removals(body, Wish(present=True, enabled=False)) == {("ns", "a")}
+    assert addon.removals(body, Desired(present=True, enabled=False)) == {("ns", "a")}
     assert addon.described(body, after) == ["disable the add-on", "remove identity ns/a"]
     off = cluster()
     off["properties"]["podIdentityProfile"] = {}
-    assert decide(off, Wish(present=True, enabled=False)) == off
-    assert decide(off, Wish(present=False, identities=entries("a"))) == off
-    assert profile(decide(off, Wish(present=True, enabled=True))) == {"enabled": True}
+    assert decide(off, Desired(present=True, enabled=False)) == off
+    assert decide(off, Desired(present=False, identities=entries("a"))) == off
+    assert profile(decide(off, Desired(present=True, enabled=True))) == {"enabled": True}
     with pytest.raises(Failure, match="is off; set enabled to true"):
-        decide(off, Wish(present=True, kubenet=True))
+        decide(off, Desired(present=True, kubenet=True))
 
 
 @pytest.mark.parametrize(
@@ -184,31 +186,31 @@ def test_off_and_on() -> None:
 )
 def test_what_aks_would_refuse(properties: dict[str, t.Any], said: str) -> None:
     with pytest.raises(Failure, match=said):
-        decide(cluster(**properties), Wish(present=True, identities=entries("a")))
+        decide(cluster(**properties), Desired(present=True, identities=entries("a")))
     # What is there already goes.
     there = cluster(identity("a"), **properties)
-    assert decide(there, Wish(present=True, identities=entries("a"))) == there
+    assert decide(there, Desired(present=True, identities=entries("a"))) == there
 
 
 def test_the_limit_counts_what_is_there() -> None:
     many = [{"name": f"e{number}", "namespace": "ns", "podLabels": {"a": "b"}} for number in range(200)]
-    wish = Wish(present=True, exceptions=(Entry("ns", "one", labels={"a": "b"}),))
-    assert decide(cluster(exceptions=many[:199]), wish)
+    desired = Desired(present=True, exceptions=(Entry("ns", "one", labels={"a": "b"}),))
+    assert decide(cluster(exceptions=many[:199]), desired)
     with pytest.raises(Failure, match="would have 201 exceptions"):
-        decide(cluster(exceptions=many), wish)
+        decide(cluster(exceptions=many), desired)
 
 
 def test_a_cluster_with_a_service_principal_cannot_have_the_addon() -> None:
     body = {**cluster(), "identity": None}
     with pytest.raises(Failure, match="has no managed identity"):
-        decide(body, Wish(present=True, identities=entries("a")))
+        decide(body, Desired(present=True, identities=entries("a")))
     user = {"type": "UserAssigned", "userAssignedIdentities": {"/x": {"principalId": "q", "clientId": "c"}}}
     assert addon.principal({**cluster(), "identity": user}) == "q"
 
 
 def test_windows_nodes_get_a_warning() -> None:
     body = cluster(agentPoolProfiles=[{"name": "win", "osType": "Windows"}, {"name": "lin"}])
-    after = decide(body, Wish(present=True, identities=entries("a")))
+    after = decide(body, Desired(present=True, identities=entries("a")))
     assert addon.warnings(body, addon.expected(after)) == (
         "Pods on the Windows nodes of win get no token: the add-on serves Linux only.",
     )
@@ -224,8 +226,8 @@ def test_whose_role_may_go() -> None:
     kubelet: dict[str, t.Any] = {"identityProfile": {"kubeletidentity": {"resourceId": resource_id("d").upper()}}}
     before = cluster(identity("a"), identity("b"), identity("d"), **kubelet)
     after = cluster(identity("x", identity={"resourceId": resource_id("a")}), **kubelet)
-    wish = Wish(present=False, identities=(*entries("bc"), Entry("ns", "d")))
-    assert addon.released_identities(before, after, wish) == [resource_id("b"), resource_id("c")]
+    desired = Desired(present=False, identities=(*entries("bc"), Entry("ns", "d")))
+    assert addon.released_identities(before, after, desired) == [resource_id("b"), resource_id("c")]
 
 
 @pytest.mark.parametrize(
@@ -252,11 +254,11 @@ def test_whose_permission_is_missing(code: str, message: str, about: int) -> Non
 
 def test_what_was_written_must_be_seen() -> None:
     """AKS says that it has succeeded, and the cluster says otherwise."""
-    wish = Wish(present=True, identities=(Entry("ns", "a", resource_id("a")),))
-    keys = addon.present_keys(wish)
+    desired = Desired(present=True, identities=(Entry("ns", "a", resource_id("a")),))
+    keys = addon.present_keys(desired)
 
     def look(body: dict[str, t.Any]) -> None:
-        addon.require_written(body, addon.changed(body, wish, FACTS, ()), keys)
+        addon.require_written(body, addon.changed(body, desired, FACTS, ()), keys)
 
     look(cluster(identity("a"), identity("b")))
     for body in (cluster(), cluster(identity("b"))):

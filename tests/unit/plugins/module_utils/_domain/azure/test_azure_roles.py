@@ -150,10 +150,10 @@ def test_only_what_is_named_is_changed(
 
 
 @pytest.mark.parametrize(
-    ("condition", "wished", "serves"),
+    ("condition", "desired", "serves"),
     [(None, None, True), ("a", None, True), ("a", "a\n", True), (None, "a", False), ("a", "", False), (None, "", True)],
 )
 def test_an_inherited_assignment_serves_under_the_same_condition(
-    condition: str | None, wished: str | None, serves: bool
+    condition: str | None, desired: str | None, serves: bool
 ) -> None:
-    assert azure_roles.serves(held("/", condition=condition), azure_roles.Extras(wished, description="x")) is serves
+    assert azure_roles.serves(held("/", condition=condition), azure_roles.Extras(desired, description="x")) is serves

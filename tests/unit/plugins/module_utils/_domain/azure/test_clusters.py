@@ -66,12 +66,12 @@ def pool(**options: Any) -> dict[str, Any]:
     return {"agent_pools": [{"name": "nodepool1", **options}]}
 
 
-def changed(**wish: Any) -> dict[str, Any]:
-    return clusters.changed(EXISTING, {"name": "demo", **wish})
+def changed(**desired: Any) -> dict[str, Any]:
+    return clusters.changed(EXISTING, {"name": "demo", **desired})
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "desired",
     [
         {},
         {"location": "West Europe", "dns_prefix": "demo-dns", "enable_rbac": True, "service_cidr": "10.0.0.0/16"},
@@ -85,12 +85,12 @@ def changed(**wish: Any) -> dict[str, Any]:
         pool(node_taints=["a=b:NoSchedule"], node_labels={}),
     ],
 )
-def test_a_fulfilled_wish_changes_nothing(wish: dict[str, Any]) -> None:
-    assert changed(**wish) == EXISTING
+def test_a_fulfilled_desired_object_changes_nothing(desired: dict[str, Any]) -> None:
+    assert changed(**desired) == EXISTING
 
 
 @pytest.mark.parametrize(
-    ("wish", "path", "value"),
+    ("desired", "path", "value"),
     [
         ({"kubernetes_version": "1.34"}, "properties.kubernetesVersion", "1.34"),
         ({"kubernetes_version": "1.34"}, "properties.kubernetesVersion", "1.34"),
@@ -117,14 +117,14 @@ def test_a_fulfilled_wish_changes_nothing(wish: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_only_what_is_named_changes(wish: dict[str, Any], path: str, value: Any) -> None:
+def test_only_what_is_named_changes(desired: dict[str, Any], path: str, value: Any) -> None:
     expected = copy.deepcopy(EXISTING)
     *parents, last = path.split(".")
     place: Any = expected
     for key in parents:
         place = place[int(key)] if key.isdigit() else place.setdefault(key, {})
     place[last] = value
-    assert changed(**wish) == expected
+    assert changed(**desired) == expected
 
 
 def test_a_new_pool_is_added() -> None:
@@ -141,7 +141,7 @@ def test_a_new_pool_is_added() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "reason"),
+    ("desired", "reason"),
     [
         ({"location": "eastus"}, "location of the cluster demo is 'westeurope'"),
         ({"dns_prefix": "x"}, "dns_prefix of the cluster demo is 'demo-dns'"),
@@ -159,9 +159,9 @@ def test_a_new_pool_is_added() -> None:
         ({"authorized_ip_ranges": [], "purge_authorized_ip_ranges": True}, "set purge_allow_empty to true"),
     ],
 )
-def test_what_a_cluster_cannot_change_is_refused(wish: dict[str, Any], reason: str) -> None:
+def test_what_a_cluster_cannot_change_is_refused(desired: dict[str, Any], reason: str) -> None:
     with pytest.raises(Failure, match=reason):
-        changed(**wish)
+        changed(**desired)
 
 
 def test_workload_identity_comes_with_an_issuer_and_the_issuer_stays() -> None:
@@ -216,7 +216,7 @@ def test_a_new_cluster_is_created_with_little() -> None:
 
 
 def test_a_new_cluster_takes_what_is_named() -> None:
-    wish = {
+    desired = {
         "name": "demo",
         "location": "westeurope",
         "dns_prefix": "mine",
@@ -226,13 +226,13 @@ def test_a_new_cluster_takes_what_is_named() -> None:
         "kubelet_identity": "/k",
         "agent_pools": [{"name": "a"}, {"name": "b", "mode": "System"}],
     }
-    body = clusters.created(wish)
+    body = clusters.created(desired)
     assert body["properties"]["dnsPrefix"] == "mine"
     assert body["properties"]["networkProfile"] == {"networkPlugin": "kubenet", "serviceCidr": "10.1.0.0/16"}
     assert body["identity"]["userAssignedIdentities"] == {IDENTITY: {}}
     assert body["properties"]["identityProfile"] == {"kubeletidentity": {"resourceId": "/k"}}
     assert [pool["mode"] for pool in body["properties"]["agentPoolProfiles"]] == ["User", "System"]
-    assert clusters.changed(body, wish) == body
+    assert clusters.changed(body, desired) == body
 
 
 def test_a_new_cluster_needs_a_location() -> None:
@@ -318,9 +318,9 @@ def test_the_view_of_a_cluster_that_is_being_created_has_every_key() -> None:
         },
     )
 )
-def test_a_granted_wish_is_fulfilled(wish: dict[str, Any]) -> None:
-    once = changed(**wish)
-    assert clusters.changed(once, {"name": "demo", **wish}) == once
+def test_a_granted_desired_object_is_fulfilled(desired: dict[str, Any]) -> None:
+    once = changed(**desired)
+    assert clusters.changed(once, {"name": "demo", **desired}) == once
 
 
 @pytest.mark.parametrize(
@@ -340,23 +340,23 @@ def test_ranges_are_added_and_purged_only_when_asked(
     body = copy.deepcopy(EXISTING)
     profile = {"authorizedIPRanges": ["203.0.113.0/24", "10.0.0.1/32"], "futureField": 1}
     body["properties"]["apiServerAccessProfile"] = dict(profile)
-    wish = {"authorized_ip_ranges": wanted, "purge_authorized_ip_ranges": purge, "purge_allow_empty": True}
-    after = clusters.changed(body, {"name": "demo", **wish})
+    desired = {"authorized_ip_ranges": wanted, "purge_authorized_ip_ranges": purge, "purge_allow_empty": True}
+    after = clusters.changed(body, {"name": "demo", **desired})
     assert after["properties"]["apiServerAccessProfile"] == {**profile, "authorizedIPRanges": expected}
-    assert clusters.changed(after, {"name": "demo", **wish}) == after
+    assert clusters.changed(after, {"name": "demo", **desired}) == after
 
 
 def test_a_private_cluster_is_made_so_and_has_no_ranges() -> None:
-    wish = {"name": "demo", "location": "westeurope", "private_cluster": True}
-    body = clusters.created(wish)
+    desired = {"name": "demo", "location": "westeurope", "private_cluster": True}
+    body = clusters.created(desired)
     assert body["properties"]["apiServerAccessProfile"] == {"enablePrivateCluster": True}
     predicted = clusters.view(clusters.predicted(body, subscription="s", group="rg", name="demo", unknown="later"))
     assert (predicted["private_cluster"], predicted["private_fqdn"]) == (True, "later")
-    assert clusters.changed(body, wish) == body
+    assert clusters.changed(body, desired) == body
     with pytest.raises(Failure, match="private_cluster of the cluster demo is True"):
-        clusters.changed(body, {**wish, "private_cluster": False})
+        clusters.changed(body, {**desired, "private_cluster": False})
     with pytest.raises(Failure, match="AKS authorizes ranges of public clusters only"):
-        clusters.created({**wish, "authorized_ip_ranges": ["10.0.0.0/8"]})
+        clusters.created({**desired, "authorized_ip_ranges": ["10.0.0.0/8"]})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import federated
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential, Wish
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential, Desired
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 
 UNKNOWN = "(known after apply)"
@@ -25,7 +25,7 @@ def credential(name: str, subject: str = "s", issuer: str = ISSUER, **raw: Any) 
     return Credential(name, issuer, subject, (AUDIENCE,), raw)
 
 
-def decide(current: list[Credential], *wanted: Wish, purge: bool = False) -> federated.Decision:
+def decide(current: list[Credential], *wanted: Desired, purge: bool = False) -> federated.Decision:
     return federated.decide_present("billing", current, wanted, default_audience=AUDIENCE, purge=purge, unknown=UNKNOWN)
 
 
@@ -42,9 +42,9 @@ def decide(current: list[Credential], *wanted: Wish, purge: bool = False) -> fed
         ({"audiences": ["a", "b"]}, "The federated credential pods is to have 2 audiences, "),
     ],
 )
-def test_what_cannot_be_wished(change: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_desired(change: dict[str, Any], message: str) -> None:
     with pytest.raises(Failure, match=message):
-        federated.wishes([{"name": "pods", "subject": "s", **change}], ISSUER, None)
+        federated.desired_list([{"name": "pods", "subject": "s", **change}], ISSUER, None)
 
 
 def test_an_entry_has_the_last_word() -> None:
@@ -52,52 +52,54 @@ def test_an_entry_has_the_last_word() -> None:
         {"name": "one", "namespace": "ns", "service_account": "sa"},
         {"name": "two", "subject": "s", "issuer": "https://own", "audiences": ["own", "own"]},
     ]
-    assert federated.wishes(entries, ISSUER, ["all"]) == (
-        Wish("one", ISSUER, "system:serviceaccount:ns:sa", "all"),
-        Wish("two", "https://own", "s", "own"),
+    assert federated.desired_list(entries, ISSUER, ["all"]) == (
+        Desired("one", ISSUER, "system:serviceaccount:ns:sa", "all"),
+        Desired("two", "https://own", "s", "own"),
     )
 
 
-def test_a_name_is_wished_once() -> None:
+def test_a_name_is_desired_once() -> None:
     with pytest.raises(Failure, match="The federated credential Pods is listed more than once"):
-        federated.wishes([{"name": "Pods"}, {"name": "pods"}], None, None)
+        federated.desired_list([{"name": "Pods"}, {"name": "pods"}], None, None)
 
 
 @pytest.mark.parametrize(
-    ("wish", "verbs"),
+    ("desired", "verbs"),
     [
-        (Wish("one"), []),
-        (Wish("ONE", ISSUER, "s", AUDIENCE), []),
-        (Wish("one", "https://issuer"), ["change"]),
-        (Wish("one", subject="S"), ["change"]),
-        (Wish("one", audience="api://other"), ["change"]),
-        (Wish("two", ISSUER, "t"), ["create"]),
-        (Wish("two", UNKNOWN, "s"), ["create"]),
+        (Desired("one"), []),
+        (Desired("ONE", ISSUER, "s", AUDIENCE), []),
+        (Desired("one", "https://issuer"), ["change"]),
+        (Desired("one", subject="S"), ["change"]),
+        (Desired("one", audience="api://other"), ["change"]),
+        (Desired("two", ISSUER, "t"), ["create"]),
+        (Desired("two", UNKNOWN, "s"), ["create"]),
     ],
 )
-def test_what_is_written(wish: Wish, verbs: list[str]) -> None:
-    assert [write.verb for write in decide([credential("one")], wish).writes] == verbs
+def test_what_is_written(desired: Desired, verbs: list[str]) -> None:
+    assert [write.verb for write in decide([credential("one")], desired).writes] == verbs
 
 
 def test_unknown_fields_and_the_spelling_of_a_name_stay() -> None:
-    (write,) = decide([credential("Pods", later=1)], Wish("pods", subject="t")).writes
+    (write,) = decide([credential("Pods", later=1)], Desired("pods", subject="t")).writes
     assert write.summary == "change federated credential Pods"
     assert write.credential.properties() == {"later": 1, "issuer": ISSUER, "subject": "t", "audiences": [AUDIENCE]}
 
 
-@pytest.mark.parametrize("wish", [Wish("two", ISSUER), Wish("two", None, "t")])
-def test_a_new_one_is_complete(wish: Wish) -> None:
+@pytest.mark.parametrize("desired", [Desired("two", ISSUER), Desired("two", None, "t")])
+def test_a_new_one_is_complete(desired: Desired) -> None:
     with pytest.raises(Failure, match="two does not exist yet, and a new one needs an issuer"):
-        decide([credential("one")], wish)
+        decide([credential("one")], desired)
 
 
 def test_two_that_exchange_their_subjects() -> None:
     with pytest.raises(Failure, match="The federated credentials one and two of the identity billing are to exchange"):
-        decide([credential("one", "a"), credential("two", "b")], Wish("one", subject="b"), Wish("two", subject="a"))
+        decide(
+            [credential("one", "a"), credential("two", "b")], Desired("one", subject="b"), Desired("two", subject="a")
+        )
 
 
 def test_what_is_unknown_may_differ() -> None:
-    assert len(decide([], Wish("one", UNKNOWN, "s"), Wish("two", UNKNOWN, "s")).writes) == 2
+    assert len(decide([], Desired("one", UNKNOWN, "s"), Desired("two", UNKNOWN, "s")).writes) == 2
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_what_is_unknown_may_differ() -> None:
 )
 def test_the_limit(has: int, new: int, purge: bool, message: str | None) -> None:
     current = [credential(f"has{number}", f"has{number}") for number in range(has)]
-    wanted = [Wish(f"new{number}", ISSUER, f"new{number}") for number in range(new)]
+    wanted = [Desired(f"new{number}", ISSUER, f"new{number}") for number in range(new)]
     if message is None:
         decide(current, *wanted, purge=purge)
         return
@@ -123,7 +125,7 @@ def test_the_limit(has: int, new: int, purge: bool, message: str | None) -> None
 
 @pytest.mark.parametrize(("writes", "seconds"), [(4, None), (5, 20), (20, 80)])
 def test_the_time_that_azure_imposes(writes: int, seconds: int | None) -> None:
-    warnings = decide([], *(Wish(f"one{number}", ISSUER, str(number)) for number in range(writes))).warnings
+    warnings = decide([], *(Desired(f"one{number}", ISSUER, str(number)) for number in range(writes))).warnings
     assert len(warnings) == (seconds is not None)
     assert seconds is None or f"need about {seconds} seconds" in warnings[0]
 
@@ -142,9 +144,9 @@ def test_every_write_finds_its_place(
 ) -> None:
     """Azure, which takes a name and a pair of issuer and subject once, takes the writes, and ends as predicted."""
     existing = [credential(name, subject) for name, subject in current]
-    wished = [Wish(name, ISSUER, subject) for name, subject in wanted]
+    desired = [Desired(name, ISSUER, subject) for name, subject in wanted]
     try:
-        decision = decide(existing, *wished, purge=purge)
+        decision = decide(existing, *desired, purge=purge)
     except Failure:
         return
     azure = {one.key: one for one in existing}
@@ -157,10 +159,12 @@ def test_every_write_finds_its_place(
         assert (write.verb == "create") == (one.key not in azure)
         azure[one.key] = one
     assert federated.ordered(azure.values()) == decision.after
-    assert decide(list(decision.after), *wished, purge=purge).writes == ()
-    removed = federated.decide_absent(decision.after, wished)
-    assert {one.key for one in removed.after} == {one.key for one in decision.after} - {wish.key for wish in wished}
-    assert len(removed.writes) == len(wished)
+    assert decide(list(decision.after), *desired, purge=purge).writes == ()
+    removed = federated.decide_absent(decision.after, desired)
+    assert {one.key for one in removed.after} == {one.key for one in decision.after} - {
+        desired.key for desired in desired
+    }
+    assert len(removed.writes) == len(desired)
 
 
 @pytest.mark.parametrize(

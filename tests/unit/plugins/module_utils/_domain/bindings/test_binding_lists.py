@@ -15,9 +15,9 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings import binding_lists
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings.binding_lists import Rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings.binding_pair import (
+    Desired,
     Observed,
     User,
-    Wish,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.object_lists import Outcome
@@ -28,22 +28,22 @@ CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
 OTHER_ID = CLIENT_ID.replace("2", "3")
 
 
-def wish(name: str = "i", binding: str | None = None, namespace: str = "n", **changes: Any) -> Wish:
-    return Wish(name, namespace, **{"binding_name": binding or name, "selector": "x", **changes})
+def desired(name: str = "i", binding: str | None = None, namespace: str = "n", **changes: Any) -> Desired:
+    return Desired(name, namespace, **{"binding_name": binding or name, "selector": "x", **changes})
 
 
-def whole(name: str = "i", binding: str | None = None, namespace: str = "n", **changes: Any) -> Wish:
+def whole(name: str = "i", binding: str | None = None, namespace: str = "n", **changes: Any) -> Desired:
     given = {"resource_id": RESOURCE_ID + name, "client_id": CLIENT_ID, **changes}
-    return wish(name, binding, namespace, **given)
+    return desired(name, binding, namespace, **given)
 
 
-def only(what: str, name: str = "i", binding: str | None = None, **changes: Any) -> Wish:
+def only(what: str, name: str = "i", binding: str | None = None, **changes: Any) -> Desired:
     given = {"selector": None} if what == "identity" else {}
-    return (whole if what == "identity" else wish)(name, binding, only=what, **{**given, **changes})
+    return (whole if what == "identity" else desired)(name, binding, only=what, **{**given, **changes})
 
 
-def gone(name: str = "i", binding: str | None = None, **changes: Any) -> Wish:
-    return wish(name, binding, present=False, **{"selector": None, **changes})
+def gone(name: str = "i", binding: str | None = None, **changes: Any) -> Desired:
+    return desired(name, binding, present=False, **{"selector": None, **changes})
 
 
 def user(name: str = "a", namespace: str = "n", selector: str = "x") -> Pod:
@@ -56,11 +56,11 @@ def assigned(pod: Pod, name: str = "i", namespace: str = "n", status: str = "Ass
     return {"metadata": {"name": f"{pod.name}-{pod.namespace}-{name}"}, "spec": spec, "status": {"status": status}}
 
 
-def made(*wishes: Wish, before: Observed | None = None, **seen: Any) -> Observed:
-    """A cluster in which the wishes came true."""
+def made(*desired_list: Desired, before: Observed | None = None, **seen: Any) -> Observed:
+    """A cluster in which all of them are as desired."""
     before = before or Observed()
     found: dict[str, list[Any]] = {"identity": [*before.identities], "binding": [*before.bindings], "secret": []}
-    for one in binding_lists.decide(wishes, before, Rules()).changes:
+    for one in binding_lists.decide(desired_list, before, Rules()).changes:
         found[one.key].append(one.body)
     return Observed(
         tuple(found["identity"]), tuple(found["binding"]), tuple(found["secret"]), **{"templates": (), **seen}
@@ -76,8 +76,8 @@ def foreign(observed: Observed) -> Observed:
     return replace(observed, identities=plain[0], bindings=plain[1])
 
 
-def decide(*wishes: Wish, on: Observed | None = None, **rules: Any) -> Outcome:
-    return binding_lists.decide(wishes, on or Observed(), Rules(**rules))
+def decide(*desired_list: Desired, on: Observed | None = None, **rules: Any) -> Outcome:
+    return binding_lists.decide(desired_list, on or Observed(), Rules(**rules))
 
 
 def actions(outcome: Outcome) -> list[list[str]]:
@@ -85,19 +85,19 @@ def actions(outcome: Outcome) -> list[list[str]]:
     return [[" ".join(change.summary.split()[:3]) for change in wave.changes] for wave in outcome.waves]
 
 
-def refusal(*wishes: Wish, on: Observed | None = None, **rules: Any) -> str:
+def refusal(*desired_list: Desired, on: Observed | None = None, **rules: Any) -> str:
     with pytest.raises(Failure) as refused:
-        decide(*wishes, on=on, **rules)
+        decide(*desired_list, on=on, **rules)
     return refused.value.sentence
 
 
 def test_several_bindings_of_one_identity_and_several_identities_for_one_selector() -> None:
-    wishes = (whole("i"), wish("i", "second", selector="y"), whole("j"))
-    assert actions(decide(*wishes)) == [
+    desired_list = (whole("i"), desired("i", "second", selector="y"), whole("j"))
+    assert actions(decide(*desired_list)) == [
         ["create AzureIdentity n/i", "create AzureIdentity n/j"],
         ["create AzureIdentityBinding n/i", "create AzureIdentityBinding n/second", "create AzureIdentityBinding n/j"],
     ]
-    again = decide(*wishes, on=made(*wishes))
+    again = decide(*desired_list, on=made(*desired_list))
     assert again.waves == () and again.documents == ({}, {})
     (warning,) = again.warnings
     assert "n/i, n/j have one selector, 'x'" in warning
@@ -115,30 +115,30 @@ def test_halves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "words"),
+    ("desired_list", "words"),
     [
         ((whole(), whole(binding="b", client_id=OTHER_ID)), "two different client_id"),
         ((whole(labels={"a": "1"}), whole(binding="b", labels={"a": "2"})), "two different values of a in its labels"),
-        ((whole(), wish("j", "i")), "stands twice in bindings"),
-        ((whole(), wish(selector="y")), "stands twice in bindings"),
+        ((whole(), desired("j", "i")), "stands twice in bindings"),
+        ((whole(), desired(selector="y")), "stands twice in bindings"),
         ((whole(), gone()), "stands twice in bindings"),
         ((whole(), gone(binding="b")), "to be there and to be gone"),
         ((only("binding", client_id=CLIENT_ID),), "only a binding, which has no client_id"),
         ((only("identity", selector="x"),), "only an identity, which has no selector"),
     ],
 )
-def test_contradictions_are_refused(wishes: Sequence[Wish], words: str) -> None:
-    assert words in refusal(*wishes)
+def test_contradictions_are_refused(desired_list: Sequence[Desired], words: str) -> None:
+    assert words in refusal(*desired_list)
 
 
 def test_two_spellings_of_one_resource_id_are_no_contradiction() -> None:
-    wishes = (whole(), whole(binding="b", resource_id=(RESOURCE_ID + "i").lower()))
-    assert [len(wave) for wave in actions(decide(*wishes))] == [1, 2]
+    desired_list = (whole(), whole(binding="b", resource_id=(RESOURCE_ID + "i").lower()))
+    assert [len(wave) for wave in actions(decide(*desired_list))] == [1, 2]
 
 
 def test_one_secret_has_one_value() -> None:
     place: dict[str, Any] = {"type": 1, "tenant_id": "t", "client_id": CLIENT_ID, "secret_name": "s"}
-    first, second = (wish(name, client_password="p", **place) for name in "ij")
+    first, second = (desired(name, client_password="p", **place) for name in "ij")
     assert actions(decide(first, second))[0] == ["create Secret n/s"]
     assert "two different values" in refusal(first, replace(second, client_password="q"))
     kept = made(first, second)
@@ -163,7 +163,7 @@ def test_client_id_in_another_case() -> None:
 def test_protected_identities() -> None:
     kubelet = (RESOURCE_ID + "i").replace("resourceGroups", "RESOURCEGROUPS")
     assert "in protected_identities" in refusal(whole(), protected=(kubelet,))
-    assert "in protected_identities" in refusal(wish(), on=made(whole()), protected=(kubelet,))
+    assert "in protected_identities" in refusal(desired(), on=made(whole()), protected=(kubelet,))
     assert decide(whole("j"), protected=(kubelet,)).waves
 
 
@@ -231,17 +231,17 @@ def test_all_users_are_listed() -> None:
 
 def test_a_binding_may_go_when_another_one_takes_its_place_before() -> None:
     used = made(whole(), pods=(user(),))
-    renamed = decide(wish("i", "new"), on=used, purge=True)
+    renamed = decide(desired("i", "new"), on=used, purge=True)
     assert actions(renamed) == [["create AzureIdentityBinding n/new"], ["delete AzureIdentityBinding n/i"]]
-    assert "in use" in refusal(wish("i", "new", selector="y"), on=used, purge=True)
+    assert "in use" in refusal(desired("i", "new", selector="y"), on=used, purge=True)
 
 
 def test_what_pods_have_is_written_in_batches() -> None:
     names = [f"i{number}" for number in range(5)]
-    wishes = [whole(name, selector=name) for name in names]
+    desired_list = [whole(name, selector=name) for name in names]
     pods = tuple(user(name, selector=name) for name in names[:4])
-    live = made(*wishes, pods=pods, assigned=tuple(assigned(pod, pod.name) for pod in pods))
-    changed = [replace(one, client_id=OTHER_ID) for one in wishes]
+    live = made(*desired_list, pods=pods, assigned=tuple(assigned(pod, pod.name) for pod in pods))
+    changed = [replace(one, client_id=OTHER_ID) for one in desired_list]
     changed[1] = replace(changed[1], labels={"a": "b"})
     outcome = decide(*changed, whole("new"), on=live, batch=2)
     assert actions(outcome) == [
@@ -312,12 +312,12 @@ def test_a_long_list_takes_linear_time() -> None:
 
     costs = []
     for size in (50, 500):
-        wishes = [
+        desired_list = [
             whole(f"i{number}", namespace=Counted(f"n{number % 7}"), selector=f"s{number}") for number in range(size)
         ]
-        cluster = made(*wishes)
+        cluster = made(*desired_list)
         calls.clear()
-        assert decide(*wishes, on=cluster, purge=True).waves == ()
+        assert decide(*desired_list, on=cluster, purge=True).waves == ()
         costs.append(len(calls))
     assert costs[1] < 15 * costs[0]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a wish for a pair of AzureIdentity and AzureIdentityBinding changes."""
+"""What a desired object for a pair of AzureIdentity and AzureIdentityBinding changes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings import binding_lists, binding_pair
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings.binding_pair import (
     Decision,
+    Desired,
     Observed,
-    Wish,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import Pod
@@ -28,8 +28,8 @@ CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
 MARKS = {"app.kubernetes.io/managed-by": "azureops.pod_identity", "azureops.pod-identity/owner": "default"}
 
 
-def wish(**changes: Any) -> Wish:
-    return Wish(
+def desired(**changes: Any) -> Desired:
+    return Desired(
         **{
             "name": "i",
             "namespace": "n",
@@ -42,8 +42,8 @@ def wish(**changes: Any) -> Wish:
     )
 
 
-def made(wanted: Wish, observed: Observed | None = None) -> Observed:
-    """The cluster after the wish came true."""
+def made(wanted: Desired, observed: Observed | None = None) -> Observed:
+    """The cluster with all that is desired."""
     decision = binding_pair.decide_present(wanted, observed or Observed())
     objects = {change.key: change.body for change in decision.changes}
     return Observed(
@@ -53,7 +53,7 @@ def made(wanted: Wish, observed: Observed | None = None) -> Observed:
     )
 
 
-def absent(wanted: Wish, observed: Observed, *, allow_in_use: bool = False) -> Decision:
+def absent(wanted: Desired, observed: Observed, *, allow_in_use: bool = False) -> Decision:
     outcome = binding_lists.decide(
         [replace(wanted, present=False, allow_in_use=allow_in_use)], observed, binding_lists.Rules()
     )
@@ -69,28 +69,28 @@ def user(name: str = "a", namespace: str = "n", **changes: Any) -> Pod:
 
 
 def test_identity_comes_before_its_binding_and_goes_after_it() -> None:
-    principal = wish(type=1, resource_id=None, tenant_id="t", client_password="p")
+    principal = desired(type=1, resource_id=None, tenant_id="t", client_password="p")
     assert keys(binding_pair.decide_present(principal, Observed())) == ["secret", "identity", "binding"]
     assert keys(absent(principal, made(principal))) == ["binding", "identity", "secret"]
 
 
 def test_what_came_true_is_no_change() -> None:
-    again = binding_pair.decide_present(wish(), made(wish()))
+    again = binding_pair.decide_present(desired(), made(desired()))
     assert again.changes == () and again.before == again.after
 
 
 def test_what_another_owner_keeps_is_changed_only_by_adoption() -> None:
-    theirs = made(wish(owner="team-a"))
-    assert binding_pair.decide_present(wish(owner="team-b"), theirs).changes == ()
+    theirs = made(desired(owner="team-a"))
+    assert binding_pair.decide_present(desired(owner="team-b"), theirs).changes == ()
     for change in ({"selector": "y"}, {"ad_endpoint": "https://login/"}):
         with pytest.raises(Failure, match="belongs to the owner 'team-a'"):
-            binding_pair.decide_present(wish(owner="team-b", **change), theirs)
-        assert binding_pair.decide_present(wish(owner="team-b", adopt=True, **change), theirs).changes
+            binding_pair.decide_present(desired(owner="team-b", **change), theirs)
+        assert binding_pair.decide_present(desired(owner="team-b", adopt=True, **change), theirs).changes
 
 
 def test_nothing_of_a_secret_is_shown() -> None:
-    principal = wish(type=1, resource_id=None, tenant_id="t", client_password="pa55word")
-    for observed in (Observed(), made(wish(type=1, resource_id=None, tenant_id="t", client_password="0ther"))):
+    principal = desired(type=1, resource_id=None, tenant_id="t", client_password="pa55word")
+    for observed in (Observed(), made(desired(type=1, resource_id=None, tenant_id="t", client_password="0ther"))):
         decision = binding_pair.decide_present(principal, observed)
         text = repr((decision.before, decision.after, decision.result, [c.summary for c in decision.changes]))
         for value in ("pa55word", "0ther"):
@@ -118,16 +118,18 @@ def test_a_diff_has_nothing_of_a_secret_that_others_wrote() -> None:
 
 
 def test_certificate() -> None:
-    principal = wish(type=2, resource_id=None, tenant_id="t", client_certificate="YWJj\nZGVm", client_password="p")
+    principal = desired(type=2, resource_id=None, tenant_id="t", client_certificate="YWJj\nZGVm", client_password="p")
     (secret,) = [c.body for c in binding_pair.decide_present(principal, Observed()).changes if c.key == "secret"]
     assert secret is not None and sorted(secret["data"]) == ["certificate", "password"]
     assert base64.b64decode(secret["data"]["certificate"]) == b"abcdef"
     with pytest.raises(Failure, match="base64"):
-        binding_pair.decide_present(wish(type=2, resource_id=None, tenant_id="t", client_certificate="?"), Observed())
+        binding_pair.decide_present(
+            desired(type=2, resource_id=None, tenant_id="t", client_certificate="?"), Observed()
+        )
 
 
 def test_the_key_of_an_existing_secret_stays_the_only_one() -> None:
-    principal = wish(type=1, resource_id=None, tenant_id="t", client_password="p")
+    principal = desired(type=1, resource_id=None, tenant_id="t", client_password="p")
     place = {"namespace": "n", "name": "i-credential"}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": place, "data": {"given": "eA=="}}
     (change,) = [
@@ -138,7 +140,7 @@ def test_the_key_of_an_existing_secret_stays_the_only_one() -> None:
 
 def test_what_we_applied_before_is_applied_again() -> None:
     """Server-side apply would take it away otherwise."""
-    live = made(wish(ad_endpoint="https://login/", labels={"team": "a"}))
+    live = made(desired(ad_endpoint="https://login/", labels={"team": "a"}))
     identity = dict(live.identities[0])
     fields = {
         "f:metadata": {"f:labels": {".": {}, **{f"f:{name}": {} for name in (*MARKS, "team")}}},
@@ -149,18 +151,18 @@ def test_what_we_applied_before_is_applied_again() -> None:
     identity["metadata"] = {**identity["metadata"], "managedFields": [ours, theirs]}
     identity["spec"] = {**identity["spec"], "replicas": 3}
     observed = Observed(identities=(identity,), bindings=live.bindings)
-    (change,) = binding_pair.decide_present(wish(client_id=CLIENT_ID.replace("2", "3")), observed).changes
+    (change,) = binding_pair.decide_present(desired(client_id=CLIENT_ID.replace("2", "3")), observed).changes
     assert change.body is not None
     assert change.body["spec"]["adEndpoint"] == "https://login/" and "replicas" not in change.body["spec"]
     assert change.body["metadata"]["labels"] == {**MARKS, "team": "a"}
 
 
 def test_adoption_takes_the_whole_content() -> None:
-    live = made(wish())
+    live = made(desired())
     plain = [{**raw, "metadata": {"namespace": "n", "name": "i"}} for raw in (live.identities[0], live.bindings[0])]
     observed = Observed(identities=(plain[0],), bindings=(plain[1],), pods=(user(),))
-    assert binding_pair.decide_present(wish(), observed).changes == ()
-    identity, binding = binding_pair.decide_present(wish(adopt=True), observed).changes
+    assert binding_pair.decide_present(desired(), observed).changes == ()
+    identity, binding = binding_pair.decide_present(desired(adopt=True), observed).changes
     assert identity.force and identity.body is not None and identity.body["spec"] == plain[0]["spec"]
     assert identity.body["metadata"]["labels"] == MARKS
     assert identity.summary == "adopt AzureIdentity n/i (MIC assigns it anew to 1 pod)"
@@ -172,34 +174,34 @@ def test_pods_are_counted_by_behavior(behavior: str | None, count: int) -> None:
     observed = Observed(pods=(user(), user("b", "other"), user("unscheduled"), user("c", phase="Failed")))
     assert observed.pods is not None
     observed = Observed(pods=(*observed.pods[:2], observed.pods[3]))
-    assert binding_pair.decide_present(wish(behavior=behavior), observed).result["matching_pods"] == count
+    assert binding_pair.decide_present(desired(behavior=behavior), observed).result["matching_pods"] == count
 
 
 def test_unknown_number_of_pods() -> None:
-    decision = binding_pair.decide_present(wish(), Observed(pods=None))
+    decision = binding_pair.decide_present(desired(), Observed(pods=None))
     assert "an unknown number of pods" in decision.changes[-1].summary
     assert decision.result["matching_pods"] is None
 
 
 def test_what_is_in_use_stays() -> None:
-    live = made(wish())
+    live = made(desired())
     observed = Observed(identities=live.identities, bindings=live.bindings, pods=(user(),))
     with pytest.raises(Failure, match="n/a"):
-        absent(wish(), observed)
-    assert keys(absent(wish(), observed, allow_in_use=True)) == ["binding", "identity"]
+        absent(desired(), observed)
+    assert keys(absent(desired(), observed, allow_in_use=True)) == ["binding", "identity"]
     gone = Observed(identities=live.identities, bindings=live.bindings, pods=(user(deleting=True),))
-    assert keys(absent(wish(), gone)) == ["binding", "identity"]
+    assert keys(absent(desired(), gone)) == ["binding", "identity"]
 
 
 def test_pods_that_may_not_be_listed_are_seen_by_their_assignments() -> None:
-    live = made(wish())
+    live = made(desired())
     assigned = {
         "metadata": {"name": "a-n-i"},
         "spec": {"pod": "a", "podNamespace": "n", "azureIdentityRef": {"metadata": {"namespace": "n", "name": "i"}}},
     }
     observed = Observed(identities=live.identities, bindings=live.bindings, pods=None, assigned=(assigned,))
     with pytest.raises(Failure, match="n/a"):
-        absent(wish(), observed)
+        absent(desired(), observed)
 
 
 _options = st.fixed_dictionaries(
@@ -218,10 +220,12 @@ _options = st.fixed_dictionaries(
 
 
 @given(_options, _options)
-def test_a_wish_comes_true_at_once_and_touches_nothing_else(first: dict[str, Any], second: dict[str, Any]) -> None:
-    live = made(wish(**first))
+def test_one_write_leads_to_what_is_desired_and_touches_nothing_else(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    live = made(desired(**first))
     unset: dict[str, Any] = {"resource_id": None, "client_id": None, "selector": None, **second}
-    wanted = wish(**unset)
+    wanted = desired(**unset)
     decision = binding_pair.decide_present(wanted, live)
     after = {key: decision.after[key] for key in ("identity", "binding")}
     reached = Observed(identities=(after["identity"],), bindings=(after["binding"],))

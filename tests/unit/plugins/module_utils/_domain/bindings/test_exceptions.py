@@ -12,35 +12,35 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings import exceptions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.bindings.exceptions import (
+    Desired,
     Observed,
     Rules,
     Template,
-    Wish,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.object_lists import Outcome
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import Pod
 
 
-def wish(name: str = "e", namespace: str = "n", **changes: Any) -> Wish:
-    return Wish(name, namespace, **{"pod_labels": {"app": "x"}, **changes})
+def desired(name: str = "e", namespace: str = "n", **changes: Any) -> Desired:
+    return Desired(name, namespace, **{"pod_labels": {"app": "x"}, **changes})
 
 
 def pod(name: str = "a", namespace: str = "n", phase: str = "Running", **labels: str) -> Pod:
     return Pod(namespace, name, labels or {"app": "x"}, "node", phase)
 
 
-def decide(*wishes: Wish, on: Observed | None = None, **rules: Any) -> Outcome:
-    return exceptions.decide(wishes, on or Observed(), Rules(**rules))
+def decide(*desired_list: Desired, on: Observed | None = None, **rules: Any) -> Outcome:
+    return exceptions.decide(desired_list, on or Observed(), Rules(**rules))
 
 
-def made(*wishes: Wish, **seen: Any) -> Observed:
-    return Observed(tuple(one.body for one in decide(*wishes).changes if one.body), **seen)
+def made(*desired_list: Desired, **seen: Any) -> Observed:
+    return Observed(tuple(one.body for one in decide(*desired_list).changes if one.body), **seen)
 
 
-def refusal(*wishes: Wish, on: Observed | None = None, **rules: Any) -> str:
+def refusal(*desired_list: Desired, on: Observed | None = None, **rules: Any) -> str:
     with pytest.raises(Failure) as refused:
-        decide(*wishes, on=on, **rules)
+        decide(*desired_list, on=on, **rules)
     return refused.value.sentence
 
 
@@ -63,61 +63,61 @@ def test_any_one_label_is_enough(pod_labels: dict[str, str], labels: dict[str, s
 
 def test_living_pods_of_the_namespace_are_told() -> None:
     seen = Observed(pods=(pod("b"), pod("a"), pod("c", "m"), pod("d", phase="Failed"), pod("e", team="x")))
-    outcome = decide(wish(), on=seen)
+    outcome = decide(desired(), on=seen)
     assert outcome.decisions[0].result["pods"] == ["n/a", "n/b"]
     assert [one.summary for one in outcome.changes] == ["create AzurePodIdentityException n/e (2 pods past NMI)"]
-    assert decide(wish(), on=Observed(pods=None)).decisions[0].result["pods"] is None
+    assert decide(desired(), on=Observed(pods=None)).decisions[0].result["pods"] is None
 
 
 def test_the_labels_of_the_pods_are_replaced() -> None:
-    live = made(wish(pod_labels={"app": "x", "team": "y"}))
-    (change,) = decide(wish(), on=live).changes
+    live = made(desired(pod_labels={"app": "x", "team": "y"}))
+    (change,) = decide(desired(), on=live).changes
     assert change.body is not None and change.body["spec"]["podLabels"] == {"app": "x"}
-    assert decide(wish(pod_labels=None), on=live).changes == ()
-    assert decide(wish(), on=made(wish())).changes == ()
+    assert decide(desired(pod_labels=None), on=live).changes == ()
+    assert decide(desired(), on=made(desired())).changes == ()
 
 
 def test_what_pods_need_stays() -> None:
-    used = made(wish(), pods=(pod(),))
-    gone = wish(present=False)
+    used = made(desired(), pods=(pod(),))
+    gone = desired(present=False)
     assert "Pod n/a past NMI" in refusal(gone, on=used)
-    assert "Pod n/a past NMI" in refusal(wish("f", pod_labels={"b": "c"}), on=used, purge=True)
-    assert decide(wish(present=False, allow_in_use=True), on=used).changes
-    assert decide(gone, wish("new"), on=used).waves[1].changes[0].name == "e", "the new one is there before"
+    assert "Pod n/a past NMI" in refusal(desired("f", pod_labels={"b": "c"}), on=used, purge=True)
+    assert decide(desired(present=False, allow_in_use=True), on=used).changes
+    assert decide(gone, desired("new"), on=used).waves[1].changes[0].name == "e", "the new one is there before"
     template = Template("CronJob n/c", "n", {"app": "X"})
-    assert "CronJob n/c past NMI" in refusal(gone, on=made(wish(), templates=(template,)))
-    assert decide(gone, on=made(wish(), templates=(Template("CronJob m/c", "m", {"app": "x"}),))).changes
+    assert "CronJob n/c past NMI" in refusal(gone, on=made(desired(), templates=(template,)))
+    assert decide(gone, on=made(desired(), templates=(Template("CronJob m/c", "m", {"app": "x"}),))).changes
     for unread in ("pods", "templates"):
-        assert "cannot be told" in refusal(gone, on=made(wish(), **{unread: None}))
+        assert "cannot be told" in refusal(gone, on=made(desired(), **{unread: None}))
 
 
 def test_purge_removes_what_is_provably_ours_only() -> None:
-    ours = made(wish("a"), wish("b"), wish("c", "m"))
+    ours = made(desired("a"), desired("b"), desired("c", "m"))
     foreign = {"metadata": {"namespace": "n", "name": "f"}, "spec": {"podLabels": {"app": "x"}}}
     cluster = Observed((*ours.exceptions, foreign))
-    assert [one.name for one in decide(wish("a"), on=cluster, purge=True).changes] == ["b"]
-    assert decide(wish("a"), on=cluster, purge=True, owner="others").changes == ()
+    assert [one.name for one in decide(desired("a"), on=cluster, purge=True).changes] == ["b"]
+    assert decide(desired("a"), on=cluster, purge=True, owner="others").changes == ()
     assert "purge_allow_empty" in refusal(on=cluster, purge=True, namespaces=frozenset("n"))
     everything = decide(on=cluster, purge=True, purge_allow_empty=True, namespaces=frozenset("nm"))
     assert [one.name for one in everything.changes] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
-    ("wishes", "words"),
+    ("desired_list", "words"),
     [
-        ([wish(pod_labels=None)], "needs pod_labels"),
-        ([wish(pod_labels={})], "would cover no pod"),
-        ([wish(pod_labels={"a b": "c"})], "cannot have the label 'a b'"),
-        ([wish(pod_labels={"a": "{{ x }}"})], "cannot have the label a="),
-        ([wish("E")], "no name that Kubernetes accepts"),
-        ([wish(namespace="a.b")], "no name that Kubernetes accepts"),
-        ([wish(), wish(pod_labels={"b": "c"})], "stands twice"),
+        ([desired(pod_labels=None)], "needs pod_labels"),
+        ([desired(pod_labels={})], "would cover no pod"),
+        ([desired(pod_labels={"a b": "c"})], "cannot have the label 'a b'"),
+        ([desired(pod_labels={"a": "{{ x }}"})], "cannot have the label a="),
+        ([desired("E")], "no name that Kubernetes accepts"),
+        ([desired(namespace="a.b")], "no name that Kubernetes accepts"),
+        ([desired(), desired(pod_labels={"b": "c"})], "stands twice"),
     ],
 )
-def test_wishes_that_could_not_work_are_refused(wishes: list[Wish], words: str) -> None:
-    assert words in refusal(*wishes)
+def test_desired_objects_that_could_not_work_are_refused(desired_list: list[Desired], words: str) -> None:
+    assert words in refusal(*desired_list)
 
 
 def test_pods_that_have_an_identity_of_their_own_are_told() -> None:
-    (warning,) = decide(wish(), on=Observed(pods=(pod(app="x", aadpodidbinding="y"),))).warnings
+    (warning,) = decide(desired(), on=Observed(pods=(pod(app="x", aadpodidbinding="y"),))).warnings
     assert "n/a" in warning and "aadpodidbinding" in warning
