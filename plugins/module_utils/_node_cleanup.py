@@ -52,5 +52,5 @@ def make_plan(node: Node, options: t.Mapping[str, t.Any], ask: t.Callable[[], Do
         steps,
         result=cleanup.predicted(),
         warnings=cleanup.warnings(),
-        told={} if steps else ask(),
+        extra_results={} if steps else ask(),
     )

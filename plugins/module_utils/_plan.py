@@ -70,8 +70,8 @@ class Plan:
     """What is, what will be, and the writes between them. No step means: nothing to do.
 
     ``before`` and ``after`` are what the diff shows; an absent resource is ``{}``. ``result`` is what the module
-    returns when no step says better; without it that is ``after``. ``told`` are further results, also of a failure.
-    At most ``at_once`` steps of a wave are carried out at the same time.
+    returns when no step says better; without it that is ``after``. ``extra_results`` go with these, also
+    with those of a failure. At most ``at_once`` steps of a wave are carried out at the same time.
     """
 
     before: Document
@@ -80,7 +80,7 @@ class Plan:
     result: Document | None = None
     warnings: tuple[str, ...] = ()
     watch: Watch | None = None
-    told: Document = field(default_factory=dict)
+    extra_results: Document = field(default_factory=dict)
     at_once: int = 10
 
 
@@ -139,12 +139,18 @@ def _finish(module: Module, plan: Plan, key: str) -> None:
         done += [step.summary for step, dummy, failure in ended if failure is None]
         outcome = next((answer for dummy, answer, failure in reversed(ended) if answer), outcome)
         for step, failure in [(step, failure) for step, dummy, failure in ended if failure]:
-            results = {**_told(module, plan), **needed, **failure.results}
+            results = {**_extra_results(module, plan), **needed, **failure.results}
             # A step may have failed after its write.
             results["changed"] = (bool(done) or bool(results.get("changed"))) and not module.check_mode
             results.update(actions=done, failed_action=step.summary)
             raise Failure(failure.sentence, error=failure.error, results=results) from failure
-    result = {**_told(module, plan), **needed, "changed": bool(plan.steps), "actions": done, key: dict(outcome)}
+    result = {
+        **_extra_results(module, plan),
+        **needed,
+        "changed": bool(plan.steps),
+        "actions": done,
+        key: dict(outcome),
+    }
     if module._diff:
         result["diff"] = {"before": dict(plan.before), "after": dict(plan.after)}
     module.exit_json(**result)
@@ -189,10 +195,10 @@ def _carry_out(
     return [ended for ended in attempts if ended]
 
 
-def _told(module: Module, plan: Plan) -> dict[str, t.Any]:
+def _extra_results(module: Module, plan: Plan) -> dict[str, t.Any]:
     for warning in plan.watch.warnings if plan.watch else ():
         module.warn(warning)
-    return {**plan.told, **(plan.watch.results if plan.watch else {})}
+    return {**plan.extra_results, **(plan.watch.results if plan.watch else {})}
 
 
 def _fail(module: Module, failure: Failure) -> t.NoReturn:

@@ -145,7 +145,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import kubeconfig as files
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.refusals import Refused
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.errors import Refused
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure

@@ -520,7 +520,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     looks = (outcome.decisions[0].before, outcome.decisions[0].after) if single else outcome.documents
     document = results[0] if single else {"bindings": listed(desired_list, results)}
     told = {"planned": outcome.planned, "reassigned_pods": outcome.reassigned}
-    return Plan(*looks, steps, result=document, warnings=warnings, told=told, at_once=AT_ONCE)
+    return Plan(*looks, steps, result=document, warnings=warnings, extra_results=told, at_once=AT_ONCE)
 
 
 def listed(desired_list: t.Sequence[binding_pair.Desired], results: t.Sequence[Object]) -> t.Sequence[Object]:

@@ -323,7 +323,7 @@ def make_plan(module: AnsibleModule) -> Plan:
             result.update(namespace=desired.namespace, name=desired.name)
     document = results[0] if single else {"exceptions": results}
     told = {"planned": outcome.planned}
-    return Plan(*looks, steps, result=document, warnings=warnings, told=told, at_once=AT_ONCE)
+    return Plan(*looks, steps, result=document, warnings=warnings, extra_results=told, at_once=AT_ONCE)
 
 
 def argument_spec() -> ArgumentSpec:

@@ -548,7 +548,7 @@ def make_plan(found: dict[str, t.Any], path: str) -> _plan.Plan:
         after=after,
         steps=() if before == after else (_plan.Step(f"write the inventory {path}", write),),
         result={**after, **inventory_files.summary(found)},
-        told={"rules": found["rules"], "assignments": found["assignments"]},
+        extra_results={"rules": found["rules"], "assignments": found["assignments"]},
     )
 
 

@@ -228,11 +228,13 @@ def make_plan(client: Client, params: t.Mapping[str, t.Any], *, predict: bool) -
     if predict:
         observed = removal.without(observed, params["assume_gone"])
     going = removal.decide(params["parts"], observed, rules)
-    ailing = [each for each in observed.releases if each.wounds] if removal.RECORDS in params["parts"] else []
+    ailing = [each for each in observed.releases if each.unsupported_apis] if removal.RECORDS in params["parts"] else []
     names = {each.label for each in going}
     stays = [row for row in removal.rows(observed, rules) if removal.row_label(row) not in names]
     before = {each.label: clean(each.live) for each in going}
-    before.update({f"helm release {each.label}": {"changes of its record": list(each.wounds)} for each in ailing})
+    before.update(
+        {f"helm release {each.label}": {"changes of its record": list(each.unsupported_apis)} for each in ailing}
+    )
     return Plan(
         before,
         {f"helm release {each.label}": {} for each in ailing},
@@ -256,7 +258,7 @@ def steps(client: Client, going: t.Sequence[removal.Removal], params: t.Mapping[
 
 def mending(client: Client, release: helm_releases.Release) -> Step:
     repair = functools.partial(kube_removal.repair, client, release)
-    summary = f"repair the record of helm release {release.label}: {', '.join(release.wounds)}"
+    summary = f"repair the record of helm release {release.label}: {', '.join(release.unsupported_apis)}"
     return Step(summary, repair, functools.partial(repair, dry_run=True), needs=(kube_removal.need_of_repair(release),))
 
 

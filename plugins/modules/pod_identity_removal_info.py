@@ -146,7 +146,7 @@ releases:
           returned: always
           type: str
           sample: policy/v1beta1
-        heir:
+        replacement_api:
           description: The API that took its place; empty where the object is left out.
           returned: always
           type: str
@@ -162,7 +162,7 @@ programs:
   type: list
   elements: str
   sample: [DaemonSet default/aad-pod-identity-nmi]
-brought_back:
+reconciled_by:
   description:
     - What of the installation somebody would put there again, and who, such as a Kustomization of Flux, an Application
       of Argo CD, or AKS.
@@ -261,7 +261,7 @@ def as_data(found: removal.Observed, rules: removal.Rules) -> dict[str, t.Any]:
         "not_believed": [{"object": each.label, "reason": each.reason} for each in found.doubts],
         "release_namespaces": list(found.namespaces),
         "programs": list(found.programs),
-        "brought_back": list(found.brought_back),
+        "reconciled_by": list(found.reconciled_by),
         "addon_programs": list(found.addon),
         "identities": removal.attached(found),
         "secrets": removal.credentials(found),

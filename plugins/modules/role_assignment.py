@@ -342,7 +342,9 @@ def together(plans: t.Mapping[str, Plan]) -> Plan:
             for step in plan.steps
         ),
         warnings=tuple(warning for plan in plans.values() for warning in plan.warnings),
-        told={"to_remove": [each for plan in plans.values() for each in plan.told.get("to_remove") or ()]},
+        extra_results={
+            "to_remove": [each for plan in plans.values() for each in plan.extra_results.get("to_remove") or ()]
+        },
     )
 
 
@@ -407,13 +409,13 @@ def removal(
     )
     warnings = tuple(azure_roles.still_held(assignment, role, scope) for assignment in staying)
     views = [azure_roles.view(each, role, scope) for each in going]
-    return Plan(views[0] if views else {}, {}, steps, warnings=warnings, told={"to_remove": views})
+    return Plan(views[0] if views else {}, {}, steps, warnings=warnings, extra_results={"to_remove": views})
 
 
 def unknown_yet(options: t.Mapping[str, t.Any], named: str, extras: azure_roles.Extras) -> Plan:
     """In check mode the principal, or the scope, may be one that an earlier task will create."""
     if options["state"] == "absent":
-        return Plan({}, {}, told={"to_remove": []})
+        return Plan({}, {}, extra_results={"to_remove": []})
     scope, principal = options["scope"], options["principal_id"]
     role = azure_roles.named(named) or azure_roles.Role(named, KNOWN_AFTER_APPLY)
     place = "" if scope == KNOWN_AFTER_APPLY else scope

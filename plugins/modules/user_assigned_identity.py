@@ -247,7 +247,7 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any], *, predict: bool) -> Pla
     if options["state"] == "absent":
         steps = (deletion(arm, group, before),) if current else ()
         told = judge(arm, before, options["assume_detached"] if predict else ()) if options["only_unused"] else {}
-        return Plan(before, {}, steps, told=told)
+        return Plan(before, {}, steps, extra_results=told)
     wanted = tag_rules.parse(options["tags"])
     if current is None:
         return creation(arm, options, tag_rules.merge(None, wanted, append=options["append_tags"]))

@@ -355,7 +355,7 @@ def clean(arm: Arm, options: Options, is_known: t.Callable[[str], bool], *, pred
     """Detach what is proved to be a leftover; what check mode cannot know yet holds none."""
     named = attached.wanted(filter(is_known, options["identities"] or ()))
     if not all(is_known(options[name] or "") for name in ("resource_id", "node_resource_group")):
-        return Plan(view(()), view(()), told={"ownership": []})
+        return Plan(view(()), view(()), extra_results={"ownership": []})
     where = azure.place(arm, options)
     found = azure.carriers(arm, options, where)
     if predict:
@@ -363,7 +363,7 @@ def clean(arm: Arm, options: Options, is_known: t.Callable[[str], bool], *, pred
     cluster, unknown = azure.owner(arm, where, found) if found else (None, "")
     protection = protected_identities.protection(cluster, unknown, options["protected_identities"])
     existing, unread = azure.client_ids(arm, (identity.id for each in found for identity in each.identities))
-    claims, untold = known_by.claims(arm, options, cluster, found, named=named)
+    claims, undetermined = known_by.claims(arm, options, cluster, found, named=named)
     unjudged = options["allow_unknown_owner"]
     verdicts = {each.id: judged.judge(each, protection, claims, existing, unread, unjudged=unjudged) for each in found}
     work = {carrier: judged.removable(several) for carrier, several in verdicts.items()}
@@ -371,8 +371,8 @@ def clean(arm: Arm, options: Options, is_known: t.Callable[[str], bool], *, pred
     after = [attached.changed(each, work[each.id], attach=False, unknown="") for each in found]
     told = [{"resource_id": carrier, **judged.view(each)} for carrier, several in verdicts.items() for each in several]
     made = tuple(steps(arm, found, work, attach=False, bundle=options["restore_bundle"] or "", alone=True))
-    warnings = tuple(sentence for sentence in (protection.gap, *unread.values(), *untold) if sentence)
-    return Plan(view(found), view(after), made, warnings=warnings, told={"ownership": told})
+    warnings = tuple(sentence for sentence in (protection.gap, *unread.values(), *undetermined) if sentence)
+    return Plan(view(found), view(after), made, warnings=warnings, extra_results={"ownership": told})
 
 
 def steps(

@@ -238,11 +238,11 @@ def observe(arm: Arm, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     if options["check_existence"]:
         existing, unread = azure.client_ids(arm, (identity.id for each in found for identity in each.identities))
     named = attached.wanted(options["identities"])
-    claims, untold = known.claims(arm, options, cluster, found, named=named)
+    claims, undetermined = known.claims(arm, options, cluster, found, named=named)
     return {
         "resources": [judged.report(each, protection, claims, existing, unread) for each in found],
         "cluster_id": str((cluster or {}).get("id", "")),
-        "unread": [sentence for sentence in (protection.gap, *unread.values(), *untold) if sentence],
+        "unread": [sentence for sentence in (protection.gap, *unread.values(), *undetermined) if sentence],
     }
 
 

@@ -186,7 +186,7 @@ def test_helm_removes_what_it_could_not(api_server: ApiServer, client: Client, w
     remove = Runner(api_server, "pod_identity_removal")
     options = {"parts": ["records"], "release_namespaces": [world]}
     (found,) = Runner(api_server, "pod_identity_removal_info")(release_namespaces=[world]).ok()["releases"]
-    assert [(each["kind"], each["heir"]) for each in found["repairs"]] == [
+    assert [(each["kind"], each["replacement_api"]) for each in found["repairs"]] == [
         ("PodDisruptionBudget", "policy/v1"),
         ("PodSecurityPolicy", ""),
     ]
@@ -225,13 +225,13 @@ def test_programs_that_no_release_holds(api_server: ApiServer, client: Client, w
         body = manifest(kind, program, spec={"selector": {"matchLabels": labels}, "template": pod})
         client.create(kind, world, {**body, "metadata": {**body["metadata"], "labels": managed}})
     look = Runner(api_server, "pod_identity_removal_info")
-    assert look().ok()["brought_back"] == [
+    assert look().ok()["reconciled_by"] == [
         f"{kind.name} {world}/{name} (managed by Flux, Kustomization flux-system/platform)"
         for kind, name in ((DAEMON_SET, "nmi"), (DEPLOYMENT, "mic"))
     ]
     for kind, program in ((DAEMON_SET, "nmi"), (DEPLOYMENT, "mic")):
         client.merge(kind, world, program, {"metadata": {"labels": dict.fromkeys(managed)}})
-    assert look().ok()["brought_back"] == []
+    assert look().ok()["reconciled_by"] == []
     remove = Runner(api_server, "pod_identity_removal")
     options: dict[str, Any] = {"parts": ["assigned", "programs"], "wait_sleep": 1}
     assert f"DaemonSet {world}/nmi, Deployment {world}/mic do not carry" in remove(**options).failure()

@@ -17,8 +17,8 @@ from .._domain.azure import addon, arm_answers, arm_id, azure_roles, permissions
 from .._domain.errors import Failure
 from . import authorization, identities, managed_clusters
 from .client import Arm, Body
+from .errors import Refused
 from .kept_identities import Watch
-from .refusals import Refused
 
 OPERATOR = azure_roles.Role(addon.ROLE, azure_roles.BUILT_IN[addon.ROLE])
 Change = t.Callable[[Body], Body]

@@ -16,9 +16,9 @@ from .._domain.azure import attached_identities as attached
 from .._domain.azure.attached_identities import Carrier
 from .._domain.errors import Failure
 from . import identities, managed_clusters, resource_groups, scale_sets, virtual_machines
+from .busy_wait import in_turn, is_taken
 from .client import Arm, Body
-from .refusals import Refused, Unreachable
-from .turns import in_turn, is_taken
+from .errors import Refused, Unreachable
 
 _API = "2023-09-01"
 _ABOUT_IDENTITIES = ("LinkedAuthorizationFailed", "FailedIdentityOperation")

@@ -14,7 +14,7 @@ import typing as t
 from .._domain.azure import arm_id, azure_roles
 from .._domain.errors import Failure
 from .client import Arm, Body, payload, raw
-from .refusals import Refused, missing_is_fine, refusals
+from .errors import Refused, missing_is_fine, refusals
 from .sdk import library
 
 _API = "2022-04-01"

@@ -22,8 +22,8 @@ from .._domain.azure import arm_answers, arm_errors, long_running
 from .._domain.azure.arm_answers import NotAzure
 from .._domain.errors import Failure
 from .._progress import Tell, silent
-from . import clouds, credentials, resends
-from .refusals import Refused, Unreachable, missing_is_fine, refusals, text_of
+from . import clouds, credentials, retry
+from .errors import Refused, Unreachable, missing_is_fine, refusals, text_of
 from .sdk import library
 
 if t.TYPE_CHECKING:
@@ -38,7 +38,7 @@ _LOGGING = ("azure", "msal", "msal_extensions", "urllib3")
 # How many looks in a row at a running operation may fail, each after the retries of the pipeline, and for how long: as
 # long as so many looks take at the full interval.
 _LOST_AFTER = 4
-_PASSING = (404, *resends.TRANSIENT)
+_PASSING = (404, *retry.TRANSIENT)
 # How long (seconds) an answer may take. ARM itself gives up after one minute.
 _SLOWEST_ANSWER, _SHORTEST_WAIT = 120, 5
 _FIRST_PAUSE = 1
@@ -327,8 +327,8 @@ class Arm:
                 policies.ContentDecodePolicy(),
                 ARMAutoResourceProviderRegistrationPolicy(),
                 policies.RedirectPolicy(permit_redirects=False),  # ARM has none
-                resends.after_faults(self._left, self._tell),
-                resends.with_new_tokens(self._credential, self._renewed, self.cloud.scope),
+                retry.after_faults(self._left, self._tell),
+                retry.with_new_tokens(self._credential, self._renewed, self.cloud.scope),
                 policies.SensitiveHeaderCleanupPolicy(),
             ],
             "transport": self._transport,

@@ -20,9 +20,9 @@ from .._domain import needs
 from .._domain.azure import arm_id, federated, identities
 from .._domain.errors import Failure
 from . import identities as identities_service
+from .busy_wait import in_turn
 from .client import Arm
-from .refusals import Refused, missing_is_fine
-from .turns import in_turn
+from .errors import Refused, missing_is_fine
 
 _API = "2023-01-31"
 _TYPE = "federatedIdentityCredentials"

@@ -15,7 +15,7 @@ from .._domain.azure import arm_id, identities
 from .._domain.errors import Failure
 from . import resource_groups
 from .client import Arm, Body, payload, raw
-from .refusals import missing_is_fine, refusals
+from .errors import missing_is_fine, refusals
 from .sdk import library
 
 _API = "2023-01-31"

@@ -21,7 +21,7 @@ from .._domain.azure.kept_identities import Held, Look
 from .._domain.errors import Failure
 from . import attached_identities, scale_sets
 from .client import Arm, Body
-from .refusals import Refused
+from .errors import Refused
 
 
 class Watch:

@@ -20,7 +20,7 @@ import typing as t
 from .._domain.azure import arm_id, clusters, long_running
 from .._domain.errors import Failure
 from .client import Arm, Body, json_of, provisioning_state, resource_of
-from .refusals import Refused, Unreachable, missing_is_fine
+from .errors import Refused, Unreachable, missing_is_fine
 
 _API = "2026-08-01"
 

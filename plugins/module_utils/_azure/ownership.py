@@ -34,12 +34,12 @@ def claims(
     known += [(each["id"], each["source"]) for each in options["known_identities"]]
     for path in options["known_files"]:
         known += [(each, f"the file {path}") for each in ownership.named_by_objects(_read(path))]
-    untold: list[str] = []
+    undetermined: list[str] = []
     if options["activity_log_days"] > 0 and carriers:
-        written, untold = _written(arm, options, cluster, carriers)
+        written, undetermined = _written(arm, options, cluster, carriers)
         known += written
     used += [(each["id"], each["source"]) for each in options["used_identities"]]
-    return Claims(ownership.reasons(known), ownership.reasons(used), ownership.normal_ids(named)), untold
+    return Claims(ownership.reasons(known), ownership.reasons(used), ownership.normal_ids(named)), undetermined
 
 
 def _written(
@@ -50,16 +50,16 @@ def _written(
     if not callers:
         return [], [log.nobody()]
     known: list[tuple[str, str]] = []
-    untold: list[str] = []
+    undetermined: list[str] = []
     for group in {arm_id.normal(each): each for each in (arm_id.group_of(one.id) for one in carriers)}.values():
         try:
             found = log.writes(activity_log.of_group(arm, group, options["activity_log_days"]), callers)
         except Failure as failure:
-            untold.append(failure.sentence)
+            undetermined.append(failure.sentence)
             continue
         known += log.sources(found)
-        untold += filter(None, [log.untold(found)])
-    return known, untold
+        undetermined += filter(None, [log.undetermined(found)])
+    return known, undetermined
 
 
 def _read(path: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from .._domain.azure import arm_id, permissions
 from .._domain.azure.permissions import Access, Block, Denial, Lock, Missing
 from .client import Arm, Body
-from .refusals import Refused
+from .errors import Refused
 
 _API = {"permissions": "2022-04-01", "denyAssignments": "2022-04-01", "locks": "2020-05-01"}
 

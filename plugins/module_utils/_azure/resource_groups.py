@@ -12,7 +12,7 @@ from __future__ import annotations
 from .._domain.azure import arm_answers, groups
 from .._domain.errors import Failure
 from .client import Arm, Body
-from .refusals import Refused
+from .errors import Refused
 
 _API = "2022-09-01"
 

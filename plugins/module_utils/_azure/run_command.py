@@ -10,9 +10,9 @@
 from __future__ import annotations
 
 from .._domain.errors import Failure
+from .busy_wait import in_turn
 from .client import Arm, Body
-from .refusals import Refused
-from .turns import in_turn
+from .errors import Refused
 
 _API = "2023-09-01"
 

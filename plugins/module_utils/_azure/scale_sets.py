@@ -13,9 +13,9 @@ import typing as t
 
 from .._domain.azure import arm_id, long_running
 from .._domain.errors import Failure
+from .busy_wait import in_turn
 from .client import Arm, Body, provisioning_state
-from .refusals import Refused, missing_is_fine
-from .turns import in_turn
+from .errors import Refused, missing_is_fine
 
 if t.TYPE_CHECKING:
     from azure.core.rest import HttpResponse

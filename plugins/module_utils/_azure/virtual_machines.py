@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .._domain.azure import arm_id
 from .client import Arm, Body
-from .refusals import missing_is_fine
+from .errors import missing_is_fine
 
 _API = "2023-09-01"
 _TYPE = "providers/Microsoft.Compute/virtualMachines"

@@ -18,8 +18,8 @@ from .._domain.needs import KubernetesNeed
 from .client import Client
 from .errors import ApiFailure
 from .kinds import SECRET, Kind, Object, label
-from .untold import untold
 from .wait import wait_for
+from .withheld import withheld
 
 _TRIALS = {
     "create": "create secret generic {} --dry-run=server",
@@ -107,7 +107,7 @@ class Place:
         if self.kind != SECRET:
             return failure
         command = f"kubectl -n {self.namespace} {_TRIALS[verb].format(self.name)}"
-        return untold(failure, verb, self.label, "what the Secret holds", command)
+        return withheld(failure, verb, self.label, "what the Secret holds", command)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from .._domain.kubernetes.restarts import ANNOTATION, Decision, Match
 from .client import Client
 from .errors import ApiFailure
 from .kinds import DAEMON_SET, DEPLOYMENT, POD, STATEFUL_SET, Kind, label
-from .untold import untold
+from .withheld import withheld
 
 KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)}
 
@@ -38,4 +38,4 @@ def restart(client: Client, kind: str, namespace: str, name: str, mark: str, *, 
     except ApiFailure as failure:
         command = f"kubectl -n {namespace} rollout restart {kind.lower()}/{name}"
         what = label(KINDS[kind], namespace, name)
-        raise untold(failure, "restart", what, "environment variables", command) from None
+        raise withheld(failure, "restart", what, "environment variables", command) from None

@@ -163,7 +163,7 @@ def test_a_cluster_that_does_not_answer_is_told(modules: Modules, world: World, 
         pod_identity_kubeconfig="/nowhere/kubeconfig",
     )
     assert status == 0, output
-    untold = " ".join(told(output)["untold"])
-    assert "What is in the cluster is not known: " in untold
-    assert "may not perform Microsoft.Insights/eventtypes/values/read" in untold
+    undetermined = " ".join(told(output)["undetermined"])
+    assert "What is in the cluster is not known: " in undetermined
+    assert "may not perform Microsoft.Insights/eventtypes/values/read" in undetermined
     assert outcomes(output)["left"] == "stays"

@@ -26,11 +26,11 @@ _CALLERS = ("appid", "http://schemas.microsoft.com/identity/claims/objectidentif
 
 @dataclass(frozen=True)
 class Writes:
-    """Identities that MIC attached or detached, each with the time (of the last event); ``untold``: how many of its
-    writes the log shows without what was written."""
+    """Identities that MIC attached or detached, each with the time (of the last event); ``undetermined``: how many of
+    its writes the log shows without what was written."""
 
     identities: tuple[tuple[str, str], ...]
-    untold: int
+    undetermined: int
 
 
 def query(group: str, days: int, now: datetime.datetime) -> str:
@@ -73,13 +73,13 @@ def sources(found: Writes) -> t.Iterator[tuple[str, str]]:
         yield identity, f"the activity log (MIC wrote it on {at[:10]})" if at else "the activity log"
 
 
-def untold(found: Writes) -> str:
+def undetermined(found: Writes) -> str:
     """A sentence about what the log does not show; '' where it shows all."""
-    if not found.untold:
+    if not found.undetermined:
         return ""
     return (
-        f"The activity log has {found.untold} writes of MIC to scale sets without what was written, so it does not "
-        "tell all that MIC has attached."
+        f"The activity log has {found.undetermined} writes of MIC to scale sets without what was written, so it does "
+        "not tell all that MIC has attached."
     )
 
 

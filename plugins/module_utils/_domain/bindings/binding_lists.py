@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from ..azure import arm_id
 from ..errors import Failure
 from ..kubernetes import object_lists
-from ..kubernetes.object_lists import Going, Outcome, Wave, leaving, some
+from ..kubernetes.object_lists import Deletion, Outcome, Wave, leaving, some
 from ..kubernetes.objects import Change, Object, Place, Raw, clean, deletion, shown
 from ..matching.matching import Assignment, Binding, Identity, assignments
 from ..names import is_ours
@@ -214,7 +214,7 @@ def _joined(left: Desired, right: Desired) -> Desired:
 # what goes
 
 
-Leaving = t.Mapping[str, t.Mapping[Key, Going]]  # by kind
+Leaving = t.Mapping[str, t.Mapping[Key, Deletion]]  # by kind
 
 
 def _leaving(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) -> Leaving:

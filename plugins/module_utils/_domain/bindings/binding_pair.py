@@ -419,8 +419,8 @@ def _validate_identity(desired: Desired, identity: Raw | None) -> None:
         if not desired.any_client_id:
             raise Failure(
                 f"client_id {desired.client_id!r} of {what} must be a GUID in lower case, because NMI compares it "
-                "exactly with what applications ask for: correct it, or set accept: [client_id_case] where they ask for "
-                "that very spelling, or for none."
+                "exactly with what applications ask for: correct it, or set accept: [client_id_case] where they ask "
+                "for that very spelling, or for none."
             )
     for option, name in (
         ("client_password_secret", desired.secret_name),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ..errors import Failure
 from ..kubernetes import object_lists
-from ..kubernetes.object_lists import Going, Outcome, Wave, some
+from ..kubernetes.object_lists import Deletion, Outcome, Wave, some
 from ..kubernetes.objects import Object, Raw, change, check_texts, clean, deletion, put_texts, shown, skeleton, texts
 from ..matching.matching import SELECTOR_LABEL, Pod, template_labels
 from ..names import OBJECT_NAME, marks
@@ -107,7 +107,7 @@ def check(desired_list: t.Sequence[Desired], rules: Rules) -> None:
         check_texts(what, {**desired.labels, **marks(rules.owner)}, desired.annotations)
 
 
-def leaving(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) -> dict[Key, Going]:
+def leaving(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) -> dict[Key, Deletion]:
     """What is to go, unless something needs it."""
     kept = {desired.key for desired in desired_list if desired.present}
     gone = {desired.key: desired.allow_in_use for desired in desired_list if not desired.present}
@@ -141,7 +141,7 @@ def decide(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) 
 
 
 def _decide(
-    desired: Desired, live: Raw | None, going: t.Mapping[Key, Going], observed: Observed, rules: Rules
+    desired: Desired, live: Raw | None, going: t.Mapping[Key, Deletion], observed: Observed, rules: Rules
 ) -> Decision:
     if not desired.present:
         nothing: Object = {"exception": {}, "pods": []}
@@ -175,7 +175,7 @@ def _decide(
     return Decision(*looks, tuple(changes), result)
 
 
-def _removal(going: Going, rules: Rules, result: Object) -> Decision:
+def _removal(going: Deletion, rules: Rules, result: Object) -> Decision:
     one = deletion("exception", EXCEPTION, going.live, owner=rules.owner, adopt=rules.adopt)
     return Decision({"exception": clean(going.live)}, {"exception": {}}, (one,), result)
 
@@ -194,7 +194,7 @@ def _covered(namespace: str, pod_labels: t.Mapping[str, str], observed: Observed
 
 
 def _refuse_in_use(
-    going: t.Mapping[Key, Going], after: t.Mapping[Key, t.Mapping[str, str]], observed: Observed
+    going: t.Mapping[Key, Deletion], after: t.Mapping[Key, t.Mapping[str, str]], observed: Observed
 ) -> None:
     used: dict[Key, list[str]] = {}
     for key, one in going.items():

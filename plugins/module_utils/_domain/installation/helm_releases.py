@@ -35,7 +35,7 @@ _NOT_SHOWN, _CHANGED = "(not shown)", "(not shown, changed)"
 _SHORTEST = 4  # a text that is hidden in a message; shorter ones are part of ordinary words
 
 _RBAC, _GROUP = "rbac.authorization.k8s.io", "aadpodidentity.k8s.io"
-# APIs of old charts, and those that took their place. What has no heir went when its API did.
+# APIs of old charts, and those that took their place. What has no replacement_api went when its API did.
 _HEIRS: t.Mapping[tuple[str, str], tuple[str, ...]] = {
     ("policy/v1beta1", "PodSecurityPolicy"): (),
     ("extensions/v1beta1", "PodSecurityPolicy"): ("policy/v1beta1",),
@@ -63,17 +63,17 @@ Serves = t.Callable[[str], t.Collection[str]]
 
 @dataclass(frozen=True)
 class Repair:
-    """A document of a manifest whose API is gone; ``heir`` is the API that took its place, empty where none did."""
+    """A document of a manifest whose API is gone; ``replacement_api`` took its place, empty where none did."""
 
     kind: str
     name: str
     api_version: str
-    heir: str
+    replacement_api: str
     document: str
 
     @property
     def summary(self) -> str:
-        what = f"becomes {self.heir}" if self.heir else "is left out"
+        what = f"becomes {self.replacement_api}" if self.replacement_api else "is left out"
         return f"{self.kind} {self.name} in {self.api_version} {what}"
 
 
@@ -102,7 +102,7 @@ class Release:
         return f"{self.namespace}/{self.name}"
 
     @property
-    def wounds(self) -> tuple[str, ...]:
+    def unsupported_apis(self) -> tuple[str, ...]:
         """What of the record has to change before helm removes the release, and how.
 
         A ClusterRoleBinding proves where the installation was, so it stays until nothing else is left there.
@@ -328,15 +328,17 @@ def repaired(secret: Raw, serves: Serves) -> Raw:
 
 
 def _rewritten(manifest: str, serves: Serves) -> str:
-    heirs = {each.document: each.heir for each in repairs(manifest, serves)}
+    replacements = {each.document: each.replacement_api for each in repairs(manifest, serves)}
     kept = [""]
     for part in _SEPARATOR.split(manifest):
         if _is_proof(part):
             kept.pop()  # the line that separates it from the one before
-        elif part not in heirs:
+        elif part not in replacements:
             kept.append(part)
-        elif heirs[part]:
-            kept.append(re.sub(r"^apiVersion:.*$", f"apiVersion: {heirs[part]}", part, count=1, flags=re.MULTILINE))
+        elif replacements[part]:
+            kept.append(
+                re.sub(r"^apiVersion:.*$", f"apiVersion: {replacements[part]}", part, count=1, flags=re.MULTILINE)
+            )
         else:
             kept.pop()
     return "".join(kept)

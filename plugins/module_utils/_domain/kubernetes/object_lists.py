@@ -85,7 +85,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Going:
+class Deletion:
     """``allowed``: though it is used."""
 
     live: Raw
@@ -98,13 +98,13 @@ def leaving(
     live: t.Mapping[Key, Raw],
     places: t.Container[str],
     rules: Rules,
-) -> dict[Key, Going]:
+) -> dict[Key, Deletion]:
     """What is to go of what is there, unless something needs it. ``gone`` is to go, allowed or not."""
-    found = {key: Going(live[key], allowed) for key, allowed in gone.items() if key in live}
+    found = {key: Deletion(live[key], allowed) for key, allowed in gone.items() if key in live}
     if rules.purge:
         for key, raw in live.items():
             if key[0] in places and key not in kept and is_ours(raw, rules.owner):
-                found.setdefault(key, Going(raw, rules.allow_in_use))
+                found.setdefault(key, Deletion(raw, rules.allow_in_use))
     return found
 
 

@@ -275,7 +275,7 @@ class Account:
 
     identities: tuple[Row, ...]
     residue: tuple[Raw, ...]
-    untold: tuple[str, ...]
+    undetermined: tuple[str, ...]
     restore_bundle: str
     error: str
 

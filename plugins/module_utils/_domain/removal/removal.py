@@ -73,15 +73,15 @@ _MADE_BY_MIC = "AzureAssignedIdentity"
 class Observed:
     """``objects`` by kind; one that the cluster does not know is left out. ``programs``: MIC and NMI that are there.
 
-    ``brought_back``: what of the installation somebody puts there again, and who. ``addon``: those of the programs that
-    are of the add-on of AKS. While there are any, AKS manages what it has put there. ``doubts``: what is not believed
-    to be of an installation, and stays. ``namespaces``: where releases were looked for.
+    ``reconciled_by``: what of the installation somebody puts there again, and who. ``addon``: those of the programs
+    that are of the add-on of AKS. While there are any, AKS manages what it has put there. ``doubts``: what is not
+    believed to be of an installation, and stays. ``namespaces``: where releases were looked for.
     """
 
     objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
     releases: tuple[Release, ...] = ()
     programs: tuple[str, ...] = ()
-    brought_back: tuple[str, ...] = ()
+    reconciled_by: tuple[str, ...] = ()
     addon: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     namespaces: tuple[str, ...] = ()
@@ -119,9 +119,9 @@ class Observed:
             for kind, several in parts.items()
             for raw in several
         ]
-        brought_back = tuple(f"{label} ({keeper})" for label, keeper in keepers if keeper)
+        reconciled_by = tuple(f"{label} ({keeper})" for label, keeper in keepers if keeper)
         places = release_namespaces(found, named)
-        return cls({**custom, **free}, releases, tuple(programs), brought_back, addon, believed.doubts, places)
+        return cls({**custom, **free}, releases, tuple(programs), reconciled_by, addon, believed.doubts, places)
 
     def of(self, kind: str) -> t.Sequence[Raw]:
         return self.objects.get(kind, ())

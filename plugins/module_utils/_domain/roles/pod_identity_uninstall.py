@@ -489,7 +489,7 @@ class InCluster:
         cluster = Cluster.parse(observed["cluster"])
         if "inventory" not in observed:
             return cls(cluster)
-        kept = ("objects", "releases", "programs", "brought_back", "identities", "secrets", "documents")
+        kept = ("objects", "releases", "programs", "reconciled_by", "identities", "secrets", "documents")
         return cls(
             cluster=cluster,
             looked=True,
@@ -534,7 +534,7 @@ class Installation:
 
     ``looked``: it was looked at. ``found``: something is there, ``installed``: a release or a program, ``definitions``:
     a CRD. ``mic_works``: a MIC does; ``waits_for_mic``: and has something to take from pods; ``twins``: names that
-    AzureAssignedIdentities have in several namespaces. ``foreign``: objects of others; ``brought_back``: what somebody
+    AzureAssignedIdentities have in several namespaces. ``foreign``: objects of others; ``reconciled_by``: what somebody
     would put there again, and who.
     ``entries`` of the add-on, as aks_pod_identity takes them; ``bindings`` that go, as azure_identity_binding takes
     them. ``handed_out``: ids of the identities that the add-on hands out, or did; ``identities``: of all that pods had.
@@ -553,7 +553,7 @@ class Installation:
     waits_for_mic: bool
     twins: tuple[str, ...]
     foreign: tuple[Object, ...]
-    brought_back: tuple[str, ...]
+    reconciled_by: tuple[str, ...]
     entries: tuple[Raw, ...]
     bindings: tuple[Raw, ...]
     handed_out: tuple[str, ...]
@@ -597,8 +597,8 @@ def installation(options: Options, found: InCluster, run: Run) -> Installation:
         twins=tuple(sorted({name for name in assigned if assigned.count(name) > 1})),
         foreign=tuple(each for each in found.objects if not each.removable),
         # AKS does not when its add-on is switched off.
-        brought_back=tuple(
-            each for each in found.named("brought_back") if not (found.has_addon and each.endswith(by_aks))
+        reconciled_by=tuple(
+            each for each in found.named("reconciled_by") if not (found.has_addon and each.endswith(by_aks))
         ),
         entries=tuple({name: each[name] for name in ("name", "namespace", "identity")} for each in entries),
         # Those of AKS are its own while the add-on is on.
@@ -754,7 +754,7 @@ class Looked:
 def in_azure(options: Options, found: InAzure, run: Run) -> Looked:
     """Exactly what will be changed is asked for, or, where it could not be looked, at least what is likely."""
     granted = _assignments(found)
-    going = Going(
+    going = Deletion(
         cluster=found.cluster,
         looked=found.looked,
         losing=tuple((each["id"], each["type"]) for each in _losing(found.attached)),
@@ -784,7 +784,7 @@ def _assignments(found: InAzure) -> tuple[Raw, ...]:
 
 
 @dataclass(frozen=True)
-class Going:
+class Deletion:
     """What goes, where that could be looked at: scale sets and machines that lose an identity, and scopes that lose a
     role. ``failed``: ids of the identities of entries of the add-on that AKS has not assigned."""
 
@@ -795,7 +795,7 @@ class Going:
     failed: tuple[str, ...]
 
 
-def _write_needs(options: Options, going: Going, phases: t.Sequence[str]) -> t.Iterator[AzureNeed]:
+def _write_needs(options: Options, going: Deletion, phases: t.Sequence[str]) -> t.Iterator[AzureNeed]:
     may, cluster = {name: permission.actions for name, permission in AZURE_PERMISSIONS.items()}, going.cluster
     for name, phase in (("write_entries", ENTRIES), ("write_addon", ADDON)):
         if cluster.addon and phase in phases:
@@ -871,7 +871,7 @@ _DELETED = "deleted "
 
 @dataclass(frozen=True)
 class InTheWay:
-    """``foreign``: objects that belong to others; ``brought_back``: what somebody would put there again.
+    """``foreign``: objects that belong to others; ``reconciled_by``: what somebody would put there again.
 
     ``bindings``, ``entries``: what the modules tell that would remove them, empty where nobody asked. ``deleted``: what
     they tell of each identity that is deleted in Azure. ``protected``: ids of those that stay; ``attached``: scale sets
@@ -879,7 +879,7 @@ class InTheWay:
     """
 
     foreign: tuple[Raw, ...]
-    brought_back: tuple[str, ...]
+    reconciled_by: tuple[str, ...]
     bindings: Raw
     entries: Raw
     deleted: tuple[tuple[str, Raw], ...]
@@ -890,7 +890,7 @@ class InTheWay:
     def parse(cls, observed: Raw) -> InTheWay:
         return cls(
             foreign=tuple(observed["known"]["foreign"]),
-            brought_back=tuple(observed["known"]["brought_back"]),
+            reconciled_by=tuple(observed["known"]["reconciled_by"]),
             bindings=observed.get("bindings") or {},
             entries=observed.get("entries") or {},
             deleted=tuple(
@@ -989,9 +989,9 @@ def _in_the_way(options: Options, found: InTheWay) -> t.Iterator[str]:
             f"owner {options.owner}, and without MIC and NMI they would serve nobody; nothing was changed. Name their "
             "owner with pod_identity_uninstall_owner, or remove them too with pod_identity_uninstall_scope=all."
         )
-    if found.brought_back:
+    if found.reconciled_by:
         yield (
-            f"{', '.join(found.brought_back)} would be put there again; nothing was changed. Remove it where it comes "
+            f"{', '.join(found.reconciled_by)} would be put there again; nothing was changed. Remove it where it comes "
             "from, and run this again."
         )
 

@@ -191,7 +191,7 @@ def test_behind_a_failure_in_a_wave_no_other_step_begins(leave: Leave) -> None:
             raise Failure("It broke.")
 
     steps = tuple(Step(str(number), functools.partial(begin, number), wave=1 + number // 10) for number in range(20))
-    plan = Plan({}, {}, steps, at_once=1, told={"planned": 20})
+    plan = Plan({}, {}, steps, at_once=1, extra_results={"planned": 20})
     status, result = leave(lambda module: _plan.run(module, lambda: plan, key="state"))
     assert (status, result["msg"], result["failed_action"], result["planned"]) == (1, "It broke.", "3", 20)
     assert (result["actions"], began, result["changed"]) == (["0", "1", "2"], [0, 1, 2, 3], True)

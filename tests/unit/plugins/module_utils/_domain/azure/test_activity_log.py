@@ -79,10 +79,10 @@ CASES: dict[str, tuple[list[dict[str, Any]], tuple[tuple[str, str], ...], int]] 
 
 @pytest.mark.parametrize("name", CASES)
 def test_what_mic_wrote(name: str) -> None:
-    events, identities, untold = CASES[name]
+    events, identities, undetermined = CASES[name]
     found = activity_log.writes(events, MIC)
-    assert (found.identities, found.untold) == (identities, untold)
-    assert bool(activity_log.untold(found)) == bool(untold)
+    assert (found.identities, found.undetermined) == (identities, undetermined)
+    assert bool(activity_log.undetermined(found)) == bool(undetermined)
     assert [each for each, _why in activity_log.sources(found)] == [each for each, _at in identities]
 
 

@@ -160,19 +160,19 @@ def test_a_repaired_record_is_otherwise_as_it_was() -> None:
 def test_a_release_that_somebody_began_to_remove_is_one_that_can_be_removed(status: str) -> None:
     live = release("x", 3, status, manifest=NEW)
     (found,) = helm_releases.find([live])
-    assert found.wounds == (f"status {status} becomes failed",)
+    assert found.unsupported_apis == (f"status {status} becomes failed",)
     patch = helm_releases.repaired(live, serves)
     assert patch["metadata"]["labels"] == {"status": "failed"}
     (mended,) = helm_releases.find([{**live, "data": patch["data"]}])
-    assert (mended.status, mended.manifest, mended.wounds) == ("failed", NEW, ())
+    assert (mended.status, mended.manifest, mended.unsupported_apis) == ("failed", NEW, ())
 
 
 def test_bindings_are_left_to_tell_where_the_release_was() -> None:
     live = release("x", 3, manifest=f"---\n{BINDING}---\n{NEW}")
     (found,) = helm_releases.find([live])
-    assert found.wounds == ("ClusterRoleBinding nmi is left until the end",)
+    assert found.unsupported_apis == ("ClusterRoleBinding nmi is left until the end",)
     (mended,) = helm_releases.find([{**live, "data": helm_releases.repaired(live, serves)["data"]}])
-    assert (mended.status, mended.manifest, mended.wounds) == ("deployed", f"---\n{NEW}", ())
+    assert (mended.status, mended.manifest, mended.unsupported_apis) == ("deployed", f"---\n{NEW}", ())
 
 
 def rewritten(live: dict[str, Any], packed: bytes) -> dict[str, Any]:

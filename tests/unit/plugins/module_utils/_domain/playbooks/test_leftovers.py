@@ -268,7 +268,7 @@ def test_what_is_left_to_whoever_started_the_run() -> None:
             }
         ],
         "residue": [{"object": "x"}],
-        "untold": ["F.", "U."],
+        "undetermined": ["F.", "U."],
         "restore_bundle": "/b",
         "error": "E.",
     }

@@ -157,7 +157,7 @@ def test_what_a_tenant_calls_so_neither_goes_nor_stands_in_the_way() -> None:
         "PodDisruptionBudget": [{**named("mic-pdb", "team"), **spared}],
     }
     observed = Observed.parse(found, named=["other"])
-    assert (observed.programs, observed.addon, observed.brought_back) == ((), (), ())
+    assert (observed.programs, observed.addon, observed.reconciled_by) == ((), (), ())
     assert observed.namespaces == ("other",)
     for rules in (Rules(), Rules(everything=True, clean=frozenset({ID.lower()}))):
         assert labels(list(removal.PARTS), observed, rules) == [
@@ -201,7 +201,7 @@ def runs(program: str, **metadata: Any) -> dict[str, Any]:
 )
 def test_who_would_bring_it_back(metadata: dict[str, Any], keeper: str) -> None:
     observed = Observed.parse({"DaemonSet": [runs("nmi", **metadata)]})
-    assert observed.brought_back == ((f"DaemonSet default/nmi ({keeper})",) if keeper else ())
+    assert observed.reconciled_by == ((f"DaemonSet default/nmi ({keeper})",) if keeper else ())
 
 
 def test_what_aks_manages_is_left_to_its_addon() -> None:

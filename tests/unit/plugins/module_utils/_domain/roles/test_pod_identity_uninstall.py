@@ -169,7 +169,7 @@ REMOVAL: dict[str, Any] = {
     "objects": [],
     "releases": [],
     "programs": [],
-    "brought_back": [],
+    "reconciled_by": [],
     "identities": [],
     "secrets": [],
     "documents": [],
@@ -565,7 +565,7 @@ IN_CLUSTER: dict[str, Any] = {
     "waits_for_mic": False,
     "twins": [],
     "foreign": [],
-    "brought_back": [],
+    "reconciled_by": [],
     "entries": [],
     "bindings": [],
     "handed_out": [],
@@ -576,7 +576,7 @@ IN_CLUSTER: dict[str, Any] = {
 }
 
 
-OF_REMOVAL = {"objects", "releases", "programs", "brought_back", "secrets", "identities"}
+OF_REMOVAL = {"objects", "releases", "programs", "reconciled_by", "secrets", "identities"}
 
 
 def binding(name: str) -> dict[str, str]:
@@ -659,19 +659,19 @@ def binding(name: str) -> dict[str, str]:
         pytest.param({"secrets": ["n/s"]}, {}, {}, id="secrets stay"),
         pytest.param({"secrets": ["n/s"]}, {"vault_id": "v"}, {"going_secrets": ["n/s"]}, id="secrets go"),
         pytest.param(
-            {"brought_back": ["DaemonSet n/nmi (the AKS add-on)", "Deployment n/mic (managed by Flux)"]},
+            {"reconciled_by": ["DaemonSet n/nmi (the AKS add-on)", "Deployment n/mic (managed by Flux)"]},
             {},
-            {"brought_back": ["DaemonSet n/nmi (the AKS add-on)", "Deployment n/mic (managed by Flux)"]},
+            {"reconciled_by": ["DaemonSet n/nmi (the AKS add-on)", "Deployment n/mic (managed by Flux)"]},
             id="brought back",
         ),
         pytest.param(
             {
-                "brought_back": ["DaemonSet n/nmi (the AKS add-on)", "Deployment n/mic (managed by Flux)"],
+                "reconciled_by": ["DaemonSet n/nmi (the AKS add-on)", "Deployment n/mic (managed by Flux)"],
                 "addon": {"enabled": True, "identities": []},
             },
             {},
             {
-                "brought_back": ["Deployment n/mic (managed by Flux)"],
+                "reconciled_by": ["Deployment n/mic (managed by Flux)"],
                 "gone_before_objects": [*GONE_LAST, "addon"],
             },
             id="AKS does not once the add-on is off",
@@ -729,15 +729,15 @@ def test_definitions_that_are_gone() -> None:
 
 
 def in_the_way(
-    *, foreign: int = 0, brought_back: Any = (), protected: Any = (), attached: Any = (), **plan: Any
+    *, foreign: int = 0, reconciled_by: Any = (), protected: Any = (), attached: Any = (), **plan: Any
 ) -> dict[str, Any]:
     theirs = [thing("K", "a", removable=False)] * foreign
-    observed = known(foreign=theirs, brought_back=list(brought_back), **plan)
+    observed = known(foreign=theirs, reconciled_by=list(reconciled_by), **plan)
     return {**observed, "protected": list(protected), "attached": list(attached)}
 
 
 @pytest.mark.parametrize(
-    ("foreign", "brought_back", "parts"),
+    ("foreign", "reconciled_by", "parts"),
     [
         (0, [], []),
         (2, [], ["2 objects of AAD Pod Identity do not carry the labels of this collection with the owner team"]),
@@ -745,10 +745,10 @@ def in_the_way(
         (1, ["a (Flux)"], ["1 objects", "a (Flux) would"]),
     ],
 )
-def test_what_must_not_go(foreign: int, brought_back: list[str], parts: list[str]) -> None:
+def test_what_must_not_go(foreign: int, reconciled_by: list[str], parts: list[str]) -> None:
     told: tuple[str, ...] = ()
     try:
-        plan("refusal", in_the_way(foreign=foreign, brought_back=brought_back), owner="team")
+        plan("refusal", in_the_way(foreign=foreign, reconciled_by=reconciled_by), owner="team")
     except Refused as refused:
         told = refused.sentences
         assert plain(refused.plan)["rows"] == [{"kind": "K", "namespace": "n", "name": "a"}] * foreign
@@ -797,7 +797,7 @@ def test_who_uses_what_would_go(found: dict[str, Any], rows: list[tuple[str, str
     [
         pytest.param({}, {}, ["bindings", "entries", f"deleted {TWO}"], id="all"),
         pytest.param({"foreign": 1}, {}, [], id="of others"),
-        pytest.param({"brought_back": ["a (Flux)"]}, {}, [], id="brought back"),
+        pytest.param({"reconciled_by": ["a (Flux)"]}, {}, [], id="brought back"),
         pytest.param({}, {"allow_in_use": True}, [f"deleted {TWO}"], id="although it is used"),
         pytest.param({"told": {"bindings": {"failed": True}}}, {}, ["bindings"], id="bindings are used"),
         pytest.param({"told": {"entries": {"failed": True}}}, {}, ["bindings", "entries"], id="entries are used"),

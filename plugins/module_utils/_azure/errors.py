@@ -16,7 +16,7 @@ import typing as t
 from .._domain.azure import arm_answers, arm_errors
 from .._domain.azure.arm_answers import NotAzure
 from .._domain.errors import Failure
-from . import resends
+from . import retry
 from .sdk import library
 
 if t.TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _from_entra(error: HttpResponseError) -> bool:
 def _service_error(error: HttpResponseError) -> arm_errors.ServiceError:
     response: t.Any = error.response  # its headers are missing in the type
     request_id = response.headers.get("x-ms-request-id") or response.headers.get("x-ms-correlation-request-id") or ""
-    return arm_errors.parse(response.status_code, text_of(response), request_id, resends.asked_pause(response))
+    return arm_errors.parse(response.status_code, text_of(response), request_id, retry.asked_pause(response))
 
 
 def text_of(response: t.Any) -> str:

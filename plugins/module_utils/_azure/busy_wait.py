@@ -13,7 +13,7 @@ import typing as t
 
 from .._domain.errors import Failure
 from .client import Arm
-from .refusals import Refused
+from .errors import Refused
 
 Answer = t.TypeVar("Answer")
 

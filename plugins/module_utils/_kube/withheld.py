@@ -12,7 +12,7 @@ from __future__ import annotations
 from .errors import UNEXPECTED, ApiFailure
 
 
-def untold(failure: ApiFailure, verb: str, what: str, may_quote: str, command: str) -> ApiFailure:
+def withheld(failure: ApiFailure, verb: str, what: str, may_quote: str, command: str) -> ApiFailure:
     """The failure without what the server said, which may quote something; ``command`` shows it to who may see it."""
     if failure.reason == UNEXPECTED:  # of such an answer only its kind is told
         return failure
