@@ -227,7 +227,7 @@ LOOK = there(
         "nodes": {
             "resources": [
                 {"metadata": {"name": name}, "spec": {"providerID": provider}}
-                for name, provider in zip("abc", NODES_THERE, strict=True)
+                for name, provider in zip("abc", NODES_THERE)
             ]
         },
         "earlier": [TWO, OWN],
