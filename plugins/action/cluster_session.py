@@ -228,8 +228,10 @@ class _Session:
             # Whoever may not even read the cluster is told so with all the rest, if Azure tells of it.
             if unread and self._may_go_on:
                 raise unread
-            # A cluster that is still to be created is connected to when it is known.
-            to_come = plans[ROLE]["creates"] and CREATE in self.known["phases"] and not self.known.get("cluster")
+            # A cluster that is still to be created, or is being created, is connected to when it is there.
+            cluster = self.known.get("cluster")
+            to_come = plans[ROLE]["creates"] and CREATE in self.known["phases"]
+            to_come &= not (cluster and sessions.may_have_server(cluster))
             if connects and self._may_go_on and not to_come:
                 self._connect(self._owner)
             return

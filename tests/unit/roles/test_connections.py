@@ -43,4 +43,4 @@ def test_every_task_that_asks_an_api_server_names_its_kubeconfig() -> None:
     assert (foreign, found > 50) == ({"kubernetes.core.helm_pull"}, True)  # it asks a repository
     assert without == []
     # Those that read objects before they write take any 404 for absence, so kubernetes_object does that.
-    assert of_core - {None} == {"helm", "helm_info", "k8s_drain", "k8s_log"}
+    assert of_core - {None} == {"helm", "helm_info", "k8s_drain"}

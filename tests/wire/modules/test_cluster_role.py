@@ -214,6 +214,8 @@ def test_what_a_site_made_goes_and_what_stays_is_told(
         status, output = player.play(DESTROY, *arguments, **variables, **CONFIRMED)
         assert (status, f"changed={changes} " in output) == (0, True), output
         kept = output.partition("Tell what stays")[2]
-        assert re.search(r"identity +shared ", kept) and re.search(r"role assignment +Reader of billing ", kept), output
+        assert re.search(r"identity +shared\b", kept) and re.search(r"role assignment +Reader of billing\b", kept), (
+            output
+        )
     left = [each["name"] for each in azure.arm("GET", "/resourceGroups").json()["value"]]
     assert left == ["elsewhere"]
