@@ -51,7 +51,7 @@ LOADED = (
     *(access_review_info, aks_cluster_info, aks_kubeconfig),
     *(cluster_connection, kubernetes_object_info, permission_info),
 )
-STATES = ["known", "predicted", "restored", "connected", "asked", "begun", "absent", "private_directory"]
+STATES = ["known", "predicted", "counted", "restored", "connected", "asked", "begun", "absent", "private_directory"]
 ARGUMENTS = {
     "state": {"type": "str", "default": "connected", "choices": STATES},
     "owner": {"type": "str", "default": ROLE},
@@ -61,6 +61,8 @@ ARGUMENTS = {
     "kubernetes": {"type": "list", "elements": "dict", "default": []},
     "connects": {"type": "bool", "default": False},
     "further": {"type": "bool", "default": False},
+    "permissions": {"type": "list", "elements": "dict", "default": []},
+    "ungranted": {"type": "list", "elements": "dict", "default": []},
     "needed": {"type": "bool", "default": True},
 }
 # The file of the role with what creates or changes the cluster, by whether that is so of its resource group too.
@@ -80,6 +82,9 @@ EMPTY: t.Mapping[str, t.Any] = {
     "plans": {},
     "missing": [],
     "phases": [],
+    "roles": [],
+    "permissions": [],
+    "ungranted": [],
     "creation": "",
     "changes": {},
     "run": "",
@@ -190,6 +195,11 @@ class _Session:
         """From here on the cluster is what check mode predicts, until it is restored."""
         self.known["before"] = [self.known["cluster"]]
 
+    def be_counted(self, arguments: Raw) -> None:
+        """What predictions need adds up, until somebody begins or asks anew."""
+        for name in ("permissions", "ungranted"):
+            self.known[name] = [*self.known[name], *arguments[name]]
+
     def be_restored(self, _arguments: Raw) -> None:
         (cluster,) = self.known.pop("before")
         self._learn(cluster)
@@ -204,6 +214,7 @@ class _Session:
     def be_asked(self, arguments: Raw) -> None:
         self._forget_prediction()
         before = self.known["missing"] if arguments["further"] else []
+        self.known.update(permissions=[], ungranted=[])
         asking = {name: arguments[name] for name in ("azure", "kubernetes", "connects")}
         self._ask("questions", asking, self._owner, connected=arguments["further"])
         self.known["missing"] = before + [each for each in self.known["missing"] if each not in before]
@@ -214,6 +225,7 @@ class _Session:
         plans = self._check(roles)
         self._forget_prediction()
         self.known["plans"] = {**self.known["plans"], **plans}
+        self.known.update(roles=roles, permissions=[], ungranted=[])
         others = [plans[role] for role in roles if role != ROLE]
         connects = any(plan.get("connects", True) for plan in others)
         asking = {

@@ -49,11 +49,12 @@ options:
       - V(predicted) says that what follows is only a prediction; V(restored) goes back to what was known before.
       - V(begun) checks the options of O(roles), all before it says what is wrong with them, asks what they need and
         connects. With V(pod_identity_cluster) among them, which may be to create the cluster, it connects only to ask.
-      - V(asked) asks for O(azure) and O(kubernetes).
+      - V(asked) asks for O(azure) and O(kubernetes). V(counted) adds O(permissions) and O(ungranted) to those of
+        earlier predictions.
       - V(private_directory) only makes a directory, and removes those of runs that were killed; it registers no
         session.
     type: str
-    choices: [known, predicted, restored, connected, asked, begun, absent, private_directory]
+    choices: [known, predicted, counted, restored, connected, asked, begun, absent, private_directory]
     default: connected
   owner:
     description: The role that ends the connection.
@@ -86,6 +87,16 @@ options:
     description: Whether what was missing before stays in RV(missing).
     type: bool
     default: false
+  permissions:
+    description: What the changes of a prediction need, for O(state=counted).
+    type: list
+    elements: dict
+    default: []
+  ungranted:
+    description: The role assignments that a prediction misses and that somebody else has to make, for O(state=counted).
+    type: list
+    elements: dict
+    default: []
   needed:
     description: V(false) leaves the session as it is.
     type: bool
@@ -141,6 +152,24 @@ phases:
   type: list
   elements: str
   sample: [pod_identity_cluster_create]
+roles:
+  description: O(roles) of the task that has begun last.
+  returned: always, but with O(state=private_directory)
+  type: list
+  elements: str
+  sample: [pod_identity_cluster, pod_identity_chart]
+permissions:
+  description: What the changes that were predicted need, since the session has begun or asked.
+  returned: always, but with O(state=private_directory)
+  type: list
+  elements: dict
+  sample: []
+ungranted:
+  description: The role assignments that are missing and that somebody else has to make, by the same predictions.
+  returned: always, but with O(state=private_directory)
+  type: list
+  elements: dict
+  sample: []
 creation:
   description:
     - The file of the role C(pod_identity_cluster) that creates or changes the cluster, or its resource group too.

@@ -621,6 +621,7 @@ ELSEWHERE: dict[str, str] = {
     "pod_identity_cluster_kubeconfig": f"{SITE}::test_the_wrong_cluster_is_refused",
     "pod_identity_cluster_credentials": f"{WIRE}/test_aks_kubeconfig.py::test_the_life_of_a_kubeconfig",
     "pod_identity_chart_backup_dir": f"{SITE}::test_another_version_comes_with_a_backup",
+    "pod_identity_chart_recorded_values": "tests/sandbox/test_uninstall.py::test_what_was_removed_comes_back",
     "pod_identity_chart_accept_record": f"{KUBE}/test_forged_release.py::test_a_record_that_is_doubted_can_be_accepted",
     "pod_identity_chart_clear_lock": f"{SITE}::test_a_killed_helm_run_is_cleared",
     "pod_identity_bindings_manage_role_assignments": (

@@ -32,10 +32,7 @@ def whole_run() -> list[dict[str, Any]]:
     missing = {"name": f"{COLLECTION}.pod_identity_cluster", "tasks_from": "missing", "rolespec_validate": False}
     tasks = [
         {session: {"state": "begun", "roles": ["pod_identity_cluster", "pod_identity_bindings"]}, **register},
-        {
-            "ansible.builtin.include_role": missing,
-            "vars": {"__pod_identity_cluster_predicting_roles": ["pod_identity_bindings"]},
-        },
+        {"ansible.builtin.include_role": missing},
         imported("bindings", "places"),
         imported("cluster", "work"),
         imported("bindings", "work"),
