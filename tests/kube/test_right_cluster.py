@@ -80,6 +80,8 @@ def test_a_private_name_that_is_unknown_here_is_said_so(api_server: ApiServer, t
 KUBECONFIG = "{{ pod_identity_session.connection.kubeconfig }}"
 HELM = {"module": "helm_info", "release_name": "none", "release_namespace": "default"}
 # One for each client that roles use: ours, that of kubernetes.core, helm.
+# kubernetes.core.k8s fails where another host deletes the same object.
+OF_HOST = "right-{{ inventory_hostname }}"
 ASKING: list[dict[str, Any]] = [
     {"azureops.pod_identity.nmi_info": {"kubeconfig": KUBECONFIG}},
     {"azureops.pod_identity.kubernetes_core": {"module": "k8s_info", "kubeconfig": KUBECONFIG, "kind": "Namespace"}},
@@ -88,7 +90,7 @@ ASKING: list[dict[str, Any]] = [
             "module": "k8s",
             "kubeconfig": KUBECONFIG,
             "kind": "ConfigMap",
-            "name": "right-cluster",
+            "name": OF_HOST,
             "namespace": "default",
         }
     },
@@ -105,7 +107,7 @@ TAKE_AWAY = {
         "module": "k8s",
         "kubeconfig": KUBECONFIG,
         "kind": "ConfigMap",
-        "name": "right-cluster",
+        "name": OF_HOST,
         "namespace": "default",
         "state": "absent",
     }
