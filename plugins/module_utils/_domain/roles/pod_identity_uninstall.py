@@ -1515,7 +1515,7 @@ class Audit:
     addon: bool = False
     attached: tuple[Raw, ...] = ()
     entries: tuple[tuple[str, str], ...] = ()
-    before: Before = field(default_factory=lambda: Before())
+    before: Before = field(default_factory=Before)
     deleted: tuple[Raw, ...] = ()
     nodes_proved: bool = True
 
