@@ -27,7 +27,7 @@ Object = t.Mapping[str, t.Any]
 ENDED_WELL = ("clean", "cleaned")
 POD = "aks_node_pod"
 # Files of the role with what a node goes on with that does not go its way with most others.
-UNTOUCHED, FIRST, PROVE = "untouched.yml", "canary.yml", "prove.yml"
+UNTOUCHED, FIRST, PROVE, LOOK = "untouched.yml", "canary.yml", "prove.yml", "refused.yml"
 # Labels of a node that is being reimaged, the start of its kernel that has to end, and whether this role cordoned it.
 # They are how a run that follows a killed one knows what is left to do.
 REIMAGING, CORDONED = "azureops.pod-identity/reimage", "azureops.pod-identity/cordoned"
@@ -100,10 +100,11 @@ def _closed_because(node: Object) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What keeps a node untouched, as a part of its result."""
+    """What keeps a node untouched, as a part of its result; ``looks``: it is reached all the same, and looked at."""
 
     outcome: str
     reason: str
+    looks: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,15 +176,44 @@ def verdict(options: Options, gate: Gate) -> Verdict:
     if gate.node.get("os", "linux") != "linux":
         return Verdict("clean", "It is a Windows node, on which NMI never runs.")
     reasons = () if options.accept_open_imds else gate.closed_because
+    target = options.artifact_target
+    is_wrong = target.startswith("secret:") and not options.secret_of_tables
     if reasons:
-        return Verdict("refused", _refusal(reasons))
+        return Verdict("refused", _refusal(reasons), looks=not gate.stopped_by and not is_wrong)
     if gate.stopped_by:
         return Verdict("stopped", f"Not touched, because the run stopped at {gate.stopped_by}.")
-    target = options.artifact_target
-    if target.startswith("secret:") and not options.secret_of_tables:
+    if is_wrong:
         reason = f"imds_node_cleanup_artifact_target is {target}; a Secret is named as secret:NAMESPACE/NAME."
         return Verdict("error", reason)
     return Verdict("", "")
+
+
+def gated(begun: Object, verdict: Verdict, *, stops: bool) -> Object:
+    """The result of a node that is not cleaned. Nothing is known yet of what is on it, so that no way led there."""
+    lost = [one for one in begun["attempts"] if one["problem"]]
+    reasons = [verdict.reason]
+    if verdict.looks and lost and not begun["transport"]:
+        reasons.append(f"What is on it could not be looked at ({_why(begun).rstrip('.')}).")
+    return {
+        **begun,
+        "outcome": verdict.outcome,
+        "reason": _sentences(reasons),
+        "transport": "" if verdict.looks else begun["transport"],
+        "stops": stops,
+    }
+
+
+def looked(refused: Object, transport: str, done: Object) -> Object:
+    """The result of a node whose rules stay, with what a look found there; ``done`` is what the clean-up returned."""
+    back_ends = list(done.get("result", {}).get("backends", {}).values())
+    if not back_ends:
+        said = str(done.get("msg", "")).strip() or "it told nothing."
+        return {
+            **refused,
+            "reason": _sentences([str(refused["reason"]), f"What is on it could not be looked at: {said}"]),
+        }
+    counts = {key: [each for one in back_ends for each in one[key]] for key in ("found", "left")}
+    return {**refused, **counts, "transport": transport}
 
 
 def _refusal(reasons: t.Sequence[str]) -> str:
@@ -216,6 +246,8 @@ def begin(play: t.Sequence[Host], batch: t.Sequence[str]) -> Batch:
 def choose(play: t.Sequence[Host], batch: t.Sequence[str], earlier: Batch) -> Batch:
     """Choose who goes on. Until one node of the run has ended well, one goes alone.
 
+    Those whose rules stay are looked at side by side, whoever goes alone.
+
     What is left of an earlier result of a host that has not gone on yet does not count.
     """
     unfinished = {*earlier.go, *earlier.waiting} - earlier.next.keys() if earlier.chosen else set(batch)
@@ -225,9 +257,12 @@ def choose(play: t.Sequence[Host], batch: t.Sequence[str], earlier: Batch) -> Ba
     begun = {host.name: _begun(host, attempts[host.name]) for host in hosts}
     stopped_by = earlier.stopped_by or _stopped_by(ended)
     proved = any(host.result.get("transport") and host.result.get("outcome") in ENDED_WELL for host in ended)
-    reached = [host.name for host in hosts if begun[host.name]["transport"]]
+    led = [host for host in hosts if begun[host.name]["transport"]]
+    refused = [] if stopped_by else [host.name for host in led if _way(host).get("refused")]
+    reached = [host.name for host in led if not _way(host).get("refused")]
     canary = "" if proved or stopped_by or not reached else reached[0]
     following = {host.name: UNTOUCHED for host in hosts if host.name not in reached or stopped_by}
+    following.update(dict.fromkeys(refused, LOOK))
     if canary:
         following[canary] = FIRST
     return Batch(
@@ -236,7 +271,7 @@ def choose(play: t.Sequence[Host], batch: t.Sequence[str], earlier: Batch) -> Ba
         begun={**earlier.begun, **begun},
         next=following,
         canary=canary,
-        access={**earlier.access, **{host.name: _way(host)["access"] for host in hosts if host.name in reached}},
+        access={**earlier.access, **{host.name: _way(host)["access"] for host in led}},
         go=() if canary or stopped_by else tuple(reached),
         waiting=tuple(reached) if canary or stopped_by else (),
         pods=tuple(name for name, tried in attempts.items() if any(one["transport"] == POD for one in tried)),
@@ -1157,7 +1192,7 @@ def _ended(host: str, result: Object) -> Object:
 
 
 def _row(result: Object) -> Object:
-    counts = {name: len(result[name]) for name in ("found", "removed")}
+    counts = {name: len(result[name]) if result["transport"] else "" for name in ("found", "removed")}
     method = f" ({result['proof_method']})" if result["proof_method"] else ""
     return {**result, **counts, "proof": result["proof"] + method}
 
