@@ -19,7 +19,7 @@ import shlex
 import typing as t
 from dataclasses import dataclass, field
 
-from .. import token
+from .. import node_refusals, token
 from ..names import is_ours
 from .part import AzureNeed, KubernetesNeed, Part, Raw, Refused, Run, refuse
 
@@ -83,19 +83,23 @@ class Gate:
     stopped_by: str
 
     @property
-    def closed_because(self) -> t.Sequence[str]:
-        """Why the rules must stay. Where nothing is known of the node, that is the reason."""
+    def refusal(self) -> str:
+        """Why the rules must stay, and what leads out; else empty."""
         if self.seen is not None and "nodes" not in self.seen:
             said = re.sub("[.]$", "", str(self.seen.get("msg", "no answer")))
-            return (f"whether NMI still covers the node could not be asked again ({said})",)
+            reason = f"whether NMI still covers the node could not be asked again ({said})"
+            return node_refusals.refusal({"closed_because": [reason], "scale_set": "unknown"}, [reason])
         nodes = self.seen["nodes"] if self.seen else ()
-        node = next((each for each in nodes if each["name"] == self.node.get("name")), self.node)
-        return _closed_because(node)
+        seen = next((each for each in nodes if each["name"] == self.node.get("name")), {})
+        return _refusal({**self.node, **seen})
 
 
-def _closed_because(node: Object) -> tuple[str, ...]:
+def _refusal(node: Object) -> str:
+    """Where nothing is known of the node, that is the reason; empty where the rules may go."""
     reasons = node.get("closed_because")
-    return (_NOT_KNOWN,) if reasons is None else tuple(reasons)
+    if reasons is None:
+        reasons = (_NOT_KNOWN,)
+    return node_refusals.refusal(node, reasons, uninstalls=bool(node.get("uninstalls"))) if reasons else ""
 
 
 @dataclass(frozen=True)
@@ -175,11 +179,11 @@ def verdict(options: Options, gate: Gate) -> Verdict:
     """What keeps a node untouched; an empty outcome where nothing does."""
     if gate.node.get("os", "linux") != "linux":
         return Verdict("clean", "It is a Windows node, on which NMI never runs.")
-    reasons = () if options.accept_open_imds else gate.closed_because
+    refusal = "" if options.accept_open_imds else gate.refusal
     target = options.artifact_target
     is_wrong = target.startswith("secret:") and not options.secret_of_tables
-    if reasons:
-        return Verdict("refused", _refusal(reasons), looks=not gate.stopped_by and not is_wrong)
+    if refusal:
+        return Verdict("refused", refusal, looks=not gate.stopped_by and not is_wrong)
     if gate.stopped_by:
         return Verdict("stopped", f"Not touched, because the run stopped at {gate.stopped_by}.")
     if is_wrong:
@@ -213,14 +217,9 @@ def looked(refused: Object, transport: str, done: Object) -> Object:
             "reason": _sentences([str(refused["reason"]), f"What is on it could not be looked at: {said}"]),
         }
     counts = {key: [each for one in back_ends for each in one[key]] for key in ("found", "left")}
-    return {**refused, **counts, "transport": transport}
-
-
-def _refusal(reasons: t.Sequence[str]) -> str:
-    return (
-        f"The rules stay, because {'; and '.join(reasons)}. To remove them all the same, set "
-        "imds_node_cleanup_accept_open_imds=true."
-    )
+    living = done["result"].get("nmi")
+    reasons = [str(refused["reason"]), f"An NMI lives there ({', '.join(living)})." if living else ""]
+    return {**refused, **counts, "transport": transport, "reason": _sentences(reasons)}
 
 
 def ways_to_ask(*, pod: bool) -> list[str]:
@@ -283,12 +282,13 @@ def ended(begun: Object, done: Object, *, first: bool, force: bool, check_mode: 
     """The result of a node, of which ``begun`` is the beginning and ``done`` what the clean-up returned."""
     back_ends = list(done.get("result", {}).get("backends", {}).values())
     outcome = _outcome(done, force)
+    said = node_refusals.living(done["result"]["nmi"]) if outcome == "refused" else str(done.get("msg", ""))
     result: dict[str, t.Any] = {
         **begun,
         **{key: [each for one in back_ends for each in one[key]] for key in ("found", "removed", "left")},
         "outcome": outcome,
         "stops": "taken" in done or (first and outcome == "error"),
-        "reason": _sentences([] if outcome in ENDED_WELL else [str(done.get("msg", ""))], [str(begun["reason"])]),
+        "reason": _sentences([] if outcome in ENDED_WELL else [said], [str(begun["reason"])]),
     }
     proves = outcome in ENDED_WELL and not check_mode
     answer: Object = done.get("answer", {})
@@ -994,7 +994,7 @@ class MayReimage:
 def may_reimage(options: Options, found: Candidate, run: Run) -> MayReimage:
     """Refuses with what completes "It was not reimaged, because", before anybody is asked for permission."""
     refuse(_obstacles(options, found))
-    reasons = () if options.accept_open_imds else _closed_because(found.node)
+    refusal = "" if options.accept_open_imds else _refusal(found.node)
     instance = progress(options, Looked(found.result, found.node), run).instance
     azure = AzureNeed(instance, (f"{_INSTANCES}/read", f"{_INSTANCES}/reimage/action"))
     kubernetes = (
@@ -1002,7 +1002,7 @@ def may_reimage(options: Options, found: Candidate, run: Run) -> MayReimage:
         KubernetesNeed(("list",), "pods"),
         KubernetesNeed(("create",), "pods", subresource="eviction"),
     )
-    return MayReimage(_refusal(reasons) if reasons else "", (azure,), kubernetes)
+    return MayReimage(refusal, (azure,), kubernetes)
 
 
 def _obstacles(options: Options, found: Candidate) -> t.Iterator[str]:
@@ -1161,7 +1161,10 @@ class Results:
 
 @dataclass(frozen=True)
 class Report:
-    """``rows`` of the table. ``failure``: the sentence with which the run fails; else empty."""
+    """``rows`` of the table. ``reasons``: each once, behind its nodes.
+
+    ``failure``: the sentence with which the run fails; else empty.
+    """
 
     results: tuple[Object, ...]
     rows: tuple[Object, ...]
@@ -1179,7 +1182,10 @@ def report(options: Options, found: Results, _run: Run) -> Report:
             f"{len(bad)} of {len(results)} nodes did not end as they should ({', '.join(outcomes)}): "
             f"{', '.join(names)}; the reasons are above."
         )
-    reasons = tuple(f"{each['node']}: {each['reason']}" for each in results if each["reason"])
+    nodes: dict[str, list[str]] = {}
+    for each in results:
+        nodes.setdefault(each["reason"], []).append(each["node"])
+    reasons = tuple(f"{', '.join(names)}: {reason}" for reason, names in nodes.items() if reason)
     return Report(results, tuple(map(_row, results)), reasons, failure)
 
 

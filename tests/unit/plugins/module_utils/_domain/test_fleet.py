@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -220,7 +221,12 @@ def test_foreign_identities() -> None:
     )
     assert node.foreign_identities == ("system-assigned", f"{IDENTITY}/billing")
     (reason,) = fleet.closed_because(node)
-    assert "system-assigned, billing" in reason and "detach it first" in reason
+    assert "system-assigned, billing, which every pod could then take" in reason
+    assert fleet.is_abandoned(node)
+    assert not fleet.is_abandoned(replace(node, addon=True)) and not fleet.is_abandoned(replace(node, nmi=ACTIVE))
+    assert not fleet.is_abandoned(replace(node, nmi=None)) and not fleet.is_abandoned(
+        replace(node, foreign_identities=())
+    )
 
 
 def test_a_machine_in_no_scale_set_has_identities_of_its_own() -> None:
