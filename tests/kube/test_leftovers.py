@@ -103,7 +103,9 @@ def test_objects_tell_what_is_known_and_what_is_used(
     codes = {(each["code"], each["object"]) for each in found["residue"]}
     assert ("identity_left", f"AzureIdentity {namespace}/bound") in codes
     assert ("assignment_orphaned", f"AzureAssignedIdentity {namespace}/gone-{namespace}-money") in codes
-    assert found["untold"] == []
+    back, detach = found["untold"]
+    assert back.startswith("used stay, because workloads use them, and no NMI is installed to serve them.")
+    assert detach.startswith("To detach bound, orphan: ")
 
     remove = {
         "pod_identity_leftovers_remove": True,

@@ -21,7 +21,8 @@ Object = t.Mapping[str, t.Any]
 
 _PLAYBOOK = "ansible-playbook azureops.pod_identity."
 _BOTH = "imds_node_cleanup_accept_open_imds=true (and, where an NMI lives there, imds_node_cleanup_force=true)"
-_SITE = f'"{_PLAYBOOK}site -e @FILE" with your file of variables'
+LEFTOVERS = f"{_PLAYBOOK}leftovers"
+SITE = f'"{_PLAYBOOK}site -e @FILE" with your file of variables'
 
 
 def refusal(node: Object, reasons: t.Sequence[str], *, uninstalls: bool = False) -> str:
@@ -65,11 +66,11 @@ def _installed(node: Object) -> tuple[str, tuple[str, ...]]:
     if node.get("ready") is False:
         return broken, ("NMI writes its rules anew as soon as the node is Ready, so repair the node.", last)
     if not pod:
-        way = f"No pod of NMI is there, and {look} tells why; {_SITE} repairs the installation."
+        way = f"No pod of NMI is there, and {look} tells why; {SITE} repairs the installation."
         return broken, (way, last)
     return broken, (
         f"Delete its pod, and the next one writes the rules anew: {again}.",
-        f"Where that does not help, {_SITE} repairs the installation.",
+        f"Where that does not help, {SITE} repairs the installation.",
         last,
     )
 
@@ -85,7 +86,7 @@ def _uninstalled(node: Object, *, uninstalls: bool) -> tuple[str, tuple[str, ...
         )
     bindings = node.get("bindings")
     bundle = f'"{_PLAYBOOK}restore -e @FILE -e pod_identity_restore_bundle=BUNDLE"'
-    back = f"To have it back: {_SITE}, or {bundle}, where one was kept."
+    back = f"To have it back: {SITE}, or {bundle}, where one was kept."
     away = f'To remove what is left of it and clean the nodes: "{uninstall(node)}".'
     look = f'To see whose these identities are, and to detach what nobody uses: "{leftovers(node)}".'
     rest = (
@@ -106,7 +107,7 @@ def uninstall(node: Object) -> str:
 
 
 def leftovers(node: Object) -> str:
-    return f"{_PLAYBOOK}leftovers{_cluster(node)}"
+    return f"{LEFTOVERS}{_cluster(node)}"
 
 
 def living(seen: t.Sequence[str]) -> str:
