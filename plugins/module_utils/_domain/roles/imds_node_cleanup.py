@@ -90,7 +90,7 @@ class Gate:
             reason = f"whether NMI still covers the node could not be asked again ({said})"
             return node_refusals.refusal({"closed_because": [reason], "scale_set": "unknown"}, [reason])
         nodes = self.seen["nodes"] if self.seen else ()
-        seen = next((each for each in nodes if each["name"] == self.node.get("name")), {})
+        seen: Object = next((each for each in nodes if each["name"] == self.node.get("name")), {})
         return _refusal({**self.node, **seen})
 
 
