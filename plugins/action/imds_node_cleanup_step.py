@@ -49,6 +49,7 @@ class ActionModule(ActionBase):
             "access": self._access,
             "choose": self._choose,
             "clean": self._clean,
+            "look": self._look,
         }
         step = steps.get(str(arguments.get("step")))
         if step is None:
@@ -72,15 +73,16 @@ class ActionModule(ActionBase):
     def _gate(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
         batch, host = _batch(variables), variables["inventory_hostname"]
         # A host that is one node after the other stopped itself, and stays so for the next one.
-        stops = {"stops": batch.stopped_by == host}
-        return {"result": {**batch.begun[host], **_shown(self._verdict(arguments, variables)), **stops}}
+        stops = batch.stopped_by == host
+        return {"result": role.gated(batch.begun[host], self._verdict(arguments, variables), stops=stops)}
 
     def _access(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
-        if self._verdict(arguments, variables).outcome:
+        verdict = self._verdict(arguments, variables)
+        if verdict.outcome and not verdict.looks:
             return {"held": True, "ends": True}
         said = self._low_level_execute_command(role.HELLO, executable=False)
         access = role.accessed(said["stdout"], said["stderr"], arguments["node"].get("name"))
-        return {"access": _shown(access), "ends": access.problem == ""}
+        return {"access": _shown(access), "ends": access.problem == "", "refused": verdict.looks}
 
     def _verdict(self, arguments: Variables, variables: Variables) -> role.Verdict:
         """What keeps the node of this task untouched, before anything connects to it."""
@@ -106,8 +108,20 @@ class ActionModule(ActionBase):
         )
         return {**done, "ended": _shown(ended)}
 
-    def _clean_up(self, options: dict[str, t.Any], variables: Variables) -> dict[str, t.Any]:
+    def _look(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
+        batch, host = _batch(variables), variables["inventory_hostname"]
+        try:
+            # A living NMI is no reason not to count what is there.
+            done = self._clean_up({**arguments["cleanup"], "force": True}, variables, only_looks=True)
+        except AnsibleConnectionFailure as failure:
+            done = {"msg": str(failure)}
+        return {"result": role.looked(arguments["begun"], batch.begun[host]["transport"], done)}
+
+    def _clean_up(
+        self, options: dict[str, t.Any], variables: Variables, *, only_looks: bool = False
+    ) -> dict[str, t.Any]:
         task = self._task.copy()
+        task.check_mode = only_looks or task.check_mode
         task.action = _CLEANUP
         task.args = _apply_action_arg_defaults(_CLEANUP, self._task, options, self._templar)
         action = imds_iptables_cleanup.ActionModule(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ._argspec import ArgumentSpec, kubernetes_auth
 from ._azure import kubeconfig, managed_clusters, scale_sets, virtual_machines
@@ -27,7 +27,7 @@ from ._kube import client as kube
 from ._kube import installation
 from ._kube.config import Settings
 from ._kube.errors import UNRESOLVED
-from ._kube.kinds import NODE, Kind, Object
+from ._kube.kinds import AZURE_IDENTITY_BINDING, NODE, Kind, Object
 
 _CILIUM_NODE = Kind("cilium.io", "v2", "ciliumnodes", "CiliumNode", namespaced=False)
 
@@ -170,10 +170,22 @@ def _ask_kubernetes(
     marked = _marked(client)
     sets = None if azure.sets is None else (*azure.sets, *_machines(raw, azure, unread))
     facts = azure.facts(options["protected_identities"] or ())
-    return tuple(
+    nodes = tuple(
         cluster_nodes.from_kubernetes(each, on_nodes[each["metadata"]["name"]], marked=marked, scale_sets=sets, **facts)
         for each in raw
     )
+    if not any(map(cluster_nodes.is_abandoned, nodes)):
+        return nodes
+    bindings = _has_bindings(client)
+    return tuple(replace(node, bindings=bindings) for node in nodes)
+
+
+def _has_bindings(client: kube.Client) -> bool | None:
+    """Whether an AzureIdentityBinding is in the cluster; None where that may not be read."""
+    try:
+        return client.has_any(AZURE_IDENTITY_BINDING)
+    except Failure:  # it only tells more of what is known
+        return None
 
 
 def _of_private(cluster: Object | None, failure: Failure) -> Failure:

@@ -51,7 +51,8 @@ extends_documentation_fragment:
 notes:
   - Needs to list nodes, daemonsets, deployments and pods and to get endpoints and pods/proxy in the cluster; in Azure
     to read the cluster, its kubeconfig where none is given, the scale sets of its node resource group, and nodes that
-    are virtual machines in no scale set.
+    are virtual machines in no scale set. Without the right to list azureidentitybindings RV(nodes[].bindings) stays
+    unknown.
 seealso:
   - module: azureops.pod_identity.nmi_info
   - plugin: azureops.pod_identity.aks_nodes
@@ -171,6 +172,18 @@ nodes:
       returned: always
       type: dict
       sample: {agentpool: nodepool1}
+    addon:
+      description: Whether the pod identity add-on of AKS is on; V(null) where Azure could not be asked.
+      returned: always
+      type: bool
+      sample: false
+    bindings:
+      description:
+        - Whether there is an AzureIdentityBinding in the cluster. Looked up only where AAD Pod Identity is gone and
+          RV(nodes[].foreign_identities) are still there, else V(null).
+      returned: always
+      type: bool
+      sample: null
     foreign_identities:
       description:
         - Identities of its scale set, or of the machine itself where it is in none, that the cluster does not name and
@@ -195,7 +208,9 @@ nodes:
       elements: str
       sample: [ssh, aks_node_pod, vmss_run_command]
     closed_because:
-      description: Why NMI's rules on it must stay, as sentences; empty where nothing would be opened to pods.
+      description:
+        - Why NMI's rules on it must stay, in parts of a sentence; empty where nothing would be opened to pods.
+        - What leads out is told by the role P(azureops.pod_identity.imds_node_cleanup#role).
       returned: always
       type: list
       elements: str

@@ -15,11 +15,12 @@ description:
   - V(begin) checks the options of the role for all hosts of the play, and tells which host of a batch asks about its
     cluster, and whether a node of an earlier batch stopped the run.
   - V(gate) makes the result of a node that is not entered, with the reason where one keeps it untouched.
-  - V(access) looks over the connection of the task which machine answers there, unless something keeps the node
-    untouched.
+  - V(access) looks over the connection of the task which machine answers there, unless nothing may connect to the node.
   - V(choose) tells which nodes of a batch are cleaned next. Until one node of the run has ended well, one goes alone.
   - V(clean) runs M(azureops.pod_identity.imds_iptables_cleanup) on the node and makes the result of the role from what
     it returns.
+  - V(look) runs it in check mode, whatever mode the task is in, on a node whose rules stay, and adds what is there to
+    the result.
   - It serves the role P(azureops.pod_identity.imds_node_cleanup#role), whose options, facts and registered results it
     reads, also those of other hosts of the play.
 extends_documentation_fragment:
@@ -27,7 +28,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: [As the module that V(clean) runs. The other steps change nothing.]
+    details: [As the module that V(clean) runs. The other steps change nothing, V(look) neither.]
   diff_mode:
     support: full
     details: [As the module that V(clean) runs.]
@@ -38,7 +39,7 @@ options:
     description: The step.
     type: str
     required: true
-    choices: [begin, gate, access, choose, clean]
+    choices: [begin, gate, access, choose, clean, look]
   node:
     description:
       - What is known of the node, for O(step=gate) and O(step=access). The machine must have its name; any machine will
@@ -51,7 +52,7 @@ options:
     description: What the step before returned as RV(batch), for O(step=choose).
     type: dict
   begun:
-    description: The result of the node so far, for O(step=clean).
+    description: The result of the node so far, for O(step=clean) and O(step=look).
     type: dict
   first:
     description: Whether the node goes alone, so that what goes wrong stops the run, for O(step=clean).
@@ -63,7 +64,7 @@ options:
     description: Whether a plain pod is asked who answers pods, before it is asked on the node, for O(step=clean).
     type: bool
   cleanup:
-    description: Options of M(azureops.pod_identity.imds_iptables_cleanup), for O(step=clean).
+    description: Options of M(azureops.pod_identity.imds_iptables_cleanup), for O(step=clean) and O(step=look).
     type: dict
 seealso:
   - module: azureops.pod_identity.imds_iptables_cleanup
@@ -138,7 +139,7 @@ batch:
       sample: true
 result:
   description: The result of the node, as the README of the role tells.
-  returned: for O(step=gate)
+  returned: for O(step=gate) and O(step=look)
   type: dict
   sample: {node: aks-nodepool1-12345678-vmss000000, outcome: refused}
 ends:
@@ -146,8 +147,13 @@ ends:
   returned: for O(step=access)
   type: bool
   sample: true
+refused:
+  description: Whether the rules of the node stay, so that it is only looked at.
+  returned: for O(step=access), unless RV(held)
+  type: bool
+  sample: false
 held:
-  description: That something keeps the node untouched.
+  description: That nothing may connect to the node.
   returned: for O(step=access), when it does
   type: bool
   sample: true

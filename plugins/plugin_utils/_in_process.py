@@ -31,11 +31,12 @@ from ansible.plugins.action.normal import ActionModule as Normal
 from ansible.release import __version__
 from ansible.utils.display import Display
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import task_process
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import option_names, task_process
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes, _fork
 
 # Constants of the configuration come to be at run time.
 C: t.Any = constants
+_COLLECTION = "azureops.pod_identity"
 _VARIABLE, _SWITCH = "pod_identity_in_process", "POD_IDENTITY_IN_PROCESS"
 # What is imported before the workers are forked, beside what modules import first.
 AZURE = (
@@ -112,8 +113,20 @@ class InProcess(Normal):
         self._decide(variables)
         began = time.monotonic()
         result = self.carry_out(tmp, task_vars)
+        if result.get("failed"):
+            self._name_variables(result)
         _changes.keep(self, variables, result, time.monotonic() - began, look=self.looks)
         return result
+
+    def _name_variables(self, result: dict[str, t.Any]) -> None:
+        """In a role of the collection, the message names what its operator can set."""
+        role = self._task._role
+        if role is None or role._role_collection != _COLLECTION or not isinstance(result.get("msg"), str):
+            return
+        # Only a task that failed needs it.
+        from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
+
+        result["msg"] = option_names.of_role(result["msg"], _roles.option_names(role._role_name))
 
     def carry_out(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """What is done once it is settled how the module runs."""

@@ -117,6 +117,13 @@ def _operators(name: str, known: Raw) -> str:
     return shared["name"] if shared else name
 
 
+def option_names(role: str) -> dict[str, str]:
+    """What the operator sets, by the name of an option of a module that a task of the role gives the same name."""
+    known: dict[str, t.Any] = yaml_load((_ROLES / role / "defaults/main.yml").read_bytes())
+    own = {name[len(role) + 1 :]: _operators(name, known) for name in known if name.startswith(f"{role}_")}
+    return {**{name: f"{SHARED}_{name}" for name in ("cluster_name", "subscription_id")}, **own}
+
+
 def _values(templar: Templar, templates: Raw) -> tuple[dict[str, t.Any], list[str]]:
     """What the templates amount to, without what is to be omitted; and why some of them amount to nothing."""
     try:

@@ -19,6 +19,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY_BINDING,
     DEPLOYMENT,
     NODE,
+    Kind,
 )
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
@@ -103,7 +104,9 @@ def test_objects_tell_what_is_known_and_what_is_used(
     codes = {(each["code"], each["object"]) for each in found["residue"]}
     assert ("identity_left", f"AzureIdentity {namespace}/bound") in codes
     assert ("assignment_orphaned", f"AzureAssignedIdentity {namespace}/gone-{namespace}-money") in codes
-    assert found["undetermined"] == []
+    back, detach = found["undetermined"]
+    assert back.startswith("used stay, because workloads use them, and no NMI is installed to serve them.")
+    assert detach.startswith("To detach bound, orphan: ")
 
     remove = {
         "pod_identity_leftovers_remove": True,
@@ -116,3 +119,27 @@ def test_objects_tell_what_is_known_and_what_is_used(
     assert {name for name, outcome in outcomes(output).items() if outcome == "detached"} == {"bound", "orphan"}
     assert world.carried() == {"used", "stranger", "c1-agentpool"}
     assert not list(player.temporary.glob("azureops-pod-identity-*"))
+
+
+def test_what_abandoned_nodes_are_told_by(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, world: World, node: str, tmp_path: Path
+) -> None:
+    """Only where AAD Pod Identity is gone and identities are left it is looked up whether pods are bound to them."""
+    (stray,) = attach(world, "stray")
+    home = tmp_path / "home"
+    home.mkdir()
+    wish = {"resource_group": "rg", "cluster_name": "c1", "kubeconfig": api_server.kubeconfig()}
+
+    def look(**more: Any) -> dict[str, Any]:
+        nodes = Modules(world.azure, home).succeed("aks_node_info", **wish, **more)["nodes"]
+        (seen,) = (each for each in nodes if each["name"] == node)
+        return dict(seen)
+
+    create(client, AZURE_IDENTITY_BINDING, namespace, "web", {"azureIdentity": "web", "selector": namespace})
+    seen = look()
+    assert (seen["nmi_state"], seen["addon"]) == ("missing", False)
+    assert [each.lower() for each in seen["foreign_identities"]] == [stray.lower()]
+    assert seen["bindings"] is True
+    assert look(protected_identities=[stray])["bindings"] is None
+    assert client.has_any(AZURE_IDENTITY_BINDING)
+    assert not client.has_any(Kind("aadpodidentity.k8s.io", "v1", "nothings", "Nothing"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From an empty subscription to an empty subscription: site, uninstall, site again, uninstall, restore, destroy.
+"""From an empty subscription to an empty subscription: site, uninstall, outages, restore, destroy.
 
 Needs root.
 
@@ -12,6 +12,7 @@ The tests are one story on one sandbox, with the real MIC, NMI and helm.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import tempfile
 from collections.abc import Iterator
@@ -180,6 +181,67 @@ def test_the_workload_goes_on(used: Operator, gone: Run) -> None:
 def test_a_second_run_has_nothing_to_do(used: Operator, gone: Run) -> None:
     assert used.play(UNINSTALL, variables=CONFIRMED).ok().changes() == []
     assert len(bundles(used)) == 1
+
+
+CLEANUP, LEFTOVERS = (f"azureops.pod_identity.{name}" for name in ("cleanup_nodes", "leftovers"))
+
+
+def break_down(operator: Operator) -> None:
+    """NMI is killed while somebody uninstalls the chart by hand, so that each node keeps its rules."""
+    nodes = addresses(operator)
+    for node in nodes:
+        operator.sandbox.ssh(node, "pkill -STOP -x nmi")
+    operator.sandbox.exec("helm", "--kubeconfig", kubeconfig(operator), "uninstall", "aad-pod-identity")
+    for node in nodes:
+        operator.sandbox.ssh(node, "pkill -KILL -x nmi; while pgrep -x nmi; do sleep 0.2; done")
+    assert len([line for line in chains(operator) if " -j aad-metadata" in line]) == len(nodes)
+
+
+def kubeconfig(operator: Operator) -> str:
+    path = str(operator.directory / "kubeconfig")
+    place = ("--resource-group", GROUP, "--name", CLUSTER)
+    operator.sandbox.exec("az", "aks", "get-credentials", *place, "--overwrite-existing", "--file", path)
+    return path
+
+
+def follow(operator: Operator, text: str, playbook: str) -> Run:
+    """Run exactly the command for that playbook that a text names; @FILE is the operator's file of variables."""
+    command = next(each for each in re.findall('"(ansible-playbook [^"]+)"', text) if f"{playbook} " in f"{each} ")
+    _program, name, *arguments = shlex.split(command)
+    given = [each for pair in zip(arguments[::2], arguments[1::2], strict=True) if pair[1] != "@FILE" for each in pair]
+    return operator.play(name, *given)
+
+
+@pytest.mark.soak(sample=0)
+def test_each_way_that_is_named_leads_out_of_an_outage(used: Operator) -> None:
+    """With no option that was not named: back to tokens, and away to the metadata service."""
+    used.site().ok()
+    attach_spare(used)
+    eventually(lambda: states(used) == ["Assigned"], 120)
+    break_down(used)
+    before = chains(used)
+    refused = used.play(CLEANUP, "-u", "root")
+    assert (refused.status != 0, set(refused.outcomes)) == (True, {"refused"}), refused.output[-4000:]
+    assert {len(each["found"]) for each in refused.nodes.values()} == {4}
+    assert chains(used) == before
+    (reason,) = {each["reason"] for each in refused.nodes.values()}
+    assert reason.startswith("AAD Pod Identity is not installed any more. Bindings of pods are still in the cluster.")
+
+    left = follow(used, reason, LEFTOVERS).ok()
+    (told,) = left.stats["pod_identity_leftovers"].values()
+    ways = " ".join(told["untold"])
+    assert {row["identity"]: row["outcome"] for row in told["identities"]}["billing"] == "stays"
+
+    back = follow(used, ways, "azureops.pod_identity.site").ok()
+    assert [(row["verdict"], row["answered_by"]) for row in back.verdicts()] == [("ok", "nmi")]
+
+    break_down(used)
+    again = used.play(CLEANUP, "-u", "root")
+    (reason,) = {each["reason"] for each in again.nodes.values()}
+    follow(used, reason, UNINSTALL).ok()
+    assert chains(used) == [] and attached(used).isdisjoint({"billing", "spare"})
+    clean = used.play(CLEANUP, "-u", "root").ok()
+    assert {(each["outcome"], each["proof"]) for each in clean.nodes.values()} == {("clean", "imds")}
 
 
 @pytest.mark.soak(sample=0)

@@ -69,8 +69,8 @@ def kubenet_refusal(name: str) -> str:
 
 def absence_refusal(name: str, group: str) -> str:
     return (
-        f"Cluster {name} does not exist in resource group {group}; correct the names, or have it created with "
-        "pod_identity_cluster_create=true."
+        f"Cluster {name} does not exist in resource group {group}; correct the names, or have the playbook "
+        "azureops.pod_identity.site create it with pod_identity_cluster_create=true."
     )
 
 

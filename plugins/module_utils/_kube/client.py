@@ -120,6 +120,16 @@ class Client:
                 )
             used.add(token)
 
+    def has_any(self, kind: Kind) -> bool:
+        """Whether there is an object of a kind anywhere; none of a kind that the server does not know."""
+        status, body = self._request("GET", kind.path(None), [("limit", "1")])
+        if status == 200:
+            return bool(self._list(kind, None, body)["items"])
+        failure = self._refusal("list", kind, None, None, status, body)
+        if failure.kind_missing:
+            return False
+        raise failure
+
     def kinds_of(self, api_version: str) -> frozenset[str]:
         """What the server knows in a version of a group; nothing where it says that it does not serve that."""
         return frozenset(str(each.get("kind")) for each in self._resources(api_version))

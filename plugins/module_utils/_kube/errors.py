@@ -247,7 +247,7 @@ def unreachable(host: str, error: BaseException) -> Failure:
         cause = "its name cannot be resolved; check host, DNS and whether a private cluster needs a jump host or proxy"
     elif "refused" in chain:
         temporary = True
-        cause = "the connection is refused; is the cluster running, and is that its port?"
+        cause = "the connection is refused; check that the cluster runs, and that this is its port"
     elif "proxy" in chain.lower():
         cause = "the proxy does not let the connection through; check proxy and no_proxy"
     elif "imeout" in chain or "timed out" in chain:

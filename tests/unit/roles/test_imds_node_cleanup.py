@@ -35,6 +35,12 @@ CLEANED = '{"changed": true, "result": {"backends": {}, "nmi": []}}'
 LIVING = '{"failed": true, "msg": "An NMI lives on this node", "result": {"backends": {}, "nmi": ["nmi (pid 7)"]}}'
 TAKEN = '{"failed": true, "msg": "a rule of somebody else is gone", "taken": ["-A PREROUTING -j OTHER"]}'
 NO_WORK: dict[str, Any] = {"_imds_node_cleanup_longest_work": 0, "_imds_node_cleanup_longest_question": 0}
+FOUND = json.dumps(
+    {
+        "changed": True,
+        "result": {"backends": {"nft": {"found": ["a", "b"], "removed": ["a", "b"], "left": []}}, "nmi": []},
+    }
+)
 BROKEN = '{"failed": true, "msg": "it broke"}'
 
 
@@ -158,10 +164,40 @@ def test_windows_nodes_are_left_out_and_have_nothing_to_clean(nodes: Nodes) -> N
     search = [role("imds_node_cleanup", "discover"), tell]
     status, output = nodes.player.play(search, "-i", str(inventory))
     assert (status, "taken n1 in the end" in output) == (0, True), output
+    nodes.log.write_text("")
     play = {"hosts": "all", "tasks": [role("imds_node_cleanup"), TELL]}
     status, output = nodes.player.play(play, "-i", str(inventory))
     assert (status, "w1 ended clean" in output, "n1 ended refused" in output) == (0, True, True), output
-    assert not nodes.log.exists(), "a node was entered"
+    assert nodes.order() == ["hello"], "only the Linux node is reached, where another machine answers"
+
+
+def test_nodes_whose_rules_stay_are_looked_at_side_by_side(nodes: Nodes) -> None:
+    """None of them goes first alone, what is found is counted, and nothing is removed."""
+    name = Path("/proc/sys/kernel/hostname").read_text().strip()
+    hosts = {}
+    for number in (1, 2, 3, 4):
+        reasons = ["it carries stray"] if number < 4 else []
+        hosts[f"n{number}"] = {
+            "ansible_connection": "local",
+            "imds_node_cleanup_nmi_port": 1000 + number,
+            "aks_node": {"name": name, "closed_because": reasons, "transports": ["ssh"]},
+        }
+        (nodes.folder / str(1000 + number)).write_text(FOUND if reasons else CLEANED)
+    (nodes.folder / "1002").write_text(BROKEN)
+    inventory = nodes.folder / "nodes.json"
+    inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
+    nodes.log.write_text("")
+    tell = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }}: {{ imds_node_cleanup_result | to_json }}"}}
+    play = {"hosts": "all", "tasks": [role("imds_node_cleanup"), TELL, tell]}
+    status, output = nodes.player.play(play, "-i", str(inventory), **NO_WORK)
+    ended = dict(re.findall(r"(n\d) ended (\w+)", output))
+    assert (status, ended) == (0, {**dict.fromkeys(("n1", "n2", "n3"), "refused"), "n4": "unproved"}), output
+    results = {host: json.loads(text.replace('\\"', '"')) for host, text in re.findall(r'"(n\d): ({.*})"', output)}
+    counts = {host: (len(each["found"]), len(each["removed"]), each["transport"]) for host, each in results.items()}
+    assert counts == {"n1": (2, 0, "ssh"), "n2": (0, 0, ""), "n3": (2, 0, "ssh"), "n4": (0, 0, "ssh")}
+    assert results["n2"]["reason"].endswith("What is on it could not be looked at: it broke")
+    looks = [line for line in nodes.order() if line.endswith(("n1", "n2", "n3"))]
+    assert [line.split()[0] for line in looks] == ["begin"] * 3 + ["end"] * 3
 
 
 def test_what_fails_beside_a_living_nmi_that_was_accepted_is_an_error(nodes: Nodes) -> None:

@@ -50,6 +50,7 @@ def test_cluster_and_group_go_as_predicted(modules: Modules, azure: SimulatedAzu
     mark = modules.mark()
     status, output = player.play(ROLE, "--check", **REMOVE)
     assert (status, "still holds 1 resources (other)" in output) == (2, True), output
+    assert "set pod_identity_cluster_force_delete_nonempty to true" in " ".join(output.split()), output
     assert modules.writes(mark) == []
     modules.succeed("user_assigned_identity", resource_group=group, name="other", state="absent")
     mark = modules.mark()

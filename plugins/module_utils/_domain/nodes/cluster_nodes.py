@@ -83,7 +83,7 @@ class Node:
     ``machine`` is the resource id of a node that is a machine in no scale set.
     ``odd_addresses`` are what it says instead of addresses; where there are any, ``addresses`` is empty.
     ``ready``, ``cordoned`` and ``nmi`` are None where the API server could not be asked, ``foreign_identities`` where
-    Azure could not.
+    Azure could not. ``bindings``: whether an AzureIdentityBinding is in the cluster; None where nobody looked.
     """
 
     name: str
@@ -103,6 +103,7 @@ class Node:
     foreign_identities: tuple[str, ...] | None = None
     machine: str = ""
     odd_addresses: tuple[str, ...] = ()
+    bindings: bool | None = None
 
     @property
     def inspected(self) -> bool:
@@ -141,6 +142,8 @@ class Node:
             "boot_id": self.boot_id,
             "cordoned": self.cordoned,
             "labels": dict(self.labels),
+            "addon": self.addon,
+            "bindings": self.bindings,
             "foreign_identities": None if self.foreign_identities is None else list(self.foreign_identities),
             "groups": list(groups(self)),
             "transports": list(self.transports()),
@@ -298,15 +301,9 @@ def closed_because(node: Node) -> tuple[str, ...]:
     if node.nmi is not None and node.nmi.unread:
         reasons.append(f"whether NMI still covers the node could not be read ({node.nmi.unread.rstrip('.')})")
     if node.nmi is not None and node.nmi.installation:
-        reasons.append(
-            f"{node.nmi.installation} still covers the node (NMI there: {node.nmi.state}), so repair NMI instead: "
-            "delete its pod there, and it writes its rules anew"
-        )
+        reasons.append(f"{node.nmi.installation} still covers the node (NMI there: {node.nmi.state})")
     if node.addon:
-        reasons.append(
-            "the pod identity add-on of AKS still covers the node, so repair it instead: delete NMI's pod there, or "
-            "disable the add-on first"
-        )
+        reasons.append("the pod identity add-on of AKS still covers the node")
     carrier = node.scale_set or node.machine
     what = "scale set" if node.scale_set or not node.inspected else "virtual machine"
     if node.foreign_identities is None and node.inspected and not carrier:
@@ -315,8 +312,10 @@ def closed_because(node: Node) -> tuple[str, ...]:
         reasons.append(f"the identities of its {what} could not be read, and every pod could then take them")
     elif node.foreign_identities:
         names = ", ".join(arm_id.last_segment(each) for each in node.foreign_identities)
-        reasons.append(
-            f"its {what} {arm_id.last_segment(carrier)} carries {names}, which every pod could then take: "
-            "detach it first"
-        )
+        reasons.append(f"its {what} {arm_id.last_segment(carrier)} carries {names}, which every pod could then take")
     return tuple(reasons)
+
+
+def is_abandoned(node: Node) -> bool:
+    """Whether AAD Pod Identity is gone from a node and identities are still on its scale set or machine."""
+    return bool(node.foreign_identities) and not node.addon and node.nmi == NmiOnNode("missing")

@@ -13,6 +13,9 @@ import typing as t
 from dataclasses import dataclass
 
 from ..azure import arm_id
+from ..azure.ownership import USED
+from ..names import listed
+from ..nodes import node_refusals
 from ..removal import bundles
 from ..roles.part import Look, Part, Raw, Run, refuse
 
@@ -216,6 +219,8 @@ def _not_known(options: Options, looked: Looked) -> str:
 
 # account
 
+CAN_BE_DETACHED = "can be detached"
+
 
 @dataclass(frozen=True)
 class Done:
@@ -271,7 +276,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Account:
-    """The fact ``pod_identity_leftovers``."""
+    """The fact ``pod_identity_leftovers``. ``untold``: what could not be told, and the commands that lead on."""
 
     identities: tuple[Row, ...]
     residue: tuple[Raw, ...]
@@ -280,8 +285,31 @@ class Account:
     error: str
 
 
-def account(_options: Options, done: Done, run: Run) -> Account:
-    return Account(tuple(_rows(done, run)), done.residue, done.unknown, done.bundle, done.error)
+def account(options: Options, done: Done, run: Run) -> Account:
+    rows = tuple(_rows(done, run))
+    ways = () if done.error else tuple(_ways(options, rows, done.residue))
+    return Account(rows, done.residue, (*done.unknown, *ways), done.bundle, done.error)
+
+
+def _ways(options: Options, rows: t.Sequence[Row], residue: t.Sequence[Raw]) -> t.Iterator[str]:
+    """What to do about identities that stay, because workloads still use them, and about those that need not stay."""
+    cluster = {"cluster_name": options.cluster_name, "resource_group": options.resource_group}
+    used = sorted({each.identity for each in rows if each.ownership == USED})
+    if used and options.cluster_name:
+        # What runs NMI, as pod_identity_info tells it with audit.
+        runs = [each["object"] for each in residue if each["code"] == "installation_left"]
+        runs = [each for each in runs if each.startswith("DaemonSet ")]
+        away = f'To remove pod identity, identities included: "{node_refusals.uninstall(cluster)}".'
+        served = f"NMI ({listed(runs)}) is installed to serve them."
+        gone = f"no NMI is installed to serve them. To have it back: {node_refusals.SITE}."
+        yield f"{listed(used)} stay, because workloads use them, and {served if runs else gone} {away}"
+    free = sorted({each.identity for each in rows if each.outcome == CAN_BE_DETACHED})
+    if free:
+        place = f"-e pod_identity_leftovers_node_resource_group={options.place}"
+        command = node_refusals.leftovers(cluster) if options.cluster_name else f"{node_refusals.LEFTOVERS} {place}"
+        command += f" -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm={options.place}"
+        target = options.artifact_target or "DIRECTORY"
+        yield f'To detach {listed(free)}: "{command} -e pod_identity_artifact_target={target}".'
 
 
 def _rows(done: Done, run: Run) -> t.Iterator[Row]:
@@ -292,7 +320,7 @@ def _rows(done: Done, run: Run) -> t.Iterator[Row]:
     for place in done.before:
         left = after.get(arm_id.normal(place["id"]))
         for each in place["identities"]:
-            outcome = "can be detached" if each["removable"] else "stays"
+            outcome = CAN_BE_DETACHED if each["removable"] else "stays"
             if left is not None and arm_id.normal(each["id"]) not in left:
                 outcome = detached
             yield Row(

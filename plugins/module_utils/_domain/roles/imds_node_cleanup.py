@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from ..names import is_ours
 from ..needs import AzureNeed, KubernetesNeed
+from ..nodes import node_refusals
 from ..tokens import token
 from .part import Part, Raw, Refused, Run, refuse
 
@@ -28,7 +29,7 @@ Object = t.Mapping[str, t.Any]
 ENDED_WELL = ("clean", "cleaned")
 POD = "aks_node_pod"
 # Files of the role with what a node goes on with that does not go its way with most others.
-UNTOUCHED, FIRST, PROVE = "untouched.yml", "canary.yml", "prove.yml"
+UNTOUCHED, FIRST, PROVE, LOOK = "untouched.yml", "canary.yml", "prove.yml", "refused.yml"
 # Labels of a node that is being reimaged, the start of its kernel that has to end, and whether this role cordoned it.
 # They are how a run that follows a killed one knows what is left to do.
 REIMAGING, CORDONED = "azureops.pod-identity/reimage", "azureops.pod-identity/cordoned"
@@ -84,27 +85,32 @@ class Gate:
     stopped_by: str
 
     @property
-    def closed_because(self) -> t.Sequence[str]:
-        """Why the rules must stay. Where nothing is known of the node, that is the reason."""
+    def refusal(self) -> str:
+        """Why the rules must stay, and what leads out; else empty."""
         if self.seen is not None and "nodes" not in self.seen:
             said = re.sub("[.]$", "", str(self.seen.get("msg", "no answer")))
-            return (f"whether NMI still covers the node could not be asked again ({said})",)
+            reason = f"whether NMI still covers the node could not be asked again ({said})"
+            return node_refusals.refusal({"closed_because": [reason], "scale_set": "unknown"}, [reason])
         nodes = self.seen["nodes"] if self.seen else ()
-        node = next((each for each in nodes if each["name"] == self.node.get("name")), self.node)
-        return _closed_because(node)
+        seen: Object = next((each for each in nodes if each["name"] == self.node.get("name")), {})
+        return _refusal({**self.node, **seen})
 
 
-def _closed_because(node: Object) -> tuple[str, ...]:
+def _refusal(node: Object) -> str:
+    """Where nothing is known of the node, that is the reason; empty where the rules may go."""
     reasons = node.get("closed_because")
-    return (_NOT_KNOWN,) if reasons is None else tuple(reasons)
+    if reasons is None:
+        reasons = (_NOT_KNOWN,)
+    return node_refusals.refusal(node, reasons, uninstalls=bool(node.get("uninstalls"))) if reasons else ""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What keeps a node untouched, as a part of its result."""
+    """What keeps a node untouched, as a part of its result; ``looks``: it is reached all the same, and looked at."""
 
     outcome: str
     reason: str
+    looks: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,23 +181,47 @@ def verdict(options: Options, gate: Gate) -> Verdict:
     """What keeps a node untouched; an empty outcome where nothing does."""
     if gate.node.get("os", "linux") != "linux":
         return Verdict("clean", "It is a Windows node, on which NMI never runs.")
-    reasons = () if options.accept_open_imds else gate.closed_because
-    if reasons:
-        return Verdict("refused", _refusal(reasons))
+    refusal = "" if options.accept_open_imds else gate.refusal
+    target = options.artifact_target
+    is_wrong = target.startswith("secret:") and not options.secret_of_tables
+    if refusal:
+        return Verdict("refused", refusal, looks=not gate.stopped_by and not is_wrong)
     if gate.stopped_by:
         return Verdict("stopped", f"Not touched, because the run stopped at {gate.stopped_by}.")
-    target = options.artifact_target
-    if target.startswith("secret:") and not options.secret_of_tables:
+    if is_wrong:
         reason = f"imds_node_cleanup_artifact_target is {target}; a Secret is named as secret:NAMESPACE/NAME."
         return Verdict("error", reason)
     return Verdict("", "")
 
 
-def _refusal(reasons: t.Sequence[str]) -> str:
-    return (
-        f"The rules stay, because {'; and '.join(reasons)}. To remove them all the same, set "
-        "imds_node_cleanup_accept_open_imds=true."
-    )
+def gated(begun: Object, verdict: Verdict, *, stops: bool) -> Object:
+    """The result of a node that is not cleaned. Nothing is known yet of what is on it, so that no way led there."""
+    lost = [one for one in begun["attempts"] if one["problem"]]
+    reasons = [verdict.reason]
+    if verdict.looks and lost and not begun["transport"]:
+        reasons.append(f"What is on it could not be looked at ({_why(begun).rstrip('.')}).")
+    return {
+        **begun,
+        "outcome": verdict.outcome,
+        "reason": _sentences(reasons),
+        "transport": "" if verdict.looks else begun["transport"],
+        "stops": stops,
+    }
+
+
+def looked(refused: Object, transport: str, done: Object) -> Object:
+    """The result of a node whose rules stay, with what a look found there; ``done`` is what the clean-up returned."""
+    back_ends = list(done.get("result", {}).get("backends", {}).values())
+    if not back_ends:
+        said = str(done.get("msg", "")).strip() or "it told nothing."
+        return {
+            **refused,
+            "reason": _sentences([str(refused["reason"]), f"What is on it could not be looked at: {said}"]),
+        }
+    counts = {key: [each for one in back_ends for each in one[key]] for key in ("found", "left")}
+    living = done["result"].get("nmi")
+    reasons = [str(refused["reason"]), f"An NMI lives there ({', '.join(living)})." if living else ""]
+    return {**refused, **counts, "transport": transport, "reason": _sentences(reasons)}
 
 
 def ways_to_ask(*, pod: bool) -> list[str]:
@@ -217,6 +247,8 @@ def begin(play: t.Sequence[Host], batch: t.Sequence[str]) -> Batch:
 def choose(play: t.Sequence[Host], batch: t.Sequence[str], earlier: Batch) -> Batch:
     """Choose who goes on. Until one node of the run has ended well, one goes alone.
 
+    Those whose rules stay are looked at side by side, whoever goes alone.
+
     What is left of an earlier result of a host that has not gone on yet does not count.
     """
     unfinished = {*earlier.go, *earlier.waiting} - earlier.next.keys() if earlier.chosen else set(batch)
@@ -226,9 +258,12 @@ def choose(play: t.Sequence[Host], batch: t.Sequence[str], earlier: Batch) -> Ba
     begun = {host.name: _begun(host, attempts[host.name]) for host in hosts}
     stopped_by = earlier.stopped_by or _stopped_by(ended)
     proved = any(host.result.get("transport") and host.result.get("outcome") in ENDED_WELL for host in ended)
-    reached = [host.name for host in hosts if begun[host.name]["transport"]]
+    led = [host for host in hosts if begun[host.name]["transport"]]
+    refused = [] if stopped_by else [host.name for host in led if _way(host).get("refused")]
+    reached = [host.name for host in led if not _way(host).get("refused")]
     canary = "" if proved or stopped_by or not reached else reached[0]
     following = {host.name: UNTOUCHED for host in hosts if host.name not in reached or stopped_by}
+    following.update(dict.fromkeys(refused, LOOK))
     if canary:
         following[canary] = FIRST
     return Batch(
@@ -237,7 +272,7 @@ def choose(play: t.Sequence[Host], batch: t.Sequence[str], earlier: Batch) -> Ba
         begun={**earlier.begun, **begun},
         next=following,
         canary=canary,
-        access={**earlier.access, **{host.name: _way(host)["access"] for host in hosts if host.name in reached}},
+        access={**earlier.access, **{host.name: _way(host)["access"] for host in led}},
         go=() if canary or stopped_by else tuple(reached),
         waiting=tuple(reached) if canary or stopped_by else (),
         pods=tuple(name for name, tried in attempts.items() if any(one["transport"] == POD for one in tried)),
@@ -249,12 +284,13 @@ def ended(begun: Object, done: Object, *, first: bool, force: bool, check_mode: 
     """The result of a node, of which ``begun`` is the beginning and ``done`` what the clean-up returned."""
     back_ends = list(done.get("result", {}).get("backends", {}).values())
     outcome = _outcome(done, force)
+    said = node_refusals.living(done["result"]["nmi"]) if outcome == "refused" else str(done.get("msg", ""))
     result: dict[str, t.Any] = {
         **begun,
         **{key: [each for one in back_ends for each in one[key]] for key in ("found", "removed", "left")},
         "outcome": outcome,
         "stops": "taken" in done or (first and outcome == "error"),
-        "reason": _sentences([] if outcome in ENDED_WELL else [str(done.get("msg", ""))], [str(begun["reason"])]),
+        "reason": _sentences([] if outcome in ENDED_WELL else [said], [str(begun["reason"])]),
     }
     proves = outcome in ENDED_WELL and not check_mode
     answer: Object = done.get("answer", {})
@@ -960,7 +996,7 @@ class MayReimage:
 def may_reimage(options: Options, found: Candidate, run: Run) -> MayReimage:
     """Refuses with what completes "It was not reimaged, because", before anybody is asked for permission."""
     refuse(_obstacles(options, found))
-    reasons = () if options.accept_open_imds else _closed_because(found.node)
+    refusal = "" if options.accept_open_imds else _refusal(found.node)
     instance = progress(options, Looked(found.result, found.node), run).instance
     azure = AzureNeed(instance, (f"{_INSTANCES}/read", f"{_INSTANCES}/reimage/action"))
     kubernetes = (
@@ -968,7 +1004,7 @@ def may_reimage(options: Options, found: Candidate, run: Run) -> MayReimage:
         KubernetesNeed(("list",), "pods"),
         KubernetesNeed(("create",), "pods", subresource="eviction"),
     )
-    return MayReimage(_refusal(reasons) if reasons else "", (azure,), kubernetes)
+    return MayReimage(refusal, (azure,), kubernetes)
 
 
 def _obstacles(options: Options, found: Candidate) -> t.Iterator[str]:
@@ -1127,7 +1163,10 @@ class Results:
 
 @dataclass(frozen=True)
 class Report:
-    """``rows`` of the table. ``failure``: the sentence with which the run fails; else empty."""
+    """``rows`` of the table. ``reasons``: each once, behind its nodes.
+
+    ``failure``: the sentence with which the run fails; else empty.
+    """
 
     results: tuple[Object, ...]
     rows: tuple[Object, ...]
@@ -1145,7 +1184,10 @@ def report(options: Options, found: Results, _run: Run) -> Report:
             f"{len(bad)} of {len(results)} nodes did not end as they should ({', '.join(outcomes)}): "
             f"{', '.join(names)}; the reasons are above."
         )
-    reasons = tuple(f"{each['node']}: {each['reason']}" for each in results if each["reason"])
+    nodes: dict[str, list[str]] = {}
+    for each in results:
+        nodes.setdefault(each["reason"], []).append(each["node"])
+    reasons = tuple(f"{', '.join(names)}: {reason}" for reason, names in nodes.items() if reason)
     return Report(results, tuple(map(_row, results)), reasons, failure)
 
 
@@ -1158,7 +1200,7 @@ def _ended(host: str, result: Object) -> Object:
 
 
 def _row(result: Object) -> Object:
-    counts = {name: len(result[name]) for name in ("found", "removed")}
+    counts = {name: len(result[name]) if result["transport"] else "" for name in ("found", "removed")}
     method = f" ({result['proof_method']})" if result["proof_method"] else ""
     return {**result, **counts, "proof": result["proof"] + method}
 

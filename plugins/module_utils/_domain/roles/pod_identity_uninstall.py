@@ -1441,8 +1441,9 @@ def proof(_options: Options, found: Answers, _run: Run) -> Nothing:
     texts = [f"{name} ({why[:-1] if why.endswith('.') else why})" for name, why in found.dead.items()]
     if texts:
         raise Refused(
-            f"Pods do not reach the metadata service itself on {'; '.join(texts)}. Run the playbook "
-            "azureops.pod_identity.cleanup_nodes, and then this again."
+            f"Pods do not reach the metadata service itself on {'; '.join(texts)}. Where the table of the nodes gives "
+            "a reason, that names what to do; else run the playbook azureops.pod_identity.cleanup_nodes. Then run this "
+            "again."
         )
     return Nothing()
 

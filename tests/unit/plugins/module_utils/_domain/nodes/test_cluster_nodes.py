@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -233,7 +234,11 @@ def test_foreign_identities() -> None:
     )
     assert node.foreign_identities == ("system-assigned", f"{IDENTITY}/billing")
     (reason,) = cluster_nodes.closed_because(node)
-    assert "system-assigned, billing" in reason and "detach it first" in reason
+    assert "system-assigned, billing, which every pod could then take" in reason
+    abandoned = cluster_nodes.is_abandoned
+    assert abandoned(node) and not abandoned(replace(node, nmi=None))
+    assert not abandoned(replace(node, addon=True)) and not abandoned(replace(node, nmi=ACTIVE))
+    assert not abandoned(replace(node, foreign_identities=()))
 
 
 def test_a_machine_in_no_scale_set_has_identities_of_its_own() -> None:

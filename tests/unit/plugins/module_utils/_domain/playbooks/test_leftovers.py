@@ -285,3 +285,73 @@ def test_what_is_left_to_whoever_started_the_run() -> None:
 )
 def test_what_stopped_it(changes: dict[str, Any], error: str) -> None:
     assert PARTS["account"].plan({}, {**DONE, **changes}, Run())["error"] == error
+
+
+def identity(name: str, ownership: str, *, removable: bool = False) -> dict[str, Any]:
+    return {"id": f"/ids/{name}", "ownership": ownership, "ownership_because": "why", "removable": removable}
+
+
+NMI = {"code": "installation_left", "object": "DaemonSet default/nmi"}
+MIC = {"code": "installation_left", "object": "Deployment default/mic"}
+
+
+@pytest.mark.parametrize(
+    ("identities", "residue", "options", "said"),
+    [
+        pytest.param(
+            [identity("web", "used"), identity("db", "used"), identity("x", "unknown")],
+            [MIC],
+            {},
+            [
+                "db, web stay, because workloads use them, and no NMI is installed to serve them. To have it back: "
+                '"ansible-playbook azureops.pod_identity.site -e @FILE" with your file of variables. To remove pod '
+                'identity, identities included: "ansible-playbook azureops.pod_identity.uninstall -e @FILE -e '
+                'pod_identity_uninstall_confirm=c1 -e pod_identity_uninstall_allow_in_use=true".'
+            ],
+            id="used, and nobody serves it",
+        ),
+        pytest.param(
+            [identity("web", "used")],
+            [MIC, NMI],
+            {},
+            [
+                "web stay, because workloads use them, and NMI (DaemonSet default/nmi) is installed to serve them. To "
+                'remove pod identity, identities included: "ansible-playbook azureops.pod_identity.uninstall -e @FILE '
+                '-e pod_identity_uninstall_confirm=c1 -e pod_identity_uninstall_allow_in_use=true".'
+            ],
+            id="used and served",
+        ),
+        pytest.param(
+            [identity("old", "removable", removable=True)],
+            [],
+            {},
+            [
+                'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e pod_identity_resource_group=rg -e '
+                "pod_identity_cluster_name=c1 -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm="
+                'c1 -e pod_identity_artifact_target=DIRECTORY".'
+            ],
+            id="of no use",
+        ),
+        pytest.param(
+            [identity("old", "removable", removable=True), identity("web", "used")],
+            [],
+            {"cluster_name": "", "leftovers_node_resource_group": "MC", "artifact_target": "/saved"},
+            [
+                'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e '
+                "pod_identity_leftovers_node_resource_group=MC -e pod_identity_leftovers_remove=true -e "
+                'pod_identity_leftovers_confirm=MC -e pod_identity_artifact_target=/saved".'
+            ],
+            id="no cluster is named",
+        ),
+        pytest.param([identity("x", "unknown")], [], {}, [], id="nothing to do"),
+    ],
+)
+def test_the_next_command_is_named(
+    identities: list[dict[str, Any]], residue: list[dict[str, Any]], options: dict[str, Any], said: list[str]
+) -> None:
+    before = [{"id": "/scaleSets/a", "name": "a", "identities": identities}]
+    found = {**FOUND, "resources": before, "unknown": [], "residue": residue}
+    given = {"cluster_name": "c1", "resource_group": "rg", **options}
+    assert PARTS["account"].plan(given, {**DONE, "found": found}, Run())["undetermined"] == said
+    stopped = {**DONE, "found": {**found, "error": "E."}}
+    assert PARTS["account"].plan(given, stopped, Run())["undetermined"] == []

@@ -25,6 +25,7 @@ HELLO = "user=0\nhost=n1\npython=/usr/bin/python3\n"
 CLEAN = {"transport": "ssh", "outcome": "clean"}
 STOPS = {"transport": "ssh", "outcome": "error", "stops": True}
 REACHED = {"transport": "ssh", "access": {"problem": "", "user": "0", "python": ""}}
+CLOSED = {**REACHED, "refused": True}
 LOST = {"transport": "aks_node_pod", "unreachable": True, "msg": "timed out"}
 BEGUN = {"outcome": "", "reason": "", "saved": [], "transport": "ssh"}
 IMDS = {"answered_by": "imds", "proved": True, "method": "pod_network", "message": "It answers."}
@@ -115,6 +116,59 @@ def test_a_result_that_a_host_has_from_before_does_not_count(left: dict[str, Any
     assert chosen(hosts, first).canary == "n2"
 
 
+def test_nodes_whose_rules_stay_neither_go_first_nor_hold_up_others() -> None:
+    hosts = [Host("n1", answers=[CLOSED]), Host("n2", answers=[REACHED]), Host("n3", answers=[LOST, CLOSED])]
+    hosts += [Host("n4", answers=[REACHED])]
+    first = chosen(hosts)
+    assert first.next == {"n1": "refused.yml", "n2": "canary.yml", "n3": "refused.yml"}
+    assert (first.canary, first.waiting, first.pods) == ("n2", ("n2", "n4"), ("n3",))
+    assert set(first.access) == {"n1", "n2", "n3", "n4"}
+    ended = {"transport": "ssh", "outcome": "refused"}
+    hosts[:3] = [Host("n1", answers=[CLOSED], result=ended), Host("n2", answers=[REACHED], result=CLEAN)]
+    hosts[2:2] = [Host("n3", answers=[LOST, CLOSED], result=ended)]
+    second = chosen(hosts, first)
+    assert (second.next, second.go) == ({}, ("n4",))
+
+
+def test_where_every_node_is_refused_none_waits() -> None:
+    first = chosen([Host("n1", answers=[CLOSED]), Host("n2", answers=[CLOSED])])
+    assert (first.next, first.canary, first.go, first.waiting) == (
+        dict.fromkeys(("n1", "n2"), "refused.yml"),
+        "",
+        (),
+        (),
+    )
+
+
+def test_behind_a_node_that_stopped_the_run_none_is_looked_at() -> None:
+    hosts = [Host("n1", answers=[CLOSED])]
+    begun = role.begin(hosts, ["n1"])
+    stopped = role.choose(hosts, ["n1"], replace(begun, stopped_by="n0"))
+    assert (stopped.next, stopped.go, stopped.waiting) == ({"n1": "untouched.yml"}, (), ())
+
+
+def test_what_a_look_finds_is_counted_and_not_removed() -> None:
+    refused = role.Verdict("refused", "The rules stay.", looks=True)
+    begun = {**BEGUN, "attempts": [], "found": [], "removed": [], "left": []}
+    gated = role.gated(begun, refused, stops=False)
+    assert (gated["outcome"], gated["transport"], gated["reason"]) == ("refused", "", "The rules stay.")
+    found = role.looked(gated, "ssh", part(found=["a", "b"], removed=["a", "b"], left=["c"]))
+    assert (found["outcome"], found["transport"], found["reason"]) == ("refused", "ssh", "The rules stay.")
+    assert (found["found"], found["removed"], found["left"]) == (["a", "b"], [], ["c"])
+    living = role.looked(gated, "ssh", {"result": {**part()["result"], "nmi": ["nmi (pid 7)"]}})
+    assert living["reason"] == "The rules stay. An NMI lives there (nmi (pid 7))."
+    broken = role.looked(gated, "ssh", {"failed": True, "msg": "No table."})
+    assert (broken["transport"], broken["reason"]) == (
+        "",
+        "The rules stay. What is on it could not be looked at: No table.",
+    )
+    unreached = {**begun, "transport": "", "attempts": [{"transport": "ssh", "problem": "timed out"}]}
+    said = role.gated(unreached, refused, stops=False)["reason"]
+    assert said == "The rules stay. What is on it could not be looked at (ssh: timed out)."
+    held = role.gated(unreached, role.Verdict("stopped", "Stopped."), stops=True)
+    assert (held["reason"], held["stops"]) == ("Stopped.", True)
+
+
 def test_what_was_not_tried_and_what_was_not_reached() -> None:
     broken = {"transport": "ssh", "failed": True, "msg": "\n"}
     hosts = [Host("n1"), Host("n2", answers=[broken, LOST]), Host("n3", answers=[LOST, REACHED])]
@@ -151,7 +205,8 @@ def test_how_a_first_node_ended(done: dict[str, Any], outcome: str, stops: bool,
     ended = role.ended(BEGUN, done, first=True, force=False, check_mode=False)
     assert (ended.result["outcome"], ended.result["stops"], ended.next == "prove.yml") == (outcome, stops, more)
     assert ended.proves == (outcome in ("clean", "cleaned"))
-    assert ended.result["reason"] == (done.get("msg", "") if outcome not in ("clean", "cleaned") else "")
+    if outcome != "refused":
+        assert ended.result["reason"] == (done.get("msg", "") if outcome not in ("clean", "cleaned") else "")
 
 
 def test_only_what_was_taken_stops_behind_the_first() -> None:
@@ -169,6 +224,13 @@ def test_the_result_lists_what_was_found() -> None:
     result = role.ended({**BEGUN, "reason": "Beware."}, done, first=False, force=False, check_mode=False).result
     assert (result["found"], result["removed"], result["left"]) == ([{"rule": "a"}], ["a"], [{"rule": "b"}])
     assert (result["proof"], result["proof_method"], result["reason"]) == ("imds", "pod_network", "Beware.")
+
+
+def test_a_living_nmi_is_refused_with_the_option_of_the_role() -> None:
+    done = {"failed": True, "msg": "... set force to true", "result": {"nmi": ["nmi (pid 7)"]}}
+    reason = role.ended(BEGUN, done, first=False, force=False, check_mode=False).result["reason"]
+    assert reason.startswith("An NMI lives on this node (nmi (pid 7)) and would") and "set force" not in reason
+    assert "azureops.pod_identity.uninstall -e @FILE" in reason and "imds_node_cleanup_force=true" in reason
 
 
 def test_check_mode_proves_nothing() -> None:
@@ -192,12 +254,14 @@ def plan(part: str, observed: dict[str, Any], *, check_mode: bool = False, **opt
         pytest.param(Gate(OPEN, {"nodes": [OPEN]}, ""), {}, "", "", id="still open"),
         pytest.param(Gate({"os": "windows"}, None, "n9"), {}, "clean", "Windows node", id="Windows"),
         pytest.param(Gate({}, None, ""), {}, "refused", "neither the API server nor Azure could be", id="unknown"),
-        pytest.param(Gate(SHUT, None, ""), {}, "refused", "because NMI covers it; and it carries stray. To", id="shut"),
+        pytest.param(
+            Gate(SHUT, None, ""), {}, "refused", "because NMI covers it; and it carries stray. As a last", id="shut"
+        ),
         pytest.param(Gate(OPEN, {"nodes": [SHUT]}, ""), {}, "refused", "NMI covers it", id="shut by now"),
         pytest.param(Gate(SHUT, {"nodes": [OPEN]}, ""), {}, "", "", id="open by now"),
         pytest.param(Gate(SHUT, {"nodes": []}, ""), {}, "refused", "NMI covers it", id="not told of any more"),
         pytest.param(
-            Gate(OPEN, {"msg": "No."}, ""), {}, "refused", "could not be asked again (No). To", id="no answer"
+            Gate(OPEN, {"msg": "No."}, ""), {}, "refused", "could not be asked again (No). Mend", id="no answer"
         ),
         pytest.param(Gate(OPEN, {}, ""), {}, "refused", "could not be asked again (no answer)", id="nobody asked"),
         pytest.param(Gate(SHUT, {}, ""), {"accept_open_imds": True}, "", "", id="accepted"),
@@ -217,6 +281,30 @@ def plan(part: str, observed: dict[str, Any], *, check_mode: bool = False, **opt
 def test_what_keeps_a_node_untouched(gate: Gate, changes: dict[str, Any], outcome: str, reason: str) -> None:
     found = role.verdict(replace(OPTIONS, **changes), gate)
     assert (found.outcome, reason in found.reason, bool(found.reason)) == (outcome, True, bool(reason))
+
+
+@pytest.mark.parametrize(
+    ("gate", "changes", "looks"),
+    [
+        pytest.param(Gate(SHUT, None, ""), {}, True, id="shut"),
+        pytest.param(Gate({}, None, ""), {}, True, id="unknown"),
+        pytest.param(Gate(SHUT, None, "n9"), {}, False, id="stopped"),
+        pytest.param(Gate(SHUT, None, ""), {"artifact_target": "secret:a"}, False, id="wrong options"),
+        pytest.param(Gate({**SHUT, "os": "windows"}, None, ""), {}, False, id="Windows"),
+        pytest.param(Gate(OPEN, None, ""), {}, False, id="open"),
+    ],
+)
+def test_which_nodes_are_only_looked_at(gate: Gate, changes: dict[str, Any], looks: bool) -> None:
+    assert role.verdict(replace(OPTIONS, **changes), gate).looks == looks
+
+
+def test_what_runs_decides_which_options_lead_out() -> None:
+    """In the role pod_identity_uninstall what a fresh look tells does not hide that."""
+    told = {"name": "n1", "closed_because": ["x"], "nmi_state": "missing", "foreign_identities": ["/i/stray"]}
+    alone = role.verdict(OPTIONS, Gate(told, {"nodes": [told]}, "")).reason
+    within = role.verdict(OPTIONS, Gate({**told, "uninstalls": True}, {"nodes": [told]}, "")).reason
+    assert "azureops.pod_identity.site" in alone and "pod_identity_uninstall_remove_unknown" not in alone
+    assert "azureops.pod_identity" not in within and "pod_identity_uninstall_remove_unknown_identities" in within
 
 
 def test_a_plain_pod_is_asked_before_the_node() -> None:
@@ -630,7 +718,10 @@ def test_a_node_that_the_run_did_not_come_to_is_told() -> None:
     found = plan("report", observed)
     assert [each["outcome"] for each in found["results"]] == ["cleaned", "stopped", "stopped"]
     assert (found["rows"][0]["found"], found["rows"][0]["removed"]) == (2, 1)
+    unseen = {**RESULT, **whole, "outcome": "refused", "transport": "", "found": []}
+    (row,) = plan("report", {"hosts": ["n1"], "results": [unseen]})["rows"]
+    assert (row["found"], row["removed"]) == ("", "")
     assert [each["proof"] for each in found["rows"]] == ["imds (pod_network)", "imds (pod_network)", ""]
-    assert found["reasons"] == [f"{name}: The run did not come to this node." for name in ("n2", "n3")]
+    assert found["reasons"] == ["n2, n3: The run did not come to this node."]
     assert found["failure"] == "2 of 3 nodes did not end as they should (stopped): n2, n3; the reasons are above."
     assert plan("report", observed, fail_on=["error"])["failure"] == ""

@@ -494,8 +494,8 @@ def test_a_group_with_something_else_stays(resources: list[str], sentence: str) 
 @pytest.mark.parametrize("part", [addon, node_roles])
 def test_there_has_to_be_a_cluster(part: Any) -> None:
     assert refused(part, OPTIONS, Known(Cluster()), RUN) == (
-        "Cluster one does not exist in resource group rg; correct the names, or have it created with "
-        "pod_identity_cluster_create=true."
+        "Cluster one does not exist in resource group rg; correct the names, or have the playbook "
+        "azureops.pod_identity.site create it with pod_identity_cluster_create=true."
     )
 
 

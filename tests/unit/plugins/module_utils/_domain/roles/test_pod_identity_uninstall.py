@@ -1035,8 +1035,9 @@ def test_nodes_on_which_a_rule_is_left() -> None:
     with pytest.raises(Refused) as refused:
         plan("proof", {"answers": answers})
     assert str(refused.value) == (
-        "Pods do not reach the metadata service itself on b (NMI answers); c (It may not be asked); d (). Run the "
-        "playbook azureops.pod_identity.cleanup_nodes, and then this again."
+        "Pods do not reach the metadata service itself on b (NMI answers); c (It may not be asked); d (). Where "
+        "the table of the nodes gives a reason, that names what to do; else run the playbook "
+        "azureops.pod_identity.cleanup_nodes. Then run this again."
     )
     assert plan("proof", {"answers": answers[:1]}) == {}
 

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import node_refusals
+
+REPOSITORY = Path(__file__).resolve().parents[5]
+PLAYBOOK = "ansible-playbook azureops.pod_identity."
+UNINSTALL = f'"{PLAYBOOK}uninstall -e @FILE -e pod_identity_uninstall_confirm=one'
+LAST = (
+    "As a last resort imds_node_cleanup_accept_open_imds=true (and, where an NMI lives there, imds_node_cleanup_force"
+)
+CLUSTER = {"cluster_name": "one", "resource_group": "rg", "ready": True, "addon": False, "closed_because": ["x"]}
+GONE: dict[str, Any] = {
+    **CLUSTER,
+    "nmi_state": "missing",
+    "nmi_installation": "",
+    "foreign_identities": ["/s/orders", "/s/invoices"],
+    "scale_set": "/s/vmss",
+}
+INSTALLED = {
+    **CLUSTER,
+    "nmi_installation": "DaemonSet default/aad-nmi",
+    "nmi_pod": "aad-nmi-x",
+    "foreign_identities": [],
+}
+
+
+def said(node: dict[str, Any], **rest: Any) -> str:
+    return node_refusals.refusal(node, ["a"], **rest)
+
+
+@pytest.mark.parametrize(
+    ("node", "parts"),
+    [
+        pytest.param(
+            {**INSTALLED, "nmi_state": "active"},
+            (
+                "AAD Pod Identity is installed, NMI serves on the node",
+                "The rules stay, because a.",
+                '"kubectl delete pod --namespace default aad-nmi-x"',
+                f"{UNINSTALL} -e pod_identity_uninstall_allow_in_use=true",
+            ),
+            id="it serves",
+        ),
+        pytest.param(
+            {**INSTALLED, "nmi_state": "not_ready"},
+            (
+                "does not serve on the node (not_ready).",
+                "Delete its pod, and the next one writes the rules anew:",
+                '"kubectl delete pod --namespace default aad-nmi-x"',
+                f"{PLAYBOOK}site -e @FILE",
+                LAST,
+            ),
+            id="its pod is broken",
+        ),
+        pytest.param(
+            {**INSTALLED, "nmi_state": "missing", "nmi_pod": ""},
+            ('"kubectl describe daemonset --namespace default aad-nmi"', f"{PLAYBOOK}site -e @FILE", LAST),
+            id="it has no pod",
+        ),
+        pytest.param(
+            {**INSTALLED, "nmi_state": "not_expected", "ready": False},
+            ("as soon as the node is Ready, so repair the node.", LAST),
+            id="the node is down",
+        ),
+        pytest.param(
+            {**CLUSTER, "addon": True, "nmi_state": "missing", "foreign_identities": []},
+            ("The pod identity add-on of AKS is on", UNINSTALL, LAST),
+            id="add-on",
+        ),
+        pytest.param(
+            {**GONE, "bindings": True},
+            (
+                "is not installed any more. Bindings of pods are still in the cluster. The rules stay, because a.",
+                f'To have it back: "{PLAYBOOK}site -e @FILE"',
+                f"{PLAYBOOK}restore -e @FILE -e pod_identity_restore_bundle=BUNDLE",
+                f"{UNINSTALL} -e pod_identity_uninstall_allow_in_use=true",
+                f'"{PLAYBOOK}leftovers -e pod_identity_resource_group=rg -e pod_identity_cluster_name=one"',
+                "imds_node_cleanup_protected_identities",
+                LAST,
+                "removes the rules and opens orders, invoices to every pod of the node.",
+            ),
+            id="gone, and used",
+        ),
+        pytest.param(
+            {**GONE, "bindings": False},
+            ("No binding of a pod is in the cluster.", f"{PLAYBOOK}leftovers", f'{UNINSTALL}"', LAST),
+            id="gone, and not used",
+        ),
+        pytest.param(
+            {**GONE, "bindings": None},
+            ("is not installed any more. The rules stay", f"{PLAYBOOK}site", UNINSTALL, f"{PLAYBOOK}leftovers", LAST),
+            id="gone, nobody knows who uses it",
+        ),
+        pytest.param(
+            {**GONE, "ready": None, "nmi_state": "unknown"},
+            ("The API server could not be asked whether", "Let it answer and run this again", LAST),
+            id="no API server",
+        ),
+        pytest.param(
+            {**GONE, "foreign_identities": None}, ("Mend that, or let this credential read it", LAST), id="no Azure"
+        ),
+        pytest.param(
+            {},
+            ("Name the cluster, which is then asked: -e pod_identity_resource_group=RG -e pod_identity_cluster", LAST),
+            id="nothing is known",
+        ),
+        pytest.param(
+            {**CLUSTER, "nmi_state": "missing", "foreign_identities": None},
+            ("The rules stay, because a. As a last resort",),
+            id="no machine of Azure",
+        ),
+    ],
+)
+def test_the_state_comes_first_and_each_remedy_is_named_in_order(node: dict[str, Any], parts: tuple[str, ...]) -> None:
+    text = said(node)
+    places = [text.find(part) for part in parts]
+    assert -1 not in places and places == sorted(places), text
+
+
+def test_what_cannot_lead_out_is_not_named() -> None:
+    assert "accept_open_imds" not in said({**INSTALLED, "nmi_state": "active"}), "NMI would write its rules again"
+    assert ".site" not in said({**GONE, "bindings": False})
+    assert "allow_in_use" not in said({**GONE, "bindings": False})
+    within = said({**GONE, "bindings": False}, uninstalls=True)
+    assert "pod_identity_uninstall_remove_unknown_identities" in within and PLAYBOOK not in within
+
+
+def test_every_command_and_option_exists() -> None:
+    nodes = [{**GONE, "bindings": bindings} for bindings in (True, False)]
+    nodes += [{**INSTALLED, "nmi_state": state} for state in ("active", "not_ready")]
+    text = " ".join([*map(said, nodes), said(GONE, uninstalls=True), node_refusals.living(["nmi"])])
+    for playbook in set(re.findall(r"azureops\.pod_identity\.(\w+)", text)):
+        assert (REPOSITORY / "playbooks" / f"{playbook}.yml").is_file(), playbook
+    documented = "".join(
+        path.read_text()
+        for folder in (REPOSITORY / "roles", REPOSITORY / "playbooks" / "vars")
+        for path in (*folder.glob("*/meta/argument_specs.yml"), *folder.glob("*.yml"))
+    )
+    for option in set(re.findall(r"\b(?:pod_identity|imds_node_cleanup)_\w+", text)):
+        assert f"{option}:" in documented, option
