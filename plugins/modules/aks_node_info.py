@@ -99,6 +99,11 @@ nodes:
       returned: always
       type: str
       sample: "0"
+    machine:
+      description: Resource id of the virtual machine where it is one in no scale set; else empty.
+      returned: always
+      type: str
+      sample: ""
     addresses:
       description:
         - Its addresses, the internal one first; empty where the API server could not be asked, and where one of them is

@@ -129,6 +129,7 @@ class Node:
             "scale_set": self.scale_set,
             "scale_set_name": arm_id.last_segment(self.scale_set),
             "instance_id": self.instance_id,
+            "machine": self.machine,
             "addresses": list(self.addresses),
             "odd_addresses": list(self.odd_addresses),
             "pod_cidr": self.pod_cidr,

@@ -115,6 +115,11 @@ def said(node: dict[str, Any], **rest: Any) -> str:
             id="nothing is known",
         ),
         pytest.param(
+            {**CLUSTER, "nmi_state": "missing", "foreign_identities": None, "machine": "/s/vm"},
+            ("Mend that, or let this credential read it", LAST),
+            id="a machine that could not be read",
+        ),
+        pytest.param(
             {**CLUSTER, "nmi_state": "missing", "foreign_identities": None},
             ("The rules stay, because a. As a last resort",),
             id="no machine of Azure",
