@@ -128,10 +128,10 @@ def test_what_abandoned_nodes_are_told_by(
     (stray,) = attach(world, "stray")
     home = tmp_path / "home"
     home.mkdir()
-    wish = {"resource_group": "rg", "cluster_name": "c1", "kubeconfig": api_server.kubeconfig()}
+    named = {"resource_group": "rg", "cluster_name": "c1", "kubeconfig": api_server.kubeconfig()}
 
     def look(**more: Any) -> dict[str, Any]:
-        nodes = Modules(world.azure, home).succeed("aks_node_info", **wish, **more)["nodes"]
+        nodes = Modules(world.azure, home).succeed("aks_node_info", **named, **more)["nodes"]
         (seen,) = (each for each in nodes if each["name"] == node)
         return dict(seen)
 

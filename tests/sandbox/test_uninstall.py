@@ -229,7 +229,7 @@ def test_each_way_that_is_named_leads_out_of_an_outage(used: Operator) -> None:
 
     left = follow(used, reason, LEFTOVERS).ok()
     (told,) = left.stats["pod_identity_leftovers"].values()
-    ways = " ".join(told["untold"])
+    ways = " ".join(told["undetermined"])
     assert {row["identity"]: row["outcome"] for row in told["identities"]}["billing"] == "stays"
 
     back = follow(used, ways, "azureops.pod_identity.site").ok()

@@ -276,7 +276,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Account:
-    """The fact ``pod_identity_leftovers``. ``untold``: what could not be told, and the commands that lead on."""
+    """The fact ``pod_identity_leftovers``. ``undetermined``: what could not be told, and the commands that lead on."""
 
     identities: tuple[Row, ...]
     residue: tuple[Raw, ...]

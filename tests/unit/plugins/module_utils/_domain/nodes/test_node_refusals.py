@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import node_refusals
 
-REPOSITORY = Path(__file__).resolve().parents[5]
+REPOSITORY = Path(__file__).resolve().parents[6]
 PLAYBOOK = "ansible-playbook azureops.pod_identity."
 UNINSTALL = f'"{PLAYBOOK}uninstall -e @FILE -e pod_identity_uninstall_confirm=one'
 LAST = (
