@@ -13,9 +13,9 @@ import typing as t
 
 from .._domain.azure import arm_id, azure_roles
 from .._domain.errors import Failure
+from .._libraries import library
 from .client import Arm, Body, payload, raw
 from .errors import Refused, missing_is_fine, refusals
-from .sdk import library
 
 _API = "2022-04-01"
 # How long a principal that was created a moment ago may be unknown to the service that assigns roles.

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field, replace
 from .._domain.azure import arm_answers, arm_errors, long_running
 from .._domain.azure.arm_answers import NotAzure
 from .._domain.errors import Failure
+from .._libraries import library
 from .._progress import Tell, silent
 from . import clouds, credentials, retry
 from .errors import Refused, Unreachable, missing_is_fine, refusals, text_of
-from .sdk import library
 
 if t.TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

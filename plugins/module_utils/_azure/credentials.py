@@ -16,8 +16,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._domain.errors import Failure
+from .._libraries import library
 from .clouds import Cloud
-from .sdk import library
 
 if t.TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

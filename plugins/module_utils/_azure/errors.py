@@ -16,8 +16,8 @@ import typing as t
 from .._domain.azure import arm_answers, arm_errors
 from .._domain.azure.arm_answers import NotAzure
 from .._domain.errors import Failure
+from .._libraries import library
 from . import retry
-from .sdk import library
 
 if t.TYPE_CHECKING:
     from azure.core.exceptions import AzureError, HttpResponseError

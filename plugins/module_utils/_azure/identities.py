@@ -13,10 +13,10 @@ import typing as t
 
 from .._domain.azure import arm_id, identities
 from .._domain.errors import Failure
+from .._libraries import library
 from . import resource_groups
 from .client import Arm, Body, payload, raw
 from .errors import missing_is_fine, refusals
-from .sdk import library
 
 _API = "2023-01-31"
 _API_OF_USERS = "2021-09-30-preview"  # no later one has it

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 
 from .._domain.errors import Failure
 from .._domain.kubernetes import kubeconfig
+from .._libraries import library
 from . import managed_clusters
 from .client import Arm
-from .sdk import library
 
 _MODE = 0o600
 

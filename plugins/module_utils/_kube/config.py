@@ -17,11 +17,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import typing as t
 from dataclasses import dataclass
 
 from .._domain.errors import Failure
+from .._libraries import library
 
 _CHOOSING = ("host", "api_key", "client_cert", "client_key")
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -68,13 +68,8 @@ class Settings:
 
 def require_library() -> None:
     """Raise a Failure unless the kubernetes package can be imported."""
-    try:
+    with library("kubernetes"):
         import kubernetes.client  # noqa: F401  the import is the question
-    except ImportError as error:
-        raise Failure(
-            f"The Python package kubernetes is not installed for {sys.executable}: install kubernetes >= 31.0.0 there "
-            f"or set ansible_python_interpreter to an interpreter that has it ({error})."
-        ) from error
 
 
 def load_configuration(settings: Settings, temporary_directory: str | None) -> t.Any:

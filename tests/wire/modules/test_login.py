@@ -172,4 +172,4 @@ def test_a_library_that_is_missing(modules: Modules, tmp_path: Path) -> None:
     )
     failed = modules.fail("aks_cluster_info", **LOOK, environment={"PYTHONPATH": str(tmp_path)})
     assert failed["msg"].startswith(f"The Python library azure-identity is missing for {sys.executable} on ")
-    assert failed["msg"].endswith(f"install it there with: {sys.executable} -m pip install azure-identity")
+    assert failed["msg"].endswith(f"install it there with: {sys.executable} -m pip install 'azure-identity>=1.19.0'")
