@@ -116,7 +116,7 @@ def test_a_reader_is_told_everything_at_once_in_check_mode(operator: Operator, s
         "Microsoft.Resources/subscriptions/resourceGroups/write",
     ]
     table = run.message("Show what is not permitted")
-    assert max(map(len, table)) <= 69
+    assert [line for line in table if len(line) > 69 and " " in line] == []  # ids stay whole
     assert sum("not granted" in line for line in table) == 7
     assert run.changes() == []
     assert operator.azure_writes() == []

@@ -139,7 +139,7 @@ def test_it_is_refused_while_something_uses_it(used: Operator) -> None:
     refused = used.play(UNINSTALL, variables=CONFIRMED)
     assert refused.status != 0
     assert "go on with pod_identity_uninstall_allow_in_use=true" in " ".join(refused.output.split())
-    assert any("Deployment billing/api" in line for line in refused.message("Show who uses them"))
+    assert any("Deployment billing/api" in line for line in refused.message("Show what is in the way"))
     assert states(used) == ["Assigned"]
     assert bundles(used) == []
 
@@ -161,8 +161,8 @@ def test_nothing_is_left_but_what_is_kept(used: Operator, gone: Run) -> None:
     programs = used.kubectl("get", "daemonset,deployment", "--namespace", "default")["items"]
     assert programs == []
     account = [row.split() for row in gone.message("Show what is left and why")]
-    assert {row[0] for row in account if "gone" in row} == {"cluster", "nodes", "scale", "roles"}
-    assert ["Azure", "identity", "billing", "kept"] in [row[:4] for row in account]
+    assert {row[0] for row in account if {"gone", "removed"} & set(row)} == {"cluster", "nodes", "scale", "roles"}
+    assert ["Azure", "kept", "identity", "billing"] in [row[:4] for row in account]
     assert not [row for row in account if {"left", "not_verified"}.intersection(row)]
     (bundle,) = bundles(used)
     assert {each["kind"] for each in bundle["objects"]} >= {"AzureIdentity", "AzureIdentityBinding"}
