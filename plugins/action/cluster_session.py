@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import secrets
 import shlex
 import typing as t
 
@@ -64,6 +63,7 @@ ARGUMENTS = {
     "permissions": {"type": "list", "elements": "dict", "default": []},
     "ungranted": {"type": "list", "elements": "dict", "default": []},
     "needed": {"type": "bool", "default": True},
+    "tells": {"type": "bool", "default": True},
 }
 # The file of the role with what creates or changes the cluster, by whether that is so of its resource group too.
 CREATION = {False: "create.yml", True: "create_in_group.yml"}
@@ -87,7 +87,6 @@ EMPTY: t.Mapping[str, t.Any] = {
     "ungranted": [],
     "creation": "",
     "changes": {},
-    "run": "",
     "connects": False,
 }
 
@@ -128,8 +127,9 @@ def _stats(told: list[dict[str, t.Any]] | None, variables: Raw) -> dict[str, t.A
     """The changes as data of the run, as set_stats leaves them."""
     if told is None:
         return {}
-    data = {"pod_identity_changes": {variables["inventory_hostname"]: told}}
-    return {"ansible_stats": {"data": data, "aggregate": True, "per_host": False}}
+    # Ansible adds lists of several sessions and hosts.
+    rows = [{"host": variables["inventory_hostname"], **each} for each in told]
+    return {"ansible_stats": {"data": {"pod_identity_changes": rows}, "aggregate": True, "per_host": False}}
 
 
 class _Session:
@@ -256,20 +256,19 @@ class _Session:
             if "cluster" not in self.known:
                 self._know(self._find())
 
-    def be_absent(self, _arguments: Raw) -> None:
+    def be_absent(self, arguments: Raw) -> None:
         """None is left, unless it is somebody else's. In the end stands what was changed."""
         connection, changes = self._connection, self.known["changes"]
+        if arguments["tells"] and changes.get("owner") == self._owner:
+            self.known.update(changes={}, connects=False)
+            self.told = _changes.end(changes, self._variables)
         if connection.is_open and connection.owner == self._owner:
             self._disconnect()
-        if changes.get("owner") == self._owner:
-            self.known.update(changes={}, run="", connects=False)
-            self.told = _changes.end(changes, self._variables)
 
     # what they are made of
 
     def _begin_changes(self) -> None:
         self.known["changes"] = self.known["changes"] or _changes.begin(self._owner)
-        self.known["run"] = self.known["run"] or secrets.token_hex(4)
 
     @property
     def _may_go_on(self) -> bool:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
@@ -39,7 +40,14 @@ class ActionModule(BareNodeAction):
                 return result
             self._task.args = given  # what modules get besides was added
             result = {}
-        return {**result, **self.with_commands(self._carry_out)}
+        began = time.monotonic()
+        result = {**result, **self.with_commands(self._carry_out)}
+        self.keep_changes(task_vars or {}, result, began)
+        return result
+
+    def place(self, variables: dict[str, t.Any]) -> str:
+        node = variables.get("aks_node")
+        return str(node.get("name") or "") if isinstance(node, t.Mapping) else ""
 
     def _lacked_python(self, result: dict[str, t.Any]) -> bool:
         """Whether the module could not even start because of its Python, which Ansible words now so, now so."""

@@ -97,6 +97,10 @@ options:
     type: list
     elements: dict
     default: []
+  tells:
+    description: Whether O(state=absent) ends the list of changes too, if O(owner) began it.
+    type: bool
+    default: true
   needed:
     description: V(false) leaves the session as it is.
     type: bool
@@ -221,11 +225,6 @@ changes:
   returned: always, but with O(state=private_directory)
   type: dict
   sample: {}
-run:
-  description: A word that no other session has, for names of what it makes only to look.
-  returned: always, but with O(state=private_directory)
-  type: str
-  sample: 1a2b3c4d
 connects:
   description: Whether the session connects as soon as the cluster is known.
   returned: always, but with O(state=private_directory)

@@ -39,11 +39,11 @@ def begin(owner: str) -> dict[str, t.Any]:
     return {"path": path, "began": time.time(), "owner": owner}
 
 
-def keep(action: ActionBase, variables: Raw, result: Raw, seconds: float, *, look: bool) -> None:
-    """Add what a task changed. The work matters more than its being told."""
+def keep(action: ActionBase, variables: Raw, result: Raw, seconds: float, *, look: bool, where: str = "") -> None:
+    """Add what a task changed, and where if its actions do not say it. The work matters more than its being told."""
     session = variables.get(_SESSION)
     known = session.get(KNOWN) if isinstance(session, t.Mapping) else None
-    if not known or not result.get("changed") or action._task.no_log is None:
+    if not known or not result.get("changed"):
         return
     task = changes.Task(
         changed=True,
@@ -56,6 +56,7 @@ def keep(action: ActionBase, variables: Raw, result: Raw, seconds: float, *, loo
     if not task.counts:
         return
     what = [str(each) for each in result.get("actions") or ()] or [str(action._task.get_name(include_role_fqcn=False))]
+    what = [f"{each} on {where}" if where else each for each in what]
     with contextlib.suppress(OSError), open(str(known["path"]), "a", encoding="utf-8") as file:
         for each in changes.of_task(what, seconds, check_mode=task.check_mode):
             file.write(json.dumps(asdict(each)) + "\n")
@@ -67,7 +68,7 @@ def end(known: Raw, variables: Raw) -> list[dict[str, t.Any]]:
     path = str(known["path"])
     with contextlib.suppress(OSError, ValueError, TypeError):
         with open(path, encoding="utf-8") as file:
-            found = changes.of_run(changes.Change(**json.loads(line)) for line in file)
+            found = [changes.Change(**json.loads(line)) for line in file]
         os.unlink(path)
     check_mode = bool(variables.get("ansible_check_mode"))
     told = changes.lines(found, time.time() - float(known["began"]), check_mode=check_mode)

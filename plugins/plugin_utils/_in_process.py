@@ -115,8 +115,17 @@ class InProcess(Normal):
         result = self.carry_out(tmp, task_vars)
         if result.get("failed"):
             self._name_variables(result)
-        _changes.keep(self, variables, result, time.monotonic() - began, look=self.looks)
+        self.keep_changes(variables, result, began)
         return result
+
+    def place(self, _variables: dict[str, t.Any]) -> str:
+        """Where something is changed, if the actions of the module do not say it."""
+        return ""
+
+    def keep_changes(self, variables: dict[str, t.Any], result: dict[str, t.Any], began: float) -> None:
+        """Let the end of the session tell what was changed."""
+        where = self.place(variables)
+        _changes.keep(self, variables, result, time.monotonic() - began, look=self.looks, where=where)
 
     def _name_variables(self, result: dict[str, t.Any]) -> None:
         """In a role of the collection, the message names what its operator can set."""

@@ -196,7 +196,7 @@ def test_everything_goes_in_an_order_that_opens_nothing(site: Site, azure: Simul
     before, attached, mark = site.look(), site.attached(), site.modules.mark()
     status, output = site.play("--check", "--diff")
     assert status == 0, output
-    assert "helm would uninstall release default/aad-pod-identity (chart version 4.1.18, deployed)" in output, output
+    assert "uninstall helm release default/aad-pod-identity (chart version 4.1.18, deployed)" in output, output
     predicted, would = re.search(r"changed=(\d+)", output), account(output)
     assert (site.look(), site.attached(), site.bundles()) == (before, attached, [])
     assert site.modules.writes(mark) == []

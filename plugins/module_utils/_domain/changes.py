@@ -51,16 +51,12 @@ def of_task(what: t.Sequence[str], seconds: float, *, check_mode: bool) -> list[
     return [Change(each, state, None if number else round(seconds, 1)) for number, each in enumerate(what)]
 
 
-def of_run(changes: t.Iterable[Change]) -> list[Change]:
-    """Each once: what was predicted to see whether it is permitted is predicted again in its turn."""
-    return list({each.what: each for each in changes}.values())
-
-
 def lines(changes: t.Sequence[Change], seconds: float, *, check_mode: bool) -> list[str]:
     """What a person is told in the end: a line for each change, which stays whole however long it is."""
     took = f"in {elapsed(seconds)}"
     if not changes:
-        return [f"Nothing {'would change' if check_mode else 'was changed'}; looked at everything {took}."]
+        told = "Nothing would change" if check_mode else "Nothing was changed"
+        return [f"{told} in Azure, the cluster or on its nodes ({elapsed(seconds)})."]
     count = f"{len(changes)} change{'s' if len(changes) > 1 else ''}"
     told = f"{count} would be made (check mode), found {took}:" if check_mode else f"{count} {took}:"
     return [told, *(f"{_took(each):>9}  {each.what}" for each in changes)]

@@ -157,16 +157,26 @@ class Assignment:
 
 
 @dataclass(frozen=True)
+class Object:
+    """A custom resource."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Bundle:
     """What is in the bundle and what the scale sets have now.
 
-    ``releases``: namespace and name of each. ``managed``: MIC of the release does not attach identities.
+    ``releases``: namespace and name of each, with what the chart makes of its values. ``managed``: MIC of the release
+    does not attach identities.
     ``node_scope``: the node resource group.
     """
 
     assignments: tuple[Assignment, ...] = ()
     objects: tuple[Raw, ...] = ()
-    releases: tuple[tuple[str, str], ...] = ()
+    releases: t.Mapping[tuple[str, str], frozenset[Object]] = field(default_factory=dict)
     before: tuple[ScaleSet, ...] = ()
     now: tuple[ScaleSet, ...] = ()
     managed: bool = False
@@ -179,7 +189,7 @@ class Bundle:
         return cls(
             assignments=tuple(map(Assignment.parse, observed["assignments"])),
             objects=tuple(observed["objects"]),
-            releases=tuple((each["namespace"], each["name"]) for each in observed["releases"]),
+            releases={(each["namespace"], each["name"]): _of_values(each) for each in observed["releases"]},
             before=tuple(map(ScaleSet.parse, observed["before"])),
             now=tuple(map(ScaleSet.parse, observed["scale_sets"]["resources"])),
             managed=observed["operation_mode"] == "managed",
@@ -193,15 +203,6 @@ class Place:
 
     place: str
     identities: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Object:
-    """A custom resource."""
-
-    kind: str
-    namespace: str
-    name: str
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,7 @@ class Restoration:
 def restoration(options: Options, bundle: Bundle, run: Run) -> Restoration:
     places, phases = _attachable(bundle), run.phases(PHASES)
     names = (arm_id.last_segment(each) for place in places for each in place.identities)
-    brought = [each for each in bundle.objects if CHART in phases and _release(each) in bundle.releases]
+    brought = [each for each in bundle.objects if CHART in phases and _is_of_chart(each, bundle)]
     return Restoration(
         tuple(each for each in bundle.objects if each not in brought),
         tuple(Object(each["kind"], each["metadata"]["namespace"], each["metadata"]["name"]) for each in brought),
@@ -244,6 +245,32 @@ def _look(_options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
         "cluster_name": cluster["name"],
     }
     yield Look("scale_sets", "vmss_identity_info", arguments, in_cluster=False)
+
+
+def _is_of_chart(document: Raw, bundle: Bundle) -> bool:
+    """Whether the chart makes the object again. Anybody may write annotations, so they alone prove nothing."""
+    release = _release(document)
+    if release is None or release not in bundle.releases:
+        return False
+    metadata = document["metadata"]
+    if document["kind"] == "AzurePodIdentityException":
+        return metadata["namespace"] in (release[0], "kube-system")
+    return Object(document["kind"], metadata["namespace"], metadata["name"]) in bundle.releases[release]
+
+
+def _of_values(release: Raw) -> frozenset[Object]:
+    """The AzureIdentities and their bindings that the chart makes of its values, as its template names them."""
+    values = (release.get("given_values") or {}).get("azureIdentities")
+    entries = values.items() if isinstance(values, t.Mapping) else ()
+    found = set()
+    for key, entry in entries:
+        if isinstance(entry, t.Mapping):
+            namespace = str(entry.get("namespace") or release["namespace"])
+            found.add(Object("AzureIdentity", namespace, str(entry.get("name") or key)))
+            binding = entry.get("binding")
+            if isinstance(binding, t.Mapping):
+                found.add(Object("AzureIdentityBinding", namespace, str(binding.get("name"))))
+    return frozenset(found)
 
 
 def _release(document: Raw) -> tuple[str, str] | None:

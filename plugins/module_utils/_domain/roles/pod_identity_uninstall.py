@@ -1536,6 +1536,11 @@ class Audit:
         )
 
     @property
+    def unread(self) -> frozenset[str]:
+        """The kinds of objects that could not be looked at."""
+        return frozenset(each["object"] for each in self.residue if each["code"] == "not_read")
+
+    @property
     def labels(self) -> frozenset[str]:
         """Of the objects that are there, as the residue names them."""
         return frozenset(each["object"] for each in self.residue if each["code"] not in (*_KEPT_CODES, "not_read"))
@@ -1602,7 +1607,7 @@ def account(options: Options, audit: Audit, run: Run) -> Account:
         told.add("cluster")
     if any(_of_pods(audit.attached)):
         told.add("scale sets")
-    if audit.before.assignments:
+    if audit.before.assignments or audit.before.unlisted:
         told.add("roles")
     gone = [Row(where, what, "gone") for where, what in _PLACES.items() if where not in told]
     rows = (*gone, *going, *left, *unproved, *_kept(options, audit, run))
@@ -1631,12 +1636,18 @@ def _planned(options: Options, audit: Audit) -> t.Iterator[tuple[str, str, str, 
         yield ENTRIES, "cluster", what, "", (entry["namespace"], entry["name"]) in audit.entries
     for release in before.releases:
         what = f"helm release {release['namespace']}/{release['name']}"
-        yield CHART, "cluster", what, "", audit.has_release(release)
+        yield CHART, "cluster", what, "", "Secret" in audit.unread or audit.has_release(release)
     if before.addon:
         yield ADDON, "cluster", "add-on of AKS", "", audit.addon
     for found in before.objects:
         if found.removable:
-            yield _phase_of(found, before), "cluster", found.label, "", found.label in labels
+            yield (
+                _phase_of(found, before),
+                "cluster",
+                found.label,
+                "",
+                found.kind in audit.unread or found.label in labels,
+            )
     for secret in before.going:
         yield OBJECTS, "cluster", f"Secret {secret}", "It is, encrypted, in the restore bundle.", False
     for held in before.assignments if options.remove_role_assignments else ():

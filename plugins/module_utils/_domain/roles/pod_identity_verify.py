@@ -147,6 +147,7 @@ class Verification:
     the demo application stands for, and whether it can be compared. ``warnings`` tell what is not known. ``rows``: the
     fact ``pod_identity_verification`` so far; ``table``: the same to be shown. ``message``: why the role fails; empty
     where it does not. ``again``: the demo application may still get its token, until ``end``, in seconds.
+    ``demo_name`` is that of its Job, by which a try is told from one of an earlier use of the role.
     """
 
     asked: tuple[t.Any, ...] = ()
@@ -159,6 +160,7 @@ class Verification:
     message: str = ""
     again: bool = False
     end: float = 0
+    demo_name: str = ""
 
     @classmethod
     def parse(cls, plan: Raw) -> Verification:
@@ -172,6 +174,7 @@ class Verification:
             demo=plan["demo"],
             demo_runs=bool(plan["demo_runs"]),
             message=plan["message"],
+            demo_name=plan["demo_name"],
         )
 
     def with_rows(self, added: t.Iterable[Raw], options: Options, run: Run) -> Verification:
@@ -240,7 +243,7 @@ class Known:
     """The AzureIdentities of the cluster and what Azure says of their identities, by resource id in lower case; empty
     where they are not known there, of which ``warnings`` tell.
 
-    ``reachable`` is false as long as the cluster is only predicted.
+    ``reachable`` is false as long as the cluster is only predicted. ``word``: one that no other try has.
     """
 
     identities: tuple[Identity, ...]
@@ -248,6 +251,7 @@ class Known:
     reachable: bool
     azure: t.Mapping[str, Raw]
     warnings: tuple[str, ...]
+    word: str
 
     @classmethod
     def parse(cls, observed: Raw) -> Known:
@@ -262,7 +266,7 @@ class Known:
             if each.get("id") and each.get("principal_id") != KNOWN_AFTER_APPLY:
                 azure[each["id"].lower()] = each
         identities = tuple(Identity.parse(each, addon=addon) for each in found)
-        return cls(identities, addon, bool(observed["reachable"]), azure, tuple(lines))
+        return cls(identities, addon, bool(observed["reachable"]), azure, tuple(lines), str(observed["word"]))
 
 
 def _read(resource_id: str, answer: Raw) -> tuple[Raw, str]:
@@ -321,6 +325,7 @@ def expected(options: Options, known: Known, run: Run) -> Verification:
         demo=_meant(demo, known) if demo else None,
         demo_runs=not run.check_mode or (options.in_check_mode and known.reachable and demo not in uncertain),
         warnings=known.warnings,
+        demo_name=f"pod-identity-demo-{known.word}",
     )
 
 
@@ -430,7 +435,10 @@ def look_at_demo(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
     """Until its pod runs there is no log to read. A verdict without the node is one too."""
     if not found["known"]["demo_runs"] or not options.demo_workload or found["failure"]:
         return
-    of_job = {"namespace": options.demo_workload.namespace, "label_selectors": [f"job-name={found['name']}"]}
+    of_job = {
+        "namespace": options.demo_workload.namespace,
+        "label_selectors": [f"job-name={found['known']['demo_name']}"],
+    }
     log = {"module": "k8s_log", "container": "demo", **of_job}
     yield Look("log", "kubernetes_core", log, tolerates=lambda _failed: True)
     yield Look("pods", "kubernetes_object_info", {"kind": "Pod", **of_job}, tolerates=lambda _failed: True)

@@ -119,8 +119,11 @@ def of_helm(document: dict[str, Any], release: str) -> dict[str, Any]:
 )
 def test_what_the_chart_brings_is_left_to_it(run: Run, number: int) -> None:
     exception = {"kind": "AzurePodIdentityException", "metadata": {"namespace": "default", "name": "mic-exception"}}
-    objects = (of_helm(exception, "chart"), of_helm(identity("one", ONE), "other"), identity("two", TWO))
-    plan = restoration(OPTIONS, replace(BUNDLE, objects=objects, releases=(("default", "chart"),)), run)
+    # One has the annotations of a release that is not in the bundle, one those that anybody may write.
+    others = (of_helm(identity("one", ONE), "other"), of_helm(identity("own", ONE), "chart"), identity("two", TWO))
+    objects = (of_helm(exception, "chart"), *others)
+    releases = {("default", "chart"): frozenset({Object("AzureIdentity", "elsewhere", "own")})}
+    plan = restoration(OPTIONS, replace(BUNDLE, objects=objects, releases=releases), run)
     assert plan.of_chart == (Object("AzurePodIdentityException", "default", "mic-exception"),) * number
     assert plan.objects == objects[number:]
 

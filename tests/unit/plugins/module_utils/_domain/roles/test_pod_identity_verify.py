@@ -108,7 +108,7 @@ def listed(*identities: dict[str, Any]) -> dict[str, Any]:
 NAMESPACED = {"aadpodidentity.k8s.io/Behavior": "namespaced"}
 READ = f"identity {ID}"
 AZURE = {"id": ID, "client_id": "of-azure", "tenant_id": "t", "principal_id": "p"}
-KNOWN: dict[str, Any] = {"cluster": {}, "identities": listed(identity()), "of_run": {}, "reachable": True}
+KNOWN: dict[str, Any] = {"cluster": {}, "identities": listed(identity()), "of_run": {}, "reachable": True, "word": "w1"}
 ADDON = {"pod_identity_profile": {"enabled": True}}
 
 
@@ -176,7 +176,7 @@ def test_nothing_is_expected_where_no_phase_runs() -> None:
 
 
 def test_workloads_of_a_cluster_that_is_predicted_are_not_asked_for() -> None:
-    observed = {"cluster": {}, "of_run": {}, "reachable": False}
+    observed = {"cluster": {}, "of_run": {}, "reachable": False, "word": ""}
     found = plan("expected", [WORKLOAD, {**WORKLOAD, "expect": None}], observed, CHECK, in_check_mode=True, demo=True)
     assert (found["asked"], found["demo_runs"]) == ([], False)
     assert [(row["identity"], row["verdict"], row["message"]) for row in found["unseen"]] == [
@@ -296,9 +296,9 @@ def test_verdicts() -> None:
 def test_the_demo_application(found: dict[str, Any], verdict: str, message: str, again: bool) -> None:
     before = known([WORKLOAD], rows=[{"namespace": "a", "pod": "p", "verdict": "ok", "message": ""}])
     before["demo_runs"] = runs = found.pop("runs", True)
-    observed = {"known": before, "name": "demo-1", "success": "got it", "failure": "", "began": "5", **found}
+    observed = {"known": before, "success": "got it", "failure": "", "began": "5", **found}
     looks = list(PARTS["demo"].looks_at({"workloads": [WORKLOAD]}, observed, RUN))
-    asked = {"namespace": "shop", "label_selectors": ["job-name=demo-1"]}
+    asked = {"namespace": "shop", "label_selectors": ["job-name=pod-identity-demo-w1"]}
     logs, pods = {"module": "k8s_log", "container": "demo", **asked}, {"kind": "Pod", **asked}
     looked = runs and not observed["failure"]
     assert [look.arguments for look in looks] == ([logs, pods] if looked else [])
