@@ -306,7 +306,7 @@ MIC = {"code": "installation_left", "object": "Deployment default/mic"}
                 "db, web stay, because workloads use them, and no NMI is installed to serve them. To have it back: "
                 '"ansible-playbook azureops.pod_identity.site -e @FILE" with your file of variables. To remove pod '
                 'identity, identities included: "ansible-playbook azureops.pod_identity.uninstall -e @FILE -e '
-                'pod_identity_uninstall_confirm=c1 -e pod_identity_uninstall_allow_in_use=true".'
+                'pod_identity_uninstall_confirm=c1".'
             ],
             id="used, and nobody serves it",
         ),
@@ -317,7 +317,7 @@ MIC = {"code": "installation_left", "object": "Deployment default/mic"}
             [
                 "web stay, because workloads use them, and NMI (DaemonSet default/nmi) is installed to serve them. To "
                 'remove pod identity, identities included: "ansible-playbook azureops.pod_identity.uninstall -e @FILE '
-                '-e pod_identity_uninstall_confirm=c1 -e pod_identity_uninstall_allow_in_use=true".'
+                '-e pod_identity_uninstall_confirm=c1".'
             ],
             id="used and served",
         ),
