@@ -293,6 +293,9 @@ def identity(name: str, ownership: str, *, removable: bool = False) -> dict[str,
 
 NMI = {"code": "installation_left", "object": "DaemonSet default/nmi"}
 MIC = {"code": "installation_left", "object": "Deployment default/mic"}
+DOUBTED = [
+    {"code": "not_believed", "object": f"{each} team/{each.lower()}"} for each in ("helm release", "DaemonSet")
+]
 
 
 @pytest.mark.parametrize(
@@ -320,6 +323,17 @@ MIC = {"code": "installation_left", "object": "Deployment default/mic"}
                 '-e pod_identity_uninstall_confirm=c1".'
             ],
             id="used and served",
+        ),
+        pytest.param(
+            [identity("web", "used")],
+            DOUBTED,
+            {},
+            [
+                "web stay, because workloads use them, and it is not known whether NMI serves them: DaemonSet "
+                "team/daemonset is not believed to be of it. To remove pod identity, identities included: "
+                '"ansible-playbook azureops.pod_identity.uninstall -e @FILE -e pod_identity_uninstall_confirm=c1".'
+            ],
+            id="used, and an installation that is not believed",
         ),
         pytest.param(
             [identity("old", "removable", removable=True)],
