@@ -314,8 +314,9 @@ def _ways(options: Options, rows: t.Sequence[Row], residue: t.Sequence[Raw]) -> 
         place = f"-e pod_identity_leftovers_node_resource_group={options.place}"
         command = node_refusals.leftovers(cluster) if options.cluster_name else f"{node_refusals.LEFTOVERS} {place}"
         command += f" -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm={options.place}"
-        target = options.artifact_target or "DIRECTORY"
-        yield f'To detach {listed(free)}: "{command} -e pod_identity_artifact_target={target}".'
+        target = options.artifact_target if options.names_directory else "DIRECTORY"
+        command += f" -e pod_identity_artifact_target={target}"
+        yield f'To detach {listed(free)}: "{command}", with the same further variables.'
 
 
 def _rows(done: Done, run: Run) -> t.Iterator[Row]:

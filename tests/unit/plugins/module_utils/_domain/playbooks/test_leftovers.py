@@ -342,9 +342,20 @@ DOUBTED = [
             [
                 'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e pod_identity_resource_group=rg -e '
                 "pod_identity_cluster_name=c1 -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm="
-                'c1 -e pod_identity_artifact_target=DIRECTORY".'
+                'c1 -e pod_identity_artifact_target=DIRECTORY", with the same further variables.'
             ],
             id="of no use",
+        ),
+        pytest.param(
+            [identity("old", "removable", removable=True)],
+            [],
+            {"artifact_target": "secret:ns/x"},
+            [
+                'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e pod_identity_resource_group=rg -e '
+                "pod_identity_cluster_name=c1 -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm="
+                'c1 -e pod_identity_artifact_target=DIRECTORY", with the same further variables.'
+            ],
+            id="a Secret, which is no directory",
         ),
         pytest.param(
             [identity("old", "removable", removable=True), identity("web", "used")],
@@ -353,7 +364,8 @@ DOUBTED = [
             [
                 'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e '
                 "pod_identity_leftovers_node_resource_group=MC -e pod_identity_leftovers_remove=true -e "
-                'pod_identity_leftovers_confirm=MC -e pod_identity_artifact_target=/saved".'
+                "pod_identity_leftovers_confirm=MC -e pod_identity_artifact_target=/saved\", with the same further "
+                "variables."
             ],
             id="no cluster is named",
         ),
