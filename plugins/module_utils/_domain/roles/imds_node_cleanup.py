@@ -91,9 +91,19 @@ class Gate:
             said = re.sub("[.]$", "", str(self.seen.get("msg", "no answer")))
             reason = f"whether NMI still covers the node could not be asked again ({said})"
             return node_refusals.refusal({"closed_because": [reason], "scale_set": "unknown"}, [reason])
+        return _refusal(self._now)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the node has a name, and the cluster told why it stays closed; else it may be somebody else's."""
+        is_told = self.seen is None or "nodes" in self.seen
+        return is_told and bool(self.node.get("name") and self._now.get("closed_because"))
+
+    @property
+    def _now(self) -> Object:
         nodes = self.seen["nodes"] if self.seen else ()
         seen: Object = next((each for each in nodes if each["name"] == self.node.get("name")), {})
-        return _refusal({**self.node, **seen})
+        return {**self.node, **seen}
 
 
 def _refusal(node: Object) -> str:
@@ -185,7 +195,7 @@ def verdict(options: Options, gate: Gate) -> Verdict:
     target = options.artifact_target
     is_wrong = target.startswith("secret:") and not options.secret_of_tables
     if refusal:
-        return Verdict("refused", refusal, looks=not gate.stopped_by and not is_wrong)
+        return Verdict("refused", refusal, looks=gate.is_known and not gate.stopped_by and not is_wrong)
     if gate.stopped_by:
         return Verdict("stopped", f"Not touched, because the run stopped at {gate.stopped_by}.")
     if is_wrong:

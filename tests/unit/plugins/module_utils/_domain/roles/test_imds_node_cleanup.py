@@ -287,7 +287,11 @@ def test_what_keeps_a_node_untouched(gate: Gate, changes: dict[str, Any], outcom
     ("gate", "changes", "looks"),
     [
         pytest.param(Gate(SHUT, None, ""), {}, True, id="shut"),
-        pytest.param(Gate({}, None, ""), {}, True, id="unknown"),
+        pytest.param(Gate(OPEN, {"nodes": [SHUT]}, ""), {}, True, id="shut by now"),
+        pytest.param(Gate({}, None, ""), {}, False, id="unknown"),
+        pytest.param(Gate({"closed_because": ["x"]}, None, ""), {}, False, id="without a name"),
+        pytest.param(Gate({"name": "n1"}, None, ""), {}, False, id="nobody knows why"),
+        pytest.param(Gate(SHUT, {"msg": "No."}, ""), {}, False, id="no answer"),
         pytest.param(Gate(SHUT, None, "n9"), {}, False, id="stopped"),
         pytest.param(Gate(SHUT, None, ""), {"artifact_target": "secret:a"}, False, id="wrong options"),
         pytest.param(Gate({**SHUT, "os": "windows"}, None, ""), {}, False, id="Windows"),
