@@ -214,7 +214,8 @@ def gated(begun: Object, verdict: Verdict, *, stops: bool) -> Object:
         **begun,
         "outcome": verdict.outcome,
         "reason": _sentences(reasons),
-        "transport": "" if verdict.looks else begun["transport"],
+        # Where nothing keeps it untouched, no way led there.
+        "transport": "" if verdict.outcome else begun["transport"],
         "stops": stops,
     }
 
@@ -1206,7 +1207,7 @@ def _ended(host: str, result: Object) -> Object:
     if result.get("outcome"):
         return result
     whole = result or {key: value for key, value in _begun(Host(host), []).items() if key not in ("outcome", "reason")}
-    return {**whole, "outcome": "stopped", "reason": "The run did not come to this node."}
+    return {**whole, "transport": "", "outcome": "stopped", "reason": "The run did not come to this node."}
 
 
 def _row(result: Object) -> Object:

@@ -167,6 +167,8 @@ def test_what_a_look_finds_is_counted_and_not_removed() -> None:
     assert said == "The rules stay. What is on it could not be looked at (ssh: timed out)."
     held = role.gated(unreached, role.Verdict("stopped", "Stopped."), stops=True)
     assert (held["reason"], held["stops"]) == ("Stopped.", True)
+    # It was reached, and nobody looked.
+    assert role.gated(begun, role.Verdict("stopped", "Stopped."), stops=False)["transport"] == ""
 
 
 def test_what_was_not_tried_and_what_was_not_reached() -> None:
@@ -721,7 +723,7 @@ def test_a_node_that_the_run_did_not_come_to_is_told() -> None:
     observed = {"hosts": ["n1", "n2", "n3"], "results": [cleaned, begun, {}]}
     found = plan("report", observed)
     assert [each["outcome"] for each in found["results"]] == ["cleaned", "stopped", "stopped"]
-    assert (found["rows"][0]["found"], found["rows"][0]["removed"]) == (2, 1)
+    assert [(each["found"], each["removed"]) for each in found["rows"]] == [(2, 1), ("", ""), ("", "")]
     unseen = {**RESULT, **whole, "outcome": "refused", "transport": "", "found": []}
     (row,) = plan("report", {"hosts": ["n1"], "results": [unseen]})["rows"]
     assert (row["found"], row["removed"]) == ("", "")
