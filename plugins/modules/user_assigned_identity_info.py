@@ -205,7 +205,11 @@ def read(arm: Arm, options: t.Mapping[str, t.Any]) -> list[Body]:
     group, name = options["resource_group"], options["name"]
     if name is None and options["id"] is None:
         return service.list_group(arm, arm_id.resource_group(arm.subscription, group))
-    body = service.get(arm, group, name) if name is not None else service.get_by_id(arm, identities.require_id(options["id"]))
+    body = (
+        service.get(arm, group, name)
+        if name is not None
+        else service.get_by_id(arm, identities.require_id(options["id"]))
+    )
     return [body] if body else []
 
 

@@ -98,7 +98,13 @@ def said(node: dict[str, Any], **rest: Any) -> str:
         ),
         pytest.param(
             {**GONE, "bindings": None},
-            ("is not installed any more. The rules stay", f"{PLAYBOOK}site", f'{UNINSTALL}"', f"{PLAYBOOK}leftovers", LAST),
+            (
+                "is not installed any more. The rules stay",
+                f"{PLAYBOOK}site",
+                f'{UNINSTALL}"',
+                f"{PLAYBOOK}leftovers",
+                LAST,
+            ),
             id="gone, nobody knows who uses it",
         ),
         pytest.param(

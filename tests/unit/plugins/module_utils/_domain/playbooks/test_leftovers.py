@@ -293,9 +293,7 @@ def identity(name: str, ownership: str, *, removable: bool = False) -> dict[str,
 
 NMI = {"code": "installation_left", "object": "DaemonSet default/nmi"}
 MIC = {"code": "installation_left", "object": "Deployment default/mic"}
-DOUBTED = [
-    {"code": "not_believed", "object": f"{each} team/{each.lower()}"} for each in ("helm release", "DaemonSet")
-]
+DOUBTED = [{"code": "not_believed", "object": f"{each} team/{each.lower()}"} for each in ("helm release", "DaemonSet")]
 
 
 @pytest.mark.parametrize(
@@ -364,7 +362,7 @@ DOUBTED = [
             [
                 'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e '
                 "pod_identity_leftovers_node_resource_group=MC -e pod_identity_leftovers_remove=true -e "
-                "pod_identity_leftovers_confirm=MC -e pod_identity_artifact_target=/saved\", with the same further "
+                'pod_identity_leftovers_confirm=MC -e pod_identity_artifact_target=/saved", with the same further '
                 "variables."
             ],
             id="no cluster is named",
