@@ -65,6 +65,10 @@ UNCONNECTED = (
 )
 _ROLES = Path(__file__).parents[2] / "roles"
 _FROM_SHARED = re.compile(r"\{\{ (?P<name>pod_identity_\w+)(?: \| default\([^()]*\))* \}\}")
+# What the operator sets, by options of modules that run in the place of a task, which passes them nothing.
+OF_LOOKS = {name: f"{SHARED}_{name}" for name in ("cluster_name", "subscription_id")}
+# One variable, of which filters make a value of the same meaning.
+_VARIABLE = re.compile(r"\{\{\s*(?P<name>\w+)\s*(?:\|[^{}]*)?\}\}")
 _PLAYBOOKS = _ROLES.with_name("playbooks")
 # What roles leave for later tasks, beside SESSION, and variables that actions read.
 FACTS = (
@@ -117,11 +121,18 @@ def _operators(name: str, known: Raw) -> str:
     return shared["name"] if shared else name
 
 
-def option_names(role: str) -> dict[str, str]:
-    """What the operator sets, by the name of an option of a module that a task of the role gives the same name."""
+def option_names(role: str, arguments: Raw) -> dict[str, str]:
+    """What the operator sets, by the name of an option of a module to which a task of the role passes just that.
+
+    ``arguments`` of the task, before its templates are evaluated.
+    """
     known: dict[str, t.Any] = yaml_load((_ROLES / role / "defaults/main.yml").read_bytes())
-    own = {name[len(role) + 1 :]: _operators(name, known) for name in known if name.startswith(f"{role}_")}
-    return {**{name: f"{SHARED}_{name}" for name in ("cluster_name", "subscription_id")}, **own}
+    passed = {name: _VARIABLE.fullmatch(value.strip()) for name, value in arguments.items() if isinstance(value, str)}
+    return {
+        name: _operators(found["name"], known)
+        for name, found in passed.items()
+        if found and any(found["name"] in options for options in SPECS.values())
+    }
 
 
 def _values(templar: Templar, templates: Raw) -> tuple[dict[str, t.Any], list[str]]:
