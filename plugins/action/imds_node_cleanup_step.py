@@ -61,9 +61,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from None
 
     def _begin(self, _arguments: Variables, variables: Variables) -> dict[str, t.Any]:
-        # Once for all nodes of the run, because a task of each node would cost a process of each.
-        hosts, hostvars = variables["ansible_play_hosts_all"], variables["hostvars"]
-        if wrong := _roles.wrong_options_of_hosts(self._templar, _ROLE, hosts, hostvars):
+        # Once for all nodes, because a task of each node would cost a process of each.
+        if wrong := _roles.wrong_options_of_hosts(self._templar, _ROLE, _checked(variables), variables):
             raise AnsibleActionFail(" ".join(wrong))
         return {"batch": _shown(role.begin(_play(variables), variables["ansible_play_batch"]))}
 
@@ -141,6 +140,19 @@ class ActionModule(ActionBase):
             with contextlib.suppress(AnsibleConnectionFailure):
                 action.cleanup()
         return done
+
+
+def _checked(variables: Variables) -> t.Sequence[str]:
+    """The hosts whose options are checked: all of the playbook, before the first batch; elsewhere those of the batch.
+
+    In the role pod_identity_uninstall the host is a cluster, and others are no nodes.
+    """
+    facts = variables["hostvars"][variables["inventory_hostname"]]
+    if (facts.get("aks_node") or {}).get("uninstalls"):
+        return [variables["inventory_hostname"]]
+    whole = _roles.of_own_playbook(variables)
+    hosts: list[str] = variables["ansible_play_hosts_all" if whole else "ansible_play_batch"]
+    return hosts
 
 
 def _shown(value: object) -> dict[str, t.Any]:
