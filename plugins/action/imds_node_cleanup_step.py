@@ -49,6 +49,7 @@ class ActionModule(ActionBase):
             "access": self._access,
             "choose": self._choose,
             "clean": self._clean,
+            "way": self._way,
             "look": self._look,
         }
         step = steps.get(str(arguments.get("step")))
@@ -60,9 +61,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from None
 
     def _begin(self, _arguments: Variables, variables: Variables) -> dict[str, t.Any]:
-        # Once for all nodes of the run, because a task of each node would cost a process of each.
-        hosts, hostvars = variables["ansible_play_hosts_all"], variables["hostvars"]
-        if wrong := _roles.wrong_options_of_hosts(self._templar, _ROLE, hosts, hostvars):
+        # Once for all nodes, because a task of each node would cost a process of each.
+        if wrong := _roles.wrong_options_of_hosts(self._templar, _ROLE, _checked(variables), variables):
             raise AnsibleActionFail(" ".join(wrong))
         return {"batch": _shown(role.begin(_play(variables), variables["ansible_play_batch"]))}
 
@@ -78,11 +78,11 @@ class ActionModule(ActionBase):
 
     def _access(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
         verdict = self._verdict(arguments, variables)
-        if verdict.outcome and not verdict.looks:
-            return {"held": True, "ends": True}
+        if verdict.outcome and not (verdict.looks and arguments.get("looks")):
+            return {"held": True, "ends": True, "looks": verdict.looks}
         said = self._low_level_execute_command(role.HELLO, executable=False)
         access = role.accessed(said["stdout"], said["stderr"], arguments["node"].get("name"))
-        return {"access": _shown(access), "ends": access.problem == "", "refused": verdict.looks}
+        return {"access": _shown(access), "ends": access.problem == ""}
 
     def _verdict(self, arguments: Variables, variables: Variables) -> role.Verdict:
         """What keeps the node of this task untouched, before anything connects to it."""
@@ -108,14 +108,16 @@ class ActionModule(ActionBase):
         )
         return {**done, "ended": _shown(ended)}
 
+    def _way(self, arguments: Variables, _variables: Variables) -> dict[str, t.Any]:
+        return {"way": role.way_to_look(arguments["begun"], _answers(arguments["answers"]))}
+
     def _look(self, arguments: Variables, variables: Variables) -> dict[str, t.Any]:
-        batch, host = _batch(variables), variables["inventory_hostname"]
         try:
             # A living NMI is no reason not to count what is there.
             done = self._clean_up({**arguments["cleanup"], "force": True}, variables, only_looks=True)
         except AnsibleConnectionFailure as failure:
             done = {"msg": str(failure)}
-        return {"result": role.looked(arguments["begun"], batch.begun[host]["transport"], done)}
+        return {"result": role.looked(arguments["begun"], arguments["transport"], done)}
 
     def _clean_up(
         self, options: dict[str, t.Any], variables: Variables, *, only_looks: bool = False
@@ -140,6 +142,19 @@ class ActionModule(ActionBase):
         return done
 
 
+def _checked(variables: Variables) -> t.Sequence[str]:
+    """The hosts whose options are checked: all of the playbook, before the first batch; elsewhere those of the batch.
+
+    In the role pod_identity_uninstall the host is a cluster, and others are no nodes.
+    """
+    facts = variables["hostvars"][variables["inventory_hostname"]]
+    if (facts.get("aks_node") or {}).get("uninstalls"):
+        return [variables["inventory_hostname"]]
+    whole = _roles.of_own_playbook(variables)
+    hosts: list[str] = variables["ansible_play_hosts_all" if whole else "ansible_play_batch"]
+    return hosts
+
+
 def _shown(value: object) -> dict[str, t.Any]:
     return dict(vars(value))
 
@@ -155,7 +170,12 @@ def _play(variables: Variables) -> list[role.Host]:
     for name in variables["ansible_play_hosts_all"]:
         facts = variables["hostvars"][name]
         said = (facts.get("__imds_node_cleanup_hello") or {}).get("results") or []
-        answers = [each for each in said if not each.get("held")]
         known = {field: facts.get(fact) or {} for field, fact in _FACTS.items()}
-        hosts.append(role.Host(name, answers=[{**each, "transport": each[_WAY]} for each in answers], **known))
+        looks = any(each.get("looks") for each in said)
+        hosts.append(role.Host(name, answers=_answers(said), looks=looks, **known))
     return hosts
+
+
+def _answers(said: t.Sequence[Variables]) -> list[dict[str, t.Any]]:
+    """What was answered over the ways that were tried."""
+    return [{**each, "transport": each[_WAY]} for each in said if not each.get("held")]

@@ -16,9 +16,11 @@ description:
     cluster, and whether a node of an earlier batch stopped the run.
   - V(gate) makes the result of a node that is not entered, with the reason where one keeps it untouched.
   - V(access) looks over the connection of the task which machine answers there, unless nothing may connect to the node.
+    Nodes whose rules stay are connected to with O(looks) alone.
   - V(choose) tells which nodes of a batch are cleaned next. Until one node of the run has ended well, one goes alone.
   - V(clean) runs M(azureops.pod_identity.imds_iptables_cleanup) on the node and makes the result of the role from what
     it returns.
+  - V(way) tells which way leads to a node whose rules stay.
   - V(look) runs it in check mode, whatever mode the task is in, on a node whose rules stay, and adds what is there to
     the result.
   - It serves the role P(azureops.pod_identity.imds_node_cleanup#role), whose options, facts and registered results it
@@ -39,7 +41,7 @@ options:
     description: The step.
     type: str
     required: true
-    choices: [begin, gate, access, choose, clean, look]
+    choices: [begin, gate, access, choose, clean, way, look]
   node:
     description:
       - What is known of the node, for O(step=gate) and O(step=access). The machine must have its name; any machine will
@@ -48,12 +50,22 @@ options:
   has_api_server:
     description: Whether an API server is named, for O(step=gate) and O(step=access).
     type: bool
+  looks:
+    description: Whether nodes whose rules stay are connected to, for O(step=access).
+    type: bool
   batch:
     description: What the step before returned as RV(batch), for O(step=choose).
     type: dict
   begun:
-    description: The result of the node so far, for O(step=clean) and O(step=look).
+    description: The result of the node so far, for O(step=clean), O(step=way) and O(step=look).
     type: dict
+  answers:
+    description: What O(step=access) returned over each way, for O(step=way).
+    type: list
+    elements: dict
+  transport:
+    description: The way that leads to the node, for O(step=look).
+    type: str
   first:
     description: Whether the node goes alone, so that what goes wrong stops the run, for O(step=clean).
     type: bool
@@ -132,6 +144,12 @@ batch:
       type: list
       elements: str
       sample: []
+    refused:
+      description: Hosts whose rules stay, which are looked at behind the others.
+      returned: always
+      type: list
+      elements: str
+      sample: []
     chosen:
       description: Whether a node was chosen yet.
       returned: always
@@ -147,11 +165,31 @@ ends:
   returned: for O(step=access)
   type: bool
   sample: true
-refused:
-  description: Whether the rules of the node stay, so that it is only looked at.
-  returned: for O(step=access), unless RV(held)
+looks:
+  description: Whether the rules of the node stay, and it is looked at behind the others.
+  returned: for O(step=access), when RV(held)
   type: bool
   sample: false
+way:
+  description: The RV(result) of a node whose rules stay, with the ways that were tried.
+  returned: for O(step=way)
+  type: dict
+  contains:
+    result:
+      description: The result.
+      returned: always
+      type: dict
+      sample: {node: aks-nodepool1-12345678-vmss000000, outcome: refused}
+    transport:
+      description: The way that leads to the node; empty where none does.
+      returned: always
+      type: str
+      sample: ssh
+    access:
+      description: What is there at the end of the way, as RV(access).
+      returned: where one leads there
+      type: dict
+      sample: {problem: "", user: "0", python: /usr/bin/python3}
 held:
   description: That nothing may connect to the node.
   returned: for O(step=access), when it does

@@ -162,6 +162,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm, Body
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, identities
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import listed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import known, report
 
 if t.TYPE_CHECKING:
@@ -182,6 +184,7 @@ OPTIONS = ArgumentSpec(
 
 def observe(module: AnsibleModule) -> dict[str, t.Any]:
     options = module.params
+    refuse_empty(options)
     if not known(module, options["id"]):
         return {"identities": []}
     arm = Arm.connect(options, module.run_command)
@@ -191,11 +194,22 @@ def observe(module: AnsibleModule) -> dict[str, t.Any]:
     return {"identities": found}
 
 
+def refuse_empty(options: t.Mapping[str, t.Any]) -> None:
+    """Raises Failure for what an empty variable may have given, which is neither all identities nor one."""
+    empty = [name for name in ("resource_group", "name", "id") if options[name] == ""]
+    if empty:
+        raise Failure(f"{listed(empty)} must not be empty; give a value, or leave out what is not meant.")
+
+
 def read(arm: Arm, options: t.Mapping[str, t.Any]) -> list[Body]:
     group, name = options["resource_group"], options["name"]
-    if not name and not options["id"]:
+    if name is None and options["id"] is None:
         return service.list_group(arm, arm_id.resource_group(arm.subscription, group))
-    body = service.get(arm, group, name) if name else service.get_by_id(arm, identities.require_id(options["id"]))
+    body = (
+        service.get(arm, group, name)
+        if name is not None
+        else service.get_by_id(arm, identities.require_id(options["id"]))
+    )
     return [body] if body else []
 
 

@@ -128,14 +128,21 @@ class InProcess(Normal):
         _changes.keep(self, variables, result, time.monotonic() - began, look=self.looks, where=where)
 
     def _name_variables(self, result: dict[str, t.Any]) -> None:
-        """In a role of the collection, the message names what its operator can set."""
+        """In a role of the collection, the message names what its operator can set and the task passes."""
         role = self._task._role
         if role is None or role._role_collection != _COLLECTION or not isinstance(result.get("msg"), str):
             return
         # Only a task that failed needs it.
         from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 
-        result["msg"] = option_names.of_role(result["msg"], _roles.option_names(role._role_name))
+        passed = _roles.OF_LOOKS if self.looks else _roles.option_names(role._role_name, self._untemplated())
+        result["msg"] = option_names.of_role(result["msg"], passed)
+
+    def _untemplated(self) -> t.Mapping[str, t.Any]:
+        """The arguments of the task as they are written; those that it has by now are evaluated."""
+        written = getattr(self._task, "_ds", None) or {}
+        found = written.get(self._task.action) if isinstance(written, dict) else None
+        return found if isinstance(found, dict) else {}
 
     def carry_out(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """What is done once it is settled how the module runs."""

@@ -65,6 +65,11 @@ UNCONNECTED = (
 )
 _ROLES = Path(__file__).parents[2] / "roles"
 _FROM_SHARED = re.compile(r"\{\{ (?P<name>pod_identity_\w+)(?: \| default\([^()]*\))* \}\}")
+# What the operator sets, by options of modules that run in the place of a task, which passes them nothing.
+OF_LOOKS = {name: f"{SHARED}_{name}" for name in ("cluster_name", "subscription_id")}
+# One variable, of which filters make a value of the same meaning.
+_VARIABLE = re.compile(r"\{\{\s*(?P<name>\w+)\s*(?:\|[^{}]*)?\}\}")
+_NO_VALUE = " has no value, because of its template: "
 _PLAYBOOKS = _ROLES.with_name("playbooks")
 # What roles leave for later tasks, beside SESSION, and variables that actions read.
 FACTS = (
@@ -117,11 +122,18 @@ def _operators(name: str, known: Raw) -> str:
     return shared["name"] if shared else name
 
 
-def option_names(role: str) -> dict[str, str]:
-    """What the operator sets, by the name of an option of a module that a task of the role gives the same name."""
+def option_names(role: str, arguments: Raw) -> dict[str, str]:
+    """What the operator sets, by the name of an option of a module to which a task of the role passes just that.
+
+    ``arguments`` of the task, before its templates are evaluated.
+    """
     known: dict[str, t.Any] = yaml_load((_ROLES / role / "defaults/main.yml").read_bytes())
-    own = {name[len(role) + 1 :]: _operators(name, known) for name in known if name.startswith(f"{role}_")}
-    return {**{name: f"{SHARED}_{name}" for name in ("cluster_name", "subscription_id")}, **own}
+    passed = {name: _VARIABLE.fullmatch(value.strip()) for name, value in arguments.items() if isinstance(value, str)}
+    return {
+        name: _operators(found["name"], known)
+        for name, found in passed.items()
+        if found and any(found["name"] in options for options in SPECS.values())
+    }
 
 
 def _values(templar: Templar, templates: Raw) -> tuple[dict[str, t.Any], list[str]]:
@@ -134,7 +146,7 @@ def _values(templar: Templar, templates: Raw) -> tuple[dict[str, t.Any], list[st
         try:
             good.update(templar.template({name: value}))
         except AnsibleError as error:
-            wrong.append(f"{name} has no value, because of its template: {str(error.message).rstrip('.')}.")
+            wrong.append(f"{name}{_NO_VALUE}{str(error.message).rstrip('.')}.")
     return good, wrong
 
 
@@ -201,12 +213,17 @@ def unknown(action: ActionBase, variables: Raw, subtasks: Subtasks) -> tuple[str
     """What is wrong with the names of variables in a playbook of the collection; elsewhere it is warned of."""
     own = action._templar.template(variables.get(names.OWN)) or ()
     found = names.unknown(variables, KNOWN, own)
-    directory = str(variables.get("playbook_dir") or "")
-    if directory and Path(directory).resolve() == _PLAYBOOKS.resolve():
+    if of_own_playbook(variables):
         return found
     for sentence in found:
         subtasks.warn(sentence)
     return ()
+
+
+def of_own_playbook(variables: Raw) -> bool:
+    """Whether a playbook of the collection runs."""
+    directory = str(variables.get("playbook_dir") or "")
+    return bool(directory) and Path(directory).resolve() == _PLAYBOOKS.resolve()
 
 
 def decide(
@@ -305,15 +322,30 @@ def wrong_options(templar: Templar, role: str, variables: Raw) -> tuple[str, ...
     return ()
 
 
-def wrong_options_of_hosts(templar: Templar, role: str, hosts: t.Iterable[str], hostvars: t.Any) -> list[str]:
-    """The same for several hosts, whose values are in ``hostvars``, with the hosts that a sentence is about."""
+def wrong_options_of_hosts(templar: Templar, role: str, hosts: t.Iterable[str], variables: Raw) -> list[str]:
+    """The same for several hosts, with those that a sentence is about.
+
+    ``variables``: those of the task. What its host has of its own is no other's, and what only another host knows when
+    its turn comes, such as variables of an earlier task, is left to that turn.
+    """
+    host, hostvars = variables["inventory_hostname"], variables["hostvars"]
+    own = hostvars.raw_get(host)
+    shared = {name: value for name, value in variables.items() if name not in own or not _is_same(own[name], value)}
     found: dict[str, list[str]] = {}
-    for host in hosts:
-        variables = hostvars.raw_get(host)
-        known = templar.copy_with_new_env(available_variables={**DEFAULTS[role], **variables})
-        for sentence in wrong_options(known, role, variables):
-            found.setdefault(sentence, []).append(host)
+    for each in hosts:
+        if each == host:
+            sentences = wrong_options(templar, role, variables)
+        else:
+            others = {**shared, **hostvars.raw_get(each)}
+            known = templar.copy_with_new_env(available_variables={**DEFAULTS[role], **others})
+            sentences = tuple(one for one in wrong_options(known, role, others) if _NO_VALUE not in one)
+        for sentence in sentences:
+            found.setdefault(sentence, []).append(each)
     return [f"{sentence.rstrip('.')} ({listed(of)})." for sentence, of in found.items()]
+
+
+def _is_same(one: object, other: object) -> bool:
+    return one is other or (type(one) is type(other) and one == other)
 
 
 def _inherited_tags(action: ActionBase) -> tuple[str, ...]:

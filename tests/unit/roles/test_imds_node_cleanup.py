@@ -172,7 +172,7 @@ def test_windows_nodes_are_left_out_and_have_nothing_to_clean(nodes: Nodes) -> N
 
 
 def test_nodes_whose_rules_stay_are_looked_at_side_by_side(nodes: Nodes) -> None:
-    """None of them goes first alone, what is found is counted, and nothing is removed."""
+    """None of them goes first alone or holds up others, what is found is counted, and nothing is removed."""
     name = Path("/proc/sys/kernel/hostname").read_text().strip()
     hosts = {}
     for number in (1, 2, 3, 4):
@@ -196,8 +196,26 @@ def test_nodes_whose_rules_stay_are_looked_at_side_by_side(nodes: Nodes) -> None
     counts = {host: (len(each["found"]), len(each["removed"]), each["transport"]) for host, each in results.items()}
     assert counts == {"n1": (2, 0, "ssh"), "n2": (0, 0, ""), "n3": (2, 0, "ssh"), "n4": (0, 0, "ssh")}
     assert results["n2"]["reason"].endswith("What is on it could not be looked at: it broke")
-    looks = [line for line in nodes.order() if line.endswith(("n1", "n2", "n3"))]
-    assert [line.split()[0] for line in looks] == ["begin"] * 3 + ["end"] * 3
+    order = nodes.order()
+    behind = order.index("hello", 1)
+    assert order[1:3] == ["begin n4", "end n4"]
+    assert not [line for line in order[:behind] if line.endswith(("n1", "n2", "n3"))], (
+        "the others wait until it is done"
+    )
+    assert [line.split()[0] for line in order[behind:]] == ["hello"] * 3 + ["begin"] * 3 + ["end"] * 3
+
+
+def test_a_node_whose_rules_stay_gets_no_run_command(player: Player) -> None:
+    node = {"name": "n1", "transports": ["vmss_run_command", "aks_node_pod"], "closed_because": ["it carries stray"]}
+    access = {"ansible_aks_node_pod_host": NOWHERE, "ansible_aks_node_pod_api_key": "nobody"}
+    tell = {"ansible.builtin.debug": {"msg": "{{ imds_node_cleanup_result.reason }}"}}
+    ways = {"imds_node_cleanup_transports": ["vmss_run_command", "aks_node_pod"]}
+    status, output = player.play([role("imds_node_cleanup"), TELL, tell], aks_node=node, **access, **ways)
+    said = " ".join(output.split())
+    assert (status, "localhost ended refused" in output) == (0, True), output
+    assert (
+        "could not be looked at (aks_node_pod: Task failed: The API server" in said and "vmss_run_command:" not in said
+    ), output
 
 
 def test_what_fails_beside_a_living_nmi_that_was_accepted_is_an_error(nodes: Nodes) -> None:

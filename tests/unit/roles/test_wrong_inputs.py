@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
 
 ENTRY = {"name": "billing", "selector": "billing"}
 NAMED = {"pod_identity_cluster_name": "demo", "pod_identity_resource_group": "rg"}
@@ -155,3 +155,45 @@ def test_what_is_wrong_at_a_node_is_told_before_any_is_touched(tmp_path: Path) -
     assert "imds_node_cleanup_force is 'perhaps', not true or false (b)." in output, output
     assert "imds_node_cleanup_nmi_port is 'http', not a whole number (c)." in output, output
     assert "Find a way" not in output and "Say hello" not in output, output
+
+
+HELLO = "Say hello over one way after the other"
+
+
+def clean(tmp_path: Path, variables: dict[str, Any], own: dict[str, str], **keywords: Any) -> str:
+    """What is said in a play with these variables, on hosts with variables of their own in the inventory."""
+    inventory = tmp_path / "hosts"
+    inventory.write_text("".join(f"{name} ansible_connection=local {text}\n" for name, text in own.items()))
+    task = role("imds_node_cleanup")
+    task["ansible.builtin.include_role"]["rolespec_validate"] = False
+    play = {"hosts": "all", "vars": variables, "tasks": [task], **keywords}
+    return Player(tmp_path / "player").play(play, "-i", str(inventory))[1]
+
+
+def test_values_of_the_play_and_of_other_hosts_are_known(tmp_path: Path) -> None:
+    variables = {
+        "my_port": 2580,
+        "imds_node_cleanup_nmi_port": "{{ my_port }}",
+        "imds_node_cleanup_verify_seconds": "{{ hostvars['b'].my_seconds }}",
+        "imds_node_cleanup_owner": "{{ owner_of_a | default('team') }}",
+    }
+    output = clean(tmp_path, variables, {"a": "owner_of_a=x", "b": "my_seconds=0"})
+    assert "has no value" not in output and HELLO in output, output
+
+
+def test_a_wrong_value_of_the_play_is_that_of_all_its_hosts(tmp_path: Path) -> None:
+    output = clean(tmp_path, {"imds_node_cleanup_nmi_port": "http"}, {"a": "", "b": ""})
+    assert "imds_node_cleanup_nmi_port is 'http', not a whole number (a, b)." in output, output
+
+
+def test_what_the_first_host_has_wrong_is_its_own(tmp_path: Path) -> None:
+    own = {"a": "imds_node_cleanup_nmi_port=http", "b": "imds_node_cleanup_owner='{{ later }}'"}
+    output = clean(tmp_path, {}, own)
+    assert "imds_node_cleanup_nmi_port is 'http', not a whole number (a)." in output, output
+    assert "has no value" not in output, "a later task of that host may give it"
+
+
+def test_only_the_hosts_of_the_batch_are_checked(tmp_path: Path) -> None:
+    output = clean(tmp_path, {}, {"a": "", "b": "imds_node_cleanup_nmi_port=http"}, serial=1)
+    first, _told, second = output.partition("not a whole number (b).")
+    assert HELLO in first and second and HELLO not in second, output

@@ -87,7 +87,7 @@ def _uninstalled(node: Object, *, uninstalls: bool) -> tuple[str, tuple[str, ...
     bindings = node.get("bindings")
     bundle = f'"{_PLAYBOOK}restore -e @FILE -e pod_identity_restore_bundle=BUNDLE"'
     back = f"To have it back: {SITE}, or {bundle}, where one was kept."
-    away = f'To remove what is left of it and clean the nodes: "{uninstall(node)}".'
+    away = f'To remove what is left of it and clean the nodes: "{uninstall(node, overrides=bindings is True)}".'
     look = f'To see whose these identities are, and to detach what nobody uses: "{leftovers(node)}".'
     rest = (
         "What may stand open to every pod is named in imds_node_cleanup_protected_identities.",
@@ -99,9 +99,9 @@ def _uninstalled(node: Object, *, uninstalls: bool) -> tuple[str, tuple[str, ...
     return told, (back, away, look, *rest)
 
 
-def uninstall(node: Object) -> str:
-    """The command that goes through, whatever still uses it."""
-    is_used = " -e pod_identity_uninstall_allow_in_use=true" if node.get("bindings") is not False else ""
+def uninstall(node: Object, *, overrides: bool = False) -> str:
+    """The command, which refuses where something is in use, and names then what ``overrides`` that."""
+    is_used = " -e pod_identity_uninstall_allow_in_use=true" if overrides else ""
     name = node.get("cluster_name") or "NAME"
     return f"{_PLAYBOOK}uninstall -e @FILE -e pod_identity_uninstall_confirm={name}{is_used}"
 

@@ -299,17 +299,24 @@ def _ways(options: Options, rows: t.Sequence[Row], residue: t.Sequence[Raw]) -> 
         # What runs NMI, as pod_identity_info tells it with audit.
         runs = [each["object"] for each in residue if each["code"] == "installation_left"]
         runs = [each for each in runs if each.startswith("DaemonSet ")]
+        doubted = [each["object"] for each in residue if each["code"] == "not_believed"]
+        doubted = [each for each in doubted if each.startswith("DaemonSet ")]
         away = f'To remove pod identity, identities included: "{node_refusals.uninstall(cluster)}".'
-        served = f"NMI ({listed(runs)}) is installed to serve them."
-        gone = f"no NMI is installed to serve them. To have it back: {node_refusals.SITE}."
-        yield f"{listed(used)} stay, because workloads use them, and {served if runs else gone} {away}"
+        if runs:
+            served = f"NMI ({listed(runs)}) is installed to serve them."
+        elif doubted:
+            served = f"it is not known whether NMI serves them: {listed(doubted)} is not believed to be of it."
+        else:
+            served = f"no NMI is installed to serve them. To have it back: {node_refusals.SITE}."
+        yield f"{listed(used)} stay, because workloads use them, and {served} {away}"
     free = sorted({each.identity for each in rows if each.outcome == CAN_BE_DETACHED})
     if free:
         place = f"-e pod_identity_leftovers_node_resource_group={options.place}"
         command = node_refusals.leftovers(cluster) if options.cluster_name else f"{node_refusals.LEFTOVERS} {place}"
         command += f" -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm={options.place}"
-        target = options.artifact_target or "DIRECTORY"
-        yield f'To detach {listed(free)}: "{command} -e pod_identity_artifact_target={target}".'
+        target = options.artifact_target if options.names_directory else "DIRECTORY"
+        command += f" -e pod_identity_artifact_target={target}"
+        yield f'To detach {listed(free)}: "{command}", with the same further variables.'
 
 
 def _rows(done: Done, run: Run) -> t.Iterator[Row]:

@@ -29,7 +29,7 @@ Object = t.Mapping[str, t.Any]
 ENDED_WELL = ("clean", "cleaned")
 POD = "aks_node_pod"
 # Files of the role with what a node goes on with that does not go its way with most others.
-UNTOUCHED, FIRST, PROVE, LOOK = "untouched.yml", "canary.yml", "prove.yml", "refused.yml"
+UNTOUCHED, FIRST, PROVE = "untouched.yml", "canary.yml", "prove.yml"
 # Labels of a node that is being reimaged, the start of its kernel that has to end, and whether this role cordoned it.
 # They are how a run that follows a killed one knows what is left to do.
 REIMAGING, CORDONED = "azureops.pod-identity/reimage", "azureops.pod-identity/cordoned"
@@ -91,9 +91,19 @@ class Gate:
             said = re.sub("[.]$", "", str(self.seen.get("msg", "no answer")))
             reason = f"whether NMI still covers the node could not be asked again ({said})"
             return node_refusals.refusal({"closed_because": [reason], "scale_set": "unknown"}, [reason])
+        return _refusal(self._now)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the node has a name, and the cluster told why it stays closed; else it may be somebody else's."""
+        is_told = self.seen is None or "nodes" in self.seen
+        return is_told and bool(self.node.get("name") and self._now.get("closed_because"))
+
+    @property
+    def _now(self) -> Object:
         nodes = self.seen["nodes"] if self.seen else ()
         seen: Object = next((each for each in nodes if each["name"] == self.node.get("name")), {})
-        return _refusal({**self.node, **seen})
+        return {**self.node, **seen}
 
 
 def _refusal(node: Object) -> str:
@@ -124,12 +134,16 @@ class Access:
 
 @dataclass(frozen=True)
 class Host:
-    """A host of the play: what is known of its node, the answers over the ways that were tried, and its result."""
+    """A host of the play: what is known of its node, the answers over the ways that were tried, and its result.
+
+    ``looks``: its rules stay, and it is looked at.
+    """
 
     name: str
     node: Object = field(default_factory=dict)
     answers: t.Sequence[Object] = ()
     result: Object = field(default_factory=dict)
+    looks: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +152,7 @@ class Batch:
 
     ``askers`` names the host that asks about the cluster. ``go`` are cleaned side by side; ``waiting`` are reached as
     well and are not. Some hosts go on with a file of the role, that of ``next``. ``pods`` were tried over a pod, which
-    has to go again.
+    has to go again. ``refused`` are looked at behind the others.
     """
 
     stopped_by: str
@@ -150,6 +164,7 @@ class Batch:
     go: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
     pods: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     chosen: bool = False
 
 
@@ -185,7 +200,7 @@ def verdict(options: Options, gate: Gate) -> Verdict:
     target = options.artifact_target
     is_wrong = target.startswith("secret:") and not options.secret_of_tables
     if refusal:
-        return Verdict("refused", refusal, looks=not gate.stopped_by and not is_wrong)
+        return Verdict("refused", refusal, looks=gate.is_known and not gate.stopped_by and not is_wrong)
     if gate.stopped_by:
         return Verdict("stopped", f"Not touched, because the run stopped at {gate.stopped_by}.")
     if is_wrong:
@@ -196,17 +211,24 @@ def verdict(options: Options, gate: Gate) -> Verdict:
 
 def gated(begun: Object, verdict: Verdict, *, stops: bool) -> Object:
     """The result of a node that is not cleaned. Nothing is known yet of what is on it, so that no way led there."""
-    lost = [one for one in begun["attempts"] if one["problem"]]
-    reasons = [verdict.reason]
-    if verdict.looks and lost and not begun["transport"]:
-        reasons.append(f"What is on it could not be looked at ({_why(begun).rstrip('.')}).")
     return {
         **begun,
         "outcome": verdict.outcome,
-        "reason": _sentences(reasons),
-        "transport": "" if verdict.looks else begun["transport"],
+        "reason": verdict.reason,
+        # Where nothing keeps it untouched, no way led there.
+        "transport": "" if verdict.outcome else begun["transport"],
         "stops": stops,
     }
+
+
+def way_to_look(refused: Object, answers: t.Sequence[Object]) -> Object:
+    """The result of a node whose rules stay, with the ways that were tried to look at it; and whether one led there."""
+    begun = _begun(Host("", answers=answers), [_attempt(answer) for answer in answers])
+    result = {**refused, "attempts": begun["attempts"]}
+    if begun["transport"]:
+        return {"result": result, "transport": begun["transport"], "access": _way(answers)["access"]}
+    lost = f"What is on it could not be looked at ({_why(result).rstrip('.')})." if answers else ""
+    return {"result": {**result, "reason": _sentences([str(refused["reason"]), lost])}, "transport": ""}
 
 
 def looked(refused: Object, transport: str, done: Object) -> Object:
@@ -247,8 +269,6 @@ def begin(play: t.Sequence[Host], batch: t.Sequence[str]) -> Batch:
 def choose(play: t.Sequence[Host], batch: t.Sequence[str], earlier: Batch) -> Batch:
     """Choose who goes on. Until one node of the run has ended well, one goes alone.
 
-    Those whose rules stay are looked at side by side, whoever goes alone.
-
     What is left of an earlier result of a host that has not gone on yet does not count.
     """
     unfinished = {*earlier.go, *earlier.waiting} - earlier.next.keys() if earlier.chosen else set(batch)
@@ -259,11 +279,9 @@ def choose(play: t.Sequence[Host], batch: t.Sequence[str], earlier: Batch) -> Ba
     stopped_by = earlier.stopped_by or _stopped_by(ended)
     proved = any(host.result.get("transport") and host.result.get("outcome") in ENDED_WELL for host in ended)
     led = [host for host in hosts if begun[host.name]["transport"]]
-    refused = [] if stopped_by else [host.name for host in led if _way(host).get("refused")]
-    reached = [host.name for host in led if not _way(host).get("refused")]
+    reached = [host.name for host in led]
     canary = "" if proved or stopped_by or not reached else reached[0]
     following = {host.name: UNTOUCHED for host in hosts if host.name not in reached or stopped_by}
-    following.update(dict.fromkeys(refused, LOOK))
     if canary:
         following[canary] = FIRST
     return Batch(
@@ -272,10 +290,11 @@ def choose(play: t.Sequence[Host], batch: t.Sequence[str], earlier: Batch) -> Ba
         begun={**earlier.begun, **begun},
         next=following,
         canary=canary,
-        access={**earlier.access, **{host.name: _way(host)["access"] for host in led}},
+        access={**earlier.access, **{host.name: _way(host.answers)["access"] for host in led}},
         go=() if canary or stopped_by else tuple(reached),
         waiting=tuple(reached) if canary or stopped_by else (),
         pods=tuple(name for name, tried in attempts.items() if any(one["transport"] == POD for one in tried)),
+        refused=() if stopped_by else tuple(host.name for host in _of(play, batch) if host.looks),
         chosen=True,
     )
 
@@ -331,9 +350,9 @@ def _attempt(answer: Object) -> dict[str, str]:
     return {"transport": answer["transport"], "problem": problem}
 
 
-def _way(host: Host) -> Object:
+def _way(answers: t.Sequence[Object]) -> Object:
     """What was answered over the way that leads to the node."""
-    return next(answer for answer in host.answers if "access" in answer and _attempt(answer)["problem"] == "")
+    return next(answer for answer in answers if "access" in answer and _attempt(answer)["problem"] == "")
 
 
 def _begun(host: Host, attempts: list[dict[str, str]]) -> Object:
@@ -1196,7 +1215,7 @@ def _ended(host: str, result: Object) -> Object:
     if result.get("outcome"):
         return result
     whole = result or {key: value for key, value in _begun(Host(host), []).items() if key not in ("outcome", "reason")}
-    return {**whole, "outcome": "stopped", "reason": "The run did not come to this node."}
+    return {**whole, "transport": "", "outcome": "stopped", "reason": "The run did not come to this node."}
 
 
 def _row(result: Object) -> Object:

@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.option_names import of_role
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._in_process import InProcess
 
 
 @pytest.mark.parametrize(
@@ -28,16 +32,54 @@ def test_an_option_becomes_the_variable_of_the_role(message: str, said: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("role", "option", "variable"),
+    ("role", "option", "value", "variable"),
     [
-        ("pod_identity_cluster", "force_delete_nonempty", "pod_identity_cluster_force_delete_nonempty"),
-        ("pod_identity_cluster", "subscription_id", "pod_identity_subscription_id"),
-        ("pod_identity_uninstall", "allow_in_use", "pod_identity_uninstall_allow_in_use"),
-        ("pod_identity_uninstall", "subscription_id", "pod_identity_subscription_id"),
-        ("imds_node_cleanup", "api_timeout", "imds_node_cleanup_api_timeout"),
-        ("pod_identity_bindings", "allow_in_use", None),
+        (
+            "pod_identity_cluster",
+            "force_delete_nonempty",
+            "{{ pod_identity_cluster_force_delete_nonempty }}",
+            "pod_identity_cluster_force_delete_nonempty",
+        ),
+        (
+            "pod_identity_cluster",
+            "subscription_id",
+            "{{ pod_identity_cluster_subscription_id | default(omit, true) }}",
+            "pod_identity_subscription_id",
+        ),
+        (
+            "pod_identity_uninstall",
+            "wait_timeout",
+            "{{ pod_identity_uninstall_lease_wait_timeout }}",
+            "pod_identity_uninstall_lease_wait_timeout",
+        ),
+        ("imds_node_cleanup", "api_timeout", "{{imds_node_cleanup_api_timeout}}", "imds_node_cleanup_api_timeout"),
+        ("pod_identity_uninstall", "resource_group", "{{ pod_identity_session.cluster.resource_group }}", None),
+        ("pod_identity_uninstall", "resource_group", "{{ item.resource_group }}", None),
+        ("pod_identity_uninstall", "wait_timeout", "{{ pod_identity_uninstall_wait_timeout }}s", None),
+        ("pod_identity_uninstall", "wait_timeout", "{{ __pod_identity_uninstall_left }}", None),
+        ("pod_identity_uninstall", "wait_timeout", 600, None),
     ],
 )
-def test_what_an_operator_of_a_role_sets(role: str, option: str, variable: str | None) -> None:
-    """An entry of pod_identity_bindings_list has its own allow_in_use."""
-    assert _roles.option_names(role).get(option) == variable
+def test_what_an_operator_of_a_role_sets(role: str, option: str, value: object, variable: str | None) -> None:
+    """It is what the task passes, and what the task does not pass is none."""
+    assert _roles.option_names(role, {option: value}) == ({option: variable} if variable else {})
+
+
+@pytest.mark.parametrize(
+    ("looks", "said"),
+    [
+        (False, "set pod_identity_uninstall_lease_wait_timeout or subscription_id, and allow_in_use"),
+        (True, "set wait_timeout or pod_identity_subscription_id, and allow_in_use"),
+    ],
+)
+def test_a_message_names_what_the_task_passes(looks: bool, said: str) -> None:
+    """Where the module runs in the place of a task, that is what all roles take from the operator."""
+    action: Any = InProcess.__new__(InProcess)
+    role = SimpleNamespace(_role_collection="azureops.pod_identity", _role_name="pod_identity_uninstall")
+    name = "azureops.pod_identity.cluster_lease"
+    written = {name: {"state": "held", "wait_timeout": "{{ pod_identity_uninstall_lease_wait_timeout }}"}}
+    action._task = SimpleNamespace(_role=role, action=name, _ds=written, args={"wait_timeout": 5})
+    action.looks = looks
+    result = {"failed": True, "msg": "set wait_timeout or subscription_id, and allow_in_use"}
+    action._name_variables(result)
+    assert result["msg"] == said

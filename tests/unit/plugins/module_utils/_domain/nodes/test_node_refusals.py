@@ -47,7 +47,7 @@ def said(node: dict[str, Any], **rest: Any) -> str:
                 "AAD Pod Identity is installed, NMI serves on the node",
                 "The rules stay, because a.",
                 '"kubectl delete pod --namespace default aad-nmi-x"',
-                f"{UNINSTALL} -e pod_identity_uninstall_allow_in_use=true",
+                f'{UNINSTALL}"',
             ),
             id="it serves",
         ),
@@ -74,7 +74,7 @@ def said(node: dict[str, Any], **rest: Any) -> str:
         ),
         pytest.param(
             {**CLUSTER, "addon": True, "nmi_state": "missing", "foreign_identities": []},
-            ("The pod identity add-on of AKS is on", UNINSTALL, LAST),
+            ("The pod identity add-on of AKS is on", f'{UNINSTALL}"', LAST),
             id="add-on",
         ),
         pytest.param(
@@ -98,7 +98,13 @@ def said(node: dict[str, Any], **rest: Any) -> str:
         ),
         pytest.param(
             {**GONE, "bindings": None},
-            ("is not installed any more. The rules stay", f"{PLAYBOOK}site", UNINSTALL, f"{PLAYBOOK}leftovers", LAST),
+            (
+                "is not installed any more. The rules stay",
+                f"{PLAYBOOK}site",
+                f'{UNINSTALL}"',
+                f"{PLAYBOOK}leftovers",
+                LAST,
+            ),
             id="gone, nobody knows who uses it",
         ),
         pytest.param(
@@ -136,6 +142,9 @@ def test_what_cannot_lead_out_is_not_named() -> None:
     assert "accept_open_imds" not in said({**INSTALLED, "nmi_state": "active"}), "NMI would write its rules again"
     assert ".site" not in said({**GONE, "bindings": False})
     assert "allow_in_use" not in said({**GONE, "bindings": False})
+    for node in ({**INSTALLED, "nmi_state": "active", "bindings": True}, {**CLUSTER, "addon": True, "bindings": True}):
+        assert "allow_in_use" not in said(node), "nothing is broken, so what uses it may stay"
+    assert "allow_in_use" not in node_refusals.living(["nmi"])
     within = said({**GONE, "bindings": False}, uninstalls=True)
     assert "pod_identity_uninstall_remove_unknown_identities" in within and PLAYBOOK not in within
 

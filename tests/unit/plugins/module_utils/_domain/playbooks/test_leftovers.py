@@ -293,6 +293,7 @@ def identity(name: str, ownership: str, *, removable: bool = False) -> dict[str,
 
 NMI = {"code": "installation_left", "object": "DaemonSet default/nmi"}
 MIC = {"code": "installation_left", "object": "Deployment default/mic"}
+DOUBTED = [{"code": "not_believed", "object": f"{each} team/{each.lower()}"} for each in ("helm release", "DaemonSet")]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +307,7 @@ MIC = {"code": "installation_left", "object": "Deployment default/mic"}
                 "db, web stay, because workloads use them, and no NMI is installed to serve them. To have it back: "
                 '"ansible-playbook azureops.pod_identity.site -e @FILE" with your file of variables. To remove pod '
                 'identity, identities included: "ansible-playbook azureops.pod_identity.uninstall -e @FILE -e '
-                'pod_identity_uninstall_confirm=c1 -e pod_identity_uninstall_allow_in_use=true".'
+                'pod_identity_uninstall_confirm=c1".'
             ],
             id="used, and nobody serves it",
         ),
@@ -317,9 +318,20 @@ MIC = {"code": "installation_left", "object": "Deployment default/mic"}
             [
                 "web stay, because workloads use them, and NMI (DaemonSet default/nmi) is installed to serve them. To "
                 'remove pod identity, identities included: "ansible-playbook azureops.pod_identity.uninstall -e @FILE '
-                '-e pod_identity_uninstall_confirm=c1 -e pod_identity_uninstall_allow_in_use=true".'
+                '-e pod_identity_uninstall_confirm=c1".'
             ],
             id="used and served",
+        ),
+        pytest.param(
+            [identity("web", "used")],
+            DOUBTED,
+            {},
+            [
+                "web stay, because workloads use them, and it is not known whether NMI serves them: DaemonSet "
+                "team/daemonset is not believed to be of it. To remove pod identity, identities included: "
+                '"ansible-playbook azureops.pod_identity.uninstall -e @FILE -e pod_identity_uninstall_confirm=c1".'
+            ],
+            id="used, and an installation that is not believed",
         ),
         pytest.param(
             [identity("old", "removable", removable=True)],
@@ -328,9 +340,20 @@ MIC = {"code": "installation_left", "object": "Deployment default/mic"}
             [
                 'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e pod_identity_resource_group=rg -e '
                 "pod_identity_cluster_name=c1 -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm="
-                'c1 -e pod_identity_artifact_target=DIRECTORY".'
+                'c1 -e pod_identity_artifact_target=DIRECTORY", with the same further variables.'
             ],
             id="of no use",
+        ),
+        pytest.param(
+            [identity("old", "removable", removable=True)],
+            [],
+            {"artifact_target": "secret:ns/x"},
+            [
+                'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e pod_identity_resource_group=rg -e '
+                "pod_identity_cluster_name=c1 -e pod_identity_leftovers_remove=true -e pod_identity_leftovers_confirm="
+                'c1 -e pod_identity_artifact_target=DIRECTORY", with the same further variables.'
+            ],
+            id="a Secret, which is no directory",
         ),
         pytest.param(
             [identity("old", "removable", removable=True), identity("web", "used")],
@@ -339,7 +362,8 @@ MIC = {"code": "installation_left", "object": "Deployment default/mic"}
             [
                 'To detach old: "ansible-playbook azureops.pod_identity.leftovers -e '
                 "pod_identity_leftovers_node_resource_group=MC -e pod_identity_leftovers_remove=true -e "
-                'pod_identity_leftovers_confirm=MC -e pod_identity_artifact_target=/saved".'
+                'pod_identity_leftovers_confirm=MC -e pod_identity_artifact_target=/saved", with the same further '
+                "variables."
             ],
             id="no cluster is named",
         ),

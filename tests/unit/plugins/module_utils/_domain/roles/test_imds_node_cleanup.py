@@ -25,7 +25,6 @@ HELLO = "user=0\nhost=n1\npython=/usr/bin/python3\n"
 CLEAN = {"transport": "ssh", "outcome": "clean"}
 STOPS = {"transport": "ssh", "outcome": "error", "stops": True}
 REACHED = {"transport": "ssh", "access": {"problem": "", "user": "0", "python": ""}}
-CLOSED = {**REACHED, "refused": True}
 LOST = {"transport": "aks_node_pod", "unreachable": True, "msg": "timed out"}
 BEGUN = {"outcome": "", "reason": "", "saved": [], "transport": "ssh"}
 IMDS = {"answered_by": "imds", "proved": True, "method": "pod_network", "message": "It answers."}
@@ -117,34 +116,33 @@ def test_a_result_that_a_host_has_from_before_does_not_count(left: dict[str, Any
 
 
 def test_nodes_whose_rules_stay_neither_go_first_nor_hold_up_others() -> None:
-    hosts = [Host("n1", answers=[CLOSED]), Host("n2", answers=[REACHED]), Host("n3", answers=[LOST, CLOSED])]
+    hosts = [Host("n1", looks=True), Host("n2", answers=[REACHED]), Host("n3", looks=True)]
     hosts += [Host("n4", answers=[REACHED])]
     first = chosen(hosts)
-    assert first.next == {"n1": "refused.yml", "n2": "canary.yml", "n3": "refused.yml"}
-    assert (first.canary, first.waiting, first.pods) == ("n2", ("n2", "n4"), ("n3",))
-    assert set(first.access) == {"n1", "n2", "n3", "n4"}
-    ended = {"transport": "ssh", "outcome": "refused"}
-    hosts[:3] = [Host("n1", answers=[CLOSED], result=ended), Host("n2", answers=[REACHED], result=CLEAN)]
-    hosts[2:2] = [Host("n3", answers=[LOST, CLOSED], result=ended)]
+    assert first.next == {"n1": "untouched.yml", "n2": "canary.yml", "n3": "untouched.yml"}
+    assert (first.canary, first.waiting, first.pods, first.refused) == ("n2", ("n2", "n4"), (), ("n1", "n3"))
+    assert set(first.access) == {"n2", "n4"}
+    refused = {"transport": "", "outcome": "refused"}
+    hosts[:3] = [Host("n1", result=refused, looks=True), Host("n2", answers=[REACHED], result=CLEAN)]
+    hosts[2:2] = [Host("n3", result=refused, looks=True)]
     second = chosen(hosts, first)
-    assert (second.next, second.go) == ({}, ("n4",))
+    assert (second.next, second.go, second.refused) == ({}, ("n4",), ("n1", "n3"))
+    hosts[1] = Host("n2", answers=[REACHED], result=STOPS)
+    assert chosen(hosts, first).refused == ()
 
 
 def test_where_every_node_is_refused_none_waits() -> None:
-    first = chosen([Host("n1", answers=[CLOSED]), Host("n2", answers=[CLOSED])])
-    assert (first.next, first.canary, first.go, first.waiting) == (
-        dict.fromkeys(("n1", "n2"), "refused.yml"),
-        "",
-        (),
-        (),
-    )
+    first = chosen([Host("n1", looks=True), Host("n2", looks=True)])
+    assert set(first.next.values()) == {"untouched.yml"}
+    assert (first.refused, first.canary, first.go, first.waiting) == (("n1", "n2"), "", (), ())
 
 
 def test_behind_a_node_that_stopped_the_run_none_is_looked_at() -> None:
-    hosts = [Host("n1", answers=[CLOSED])]
+    hosts = [Host("n1", looks=True)]
     begun = role.begin(hosts, ["n1"])
     stopped = role.choose(hosts, ["n1"], replace(begun, stopped_by="n0"))
     assert (stopped.next, stopped.go, stopped.waiting) == ({"n1": "untouched.yml"}, (), ())
+    assert stopped.refused == ()
 
 
 def test_what_a_look_finds_is_counted_and_not_removed() -> None:
@@ -162,11 +160,23 @@ def test_what_a_look_finds_is_counted_and_not_removed() -> None:
         "",
         "The rules stay. What is on it could not be looked at: No table.",
     )
-    unreached = {**begun, "transport": "", "attempts": [{"transport": "ssh", "problem": "timed out"}]}
-    said = role.gated(unreached, refused, stops=False)["reason"]
-    assert said == "The rules stay. What is on it could not be looked at (ssh: timed out)."
-    held = role.gated(unreached, role.Verdict("stopped", "Stopped."), stops=True)
+    held = role.gated(begun, role.Verdict("stopped", "Stopped."), stops=True)
     assert (held["reason"], held["stops"]) == ("Stopped.", True)
+    # It was reached, and nobody looked.
+    assert role.gated(begun, role.Verdict("stopped", "Stopped."), stops=False)["transport"] == ""
+
+
+def test_which_way_leads_to_a_node_whose_rules_stay() -> None:
+    refused = {**BEGUN, "transport": "", "attempts": [], "outcome": "refused", "reason": "The rules stay."}
+    led = role.way_to_look(refused, [LOST, REACHED])
+    assert (led["transport"], led["access"], led["result"]["reason"]) == ("ssh", REACHED["access"], "The rules stay.")
+    assert [each["transport"] for each in led["result"]["attempts"]] == ["aks_node_pod", "ssh"]
+    lost = role.way_to_look(refused, [LOST])
+    assert (lost["transport"], lost["result"]["transport"]) == ("", "")
+    assert lost["result"]["reason"] == (
+        "The rules stay. What is on it could not be looked at (aks_node_pod: timed out)."
+    )
+    assert role.way_to_look(refused, []) == {"result": refused, "transport": ""}
 
 
 def test_what_was_not_tried_and_what_was_not_reached() -> None:
@@ -287,7 +297,11 @@ def test_what_keeps_a_node_untouched(gate: Gate, changes: dict[str, Any], outcom
     ("gate", "changes", "looks"),
     [
         pytest.param(Gate(SHUT, None, ""), {}, True, id="shut"),
-        pytest.param(Gate({}, None, ""), {}, True, id="unknown"),
+        pytest.param(Gate(OPEN, {"nodes": [SHUT]}, ""), {}, True, id="shut by now"),
+        pytest.param(Gate({}, None, ""), {}, False, id="unknown"),
+        pytest.param(Gate({"closed_because": ["x"]}, None, ""), {}, False, id="without a name"),
+        pytest.param(Gate({"name": "n1"}, None, ""), {}, False, id="nobody knows why"),
+        pytest.param(Gate(SHUT, {"msg": "No."}, ""), {}, False, id="no answer"),
         pytest.param(Gate(SHUT, None, "n9"), {}, False, id="stopped"),
         pytest.param(Gate(SHUT, None, ""), {"artifact_target": "secret:a"}, False, id="wrong options"),
         pytest.param(Gate({**SHUT, "os": "windows"}, None, ""), {}, False, id="Windows"),
@@ -717,7 +731,7 @@ def test_a_node_that_the_run_did_not_come_to_is_told() -> None:
     observed = {"hosts": ["n1", "n2", "n3"], "results": [cleaned, begun, {}]}
     found = plan("report", observed)
     assert [each["outcome"] for each in found["results"]] == ["cleaned", "stopped", "stopped"]
-    assert (found["rows"][0]["found"], found["rows"][0]["removed"]) == (2, 1)
+    assert [(each["found"], each["removed"]) for each in found["rows"]] == [(2, 1), ("", ""), ("", "")]
     unseen = {**RESULT, **whole, "outcome": "refused", "transport": "", "found": []}
     (row,) = plan("report", {"hosts": ["n1"], "results": [unseen]})["rows"]
     assert (row["found"], row["removed"]) == ("", "")
