@@ -62,6 +62,9 @@ def test_what_nobody_can_grant_yet_is_listed(modules: Modules, azure: SimulatedA
     assert (status, "The resource group nowhere of identities" in output) == (0, True), output
     status, output = play({**entry, "resource_group": "nowhere"})
     assert (status, "The resource group nowhere of identities" in output) == (2, True), output
+    misspelled = {**entry, "subscription_id": azure.subscription_id, "roles": [{"role": "Readr"}]}
+    status, output = play(misspelled)
+    assert (status, "There is no role named 'Readr' at" in output) == (2, True), output
     assert modules.writes(mark) == []
 
     status, output = play(entry, "--check")

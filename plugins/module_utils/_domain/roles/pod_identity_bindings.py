@@ -614,7 +614,9 @@ class Home:
 
 
 # What the names of these looks begin with.
-_OF_GROUP, _OF_NAMESPACE = "resource group ", "namespace "
+_OF_GROUP, _OF_NAMESPACE, _OF_ROLE, _OF_SECRET = "resource group ", "namespace ", "role ", "Secret "
+# Has no assignments, so that a look for a role returns none.
+_NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True)
@@ -722,16 +724,24 @@ def ready(options: Options, found: Standing, run: Run) -> Ready:
 
 @dataclass(frozen=True)
 class Places:
-    """The resource groups that were looked for and do not exist, and the namespaces."""
+    """The resource groups and Secrets that were looked for and do not exist, the namespaces, and what is wrong with
+    names of roles."""
 
     groups: tuple[str, ...]
     namespaces: Namespaces
+    secrets: tuple[str, ...]
+    roles: tuple[str, ...]
 
     @classmethod
     def parse(cls, observed: Raw) -> Places:
         looked_for = _looks(observed, _OF_GROUP)
         absent = [name.rpartition("/")[2] for name, look in looked_for if not groups.remaining(look["groups"])]
-        return cls(tuple(absent), Namespaces.parse(observed))
+        secrets = [name for name, look in _looks(observed, _OF_SECRET) if look.get("resources") == []]
+        # Whoever may not look it up is told so where it is granted.
+        wrong = [
+            look["msg"] for _name, look in _looks(observed, _OF_ROLE) if look.get("failed") and not look.get("error")
+        ]
+        return cls(tuple(absent), Namespaces.parse(observed), tuple(secrets), tuple(wrong))
 
 
 @dataclass(frozen=True)
@@ -751,17 +761,66 @@ def place_looks(options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
         arguments = {"subscription_id": each["subscription"] or None, "name": each["group"]}
         name = f"{_OF_GROUP}{each['subscription']}/{each['group']}"
         yield Look(name, "resource_group_info", arguments, in_cluster=False)
+    yield from _role_looks(options)
     yield from _namespace_looks(options, found)
+    yield from _secret_looks(options, found)
+
+
+def _role_looks(options: Options) -> t.Iterator[Look]:
+    """Roles that are named and not built in; without a subscription the write finds what is wrong with a name."""
+    named = {}
+    for entry in options.in_azure:
+        for role in entry.given.get("roles") or ():
+            scope = role.get("scope") or options.scope_of(entry)
+            if arm_id.parse(scope).subscription and azure_roles.named(role["role"]) is None:
+                named[f"{_OF_ROLE}{role['role']} at {scope}"] = {"scope": scope, "roles": [role["role"]]}
+    for name, arguments in named.items():
+        yield Look(
+            name,
+            "role_assignment_info",
+            {**arguments, "principal_id": _NOBODY},
+            in_cluster=False,
+            tolerates=lambda _failed: True,
+        )
+
+
+def _secret_looks(options: Options, found: Raw) -> t.Iterator[Look]:
+    """Those of service principals, without what they hold."""
+    if not found["objects"]:
+        return
+    places = {}
+    for entry in options.managed:
+        secret = entry.given.get("client_password_secret") or {}
+        if not entry.is_managed_identity and secret.get("name"):
+            places[(str(secret.get("namespace") or entry.namespace), str(secret["name"]))] = None
+    for namespace, secret_name in places:
+        yield Look(
+            f"{_OF_SECRET}{namespace}/{secret_name}",
+            "kubernetes_object_info",
+            {
+                "kind": "Secret",
+                "namespace": namespace,
+                "name": secret_name,
+                "hidden_fields": ["data", "stringData", "metadata.annotations", "metadata.managedFields"],
+            },
+            tolerates=lambda _failed: True,
+        )
 
 
 def places(options: Options, found: Places, run: Run) -> Absent:
-    """Refuses to go on without resource groups and namespaces, outside check mode."""
+    """Refuses to go on without resource groups, namespaces, Secrets and roles, outside check mode."""
     sentences = [
         f"The resource group {group} of identities in pod_identity_bindings_list does not exist; create it, or correct "
         "their resource_group."
         for group in found.groups
     ]
     sentences += _namespace_sentences(options, found.namespaces.absent)
+    sentences += [
+        f"The {secret} that client_password_secret of pod_identity_bindings_list names does not exist; create it, or "
+        "correct its name."
+        for secret in found.secrets
+    ]
+    sentences += [f"{sentence} It stands in roles of pod_identity_bindings_list." for sentence in found.roles]
     if not run.check_mode:
         refuse(sentences)
     if sentences:

@@ -566,6 +566,37 @@ def test_where_places_are_looked_for() -> None:
     assert looks("places", [ENTRY], EMPTY, create_namespaces=True) == []
 
 
+GUID = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+OWN_ROLE = {**ENTRY, "subscription_id": "s", "roles": [{"role": "Readr"}, {"role": "Reader"}, {"role": GUID}]}
+OF_ROLE = "role Readr at /subscriptions/s/resourceGroups/rg"
+
+
+def test_roles_and_secrets_that_are_named_wrongly() -> None:
+    entries = [OWN_ROLE, PRINCIPAL]
+    made = looks("places", entries, EMPTY)
+    secret = f"Secret {PRINCIPAL.get('namespace') or 'default'}/{PRINCIPAL['client_password_secret']['name']}"
+    assert [each.name for each in made if each.name.startswith(("role ", "Secret "))] == [OF_ROLE, secret]
+    asked = {each.name: each for each in made}
+    # Built-in roles and GUIDs need no request, and nothing that a Secret holds is looked at.
+    assert asked[OF_ROLE].arguments["roles"] == ["Readr"] and not asked[OF_ROLE].in_cluster
+    assert "data" in asked[secret].arguments["hidden_fields"]
+    unknown = {OF_ROLE: {"failed": True, "msg": "There is no role named 'Readr' at /s; check its spelling."}}
+    with pytest.raises(Refused) as error:
+        part("places", entries, {**EMPTY, **unknown, secret: {"resources": []}})
+    assert [sentence[:40] for sentence in error.value.sentences] == [
+        f"The {secret} that client_password_secret"[:40],
+        "There is no role named 'Readr' at /s; check its spelling."[:40],
+    ]
+    # Whoever may not look, and what is there, stops nothing.
+    denied = {"failed": True, "msg": "denied", "error": {"status": 403}}
+    for look in (denied, {"assignments": []}):
+        found = {**EMPTY, OF_ROLE: look, secret: look if look is denied else {"resources": [{}]}}
+        assert part("places", entries, found)["warnings"] == []
+    # Files are written without a cluster.
+    without = looks("places", entries, {"groups": [], "objects": False})
+    assert [each.name for each in without] == [OF_ROLE]
+
+
 def test_what_follows_from_the_identities() -> None:
     principal = {**PRINCIPAL, "name": "p", "labels": {"tier": 1}, "behavior": "namespaced"}
     second = {**ENTRY, "state": "absent", "binding_name": "second"}
