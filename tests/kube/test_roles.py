@@ -62,6 +62,21 @@ def test_a_namespace_that_is_missing_is_only_said_in_check_mode(
     assert (status, sentence in output) == (2, True), output
 
 
+def test_a_secret_that_is_missing_is_told_before_anything_is_written(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    variables = {
+        "pod_identity_bindings_list": [{**ENTRY, "namespace": namespace, "client_password_secret": {"name": "nobody"}}],
+        "pod_identity_kubeconfig": api_server.kubeconfig(),
+    }
+    status, output = Player(tmp_path).play(imported("bindings"), **variables)
+    said = (
+        f"The Secret {namespace}/nobody that client_password_secret of pod_identity_bindings_list names does not exist"
+    )
+    assert (status, said in " ".join(output.split())) == (2, True), output
+    assert client.list_all(AZURE_IDENTITY, namespace) == ()
+
+
 @pytest.mark.soak(sample=3, group="plays")
 def test_the_wait_for_all_entries_has_one_bound(
     api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
