@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 import sys
 import typing
@@ -109,3 +110,30 @@ def test_phases_are_tags_of_the_role(role: str) -> None:
         for tag in listed.split(", ")
     }
     assert tags == {"always", *ROLE_PHASES[role]} - BY_PLAN
+
+
+def observed(kind: Any, seen: frozenset[Any] = frozenset()) -> set[str]:
+    """The keys that ``parse`` cannot do without, with those of the ``parse`` that it calls with all of it."""
+    source = inspect.getsource(kind.parse)
+    found = set(re.findall(r'observed\["(\w+)"\]', source))
+    for name in set(re.findall(r"(\w+)\.parse\(observed\)", source)):
+        other = getattr(sys.modules[kind.__module__], name)
+        if other not in seen:
+            found |= observed(other, seen | {kind})
+    return found
+
+
+def test_tasks_tell_all_that_a_part_reads() -> None:
+    """But for what the part looks at itself, and where a task tells it as a variable."""
+    lacking, compared = [], 0
+    for path in TASKS:
+        for task in asking(yaml.safe_load(path.read_text())):
+            role, told = task[PLAN]["role"], task[PLAN].get("observed", {})
+            for part in parts(task) if isinstance(told, dict) else ():
+                made = PARTS[role][part]
+                source = inspect.getsource(sys.modules[made.looks.__module__]) if made.looks else ""
+                looks = set(re.findall(r'Look\(\s*"(\w+)"', source))
+                compared += 1
+                if missing := observed(made.observed) - looks - set(told):
+                    lacking.append((path.name, part, sorted(missing)))
+    assert (lacking, compared > 40) == ([], True)

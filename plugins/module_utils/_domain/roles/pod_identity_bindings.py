@@ -788,7 +788,7 @@ def _secret_looks(options: Options, found: Raw) -> t.Iterator[Look]:
     """Those of service principals, without what they hold."""
     if not found["objects"]:
         return
-    places = {}
+    places: dict[tuple[str, str], None] = {}
     for entry in options.managed:
         secret = entry.given.get("client_password_secret") or {}
         if not entry.is_managed_identity and secret.get("name"):

@@ -588,8 +588,9 @@ def test_roles_and_secrets_that_are_named_wrongly() -> None:
         "There is no role named 'Readr' at /s; check its spelling."[:40],
     ]
     # Whoever may not look, and what is there, stops nothing.
-    denied = {"failed": True, "msg": "denied", "error": {"status": 403}}
-    for look in (denied, {"assignments": []}):
+    denied: dict[str, Any] = {"failed": True, "msg": "denied", "error": {"status": 403}}
+    there: dict[str, Any] = {"assignments": []}
+    for look in (denied, there):
         found = {**EMPTY, OF_ROLE: look, secret: look if look is denied else {"resources": [{}]}}
         assert part("places", entries, found)["warnings"] == []
     # Files are written without a cluster.
