@@ -20,7 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ._domain.errors import Failure
-from ._domain.needs import Need
 
 Document = t.Mapping[str, t.Any]
 
@@ -56,6 +55,12 @@ class Step:
     preview: t.Callable[[], Document | None] | None = None
     wave: int = 0
     needs: tuple[Need, ...] = ()
+
+
+class Need(t.Protocol):
+    """A permission, which can be compared; see ``_domain/needs.py``, which is not sent to nodes."""
+
+    def entry(self) -> dict[str, t.Any]: ...
 
 
 class Watch(t.Protocol):

@@ -575,8 +575,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
     restored_identities,
     tags,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import needs
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, clusters, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 

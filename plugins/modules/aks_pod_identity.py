@@ -445,9 +445,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
     azure_wait,
     restored_identities,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import needs
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import addon, arm_id, clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import addon, arm_id, clusters, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.needs import AzureNeed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import selecting
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import Settings
@@ -580,7 +580,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     )
 
 
-def needs_of_recreation(identity: str) -> tuple[needs.AzureNeed, ...]:
+def needs_of_recreation(identity: str) -> tuple[AzureNeed, ...]:
     """An entry that AKS does not let go without its identity may need that again, with the role on it."""
     changes = (*needs.assignments(identity, "write"), *needs.assignments(identity, "delete"))
     return (*needs.on(identity, "write", "delete"), *changes)

@@ -167,8 +167,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import resource_groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait, tags
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import needs
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, groups
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, groups, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import tags as tag_rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller

@@ -268,8 +268,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import authorization
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import needs
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import azure_roles
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import azure_roles, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
     Plan,

@@ -217,8 +217,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import identity_users, resource_groups
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, tags
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import needs
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, identities
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, identities, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import tags as tag_rules
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,

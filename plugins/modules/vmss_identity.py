@@ -289,10 +289,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
     carriers,
     ownership,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import attached_identities as attached
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import needs, protected_identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import ownership as judged
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import protected_identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,

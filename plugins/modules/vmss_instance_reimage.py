@@ -138,8 +138,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import scale_sets
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import needs
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import cluster_nodes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run

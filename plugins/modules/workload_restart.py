@@ -167,6 +167,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils import _args
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION, Match
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import restarts
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.needs import need
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
 
 TEXT = {"type": "str", "default": ""}
@@ -203,7 +204,7 @@ def make_plan(client: Client, kind: str, namespace: str, name: str, matches: lis
         f"restart {kind} {namespace}/{name}",
         write,
         functools.partial(write, dry_run=True),
-        needs=(restarts.KINDS[kind].need(namespace, "patch"),),
+        needs=(need(restarts.KINDS[kind], namespace, "patch"),),
     )
     return Plan(before, {ANNOTATION: decision.now}, (step,), result=result)
 

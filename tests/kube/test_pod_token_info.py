@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.jobs import has_ended
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe, token_questions
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe_job, token_questions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import token_probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
@@ -261,7 +261,7 @@ def test_a_killed_run_leaves_nothing_to_the_next(token_info: Runner, client: Cli
 class Node(threading.Thread):
     """Takes no pod of a workload: each one's end is the next of ``reasons``; keeps whose Jobs were there then."""
 
-    def __init__(self, client: Client, target: probe.Target, reasons: tuple[str, ...]) -> None:
+    def __init__(self, client: Client, target: probe_job.Target, reasons: tuple[str, ...]) -> None:
         super().__init__(daemon=True)
         self.seen: list[set[str]] = []
         self._client, self._target, self._reasons = client, target, reasons
@@ -270,12 +270,12 @@ class Node(threading.Thread):
     def run(self) -> None:
         ended: set[str] = set()
         while not self._stop_looking.wait(0.1) and len(self.seen) < len(self._reasons):
-            labels = f"{probe.PROBE_LABEL}={self._target.key()}"
+            labels = f"{probe_job.PROBE_LABEL}={self._target.key()}"
             for pod in self._client.list_all(POD, self._target.namespace, labels=labels):
                 if pod["metadata"]["uid"] not in ended:
                     ended.add(pod["metadata"]["uid"])
                     jobs = probes(self._client, self._target.namespace)
-                    self.seen.append({job["metadata"]["labels"][probe.PROBE_LABEL] for job in jobs})
+                    self.seen.append({job["metadata"]["labels"][probe_job.PROBE_LABEL] for job in jobs})
                     end = {"status": {"phase": "Failed", "reason": self._reasons[len(self.seen) - 1], "message": "no"}}
                     path = POD.path(self._target.namespace, pod["metadata"]["name"], "status")
                     self._client._request("PATCH", path, (), end, content_type="application/merge-patch+json")
@@ -292,7 +292,7 @@ class Node(threading.Thread):
 def test_a_probe_that_was_crowded_out_is_run_again_by_itself(
     token_info: Runner, client: Client, workload: str, nodes: dict[str, str]
 ) -> None:
-    crowded = probe.Target(workload, workload, node=nodes["a1"])
+    crowded = probe_job.Target(workload, workload, node=nodes["a1"])
     first = {"namespace": workload, "selector": workload, "start_timeout": 4}
     second = {"namespace": workload, "selector": workload, "node": nodes["a1"]}
     with Node(client, crowded, ("OutOfcpu", "UnexpectedAdmissionError")) as node:
@@ -347,7 +347,7 @@ def test_each_list_is_read_once(api_server: ApiServer, crds: None, workload: str
     send = counted._request
 
     def request(method: str, path: str, query: Any = (), *rest: Any, **more: Any) -> Any:
-        if method == "GET" and not any(value.startswith(f"{probe.PROBE_LABEL}") for dummy, value in query):
+        if method == "GET" and not any(value.startswith(f"{probe_job.PROBE_LABEL}") for dummy, value in query):
             asked[path.rpartition("/")[2]] += 1
         return send(method, path, query, *rest, **more)
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from .._domain import needs
-from .._domain.azure import arm_id, federated, identities
+from .._domain.azure import arm_id, federated, identities, needs
 from .._domain.errors import Failure
+from .._domain.needs import AzureNeed
 from . import identities as identities_service
 from .busy_wait import in_turn
 from .client import Arm
@@ -38,7 +38,7 @@ def list_all(arm: Arm, identity: str) -> tuple[federated.Credential, ...] | None
     return None
 
 
-def needs_of(identity: str, write: federated.Write) -> tuple[needs.AzureNeed, ...]:
+def needs_of(identity: str, write: federated.Write) -> tuple[AzureNeed, ...]:
     verb = "delete" if write.verb == "delete" else "write"
     return needs.on(f"{identity}/{_TYPE}/{write.credential.name}", verb)
 

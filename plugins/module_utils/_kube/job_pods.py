@@ -11,12 +11,12 @@ from __future__ import annotations
 import typing as t
 
 from .._domain.names import NODE_CONTAINER
-from .._domain.tokens import probe
+from .._domain.tokens import probe_job
 from .client import Client
 from .kinds import POD, Object
 
 # Others may be in the pod as well, put there by a service mesh.
-_CONTAINERS = (probe.CONTAINER, NODE_CONTAINER)
+_CONTAINERS = (probe_job.CONTAINER, NODE_CONTAINER)
 _NO_START = frozenset(
     (
         "ImagePullBackOff",

@@ -13,8 +13,6 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from .._domain.needs import KubernetesNeed
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -47,10 +45,6 @@ class Kind:
         if subresource:
             parts.append(subresource)
         return "/".join(parts)
-
-    def need(self, namespace: str | None, *verbs: str) -> KubernetesNeed:
-        """What somebody has to be allowed who does this to objects there."""
-        return KubernetesNeed(verbs, self.plural, self.group, namespace=(namespace or "") if self.namespaced else "")
 
 
 def label(kind: Kind, namespace: str | None, name: str | None) -> str:

@@ -18,6 +18,7 @@ from .._domain.needs import KubernetesNeed
 from .client import Client
 from .errors import ApiFailure
 from .kinds import LEASE, Object, label
+from .needs import need
 from .wait import wait_for
 
 
@@ -36,7 +37,7 @@ class Desired:
         return label(LEASE, self.namespace, self.name)
 
     def needs(self, verb: str) -> tuple[KubernetesNeed, ...]:
-        return (LEASE.need(self.namespace, verb),)
+        return (need(LEASE, self.namespace, verb),)
 
 
 def observe(client: Client, desired: Desired) -> tuple[lease.Lease | None, lease.Claim]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from .._domain.errors import Failure
 from .._domain.kubernetes import patches
 from .._domain.needs import KubernetesNeed
+from . import needs
 from .client import Client
 from .errors import ApiFailure
 from .kinds import SECRET, Kind, Object, label
@@ -42,7 +43,7 @@ class Place:
         return label(self.kind, self.namespace, self.name)
 
     def need(self, verb: str) -> KubernetesNeed:
-        return self.kind.need(self.namespace, verb)
+        return needs.need(self.kind, self.namespace, verb)
 
     def get(self) -> Object | None:
         return self.client.get(self.kind, self.namespace, self.name)

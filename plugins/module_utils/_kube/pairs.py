@@ -20,6 +20,7 @@ from .._domain.kubernetes.objects import Change, Object, shown
 from .._domain.matching.matching import SELECTOR_LABEL, Pod, template_selector
 from .._domain.names import listed
 from .._domain.needs import KubernetesNeed
+from . import needs
 from .client import AT_ONCE, Client
 from .errors import ApiFailure
 from .kinds import (
@@ -107,7 +108,7 @@ def templates(client: Client, values: t.AbstractSet[str]) -> tuple[binding_pair.
 def need(change: Change) -> KubernetesNeed:
     """What is applied where nothing is has to be allowed to create it, too."""
     verbs = ("delete",) if change.body is None else ("patch",) if change.live else ("create", "patch")
-    return _KINDS[change.key].need(change.namespace, *verbs)
+    return needs.need(_KINDS[change.key], change.namespace, *verbs)
 
 
 class Writer:

@@ -14,7 +14,7 @@ import typing as t
 
 from .._domain.kubernetes.jobs import has_ended
 from .._domain.names import MANAGED_BY, MANAGER, OWNER
-from .._domain.tokens import probe, token_request
+from .._domain.tokens import probe_job, token_request
 from . import job_pods
 from .client import Client
 from .kinds import JOB, Object
@@ -43,13 +43,15 @@ def leftovers(client: Client, namespace: str, owner: str) -> tuple[Object, ...]:
 
     A Job that has not ended may be another run's at this moment; the cluster ends it by its deadline.
     """
-    labels = f"{MANAGED_BY}={MANAGER},{OWNER}={owner},{probe.PROBE_LABEL}"
+    labels = f"{MANAGED_BY}={MANAGER},{OWNER}={owner},{probe_job.PROBE_LABEL}"
     return tuple(raw for raw in client.list_all(JOB, namespace, labels=labels) if has_ended(raw))
 
 
-def remove(client: Client, target: probe.Target, jobs: t.Iterable[Object]) -> list[str]:
+def remove(client: Client, target: probe_job.Target, jobs: t.Iterable[Object]) -> list[str]:
     """Delete those of the Jobs that are for the workload; their names."""
-    names = [raw["metadata"]["name"] for raw in jobs if raw["metadata"]["labels"][probe.PROBE_LABEL] == target.key()]
+    names = [
+        raw["metadata"]["name"] for raw in jobs if raw["metadata"]["labels"][probe_job.PROBE_LABEL] == target.key()
+    ]
     for name in names:
         client.delete(JOB, target.namespace, name)
     return names
@@ -106,7 +108,7 @@ def _follow(
     if "terminated" not in job_pods.state(pod) or job_pods.is_evicted(pod):
         reason = f"The probe was removed or stopped before it ended{job_pods.why(pod)}."
         return Ran("", node, reason, job_pods.refusal(pod))
-    output = client.log(namespace, pod["metadata"]["name"], probe.CONTAINER)
+    output = client.log(namespace, pod["metadata"]["name"], probe_job.CONTAINER)
     if token_request.parse(output).tool:
         return Ran(output, job_pods.node_of(pod))
     told = "The probe ran out of memory" if job_pods.is_out_of_memory(pod) else "The image cannot run the probe"

@@ -20,6 +20,7 @@ from .client import Client
 from .errors import ApiFailure
 from .inventory import CUSTOM, PARTS, read_custom, read_parts
 from .kinds import AAD_POD_IDENTITY, DAEMON_SET, DEPLOYMENT, SECRET, Kind, Object
+from .needs import need
 from .wait import wait_for
 
 _KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in (*CUSTOM, *PARTS, SECRET, DAEMON_SET, DEPLOYMENT)}
@@ -49,13 +50,13 @@ def repair(client: Client, release: helm_releases.Release, *, dry_run: bool = Fa
 
 
 def need_of_repair(release: helm_releases.Release) -> KubernetesNeed:
-    return SECRET.need(release.namespace, "patch")
+    return need(SECRET, release.namespace, "patch")
 
 
 def need_of_removal(going: removal.Removal) -> KubernetesNeed:
     leaving = going.live["metadata"].get("deletionTimestamp")
     verbs = (*(() if leaving else ("delete",)), *(("patch",) if going.releases_finalizer else ()))
-    return _KINDS[going.kind].need(going.namespace, *verbs)
+    return need(_KINDS[going.kind], going.namespace, *verbs)
 
 
 def remove(client: Client, going: removal.Removal, *, dry_run: bool = False) -> None:

@@ -13,6 +13,7 @@ import typing as t
 
 from .._domain.needs import KubernetesNeed
 from .._domain.removal.restoration import Document, Object, Place
+from . import needs
 from .client import Client
 from .errors import ApiFailure
 from .kinds import AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION, NAMESPACE, Kind
@@ -41,7 +42,7 @@ def namespaces(client: Client) -> frozenset[str]:
 
 
 def need(document: Document) -> KubernetesNeed:
-    return _KINDS[document.kind].need(document.wanted["metadata"]["namespace"], "create")
+    return needs.need(_KINDS[document.kind], document.wanted["metadata"]["namespace"], "create")
 
 
 def put_back(client: Client, document: Document, *, dry_run: bool = False) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from .._domain.errors import Failure
 from .._domain.matching.matching import SELECTOR_LABEL, Binding, Identity, Pod
-from .._domain.tokens import probe, token_questions, token_request
+from .._domain.tokens import probe, probe_job, token_questions, token_request
 from .._domain.tokens.token_questions import Asked, Question
 from . import probes
 from .client import AT_ONCE, Client
@@ -138,7 +138,7 @@ def _observe(client: Client, questions: t.Sequence[Question]) -> dict[str, Surro
     labelled = client.list_all(POD, labels=SELECTOR_LABEL) if bindings else ()
     cluster = probe.Cluster(
         # A probe goes in a moment, so what it holds is as good as lost.
-        pods=tuple(pod for pod in map(Pod.parse, labelled) if probe.PROBE_LABEL not in pod.labels),
+        pods=tuple(pod for pod in map(Pod.parse, labelled) if probe_job.PROBE_LABEL not in pod.labels),
         bindings=tuple(Binding.parse(raw) for raw in bindings),
         identities=tuple(Identity.parse(raw) for raw in identities),
         nodes=client.list_all(NODE),
@@ -312,7 +312,7 @@ class _Pods:
             listed = self._namespaces.setdefault(namespace, _Listed())
         with listed.lock:
             if time.monotonic() > listed.until:
-                found = self._client.list_all(POD, namespace, labels=probe.PROBE_LABEL)
+                found = self._client.list_all(POD, namespace, labels=probe_job.PROBE_LABEL)
                 listed.pods = {str((raw["metadata"].get("labels") or {}).get("job-name")): raw for raw in found}
                 listed.until = time.monotonic() + _FRESH_SECONDS
             return listed.pods.get(job)

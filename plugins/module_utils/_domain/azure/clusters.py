@@ -17,9 +17,9 @@ import ipaddress
 import re
 import typing as t
 
-from .. import needs
 from ..errors import Failure
-from . import arm_answers, arm_id, groups, long_running, tags
+from ..needs import AzureNeed
+from . import arm_answers, arm_id, groups, long_running, needs, tags
 from .arm_errors import ServiceError
 
 Body = t.Mapping[str, t.Any]
@@ -125,7 +125,7 @@ def holds(cluster: Body, nodes: t.Iterable[Body]) -> bool:
     return any(arm_id.contains(group, each.partition("azure://")[2]) for each in providers)
 
 
-def needs_of_write(identifier: str, body: Body, current: Body | None) -> tuple[needs.AzureNeed, ...]:
+def needs_of_write(identifier: str, body: Body, current: Body | None) -> tuple[AzureNeed, ...]:
     """What whoever sends ``body`` must be allowed: ARM asks also about what it links to, whether that changes or not.
 
     The identity of the kubelets counts where it is brought to the cluster.

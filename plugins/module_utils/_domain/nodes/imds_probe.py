@@ -9,20 +9,20 @@
 
 from __future__ import annotations
 
-from ..tokens import probe
+from ..tokens import probe_job
 from . import imds_answer
 
 
-def target(node: str, namespace: str) -> probe.Target:
-    return probe.Target(namespace, service_account="default", node=node)
+def target(node: str, namespace: str) -> probe_job.Target:
+    return probe_job.Target(namespace, service_account="default", node=node)
 
 
 def job(
     node: str, namespace: str, *, name: str, owner: str, image: str, timeout: int, start_timeout: int
-) -> probe.Object:
+) -> probe_job.Object:
     """The Job of a plain pod on a node: no label that a workload has, and no taint keeps it away."""
-    made = probe.job(
-        probe.Place(None, node, "", "default", {}),
+    made = probe_job.job(
+        probe_job.Place(None, node, "", "default", {}),
         target(node, namespace),
         name=name,
         owner=owner,

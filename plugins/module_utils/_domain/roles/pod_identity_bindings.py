@@ -14,8 +14,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from .. import needs
-from ..azure import arm_id, azure_roles, groups
+from ..azure import arm_id, azure_roles, groups, needs
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
 from ..table import render

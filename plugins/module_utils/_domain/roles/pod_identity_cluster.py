@@ -15,8 +15,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from .. import needs
-from ..azure import arm_id, groups
+from ..azure import arm_id, groups, needs
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY, UNNAMED, absence_refusal, kubenet_refusal
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse

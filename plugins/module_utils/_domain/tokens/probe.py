@@ -4,25 +4,19 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
-"""The throw-away pod that asks for a token in a workload's place, and where it must not be run."""
+"""Where the pod that asks for a token in a workload's place is run, what it must get, and where it must not be run."""
 
 from __future__ import annotations
 
-import hashlib
 import typing as t
 from dataclasses import dataclass, replace
 
 from ..errors import Failure
 from ..matching.matching import SELECTOR_LABEL, Assignment, Binding, Identity, Pod, assignments, scale_set, unheld
-from ..names import OWNER, marks
+from ..names import OWNER
+from .probe_job import PROBE_LABEL, Place, Raw, Target
 from .token import Expectation
-from .token_request import shell_command
 
-Object = dict[str, t.Any]
-Raw = t.Mapping[str, t.Any]
-
-PROBE_LABEL = "azureops.pod-identity/probe"
-CONTAINER = "probe"
 # Labels by which controllers and per-pod Services know the pods that they made.
 _OF_CONTROLLERS = frozenset(
     (
@@ -36,29 +30,6 @@ _OF_CONTROLLERS = frozenset(
     )
 )
 _JOB_LABELS = "batch.kubernetes.io/"
-_WORKLOAD_IDENTITY = "azure.workload.identity/"
-_MARGIN_SECONDS = 30
-
-
-@dataclass(frozen=True)
-class Target:
-    """Which workload, as the options name it."""
-
-    namespace: str
-    selector: str = ""
-    pod: str = ""
-    service_account: str = ""
-    node: str = ""
-
-    def key(self) -> str:
-        """Tells the probes of one workload from those of others, in a label."""
-        text = "\n".join((self.namespace, self.selector, self.pod, self.service_account, self.node))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def __str__(self) -> str:
-        names = (("pod", self.pod), ("selector", self.selector), ("service account", self.service_account))
-        told = " and ".join(f"{kind} {name}" for kind, name in names if name)
-        return f"the workload with {told} in namespace {self.namespace}" + (f" on {self.node}" if self.node else "")
 
 
 @dataclass(frozen=True)
@@ -71,21 +42,6 @@ class Cluster:
     nodes: tuple[Raw, ...] = ()
     services: tuple[Raw, ...] = ()
     budgets: tuple[Raw, ...] = ()
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the request is made: the pod that serves as the model (None where there is none) and the node."""
-
-    model: Raw | None
-    node: str
-    selector: str
-    service_account: str
-    labels: t.Mapping[str, str]
-
-    @property
-    def model_name(self) -> str:
-        return str(((self.model or {}).get("metadata") or {}).get("name", ""))
 
 
 def choose(target: Target, pods: t.Iterable[Raw], extra_labels: t.Mapping[str, str]) -> Place:
@@ -193,79 +149,6 @@ def obstacle(
             "the workload, name a node where it runs, or set allow_detach: true."
         )
     return ""
-
-
-def job(
-    place: Place,
-    target: Target,
-    *,
-    name: str,
-    owner: str,
-    image: str,
-    resource: str,
-    client_id: str | None,
-    timeout: int,
-    start_timeout: int,
-) -> Object:
-    """The Job of the probe. Its pod satisfies the restricted Pod Security Standard and never becomes Ready."""
-    spec = (place.model or {}).get("spec") or {}
-    annotations = ((place.model or {}).get("metadata") or {}).get("annotations") or {}
-    labels = {PROBE_LABEL: target.key(), OWNER: owner}
-    pod: Object = {
-        "restartPolicy": "Never",
-        "serviceAccountName": place.service_account,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 5,
-        "readinessGates": [{"conditionType": f"{PROBE_LABEL}-never-ready"}],
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 65534,
-            "runAsGroup": 65534,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [
-            {
-                "name": CONTAINER,
-                "image": image,
-                "imagePullPolicy": "IfNotPresent",
-                "command": shell_command(resource, client_id, timeout),
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "resources": {
-                    "requests": {"cpu": "10m", "memory": "32Mi"},
-                    "limits": {"cpu": "250m", "memory": "64Mi"},
-                },
-            }
-        ],
-    }
-    if place.node:
-        pod["nodeName"] = place.node
-    else:
-        pod["nodeSelector"] = {**(spec.get("nodeSelector") or {}), "kubernetes.io/os": "linux"}
-    pod.update({key: spec[key] for key in ("tolerations", "imagePullSecrets", "runtimeClassName") if spec.get(key)})
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name, "namespace": target.namespace, "labels": {**marks(owner), **labels}},
-        "spec": {
-            "backoffLimit": 0,
-            "completions": 1,
-            "parallelism": 1,
-            "activeDeadlineSeconds": start_timeout + timeout + _MARGIN_SECONDS,
-            "ttlSecondsAfterFinished": 300,
-            "template": {
-                "metadata": {
-                    "labels": {**place.labels, **labels},
-                    "annotations": {k: v for k, v in annotations.items() if k.startswith(_WORKLOAD_IDENTITY)},
-                },
-                "spec": pod,
-            },
-        },
-    }
 
 
 def _is_candidate(raw: Raw, target: Target) -> bool:

@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..errors import Failure
-from . import probe, token, token_request
+from . import probe_job, token, token_request
 
 Raw = t.Mapping[str, t.Any]
 
@@ -36,7 +36,7 @@ printf '%s\n' "$answer"
 class Question:
     """One request for a token, as the options say it; ``allowed`` are the ``allow_*`` options."""
 
-    target: probe.Target
+    target: probe_job.Target
     resource: str
     client_id: str | None
     expect: t.Mapping[str, str | None]
@@ -55,7 +55,7 @@ class Question:
         same = ("resource", "client_id", "method", "container", "image", "timeout", "start_timeout", "owner")
         allowed = ("allow_detach", "allow_unready_endpoints", "allow_blocked_evictions")
         return cls(
-            target=probe.Target(**places),
+            target=probe_job.Target(**places),
             expect=options["expect"] or {},
             labels=options["labels"] or {},
             allowed={name: options[name] for name in allowed},
@@ -70,7 +70,7 @@ class Asked:
     ``crowded_out``: the reason passes once other probes are gone.
     """
 
-    place: probe.Place
+    place: probe_job.Place
     expected: token.Expectation
     output: str = ""
     reason: str = ""
@@ -104,14 +104,14 @@ def parse(options: Raw) -> list[Question]:
 def not_asked(question: Question, reason: str) -> Asked:
     """Of what has no verdict, and of whose pods nothing is known."""
     target = question.target
-    place = probe.Place(None, target.node, target.selector, target.service_account, {})
+    place = probe_job.Place(None, target.node, target.selector, target.service_account, {})
     client_id = question.expect.get("client_id") or ""
     return Asked(place, token.Expectation(question.resource, client_id=client_id), reason=reason)
 
 
-def job(question: Question, place: probe.Place, name: str) -> probe.Object:
+def job(question: Question, place: probe_job.Place, name: str) -> probe_job.Object:
     """The Job of a probe that asks again while NMI does not know its pod."""
-    made = probe.job(
+    made = probe_job.job(
         place,
         question.target,
         name=name,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe_job
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import job_pods
 
 
@@ -25,5 +25,5 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import
     ],
 )
 def test_out_of_memory(state: dict[str, Any], killed: bool, why: str) -> None:
-    pod = {"status": {"containerStatuses": [{"name": "mesh"}, {"name": probe.CONTAINER, "state": state}]}}
+    pod = {"status": {"containerStatuses": [{"name": "mesh"}, {"name": probe_job.CONTAINER, "state": state}]}}
     assert (job_pods.is_out_of_memory(pod), job_pods.why(pod)) == (killed, why)

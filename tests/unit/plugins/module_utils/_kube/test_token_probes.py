@@ -18,7 +18,7 @@ import pytest
 from websocket import WebSocketConnectionClosedException
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe, token_questions
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe_job, token_questions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import probes, token_probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind, Object
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
@@ -132,7 +132,7 @@ class Probes:
 
 def go_away(cluster: Cluster, ran: probes.Ran) -> probes.Ran:
     """The last pod that holds the identity goes, and a probe stands in its place."""
-    cluster.objects["pods"] = [pod("probe", **{"aadpodidbinding": "x", probe.PROBE_LABEL: "k"})]
+    cluster.objects["pods"] = [pod("probe", **{"aadpodidbinding": "x", probe_job.PROBE_LABEL: "k"})]
     return ran
 
 

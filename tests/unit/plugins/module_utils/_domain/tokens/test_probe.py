@@ -18,8 +18,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
     Identity,
     Pod,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe import Cluster, Place, Target
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe, probe_job
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe import Cluster
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe_job import Place, Target
 
 ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 SETS = "azure:///subscriptions/s/resourceGroups/MC/providers/Microsoft.Compute/virtualMachineScaleSets/"
@@ -64,7 +65,7 @@ def refused(place: Place, world: Cluster, **options: bool) -> str:
 def job(place: Place, **target: str) -> dict[str, Any]:
     wanted = Target("n", **{"selector": "x", **target})
     options = {"owner": "default", "image": "i", "resource": RESOURCE, "client_id": None}
-    return probe.job(place, wanted, name="probe", timeout=180, start_timeout=120, **options)  # type: ignore[arg-type]
+    return probe_job.job(place, wanted, name="probe", timeout=180, start_timeout=120, **options)  # type: ignore[arg-type]
 
 
 def test_the_model_is_the_first_running_pod() -> None:
@@ -73,7 +74,7 @@ def test_the_model_is_the_first_running_pod() -> None:
     going = raw("1")
     going["metadata"]["deletionTimestamp"] = "now"
     other = raw("2", labels={"aadpodidbinding": "y"})
-    ours = raw("3", labels={probe.PROBE_LABEL: "z"})
+    ours = raw("3", labels={probe_job.PROBE_LABEL: "z"})
     assert choose(pending, ended, going, other, ours, raw("c"), raw("b", "a1")).model_name == "b"
     assert choose(raw("b"), raw("c", "a1"), node="a1").model_name == "c"
     assert choose(raw("b"), node="a1").node == "a1"
@@ -111,7 +112,7 @@ def test_the_probe_is_tame() -> None:
     assert pod["tolerations"] and pod["imagePullSecrets"] and pod["readinessGates"]
     assert not {"hostPID", "hostNetwork", "volumes"} & set(pod) and pod["automountServiceAccountToken"] is False
     assert "eyJ" not in repr(made) and "SECRET" not in repr(made)
-    assert made["metadata"]["labels"][probe.PROBE_LABEL] == Target("n", "x").key()
+    assert made["metadata"]["labels"][probe_job.PROBE_LABEL] == Target("n", "x").key()
 
 
 def test_without_a_model_the_scheduler_chooses() -> None:
@@ -159,7 +160,7 @@ def test_services_that_publish_unready_pods() -> None:
         assert refused(place, cluster(services=service(**harmless))) == ""
 
 
-APP, OURS = {"matchLabels": {"app": "api"}}, probe.PROBE_LABEL
+APP, OURS = {"matchLabels": {"app": "api"}}, probe_job.PROBE_LABEL
 
 
 def expressed(key: str, operator: str, *values: str) -> dict[str, Any]:

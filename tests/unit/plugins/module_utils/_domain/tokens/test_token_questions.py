@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe, token_questions
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe import Target
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe_job import Target
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
 
 UNKNOWN = '{"status":"500"}\n{"body":"failed to match pod IP 10.0.0.1 with []"}\n'
