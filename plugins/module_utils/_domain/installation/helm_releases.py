@@ -24,8 +24,6 @@ from dataclasses import dataclass, field, replace
 from . import chart_manifest
 from .trusted_namespaces import CHART, Belief
 
-SECRET_TYPE = "helm.sh/release.v1"
-
 Raw = t.Mapping[str, t.Any]
 
 # Values of the chart that hold a credential: of MIC, of service principals.

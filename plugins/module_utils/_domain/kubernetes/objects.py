@@ -84,11 +84,6 @@ def path(raw: Raw) -> str:
     return f"{raw['metadata'].get('namespace', '')}/{raw['metadata']['name']}"
 
 
-def place_of(kind: str, raw: Raw) -> Place:
-    metadata = raw.get("metadata") or {}
-    return kind, metadata.get("namespace", ""), metadata.get("name", "")
-
-
 def texts(option: str, values: Raw | None) -> dict[str, str]:
     """Labels or annotations as Kubernetes keeps them. Where YAML read something else, what was written is lost."""
     found = {}
