@@ -114,7 +114,7 @@ class InProcess(Normal):
         began = time.monotonic()
         result = self.carry_out(tmp, task_vars)
         if result.get("failed"):
-            self._name_variables(result)
+            self._name_variables(result, variables)
         self.keep_changes(variables, result, began)
         return result
 
@@ -127,16 +127,23 @@ class InProcess(Normal):
         where = self.place(variables)
         _changes.keep(self, variables, result, time.monotonic() - began, look=self.looks, where=where)
 
-    def _name_variables(self, result: dict[str, t.Any]) -> None:
-        """In a role of the collection, the message names what its operator can set and the task passes."""
-        role = self._task._role
-        if role is None or role._role_collection != _COLLECTION or not isinstance(result.get("msg"), str):
+    def _name_variables(self, result: dict[str, t.Any], variables: dict[str, t.Any]) -> None:
+        """In a role of the collection, the message names what its operator can set and the task passes.
+
+        In the place of a task modules run in playbooks of the collection too.
+        """
+        role, message = self._task._role, result.get("msg")
+        of_collection = role is not None and role._role_collection == _COLLECTION
+        if not (self.looks or of_collection) or not isinstance(message, str):
             return
         # Only a task that failed needs it.
         from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 
-        passed = _roles.OF_LOOKS if self.looks else _roles.option_names(role._role_name, self._untemplated())
-        result["msg"] = option_names.of_role(result["msg"], passed)
+        if self.looks:
+            passed = _roles.option_names_of_look(message, self._templar, variables)
+        else:
+            passed = _roles.option_names(role._role_name, self._untemplated(), variables)
+        result["msg"] = option_names.of_role(message, passed)
 
     def _untemplated(self) -> t.Mapping[str, t.Any]:
         """The arguments of the task as they are written; those that it has by now are evaluated."""

@@ -65,8 +65,7 @@ UNCONNECTED = (
 )
 _ROLES = Path(__file__).parents[2] / "roles"
 _FROM_SHARED = re.compile(r"\{\{ (?P<name>pod_identity_\w+)(?: \| default\([^()]*\))* \}\}")
-# What the operator sets, by options of modules that run in the place of a task, which passes them nothing.
-OF_LOOKS = {name: f"{SHARED}_{name}" for name in ("cluster_name", "subscription_id")}
+_SUBSCRIPTION = "subscription_id"
 # One variable, of which filters make a value of the same meaning.
 _VARIABLE = re.compile(r"\{\{\s*(?P<name>\w+)\s*(?:\|[^{}]*)?\}\}")
 _NO_VALUE = " has no value, because of its template: "
@@ -122,18 +121,47 @@ def _operators(name: str, known: Raw) -> str:
     return shared["name"] if shared else name
 
 
-def option_names(role: str, arguments: Raw) -> dict[str, str]:
+def option_names(role: str, arguments: Raw, variables: Raw) -> dict[str, str]:
     """What the operator sets, by the name of an option of a module to which a task of the role passes just that.
 
     ``arguments`` of the task, before its templates are evaluated.
     """
-    known: dict[str, t.Any] = yaml_load((_ROLES / role / "defaults/main.yml").read_bytes())
+    known = {**DEFAULTS[role], **variables}
     passed = {name: _VARIABLE.fullmatch(value.strip()) for name, value in arguments.items() if isinstance(value, str)}
     return {
         name: _operators(found["name"], known)
         for name, found in passed.items()
         if found and any(found["name"] in options for options in SPECS.values())
     }
+
+
+def option_names_of_look(message: str, templar: Templar, variables: Raw) -> dict[str, str]:
+    """The same for a module that runs in the place of a task, which passes it nothing.
+
+    Of the variables with a subscription it is those with the one of the message.
+    """
+    said = message.lower()
+    named = dict.fromkeys(name for name, value in _subscriptions(templar, variables) if value and value in said)
+    return {
+        "cluster_name": f"{SHARED}_cluster_name",
+        _SUBSCRIPTION: " or ".join(named) or f"{SHARED}_{_SUBSCRIPTION}",
+    }
+
+
+def _subscriptions(templar: Templar, variables: Raw) -> t.Iterator[tuple[str, str]]:
+    """What the operator sets, and the id in it."""
+    for role in ROLES:
+        known = {**DEFAULTS[role], **variables}
+        with_entries = [name for name, option in SPECS[role].items() if _SUBSCRIPTION in (option.get("options") or {})]
+        own = [f"{role}_{_SUBSCRIPTION}"] if f"{role}_{_SUBSCRIPTION}" in SPECS[role] else []
+        given, dummy = _values(templar, {name: known[name] for name in (*own, *with_entries) if name in known})
+        for name in own:
+            yield _operators(name, known), str(given.get(name) or "").lower()
+        for name in with_entries:
+            entries = given.get(name)
+            for entry in entries if isinstance(entries, list) else ():
+                found = entry.get(_SUBSCRIPTION) if isinstance(entry, dict) else None
+                yield f"{_SUBSCRIPTION} in {_operators(name, known)}", str(found or "").lower()
 
 
 def _values(templar: Templar, templates: Raw) -> tuple[dict[str, t.Any], list[str]]:

@@ -436,7 +436,11 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("pod_identity_cluster_workload_identity_enabled", cluster(workload_identity_enabled=True), "set oidc_"),
     Refusal("pod_identity_cluster_sku_tier", cluster(sku_tier="Gold"), "must be one of: Free, Standard, Premium"),
     Refusal("pod_identity_cluster_create", cluster(name="two", create=False), "pod_identity_cluster_create=true"),
-    Refusal("pod_identity_cluster_subscription_id", cluster(subscription_id=f"{ID}0"), "check subscription_id"),
+    Refusal(
+        "pod_identity_cluster_subscription_id",
+        cluster(subscription_id=f"{ID}0"),
+        "check pod_identity_cluster_subscription_id,",
+    ),
     Refusal("pod_identity_chart_release_name", chart(release_name="mine"), "A second NMI would fight with it"),
     Refusal("pod_identity_chart_namespace", chart(namespace="kube-system"), "A second NMI would fight with it"),
     Refusal("pod_identity_chart_version", chart(version="4.1.17"), "pod_identity_chart_upgrade=true"),
@@ -456,8 +460,16 @@ REFUSALS: tuple[Refusal, ...] = (
         only_said=True,
     ),
     Refusal("pod_identity_bindings_list.location", spare(location="eastus"), "cannot move to eastus"),
-    Refusal("pod_identity_bindings_list.subscription_id", spare(subscription_id=f"{ID}0"), "check subscription_id"),
-    Refusal("pod_identity_bindings_subscription_id", bindings(subscription_id=f"{ID}0"), "check subscription_id"),
+    Refusal(
+        "pod_identity_bindings_list.subscription_id",
+        spare(subscription_id=f"{ID}0"),
+        "check subscription_id in pod_identity_bindings_list,",
+    ),
+    Refusal(
+        "pod_identity_bindings_subscription_id",
+        bindings(subscription_id=f"{ID}0"),
+        "check pod_identity_bindings_subscription_id,",
+    ),
     Refusal("pod_identity_bindings_list.type", spare(type=1), "needs client_id, tenant_id and"),
     Refusal("pod_identity_bindings_mode", {"pod_identity_mode": "addon"}, "entry principal is a service principal"),
     Refusal(

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.option_names import of_role
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
@@ -62,7 +64,40 @@ def test_an_option_becomes_the_variable_of_the_role(message: str, said: str) -> 
 )
 def test_what_an_operator_of_a_role_sets(role: str, option: str, value: object, variable: str | None) -> None:
     """It is what the task passes, and what the task does not pass is none."""
-    assert _roles.option_names(role, {option: value}) == ({option: variable} if variable else {})
+    assert _roles.option_names(role, {option: value}, {}) == ({option: variable} if variable else {})
+
+
+def test_a_role_may_have_its_own_instead_of_the_one_that_all_take() -> None:
+    own = "pod_identity_bindings_subscription_id"
+    passed = {"subscription_id": "{{ pod_identity_bindings_subscription_id | default(omit, true) }}"}
+    assert _roles.option_names("pod_identity_bindings", passed, {own: "s"}) == {"subscription_id": own}
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"pod_identity_subscription_id": "8A6A"}, "pod_identity_subscription_id"),
+        (
+            {"pod_identity_subscription_id": "11", "pod_identity_bindings_subscription_id": "8a6a"},
+            "pod_identity_bindings_subscription_id",
+        ),
+        (
+            {"pod_identity_subscription_id": "8a6a", "pod_identity_cluster_subscription_id": "8a6a"},
+            "pod_identity_subscription_id or pod_identity_cluster_subscription_id",
+        ),
+        (
+            {"pod_identity_bindings_list": [{"name": "one"}, {"name": "two", "subscription_id": "8a6a"}]},
+            "subscription_id in pod_identity_bindings_list",
+        ),
+        ({"pod_identity_bindings_list": "{{ nowhere }}"}, "pod_identity_subscription_id"),
+        ({"pod_identity_bindings_list": ["one"]}, "pod_identity_subscription_id"),
+    ],
+)
+def test_the_variable_with_the_subscription_of_the_message(variables: dict[str, object], said: str) -> None:
+    message = "The subscription '8a6a' could not be found (SubscriptionNotFound); check subscription_id."
+    templar = Templar(DataLoader(), variables=variables)
+    passed = _roles.option_names_of_look(message, templar, variables)
+    assert of_role(message, passed).endswith(f"; check {said}.")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +114,8 @@ def test_a_message_names_what_the_task_passes(looks: bool, said: str) -> None:
     name = "azureops.pod_identity.cluster_lease"
     written = {name: {"state": "held", "wait_timeout": "{{ pod_identity_uninstall_lease_wait_timeout }}"}}
     action._task = SimpleNamespace(_role=role, action=name, _ds=written, args={"wait_timeout": 5})
+    action._templar = Templar(DataLoader())
     action.looks = looks
     result = {"failed": True, "msg": "set wait_timeout or subscription_id, and allow_in_use"}
-    action._name_variables(result)
+    action._name_variables(result, {})
     assert result["msg"] == said
