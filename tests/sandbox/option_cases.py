@@ -429,11 +429,15 @@ REFUSALS: tuple[Refusal, ...] = (
         cluster(agent_pools=[{"name": "nodepool1", "vm_size": "Standard_B2s"}]),
         "vm_size of the cluster one, agent pool nodepool1 is",
     ),
-    Refusal("pod_identity_cluster_location", cluster(location="eastus"), "cannot move to eastus"),
+    Refusal("pod_identity_cluster_location", cluster(location="eastus"), "cannot change it to 'eastus'"),
     Refusal("pod_identity_cluster_resource_group_location", cluster(resource_group_location="eastus"), "cannot move"),
     Refusal("pod_identity_cluster_network_plugin", cluster(network_plugin="kubenet"), "ARP spoofing"),
     Refusal("pod_identity_cluster_kubelet_identity", cluster(kubelet_identity="/other"), "system-assigned"),
-    Refusal("pod_identity_cluster_workload_identity_enabled", cluster(workload_identity_enabled=True), "set oidc_"),
+    Refusal(
+        "pod_identity_cluster_workload_identity_enabled",
+        cluster(workload_identity_enabled=True),
+        "set pod_identity_cluster_oidc_",
+    ),
     Refusal("pod_identity_cluster_sku_tier", cluster(sku_tier="Gold"), "must be one of: Free, Standard, Premium"),
     Refusal("pod_identity_cluster_create", cluster(name="two", create=False), "pod_identity_cluster_create=true"),
     Refusal(
@@ -475,7 +479,7 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         "pod_identity_bindings_list.client_password_secret.name",
         principal(client_password_secret={"name": "nowhere"}),
-        "Secret spare/nowhere does not exist",
+        "Secret spare/nowhere that client_password_secret of pod_identity_bindings_list names does not exist",
     ),
     Refusal(
         "pod_identity_bindings_list.allow_in_use",

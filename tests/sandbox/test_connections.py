@@ -7,13 +7,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import random
 import shlex
 import subprocess
-import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ from typing import Any
 import pytest
 from operators import Operator, Run
 from sandboxes import PROGRAM, Sandbox, eventually, running
+from tenant import hostile_image
 
 pytestmark = pytest.mark.story
 
@@ -241,33 +240,6 @@ def test_images_that_are_gone_are_passed_over(world: World) -> None:
     told = world.kubectl("get", "events", "-n", NAMESPACE, "--field-selector=reason=ErrImageNeverPull", "-o", "name")
     assert len(told.split()) == 2
     world.forget_jobs()
-
-
-def hostile_image(path: Path, reference: str) -> None:
-    """An archive with the smallest image on any node, whose environment and /etc tell the loader to load its files."""
-    layer = archive({"etc/ld.so.preload": b"/of-the-file.so\n", "etc/ld.so.cache": b"x", "of-the-file.so": b"x"})
-    digest = hashlib.sha256(layer).hexdigest()
-    configuration = {
-        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine],
-        "os": "linux",
-        "config": {"Env": ["LD_PRELOAD=/of-the-environment.so"], "Entrypoint": ["/of-the-image"]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-    }
-    manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"]}]
-    documents = {"config.json": configuration, "manifest.json": manifest}
-    path.write_bytes(
-        archive({"layer.tar": layer, **{name: json.dumps(each).encode() for name, each in documents.items()}})
-    )
-
-
-def archive(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
-    return out.getvalue()
 
 
 def test_no_image_of_a_tenant_runs_or_is_obeyed(world: World) -> None:

@@ -26,6 +26,8 @@ async def start(state: State) -> Process:
         "--no-poll",
         "--local=/#/",
         "--local-ttl=5",
+        "--log-queries",
+        "--log-facility=-",
         "--bind-interfaces",
         f"--listen-address={network.DNS_ADDRESS}",
         f"--addn-hosts={state.hosts}",

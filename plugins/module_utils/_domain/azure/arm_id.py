@@ -10,10 +10,18 @@ in the collection compares, splits or builds them."""
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
 from ..errors import Failure
+
+# Characters that Azure allows in names of resource groups and identities, so that none of them leads elsewhere in a path.
+_USER_ASSIGNED = re.compile(
+    r"/subscriptions/[\w-]+/resourcegroups/(?!\.+/)[\w.()-]+"
+    r"/providers/microsoft\.managedidentity/userassignedidentities/[\w-]+",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,11 @@ def _resource_type(segments: t.Sequence[str]) -> str:
         return ""
     last = len(lowered) - 1 - lowered[::-1].index("providers")
     return "/".join([*segments[last + 1 : last + 2], *segments[last + 2 :: 2]])
+
+
+def is_user_assigned_identity(text: str) -> bool:
+    """Whether a text of somebody who is not trusted can be the id of one; where it is not, Azure is not asked."""
+    return _USER_ASSIGNED.fullmatch(text) is not None
 
 
 def normal(text: str) -> str:

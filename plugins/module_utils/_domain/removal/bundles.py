@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from ..azure import arm_id
 from ..azure.azure_roles import BUILT_IN, named
 from ..errors import Failure
-from ..names import NAMESPACE_NAME, OBJECT_NAME, RESOURCE_ID
+from ..names import NAMESPACE_NAME, OBJECT_NAME
 from . import restoration
 
 Raw = t.Mapping[str, t.Any]
@@ -217,7 +217,11 @@ def handed_out(data: bytes, cluster_id: str) -> list[str]:
         return []
     entries = (content.get("addon") or {}).get("identities") or ()
     return sorted(
-        {str(each.get("identity", "")).lower() for each in entries if RESOURCE_ID.fullmatch(each.get("identity", ""))}
+        {
+            str(each.get("identity", "")).lower()
+            for each in entries
+            if arm_id.is_user_assigned_identity(each.get("identity", ""))
+        }
     )
 
 
@@ -253,7 +257,7 @@ def _identities(content: Raw) -> frozenset[str]:
     """Ids of the identities that the bundle names, in lower case."""
     ids = [(each.get("spec") or {}).get("resourceID") for each in content["objects"] if each["kind"] == "AzureIdentity"]
     ids += [each["identity"] for each in (content.get("addon") or {}).get("identities") or ()]
-    return frozenset(each.lower() for each in ids if each and RESOURCE_ID.fullmatch(each))
+    return frozenset(each.lower() for each in ids if each and arm_id.is_user_assigned_identity(each))
 
 
 def _misfit(assignment: Raw, cluster: Cluster, identities: t.Container[str]) -> str:

@@ -320,9 +320,12 @@ def row_label(row: Raw) -> str:
 
 
 def attached(observed: Observed) -> list[str]:
-    """Resource ids of the managed identities that MIC knows or knew, once each in one spelling."""
+    """Resource ids of the managed identities that MIC knows or knew, once each in one spelling.
+
+    What cannot be an id is on no scale set.
+    """
     found = {_azure_id(raw) for kind in ("AzureIdentity", _MADE_BY_MIC) for raw in observed.of(kind)}
-    return sorted({arm_id.normal(each) for each in found if each})
+    return sorted({arm_id.normal(each) for each in found if arm_id.is_user_assigned_identity(each)})
 
 
 def credentials(observed: Observed) -> list[str]:

@@ -34,10 +34,6 @@ _OF_DELETED, _IF_ADDON = (
     "each of `pod_identity_uninstall_delete_identities`",
     "the cluster, if its pod identity add-on is on",
 )
-_USER_ASSIGNED = re.compile(
-    "/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft[.]managedidentity/userassignedidentities/[^/]+",
-    re.IGNORECASE,
-)
 _OF_GROUP = re.compile("azure://(.*?/resourcegroups/[^/]+)/providers/.*", re.IGNORECASE)
 
 
@@ -348,7 +344,7 @@ def _contradictions(options: Options, named: Named, run: Run) -> t.Iterator[str]
         )
     if options.names_secret and not options.secret_namespace:
         yield f"pod_identity_artifact_target is {options.artifact_target}; a Secret is named as secret:NAMESPACE/NAME."
-    odd = [each for each in options.delete_identities if not _USER_ASSIGNED.fullmatch(each)]
+    odd = [each for each in options.delete_identities if not arm_id.is_user_assigned_identity(each)]
     if odd:
         yield (
             f"{', '.join(odd)} in pod_identity_uninstall_delete_identities is not the resource id of a user-assigned "

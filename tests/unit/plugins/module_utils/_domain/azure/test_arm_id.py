@@ -71,3 +71,26 @@ def test_a_scope_contains_whole_segments_only(group: str, more: str) -> None:
     assert arm_id.contains(outer, outer)
     assert not arm_id.contains(outer, longer)
     assert not arm_id.contains(longer, outer)
+
+
+@pytest.mark.parametrize(
+    ("subscription", "group", "name", "can_be"),
+    [
+        ("8a6ab656-e753-595e-a913-2efa4b149917", "MC_a.b_(c)-d", "billing_1-x", True),
+        ("s", "größe", "x", True),
+        ("$(touch x)", "g", "x", False),
+        ("{{ x }}", "g", "x", False),
+        ("s", "..", "x", False),
+        ("s", "g?api-version=1", "x", False),
+        ("s", "g", "x#", False),
+        ("s", "g", "..", False),
+        ("s", "g", "x/../y", False),
+        ("s", "g", "x\n", False),
+        ("s", "g%2f", "x", False),
+        ("", "g", "x", False),
+    ],
+)
+def test_what_others_write_can_be_the_id_of_an_identity(subscription: str, group: str, name: str, can_be: bool) -> None:
+    text = arm_id.resource(subscription, group, "Microsoft.ManagedIdentity/userAssignedIdentities", name)
+    assert arm_id.is_user_assigned_identity(text) is arm_id.is_user_assigned_identity(text.upper()) is can_be
+    assert not arm_id.is_user_assigned_identity(f"x{text}")

@@ -1,0 +1,253 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Somebody who may do everything in two namespaces of his own, and nothing else, and what he lays out for operators."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from operators import Operator
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.tests.kube import forged_release
+
+NAMESPACE, OF_NODE_ACCESS = "tenant", "pod-identity-node-access"
+"""The second has the name of the one in which the connection aks_node_pod starts privileged pods."""
+WHO = f"system:serviceaccount:{NAMESPACE}:{NAMESPACE}"
+HOST = "tenant.example"
+"""In each address that an object of the tenant names."""
+MARK = "tenant-was-here"
+"""Name of what the tenant's programs make where they can: files in /tmp, a ClusterRoleBinding."""
+IMAGE = f"{HOST}/small:1"
+SHELL = f"$(touch /tmp/{MARK})`touch /tmp/{MARK}`; touch /tmp/{MARK} #"
+TEMPLATE = f"{{{{ lookup('ansible.builtin.pipe', 'touch /tmp/{MARK}') }}}}"
+_WORKLOAD_IMAGE = "mcr.microsoft.com/azurelinux/base/core:3.0"
+_LARGE = 250_000
+"""Bytes of an annotation; an object may have 262,144 of them."""
+_KEPT = (
+    *("secrets", "configmaps", "services", "serviceaccounts", "pods", "deployments.apps", "daemonsets.apps"),
+    *("networkpolicies.networking.k8s.io", "leases.coordination.k8s.io", "roles.rbac.authorization.k8s.io"),
+    *("rolebindings.rbac.authorization.k8s.io", "poddisruptionbudgets.policy"),
+)
+OF_POD_IDENTITY = tuple(
+    f"{name}.aadpodidentity.k8s.io"
+    for name in ("azureidentities", "azureidentitybindings", "azurepodidentityexceptions")
+)
+
+
+def hostile_image(path: Path, reference: str) -> None:
+    """An archive with the smallest image on any node, whose environment and /etc tell the loader to load its files."""
+    layer = _archive({"etc/ld.so.preload": b"/of-the-file.so\n", "etc/ld.so.cache": b"x", "of-the-file.so": b"x"})
+    digest = hashlib.sha256(layer).hexdigest()
+    configuration = {
+        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine],
+        "os": "linux",
+        "config": {"Env": ["LD_PRELOAD=/of-the-environment.so"], "Entrypoint": ["/of-the-image"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"]}]
+    documents = {"config.json": configuration, "manifest.json": manifest}
+    path.write_bytes(
+        _archive({"layer.tar": layer, **{name: json.dumps(each).encode() for name, each in documents.items()}})
+    )
+
+
+def _archive(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
+
+
+def move_in(operator: Operator) -> None:
+    """Give the tenant his two namespaces and all that may be done in them."""
+    rule = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+    group, role = "rbac.authorization.k8s.io", {"name": "everything"}
+    subject = {"kind": "ServiceAccount", "name": NAMESPACE, "namespace": NAMESPACE}
+    objects: list[dict[str, Any]] = []
+    for namespace in (NAMESPACE, OF_NODE_ACCESS):
+        metadata = {**role, "namespace": namespace}
+        reference = {"apiGroup": group, "kind": "Role", **role}
+        labels = {"pod-security.kubernetes.io/enforce": "baseline"}
+        objects += [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}},
+            {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]},
+            {
+                "apiVersion": f"{group}/v1",
+                "kind": "RoleBinding",
+                "metadata": metadata,
+                "roleRef": reference,
+                "subjects": [subject],
+            },
+        ]
+    objects.append(_named("v1", "ServiceAccount", NAMESPACE))
+    _create(operator, objects)
+
+
+def lay_out(operator: Operator, principal: str) -> None:
+    """Create all of it, with the rights of the tenant. ``principal``: of an identity that would like to be Owner."""
+    items = operator.kubectl("get", "secrets", "-n", "default", "-l", "owner=helm")["items"]
+    nmi = operator.kubectl("get", "daemonset", "-n", "default", "-l", "app.kubernetes.io/component=nmi")["items"]
+    mic = operator.kubectl("get", "deployment", "-n", "default", "-l", "app.kubernetes.io/component=mic")["items"]
+    objects = [*_records(items[-1]), *_bundles(principal), *_copies([*nmi, *mic]), *_identities(), *_others()]
+    _create(operator, objects, "--as", WHO)
+
+
+def _create(operator: Operator, objects: list[dict[str, Any]], *arguments: str) -> None:
+    file = operator.directory / "tenant.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    # What is applied would be an annotation, and too long.
+    operator.sandbox.exec("kubectl", "create", "-f", str(file), *arguments)
+
+
+def _named(
+    version: str,
+    kind: str,
+    name: str,
+    namespace: str = NAMESPACE,
+    /,
+    metadata: Mapping[str, Any] | None = None,
+    **rest: Any,
+) -> dict[str, Any]:
+    written = {"name": name, "namespace": namespace, **(metadata or {})}
+    return {"apiVersion": version, "kind": kind, "metadata": written, **rest}
+
+
+def _binding() -> dict[str, Any]:
+    """What a program with an operator's rights would create for the tenant."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": MARK},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": NAMESPACE, "namespace": NAMESPACE}],
+    }
+
+
+def _records(real: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Releases of helm with hooks at each event, and what points to them."""
+    events = [f"{when}-{what}" for when in ("pre", "post") for what in ("delete", "upgrade", "rollback", "install")]
+    hook = {
+        "name": MARK,
+        "kind": "ClusterRoleBinding",
+        "path": "templates/hook.yaml",
+        "manifest": json.dumps(_binding()),
+        "events": events,
+    }
+    for namespace in (NAMESPACE, OF_NODE_ACCESS):
+        for name in ("aad-pod-identity", "pod-identity"):
+            raw = forged_release.record(real, namespace, name, hooks=[hook])
+            yield {"apiVersion": "v1", "kind": "Secret", **raw}
+        settings = forged_release.settings((namespace, "aad-pod-identity"))
+        yield _named("v1", "ConfigMap", settings["metadata"]["name"], namespace, metadata=settings["metadata"])
+
+
+def _bundles(principal: str) -> Iterator[dict[str, Any]]:
+    """What would make the principal an Owner and start an image, if somebody restored it."""
+    subscription = {"role": "Owner", "scope": "/", "principal_id": principal}
+    content = {
+        "schema": 1,
+        "role_assignments": [subscription],
+        "releases": [{"name": "aad-pod-identity", "namespace": "default", "values": {"image": {"repository": HOST}}}],
+        "objects": [_binding()],
+        "addon": {"identities": [{"name": "kubelet"}]},
+    }
+    for namespace in (NAMESPACE, OF_NODE_ACCESS):
+        yield _named(
+            *("v1", "Secret", "pod-identity-restore-20260101t000000z", namespace),
+            metadata={"labels": marks("default")},
+            stringData={"bundle.json": json.dumps(content)},
+        )
+
+
+def _copies(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """MIC and NMI as they are called and labelled, with programs of the tenant in them."""
+    mark = f"for root in '' /host /proc/*/root; do touch $root/tmp/{MARK}; done"
+    for each in found:
+        labels = each["spec"]["template"]["metadata"]["labels"]
+        container = {
+            "name": each["spec"]["template"]["spec"]["containers"][0]["name"],
+            "image": _WORKLOAD_IMAGE,
+            "command": ["sh", "-c", f"{mark}; exec sleep 1000000"],
+        }
+        yield _named(
+            *(each["apiVersion"], each["kind"], each["metadata"]["name"]),
+            metadata={"labels": each["metadata"].get("labels") or {}, "annotations": {"meta": TEMPLATE}},
+            spec={
+                "selector": each["spec"]["selector"],
+                "template": {
+                    "metadata": {"labels": labels, "annotations": {"meta": SHELL}},
+                    "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+                },
+            },
+        )
+
+
+def _identities() -> Iterator[dict[str, Any]]:
+    """Templates and shell in whatever of AAD Pod Identity's objects holds text."""
+    version = "aadpodidentity.k8s.io/v1"
+    provider = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+    for number, text in enumerate((TEMPLATE, SHELL, "-oProxyCommand=touch", "../../..", "x\ny")):
+        annotations = {
+            "aadpodidentity.k8s.io/Behavior": text,
+            "text": text,
+            "large": "x" * (_LARGE if not number else 1),
+        }
+        resource = f"/subscriptions/{text}/resourceGroups/{text}/{provider}/{text}"
+        name = f"i{number}"
+        held = {"annotations": annotations, "finalizers": [f"{HOST}/never"] if number == 1 else []}
+        spec = {"type": 0, "resourceID": resource, "clientID": text, "adEndpoint": f"https://{HOST}/"}
+        yield _named(version, "AzureIdentity", name, metadata=held, spec=spec)
+        chosen = {"azureIdentity": name, "selector": text}
+        yield _named(version, "AzureIdentityBinding", name, metadata={"annotations": annotations}, spec=chosen)
+    labels = {"app.kubernetes.io/component": "mic", "text": "x"}
+    yield _named(version, "AzurePodIdentityException", "everything", spec={"podLabels": labels})
+
+
+def _others() -> Iterator[dict[str, Any]]:
+    networking = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    spec = {"holderIdentity": SHELL, "leaseDurationSeconds": 1_000_000, "renewTime": "2099-01-01T00:00:00.000000Z"}
+    for namespace in (NAMESPACE, OF_NODE_ACCESS):
+        yield _named("networking.k8s.io/v1", "NetworkPolicy", "nothing", namespace, spec=networking)
+        yield _named("coordination.k8s.io/v1", "Lease", "azureops-pod-identity", namespace, spec=spec)
+        for name in ("mic", "nmi", "kubernetes", "metadata"):
+            service = {"type": "ExternalName", "externalName": f"{name}.{HOST}"}
+            yield _named("v1", "Service", name, namespace, spec=service)
+    for name in ("aad-pod-identity-mic", "aad-pod-identity-nmi"):
+        yield _named("v1", "ServiceAccount", name, metadata={"labels": {"app.kubernetes.io/name": "aad-pod-identity"}})
+        yield _named("rbac.authorization.k8s.io/v1", "Role", name, rules=[])
+    chosen = {"matchLabels": {"app.kubernetes.io/component": "nmi"}}
+    yield _named("policy/v1", "PodDisruptionBudget", "never", spec={"maxUnavailable": 0, "selector": chosen})
+    container = {"name": "node", "image": _WORKLOAD_IMAGE, "command": ["sleep", "1000000"]}
+    for number, text in enumerate((TEMPLATE, SHELL)):
+        pod = {"containers": [container], "terminationGracePeriodSeconds": 0}
+        labels = {"aadpodidbinding": f"i{number}"}
+        yield _named("v1", "Pod", f"p{number}", metadata={"labels": labels, "annotations": {"text": text}}, spec=pod)
+
+
+def objects(operator: Operator, *kinds: str) -> dict[str, Any]:
+    """All of the tenant's that nobody but he changes, each whole but for what Kubernetes itself keeps up to date."""
+    found: dict[str, Any] = {}
+    for namespace in (NAMESPACE, OF_NODE_ACCESS):
+        for each in operator.kubectl("get", ",".join((*_KEPT, *kinds)), "-n", namespace)["items"]:
+            metadata = each["metadata"]
+            of_cluster = metadata["name"] in ("kube-root-ca.crt", "default") or metadata.get("ownerReferences")
+            if each["kind"] in ("Pod", "Deployment", "DaemonSet", "PodDisruptionBudget"):
+                each.pop("status", None)
+                metadata.pop("resourceVersion")
+                metadata.pop("managedFields", None)
+                (metadata.get("annotations") or {}).pop("deployment.kubernetes.io/revision", None)
+            if not of_cluster:
+                found[f"{each['kind']} {namespace}/{metadata['name']}"] = each
+    return found
