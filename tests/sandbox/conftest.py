@@ -17,6 +17,7 @@ LONGEST_FIRST = (
     "uninstall",
     "uninstall_order",
     "killed",
+    "hostile",
     "installations",
 )
 """The short files come last, so that all processes end at about the same time."""

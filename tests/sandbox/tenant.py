@@ -19,7 +19,7 @@ from operators import Operator
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.tests.kube import forged_release
 
-NAMESPACE, OF_NODE_ACCESS = "tenant", "pod-identity-node-access"
+NAMESPACE, OF_NODE_ACCESS = NAMESPACES = ("tenant", "pod-identity-node-access")
 """The second has the name of the one in which the connection aks_node_pod starts privileged pods."""
 WHO = f"system:serviceaccount:{NAMESPACE}:{NAMESPACE}"
 HOST = "tenant.example"
@@ -37,6 +37,7 @@ _KEPT = (
     *("networkpolicies.networking.k8s.io", "leases.coordination.k8s.io", "roles.rbac.authorization.k8s.io"),
     *("rolebindings.rbac.authorization.k8s.io", "poddisruptionbudgets.policy"),
 )
+VERSION = "aadpodidentity.k8s.io/v1"
 OF_POD_IDENTITY = tuple(
     f"{name}.aadpodidentity.k8s.io"
     for name in ("azureidentities", "azureidentitybindings", "azurepodidentityexceptions")
@@ -76,7 +77,7 @@ def move_in(operator: Operator) -> None:
     group, role = "rbac.authorization.k8s.io", {"name": "everything"}
     subject = {"kind": "ServiceAccount", "name": NAMESPACE, "namespace": NAMESPACE}
     objects: list[dict[str, Any]] = []
-    for namespace in (NAMESPACE, OF_NODE_ACCESS):
+    for namespace in NAMESPACES:
         metadata = {**role, "namespace": namespace}
         reference = {"apiGroup": group, "kind": "Role", **role}
         labels = {"pod-security.kubernetes.io/enforce": "baseline"}
@@ -145,7 +146,7 @@ def _records(real: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         "manifest": json.dumps(_binding()),
         "events": events,
     }
-    for namespace in (NAMESPACE, OF_NODE_ACCESS):
+    for namespace in NAMESPACES:
         for name in ("aad-pod-identity", "pod-identity"):
             raw = forged_release.record(real, namespace, name, hooks=[hook])
             yield {"apiVersion": "v1", "kind": "Secret", **raw}
@@ -163,7 +164,7 @@ def _bundles(principal: str) -> Iterator[dict[str, Any]]:
         "objects": [_binding()],
         "addon": {"identities": [{"name": "kubelet"}]},
     }
-    for namespace in (NAMESPACE, OF_NODE_ACCESS):
+    for namespace in NAMESPACES:
         yield _named(
             *("v1", "Secret", "pod-identity-restore-20260101t000000z", namespace),
             metadata={"labels": marks("default")},
@@ -196,7 +197,6 @@ def _copies(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def _identities() -> Iterator[dict[str, Any]]:
     """Templates and shell in whatever of AAD Pod Identity's objects holds text."""
-    version = "aadpodidentity.k8s.io/v1"
     provider = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
     for number, text in enumerate((TEMPLATE, SHELL, "-oProxyCommand=touch", "../../..", "x\ny")):
         annotations = {
@@ -208,17 +208,17 @@ def _identities() -> Iterator[dict[str, Any]]:
         name = f"i{number}"
         held = {"annotations": annotations, "finalizers": [f"{HOST}/never"] if number == 1 else []}
         spec = {"type": 0, "resourceID": resource, "clientID": text, "adEndpoint": f"https://{HOST}/"}
-        yield _named(version, "AzureIdentity", name, metadata=held, spec=spec)
+        yield _named(VERSION, "AzureIdentity", name, metadata=held, spec=spec)
         chosen = {"azureIdentity": name, "selector": text}
-        yield _named(version, "AzureIdentityBinding", name, metadata={"annotations": annotations}, spec=chosen)
+        yield _named(VERSION, "AzureIdentityBinding", name, metadata={"annotations": annotations}, spec=chosen)
     labels = {"app.kubernetes.io/component": "mic", "text": "x"}
-    yield _named(version, "AzurePodIdentityException", "everything", spec={"podLabels": labels})
+    yield _named(VERSION, "AzurePodIdentityException", "everything", spec={"podLabels": labels})
 
 
 def _others() -> Iterator[dict[str, Any]]:
     networking = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     spec = {"holderIdentity": SHELL, "leaseDurationSeconds": 1_000_000, "renewTime": "2099-01-01T00:00:00.000000Z"}
-    for namespace in (NAMESPACE, OF_NODE_ACCESS):
+    for namespace in NAMESPACES:
         yield _named("networking.k8s.io/v1", "NetworkPolicy", "nothing", namespace, spec=networking)
         yield _named("coordination.k8s.io/v1", "Lease", "azureops-pod-identity", namespace, spec=spec)
         for name in ("mic", "nmi", "kubernetes", "metadata"):
@@ -239,7 +239,7 @@ def _others() -> Iterator[dict[str, Any]]:
 def objects(operator: Operator, *kinds: str) -> dict[str, Any]:
     """All of the tenant's that nobody but he changes, each whole but for what Kubernetes itself keeps up to date."""
     found: dict[str, Any] = {}
-    for namespace in (NAMESPACE, OF_NODE_ACCESS):
+    for namespace in NAMESPACES:
         for each in operator.kubectl("get", ",".join((*_KEPT, *kinds)), "-n", namespace)["items"]:
             metadata = each["metadata"]
             of_cluster = metadata["name"] in ("kube-root-ca.crt", "default") or metadata.get("ownerReferences")

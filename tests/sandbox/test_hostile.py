@@ -10,13 +10,15 @@ and no more, nothing of his ran with another's rights, and nobody asked for a ho
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tenant
-from operators import CLUSTER, GROUP, SITE, Operator, Run
+from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules
 from sandboxes import eventually, running
 
 pytestmark = pytest.mark.story
@@ -30,7 +32,6 @@ IN_USE = {
     "pod_identity_uninstall_allow_in_use": True,
     "pod_identity_uninstall_remove_role_assignments": True,
 }
-TRANSPORTS = ("ssh", "vmss_run_command", "aks_node_pod")
 
 
 class Town:
@@ -54,6 +55,8 @@ class Town:
         eventually(self._is_settled, 120)
         self.kinds = tenant.OF_POD_IDENTITY
         self.before = tenant.objects(operator, *self.kinds)
+        ours = [each for each in self.before.values() if each["apiVersion"] == tenant.VERSION]
+        self.specs = {(each["kind"], each["metadata"]["name"]): each["spec"] for each in ours}
 
     def _is_settled(self) -> bool:
         pods = self.operator.kubectl("get", "pods", "-n", tenant.NAMESPACE)["items"]
@@ -66,6 +69,18 @@ class Town:
         run = self.operator.play(playbook, "-u", "root", *arguments, variables=variables)
         self.is_as_before(run)
         return run
+
+    def clean(self, transport: str, **variables: Any) -> Run:
+        """The playbook on a node with dead rules."""
+        name, address = min(self.nodes.items())
+        self.operator.sandbox.ssh(address, f"iptables-save -t nat | grep -q aad-metadata || {{ {dead_rules()} }}")
+        return self.play(CLEANUP, node=name, imds_node_cleanup_transports=[transport], **variables)
+
+    def let_go(self) -> None:
+        """The tenant takes his finalizer away."""
+        nothing = json.dumps({"metadata": {"finalizers": None}})
+        place = ("azureidentity", "i1", "-n", tenant.NAMESPACE, "--as", tenant.WHO)
+        self.operator.sandbox.exec("kubectl", "patch", *place, "--type=merge", "--patch", nothing)
 
     def is_as_before(self, run: Run) -> None:
         operator, sandbox = self.operator, self.operator.sandbox
@@ -93,13 +108,99 @@ def resolver_log(operator: Operator) -> Path:
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    with running("hostile") as sandbox:
+    # A file system of its own, as one that is mounted into a container: these tests may run in one.
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as target, running("hostile") as sandbox:
         directory = tmp_path_factory.mktemp("operator")
         variables = {
             **SITE,
-            "pod_identity_artifact_target": str(directory / "saved"),
+            "pod_identity_artifact_target": target,
             "pod_identity_inventory_file": str(directory / "inventory"),
+            "imds_node_cleanup_artifact_target": str(directory / "tables"),
         }
         operator = Operator(sandbox, directory, variables)
         operator.site().ok()
         yield Town(operator)
+
+
+@pytest.fixture(scope="module")
+def bare(town: Town) -> Town:
+    """Without AAD Pod Identity, wherever the objects of it are; a finalizer of the tenant is in the way at first."""
+    anywhere = {**IN_USE, "pod_identity_uninstall_scope": "all"}
+    town.play(UNINSTALL, "--check", **anywhere).ok()
+    town.kinds = ()
+    town.before = {name: each for name, each in town.before.items() if each["apiVersion"] != tenant.VERSION}
+    held = town.play(UNINSTALL, **anywhere, pod_identity_uninstall_wait_timeout=10).refused()
+    assert f"AzureIdentity tenant/i1 (held by the finalizer {tenant.HOST}/never) is still there" in held
+    town.let_go()
+    done = town.play(UNINSTALL, **anywhere).ok()
+    definitions = town.operator.sandbox.exec("kubectl", "get", "customresourcedefinitions", "-o", "name")
+    assert "aadpodidentity" not in definitions
+    assert all(f"helm release {place}/aad-pod-identity" in done.output for place in tenant.NAMESPACES)
+    return town
+
+
+def test_an_inventory_tells_of_him_as_he_is(town: Town) -> None:
+    town.play(INVENTORY).ok()
+    found = json.loads((town.operator.directory / "inventory.json").read_text())
+    assert tenant.TEMPLATE in json.dumps(found) or tenant.SHELL in json.dumps(found)
+
+
+def test_tokens_are_verified_beside_him(town: Town) -> None:
+    assert [row["verdict"] for row in town.play(VERIFY).ok().verdicts()] == ["ok"]
+
+
+def test_an_unchanged_site_is_unchanged(town: Town) -> None:
+    assert town.play("azureops.pod_identity.site").ok().changes() == []
+
+
+def test_leftovers_are_none_of_his(town: Town) -> None:
+    removing = {"pod_identity_leftovers_remove": True, "pod_identity_leftovers_confirm": CLUSTER}
+    assert town.play(LEFTOVERS, **removing).ok().changes() == []
+
+
+def test_an_uninstall_leaves_what_is_his(town: Town) -> None:
+    """It says what that is, and does nothing, because that would be of no use without MIC and NMI."""
+    run = town.play(UNINSTALL, **IN_USE)
+    assert "11 objects of AAD Pod Identity do not carry the labels of this collection" in run.refused()
+    assert all(f"i{number}" in run.output for number in range(5))
+
+
+@pytest.mark.soak(sample=0)
+@pytest.mark.parametrize("transport", ["ssh", "vmss_run_command"])
+def test_a_node_is_cleaned(bare: Town, transport: str) -> None:
+    run = bare.clean(transport)
+    assert [(each["outcome"], each["proof"]) for each in run.ok().nodes.values()] == [("cleaned", "imds")]
+
+
+@pytest.mark.soak(sample=0)
+def test_no_privileged_pod_starts_in_his_namespace(bare: Town) -> None:
+    """With the namespace that the message asks for the node is cleaned through a pod."""
+    refused = bare.clean("aks_node_pod")
+    (reason,) = {each["reason"] for each in refused.nodes.values()}
+    assert f"No privileged pod is started in the namespace {tenant.OF_NODE_ACCESS}" in reason
+    assert "ansible_aks_node_pod_namespace" in reason
+    run = bare.clean("aks_node_pod", ansible_aks_node_pod_namespace="another")
+    assert [(each["outcome"], each["proof"]) for each in run.ok().nodes.values()] == [("cleaned", "imds")]
+    used = bare.operator.sandbox.exec("kubectl", "get", "events", "-n", "another", "-o", "yaml")
+    assert tenant.IMAGE not in used
+
+
+@pytest.mark.soak(sample=0)
+def test_what_was_removed_comes_back(bare: Town) -> None:
+    """The first bundle has all of it. What the tenant forged as bundles is in Secrets, which nobody named."""
+    bundle = str(min(Path(bare.operator.variables["pod_identity_artifact_target"]).glob(f"{CLUSTER}-*.json")))
+    run = bare.play(RESTORE, pod_identity_restore_bundle=bundle).ok()
+    assert [row["verdict"] for row in run.verdicts()] == ["ok"]
+    kinds = ",".join(tenant.OF_POD_IDENTITY)
+    back = bare.operator.kubectl("get", kinds, "-n", tenant.NAMESPACE)["items"]
+    assert {(each["kind"], each["metadata"]["name"]): each["spec"] for each in back} == bare.specs
+
+
+@pytest.mark.soak(sample=0)
+def test_what_the_tenant_cannot_reach_goes_with_the_cluster(bare: Town) -> None:
+    """Last of all."""
+    operator = bare.operator
+    operator.sandbox.az("identity", "delete", "--resource-group", GROUP, "--name", "greedy")
+    operator.play(DESTROY, variables={"pod_identity_cluster_confirm_absent": CLUSTER}).ok()
+    assert operator.sandbox.az("resource", "list") == []
+    assert tenant.HOST not in resolver_log(operator).read_text()

@@ -134,7 +134,7 @@ class NodePod:
                 return None
             trouble = job_pods.trouble(self._client, self._access.namespace, self._access.name, pod)
             if trouble:
-                tried = f"; gone are {', '.join(gone)}: name an image with the option image" if gone else ""
+                tried = f"; gone are {', '.join(gone)}: name an image with ansible_aks_node_pod_image" if gone else ""
                 raise Failure(f"The pod through which {self._access.target} is reached cannot start: {trouble}{tried}.")
             return None
 

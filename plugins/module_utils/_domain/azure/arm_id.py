@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ..errors import Failure
 
-# Characters that Azure allows in names of resource groups and identities, so that none of them leads elsewhere in a path.
+# Of the characters that Azure allows in names of resource groups and identities none leads elsewhere in a path.
 _USER_ASSIGNED = re.compile(
     r"/subscriptions/[\w-]+/resourcegroups/(?!\.+/)[\w.()-]+"
     r"/providers/microsoft\.managedidentity/userassignedidentities/[\w-]+",

@@ -152,9 +152,9 @@ def image_on(access: Access, node: Raw, gone: t.Container[str] = ()) -> str:
     if not images:
         raise Failure(
             f"Node {node['metadata']['name']} names no image of AKS that the pod could use ({IMAGE_REPOSITORIES[0]} "
-            "and others, which the documentation of the connection aks_node_pod lists): add a repository that only you "
-            "can write to with the option image_repositories, or name an image with sleep and chroot with the option "
-            "image."
+            "and others, which the documentation of the connection aks_node_pod lists): name a repository that only "
+            "you can write to with ansible_aks_node_pod_image_repositories, or an image with sleep and chroot with "
+            "ansible_aks_node_pod_image."
         )
     return str(min(images)[1])
 
@@ -239,7 +239,7 @@ def strangers(namespace_object: Raw, owner: str, bindings: t.Iterable[Raw], pods
         return ""
     return (
         f"No privileged pod is started in the namespace {name}, because {' and '.join(reasons)}: name a namespace that "
-        "does not exist with the option namespace, or remove what is named here."
+        "does not exist with ansible_aks_node_pod_namespace, or remove what is named here."
     )
 
 

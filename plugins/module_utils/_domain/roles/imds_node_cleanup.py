@@ -384,7 +384,7 @@ def _why(result: Object) -> str:
     """Why no way led to the node."""
     if not result["attempts"]:
         return "There is no way to try."
-    return "; ".join(f"{each['transport']}: {each['problem']}" for each in result["attempts"]) + "."
+    return "; ".join(f"{each['transport']}: {each['problem'].rstrip('.')}" for each in result["attempts"]) + "."
 
 
 # search
