@@ -49,7 +49,7 @@ def test_cluster_and_group_go_as_predicted(modules: Modules, azure: SimulatedAzu
     modules.succeed("user_assigned_identity", resource_group=group, name="other")
     mark = modules.mark()
     status, output = player.play(ROLE, "--check", **REMOVE)
-    assert (status, "still holds 1 resources (other)" in output) == (2, True), output
+    assert (status, "still holds 1 resource (other)" in output) == (2, True), output
     assert "set pod_identity_cluster_force_delete_nonempty to true" in " ".join(output.split()), output
     assert modules.writes(mark) == []
     modules.succeed("user_assigned_identity", resource_group=group, name="other", state="absent")
@@ -208,7 +208,7 @@ def test_what_a_site_made_goes_and_what_stays_is_told(
     assert (status, "set pod_identity_cluster_confirm_absent=demo" in output) == (2, True), output
     for arguments in (["--check"], []):
         status, output = player.play(DESTROY, *arguments, **variables, **CONFIRMED)
-        assert (status, "still holds 1 resources (foreign)" in output) == (2, True), output
+        assert (status, "still holds 1 resource (foreign)" in output) == (2, True), output
         assert modules.writes(mark) == []
     modules.succeed("user_assigned_identity", resource_group=group, name="foreign", state="absent")
     for arguments, changes in ((["--check"], 2), ([], 2), ([], 0)):

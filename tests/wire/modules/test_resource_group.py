@@ -41,7 +41,7 @@ def test_a_group_with_resources_is_deleted_only_on_demand(modules: Modules, azur
     for check in (True, False):
         refused = modules.fail("resource_group", name=group, state="absent", check=check)
         assert refused["msg"] == (
-            "The resource group rg still holds 1 resources (one); remove them, or set force_delete_nonempty to true to "
+            "The resource group rg still holds 1 resource (one); remove them, or set force_delete_nonempty to true to "
             "delete them with it."
         )
     modules.check_and_do("resource_group", name=group, state="absent", force_delete_nonempty=True, **FAST)
@@ -57,7 +57,7 @@ def test_resources_that_are_about_to_go_do_not_keep_a_group(
     )
     going = {"name": group, "state": "absent", "ignore_resources": [one.replace("resourceGroups", "RESOURCEGROUPS")]}
     for check in (True, False):
-        assert "still holds 1 resources (two)" in modules.fail("resource_group", check=check, **going)["msg"]
+        assert "still holds 1 resource (two)" in modules.fail("resource_group", check=check, **going)["msg"]
     modules.succeed("user_assigned_identity", resource_group=group, name="two", state="absent")
     modules.check_and_do("resource_group", **going, **FAST)
     assert azure.arm("GET", f"/resourceGroups/{group}").status_code == 404

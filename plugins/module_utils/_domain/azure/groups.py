@@ -50,8 +50,9 @@ def refuse_nonempty(name: str, resources: t.Sequence[str], option: str) -> None:
     if resources:
         shown = ", ".join(arm_id.last_segment(resource) for resource in resources[:5])
         more = ", ..." if len(resources) > 5 else ""
+        several = f"{len(resources)} resources" if len(resources) > 1 else "1 resource"
         raise Failure(
-            f"The resource group {name} still holds {len(resources)} resources ({shown}{more}); "
+            f"The resource group {name} still holds {several} ({shown}{more}); "
             f"remove them, or set {option} to true to delete them with it.",
             results={"resources": list(resources)},
         )

@@ -13,6 +13,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from .. import option_names
 from ..azure import arm_id
 from ..installation import nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
@@ -1447,6 +1448,8 @@ def proof(_options: Options, found: Answers, _run: Run) -> Nothing:
 # account
 
 _KEPT_CODES = ("label_left", "not_believed")
+# The variable in place of the module's option in what is said of it.
+_OF_RESIDUE = {"release_namespaces": "pod_identity_uninstall_release_namespaces"}
 # What vmss_identity_info says of identities that only its entries keep.
 _OF_ADDON = "it is given to pods by the pod identity add-on"
 
@@ -1774,7 +1777,8 @@ def _attached_still(audit: Audit, run: Run) -> t.Iterator[Row]:
 
 
 def _of_residue(each: Raw, state: str) -> Row:
-    return Row("cluster", each["object"], state, each["code"], f"{each['message']} {each['remedy']}")
+    reason = option_names.of_role(f"{each['message']} {each['remedy']}", _OF_RESIDUE)
+    return Row("cluster", each["object"], state, each["code"], reason)
 
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {

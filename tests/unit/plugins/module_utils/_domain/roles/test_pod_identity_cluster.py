@@ -469,7 +469,7 @@ def test_when_it_is_looked_what_goes_with_the_group(
         (["/subscriptions/S/RESOURCEGROUPS/rg/a", "/subscriptions/s/resourceGroups/rg/b", "/C"], ""),
         (
             ["/subscriptions/other/resourceGroups/rg/b"],
-            "The resource group rg still holds 1 resources (b); remove them",
+            "The resource group rg still holds 1 resource (b); remove them",
         ),
         (
             [f"/{each}" for each in "cdefghi"],
