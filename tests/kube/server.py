@@ -12,6 +12,7 @@ import datetime
 import ipaddress
 import json
 import os
+import secrets
 import shutil
 import socket
 import ssl
@@ -40,6 +41,8 @@ from ansible_collections.azureops.pod_identity.tests.wire.modules.processes impo
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CHART = "aad-pod-identity-4.1.18.tgz"
+_PORTS_OF_CONNECTIONS = 32_768
+"""The first of those that Linux gives to connections, at any of the addresses of this machine."""
 CONTROLLERS = ("job-controller", "garbage-collector-controller", "namespace-controller")
 ADMIN, RESTRICTED = "admin-token", "restricted-token"
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -138,11 +141,14 @@ def end_pod(client: Client, namespace: str, name: str) -> None:
 
 
 def free_ports(number: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _index in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Ports that nothing uses at any address; no connection takes one before it is listened to."""
+    found: list[int] = []
+    while len(found) < number:
+        port = 10_000 + secrets.randbelow(_PORTS_OF_CONNECTIONS - 10_000)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("", port))
+            found += [port] if port not in found else []
+    return found
 
 
 def _write_files(folder: Path) -> None:
@@ -221,9 +227,10 @@ class Processes:
         self.start(name, *self._arguments[name])
 
     def check(self) -> None:
-        for process in self._running.values():
+        for name, process in self._running.items():
             if process.poll() is not None:
-                raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
+                said = (self.folder / f"{name}.log").read_text(errors="replace")[-1000:]
+                raise RuntimeError(f"{process.args!r} ended with {process.returncode}: {said}")
 
     def stop(self) -> None:
         """By force: an API server would wait for its watches first, and nothing of them is needed any more."""
