@@ -280,7 +280,10 @@ class Addon:
                 f"Cluster {observed['cluster']['name']} was deleted during this run, so nothing more of it can be "
                 "looked at; if it is created again, run this again."
             )
-        state: Raw = found[0]
+        return cls.of(found[0])
+
+    @classmethod
+    def of(cls, state: Raw) -> Addon:
         return cls(bool(state["enabled"]), tuple(state["identities"]), state)
 
 
@@ -1589,12 +1592,13 @@ class Audit:
 
     @classmethod
     def parse(cls, observed: Raw) -> Audit:
-        addon = Addon.parse(observed)
+        looked = "attached" in observed
+        addon = Addon.parse(observed) if looked else Addon.of(observed["known"]["addon"])
         return cls(
             cluster=Cluster.parse(observed["cluster"]),
             residue=tuple(observed["audited"]["residue"]),
             addon=addon.enabled,
-            attached=tuple(observed["attached"]["resources"]),
+            attached=tuple(observed["attached"]["resources"] if looked else observed["in_azure"]["attached"]),
             entries=tuple((each["namespace"], each["name"]) for each in addon.entries),
             before=Before.parse(observed),
             deleted=tuple(observed["deleted"]),
@@ -1626,10 +1630,12 @@ class Audit:
 
 
 def look_what_is_there_now(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
+    """In check mode nothing has changed in Azure since the beginning."""
     namespaces = found["known"]["removal"]["release_namespaces"]
     yield Look("audited", "pod_identity_info", {"audit": True, "release_namespaces": namespaces})
-    yield _at_addon(found)
-    yield _at_scale_sets(options, found, run)
+    if not run.check_mode:
+        yield _at_addon(found)
+        yield _at_scale_sets(options, found, run)
 
 
 @dataclass(frozen=True)

@@ -1213,6 +1213,7 @@ def attached(**identity: Any) -> list[dict[str, Any]]:
 )
 def test_the_account(changes: dict[str, Any], options: dict[str, Any], rows: list[tuple[str, str]]) -> None:
     assert list(looks("account", known())) == ["audited", "addon", "attached"]
+    assert list(looks("account", known(), Run(check_mode=True))) == ["audited"]
     told = plan("account", audit(changes), **options)
     found = told["rows"]
     assert [(row["where"], row["state"]) for row in found] == rows
@@ -1221,6 +1222,16 @@ def test_the_account(changes: dict[str, Any], options: dict[str, Any], rows: lis
     assert [(row["what"], row["state"]) for row in map(as_of_the_run, predicted)] == [
         (row["what"], row["state"]) for row in found if row["state"] != "left"
     ]
+
+
+def test_check_mode_tells_of_azure_what_was_seen_in_the_beginning() -> None:
+    given = {"addon": True, "attached": attached(), "before": attached(), "entries": [ENTRY]}
+    seen = audit({**given, "beginning": {"addon": {"enabled": True, "identities": [ENTRY]}}})
+    unseen = {name: value for name, value in seen.items() if name not in ("addon", "attached")}
+    check = Run(check_mode=True)
+    rows = plan("account", unseen, check)["rows"]
+    assert rows == plan("account", seen, check)["rows"]
+    assert [row["state"] for row in rows if row["where"] == "scale sets"] == ["gone", "kept"]
 
 
 def as_of_the_run(row: dict[str, Any]) -> dict[str, Any]:
