@@ -166,6 +166,8 @@ options:
     description:
       - Whether that role is taken away again, at the identity itself, once no entry of the cluster hands it out.
       - Another cluster with the same control-plane identity may still need it.
+      - Where the entry is gone, but its role could not be removed, a further run finds the role by the resource id of
+        the identity, with O(state=absent) and O(identity) or O(identities[].identity). The failure names it.
     type: bool
     default: false
   recreate_identity:

@@ -278,7 +278,7 @@ def judge(arm: Arm, identity: t.Mapping[str, t.Any], leaving: t.Iterable[str]) -
     left = {arm_id.normal(each) for each in leaving}
     users = identity_users.find(arm, identity["id"])
     holders = [each for each in users.holders if arm_id.normal(each) not in left]
-    identities.refuse_used(identity["id"], users.credentials, holders)
+    identities.refuse_used(identity["id"], identities.used_by(users.credentials, holders))
     return {"role_assignments": identity_users.role_assignments(arm, identity)}
 
 

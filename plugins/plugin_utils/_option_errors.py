@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 
 from ansible.module_utils.common.validation import (
@@ -20,6 +19,8 @@ from ansible.module_utils.common.validation import (
     check_type_path,
     check_type_str,
 )
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.suggestions import closest
 
 Raw = t.Mapping[str, t.Any]
 
@@ -70,8 +71,8 @@ def _wrong_keys(name: str, options: Raw, value: Raw) -> t.Iterator[str]:
     known = {key: option or {} for key, option in options.items()}
     for key in value:
         if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
-            meant = f"did you mean {close[0]}?" if close else f"it has {', '.join(sorted(known))}."
+            close = closest(str(key), known, cutoff=0.6)
+            meant = f"did you mean {close}?" if close else f"it has {', '.join(sorted(known))}."
             yield f"{name} has no key {key}; {meant}"
     for key, option in known.items():
         yield from wrong(f"{name}: {key}", option, value.get(key))

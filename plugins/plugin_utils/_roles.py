@@ -388,7 +388,7 @@ def _inherited_tags(action: ActionBase) -> tuple[str, ...]:
 def _look(look: Look, connection: Raw, subtasks: Subtasks) -> dict[str, t.Any]:
     reached = {name: connection.get(name) or None for name in ("kubeconfig", "context")} if look.in_cluster else {}
     try:
-        # A module that would write tells by that alone what there is.
+        # A module that would write tells by that what it would do.
         return subtasks.run(
             f"azureops.pod_identity.{look.module}", {**reached, **look.arguments}, check_mode=look.in_check_mode or None
         )

@@ -81,8 +81,12 @@ class Roles:
         authorization.grant(self.arm, wanted, OPERATOR, extras, visibly=False)
 
     def withdraw(self, identity: str) -> None:
-        for assignment in self.exact(identity):
-            authorization.delete(self.arm, assignment)
+        """By the time of a refusal no entry names the identity any more, so another run has to be told it."""
+        try:
+            for assignment in self.exact(identity):
+                authorization.delete(self.arm, assignment)
+        except Failure as failure:
+            raise Failure(addon.role_left(failure.sentence, identity), error=failure.error) from failure
 
     def _matching(self, identity: str) -> tuple[list[azure_roles.Assignment], list[azure_roles.Assignment]]:
         return azure_roles.matching(self.held, identity, OPERATOR, self.principal)

@@ -9,8 +9,9 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
+
+from .suggestions import closest
 
 PREFIXES = ("pod_identity_", "imds_node_cleanup_")
 # Names variables of the operator's own that begin with one of them.
@@ -28,6 +29,6 @@ def unknown(names: t.Iterable[str], known: t.Collection[str], own: t.Collection[
 
 
 def _sentence(name: str, candidates: t.Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, candidates, n=1, cutoff=0.85)
-    told = f"did you mean {close[0]}? If it is one of your own, name it" if close else "correct it, or name it"
+    close = closest(name, candidates)
+    told = f"did you mean {close}? If it is one of your own, name it" if close else "correct it, or name it"
     return f"{name} is no variable of this collection; {told} in {OWN}."

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -432,6 +433,34 @@ def test_removal_takes_the_role_along(modules: Modules, addon: Addon) -> None:
     assert rest["actions"][0].startswith("remove Managed Identity Operator from ")
     assert addon.assignments(billing["id"]) == []
     assert addon.exists(billing)
+
+
+@pytest.mark.parametrize(
+    "removal",
+    [
+        {"name": "billing", "namespace": "shop", "state": "absent"},
+        {"identities": [], "purge_identities": True, "purge_allow_empty": True},
+        {"enabled": False, "purge_allow_empty": True},
+    ],
+    ids=["absent", "purged", "off"],
+)
+def test_a_role_that_stays_is_removed_by_the_run_that_its_refusal_names(
+    modules: Modules, addon: Addon, removal: dict[str, Any]
+) -> None:
+    """Once the entry is gone nothing but the operator knows the identity."""
+    billing = addon.identity("billing")
+    modules.succeed("aks_pod_identity", **DEMO, **entry("billing", billing))
+    modules.fault("DELETE", "roleAssignments", status=403, body=FORBIDDEN)
+    failed = modules.fail("aks_pod_identity", **DEMO, **removal, remove_roles=True)
+    assert failed["error"]["code"] == FORBIDDEN["error"]["code"]
+    told = re.search(r"give the entry with state: absent, remove_roles: true and identity: (\S+)\.$", failed["msg"])
+    assert told and told[1].lower() == billing["id"].lower(), failed["msg"]
+    assert addon.entries() == {}
+    assert not modules.succeed("aks_pod_identity", **DEMO, **removal, remove_roles=True)["changed"]
+    named = {"name": "billing", "namespace": "shop", "identity": told[1], "state": "absent"}
+    rest = modules.check_and_do("aks_pod_identity", **DEMO, **named, remove_roles=True)
+    assert rest["actions"][0].startswith("remove Managed Identity Operator from ")
+    assert addon.assignments(billing["id"]) == []
 
 
 def test_an_identity_that_was_made_anew_is_handed_out_anew(modules: Modules, addon: Addon) -> None:

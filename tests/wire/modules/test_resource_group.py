@@ -164,3 +164,9 @@ def test_who_may_not_read_a_group_is_not_told_that_there_is_none(
 ) -> None:
     failed = modules.fail("resource_group_info", name=group, who=azure.principal("nobody"))
     assert failed["error"]["status"] == 403 and "groups" not in failed
+
+
+def test_a_region_that_is_misspelled(modules: Modules) -> None:
+    failed = modules.fail("resource_group", name="rg", location="West Eurpe")
+    assert "; did you mean westeurope? All regions that Azure takes are in error.message." in failed["msg"]
+    assert "eastus" in failed["error"]["message"]

@@ -309,6 +309,14 @@ def released_identities(before: Body, after: Body, desired: Desired) -> list[str
     return list({arm_id.normal(one): one for one in gone if arm_id.normal(one) not in kept}.values())
 
 
+def role_left(sentence: str, identity: str) -> str:
+    """Why a role was not taken away, and how another run finds the identity, which no entry names any more."""
+    return (
+        f"{sentence} No entry of the add-on is left that names the identity: to have another run remove the role, give "
+        f"the entry with state: absent, remove_roles: true and identity: {identity}."
+    )
+
+
 def resource_ids(body: Body, keys: t.Container[Key]) -> list[str]:
     """Ids of the identities of these entries."""
     return sorted({_resource_id(one) for one in _list(body, _IDENTITIES) if key_of(one) in keys})

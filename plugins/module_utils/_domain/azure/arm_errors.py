@@ -14,6 +14,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ..suggestions import closest
+
 _DENIED = re.compile(
     r"not have (?:authorization|permission) to perform action(?:\(s\)|s)? '(?P<action>[^']+)'"
     r"(?:.*?scope(?:\(s\))? '(?P<scope>[^']+)')?"
@@ -22,6 +24,10 @@ _CLIENT = re.compile(r"(?:object id|The client) '(?P<client>[^']+)'")
 _LOCKED = re.compile(r"locked: '(?P<scopes>[^']+)'")
 # How msal words that the description of the tenant could not be read.
 _NO_AUTHORITY = "Unable to get authority configuration"
+# A region, and all that Azure takes.
+_REGIONS = re.compile(
+    r"location '(?P<given>[^']+)'.*(?:available regions[^']*|supported locations are) '(?P<offered>[^']+)'", re.DOTALL
+)
 _OAUTH_ERROR = re.compile(r"[a-z]+(?:_[a-z]+)+\b|[A-Z]{3,}[0-9]+:")
 _STOPPED = re.compile(r"\bplease start\b|\b(?:is|in|was)\b[^.]{0,40}\bstopped\b", re.IGNORECASE)
 _LOCAL_ACCOUNTS = re.compile(r"static credential|local accounts?\b.*\bdisabled|disable local accounts", re.IGNORECASE)
@@ -94,6 +100,15 @@ def explain(doing: str, error: ServiceError) -> str:
     return f"Could not {doing}: {cause}; {remedy}."
 
 
+def _region(text: str) -> str:
+    """The name of a region, which people spell as it is displayed too."""
+    return text.replace(" ", "").lower()
+
+
+def _regions(text: str) -> list[str]:
+    return [_region(each) for each in text.split(",")]
+
+
 def _cause_and_remedy(error: ServiceError) -> tuple[str, str]:
     code = error.code.lower()
     if error.foreign and error.status < 500 and error.status not in _ALSO_WITHOUT_BODY:
@@ -131,6 +146,11 @@ def _cause_and_remedy(error: ServiceError) -> tuple[str, str]:
         return said, "check that this is the object id of the principal, not its client id, or run again in a minute"
     if code == "unmatchedprincipaltype":
         return said, "set principal_type to the kind that the principal has"
+    regions = _REGIONS.search(error.message)
+    if regions and _region(regions["given"]) not in _regions(regions["offered"]):
+        meant = closest(_region(regions["given"]), _regions(regions["offered"]))
+        remedy = f"did you mean {meant}? All regions" if meant else "name another region; all"
+        return said, f"{remedy} that Azure takes are in error.message"
     if error.status == 429:
         when = f"{error.retry_after:.0f} seconds" if error.retry_after else "some minutes"
         return said, f"Azure limits the number of requests, run again in {when}"

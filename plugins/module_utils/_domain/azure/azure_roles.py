@@ -221,9 +221,18 @@ def surplus(
 
 def still_held(assignment: Assignment, role: Role, scope: str) -> str:
     """What a removal leaves, as a sentence."""
-    here = arm_id.same(assignment.scope, scope)
-    how = "by an assignment of somebody else" if here else f"inherited from {assignment.scope}"
-    return f"{assignment.principal_id} still holds {role.name} at {scope}, {how}."
+    if not arm_id.same(assignment.scope, scope):
+        return still_inherited(assignment.principal_id, role.name, scope, assignment.scope)
+    return _still(assignment.principal_id, role.name, scope, "by an assignment of somebody else")
+
+
+def still_inherited(principal: str, role: str, scope: str, wider: str) -> str:
+    """The same of an assignment at a ``wider`` scope."""
+    return _still(principal, role, scope, f"inherited from {wider}")
+
+
+def _still(principal: str, role: str, scope: str, how: str) -> str:
+    return f"{principal} still holds {role} at {scope}, {how}."
 
 
 def refuse_empty(wanted: t.Sequence[str] | None, *, purge: bool, allowed: bool) -> None:

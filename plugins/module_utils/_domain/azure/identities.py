@@ -40,16 +40,23 @@ def require_id(text: str) -> str:
     return text
 
 
-def refuse_used(identity: str, credentials: t.Sequence[str], holders: t.Sequence[str]) -> None:
-    """Raises Failure where an identity has federated credentials, by their names, or is attached to resources."""
-    federated = [f"its federated credential {each}" for each in credentials]
-    used_by = [*federated, *holders]
-    if used_by:
-        raise Failure(
-            f"The identity {arm_id.last_segment(identity)} is not deleted, because it is used by "
-            f"{names.listed(used_by)}: remove that first, or leave the identity.",
-            results={"used_by": used_by},
-        )
+def used_by(credentials: t.Iterable[str], holders: t.Iterable[str]) -> list[str]:
+    """What uses an identity: federated credentials, by their names, and the resources that it is attached to."""
+    return [*(f"its federated credential {each}" for each in credentials), *holders]
+
+
+def use(identity: str, users: t.Sequence[str]) -> str:
+    """Why an identity that something uses is not deleted, as a sentence."""
+    return (
+        f"The identity {arm_id.last_segment(identity)} is not deleted, because it is used by {names.listed(users)}: "
+        "remove that first, or leave the identity."
+    )
+
+
+def refuse_used(identity: str, users: t.Sequence[str]) -> None:
+    """Raises Failure where something uses an identity."""
+    if users:
+        raise Failure(use(identity, users), results={"used_by": users})
 
 
 def refuse_move(name: str, current: str, wanted: str | None) -> None:

@@ -81,8 +81,8 @@ class Look:
     """A module that is run before a part decides; its result is ``name`` of what is observed.
 
     ``in_cluster``: it reaches the API server of the session, and is left out as long as there is none.
-    ``in_check_mode``: it is one that would write. ``tolerates``: whether a result with which it failed is what it found
-    all the same; without it no failure is.
+    ``in_check_mode``: it is one that would write, and predicts that. ``tolerates``: whether a result with which it
+    failed is what it found all the same; without it no failure is.
     """
 
     name: str

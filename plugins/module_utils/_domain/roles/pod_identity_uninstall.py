@@ -14,7 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .. import option_names
-from ..azure import arm_id
+from ..azure import arm_id, azure_roles, identities
 from ..installation import nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..removal import bundles
@@ -256,9 +256,54 @@ def _named(found: Raw) -> dict[str, str]:
 
 
 def _at_addon(found: Raw) -> Look:
-    """Nothing is to change; the module waits until AKS has ended what it does with the cluster."""
-    arguments = {**_named(found), "poll_interval": found["poll_interval"] or None}
-    return Look("addon", "aks_pod_identity", arguments, in_cluster=False, in_check_mode=True)
+    arguments = {**_named(found), "wait": True, "poll_interval": found["poll_interval"] or None}
+    return Look("addon", "aks_pod_identity_info", arguments, in_cluster=False)
+
+
+@dataclass(frozen=True)
+class Addon:
+    """The add-on of the cluster; ``state``: all that is known of it, for the restore bundle."""
+
+    enabled: bool
+    entries: tuple[Raw, ...]
+    state: Raw
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Addon:
+        """As the look at it tells; raises Refused where its cluster is gone, of which nothing is proved then."""
+        found = observed["addon"]["addons"]
+        if not found:
+            raise Refused(
+                f"Cluster {observed['cluster']['name']} was deleted during this run, so nothing more of it can be "
+                "looked at; if it is created again, run this again."
+            )
+        return cls.of(found[0])
+
+    @classmethod
+    def of(cls, state: Raw) -> Addon:
+        return cls(bool(state["enabled"]), tuple(state["identities"]), state)
+
+
+def _roles_at(name: str, found: Raw, scope: RoleScope, *, tolerates: bool) -> Look:
+    arguments = {"subscription_id": arm_id.parse(found["cluster"]["id"]).subscription, **plain(scope)}
+    tolerated = (lambda _failed: True) if tolerates else None
+    return Look(name, "role_assignment_info", arguments, in_cluster=False, tolerates=tolerated)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A role that a principal has at a scope; ``inherited``: the wider scope that it is assigned at, else empty."""
+
+    role: str
+    inherited: str
+
+
+def _held(told: Raw) -> tuple[Held, ...]:
+    """What role_assignment_info tells; nothing where it failed."""
+    return tuple(
+        Held(str(each["role_name"]), str(each["scope"]) if each["inherited"] else "")
+        for each in told.get("assignments") or ()
+    )
 
 
 def _at_what_is_left(found: Raw) -> Look:
@@ -385,8 +430,8 @@ class Told:
     @classmethod
     def parse(cls, observed: Raw) -> Told:
         files, secrets = (_handed_out(observed["told"], in_secret=in_secret) for in_secret in (False, True))
-        confirmed = tuple(each for each in secrets if (observed.get(_operator_at(each)) or {}).get("actions"))
-        return cls(files, confirmed)
+        held = {each: _held(observed.get(_operator_at(each)) or {}) for each in secrets}
+        return cls(files, tuple(each for each, roles in held.items() if not all(role.inherited for role in roles)))
 
 
 @dataclass(frozen=True)
@@ -406,23 +451,9 @@ def _look_at_earlier(options: Options, found: Raw, _run: Run) -> t.Iterator[Look
     cluster = found["cluster"]
     arguments = {"target": found["directory"], "cluster_id": cluster["id"]}
     yield Look("told", "pod_identity_bundle_info", arguments, in_cluster=options.names_secret)
-    principal = (cluster.get("identity") or {}).get("principal_id")
+    principal = str((cluster.get("identity") or {}).get("principal_id") or "")
     for identity in _handed_out(found["told"], in_secret=True) if principal else ():
-        assignment = {
-            "subscription_id": arm_id.parse(cluster["id"]).subscription,
-            "scope": identity,
-            "roles": [OPERATOR],
-            "principal_id": principal,
-            "state": "absent",
-        }
-        yield Look(
-            _operator_at(identity),
-            "role_assignment",
-            assignment,
-            in_cluster=False,
-            in_check_mode=True,
-            tolerates=lambda _failed: True,
-        )
+        yield _roles_at(_operator_at(identity), found, RoleScope(identity, (OPERATOR,), principal), tolerates=True)
 
 
 def _operator_at(identity: str) -> str:
@@ -467,8 +498,8 @@ class Object:
 class InCluster:
     """What of AAD Pod Identity is there, where it could be looked at.
 
-    ``removal``: what pod_identity_removal_info tells. ``earlier``: ids of identities that the add-on handed out before;
-    ``addon``: its state. ``nodes``: their provider ids by their names.
+    ``removal``: what pod_identity_removal_info tells. ``earlier``: ids of identities that the add-on handed out before.
+    ``nodes``: their provider ids by their names.
     """
 
     cluster: Cluster
@@ -476,7 +507,7 @@ class InCluster:
     objects: tuple[Object, ...] = ()
     removal: Raw = field(default_factory=dict)
     earlier: tuple[str, ...] = ()
-    addon: Raw = field(default_factory=dict)
+    addon: Addon = field(default_factory=lambda: Addon(enabled=False, entries=(), state={}))
     installations: tuple[Raw, ...] = ()
     nodes: t.Mapping[str, str] = field(default_factory=dict)
     inventory: Raw = field(default_factory=dict)
@@ -493,7 +524,7 @@ class InCluster:
             objects=tuple(map(Object.parse, observed["removal"]["objects"])),
             removal={name: observed["removal"][name] for name in (*kept, "release_namespaces")},
             earlier=tuple(observed["earlier"]),
-            addon=observed["addon"]["state"],
+            addon=Addon.parse(observed),
             installations=tuple(observed["nmi"]["installations"]),
             nodes={
                 each["metadata"]["name"]: str((each.get("spec") or {}).get("providerID") or "")
@@ -501,10 +532,6 @@ class InCluster:
             },
             inventory={name: observed["inventory"][name] for name in ("workloads", "identities", "assigned")},
         )
-
-    @property
-    def has_addon(self) -> bool:
-        return bool(self.addon.get("enabled"))
 
     def named(self, what: str) -> tuple[t.Any, ...]:
         return tuple(self.removal.get(what) or ())
@@ -571,8 +598,7 @@ class Installation:
 
 def installation(options: Options, found: InCluster, run: Run) -> Installation:
     assigned = [each.name for each in found.of("AzureAssignedIdentity")]
-    entries = tuple(found.addon.get("identities") or ())
-    handed_out = {*found.earlier, *(each["identity"].lower() for each in entries)}
+    handed_out = {*found.earlier, *(each["identity"].lower() for each in found.addon.entries)}
     mic_works = any(each["mic_leader"] for each in found.installations)
     by_aks = f"({nmi.ADDON_KEEPER})"
     readable = Readable(
@@ -595,19 +621,21 @@ def installation(options: Options, found: InCluster, run: Run) -> Installation:
         foreign=tuple(each for each in found.objects if not each.removable),
         # AKS does not when its add-on is switched off.
         reconciled_by=tuple(
-            each for each in found.named("reconciled_by") if not (found.has_addon and each.endswith(by_aks))
+            each for each in found.named("reconciled_by") if not (found.addon.enabled and each.endswith(by_aks))
         ),
-        entries=tuple({name: each[name] for name in ("name", "namespace", "identity")} for each in entries),
+        entries=tuple({name: each[name] for name in ("name", "namespace", "identity")} for each in found.addon.entries),
         # Those of AKS are its own while the add-on is on.
         bindings=tuple(
-            each.without_binding for each in found.of("AzureIdentityBinding") if not (each.by_aks and found.has_addon)
+            each.without_binding
+            for each in found.of("AzureIdentityBinding")
+            if not (each.by_aks and found.addon.enabled)
         ),
         handed_out=readable.handed_out,
         identities=readable.identities,
         going_secrets=going_secrets,
         gone_before_assigned=("programs", "bindings", *(("assigned",) if mic_works else ())),
-        gone_before_objects=("programs", "bindings", "assigned", *(("addon",) if found.has_addon else ())),
-        addon=found.addon,
+        gone_before_objects=("programs", "bindings", "assigned", *(("addon",) if found.addon.enabled else ())),
+        addon=found.addon.state,
         removal=found.removal,
         installations=tuple({name: each[name] for name in ("namespace", "name")} for each in found.installations),
         inventory=found.inventory,
@@ -647,6 +675,10 @@ class RoleScope:
     scope: str
     roles: tuple[str, ...]
     principal_id: str
+
+    @classmethod
+    def parse(cls, known: Raw) -> RoleScope:
+        return cls(known["scope"], tuple(known["roles"]), known["principal_id"])
 
 
 def _role_scopes(options: Options, found: Readable) -> tuple[RoleScope, ...]:
@@ -688,16 +720,28 @@ _ROLES_AT = "roles "
 
 
 @dataclass(frozen=True)
-class InAzure:
-    """What the scale sets and role assignments are, where they could be looked at.
+class Granted:
+    """A scope with what a look for roles there told; ``failure``: why it could not, else empty."""
 
-    ``granted``: each scope with what a look for roles there told. ``entries`` of the add-on.
-    """
+    asked: RoleScope
+    held: tuple[Held, ...]
+    failure: str
+
+    @classmethod
+    def parse(cls, asked: Raw, told: Raw) -> Granted:
+        return cls(
+            RoleScope.parse(asked), _held(told), str(told.get("msg") or "It failed.") if told.get("failed") else ""
+        )
+
+
+@dataclass(frozen=True)
+class InAzure:
+    """What the scale sets and role assignments are, where they could be looked at. ``entries`` of the add-on."""
 
     cluster: Cluster
     looked: bool
     attached: tuple[Raw, ...]
-    granted: tuple[tuple[Raw, Raw], ...]
+    granted: tuple[Granted, ...]
     entries: tuple[Raw, ...]
     inventory: Inventory | None
 
@@ -709,7 +753,7 @@ class InAzure:
             cluster=Cluster.parse(observed["cluster"]),
             looked=looked,
             attached=tuple(observed["attached"]["resources"]) if looked else (),
-            granted=tuple((each, observed[f"{_ROLES_AT}{number}"]) for number, each in enumerate(scopes)),
+            granted=tuple(Granted.parse(each, observed[f"{_ROLES_AT}{number}"]) for number, each in enumerate(scopes)),
             entries=tuple(known["addon"].get("identities") or ()),
             inventory=Inventory.parse(observed) if looked else None,
         )
@@ -724,21 +768,15 @@ def look_in_azure(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
     if known["looked"] and found["permitted"]:
         yield _at_scale_sets(options, found, run)
         for number, each in enumerate(known["role_scopes"]):
-            yield Look(
-                f"{_ROLES_AT}{number}",
-                "role_assignment",
-                {"subscription_id": _named(found)["subscription_id"], **each, "state": "absent"},
-                in_cluster=False,
-                in_check_mode=True,
-                tolerates=None if options.remove_role_assignments else lambda _failed: True,
-            )
+            tolerates = not options.remove_role_assignments
+            yield _roles_at(f"{_ROLES_AT}{number}", found, RoleScope.parse(each), tolerates=tolerates)
 
 
 @dataclass(frozen=True)
 class Looked:
     """``attached``: scale sets with their identities; ``protected``: ids of those that stay. ``assignments`` of roles
     for AAD Pod Identity: role, scope and principal_id; ``unlisted``: roles that could not be looked for, and why.
-    ``azure``: what is asked for to change."""
+    ``azure``: what is asked for to change. ``warnings``: roles that are inherited, and stay."""
 
     looked: bool
     attached: tuple[Raw, ...]
@@ -746,6 +784,7 @@ class Looked:
     assignments: tuple[Raw, ...]
     unlisted: tuple[Raw, ...]
     azure: tuple[AzureNeed, ...]
+    warnings: tuple[str, ...]
 
 
 def in_azure(options: Options, found: InAzure, run: Run) -> Looked:
@@ -756,26 +795,30 @@ def in_azure(options: Options, found: InAzure, run: Run) -> Looked:
         looked=found.looked,
         losing=tuple((each["id"], each["type"]) for each in _losing(found.attached)),
         role_scopes=tuple(each["scope"] for each in granted),
-        failed=tuple(each["identity"] for each in found.entries if each["provisioning_state"] != "Assigned"),
+        failed=tuple(each["identity"] for each in found.entries if each["provisioning_state"] not in ("", "Assigned")),
     )
     return Looked(
         looked=found.looked,
         attached=found.attached,
         protected=_protected(options, found.inventory) if found.inventory else (),
         assignments=granted,
-        unlisted=tuple(
-            {"roles": asked["roles"], "msg": told["msg"]} for asked, told in found.granted if "actions" not in told
-        ),
+        unlisted=tuple({"roles": each.asked.roles, "msg": each.failure} for each in found.granted if each.failure),
         azure=tuple(_write_needs(options, going, run.phases(PHASES))),
+        warnings=tuple(
+            azure_roles.still_inherited(each.asked.principal_id, held.role, each.asked.scope, held.inherited)
+            for each in found.granted
+            for held in each.held
+            if held.inherited
+        ),
     )
 
 
 def _assignments(found: InAzure) -> tuple[Raw, ...]:
     rows: list[dict[str, str]] = []
-    for asked, told in found.granted:
-        for gone in told.get("to_remove") or ():
-            row = {"role": gone["role_name"], "scope": asked["scope"], "principal_id": asked["principal_id"]}
-            if row not in rows:
+    for each in found.granted:
+        for held in each.held:
+            row = {"role": held.role, "scope": each.asked.scope, "principal_id": each.asked.principal_id}
+            if not held.inherited and row not in rows:
                 rows.append(row)
     return tuple(rows)
 
@@ -867,19 +910,39 @@ _DELETED = "deleted "
 
 
 @dataclass(frozen=True)
+class Existing:
+    """An identity in Azure by the ``id`` that the options have: what uses it, and the roles that it has."""
+
+    id: str
+    credentials: tuple[str, ...]
+    holders: tuple[str, ...]
+    role_assignments: tuple[Raw, ...]
+
+    @classmethod
+    def parse(cls, identity: str, found: Raw) -> Existing:
+        names = ("federated_credentials", "attached_to", "role_assignments")
+        return cls(identity, *(tuple(found[name]) for name in names))
+
+    def held_by(self, leaving: t.Iterable[str]) -> list[str]:
+        """Its holders without those that it leaves in this run."""
+        left = {arm_id.normal(each) for each in leaving}
+        return [each for each in self.holders if arm_id.normal(each) not in left]
+
+
+@dataclass(frozen=True)
 class InTheWay:
     """``foreign``: objects that belong to others; ``reconciled_by``: what somebody would put there again.
 
-    ``bindings``, ``entries``: what the modules tell that would remove them, empty where nobody asked. ``deleted``: what
-    they tell of each identity that is deleted in Azure. ``protected``: ids of those that stay; ``attached``: scale sets
-    with their identities.
+    ``bindings``, ``entries``: what the modules tell that would remove them, empty where nobody asked. ``existing``: the
+    identities that are deleted in Azure, where they are there. ``protected``: ids of those that stay; ``attached``:
+    scale sets with their identities.
     """
 
     foreign: tuple[Raw, ...]
     reconciled_by: tuple[str, ...]
     bindings: Raw
     entries: Raw
-    deleted: tuple[tuple[str, Raw], ...]
+    existing: tuple[Existing, ...]
     protected: tuple[str, ...]
     attached: tuple[Raw, ...]
 
@@ -890,8 +953,11 @@ class InTheWay:
             reconciled_by=tuple(observed["known"]["reconciled_by"]),
             bindings=observed.get("bindings") or {},
             entries=observed.get("entries") or {},
-            deleted=tuple(
-                (name[len(_DELETED) :], told) for name, told in observed.items() if name.startswith(_DELETED)
+            existing=tuple(
+                Existing.parse(name[len(_DELETED) :], each)
+                for name, told in observed.items()
+                if name.startswith(_DELETED)
+                for each in told["identities"]
             ),
             protected=tuple(observed["protected"]),
             attached=tuple(observed["attached"]),
@@ -924,10 +990,8 @@ def look_who_uses(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
     if in_the_way.used or any(_staying(options, in_the_way)):
         return
     for each in _to_delete(options, in_the_way, run):
-        going = {name: getattr(each, name) for name in ("subscription_id", "resource_group", "name")}
-        going.update(only_unused=True, assume_detached=list(each.detached_from), state="absent")
-        name = f"{_DELETED}{each.id}"
-        yield Look(name, "user_assigned_identity", going, in_cluster=False, in_check_mode=True, tolerates=_is_refusal)
+        arguments = {"subscription_id": each.subscription_id, "id": each.id, "check_users": True}
+        yield Look(f"{_DELETED}{each.id}", "user_assigned_identity_info", arguments, in_cluster=False)
 
 
 @dataclass(frozen=True)
@@ -970,13 +1034,10 @@ def refusal(options: Options, found: InTheWay, run: Run) -> Cleared:
         sentence = (remedy if rows else "") + found.used["msg"]
         raise Refused(sentence, plan=Cleared(rows=rows, columns=("used_by", "identity")))
     refuse(_staying(options, found))
-    refuse(told["msg"] for dummy, told in found.deleted if told.get("failed"))
-    existing = [
-        {"id": identity, "role_assignments": told["role_assignments"]}
-        for identity, told in found.deleted
-        if "role_assignments" in told
-    ]
-    return Cleared(identities=tuple(_to_delete(options, found, run)), existing=tuple(existing))
+    going = tuple(_to_delete(options, found, run))
+    refuse(_used(going, found.existing))
+    existing = tuple({"id": each.id, "role_assignments": each.role_assignments} for each in found.existing)
+    return Cleared(identities=going, existing=existing)
 
 
 def _in_the_way(options: Options, found: InTheWay) -> t.Iterator[str]:
@@ -1017,6 +1078,15 @@ def _staying(options: Options, found: InTheWay) -> t.Iterator[str]:
             f"{'; '.join(dict.fromkeys(texts))}; nothing was changed. Take it out of "
             "pod_identity_uninstall_delete_identities."
         )
+
+
+def _used(going: t.Iterable[Deleted], existing: t.Iterable[Existing]) -> t.Iterator[str]:
+    """Why identities are not deleted in Azure; a scale set from which this run detaches one does not count."""
+    leaving = {each.id: each.detached_from for each in going}
+    for each in existing:
+        used_by = identities.used_by(each.credentials, each.held_by(leaving[each.id]))
+        if used_by:
+            yield identities.use(each.id, used_by)
 
 
 def _to_delete(options: Options, found: InTheWay, run: Run) -> t.Iterator[Deleted]:
@@ -1265,7 +1335,7 @@ class Guarded:
 
     @classmethod
     def parse(cls, observed: Raw) -> Guarded:
-        entries = observed["addon"]["state"]["identities"] if observed["of_addon"] else ()
+        entries = Addon.parse(observed).entries if observed["of_addon"] else ()
         return cls(tuple(observed["attached"]["resources"]), tuple(each["name"] for each in entries))
 
 
@@ -1300,7 +1370,7 @@ class AfterEntries:
 
     @classmethod
     def parse(cls, observed: Raw) -> AfterEntries:
-        entries = observed["addon"]["state"]["identities"]
+        entries = Addon.parse(observed).entries
         return cls(observed["cluster"]["name"], tuple(each["name"] for each in entries))
 
 
@@ -1521,14 +1591,14 @@ class Audit:
 
     @classmethod
     def parse(cls, observed: Raw) -> Audit:
+        looked = "attached" in observed
+        addon = Addon.parse(observed) if looked else Addon.of(observed["known"]["addon"])
         return cls(
             cluster=Cluster.parse(observed["cluster"]),
             residue=tuple(observed["audited"]["residue"]),
-            addon=bool(observed["addon"]["state"]["enabled"]),
-            attached=tuple(observed["attached"]["resources"]),
-            entries=tuple(
-                (each["namespace"], each["name"]) for each in observed["addon"]["state"].get("identities") or ()
-            ),
+            addon=addon.enabled,
+            attached=tuple(observed["attached"]["resources"] if looked else observed["in_azure"]["attached"]),
+            entries=tuple((each["namespace"], each["name"]) for each in addon.entries),
             before=Before.parse(observed),
             deleted=tuple(observed["deleted"]),
             nodes_proved=bool(observed["nodes_proved"]),
@@ -1559,10 +1629,12 @@ class Audit:
 
 
 def look_what_is_there_now(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
+    """In check mode nothing has changed in Azure since the beginning."""
     namespaces = found["known"]["removal"]["release_namespaces"]
     yield Look("audited", "pod_identity_info", {"audit": True, "release_namespaces": namespaces})
-    yield _at_addon(found)
-    yield _at_scale_sets(options, found, run)
+    if not run.check_mode:
+        yield _at_addon(found)
+        yield _at_scale_sets(options, found, run)
 
 
 @dataclass(frozen=True)

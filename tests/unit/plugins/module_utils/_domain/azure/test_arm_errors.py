@@ -121,6 +121,40 @@ def test_an_answer_that_is_no_json_is_quoted() -> None:
         ),
         (
             400,
+            "LocationNotAvailableForResourceGroup",
+            "The provided location 'West Eurpe' is not available for resource group. List of available regions is "
+            "'eastus,westeurope,northeurope'.",
+            "Could not do it: The provided location 'West Eurpe' is not available for resource group "
+            "(LocationNotAvailableForResourceGroup); did you mean westeurope? All regions that Azure takes are in "
+            "error.message.",
+        ),
+        (
+            400,
+            "LocationNotAvailableForResourceType",
+            "The provided location 'atlantis' is not available for resource type 'Microsoft.ContainerService/"
+            "managedClusters'. List of available regions for the resource type is 'eastus,westeurope'.",
+            "Could not do it: The provided location 'atlantis' is not available for resource type "
+            "'Microsoft.ContainerService/managedClusters' (LocationNotAvailableForResourceType); name another region; "
+            "all that Azure takes are in error.message.",
+        ),
+        (
+            400,
+            "NoRegisteredProviderFound",
+            "No registered resource provider found for location 'eastu' and API version 'x' for type 'y'. The "
+            "supported api-versions are 'x'. The supported locations are 'westeurope, eastus'.",
+            "Could not do it: No registered resource provider found for location 'eastu' and API version 'x' for type "
+            "'y' (NoRegisteredProviderFound); did you mean eastus? All regions that Azure takes are in error.message.",
+        ),
+        (
+            400,
+            "NoRegisteredProviderFound",
+            "No registered resource provider found for location 'eastus' and API version 'x' for type 'y'. The "
+            "supported api-versions are 'z'. The supported locations are 'westeurope, eastus'.",
+            "Could not do it: No registered resource provider found for location 'eastus' and API version 'x' for type "
+            "'y' (NoRegisteredProviderFound); correct what the message names and run again.",
+        ),
+        (
+            400,
             "InvalidParameter",
             "The value of parameter dnsPrefix is invalid. Please see https://aka.ms/x for more.",
             "Could not do it: The value of parameter dnsPrefix is invalid (InvalidParameter); correct what the message "

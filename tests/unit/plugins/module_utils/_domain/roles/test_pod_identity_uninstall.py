@@ -175,12 +175,13 @@ REMOVAL: dict[str, Any] = {
     "documents": [],
     "release_namespaces": ["default"],
 }
+OFF = {"addons": [{"enabled": False, "identities": []}]}
 NOTHING: dict[str, Any] = {
     "cluster": CLUSTER,
     "permitted": True,
     "earlier": [],
     "poll_interval": "",
-    "addon": {"state": {"enabled": False}},
+    "addon": OFF,
     "removal": REMOVAL,
     "nmi": {"installations": []},
     "nodes": {"resources": []},
@@ -244,6 +245,7 @@ def test_what_is_looked_at_in_the_cluster() -> None:
         "subscription_id": "s",
         "resource_group": "rg",
         "cluster_name": "one",
+        "wait": True,
         "poll_interval": None,
     }
     assert found["removal"] == {"owner": "team", "scope": "owned", "release_namespaces": ["a"]}
@@ -318,6 +320,12 @@ def known(there_is: dict[str, Any] | None = None, /, **changes: Any) -> dict[str
     return {"cluster": CLUSTER, "known": beginning, "now": None, "poll_interval": ""}
 
 
+def assigned(*roles: str, inherited: bool = False) -> dict[str, Any]:
+    """What role_assignment_info tells of /x."""
+    scope = "/" if inherited else "/x"
+    return {"assignments": [{"role_name": each, "scope": scope, "inherited": inherited} for each in roles]}
+
+
 AT_X = {"scope": "/x", "roles": ["R"], "principal_id": "nodes"}
 ENTRIES_THERE = [
     {"identity": ONE, "provisioning_state": "Failed"},
@@ -333,7 +341,7 @@ GOING: dict[str, Any] = {
             {"id": "/machine", "type": "virtual_machine", "identities": [{"removable": True}]},
         ]
     },
-    "roles 0": {"actions": ["remove"], "to_remove": [{"role_name": "R"}, {"role_name": "S"}]},
+    "roles 0": assigned("R", "S"),
 }
 
 
@@ -397,7 +405,7 @@ def test_what_is_changed_in_azure(
 def test_what_is_looked_at_in_azure() -> None:
     observed = {name: value for name, value in GOING.items() if name not in ("attached", "roles 0")}
     found = looks("azure", observed, remove_unknown_identities=[OWN], protected_identities=[TWO])
-    assert found.pop("roles 0") == {**AT_X, "subscription_id": "s", "state": "absent"}
+    assert found.pop("roles 0") == {**AT_X, "subscription_id": "s"}
     assert found == {
         "attached": {
             "subscription_id": "s",
@@ -523,8 +531,9 @@ IN_SECRETS = {
     ("confirmed", "identities"),
     [
         pytest.param(None, [ONE], id="files"),
-        pytest.param({"actions": ["remove"]}, [ONE, TWO], id="Azure confirms it"),
-        pytest.param({"actions": []}, [ONE], id="Azure does not"),
+        pytest.param(assigned("R"), [ONE, TWO], id="Azure confirms it"),
+        pytest.param(assigned("R", inherited=True), [ONE], id="at a wider scope"),
+        pytest.param(assigned(), [ONE], id="Azure does not"),
         pytest.param({"failed": True, "msg": "No."}, [ONE], id="it could not be seen"),
     ],
 )
@@ -543,9 +552,19 @@ def test_what_a_secret_tells_is_asked_of_azure() -> None:
     assert told.arguments == {"target": "/saved", "cluster_id": CLUSTER["id"]}
     told, *operators = looks("p", artifact_target="secret:a/b")
     assert told.in_cluster
-    assert [(each.module, each.arguments["scope"], each.in_check_mode) for each in operators] == [
-        ("role_assignment", identity, True) for identity in sorted((ONE, TWO))
+    assert [(each.module, each.arguments) for each in operators] == [
+        (
+            "role_assignment_info",
+            {
+                "subscription_id": "s",
+                "scope": identity,
+                "roles": ["Managed Identity Operator"],
+                "principal_id": "p",
+            },
+        )
+        for identity in sorted((ONE, TWO))
     ]
+    assert all(each.tolerates and each.tolerates({"failed": True}) for each in operators)
 
 
 def thing(kind: str, name: str, namespace: str = "n", **flags: bool) -> dict[str, Any]:
@@ -683,7 +702,7 @@ def test_what_of_the_installation_goes(
 ) -> None:
     others = {
         **({"earlier": changes["earlier"]} if "earlier" in changes else {}),
-        **({"addon": {"state": changes["addon"]}} if "addon" in changes else {}),
+        **({"addon": {"addons": [changes["addon"]]}} if "addon" in changes else {}),
         **({"nmi": {"installations": changes["installations"]}} if "installations" in changes else {}),
     }
     found = plan("cluster", there(others, **{name: changes[name] for name in changes if name in OF_REMOVAL}), **options)
@@ -692,13 +711,13 @@ def test_what_of_the_installation_goes(
 
 def test_which_roles_were_found() -> None:
     asked = {"scope": "/X", "principal_id": "nodes", "roles": ["R", "S"]}
-    gone = [{"role_name": "R", "scope": "/x"}, {"role_name": "S", "scope": "/x"}, {"role_name": "R", "scope": "/x"}]
+    wider = assigned("S", inherited=True)["assignments"]
     observed = {
         **known(role_scopes=[asked, {**asked, "scope": "/y"}, {**asked, "scope": "/z"}]),
         "permitted": True,
         "attached": {"resources": []},
-        "roles 0": {"actions": [], "to_remove": gone},
-        "roles 1": {"actions": [], "to_remove": []},
+        "roles 0": {"assignments": [*assigned("R", "S", "R")["assignments"], *wider]},
+        "roles 1": {"assignments": []},
         "roles 2": {"failed": True, "msg": "No."},
     }
     found = plan("azure", observed)
@@ -707,6 +726,7 @@ def test_which_roles_were_found() -> None:
         {"role": "S", "scope": "/X", "principal_id": "nodes"},
     ]
     assert found["unlisted"] == [{"roles": ["R", "S"], "msg": "No."}]
+    assert found["warnings"] == ["nodes still holds S at /X, inherited from /."]
 
 
 def crds(*names: str) -> dict[str, Any]:
@@ -818,20 +838,44 @@ def test_what_is_refused_is_not_looked_at_further(
 def test_an_answer_of_a_service_is_no_refusal() -> None:
     observed = in_the_way(bindings=[binding("b")], entries=[ENTRY])
     found = list(PARTS["refusal"].looks_at({"delete_identities": [TWO]}, dict(observed), RUN))
-    assert [each.in_check_mode for each in found] == [True] * 3
+    assert [each.in_check_mode for each in found] == [True, True, False]
+    assert not found.pop().tolerates
     for each in found:
         assert each.tolerates and each.tolerates({"msg": "It is used."})
         assert not each.tolerates({"msg": "No.", "error": {"code": "x"}})
 
 
 def test_identities_that_are_used_are_not_deleted() -> None:
-    used = {f"deleted {each}": {"failed": True, "msg": f"{each} is used."} for each in (ONE, TWO)}
+    used = {f"deleted {ONE}": in_azure(attached_to=["/vm"]), f"deleted {TWO}": in_azure(federated_credentials=["web"])}
     with pytest.raises(Refused) as refused:
         plan("refusal", {**in_the_way(), **used}, delete_identities=[ONE, TWO])
-    assert refused.value.sentences == (f"{ONE} is used.", f"{TWO} is used.")
-    there = {f"deleted {ONE}": {"role_assignments": [OF_ONE]}, f"deleted {TWO}": {"actions": []}}
+    end = "remove that first, or leave the identity."
+    assert refused.value.sentences == (
+        f"The identity one is not deleted, because it is used by /vm: {end}",
+        f"The identity two is not deleted, because it is used by its federated credential web: {end}",
+    )
+    there = {f"deleted {ONE}": in_azure(role_assignments=[OF_ONE]), f"deleted {TWO}": {"identities": []}}
     found = plan("refusal", {**in_the_way(), **there}, delete_identities=[ONE, TWO])
     assert found["existing"] == [{"id": ONE, "role_assignments": [OF_ONE]}]
+
+
+def in_azure(**changes: Any) -> dict[str, Any]:
+    """What user_assigned_identity_info tells of an identity."""
+    return {"identities": [{"attached_to": [], "federated_credentials": [], "role_assignments": [], **changes}]}
+
+
+@pytest.mark.parametrize(
+    ("run", "used_by"),
+    [
+        pytest.param(RUN, "/z", id="this run detaches it"),
+        pytest.param(Run(skipped_tags=(SCALE_SETS,)), "/X, /y, /z", id="it does not"),
+    ],
+)
+def test_what_loses_an_identity_in_this_run_does_not_use_it(run: Run, used_by: str) -> None:
+    there = {**in_the_way(attached=on_sets()), f"deleted {ONE}": in_azure(attached_to=["/X", "/y", "/z"])}
+    with pytest.raises(Refused) as refused:
+        plan("refusal", there, run, delete_identities=[ONE])
+    assert f"it is used by {used_by}: " in str(refused.value)
 
 
 def test_identities_that_must_stay_are_not_deleted() -> None:
@@ -935,9 +979,14 @@ def test_what_is_saved(changes: dict[str, Any], options: dict[str, Any], run: Ru
     assert plan("bundle", {**GOES, **changes}, run, **options) == {**BUNDLE, **expected}
 
 
+def told_of_addon(*entries: dict[str, Any], enabled: bool = True) -> dict[str, Any]:
+    """What aks_pod_identity_info tells."""
+    return {"addons": [{"enabled": enabled, "identities": list(entries)}]}
+
+
 def test_identities_of_pods_on_scale_sets_stop_the_run() -> None:
     clean = {"resources": on_sets(removable=False, ownership="unknown")}
-    of_addon = {"of_addon": True, "addon": {"state": {"identities": [ENTRY]}}}
+    of_addon = {"of_addon": True, "addon": told_of_addon(ENTRY), "cluster": CLUSTER}
     assert plan("detached", {"attached": clean, "bundle": ""}) == {}
     assert plan("guarded", {"attached": clean, "of_addon": False}) == {}
     assert list(looks("detached", known())) == ["attached"]
@@ -964,11 +1013,11 @@ def test_identities_of_pods_on_scale_sets_stop_the_run() -> None:
 
 
 def test_entries_that_aks_still_hands_out() -> None:
-    observed = {"cluster": CLUSTER, "addon": {"state": {"identities": []}}}
+    observed = {"cluster": CLUSTER, "addon": told_of_addon()}
     assert plan("entries_gone", observed) == {}
     assert list(looks("entries_gone", known())) == ["addon"]
     with pytest.raises(Refused) as refused:
-        plan("entries_gone", {**observed, "addon": {"state": {"identities": [ENTRY, {"name": "f"}]}}})
+        plan("entries_gone", {**observed, "addon": told_of_addon(ENTRY, {"name": "f"})})
     assert str(refused.value) == (
         "AKS still hands out e, f by the pod identity add-on of cluster one, so it stays on; run this again."
     )
@@ -984,6 +1033,18 @@ def test_what_the_chart_leaves() -> None:
         "Deployment n/mic did not go with the chart within 5 seconds; remove it where it comes from, and run this "
         "again."
     )
+
+
+def test_a_cluster_that_is_gone_proves_nothing() -> None:
+    gone: dict[str, Any] = {"addons": []}
+    for part, observed in (
+        ("cluster", there({"addon": gone})),
+        ("guarded", {**known(), "addon": gone, "of_addon": True, "attached": {"resources": []}}),
+        ("entries_gone", {"cluster": CLUSTER, "addon": gone}),
+        ("account", {**audit(), "addon": gone}),
+    ):
+        with pytest.raises(Refused, match="^Cluster one was deleted during this run, so nothing more of it can be "):
+            plan(part, observed)
 
 
 def test_what_the_addon_leaves() -> None:
@@ -1074,7 +1135,7 @@ def audit(changes: dict[str, Any] | None = None) -> dict[str, Any]:
     return {
         **beginning,
         "audited": {"residue": flat["residue"]},
-        "addon": {"state": {"enabled": flat["addon"], "identities": flat.get("entries", [])}},
+        "addon": told_of_addon(*flat.get("entries", []), enabled=flat["addon"]),
         "attached": {"resources": flat["attached"]},
         "in_azure": {"attached": flat.get("before", []), **{name: flat[name] for name in ("assignments", "unlisted")}},
         "deleted": flat["deleted"],
@@ -1152,6 +1213,7 @@ def attached(**identity: Any) -> list[dict[str, Any]]:
 )
 def test_the_account(changes: dict[str, Any], options: dict[str, Any], rows: list[tuple[str, str]]) -> None:
     assert list(looks("account", known())) == ["audited", "addon", "attached"]
+    assert list(looks("account", known(), Run(check_mode=True))) == ["audited"]
     told = plan("account", audit(changes), **options)
     found = told["rows"]
     assert [(row["where"], row["state"]) for row in found] == rows
@@ -1160,6 +1222,16 @@ def test_the_account(changes: dict[str, Any], options: dict[str, Any], rows: lis
     assert [(row["what"], row["state"]) for row in map(as_of_the_run, predicted)] == [
         (row["what"], row["state"]) for row in found if row["state"] != "left"
     ]
+
+
+def test_check_mode_tells_of_azure_what_was_seen_in_the_beginning() -> None:
+    given = {"addon": True, "attached": attached(), "before": attached(), "entries": [ENTRY]}
+    seen = audit({**given, "beginning": {"addon": {"enabled": True, "identities": [ENTRY]}}})
+    unseen = {name: value for name, value in seen.items() if name not in ("addon", "attached")}
+    check = Run(check_mode=True)
+    rows = plan("account", unseen, check)["rows"]
+    assert rows == plan("account", seen, check)["rows"]
+    assert [row["state"] for row in rows if row["where"] == "scale sets"] == ["gone", "kept"]
 
 
 def as_of_the_run(row: dict[str, Any]) -> dict[str, Any]:
