@@ -576,6 +576,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
     tags,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, clusters, needs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
@@ -634,15 +635,18 @@ def make_plan(arm: Arm, desired: t.Mapping[str, t.Any]) -> Plan:
     failed = current is not None and clusters.is_unsuccessful(current)
     if body == current and not failed:
         return Plan(before, before)
+    identifier = arm_id.resource(arm.subscription, group, clusters.KIND, name)
     if current is None:
         outcome = clusters.predicted(
             body, subscription=arm.subscription, group=group, name=name, unknown=KNOWN_AFTER_APPLY
         )
-        summary = f"create cluster {name}"
+        change = Change("create", clusters.KIND, identifier)
+        summary = f"{change.verb} cluster {name}"
     else:
         outcome = clusters.expected(body, KNOWN_AFTER_APPLY)
-        summary = f"{'reconcile' if body == current else 'change'} cluster {name}"
-        summary += f", whose last operation ended as {before['provisioning_state']}" if failed else ""
+        why = f"whose last operation ended as {before['provisioning_state']}" if failed else ""
+        change = Change("reconcile" if body == current else "change", clusters.KIND, identifier, why)
+        summary = f"{change.verb} cluster {name}" + (f", {why}" if why else "")
 
     def write() -> Body:
         doing = f"{summary.split(',')[0].replace('cluster', 'the cluster', 1)} in the resource group {group}"
@@ -651,9 +655,8 @@ def make_plan(arm: Arm, desired: t.Mapping[str, t.Any]) -> Plan:
         )
 
     watch = Watch(arm, desired)
-    identifier = arm_id.resource(arm.subscription, group, clusters.KIND, name)
     needed = clusters.needs_of_write(identifier, body, current)
-    step = Step(summary, lambda: clusters.view(watch.around(current, write)), needs=needed)
+    step = Step(summary, change, lambda: clusters.view(watch.around(current, write)), needs=needed)
     return Plan(before, clusters.view(outcome), (step,), watch=watch)
 
 
@@ -661,8 +664,10 @@ def removal(arm: Arm, desired: t.Mapping[str, t.Any], current: Body | None) -> P
     group, name = desired["resource_group"], desired["name"]
     if current is None:
         return Plan({}, {})
+    change = Change("delete", clusters.KIND, current["id"])
     step = Step(
-        f"delete cluster {name}",
+        f"{change.verb} cluster {name}",
+        change,
         lambda: managed_clusters.delete(arm, group, name, wait=desired["wait"]),
         needs=needs.on(current["id"], "delete"),
     )

@@ -148,6 +148,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.errors import Refused
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import FILE, Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import kubeconfig
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
@@ -172,7 +173,11 @@ def make_plan(connect: t.Callable[[], Arm], options: t.Mapping[str, t.Any]) -> P
         kubeconfig.refuse_foreign(path, kubeconfig.cluster_names(old.config), cluster)
     before = view(old, path)
     if options["state"] == "absent":
-        steps = (Step(f"remove kubeconfig {path}", lambda: files.remove(path)),) if old else ()
+        steps = (
+            (Step(f"remove kubeconfig {path}", Change("delete", FILE, path), lambda: files.remove(path)),)
+            if old
+            else ()
+        )
         return Plan(before, {}, steps, result={})
     arm, group, admin = connect(), options["resource_group"], options["credentials"] == "admin"
     try:
@@ -203,7 +208,8 @@ def of_cluster(
     before, result = view(old, path), new.described(path)
     if old and old.content == new.content and files.is_private(path):
         return Plan(before, before, result=result)
-    step = Step(f"write kubeconfig {path}", lambda: files.write(path, new.content))
+    change = Change.of_file(path, existed=bool(old))
+    step = Step(f"write kubeconfig {path}", change, lambda: files.write(path, new.content))
     return Plan(before, view_after(new, old, path), (step,), result=result, warnings=warnings())
 
 
@@ -234,8 +240,9 @@ def of_absent_cluster(before: t.Mapping[str, t.Any], options: t.Mapping[str, t.A
             "create it first."
         )
 
+    change = Change.of_file(path, existed=bool(before))
     after = {**result, "sha256": KNOWN_AFTER_APPLY, "mode": "0600"}
-    return Plan(before, after, (Step(f"write kubeconfig {path}", refuse),), result=result)
+    return Plan(before, after, (Step(f"write kubeconfig {path}", change, refuse),), result=result)
 
 
 def main() -> None:

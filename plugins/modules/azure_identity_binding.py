@@ -567,7 +567,7 @@ def make_steps(
         for change in wave.changes:
             preview = functools.partial(writer.preview, change) if change.certain else None
             write = functools.partial(writer.write, change)
-            steps.append(Step(change.summary, write, preview, wave=number, needs=(pairs.need(change),)))
+            steps.append(Step(change.summary, change.change, write, preview, wave=number, needs=(pairs.need(change),)))
         if wave.settles and client:
             steps[-1] = waiting(steps[-1], functools.partial(settle, module, client, wave.settles))
     return tuple(steps)

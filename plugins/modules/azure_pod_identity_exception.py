@@ -307,6 +307,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     steps = tuple(
         Step(
             change.summary,
+            change.change,
             functools.partial(writer.write, change),
             functools.partial(writer.preview, change),
             wave=number,

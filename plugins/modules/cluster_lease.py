@@ -203,7 +203,9 @@ def make_plan(client: Client, params: t.Mapping[str, t.Any]) -> Plan:
         if not claim.ours:
             return Plan(before, before)
         give_back = functools.partial(leases.give_back, client, desired)
-        return Plan(before, {}, (Step(f"give back {desired.label}", give_back, needs=desired.needs("delete")),))
+        change = desired.change("delete", "give back")
+        step = Step(f"{change.why} {desired.label}", change, give_back, needs=desired.needs("delete"))
+        return Plan(before, {}, (step,))
     if params["renew_only"] and not claim.ours:
         raise Failure(
             f"This run does not hold {desired.label} any more"
@@ -214,7 +216,12 @@ def make_plan(client: Client, params: t.Mapping[str, t.Any]) -> Plan:
     if not claim.free and not params["wait_timeout"]:
         raise leases.held(client, desired)
     take = functools.partial(leases.take, client, desired, timeout=params["wait_timeout"], pause=params["wait_sleep"])
-    step = Step(claim.summary, take, needs=desired.needs("patch" if found else "create"))
+    step = Step(
+        claim.summary,
+        desired.change("change" if found else "create", claim.why),
+        take,
+        needs=desired.needs("patch" if found else "create"),
+    )
     return Plan(before, {"holder": holder.name, "duration": desired.seconds}, (step,))
 
 

@@ -358,6 +358,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     steps = tuple(
         Step(
             write.summary,
+            write.change(identity),
             functools.partial(service.carry_out, arm, identity, write),
             needs=service.needs_of(identity, write),
         )

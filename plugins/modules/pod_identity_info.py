@@ -504,6 +504,7 @@ import typing as t
 from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _files, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.findings import findings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
     Belief,
@@ -543,10 +544,11 @@ def make_plan(found: dict[str, t.Any], path: str) -> _plan.Plan:
                 file(piece)
 
     before, after = {"path": path, "sha256": _files.digest(path)}, {"path": path, "sha256": str(new)}
+    change = Change.of_file(path, existed=bool(before["sha256"]))
     return _plan.Plan(
         before=before if before["sha256"] else {},
         after=after,
-        steps=() if before == after else (_plan.Step(f"write the inventory {path}", write),),
+        steps=() if before == after else (_plan.Step(f"write the inventory {path}", change, write),),
         result={**after, **inventory_files.summary(found)},
         extra_results={"rules": found["rules"], "assignments": found["assignments"]},
     )

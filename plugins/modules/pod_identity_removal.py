@@ -195,6 +195,7 @@ from dataclasses import replace
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import helm_releases
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.objects import clean
@@ -258,14 +259,25 @@ def steps(client: Client, going: t.Sequence[removal.Removal], params: t.Mapping[
 
 def mending(client: Client, release: helm_releases.Release) -> Step:
     repair = functools.partial(kube_removal.repair, client, release)
-    summary = f"repair the record of helm release {release.label}: {', '.join(release.unsupported_apis)}"
-    return Step(summary, repair, functools.partial(repair, dry_run=True), needs=(kube_removal.need_of_repair(release),))
+    why = ", ".join(release.unsupported_apis)
+    return Step(
+        f"repair the record of helm release {release.label}: {why}",
+        Change.of_object("change", "Secret", release.namespace, release.secret, why),
+        repair,
+        functools.partial(repair, dry_run=True),
+        needs=(kube_removal.need_of_repair(release),),
+    )
 
 
 def step(client: Client, going: removal.Removal, wave: int) -> Step:
     remove = functools.partial(kube_removal.remove, client, going)
     return Step(
-        going.summary, remove, functools.partial(remove, dry_run=True), wave, (kube_removal.need_of_removal(going),)
+        going.summary,
+        going.change,
+        remove,
+        functools.partial(remove, dry_run=True),
+        wave,
+        (kube_removal.need_of_removal(going),),
     )
 
 

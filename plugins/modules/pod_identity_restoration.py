@@ -213,9 +213,9 @@ def check_namespaces(client: Client, missing: t.Sequence[restoration.Document]) 
 def step(client: Client | None, document: restoration.Document) -> Step:
     wave, needed = restoration.KINDS.index(document.kind) + 1, (kube_restoration.need(document),)
     if client is None:
-        return Step(f"create {document.label}", lambda: None, wave=wave, needs=needed)
+        return Step(document.change.summary, document.change, lambda: None, wave=wave, needs=needed)
     create = functools.partial(kube_restoration.put_back, client, document)
-    return Step(f"create {document.label}", create, functools.partial(create, dry_run=True), wave, needed)
+    return Step(document.change.summary, document.change, create, functools.partial(create, dry_run=True), wave, needed)
 
 
 def main() -> None:

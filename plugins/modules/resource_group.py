@@ -169,6 +169,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait, tags
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, groups, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import tags as tag_rules
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
@@ -195,7 +196,8 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
             left = groups.without(found, options["ignore_resources"], arm.subscription)
             groups.refuse_nonempty(name, left, "force_delete_nonempty")
         delete = functools.partial(resource_groups.delete, arm, name)
-        step = Step(f"delete resource group {name}", delete, needs=needs.on(before["id"], "delete"))
+        change = Change("delete", groups.KIND, before["id"])
+        step = Step(f"{change.verb} resource group {name}", change, delete, needs=needs.on(before["id"], "delete"))
         return Plan(before, {}, (step,))
     if current and groups.is_going(current):
         current = None
@@ -210,9 +212,12 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
         return Plan(before, before)
     identifier = arm_id.resource_group(arm.subscription, name)
     after = {**groups.view(body), "name": name, "id": identifier} if current is None else groups.view(body)
-    summary = f"{'create' if current is None else 'change the tags of'} resource group {name}"
+    change = Change("create", groups.KIND, identifier)
+    if current is not None:
+        change = Change("change", groups.KIND, before["id"], "tags")
     step = Step(
-        summary,
+        f"{change.verb} {'the tags of ' if change.why else ''}resource group {name}",
+        change,
         lambda: groups.view(resource_groups.put(arm, name, body)),
         needs=needs.on(identifier, "write"),
     )

@@ -269,6 +269,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import azure_roles, needs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
     Plan,
@@ -367,7 +368,8 @@ def plan_of_role(
     wanted = azure_roles.wanted(scope, role, principal, options["principal_type"], extras)
 
     step = Step(
-        f"assign {role.name} to {principal} at {scope}",
+        azure_roles.assigning(role.name, principal, scope),
+        azure_roles.change("create", wanted, role),
         lambda: azure_roles.view(
             authorization.grant(arm, wanted, role, extras, visibly=options["wait_visible"]), role, scope
         ),
@@ -383,8 +385,10 @@ def change(
     before, after = (azure_roles.view(one, role, scope) for one in (current, wanted))
     if wanted == current:
         return Plan(before, before)
+    told = Change("change", azure_roles.KIND, current.id, azure_roles.difference(current, wanted))
     step = Step(
-        f"change the {azure_roles.difference(current, wanted)} of {role.name} for {current.principal_id} at {scope}",
+        f"{told.verb} the {told.why} of {role.name} for {current.principal_id} at {scope}",
+        told,
         lambda: azure_roles.view(authorization.change(arm, wanted), role, scope),
         needs=needs.assignments(scope, "write"),
     )
@@ -400,7 +404,8 @@ def removal(
 ) -> Plan:
     steps = tuple(
         Step(
-            f"remove {role.name} from {assignment.principal_id} at {scope}",
+            azure_roles.removing(role.name, assignment.principal_id, scope),
+            azure_roles.change("delete", assignment, role),
             functools.partial(authorization.delete, arm, assignment),
             needs=needs.assignments(scope, "delete"),
         )
@@ -426,8 +431,9 @@ def unknown_yet(options: t.Mapping[str, t.Any], named: str, extras: azure_roles.
         "scope": scope,
     }
     # Never applied: outside check mode such a value has been refused.
-    summary = f"assign {role.name} to {principal} at {scope}"
-    return Plan({}, after, (Step(summary, lambda: None, needs=needs.assignments(scope, "write")),))
+    summary = azure_roles.assigning(role.name, principal, scope)
+    told = Change("create", azure_roles.KIND, after["id"], role.name)
+    return Plan({}, after, (Step(summary, told, lambda: None, needs=needs.assignments(scope, "write")),))
 
 
 def main() -> None:

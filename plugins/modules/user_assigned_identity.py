@@ -219,6 +219,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, tags
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, identities, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import tags as tag_rules
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
     Plan,
@@ -254,8 +255,10 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any], *, predict: bool) -> Pla
     merged = tag_rules.merge(before["tags"], wanted, append=options["append_tags"])
     if merged == before["tags"]:
         return Plan(before, before)
+    change = Change("change", identities.KIND, before["id"], "tags")
     step = Step(
-        f"change the tags of identity {name}",
+        f"{change.verb} the {change.why} of identity {name}",
+        change,
         lambda: identities.view(service.set_tags(arm, group, name, merged)),
         needs=needs.on(before["id"], "write"),
     )
@@ -264,8 +267,10 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any], *, predict: bool) -> Pla
 
 def deletion(arm: Arm, group: str, identity: t.Mapping[str, t.Any]) -> Step:
     name = identity["name"]
+    change = Change("delete", identities.KIND, identity["id"])
     return Step(
-        f"delete identity {name}",
+        f"{change.verb} identity {name}",
+        change,
         lambda: service.delete(arm, group, name),
         needs=needs.on(identity["id"], "delete"),
     )
@@ -295,8 +300,10 @@ def creation(arm: Arm, options: t.Mapping[str, t.Any], wanted_tags: t.Mapping[st
         "tenant_id": KNOWN_AFTER_APPLY,
         "tags": wanted_tags,
     }
+    change = Change("create", identities.KIND, after["id"])
     step = Step(
-        f"create identity {name}",
+        f"{change.verb} identity {name}",
+        change,
         lambda: identities.view(service.create(arm, group, name, location=location, tags=wanted_tags)),
         needs=needs.on(after["id"], "write"),
     )

@@ -395,19 +395,23 @@ def steps(
 
     for carrier in tuple(latest.values()):
         for batch in attached.batches(work[carrier.id]):
+            told = attached.change(batch, carrier.id, attach=attach)
             doing = attached.action(batch, carrier.text, attach=attach)
             linked = [need for each in batch if attach for need in needs.on(each, "assign/action")]
             needed = (*needs.on(carrier.id, "write"), *linked)
-            yield Step(doing, functools.partial(change, carrier.id, batch, doing), needs=needed)
+            yield Step(doing, told, functools.partial(change, carrier.id, batch, doing), needs=needed)
 
 
 def of_nothing(options: Options, ids: t.Sequence[str]) -> Plan:
     """In check mode an earlier task will have created what to attach to; otherwise attaching fails."""
     if options["state"] == "absent" or not ids:
         return Plan(view(()), view(()))
+    carrier = options["resource_id"] or KNOWN_AFTER_APPLY
+    unknown = "" if carrier.startswith("/") else attached.SCALE_SET
+    told = attached.change(ids, carrier, unknown, attach=True)
     doing = attached.action(ids, attached.place_text(options), attach=True)
     linked = tuple(need for each in ids for need in needs.on(each, "assign/action"))
-    step = Step(doing, functools.partial(attached.refuse_nothing, options), needs=linked)
+    step = Step(doing, told, functools.partial(attached.refuse_nothing, options), needs=linked)
     return Plan(view(()), {"resources": [attached.predicted(ids, KNOWN_AFTER_APPLY)]}, (step,))
 
 

@@ -138,7 +138,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import scale_sets
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, needs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import (
+    arm_id,
+    attached_identities,
+    needs,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import cluster_nodes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
@@ -152,7 +157,6 @@ OPTIONS = ArgumentSpec(
         "busy_timeout": {"type": "int", "default": 600},
     }
 ).merge(azure_auth(), azure_wait())
-KIND = "microsoft.compute/virtualmachinescalesets/virtualmachines"
 
 
 def refuse(reason: str) -> None:
@@ -162,7 +166,7 @@ def refuse(reason: str) -> None:
 
 def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
     instance = options["instance"]
-    if arm_id.parse(instance).type.lower() != KIND:
+    if arm_id.parse(instance).type.lower() != attached_identities.INSTANCE.lower():
         raise Failure(
             f"{instance} is no instance of a scale set; its id ends in "
             "/virtualMachineScaleSets/NAME/virtualMachines/NUMBER."
@@ -174,8 +178,10 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
         raise Failure(f"There is no {what}; check the id, and whether an autoscaler took it away.")
     refuse(cluster_nodes.other_computer(current, what, options["node"]))
     before = {"id": current["id"], "name": current["name"], "reimaged": False}
+    change = Change("reimage", attached_identities.INSTANCE, current["id"])
     step = Step(
-        f"reimage {what}",
+        f"{change.verb} {what}",
+        change,
         lambda: scale_sets.reimage(arm, instance, busy_timeout=options["busy_timeout"]),
         needs=needs.on(instance, "reimage/action"),
     )

@@ -164,6 +164,7 @@ error:
 import functools
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION, Match
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import restarts
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
@@ -200,8 +201,10 @@ def make_plan(client: Client, kind: str, namespace: str, name: str, matches: lis
     if not decision.due:
         return Plan(before, before, result=result)
     write = functools.partial(restarts.restart, client, kind, namespace, name, decision.now)
+    change = Change.of_object("restart", kind, namespace, name)
     step = Step(
-        f"restart {kind} {namespace}/{name}",
+        change.summary,
+        change,
         write,
         functools.partial(write, dry_run=True),
         needs=(need(restarts.KINDS[kind], namespace, "patch"),),

@@ -101,7 +101,7 @@ def test_life_of_a_pair(binding: Runner, client: Client, namespace: str) -> None
     assert changed[0]["actions"] == changed[1]["actions"]
     assert changed[0]["diff"] == changed[1]["diff"]
     assert changed[1]["actions"] == [
-        f"update AzureIdentity {namespace}/billing spec.clientID (MIC assigns it anew to 0 pods)"
+        f"change AzureIdentity {namespace}/billing spec.clientID (MIC assigns it anew to 0 pods)"
     ]
     assert changed[1]["diff"]["before"]["identity"]["spec"]["clientID"] == CLIENT_ID
     assert changed[1]["diff"]["after"]["identity"]["spec"]["clientID"] == OTHER_ID
@@ -195,7 +195,7 @@ def test_foreign_objects_are_changed_only_by_adoption(binding: Runner, client: C
         refused = binding(check=check, **desired(namespace, client_id=OTHER_ID))
         assert "kubectl-create" in refused.failure() and "spec.clientID" in refused.failure()
         assert "adopt: true" in refused.failure()
-        assert refused.result["failed_action"].startswith(f"update AzureIdentity {namespace}/billing")
+        assert refused.result["failed_action"].startswith(f"change AzureIdentity {namespace}/billing")
     assert live(client, namespace) == before
     adopted = binding(adopt=True, **desired(namespace, client_id=OTHER_ID)).ok()
     assert adopted["changed"] and len(adopted["actions"]) == 2
@@ -281,7 +281,7 @@ def test_service_principal_with_secret(binding: Runner, client: Client, namespac
     assert not binding(**options).ok()["changed"]
     rotated = [binding(check=check, client_password="pa55-second-x", **options) for check in (True, False)]
     assert rotated[0].ok()["actions"] == rotated[1].ok()["actions"]
-    assert rotated[1].ok()["actions"] == [f"update Secret {namespace}/billing-credential data.clientSecret"]
+    assert rotated[1].ok()["actions"] == [f"change Secret {namespace}/billing-credential data.clientSecret"]
     assert rotated[1].ok()["diff"]["before"] != rotated[1].ok()["diff"]["after"]
     after = client.get(SECRET, namespace, "billing-credential")
     assert after is not None and len(after["data"]) == 1 and after["data"] != secret["data"]

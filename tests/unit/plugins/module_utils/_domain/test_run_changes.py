@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import changes
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.changes import Change, Task
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.run_changes import Row, Task
 
 
 @pytest.mark.parametrize(
@@ -31,7 +30,7 @@ def test_what_counts_as_a_change(task: Task, counts: bool) -> None:
 
 def test_what_the_actions_of_a_task_took_stands_once() -> None:
     made = changes.of_task(["create a", "create b"], 1.26, check_mode=False)
-    assert made == [Change("create a", "changed", 1.3), Change("create b", "changed")]
+    assert made == [Row("create a", "changed", 1.3), Row("create b", "changed")]
     assert [each.state for each in changes.of_task(["create a"], 0, check_mode=True)] == ["would change"]
 
 
@@ -41,16 +40,16 @@ def test_what_the_actions_of_a_task_took_stands_once() -> None:
         ([], False, ["Nothing was changed in Azure, the cluster or on its nodes (11 s)."]),
         ([], True, ["Nothing would change in Azure, the cluster or on its nodes (11 s)."]),
         (
-            [Change("create cluster demo", "changed", 125.0), Change("enable its add-on", "changed")],
+            [Row("create cluster demo", "changed", 125.0), Row("enable its add-on", "changed")],
             False,
             ["2 changes in 11 s:", "  125.0 s  create cluster demo", "           enable its add-on"],
         ),
         (
-            [Change("create cluster demo", "would change", 0.1)],
+            [Row("create cluster demo", "would change", 0.1)],
             True,
             ["1 change would be made (check mode), found in 11 s:", "    0.1 s  create cluster demo"],
         ),
     ],
 )
-def test_what_a_person_is_told(found: list[Change], check_mode: bool, told: list[str]) -> None:
+def test_what_a_person_is_told(found: list[Row], check_mode: bool, told: list[str]) -> None:
     assert changes.lines(found, 11.7, check_mode=check_mode) == told

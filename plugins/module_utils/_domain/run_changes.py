@@ -34,7 +34,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Change:
+class Row:
     """``what``: as the action that made it calls it. ``seconds``: how long that took, with others of its task."""
 
     what: str
@@ -45,13 +45,13 @@ class Change:
         return {"change": self.what, "state": self.state, "seconds": self.seconds}
 
 
-def of_task(what: t.Sequence[str], seconds: float, *, check_mode: bool) -> list[Change]:
+def of_task(what: t.Sequence[str], seconds: float, *, check_mode: bool) -> list[Row]:
     """The changes of one task; what they took together stands with the first."""
     state = PREDICTED if check_mode else CHANGED
-    return [Change(each, state, None if number else round(seconds, 1)) for number, each in enumerate(what)]
+    return [Row(each, state, None if number else round(seconds, 1)) for number, each in enumerate(what)]
 
 
-def lines(changes: t.Sequence[Change], seconds: float, *, check_mode: bool) -> list[str]:
+def lines(changes: t.Sequence[Row], seconds: float, *, check_mode: bool) -> list[str]:
     """What a person is told in the end: a line for each change, which stays whole however long it is."""
     took = f"in {elapsed(seconds)}"
     if not changes:
@@ -62,7 +62,7 @@ def lines(changes: t.Sequence[Change], seconds: float, *, check_mode: bool) -> l
     return [told, *(f"{_took(each):>9}  {each.what}" for each in changes)]
 
 
-def _took(change: Change) -> str:
+def _took(change: Row) -> str:
     return "" if change.seconds is None else f"{change.seconds:.1f} s"
 
 
