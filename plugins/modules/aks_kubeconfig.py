@@ -127,11 +127,51 @@ actions:
   type: list
   elements: str
   sample: [write kubeconfig /run/user/1000/pod-identity-demo.kubeconfig]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: V(file).
+      returned: always
+      type: str
+      sample: file
+    id:
+      description: Path of the file.
+      returned: always
+      type: str
+      sample: /run/user/1000/pod-identity-demo.kubeconfig
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: file
+      id: /run/user/1000/pod-identity-demo.kubeconfig
+      why: ''
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: write kubeconfig /run/user/1000/pod-identity-demo.kubeconfig
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: file
+    id: /run/user/1000/pod-identity-demo.kubeconfig
+    why: ''
 error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure refuses a request

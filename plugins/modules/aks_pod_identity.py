@@ -408,11 +408,54 @@ actions:
   type: list
   elements: str
   sample: ["change pod identity of cluster demo: add identity shop/billing"]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: change
+    kind:
+      description: The resource type of ARM.
+      returned: always
+      type: str
+      sample: Microsoft.ContainerService/managedClusters
+    id:
+      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: add identity shop/billing
+  sample:
+    - verb: change
+      kind: Microsoft.ContainerService/managedClusters
+      id: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+      why: add identity shop/billing
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: "change pod identity of cluster demo: add identity shop/billing"
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: change
+    kind: Microsoft.ContainerService/managedClusters
+    id: >-
+      /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+    why: add identity shop/billing
 failed_identities:
   description: Entries that AKS could not assign, as namespace and name; they may be what blocks the change.
   returned: when AKS refuses a change

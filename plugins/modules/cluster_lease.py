@@ -157,11 +157,51 @@ actions:
   type: list
   elements: str
   sample: [take Lease default/azureops-pod-identity]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: The kind of the object.
+      returned: always
+      type: str
+      sample: Lease
+    id:
+      description: Namespace and name of the object, or only its name where it has no namespace.
+      returned: always
+      type: str
+      sample: default/azureops-pod-identity
+    why:
+      description: V(take), V(renew) or V(give back).
+      returned: always
+      type: str
+      sample: take
+  sample:
+    - verb: create
+      kind: Lease
+      id: default/azureops-pod-identity
+      why: take
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: take Lease default/azureops-pod-identity
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: Lease
+    id: default/azureops-pod-identity
+    why: take
 error:
   description: The answer of the API server as data (C(code), C(message), C(status)).
   returned: when the API server refuses a request

@@ -498,6 +498,37 @@ actions:
   type: list
   elements: str
   sample: [write the inventory /var/backups/prod/inventory.json]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: with O(path)
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create) or V(change).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: V(file).
+      returned: always
+      type: str
+      sample: file
+    id:
+      description: Path of the file.
+      returned: always
+      type: str
+      sample: /var/backups/prod/inventory.json
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: file
+      id: /var/backups/prod/inventory.json
+      why: ''
 """
 
 import typing as t

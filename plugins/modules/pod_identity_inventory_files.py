@@ -149,6 +149,37 @@ actions:
   type: list
   elements: str
   sample: [write /var/reports/pod-identity-inventory.incomplete.json and .csv]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: V(file).
+      returned: always
+      type: str
+      sample: file
+    id:
+      description: Path of the file.
+      returned: always
+      type: str
+      sample: /var/reports/pod-identity-inventory.incomplete.json
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: with its twin in .csv
+  sample:
+    - verb: create
+      kind: file
+      id: /var/reports/pod-identity-inventory.incomplete.json
+      why: with its twin in .csv
 """
 
 import functools

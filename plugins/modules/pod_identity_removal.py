@@ -158,6 +158,37 @@ actions:
   type: list
   elements: str
   sample: [delete AzureIdentity billing/billing]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(delete), or V(change) for the record of a helm release.
+      returned: always
+      type: str
+      sample: delete
+    kind:
+      description: The kind of the object.
+      returned: always
+      type: str
+      sample: AzureIdentity
+    id:
+      description: Namespace and name of the object, or only its name where it has no namespace.
+      returned: always
+      type: str
+      sample: billing/billing
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: delete
+      kind: AzureIdentity
+      id: billing/billing
+      why: ''
 foreign:
   description: Objects that are somebody else's.
   returned: when that is the reason of a failure
@@ -181,6 +212,15 @@ failed_action:
   returned: when an action fails
   type: str
   sample: delete AzureIdentity billing/billing
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: delete
+    kind: AzureIdentity
+    id: billing/billing
+    why: ''
 error:
   description: The answer of the API server as data (C(code), C(message), C(status)).
   returned: when the API server refuses a request

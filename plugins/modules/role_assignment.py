@@ -248,11 +248,54 @@ actions:
     - >-
       assign Managed Identity Operator to b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21 at
       /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: The resource type of ARM.
+      returned: always
+      type: str
+      sample: Microsoft.Authorization/roleAssignments
+    id:
+      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.Authorization/roleAssignments/0b5d3f0e-6f3a-5a9e-9d1f-3c7d5a1e8b42
+    why:
+      description: The role, or what is changed of the assignment.
+      returned: always
+      type: str
+      sample: Managed Identity Operator
+  sample:
+    - verb: create
+      kind: Microsoft.Authorization/roleAssignments
+      id: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.Authorization/roleAssignments/0b5d3f0e-6f3a-5a9e-9d1f-3c7d5a1e8b42
+      why: Managed Identity Operator
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: assign Managed Identity Operator to b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: Microsoft.Authorization/roleAssignments
+    id: >-
+      /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.Authorization/roleAssignments/0b5d3f0e-6f3a-5a9e-9d1f-3c7d5a1e8b42
+    why: Managed Identity Operator
 error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure refuses a request

@@ -148,11 +148,51 @@ actions:
   type: list
   elements: str
   sample: [restart Deployment billing/api]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(restart).
+      returned: always
+      type: str
+      sample: restart
+    kind:
+      description: The kind of the object.
+      returned: always
+      type: str
+      sample: Deployment
+    id:
+      description: Namespace and name of the object, or only its name where it has no namespace.
+      returned: always
+      type: str
+      sample: billing/api
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: restart
+      kind: Deployment
+      id: billing/api
+      why: ''
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: restart Deployment billing/api
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: restart
+    kind: Deployment
+    id: billing/api
+    why: ''
 error:
   description:
     - The answer of the API server as data (C(code), C(message), C(status)). The message of a refused restart is empty.

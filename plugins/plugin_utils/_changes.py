@@ -55,10 +55,10 @@ def keep(action: ActionBase, variables: Raw, result: Raw, seconds: float, *, loo
     )
     if not task.counts:
         return
-    what = [str(each) for each in result.get("actions") or ()] or [str(action._task.get_name(include_role_fqcn=False))]
-    what = [f"{each} on {where}" if where else each for each in what]
+    name = str(action._task.get_name(include_role_fqcn=False))
+    rows = run_changes.of_task(result, name, seconds, check_mode=task.check_mode, where=where)
     with contextlib.suppress(OSError), open(str(known["path"]), "a", encoding="utf-8") as file:
-        for each in run_changes.of_task(what, seconds, check_mode=task.check_mode):
+        for each in rows:
             file.write(json.dumps(asdict(each)) + "\n")
 
 

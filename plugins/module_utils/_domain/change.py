@@ -12,9 +12,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict, dataclass
 
-# ``adopt`` only marks an object as this collection's, ``reconcile`` writes what is there again after a failed operation,
-# ``attach`` and ``detach`` change which identities a scale set or machine carries. On a node ``save`` writes a table to
-# a file, and ``verify`` writes nothing.
+# ``adopt`` only marks an object as this collection's, ``reconcile`` writes again what is there after an operation that
+# failed, ``attach`` and ``detach`` change which identities a scale set or machine carries. On a node ``save`` writes a
+# table to a file, and ``verify`` writes nothing.
 Verb = t.Literal[
     "create",
     "change",

@@ -9,9 +9,13 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
+from .change import Change
+
+_NAMES = tuple(each.name for each in fields(Change))
 CHANGED, PREDICTED = "changed", "would change"
 
 
@@ -35,20 +39,38 @@ class Task:
 
 @dataclass(frozen=True)
 class Row:
-    """``what``: as the action that made it calls it. ``seconds``: how long that took, with others of its task."""
+    """``what``: as the action that made it calls it, ``change``: the same as data; none of a task that tells none.
+
+    ``seconds``: how long that took, with others of its task.
+    """
 
     what: str
     state: str
     seconds: float | None = None
+    change: t.Mapping[str, str] = field(default_factory=dict)
 
     def view(self) -> dict[str, t.Any]:
-        return {"change": self.what, "state": self.state, "seconds": self.seconds}
+        data = {name: self.change.get(name, "") for name in _NAMES}
+        return {"change": self.what, "state": self.state, "seconds": self.seconds, **data}
 
 
-def of_task(what: t.Sequence[str], seconds: float, *, check_mode: bool) -> list[Row]:
-    """The changes of one task; what they took together stands with the first."""
+def of_task(
+    result: t.Mapping[str, t.Any], name: str, seconds: float, *, check_mode: bool, where: str = ""
+) -> list[Row]:
+    """The changes of one task, by its name where it tells none; what they took together stands with the first.
+
+    ``where``: the node on which they were made.
+    """
     state = PREDICTED if check_mode else CHANGED
-    return [Row(each, state, None if number else round(seconds, 1)) for number, each in enumerate(what)]
+    told = itertools.zip_longest(result.get("actions") or (name,), result.get("changes") or (), fillvalue={})
+    rows = []
+    for number, (what, change) in enumerate(told):
+        if where:
+            change = {**change, "id": f"{where}/{change['id']}"} if change else change
+        rows.append(
+            Row(f"{what} on {where}" if where else str(what), state, None if number else round(seconds, 1), change)
+        )
+    return rows
 
 
 def lines(changes: t.Sequence[Row], seconds: float, *, check_mode: bool) -> list[str]:

@@ -91,7 +91,7 @@ class Cleanup:
         return tuple(warnings)
 
     def steps(self) -> t.Iterator[tuple[str, Change, t.Callable[[], dict[str, t.Any]]]]:
-        """What each step is called, what it changes, and its function, in order: every table is saved before any is changed."""
+        """What each step is called, what it changes, its function; every table is saved before any is changed."""
         work = [(seen, decision) for seen, decision in self.decided if decision.deletions]
         for seen, _decision in work:
             change = Change("save", TABLE, seen.back_end)
@@ -100,11 +100,12 @@ class Cleanup:
             change = Change("change", TABLE, seen.back_end, f"remove {_counted(decision)}")
             yield f"{change.why} from the {seen.back_end} {TABLE}", change, self._step(self._remove, seen, decision)
         if self.connections.count or (work and self.connections.reason is None):
-            change = Change("delete", "conntrack entries", "", "end connections that the kernel still sends to NMI")
+            change = Change("delete", "connections", "conntrack", "end connections that the kernel still sends to NMI")
             yield change.why, change, self._step(self._end_connections)
         if work and self.options["verify_seconds"]:
             seconds = self.options["verify_seconds"]
-            change = Change("verify", TABLE, "", f"see for {seconds} seconds that nothing comes back")
+            tables_of = ", ".join(seen.back_end for seen, _decision in work)
+            change = Change("verify", TABLE, tables_of, f"see for {seconds} seconds that nothing comes back")
             yield change.why, change, self._step(self._verify, seconds)
 
     def _step(self, write: t.Callable[..., None], *arguments: t.Any) -> t.Callable[[], dict[str, t.Any]]:

@@ -386,6 +386,7 @@ def report(
             ghost=is_dead(attached, known) if carrier.settled else None,
             protected=bool(reason),
             protected_because=reason,
+            protected_code=protection.code(attached.id),
         )
     return {
         **shown,

@@ -31,7 +31,9 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 @dataclass(frozen=True)
 class Write:
-    """One write. ``effect``: what it leads to, in words; ``body`` is what is applied, None for a deletion; ``live`` is what is there, None for a creation.
+    """One write. ``effect``: what it leads to, in words.
+
+    ``body`` is what is applied, None for a deletion; ``live`` is what is there, None for a creation.
 
     ``removal`` is merged before, to take away what another manager has set.
     ``pods`` are those that MIC assigns an identity anew because of it; None where they may not be read.

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..azure import arm_id
+from ..azure.protected_identities import OF_POD_IDENTITY_ADDON
 from ..installation import nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..removal import bundles
@@ -1451,8 +1452,6 @@ def proof(_options: Options, found: Answers, _run: Run) -> Nothing:
 # account
 
 _KEPT_CODES = ("label_left", "not_believed")
-# What vmss_identity_info says of identities that only its entries keep.
-_OF_ADDON = "it is given to pods by the pod identity add-on"
 
 
 @dataclass(frozen=True)
@@ -1686,7 +1685,8 @@ def _going_from_scale_sets(audit: Audit, phases: t.Container[str], state: str, r
 
 
 def _is_of_addon(identity: Raw) -> bool:
-    return str(identity.get("protected_because") or "").startswith(_OF_ADDON)
+    """Whether only its entries keep it on the nodes."""
+    return identity.get("protected_code") == OF_POD_IDENTITY_ADDON
 
 
 def _asks_nodes(options: Options, run: Run) -> bool:

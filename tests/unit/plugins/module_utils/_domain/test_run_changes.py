@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import run_changes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.run_changes import Row, Task
 
 
@@ -28,10 +31,29 @@ def test_what_counts_as_a_change(task: Task, counts: bool) -> None:
     assert task.counts is counts
 
 
+ONE = {"verb": "create", "kind": "Namespace", "id": "a", "why": ""}
+OTHER = {"verb": "create", "kind": "Namespace", "id": "b", "why": "for one"}
+
+
 def test_what_the_actions_of_a_task_took_stands_once() -> None:
-    made = changes.of_task(["create a", "create b"], 1.26, check_mode=False)
-    assert made == [Row("create a", "changed", 1.3), Row("create b", "changed")]
-    assert [each.state for each in changes.of_task(["create a"], 0, check_mode=True)] == ["would change"]
+    result = {"actions": ["create a", "create b"], "changes": [ONE, OTHER]}
+    made = run_changes.of_task(result, "Make them", 1.26, check_mode=False)
+    assert made == [Row("create a", "changed", 1.3, ONE), Row("create b", "changed", None, OTHER)]
+    assert made[0].view() == {"change": "create a", "state": "changed", "seconds": 1.3, **ONE}
+    assert [each.state for each in run_changes.of_task(result, "Make them", 0, check_mode=True)] == ["would change"] * 2
+
+
+@pytest.mark.parametrize("result", [{}, {"actions": []}, {"actions": [], "changes": []}])
+def test_a_task_that_tells_no_actions_goes_by_its_name(result: dict[str, Any]) -> None:
+    (made,) = run_changes.of_task(result, "Make them", 0, check_mode=False, where="node-1")
+    nothing = dict.fromkeys(("verb", "kind", "id", "why"), "")
+    assert made.view() == {"change": "Make them on node-1", "state": "changed", "seconds": 0, **nothing}
+
+
+def test_what_is_changed_on_a_node_names_it() -> None:
+    result = {"actions": ["save it"], "changes": [{"verb": "save", "kind": "nat table", "id": "nft", "why": ""}]}
+    (made,) = run_changes.of_task(result, "Clean up", 0, check_mode=False, where="node-1")
+    assert (made.what, made.change["id"]) == ("save it on node-1", "node-1/nft")
 
 
 @pytest.mark.parametrize(
@@ -52,4 +74,4 @@ def test_what_the_actions_of_a_task_took_stands_once() -> None:
     ],
 )
 def test_what_a_person_is_told(found: list[Row], check_mode: bool, told: list[str]) -> None:
-    assert changes.lines(found, 11.7, check_mode=check_mode) == told
+    assert run_changes.lines(found, 11.7, check_mode=check_mode) == told

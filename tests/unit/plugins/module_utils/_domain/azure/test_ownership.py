@@ -26,6 +26,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.protected_identities import (
     Protection,
+    Reason,
     protection,
 )
 
@@ -136,19 +137,26 @@ CASES: dict[str, tuple[dict[str, Any], str, str, bool]] = {
         False,
     ),
     "protected, named to be detached": (
-        {"claims": Claims(named=frozenset([KEY])), "protection": Protection({KEY: "it is mine"})},
+        {"claims": Claims(named=frozenset([KEY])), "protection": Protection({KEY: Reason("named", "it is mine")})},
         PROTECTED,
         "it is mine",
         False,
     ),
     "protected, dead": (
-        {"on": carrier(ID, client_id=""), "protection": Protection({KEY: "it is mine"}), "client_ids": {}},
+        {
+            "on": carrier(ID, client_id=""),
+            "protection": Protection({KEY: Reason("named", "it is mine")}),
+            "client_ids": {},
+        },
         PROTECTED,
         "it is mine",
         False,
     ),
     "protected, still for pods": (
-        {"claims": Claims(used={KEY: ("Deployment team/web",)}), "protection": Protection({KEY: "it is mine"})},
+        {
+            "claims": Claims(used={KEY: ("Deployment team/web",)}),
+            "protection": Protection({KEY: Reason("named", "it is mine")}),
+        },
         PROTECTED,
         "it is mine",
         False,
