@@ -80,6 +80,7 @@ def test_life_of_a_pair(binding: Runner, client: Client, namespace: str) -> None
     created = binding(**desired(namespace)).ok()
     assert predicted["changed"] and created["changed"]
     assert predicted["actions"] == created["actions"]
+    assert predicted["changes"] == created["changes"]
     assert created["actions"] == [
         f"create AzureIdentity {namespace}/billing",
         f"create AzureIdentityBinding {namespace}/billing (0 pods get the identity)",
@@ -99,6 +100,13 @@ def test_life_of_a_pair(binding: Runner, client: Client, namespace: str) -> None
 
     changed = [binding(check=check, **desired(namespace, client_id=OTHER_ID)).ok() for check in (True, False)]
     assert changed[0]["actions"] == changed[1]["actions"]
+    assert changed[0]["changes"] == changed[1]["changes"]
+    assert changed[1]["changes"][0] == {
+        "verb": "change",
+        "kind": "AzureIdentity",
+        "id": f"{namespace}/billing",
+        "why": "spec.clientID",
+    }
     assert changed[0]["diff"] == changed[1]["diff"]
     assert changed[1]["actions"] == [
         f"change AzureIdentity {namespace}/billing spec.clientID (MIC assigns it anew to 0 pods)"
@@ -159,6 +167,7 @@ def test_each_change_is_predicted_and_made_once(
     )
     assert predicted["changed"] and made["changed"]
     assert predicted["diff"] == made["diff"] and predicted["actions"] == made["actions"]
+    assert predicted["changes"] == made["changes"]
     assert any(words in action for action in made["actions"])
     assert not binding(**desired(namespace, **change)).ok()["changed"]
 
@@ -273,6 +282,7 @@ def test_service_principal_with_secret(binding: Runner, client: Client, namespac
     }
     outcomes = [binding(check=check, client_password="pa55-first-x", **options) for check in (True, False)]
     assert outcomes[0].ok()["actions"] == outcomes[1].ok()["actions"]
+    assert outcomes[0].ok()["changes"] == outcomes[1].ok()["changes"]
     assert outcomes[1].ok()["actions"][0] == f"create Secret {namespace}/billing-credential"
     assert outcomes[1].ok()["result"]["secret"] == {"namespace": namespace, "name": "billing-credential"}
     secret = client.get(SECRET, namespace, "billing-credential")

@@ -63,6 +63,7 @@ def test_life_of_an_exception(exception: Runner, client: Client, namespace: str)
         assert labels(client, namespace) == before
         made = exception(**desired, **change).ok()
         assert predicted["actions"] == made["actions"] == [action]
+        assert predicted["changes"] == made["changes"]
         assert predicted["diff"] == made["diff"] and made["diff"]["before"] != made["diff"]["after"]
         assert labels(client, namespace) == reached
         assert made["result"]["pods"] == ([f"{namespace}/agent"] if reached else [])

@@ -352,6 +352,7 @@ def test_live_identities_are_changed_in_batches(
     assert predicted["reassigned_pods"] == 6
     with mic(api_server.client(), namespace) as running:
         made = binding(bindings=changed, wait=True, **waiting).ok()
+    assert made["changes"] == predicted["changes"]
     assert made["actions"] == predicted["actions"] and len(made["actions"]) == 6
     assert 1 <= running.most <= 2
     assert len(versions(client, namespace)) == len(before)

@@ -67,9 +67,8 @@ def of_task(
     for number, (what, change) in enumerate(told):
         if where:
             change = {**change, "id": f"{where}/{change['id']}"} if change else change
-        rows.append(
-            Row(f"{what} on {where}" if where else str(what), state, None if number else round(seconds, 1), change)
-        )
+            what = f"{what} on {where}"
+        rows.append(Row(str(what), state, None if number else round(seconds, 1), change))
     return rows
 
 

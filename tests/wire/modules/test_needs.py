@@ -288,6 +288,7 @@ def test_a_write_needs_what_its_prediction_names(modules: Modules, azure: Simula
 
     done = modules.succeed(case.module, who=world.somebody(granted), **options)
     assert done["changed"]
+    assert done["changes"] == predicted["changes"]
     assert "permissions" not in done
     if case.module != "vmss_instance_reimage":  # each run reimages
         assert modules.succeed(case.module, check=True, **options)["permissions"] == []

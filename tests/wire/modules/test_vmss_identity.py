@@ -353,6 +353,7 @@ def test_what_is_done_half_is_told_and_finished_by_the_next_run(modules: Modules
     modules.fault("PATCH", "", nth=2, status=400, body=body)
     failed = modules.fail(MODULE, **CLUSTER, identities=ids, **FAST)
     assert failed["changed"] and len(failed["actions"]) == 1
+    assert (failed["failed_change"]["verb"], len(failed["changes"])) == ("attach", 1)
     assert failed["failed_action"].startswith("attach id-150 to the scale set ")
     again = modules.succeed(MODULE, **CLUSTER, identities=ids, **FAST)
     assert again["actions"] == [failed["failed_action"]]

@@ -30,6 +30,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
     protection,
 )
 
+MINE = Reason("named", "it is mine")
 GROUP = "/subscriptions/s/resourceGroups/g"
 SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/aks-pool-1-vmss"
 NAMES = [f"id-{number}" for number in range(8)]
@@ -137,7 +138,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str, bool]] = {
         False,
     ),
     "protected, named to be detached": (
-        {"claims": Claims(named=frozenset([KEY])), "protection": Protection({KEY: Reason("named", "it is mine")})},
+        {"claims": Claims(named=frozenset([KEY])), "protection": Protection({KEY: MINE})},
         PROTECTED,
         "it is mine",
         False,
@@ -145,7 +146,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str, bool]] = {
     "protected, dead": (
         {
             "on": carrier(ID, client_id=""),
-            "protection": Protection({KEY: Reason("named", "it is mine")}),
+            "protection": Protection({KEY: MINE}),
             "client_ids": {},
         },
         PROTECTED,
@@ -155,7 +156,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str, bool]] = {
     "protected, still for pods": (
         {
             "claims": Claims(used={KEY: ("Deployment team/web",)}),
-            "protection": Protection({KEY: Reason("named", "it is mine")}),
+            "protection": Protection({KEY: MINE}),
         },
         PROTECTED,
         "it is mine",

@@ -737,12 +737,12 @@ SPEC = '{"clientID": "c", "resourceID": "/a", "type": 0}'
 PAIR = {"selector": "s", "only": "", "written": "2", "content": ["shop", "one", "b", SPEC]}
 
 
-OF_CLUSTER = {"verb": "change", "kind": "Microsoft.ContainerService/managedClusters", "id": "/c", "why": "add x"}
-OF_ROLE = {"verb": "create", "kind": "Microsoft.Authorization/roleAssignments", "id": "/r", "why": "Reader"}
+ADDON_CHANGED = {"verb": "change", "kind": "Microsoft.ContainerService/managedClusters", "id": "/c", "why": "add x"}
+ROLE_ASSIGNED = {"verb": "create", "kind": "Microsoft.Authorization/roleAssignments", "id": "/r", "why": "Reader"}
 
 
 def added(*entries: dict[str, Any]) -> dict[str, Any]:
-    return {"changes": [OF_CLUSTER], "state": {"identities": list(entries)}}
+    return {"changes": [ADDON_CHANGED], "state": {"identities": list(entries)}}
 
 
 def restarts(mode: str = "chart", **observed: Any) -> Any:
@@ -779,9 +779,9 @@ def test_by_what_they_would_be_compared_with_the_addon() -> None:
         {**pair, "written": "now", "selector": "t"}
     ]
     unchanged = {**added({**entry, "binding_selector": "t"}), "changes": []}
-    for made in (unchanged, {"changes": [OF_CLUSTER]}, {"skipped": True}):
+    for made in (unchanged, {"changes": [ADDON_CHANGED]}, {"skipped": True}):
         assert restarts("addon", predicts=True, addon=made) == [{**pair, "written": "3"}]
-    left = [{"changes": [OF_CLUSTER], "item": {"entries": [{"namespace": "shop", "name": "one"}]}}]
+    left = [{"changes": [ADDON_CHANGED], "item": {"entries": [{"namespace": "shop", "name": "one"}]}}]
     assert restarts("addon", predicts=True, left=left) == []
     assert restarts("addon", predicts=True, left=[{**left[0], "changes": []}]) == [{**pair, "written": "3"}]
 
@@ -795,11 +795,11 @@ LOOKING: dict[str, Any] = {"planned": [], "addon": {}, "left": [], "reachable": 
         ("chart", {}, False),
         ("chart", {"planned": [{"kind": "AzureIdentity"}]}, True),
         ("addon", {"planned": [{"kind": "AzureIdentity"}]}, False),
-        ("addon", {"addon": {"changes": [OF_ROLE]}}, False),
-        ("addon", {"addon": {"changes": [OF_ROLE, OF_CLUSTER]}}, True),
-        ("chart", {"addon": {"changes": [OF_CLUSTER]}}, False),
+        ("addon", {"addon": {"changes": [ROLE_ASSIGNED]}}, False),
+        ("addon", {"addon": {"changes": [ROLE_ASSIGNED, ADDON_CHANGED]}}, True),
+        ("chart", {"addon": {"changes": [ADDON_CHANGED]}}, False),
         ("addon", {"left": [{"skipped": True}, {"changes": []}]}, False),
-        ("addon", {"left": [{"changes": []}, {"changes": [OF_CLUSTER]}]}, True),
+        ("addon", {"left": [{"changes": []}, {"changes": [ADDON_CHANGED]}]}, True),
     ],
 )
 def test_what_decides_it_changes(mode: str, changes: dict[str, Any], foreseen: bool) -> None:

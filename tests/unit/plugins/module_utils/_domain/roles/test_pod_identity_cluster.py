@@ -271,11 +271,8 @@ FIND_NMI = {
 
 def test_what_changes() -> None:
     create = {"verb": "create", "kind": "Microsoft.Authorization/roleAssignments", "id": "/a/reader", "why": "Reader"}
-    granted = {
-        "changes": [create, {**create, "verb": "delete", "id": "/a/owner"}],
-        "state": STATES,
-        "permissions": [OF_CLUSTER],
-    }
+    made = [create, {**create, "verb": "delete", "id": "/a/owner"}]
+    granted = {"changes": made, "state": STATES, "permissions": [OF_CLUSTER]}
     observed: dict[str, Any] = {"cluster": {}, "predicted": [{}, granted], "addon": {}, "granted": granted}
     found = replace(Predicted.parse(observed), cluster=CLUSTER)
     assert changes(OPTIONS, found, RUN) == Changes((OF_CLUSTER,), ())
