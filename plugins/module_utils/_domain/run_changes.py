@@ -62,7 +62,8 @@ def of_task(
     ``where``: the node on which they were made.
     """
     state = PREDICTED if check_mode else CHANGED
-    told = itertools.zip_longest(result.get("actions") or (name,), result.get("changes") or (), fillvalue={})
+    sentences, changes = result.get("actions") or (name,), result.get("changes") or ()
+    told: t.Iterable[tuple[t.Any, t.Any]] = itertools.zip_longest(sentences, changes, fillvalue={})
     rows = []
     for number, (what, change) in enumerate(told):
         if where:
