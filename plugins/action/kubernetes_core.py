@@ -39,6 +39,7 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         module = str(arguments.pop("module", ""))
         does = [str(each) for each in arguments.pop("actions", ())]
+        told = [dict(each) for each in arguments.pop("changes", ())]
         if not module:
             raise AnsibleActionFail("kubernetes_core runs no module by itself: set module, such as k8s_info.")
         if arguments.get("kubeconfig"):
@@ -51,7 +52,7 @@ class ActionModule(ActionBase):
             name = f"kubernetes.core.{module}"
             answer = self._execute_module(module_name=name, module_args=arguments, task_vars=task_vars)
             result.update(_without_proxy(answer, arguments.get("proxy")))
-        result["actions"] = does if result.get("changed") else []
+        result.update(actions=does if result.get("changed") else [], changes=told if result.get("changed") else [])
         _changes.keep(self, task_vars or {}, result, time.monotonic() - began, look=False)
         return result
 

@@ -44,7 +44,7 @@ ANSWER_TIMEOUT = 20
 def make_plan(node: Node, options: t.Mapping[str, t.Any], ask: t.Callable[[], Document] = dict) -> Plan:
     """``ask`` is called where there is nothing to do, and what it returns becomes part of the result."""
     cleanup = Cleanup.observe(node, options)
-    steps = tuple(Step(summary, write) for summary, write in cleanup.steps())
+    steps = tuple(Step(*step) for step in cleanup.steps())
     before = cleanup.lines()
     return Plan(
         before,

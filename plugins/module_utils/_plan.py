@@ -19,6 +19,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from ._domain.change import Change
 from ._domain.errors import Failure
 
 Document = t.Mapping[str, t.Any]
@@ -45,12 +46,14 @@ class Module(t.Protocol):
 class Step:
     """One write. ``apply`` returns the resource as the service now reports it, or None where that adds nothing.
 
+    ``summary`` tells people what ``change`` tells programs.
     ``preview`` asks the server for the same answer without writing (Kubernetes dry run); None where it cannot.
     Neighbours of one ``wave`` do not depend on each other and are carried out at the same time; 0 is a step alone.
     ``needs``: what whoever carries it out must be allowed, apart from reading.
     """
 
     summary: str
+    change: Change
     apply: t.Callable[[], Document | None]
     preview: t.Callable[[], Document | None] | None = None
     wave: int = 0
@@ -138,27 +141,31 @@ def _finish(module: Module, plan: Plan, key: str) -> None:
         module.warn(warning)
     outcome = plan.after if plan.result is None else plan.result
     needed = {"permissions": _permissions(plan.steps)} if module.check_mode else {}
-    done: list[str] = []
+    done: list[Step] = []
     for wave in _waves(plan.steps):
         ended = _carry_out(wave, plan.at_once, predict=module.check_mode)
-        done += [step.summary for step, dummy, failure in ended if failure is None]
+        done += [step for step, dummy, failure in ended if failure is None]
         outcome = next((answer for dummy, answer, failure in reversed(ended) if answer), outcome)
         for step, failure in [(step, failure) for step, dummy, failure in ended if failure]:
             results = {**_extra_results(module, plan), **needed, **failure.results}
             # A step may have failed after its write.
             results["changed"] = (bool(done) or bool(results.get("changed"))) and not module.check_mode
-            results.update(actions=done, failed_action=step.summary)
+            results.update(_told(done), failed_action=step.summary, failed_change=step.change.view())
             raise Failure(failure.sentence, error=failure.error, results=results) from failure
     result = {
         **_extra_results(module, plan),
         **needed,
         "changed": bool(plan.steps),
-        "actions": done,
+        **_told(done),
         key: dict(outcome),
     }
     if module._diff:
         result["diff"] = {"before": dict(plan.before), "after": dict(plan.after)}
     module.exit_json(**result)
+
+
+def _told(done: t.Sequence[Step]) -> dict[str, t.Any]:
+    return {"actions": [step.summary for step in done], "changes": [step.change.view() for step in done]}
 
 
 def _permissions(steps: t.Iterable[Step]) -> list[dict[str, t.Any]]:

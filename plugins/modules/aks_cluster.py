@@ -550,11 +550,54 @@ actions:
   type: list
   elements: str
   sample: [create cluster demo]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change), V(reconcile) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: The resource type of ARM.
+      returned: always
+      type: str
+      sample: Microsoft.ContainerService/managedClusters
+    id:
+      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: Microsoft.ContainerService/managedClusters
+      id: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+      why: ''
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: create cluster demo
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: Microsoft.ContainerService/managedClusters
+    id: >-
+      /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+    why: ''
 error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure refuses a request
@@ -576,6 +619,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
     tags,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, clusters, needs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
@@ -634,15 +678,18 @@ def make_plan(arm: Arm, desired: t.Mapping[str, t.Any]) -> Plan:
     failed = current is not None and clusters.is_unsuccessful(current)
     if body == current and not failed:
         return Plan(before, before)
+    identifier = arm_id.resource(arm.subscription, group, clusters.KIND, name)
     if current is None:
         outcome = clusters.predicted(
             body, subscription=arm.subscription, group=group, name=name, unknown=KNOWN_AFTER_APPLY
         )
-        summary = f"create cluster {name}"
+        change = Change("create", clusters.KIND, identifier)
+        summary = f"{change.verb} cluster {name}"
     else:
         outcome = clusters.expected(body, KNOWN_AFTER_APPLY)
-        summary = f"{'reconcile' if body == current else 'change'} cluster {name}"
-        summary += f", whose last operation ended as {before['provisioning_state']}" if failed else ""
+        why = f"whose last operation ended as {before['provisioning_state']}" if failed else ""
+        change = Change("reconcile" if body == current else "change", clusters.KIND, identifier, why)
+        summary = f"{change.verb} cluster {name}" + (f", {why}" if why else "")
 
     def write() -> Body:
         doing = f"{summary.split(',')[0].replace('cluster', 'the cluster', 1)} in the resource group {group}"
@@ -651,9 +698,8 @@ def make_plan(arm: Arm, desired: t.Mapping[str, t.Any]) -> Plan:
         )
 
     watch = Watch(arm, desired)
-    identifier = arm_id.resource(arm.subscription, group, clusters.KIND, name)
     needed = clusters.needs_of_write(identifier, body, current)
-    step = Step(summary, lambda: clusters.view(watch.around(current, write)), needs=needed)
+    step = Step(summary, change, lambda: clusters.view(watch.around(current, write)), needs=needed)
     return Plan(before, clusters.view(outcome), (step,), watch=watch)
 
 
@@ -661,8 +707,10 @@ def removal(arm: Arm, desired: t.Mapping[str, t.Any], current: Body | None) -> P
     group, name = desired["resource_group"], desired["name"]
     if current is None:
         return Plan({}, {})
+    change = Change("delete", clusters.KIND, current["id"])
     step = Step(
-        f"delete cluster {name}",
+        f"{change.verb} cluster {name}",
+        change,
         lambda: managed_clusters.delete(arm, group, name, wait=desired["wait"]),
         needs=needs.on(current["id"], "delete"),
     )

@@ -127,11 +127,51 @@ actions:
   type: list
   elements: str
   sample: [write kubeconfig /run/user/1000/pod-identity-demo.kubeconfig]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: V(file).
+      returned: always
+      type: str
+      sample: file
+    id:
+      description: Path of the file.
+      returned: always
+      type: str
+      sample: /run/user/1000/pod-identity-demo.kubeconfig
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: file
+      id: /run/user/1000/pod-identity-demo.kubeconfig
+      why: ''
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: write kubeconfig /run/user/1000/pod-identity-demo.kubeconfig
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: file
+    id: /run/user/1000/pod-identity-demo.kubeconfig
+    why: ''
 error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure refuses a request
@@ -148,6 +188,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.errors import Refused
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import clusters
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import FILE, Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import kubeconfig
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step, run
@@ -172,7 +213,11 @@ def make_plan(connect: t.Callable[[], Arm], options: t.Mapping[str, t.Any]) -> P
         kubeconfig.refuse_foreign(path, kubeconfig.cluster_names(old.config), cluster)
     before = view(old, path)
     if options["state"] == "absent":
-        steps = (Step(f"remove kubeconfig {path}", lambda: files.remove(path)),) if old else ()
+        steps = (
+            (Step(f"remove kubeconfig {path}", Change("delete", FILE, path), lambda: files.remove(path)),)
+            if old
+            else ()
+        )
         return Plan(before, {}, steps, result={})
     arm, group, admin = connect(), options["resource_group"], options["credentials"] == "admin"
     try:
@@ -203,7 +248,8 @@ def of_cluster(
     before, result = view(old, path), new.described(path)
     if old and old.content == new.content and files.is_private(path):
         return Plan(before, before, result=result)
-    step = Step(f"write kubeconfig {path}", lambda: files.write(path, new.content))
+    change = Change.of_file(path, existed=bool(old))
+    step = Step(f"write kubeconfig {path}", change, lambda: files.write(path, new.content))
     return Plan(before, view_after(new, old, path), (step,), result=result, warnings=warnings())
 
 
@@ -234,8 +280,9 @@ def of_absent_cluster(before: t.Mapping[str, t.Any], options: t.Mapping[str, t.A
             "create it first."
         )
 
+    change = Change.of_file(path, existed=bool(before))
     after = {**result, "sha256": KNOWN_AFTER_APPLY, "mode": "0600"}
-    return Plan(before, after, (Step(f"write kubeconfig {path}", refuse),), result=result)
+    return Plan(before, after, (Step(f"write kubeconfig {path}", change, refuse),), result=result)
 
 
 def main() -> None:

@@ -410,11 +410,54 @@ actions:
   type: list
   elements: str
   sample: ["change pod identity of cluster demo: add identity shop/billing"]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: change
+    kind:
+      description: The resource type of ARM.
+      returned: always
+      type: str
+      sample: Microsoft.ContainerService/managedClusters
+    id:
+      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: add identity shop/billing
+  sample:
+    - verb: change
+      kind: Microsoft.ContainerService/managedClusters
+      id: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+      why: add identity shop/billing
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: "change pod identity of cluster demo: add identity shop/billing"
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: change
+    kind: Microsoft.ContainerService/managedClusters
+    id: >-
+      /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ContainerService/managedClusters/demo
+    why: add identity shop/billing
 failed_identities:
   description: Entries that AKS could not assign, as namespace and name; they may be what blocks the change.
   returned: when AKS refuses a change
@@ -447,7 +490,15 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_optio
     azure_wait,
     restored_identities,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import addon, arm_id, clusters, needs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import (
+    addon,
+    arm_id,
+    azure_roles,
+    clusters,
+    identities,
+    needs,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.needs import AzureNeed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import selecting
@@ -540,23 +591,26 @@ def make_plan(module: AnsibleModule) -> Plan:
         take_out = functools.partial(writer.remove, stuck, recreate=recreate)
         lacking = addon.resource_ids(current, stuck) if recreate else ()
         to_recreate = [need for one in lacking for need in needs_of_recreation(one)]
-        steps.append(Step(addon.summary(current, middle), take_out, needs=(*needed_to_write, *to_recreate)))
-    at = f"{addon.ROLE} {{}} {roles.principal} at {{}}"
+        change = addon.change(identifier, current, middle)
+        steps.append(Step(addon.summary(current, middle), change, take_out, needs=(*needed_to_write, *to_recreate)))
     steps += [
         Step(
-            f"assign {at.format('to', one)}",
+            azure_roles.assigning(addon.ROLE, roles.principal, one),
+            roles.granting(one, KNOWN_AFTER_APPLY),
             functools.partial(roles.grant, one),
             needs=needs.assignments(one, "write"),
         )
         for one in missing
     ]
     if after != middle:
-        change = functools.partial(addon.changed, desired=desired, facts=facts, removed=removed)
-        write = functools.partial(writer.write, change, addon.present_keys(desired), granted=missing)
-        steps.append(Step(addon.summary(middle, after), write, needs=needed_to_write))
+        edit = functools.partial(addon.changed, desired=desired, facts=facts, removed=removed)
+        write = functools.partial(writer.write, edit, addon.present_keys(desired), granted=missing)
+        change = addon.change(identifier, middle, after)
+        steps.append(Step(addon.summary(middle, after), change, write, needs=needed_to_write))
     steps += [
         Step(
-            f"remove {at.format('from', one)}",
+            azure_roles.removing(addon.ROLE, roles.principal, one),
+            roles.withdrawing(one),
             functools.partial(roles.withdraw, one),
             needs=needs.assignments(one, "delete"),
         )
@@ -565,6 +619,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     steps += [
         Step(
             f"delete identity {one}, which was made for a removal",
+            Change("delete", identities.KIND, one, "which was made for a removal"),
             functools.partial(writer.discard, one),
             needs=(*needs.on(one, "delete"), *needs.assignments(one, "delete")),
         )

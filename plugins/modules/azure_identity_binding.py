@@ -375,12 +375,52 @@ actions:
   sample:
     - create AzureIdentity billing/billing
     - create AzureIdentityBinding billing/billing (3 pods get the identity)
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change), V(adopt) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: The kind of the object.
+      returned: always
+      type: str
+      sample: AzureIdentity
+    id:
+      description: Namespace and name of the object, or only its name where it has no namespace.
+      returned: always
+      type: str
+      sample: billing/billing
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: AzureIdentity
+      id: billing/billing
+      why: ''
+    - verb: create
+      kind: AzureIdentityBinding
+      id: billing/billing
+      why: ''
 planned:
   description: All writes that are needed, in their order, also where one of them then fails.
   returned: always, once the cluster was looked at
   type: list
   elements: dict
   contains:
+    verb:
+      description: What is done with it, as RV(changes[].verb) tells it.
+      returned: always
+      type: str
+      sample: create
     kind:
       description: Kind of the object.
       returned: always
@@ -428,6 +468,15 @@ failed_action:
   returned: when an action fails
   type: str
   sample: create AzureIdentity billing/billing
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: AzureIdentityBinding
+    id: billing/billing
+    why: ''
 error:
   description: The answer of the API server as data (C(code), C(message), C(status)).
   returned: when the API server refuses a request
@@ -567,7 +616,7 @@ def make_steps(
         for change in wave.changes:
             preview = functools.partial(writer.preview, change) if change.certain else None
             write = functools.partial(writer.write, change)
-            steps.append(Step(change.summary, write, preview, wave=number, needs=(pairs.need(change),)))
+            steps.append(Step(change.summary, change.change, write, preview, wave=number, needs=(pairs.need(change),)))
         if wave.settles and client:
             steps[-1] = waiting(steps[-1], functools.partial(settle, module, client, wave.settles))
     return tuple(steps)

@@ -189,12 +189,48 @@ actions:
   elements: str
   sample:
     - create AzurePodIdentityException kube-system/addon (1 pod past NMI)
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change), V(adopt) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: The kind of the object.
+      returned: always
+      type: str
+      sample: AzurePodIdentityException
+    id:
+      description: Namespace and name of the object, or only its name where it has no namespace.
+      returned: always
+      type: str
+      sample: kube-system/addon
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: AzurePodIdentityException
+      id: kube-system/addon
+      why: ''
 planned:
   description: All writes that are needed, in their order, also where one of them then fails.
   returned: always, once the cluster was looked at
   type: list
   elements: dict
   contains:
+    verb:
+      description: What is done with it, as RV(changes[].verb) tells it.
+      returned: always
+      type: str
+      sample: create
     kind:
       description: Kind of the object.
       returned: always
@@ -237,6 +273,15 @@ failed_action:
   returned: when an action fails
   type: str
   sample: create AzurePodIdentityException kube-system/addon (1 pod past NMI)
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: AzurePodIdentityException
+    id: kube-system/addon
+    why: ''
 error:
   description: The answer of the API server as data (C(code), C(message), C(status)).
   returned: when the API server refuses a request
@@ -307,6 +352,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     steps = tuple(
         Step(
             change.summary,
+            change.change,
             functools.partial(writer.write, change),
             functools.partial(writer.preview, change),
             wave=number,

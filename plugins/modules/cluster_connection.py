@@ -91,17 +91,58 @@ actions:
   type: list
   elements: str
   sample: [write kubeconfig /run/user/1000/run/kubeconfig]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: V(file).
+      returned: always
+      type: str
+      sample: file
+    id:
+      description: Path of the file.
+      returned: always
+      type: str
+      sample: /run/user/1000/run/kubeconfig
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: file
+      id: /run/user/1000/run/kubeconfig
+      why: ''
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: write kubeconfig /run/user/1000/run/kubeconfig
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: file
+    id: /run/user/1000/run/kubeconfig
+    why: ''
 """
 
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import kubeconfig as files
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import FILE, Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import Settings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.written_down import written_down
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
@@ -114,12 +155,17 @@ def make_plan(options: t.Mapping[str, t.Any]) -> Plan:
     old = files.read(path)
     before = view(old, path) if old else {}
     if not settings.named:
-        steps = (Step(f"remove kubeconfig {path}", lambda: files.remove(path)),) if old else ()
+        steps = (
+            (Step(f"remove kubeconfig {path}", Change("delete", FILE, path), lambda: files.remove(path)),)
+            if old
+            else ()
+        )
         return Plan(before, {}, steps, result={})
     new = files.of_config(written_down(settings))
     if old and old.content == new.content and files.is_private(path):
         return Plan(before, before, result=new.described(path))
-    step = Step(f"write kubeconfig {path}", lambda: files.write(path, new.content))
+    change = Change.of_file(path, existed=bool(old))
+    step = Step(f"write kubeconfig {path}", change, lambda: files.write(path, new.content))
     return Plan(before, view(new, path), (step,), result=new.described(path))
 
 

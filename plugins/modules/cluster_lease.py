@@ -157,11 +157,51 @@ actions:
   type: list
   elements: str
   sample: [take Lease default/azureops-pod-identity]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: The kind of the object.
+      returned: always
+      type: str
+      sample: Lease
+    id:
+      description: Namespace and name of the object, or only its name where it has no namespace.
+      returned: always
+      type: str
+      sample: default/azureops-pod-identity
+    why:
+      description: V(take), V(renew) or V(give back).
+      returned: always
+      type: str
+      sample: take
+  sample:
+    - verb: create
+      kind: Lease
+      id: default/azureops-pod-identity
+      why: take
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: take Lease default/azureops-pod-identity
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: Lease
+    id: default/azureops-pod-identity
+    why: take
 error:
   description: The answer of the API server as data (C(code), C(message), C(status)).
   returned: when the API server refuses a request
@@ -203,7 +243,9 @@ def make_plan(client: Client, params: t.Mapping[str, t.Any]) -> Plan:
         if not claim.ours:
             return Plan(before, before)
         give_back = functools.partial(leases.give_back, client, desired)
-        return Plan(before, {}, (Step(f"give back {desired.label}", give_back, needs=desired.needs("delete")),))
+        change = desired.change("delete", "give back")
+        step = Step(f"{change.why} {desired.label}", change, give_back, needs=desired.needs("delete"))
+        return Plan(before, {}, (step,))
     if params["renew_only"] and not claim.ours:
         raise Failure(
             f"This run does not hold {desired.label} any more"
@@ -214,7 +256,12 @@ def make_plan(client: Client, params: t.Mapping[str, t.Any]) -> Plan:
     if not claim.free and not params["wait_timeout"]:
         raise leases.held(client, desired)
     take = functools.partial(leases.take, client, desired, timeout=params["wait_timeout"], pause=params["wait_sleep"])
-    step = Step(claim.summary, take, needs=desired.needs("patch" if found else "create"))
+    step = Step(
+        claim.summary,
+        desired.change("change" if found else "create", claim.why),
+        take,
+        needs=desired.needs("patch" if found else "create"),
+    )
     return Plan(before, {"holder": holder.name, "duration": desired.seconds}, (step,))
 
 

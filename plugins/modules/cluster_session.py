@@ -45,7 +45,8 @@ options:
         V(known) takes the cluster from O(cluster), and connects where the session began for roles that need it.
       - V(absent) removes the directory of the connection, unless another role ends it, and tells what the tasks since
         its beginning changed, or would change, and how long each took; the same is left as C(pod_identity_changes) with
-        C(set_stats).
+        C(set_stats), each with C(host), C(change), C(state), C(seconds), and C(verb), C(kind), C(id) and C(why) of the
+        module that made it, which are empty where it tells none.
       - V(predicted) says that what follows is only a prediction; V(restored) goes back to what was known before.
       - V(begun) checks the options of O(roles), all before it says what is wrong with them, asks what they need and
         connects. With V(pod_identity_cluster) among them, which may be to create the cluster, it connects only to ask.

@@ -246,11 +246,54 @@ actions:
   type: list
   elements: str
   sample: [create federated credential demo-billing]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: The resource type of ARM.
+      returned: always
+      type: str
+      sample: Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials
+    id:
+      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing/federatedIdentityCredentials/demo-billing
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials
+      id: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing/federatedIdentityCredentials/demo-billing
+      why: ''
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: create federated credential demo-billing
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials
+    id: >-
+      /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing/federatedIdentityCredentials/demo-billing
+    why: ''
 error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure, Entra or the cluster refuses a request
@@ -358,6 +401,7 @@ def make_plan(module: AnsibleModule) -> Plan:
     steps = tuple(
         Step(
             write.summary,
+            write.change(identity),
             functools.partial(service.carry_out, arm, identity, write),
             needs=service.needs_of(identity, write),
         )

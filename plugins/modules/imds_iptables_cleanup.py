@@ -271,11 +271,55 @@ actions:
   type: list
   elements: str
   sample: [save the nft nat table, remove 3 rules and 1 chain from the nft nat table]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(save), V(change), V(delete) or V(verify), which writes nothing.
+      returned: always
+      type: str
+      sample: save
+    kind:
+      description: What it is on the node, V(nat table) or V(connections).
+      returned: always
+      type: str
+      sample: nat table
+    id:
+      description: The back end of iptables; V(conntrack) for connections.
+      returned: always
+      type: str
+      sample: nft
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: save
+      kind: nat table
+      id: nft
+      why: ''
+    - verb: change
+      kind: nat table
+      id: nft
+      why: remove 3 rules and 1 chain
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: remove 3 rules and 1 chain from the nft nat table
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: change
+    kind: nat table
+    id: nft
+    why: remove 3 rules and 1 chain
 answer:
   description: Who answers pods, as RV(azureops.pod_identity.imds_answer_info#module:answer) tells.
   returned: when O(answer_method) is set, there was nothing to remove, and not in check mode

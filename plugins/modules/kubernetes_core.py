@@ -50,6 +50,11 @@ options:
     type: list
     elements: str
     default: []
+  changes:
+    description: O(actions) as data, in the same order, each with C(verb), C(kind), C(id) and C(why).
+    type: list
+    elements: dict
+    default: []
 seealso:
   - module: azureops.pod_identity.cluster_connection
   - module: kubernetes.core.k8s_info
@@ -70,6 +75,12 @@ actions:
   returned: always
   type: list
   elements: str
+  sample: []
+changes:
+  description: O(changes), where something was changed, or in check mode would be.
+  returned: always
+  type: list
+  elements: dict
   sample: []
 result:
   description: What the module returns stands under its own names; see its documentation.

@@ -169,11 +169,51 @@ actions:
   type: list
   elements: str
   sample: [create Namespace billing]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: The kind of the object.
+      returned: always
+      type: str
+      sample: Namespace
+    id:
+      description: Namespace and name of the object, or only its name where it has no namespace.
+      returned: always
+      type: str
+      sample: billing
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: Namespace
+      id: billing
+      why: ''
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: create Namespace billing
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: Namespace
+    id: billing
+    why: ''
 error:
   description:
     - The answer of the API server as data (C(code), C(message), C(status)). The message about a Secret is empty.
@@ -186,6 +226,7 @@ import functools
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import patches
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.needs import KubernetesNeed
@@ -234,7 +275,7 @@ def make_plan(client: Client, options: Options) -> Plan:
     write: t.Callable[..., t.Any] = patch.write if patch else functools.partial(place.create, wanted)
     wait = functools.partial(place.wait_established, options["wait_timeout"]) if options["wait"] else None
     needed = place.need("patch" if live else "create")
-    step = carried_out(f"{'change' if live else 'create'} {place.label}", write, wait, needed)
+    step = carried_out(place.change("change" if live else "create"), write, wait, needed)
     return Plan(before, after, (step,), result=result)
 
 
@@ -244,12 +285,12 @@ def deletion(place: Place, live: kinds.Object, options: Options, result: Options
     given = {key: value for key, value in conditions.items() if value}
     delete = functools.partial(place.delete, given, options["propagation"])
     wait = functools.partial(place.wait_gone, uid, options["wait_timeout"]) if options["wait"] else None
-    step = carried_out(f"delete {place.label}", delete, wait, place.need("delete"))
+    step = carried_out(place.change("delete"), delete, wait, place.need("delete"))
     return Plan({"metadata": {"name": place.name, "uid": uid}}, {}, (step,), result=result)
 
 
 def carried_out(
-    summary: str, write: t.Callable[..., t.Any], wait: t.Callable[[], None] | None, needed: KubernetesNeed
+    change: Change, write: t.Callable[..., t.Any], wait: t.Callable[[], None] | None, needed: KubernetesNeed
 ) -> Step:
     """A write and the wait behind it; nothing of the object is returned."""
 
@@ -261,7 +302,7 @@ def carried_out(
     def preview() -> None:
         write(dry_run=True)
 
-    return Step(summary, apply, preview, needs=(needed,))
+    return Step(change.summary, change, apply, preview, needs=(needed,))
 
 
 def wanted_kind(options: Options) -> kinds.Kind:

@@ -498,12 +498,44 @@ actions:
   type: list
   elements: str
   sample: [write the inventory /var/backups/prod/inventory.json]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: with O(path)
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create) or V(change).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: V(file).
+      returned: always
+      type: str
+      sample: file
+    id:
+      description: Path of the file.
+      returned: always
+      type: str
+      sample: /var/backups/prod/inventory.json
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: file
+      id: /var/backups/prod/inventory.json
+      why: ''
 """
 
 import typing as t
 from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _files, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.findings import findings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
     Belief,
@@ -543,10 +575,11 @@ def make_plan(found: dict[str, t.Any], path: str) -> _plan.Plan:
                 file(piece)
 
     before, after = {"path": path, "sha256": _files.digest(path)}, {"path": path, "sha256": str(new)}
+    change = Change.of_file(path, existed=bool(before["sha256"]))
     return _plan.Plan(
         before=before if before["sha256"] else {},
         after=after,
-        steps=() if before == after else (_plan.Step(f"write the inventory {path}", write),),
+        steps=() if before == after else (_plan.Step(f"write the inventory {path}", change, write),),
         result={**after, **inventory_files.summary(found)},
         extra_results={"rules": found["rules"], "assignments": found["assignments"]},
     )

@@ -149,6 +149,37 @@ actions:
   type: list
   elements: str
   sample: [write /var/reports/pod-identity-inventory.incomplete.json and .csv]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: V(file).
+      returned: always
+      type: str
+      sample: file
+    id:
+      description: Path of the file.
+      returned: always
+      type: str
+      sample: /var/reports/pod-identity-inventory.incomplete.json
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: with its twin in .csv
+  sample:
+    - verb: create
+      kind: file
+      id: /var/reports/pod-identity-inventory.incomplete.json
+      why: with its twin in .csv
 """
 
 import functools
@@ -157,6 +188,7 @@ import os
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _files, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import FILE, Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import inventory_files
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory_files import Found, Write
@@ -241,11 +273,14 @@ def make_plan(options: t.Mapping[str, t.Any]) -> _plan.Plan:
     steps, after = [], dict(zip(files, map(str, new)))
     before = {path: sha256 for path, sha256 in ((path, _files.digest(path)) for path in files) if sha256}
     if before != after:
-        steps.append(_plan.Step(f"write {files[0]} and .csv", write))
+        change = Change.of_file(files[0], existed=files[0] in before, why="with its twin in .csv")
+        steps.append(_plan.Step(f"write {files[0]} and .csv", change, write))
     for path in incomplete:
         if not failures and os.path.lexists(path):
             before[path] = _files.digest(path)
-            steps.append(_plan.Step(f"remove {path}", functools.partial(_files.remove, path)))
+            steps.append(
+                _plan.Step(f"remove {path}", Change("delete", FILE, path), functools.partial(_files.remove, path))
+            )
     result = {"files": files, "clusters": counts, "failures": failures}
     return _plan.Plan(before, after, tuple(steps), result=result)
 

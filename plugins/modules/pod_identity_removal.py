@@ -158,6 +158,37 @@ actions:
   type: list
   elements: str
   sample: [delete AzureIdentity billing/billing]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(delete), or V(change) for the record of a helm release.
+      returned: always
+      type: str
+      sample: delete
+    kind:
+      description: The kind of the object.
+      returned: always
+      type: str
+      sample: AzureIdentity
+    id:
+      description: Namespace and name of the object, or only its name where it has no namespace.
+      returned: always
+      type: str
+      sample: billing/billing
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: delete
+      kind: AzureIdentity
+      id: billing/billing
+      why: ''
 foreign:
   description: Objects that are somebody else's.
   returned: when that is the reason of a failure
@@ -181,6 +212,15 @@ failed_action:
   returned: when an action fails
   type: str
   sample: delete AzureIdentity billing/billing
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: delete
+    kind: AzureIdentity
+    id: billing/billing
+    why: ''
 error:
   description: The answer of the API server as data (C(code), C(message), C(status)).
   returned: when the API server refuses a request
@@ -195,6 +235,7 @@ from dataclasses import replace
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import helm_releases
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.objects import clean
@@ -258,14 +299,25 @@ def steps(client: Client, going: t.Sequence[removal.Removal], params: t.Mapping[
 
 def mending(client: Client, release: helm_releases.Release) -> Step:
     repair = functools.partial(kube_removal.repair, client, release)
-    summary = f"repair the record of helm release {release.label}: {', '.join(release.unsupported_apis)}"
-    return Step(summary, repair, functools.partial(repair, dry_run=True), needs=(kube_removal.need_of_repair(release),))
+    why = ", ".join(release.unsupported_apis)
+    return Step(
+        f"repair the record of helm release {release.label}: {why}",
+        Change.of_object("change", "Secret", release.namespace, release.secret, why),
+        repair,
+        functools.partial(repair, dry_run=True),
+        needs=(kube_removal.need_of_repair(release),),
+    )
 
 
 def step(client: Client, going: removal.Removal, wave: int) -> Step:
     remove = functools.partial(kube_removal.remove, client, going)
     return Step(
-        going.summary, remove, functools.partial(remove, dry_run=True), wave, (kube_removal.need_of_removal(going),)
+        going.summary,
+        going.change,
+        remove,
+        functools.partial(remove, dry_run=True),
+        wave,
+        (kube_removal.need_of_removal(going),),
     )
 
 

@@ -132,6 +132,37 @@ actions:
   type: list
   elements: str
   sample: [create AzureIdentity billing/billing]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: The kind of the object.
+      returned: always
+      type: str
+      sample: AzureIdentity
+    id:
+      description: Namespace and name of the object, or only its name where it has no namespace.
+      returned: always
+      type: str
+      sample: billing/billing
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: AzureIdentity
+      id: billing/billing
+      why: ''
 missing_namespaces:
   description: Namespaces that have to be made first.
   returned: when that is the reason of a failure
@@ -143,6 +174,15 @@ failed_action:
   returned: when an action fails
   type: str
   sample: create AzureIdentity billing/billing
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: AzureIdentity
+    id: billing/billing
+    why: ''
 error:
   description: The answer of the API server as data (C(code), C(message), C(status)).
   returned: when the API server refuses a request
@@ -213,9 +253,9 @@ def check_namespaces(client: Client, missing: t.Sequence[restoration.Document]) 
 def step(client: Client | None, document: restoration.Document) -> Step:
     wave, needed = restoration.KINDS.index(document.kind) + 1, (kube_restoration.need(document),)
     if client is None:
-        return Step(f"create {document.label}", lambda: None, wave=wave, needs=needed)
+        return Step(document.change.summary, document.change, lambda: None, wave=wave, needs=needed)
     create = functools.partial(kube_restoration.put_back, client, document)
-    return Step(f"create {document.label}", create, functools.partial(create, dry_run=True), wave, needed)
+    return Step(document.change.summary, document.change, create, functools.partial(create, dry_run=True), wave, needed)
 
 
 def main() -> None:

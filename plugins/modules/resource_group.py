@@ -128,11 +128,51 @@ actions:
   type: list
   elements: str
   sample: [create resource group pod-identity-demo]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: The resource type of ARM.
+      returned: always
+      type: str
+      sample: Microsoft.Resources/resourceGroups
+    id:
+      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      returned: always
+      type: str
+      sample: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: Microsoft.Resources/resourceGroups
+      id: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+      why: ''
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: create resource group pod-identity-demo
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: Microsoft.Resources/resourceGroups
+    id: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+    why: ''
 error:
   description: The answer of the service as data.
   returned: when Azure refuses a request
@@ -169,6 +209,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait, tags
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, groups, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import tags as tag_rules
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
@@ -195,7 +236,8 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
             left = groups.without(found, options["ignore_resources"], arm.subscription)
             groups.refuse_nonempty(name, left, "force_delete_nonempty")
         delete = functools.partial(resource_groups.delete, arm, name)
-        step = Step(f"delete resource group {name}", delete, needs=needs.on(before["id"], "delete"))
+        change = Change("delete", groups.KIND, before["id"])
+        step = Step(f"{change.verb} resource group {name}", change, delete, needs=needs.on(before["id"], "delete"))
         return Plan(before, {}, (step,))
     if current and groups.is_going(current):
         current = None
@@ -210,9 +252,12 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
         return Plan(before, before)
     identifier = arm_id.resource_group(arm.subscription, name)
     after = {**groups.view(body), "name": name, "id": identifier} if current is None else groups.view(body)
-    summary = f"{'create' if current is None else 'change the tags of'} resource group {name}"
+    change = Change("create", groups.KIND, identifier)
+    if current is not None:
+        change = Change("change", groups.KIND, before["id"], "tags")
     step = Step(
-        summary,
+        f"{change.verb} {'the tags of ' if change.why else ''}resource group {name}",
+        change,
         lambda: groups.view(resource_groups.put(arm, name, body)),
         needs=needs.on(identifier, "write"),
     )

@@ -248,11 +248,54 @@ actions:
     - >-
       assign Managed Identity Operator to b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21 at
       /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: The resource type of ARM.
+      returned: always
+      type: str
+      sample: Microsoft.Authorization/roleAssignments
+    id:
+      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.Authorization/roleAssignments/0b5d3f0e-6f3a-5a9e-9d1f-3c7d5a1e8b42
+    why:
+      description: The role, or what is changed of the assignment.
+      returned: always
+      type: str
+      sample: Managed Identity Operator
+  sample:
+    - verb: create
+      kind: Microsoft.Authorization/roleAssignments
+      id: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.Authorization/roleAssignments/0b5d3f0e-6f3a-5a9e-9d1f-3c7d5a1e8b42
+      why: Managed Identity Operator
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: assign Managed Identity Operator to b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: Microsoft.Authorization/roleAssignments
+    id: >-
+      /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.Authorization/roleAssignments/0b5d3f0e-6f3a-5a9e-9d1f-3c7d5a1e8b42
+    why: Managed Identity Operator
 error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure refuses a request
@@ -269,6 +312,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import azure_roles, needs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
     Plan,
@@ -367,7 +411,8 @@ def plan_of_role(
     wanted = azure_roles.wanted(scope, role, principal, options["principal_type"], extras)
 
     step = Step(
-        f"assign {role.name} to {principal} at {scope}",
+        azure_roles.assigning(role.name, principal, scope),
+        azure_roles.change("create", wanted, role),
         lambda: azure_roles.view(
             authorization.grant(arm, wanted, role, extras, visibly=options["wait_visible"]), role, scope
         ),
@@ -383,8 +428,10 @@ def change(
     before, after = (azure_roles.view(one, role, scope) for one in (current, wanted))
     if wanted == current:
         return Plan(before, before)
+    told = Change("change", azure_roles.KIND, current.id, azure_roles.difference(current, wanted))
     step = Step(
-        f"change the {azure_roles.difference(current, wanted)} of {role.name} for {current.principal_id} at {scope}",
+        f"{told.verb} the {told.why} of {role.name} for {current.principal_id} at {scope}",
+        told,
         lambda: azure_roles.view(authorization.change(arm, wanted), role, scope),
         needs=needs.assignments(scope, "write"),
     )
@@ -400,7 +447,8 @@ def removal(
 ) -> Plan:
     steps = tuple(
         Step(
-            f"remove {role.name} from {assignment.principal_id} at {scope}",
+            azure_roles.removing(role.name, assignment.principal_id, scope),
+            azure_roles.change("delete", assignment, role),
             functools.partial(authorization.delete, arm, assignment),
             needs=needs.assignments(scope, "delete"),
         )
@@ -426,8 +474,9 @@ def unknown_yet(options: t.Mapping[str, t.Any], named: str, extras: azure_roles.
         "scope": scope,
     }
     # Never applied: outside check mode such a value has been refused.
-    summary = f"assign {role.name} to {principal} at {scope}"
-    return Plan({}, after, (Step(summary, lambda: None, needs=needs.assignments(scope, "write")),))
+    summary = azure_roles.assigning(role.name, principal, scope)
+    told = Change("create", azure_roles.KIND, after["id"], role.name)
+    return Plan({}, after, (Step(summary, told, lambda: None, needs=needs.assignments(scope, "write")),))
 
 
 def main() -> None:

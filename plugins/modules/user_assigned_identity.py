@@ -197,11 +197,54 @@ actions:
   type: list
   elements: str
   sample: [create identity billing]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(create), V(change) or V(delete).
+      returned: always
+      type: str
+      sample: create
+    kind:
+      description: The resource type of ARM.
+      returned: always
+      type: str
+      sample: Microsoft.ManagedIdentity/userAssignedIdentities
+    id:
+      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: create
+      kind: Microsoft.ManagedIdentity/userAssignedIdentities
+      id: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
+      why: ''
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: create identity billing
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: create
+    kind: Microsoft.ManagedIdentity/userAssignedIdentities
+    id: >-
+      /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
+    why: ''
 error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure refuses a request
@@ -219,6 +262,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, tags
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, identities, needs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import tags as tag_rules
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     KNOWN_AFTER_APPLY,
     Plan,
@@ -254,8 +298,10 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any], *, predict: bool) -> Pla
     merged = tag_rules.merge(before["tags"], wanted, append=options["append_tags"])
     if merged == before["tags"]:
         return Plan(before, before)
+    change = Change("change", identities.KIND, before["id"], "tags")
     step = Step(
-        f"change the tags of identity {name}",
+        f"{change.verb} the {change.why} of identity {name}",
+        change,
         lambda: identities.view(service.set_tags(arm, group, name, merged)),
         needs=needs.on(before["id"], "write"),
     )
@@ -264,8 +310,10 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any], *, predict: bool) -> Pla
 
 def deletion(arm: Arm, group: str, identity: t.Mapping[str, t.Any]) -> Step:
     name = identity["name"]
+    change = Change("delete", identities.KIND, identity["id"])
     return Step(
-        f"delete identity {name}",
+        f"{change.verb} identity {name}",
+        change,
         lambda: service.delete(arm, group, name),
         needs=needs.on(identity["id"], "delete"),
     )
@@ -295,8 +343,10 @@ def creation(arm: Arm, options: t.Mapping[str, t.Any], wanted_tags: t.Mapping[st
         "tenant_id": KNOWN_AFTER_APPLY,
         "tags": wanted_tags,
     }
+    change = Change("create", identities.KIND, after["id"])
     step = Step(
-        f"create identity {name}",
+        f"{change.verb} identity {name}",
+        change,
         lambda: identities.view(service.create(arm, group, name, location=location, tags=wanted_tags)),
         needs=needs.on(after["id"], "write"),
     )

@@ -264,11 +264,57 @@ actions:
   type: list
   elements: str
   sample: [attach billing to the scale set aks-nodepool1-12345678-vmss]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(attach) or V(detach).
+      returned: always
+      type: str
+      sample: attach
+    kind:
+      description: The resource type of ARM.
+      returned: always
+      type: str
+      sample: Microsoft.Compute/virtualMachineScaleSets
+    id:
+      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss
+    why:
+      description: Ids of the identities.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
+  sample:
+    - verb: attach
+      kind: Microsoft.Compute/virtualMachineScaleSets
+      id: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss
+      why: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: attach billing to the scale set aks-nodepool1-12345678-vmss
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: attach
+    kind: Microsoft.Compute/virtualMachineScaleSets
+    id: >-
+      /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss
+    why: >-
+      /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing
 error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure refuses a request
@@ -395,19 +441,23 @@ def steps(
 
     for carrier in tuple(latest.values()):
         for batch in attached.batches(work[carrier.id]):
+            told = attached.change(batch, carrier.id, attach=attach)
             doing = attached.action(batch, carrier.text, attach=attach)
             linked = [need for each in batch if attach for need in needs.on(each, "assign/action")]
             needed = (*needs.on(carrier.id, "write"), *linked)
-            yield Step(doing, functools.partial(change, carrier.id, batch, doing), needs=needed)
+            yield Step(doing, told, functools.partial(change, carrier.id, batch, doing), needs=needed)
 
 
 def of_nothing(options: Options, ids: t.Sequence[str]) -> Plan:
     """In check mode an earlier task will have created what to attach to; otherwise attaching fails."""
     if options["state"] == "absent" or not ids:
         return Plan(view(()), view(()))
+    carrier = options["resource_id"] or KNOWN_AFTER_APPLY
+    unknown = "" if carrier.startswith("/") else attached.SCALE_SET
+    told = attached.change(ids, carrier, unknown, attach=True)
     doing = attached.action(ids, attached.place_text(options), attach=True)
     linked = tuple(need for each in ids for need in needs.on(each, "assign/action"))
-    step = Step(doing, functools.partial(attached.refuse_nothing, options), needs=linked)
+    step = Step(doing, told, functools.partial(attached.refuse_nothing, options), needs=linked)
     return Plan(view(()), {"resources": [attached.predicted(ids, KNOWN_AFTER_APPLY)]}, (step,))
 
 

@@ -158,6 +158,15 @@ resources:
           returned: always
           type: str
           sample: it is the identity of the kubelets of the cluster shop
+        protected_code:
+          description:
+            - RV(resources[].identities[].protected_because) as a code, empty where nothing speaks for it.
+            - V(named) in O(protected_identities); V(control_plane), V(kubelet), V(addon) and V(pod_identity_addon) for
+              what the cluster uses it for; V(named_by_cluster) elsewhere in its resource; V(unknown), where nobody can
+              tell what the cluster needs.
+          returned: always
+          type: str
+          sample: kubelet
         ownership:
           description:
             - V(protected), where a cluster needs it or O(protected_identities) names it, or where nobody can tell which

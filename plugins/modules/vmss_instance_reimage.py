@@ -119,11 +119,54 @@ actions:
   type: list
   elements: str
   sample: [reimage instance 0 of the scale set aks-nodepool1-12345678-vmss]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(reimage).
+      returned: always
+      type: str
+      sample: reimage
+    kind:
+      description: The resource type of ARM.
+      returned: always
+      type: str
+      sample: Microsoft.Compute/virtualMachineScaleSets/virtualMachines
+    id:
+      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      returned: always
+      type: str
+      sample: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss/virtualMachines/0
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: reimage
+      kind: Microsoft.Compute/virtualMachineScaleSets/virtualMachines
+      id: >-
+        /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss/virtualMachines/0
+      why: ''
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: reimage instance 0 of the scale set aks-nodepool1-12345678-vmss
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: reimage
+    kind: Microsoft.Compute/virtualMachineScaleSets/virtualMachines
+    id: >-
+      /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/MC_rg-shop_shop_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/aks-nodepool1-12345678-vmss/virtualMachines/0
+    why: ''
 error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure refuses a request
@@ -138,7 +181,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import scale_sets
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, needs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import (
+    arm_id,
+    attached_identities,
+    needs,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import cluster_nodes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
@@ -152,7 +200,6 @@ OPTIONS = ArgumentSpec(
         "busy_timeout": {"type": "int", "default": 600},
     }
 ).merge(azure_auth(), azure_wait())
-KIND = "microsoft.compute/virtualmachinescalesets/virtualmachines"
 
 
 def refuse(reason: str) -> None:
@@ -162,7 +209,7 @@ def refuse(reason: str) -> None:
 
 def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
     instance = options["instance"]
-    if arm_id.parse(instance).type.lower() != KIND:
+    if arm_id.parse(instance).type.lower() != attached_identities.INSTANCE.lower():
         raise Failure(
             f"{instance} is no instance of a scale set; its id ends in "
             "/virtualMachineScaleSets/NAME/virtualMachines/NUMBER."
@@ -174,8 +221,10 @@ def make_plan(arm: Arm, options: t.Mapping[str, t.Any]) -> Plan:
         raise Failure(f"There is no {what}; check the id, and whether an autoscaler took it away.")
     refuse(cluster_nodes.other_computer(current, what, options["node"]))
     before = {"id": current["id"], "name": current["name"], "reimaged": False}
+    change = Change("reimage", attached_identities.INSTANCE, current["id"])
     step = Step(
-        f"reimage {what}",
+        f"{change.verb} {what}",
+        change,
         lambda: scale_sets.reimage(arm, instance, busy_timeout=options["busy_timeout"]),
         needs=needs.on(instance, "reimage/action"),
     )

@@ -148,11 +148,51 @@ actions:
   type: list
   elements: str
   sample: [restart Deployment billing/api]
+changes:
+  description: RV(actions) as data, in the same order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    verb:
+      description: V(restart).
+      returned: always
+      type: str
+      sample: restart
+    kind:
+      description: The kind of the object.
+      returned: always
+      type: str
+      sample: Deployment
+    id:
+      description: Namespace and name of the object, or only its name where it has no namespace.
+      returned: always
+      type: str
+      sample: billing/api
+    why:
+      description: What is changed of it, or for what; may be empty.
+      returned: always
+      type: str
+      sample: ''
+  sample:
+    - verb: restart
+      kind: Deployment
+      id: billing/api
+      why: ''
 failed_action:
   description: The action that failed.
   returned: when an action fails
   type: str
   sample: restart Deployment billing/api
+failed_change:
+  description: RV(failed_action) as data, with the keys of an entry of RV(changes).
+  returned: when an action fails
+  type: dict
+  sample:
+    verb: restart
+    kind: Deployment
+    id: billing/api
+    why: ''
 error:
   description:
     - The answer of the API server as data (C(code), C(message), C(status)). The message of a refused restart is empty.
@@ -164,6 +204,7 @@ error:
 import functools
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION, Match
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import restarts
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
@@ -200,8 +241,10 @@ def make_plan(client: Client, kind: str, namespace: str, name: str, matches: lis
     if not decision.due:
         return Plan(before, before, result=result)
     write = functools.partial(restarts.restart, client, kind, namespace, name, decision.now)
+    change = Change.of_object("restart", kind, namespace, name)
     step = Step(
-        f"restart {kind} {namespace}/{name}",
+        change.summary,
+        change,
         write,
         functools.partial(write, dry_run=True),
         needs=(need(restarts.KINDS[kind], namespace, "patch"),),

@@ -24,7 +24,7 @@ from ansible import constants as C
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import changes
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import run_changes
 
 Raw = t.Mapping[str, t.Any]
 
@@ -45,7 +45,7 @@ def keep(action: ActionBase, variables: Raw, result: Raw, seconds: float, *, loo
     known = session.get(KNOWN) if isinstance(session, t.Mapping) else None
     if not known or not result.get("changed"):
         return
-    task = changes.Task(
+    task = run_changes.Task(
         changed=True,
         check_mode=bool(action._task.check_mode),
         check_mode_of_run=bool(variables.get("ansible_check_mode")),
@@ -55,22 +55,22 @@ def keep(action: ActionBase, variables: Raw, result: Raw, seconds: float, *, loo
     )
     if not task.counts:
         return
-    what = [str(each) for each in result.get("actions") or ()] or [str(action._task.get_name(include_role_fqcn=False))]
-    what = [f"{each} on {where}" if where else each for each in what]
+    name = str(action._task.get_name(include_role_fqcn=False))
+    rows = run_changes.of_task(result, name, seconds, check_mode=task.check_mode, where=where)
     with contextlib.suppress(OSError), open(str(known["path"]), "a", encoding="utf-8") as file:
-        for each in changes.of_task(what, seconds, check_mode=task.check_mode):
+        for each in rows:
             file.write(json.dumps(asdict(each)) + "\n")
 
 
 def end(known: Raw, variables: Raw) -> list[dict[str, t.Any]]:
     """Show what was changed, on standard error like progress, and forget it; returns it as data."""
-    found: list[changes.Change] = []
+    found: list[run_changes.Row] = []
     path = str(known["path"])
     with contextlib.suppress(OSError, ValueError, TypeError):
         with open(path, encoding="utf-8") as file:
-            found = [changes.Change(**json.loads(line)) for line in file]
+            found = [run_changes.Row(**json.loads(line)) for line in file]
         os.unlink(path)
     check_mode = bool(variables.get("ansible_check_mode"))
-    told = changes.lines(found, time.time() - float(known["began"]), check_mode=check_mode)
+    told = run_changes.lines(found, time.time() - float(known["began"]), check_mode=check_mode)
     Display().display("\n".join(f"[{variables.get('inventory_hostname')}] {line}" for line in told), stderr=True)
     return [each.view() for each in found]

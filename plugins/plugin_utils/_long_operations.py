@@ -20,7 +20,7 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.changes import elapsed
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.run_changes import elapsed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import FILE
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._in_process import InProcess
 

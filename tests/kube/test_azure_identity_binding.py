@@ -80,6 +80,7 @@ def test_life_of_a_pair(binding: Runner, client: Client, namespace: str) -> None
     created = binding(**desired(namespace)).ok()
     assert predicted["changed"] and created["changed"]
     assert predicted["actions"] == created["actions"]
+    assert predicted["changes"] == created["changes"]
     assert created["actions"] == [
         f"create AzureIdentity {namespace}/billing",
         f"create AzureIdentityBinding {namespace}/billing (0 pods get the identity)",
@@ -99,9 +100,16 @@ def test_life_of_a_pair(binding: Runner, client: Client, namespace: str) -> None
 
     changed = [binding(check=check, **desired(namespace, client_id=OTHER_ID)).ok() for check in (True, False)]
     assert changed[0]["actions"] == changed[1]["actions"]
+    assert changed[0]["changes"] == changed[1]["changes"]
+    assert changed[1]["changes"][0] == {
+        "verb": "change",
+        "kind": "AzureIdentity",
+        "id": f"{namespace}/billing",
+        "why": "spec.clientID",
+    }
     assert changed[0]["diff"] == changed[1]["diff"]
     assert changed[1]["actions"] == [
-        f"update AzureIdentity {namespace}/billing spec.clientID (MIC assigns it anew to 0 pods)"
+        f"change AzureIdentity {namespace}/billing spec.clientID (MIC assigns it anew to 0 pods)"
     ]
     assert changed[1]["diff"]["before"]["identity"]["spec"]["clientID"] == CLIENT_ID
     assert changed[1]["diff"]["after"]["identity"]["spec"]["clientID"] == OTHER_ID
@@ -159,6 +167,7 @@ def test_each_change_is_predicted_and_made_once(
     )
     assert predicted["changed"] and made["changed"]
     assert predicted["diff"] == made["diff"] and predicted["actions"] == made["actions"]
+    assert predicted["changes"] == made["changes"]
     assert any(words in action for action in made["actions"])
     assert not binding(**desired(namespace, **change)).ok()["changed"]
 
@@ -195,7 +204,7 @@ def test_foreign_objects_are_changed_only_by_adoption(binding: Runner, client: C
         refused = binding(check=check, **desired(namespace, client_id=OTHER_ID))
         assert "kubectl-create" in refused.failure() and "spec.clientID" in refused.failure()
         assert "adopt: true" in refused.failure()
-        assert refused.result["failed_action"].startswith(f"update AzureIdentity {namespace}/billing")
+        assert refused.result["failed_action"].startswith(f"change AzureIdentity {namespace}/billing")
     assert live(client, namespace) == before
     adopted = binding(adopt=True, **desired(namespace, client_id=OTHER_ID)).ok()
     assert adopted["changed"] and len(adopted["actions"]) == 2
@@ -273,6 +282,7 @@ def test_service_principal_with_secret(binding: Runner, client: Client, namespac
     }
     outcomes = [binding(check=check, client_password="pa55-first-x", **options) for check in (True, False)]
     assert outcomes[0].ok()["actions"] == outcomes[1].ok()["actions"]
+    assert outcomes[0].ok()["changes"] == outcomes[1].ok()["changes"]
     assert outcomes[1].ok()["actions"][0] == f"create Secret {namespace}/billing-credential"
     assert outcomes[1].ok()["result"]["secret"] == {"namespace": namespace, "name": "billing-credential"}
     secret = client.get(SECRET, namespace, "billing-credential")
@@ -281,7 +291,7 @@ def test_service_principal_with_secret(binding: Runner, client: Client, namespac
     assert not binding(**options).ok()["changed"]
     rotated = [binding(check=check, client_password="pa55-second-x", **options) for check in (True, False)]
     assert rotated[0].ok()["actions"] == rotated[1].ok()["actions"]
-    assert rotated[1].ok()["actions"] == [f"update Secret {namespace}/billing-credential data.clientSecret"]
+    assert rotated[1].ok()["actions"] == [f"change Secret {namespace}/billing-credential data.clientSecret"]
     assert rotated[1].ok()["diff"]["before"] != rotated[1].ok()["diff"]["after"]
     after = client.get(SECRET, namespace, "billing-credential")
     assert after is not None and len(after["data"]) == 1 and after["data"] != secret["data"]

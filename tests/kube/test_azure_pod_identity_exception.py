@@ -53,8 +53,8 @@ def test_life_of_an_exception(exception: Runner, client: Client, namespace: str)
     wide, narrow = {"app": "agent", "team": "a"}, {"app": "agent"}
     steps: list[tuple[dict[str, Any], str, dict[str, str] | None]] = [
         ({"pod_labels": wide}, f"create {what} (1 pod past NMI)", wide),
-        ({"pod_labels": narrow}, f"update {what} spec.podLabels (1 pod past NMI)", narrow),
-        ({"annotations": {"why": "x"}}, f"update {what} metadata.annotations.why (1 pod past NMI)", narrow),
+        ({"pod_labels": narrow}, f"change {what} spec.podLabels (1 pod past NMI)", narrow),
+        ({"annotations": {"why": "x"}}, f"change {what} metadata.annotations.why (1 pod past NMI)", narrow),
         ({"state": "absent", "allow_in_use": True}, f"delete {what}", None),
     ]
     for change, action, reached in steps:
@@ -63,6 +63,7 @@ def test_life_of_an_exception(exception: Runner, client: Client, namespace: str)
         assert labels(client, namespace) == before
         made = exception(**desired, **change).ok()
         assert predicted["actions"] == made["actions"] == [action]
+        assert predicted["changes"] == made["changes"]
         assert predicted["diff"] == made["diff"] and made["diff"]["before"] != made["diff"]["after"]
         assert labels(client, namespace) == reached
         assert made["result"]["pods"] == ([f"{namespace}/agent"] if reached else [])

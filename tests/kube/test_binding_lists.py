@@ -97,7 +97,7 @@ def test_life_of_a_list(binding: Runner, client: Client, namespace: str, second:
         ),
         (
             [{**wanted[0], "client_id": OTHER_ID}, {**wanted[1], "selector": f"{namespace}-9"}, *wanted[2:]],
-            [f"update AzureIdentity {namespace}/one", f"update AzureIdentityBinding {namespace}/more"],
+            [f"change AzureIdentity {namespace}/one", f"change AzureIdentityBinding {namespace}/more"],
         ),
         (
             [{**each, "state": "absent"} for each in wanted],
@@ -151,7 +151,7 @@ def test_service_principals_in_a_list(binding: Runner, client: Client, namespace
     assert [len(outcome.ok()["actions"]) for outcome in outcomes] == [8, 8, 0]
     wanted[0]["client_password"] = "pa55-two-x"
     outcomes += [binding(check=check, **{**place, "bindings": wanted}) for check in (True, False, False)]
-    assert [verbs(outcome.ok()) for outcome in outcomes[3:]] == [[f"update Secret {namespace}/one-credential"]] * 2 + [
+    assert [verbs(outcome.ok()) for outcome in outcomes[3:]] == [[f"change Secret {namespace}/one-credential"]] * 2 + [
         []
     ]
     values = {value for raw in client.list_all(SECRET, namespace) for value in raw["data"].values()} - {"eA=="}
@@ -352,6 +352,7 @@ def test_live_identities_are_changed_in_batches(
     assert predicted["reassigned_pods"] == 6
     with mic(api_server.client(), namespace) as running:
         made = binding(bindings=changed, wait=True, **waiting).ok()
+    assert made["changes"] == predicted["changes"]
     assert made["actions"] == predicted["actions"] and len(made["actions"]) == 6
     assert 1 <= running.most <= 2
     assert len(versions(client, namespace)) == len(before)
@@ -369,7 +370,7 @@ def test_a_batch_that_mic_does_not_assign_is_the_last(binding: Runner, client: C
     assert (stuck.result["actions"], stuck.result["missing_pods"]) == ([], [f"{namespace}/i0"])
     assert stuck.result["changed"] and len(stuck.result["planned"]) == 3
     left = binding(check=True, namespace=namespace, bindings=changed).ok()
-    assert verbs(left) == [f"update AzureIdentity {namespace}/i{number}" for number in (1, 2)]
+    assert verbs(left) == [f"change AzureIdentity {namespace}/i{number}" for number in (1, 2)]
 
 
 def test_the_wait_tells_what_is_missing_and_what_mic_says(binding: Runner, client: Client, namespace: str) -> None:

@@ -46,6 +46,7 @@ def test_it_is_taken_renewed_and_given_back(run: Runner, client: Client) -> None
     assert (predicted["changed"], predicted["actions"], held(client)) == (True, [f"take {LABEL}"], "")
     assert predicted["lease"] == {"holder": ALICE["holder"], "duration": 3600}
     taken = run(**ALICE, duration=60).ok()
+    assert taken["changes"] == predicted["changes"]
     assert (taken["actions"], taken["lease"]["holder"], held(client)) == (
         predicted["actions"],
         ALICE["holder"],

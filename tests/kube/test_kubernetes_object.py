@@ -39,7 +39,7 @@ def test_the_life_of_an_object(write: Runner, client: Client, namespace: str) ->
         predicted = write(**options, check=True).ok()
         assert client.get(CONFIG_MAP, namespace, "settings") == before
         done, again = write(**options).ok(), write(**options).ok()
-        for key in ("changed", "actions", "diff", "result"):
+        for key in ("changed", "actions", "changes", "diff", "result"):
             assert predicted[key] == done[key]
         assert (done["changed"], again["changed"], again["actions"]) == (True, False, [])
         return done

@@ -280,7 +280,7 @@ def test_into_a_file(info: Runner, workloads: str, tmp_path: Path) -> None:
 def test_what_is_returned_is_documented(info: Runner, workloads: str) -> None:
     documented = yaml.safe_load(pod_identity_info.RETURN)
     done = info(audit=True).ok()
-    of_file = {"summary", "actions", "permissions"}
+    of_file = {"summary", "actions", "changes", "permissions"}
     assert set(done) - {"changed", "invocation"} == set(documented) - of_file
     for key in ("rules", "assignments"):
         assert set(done[key]) == set(documented[key]["contains"])

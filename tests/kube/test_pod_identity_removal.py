@@ -126,6 +126,7 @@ def test_everything_goes_in_its_order_and_nothing_of_others(api_server: ApiServe
     predicted = remove(**everything, check=True).ok()
     assert look(owner="removal").ok()["objects"] == found["objects"]
     done = remove(**everything).ok()
+    assert done["changes"] == predicted["changes"]
     assert done["actions"] == predicted["actions"] and done["changed"] and done["removal"] == {"objects": []}
     assert done["actions"][0] == f"delete AzureAssignedIdentity {world}/api and take MIC's finalizer from it"
     assert look().ok()["objects"] == []
@@ -243,6 +244,7 @@ def test_programs_that_no_release_holds(api_server: ApiServer, client: Client, w
     assert client.get(DAEMON_SET, world, "nmi")
     done = remove(**options).ok()
     assert done["actions"] == predicted["actions"]
+    assert done["changes"] == predicted["changes"]
     assert done["actions"][1:] == [f"delete Deployment {world}/mic", f"delete DaemonSet {world}/nmi"]
     assert client.get(DAEMON_SET, world, "nmi") is None is client.get(DEPLOYMENT, world, "mic")
     assert not remove(**options).ok()["changed"]

@@ -70,6 +70,7 @@ def test_what_is_missing_comes_back_as_it_was(
     predicted = restoration(check=True, documents=wanted).ok()
     assert there(client, namespace) == {}
     done = restoration(documents=wanted).ok()
+    assert predicted["changes"] == done["changes"]
     assert (predicted["actions"], predicted["diff"], predicted["restoration"]) == (
         done["actions"],
         done["diff"],

@@ -93,6 +93,7 @@ def test_a_restart_and_its_refusal_name_the_workload_only(
     predicted, done = restart(**given, check=True), restart(**given)
     now = done.ok()["restart"]["now"]
     assert predicted.ok()["diff"] == done.ok()["diff"] == {"before": {ANNOTATION: "old"}, "after": {ANNOTATION: now}}
+    assert done.ok()["changes"] == predicted.ok()["changes"]
     assert done.ok()["actions"] == predicted.ok()["actions"] == [f"restart Deployment {namespace}/api"]
     assert (noted(client, namespace), restart(**given).ok()["changed"]) == (now, False)
     assert PLANTED not in predicted.output + done.output

@@ -36,6 +36,7 @@ def hold(node: Node, state: State) -> None:
     dirty = stale != untouched
     assert (real["changed"], predicted["changed"]) == (dirty, dirty)
     assert real["actions"] == predicted["actions"]
+    assert real["changes"] == predicted["changes"] and len(real["changes"]) == len(real["actions"])
     assert real["diff"] == predicted["diff"]
     for back_end in BACK_ENDS:
         result = real["result"]["backends"][back_end]

@@ -151,11 +151,12 @@ def test_the_task_is_the_same_without_python(node: Node) -> None:
     lay(node, STATE)
     wanted = ansible(node, sys.executable, check=True)
     predicted = ansible(node, "", check=True)
-    keys = ("changed", "actions", "result", "diff")
+    keys = ("changed", "actions", "changes", "result", "diff")
     assert {key: predicted[key] for key in keys} == {key: wanted[key] for key in keys}
     assert node.saves() != before
     real = ansible(node, "")
     assert (real["changed"], real["actions"], real["diff"]) == (True, wanted["actions"], wanted["diff"])
+    assert real["changes"] == wanted["changes"]
     assert node.saves() == before
     assert CHAIN in Path(real["result"]["backends"]["nft"]["saved_to"]).read_text(encoding="latin-1")
 

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .._domain.azure import addon, arm_answers, arm_id, azure_roles, permissions
+from .._domain.change import Change
 from .._domain.errors import Failure
 from . import authorization, identities, managed_clusters
 from .client import Arm, Body
@@ -21,7 +22,7 @@ from .errors import Refused
 from .kept_identities import Watch
 
 OPERATOR = azure_roles.Role(addon.ROLE, azure_roles.BUILT_IN[addon.ROLE])
-Change = t.Callable[[Body], Body]
+Edit = t.Callable[[Body], Body]
 
 # How long AKS may not see a role that was assigned a moment ago.
 _ROLE_EFFECT = 600.0
@@ -75,10 +76,20 @@ class Roles:
         lost = {one for one in withdrawn if not self._matching(one)[1]}
         return sorted({one for one in wanted if (one in granted or not self.missing(one)) and one not in lost})
 
+    def granting(self, identity: str, unknown: str) -> Change:
+        """``unknown``: what stands for a principal, or an identity, that is still to come."""
+        known = unknown not in (identity, self.principal)
+        return Change("create", azure_roles.KIND, self._wanted(identity).id if known else unknown, OPERATOR.name)
+
     def grant(self, identity: str) -> None:
-        extras = azure_roles.Extras()
-        wanted = azure_roles.wanted(identity, OPERATOR, self.principal, "ServicePrincipal", extras)
-        authorization.grant(self.arm, wanted, OPERATOR, extras, visibly=False)
+        authorization.grant(self.arm, self._wanted(identity), OPERATOR, azure_roles.Extras(), visibly=False)
+
+    def _wanted(self, identity: str) -> azure_roles.Assignment:
+        return azure_roles.wanted(identity, OPERATOR, self.principal, "ServicePrincipal", azure_roles.Extras())
+
+    def withdrawing(self, identity: str) -> Change:
+        """Azure holds one assignment of a role to a principal at a scope."""
+        return azure_roles.change("delete", self.exact(identity)[0], OPERATOR)
 
     def withdraw(self, identity: str) -> None:
         """By the time of a refusal no entry names the identity any more, so another run has to be told it."""
@@ -98,16 +109,14 @@ class Writer:
     def __init__(self, arm: Arm, group: str, name: str, current: Body, watch: Watch) -> None:
         self.arm, self.group, self.name, self.current, self.watch = arm, group, name, current, watch
 
-    def write(
-        self, change: Change, keys: t.Collection[addon.Key], *, granted: t.Sequence[str] = ()
-    ) -> dict[str, t.Any]:
+    def write(self, edit: Edit, keys: t.Collection[addon.Key], *, granted: t.Sequence[str] = ()) -> dict[str, t.Any]:
         """Write, and see that the entries become Assigned; AKS may see only later that the role was ``granted``."""
         reason = Failure("")
         for _look in self.arm.patience.looks(
             "AKS does not see the role that was granted yet", at_most=_ROLE_EFFECT if granted else 0
         ):
             try:
-                self._put(change, keys)
+                self._put(edit, keys)
             except Refused as refused:
                 reason = addon.blocked(self.current, refused, keys)
                 if not addon.lacks_permission(refused.service, granted):
@@ -115,7 +124,7 @@ class Writer:
                 continue
             stuck = addon.stuck(self.current, keys)
             if not stuck:
-                addon.require_written(self.current, change(self.current), keys)
+                addon.require_written(self.current, edit(self.current), keys)
                 return addon.view(self.current)
             reason = addon.not_assigned(self.current, stuck)
             if not set(map(arm_id.normal, addon.resource_ids(self.current, stuck))) <= set(map(arm_id.normal, granted)):
@@ -182,13 +191,13 @@ class Writer:
             return refused
         return None
 
-    def _put(self, change: Change, keys: t.Container[addon.Key]) -> None:
+    def _put(self, edit: Edit, keys: t.Container[addon.Key]) -> None:
         """One write, followed until AKS has finished with the entries."""
         doing = f"change the pod identity add-on of the cluster {self.name} in the resource group {self.group}"
 
         def write() -> Body:
             return managed_clusters.write(
-                self.arm, self.group, self.name, self.current, self._of(change), doing=doing, wait=True
+                self.arm, self.group, self.name, self.current, self._of(edit), doing=doing, wait=True
             )
 
         try:
@@ -202,11 +211,11 @@ class Writer:
                 self._look(managed_clusters.settled(self.arm, self.group, self.name))
             raise
 
-    def _of(self, change: Change) -> t.Callable[[Body | None], Body]:
+    def _of(self, edit: Edit) -> t.Callable[[Body | None], Body]:
         def of(body: Body | None) -> Body:
             if body is None:
                 raise Failure(f"The cluster {self.name} in the resource group {self.group} was deleted meanwhile.")
-            return change(body)
+            return edit(body)
 
         return of
 

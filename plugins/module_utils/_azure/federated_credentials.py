@@ -25,14 +25,13 @@ from .client import Arm
 from .errors import Refused, missing_is_fine
 
 _API = "2023-01-31"
-_TYPE = "federatedIdentityCredentials"
 
 
 def list_all(arm: Arm, identity: str) -> tuple[federated.Credential, ...] | None:
     """The credentials of an identity, given by its id; None where it does not exist."""
     with missing_is_fine:
         found = arm.list(
-            f"{identity}/{_TYPE}", _API, doing=f"list the federated credentials of the identity {identity}"
+            federated.path(identity), _API, doing=f"list the federated credentials of the identity {identity}"
         )
         return federated.ordered(federated.parse(body) for body in found)
     return None
@@ -40,12 +39,12 @@ def list_all(arm: Arm, identity: str) -> tuple[federated.Credential, ...] | None
 
 def needs_of(identity: str, write: federated.Write) -> tuple[AzureNeed, ...]:
     verb = "delete" if write.verb == "delete" else "write"
-    return needs.on(f"{identity}/{_TYPE}/{write.credential.name}", verb)
+    return needs.on(federated.path(identity, write.credential.name), verb)
 
 
 def carry_out(arm: Arm, identity: str, write: federated.Write) -> None:
     credential = write.credential
-    path = f"{identity}/{_TYPE}/{credential.name}"
+    path = federated.path(identity, credential.name)
     name = arm_id.last_segment(identity)
     doing = f"{write.verb} the federated credential {credential.name} of the identity {name}"
     write_in_turn = functools.partial(

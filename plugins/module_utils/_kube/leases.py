@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .._domain.change import Change, Verb
 from .._domain.errors import Failure
 from .._domain.kubernetes import lease
 from .._domain.needs import KubernetesNeed
@@ -35,6 +36,9 @@ class Desired:
     @property
     def label(self) -> str:
         return label(LEASE, self.namespace, self.name)
+
+    def change(self, verb: Verb, why: str) -> Change:
+        return Change.of_object(verb, LEASE.name, self.namespace, self.name, why)
 
     def needs(self, verb: str) -> tuple[KubernetesNeed, ...]:
         return (need(LEASE, self.namespace, verb),)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from .._domain.change import Change, Verb
 from .._domain.errors import Failure
 from .._domain.kubernetes import patches
 from .._domain.needs import KubernetesNeed
@@ -41,6 +42,9 @@ class Place:
     @property
     def label(self) -> str:
         return label(self.kind, self.namespace, self.name)
+
+    def change(self, verb: Verb, why: str = "") -> Change:
+        return Change.of_object(verb, self.kind.name, self.namespace, self.name, why)
 
     def need(self, verb: str) -> KubernetesNeed:
         return needs.need(self.kind, self.namespace, verb)

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from .._domain.bindings import binding_lists, binding_pair
 from .._domain.errors import Failure
-from .._domain.kubernetes.objects import Change, Object, shown
+from .._domain.kubernetes.objects import Object, Write, shown
 from .._domain.matching.matching import SELECTOR_LABEL, Pod, template_selector
 from .._domain.names import listed
 from .._domain.needs import KubernetesNeed
@@ -105,7 +105,7 @@ def templates(client: Client, values: t.AbstractSet[str]) -> tuple[binding_pair.
     return tuple(found)
 
 
-def need(change: Change) -> KubernetesNeed:
+def need(change: Write) -> KubernetesNeed:
     """What is applied where nothing is has to be allowed to create it, too."""
     verbs = ("delete",) if change.body is None else ("patch",) if change.live else ("create", "patch")
     return needs.need(_KINDS[change.key], change.namespace, *verbs)
@@ -124,10 +124,10 @@ class Writer:
                 place = (key, metadata.get("namespace", ""), metadata.get("name", ""))
                 self._results.setdefault(place, []).append(result)
 
-    def write(self, change: Change) -> None:
+    def write(self, change: Write) -> None:
         self._carry_out(change, dry_run=False)
 
-    def preview(self, change: Change) -> None:
+    def preview(self, change: Write) -> None:
         """The server's own prediction, or ours where the namespace is still to come."""
         try:
             self._carry_out(change, dry_run=True)
@@ -135,7 +135,7 @@ class Writer:
             if not failure.namespace_missing:
                 raise
 
-    def _carry_out(self, change: Change, *, dry_run: bool) -> None:
+    def _carry_out(self, change: Write, *, dry_run: bool) -> None:
         if self._client is None:
             return
         kind = _KINDS[change.key]

@@ -13,6 +13,7 @@ import copy
 import typing as t
 from dataclasses import dataclass, field
 
+from .._domain.change import Change
 from .._domain.errors import Failure
 from .._domain.nodes import node_rules
 from .._domain.nodes.node_rules import Decision, Deletion, Wanted
@@ -22,6 +23,7 @@ from .programs import Node
 from .tables import Seen
 
 Options = t.Mapping[str, t.Any]
+TABLE = "nat table"
 
 
 @dataclass
@@ -88,19 +90,23 @@ class Cleanup:
             )
         return tuple(warnings)
 
-    def steps(self) -> t.Iterator[tuple[str, t.Callable[[], dict[str, t.Any]]]]:
-        """Summary and function of each write, in order: every table is saved before any is changed."""
+    def steps(self) -> t.Iterator[tuple[str, Change, t.Callable[[], dict[str, t.Any]]]]:
+        """What each step is called, what it changes, its function; every table is saved before any is changed."""
         work = [(seen, decision) for seen, decision in self.decided if decision.deletions]
         for seen, _decision in work:
-            yield f"save the {seen.back_end} nat table", self._step(self._save, seen)
+            change = Change("save", TABLE, seen.back_end)
+            yield f"{change.verb} the {seen.back_end} {TABLE}", change, self._step(self._save, seen)
         for seen, decision in work:
-            summary = f"remove {_counted(decision)} from the {seen.back_end} nat table"
-            yield summary, self._step(self._remove, seen, decision)
+            change = Change("change", TABLE, seen.back_end, f"remove {_counted(decision)}")
+            yield f"{change.why} from the {seen.back_end} {TABLE}", change, self._step(self._remove, seen, decision)
         if self.connections.count or (work and self.connections.reason is None):
-            yield "end connections that the kernel still sends to NMI", self._step(self._end_connections)
+            change = Change("delete", "connections", "conntrack", "end connections that the kernel still sends to NMI")
+            yield change.why, change, self._step(self._end_connections)
         if work and self.options["verify_seconds"]:
             seconds = self.options["verify_seconds"]
-            yield f"see for {seconds} seconds that nothing comes back", self._step(self._verify, seconds)
+            tables_of = ", ".join(seen.back_end for seen, _decision in work)
+            change = Change("verify", TABLE, tables_of, f"see for {seconds} seconds that nothing comes back")
+            yield change.why, change, self._step(self._verify, seconds)
 
     def _step(self, write: t.Callable[..., None], *arguments: t.Any) -> t.Callable[[], dict[str, t.Any]]:
         def apply() -> dict[str, t.Any]:

@@ -117,6 +117,7 @@ class Modules:
         assert done["changed"]
         assert predicted["diff"] == done["diff"]
         assert predicted["actions"] == done["actions"]
+        assert predicted["changes"] == done["changes"]
         assert done["diff"]["before"] != done["diff"]["after"]
         mark = self.mark()
         for check in (False, True):

@@ -353,6 +353,7 @@ def test_what_is_done_half_is_told_and_finished_by_the_next_run(modules: Modules
     modules.fault("PATCH", "", nth=2, status=400, body=body)
     failed = modules.fail(MODULE, **CLUSTER, identities=ids, **FAST)
     assert failed["changed"] and len(failed["actions"]) == 1
+    assert (failed["failed_change"]["verb"], len(failed["changes"])) == ("attach", 1)
     assert failed["failed_action"].startswith("attach id-150 to the scale set ")
     again = modules.succeed(MODULE, **CLUSTER, identities=ids, **FAST)
     assert again["actions"] == [failed["failed_action"]]
@@ -463,6 +464,11 @@ def test_info(modules: Modules, world: World) -> None:
         "elsewhere": (True, False),
         "c1-agentpool": (True, False),
     }
+    assert {name: each["protected_code"] for name, each in shown.items()} == {
+        **dict.fromkeys(shown, ""),
+        "live": "named",
+        "c1-agentpool": "kubelet",
+    }
     assert {name: each["protected_because"] for name, each in shown.items() if each["protected"]} == {
         "live": "it is in protected_identities",
         "c1-agentpool": "it is the identity of the kubelets of the cluster c1",
@@ -484,7 +490,7 @@ def test_info_without_existence_and_without_an_owner(modules: Modules, world: Wo
     assert (resource["type"], resource["system_assigned_principal_id"]) == ("virtual_machine", "p")
     assert (identity["exists"], identity["ghost"], identity["protected"]) == (None, None, True)
     assert found["cluster_id"] == "" and "does not say which cluster it belongs to" in found["unread"][0]
-    assert identity["protected_because"] in found["unread"][0]
+    assert identity["protected_because"] in found["unread"][0] and identity["protected_code"] == "unknown"
 
 
 def test_info_where_not_everything_may_be_read(modules: Modules, world: World) -> None:

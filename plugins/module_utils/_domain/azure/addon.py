@@ -18,6 +18,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .. import names
+from ..change import Change
 from ..errors import Failure
 from . import arm_id, clusters
 from . import identities as identity_rules
@@ -254,6 +255,10 @@ def _described_entries(before: Body, after: Body) -> list[str]:
         if len(_list(before, field)) - len(old) != len(_list(after, field)) - len(new):
             parts.append(f"remove what is listed twice as {what}")
     return parts
+
+
+def change(identifier: str, before: Body, after: Body) -> Change:
+    return Change("change", clusters.KIND, identifier, ", ".join(described(before, after)))
 
 
 def summary(before: Body, after: Body) -> str:

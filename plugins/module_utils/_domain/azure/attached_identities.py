@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from .. import names
+from ..change import Change, Verb
 from ..errors import Failure
 from . import arm_id, identities, long_running
 from .protected_identities import Protection
@@ -23,9 +24,10 @@ Body = t.Mapping[str, t.Any]
 # What ARM takes in one request.
 LIMIT = 150
 
-_SCALE_SET = "microsoft.compute/virtualmachinescalesets"
-_INSTANCE = f"{_SCALE_SET}/virtualmachines"
-_KINDS = {_SCALE_SET: "scale set", "microsoft.compute/virtualmachines": "virtual machine"}
+SCALE_SET, _MACHINE_TYPE = "Microsoft.Compute/virtualMachineScaleSets", "Microsoft.Compute/virtualMachines"
+INSTANCE = f"{SCALE_SET}/virtualMachines"
+_TYPES = {each.lower(): each for each in (SCALE_SET, _MACHINE_TYPE)}
+_KINDS = {SCALE_SET: "scale set", _MACHINE_TYPE: "virtual machine"}
 # A scale set or a machine, or what is in one.
 _MACHINE = re.compile(
     r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.compute"
@@ -78,8 +80,13 @@ class Carrier:
         return arm_id.last_segment(self.id)
 
     @property
+    def type(self) -> str:
+        """Its resource type, in the spelling of ARM's documentation."""
+        return _TYPES[arm_id.parse(self.id).type.lower()]
+
+    @property
     def kind(self) -> str:
-        return _KINDS[arm_id.parse(self.id).type.lower()]
+        return _KINDS[self.type]
 
     @property
     def text(self) -> str:
@@ -103,9 +110,9 @@ def _kinds(identity: Body) -> list[str]:
 
 def require_carrier(text: str) -> None:
     kind = arm_id.parse(text).type.lower()
-    if kind == _INSTANCE:
+    if kind == INSTANCE.lower():
         raise Failure(f"{text} is an instance, which has the identities of its scale set; give the id of that.")
-    if kind not in _KINDS:
+    if kind not in _TYPES:
         raise Failure(f"{text} is neither a scale set nor a virtual machine; give the resource id of one.")
 
 
@@ -157,10 +164,20 @@ def batches(ids: t.Sequence[str]) -> t.Iterator[tuple[str, ...]]:
         yield tuple(ids[start : start + LIMIT])
 
 
+def change(ids: t.Iterable[str], carrier: str, kind: str = "", *, attach: bool) -> Change:
+    """The ids stand in ``why``; ``kind`` is that of a carrier that is still to come."""
+    kind = kind or _TYPES[arm_id.parse(carrier).type.lower()]
+    return Change(_verb(attach=attach), kind, carrier, ", ".join(ids))
+
+
 def action(ids: t.Sequence[str], what: str, *, attach: bool) -> str:
     """What is done with the ids, for people."""
     shown = names.listed([arm_id.last_segment(each) for each in ids])
-    return f"attach {shown} to {what}" if attach else f"detach {shown} from {what}"
+    return f"{_verb(attach=attach)} {shown} {'to' if attach else 'from'} {what}"
+
+
+def _verb(*, attach: bool) -> Verb:
+    return "attach" if attach else "detach"
 
 
 def place_text(options: t.Mapping[str, t.Any]) -> str:
@@ -369,6 +386,7 @@ def report(
             ghost=is_dead(attached, known) if carrier.settled else None,
             protected=bool(reason),
             protected_because=reason,
+            protected_code=protection.code(attached.id),
         )
     return {
         **shown,

@@ -14,9 +14,11 @@ import typing as t
 import uuid
 from dataclasses import dataclass, replace
 
+from ..change import Change, Verb
 from ..errors import Failure
 from . import arm_id
 
+KIND = "Microsoft.Authorization/roleAssignments"
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 # The only one that Azure accepts for new conditions.
@@ -233,6 +235,19 @@ def still_inherited(principal: str, role: str, scope: str, wider: str) -> str:
 
 def _still(principal: str, role: str, scope: str, how: str) -> str:
     return f"{principal} still holds {role} at {scope}, {how}."
+
+
+def change(verb: Verb, assignment: Assignment, role: Role) -> Change:
+    return Change(verb, KIND, assignment.id, role.name)
+
+
+def assigning(role: str, principal: str, scope: str) -> str:
+    """What making an assignment is called, for people."""
+    return f"assign {role} to {principal} at {scope}"
+
+
+def removing(role: str, principal: str, scope: str) -> str:
+    return f"remove {role} from {principal} at {scope}"
 
 
 def refuse_empty(wanted: t.Sequence[str] | None, *, purge: bool, allowed: bool) -> None:

@@ -18,12 +18,15 @@ import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ..change import Change, Verb
 from ..errors import Failure
-from . import arm_id
+from . import arm_id, identities
 
 LIMIT = 20
 # Azure lets one identity be written to this rarely; a burst is answered with 429.
 SECONDS_PER_WRITE = 4
+_SEGMENT = "federatedIdentityCredentials"
+KIND = f"{identities.KIND}/{_SEGMENT}"
 _LONGEST = 600
 _WORTH_SAYING = 20  # seconds
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}")
@@ -85,12 +88,22 @@ class Desired:
 class Write:
     """``verb`` is create, change or delete."""
 
-    verb: str
+    verb: Verb
     credential: Credential
 
     @property
     def summary(self) -> str:
         return f"{self.verb} federated credential {self.credential.name}"
+
+    def change(self, identity: str) -> Change:
+        """``identity`` may be a text that stands for an id that is still to come."""
+        is_known = identity.startswith("/")
+        return Change(self.verb, KIND, path(identity, self.credential.name) if is_known else identity)
+
+
+def path(identity: str, name: str = "") -> str:
+    """Of a credential of an identity, which is given by its id, or of all of them."""
+    return f"{identity}/{_SEGMENT}" + (f"/{name}" if name else "")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ..errors import Failure
 from . import arm_id, tags
 
 Body = t.Mapping[str, t.Any]
+KIND = "Microsoft.Resources/resourceGroups"
 _GOING = "deleting"
 
 

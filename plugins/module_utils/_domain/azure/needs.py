@@ -15,10 +15,9 @@ from __future__ import annotations
 import typing as t
 
 from ..needs import AzureNeed, Raw
-from . import arm_id
+from . import arm_id, azure_roles
 
 _GROUP = "Microsoft.Resources/subscriptions/resourceGroups"
-_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 
 
 def on(resource: str, *verbs: str) -> tuple[AzureNeed, ...]:
@@ -31,7 +30,7 @@ def on(resource: str, *verbs: str) -> tuple[AzureNeed, ...]:
 
 def assignments(scope: str, verb: str) -> tuple[AzureNeed, ...]:
     """To ``write`` or ``delete`` role assignments there; nothing where the scope is still to come."""
-    return (AzureNeed(scope, (f"{_ASSIGNMENT}/{verb}",)),) if scope.startswith("/") else ()
+    return (AzureNeed(scope, (f"{azure_roles.KIND}/{verb}",)),) if scope.startswith("/") else ()
 
 
 def planned(results: t.Iterable[Raw]) -> tuple[Raw, ...]:

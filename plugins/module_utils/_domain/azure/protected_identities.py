@@ -21,6 +21,19 @@ _IDENTITY = re.compile(r"/providers/microsoft\.managedidentity/userassignedident
 _POD_IDENTITY = ("properties", "podIdentityProfile")
 
 
+# Why an identity must stay, for programs.
+PROTECTED_CODES = ("named", "control_plane", "kubelet", "addon", "pod_identity_addon", "named_by_cluster", "unknown")
+_NAMED, _CONTROL_PLANE, _KUBELET, _ADDON, OF_POD_IDENTITY_ADDON, _BY_CLUSTER, _UNKNOWN = PROTECTED_CODES
+
+
+@dataclass(frozen=True)
+class Reason:
+    """``code``: one of PROTECTED_CODES; ``sentence``: the same for people."""
+
+    code: str
+    sentence: str
+
+
 @dataclass(frozen=True)
 class Protection:
     """Which identities must stay on the machines of a cluster: normal spelling of the id, and the reason.
@@ -28,12 +41,18 @@ class Protection:
     ``unknown`` says why that cannot be told in full; '' where it can.
     """
 
-    because: t.Mapping[str, str] = field(default_factory=dict)
+    because: t.Mapping[str, Reason] = field(default_factory=dict)
     unknown: str = ""
 
     def reason(self, identity: str) -> str:
         """Why the identity must stay; '' where nothing speaks for it."""
-        return self.because.get(arm_id.normal(identity), "")
+        found = self.because.get(arm_id.normal(identity))
+        return found.sentence if found else ""
+
+    def code(self, identity: str) -> str:
+        """The same as a code, where nobody can tell ``unknown``."""
+        found = self.because.get(arm_id.normal(identity))
+        return found.code if found else _UNKNOWN if self.unknown else ""
 
     @property
     def gap(self) -> str:
@@ -43,12 +62,13 @@ class Protection:
 
 def protection(cluster: Body | None, unknown: str, named: t.Iterable[str]) -> Protection:
     """What ``cluster`` needs, and what the user named; without a cluster ``unknown`` says why there is none."""
-    because = {arm_id.normal(each): "it is in protected_identities" for each in named}
+    because = {arm_id.normal(each): Reason(_NAMED, "it is in protected_identities") for each in named}
     if cluster is None:
         return Protection(because, unknown)
     name = cluster.get("name", "")
     for path, identity in sorted(_named(cluster), reverse=True):
-        because[arm_id.normal(identity)] = f"{_use(path)} of the cluster {name}"
+        use = _use(path)
+        because[arm_id.normal(identity)] = Reason(use.code, f"{use.sentence} of the cluster {name}")
     return Protection(because, _missing(cluster))
 
 
@@ -79,17 +99,17 @@ def _within(value: t.Any, path: tuple[str, ...]) -> t.Iterator[tuple[tuple[str, 
             yield from _within(item, path)
 
 
-def _use(path: tuple[str, ...]) -> str:
+def _use(path: tuple[str, ...]) -> Reason:
     if path[0] == "identity":
-        return "it is an identity of the control plane"
+        return Reason(_CONTROL_PLANE, "it is an identity of the control plane")
     if path[:3] == ("properties", "identityProfile", "kubeletidentity"):
-        return "it is the identity of the kubelets"
+        return Reason(_KUBELET, "it is the identity of the kubelets")
     if path[:2] == ("properties", "addonProfiles"):
-        return f"it is the identity of the add-on {path[2]}"
+        return Reason(_ADDON, f"it is the identity of the add-on {path[2]}")
     if path[:2] == _POD_IDENTITY:
-        return "it is given to pods by the pod identity add-on"
+        return Reason(OF_POD_IDENTITY_ADDON, "it is given to pods by the pod identity add-on")
     # The last part is the id itself, or the name of its field.
-    return f"it is named in {'.'.join(path[1:-1] or path)}"
+    return Reason(_BY_CLUSTER, f"it is named in {'.'.join(path[1:-1] or path)}")
 
 
 def _missing(cluster: Body) -> str:

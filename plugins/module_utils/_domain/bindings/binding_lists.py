@@ -16,7 +16,7 @@ from ..azure import arm_id
 from ..errors import Failure
 from ..kubernetes import object_lists
 from ..kubernetes.object_lists import Deletion, Outcome, Wave, leaving, some
-from ..kubernetes.objects import Change, Object, Place, Raw, clean, deletion, shown
+from ..kubernetes.objects import Object, Place, Raw, Write, clean, deletion, shown
 from ..matching.matching import Assignment, Binding, Identity, assignments
 from ..names import is_ours
 from . import binding_pair
@@ -313,7 +313,7 @@ def _users(key: Key, selector: str, namespace: str | None, observed: Observed) -
     return users
 
 
-def _removals(observed: Observed, leaving: Leaving, after: _After, rules: Rules) -> dict[Place, Change]:
+def _removals(observed: Observed, leaving: Leaving, after: _After, rules: Rules) -> dict[Place, Write]:
     """Bindings, identities, secrets, in this order: nothing refers to what is gone already."""
     secrets = {}
     for going in leaving[IDENTITY].values():
@@ -334,7 +334,7 @@ def _reference(identity: Raw) -> Key | None:
     return (place.get("namespace", ""), place["name"]) if place.get("name") else None
 
 
-def _absent(desired: Desired, observed: Observed, removals: t.Mapping[Place, Change]) -> Decision:
+def _absent(desired: Desired, observed: Observed, removals: t.Mapping[Place, Write]) -> Decision:
     """The part of what is desired in the removals."""
     places: dict[str, Place] = {}
     if desired.with_binding:
@@ -355,7 +355,7 @@ def _absent(desired: Desired, observed: Observed, removals: t.Mapping[Place, Cha
     return Decision(before, after, tuple(changes.values()), result)
 
 
-def _look(change: Change) -> Object:
+def _look(change: Write) -> Object:
     """What goes, for a diff."""
     return binding_pair.hidden(change.live, False) if change.key == "secret" else clean(change.live or {})
 
@@ -471,8 +471,8 @@ def _writing(
     desired_list: t.Sequence[Desired], decisions: t.Mapping[int, Decision], observed: Observed, rules: Rules
 ) -> list[Wave]:
     """First what no pod has yet. What pods have is written in batches, each an identity together with its bindings."""
-    secrets: dict[Place, Change] = {}
-    units: dict[Key, dict[Place, Change]] = {}
+    secrets: dict[Place, Write] = {}
+    units: dict[Key, dict[Place, Write]] = {}
     members: dict[Key, list[Desired]] = {}
     for number, desired in enumerate(desired_list):
         if not desired.present:
@@ -498,13 +498,13 @@ def _writing(
     return [wave for wave in waves if wave.changes]
 
 
-def _unit_waves(keys: t.Sequence[Key], units: t.Mapping[Key, t.Mapping[Place, Change]]) -> list[Wave]:
+def _unit_waves(keys: t.Sequence[Key], units: t.Mapping[Key, t.Mapping[Place, Write]]) -> list[Wave]:
     changes = [change for key in keys for change in units[key].values()]
     waves = [Wave(tuple(one for one in changes if one.key == kind)) for kind in ("identity", "binding")]
     return [wave for wave in waves if wave.changes]
 
 
-def _has_pods(change: Change, observed: Observed) -> bool:
+def _has_pods(change: Write, observed: Observed) -> bool:
     """Whether MIC has assigned what the change is about."""
     if change.live is None:
         return False
@@ -512,7 +512,7 @@ def _has_pods(change: Change, observed: Observed) -> bool:
     return bool(observed.assigned_to((change.namespace, name)))
 
 
-def _removing(removals: t.Mapping[Place, Change]) -> list[Wave]:
+def _removing(removals: t.Mapping[Place, Write]) -> list[Wave]:
     waves = [
         Wave(tuple(one for one in removals.values() if one.key == key)) for key in ("binding", "identity", "secret")
     ]

@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..errors import Failure
-from ..kubernetes.objects import Change, Object, Raw, change, check_texts, clean, put_texts, shown, skeleton, texts
+from ..kubernetes.objects import Object, Raw, Write, change, check_texts, clean, put_texts, shown, skeleton, texts
 from ..matching.matching import BEHAVIOR_ANNOTATION, NAMESPACED, SELECTOR_LABEL, USER_ASSIGNED, Binding, Pod
 from ..names import LABEL_VALUE, NAMESPACE_NAME, OBJECT_NAME, RESOURCE_ID, marks
 
@@ -223,7 +223,7 @@ class Decision:
 
     before: Object
     after: Object
-    changes: tuple[Change, ...]
+    changes: tuple[Write, ...]
     result: Object
 
 
@@ -283,7 +283,7 @@ def decide_present(desired: Desired, observed: Observed, whole: Desired | None =
         "secret": {},
         "matching_pods": None,
     }
-    changes: list[Change] = []
+    changes: list[Write] = []
     if place:
         before["secret"] = after["secret"] = hidden(observed.secret(place), False)
         result["secret"] = {"namespace": place[0], "name": place[1]}

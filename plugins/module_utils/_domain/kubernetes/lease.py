@@ -66,24 +66,33 @@ class Lease:
 
 @dataclass(frozen=True)
 class Claim:
-    """Whether a run may take the Lease, and what it is called that it does."""
+    """Whether a run may take the Lease; ``holder`` tells from whom."""
 
     ours: bool
     free: bool
-    summary: str
+    label: str
+    holder: str = ""
+
+    @property
+    def why(self) -> str:
+        return "renew" if self.ours else "take"
+
+    @property
+    def summary(self) -> str:
+        return f"{self.why} {self.label}" + (f" from {self.holder}" if self.holder else "")
 
 
 def decide(found: Lease | None, holder: Holder, now: datetime, ended: t.Callable[[str], bool], label: str) -> Claim:
     """``ended`` tells of a process of this very system that it is gone."""
     if found is None or not found.holder.name:
-        return Claim(False, True, f"take {label}")
+        return Claim(False, True, label)
     if found.holder == holder:
-        return Claim(True, True, f"renew {label}")
+        return Claim(True, True, label)
     if ended(found.holder.process):
-        return Claim(False, True, f"take {label} from {found.holder.name}, whose process has ended")
+        return Claim(False, True, label, f"{found.holder.name}, whose process has ended")
     if not found.left(now):
-        return Claim(False, True, f"take {label} from {found.holder.name}, who did not renew it in time")
-    return Claim(False, False, f"take {label} from {found.holder.name}")
+        return Claim(False, True, label, f"{found.holder.name}, who did not renew it in time")
+    return Claim(False, False, label, found.holder.name)
 
 
 def body(found: Lease | None, holder: Holder, now: datetime, seconds: int) -> dict[str, t.Any]:

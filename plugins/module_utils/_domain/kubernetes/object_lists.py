@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..bindings.binding_pair import Decision, Desired, Key, check_namespace
 from ..errors import Failure
 from ..names import is_ours, listed
-from .objects import Change, Object, Raw
+from .objects import Object, Raw, Write
 
 R = t.TypeVar("R", bound="Rules")
 
@@ -112,7 +112,7 @@ def leaving(
 class Wave:
     """Writes that do not depend on each other; the next wave begins when the pods of ``settles`` are assigned again."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[Write, ...]
     settles: tuple[Desired, ...] = ()
 
 
@@ -125,13 +125,19 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
     @property
-    def changes(self) -> tuple[Change, ...]:
+    def changes(self) -> tuple[Write, ...]:
         return tuple(change for wave in self.waves for change in wave.changes)
 
     @property
     def planned(self) -> list[Object]:
         return [
-            {"kind": one.kind, "namespace": one.namespace, "name": one.name, "action": one.summary}
+            {
+                "verb": one.change.verb,
+                "kind": one.kind,
+                "namespace": one.namespace,
+                "name": one.name,
+                "action": one.summary,
+            }
             for one in self.changes
         ]
 

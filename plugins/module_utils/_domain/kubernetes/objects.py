@@ -9,10 +9,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 from dataclasses import dataclass
 
+from ..change import Change, Verb
 from ..errors import Failure
 from ..matching.matching import Pod
 from ..names import FIELD_MANAGER, LABEL_VALUE, OWNER, is_ours, marks
@@ -28,22 +30,33 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True)
-class Change:
-    """One write. ``body`` is what is applied, None for a deletion; ``live`` is what is there, None for a creation.
+class Write:
+    """One write. ``effect``: what it leads to, in words.
+
+    ``body`` is what is applied, None for a deletion; ``live`` is what is there, None for a creation.
 
     ``removal`` is merged before, to take away what another manager has set.
     ``pods`` are those that MIC assigns an identity anew because of it; None where they may not be read.
     """
 
     key: str
-    kind: str
-    summary: str
+    change: Change
+    effect: str
     body: Object | None
     live: Raw | None
     force: bool = False
     removal: Object | None = None
     certain: bool = True
     pods: tuple[Pod, ...] | None = ()
+
+    @property
+    def kind(self) -> str:
+        return self.change.kind
+
+    @property
+    def summary(self) -> str:
+        parts = (self.change.summary, self.change.why, f"({self.effect})" if self.effect else "")
+        return " ".join(part for part in parts if part)
 
     @property
     def namespace(self) -> str:
@@ -135,16 +148,16 @@ def change(
     pods: tuple[Pod, ...] | None = (),
     removable: t.Iterable[Path] = (),
     unknown: t.Container[str] = frozenset(),
-) -> list[Change]:
+) -> list[Write]:
     """The write that makes ``live`` like ``wanted``; none where both agree.
 
     ``removable`` are fields that may go; ``unknown`` are texts that stand for values not known yet.
     """
-    effect = f" ({effect})" if effect else ""
+    metadata = wanted["metadata"]
+    named = functools.partial(Change.of_object, kind=kind, namespace=metadata.get("namespace"), name=metadata["name"])
     certain = not any(value in unknown for value in (wanted.get("spec") or {}).values() if isinstance(value, str))
     if live is None:
-        summary = f"create {kind} {path(wanted)}{effect}"
-        return [Change(key, kind, summary, shown(wanted), None, adopt, certain=certain)]
+        return [Write(key, named("create"), effect, shown(wanted), None, adopt, certain=certain)]
     fields = _differences(live, wanted)
     if not fields:
         return []
@@ -155,13 +168,13 @@ def change(
             "adopt: true."
         )
     ours = {f"metadata.labels.{name}" for name in marks(owner)}
-    verb = "adopt" if set(fields) <= ours else "update"
-    detail = "" if verb == "adopt" else " " + ", ".join(field for field in fields if field not in ours)
+    verb: Verb = "adopt" if set(fields) <= ours else "change"
+    why = "" if verb == "adopt" else ", ".join(field for field in fields if field not in ours)
     gone = [field for field in removable if _at(live, field) is not None and _at(wanted, field) is None]
     held = [field for field in gone if _other_managers(live, field)]
     if held and not adopt:
         raise Failure(
-            f"Cannot update {kind} {path(wanted)}: {'.'.join(held[0])} belongs to "
+            f"Cannot change {kind} {path(wanted)}: {'.'.join(held[0])} belongs to "
             f"{' and '.join(_other_managers(live, held[0]))}; change it there, or take it over with adopt: true."
         )
     difference = _difference_body(live, wanted)
@@ -177,10 +190,10 @@ def change(
     for field in held:
         removal = _merged(removal, _nested(field, None))
     return [
-        Change(
+        Write(
             key,
-            kind,
-            f"{verb} {kind} {path(wanted)}{detail}{effect}",
+            named(verb, why=why),
+            effect,
             {"apiVersion": wanted["apiVersion"], "kind": kind, **body},
             live,
             force=adopt,
@@ -191,14 +204,15 @@ def change(
     ]
 
 
-def deletion(key: str, kind: str, live: Raw, *, owner: str, adopt: bool) -> Change:
+def deletion(key: str, kind: str, live: Raw, *, owner: str, adopt: bool) -> Write:
     """Raises Failure for what is not provably ours."""
     if not is_ours(live, owner) and not adopt:
         raise Failure(
             f"{kind} {path(live)} does not carry the labels of azureops.pod_identity with the owner "
             f"{owner!r}, so it is not deleted: name its owner, or set adopt: true."
         )
-    return Change(key, kind, f"delete {kind} {path(live)}", None, live)
+    metadata = live["metadata"]
+    return Write(key, Change.of_object("delete", kind, metadata.get("namespace"), metadata["name"]), "", None, live)
 
 
 def _differences(live: Raw, wanted: Raw) -> list[str]:

@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ..azure import arm_id
+from ..change import Change
 from ..errors import Failure
 from ..installation import helm_releases, nmi
 from ..installation.chart_manifest import CUSTOM, GROUP
@@ -157,8 +158,13 @@ class Removal:
         return _label(self.kind, self.live)
 
     @property
+    def change(self) -> Change:
+        why = "and take MIC's finalizer from it" if self.releases_finalizer else ""
+        return Change.of_object("delete", self.kind, self.namespace, self.name, why)
+
+    @property
     def summary(self) -> str:
-        return f"delete {self.label}" + (" and take MIC's finalizer from it" if self.releases_finalizer else "")
+        return f"{self.change.summary} {self.change.why}".rstrip()
 
 
 def without(observed: Observed, gone: t.Collection[str]) -> Observed:

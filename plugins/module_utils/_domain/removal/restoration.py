@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ..change import Change
 from ..errors import Failure
 from ..kubernetes.objects import clean
 
@@ -38,6 +39,12 @@ class Document:
     def label(self) -> str:
         metadata = self.wanted["metadata"]
         return f"{self.kind} {metadata['namespace']}/{metadata['name']}"
+
+    @property
+    def change(self) -> Change:
+        return Change.of_object(
+            "create", self.kind, self.wanted["metadata"]["namespace"], self.wanted["metadata"]["name"]
+        )
 
     @property
     def different(self) -> bool:

@@ -14,7 +14,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ..azure import arm_id, azure_roles, groups, needs
+from ..azure import arm_id, azure_roles, clusters, groups, needs
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
 from ..table import render
@@ -982,7 +982,7 @@ class Granted:
 
     @classmethod
     def parse(cls, observed: Raw) -> Granted:
-        return cls(tuple((each["state"], each["item"]) for each in observed["granted"] if each.get("actions")))
+        return cls(tuple((each["state"], each["item"]) for each in observed["granted"] if each.get("changes")))
 
 
 @dataclass(frozen=True)
@@ -1070,9 +1070,9 @@ class Written:
         if not observed["predicts"]:
             return cls(live)
         made = [each for done in observed["made"] for each in (done.get("identity"), done.get("binding")) if each]
-        left = [entry for each in observed["left"] if each.get("actions") for entry in each["item"]["entries"]]
+        left = [entry for each in observed["left"] if each.get("changes") for entry in each["item"]["entries"]]
         addon = observed["addon"]
-        added = (addon.get("state") or {}).get("identities") or () if addon.get("actions") else ()
+        added = (addon.get("state") or {}).get("identities") or () if addon.get("changes") else ()
         return cls(live, tuple(made), tuple(observed["planned"]), tuple(added), tuple(left))
 
 
@@ -1108,7 +1108,7 @@ def matches(options: Options, found: Written, _run: Run) -> Matches:
 def _objects_after(options: Options, found: Written) -> dict[tuple[str, str, str], Live]:
     live = [Live.parse(each, _written(each, by_anybody=options.is_addon)) for each in found.live]
     objects = {each.key: each for each in live}
-    planned = {(each["kind"], each["namespace"], each["name"]): each["action"] for each in found.planned}
+    planned = {(each["kind"], each["namespace"], each["name"]): each["verb"] for each in found.planned}
     if options.is_addon:
         for entry in found.added:
             if not _is_there(entry, live):
@@ -1119,8 +1119,8 @@ def _objects_after(options: Options, found: Written) -> dict[tuple[str, str, str
     for each in (Live.parse(made, "now") for made in found.made):
         if each.key in planned:
             objects[each.key] = each
-    for key, action in planned.items():
-        if action.startswith("delete "):
+    for key, verb in planned.items():
+        if verb == "delete":
             objects.pop(key, None)
     return objects
 
@@ -1167,12 +1167,12 @@ def _bring(objects: dict[tuple[str, str, str], Live], entry: Raw) -> None:
 class Seen:
     """Who gets what. ``error``: why it could not be looked at; ``unlisted``: what may not be listed for it.
 
-    ``reachable``: there is an API server. ``planned``: objects are to be written or removed; ``addon``: what the add-on
-    would do.
+    ``reachable``: there is an API server. ``planned``: objects are to be written or removed; ``addon``: the changes of
+    the tasks with the add-on.
     """
 
     planned: bool
-    addon: tuple[str, ...]
+    addon: tuple[Raw, ...]
     reachable: bool
     workloads: tuple[Raw, ...]
     findings: tuple[Raw, ...]
@@ -1185,7 +1185,7 @@ class Seen:
         seen, unlisted = observed.get("seen") or {}, observed.get("unlisted") or {}
         return cls(
             planned=bool(observed["planned"]),
-            addon=tuple(action for each in results for action in each.get("actions") or ()),
+            addon=tuple(change for each in results for change in each.get("changes") or ()),
             reachable=bool(observed["reachable"]),
             workloads=tuple(seen.get("workloads") or ()),
             findings=tuple(seen.get("findings") or ()),
@@ -1196,7 +1196,7 @@ class Seen:
     def foresees(self, options: Options) -> bool:
         """Whether what decides who gets what changes."""
         if options.is_addon:
-            return any(action.startswith("change ") for action in self.addon)
+            return any(each["kind"] == clusters.KIND for each in self.addon)
         return self.planned
 
 

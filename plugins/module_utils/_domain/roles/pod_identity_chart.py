@@ -16,6 +16,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ..change import Verb
 from ..needs import KubernetesNeed, KubernetesPermission
 from ..removal import bundles
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse
@@ -236,7 +237,8 @@ class Release:
 
     ``foreign``: the installation of somebody else is used, ``names`` tells which. ``tasks``: the file of tasks that
     installs or changes the release, or says that of somebody else. ``changes``: the release is applied
-    even where its values stay. ``missing``: what somebody deleted of it, which helm does not notice.
+    even where its values stay. ``missing``: what somebody deleted of it, which helm does not notice. ``verb``: what
+    becomes of it.
     ``added_values``: values that follow from other options. With ``fetch`` the file of the chart is looked at first;
     ``fetch_by`` tells how it gets into ``archive``: helm fetches it from the ``repository`` or by its own ``address``,
     or it is downloaded from its ``url``. ``archive`` is empty where the chart is installed as the option names it.
@@ -254,6 +256,7 @@ class Release:
     upgrade: bool
     unfinished: bool
     missing: tuple[str, ...]
+    verb: Verb
     changes: bool
     added_values: t.Mapping[str, t.Any]
     archive: str
@@ -310,6 +313,7 @@ def release(options: Options, found: Found, run: Run) -> Release:
         upgrade=upgrade,
         unfinished=unfinished,
         missing=missing,
+        verb="change" if installed else "create",
         changes=not installed or upgrade or unfinished or bool(missing),
         added_values=_values(options, found, installed=installed),
         archive=_archive(options, found.directory, version) if fetch and by else "",

@@ -403,7 +403,7 @@ class Predicted:
     cluster: Cluster
     permissions: tuple[Raw, ...] = ()
     of_addon: tuple[Raw, ...] = ()
-    granted: tuple[str, ...] = ()
+    granted: tuple[Raw, ...] = ()
     assignments: t.Mapping[str, Raw] = field(default_factory=dict)
 
     @classmethod
@@ -412,7 +412,7 @@ class Predicted:
             cluster=Cluster.parse(observed["cluster"]),
             permissions=needs.planned(observed["predicted"]),
             of_addon=needs.planned([observed["addon"]]),
-            granted=tuple(observed["granted"].get("actions") or ()),
+            granted=tuple(observed["granted"].get("changes") or ()),
             assignments=observed["granted"].get("state") or {},
         )
 
@@ -459,12 +459,13 @@ def changes(options: Options, found: Predicted, _run: Run) -> Changes:
 
 def _lacking(found: Predicted) -> tuple[Assignment, ...]:
     """The assignments that the nodes lack."""
+    missing = {each["id"] for each in found.granted if each["verb"] == "create"}
     return tuple(
         Assignment(
             str(state["role_name"]), str(state["scope"]), str(state["principal_id"]), found.cluster.known_after_apply
         )
-        for role, state in found.assignments.items()
-        if any(action.startswith(f"assign {role} to ") for action in found.granted)
+        for state in found.assignments.values()
+        if state.get("id") in missing
     )
 
 

@@ -391,7 +391,7 @@ class Outcomes:
         before = tuple(map(ScaleSet.parse, observed["before"]))
         objects = observed["objects"].get("restoration")
         return cls(
-            roles=tuple((Assignment.parse(each["item"]), bool(each.get("actions"))) for each in observed["roles"]),
+            roles=tuple((Assignment.parse(each["item"]), bool(each.get("changes"))) for each in observed["roles"]),
             objects=tuple((objects or {}).get("objects") or ()),
             of_chart=tuple(Object(**each) for each in plan["of_chart"]) if objects else (),
             places=tuple(Place(each["item"]["place"], tuple(each["item"]["identities"])) for each in observed["given"]),

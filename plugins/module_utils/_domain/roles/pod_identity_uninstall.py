@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from .. import option_names
 from ..azure import arm_id, azure_roles, identities
+from ..azure.protected_identities import OF_POD_IDENTITY_ADDON
 from ..installation import nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..removal import bundles
@@ -1520,8 +1521,6 @@ def proof(_options: Options, found: Answers, _run: Run) -> Nothing:
 _KEPT_CODES = ("label_left", "not_believed")
 # The variable in place of the module's option in what is said of it.
 _OF_RESIDUE = {"release_namespaces": "pod_identity_uninstall_release_namespaces"}
-# What vmss_identity_info says of identities that only its entries keep.
-_OF_ADDON = "it is given to pods by the pod identity add-on"
 
 
 @dataclass(frozen=True)
@@ -1757,7 +1756,8 @@ def _going_from_scale_sets(audit: Audit, phases: t.Container[str], state: str, r
 
 
 def _is_of_addon(identity: Raw) -> bool:
-    return str(identity.get("protected_because") or "").startswith(_OF_ADDON)
+    """Whether only its entries keep it on the nodes."""
+    return identity.get("protected_code") == OF_POD_IDENTITY_ADDON
 
 
 def _asks_nodes(options: Options, run: Run) -> bool:

@@ -17,6 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import KNOWN_AFTER_APPLY, Plan, Step
 
@@ -43,13 +44,21 @@ def leave(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest, mo
     return run
 
 
+def created(name: str) -> Change:
+    return Change.of_object("create", "Vault", "team", name, "it is new")
+
+
+def told(*names: str) -> list[dict[str, str]]:
+    return [{"verb": "create", "kind": "Vault", "id": f"team/{name}", "why": "it is new"} for name in names]
+
+
 def journal_plan(journal: list[str]) -> Plan:
     def write(name: str, answer: dict[str, Any] | None) -> Step:
         def apply() -> dict[str, Any] | None:
             journal.append(name)
             return answer
 
-        return Step(f"Create {name}", apply=apply)
+        return Step(f"Create {name}", created(name), apply=apply)
 
     return Plan(before={}, after={"id": KNOWN_AFTER_APPLY}, steps=(write("one", {"id": "1"}), write("two", None)))
 
@@ -59,7 +68,7 @@ def test_real_run_applies_in_order_and_returns_what_the_service_said(leave: Leav
     status, result = leave(lambda module: _plan.run(module, lambda: journal_plan(journal), key="state"))
     assert (status, journal) == (0, ["one", "two"])
     assert result["changed"] is True
-    assert result["actions"] == ["Create one", "Create two"]
+    assert (result["actions"], result["changes"]) == (["Create one", "Create two"], told("one", "two"))
     assert result["state"] == {"id": "1"}
     assert "diff" not in result
 
@@ -70,14 +79,19 @@ def test_check_mode_writes_nothing_and_predicts_the_same_actions_and_diff(leave:
     status, result = leave(lambda module: _plan.run(module, lambda: journal_plan(journal), key="state"))
     assert (status, journal) == (0, [])
     assert result["changed"] is True
-    assert result["actions"] == ["Create one", "Create two"]
+    assert (result["actions"], result["changes"]) == (["Create one", "Create two"], told("one", "two"))
     assert result["state"] == {"id": KNOWN_AFTER_APPLY}
     assert result["diff"] == {"before": {}, "after": {"id": KNOWN_AFTER_APPLY}}
 
 
 @pytest.mark.parametrize("leave", [{"check_mode": True}], indirect=True)
 def test_check_mode_takes_the_answer_of_a_preview(leave: Leave) -> None:
-    step = Step("Apply it", apply=lambda: pytest.fail("written in check mode"), preview=lambda: {"defaulted": True})
+    step = Step(
+        "Apply it",
+        created("it"),
+        apply=lambda: pytest.fail("written in check mode"),
+        preview=lambda: {"defaulted": True},
+    )
     status, result = leave(lambda module: _plan.run(module, lambda: Plan({}, {}, (step,)), key="result"))
     assert status == 0
     assert result["result"] == {"defaulted": True}
@@ -87,12 +101,16 @@ def test_failure_in_the_middle_tells_what_was_done_and_what_was_not(leave: Leave
     def refuse() -> None:
         raise Failure("Vault v1 refused; ask its owner.", error={"code": "Forbidden", "request_id": "r1"})
 
-    steps = (Step("Create one", apply=lambda: None), Step("Create two", apply=refuse))
+    steps = (
+        Step("Create one", created("one"), apply=lambda: None),
+        Step("Create two", created("two"), apply=refuse),
+    )
     status, result = leave(lambda module: _plan.run(module, lambda: Plan({}, {}, steps), key="state"))
     assert status == 1
     assert result["msg"] == "Vault v1 refused; ask its owner."
     assert result["error"] == {"code": "Forbidden", "request_id": "r1"}
     assert (result["changed"], result["actions"], result["failed_action"]) == (True, ["Create one"], "Create two")
+    assert (result["changes"], [result["failed_change"]]) == (told("one"), told("two"))
 
 
 def test_unknown_error_is_one_sentence_without_traceback(leave: Leave) -> None:
@@ -139,7 +157,7 @@ class Watch:
 
 def test_what_a_watch_saw_is_told(leave: Leave) -> None:
     watch = Watch()
-    plan = Plan({}, {}, (Step("Change it", watch.see),), watch=watch)
+    plan = Plan({}, {}, (Step("Change it", created("it"), watch.see),), watch=watch)
     status, result = leave(lambda module: _plan.run(module, lambda: plan, key="state"))
     assert (status, result["changed"], result["gap"]) == (0, True, [1])
     assert result["warnings"] == ["A gap."]
@@ -148,17 +166,18 @@ def test_what_a_watch_saw_is_told(leave: Leave) -> None:
 @pytest.mark.parametrize("results", [{}, {"changed": True}])
 def test_it_is_told_of_a_failure_too_which_may_follow_a_change(leave: Leave, results: dict[str, Any]) -> None:
     watch = Watch()
-    step = Step("Change it", lambda: watch.see(Failure("It is lost.", results=results)))
+    step = Step("Change it", created("it"), lambda: watch.see(Failure("It is lost.", results=results)))
     status, result = leave(lambda module: _plan.run(module, lambda: Plan({}, {}, (step,), watch=watch), key="state"))
     assert (status, result["changed"], result["gap"]) == (1, bool(results), [1])
     assert (result["actions"], result["failed_action"]) == ([], "Change it")
+    assert (result["changes"], [result["failed_change"]]) == ([], told("it"))
     assert result["warnings"] == ["A gap."]
 
 
 @pytest.mark.parametrize("leave", [{"check_mode": True}], indirect=True)
 def test_there_is_nothing_to_see_in_check_mode(leave: Leave) -> None:
     watch = Watch()
-    plan = Plan({}, {}, (Step("Change it", watch.see),), watch=watch)
+    plan = Plan({}, {}, (Step("Change it", created("it"), watch.see),), watch=watch)
     status, result = leave(lambda module: _plan.run(module, lambda: plan, key="state"))
     assert (status, "gap" in result, watch.warnings) == (0, False, [])
 
@@ -172,12 +191,12 @@ def test_steps_of_a_wave_run_together_and_the_next_wave_waits_for_all_of_them(le
             ended.append(name)
             return {"last": name}
 
-        return Step(name, apply, wave=1)
+        return Step(name, created(name), apply, wave=1)
 
     def behind() -> dict[str, Any]:
         return {"ended": sorted(ended)}
 
-    steps = (*(member(name) for name in "abc"), Step("d", behind, wave=2))
+    steps = (*(member(name) for name in "abc"), Step("d", created("d"), behind, wave=2))
     status, result = leave(lambda module: _plan.run(module, lambda: Plan({}, {}, steps, at_once=3), key="state"))
     assert (status, result["actions"], result["state"]) == (0, ["a", "b", "c", "d"], {"ended": ["a", "b", "c"]})
 
@@ -190,8 +209,12 @@ def test_behind_a_failure_in_a_wave_no_other_step_begins(leave: Leave) -> None:
         if number == 3:
             raise Failure("It broke.")
 
-    steps = tuple(Step(str(number), functools.partial(begin, number), wave=1 + number // 10) for number in range(20))
+    steps = tuple(
+        Step(str(number), created(str(number)), functools.partial(begin, number), wave=1 + number // 10)
+        for number in range(20)
+    )
     plan = Plan({}, {}, steps, at_once=1, extra_results={"planned": 20})
     status, result = leave(lambda module: _plan.run(module, lambda: plan, key="state"))
     assert (status, result["msg"], result["failed_action"], result["planned"]) == (1, "It broke.", "3", 20)
     assert (result["actions"], began, result["changed"]) == (["0", "1", "2"], [0, 1, 2, 3], True)
+    assert (result["changes"], [result["failed_change"]]) == (told("0", "1", "2"), told("3"))

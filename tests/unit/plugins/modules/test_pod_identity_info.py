@@ -98,6 +98,6 @@ def test_a_file_that_cannot_be_written(tmp_path: Path, check: bool) -> None:
 def test_what_is_returned_is_documented(tmp_path: Path) -> None:
     documented = yaml.safe_load(pod_identity_info.RETURN)
     done = run(path=str(tmp_path / "inventory.json"), files=[saved(tmp_path, "one")], audit=True)
-    assert set(done) - {"changed", "diff"} == {"rules", "assignments", "summary", "actions"}
+    assert set(done) - {"changed", "diff"} == {"rules", "assignments", "summary", "actions", "changes"}
     assert set(done) - {"changed", "diff"} < set(documented)
     assert set(done["summary"]) == set(documented["summary"]["contains"])

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import attached_identities as attached
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.attached_identities import Carrier
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.protected_identities import Protection
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.protected_identities import (
+    Protection,
+    Reason,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 
 GROUP = "/subscriptions/s/resourceGroups/g/providers"
@@ -145,10 +148,10 @@ def test_actions(ids: list[str], number: int, end: str) -> None:
 @pytest.mark.parametrize(
     ("protection", "options", "sentence"),
     [
-        (Protection({uai("a").lower(): "it is mine"}), {}, f"must stay: {uai('a')} (it is mine); "),
-        (Protection({uai("a").lower(): "it is mine"}), {"allowed": [uai("A")]}, ""),
-        (Protection({uai("a").lower(): "it is mine"}), {"unjudged": True}, "must stay: "),
-        (Protection({uai("z").lower(): "it is elsewhere"}), {}, ""),
+        (Protection({uai("a").lower(): Reason("named", "it is mine")}), {}, f"must stay: {uai('a')} (it is mine); "),
+        (Protection({uai("a").lower(): Reason("named", "it is mine")}), {"allowed": [uai("A")]}, ""),
+        (Protection({uai("a").lower(): Reason("named", "it is mine")}), {"unjudged": True}, "must stay: "),
+        (Protection({uai("z").lower(): Reason("named", "it is elsewhere")}), {}, ""),
         (Protection(unknown="nobody says so"), {}, "needs: nobody says so; "),
         (Protection(unknown="nobody says so"), {"unjudged": True}, ""),
         (Protection(unknown="nobody says so"), {"allowed": [uai("a")]}, "needs: nobody says so; "),

@@ -26,9 +26,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.protected_identities import (
     Protection,
+    Reason,
     protection,
 )
 
+MINE = Reason("named", "it is mine")
 GROUP = "/subscriptions/s/resourceGroups/g"
 SET = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/aks-pool-1-vmss"
 NAMES = [f"id-{number}" for number in range(8)]
@@ -136,19 +138,26 @@ CASES: dict[str, tuple[dict[str, Any], str, str, bool]] = {
         False,
     ),
     "protected, named to be detached": (
-        {"claims": Claims(named=frozenset([KEY])), "protection": Protection({KEY: "it is mine"})},
+        {"claims": Claims(named=frozenset([KEY])), "protection": Protection({KEY: MINE})},
         PROTECTED,
         "it is mine",
         False,
     ),
     "protected, dead": (
-        {"on": carrier(ID, client_id=""), "protection": Protection({KEY: "it is mine"}), "client_ids": {}},
+        {
+            "on": carrier(ID, client_id=""),
+            "protection": Protection({KEY: MINE}),
+            "client_ids": {},
+        },
         PROTECTED,
         "it is mine",
         False,
     ),
     "protected, still for pods": (
-        {"claims": Claims(used={KEY: ("Deployment team/web",)}), "protection": Protection({KEY: "it is mine"})},
+        {
+            "claims": Claims(used={KEY: ("Deployment team/web",)}),
+            "protection": Protection({KEY: MINE}),
+        },
         PROTECTED,
         "it is mine",
         False,

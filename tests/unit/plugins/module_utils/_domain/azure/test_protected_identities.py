@@ -31,24 +31,25 @@ CLUSTER: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("name", "code", "reason"),
     [
-        ("control", "it is an identity of the control plane of the cluster shop"),
-        ("KUBELET", "it is the identity of the kubelets of the cluster shop"),
-        ("oms", "it is the identity of the add-on omsagent of the cluster shop"),
-        ("routing", "it is named in ingressProfile.webAppRouting.identity of the cluster shop"),
-        ("future", "it is named in someFuture.deep of the cluster shop"),
-        ("key", "it is named in someFuture.byKey of the cluster shop"),
-        ("billing", "it is given to pods by the pod identity add-on of the cluster shop"),
-        ("mine", "it is in protected_identities"),
-        ("tag", ""),
-        ("id", ""),
-        ("stray", ""),
+        ("control", "control_plane", "it is an identity of the control plane of the cluster shop"),
+        ("KUBELET", "kubelet", "it is the identity of the kubelets of the cluster shop"),
+        ("oms", "addon", "it is the identity of the add-on omsagent of the cluster shop"),
+        ("routing", "named_by_cluster", "it is named in ingressProfile.webAppRouting.identity of the cluster shop"),
+        ("future", "named_by_cluster", "it is named in someFuture.deep of the cluster shop"),
+        ("key", "named_by_cluster", "it is named in someFuture.byKey of the cluster shop"),
+        ("billing", "pod_identity_addon", "it is given to pods by the pod identity add-on of the cluster shop"),
+        ("mine", "named", "it is in protected_identities"),
+        ("tag", "", ""),
+        ("id", "", ""),
+        ("stray", "", ""),
     ],
 )
-def test_what_a_cluster_needs(name: str, reason: str) -> None:
+def test_what_a_cluster_needs(name: str, code: str, reason: str) -> None:
     found = protected_identities.protection(CLUSTER, "", [f"{IDENTITY.upper()}/mine", f"{IDENTITY}/oms/"])
     assert found.reason(f"{IDENTITY.upper()}/{name}") == reason
+    assert found.code(f"{IDENTITY.upper()}/{name}") == code
     assert found.gap == ""
 
 
@@ -72,6 +73,7 @@ def test_a_kubelet_that_is_not_told_of(principal: dict[str, str], profile: dict[
 def test_without_a_cluster_only_the_user_tells() -> None:
     found = protected_identities.protection(None, "nobody says so", [f"{IDENTITY}/mine"])
     assert (found.reason(f"{IDENTITY}/mine"), found.unknown) == ("it is in protected_identities", "nobody says so")
+    assert (found.code(f"{IDENTITY}/mine"), found.code(f"{IDENTITY}/other")) == ("named", "unknown")
     assert found.gap == "It cannot be told which identities must stay: nobody says so."
 
 

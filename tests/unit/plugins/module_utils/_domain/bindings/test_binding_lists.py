@@ -245,11 +245,11 @@ def test_what_pods_have_is_written_in_batches() -> None:
     changed[1] = replace(changed[1], labels={"a": "b"})
     outcome = decide(*changed, whole("new"), on=live, batch=2)
     assert actions(outcome) == [
-        ["update AzureIdentity n/i4", "create AzureIdentity n/new"],
+        ["change AzureIdentity n/i4", "create AzureIdentity n/new"],
         ["create AzureIdentityBinding n/new"],
-        ["update AzureIdentity n/i0", "update AzureIdentity n/i1"],
-        ["update AzureIdentityBinding n/i1"],
-        ["update AzureIdentity n/i2", "update AzureIdentity n/i3"],
+        ["change AzureIdentity n/i0", "change AzureIdentity n/i1"],
+        ["change AzureIdentityBinding n/i1"],
+        ["change AzureIdentity n/i2", "change AzureIdentity n/i3"],
     ]
     assert [[one.name for one in wave.settles] for wave in outcome.waves] == [[], [], [], ["i0", "i1"], []]
     assert outcome.reassigned == 4

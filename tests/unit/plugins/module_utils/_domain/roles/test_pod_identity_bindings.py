@@ -689,8 +689,8 @@ def test_who_may_use_an_identity(
 def test_what_somebody_else_has_to_grant() -> None:
     item = {"label": "x", "known_after_apply": True, "principal_id_command": "az y"}
     granted = [
-        {"actions": ["assign"], "state": {"role_name": "R"}, "item": item},
-        {"actions": [], "state": {}, "item": item},
+        {"changes": [{"verb": "create"}], "state": {"role_name": "R"}, "item": item},
+        {"changes": [], "state": {}, "item": item},
     ]
     assert part("lacking", [], {"granted": granted})["assignments"] == [
         {"role_name": "R", "known_after_apply": True, "principal_id_command": "az y"}
@@ -737,8 +737,12 @@ SPEC = '{"clientID": "c", "resourceID": "/a", "type": 0}'
 PAIR = {"selector": "s", "only": "", "written": "2", "content": ["shop", "one", "b", SPEC]}
 
 
+ADDON_CHANGED = {"verb": "change", "kind": "Microsoft.ContainerService/managedClusters", "id": "/c", "why": "add x"}
+ROLE_ASSIGNED = {"verb": "create", "kind": "Microsoft.Authorization/roleAssignments", "id": "/r", "why": "Reader"}
+
+
 def added(*entries: dict[str, Any]) -> dict[str, Any]:
-    return {"actions": ["change"], "state": {"identities": list(entries)}}
+    return {"changes": [ADDON_CHANGED], "state": {"identities": list(entries)}}
 
 
 def restarts(mode: str = "chart", **observed: Any) -> Any:
@@ -758,8 +762,8 @@ def test_by_what_pods_are_compared() -> None:
 def test_by_what_they_would_be_compared() -> None:
     made = [{"identity": None, "binding": binding("d", "two", "t")}]
     planned = [
-        {"kind": "AzureIdentityBinding", "namespace": "shop", "name": "d", "action": "create AzureIdentityBinding"},
-        {"kind": "AzureIdentity", "namespace": "shop", "name": "one", "action": "delete AzureIdentity"},
+        {"kind": "AzureIdentityBinding", "namespace": "shop", "name": "d", "verb": "create"},
+        {"kind": "AzureIdentity", "namespace": "shop", "name": "one", "verb": "delete"},
     ]
     new = {"selector": "t", "only": "", "written": "now", "content": ["shop", "two", "d", SPEC]}
     assert restarts(predicts=True, made=made, planned=planned) == [new]
@@ -774,12 +778,12 @@ def test_by_what_they_would_be_compared_with_the_addon() -> None:
     assert restarts("addon", predicts=True, addon=added({**entry, "binding_selector": "t"})) == [
         {**pair, "written": "now", "selector": "t"}
     ]
-    unchanged = {**added({**entry, "binding_selector": "t"}), "actions": []}
-    for made in (unchanged, {"actions": ["change"]}, {"skipped": True}):
+    unchanged = {**added({**entry, "binding_selector": "t"}), "changes": []}
+    for made in (unchanged, {"changes": [ADDON_CHANGED]}, {"skipped": True}):
         assert restarts("addon", predicts=True, addon=made) == [{**pair, "written": "3"}]
-    left = [{"actions": ["change"], "item": {"entries": [{"namespace": "shop", "name": "one"}]}}]
+    left = [{"changes": [ADDON_CHANGED], "item": {"entries": [{"namespace": "shop", "name": "one"}]}}]
     assert restarts("addon", predicts=True, left=left) == []
-    assert restarts("addon", predicts=True, left=[{**left[0], "actions": []}]) == [{**pair, "written": "3"}]
+    assert restarts("addon", predicts=True, left=[{**left[0], "changes": []}]) == [{**pair, "written": "3"}]
 
 
 LOOKING: dict[str, Any] = {"planned": [], "addon": {}, "left": [], "reachable": True}
@@ -791,11 +795,11 @@ LOOKING: dict[str, Any] = {"planned": [], "addon": {}, "left": [], "reachable": 
         ("chart", {}, False),
         ("chart", {"planned": [{"kind": "AzureIdentity"}]}, True),
         ("addon", {"planned": [{"kind": "AzureIdentity"}]}, False),
-        ("addon", {"addon": {"actions": ["assign Managed Identity Operator to x"]}}, False),
-        ("addon", {"addon": {"actions": ["assign Managed Identity Operator to x", "change the add-on"]}}, True),
-        ("chart", {"addon": {"actions": ["change the add-on"]}}, False),
-        ("addon", {"left": [{"skipped": True}, {"actions": []}]}, False),
-        ("addon", {"left": [{"actions": []}, {"actions": ["change the add-on"]}]}, True),
+        ("addon", {"addon": {"changes": [ROLE_ASSIGNED]}}, False),
+        ("addon", {"addon": {"changes": [ROLE_ASSIGNED, ADDON_CHANGED]}}, True),
+        ("chart", {"addon": {"changes": [ADDON_CHANGED]}}, False),
+        ("addon", {"left": [{"skipped": True}, {"changes": []}]}, False),
+        ("addon", {"left": [{"changes": []}, {"changes": [ADDON_CHANGED]}]}, True),
     ],
 )
 def test_what_decides_it_changes(mode: str, changes: dict[str, Any], foreseen: bool) -> None:

@@ -254,8 +254,8 @@ def test_other_roles_need_few_options() -> None:
 
 ASSIGNMENT = Assignment("Reader", "/scope", "p", known_after_apply=False)
 STATES = {
-    "Reader": {"role_name": "Reader", "scope": "/scope", "principal_id": "p"},
-    "Owner": {"role_name": "Owner", "scope": "/scope", "principal_id": "p"},
+    "Reader": {"id": "/a/reader", "role_name": "Reader", "scope": "/scope", "principal_id": "p"},
+    "Owner": {"id": "/a/owner", "role_name": "Owner", "scope": "/scope", "principal_id": "p"},
 }
 
 
@@ -270,7 +270,9 @@ FIND_NMI = {
 
 
 def test_what_changes() -> None:
-    granted = {"actions": ["assign Reader to p at /scope"], "state": STATES, "permissions": [OF_CLUSTER]}
+    create = {"verb": "create", "kind": "Microsoft.Authorization/roleAssignments", "id": "/a/reader", "why": "Reader"}
+    made = [create, {**create, "verb": "delete", "id": "/a/owner"}]
+    granted = {"changes": made, "state": STATES, "permissions": [OF_CLUSTER]}
     observed: dict[str, Any] = {"cluster": {}, "predicted": [{}, granted], "addon": {}, "granted": granted}
     found = replace(Predicted.parse(observed), cluster=CLUSTER)
     assert changes(OPTIONS, found, RUN) == Changes((OF_CLUSTER,), ())

@@ -206,8 +206,8 @@ OBSERVED: dict[str, Any] = {
         "of_chart": [{"kind": "AzurePodIdentityException", "namespace": "n", "name": "mic-exception"}],
     },
     "roles": [
-        {"item": vars(ASSIGNMENT), "actions": ["assign"]},
-        {"item": {**vars(ASSIGNMENT), "role": "Owner"}, "actions": []},
+        {"item": vars(ASSIGNMENT), "changes": [{"verb": "create"}]},
+        {"item": {**vars(ASSIGNMENT), "role": "Owner"}, "changes": []},
     ],
     "objects": {
         "restoration": {

@@ -1118,7 +1118,7 @@ AUDIT: dict[str, Any] = {
     "unlisted": [],
     "nodes_proved": True,
 }
-OF_ADDON = "it is given to pods by the pod identity add-on of one"
+OF_ADDON = "pod_identity_addon"
 GONE = [("cluster", "gone"), ("nodes", "gone"), ("scale sets", "gone"), ("roles", "gone")]
 
 
@@ -1253,7 +1253,7 @@ THERE: dict[str, Any] = {
     "beginning": {"installed": True, "addon": {"enabled": True}, "entries": [ENTRY]},
     "before": [
         *attached(removable=True),
-        {"id": "/c", "name": "c", "identities": [{"id": TWO, "removable": False, "protected_because": OF_ADDON}]},
+        {"id": "/c", "name": "c", "identities": [{"id": TWO, "removable": False, "protected_code": OF_ADDON}]},
     ],
     "going": ["n/s"],
     "secrets": ["n/s"],
@@ -1343,7 +1343,7 @@ def test_why_something_stays() -> None:
 
 
 def test_in_check_mode_the_addon_still_keeps_its_identities() -> None:
-    of_addon = attached(ownership="protected", protected_because=OF_ADDON)
+    of_addon = attached(ownership="protected", protected_code=OF_ADDON)
     assert plan("account", audit({"attached": of_addon}))["rows"][-1]["state"] == "kept"
     rows = plan("account", audit({"attached": of_addon}), Run(check_mode=True))["rows"]
     assert [row["state"] for row in rows] == ["gone"] * 4

@@ -9,9 +9,13 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
+from .change import Change
+
+_NAMES = tuple(each.name for each in fields(Change))
 CHANGED, PREDICTED = "changed", "would change"
 
 
@@ -34,24 +38,42 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Change:
-    """``what``: as the action that made it calls it. ``seconds``: how long that took, with others of its task."""
+class Row:
+    """``what``: as the action that made it calls it, ``change``: the same as data; none of a task that tells none.
+
+    ``seconds``: how long that took, with others of its task.
+    """
 
     what: str
     state: str
     seconds: float | None = None
+    change: t.Mapping[str, str] = field(default_factory=dict)
 
     def view(self) -> dict[str, t.Any]:
-        return {"change": self.what, "state": self.state, "seconds": self.seconds}
+        data = {name: self.change.get(name, "") for name in _NAMES}
+        return {"change": self.what, "state": self.state, "seconds": self.seconds, **data}
 
 
-def of_task(what: t.Sequence[str], seconds: float, *, check_mode: bool) -> list[Change]:
-    """The changes of one task; what they took together stands with the first."""
+def of_task(
+    result: t.Mapping[str, t.Any], name: str, seconds: float, *, check_mode: bool, where: str = ""
+) -> list[Row]:
+    """The changes of one task, by its name where it tells none; what they took together stands with the first.
+
+    ``where``: the node on which they were made.
+    """
     state = PREDICTED if check_mode else CHANGED
-    return [Change(each, state, None if number else round(seconds, 1)) for number, each in enumerate(what)]
+    sentences, changes = result.get("actions") or (name,), result.get("changes") or ()
+    told: t.Iterable[tuple[t.Any, t.Any]] = itertools.zip_longest(sentences, changes, fillvalue={})
+    rows = []
+    for number, (what, change) in enumerate(told):
+        if where:
+            change = {**change, "id": f"{where}/{change['id']}"} if change else change
+            what = f"{what} on {where}"
+        rows.append(Row(str(what), state, None if number else round(seconds, 1), change))
+    return rows
 
 
-def lines(changes: t.Sequence[Change], seconds: float, *, check_mode: bool) -> list[str]:
+def lines(changes: t.Sequence[Row], seconds: float, *, check_mode: bool) -> list[str]:
     """What a person is told in the end: a line for each change, which stays whole however long it is."""
     took = f"in {elapsed(seconds)}"
     if not changes:
@@ -62,7 +84,7 @@ def lines(changes: t.Sequence[Change], seconds: float, *, check_mode: bool) -> l
     return [told, *(f"{_took(each):>9}  {each.what}" for each in changes)]
 
 
-def _took(change: Change) -> str:
+def _took(change: Row) -> str:
     return "" if change.seconds is None else f"{change.seconds:.1f} s"
 
 
