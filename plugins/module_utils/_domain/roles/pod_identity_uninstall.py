@@ -285,10 +285,19 @@ class Addon:
         return cls(bool(state["enabled"]), tuple(state["identities"]), state)
 
 
-def _roles_at(name: str, found: Raw, scope: RoleScope, *, tolerates: bool) -> Look:
+def _roles_at(name: str, found: Raw, scope: RoleScope, tolerates: t.Callable[[Raw], bool]) -> Look:
     arguments = {"subscription_id": arm_id.parse(found["cluster"]["id"]).subscription, **plain(scope)}
-    tolerated = (lambda _failed: True) if tolerates else None
-    return Look(name, "role_assignment_info", arguments, in_cluster=False, tolerates=tolerated)
+    return Look(name, "role_assignment_info", arguments, in_cluster=False, tolerates=tolerates)
+
+
+def _is_elsewhere(scope: str, cluster_id: str) -> bool:
+    """Whether it lies in another subscription than the cluster. Whoever may write AzureIdentities names any, so that
+    none of them stops an uninstall by that the operator may not look there."""
+    return not arm_id.contains(f"/subscriptions/{arm_id.parse(cluster_id).subscription}", scope)
+
+
+def _may_not_look(failed: Raw) -> bool:
+    return (failed.get("error") or {}).get("status") in (401, 403, 404)
 
 
 @dataclass(frozen=True)
@@ -454,7 +463,8 @@ def _look_at_earlier(options: Options, found: Raw, _run: Run) -> t.Iterator[Look
     yield Look("told", "pod_identity_bundle_info", arguments, in_cluster=options.names_secret)
     principal = str((cluster.get("identity") or {}).get("principal_id") or "")
     for identity in _handed_out(found["told"], in_secret=True) if principal else ():
-        yield _roles_at(_operator_at(identity), found, RoleScope(identity, (OPERATOR,), principal), tolerates=True)
+        scope = RoleScope(identity, (OPERATOR,), principal)
+        yield _roles_at(_operator_at(identity), found, scope, lambda _failed: True)
 
 
 def _operator_at(identity: str) -> str:
@@ -701,7 +711,7 @@ def _read_needs(options: Options, found: Readable, scopes: t.Iterable[RoleScope]
     may = {name: permission.actions for name, permission in AZURE_PERMISSIONS.items()}
     if options.remove_role_assignments and found.looked:
         for each in scopes:
-            if each.scope != found.cluster.node_scope:
+            if each.scope != found.cluster.node_scope and not _is_elsewhere(each.scope, found.cluster.id):
                 yield AzureNeed(each.scope, may["read_other_roles"])
     groups = {arm_id.normal(found.cluster.node_scope): found.cluster.node_scope}
     for match in filter(None, map(_OF_GROUP.fullmatch, found.providers)):
@@ -729,10 +739,15 @@ class Granted:
     failure: str
 
     @classmethod
-    def parse(cls, asked: Raw, told: Raw) -> Granted:
-        return cls(
-            RoleScope.parse(asked), _held(told), str(told.get("msg") or "It failed.") if told.get("failed") else ""
-        )
+    def parse(cls, asked: Raw, told: Raw, cluster_id: str) -> Granted:
+        scope = RoleScope.parse(asked)
+        failure = str(told.get("msg") or "It failed.") if told.get("failed") else ""
+        if failure and _may_not_look(told) and _is_elsewhere(scope.scope, cluster_id):
+            failure = (
+                f"Whether the nodes have it at {scope.scope}, which an AzureIdentity names, is not known: it lies in "
+                f"another subscription, where this credential may not look ({told['error'].get('code', '')})."
+            )
+        return cls(scope, _held(told), failure)
 
 
 @dataclass(frozen=True)
@@ -754,7 +769,10 @@ class InAzure:
             cluster=Cluster.parse(observed["cluster"]),
             looked=looked,
             attached=tuple(observed["attached"]["resources"]) if looked else (),
-            granted=tuple(Granted.parse(each, observed[f"{_ROLES_AT}{number}"]) for number, each in enumerate(scopes)),
+            granted=tuple(
+                Granted.parse(each, observed[f"{_ROLES_AT}{number}"], observed["cluster"]["id"])
+                for number, each in enumerate(scopes)
+            ),
             entries=tuple(known["addon"].get("identities") or ()),
             inventory=Inventory.parse(observed) if looked else None,
         )
@@ -769,8 +787,13 @@ def look_in_azure(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
     if known["looked"] and found["permitted"]:
         yield _at_scale_sets(options, found, run)
         for number, each in enumerate(known["role_scopes"]):
-            tolerates = not options.remove_role_assignments
-            yield _roles_at(f"{_ROLES_AT}{number}", found, RoleScope.parse(each), tolerates=tolerates)
+            scope = RoleScope.parse(each)
+            elsewhere = _is_elsewhere(scope.scope, found["cluster"]["id"])
+
+            def tolerates(failed: Raw, elsewhere: bool = elsewhere) -> bool:
+                return not options.remove_role_assignments or (elsewhere and _may_not_look(failed))
+
+            yield _roles_at(f"{_ROLES_AT}{number}", found, scope, tolerates)
 
 
 @dataclass(frozen=True)

@@ -218,6 +218,7 @@ def test_secrets_that_go() -> None:
     assert not any(need[:2] == ("secrets", "get,delete") for need in needs(Run(tags=(OBJECTS,))))
 
 
+AWAY = "/subscriptions/other/resourcegroups/rg/providers/microsoft.managedidentity/userassignedidentities/x"
 NODES_THERE = [
     "azure:///subscriptions/s/resourceGroups/mc/providers/Microsoft.Compute/virtualMachineScaleSets/a/virtualMachines/0",
     "azure:///subscriptions/s/resourceGroups/Other/providers/Microsoft.Compute/virtualMachines/b",
@@ -251,6 +252,14 @@ def test_what_is_looked_at_in_the_cluster() -> None:
     assert found["removal"] == {"owner": "team", "scope": "owned", "release_namespaces": ["a"]}
     assert looks("cluster", UNSEEN) == {}
     assert not plan("cluster", UNSEEN)["looked"]
+
+
+def test_nobody_is_asked_for_rights_in_another_subscription() -> None:
+    """Before it is known what lies there."""
+    observed = there(identities=[ONE, AWAY])
+    scopes = [scope for scope, dummy in asked("cluster", observed, remove_role_assignments=True)]
+    assert ONE in scopes and AWAY not in scopes
+    assert AWAY in [each["scope"] for each in plan("cluster", observed)["role_scopes"]]
 
 
 def asked(part: str, observed: dict[str, Any], run: Run = RUN, **options: Any) -> list[tuple[str, str]]:
@@ -428,8 +437,8 @@ def test_what_is_looked_at_in_azure() -> None:
             for each in PARTS["azure"].looks_at({"remove_role_assignments": removes}, dict(observed), RUN)
             if each.name == "roles 0"
         )
-        assert (look.tolerates is None) is removes
-        assert look.tolerates is None or look.tolerates(refused)
+        assert look.tolerates is not None
+        assert look.tolerates(refused) is not removes
 
 
 NODE = {"metadata": {"name": "node"}, "spec": {"providerID": f"azure://{MC.lower()}/providers/Microsoft.Compute/x/0"}}
@@ -727,6 +736,33 @@ def test_which_roles_were_found() -> None:
     ]
     assert found["unlisted"] == [{"roles": ["R", "S"], "msg": "No."}]
     assert found["warnings"] == ["nodes still holds S at /X, inherited from /."]
+
+
+@pytest.mark.parametrize(
+    ("scope", "status", "tolerated"),
+    [
+        (AWAY, 404, True),
+        (AWAY, 403, True),
+        (AWAY, 401, True),
+        (AWAY, 500, False),
+        (AWAY, None, False),
+        (ONE, 404, False),
+        (ONE, 403, False),
+    ],
+)
+def test_no_identity_of_another_subscription_stops_an_uninstall(
+    scope: str, status: int | None, tolerated: bool
+) -> None:
+    """Whoever may write AzureIdentities names any."""
+    asked = {"scope": scope, "principal_id": "nodes", "roles": ["R"]}
+    failed = {"failed": True, "msg": "No.", **({"error": {"status": status, "code": "Gone"}} if status else {})}
+    found = {**known(role_scopes=[asked]), "permitted": True}
+    *dummy, look = PARTS["azure"].looks_at({"remove_role_assignments": True}, dict(found), RUN)
+    assert look.tolerates is not None and look.tolerates(failed) is tolerated
+    told = plan("azure", {**found, "attached": {"resources": []}, "roles 0": failed})
+    (unlisted,) = told["unlisted"]
+    known_reason = "it lies in another subscription, where this credential may not look (Gone)."
+    assert unlisted["msg"].endswith(known_reason if tolerated else "No.")
 
 
 def crds(*names: str) -> dict[str, Any]:
