@@ -30,6 +30,8 @@ IMAGE = f"{HOST}/small:1"
 SHELL = f"$(touch /tmp/{MARK})`touch /tmp/{MARK}`; touch /tmp/{MARK} #"
 TEMPLATE = f"{{{{ lookup('ansible.builtin.pipe', 'touch /tmp/{MARK}') }}}}"
 _WORKLOAD_IMAGE = "mcr.microsoft.com/azurelinux/base/core:3.0"
+STRANGE = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
+"""A subscription of nobody here."""
 _LARGE = 250_000
 """Bytes of an annotation; an object may have 262,144 of them."""
 _KEPT = (
@@ -101,7 +103,14 @@ def lay_out(operator: Operator, principal: str) -> None:
     items = operator.kubectl("get", "secrets", "-n", "default", "-l", "owner=helm")["items"]
     nmi = operator.kubectl("get", "daemonset", "-n", "default", "-l", "app.kubernetes.io/component=nmi")["items"]
     mic = operator.kubectl("get", "deployment", "-n", "default", "-l", "app.kubernetes.io/component=mic")["items"]
-    objects = [*_records(items[-1]), *_bundles(principal), *_copies([*nmi, *mic]), *_identities(), *_others()]
+    subscription = operator.sandbox.az("account", "show")["id"]
+    objects = [
+        *_records(items[-1]),
+        *_bundles(principal),
+        *_copies([*nmi, *mic]),
+        *_identities(subscription),
+        *_others(),
+    ]
     _create(operator, objects, "--as", WHO)
 
 
@@ -195,18 +204,21 @@ def _copies(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         )
 
 
-def _identities() -> Iterator[dict[str, Any]]:
-    """Templates and shell in whatever of AAD Pod Identity's objects holds text."""
+def _identities(subscription: str) -> Iterator[dict[str, Any]]:
+    """Templates and shell in whatever of AAD Pod Identity's objects holds text, and identities that nobody can see."""
     provider = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-    for number, text in enumerate((TEMPLATE, SHELL, "-oProxyCommand=touch", "../../..", "x\ny")):
+    texts = (TEMPLATE, SHELL, "-oProxyCommand=touch", "../../..", "x\ny")
+    places = [(text, text, text) for text in texts]
+    places += [(STRANGE, "rg", "strange"), (subscription, "nowhere", "missing")]
+    for number, (where, group, text) in enumerate(places):
         annotations = {
             "aadpodidentity.k8s.io/Behavior": text,
             "text": text,
             "large": "x" * (_LARGE if not number else 1),
         }
-        resource = f"/subscriptions/{text}/resourceGroups/{text}/{provider}/{text}"
         name = f"i{number}"
         held = {"annotations": annotations, "finalizers": [f"{HOST}/never"] if number == 1 else []}
+        resource = f"/subscriptions/{where}/resourceGroups/{group}/{provider}/{text}"
         spec = {"type": 0, "resourceID": resource, "clientID": text, "adEndpoint": f"https://{HOST}/"}
         yield _named(VERSION, "AzureIdentity", name, metadata=held, spec=spec)
         chosen = {"azureIdentity": name, "selector": text}

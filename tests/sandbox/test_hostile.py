@@ -136,6 +136,7 @@ def bare(town: Town) -> Town:
     definitions = town.operator.sandbox.exec("kubectl", "get", "customresourcedefinitions", "-o", "name")
     assert "aadpodidentity" not in definitions
     assert all(f"helm release {place}/aad-pod-identity" in done.output for place in tenant.NAMESPACES)
+    assert tenant.STRANGE in done.output and "where this credential may not look" in " ".join(done.output.split())
     return town
 
 
@@ -161,8 +162,8 @@ def test_leftovers_are_none_of_his(town: Town) -> None:
 def test_an_uninstall_leaves_what_is_his(town: Town) -> None:
     """It says what that is, and does nothing, because that would be of no use without MIC and NMI."""
     run = town.play(UNINSTALL, **IN_USE)
-    assert "11 objects of AAD Pod Identity do not carry the labels of this collection" in run.refused()
-    assert all(f"i{number}" in run.output for number in range(5))
+    assert "15 objects of AAD Pod Identity do not carry the labels of this collection" in run.refused()
+    assert all(f"i{number}" in run.output for number in range(7))
 
 
 @pytest.mark.soak(sample=0)
