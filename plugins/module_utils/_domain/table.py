@@ -8,7 +8,7 @@
 """Tables for people, as narrow as asked for.
 
 Columns that do not fit beside the first ones follow below them, behind a mark, so that no line starts with a blank:
-callbacks would put such a line in quotes.
+callbacks would put such a line in quotes. So does a single cell that is longer than most of its column.
 """
 
 from __future__ import annotations
@@ -27,22 +27,33 @@ def render(columns: t.Sequence[str], rows: t.Sequence[t.Sequence[str]], width: i
     for index, heading in enumerate(columns):
         cells = [" ".join(row[index].split()) or _NOTHING if index < len(row) else _NOTHING for row in rows]
         table.append([heading.upper(), *cells])
-    blocks = _blocks([max(map(len, cells)) for cells in table], width)
+    blocks = _blocks(table, width)
     return [line for index in range(len(rows) + 1) for line in _row([cells[index] for cells in table], blocks, width)]
 
 
-def _blocks(widths: t.Sequence[int], width: int) -> list[list[tuple[int, int]]]:
+def _blocks(table: t.Sequence[t.Sequence[str]], width: int) -> list[list[tuple[int, int]]]:
     """Which columns share a line, as numbers with their widths."""
     blocks: list[list[tuple[int, int]]] = []
     left = 0
-    for number, natural in enumerate(widths):
-        needed = len(_GAP) + natural
-        if not blocks or needed > left:
+    for number, cells in enumerate(table):
+        natural = _fitting(cells, left - len(_GAP)) if blocks else 0
+        if natural:
+            left -= len(_GAP) + natural
+        else:
             blocks.append([])
-            left, needed = width - (len(_LAST) if number else 0), natural
+            room = width - (len(_LAST) if number else 0)
+            natural = _fitting(cells, room) or max(map(len, cells))
+            left = room - natural
         blocks[-1].append((number, natural))
-        left -= needed
     return blocks
+
+
+def _fitting(cells: t.Sequence[str], room: int) -> int:
+    """How wide the column is if cells that do not fit go below; 0 where that would be most of them, or the header."""
+    said = [each for each in cells[1:] if each != _NOTHING]
+    fitting = [len(each) for each in said if len(each) <= room]
+    header = len(cells[0])
+    return max([header, *fitting]) if header <= room and 2 * len(fitting) >= len(said) else 0
 
 
 def _row(cells: t.Sequence[str], blocks: t.Sequence[t.Sequence[tuple[int, int]]], width: int) -> list[str]:
@@ -50,8 +61,14 @@ def _row(cells: t.Sequence[str], blocks: t.Sequence[t.Sequence[tuple[int, int]]]
     for block in blocks:
         if lines and all(cells[number] == _NOTHING for number, dummy in block):
             continue
-        line = _GAP.join(cells[number].ljust(natural) for number, natural in block).rstrip()
-        fits = len(line) <= width - (len(_LAST) if lines else 0)
-        wrapped = textwrap.wrap(line, width - len(_LAST), break_on_hyphens=False, break_long_words=False)
-        lines += [line] if fits else wrapped
+        long = [cells[number] for number, natural in block if len(cells[number]) > natural]
+        beside = [("" if cells[number] in long else cells[number]).ljust(natural) for number, natural in block]
+        while long and beside and beside[-1].strip() in ("", _NOTHING):
+            beside.pop()
+        # What a person looks for first stands first.
+        first = long[:1] if cells[block[0][0]] in long else []
+        for each in filter(None, (*first, _GAP.join(beside).strip(), *long[len(first) :])):
+            fits = len(each) <= width - (len(_LAST) if lines else 0)
+            wrapped = textwrap.wrap(each, width - len(_LAST), break_on_hyphens=False, break_long_words=False)
+            lines += [each] if fits else wrapped
     return [*lines[:1], *(_BELOW + line for line in lines[1:-1]), *(_LAST + line for line in lines[1:][-1:])]

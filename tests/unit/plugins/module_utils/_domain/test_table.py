@@ -51,6 +51,28 @@ def test_sentences_are_wrapped_behind_marks() -> None:
     ]
 
 
+def test_a_long_cell_alone_goes_below() -> None:
+    """The rows beside it stay on one line, and with it what is not there is not said."""
+    rows = [
+        ["cluster", "AzureIdentity a/x", ""],
+        ["roles", "Reader", f"at /{'s' * 40}"],
+        ["cluster", f"CustomResourceDefinition {'x' * 30}", ""],
+        ["nodes", "rules", ""],
+    ]
+    assert render(["where", "what", "why"], rows, 40) == [
+        "WHERE    WHAT",
+        "└ WHY",
+        "cluster  AzureIdentity a/x",
+        "roles    Reader",
+        "├ at",
+        f"└ /{'s' * 40}",
+        "cluster",
+        "├ CustomResourceDefinition",
+        f"└ {'x' * 30}",
+        "nodes    rules",
+    ]
+
+
 @pytest.mark.parametrize("width", [20, 69, 200])
 def test_names_and_ids_stay_whole(width: int) -> None:
     names = ["payments-production/checkout-api-6f7d8c9b5d-x2x4k", "aks-nodepool1-12345678-vmss000000", f"/{'i' * 90}"]
