@@ -25,7 +25,7 @@ import pytest
 from operators import Operator, Run
 from sandboxes import PROGRAM, Sandbox, eventually, running
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.story(minutes=7)
 
 POD, COMMAND = "azureops.pod_identity.aks_node_pod", "azureops.pod_identity.vmss_run_command"
 NAMESPACE = "pod-identity-node-access"
