@@ -226,7 +226,8 @@ def target(session: nox.Session) -> None:
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
 def wire(session: nox.Session) -> None:
     """tests/wire: Azure clients against the simulated Azure on loopback."""
-    _pytest(session, f"core-{NEWEST}", ["tests/wire"], "--numprocesses=auto")
+    # Half of the time its tests wait: for operations, and before requests that are sent again.
+    _pytest(session, f"core-{NEWEST}", ["tests/wire"], "--numprocesses=4", "--dist=worksteal")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
@@ -240,7 +241,8 @@ def node(session: nox.Session) -> None:
 def molecule(session: nox.Session) -> None:
     """tests/molecule: scenarios of roles, two of those with a cluster."""
     _build(session, "sandbox", "az")
-    _pytest(session, "molecule", ["tests/molecule"], "--numprocesses=2")
+    # One for each scenario, because the longest would come behind another.
+    _pytest(session, "molecule", ["tests/molecule"], "--numprocesses=3")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
