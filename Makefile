@@ -32,7 +32,7 @@ bench: python  ## what ours costs beside its peers, as a table; some of it: make
 	@$(NOX) --session bench -- $(FIGURES)
 
 soak: python  ## the long cases of tests, all of them; SOAK=name goes on with the soak of that name
-	@SOAK=$(or $(SOAK),soak) $(NOX) --session soak stories forks -- $(CASES)
+	@SOAK=$(or $(SOAK),soak) $(NOX) --session soak stories forks plays_of_a_lane -- $(CASES)
 
 sandbox-build sandbox-up sandbox-status sandbox-reset sandbox-down: sandbox-%: python  ## build, start, show, empty or stop the sandbox
 	$(SANDBOX) $*

@@ -28,8 +28,10 @@ LANES = (("2.19", "3.11"), ("2.20", "3.12"), ("2.21", "3.13"))
 TARGETS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 # Tests that look at how a plugin fits ansible-core; the others look at files, and say the same in every lane.
 SANITY_OF_A_LANE = ("ansible-doc", "import", "validate-modules")
-# The oldest lane takes one in so many of the files with plays of roles, the newest all.
-SHARE_OF_PLAYS = 3
+# Files of tests/unit with many plays. A lane but the newest takes one in so many, each lane others: the next ones with
+# the next commit. With `make soak` each takes all.
+PLAYS = ("tests/unit/roles/test_*.py", "tests/unit/plugins/action/test_in_process.py")
+SHARE_OF_PLAYS = 4
 # What most tests of tests/sandbox use; what few use is built by the first of them.
 SANDBOX_PARTS = ("sandbox", "az")
 
@@ -174,11 +176,14 @@ def sanity(session: nox.Session, core: str) -> None:
     session.chdir(ansible(session))
     session.env["HOME"] = str(_home_of_ansible_test(session, core))
     newest = core == NEWEST
+    # In an older lane that of its controller, and by turns one of nodes.
+    found = _found(TARGETS)
+    pythons = found if newest else sorted({found[_turn(session) % len(found)], str(session.python)}, key=found.index)
     session.run(
         *("ansible-test", "sanity", "--color", "no", "--controller", f"origin:python={session.python}"),
         # The sandbox is a program beside the collection, not in what is published; ruff and mypy hold it.
         *("--exclude", "tests/sandbox/"),
-        *(word for each in (_found(TARGETS) if newest else ()) for word in ("--target-python", each)),
+        *(word for each in pythons for word in ("--target-python", each)),
         *(word for each in (() if newest else SANITY_OF_A_LANE) for word in ("--test", each)),
         *session.posargs,
     )
@@ -190,12 +195,15 @@ def sanity(session: nox.Session, core: str) -> None:
 @nox.session(tags=["static"], allow_parallel=True)
 @nox.parametrize(["core", "python"], LANES[:-1], ids=[core for core, _python in LANES[:-1]])
 def unit_of_a_lane(session: nox.Session, core: str) -> None:
-    """What of tests/unit an older ansible-core can change; of the plays of roles a third, in the oldest lane."""
-    ignored = [f"tests/unit/{folder}" for folder in ("project", "plugins/module_utils/_domain")]
-    plays = sorted(str(file.relative_to(CHECKOUT)) for file in CHECKOUT.glob("tests/unit/roles/test_*.py"))
-    turn = _turn(session) % SHARE_OF_PLAYS if core == LANES[0][0] else None
-    ignored += [file for place, file in enumerate(plays) if place % SHARE_OF_PLAYS != turn]
-    _pytest(session, f"core-{core}", ["tests/unit"], *(f"--ignore={each}" for each in ignored))
+    """What of tests/unit an older ansible-core can change; of the plays a quarter, another one in each lane."""
+    plays = sorted(str(file.relative_to(CHECKOUT)) for pattern in PLAYS for file in CHECKOUT.glob(pattern))
+    turn = _turn(session) + [each for each, _python in LANES].index(core)
+    _unit_of_a_lane(session, core, *(file for place, file in enumerate(plays) if (place - turn) % SHARE_OF_PLAYS))
+
+
+def _unit_of_a_lane(session: nox.Session, core: str, *others: str) -> None:
+    folders = [f"tests/unit/{folder}" for folder in ("project", "plugins/module_utils/_domain")]
+    _pytest(session, f"core-{core}", ["tests/unit"], *(f"--ignore={each}" for each in (*folders, *others)))
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["check", "static"], allow_parallel=True)
@@ -218,7 +226,8 @@ def target(session: nox.Session) -> None:
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
 def wire(session: nox.Session) -> None:
     """tests/wire: Azure clients against the simulated Azure on loopback."""
-    _pytest(session, f"core-{NEWEST}", ["tests/wire"], "--numprocesses=auto")
+    # Half of the time its tests wait: for operations, and before requests that are sent again.
+    _pytest(session, f"core-{NEWEST}", ["tests/wire"], "--numprocesses=4", "--dist=worksteal")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
@@ -232,7 +241,8 @@ def node(session: nox.Session) -> None:
 def molecule(session: nox.Session) -> None:
     """tests/molecule: scenarios of roles, two of those with a cluster."""
     _build(session, "sandbox", "az")
-    _pytest(session, "molecule", ["tests/molecule"], "--numprocesses=2")
+    # One for each scenario, because the longest would come behind another.
+    _pytest(session, "molecule", ["tests/molecule"], "--numprocesses=3")
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
@@ -285,6 +295,16 @@ def forks(session: nox.Session) -> None:
     if named and not any(argument.startswith(("tests/wire", *paths)) for argument in named):
         session.skip("what is named calls no module by itself")
     _pytest(session, "molecule", ["tests/wire/modules", *paths], "--numprocesses=2", accepted=(5,))
+
+
+@nox.session(default=False)
+@nox.parametrize(["core", "python"], LANES[:-1], ids=[core for core, _python in LANES[:-1]])
+def plays_of_a_lane(session: nox.Session, core: str) -> None:
+    """The session `unit_of_a_lane` with all plays; a part of each soak (see make soak)."""
+    if session.posargs:
+        session.skip("its tests are no cases of a soak")
+    session.env["SOAK"] = None  # its cases are not counted
+    _unit_of_a_lane(session, core)
 
 
 @nox.session(python=NEWEST_PYTHON, default=False)

@@ -8,9 +8,10 @@
 each once. `@pytest.mark.soak(sample=2)` on a test of longer cases: a run takes two. Tests of one level with one `group`
 share a sample, as if they were cases of one test. The number of commits decides which cases a run takes, or SAMPLE.
 
-A file with `pytestmark = pytest.mark.story` is long as a whole: a run takes a third of the stories of a level, so that
-three commits run each once. On a slow machine SAMPLE_MINUTES ends the sample: after so many minutes no further case of
-it begins, and what did not begin is skipped with that reason.
+A file with `pytestmark = pytest.mark.story(minutes=5)` is long as a whole: a run takes a quarter of the stories of a
+level, so that four commits run each once; by the minutes, which are about what it takes, all quarters are equally long.
+On a slow machine SAMPLE_MINUTES ends the sample: after so many minutes no further case of it begins, and what did not
+begin is skipped with that reason.
 
 SOAK=NAME runs the cases that have not passed in the soak of that name, at whatever commit. Its record is a file of JSON
 lines, NAME.jsonl, one for each case that ran: `case`, `commit`, `outcome` (passed or failed), `seconds` and `why`.
@@ -41,8 +42,8 @@ RECORDS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "az
 IN_FORKS = bool(os.environ.get("MODULES_IN_FORKS"))
 SHARE = 10
 """A run takes one in so many of the cases that take less than a minute."""
-STORIES = 3
-"""A run takes one in so many of the files that are long as a whole."""
+STORIES = 4
+"""A run takes one in so many shares of the files that are long as a whole."""
 UNKNOWN_SECONDS = 100.0
 """What a case is thought to take before one like it has run."""
 
@@ -106,6 +107,20 @@ def sampled(cases: Sequence[str], size: int, turn: int) -> set[str]:
 def one_in(turns: int, cases: Iterable[str], turn: int) -> set[str]:
     """The cases whose turn it is: each has one of so many turns."""
     return {case for place, case in enumerate(sorted(cases, key=_shuffled)) if place % turns == turn % turns}
+
+
+def shares(minutes: Mapping[str, float], number: int) -> list[set[str]]:
+    """The files in so many shares that take about equally long: the longest first, each to what is the shortest."""
+    made: list[set[str]] = [set() for _share in range(number)]
+    for file in sorted(minutes, key=lambda each: (-minutes[each], each)):
+        min(made, key=lambda share: sum(minutes[each] for each in share)).add(file)
+    return made
+
+
+def minutes_of_story(item: pytest.Item) -> float:
+    """How long the story takes that an item is of; 0 where it is of none."""
+    marker = item.get_closest_marker("story")
+    return float(marker.kwargs["minutes"]) if marker else 0
 
 
 def _shuffled(case: str) -> tuple[int, str]:
@@ -263,11 +278,13 @@ class Soak:
         """None that the command line names."""
         folder = self._config.invocation_params.dir
         named = {(folder / argument.partition("::")[0]).resolve() for argument in self._config.args}
-        stories: dict[str, set[str]] = defaultdict(set)
+        stories: dict[str, dict[str, float]] = defaultdict(dict)
         for item in items:
-            if item.get_closest_marker("story") and item.path not in named:
-                stories[_level(item.nodeid)].add(_file(item.nodeid))
-        return {file for files in stories.values() for file in files - one_in(STORIES, files, self._turn)}
+            if (minutes := minutes_of_story(item)) and item.path not in named:
+                stories[_level(item.nodeid)][_file(item.nodeid)] = minutes
+        return {
+            file for files in stories.values() for file in files.keys() - shares(files, STORIES)[self._turn % STORIES]
+        }
 
     def _not_passed(self, items: Sequence[pytest.Item]) -> set[str]:
         left = {item.nodeid for item in items if _is_of_a_soak(item)} - passed(self._before)
@@ -284,7 +301,7 @@ def register(config: pytest.Config) -> None:
         "markers", "soak(sample, group): long; outside of `make soak` only a sample of the cases runs"
     )
     config.addinivalue_line(
-        "markers", "story: a file that is long as a whole; outside of `make soak` a third of them runs"
+        "markers", "story(minutes): a file that is long as a whole; outside of `make soak` a quarter of them runs"
     )
     name = os.environ.get("SOAK")
     record = Record.of(name) if name else None

@@ -65,7 +65,8 @@ def terminating(client: Client) -> list[str]:
     return [each["name"] for each in found if "deletionTimestamp" in each]
 
 
-@pytest.mark.parametrize("arguments", [("--check",), ()])
+@pytest.mark.soak(sample=1)
+@pytest.mark.parametrize("arguments", [("--check",), ()], ids=["predicted", "done"])
 def test_whole_results(
     client: Client, api_server: ApiServer, shared: None, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:

@@ -7,22 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-LONGEST_FIRST = (
-    "site",
-    "cleanup",
-    "permissions",
-    "connections",
-    "pod_token",
-    "options",
-    "uninstall",
-    "uninstall_order",
-    "killed",
-    "hostile",
-    "installations",
-)
-"""The short files come last, so that all processes end at about the same time."""
+from ansible_collections.azureops.pod_identity.tests.soak import minutes_of_story
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    turns = {f"test_{name}": turn for turn, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: turns.get(item.path.stem, len(turns)))
+    """The short files come last, so that all processes end at about the same time."""
+    items.sort(key=lambda item: (item.path.stem != "test_site", -minutes_of_story(item)))

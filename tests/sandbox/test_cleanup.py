@@ -23,7 +23,7 @@ import yaml
 from operators import Operator, Run, dead_rules, on_localhost
 from sandboxes import Sandbox, eventually, running
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.story(minutes=4.5)
 
 SAMPLED = pytest.mark.soak(sample=2, group="what else happens to nodes")
 

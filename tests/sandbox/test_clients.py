@@ -18,7 +18,7 @@ import pytest
 import yaml
 from sandboxes import Sandbox, running
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.story(minutes=2.5)
 
 GROUP, CLUSTER, LOCATION = "clients", "one", "westeurope"
 NODE_GROUP = f"MC_{GROUP}_{CLUSTER}_{LOCATION}"

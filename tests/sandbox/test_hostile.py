@@ -21,7 +21,7 @@ import tenant
 from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules
 from sandboxes import eventually, running
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.story(minutes=2.5)
 
 UNINSTALL, RESTORE, DESTROY, CLEANUP, LEFTOVERS, INVENTORY, VERIFY = (
     f"azureops.pod_identity.{name}"

@@ -23,7 +23,7 @@ import yaml
 from operators import UNSET, Operator, Run, only
 from sandboxes import running
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.story(minutes=6)
 
 NAME = "old"
 """Of the cluster, its resource group, and its service principal."""

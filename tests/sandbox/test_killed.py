@@ -18,7 +18,7 @@ import pytest
 from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, Operator
 from sandboxes import running
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.story(minutes=2)
 
 
 @dataclass(frozen=True)

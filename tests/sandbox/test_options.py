@@ -37,7 +37,7 @@ from option_cases import (
 )
 from sandboxes import PROGRAM, running
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.story(minutes=4)
 
 # What changes by itself, or as a consequence of what is written.
 VOLATILE = re.compile(

@@ -21,7 +21,7 @@ import yaml
 from operators import Operator, Run, only
 from sandboxes import running
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.story(minutes=3)
 
 SAMPLED = pytest.mark.soak(sample=2, group="what may be missing")
 

@@ -24,7 +24,7 @@ from sandboxes import Sandbox, running
 
 from azsandbox import paths
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.story(minutes=5)
 
 SAMPLED = pytest.mark.soak(sample=2, group="what else happens to tokens")
 

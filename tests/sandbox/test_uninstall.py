@@ -25,7 +25,7 @@ from sandboxes import PROGRAM, eventually, running
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.story(minutes=4)
 
 UNINSTALL, RESTORE, DESTROY = (f"azureops.pod_identity.{name}" for name in ("uninstall", "restore", "destroy"))
 CONFIRMED = {"pod_identity_uninstall_confirm": CLUSTER, "pod_identity_uninstall_remove_role_assignments": True}

@@ -24,7 +24,7 @@ from test_uninstall import IN_USE, UNINSTALL, addresses, attached, chains, state
 
 from azsandbox import paths
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.story(minutes=5)
 
 PAUSE, BY_NMI, BY_IMDS = 5, 404, 400
 """Seconds in which nothing is seen; who refuses a pod with which status."""

@@ -50,7 +50,7 @@ def test_of_something_that_is_not_here():
 """
 STORY = """
 import pytest
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.story(minutes=2)
 def test_begin():
     pass
 @pytest.mark.soak(sample=1)
@@ -113,16 +113,22 @@ def test_ten_commits_run_each_case_of_less_than_a_minute(folder: Path) -> None:
     assert max(map(len, runs)) == 3
 
 
-def test_three_commits_run_each_story_once_and_whole(tmp_path: Path) -> None:
+def test_four_commits_run_each_story_once_and_whole(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
-    files = ("test_a.py", "test_b.py", "test_c.py", "test_d.py")
+    files = ("test_a.py", "test_b.py", "test_c.py", "test_d.py", "test_e.py")
     for file in files:
         (tmp_path / file).write_text(STORY)
-    runs = [ran(tmp_path, SAMPLE=str(turn), files=(".",)) for turn in (1, 2, 3)]
-    assert sorted(map(len, runs)) == [3, 3, 6]  # files with both of their ends and a case of their sample
-    assert [len(ran(tmp_path, SAMPLE=str(turn), files=files[:1])) for turn in (1, 2, 3)] == [3, 3, 3]  # named
-    assert len(ran(tmp_path, SOAK="one", files=files)) == 4 * 5
+    runs = [ran(tmp_path, SAMPLE=str(turn), files=(".",)) for turn in (1, 2, 3, 4)]
+    assert sorted(map(len, runs)) == [3, 3, 3, 6]  # files with both of their ends and a case of their sample
+    assert [len(ran(tmp_path, SAMPLE=str(turn), files=files[:1])) for turn in (1, 2)] == [3, 3]  # named
+    assert len(ran(tmp_path, SOAK="one", files=files)) == 5 * 5
     assert ran(tmp_path, SOAK="one", files=files) == []
+
+
+def test_shares_of_stories_take_about_equally_long() -> None:
+    minutes = {"a": 7.0, "b": 6.0, "c": 5.0, "d": 4.0, "e": 3.0, "f": 2.0}
+    assert soak.shares(minutes, 3) == [{"a", "f"}, {"b", "e"}, {"c", "d"}]
+    assert soak.shares({"a": 1.0}, 2) == [{"a"}, set()]
 
 
 def test_a_slow_machine_begins_no_further_case_of_the_sample(folder: Path) -> None:

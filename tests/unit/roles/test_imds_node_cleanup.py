@@ -18,13 +18,15 @@ from ansible_collections.azureops.pod_identity.tests.unit.roles.players import P
 
 NOWHERE = "https://127.0.0.1:1"
 TELL = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} ended {{ imds_node_cleanup_result.outcome }}"}}
-# What the module says, by the port of NMI that the test gives to the host.
+# What the module says, by the port of NMI that the test gives to the host. A module without one asks from the node.
 PYTHON = """#!/bin/sh
 case "$*" in *sys.version_info*) echo hello >> {log}; exit 0 ;; esac
 payload=$(cat "$@")
-for port in {ports}; do
-  case "$payload" in *"nmi_port"*": $port"*) break ;; esac
+port=
+for each in {ports}; do
+  case "$payload" in *"nmi_port"*": $each"*) port=$each; break ;; esac
 done
+[ "$port" ] || exit 1
 echo "begin $port" >> {log}
 sleep 0.5
 [ -s {answers}/$port ] || sleep 60

@@ -835,6 +835,12 @@ def test_fault(azure: SimulatedAzure, rule: dict[str, Any], statuses: list[int])
     assert time.monotonic() - began >= rule.get("delay", 0)
 
 
+def test_a_fault_may_answer_with_bytes_that_are_no_text(azure: SimulatedAzure) -> None:
+    azure.control("POST", "/faults", {"method": "GET", "path": "/resourcegroups/rg", "status": 200, "body": "\udcff{"})
+    answer = azure.arm("GET", "/resourceGroups/rg")
+    assert (answer.status_code, answer.content) == (200, b"\xff{")
+
+
 @pytest.mark.parametrize(("after", "status"), [(False, 404), (True, 200)])
 def test_reset_connection(azure: SimulatedAzure, after: bool, status: int) -> None:
     azure.control("POST", "/faults", {"method": "PUT", "path": "/resourceGroups/rg", "reset": True, "after": after})

@@ -197,9 +197,7 @@ def test_a_write_beside_others(modules: Modules, identity: str, desired: dict[st
     modules.azure.control("DELETE", "/faults")
     modules.fault(method, "federatedIdentityCredentials", status=409, body=busy, count=2)
     limit = {"error": {"code": "TooManyRequests", "message": "Slow down."}}
-    modules.fault(
-        method, "federatedIdentityCredentials", status=429, body=limit, headers={"Retry-After": "0.01"}, count=8
-    )
+    modules.fault(method, "federatedIdentityCredentials", status=429, body=limit, headers={"Retry-After": "1"}, count=8)
     assert modules.succeed(MODULE, **desired)["changed"]
 
 

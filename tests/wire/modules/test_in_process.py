@@ -41,7 +41,8 @@ def failing() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("arguments", [("--check",), ()])
+@pytest.mark.soak(sample=1)
+@pytest.mark.parametrize("arguments", [("--check",), ()], ids=["predicted", "done"])
 def test_whole_results(modules: Modules, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     tasks = [
         task

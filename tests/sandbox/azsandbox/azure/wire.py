@@ -33,7 +33,7 @@ class Answer:
         if isinstance(self.body, bytes):
             return self.body
         if isinstance(self.body, str):
-            return self.body.encode()
+            return self.body.encode("utf-8", "surrogateescape")  # a fault may have bytes that are no text
         return json.dumps(self.body, separators=(",", ":")).encode()
 
 
