@@ -251,7 +251,7 @@ class Scenario:
     file: bool = False
     """Whether what it writes is a file, at its option `path`."""
     token: str = ADMIN
-    azure: Callable[[SimulatedAzure, str], Options] | None = None
+    azure: Callable[[SimulatedAzure, World], Options] | None = None
     """What there is in Azure, with further options, for modules that ask both."""
 
 
@@ -260,25 +260,34 @@ def kept(name: str) -> Callable[[str], Options]:
     return lambda namespace: {"place": f"secret:{namespace}/{NAME}", "content": content(name), "owner": "odd"}
 
 
-def an_addon(azure: SimulatedAzure, namespace: str) -> Options:
+def an_addon(azure: SimulatedAzure, world: World) -> Options:
     """With one entry, of the cluster whose API server is the real one."""
     made = azure_world(azure).identity("one")
-    entry = {"name": "web", "namespace": namespace, "identity": {"resourceId": made, "clientId": "c", "objectId": "o"}}
+    entry = {
+        "name": "web",
+        "namespace": world.namespace,
+        "identity": {"resourceId": made, "clientId": "c", "objectId": "o"},
+    }
     azure.cluster(name="demo", podIdentityProfile={"enabled": True, "userAssignedIdentities": [entry]})
     return of_this_server(azure)
 
 
-def credentials_of_the_cluster(azure: SimulatedAzure, namespace: str) -> Options:
+def credentials_of_the_cluster(azure: SimulatedAzure, world: World) -> Options:
     """One, of a service account that does not exist."""
     made = azure_world(azure).identity("one")
     issuer = azure.cluster(name="demo", oidcIssuerProfile={"enabled": True})["properties"]["oidcIssuerProfile"]
-    trust = {"issuer": issuer["issuerURL"], "subject": f"system:serviceaccount:{namespace}:web", "audiences": ["a"]}
+    trust = {
+        "issuer": issuer["issuerURL"],
+        "subject": f"system:serviceaccount:{world.namespace}:web",
+        "audiences": ["a"],
+    }
     azure.arm("PUT", f"{made}/federatedIdentityCredentials/web", {"properties": trust}).raise_for_status()
     return of_this_server(azure)
 
 
-def nodes_of_the_cluster(azure: SimulatedAzure, namespace: str) -> Options:
+def nodes_of_the_cluster(azure: SimulatedAzure, world: World) -> Options:
     azure.cluster(name="demo")
+    world.create_of_all(NODE, world.namespace, spec={"providerID": f"azure://{azure.first_instance()['id']}"})
     return of_this_server(azure)
 
 
@@ -389,7 +398,7 @@ FURTHER_OF_BOTH = {
 }
 LOOKS: dict[str, Scenario] = {
     "nodes": Scenario("aks_node_info", fixed(), a_node, "nodes"),
-    "nodes-of-a-cluster": Scenario("aks_node_info", fixed(), a_node, "nodes", azure=nodes_of_the_cluster),
+    "nodes-of-a-cluster": Scenario("aks_node_info", fixed(), tells="nodes", azure=nodes_of_the_cluster),
     "credentials-checked": Scenario(
         "federated_identity_credential_info",
         fixed(identity_name="one", cluster_resource_group="rg", check_service_accounts=True),
@@ -464,7 +473,7 @@ class Matrix:
         self.modules: Modules | None = None
         if azure and self.scenario.azure:
             self.modules = Modules(azure, folder)
-            self.options = {**self.scenario.azure(azure, world.namespace), **self.options}
+            self.options = {**self.scenario.azure(azure, world), **self.options}
             self.modules.refuse_writes()
             variables.update(self.modules.environment)
         self.runner = Runner(world.api_server, self.scenario.module, variables)
@@ -572,11 +581,9 @@ def test_what_the_server_itself_says_is_believed(
     assert look(kind="AzureIdentity", api_version=version, namespace=namespace, name="none").ok()["resources"] == []
     assert look(kind="Secret", namespace=namespace, label_selectors=["a=b"]).ok()["resources"] == []
     spec = {"azureIdentity": NAME, "selector": NAME}
-    for kind, content in ((AZURE_IDENTITY, SPEC), (AZURE_IDENTITY_BINDING, spec)):
+    for kind, body in ((AZURE_IDENTITY, SPEC), (AZURE_IDENTITY_BINDING, spec)):
         metadata = {"name": NAME, "namespace": namespace}
-        client.create(
-            kind, namespace, {"apiVersion": version, "kind": kind.name, "metadata": metadata, "spec": content}
-        )
+        client.create(kind, namespace, {"apiVersion": version, "kind": kind.name, "metadata": metadata, "spec": body})
     (found,) = look(kind="AzureIdentity", api_version=version, namespace=namespace).ok()["resources"]
     assert (found["kind"], found["apiVersion"], found["spec"]) == ("AzureIdentity", version, SPEC)
     assert "managedFields" not in found["metadata"]

@@ -441,7 +441,7 @@ def writes(method: str, path: str) -> bool:
     return method != "GET" and not any(part in path.lower() for part in READING_POSTS)
 
 
-@pytest.mark.soak
+@pytest.mark.soak(sample=60)
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_nothing_follows_an_odd_answer(
