@@ -22,6 +22,7 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AAD_POD_IDENTITY, Kind
+from ansible_collections.azureops.pod_identity.tests.odd_answers import Read
 
 from .server import ApiServer
 
@@ -284,67 +285,114 @@ Answer = tuple[int, str, bytes]
 
 
 class Instead:
-    """Stands between clients and the API server, and answers one read otherwise than it does."""
+    """Stands between clients and the API server, refuses every write, and answers one read otherwise than it does.
 
-    def __init__(self, at: int) -> None:
-        self.at = at
+    Dry runs and questions that are asked by a POST are reads.
+    """
+
+    def __init__(self) -> None:
         self.url = ""
-        self.path = ""
-        """That of the read that was answered otherwise."""
-        self.reads = 0
+        self.asked: list[tuple[str, str]] = []
+        """Methods and paths of reads that came before a write."""
         self.writes: list[str] = []
-        self.after: list[str] = []
-        """The writes that came after that answer."""
+        self.hits = 0
+        """How many reads were answered otherwise."""
+        self._read: Read | None = None
+        self._answer: Callable[[bytes], Answer | None] = lambda _whole: None
+        self._over = threading.Event()
+        self._seen = 0
         self._lock = threading.Lock()
 
-    def odd(self, method: str, path: str, body: bytes) -> bool:
+    def begin(self, read: Read | None, answer: Callable[[bytes], Answer | None]) -> None:
+        """Forget what was, and from now on answer this read so whenever it is asked for; with None never."""
+        self._over.set()
         with self._lock:
-            if method == "GET":
-                self.reads += 1
-                self.path = path if self.reads == self.at else self.path
-                return self.reads == self.at
-            if not ("dryRun=" in path or b'"dryRun"' in body or _QUESTION.search(path)):
-                self.writes.append(f"{method} {path}")
-                self.after += [self.writes[-1]] if self.path else []
+            self.asked, self.writes, self.hits, self._seen = [], [], 0, 0
+            self._read, self._answer, self._over = read, answer, threading.Event()
+
+    def odd(self, method: str, path: str) -> bool:
+        """Whether this read is answered otherwise."""
+        with self._lock:
+            if not self.writes:
+                self.asked.append((method, path))
+            if self._read is None or (method, path) != (self._read.method, self._read.path):
+                return False
+            self._seen += 1
+            self.hits += self._seen >= self._read.nth
+            return self._seen >= self._read.nth
+
+    def is_write(self, method: str, path: str, body: bytes) -> bool:
+        if method == "GET" or "dryRun=" in path or b'"dryRun"' in body or _QUESTION.search(path):
             return False
+        with self._lock:
+            self.writes.append(f"{method} {path}")
+        return True
+
+    def distorted(self, body: bytes) -> Answer | None:
+        """None, once whoever asks has long given up: no answer at all."""
+        answer, over = self._answer(body), self._over
+        if answer is None:
+            over.wait()
+        return answer
 
 
 _QUESTION = re.compile(r"/apis/(authorization|authentication)\.k8s\.io/")
+_REFUSED = {
+    "kind": "Status",
+    "apiVersion": "v1",
+    "status": "Failure",
+    "reason": "InternalError",
+    "message": "nothing is written here",
+    "code": 500,
+}
 
 
 @contextlib.contextmanager
-def instead(api_server: ApiServer, answer: Callable[[bytes], Answer], at: int) -> Iterator[Instead]:
-    """``answer`` makes it from the body of the real one; ``at`` counts reads, and 0 is never reached."""
-    proxy = Instead(at)
+def instead(api_server: ApiServer) -> Iterator[Instead]:
+    proxy = Instead()
 
     class Bound(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            odd = proxy.odd(self.command, self.path, body)
+            if proxy.is_write(self.command, self.path, body):
+                self.answer(500, "application/json", json.dumps(_REFUSED).encode())
+                return
+            odd = proxy.odd(self.command, self.path)
             far = http.client.HTTPSConnection(
                 api_server.url.removeprefix("https://"), context=ssl.create_default_context(cafile=str(api_server.ca))
             )
             with contextlib.closing(far):
                 far.request(self.command, self.path, body, dict(self.headers))
                 real = far.getresponse()
-                status, kind, text = real.status, real.getheader("Content-Type") or "", real.read()
-            if odd:
-                status, kind, text = answer(text)
+                answer: Answer | None = (real.status, real.getheader("Content-Type") or "", real.read())
+            if odd and answer:
+                answer = proxy.distorted(answer[2])
+            if answer is None:
+                self.close_connection = True
+                return
+            self.answer(*answer)
+
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+        def answer(self, status: int, kind: str, text: bytes) -> None:
             self.send_response_only(status)
             self.send_header("Content-Type", kind)
+            if 300 <= status < 400:
+                self.send_header("Location", "https://127.0.0.1:9/login")
             if status != 204:
                 self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             if status != 204:
                 self.wfile.write(text)
 
-        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
-
         def log_message(self, format: str, *args: object) -> None:
             """Nothing to say."""
 
     with _listening(api_server, Bound) as url:
         proxy.url = url
-        yield proxy
+        try:
+            yield proxy
+        finally:
+            proxy.begin(None, lambda _whole: None)

@@ -23,9 +23,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -392,6 +393,7 @@ class Runner:
 
     server: ApiServer
     name: str
+    variables: Mapping[str, str] = MappingProxyType({})
 
     def start(self, **options: Any) -> subprocess.Popen[str]:
         """The module's process, which has its options; it can be killed."""
@@ -429,7 +431,7 @@ class Runner:
 
     def _environment(self) -> dict[str, str]:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("K8S_AUTH_")}
-        return {**clean, "HOME": str(self.server.folder)}
+        return {**clean, "HOME": str(self.server.folder), **self.variables}
 
 
 _RUN = """

@@ -24,4 +24,4 @@ def of_group(arm: Arm, group: str, days: int) -> list[Body]:
     asked = activity_log.query(place.name, days, datetime.datetime.now(datetime.timezone.utc))
     path = f"/subscriptions/{place.subscription}/providers/Microsoft.Insights/eventtypes/management/values"
     doing = f"read the activity log of {group}"
-    return arm.list(path, _API, doing=doing, query={"$filter": asked, "$select": _FIELDS}, named=False)
+    return arm.list(path, _API, doing=doing, query={"$filter": asked, "$select": _FIELDS}, named=False, kind="")

@@ -102,7 +102,7 @@ def owner(arm: Arm, where: Place, found: t.Iterable[Carrier]) -> tuple[Body | No
             _managing(arm, Place(group, str((cluster or {})["id"]), cluster))
         return cluster, unknown
     except Refused as refused:
-        if refused.service.status != 403 or refused.service.foreign:
+        if not refused.forbids():
             raise
         return None, refused.sentence.rstrip(".")
 

@@ -191,16 +191,20 @@ class Arm:
         method: str = "GET",
         query: t.Mapping[str, str] | None = None,
         named: bool = True,
+        kind: str | None = None,
     ) -> list[Body]:
         """All pages of a list, each item once; also of one that is asked for by a POST.
 
-        ``named``: that its items have ids.
+        ``named``: that its items have ids. ``kind``: the last part of the type that these say; if unset, as the path
+        says, where that names a type, and '' for any.
         """
+        if kind is None:
+            kind = arm_answers.kind_of_list(path) if method == "GET" else ""
         found: list[Body] = []
         read: set[str] = set()
         answer = self.send(method, path, api_version, doing=doing, query=query, only_reads=method == "POST")
         while True:
-            page = arm_answers.page(doing, text_of(answer), named=named)
+            page = arm_answers.page(doing, text_of(answer), named=named, kind=kind)
             found.extend(page.items)
             if not page.following:
                 return arm_answers.distinct(found)

@@ -33,6 +33,10 @@ class Refused(Failure):
         super().__init__(arm_errors.explain(doing, service), error=service.as_dict())
         self.service = service
 
+    def forbids(self) -> bool:
+        """Whether Azure itself says that the caller may not; the page of a proxy with that status does not."""
+        return self.service.status == 403 and not self.service.foreign
+
     def is_missing(self) -> bool:
         """Whether the resource, or what it would be in, does not exist."""
         return arm_answers.is_missing(self.service)

@@ -51,10 +51,13 @@ class Watch:
         return written
 
     def _held(self, cluster: Body) -> tuple[Held, ...]:
+        """What its scale sets carry; who may not look is warned. Whatever else is answered ends it before the write."""
         try:
             return kept.held(self._carriers(cluster), cluster)
-        except Failure as failure:
-            self._warn_unread(cluster, failure)
+        except Refused as refused:
+            if not refused.forbids():
+                raise
+            self._warn_unread(cluster, refused)
             return ()
 
     def _warn_unread(self, cluster: Body, failure: Failure) -> None:

@@ -77,7 +77,7 @@ class Inquiry:
             above = permissions.above(scope) if refused.is_missing() else ""
             if above:
                 return self._ask(above, what)
-            if refused.service.status != 403:
+            if not refused.forbids():
                 raise
             self.not_asked.append({"scope": scope, "what": what, "message": refused.sentence})
             return None

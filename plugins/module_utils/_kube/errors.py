@@ -53,6 +53,11 @@ class ApiFailure(Failure):
         return self.missing == "kind"
 
     @property
+    def forbidden(self) -> bool:
+        """Whether the API server itself says that the user may not; the page of a proxy with that status does not."""
+        return self.status == 403 and self.reason != UNEXPECTED
+
+    @property
     def message_told(self) -> bool:
         """Whether the sentence repeats the message of the server."""
         message = _short(str(self.error.get("message", "")))
@@ -96,7 +101,7 @@ def refused(
     details = answer.get("details")
     details = details if isinstance(details, dict) else {}
     missing = _missing(kind, namespace, name, answer, details, unserved=unserved) if status == 404 else ""
-    if status == 404 and not missing:
+    if (status == 404 and not missing) or (status == 403 and answer.get("kind") != "Status"):
         return odd(verb, kind, namespace, name, status, body, host=host)
     message = str(answer.get("message", ""))
     return ApiFailure(

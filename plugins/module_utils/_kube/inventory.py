@@ -80,7 +80,7 @@ def read_roles(client: Client, programs: t.Iterable[Object]) -> tuple[Objects, d
             try:
                 found[kind.name] = client.list_all(kind)
             except ApiFailure as failure:
-                if failure.status != 403:
+                if not failure.forbidden:
                     raise
                 unread[kind.name] = failure.sentence
     return found, unread
@@ -132,7 +132,7 @@ def read_residue(client: Client, found: Objects) -> dict[str, str]:
         try:
             return client.list_all(kind, namespace, **only)
         except ApiFailure as failure:
-            if failure.status != 403:
+            if not failure.forbidden:
                 raise
             unread[kind.name] = failure.sentence
             return ()

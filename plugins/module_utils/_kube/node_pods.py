@@ -191,7 +191,7 @@ class NodePod:
         except ApiFailure as failure:
             if failure.namespace_missing:
                 return True
-            if failure.status == 403 and "being terminated" in str(failure.error.get("message")):
+            if failure.forbidden and "being terminated" in str(failure.error.get("message")):
                 return True
             if failure.reason != "AlreadyExists":
                 raise

@@ -18,7 +18,7 @@ from .._domain.kubernetes import patches
 from .._domain.needs import KubernetesNeed
 from . import needs
 from .client import Client
-from .errors import ApiFailure
+from .errors import UNEXPECTED, ApiFailure
 from .kinds import SECRET, Kind, Object, label
 from .wait import wait_for
 from .withheld import withheld
@@ -75,6 +75,8 @@ class Place:
         try:
             return TriedPatch(self, wanted, changes=not patches.same(live, self.patch(wanted, dry_run=True)))
         except ApiFailure as failure:
+            if failure.reason == UNEXPECTED:
+                raise
             return TriedPatch(self, wanted, refused=failure)
 
     def delete(self, preconditions: t.Mapping[str, str], propagation: str, *, dry_run: bool = False) -> None:

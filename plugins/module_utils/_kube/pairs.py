@@ -73,7 +73,7 @@ def list_places(client: Client, kind: Kind, namespaces: t.AbstractSet[str]) -> t
     try:
         return client.list_all(kind)
     except ApiFailure as failure:
-        if failure.status != 403 or not namespaces:
+        if not failure.forbidden or not namespaces:
             raise
     found: list[Object] = []
     for namespace in sorted(namespaces):
@@ -226,7 +226,7 @@ def _pods(client: Client, values: t.AbstractSet[str]) -> tuple[Pod, ...] | None:
     try:
         return _list_pods(client, values)
     except ApiFailure as failure:
-        if failure.status == 403:
+        if failure.forbidden:
             return None
         raise
 
@@ -247,6 +247,6 @@ def unless_forbidden(read: t.Callable[[], tuple[Object, ...]]) -> tuple[Object, 
     try:
         return read()
     except ApiFailure as failure:
-        if failure.status == 403 or failure.kind_missing:
+        if failure.forbidden or failure.kind_missing:
             return None
         raise

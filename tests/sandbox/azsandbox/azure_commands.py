@@ -68,6 +68,9 @@ def add_parser(commands: Any) -> None:
         "--cut", action="store_true", default=None, help="close the connection in the middle of the body"
     )
     fault.add_argument("--hang", action="store_true", default=None, help="do not answer until the client is gone")
+    fault.add_argument(
+        "--distort", metavar="HOW", help="answer with half the body (half), its fields null, or a circle"
+    )
     fault.add_argument("--after", action="store_true", default=None, help="let the request take effect all the same")
     fault.add_argument("--clear", nargs="?", const="", metavar="ID", help="remove one fault, or all")
     fault.set_defaults(run=_fault)
@@ -118,7 +121,7 @@ def _fault(state: State, options: argparse.Namespace) -> int:
     if options.clear is not None:
         call(state, "DELETE", f"/faults?{urlencode({'id': options.clear})}" if options.clear else "/faults")
         return 0
-    names = ("method", "path", "remote", "nth", "count", "status", "delay", "reset", "cut", "hang", "after")
+    names = ("method", "path", "remote", "nth", "count", "status", "delay", "reset", "cut", "hang", "distort", "after")
     rule = {name: getattr(options, name) for name in names}
     rule["headers"] = _pairs(options.header) if options.header else None
     if options.body is not None:

@@ -866,7 +866,7 @@ def test_fault_of_one_client(azure: SimulatedAzure) -> None:
     assert [azure.arm("GET", "/resourceGroups").status_code for _attempt in range(2)] == [200, 418]
 
 
-@pytest.mark.parametrize("rule", [{}, {"status": 500, "path": "("}, {"status": 500, "every": 2}])
+@pytest.mark.parametrize("rule", [{}, {"status": 500, "path": "("}, {"status": 500, "every": 2}, {"distort": "much"}])
 def test_invalid_fault(azure: SimulatedAzure, rule: dict[str, Any]) -> None:
     with pytest.raises(RuntimeError, match="fault"):
         azure.control("POST", "/faults", rule)
@@ -891,6 +891,19 @@ def test_an_answer_that_is_cut_off(azure: SimulatedAzure) -> None:
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
         azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"})
     assert azure.arm("GET", "/resourceGroups/rg").status_code == 200
+
+
+def test_distorted_answers(azure: SimulatedAzure) -> None:
+    azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"})
+    right = azure.arm("GET", "/resourceGroups").json()
+    for nth, how in enumerate(("half", "null", "circle"), 1):
+        azure.control("POST", "/faults", {"path": r"/resourceGroups\?", "nth": nth, "distort": how})
+    half, null, circle = (azure.arm("GET", "/resourceGroups") for _each in range(3))
+    assert [half.status_code, null.status_code, circle.status_code] == [200, 200, 200]
+    assert half.text == json.dumps(right)[: len(json.dumps(right)) // 2]
+    assert null.json() == {"value": None}
+    assert circle.json() == {**right, "nextLink": circle.request.url}
+    assert azure.arm("GET", "/resourceGroups").json() == right
 
 
 def test_reset(azure: SimulatedAzure) -> None:

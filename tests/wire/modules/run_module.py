@@ -8,6 +8,8 @@ Libraries of others are imported once, before the processes are forked; a run by
 Each line of standard input is an order (JSON): ``module``, ``arguments``, ``environment``, and a ``folder`` with a
 named pipe ``ended``, to which the exit code goes when ``stdout`` and ``stderr`` lie beside it.
 
+With ANSWER_WITHIN among its variables a module waits so many seconds for an answer, in the place of one or two minutes.
+
 With MODULES_IN_FORKS each runs as in a task that does not leave it to Ansible: in a fork of a process that has loaded
 what ansible-playbook has.
 """
@@ -55,6 +57,8 @@ def run(order: dict[str, Any]) -> None:
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     signal.alarm(LONGEST)
+    if seconds := order["environment"].get("ANSWER_WITHIN"):
+        answer_within(float(seconds))
     if IN_FORKS:
         sys.exit(run_in_fork(order))
     os.environ.clear()
@@ -63,6 +67,12 @@ def run(order: dict[str, Any]) -> None:
     testing = importlib.import_module("ansible.module_utils.testing")
     with testing.patch_module_args(order["arguments"]):
         module.main()
+
+
+def answer_within(seconds: float) -> None:
+    arm = importlib.import_module(f"{PLUGINS}.module_utils._azure.client")
+    kube = importlib.import_module(f"{PLUGINS}.module_utils._kube.client")
+    arm._SLOWEST_ANSWER = arm._SHORTEST_WAIT = kube._READ_SECONDS = seconds  # type: ignore[attr-defined]
 
 
 def run_in_fork(order: dict[str, Any]) -> int:

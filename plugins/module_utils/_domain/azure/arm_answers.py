@@ -93,8 +93,16 @@ def resource(doing: str, text: str, wanted: str = "") -> Body:
     return body
 
 
-def page(doing: str, text: str, *, named: bool) -> Page:
-    """A page of a list; raises NotAzure unless it is a list of objects, of such with ids where they are ``named``."""
+def kind_of_list(path: str) -> str:
+    """The last part of the type of what the list with this path has, in lower case; '' where it does not say one."""
+    return _kind(f"{path}/one")
+
+
+def page(doing: str, text: str, *, named: bool, kind: str = "") -> Page:
+    """A page of a list; raises NotAzure unless it is a list of objects, of such with ids where they are ``named``.
+
+    ``kind`` is the last part of the type that each id has to say; '' for any.
+    """
     body = decoded(doing, text)
     values = body.get("value") if isinstance(body, dict) else None
     if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
@@ -103,10 +111,19 @@ def page(doing: str, text: str, *, named: bool) -> Page:
         raise NotAzure(doing, "the answer lists something without a resource id")
     for each in values:
         _require_objects(doing, each)
+        if kind and "id" in each and _kind(each["id"]) != kind:
+            raise NotAzure(doing, f"the answer lists {each['id']!r}, which is something else")
     following = body.get("nextLink") or ""
     if not isinstance(following, str):
         raise NotAzure(doing, "the answer does not say where its next page is")
     return Page(tuple(values), following)
+
+
+def _kind(text: t.Any) -> str:
+    try:
+        return arm_id.last_segment(arm_id.parse(str(text)).type).lower()
+    except Failure:
+        return ""
 
 
 def _require_objects(doing: str, body: Body) -> None:

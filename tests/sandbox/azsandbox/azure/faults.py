@@ -5,12 +5,32 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .wire import JsonObject
+
+
+def _half(body: Any, _url: str) -> str:
+    text = json.dumps(body)
+    return text[: len(text) // 2]
+
+
+def _null(body: Any, _url: str) -> JsonObject:
+    return dict.fromkeys(body if isinstance(body, dict) else ["value"])
+
+
+def _circle(body: Any, url: str) -> JsonObject:
+    """A list whose next page is itself; what is no list is answered as one of nothing."""
+    return {**(body if isinstance(body, dict) and "value" in body else {"value": []}), "nextLink": url}
+
+
+DISTORTIONS: dict[str, Callable[[Any, str], Any]] = {"half": _half, "null": _null, "circle": _circle}
+"""What can become of the body of an answer to a request with this URL."""
 
 
 class InvalidRule(Exception):
@@ -40,6 +60,8 @@ class Rule:
     """Close the connection in the middle of the answer's body."""
     hang: bool = False
     """Leave the request without answer until its client is gone; the log has it at once."""
+    distort: str = ""
+    """Answer, and with another body that is made of the right one, as one of DISTORTIONS does."""
     after: bool = False
     """Let the request take effect first: the answer is what gets lost."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
@@ -69,8 +91,10 @@ def parse(given: JsonObject) -> Rule:
         re.compile(rule.path)
     except (TypeError, re.error) as error:
         raise InvalidRule(f"The fault is invalid: {error}.") from None
-    if rule.status is None and not rule.unanswered and not rule.cut and not rule.delay:
-        raise InvalidRule("A fault needs a status, a delay, reset, cut or hang.")
+    if rule.distort and rule.distort not in DISTORTIONS:
+        raise InvalidRule(f"The fault distorts as {rule.distort!r}; known are {sorted(DISTORTIONS)}.")
+    if rule.status is None and not rule.unanswered and not (rule.cut or rule.delay or rule.distort):
+        raise InvalidRule("A fault needs a status, a delay, reset, cut, hang or distort.")
     return rule
 
 

@@ -14,6 +14,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from weakref import WeakSet
 
 from aiohttp import web
@@ -23,7 +24,7 @@ from .clock import Clock
 from .compute import Compute, ComputeError
 from .control import Control
 from .core import Address, Azure, Config, Endpoints
-from .faults import Faults, Rule
+from .faults import DISTORTIONS, Faults, Rule
 from .log import RequestLog, scrubbed_body, scrubbed_query
 from .routing import Call
 from .state import Settings
@@ -128,7 +129,7 @@ class Server:
         if rule is not None:
             call.fault = rule.id
             await asyncio.sleep(rule.delay)
-        answer = await self._answer_with(rule, call)
+        answer = await self._answer_with(rule, call, str(request.url))
         self._record(call, answer, rule is not None and rule.unanswered, time.monotonic() - began)
         if rule is not None and rule.hang:
             await _gone(request)
@@ -140,9 +141,12 @@ class Server:
             await _send_half(request, response)
         return response
 
-    async def _answer_with(self, rule: Rule | None, call: Call) -> Answer:
+    async def _answer_with(self, rule: Rule | None, call: Call, url: str) -> Answer:
         if rule is None or (rule.status is None and not rule.unanswered):
-            return await self._answer(call)
+            answer = await self._answer(call)
+            if rule is not None and rule.distort:
+                return replace(answer, body=DISTORTIONS[rule.distort](answer.body, url))
+            return answer
         real = await self._answer(call) if rule.after else None
         if rule.status is not None:
             return Answer(rule.status, rule.body, rule.headers)

@@ -1,0 +1,263 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What modules change in a cluster: a case for each kind of write, and what has to be there before it."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_ASSIGNED_IDENTITY,
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    DEPLOYMENT,
+    ROLE_BINDING,
+    Kind,
+)
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+
+ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
+CLIENT_ID = "11111111-1111-4111-8111-111111111111"
+TENANT_ID = "22222222-1111-4111-8111-111111111111"
+Options = dict[str, Any]
+Need = dict[str, Any]
+
+
+class World:
+    def __init__(self, api_server: ApiServer, client: Client, definitions: list[dict[str, Any]]) -> None:
+        self.api_server, self.client, self.definitions = api_server, client, definitions
+        self.namespace = ""
+
+    def run(self, module: str, **options: Any) -> server.Outcome:
+        return Runner(self.api_server, module)(**options)
+
+    def begin(self) -> None:
+        """In a namespace of its own."""
+        self.namespace = "t-" + base64.b32encode(os.urandom(5)).decode().lower()
+        self._create(server.NAMESPACE, self.namespace)
+
+    def create(self, kind: Kind, name: str, **body: Any) -> None:
+        self._create(kind, name, self.namespace, **body)
+
+    def create_of_all(self, kind: Kind, name: str, **body: Any) -> None:
+        """One that is in no namespace."""
+        self._create(kind, name, **body)
+
+    def _create(self, kind: Kind, name: str, namespace: str = "", **body: Any) -> None:
+        place = {"namespace": namespace} if namespace else {}
+        metadata = {"name": name, **place, **body.pop("metadata", {})}
+        self.client.create(
+            kind, namespace or None, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **body}
+        )
+
+    def somebody(self, granted: list[Need]) -> Options:
+        """Who may read everything, and beyond that exactly this; as options of a module."""
+        user = f"somebody-{base64.b32encode(os.urandom(5)).decode().lower()}"
+        read = {"verbs": ["get", "list"], "resource": "*", "api_group": "*", "namespace": ""}
+        for number, need in enumerate([read, *granted]):
+            name = f"{user}-{number}"
+            rule = {"apiGroups": [need["api_group"]], "resources": [need["resource"]], "verbs": need["verbs"]}
+            self._create(CLUSTER_ROLE, name, rules=[rule])
+            reference = {"apiGroup": CLUSTER_ROLE.group, "kind": "ClusterRole", "name": name}
+            whom: Options = {
+                "subjects": [{"kind": "User", "apiGroup": CLUSTER_ROLE.group, "name": user}],
+                "roleRef": reference,
+            }
+            if need["namespace"]:
+                self._create(ROLE_BINDING, name, need["namespace"], **whom)
+            else:
+                self._create(CLUSTER_ROLE_BINDING, name, **whom)
+        return {"impersonate_user": user, "impersonate_groups": ["system:authenticated"]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A change by a module; ``prepare`` makes what there must be. ``needs``: verbs and resource of each of them."""
+
+    module: str
+    options: Callable[[str], Options]
+    needs: tuple[str, ...]
+    prepare: Callable[[World], None] = lambda _world: None
+
+
+def _do(module: str, options: Callable[[str], Options]) -> Callable[[World], None]:
+    def do(world: World) -> None:
+        world.run(module, **options(world.namespace)).ok()
+
+    return do
+
+
+def _object(**options: Any) -> Callable[[str], Options]:
+    return lambda namespace: {"kind": "ConfigMap", "name": "settings", "namespace": namespace, **options}
+
+
+def _pair(**options: Any) -> Callable[[str], Options]:
+    """Under a name of its own, and for pods of its own."""
+    selector = {name: options.pop(name) for name in ("selector",) if name in options}
+
+    def of(namespace: str) -> Options:
+        chosen = {name: value.format(namespace) for name, value in selector.items()}
+        return {"name": namespace, "namespace": namespace, **options, **chosen}
+
+    return of
+
+
+def _lease(**options: Any) -> Callable[[str], Options]:
+    holder = {"holder": "alice@laptop, process 9", "process": "boot/2/9/5"}
+    return lambda namespace: {"name": "needs", "namespace": namespace, **holder, **options}
+
+
+def _documents(namespace: str) -> Options:
+    def document(kind: str, spec: Options) -> Options:
+        metadata = {"name": "billing", "namespace": namespace}
+        return {"apiVersion": "aadpodidentity.k8s.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+    return {
+        "documents": [
+            document("AzurePodIdentityException", {"podLabels": {"app": "agent"}}),
+            document("AzureIdentity", {"type": 0, "resourceID": ID, "clientID": CLIENT_ID}),
+            document("AzureIdentityBinding", {"azureIdentity": "billing", "selector": namespace}),
+        ]
+    }
+
+
+def _workload(world: World) -> None:
+    labels = {"app": "api", "aadpodidbinding": world.namespace}
+    template = {
+        "metadata": {"labels": labels, "annotations": {ANNOTATION: "of old"}},
+        "spec": {"containers": [{"name": "app", "image": "app"}]},
+    }
+    world.create(DEPLOYMENT, "api", spec={"selector": {"matchLabels": {"app": "api"}}, "template": template})
+
+
+def _restart(namespace: str) -> Options:
+    match = {"selector": namespace, "content": ["an identity"]}
+    return {"kind": "Deployment", "name": "api", "namespace": namespace, "matches": [match]}
+
+
+def _left_by_mic(world: World) -> None:
+    """Nothing of other tests is there with it, nor what could not be removed before."""
+    for each in world.client.list_all(AZURE_ASSIGNED_IDENTITY):
+        place = each["metadata"]["namespace"], each["metadata"]["name"]
+        world.client.merge(AZURE_ASSIGNED_IDENTITY, *place, {"metadata": {"finalizers": None}})
+    server.remove(world.client, world.definitions)
+    server.install(world.client, world.definitions)
+    spec = {"type": 0, "resourceID": ID, "clientID": CLIENT_ID}
+    world.create(AZURE_IDENTITY, "billing", metadata={"labels": marks("needs")}, spec=spec)
+    reference = {
+        "metadata": {"name": "billing", "namespace": world.namespace},
+        "spec": {"type": 0, "resourceID": ID, "clientID": CLIENT_ID},
+    }
+    world.create(
+        AZURE_ASSIGNED_IDENTITY,
+        "api",
+        metadata={"finalizers": [removal.FINALIZER]},
+        spec={
+            "azureIdentityRef": {"apiVersion": AZURE_IDENTITY.api_version, "kind": "AzureIdentity", **reference},
+            "azureBindingRef": {
+                "apiVersion": AZURE_IDENTITY_BINDING.api_version,
+                "kind": "AzureIdentityBinding",
+                "metadata": reference["metadata"],
+            },
+            "pod": "api",
+            "podNamespace": world.namespace,
+            "nodename": "gone",
+        },
+    )
+
+
+def _remove(_namespace: str) -> Options:
+    return {"parts": ["assigned", "identities"], "owner": "needs", "clean_identities": [ID], "wait_sleep": 1}
+
+
+IDENTITY = {"resource_id": ID, "client_id": CLIENT_ID, "selector": "{}"}
+SERVICE_PRINCIPAL = {
+    "type": 1,
+    "client_id": CLIENT_ID,
+    "tenant_id": TENANT_ID,
+    "selector": "{}",
+    "client_password": "planted-7c2e",
+}
+EXCEPTION = {"pod_labels": {"app": "agent"}}
+MODULE, EXCEPTIONS = "azure_identity_binding", "azure_pod_identity_exception"
+CASES = {
+    "object": Case("kubernetes_object", _object(data={"a": "Yg=="}), ("create configmaps",)),
+    "object-patched": Case(
+        "kubernetes_object",
+        _object(definition={"data": {"a": "b"}}, state="patched"),
+        ("patch configmaps",),
+        _do("kubernetes_object", _object()),
+    ),
+    "object-gone": Case(
+        "kubernetes_object",
+        _object(state="absent"),
+        ("delete configmaps",),
+        _do("kubernetes_object", _object()),
+    ),
+    "namespace": Case(
+        "kubernetes_object",
+        lambda namespace: {"kind": "Namespace", "name": f"{namespace}-new"},
+        ("create namespaces",),
+    ),
+    "pair": Case(MODULE, _pair(**IDENTITY), ("create,patch azureidentities", "create,patch azureidentitybindings")),
+    "pair-of-a-secret": Case(
+        MODULE,
+        _pair(**SERVICE_PRINCIPAL),
+        ("create,patch secrets", "create,patch azureidentities", "create,patch azureidentitybindings"),
+    ),
+    "pair-changed": Case(
+        MODULE,
+        _pair(**{**IDENTITY, "selector": "{}-shop"}),
+        ("patch azureidentitybindings",),
+        _do(MODULE, _pair(**IDENTITY)),
+    ),
+    "pair-gone": Case(
+        MODULE,
+        _pair(state="absent"),
+        ("delete azureidentitybindings", "delete azureidentities"),
+        _do(MODULE, _pair(**IDENTITY)),
+    ),
+    "exception": Case(EXCEPTIONS, _pair(**EXCEPTION), ("create,patch azurepodidentityexceptions",)),
+    "exception-changed": Case(
+        EXCEPTIONS,
+        _pair(pod_labels={"app": "other"}),
+        ("patch azurepodidentityexceptions",),
+        _do(EXCEPTIONS, _pair(**EXCEPTION)),
+    ),
+    "exception-gone": Case(
+        EXCEPTIONS,
+        _pair(state="absent"),
+        ("delete azurepodidentityexceptions",),
+        _do(EXCEPTIONS, _pair(**EXCEPTION)),
+    ),
+    "lease": Case("cluster_lease", _lease(), ("create leases",)),
+    "lease-renewed": Case("cluster_lease", _lease(), ("patch leases",), _do("cluster_lease", _lease())),
+    "lease-given-back": Case(
+        "cluster_lease", _lease(state="absent"), ("delete leases",), _do("cluster_lease", _lease())
+    ),
+    "restart": Case("workload_restart", _restart, ("patch deployments",), _workload),
+    "restored": Case(
+        "pod_identity_restoration",
+        _documents,
+        ("create azurepodidentityexceptions", "create azureidentities", "create azureidentitybindings"),
+    ),
+    "removed": Case(
+        "pod_identity_removal",
+        _remove,
+        ("delete,patch azureassignedidentities", "delete azureidentities"),
+        _left_by_mic,
+    ),
+}

@@ -1,0 +1,599 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whatever is answered to a read in the place of the API server, no write follows it, and nothing counts as absent.
+
+The matrix: each read of each scenario, taken from the log, and each odd answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import residue
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_ASSIGNED_IDENTITY,
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    AZURE_POD_IDENTITY_EXCEPTION,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    LEASE,
+    NODE,
+    POD,
+    SECRET,
+    SERVICE_ACCOUNT,
+)
+from ansible_collections.azureops.pod_identity.tests import odd_answers
+from ansible_collections.azureops.pod_identity.tests.kube import changes, forged_release, server
+from ansible_collections.azureops.pod_identity.tests.kube.changes import CLIENT_ID, ID, Options, World
+from ansible_collections.azureops.pod_identity.tests.kube.obstacles import Answer, Instead, instead
+from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, RESTRICTED, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import call
+from ansible_collections.azureops.pod_identity.tests.odd_answers import Ended, Read, Tolerated
+from ansible_collections.azureops.pod_identity.tests.wire.modules.changes import World as AzureWorld
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.loopback import SimulatedAzure
+
+SPEC = {"type": 0, "resourceID": ID, "clientID": CLIENT_ID}
+NAME = "billing"
+SUBSCRIPTION = "/subscriptions/8c4f2a7e-1d3b-4e5f-9a6b-7c8d9e0f1a2b"
+CLUSTER = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/shop"
+ANSWER_WITHIN = 3
+"""Seconds until an answer that does not come is given up."""
+LONGEST = 150
+"""Requests of a run; more are a circle."""
+
+
+def as_json(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+def parsed(whole: bytes) -> dict[str, Any]:
+    """What a pod, or the server of its log, answers is no JSON."""
+    try:
+        return dict(json.loads(whole))
+    except ValueError:
+        return {}
+
+
+def cut(whole: bytes) -> Answer:
+    return 200, "application/json", whole[: len(whole) * 2 // 3]
+
+
+def endless(whole: bytes) -> Answer:
+    """A page that leads to itself; an object is answered as a list of nothing."""
+    body = parsed(whole)
+    items = body.get("items") or []
+    return 200, "application/json", as_json({**body, "items": items, "metadata": {"continue": "again"}})
+
+
+def null(whole: bytes) -> Answer:
+    body = parsed(whole)
+    return 200, "application/json", as_json({**body, "items": None, "metadata": None})
+
+
+NOT_FOUND = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
+ANOTHER = {**NOT_FOUND, "details": {"name": "another", "kind": "configmaps"}}
+PAGE = b"<html><head><title>Sign in</title></head><body>Please sign in.</body></html>"
+AZURE = as_json({"error": {"code": "ResourceNotFound", "message": "The resource was not found."}})
+ODD: dict[str, Callable[[bytes], Answer | None]] = {
+    "403 page": lambda _whole: (403, "text/html", PAGE),
+    "404 page": lambda _whole: (404, "text/html", PAGE),
+    "404 text": lambda _whole: (404, "text/plain", b"404 page not found\n"),
+    "404 empty": lambda _whole: (404, "text/plain", b""),
+    "404 type": lambda _whole: (404, "application/json", AZURE),
+    "404 of another": lambda _whole: (404, "application/json", as_json(ANOTHER)),
+    "404 nameless": lambda _whole: (404, "application/json", as_json(NOT_FOUND)),
+    "200 page": lambda _whole: (200, "text/html", PAGE),
+    "200 empty": lambda _whole: (200, "application/json", b""),
+    "200 object": lambda _whole: (200, "application/json", b"{}"),
+    "200 of azure": lambda _whole: (200, "application/json", as_json({"value": []})),
+    "200 other list": lambda _whole: (
+        200,
+        "application/json",
+        as_json({"apiVersion": "v1", "kind": "ComponentStatusList", "metadata": {}, "items": []}),
+    ),
+    "200 cut": cut,
+    "200 value null": null,
+    "circle": endless,
+    "204": lambda _whole: (204, "text/plain", b""),
+    "301": lambda _whole: (301, "text/html", PAGE),
+    "302": lambda _whole: (302, "text/html", PAGE),
+    "hang": lambda _whole: None,
+}
+
+
+# what is there before each task
+
+
+def nothing(world: World) -> None:
+    pass
+
+
+def an_identity(world: World) -> None:
+    world.create(AZURE_IDENTITY, NAME, metadata={"labels": marks("odd")}, spec=SPEC)
+
+
+def a_pair(world: World) -> None:
+    an_identity(world)
+    spec = {"azureIdentity": NAME, "selector": world.namespace}
+    world.create(AZURE_IDENTITY_BINDING, NAME, metadata={"labels": marks("odd")}, spec=spec)
+
+
+def a_pod_of_the_pair(world: World) -> None:
+    a_pair(world)
+    labels = {"aadpodidbinding": world.namespace}
+    spec = {"nodeName": world.namespace, "containers": [{"name": "app", "image": "app"}]}
+    world.create(POD, "api", metadata={"labels": labels}, spec=spec)
+    assigned(world)
+
+
+def assigned(world: World) -> None:
+    place = {"apiVersion": AZURE_IDENTITY.api_version, "metadata": {"name": NAME, "namespace": world.namespace}}
+    binding = {"azureIdentity": NAME, "selector": world.namespace}
+    spec = {
+        "azureIdentityRef": {**place, "kind": "AzureIdentity", "spec": SPEC},
+        "azureBindingRef": {**place, "kind": "AzureIdentityBinding", "spec": binding},
+        "pod": "api",
+        "podNamespace": world.namespace,
+        "nodename": "n1",
+    }
+    world.create(AZURE_ASSIGNED_IDENTITY, f"api-{world.namespace}-{NAME}", spec=spec)
+
+
+def an_exception(world: World) -> None:
+    metadata = {"labels": marks("odd")}
+    world.create(AZURE_POD_IDENTITY_EXCEPTION, NAME, metadata=metadata, spec={"podLabels": {"app": "a"}})
+
+
+def a_service_principal(world: World) -> None:
+    world.run("azure_identity_binding", **_of("pair-of-a-secret").options(world.namespace)).ok()
+
+
+def a_foreign_lease(world: World) -> None:
+    """Of a run that is over."""
+    spec = {
+        "holderIdentity": "boot/1/1/1",
+        "leaseDurationSeconds": 1,
+        "acquireTime": "2026-01-01T00:00:00.000000Z",
+        "renewTime": "2026-01-01T00:00:00.000000Z",
+    }
+    world.create(LEASE, "odd", spec=spec)
+
+
+def a_bundle(world: World) -> None:
+    place = f"secret:{world.namespace}/{NAME}"
+    world.run("pod_identity_bundle", place=place, content=content(), owner="odd").ok()
+
+
+def content(name: str = NAME) -> str:
+    entries = [{"name": name, "namespace": NAME, "identity": ID}]
+    return json.dumps(
+        {"cluster": CLUSTER, "objects": [], "releases": [], "addon": {"identities": entries}, "secrets": []}
+    )
+
+
+def a_release(world: World) -> None:
+    """Of the chart, with a record that names APIs that this API server does not have any more."""
+    values = f"nameOverride={world.namespace},installMICException=false,mic.podDisruptionBudget.minAvailable=1"
+    world.api_server.helm("install", "real", "CHART", "--namespace", world.namespace, "--set", values)
+
+
+def an_old_release(world: World) -> None:
+    a_release(world)
+    (real,) = world.client.list_all(SECRET, world.namespace, labels="owner=helm")
+    record = forged_release.of(real)
+    old = {**record, "manifest": record["manifest"].replace("apiVersion: policy/v1\n", "apiVersion: policy/v1beta1\n")}
+    assert old != record
+    world.client.merge(SECRET, world.namespace, real["metadata"]["name"], {"data": forged_release.packed(old)})
+
+
+MIC_ROLE = "aad-pod-id-mic-role"
+
+
+def remains_of_mic(world: World) -> None:
+    account = {"kind": "ServiceAccount", "namespace": world.namespace, "name": "aad-pod-id-mic-service-account"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": MIC_ROLE}
+    rules = [{"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["*"], "verbs": ["*"]}]
+    world.create(SERVICE_ACCOUNT, account["name"])
+    world.create(CONFIG_MAP, residue.SETTINGS)
+    world.create_of_all(CLUSTER_ROLE, MIC_ROLE, rules=rules)
+    world.create_of_all(CLUSTER_ROLE_BINDING, MIC_ROLE, roleRef=reference, subjects=[account])
+
+
+def a_mic(world: World) -> None:
+    """As the manifests of the project install it."""
+    remains_of_mic(world)
+    labels = {"component": "mic", "k8s-app": "aad-pod-id"}
+    image = "mcr.microsoft.com/oss/azure/aad-pod-identity/mic:v1.8.17"
+    pod = {"containers": [{"name": "mic", "image": image}], "serviceAccountName": "aad-pod-id-mic-service-account"}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    world.create(DEPLOYMENT, "mic", spec={"selector": {"matchLabels": labels}, "template": template})
+
+
+def a_node(world: World) -> None:
+    world.create_of_all(NODE, world.namespace, spec={"providerID": f"azure://{SUBSCRIPTION}/{world.namespace}"})
+    world.create(POD, "api", spec={"nodeName": world.namespace, "containers": [{"name": "app", "image": "app"}]})
+
+
+def a_pod_of_the_pair_on_a_node(world: World) -> None:
+    a_pod_of_the_pair(world)
+    world.create_of_all(NODE, world.namespace, spec={"providerID": f"azure://{SUBSCRIPTION}/{world.namespace}"})
+
+
+def _of(name: str) -> changes.Case:
+    return changes.CASES[name]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A task that removes or changes something, or tells what is there."""
+
+    module: str
+    options: Callable[[str], Options]
+    prepare: Callable[[World], None] = nothing
+    tells: str = ""
+    """The key of its result, where it only looks."""
+    file: bool = False
+    """Whether what it writes is a file, at its option `path`."""
+    token: str = ADMIN
+    azure: Callable[[SimulatedAzure, World], Options] | None = None
+    """What there is in Azure, with further options, for modules that ask both."""
+
+
+def kept(name: str) -> Callable[[str], Options]:
+    """A bundle with an identity of that name, to a Secret."""
+    return lambda namespace: {"place": f"secret:{namespace}/{NAME}", "content": content(name), "owner": "odd"}
+
+
+def an_addon(azure: SimulatedAzure, world: World) -> Options:
+    """With one entry, of the cluster whose API server is the real one."""
+    made = azure_world(azure).identity("one")
+    entry = {
+        "name": "web",
+        "namespace": world.namespace,
+        "identity": {"resourceId": made, "clientId": "c", "objectId": "o"},
+    }
+    azure.cluster(name="demo", podIdentityProfile={"enabled": True, "userAssignedIdentities": [entry]})
+    return of_this_server(azure)
+
+
+def credentials_of_the_cluster(azure: SimulatedAzure, world: World) -> Options:
+    """One, of a service account that does not exist."""
+    made = azure_world(azure).identity("one")
+    issuer = azure.cluster(name="demo", oidcIssuerProfile={"enabled": True})["properties"]["oidcIssuerProfile"]
+    trust = {
+        "issuer": issuer["issuerURL"],
+        "subject": f"system:serviceaccount:{world.namespace}:web",
+        "audiences": ["a"],
+    }
+    azure.arm("PUT", f"{made}/federatedIdentityCredentials/web", {"properties": trust}).raise_for_status()
+    return of_this_server(azure)
+
+
+def nodes_of_the_cluster(azure: SimulatedAzure, world: World) -> Options:
+    azure.cluster(name="demo")
+    world.create_of_all(NODE, world.namespace, spec={"providerID": f"azure://{azure.first_instance()['id']}"})
+    return of_this_server(azure)
+
+
+def azure_world(azure: SimulatedAzure) -> AzureWorld:
+    made = AzureWorld(azure, Modules(azure, azure.ca_file.parent))
+    made.group("rg")
+    return made
+
+
+def of_this_server(azure: SimulatedAzure) -> Options:
+    call(azure, "127.0.0.1")
+    return {"resource_group": "rg", "cluster_name": "demo"}
+
+
+def fixed(**options: Any) -> Callable[[str], Options]:
+    return lambda _namespace: options
+
+
+def placed(**options: Any) -> Callable[[str], Options]:
+    return lambda namespace: {
+        name: value.format(namespace) if isinstance(value, str) else value for name, value in options.items()
+    }
+
+
+def lists(**options: Any) -> Callable[[str], Options]:
+    return lambda namespace: {**options, "namespace": namespace, "owner": "odd"}
+
+
+BINDING = "azure_identity_binding"
+EXCEPTION = "azure_pod_identity_exception"
+PAIR = {"resource_id": ID, "client_id": CLIENT_ID}
+REMOVAL: Options = {"owner": "odd", "wait_timeout": 5, "wait_sleep": 1}
+FURTHER: dict[str, Scenario] = {
+    "pairs-purged": Scenario(BINDING, lists(bindings=[], purge_bindings=True, purge_allow_empty=True), a_pair),
+    "pairs-listed": Scenario(
+        BINDING,
+        lambda namespace: {
+            "namespace": namespace,
+            "bindings": [{"name": name, "selector": f"{namespace}-{name}", **PAIR} for name in ("a", "b")],
+        },
+        a_pair,
+    ),
+    "pair-in-use-gone": Scenario(
+        BINDING,
+        placed(name=NAME, namespace="{}", owner="odd", state="absent", allow_in_use=True),
+        a_pod_of_the_pair,
+    ),
+    "pair-adopted": Scenario(
+        BINDING, placed(name=NAME, namespace="{}", selector="{}-b", owner="others", adopt=True), a_pod_of_the_pair
+    ),
+    "password-changed": Scenario(
+        BINDING,
+        lambda namespace: {**_of("pair-of-a-secret").options(namespace), "client_password": "planted-8d3f"},
+        a_service_principal,
+    ),
+    "exceptions-purged": Scenario(
+        EXCEPTION, lists(exceptions=[], purge_exceptions=True, purge_allow_empty=True), an_exception
+    ),
+    "lease-taken-over": Scenario(
+        "cluster_lease", placed(name="odd", namespace="{}", holder="a", process="boot/2/2/2"), a_foreign_lease
+    ),
+    "object-gone-waited": Scenario(
+        "kubernetes_object",
+        placed(
+            kind="AzureIdentity",
+            api_version=AZURE_IDENTITY.api_version,
+            name=NAME,
+            namespace="{}",
+            state="absent",
+            wait=True,
+        ),
+        an_identity,
+    ),
+    "secret-overwritten": Scenario(
+        "kubernetes_object",
+        placed(kind="Secret", name=NAME, namespace="{}", data={"bundle.json": "e30="}),
+        a_bundle,
+    ),
+    "bundle": Scenario("pod_identity_bundle", kept(NAME)),
+    "bundle-over-another": Scenario("pod_identity_bundle", kept("other"), a_bundle),
+    "removed-identities": Scenario("pod_identity_removal", fixed(parts=["identities"], **REMOVAL), an_identity),
+    "removed-exceptions": Scenario("pod_identity_removal", fixed(parts=["exceptions"], **REMOVAL), an_exception),
+    "removed-definitions": Scenario("pod_identity_removal", fixed(parts=["definitions"], **REMOVAL)),
+    "removed-remains": Scenario(
+        "pod_identity_removal", fixed(parts=["remains"], **{**REMOVAL, "scope": "all"}), remains_of_mic
+    ),
+    "removed-programs": Scenario(
+        "pod_identity_removal", fixed(parts=["programs"], **{**REMOVAL, "scope": "all"}), a_mic
+    ),
+    "repaired-record": Scenario(
+        "pod_identity_removal",
+        lambda namespace: {**REMOVAL, "parts": ["records"], "scope": "all", "release_namespaces": [namespace]},
+        an_old_release,
+    ),
+    "inventory-file": Scenario("pod_identity_info", fixed(audit=True), a_pod_of_the_pair, file=True),
+    "probe": Scenario(
+        "pod_token_info", placed(namespace="{}", selector="{}", node="{}", start_timeout=2), a_pod_of_the_pair_on_a_node
+    ),
+    "probe-of-a-node": Scenario("imds_answer_info", placed(node="{}", namespace="{}", start_timeout=2), a_node),
+}
+FURTHER_OF_BOTH = {
+    "addon-entry-in-use": Scenario(
+        "aks_pod_identity",
+        placed(name="web", namespace="{}", state="absent", poll_interval=0.1),
+        a_node,
+        azure=an_addon,
+    ),
+}
+LOOKS: dict[str, Scenario] = {
+    "nodes": Scenario("aks_node_info", fixed(), a_node, "nodes"),
+    "nodes-of-a-cluster": Scenario("aks_node_info", fixed(), tells="nodes", azure=nodes_of_the_cluster),
+    "credentials-checked": Scenario(
+        "federated_identity_credential_info",
+        fixed(identity_name="one", cluster_resource_group="rg", check_service_accounts=True),
+        tells="findings",
+        azure=credentials_of_the_cluster,
+    ),
+    "access": Scenario(
+        "access_review_info",
+        placed(needs=[{"resource": "secrets", "verbs": ["list"], "namespace": "default"}]),
+        tells="missing",
+        token=RESTRICTED,
+    ),
+    "object": Scenario(
+        "kubernetes_object_info",
+        placed(kind="AzureIdentity", api_version=AZURE_IDENTITY.api_version, name=NAME, namespace="{}"),
+        an_identity,
+        "resources",
+    ),
+    "objects": Scenario(
+        "kubernetes_object_info",
+        placed(kind="AzureIdentity", api_version=AZURE_IDENTITY.api_version, namespace="{}"),
+        an_identity,
+        "resources",
+    ),
+    "installations": Scenario("nmi_info", fixed(), a_release, "installations"),
+    "pods-of-a-node": Scenario("node_pods_info", placed(node="{}"), a_node, "pods"),
+    "bundle": Scenario(
+        "pod_identity_bundle_info",
+        placed(source="secret:{}/" + NAME, cluster_id=CLUSTER, node_resource_group="MC"),
+        a_bundle,
+        "bundle",
+    ),
+    "bundles": Scenario(
+        "pod_identity_bundle_info", placed(target="secret:{}/" + NAME, cluster_id=CLUSTER), a_bundle, "bundles"
+    ),
+    "inventory": Scenario("pod_identity_info", fixed(), a_pod_of_the_pair, "workloads"),
+    "audit": Scenario("pod_identity_info", fixed(audit=True), a_release, "residue"),
+    "release": Scenario(
+        "pod_identity_release_info", placed(release_name="real", release_namespace="{}"), a_release, "exists"
+    ),
+    "removal": Scenario("pod_identity_removal_info", fixed(), a_pod_of_the_pair, "objects"),
+    "removal-release": Scenario(
+        "pod_identity_removal_info", lambda namespace: {"release_namespaces": [namespace]}, a_release, "releases"
+    ),
+}
+SCENARIOS: dict[str, Scenario] = {
+    **{name: Scenario(case.module, case.options, case.prepare) for name, case in changes.CASES.items()},
+    **FURTHER,
+    **FURTHER_OF_BOTH,
+    **{f"look {name}": scenario for name, scenario in LOOKS.items()},
+}
+ELSEWHERE = {
+    "cluster_connection": "it writes down how to connect, and asks nobody",
+    "federated_identity_credential": "it asks for tokens of service accounts after its writes only",
+}
+"""Modules that ask an API server, and are not among the scenarios here, with the reason."""
+TOLERATED: tuple[Tolerated, ...] = ()
+
+
+class Matrix:
+    """One scenario, through a proxy that refuses all writes, so that its runs find the same."""
+
+    def __init__(self, world: World, proxy: Instead, name: str, folder: Path, azure: SimulatedAzure | None) -> None:
+        self.scenario, self.proxy = SCENARIOS[name], proxy
+        self.file = folder / "written"
+        self.kubeconfig = folder / "kubeconfig"
+        self.options = dict(self.scenario.options(world.namespace))
+        if self.scenario.file:
+            self.options["path"] = str(self.file)
+        self.kubeconfig.write_bytes(Path(world.api_server.kubeconfig(self.scenario.token, proxy.url)).read_bytes())
+        variables = {"ANSWER_WITHIN": str(ANSWER_WITHIN)}
+        self.modules: Modules | None = None
+        if azure and self.scenario.azure:
+            self.modules = Modules(azure, folder)
+            self.options = {**self.scenario.azure(azure, world), **self.options}
+            self.modules.refuse_writes()
+            variables.update(self.modules.environment)
+        self.runner = Runner(world.api_server, self.scenario.module, variables)
+
+    def run(self, read: Read | None = None, odd: str = "204") -> tuple[Ended, list[Read]]:
+        """How it ended, and what it had read before its first write."""
+        self.file.unlink(missing_ok=True)
+        self.proxy.begin(read, ODD[odd])
+        mark = self.modules.mark() if self.modules else 0
+        outcome = self.runner(**self.options, kubeconfig=str(self.kubeconfig))
+        assert "Traceback" not in outcome.output
+        assert len(self.proxy.asked) < LONGEST, f"it goes on and on: {self.proxy.asked[-1]}"
+        wrote = [
+            *self.proxy.writes,
+            *(self.modules.writes(mark) if self.modules else ()),
+            *([f"write {self.file}"] if self.file.exists() else ()),
+        ]
+        told = outcome.result.get(self.scenario.tells) if self.scenario.tells else None
+        return Ended(outcome.result, wrote, str(told or "")), odd_answers.reads(self.proxy.asked)
+
+
+@pytest.fixture
+def azure(tmp_path: Path) -> Iterator[Callable[[], SimulatedAzure]]:
+    """Starts one where that is needed."""
+    with contextlib.ExitStack() as started:
+
+        def start() -> SimulatedAzure:
+            folder = tmp_path / "azure"
+            folder.mkdir()
+            made = SimulatedAzure(folder)
+            started.callback(made.close)
+            return made
+
+        yield start
+
+
+@pytest.fixture
+def world(api_server: ApiServer, client: Client, crds: None, definitions: list[dict[str, Any]]) -> Iterator[World]:
+    made = World(api_server, client, definitions)
+    made.begin()
+    yield made
+    for kind in (*CUSTOM, LEASE, POD):
+        for each in client.list_all(kind, made.namespace):
+            client.merge(kind, made.namespace, each["metadata"]["name"], {"metadata": {"finalizers": None}})
+            client.delete(kind, made.namespace, each["metadata"]["name"])
+    for kind, name in ((NODE, made.namespace), (CLUSTER_ROLE, MIC_ROLE), (CLUSTER_ROLE_BINDING, MIC_ROLE)):
+        client.delete(kind, None, name)
+    if client.list_all(SECRET, made.namespace, labels="owner=helm"):
+        repair = {"parts": ["records"], "scope": "all", "release_namespaces": [made.namespace]}
+        made.run("pod_identity_removal", **repair).ok()
+        made.api_server.helm("uninstall", "real", "--namespace", made.namespace)
+        server.install(client, definitions)
+    client.delete(server.NAMESPACE, None, made.namespace)
+
+
+CUSTOM = (AZURE_IDENTITY_BINDING, AZURE_IDENTITY, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY)
+
+
+@pytest.mark.soak(sample=2, group="odd answers")
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_nothing_follows_an_odd_answer(
+    api_server: ApiServer,
+    world: World,
+    azure: Callable[[], SimulatedAzure],
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+    name: str,
+    odd: str,
+) -> None:
+    """To each read in turn. Without one the task writes, or tells something."""
+    scenario = SCENARIOS[name]
+    scenario.prepare(world)
+    counted: Counter[str] = Counter()
+    with instead(api_server) as proxy:
+        matrix = Matrix(world, proxy, name, tmp_path, azure() if scenario.azure else None)
+        ended, found = matrix.run()
+        assert found, "nothing is read"
+        assert ended.told if scenario.tells else ended.wrote, ended.result
+        for read in found:
+            exception = odd_answers.tolerated(TOLERATED, scenario.module, name, read, odd)
+            ended, _reads = matrix.run(read, odd)
+            assert proxy.hits, f"not asked again: {read}"
+            try:
+                counted[odd_answers.judge(ended, exception, bool(scenario.tells))] += 1
+            except AssertionError as error:
+                raise AssertionError(f"{read}, number {read.nth}: {error}") from error
+    for kind, number in counted.items():
+        record_property(f"odd answers {kind}", number)
+
+
+def test_each_module_has_a_scenario() -> None:
+    asking = odd_answers.asking_modules("_kubernetes_auth")
+    assert set(asking) - {each.module for each in SCENARIOS.values()} == set(ELSEWHERE)
+    changing = {each.module for each in SCENARIOS.values() if not each.tells}
+    assert {name for name in asking if asking[name]} - set(ELSEWHERE) <= changing
+    assert set(odd_answers.CLASSES) <= set(ODD)
+
+
+def test_what_the_server_itself_says_is_believed(
+    api_server: ApiServer, client: Client, crds: None, namespace: str
+) -> None:
+    look = Runner(api_server, "kubernetes_object_info")
+    version = AZURE_IDENTITY.api_version
+    assert look(kind="AzureIdentity", api_version=version, namespace=namespace, name="none").ok()["resources"] == []
+    assert look(kind="Secret", namespace=namespace, label_selectors=["a=b"]).ok()["resources"] == []
+    spec = {"azureIdentity": NAME, "selector": NAME}
+    for kind, body in ((AZURE_IDENTITY, SPEC), (AZURE_IDENTITY_BINDING, spec)):
+        metadata = {"name": NAME, "namespace": namespace}
+        client.create(kind, namespace, {"apiVersion": version, "kind": kind.name, "metadata": metadata, "spec": body})
+    (found,) = look(kind="AzureIdentity", api_version=version, namespace=namespace).ok()["resources"]
+    assert (found["kind"], found["apiVersion"], found["spec"]) == ("AzureIdentity", version, SPEC)
+    assert "managedFields" not in found["metadata"]
+    hidden = look(kind="AzureIdentity", api_version=version, hidden_fields=["metadata.uid", "spec.type"], name=NAME)
+    assert "set namespace" in hidden.failure()
+    (found,) = look(
+        kind="AzureIdentity", api_version=version, hidden_fields=["metadata.uid", "spec.type"], namespace=namespace
+    ).ok()["resources"]
+    assert "uid" not in found["metadata"] and "type" not in found["spec"]
+    (node,) = [look(kind="Namespace", name=namespace).ok()["resources"][0]["metadata"]["name"]]
+    assert node == namespace
+    client.delete(AZURE_IDENTITY_BINDING, namespace, NAME)
+    client.delete(AZURE_IDENTITY, namespace, NAME)

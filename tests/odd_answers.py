@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Odd answers as a matrix: each read that a module makes, each answer that is none of the service that it asked.
+
+Which reads there are is taken from the log of a run in which only the writes are refused. The tests at the simulated
+Azure and at the API server differ in how they ask and answer; what counts as right is the same and stands here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MODULES = Path(__file__).resolve().parents[1] / "plugins/modules"
+CLASSES = (
+    "404 page",
+    "404 type",
+    "404 empty",
+    "200 empty",
+    "200 object",
+    "200 page",
+    "200 value null",
+    "200 other list",
+    "200 cut",
+    "204",
+    "circle",
+    "301",
+    "hang",
+)
+"""Answers that there are at both."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A request that changes nothing, and which of several to the same path it is."""
+
+    method: str
+    path: str
+    nth: int
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def reads(requests: Iterable[tuple[str, str]]) -> list[Read]:
+    """Those of a log of methods and paths."""
+    seen: Counter[tuple[str, str]] = Counter()
+    found = []
+    for method, path in requests:
+        seen[method, path] += 1
+        found.append(Read(method, path, seen[method, path]))
+    return found
+
+
+@dataclass(frozen=True)
+class Tolerated:
+    """An odd answer that does not end a module, and why. The tests fail where it does end it."""
+
+    module: str
+    read: str
+    """A regular expression, searched in method and path."""
+    why: str
+    goes_on: bool = False
+    """Whether what the module changes does not depend on the answer. Else it leaves all as it is, and warns."""
+    answers: str = ""
+    """A regular expression of odd answers."""
+    scenario: str = ""
+
+    def fits(self, module: str, scenario: str, read: Read, odd: str) -> bool:
+        return (
+            module == self.module
+            and re.fullmatch(self.scenario or ".*", scenario) is not None
+            and re.search(self.read, str(read)) is not None
+            and re.fullmatch(self.answers or ".*", odd) is not None
+        )
+
+
+def tolerated(several: Sequence[Tolerated], module: str, scenario: str, read: Read, odd: str) -> Tolerated | None:
+    return next((each for each in several if each.fits(module, scenario, read, odd)), None)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended in which one read got an odd answer."""
+
+    result: Mapping[str, Any]
+    wrote: Sequence[str]
+    """What it then went on to write."""
+    told: str
+    """What a module that only looks has found; empty where it does not say."""
+
+    @property
+    def warnings(self) -> list[str]:
+        return [str(each["event"]["msg"]) for each in self.result.get("warnings") or ()]
+
+
+def judge(ended: Ended, exception: Tolerated | None, looks: bool) -> str:
+    """What the run counts as; raises AssertionError where it is not what has to come of an odd answer."""
+    result = ended.result
+    if exception and exception.goes_on:
+        assert ended.wrote or (looks and ended.told), f"declared as tolerated, and is not: {result}"
+        return "goes on"
+    assert not ended.wrote, f"written all the same: {ended.wrote}, {result}"
+    if exception:
+        assert not result.get("failed") and not result.get("changed"), f"declared as tolerated, and is not: {result}"
+        assert ended.warnings, f"nothing is said: {result}"
+        require_sentences(ended.warnings)
+        return "warned"
+    assert result.get("failed"), f"taken for an answer: {result}"
+    assert not result.get("changed"), result
+    assert not ended.told, f"told all the same: {result}"
+    require_sentences([str(result["msg"])])
+    return "refused"
+
+
+def require_sentences(several: Iterable[str]) -> None:
+    for each in several:
+        assert each.endswith((".", "?")), each
+        assert not re.search(r"\n|Traceback|does not know|defect of", each), each
+
+
+def asking_modules(login: str) -> dict[str, bool]:
+    """The modules with the options of this login, by their documentation, and whether they change anything."""
+    found = {}
+    for path in sorted(MODULES.glob("*.py")):
+        text = path.read_text()
+        if re.search(rf"^ +- azureops\.pod_identity\.{login}$", text, re.MULTILINE):
+            found[path.stem] = "Step(" in text or not path.stem.endswith("_info")
+    return found
