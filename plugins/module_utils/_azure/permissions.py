@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._domain.azure import arm_id, permissions
+from .._domain.azure.arm_answers import NotAzure
 from .._domain.azure.permissions import Access, Block, Denial, Lock, Missing
 from .client import Arm, Body
 from .errors import Refused
@@ -70,9 +71,13 @@ class Inquiry:
         # Of a whole subscription only what reaches everything in it.
         wide = what != "permissions" and "/resourcegroups/" not in arm_id.normal(scope)
         query = {"$filter": "atScope()"} if wide else {}
-        path = f"{scope.rstrip('/')}/providers/Microsoft.Authorization/{what}"
+        path, doing = f"{scope.rstrip('/')}/providers/Microsoft.Authorization/{what}", f"read the {what} at {scope}"
         try:
-            return self.arm.list(path, _API[what], doing=f"read the {what} at {scope}", query=query, named=False)
+            found = self.arm.list(path, _API[what], doing=doing, query=query, named=False)
+            # A role without actions has an empty list of them.
+            if what == "permissions" and not all(isinstance(each.get("actions"), list) for each in found):
+                raise NotAzure(doing, "an entry of the answer has no actions")
+            return found
         except Refused as refused:
             above = permissions.above(scope) if refused.is_missing() else ""
             if above:

@@ -235,9 +235,10 @@ def test_who_may_not_attach_is_told_and_the_rest_is_done(modules: Modules, world
 
 def test_a_failed_operation_may_have_cost_as_much(modules: Modules, world: World) -> None:
     ended = {"status": "Failed", "error": {"code": "VMExtensionProvisioningError", "message": "No way out."}}
-    modules.fault("GET", "ContainerService/locations/.*/operations/", nth=2, status=200, body=ended)
+    # By the time that it says so it has taken its effect.
+    modules.fault("GET", "ContainerService/locations/.*/operations/", delay=1, status=200, body=ended)
     world.azure.control("POST", "/settings", {"time_scale": 0.001})
-    failed = modules.fail("aks_cluster", **{**CHANGE, "poll_interval": 1}, restore_timeout=0)
+    failed = modules.fail("aks_cluster", **CHANGE, restore_timeout=0)
     assert failed["error"]["code"] == "VMExtensionProvisioningError"
     assert {gap["restored_by"] for gap in failed["identity_gap"]} == {"task"}
     assert world.all_carried == KEPT
