@@ -18,6 +18,7 @@ LONGEST_FIRST = (
     "uninstall_order",
     "killed",
     "hostile",
+    "planted_secrets",
     "installations",
 )
 """The short files come last, so that all processes end at about the same time."""
