@@ -57,7 +57,7 @@ class Subtasks:
         if check_mode is not None:
             task.check_mode = check_mode
         loader = action._shared_loader_obj.action_loader
-        context = {
+        context: dict[str, t.Any] = {
             "task": task,
             "connection": action._connection,
             "play_context": action._play_context,
@@ -65,7 +65,7 @@ class Subtasks:
             "templar": action._templar,
             "shared_loader_obj": action._shared_loader_obj,
         }
-        handler = loader.get(name, **context) if loader.has_plugin(name) else QuietNormal(**context)
+        handler: t.Any = loader.get(name, **context) if loader.has_plugin(name) else QuietNormal(**context)
         handler.looks = True  # what it changes is not told as a change of the run
         result: dict[str, t.Any] = handler.run(task_vars=self._variables)
         for kind, collected in self._told.items():

@@ -25,7 +25,7 @@ class Elsewhere(Connection):
 def action(kind: type[Connection], *, becomes: bool = False, reads: bool = True) -> QuietNormal:
     made = QuietNormal.__new__(QuietNormal)
     connection = kind.__new__(kind)
-    connection._shell, connection.become = ShellModule(), object() if becomes else None
+    vars(connection).update(_shell=ShellModule(), become=object() if becomes else None)
     untouched = SimpleNamespace(template=lambda value: value)
     known: dict[str, Any] = {
         "_connection": connection,
@@ -51,9 +51,7 @@ ALL = "LANG=C AZURE_SECRET=hush MY-TOKEN=odd"
     ],
     ids=["here", "as-another-user", "elsewhere", "without-need"],
 )
-def test_where_the_secrets_of_an_environment_go(
-    made: QuietNormal, written: str, inherited: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_the_secrets_of_an_environment_go(made: QuietNormal, written: str, inherited: dict[str, str]) -> None:
     named: dict[str, Any] = {}
     assert made._compute_environment_string(named) == written
     assert named == GIVEN
