@@ -38,6 +38,7 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils import (
     _private_directories,
     _roles,
 )
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietEnvironment
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._subtasks import SubtaskFailed, Subtasks
 
 Raw = t.Mapping[str, t.Any]
@@ -93,7 +94,7 @@ EMPTY: t.Mapping[str, t.Any] = {
 _private_directories.remove_at_exit()
 
 
-class ActionModule(ActionBase):
+class ActionModule(QuietEnvironment):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.parameters import remove_values
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietEnvironment
 
 # What chooses a server or a user beside a kubeconfig.
 _CHOOSING = ("host", "api_key", "username", "password", "client_cert", "cert_file", "client_key", "key_file")
@@ -31,7 +31,7 @@ _VARIABLES = (
 _HELM_KNOWS_NOT = ("proxy", "no_proxy", "proxy_headers", "impersonate_user", "impersonate_groups", "persist_config")
 
 
-class ActionModule(ActionBase):
+class ActionModule(QuietEnvironment):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -64,7 +64,8 @@ class ActionModule(ActionBase):
             for name in _VARIABLES:
                 named.pop(name, None)
             unset = " ".join(f"-u {name}" for name in _VARIABLES)
-            given = f"env {unset} {self._connection._shell.env_prefix(**named)}"
+            written = {name: value for name, value in named.items() if name not in self._inherited}
+            given = f"env {unset} {self._connection._shell.env_prefix(**written)}"
         if raw_environment_out is not None:
             raw_environment_out.clear()
             raw_environment_out.update(named)

@@ -162,6 +162,8 @@ def kubernetes_auth() -> ArgumentSpec:
             "no_proxy": env(dict(text), "K8S_AUTH_NO_PROXY"),
             "proxy_headers": {
                 "type": "dict",
+                # Or the variables of its options would not be read.
+                "apply_defaults": True,
                 "options": {
                     "basic_auth": env({"type": "str", "no_log": True}, "K8S_AUTH_PROXY_HEADERS_BASIC_AUTH"),
                     "proxy_basic_auth": env({"type": "str", "no_log": True}, "K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH"),

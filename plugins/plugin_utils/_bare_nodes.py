@@ -21,6 +21,8 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils._in_process 
 class BareNodeAction(InProcess):
     """An action that runs its module, unless the node is said to have no Python."""
 
+    reads_secrets = False
+
     def has_no_python(self, task_vars: dict[str, t.Any]) -> bool:
         """Whether the interpreter is set to nothing."""
         of_host = task_vars.get("ansible_delegated_vars", {}).get(self._task.delegate_to, task_vars)

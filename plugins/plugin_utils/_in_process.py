@@ -27,12 +27,12 @@ from types import MappingProxyType
 from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action.normal import ActionModule as Normal
 from ansible.release import __version__
 from ansible.utils.display import Display
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import option_names, task_process
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes, _fork
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietNormal
 
 # Constants of the configuration come to be at run time.
 C: t.Any = constants
@@ -93,7 +93,7 @@ class _Arguments(bytes):
     environment: t.Mapping[str, str]
 
 
-class InProcess(Normal):
+class InProcess(QuietNormal):
     """The action of a module that runs in a fork, where that is equivalent."""
 
     prepared: t.ClassVar[Prepared]

@@ -14,6 +14,8 @@ import typing as t
 from ansible.executor.module_common import _apply_action_arg_defaults
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietNormal
+
 
 class SubtaskFailed(Exception):
     """``result`` is that of the task, as it would be told."""
@@ -55,15 +57,15 @@ class Subtasks:
         if check_mode is not None:
             task.check_mode = check_mode
         loader = action._shared_loader_obj.action_loader
-        handler = loader.get(
-            name if loader.has_plugin(name) else "ansible.legacy.normal",
-            task=task,
-            connection=action._connection,
-            play_context=action._play_context,
-            loader=action._loader,
-            templar=action._templar,
-            shared_loader_obj=action._shared_loader_obj,
-        )
+        context: dict[str, t.Any] = {
+            "task": task,
+            "connection": action._connection,
+            "play_context": action._play_context,
+            "loader": action._loader,
+            "templar": action._templar,
+            "shared_loader_obj": action._shared_loader_obj,
+        }
+        handler: t.Any = loader.get(name, **context) if loader.has_plugin(name) else QuietNormal(**context)
         handler.looks = True  # what it changes is not told as a change of the run
         result: dict[str, t.Any] = handler.run(task_vars=self._variables)
         for kind, collected in self._told.items():

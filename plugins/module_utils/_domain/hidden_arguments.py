@@ -70,7 +70,8 @@ def _looks_secret(name: str, value: t.Any) -> bool:
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
     if not words or words[-1] in _PLACES:
         return False
-    return bool(_WORDS.intersection(words)) or words[-1].endswith(_ENDS) or words[-2:] == ["connection", "string"]
+    pair = words[-2:] in (["connection", "string"], ["basic", "auth"])
+    return bool(_WORDS.intersection(words)) or words[-1].endswith(_ENDS) or pair
 
 
 def _marked(tree: ast.AST) -> set[str]:

@@ -27,6 +27,32 @@ from .state import State
 _TIMEOUT = 180.0
 """Seconds for a control plane or a node to become ready; ten times what it takes on two idle cores."""
 
+_AUDITED: dict[str, object] = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "None", "userGroups": ["system:nodes", "system:serviceaccounts:kube-system"]},
+        {
+            "level": "None",
+            "users": [
+                *(f"system:{each}" for each in ("kube-controller-manager", "kube-scheduler", "kube-proxy", "coredns")),
+                "system:apiserver",
+            ],
+        },
+        {"level": "None", "nonResourceURLs": ["/readyz"]},
+        {
+            "level": "Metadata",
+            "resources": [
+                {"group": "", "resources": ["secrets", "serviceaccounts/token"]},
+                {"group": "authentication.k8s.io", "resources": ["tokenreviews"]},
+            ],
+        },
+        {"level": "Request"},
+    ],
+}
+"""What people and programs ask of the API server, without what secrets hold and what the cluster does by itself."""
+
 _COREFILE = """\
 .:53 {{
   bind {address}
@@ -329,6 +355,9 @@ class Cluster:
 
     def _api_server(self) -> list[str]:
         files = self._pki
+        self._write("audit.json", json.dumps(_AUDITED).encode())
+        (self._logs / "audit.log").touch(mode=0o600)
+        os.chown(self._logs / "audit.log", self.state.user(self.subnet.number), -1)
         own_issuer = f"https://{self.spec.fqdn}"
         issuers = [f"--service-account-issuer={own_issuer}"]
         if self.spec.issuer_url is not None:
@@ -372,6 +401,8 @@ class Cluster:
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
             f"--proxy-client-cert-file={files / 'front-proxy.crt'}",
             f"--proxy-client-key-file={files / 'front-proxy.key'}",
+            f"--audit-policy-file={files / 'audit.json'}",
+            f"--audit-log-path={self._logs / 'audit.log'}",
         ]
 
     def _entra_login(self) -> dict[str, object]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables that look like secrets in the environment of tasks on nodes: refused before anything is sent."""
+"""Variables that look like secrets in the environment of tasks: in no command here, and refused on nodes."""
 
 from __future__ import annotations
 
@@ -42,3 +42,31 @@ def test_secrets_in_the_environment_are_refused(
     block = {"environment": {"AZURE_SECRET": PLANTED}, "block": [task]}
     status, output = Player(tmp_path / "player").play([block], "-vvvv", **variables)
     assert (status, PLANTED in output, sentence in " ".join(output.split())) == (2, False, True), output
+
+
+@pytest.mark.parametrize(
+    ("task", "spreads"),
+    [
+        pytest.param({"ansible.builtin.command": "true"}, True, id="Ansible-itself"),
+        pytest.param(
+            {"azureops.pod_identity.cluster_session": {"state": "private_directory"}}, False, id="further-tasks"
+        ),
+        pytest.param({"azureops.pod_identity.resource_group_info": {"name": "rg"}}, False, id="module"),
+        pytest.param(
+            {"azureops.pod_identity.kubernetes_core": {"module": "k8s_info", "kind": "Pod", "kubeconfig": "/nowhere"}},
+            False,
+            id="kubernetes.core",
+        ),
+    ],
+)
+def test_secrets_in_the_environment_of_a_play_are_in_no_command(
+    tmp_path: Path, task: dict[str, Any], spreads: bool
+) -> None:
+    """At -vvv Ansible tells each command that it starts, as lists of processes have it."""
+    play = {
+        "hosts": "localhost",
+        "environment": {"AZURE_SECRET": PLANTED, "HTTPS_PROXY": f"http://u:{PLANTED}@127.0.0.1:9", "PLAIN": "plain"},
+        "tasks": [{**task, "ignore_errors": True}],
+    }
+    status, output = Player(tmp_path).play(play, "-vvvv", pod_identity_in_process=False)
+    assert (status, PLANTED in output, "PLAIN=plain" in output) == (0, spreads, True), output

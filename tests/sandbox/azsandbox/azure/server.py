@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from urllib.parse import urlencode
 from weakref import WeakSet
 
 from aiohttp import web
@@ -168,8 +169,12 @@ class Server:
 
     def _record(self, call: Call, answer: Answer, unanswered: bool, seconds: float) -> None:
         writes = call.method in ("PUT", "PATCH", "POST")
+        whole = {}
+        if self.azure.state.settings.log_whole and self._service(call.host) is arm.handle:
+            whole = {"url": f"{call.path}?{urlencode(call.query)}", "raw_body": call.raw_body.decode(errors="replace")}
         self.log.add(
             {
+                **whole,
                 "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "method": call.method,
                 "host": call.host,

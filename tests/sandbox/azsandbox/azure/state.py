@@ -126,6 +126,8 @@ class Settings:
     instance_reimage: float = 60.0
     """Besides what the machine itself takes."""
     group_delete: float = 45.0
+    log_whole: bool = False
+    """Whether the log also has requests to ARM as they came, secrets included, for tests that look for these."""
 
 
 class State:

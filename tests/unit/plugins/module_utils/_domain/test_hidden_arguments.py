@@ -91,6 +91,7 @@ def test_aliases_of_modules_of_ansible(module: str) -> None:
         "PASS",
         "DB_CONNECTION_STRING",
         "apikey",
+        "K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH",
     ],
 )
 def test_a_variable_with_such_a_name_is_secret(name: str) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import kubernetes_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.config import (
@@ -170,3 +172,13 @@ def test_tls_and_proxy_options() -> None:
     configuration = load_configuration(settings, None)
     assert (configuration.verify_ssl, configuration.proxy, configuration.no_proxy) == (False, "http://p:1", "x")
     assert configuration.proxy_headers["proxy-authorization"].startswith("Basic ")
+
+
+def test_headers_of_a_proxy_may_be_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    validator = ArgumentSpecValidator(kubernetes_auth().options)
+    for said, shown in (("u:p", "Basic "), ("", "")):
+        monkeypatch.setenv("K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH", said)
+        given = validator.validate({"host": "https://h", "api_key": "k"}).validated_parameters
+        configuration = load_configuration(Settings.parse(given), None)
+        assert (configuration.proxy_headers or {}).get("proxy-authorization", "").startswith(shown)
+        assert bool(configuration.proxy_headers) == bool(said)

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Keeps secrets of a task's environment out of the commands that run its module.
+
+Ansible writes the environment before the command. There everybody reads it who may list processes, and at -vvv the
+output has it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import typing as t
+from types import MappingProxyType
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.action.normal import ActionModule as Normal
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import hidden_variables
+
+_LOCAL = "ansible.plugins.connection.local"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+class QuietEnvironment(ActionBase):
+    """An action whose commands inherit the secrets of its environment, where they are processes of this one."""
+
+    # Whether the module reads them; elsewhere than here it does without them otherwise.
+    reads_secrets = True
+    _inherited: t.Mapping[str, str] = MappingProxyType({})
+
+    def _compute_environment_string(self, raw_environment_out: dict[str, t.Any] | None = None) -> str:
+        named: dict[str, t.Any] = {}
+        given = str(super()._compute_environment_string(named))
+        hidden = {name: str(named[name]) for name in hidden_variables(named)}
+        usable = {name: value for name, value in hidden.items() if _NAME.match(name) and "\0" not in value}
+        self._inherited = usable if self._starts_here() else {}
+        left_out = self._inherited if self._inherited or self.reads_secrets else hidden
+        if left_out:
+            given = str(self._connection._shell.env_prefix(**{n: v for n, v in named.items() if n not in left_out}))
+        if raw_environment_out is not None:
+            raw_environment_out.clear()
+            raw_environment_out.update(named)
+        return given
+
+    def _starts_here(self) -> bool:
+        """Whether commands are started by Ansible's own connection, and as the same user."""
+        becomes = self._connection.become or self._play_context.become
+        return type(self._connection).__module__ == _LOCAL and not becomes
+
+    def _low_level_execute_command(self, *arguments: t.Any, **named: t.Any) -> dict[str, t.Any]:
+        with _environment(self._inherited):
+            result: dict[str, t.Any] = super()._low_level_execute_command(*arguments, **named)
+        return result
+
+
+class QuietNormal(QuietEnvironment, Normal):
+    """Runs a module that has no action of its own."""
+
+
+@contextlib.contextmanager
+def _environment(variables: t.Mapping[str, str]) -> t.Iterator[None]:
+    """That of this process, which tasks of other hosts do not share."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
