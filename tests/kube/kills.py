@@ -13,7 +13,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -180,17 +179,11 @@ def die(play: subprocess.Popen[str], death: str) -> str:
                     os.kill(each, signal.SIGINT)
     status, output = finish(play, 60)
     assert status != 0, output
-    _end(members[1:])
+    if death == WORKER:  # a module goes on, whoever started it; this one waits for ever
+        for each in filter(_is_alive, members):
+            os.kill(each, signal.SIGKILL)
+    server.until(f"all that it has started has ended: {members}", lambda: not any(map(_is_alive, members)), 30)
     return output
-
-
-def _end(orphans: list[int]) -> None:
-    """What waits for an answer alone."""
-    end = time.monotonic() + 10
-    while (alive := [each for each in orphans if _is_alive(each)]) and time.monotonic() < end:
-        time.sleep(0.1)
-    told = {each: Path(f"/proc/{each}/cmdline").read_text().replace("\0", " ")[:200] for each in alive}
-    assert not alive, told
 
 
 def _is_alive(process: int) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_ASSIGNED_IDENTITY,
@@ -185,6 +186,8 @@ def bindings(world: World, mode: str) -> None:
     if mode == "chart":
         server.install(world.client, server.definitions())
         make(world.client, DEPLOYMENT, world.namespace, "api", "other")
+        earlier = {"spec": {"template": {"metadata": {"annotations": {ANNOTATION: "others"}}}}}
+        world.client.merge(DEPLOYMENT, world.namespace, "api", earlier)
     else:
         world.modules.succeed(
             "aks_pod_identity", resource_group="rg", cluster_name="demo", enabled=True, poll_interval=0.1
@@ -403,12 +406,12 @@ class Job:
 
 JOBS = {
     "site": Job(site_by_chart, 26, 7),
-    "site_addon": Job(site_by_addon, 0, 0),
+    "site_addon": Job(site_by_addon, 3, 7),
     "bindings": Job(bindings_of_chart, 9, 3, destroys=True),
-    "bindings_addon": Job(bindings_of_addon, 0, 0, destroys=True),
+    "bindings_addon": Job(bindings_of_addon, 1, 6, destroys=True),
     "uninstall": Job(uninstall_chart, 23, 3, destroys=True),
-    "uninstall_addon": Job(uninstall_addon, 0, 0, destroys=True),
-    "restore": Job(restore, 0, 0),
+    "uninstall_addon": Job(uninstall_addon, 1, 3, destroys=True),
+    "restore": Job(restore, 19, 2),
     "leftovers": Job(leftovers, 0, 2, destroys=True),
 }
 MOMENTS = [

@@ -17,6 +17,7 @@ LONGEST_FIRST = (
     "uninstall",
     "uninstall_order",
     "killed",
+    "killed_cleanup",
     "hostile",
     "installations",
 )
