@@ -134,10 +134,11 @@ class World:
 
             server.until("the run has come to that write", lambda: reached() or play.poll() is not None, 600)
             assert reached(), play.communicate()[0]
+            members = family(play)
             output = die(play, moment.death)
+            assert moment.death == ALL or self.left() == [], output
         self.azure.control("DELETE", "/faults")
-        if moment.death != ALL:
-            assert self.left() == [], output
+        end(members, moment.death)
 
     def left(self) -> list[str]:
         """Files of runs that have ended which only they may read, or with a secret in them."""
@@ -164,7 +165,6 @@ def _is_secret(path: Path, secrets: tuple[bytes, ...]) -> bool:
 
 def die(play: subprocess.Popen[str], death: str) -> str:
     """End a play in this way; what it printed."""
-    members = family(play)
     if death == ALL:
         kill(play)
         return play.communicate()[0]
@@ -173,17 +173,21 @@ def die(play: subprocess.Popen[str], death: str) -> str:
             os.kill(int(each), signal.SIGKILL)
     else:  # a terminal sends it to its foreground processes; those of tasks are in groups of their own
         group = os.getpgid(play.pid)
-        for each in members:
+        for each in family(play):
             with contextlib.suppress(ProcessLookupError):
                 if os.getpgid(each) == group:
                     os.kill(each, signal.SIGINT)
     status, output = finish(play, 60)
     assert status != 0, output
-    if death == WORKER:  # a module goes on, whoever started it; this one waits for ever
+    return output
+
+
+def end(members: list[int], death: str) -> None:
+    """What a play has started ends with its last request, which is not answered."""
+    if death == WORKER:  # a module goes on, and would ask again
         for each in filter(_is_alive, members):
             os.kill(each, signal.SIGKILL)
-    server.until(f"all that it has started has ended: {members}", lambda: not any(map(_is_alive, members)), 30)
-    return output
+    server.until(f"all of them have ended: {members}", lambda: not any(map(_is_alive, members)), 30)
 
 
 def _is_alive(process: int) -> bool:
