@@ -169,8 +169,8 @@ def die(play: subprocess.Popen[str], death: str) -> str:
         kill(play)
         return play.communicate()[0]
     if death == WORKER:
-        for each in Path(f"/proc/{play.pid}/task/{play.pid}/children").read_text().split():
-            os.kill(int(each), signal.SIGKILL)
+        for worker in Path(f"/proc/{play.pid}/task/{play.pid}/children").read_text().split():
+            os.kill(int(worker), signal.SIGKILL)
     else:  # a terminal sends it to its foreground processes; those of tasks are in groups of their own
         group = os.getpgid(play.pid)
         for each in family(play):

@@ -473,7 +473,7 @@ def test_an_undo_brings_back_what_was(world: World, moment: Moment) -> None:
 
 def go_on(world: World) -> None:
     """The next run. Soon after a helm that was killed it asks whether it was; later it takes that for granted."""
-    pending = world.server.helm("list", "-A", "--pending", "--short").split()
+    pending = world.server.helm("list", "-A", "--pending", "--uninstalling", "--short").split()
     status, output = world.play()
     if pending and "if it was killed, set pod_identity_chart_clear_lock=true" in output:
         assert status == 2, output

@@ -60,8 +60,8 @@ class Way:
 
 WAYS = {
     "ssh": Way(2, 0, 3),
-    "aks_node_pod": Way(0, 0, 3),
-    "vmss_run_command": Way(2, 0, 3),
+    "aks_node_pod": Way(11, 0, 3),
+    "vmss_run_command": Way(2, 3, 3),
 }
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
@@ -27,7 +28,7 @@ def test_arguments_of_a_module_are_in_no_file(tmp_path: Path) -> None:
     modules.mkdir(parents=True)
     (modules / "helm.py").write_text(HELM)
     helm = {"module": "helm", "release_values": {"secret": SECRET}, "below": str(tmp_path / "player/remote")}
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {"azureops.pod_identity.kubernetes_core": helm, "register": "ran"},
         {"ansible.builtin.assert": {"that": ["ran.found == []", f"ran.secret == '{SECRET}'"]}},
     ]
