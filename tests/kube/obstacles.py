@@ -24,6 +24,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AAD_POD_IDENTITY, Kind
 from ansible_collections.azureops.pod_identity.tests.odd_answers import Read
 
+from .gates import Gate, listening
 from .server import ApiServer
 
 UNREACHABLE = {"url": "https://127.0.0.1:9/"}
@@ -74,24 +75,8 @@ def refusal(api_server: ApiServer, *, quoting: bool = False) -> Iterator[dict[st
 @contextlib.contextmanager
 def _listening(api_server: ApiServer, handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
     """An address of loopback where clients of the API server find this one instead."""
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(api_server.ca, api_server.folder / "key.pem")
-    listener = _Listener(("127.0.0.1", 0), handler)
-    listener.socket = tls.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
-    try:
-        yield f"https://127.0.0.1:{listener.server_address[1]}"
-    finally:
-        listener.shutdown()
-        listener.server_close()
-
-
-class _Listener(http.server.ThreadingHTTPServer):
-    # A client that never ends its request must not hold up the end of the block.
-    daemon_threads, block_on_close = True, False
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed; what else goes wrong, the client tells."""
+    with listening(handler, api_server.ca, api_server.folder / "key.pem") as url:
+        yield url
 
 
 class _Refusal(http.server.BaseHTTPRequestHandler):
@@ -161,96 +146,15 @@ def _pass_back(far: socket.socket, near: socket.socket) -> None:
         near.shutdown(socket.SHUT_RDWR)
 
 
-class Gate:
-    """Stands between clients and the API server, counts what they write, and leaves one write without an answer.
-
-    Dry runs are passed, questions that are asked by a POST, and Leases, which are renewed as time goes by. The write
-    number ``at`` is held, with ``after`` once the API server has done it; number 0 is never reached.
-    """
-
-    def __init__(self, api_server: ApiServer, at: int = 0, *, after: bool = False) -> None:
-        self.api_server, self.at, self.after = api_server, at, after
-        self.reached, self.over = threading.Event(), threading.Event()
-        self.url = ""
-        self.writes: list[str] = []
-        self._lock = threading.Lock()
-
-    def number(self, method: str, path: str, body: bytes) -> int:
-        """Of this request among the writes; 0 where it is none."""
-        if method == "GET" or "dryRun=" in path or b'"dryRun"' in body or _PASSED.search(path):
-            return 0
-        with self._lock:
-            self.writes.append(f"{method} {path.partition('?')[0]}")
-            return len(self.writes)
-
-    def hold(self) -> None:
-        """Until the block is over, or whoever asks was killed."""
-        self.reached.set()
-        self.over.wait()
-
-
-_PASSED = re.compile(r"/apis/(authorization|authentication|coordination)\.k8s\.io/")
-
-
 @contextlib.contextmanager
 def gate(api_server: ApiServer, at: int = 0, *, after: bool = False) -> Iterator[Gate]:
-    made = Gate(api_server, at, after=after)
-
-    class Bound(_Passing):
-        gate = made
-
-    with _listening(api_server, Bound) as url:
+    made = Gate(api_server.url, api_server.ca, at, after=after)
+    with _listening(api_server, made.handler()) as url:
         made.url = url
         try:
             yield made
         finally:
             made.over.set()
-
-
-class _Passing(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    gate: Gate
-
-    def do_GET(self) -> None:
-        gate = self.gate
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        number = gate.number(self.command, self.path, body)
-        held = number == gate.at > 0
-        if held and not gate.after:
-            gate.hold()
-            self.close_connection = True
-            return
-        far = http.client.HTTPSConnection(
-            gate.api_server.url.removeprefix("https://"),
-            context=ssl.create_default_context(cafile=str(gate.api_server.ca)),
-        )
-        with contextlib.closing(far), contextlib.suppress(ConnectionError, ssl.SSLError):
-            far.request(self.command, self.path, body, dict(self.headers))
-            answer = far.getresponse()
-            if held:
-                gate.hold()
-                self.close_connection = True
-                return
-            self._answer(answer)
-
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
-
-    def _answer(self, answer: http.client.HTTPResponse) -> None:
-        self.send_response_only(answer.status, answer.reason)
-        for name, value in answer.getheaders():
-            if name.lower() not in ("transfer-encoding", "connection"):
-                self.send_header(name, value)
-        in_pieces = answer.getheader("Content-Length") is None and answer.status not in (204, 304)
-        if in_pieces:
-            self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        for piece in iter(lambda: answer.read1(65536), b""):
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if in_pieces else piece)
-        if in_pieces:
-            self.wfile.write(b"0\r\n\r\n")
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing to say."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import json
 import re
 import shlex
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,15 +48,25 @@ SITE_REQUESTS, SITE_WRITES = 54, 7
 """How many requests site.yml makes from an empty subscription on, polls left out, and how many of them write."""
 UNSET = object()
 """Takes a variable out of those that a play usually gets."""
+DEATHS = {"all": signal.SIGUSR1, "worker": signal.SIGUSR2, "interrupt": signal.SIGHUP}
+"""How a command of `TWICE` dies: with everything that it has started, as if the power had failed; only the process of
+its task; or by Ctrl-C."""
 TWICE = """
 trap 'kill -KILL -1' USR1
+trap 'pkill -KILL -P "$first"' USR2
+trap 'kill -INT "$first"' HUP
 records=$1; shift
-"$@" > /dev/null 2>&1 &
-wait || wait
+env --default-signal=INT "$@" > "$records.first" 2>&1 &
+first=$!
+while kill -0 "$first" 2> /dev/null; do wait "$first"; done
+{
+  find "$TMPDIR" ~/.ansible -name 'azureops-pod-identity-*'
+  grep -rlE 'client-key-data|PRIVATE KEY' "$TMPDIR" ~/.ansible
+} > "$records.left"
 : > "$records"
 exec "$@"
 """
-"""A command, killed on request together with all that it has started, as if the power had failed; then once more."""
+"""A command that dies on request, what it has left then, and the command once more."""
 
 
 @dataclass(frozen=True)
@@ -141,21 +151,44 @@ class Operator:
         done = self.sandbox.call("exec", "--tools", tools, *whose, "--", *command)
         return Run(done.returncode, done.stdout + done.stderr, self._recorded())
 
-    def play_after_kill(self, playbook: str, fault: Sequence[str], variables: dict[str, Any] | None = None) -> Run:
-        """Run a playbook after one that was killed while it waited for the answer to a request.
+    def play_after_kill(
+        self, playbook: str, fault: Sequence[str], death: str = "all", variables: dict[str, Any] | None = None
+    ) -> Run:
+        """Run a playbook after one that died while it waited for the answer to a request to Azure.
 
         ``fault``: options of `azure fault` that choose the request.
         """
         rule = json.loads(self.sandbox.run("azure", "fault", "--remote", WORKSTATION_ADDRESS, "--hang", *fault))["id"]
-        command = self._command(playbook, (), variables, "", {})
+        return self.play_after_death(
+            playbook,
+            lambda: rule in [each["fault"] for each in self.requests()],
+            death,
+            what=str(fault),
+            variables=variables,
+        )
+
+    def play_after_death(
+        self,
+        playbook: str,
+        reached: Callable[[], bool],
+        death: str,
+        *arguments: str,
+        what: str,
+        variables: dict[str, Any] | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Run:
+        """Run a playbook after one that died at a moment; ``meanwhile`` is called in between."""
+        command = self._command(playbook, arguments, variables, "", {})
         running = self.sandbox.start("exec", "--", "bash", "-c", TWICE, "bash", str(self._records), *command)
+        left, first = (self._records.with_suffix(end) for end in (".left", ".first"))
+        left.unlink(missing_ok=True)
         try:
-            eventually(
-                lambda: running.poll() is not None or rule in [each["fault"] for each in self.requests()],
-                COMMAND_SECONDS,
-            )
-            assert running.poll() is None, f"no run makes the request {fault}"
-            running.send_signal(signal.SIGUSR1)
+            eventually(lambda: running.poll() is not None or left.exists() or reached(), COMMAND_SECONDS)
+            assert not left.exists(), f"no run comes to {what}:\n{first.read_text()[-4000:]}"
+            running.send_signal(DEATHS[death])
+            eventually(left.exists, 120)
+            meanwhile()
+            assert death == "all" or left.read_text() == "", first.read_text()[-4000:]
             output, _none = running.communicate(timeout=COMMAND_SECONDS)
         finally:
             running.kill()

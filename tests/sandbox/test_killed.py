@@ -4,6 +4,9 @@
 
 """site.yml killed at each of its requests to Azure: the next run makes up for it. Needs root.
 
+At its writes it dies with the process of its task and by Ctrl-C, too; tests/kube/test_killed.py has those to the API
+server.
+
 The requests are numbered as a whole run from an empty subscription makes them, without the looks at an operation that
 goes on, whose number depends on the machine; of these the first ones are taken.
 """
@@ -29,9 +32,10 @@ class Moment:
     chosen: tuple[str, ...]
     number: int
     happened: bool = False
+    death: str = "all"
 
     def __str__(self) -> str:
-        return f"{self.name}-{self.number}"
+        return f"{self.name}-{self.number}" + (f"-{self.death}" if self.death != "all" else "")
 
     @property
     def fault(self) -> tuple[str, ...]:
@@ -42,6 +46,12 @@ POLLS = 5
 MOMENTS = [
     *(Moment("request", ("--path", f"^(?!.*{POLL})"), number) for number in range(1, SITE_REQUESTS + 1)),
     *(Moment("write", ("--method", "PUT"), number, happened=True) for number in range(1, SITE_WRITES + 1)),
+    *(
+        # The one happens before and the other after the write is carried out, by turns.
+        Moment("write", ("--method", "PUT"), number, happened=(number % 2 == 0) == (death == "worker"), death=death)
+        for number in range(1, SITE_WRITES + 1)
+        for death in ("worker", "interrupt")
+    ),
     *(Moment("poll", ("--path", POLL), number) for number in range(1, POLLS + 1)),
 ]
 
@@ -56,7 +66,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
 def test_the_next_run_makes_up_for_a_killed_one(operator: Operator, moment: Moment) -> None:
     operator.sandbox.run("reset")
-    done = operator.play_after_kill("azureops.pod_identity.site", moment.fault).ok()
+    done = operator.play_after_kill("azureops.pod_identity.site", moment.fault, moment.death).ok()
     assert [row["verdict"] for row in done.verdicts()] == ["ok"]
     assert private_files(operator) == []
     assert operator.site("--check").ok().changes() == []

@@ -54,7 +54,7 @@ def add_parser(commands: Any) -> None:
     subjects = parser.add_subparsers(required=True, metavar="SUBJECT")
 
     fault = subjects.add_parser("fault", help="answer chosen requests otherwise; without options, list the faults")
-    fault.add_argument("--method", help="of the requests; default: any")
+    fault.add_argument("--method", help="of the requests, several with commas between; default: any")
     fault.add_argument("--path", metavar="REGEX", help="searched in host, path and query of the requests; default: any")
     fault.add_argument("--remote", metavar="ADDRESS", help="that the requests come from; default: any")
     fault.add_argument("--nth", type=int, metavar="N", help="the first of these requests that is hit (1)")

@@ -42,6 +42,7 @@ class Rule:
     """``path`` is a regular expression, searched in host + path + query, case ignored."""
 
     method: str = ""
+    """Any, where it is empty; several have commas between them."""
     path: str = ""
     remote: str = ""
     """The address that the request comes from."""
@@ -73,7 +74,7 @@ class Rule:
         return self.reset or self.hang
 
     def matches(self, method: str, target: str, remote: str) -> bool:
-        if self.method and self.method.upper() != method or self.remote and self.remote != remote:
+        if self.method and method not in self.method.upper().split(",") or self.remote and self.remote != remote:
             return False
         return re.search(self.path, target, re.IGNORECASE) is not None
 
