@@ -30,7 +30,7 @@ from ansible_collections.azureops.pod_identity.plugins.action import (  # isort:
     permission_info,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import sessions
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure, refuses
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, refuse
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_cluster import CREATE
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import (
@@ -323,7 +323,7 @@ class _Session:
         try:
             self._know(self._find())
         except SubtaskFailed as failed:
-            if (failed.result.get("error") or {}).get("status") != 403:
+            if not refuses(failed.result, 403):
                 raise
             return failed
         return None

@@ -23,6 +23,7 @@ from ._domain.change import Change
 from ._domain.errors import Failure
 
 Document = t.Mapping[str, t.Any]
+T = t.TypeVar("T")
 
 # Stands under its normal key for a value that Azure assigns only when the resource is created.
 KNOWN_AFTER_APPLY = "(known after apply)"
@@ -112,6 +113,15 @@ def known(module: Module, value: str | None) -> bool:
             "pass the real value, for example from the result of the task that created the resource."
         )
     return False
+
+
+def behind_write(wait: t.Callable[[], T]) -> T:
+    """What is waited for at the end of a step; where that fails, the step has changed something all the same."""
+    try:
+        return wait()
+    except Failure as failure:
+        failure.results["changed"] = True
+        raise
 
 
 def predicting(module: Module) -> bool:

@@ -567,7 +567,7 @@ changes:
       type: str
       sample: Microsoft.ContainerService/managedClusters
     id:
-      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      description: Id of the resource.
       returned: always
       type: str
       sample: >-
@@ -692,7 +692,7 @@ def make_plan(arm: Arm, desired: t.Mapping[str, t.Any]) -> Plan:
         summary = f"{change.verb} cluster {name}" + (f", {why}" if why else "")
 
     def write() -> Body:
-        doing = f"{summary.split(',')[0].replace('cluster', 'the cluster', 1)} in the resource group {group}"
+        doing = f"{summary.partition(',')[0].replace('cluster', 'the cluster', 1)} in the resource group {group}"
         return managed_clusters.write(
             arm, group, name, current, lambda now: clusters.fulfilled(now, desired), doing=doing, wait=desired["wait"]
         )

@@ -427,7 +427,9 @@ changes:
       type: str
       sample: Microsoft.ContainerService/managedClusters
     id:
-      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      description:
+        - Id of the resource, V((known after apply\)) where only Azure can tell it.
+        - Of a role assignment that is created it is the one that was asked for.
       returned: always
       type: str
       sample: >-
@@ -611,7 +613,7 @@ def make_plan(module: AnsibleModule) -> Plan:
         Step(
             azure_roles.removing(addon.ROLE, roles.principal, one),
             roles.withdrawing(one),
-            functools.partial(roles.withdraw, one),
+            functools.partial(roles.withdraw_released, one),
             needs=needs.assignments(one, "delete"),
         )
         for one in surplus

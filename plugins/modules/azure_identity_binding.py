@@ -502,6 +502,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
     Plan,
     Step,
+    behind_write,
     known,
     predicting,
     run,
@@ -598,11 +599,7 @@ def waiting(step: Step, wait: t.Callable[[], None]) -> Step:
 
     def apply() -> None:
         step.apply()
-        try:
-            wait()
-        except Failure as failure:
-            failure.results["changed"] = True
-            raise
+        behind_write(wait)
 
     return replace(step, apply=apply, wave=0)
 

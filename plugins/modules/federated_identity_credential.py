@@ -319,6 +319,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import
     KNOWN_AFTER_APPLY,
     Plan,
     Step,
+    behind_write,
     known,
     predicting,
     run,
@@ -449,7 +450,7 @@ def proven(
 
     def write_and_wait() -> None:
         steps[-1].apply()
-        wait()
+        behind_write(wait)
 
     return (*steps[:-1], replace(steps[-1], apply=write_and_wait))
 

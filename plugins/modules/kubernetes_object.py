@@ -233,7 +233,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.need
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds, known
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.objects import Place
-from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, behind_write, run
 
 OPTIONS = _argspec.ArgumentSpec(
     options={
@@ -297,7 +297,7 @@ def carried_out(
     def apply() -> None:
         write()
         if wait:
-            wait()
+            behind_write(wait)
 
     def preview() -> None:
         write(dry_run=True)

@@ -236,13 +236,18 @@ from dataclasses import replace
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.change import Change
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import helm_releases
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.objects import clean
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import removal as kube_removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, Client, connect
-from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, Step, predicting, run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
+    Plan,
+    Step,
+    behind_write,
+    predicting,
+    run,
+)
 
 OPTIONS = (
     _argspec.ArgumentSpec(
@@ -323,11 +328,7 @@ def step(client: Client, going: removal.Removal, wave: int) -> Step:
 
 def and_wait(apply: t.Callable[[], t.Any], wait: t.Callable[[], None]) -> None:
     apply()
-    try:
-        wait()
-    except Failure as failure:
-        failure.results["changed"] = True
-        raise
+    behind_write(wait)
 
 
 def main() -> None:

@@ -145,7 +145,7 @@ changes:
       type: str
       sample: Microsoft.Resources/resourceGroups
     id:
-      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      description: Id of the resource.
       returned: always
       type: str
       sample: /subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourceGroups/pod-identity-demo

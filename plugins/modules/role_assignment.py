@@ -265,7 +265,9 @@ changes:
       type: str
       sample: Microsoft.Authorization/roleAssignments
     id:
-      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      description:
+        - Id of the resource, V((known after apply\)) where only Azure can tell it.
+        - Of a role assignment that is created it is the one that was asked for.
       returned: always
       type: str
       sample: >-

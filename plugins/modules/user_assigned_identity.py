@@ -214,7 +214,7 @@ changes:
       type: str
       sample: Microsoft.ManagedIdentity/userAssignedIdentities
     id:
-      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      description: Id of the resource.
       returned: always
       type: str
       sample: >-

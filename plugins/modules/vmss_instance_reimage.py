@@ -136,7 +136,7 @@ changes:
       type: str
       sample: Microsoft.Compute/virtualMachineScaleSets/virtualMachines
     id:
-      description: Id of the resource, V((known after apply\)) where only Azure can tell it.
+      description: Id of the resource.
       returned: always
       type: str
       sample: >-

@@ -76,6 +76,7 @@ class LongOperation(InProcess):
         """This action again; what its connection and its become plugin remember of a command is not shared."""
         other = copy.copy(self)
         other._connection = copy.copy(self._connection)
+        other._inherited = {}  # to look into a file takes no secret, and the environment of a process is one
         if self._connection.become:
             other._connection.set_become_plugin(copy.copy(self._connection.become))
         return other

@@ -66,7 +66,7 @@ class QuietNormal(QuietEnvironment, Normal):
 
 @contextlib.contextmanager
 def _environment(variables: t.Mapping[str, str]) -> t.Iterator[None]:
-    """That of this process, which tasks of other hosts do not share."""
+    """That of this process, which no task shares; a thread beside it has no variables of its own here."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -74,6 +74,6 @@ def _environment(variables: t.Mapping[str, str]) -> t.Iterator[None]:
     finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value

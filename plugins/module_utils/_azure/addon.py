@@ -92,10 +92,13 @@ class Roles:
         return azure_roles.change("delete", self.exact(identity)[0], OPERATOR)
 
     def withdraw(self, identity: str) -> None:
+        for assignment in self.exact(identity):
+            authorization.delete(self.arm, assignment)
+
+    def withdraw_released(self, identity: str) -> None:
         """By the time of a refusal no entry names the identity any more, so another run has to be told it."""
         try:
-            for assignment in self.exact(identity):
-                authorization.delete(self.arm, assignment)
+            self.withdraw(identity)
         except Failure as failure:
             raise Failure(addon.role_left(failure.sentence, identity), error=failure.error) from failure
 

@@ -250,8 +250,9 @@ class Arm:
         location = response.headers.get("Location") if response.status_code == 202 else None
         request, url = response.request, operation or location
         if url:
+            of_location = _status_of_deletion if request.method == "DELETE" else _status_of_location
             try:
-                return self._poll(url, doing, _status_of_operation if operation else _status_of_location)
+                return self._poll(url, doing, _status_of_operation if operation else of_location)
             except Refused as refused:
                 if not refused.is_missing() or request.method == "POST":
                     raise
@@ -371,6 +372,13 @@ def _status_of_operation(response: HttpResponse) -> str:
 
 def _status_of_location(response: HttpResponse) -> str:
     return "InProgress" if response.status_code == 202 else "Succeeded"
+
+
+def _status_of_deletion(response: HttpResponse) -> str:
+    """At a Location; of what is gone Azure says nothing more than the status."""
+    if response.status_code != 202 and text_of(response).strip():
+        raise NotAzure("see how a deletion ended", "the answer is not empty")
+    return _status_of_location(response)
 
 
 def _status_of_resource(response: HttpResponse) -> str:

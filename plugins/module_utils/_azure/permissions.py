@@ -73,9 +73,10 @@ class Inquiry:
         query = {"$filter": "atScope()"} if wide else {}
         path, doing = f"{scope.rstrip('/')}/providers/Microsoft.Authorization/{what}", f"read the {what} at {scope}"
         try:
-            found = self.arm.list(path, _API[what], doing=doing, query=query, named=False)
-            # A role without actions has an empty list of them.
-            if what == "permissions" and not all(isinstance(each.get("actions"), list) for each in found):
+            # What is permitted has no ids. A role without actions has an empty list of them.
+            anonymous = what == "permissions"
+            found = self.arm.list(path, _API[what], doing=doing, query=query, named=not anonymous)
+            if anonymous and not all(isinstance(each.get("actions"), list) for each in found):
                 raise NotAzure(doing, "an entry of the answer has no actions")
             return found
         except Refused as refused:

@@ -11,6 +11,18 @@ from __future__ import annotations
 
 import typing as t
 
+# The code of an answer that is none of an API server.
+UNEXPECTED = "UnexpectedAnswer"
+
+
+def refuses(result: t.Mapping[str, t.Any], *statuses: int) -> bool:
+    """Whether a service itself has refused with one of these, as the result of a module tells; a proxy's page is none.
+
+    Of such a page the code is UNEXPECTED, or made of the status.
+    """
+    error = result.get("error") or {}
+    return error.get("status") in statuses and error.get("code") not in (UNEXPECTED, f"HTTP{error['status']}")
+
 
 class Failure(Exception):
     """A job that could not be done, told in one sentence.

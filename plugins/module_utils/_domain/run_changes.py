@@ -67,9 +67,9 @@ def of_task(
     rows = []
     for number, (what, change) in enumerate(told):
         if where:
-            change = {**change, "id": f"{where}/{change['id']}"} if change else change
-            what = f"{what} on {where}"
-        rows.append(Row(str(what), state, None if number else round(seconds, 1), change))
+            change = {**change, "id": f"{where}/{change.get('id', '')}"} if change else change
+            what = f"{what or name} on {where}"
+        rows.append(Row(str(what or name), state, None if number else round(seconds, 1), change))
     return rows
 
 

@@ -61,12 +61,13 @@ def _row(cells: t.Sequence[str], blocks: t.Sequence[t.Sequence[tuple[int, int]]]
     for block in blocks:
         if lines and all(cells[number] == _NOTHING for number, dummy in block):
             continue
-        long = [cells[number] for number, natural in block if len(cells[number]) > natural]
-        beside = [("" if cells[number] in long else cells[number]).ljust(natural) for number, natural in block]
+        over = [number for number, natural in block if len(cells[number]) > natural]
+        long = [cells[number] for number in over]
+        beside = [("" if number in over else cells[number]).ljust(natural) for number, natural in block]
         while long and beside and beside[-1].strip() in ("", _NOTHING):
             beside.pop()
         # What a person looks for first stands first.
-        first = long[:1] if cells[block[0][0]] in long else []
+        first = long[:1] if block[0][0] in over else []
         for each in filter(None, (*first, _GAP.join(beside).strip(), *long[len(first) :])):
             fits = len(each) <= width - (len(_LAST) if lines else 0)
             wrapped = textwrap.wrap(each, width - len(_LAST), break_on_hyphens=False, break_long_words=False)

@@ -13,10 +13,8 @@ import json
 import re
 import typing as t
 
-from .._domain.errors import Failure
+from .._domain.errors import UNEXPECTED, Failure
 from .kinds import Kind, label
-
-UNEXPECTED = "UnexpectedAnswer"
 
 
 class ApiFailure(Failure):

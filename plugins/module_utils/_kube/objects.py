@@ -13,12 +13,12 @@ import typing as t
 from dataclasses import dataclass
 
 from .._domain.change import Change, Verb
-from .._domain.errors import Failure
+from .._domain.errors import UNEXPECTED, Failure
 from .._domain.kubernetes import patches
 from .._domain.needs import KubernetesNeed
 from . import needs
 from .client import Client
-from .errors import UNEXPECTED, ApiFailure
+from .errors import ApiFailure
 from .kinds import SECRET, Kind, Object, label
 from .wait import wait_for
 from .withheld import withheld
@@ -94,8 +94,7 @@ class Place:
         if wait_for(look, timeout=seconds, pause=2) is None:
             raise Failure(
                 f"{self.label} was still there {seconds:g} seconds after its deletion: look at its finalizers, and run "
-                "again.",
-                results={"changed": True},
+                "again."
             )
 
     def wait_established(self, seconds: float) -> None:
@@ -106,8 +105,7 @@ class Place:
         if wait_for(look, timeout=seconds, pause=2) is None:
             raise Failure(
                 f"{self.label} was not Established within {seconds:g} seconds: look at its conditions with kubectl "
-                f"describe {self.kind.plural} {self.name}, and run again.",
-                results={"changed": True},
+                f"describe {self.kind.plural} {self.name}, and run again."
             )
 
     def _told(self, failure: ApiFailure, verb: str) -> ApiFailure:

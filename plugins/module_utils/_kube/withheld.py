@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from .errors import UNEXPECTED, ApiFailure
+from .._domain.errors import UNEXPECTED
+from .errors import ApiFailure
 
 
 def withheld(failure: ApiFailure, verb: str, what: str, may_quote: str, command: str) -> ApiFailure:

@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..azure import arm_id, azure_roles, clusters, groups, needs
+from ..errors import refuses
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
 from ..table import render
@@ -1224,7 +1225,7 @@ def report_looks(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
 
 
 def _is_not_permitted(result: Raw) -> bool:
-    return bool((result.get("error") or {}).get("status") == 403)
+    return refuses(result, 403)
 
 
 def _table_needs() -> list[KubernetesNeed]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from .. import option_names
 from ..azure import arm_id, azure_roles, identities
 from ..azure.protected_identities import OF_POD_IDENTITY_ADDON
+from ..errors import refuses
 from ..installation import nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..removal import bundles
@@ -292,12 +293,12 @@ def _roles_at(name: str, found: Raw, scope: RoleScope, tolerates: t.Callable[[Ra
 
 def _is_elsewhere(scope: str, cluster_id: str) -> bool:
     """Whether it lies in another subscription than the cluster. Whoever may write AzureIdentities names any, so that
-    none of them stops an uninstall by that the operator may not look there."""
+    none of another subscription stops an uninstall by that the operator may not look there."""
     return not arm_id.contains(f"/subscriptions/{arm_id.parse(cluster_id).subscription}", scope)
 
 
 def _may_not_look(failed: Raw) -> bool:
-    return (failed.get("error") or {}).get("status") in (401, 403, 404)
+    return refuses(failed, 400, 401, 403, 404)
 
 
 @dataclass(frozen=True)
@@ -744,8 +745,8 @@ class Granted:
         failure = str(told.get("msg") or "It failed.") if told.get("failed") else ""
         if failure and _may_not_look(told) and _is_elsewhere(scope.scope, cluster_id):
             failure = (
-                f"Whether the nodes have it at {scope.scope}, which an AzureIdentity names, is not known: it lies in "
-                f"another subscription, where this credential may not look ({told['error'].get('code', '')})."
+                f"Whether {scope.principal_id} has it at {scope.scope} is not known: that lies in another "
+                f"subscription, where this credential may not look ({told['error'].get('code', '')})."
             )
         return cls(scope, _held(told), failure)
 
@@ -1850,7 +1851,8 @@ def _kept(options: Options, audit: Audit, run: Run) -> t.Iterator[Row]:
         if each["code"] in _KEPT_CODES:
             yield _of_residue(each, "kept")
     for each in before.unlisted:
-        yield Row("roles", " or ".join(each["roles"]), "kept", reason=each["msg"])
+        state = "not_verified" if options.remove_role_assignments else "kept"
+        yield Row("roles", " or ".join(each["roles"]), state, reason=each["msg"])
 
 
 def _attached_still(audit: Audit, run: Run) -> t.Iterator[Row]:
