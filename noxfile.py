@@ -320,8 +320,8 @@ def bench(session: nox.Session) -> None:
 
 def _turn(session: nox.Session) -> int:
     """Which sample this run takes, as tests/soak.py counts."""
-    said = os.environ.get("SAMPLE") or session.run("git", "rev-list", "--count", "HEAD", external=True, silent=True)
-    return int(str(said))
+    count = ("git", "-C", str(CHECKOUT), "rev-list", "--count", "HEAD")
+    return int(os.environ.get("SAMPLE") or str(session.run(*count, external=True, silent=True)))
 
 
 def _build(session: nox.Session, *parts: str) -> None:

@@ -4,8 +4,9 @@
 
 """Odd answers as a matrix: each read that a module makes, each answer that is none of the service that it asked.
 
-Which reads there are is taken from the log of a run in which only the writes are refused. The tests at the simulated
-Azure and at the API server differ in how they ask and answer; what counts as right is the same and stands here.
+Which reads there are is taken from the log: before the first write from that of a run in which only the writes are
+refused, behind it from that of a true run. The tests at the simulated Azure and at the API server differ in how they
+ask and answer; what counts as right is the same and stands here.
 """
 
 from __future__ import annotations
@@ -38,24 +39,38 @@ CLASSES = (
 
 @dataclass(frozen=True)
 class Read:
-    """A request that changes nothing, and which of several to the same path it is."""
+    """A request that changes nothing: how many writes came before, and which to the same path since then it is."""
 
     method: str
     path: str
     nth: int
+    behind: int = 0
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path}"
+        return f"{self.method} {self.path}" + (f" behind write {self.behind}" if self.behind else "")
 
 
-def reads(requests: Iterable[tuple[str, str]]) -> list[Read]:
-    """Those of a log of methods and paths."""
+def reads(requests: Iterable[tuple[str, str, bool]]) -> list[Read]:
+    """Those of a log of methods and paths, which tells of each whether it is a write."""
     seen: Counter[tuple[str, str]] = Counter()
-    found = []
-    for method, path in requests:
-        seen[method, path] += 1
-        found.append(Read(method, path, seen[method, path]))
+    found, written = [], 0
+    for method, path, is_write in requests:
+        if is_write:
+            written += 1
+            seen.clear()
+        else:
+            seen[method, path] += 1
+            found.append(Read(method, path, seen[method, path], written))
     return found
+
+
+def before_writes(found: Iterable[Read]) -> list[Read]:
+    return [each for each in found if not each.behind]
+
+
+def behind_writes(found: Iterable[Read]) -> list[Read]:
+    """How often something is looked at until the next write is up to the service: the first look stands for all."""
+    return [each for each in found if each.behind and each.nth == 1]
 
 
 @dataclass(frozen=True)
@@ -91,7 +106,7 @@ class Ended:
 
     result: Mapping[str, Any]
     wrote: Sequence[str]
-    """What it then went on to write."""
+    """What it went on to write, behind a write only what followed the odd answer."""
     told: str
     """What a module that only looks has found; empty where it does not say."""
 
@@ -100,11 +115,14 @@ class Ended:
         return [str(each["event"]["msg"]) for each in self.result.get("warnings") or ()]
 
 
-def judge(ended: Ended, exception: Tolerated | None, looks: bool) -> str:
-    """What the run counts as; raises AssertionError where it is not what has to come of an odd answer."""
+def judge(ended: Ended, exception: Tolerated | None, tells: str) -> str:
+    """What the run counts as; raises AssertionError where it is not what has to come of an odd answer.
+
+    ``tells``: the key of what a module that only looks has found.
+    """
     result = ended.result
     if exception and exception.goes_on:
-        assert ended.wrote or (looks and ended.told), f"declared as tolerated, and is not: {result}"
+        assert ended.wrote or ended.told, f"declared as tolerated, and is not: {result}"
         return "goes on"
     assert not ended.wrote, f"written all the same: {ended.wrote}, {result}"
     if exception:
@@ -114,9 +132,21 @@ def judge(ended: Ended, exception: Tolerated | None, looks: bool) -> str:
         return "warned"
     assert result.get("failed"), f"taken for an answer: {result}"
     assert not result.get("changed"), result
-    assert not ended.told, f"told all the same: {result}"
+    assert not tells or tells not in result, f"told all the same: {result}"
     require_sentences([str(result["msg"])])
     return "refused"
+
+
+def judge_behind(ended: Ended, exception: Tolerated | None) -> str:
+    """The same of an answer behind a write, which stays done."""
+    result = ended.result
+    if exception:
+        assert not result.get("failed"), f"declared as tolerated, and is not: {result}"
+        return "goes on"
+    assert not ended.wrote, f"written all the same: {ended.wrote}, {result}"
+    assert result.get("failed"), f"taken for an answer: {result}"
+    require_sentences([str(result["msg"])])
+    return "ended"
 
 
 def require_sentences(several: Iterable[str]) -> None:

@@ -4,9 +4,10 @@
 
 """The long cases of tests: `make soak` runs every one, any other run a sample of them.
 
-`@pytest.mark.soak` on a test whose cases take less than a minute: a run takes a tenth of them, so that ten commits run
-each once. `@pytest.mark.soak(sample=2)` on a test of longer cases: a run takes two. Tests of one level with one `group`
-share a sample, as if they were cases of one test. The number of commits decides which cases a run takes, or SAMPLE.
+`@pytest.mark.soak` on a test: a run takes a tenth of its cases, so that ten commits run each once, which is for cases
+of less than a minute. With `@pytest.mark.soak(sample=2)` a run takes two: where cases take longer, or there are so many
+that a tenth of them takes too long. Tests of one level with one `group` share a sample, as if they were cases of one
+test. The number of commits decides which cases a run takes, or SAMPLE.
 
 A file with `pytestmark = pytest.mark.story(minutes=5)` is long as a whole: a run takes a quarter of the stories of a
 level, so that four commits run each once; by the minutes, which are about what it takes, all quarters are equally long.
@@ -17,8 +18,8 @@ SOAK=NAME runs the cases that have not passed in the soak of that name, at whate
 lines, NAME.jsonl, one for each case that ran: `case`, `commit`, `outcome` (passed or failed), `seconds` and `why`.
 Cases of a story that are not marked one by one follow each other: they run again with each case that is left of it.
 
-With MODULES_IN_FORKS a soak takes every case that takes less than a minute, marked or not; longer ones are plays, which
-choose for themselves how modules run.
+With MODULES_IN_FORKS a soak takes every case that has no `sample`, marked or not: what has one is in general a play,
+which chooses for itself how modules run. Where it is none, `@pytest.mark.soak(sample=2, forks=True)` says so.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 RECORDS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "azureops-pod-identity/soak"
 IN_FORKS = bool(os.environ.get("MODULES_IN_FORKS"))
 SHARE = 10
-"""A run takes one in so many of the cases that take less than a minute."""
+"""A run takes one in so many of the cases whose marker names no sample."""
 STORIES = 4
 """A run takes one in so many shares of the files that are long as a whole."""
 UNKNOWN_SECONDS = 100.0
@@ -144,7 +145,7 @@ def _file(case: str) -> str:
 def _is_of_a_soak(item: pytest.Item) -> bool:
     marker = item.get_closest_marker("soak")
     if IN_FORKS:
-        return marker is None or "sample" not in marker.kwargs
+        return marker is None or "sample" not in marker.kwargs or bool(marker.kwargs.get("forks"))
     return bool(marker or item.get_closest_marker("story"))
 
 
@@ -298,7 +299,7 @@ def _git(*arguments: str) -> str:
 
 def register(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "soak(sample, group): long; outside of `make soak` only a sample of the cases runs"
+        "markers", "soak(sample, group, forks): long; outside of `make soak` only a sample of the cases runs"
     )
     config.addinivalue_line(
         "markers", "story(minutes): a file that is long as a whole; outside of `make soak` a quarter of them runs"

@@ -132,11 +132,15 @@ class World:
             def reached() -> bool:
                 return gate.reached.is_set() or any(each["fault"] for each in self.modules.requests(mark))
 
-            server.until("the run has come to that write", lambda: reached() or play.poll() is not None, 600)
-            assert reached(), play.communicate()[0]
-            members = family(play)
-            output = die(play, moment.death)
-            assert moment.death == ALL or self.left() == [], output
+            try:
+                server.until("the run has come to that write", lambda: reached() or play.poll() is not None, 600)
+                assert reached(), play.communicate()[0]
+                members = family(play)
+                output = die(play, moment.death)
+                assert moment.death == ALL or self.left() == [], output
+            finally:
+                if play.poll() is None:
+                    kill(play)
         self.azure.control("DELETE", "/faults")
         end(members, moment.death)
 
@@ -170,14 +174,15 @@ def die(play: subprocess.Popen[str], death: str) -> str:
         return play.communicate()[0]
     if death == WORKER:
         for worker in Path(f"/proc/{play.pid}/task/{play.pid}/children").read_text().split():
-            os.kill(int(worker), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(worker), signal.SIGKILL)
     else:  # a terminal sends it to its foreground processes; those of tasks are in groups of their own
         group = os.getpgid(play.pid)
         for each in family(play):
             with contextlib.suppress(ProcessLookupError):
                 if os.getpgid(each) == group:
                     os.kill(each, signal.SIGINT)
-    status, output = finish(play, 60)
+    status, output = finish(play, 600)
     assert status != 0, output
     return output
 

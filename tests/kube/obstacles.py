@@ -22,7 +22,7 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AAD_POD_IDENTITY, Kind
-from ansible_collections.azureops.pod_identity.tests.odd_answers import Read
+from ansible_collections.azureops.pod_identity.tests.odd_answers import Read, reads
 
 from .gates import Gate, listening
 from .server import ApiServer
@@ -189,16 +189,18 @@ Answer = tuple[int, str, bytes]
 
 
 class Instead:
-    """Stands between clients and the API server, refuses every write, and answers one read otherwise than it does.
+    """Stands between clients and the API server, and answers one read otherwise than it does.
 
-    Dry runs and questions that are asked by a POST are reads.
+    Every write is refused, unless it ``lets_write``. Dry runs and questions that are asked by a POST are reads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, lets_write: bool = False) -> None:
         self.url = ""
-        self.asked: list[tuple[str, str]] = []
-        """Methods and paths of reads that came before a write."""
-        self.writes: list[str] = []
+        self.lets_write = lets_write
+        self.requests: list[tuple[str, str, bool]] = []
+        """Methods and paths, without what is drawn by lot in names, and whether they are writes."""
+        self.writes_before = 0
+        """How many writes there were when the first read was answered otherwise."""
         self.hits = 0
         """How many reads were answered otherwise."""
         self._read: Read | None = None
@@ -211,25 +213,40 @@ class Instead:
         """Forget what was, and from now on answer this read so whenever it is asked for; with None never."""
         self._over.set()
         with self._lock:
-            self.asked, self.writes, self.hits, self._seen = [], [], 0, 0
+            self.requests, self.writes_before, self.hits, self._seen = [], 0, 0, 0
             self._read, self._answer, self._over = read, answer, threading.Event()
+
+    @property
+    def writes(self) -> list[str]:
+        return [f"{method} {path}" for method, path, is_write in self.requests if is_write]
+
+    def reads(self) -> list[Read]:
+        """Those that there were so far."""
+        return reads(self.requests)
 
     def odd(self, method: str, path: str) -> bool:
         """Whether this read is answered otherwise."""
+        path = _DRAWN.sub("", path)
         with self._lock:
-            if not self.writes:
-                self.asked.append((method, path))
+            self.requests.append((method, path, False))
+            written = len(self.writes)
             if self._read is None or (method, path) != (self._read.method, self._read.path):
                 return False
+            if written < self._read.behind:
+                return False
             self._seen += 1
-            self.hits += self._seen >= self._read.nth
-            return self._seen >= self._read.nth
+            if self._seen < self._read.nth:
+                return False
+            if not self.hits:
+                self.writes_before = written
+            self.hits += 1
+            return True
 
     def is_write(self, method: str, path: str, body: bytes) -> bool:
         if method == "GET" or "dryRun=" in path or b'"dryRun"' in body or _QUESTION.search(path):
             return False
         with self._lock:
-            self.writes.append(f"{method} {path}")
+            self.requests.append((method, _DRAWN.sub("", path), True))
         return True
 
     def distorted(self, body: bytes) -> Answer | None:
@@ -240,6 +257,7 @@ class Instead:
         return answer
 
 
+_DRAWN = re.compile(r"(?<=pod-identity-probe-)[a-z0-9]{5}")
 _QUESTION = re.compile(r"/apis/(authorization|authentication)\.k8s\.io/")
 _REFUSED = {
     "kind": "Status",
@@ -252,18 +270,19 @@ _REFUSED = {
 
 
 @contextlib.contextmanager
-def instead(api_server: ApiServer) -> Iterator[Instead]:
-    proxy = Instead()
+def instead(api_server: ApiServer, *, lets_write: bool = False) -> Iterator[Instead]:
+    proxy = Instead(lets_write=lets_write)
 
     class Bound(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if proxy.is_write(self.command, self.path, body):
+            is_write = proxy.is_write(self.command, self.path, body)
+            if is_write and not proxy.lets_write:
                 self.answer(500, "application/json", json.dumps(_REFUSED).encode())
                 return
-            odd = proxy.odd(self.command, self.path)
+            odd = not is_write and proxy.odd(self.command, self.path)
             far = http.client.HTTPSConnection(
                 api_server.url.removeprefix("https://"), context=ssl.create_default_context(cafile=str(api_server.ca))
             )

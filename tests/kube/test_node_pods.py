@@ -134,7 +134,7 @@ def test_a_namespace_that_somebody_made_is_refused_by_its_name(world: World, lab
     left, before = world.leave_job(), world.labels()
     refused = world.tried()
     assert refused.startswith(f"No privileged pod is started in the namespace {world.name}, because it existed before ")
-    assert "azureops.pod-identity/owner=default" in refused and "option namespace" in refused
+    assert "azureops.pod-identity/owner=default" in refused and "ansible_aks_node_pod_namespace" in refused
     world.pod().remove()
     assert (world.jobs(), world.labels(), world.told) == ([left], before, [])
 

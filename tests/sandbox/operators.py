@@ -54,15 +54,18 @@ its task; or by Ctrl-C."""
 TWICE = """
 trap 'kill -KILL -1' USR1
 trap 'pkill -KILL -P "$first"' USR2
-trap 'kill -INT "$first"' HUP
+trap 'kill -INT -- "-$first"' HUP
 records=$1; shift
+set -m
 env --default-signal=INT "$@" > "$records.first" 2>&1 &
 first=$!
+set +m
 while kill -0 "$first" 2> /dev/null; do wait "$first"; done
 {
   find "$TMPDIR" ~/.ansible -name 'azureops-pod-identity-*'
   grep -rlE 'client-key-data|PRIVATE KEY' "$TMPDIR" ~/.ansible
-} > "$records.left"
+} > "$records.part"
+mv "$records.part" "$records.left"
 : > "$records"
 exec "$@"
 """

@@ -53,10 +53,23 @@ class Town:
         tenant.move_in(operator)
         tenant.lay_out(operator, self.principal)
         eventually(self._is_settled, 120)
+        self._see_what_is_looked_for()
         self.kinds = tenant.OF_POD_IDENTITY
         self.before = tenant.objects(operator, *self.kinds)
         ours = [each for each in self.before.values() if each["apiVersion"] == tenant.VERSION]
         self.specs = {(each["kind"], each["metadata"]["name"]): each["spec"] for each in ours}
+
+    def _see_what_is_looked_for(self) -> None:
+        """The tenant's program leaves its mark where it may, and the log of names holds those that are asked for."""
+        (pod, *_others) = self.operator.kubectl("get", "pods", "-n", tenant.NAMESPACE)["items"]
+        assert pod["metadata"]["name"].startswith("aad-pod-identity-")
+        found = self.operator.sandbox.exec(
+            *("kubectl", "exec", "-n", tenant.NAMESPACE, pod["metadata"]["name"], "--", "ls", "/tmp")
+        )
+        assert tenant.MARK in found
+        control = "tenant-control.invalid"
+        self.operator.sandbox.call("exec", "--", "getent", "hosts", control)
+        assert control in resolver_log(self.operator).read_text()
 
     def _is_settled(self) -> bool:
         pods = self.operator.kubectl("get", "pods", "-n", tenant.NAMESPACE)["items"]

@@ -57,6 +57,7 @@ def add_parser(commands: Any) -> None:
     fault.add_argument("--method", help="of the requests, several with commas between; default: any")
     fault.add_argument("--path", metavar="REGEX", help="searched in host, path and query of the requests; default: any")
     fault.add_argument("--remote", metavar="ADDRESS", help="that the requests come from; default: any")
+    fault.add_argument("--behind", type=int, metavar="N", help="writes that have to come first (0)")
     fault.add_argument("--nth", type=int, metavar="N", help="the first of these requests that is hit (1)")
     fault.add_argument("--count", type=int, metavar="N", help="how many are hit (1); 0: all from there on")
     fault.add_argument("--status", type=int, metavar="CODE", help="answer with this status")
@@ -121,7 +122,8 @@ def _fault(state: State, options: argparse.Namespace) -> int:
     if options.clear is not None:
         call(state, "DELETE", f"/faults?{urlencode({'id': options.clear})}" if options.clear else "/faults")
         return 0
-    names = ("method", "path", "remote", "nth", "count", "status", "delay", "reset", "cut", "hang", "distort", "after")
+    chosen = ("method", "path", "remote", "behind", "nth", "count")
+    names = (*chosen, "status", "delay", "reset", "cut", "hang", "distort", "after")
     rule = {name: getattr(options, name) for name in names}
     rule["headers"] = _pairs(options.header) if options.header else None
     if options.body is not None:

@@ -48,6 +48,13 @@ def test_rarest():
 def test_of_something_that_is_not_here():
     pytest.skip("it is not here")
 """
+MANY = """
+import pytest
+@pytest.mark.soak(sample=2, forks=True)
+@pytest.mark.parametrize("number", range(5))
+def test_many(number):
+    pass
+"""
 STORY = """
 import pytest
 pytestmark = pytest.mark.story(minutes=2)
@@ -168,6 +175,12 @@ def test_what_follows_each_other_runs_again_with_a_case_that_is_left(tmp_path: P
 def test_a_soak_with_modules_in_forks_takes_all_but_plays(folder: Path) -> None:
     assert len(ran(folder, SOAK="one", MODULES_IN_FORKS="1")) == 1 + 25
     assert ran(folder, SOAK="one", MODULES_IN_FORKS="1") == []
+
+
+def test_what_is_no_play_is_part_of_the_soak_in_forks(folder: Path) -> None:
+    (folder / "test_it.py").write_text(MANY)
+    assert len(ran(folder, SOAK="one", MODULES_IN_FORKS="1")) == 5
+    assert len(ran(folder)) == 2
 
 
 def test_the_record_tells_what_became_of_each_case(folder: Path) -> None:

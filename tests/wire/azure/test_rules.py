@@ -153,6 +153,13 @@ def test_nobody_gives_what_is_not_theirs_to_give(azure: SimulatedAzure) -> None:
     assert code(assign(azure, group, READER, principal, who=administrator, **more)) == "AuthorizationFailed"
 
 
+def test_a_fault_may_have_to_wait_for_a_write(azure: SimulatedAzure) -> None:
+    azure.control("POST", "/faults", {"method": "GET", "path": "/resourceGroups/", "behind": 1, "status": 418})
+    assert azure.arm("GET", "/resourceGroups/rg").status_code == 404
+    assert azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).status_code == 201
+    assert [azure.arm("GET", "/resourceGroups/rg").status_code for _time in range(2)] == [418, 200]
+
+
 def test_enforcement_can_be_turned_off(azure: SimulatedAzure) -> None:
     who = azure.principal("nobody")
     assert azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}, who=who).status_code == 403

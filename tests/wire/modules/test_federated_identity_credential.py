@@ -83,7 +83,8 @@ def test_names_ignore_case_and_values_do_not(modules: Modules, azure: SimulatedA
 
 def test_what_is_not_set_is_not_touched(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
     path = f"/resourceGroups/rg{IDENTITIES}/billing/federatedIdentityCredentials"
-    body = {"value": [{"id": "x", "name": "pods", "properties": {**trust("sa"), "later": {"a": 1}}}]}
+    entry = {"id": f"{identity}/federatedIdentityCredentials/pods", "name": "pods"}
+    body = {"value": [{**entry, "properties": {**trust("sa"), "later": {"a": 1}}}]}
     modules.succeed(MODULE, **PODS)
     modules.fault("GET", f"{path}\\?", status=200, body=body, count=0)
     assert not modules.succeed(MODULE, **WHERE, name="pods")["changed"]

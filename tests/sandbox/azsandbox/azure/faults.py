@@ -29,6 +29,14 @@ def _circle(body: Any, url: str) -> JsonObject:
     return {**(body if isinstance(body, dict) and "value" in body else {"value": []}), "nextLink": url}
 
 
+# POSTs that change nothing: they ask for a token or a list.
+_READING_POST = re.compile(r"/oauth2/|/list[a-z]+(\?|$)", re.IGNORECASE)
+
+
+def _writes(method: str, target: str) -> bool:
+    return method in ("PUT", "PATCH", "DELETE") or (method == "POST" and not _READING_POST.search(target))
+
+
 DISTORTIONS: dict[str, Callable[[Any, str], Any]] = {"half": _half, "null": _null, "circle": _circle}
 """What can become of the body of an answer to a request with this URL."""
 
@@ -46,6 +54,8 @@ class Rule:
     path: str = ""
     remote: str = ""
     """The address that the request comes from."""
+    behind: int = 0
+    """How many writes have to come first, whatever they are of; what matches before counts for nothing."""
     nth: int = 1
     """The first of the matching requests that is hit."""
     count: int = 1
@@ -66,6 +76,7 @@ class Rule:
     after: bool = False
     """Let the request take effect first: the answer is what gets lost."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    written: int = 0
     seen: int = 0
     hits: int = 0
 
@@ -84,7 +95,7 @@ class Rule:
 
 def parse(given: JsonObject) -> Rule:
     """A rule from its JSON form."""
-    known = {each.name for each in fields(Rule)} - {"seen", "hits"}
+    known = {each.name for each in fields(Rule)} - {"written", "seen", "hits"}
     if set(given) - known:
         raise InvalidRule(f"A fault has no {sorted(set(given) - known)}; known are {sorted(known)}.")
     try:
@@ -117,6 +128,9 @@ class Faults:
         """Count a request against every rule; the first rule whose turn it is."""
         chosen = None
         for rule in self.rules:
+            if rule.written < rule.behind:
+                rule.written += _writes(method, target)
+                continue
             if not rule.matches(method, target, remote):
                 continue
             rule.seen += 1

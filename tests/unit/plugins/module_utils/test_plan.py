@@ -174,6 +174,12 @@ def test_it_is_told_of_a_failure_too_which_may_follow_a_change(leave: Leave, res
     assert result["warnings"] == ["A gap."]
 
 
+def test_a_wait_behind_a_write_that_fails_follows_a_change(leave: Leave) -> None:
+    step = Step("Change it", created("it"), lambda: _plan.behind_write(lambda: Watch().see(Failure("It is lost."))))
+    status, result = leave(lambda module: _plan.run(module, lambda: Plan({}, {}, (step,)), key="state"))
+    assert (status, result["changed"], result["failed_action"]) == (1, True, "Change it")
+
+
 @pytest.mark.parametrize("leave", [{"check_mode": True}], indirect=True)
 def test_there_is_nothing_to_see_in_check_mode(leave: Leave) -> None:
     watch = Watch()

@@ -73,6 +73,16 @@ def test_a_long_cell_alone_goes_below() -> None:
     ]
 
 
+def test_equal_cells_stay_where_they_are() -> None:
+    same = "a" * 30
+    assert render(["id", "name", "to"], [[same, "b", same], ["c", "d", "e"]], 60) == [
+        "ID                              NAME  TO",
+        f"{same}  b",
+        f"└ {same}",
+        "c                               d     e",
+    ]
+
+
 @pytest.mark.parametrize("width", [20, 69, 200])
 def test_names_and_ids_stay_whole(width: int) -> None:
     names = ["payments-production/checkout-api-6f7d8c9b5d-x2x4k", "aks-nodepool1-12345678-vmss000000", f"/{'i' * 90}"]

@@ -744,6 +744,7 @@ def test_which_roles_were_found() -> None:
         (AWAY, 404, True),
         (AWAY, 403, True),
         (AWAY, 401, True),
+        (AWAY, 400, True),
         (AWAY, 500, False),
         (AWAY, None, False),
         (ONE, 404, False),
@@ -761,7 +762,7 @@ def test_no_identity_of_another_subscription_stops_an_uninstall(
     assert look.tolerates is not None and look.tolerates(failed) is tolerated
     told = plan("azure", {**found, "attached": {"resources": []}, "roles 0": failed})
     (unlisted,) = told["unlisted"]
-    known_reason = "it lies in another subscription, where this credential may not look (Gone)."
+    known_reason = "that lies in another subscription, where this credential may not look (Gone)."
     assert unlisted["msg"].endswith(known_reason if tolerated else "No.")
 
 
