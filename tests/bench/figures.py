@@ -38,6 +38,12 @@ from .site_requests import counted
 from .workstation import BEFORE, IDENTITY, PING, Workstation, earlier, ours, theirs
 
 ROUNDS = 15
+# A program of this folder by the collection's name, which tests/conftest.py makes known first.
+_START = """
+import runpy, sys, tests.conftest
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__")
+"""
 ROUNDS_OF_PLAYS = int(os.environ.get("ROUNDS", "10"))
 CLUSTERS = int(os.environ.get("CLUSTERS", "12"))
 NODES = int(os.environ.get("NODES", "200"))
@@ -182,7 +188,7 @@ def matching(folder: Path) -> Iterator[Row]:
         (50_000, 100, 2_500, None, None),
         (100_000, 100, 5_000, 15, 500),
     ):
-        runs = [_program("matched.py", pods, namespaces, bindings) for _round in range(3)]
+        runs = [_program("matched", pods, namespaces, bindings) for _round in range(3)]
         what = f"match {pods:,} pods, {bindings:,} bindings"
         for key, unit, goal in (("seconds", "s CPU", seconds), ("peak_mb", "MB", megabytes)):
             yield Row(f"{what}{f' (goal {goal})' if goal else ''}", unit, tuple(run[key] for run in runs))
@@ -345,7 +351,7 @@ def verification(folder: Path) -> Iterator[Row]:
 def inventory(folder: Path) -> Iterator[Row]:
     """pod_identity_info on a real API server with 5,000 pods on simulated nodes, its parts, and inventory.yml."""
     _built("kwok")
-    found = _program("listed.py", PODS, 100, 500)
+    found = _program("listed", PODS, 100, 500)
     for part, seconds in found["module"].items():
         yield Row(f"pod_identity_info, {PODS:,} pods, {part}", "s", tuple(seconds))
     own, peer = (tuple(found["tasks"][name]) for name in ("ours", "theirs"))
@@ -365,9 +371,9 @@ def _built(*parts: str) -> None:
 
 def _program(name: str, *arguments: int) -> dict[str, Any]:
     """What a program of this folder prints; a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT / 'tests'}:{CHECKOUT / 'tests/sandbox'}"}
-    command = [sys.executable, name, *map(str, arguments)]
-    printed: dict[str, Any] = json.loads(subprocess.check_output(command, cwd=Path(__file__).parent, env=environment))
+    module = f"ansible_collections.azureops.pod_identity.tests.bench.{name}"
+    command = [sys.executable, "-c", _START, module, *map(str, arguments)]
+    printed: dict[str, Any] = json.loads(subprocess.check_output(command, cwd=CHECKOUT))
     return printed
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python listed.py PODS NAMESPACES BINDINGS``: pod_identity_info and inventory.yml on a real API server, as JSON.
+"""``PODS NAMESPACES BINDINGS``, run by ``figures``: pod_identity_info and inventory.yml on a real API server, as JSON.
 
 The pods run on nodes that kwok simulates, four of five as replicas of Deployments. Their assignments are written here,
 as MIC would. The clusters of inventory.yml are hosts that all lead to this API server.
@@ -10,7 +10,6 @@ as MIC would. The clusters of inventory.yml are hosts that all lead to this API 
 
 from __future__ import annotations
 
-import importlib
 import json
 import resource
 import sys
@@ -22,6 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import inventory as domain
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import Matching
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory as listing
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
+from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_info as module
+from ansible_collections.azureops.pod_identity.tests.bench import plays
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.unit.roles import players
+from azsandbox import programs
+
 ROUNDS = 3
 ROUNDS_OF_TASKS = 10
 CLUSTERS = (1, 4, 12)
@@ -31,18 +40,6 @@ REPLICAS = 10
 STARTED_WITHIN = 600
 ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 MACHINES = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachineScaleSets/v/virtualMachines/"
-
-importlib.import_module("conftest")  # makes the checkout importable under the collection's name
-COLLECTION = "ansible_collections.azureops.pod_identity"
-UTILS = f"{COLLECTION}.plugins.module_utils"
-server = importlib.import_module(f"{COLLECTION}.tests.kube.server")
-plays = importlib.import_module(f"{COLLECTION}.tests.bench.plays")
-players = importlib.import_module(f"{COLLECTION}.tests.unit.roles.players")
-kinds = importlib.import_module(f"{UTILS}._kube.kinds")
-listing = importlib.import_module(f"{UTILS}._kube.inventory")
-domain = importlib.import_module(f"{UTILS}._domain.inventory")
-module = importlib.import_module(f"{COLLECTION}.plugins.modules.pod_identity_info")
-programs = importlib.import_module("azsandbox.programs")
 
 Object = tuple[Any, str | None, dict[str, Any]]  # kind, namespace, the rest
 
@@ -96,7 +93,7 @@ def pod(size: Size, index: int, labels: dict[str, str]) -> dict[str, Any]:
 
 def assignments(cluster: Any) -> Iterator[Object]:
     """What MIC writes."""
-    for one in domain.Matching(cluster.bindings, cluster.identities, cluster.rules).assignments(cluster.pods):
+    for one in Matching(cluster.bindings, cluster.identities, cluster.rules).assignments(cluster.pods):
         spec = {
             "pod": one.pod.name,
             "podNamespace": one.pod.namespace,

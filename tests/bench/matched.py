@@ -2,20 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``python matched.py PODS NAMESPACES BINDINGS``: matches a made-up cluster; prints its costs as JSON.
+"""``PODS NAMESPACES BINDINGS``, run by ``figures``: matches a made-up cluster; prints its costs as JSON.
 
 A process of its own, because of the memory. Objects are made one by one, as they come out of a list that is read.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import matching, nmi_answers
 
 ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 
@@ -37,10 +38,6 @@ def pods(number: int, namespaces: int, selectors: int) -> Iterator[dict[str, Any
 
 
 def main(number: int, namespaces: int, selectors: int) -> None:
-    importlib.import_module("conftest")  # makes the checkout importable under the collection's name
-    domain = "ansible_collections.azureops.pod_identity.plugins.module_utils._domain"
-    matching = importlib.import_module(f"{domain}.matching")
-    nmi_answers = importlib.import_module(f"{domain}.nmi_answers")
     started = time.process_time()
     parsed = [matching.Pod.parse(raw) for raw in pods(number, namespaces, selectors)]
     bindings, identities = [], []
