@@ -84,7 +84,8 @@ def quiet(action: type[ActionBase]) -> type[ActionBase]:
     """The same action with what is above, if it has not got it."""
     if issubclass(action, QuietEnvironment):
         return action
-    return type(action.__name__, (QuietEnvironment, action), {"__module__": action.__module__})
+    made = type(action.__name__, (QuietEnvironment, action), {"__module__": action.__module__})
+    return t.cast("type[ActionBase]", made)
 
 
 @contextlib.contextmanager
