@@ -14,15 +14,12 @@ import time
 import typing as t
 from urllib.parse import urlsplit
 
-from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietEnvironment
 
-# Constants of the configuration come to be at run time.
-C: t.Any = constants
 # What chooses a server or a user beside a kubeconfig.
 _CHOOSING = ("host", "api_key", "username", "password", "client_cert", "cert_file", "client_key", "key_file")
 _VARIABLES = (
@@ -58,16 +55,6 @@ class ActionModule(QuietEnvironment):
         result.update(actions=does if result.get("changed") else [], changes=told if result.get("changed") else [])
         _changes.keep(self, task_vars or {}, result, time.monotonic() - began, look=False)
         return result
-
-    def _is_pipelining_enabled(self, module_style: str, wrap_async: bool = False) -> bool:
-        """Hand the module to its interpreter wherever that works: in a file, its arguments would outlive a killed run.
-
-        Among them are the values of a chart. Who becomes somebody else may need a terminal for that.
-        """
-        works = self._connection.has_pipelining and not self._connection.become and not wrap_async
-        if works and module_style == "new" and not C.DEFAULT_KEEP_REMOTE_FILES:
-            return True
-        return bool(super()._is_pipelining_enabled(module_style, wrap_async))
 
     def _compute_environment_string(self, raw_environment_out: dict[str, t.Any] | None = None) -> str:
         """As a prefix of the command, which counts where it runs, be that here or on another host."""

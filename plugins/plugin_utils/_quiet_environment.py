@@ -5,10 +5,11 @@
 # Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Keeps secrets of a task's environment out of the commands that run its module.
+"""Keeps secrets of a task's environment out of the commands that run its module, and its arguments out of files.
 
 Ansible writes the environment before the command. There everybody reads it who may list processes, and at -vvv the
-output has it too.
+output has it too. It writes the module, with its arguments, into a file below remote_tmp, which stays there when the
+run is killed.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ import re
 import typing as t
 from types import MappingProxyType
 
+from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as Normal
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidden_arguments import hidden_variables
 
+# Constants of the configuration come to be at run time.
+C: t.Any = constants
 _LOCAL = "ansible.plugins.connection.local"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -59,9 +63,29 @@ class QuietEnvironment(ActionBase):
             result: dict[str, t.Any] = super()._low_level_execute_command(*arguments, **named)
         return result
 
+    def _is_pipelining_enabled(self, module_style: str, wrap_async: bool = False) -> bool:
+        """Hand the module to its interpreter through standard input wherever that works, whatever is configured.
+
+        It is left to the configuration, and so mostly a file, where the task becomes somebody else, who may need a
+        terminal for that, where it is asynchronous and outlives the connection, where the connection hands nothing to
+        a command, and where files are to be kept.
+        """
+        works = self._connection.has_pipelining and not self._connection.become and not wrap_async
+        if works and module_style == "new" and not C.DEFAULT_KEEP_REMOTE_FILES:
+            return True
+        return bool(super()._is_pipelining_enabled(module_style, wrap_async))
+
 
 class QuietNormal(QuietEnvironment, Normal):
     """Runs a module that has no action of its own."""
+
+
+def quiet(action: type[ActionBase]) -> type[ActionBase]:
+    """The same action with what is above, if it has not got it."""
+    if issubclass(action, QuietEnvironment):
+        return action
+    made = type(action.__name__, (QuietEnvironment, action), {"__module__": action.__module__})
+    return t.cast("type[ActionBase]", made)
 
 
 @contextlib.contextmanager

@@ -9,12 +9,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.executor.module_common import _apply_action_arg_defaults
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietNormal
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietNormal, quiet
 
 
 class SubtaskFailed(Exception):
@@ -65,9 +67,14 @@ class Subtasks:
             "templar": action._templar,
             "shared_loader_obj": action._shared_loader_obj,
         }
-        handler: t.Any = loader.get(name, **context) if loader.has_plugin(name) else QuietNormal(**context)
+        kind: t.Any = quiet(loader.get(name, class_only=True)) if loader.has_plugin(name) else QuietNormal
+        handler = kind(**context)
         handler.looks = True  # what it changes is not told as a change of the run
-        result: dict[str, t.Any] = handler.run(task_vars=self._variables)
+        try:
+            result: dict[str, t.Any] = handler.run(task_vars=self._variables)
+        finally:  # Ansible calls it for the action of the one task alone
+            with contextlib.suppress(AnsibleConnectionFailure):
+                handler.cleanup()
         for kind, collected in self._told.items():
             collected.extend(result.pop(kind, None) or ())
         self._facts.update(result.pop("ansible_facts", None) or {})

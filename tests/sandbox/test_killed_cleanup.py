@@ -166,13 +166,13 @@ def options(world: World, transport: str) -> dict[str, Any]:
 
 
 def lay(world: World, at: str = "") -> None:
-    forget = "rm -f /run/turn /run/removals /run/reached /run/at; touch /run/turn"
+    forget = "rm -f /run/turn /run/removals /run/reached /run/at; touch /run/turn /run/removals"
     world.ssh(0, f"{TAKE_AWAY}\n{forget}; echo {shlex.quote(at)} > /run/at")
     world.lay(0)
 
 
 def removals(world: World) -> list[str]:
-    return world.ssh(0, "cat /run/removals 2>/dev/null || true").splitlines()
+    return world.ssh(0, "cat /run/removals").splitlines()
 
 
 CLEANUP = "azureops.pod_identity.cleanup_nodes"
@@ -207,7 +207,7 @@ def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) ->
         reached: dict[str, Callable[[], bool]] = {
             "kubernetes": held.reached,
             "azure": lambda: any(each["fault"] for each in world.operator.requests()),
-            "node": lambda: world.ssh(0, "ls /run/reached 2>/dev/null || true") != "",
+            "node": lambda: world.ssh(0, "find /run -maxdepth 1 -name reached") != "",
         }
         run = world.operator.play_after_death(
             *(CLEANUP, reached[moment.to], moment.death, "-u", "root"),

@@ -32,7 +32,6 @@ from azsandbox import paths
 
 pytestmark = pytest.mark.story(minutes=6)
 
-UNINSTALL, RESTORE, CLEANUP = (f"azureops.pod_identity.{name}" for name in ("uninstall", "restore", "cleanup_nodes"))
 PRINCIPAL = {
     "name": "reports",
     "namespace": "billing",
@@ -108,11 +107,12 @@ class Vault:
             run = self.operator.play(playbook, "-vvvv", "--diff", *arguments, **options)
         return run, watch.search(run)
 
-    def with_environment(self, playbook: str, play: str = "") -> list[dict[str, Any]]:
-        """A playbook of the collection, all of whose plays, or the one of that name, have an environment."""
+    def with_environment(self, playbook: str, *but: str) -> list[dict[str, Any]]:
+        """A playbook of the collection, all of whose plays have an environment, but those of these names."""
         plays: list[dict[str, Any]] = yaml.safe_load((paths.CHECKOUT / f"playbooks/{playbook}.yml").read_text())
+        assert {*but} < {each["name"] for each in plays}
         for each in plays:
-            if play in ("", each["name"]):
+            if each["name"] not in but:
                 each["environment"] = self.environment
         return plays
 
@@ -178,7 +178,9 @@ class Vault:
             "pod_identity_uninstall_vault_id": VAULT,
         }
         assert self.has_secret()
-        run = self.play(UNINSTALL, "--vault-id", self.vault, variables={**confirmed, **variables})
+        run = self.play(
+            self.with_environment("uninstall"), "--vault-id", self.vault, variables={**confirmed, **variables}
+        )
         assert not self.has_secret()
         return run
 
@@ -337,7 +339,7 @@ def test_an_uninstall_tells_nothing(site: Vault) -> None:
     """Its bundle in a file, which the following run restores."""
     site.uninstall()
     (file,) = site.kept.glob(f"{CLUSTER}-*.json")
-    site.play(RESTORE, variables={"pod_identity_restore_bundle": str(file)})
+    site.play(site.with_environment("restore"), variables={"pod_identity_restore_bundle": str(file)})
     site.put_back(json.loads(file.read_text()))
 
 
@@ -350,19 +352,21 @@ def test_a_bundle_in_a_secret_tells_nothing(site: Vault) -> None:
 
 @pytest.mark.parametrize("transport", ["ssh", "aks_node_pod", "vmss_run_command"])
 def test_a_node_that_is_cleaned_tells_nothing(site: Vault, transport: str) -> None:
-    """Nor what the play of nodes has in its environment, which is refused over run-command: Azure keeps its scripts."""
+    """Nor what plays have in their environment; that of nodes is refused over run-command: Azure keeps its scripts."""
     name, address = min(site.nodes.items())
     site.operator.sandbox.ssh(address, f"iptables-save -t nat | grep -q aad-metadata || {{ {dead_rules()} }}")
     variables = {
         "node": name,
         "imds_node_cleanup_transports": [transport],
-        "imds_node_cleanup_artifact_target": "secret:default/tables",
+        "imds_node_cleanup_artifact_target": f"{site.kept}/tables" if transport == "ssh" else "secret:default/tables",
     }
     options: dict[str, Any] = {"variables": variables}
-    with_environment = site.with_environment("cleanup_nodes", "Clean the nodes")
+    without = []
     if transport == "vmss_run_command":
-        refused, spilled = site.watched(with_environment, "-u", "root", **options)
+        without = ["Clean the nodes"]
+        refused, spilled = site.watched(site.with_environment("cleanup_nodes"), "-u", "root", **options)
         assert (refused.outcomes, spilled) == (["unreachable"], [])
         assert "has secrets (APPLICATION_TOKEN, HTTPS_PROXY" in refused.nodes[name]["reason"]
-    run = site.play(CLEANUP if transport == "vmss_run_command" else with_environment, "-u", "root", **options)
+    run = site.play(site.with_environment("cleanup_nodes", *without), "-u", "root", **options)
     assert run.outcomes == ["cleaned"]
+    assert transport != "ssh" or [path.name for path in (site.kept / "tables").iterdir()] == [name]

@@ -10,11 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
+from ansible_collections.azureops.pod_identity.tests.unit.roles.test_session import FILES, tasks
 
 PLANTED = "planted-7d1c9e"
 INSTANCE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachineScaleSets/v/virtualMachines/0"
+BUILTIN: list[dict[str, Any]] = [
+    {"module": "copy", "content": "text", "dest": "{{ playbook_dir }}/copied"},
+    {"module": "stat", "path": "/"},
+    {"module": "get_url", "url": "https://127.0.0.1:9/", "dest": "/nowhere"},
+]
+# They start no process, and ``raw`` one without the environment.
+QUIET = (
+    *("add_host", "assert", "debug", "fail", "include_role", "include_tasks", "import_role"),
+    *("import_tasks", "meta", "raw", "set_fact", "set_stats"),
+)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +69,10 @@ def test_secrets_in_the_environment_are_refused(
             False,
             id="kubernetes.core",
         ),
+        *(
+            pytest.param({"azureops.pod_identity.ansible_builtin": arguments}, False, id=str(arguments["module"]))
+            for arguments in BUILTIN
+        ),
     ],
 )
 def test_secrets_in_the_environment_of_a_play_are_in_no_command(
@@ -70,3 +86,17 @@ def test_secrets_in_the_environment_of_a_play_are_in_no_command(
     }
     status, output = Player(tmp_path).play(play, "-vvvv", pod_identity_in_process=False)
     assert (status, PLANTED in output, "PLAIN=plain" in output) == (0, spreads, True), output
+
+
+def test_roles_start_no_module_of_Ansible_itself() -> None:
+    """Such as ansible.builtin.copy, whose command would show the environment."""
+    used = {
+        (path.relative_to(CHECKOUT).as_posix(), name)
+        for path in FILES
+        for task in tasks(yaml.safe_load(path.read_text()))
+        for name in task.given
+        if "." in name and not name.startswith("azureops.pod_identity.")
+    }
+    harmless = {f"ansible.builtin.{name}" for name in QUIET}
+    assert {name for _path, name in used} >= harmless
+    assert [each for each in sorted(used) if each[1] not in harmless] == []

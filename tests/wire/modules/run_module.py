@@ -70,9 +70,9 @@ def run(order: dict[str, Any]) -> None:
 
 
 def answer_within(seconds: float) -> None:
-    arm = importlib.import_module(f"{PLUGINS}.module_utils._azure.client")
-    kube = importlib.import_module(f"{PLUGINS}.module_utils._kube.client")
-    arm._SLOWEST_ANSWER = arm._SHORTEST_WAIT = kube._READ_SECONDS = seconds  # type: ignore[attr-defined]
+    arm: Any = importlib.import_module(f"{PLUGINS}.module_utils._azure.client")
+    kube: Any = importlib.import_module(f"{PLUGINS}.module_utils._kube.client")
+    arm._SLOWEST_ANSWER = arm._SHORTEST_WAIT = kube._READ_SECONDS = seconds
 
 
 def run_in_fork(order: dict[str, Any]) -> int:

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+import socket
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +16,7 @@ from ansible.plugins.shell.sh import ShellModule
 
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _quiet_environment
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietNormal
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, kill
 
 GIVEN = {"LANG": "C", "AZURE_SECRET": "hush", "MY-TOKEN": "odd"}
 
@@ -65,3 +68,35 @@ def test_only_commands_inherit_them(monkeypatch: pytest.MonkeyPatch) -> None:
     with _quiet_environment._environment(dict.fromkeys(names, "hush")):
         assert [os.environ[name] for name in names] == ["hush", "hush"]
     assert [os.environ.get(name) for name in names] == ["before", None]
+
+
+MARK, SERVER, PLANTED = (
+    "{{ lookup('ansible.builtin.env', 'PLANTED') }}",
+    "http://127.0.0.1:{{ port }}",
+    "planted-7d1c9e",
+)
+MODULES: dict[str, dict[str, Any]] = {
+    "kubernetes_object_info": {"api_version": "v1", "kind": "Node", "api_key": MARK, "host": SERVER},
+    "kubernetes_core": {"module": "k8s_info", "kind": "Node", "api_key": MARK, "host": SERVER},
+    "ansible_builtin": {"module": "get_url", "url": SERVER, "dest": "/nowhere", "headers": {"X": MARK}},
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_that_is_killed_leaves_no_arguments(tmp_path: Path, module: str) -> None:
+    """While it waits for an answer; it is none that runs in a fork."""
+    place = tmp_path / "player"
+    player = Player(place, {"ANSIBLE_REMOTE_TMP": str(place / "remote"), "PLANTED": PLANTED})
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(120)
+        variables = {"port": server.getsockname()[1], "pod_identity_in_process": False}
+        play = player.start([{f"azureops.pod_identity.{module}": MODULES[module]}], **variables)
+        try:
+            asked, _address = server.accept()
+            with asked:
+                assert PLANTED in asked.recv(65536).decode()
+        finally:
+            kill(play)
+            output = play.communicate()[0]
+    files = [path for below in (place, player.temporary) for path in below.rglob("*") if path.is_file()]
+    assert files and [path for path in files if PLANTED.encode() in path.read_bytes()] == [], output

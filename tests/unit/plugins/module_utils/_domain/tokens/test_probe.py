@@ -64,8 +64,10 @@ def refused(place: Place, world: Cluster, **options: bool) -> str:
 
 def job(place: Place, **target: str) -> dict[str, Any]:
     wanted = Target("n", **{"selector": "x", **target})
-    options = {"owner": "default", "image": "i", "resource": RESOURCE, "client_id": None}
-    return probe_job.job(place, wanted, name="probe", timeout=180, start_timeout=120, **options)  # type: ignore[arg-type]
+    times = {"timeout": 180, "start_timeout": 120}
+    return probe_job.job(
+        place, wanted, name="probe", owner="default", image="i", resource=RESOURCE, client_id=None, **times
+    )
 
 
 def test_the_model_is_the_first_running_pod() -> None:
