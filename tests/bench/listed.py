@@ -35,6 +35,7 @@ MACHINES = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtua
 importlib.import_module("conftest")  # makes the checkout importable under the collection's name
 COLLECTION = "ansible_collections.azureops.pod_identity"
 UTILS = f"{COLLECTION}.plugins.module_utils"
+deaths = importlib.import_module(f"{COLLECTION}.tests.deaths")
 server = importlib.import_module(f"{COLLECTION}.tests.kube.server")
 plays = importlib.import_module(f"{COLLECTION}.tests.bench.plays")
 players = importlib.import_module(f"{COLLECTION}.tests.unit.roles.players")
@@ -210,7 +211,7 @@ def played(started: Any, folder: Path, clusters: int) -> dict[str, float]:
         own = largest = 0.0
         while not end.done():
             own = max(own, memory(play.pid))
-            largest = max([largest, *map(memory, players.family(play)[1:])])
+            largest = max([largest, *map(memory, deaths.family(play.pid)[1:])])
             time.sleep(0.05)
         status, output = end.result()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
