@@ -610,10 +610,10 @@ def make_steps(
     writer = pairs.Writer(client, results)
     steps: list[Step] = []
     for number, wave in enumerate(outcome.waves, 1):
-        for change in wave.changes:
-            preview = functools.partial(writer.preview, change) if change.certain else None
-            write = functools.partial(writer.write, change)
-            steps.append(Step(change.summary, change.change, write, preview, wave=number, needs=(pairs.need(change),)))
+        for write in wave.writes:
+            preview = functools.partial(writer.preview, write) if write.certain else None
+            apply = functools.partial(writer.write, write)
+            steps.append(Step(write.summary, write.change, apply, preview, wave=number, needs=(pairs.need(write),)))
         if wave.settles and client:
             steps[-1] = waiting(steps[-1], functools.partial(settle, module, client, wave.settles))
     return tuple(steps)

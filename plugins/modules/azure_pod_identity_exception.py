@@ -351,15 +351,15 @@ def make_plan(module: AnsibleModule) -> Plan:
     writer = pairs.Writer(client, results)
     steps = tuple(
         Step(
-            change.summary,
-            change.change,
-            functools.partial(writer.write, change),
-            functools.partial(writer.preview, change),
+            write.summary,
+            write.change,
+            functools.partial(writer.write, write),
+            functools.partial(writer.preview, write),
             wave=number,
-            needs=(pairs.need(change),),
+            needs=(pairs.need(write),),
         )
         for number, wave in enumerate(outcome.waves, 1)
-        for change in wave.changes
+        for write in wave.writes
     )
     notes = [(observed.pods is None, _COVER_UNKNOWN), (observed.offline and bool(steps), _OFFLINE)]
     warnings = outcome.warnings + tuple(text for applies, text in notes if applies)

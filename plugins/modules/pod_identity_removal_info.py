@@ -80,6 +80,13 @@ objects:
       returned: always
       type: bool
       sample: false
+    foreign_finalizers:
+      description:
+        - Its finalizers that neither MIC nor Kubernetes takes away. Its deletion waits until their owners do.
+      returned: always
+      type: list
+      elements: str
+      sample: []
     identity:
       description: Resource id of the managed identity that it names; empty for service principals and other objects.
       returned: always

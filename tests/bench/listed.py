@@ -26,6 +26,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory as listing
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_info as module
+from ansible_collections.azureops.pod_identity.tests import deaths
 from ansible_collections.azureops.pod_identity.tests.bench import plays
 from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.unit.roles import players
@@ -207,7 +208,7 @@ def played(started: Any, folder: Path, clusters: int) -> dict[str, float]:
         own = largest = 0.0
         while not end.done():
             own = max(own, memory(play.pid))
-            largest = max([largest, *map(memory, players.family(play)[1:])])
+            largest = max([largest, *map(memory, deaths.family(play.pid)[1:])])
             time.sleep(0.05)
         status, output = end.result()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -6,9 +6,10 @@
 
 Tests use it in their own process. As a program it stands at the workstation of a sandbox, where this collection is not:
 
-    gates.py API_SERVER CA CERTIFICATE KEY FOLDER [--at N] [--after] [--chosen REGEX]
+    gates.py API_SERVER CA CERTIFICATE KEY FOLDER [--at N] [--after]
 
 FOLDER gets files: `url`, where it listens, `writes`, a line for each, and `reached` once the write number N is held.
+With SIGUSR1 it is held no longer, and gets no answer.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import http.client
 import http.server
 import re
 import selectors
+import signal
 import socket
 import ssl
 import threading
@@ -27,16 +29,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+LEASES = "/apis/coordination[.]k8s[.]io/"
+BUT_LEASES = f"^(?!.*{LEASES})"
+"""Those keep the cluster for a run, and change nothing of what it manages."""
+
 
 class Gate:
     """Counts what clients write, and leaves one write without an answer.
 
-    Dry runs are passed, questions that are asked by a POST, and Leases, which are renewed as time goes by. A command
-    in a container is a write. The write number ``at`` is held, with ``after`` once the API server has done it; number 0
-    is never reached.
+    Dry runs are passed, and questions that are asked by a POST. A command in a container is a write. Those that count
+    are ``chosen`` by method and path. Of them number ``at`` is held, with ``after`` once the API server has done it;
+    number 0 is never reached.
     """
 
-    def __init__(self, server: str, ca: Path, at: int = 0, *, after: bool = False, chosen: str = "") -> None:
+    def __init__(self, server: str, ca: Path, at: int = 0, *, after: bool = False, chosen: str = BUT_LEASES) -> None:
         self.server = urlsplit(server).netloc
         self.at, self.after, self.chosen = at, after, chosen
         self.reached, self.over = threading.Event(), threading.Event()
@@ -73,7 +79,7 @@ class Gate:
         return Bound
 
 
-_PASSED = re.compile(r"/apis/(authorization|authentication|coordination)\.k8s\.io/")
+_PASSED = re.compile(r"/apis/(authorization|authentication)\.k8s\.io/")
 _COMMAND = re.compile(r"/pods/[^/]+/exec\?")
 
 
@@ -189,7 +195,6 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("--at", type=int, default=0)
     parser.add_argument("--after", action="store_true")
-    parser.add_argument("--chosen", default="")
     options = parser.parse_args()
     folder: Path = options.folder
 
@@ -202,7 +207,8 @@ def main() -> None:
             (folder / "reached").touch()
             super().hold()
 
-    gate = Writing(options.server, options.ca, options.at, after=options.after, chosen=options.chosen)
+    gate = Writing(options.server, options.ca, options.at, after=options.after)
+    signal.signal(signal.SIGUSR1, lambda *_received: gate.over.set())
     with listening(gate.handler(), options.certificate, options.key) as url:
         (folder / "url").write_text(url)
         threading.Event().wait()

@@ -10,8 +10,7 @@ The cluster in Azure is the API server of the tests, whose kubeconfig AKS hands 
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
+import re
 import subprocess
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,21 +19,22 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.tests import deaths
+from ansible_collections.azureops.pod_identity.tests.deaths import ALL, INTERRUPT, WORKER
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
+from ansible_collections.azureops.pod_identity.tests.kube.gates import BUT_LEASES, LEASES
 from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_addon import Aks
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, Tasks, family, finish, kill
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, Tasks, finish, kill
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import READING_POSTS, WRITES, Modules
 from azsandbox.azure.compute import ClusterSpec
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import CLUSTER
 
-ALL, WORKER, INTERRUPT = "all", "worker", "interrupt"
-DEATHS = (ALL, WORKER, INTERRUPT)
-"""SIGKILL of everything; SIGKILL of the process of the task alone; Ctrl-C."""
 PLANTED = "planted-client-secret"
 """A secret among the values of the chart."""
-AZURE, KUBERNETES = "azure", "kubernetes"
+AZURE, KUBERNETES, LEASE = "azure", "kubernetes", "lease"
+"""Where a write goes. What keeps the cluster for a run counts by itself."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,17 @@ def moments(job: str, to: str, writes: int, *, both: bool) -> Iterator[Moment]:
             yield Moment(job, to, number, ALL, not turn)
         yield Moment(job, to, number, WORKER, turn)
         yield Moment(job, to, number, INTERRUPT, not turn)
+
+
+def moments_of_lease(job: str, writes: int) -> Iterator[Moment]:
+    """Right after it is taken and renewed, and before it is given back; first and last in each way."""
+    for each in moments(job, LEASE, writes, both=True):
+        if each.death == ALL:
+            chosen = each.happened == (each.number < writes)
+        else:
+            chosen = each.number in (1, writes)
+        if chosen:
+            yield each
 
 
 class Cluster(Aks):
@@ -98,6 +109,8 @@ class World:
     variables: dict[str, Any] = field(default_factory=dict)
     reached: Callable[[], object] = lambda: None
     """What a whole run leads to, whatever was killed before."""
+    undo: Callable[[], object] = lambda: None
+    """Takes back what a run has done, as its operator would."""
 
     @property
     def azure(self) -> SimulatedAzure:
@@ -111,22 +124,25 @@ class World:
         self.compute.address = address
         return self.player.start(self.playbook, *self.arguments, *arguments, **self.variables)
 
-    def writes(self) -> tuple[list[str], list[str]]:
-        """What a whole run writes to the API server and to Azure."""
+    def writes(self) -> dict[str, list[str]]:
+        """What a whole run writes, by where it goes."""
         mark = self.modules.mark()
-        with obstacles.gate(self.server) as gate:
+        with obstacles.gate(self.server, chosen="") as gate:
             status, output = finish(self.start(gate.url), 600)
         assert status == 0, output
-        return gate.writes, self.modules.writes(mark)
+        leases = [each for each in gate.writes if re.search(LEASES, each)]
+        others = [each for each in gate.writes if not re.search(LEASES, each)]
+        return {KUBERNETES: others, LEASE: leases, AZURE: self.modules.writes(mark)}
 
     def die(self, moment: Moment) -> None:
         """Run it until that write, and let it die there."""
-        at = moment.number if moment.to == KUBERNETES else 0
+        at = 0 if moment.to == AZURE else moment.number
+        chosen = LEASES if moment.to == LEASE else BUT_LEASES
         if moment.to == AZURE:
             path = f"^(?!.*({'|'.join(READING_POSTS)}))"
             self.modules.fault(",".join(WRITES), path, nth=moment.number, hang=True, after=moment.happened, count=1)
         mark = self.modules.mark()
-        with obstacles.gate(self.server, at, after=moment.happened) as gate:
+        with obstacles.gate(self.server, at, after=moment.happened, chosen=chosen) as gate:
             play = self.start(gate.url)
 
             def reached() -> bool:
@@ -135,14 +151,15 @@ class World:
             try:
                 server.until("the run has come to that write", lambda: reached() or play.poll() is not None, 600)
                 assert reached(), play.communicate()[0]
-                members = family(play)
-                output = die(play, moment.death)
+                members = deaths.strike(play.pid, moment.death)
+                status, output = finish(play, 600)
+                assert status != 0, output
                 assert moment.death == ALL or self.left() == [], output
             finally:
                 if play.poll() is None:
                     kill(play)
         self.azure.control("DELETE", "/faults")
-        end(members, moment.death)
+        deaths.end(members, moment.death)
 
     def left(self) -> list[str]:
         """Files of runs that have ended which only they may read, or with a secret in them."""
@@ -165,39 +182,3 @@ def _is_secret(path: Path, secrets: tuple[bytes, ...]) -> bool:
         content = path.read_bytes() if path.is_file() else b""
         return any(each in content for each in secrets)
     return False
-
-
-def die(play: subprocess.Popen[str], death: str) -> str:
-    """End a play in this way; what it printed."""
-    if death == ALL:
-        kill(play)
-        return play.communicate()[0]
-    if death == WORKER:
-        for worker in Path(f"/proc/{play.pid}/task/{play.pid}/children").read_text().split():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(worker), signal.SIGKILL)
-    else:  # a terminal sends it to its foreground processes; those of tasks are in groups of their own
-        group = os.getpgid(play.pid)
-        for each in family(play):
-            with contextlib.suppress(ProcessLookupError):
-                if os.getpgid(each) == group:
-                    os.kill(each, signal.SIGINT)
-    status, output = finish(play, 600)
-    assert status != 0, output
-    return output
-
-
-def end(members: list[int], death: str) -> None:
-    """What a play has started ends with its last request, which is not answered."""
-    if death == WORKER:  # a module goes on, and would ask again
-        for each in filter(_is_alive, members):
-            os.kill(each, signal.SIGKILL)
-    server.until(f"all of them have ended: {members}", lambda: not any(map(_is_alive, members)), 30)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"

@@ -24,7 +24,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AAD_POD_IDENTITY, Kind
 from ansible_collections.azureops.pod_identity.tests.odd_answers import Read, reads
 
-from .gates import Gate, listening
+from .gates import BUT_LEASES, Gate, listening
 from .server import ApiServer
 
 UNREACHABLE = {"url": "https://127.0.0.1:9/"}
@@ -147,8 +147,8 @@ def _pass_back(far: socket.socket, near: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def gate(api_server: ApiServer, at: int = 0, *, after: bool = False) -> Iterator[Gate]:
-    made = Gate(api_server.url, api_server.ca, at, after=after)
+def gate(api_server: ApiServer, at: int = 0, *, after: bool = False, chosen: str = BUT_LEASES) -> Iterator[Gate]:
+    made = Gate(api_server.url, api_server.ca, at, after=after, chosen=chosen)
     with _listening(api_server, made.handler()) as url:
         made.url = url
         try:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME, PROCESS
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
@@ -31,21 +31,25 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     DAEMON_SET,
     DEPLOYMENT,
     JOB,
-    LEASE,
     NAMESPACE,
     SECRET,
     Kind,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    LEASE as LEASE_KIND,
+)
+from ansible_collections.azureops.pod_identity.tests.deaths import ALL
 from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.kills import (
-    ALL,
     AZURE,
     KUBERNETES,
+    LEASE,
     PLANTED,
     Cluster,
     Moment,
     World,
     moments,
+    moments_of_lease,
 )
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
@@ -76,6 +80,8 @@ CREDENTIAL = {
     "clientSecret": PLANTED,
 }
 """Of MIC, among the values of the chart."""
+OF_MIC = {"f1a07417-d97a-45cb-824c-7a7467783830", "9980e02c-c2be-4d73-94e8-173b1dc7cf3c"}
+"""The roles Managed Identity Operator and Virtual Machine Contributor."""
 
 
 def playbook(name: str) -> str:
@@ -113,7 +119,7 @@ def clear(api_server: ApiServer, client: Client) -> None:
     for each in client.list_all(AZURE_ASSIGNED_IDENTITY) if has_definitions(client) else ():
         place = each["metadata"]["namespace"], each["metadata"]["name"]
         client.merge(AZURE_ASSIGNED_IDENTITY, *place, {"metadata": {"finalizers": None}})
-    client.delete(LEASE, "default", NAME)
+    client.delete(LEASE_KIND, "default", NAME)
     server.remove(client, definitions)
 
 
@@ -397,14 +403,143 @@ def leftovers(world: World) -> None:
     world.reached = reached
 
 
+# what takes back what was done
+
+
+def bring_all_back(world: World) -> None:
+    """From the bundle that was written before; where none was, nothing had changed."""
+    uninstall_chart(world, identity_too=False)
+    before, had, granted = custom(world), objects(world), roles(world)
+
+    def reached() -> None:
+        assert (custom(world), objects(world), roles(world)) == (before, had, granted)
+
+    def undo() -> None:
+        if bundles(world):
+            bring_back(world, {"adminsecret": CREDENTIAL})
+            go_on(world)
+            nothing_changes(world)
+
+    world.reached, world.undo = reached, undo
+
+
+def switch_on(world: World) -> None:
+    """The playbook site, to which restore leaves the add-on."""
+    uninstall_addon(world)
+
+    def entries() -> Any:
+        profile = world.modules.succeed("aks_pod_identity", **CARRIER)["state"]
+        names = {part: [each["name"] for each in profile[part]] for part in ("identities", "exceptions")}
+        return profile["enabled"], names, custom(world), attached(world)
+
+    before = entries()
+
+    def reached() -> None:
+        assert entries() == before
+
+    def undo() -> None:
+        if bundles(world):
+            bring_back(world)
+            status, output = world.play()
+            assert (status, "the playbook site does it with pod_identity_mode=addon" in output) == (0, True), output
+        world.playbook = playbook("site")
+        world.variables = {
+            **NAMED,
+            "pod_identity_mode": "addon",
+            "pod_identity_bindings_list": [entry(world, roles=[])],
+            "pod_identity_bindings_exceptions": [
+                {"name": "agents", "namespace": world.namespace, "pod_labels": {"app": "agent"}}
+            ],
+        }
+        go_on(world)
+        nothing_changes(world)
+
+    world.reached, world.undo = reached, undo
+
+
+def take_site_away(world: World, mode: str) -> None:
+    """Of an identity that no AzureIdentity names yet nobody knows what it was for."""
+    site(world, mode)
+
+    def undo() -> None:
+        exists = world.azure.arm("GET", demo(world)).status_code == 200
+        named = {each for each in objects(world) if each.startswith("AzureIdentity ")}
+        world.variables, world.arguments = dict(NAMED), ()
+        uninstall(world, pod_identity_uninstall_allow_in_use=True)
+        world.variables["pod_identity_uninstall_owner"] = "default"
+
+        def reached() -> None:
+            assert objects(world) == set() and not has_definitions(world.client)
+            found = world.modules.succeed("aks_cluster_info", resource_group="rg", name="demo")["clusters"]
+            assert len(found) == int(exists)
+            for cluster in found:
+                assert not (cluster["pod_identity_profile"] or {}).get("enabled")
+                group = f"/{cluster['node_resource_group']}".lower()
+                left = {scope for scope, role in roles(world) if role in OF_MIC}
+                assert {scope for scope in left if named or scope.endswith(group)} == set()
+
+        world.reached = reached
+        if exists:
+            go_on(world)
+            nothing_changes(world)
+        else:
+            status, output = world.play()
+            assert (status, "Cluster demo does not exist in resource group rg" in output) == (2, True), output
+
+    world.undo = undo
+
+
+def take_chart_away(world: World) -> None:
+    take_site_away(world, "chart")
+
+
+def take_addon_away(world: World) -> None:
+    take_site_away(world, "addon")
+
+
+def attach_again(world: World) -> None:
+    """By the bundle, which tells what each scale set had."""
+    leftovers(world)
+    nodes = Nodes(world.azure)
+    before = nodes.carried()
+
+    def reached() -> None:
+        assert nodes.carried() == before
+
+    def undo() -> None:
+        saved = sorted(Path(world.variables["pod_identity_artifact_target"]).iterdir())
+        for place in json.loads(saved[0].read_text())["scale_sets"]:
+            had = [each["id"] for each in place["identities"] if each["id"].rpartition("/")[2] in before]
+            world.modules.succeed("vmss_identity", resource_id=place["id"], identities=had, poll_interval=0.1)
+
+    world.reached, world.undo = reached, undo
+
+
+def demo(world: World) -> str:
+    group = f"/subscriptions/{world.azure.subscription_id}/resourceGroups/rg"
+    return f"{group}/providers/Microsoft.ContainerService/managedClusters/demo"
+
+
+def roles(world: World) -> set[tuple[str, str]]:
+    """Scopes in lower case and ids of roles."""
+    path = f"/subscriptions/{world.azure.subscription_id}/providers/Microsoft.Authorization/roleAssignments"
+    found = [each["properties"] for each in world.azure.arm("GET", path).json()["value"]]
+    return {(each["scope"].lower(), each["roleDefinitionId"].rpartition("/")[2]) for each in found}
+
+
 @dataclass(frozen=True)
 class Job:
-    """``kubernetes``, ``azure``: how many requests of a whole run write."""
+    """``kubernetes``, ``azure``, ``lease``: how many requests of a whole run write there."""
 
     build: Callable[[World], None]
     kubernetes: int
     azure: int
+    lease: int = 0
     destroys: bool = False
+
+    @property
+    def writes(self) -> dict[str, int]:
+        return {KUBERNETES: self.kubernetes, AZURE: self.azure, LEASE: self.lease}
 
 
 JOBS = {
@@ -412,24 +547,40 @@ JOBS = {
     "site_addon": Job(site_by_addon, 3, 7),
     "bindings": Job(bindings_of_chart, 9, 3, destroys=True),
     "bindings_addon": Job(bindings_of_addon, 1, 6, destroys=True),
-    "uninstall": Job(uninstall_chart, 23, 3, destroys=True),
-    "uninstall_addon": Job(uninstall_addon, 1, 3, destroys=True),
-    "restore": Job(restore, 19, 2),
+    "uninstall": Job(uninstall_chart, 23, 3, 9, destroys=True),
+    "uninstall_addon": Job(uninstall_addon, 1, 3, 9, destroys=True),
+    "restore": Job(restore, 19, 2, 6),
     "leftovers": Job(leftovers, 0, 2, destroys=True),
 }
 MOMENTS = [
-    each
-    for name, job in JOBS.items()
-    for to, writes in ((KUBERNETES, job.kubernetes), (AZURE, job.azure))
-    for each in moments(name, to, writes, both=job.destroys)
+    *(
+        each
+        for name, job in JOBS.items()
+        for to in (KUBERNETES, AZURE)
+        for each in moments(name, to, job.writes[to], both=job.destroys)
+    ),
+    *(each for name, job in JOBS.items() for each in moments_of_lease(name, job.lease)),
 ]
+UNDOS = {
+    "uninstall": bring_all_back,
+    "uninstall_addon": switch_on,
+    "site": take_chart_away,
+    "site_addon": take_addon_away,
+    "leftovers": attach_again,
+}
 
 
-def told(kubernetes: list[str], azure: list[str]) -> str:
-    return "\n".join((f"{len(kubernetes)} and {len(azure)}:", *kubernetes, *azure))
+def undone() -> Iterator[Moment]:
+    """Death of all at each write: of an uninstall before and after it, elsewhere by turns.
 
-
-UNDONE = [each for each in MOMENTS if each.job == "uninstall" and each.to == KUBERNETES and each.death == ALL]
+    Not where the uninstall deletes an identity in Azure, which comes back no more; and of what helm makes every second.
+    """
+    left_out = {("uninstall", AZURE, 3), *(("site", KUBERNETES, number) for number in range(2, 27, 2))}
+    for each in MOMENTS:
+        by_turns = each in moments(each.job, each.to, each.number, both=False)
+        if each.job in UNDOS and each.death == ALL and each.to != LEASE and (by_turns or each.job == "uninstall"):
+            if (each.job, each.to, each.number) not in left_out:
+                yield each
 
 
 @pytest.mark.soak(sample=1)
@@ -437,8 +588,9 @@ UNDONE = [each for each in MOMENTS if each.job == "uninstall" and each.to == KUB
 def test_every_write_is_a_moment(world: World, name: str) -> None:
     job = JOBS[name]
     job.build(world)
-    kubernetes, azure = world.writes()
-    assert (len(kubernetes), len(azure)) == (job.kubernetes, job.azure), told(kubernetes, azure)
+    writes = world.writes()
+    told = "\n".join(f"{to}: {len(each)}\n" + "\n".join(each) for to, each in writes.items())
+    assert {to: len(each) for to, each in writes.items()} == job.writes, told
     world.reached()
     assert world.left() == []
     nothing_changes(world)
@@ -451,25 +603,40 @@ def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) ->
     world.die(moment)
     go_on(world)
     assert world.left() == []
+    assert world.client.get(LEASE_KIND, "default", NAME) is None
     world.reached()
     nothing_changes(world)
 
 
 @pytest.mark.soak(sample=1, group="kills")
-@pytest.mark.parametrize("moment", UNDONE, ids=str)
+@pytest.mark.parametrize("moment", list(undone()), ids=str)
 def test_an_undo_brings_back_what_was(world: World, moment: Moment) -> None:
-    """From the bundle that was written before; where none was, nothing had changed."""
-    uninstall_chart(world, identity_too=False)
-    before, had = custom(world), objects(world)
+    UNDOS[moment.job](world)
     world.die(moment)
-    if not bundles(world):
-        assert (custom(world), objects(world)) == (before, had)
-        return
-    bring_back(world, {"adminsecret": CREDENTIAL})
-    go_on(world)
-    assert (custom(world), objects(world)) == (before, had)
+    world.undo()
+    world.reached()
     assert world.left() == []
-    nothing_changes(world)
+
+
+@pytest.mark.soak(sample=1, group="kills")
+@pytest.mark.parametrize("remedy", ["deleted", "over"])
+def test_a_run_that_was_killed_on_another_machine_keeps_the_cluster_for_a_while(world: World, remedy: str) -> None:
+    """Until its Lease is over, or somebody deletes it, as the README of the role has it."""
+    uninstall_chart(world)
+    world.die(Moment("uninstall", LEASE, 1, ALL, happened=True))
+    elsewhere = {"metadata": {"annotations": {PROCESS: "boot/1/2/3"}}}
+    assert world.client.merge(LEASE_KIND, "default", NAME, elsewhere)
+    status, output = world.play()
+    assert (status, bundles(world)) == (2, []), output
+    assert "If it was killed on another machine, the Lease is free in" in output, output
+    if remedy == "deleted":
+        world.client.delete(LEASE_KIND, "default", NAME)
+    else:
+        world.client.merge(LEASE_KIND, "default", NAME, {"spec": {"leaseDurationSeconds": 1}})
+        world.variables["pod_identity_uninstall_lease_wait_timeout"] = 60
+    go_on(world)
+    world.reached()
+    assert world.client.get(LEASE_KIND, "default", NAME) is None
 
 
 def go_on(world: World) -> None:

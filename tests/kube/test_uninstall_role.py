@@ -10,7 +10,7 @@ import base64
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -252,6 +252,39 @@ def test_a_release_that_a_tenant_wrote_stays(site: Site, release: None) -> None:
         assert re.search(rf'kept\W+{each}",\s+"├ It is not believed', output), output
     client.delete(NAMESPACE, None, tenant)
     client.delete(SECRET, "default", "sh.helm.release.v1.beside.v1")
+
+
+@pytest.fixture
+def let_go(site: Site) -> Iterator[Callable[[], None]]:
+    """Somebody holds the AzureIdentity by a finalizer; what takes it away."""
+
+    def hold(*finalizers: str) -> None:
+        body = {"metadata": {"finalizers": list(finalizers) or None}}
+        site.client.merge(AZURE_IDENTITY, site.namespace, "billing", body)
+
+    hold("example.com/held")
+    yield hold
+    if has_definitions(site.client) and site.client.get(AZURE_IDENTITY, site.namespace, "billing"):
+        hold()
+
+
+@pytest.mark.soak(sample=3, group="plays")
+def test_a_finalizer_of_somebody_else_is_told_before_it_is_waited_for(site: Site, let_go: Callable[[], None]) -> None:
+    what = f"AzureIdentity {site.namespace}/billing"
+    waits = "Its deletion waits until whoever owns the finalizer example.com/held takes it away."
+    status, output = site.play("--check")
+    would = account(output)
+    assert (status, f"{what}: {waits}" in output) == (0, True), output
+    assert [row["reason"] for row in would if row["what"] == what] == [waits], output
+    status, output = site.play(pod_identity_uninstall_wait_timeout=5)
+    assert (status, f"{what}: {waits} Ask them to, or the run stops there after 5 seconds" in output) == (2, True), (
+        output
+    )
+    assert f"{what} (held by the finalizer example.com/held) is still there" in output, output
+    assert output.index(waits) < output.index("pod_identity_uninstall : Remove the bindings"), output
+    let_go()
+    status, output = site.play()
+    assert (status, waits in output, has_definitions(site.client)) == (0, False, False), output
 
 
 def audit(site: Site) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import yaml
 from sandboxes import COMMAND_SECONDS, Sandbox, eventually
 
+from ansible_collections.azureops.pod_identity.tests import deaths
 from azsandbox.network import WORKSTATION_ADDRESS
 
 CALLBACKS = Path(__file__).with_name("callbacks")
@@ -48,28 +48,22 @@ SITE_REQUESTS, SITE_WRITES = 54, 7
 """How many requests site.yml makes from an empty subscription on, polls left out, and how many of them write."""
 UNSET = object()
 """Takes a variable out of those that a play usually gets."""
-DEATHS = {"all": signal.SIGUSR1, "worker": signal.SIGUSR2, "interrupt": signal.SIGHUP}
-"""How a command of `TWICE` dies: with everything that it has started, as if the power had failed; only the process of
-its task; or by Ctrl-C."""
 TWICE = """
-trap 'kill -KILL -1' USR1
-trap 'pkill -KILL -P "$first"' USR2
-trap 'kill -INT -- "-$first"' HUP
 records=$1; shift
 set -m
 env --default-signal=INT "$@" > "$records.first" 2>&1 &
-first=$!
 set +m
-while kill -0 "$first" 2> /dev/null; do wait "$first"; done
+wait "$!"
 {
   find "$TMPDIR" ~/.ansible -name 'azureops-pod-identity-*'
   grep -rlE 'client-key-data|PRIVATE KEY' "$TMPDIR" ~/.ansible
 } > "$records.part"
 mv "$records.part" "$records.left"
+until [ -e "$records.again" ]; do sleep 0.1; done
 : > "$records"
 exec "$@"
 """
-"""A command that dies on request, what it has left then, and the command once more."""
+"""A command that dies, what it has left then, and the command once more when it may begin."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +149,7 @@ class Operator:
         return Run(done.returncode, done.stdout + done.stderr, self._recorded())
 
     def play_after_kill(
-        self, playbook: str, fault: Sequence[str], death: str = "all", variables: dict[str, Any] | None = None
+        self, playbook: str, fault: Sequence[str], death: str = deaths.ALL, variables: dict[str, Any] | None = None
     ) -> Run:
         """Run a playbook after one that died while it waited for the answer to a request to Azure.
 
@@ -168,6 +162,7 @@ class Operator:
             death,
             what=str(fault),
             variables=variables,
+            meanwhile=lambda: self.sandbox.run("azure", "fault", "--clear"),
         )
 
     def play_after_death(
@@ -182,16 +177,20 @@ class Operator:
     ) -> Run:
         """Run a playbook after one that died at a moment; ``meanwhile`` is called in between."""
         command = self._command(playbook, arguments, variables, "", {})
+        left, first, again = (self._records.with_suffix(end) for end in (".left", ".first", ".again"))
+        for each in (left, again):
+            each.unlink(missing_ok=True)
         running = self.sandbox.start("exec", "--", "bash", "-c", TWICE, "bash", str(self._records), *command)
-        left, first = (self._records.with_suffix(end) for end in (".left", ".first"))
-        left.unlink(missing_ok=True)
         try:
             eventually(lambda: running.poll() is not None or left.exists() or reached(), COMMAND_SECONDS)
             assert not left.exists(), f"no run comes to {what}:\n{first.read_text()[-4000:]}"
-            running.send_signal(DEATHS[death])
+            play = deaths.leader(running.pid)
+            members = deaths.strike(play, death, _lost(running.pid, play))
             eventually(left.exists, 120)
             meanwhile()
-            assert death == "all" or left.read_text() == "", first.read_text()[-4000:]
+            deaths.end(members, death)
+            again.touch()
+            assert death == deaths.ALL or left.read_text() == "", first.read_text()[-4000:]
             output, _none = running.communicate(timeout=COMMAND_SECONDS)
         finally:
             running.kill()
@@ -250,6 +249,12 @@ class Operator:
 
     def _log(self, *chosen: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.sandbox.run("azure", "log", "--json", *chosen).splitlines()]
+
+
+def _lost(command: int, play: int) -> list[int]:
+    """What a play at the workstation has started that is nobody's child any more, so that its init has it."""
+    known = {*deaths.ancestors(play), *deaths.family(play)}
+    return [each for each in deaths.family(command) if each not in known]
 
 
 def _writes(entries: Iterable[dict[str, Any]]) -> Iterable[str]:

@@ -17,6 +17,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from azsandbox import paths
 
 OWN = "own"
 """Folder of the operator's directory for files of the test itself, which hold secrets on purpose."""
+LOOKS = "looks"
+"""File in it with the number of looks at processes so far. What is there for two of them is seen by one."""
 _OF_OPERATOR = ("vars.json", "play.yml", "hosts.yml")
 """What the class Operator writes into that directory."""
 _TOKEN = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}")
@@ -59,14 +62,25 @@ class Marks:
         self._needles[name] = [value.encode(), value.encode().hex().encode(), *_in_base64(value.encode())]
         return value
 
-    def found(self, data: bytes) -> set[str]:
-        """Names of the marks in the data, whether as they are, in base64 or hexadecimal, or packed."""
+    def found(self, data: bytes, tenant: str = "") -> set[str]:
+        """Names of the marks in the data, whether as they are, in base64 or hexadecimal, or packed.
+
+        A token is one too; with ``tenant`` only one that it has issued.
+        """
         names = set()
         for text in _unpacked(data):
-            if _TOKEN.search(text):
+            if any(tenant.encode() in _claims(each) for each in _TOKEN.findall(text)):
                 names.add("token")
             names |= {name for name, needles in self._needles.items() if any(each in text for each in needles)}
         return names
+
+
+def _claims(token: bytes) -> bytes:
+    payload = token.split(b".")[1]
+    try:
+        return base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
+    except binascii.Error:
+        return b""
 
 
 def _in_base64(value: bytes) -> Iterator[bytes]:
@@ -116,38 +130,57 @@ class Watch:
         self._marks = marks
         self._places = tuple(places)
         self._state = paths.state(operator.sandbox.name)
-        self._processes: set[bytes] = set()
+        account = json.loads((self._state / "principals/operator.json").read_text())
+        self._tenant: str = account["tenant_id"]
+        self._processes: dict[bytes, bool] = {}
+        """Arguments, and whether they are of the sandbox."""
         self._logs: dict[str, bytes] = {}
         self._over = threading.Event()
         self._looks = 0
+        self._counted = operator.directory / OWN / LOOKS
         self._shared: set[Path] = set()
         self._audited: dict[Path, int] = {}
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = ThreadPoolExecutor(1)
+        self._looking: Future[None] | None = None
 
     def __enter__(self) -> Watch:
         self._shared = _in_shared()
         self._audited = {path: path.stat().st_size for path in self._audit_logs()}
         self._operator.forget_requests()
-        self._thread.start()
+        self._looking = self._thread.submit(self._look)
         return self
 
     def __exit__(self, *_ended: object) -> None:
         self._over.set()
-        self._thread.join()
+        with self._thread:
+            assert self._looking
+            self._looking.result()
 
     def search(self, run: Run) -> list[str]:
         """Which mark is found where, after the block has ended."""
-        assert self._looks > 20 and self._processes, "nothing was looked at"
+        assert any(b"ansible-playbook" in each for each, ours in self._processes.items() if ours), "no play was seen"
         found = set()
-        for place, data in self._seen(run):
+        for place, data in self._of_sandbox(run):
             found |= {f"{name} in {place}" for name in self._marks.found(data)}
+        for place, data in self._of_machine():
+            found |= {f"{name} in {place}" for name in self._marks.found(data, self._tenant)}
         return sorted(found)
 
-    def _seen(self, run: Run) -> Iterator[tuple[str, bytes]]:
+    def _of_machine(self) -> Iterator[tuple[str, bytes]]:
+        """Where others leave their own tokens, too."""
+        for arguments, ours in self._processes.items():
+            if not ours:
+                yield f"the arguments of a process: {_begin(arguments)}", arguments
+        for place in _in_shared() - self._shared:
+            for path in _walk(place) or [place]:
+                yield from _of_file(path)
+
+    def _of_sandbox(self, run: Run) -> Iterator[tuple[str, bytes]]:
         yield "the output", run.output.encode()
         yield "results of tasks", json.dumps(run.records).encode()
-        for arguments in self._processes:
-            yield f"the arguments of a process: {_begin(arguments)}", arguments
+        for arguments, ours in self._processes.items():
+            if ours:
+                yield f"the arguments of a process: {_begin(arguments)}", arguments
         for path, data in self._logs.items():
             yield f"the log of pod {path}", data
         yield from self._files()
@@ -162,10 +195,15 @@ class Watch:
 
     def _look(self) -> None:
         while not self._over.wait(_BETWEEN):
-            self._processes.update(_arguments())
+            for process, arguments in _by_process():
+                if arguments and arguments not in self._processes:
+                    self._processes[arguments] = self._is_of_sandbox(process)
             if self._looks % _LOGS_EVERY == 0:
                 self._look_at_logs()
             self._looks += 1
+            part = self._counted.with_suffix(".part")
+            part.write_text(f"{self._looks}\n")
+            part.replace(self._counted)
         self._look_at_logs()
 
     def _look_at_logs(self) -> None:
@@ -183,14 +221,15 @@ class Watch:
         return [
             Path(f"/proc/{process}/root")
             for process, arguments in _by_process()
-            if b"/opt/bin/node-init" in arguments.split(b"\0")
-            and self._operator.sandbox.name.encode() in _read(Path(f"/proc/{process}/cgroup"))
+            if b"/opt/bin/node-init" in arguments.split(b"\0") and self._is_of_sandbox(process)
         ]
+
+    def _is_of_sandbox(self, process: str) -> bool:
+        return self._operator.sandbox.name.encode() in _read(Path(f"/proc/{process}/cgroup"))
 
     def _files(self) -> Iterator[tuple[str, bytes]]:
         for path in self._new_files():
-            yield f"the file {path}", _read(path)
-            yield f"the name of the file {path}", str(path).encode()
+            yield from _of_file(path)
         nodes = self._nodes()
         for root in nodes:
             for path in (each for folder in _OF_NODES for each in _walk(root / folder)):
@@ -208,8 +247,6 @@ class Watch:
                 yield path
         for place in (self._state / "tmp", *self._places):
             yield from _walk(place)
-        for path in _in_shared() - self._shared:
-            yield from _walk(path) or [path]
 
     def _requests(self) -> Iterator[tuple[str, bytes]]:
         log = self._operator.sandbox.run("azure", "log", "--host", "management.azure.com", "--json")
@@ -231,6 +268,11 @@ class Watch:
                         yield entry
 
 
+def _of_file(path: Path) -> Iterator[tuple[str, bytes]]:
+    yield f"the file {path}", _read(path)
+    yield f"the name of the file {path}", str(path).encode()
+
+
 def _begin(arguments: bytes) -> str:
     return arguments.replace(b"\0", b" ")[:80].decode(errors="replace")
 
@@ -239,10 +281,6 @@ def _by_process() -> Iterator[tuple[str, bytes]]:
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
             yield path.name, _read(path / "cmdline")
-
-
-def _arguments() -> Iterator[bytes]:
-    return (arguments for _process, arguments in _by_process() if arguments)
 
 
 def _in_shared() -> set[Path]:

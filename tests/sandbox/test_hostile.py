@@ -27,6 +27,7 @@ UNINSTALL, RESTORE, DESTROY, CLEANUP, LEFTOVERS, INVENTORY, VERIFY = (
     f"azureops.pod_identity.{name}"
     for name in ("uninstall", "restore", "destroy", "cleanup_nodes", "leftovers", "inventory", "verify")
 )
+WAITING = "Tell whose deletion will wait for the owner of a finalizer"
 IN_USE = {
     "pod_identity_uninstall_confirm": CLUSTER,
     "pod_identity_uninstall_allow_in_use": True,
@@ -139,8 +140,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 def bare(town: Town) -> Town:
     """Without AAD Pod Identity, wherever the objects of it are; a finalizer of the tenant is in the way at first."""
     anywhere = {**IN_USE, "pod_identity_uninstall_scope": "all"}
-    predicted = town.play(UNINSTALL, "--check", **anywhere).ok().message("Show what is left and why")
-    told = " ".join(line.strip("├└ ") for line in predicted)
+    predicted = town.play(UNINSTALL, "--check", **anywhere).ok()
+    told = " ".join(line.strip("├└ ") for line in predicted.message("Show what is left and why"))
+    waits = f"AzureIdentity tenant/i1: Its deletion waits until whoever owns the finalizer {tenant.HOST}/never takes it"
+    assert any(each.startswith(waits) for each in predicted.message(WAITING)), predicted.output[-4000:]
     assert tenant.STRANGE in told and "where this credential may not look" in told
     town.kinds = ()
     town.before = {name: each for name, each in town.before.items() if each["apiVersion"] != tenant.VERSION}

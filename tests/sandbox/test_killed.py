@@ -21,6 +21,8 @@ import pytest
 from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, Operator
 from sandboxes import running
 
+from ansible_collections.azureops.pod_identity.tests.deaths import ALL, INTERRUPT, WORKER
+
 pytestmark = pytest.mark.story(minutes=2)
 
 
@@ -32,10 +34,10 @@ class Moment:
     chosen: tuple[str, ...]
     number: int
     happened: bool = False
-    death: str = "all"
+    death: str = ALL
 
     def __str__(self) -> str:
-        return f"{self.name}-{self.number}" + (f"-{self.death}" if self.death != "all" else "")
+        return f"{self.name}-{self.number}" + (f"-{self.death}" if self.death != ALL else "")
 
     @property
     def fault(self) -> tuple[str, ...]:
@@ -48,9 +50,9 @@ MOMENTS = [
     *(Moment("write", ("--method", "PUT"), number, happened=True) for number in range(1, SITE_WRITES + 1)),
     *(
         # The one happens before and the other after the write is carried out, by turns.
-        Moment("write", ("--method", "PUT"), number, happened=(number % 2 == 0) == (death == "worker"), death=death)
+        Moment("write", ("--method", "PUT"), number, happened=(number % 2 == 0) == (death == WORKER), death=death)
         for number in range(1, SITE_WRITES + 1)
-        for death in ("worker", "interrupt")
+        for death in (WORKER, INTERRUPT)
     ),
     *(Moment("poll", ("--path", POLL), number) for number in range(1, POLLS + 1)),
 ]

@@ -12,6 +12,8 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+import signal
+import subprocess
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,11 +23,12 @@ from typing import Any
 
 import pytest
 import yaml
-from operators import DEATHS, Operator, on_localhost
+from operators import Operator, on_localhost
 from sandboxes import eventually, running
 from test_cleanup import GROUP, TAKE_AWAY, World, foreign
 from test_killed import private_files
 
+from ansible_collections.azureops.pod_identity.tests.deaths import DEATHS
 from azsandbox.azure.loopback import write_certificate
 from azsandbox.network import WORKSTATION_ADDRESS
 
@@ -93,11 +96,16 @@ MOMENTS = [
 class Gate:
     """One that clients ask instead of the API server, see tests/kube/gates.py."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, process: subprocess.Popen[str]) -> None:
         self.folder = folder
+        self.process = process
 
     def reached(self) -> bool:
         return (self.folder / "reached").exists()
+
+    def let_go(self) -> None:
+        """What is held gets no answer."""
+        self.process.send_signal(signal.SIGUSR1)
 
     def writes(self) -> list[str]:
         path = self.folder / "writes"
@@ -148,7 +156,7 @@ def gate(world: World, at: int = 0, *, after: bool = False) -> Iterator[Gate]:
         changed = {**real, "clusters": [{**real["clusters"][0], "cluster": through}]}
         changed["users"] = [{**real["users"][0], "user": {"token": token}}]
         (world.folder / "through").write_text(yaml.safe_dump(changed))
-        yield Gate(folder)
+        yield Gate(folder, process)
     finally:
         process.kill()
         process.wait()
@@ -213,7 +221,11 @@ def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) ->
             *(CLEANUP, reached[moment.to], moment.death, "-u", "root"),
             what=str(moment),
             variables=options(world, moment.transport),
-            meanwhile=lambda: (world.ssh(0, "rm -f /run/at"), world.sandbox.run("azure", "fault", "--clear")),
+            meanwhile=lambda: (
+                held.let_go(),
+                world.ssh(0, "rm -f /run/at"),
+                world.sandbox.run("azure", "fault", "--clear"),
+            ),
         )
         assert run.status == 0 and run.outcomes in (["cleaned"], ["clean"]), run.output[-4000:]
         assert private_files(world.operator) == []

@@ -25,7 +25,7 @@ import pytest
 import yaml
 from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules, on_localhost
 from sandboxes import Sandbox, running
-from spills import OWN, Marks, Watch
+from spills import LOOKS, OWN, Marks, Watch
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
 from azsandbox import paths
@@ -287,17 +287,19 @@ def test_each_search_finds_what_a_careless_play_spreads(site: Vault) -> None:
     ssh = ["ssh", "-o", "LogLevel=ERROR", f"root@{address}", "cat > /tmp/left"]
     pack = {"cmd": f"base64 | gzip > {site.kept}/left", "stdin": packed}
     group = {"name": GROUP, "tags": {"x": sent}, "append_tags": True}
+    looks = f"$(cat {site.own / LOOKS})"
+    until_seen = f"first={looks}; until [ {looks} -gt $((first + 1)) ]; do sleep 0.02; done"
     tasks: list[dict[str, Any]] = [
         {debug: {"msg": said}},
         {debug: {"msg": token}},
-        {command: {"argv": ["sh", "-c", "sleep 0.5; true", listed]}, **quiet},
+        {command: {"argv": ["bash", "-c", until_seen, listed]}, **quiet},
         {"ansible.builtin.copy": {"content": left, "dest": "~/left"}, **quiet},
         {command: {"argv": ssh, "stdin": on_node}, **quiet},
         {"ansible.builtin.shell": pack, **quiet},
         {"azureops.pod_identity.resource_group": group, **quiet},
         {k8s: {"module": "k8s", "kubeconfig": kubeconfig, "definition": "{{ item }}", "wait": True}, **quiet}
         | {"loop": objects},
-        {"ansible.builtin.pause": {"seconds": 2}},
+        {command: {"argv": ["bash", "-c", "until kubectl logs careless -n default | grep .; do :; done"]}, **quiet},
     ]
     run, spilled = site.watched(on_localhost(*tasks), marks=marks)
     run.ok()

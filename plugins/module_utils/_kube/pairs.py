@@ -105,14 +105,14 @@ def templates(client: Client, values: t.AbstractSet[str]) -> tuple[binding_pair.
     return tuple(found)
 
 
-def need(change: Write) -> KubernetesNeed:
+def need(write: Write) -> KubernetesNeed:
     """What is applied where nothing is has to be allowed to create it, too."""
-    verbs = ("delete",) if change.body is None else ("patch",) if change.live else ("create", "patch")
-    return needs.need(_KINDS[change.key], change.namespace, *verbs)
+    verbs = ("delete",) if write.body is None else ("patch",) if write.live else ("create", "patch")
+    return needs.need(_KINDS[write.key], write.namespace, *verbs)
 
 
 class Writer:
-    """Carries out changes, without a client only in words; ``results`` follow what the server answers."""
+    """Carries out writes, without a client only in words; ``results`` follow what the server answers."""
 
     def __init__(self, client: Client | None, results: t.Iterable[Object]) -> None:
         self._client = client
@@ -124,32 +124,32 @@ class Writer:
                 place = (key, metadata.get("namespace", ""), metadata.get("name", ""))
                 self._results.setdefault(place, []).append(result)
 
-    def write(self, change: Write) -> None:
-        self._carry_out(change, dry_run=False)
+    def write(self, write: Write) -> None:
+        self._carry_out(write, dry_run=False)
 
-    def preview(self, change: Write) -> None:
+    def preview(self, write: Write) -> None:
         """The server's own prediction, or ours where the namespace is still to come."""
         try:
-            self._carry_out(change, dry_run=True)
+            self._carry_out(write, dry_run=True)
         except ApiFailure as failure:
             if not failure.namespace_missing:
                 raise
 
-    def _carry_out(self, change: Write, *, dry_run: bool) -> None:
+    def _carry_out(self, write: Write, *, dry_run: bool) -> None:
         if self._client is None:
             return
-        kind = _KINDS[change.key]
-        if change.body is None:
-            metadata = (change.live or {})["metadata"]
+        kind = _KINDS[write.key]
+        if write.body is None:
+            metadata = (write.live or {})["metadata"]
             conditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-            self._client.delete(kind, change.namespace, change.name, preconditions=conditions, dry_run=dry_run)
+            self._client.delete(kind, write.namespace, write.name, preconditions=conditions, dry_run=dry_run)
             return
-        if change.removal:
-            self._client.merge(kind, change.namespace, change.name, change.removal, dry_run=dry_run)
-        answer = self._client.apply(kind, change.body, force=change.force, dry_run=dry_run)
+        if write.removal:
+            self._client.merge(kind, write.namespace, write.name, write.removal, dry_run=dry_run)
+        answer = self._client.apply(kind, write.body, force=write.force, dry_run=dry_run)
         with self._lock:
-            for result in self._results.get((change.key, change.namespace, change.name), ()):
-                result[change.key] = shown(answer)
+            for result in self._results.get((write.key, write.namespace, write.name), ()):
+                result[write.key] = shown(answer)
 
 
 def wait_settled(

@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.azureops.pod_identity.tests import deaths
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 Tasks = list[dict[str, Any]] | dict[str, Any] | str
@@ -83,21 +83,9 @@ def finish(play: subprocess.Popen[str], seconds: float) -> tuple[int, str]:
     return play.returncode, output
 
 
-def family(play: subprocess.Popen[str]) -> list[int]:
-    """The processes of a play: its own first, then those that it has started, and those that these have started."""
-    found = [play.pid]
-    for each in found:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended by itself
-            for task in Path(f"/proc/{each}/task").iterdir():
-                found += map(int, (task / "children").read_text().split())
-    return found
-
-
 def kill(play: subprocess.Popen[str]) -> None:
     """Kill a play with all that it has started, as if the power had failed."""
-    for each in family(play):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
+    deaths.strike(play.pid, deaths.ALL)
     play.wait()
 
 

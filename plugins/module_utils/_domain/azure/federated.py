@@ -196,17 +196,17 @@ def decide_present(
         **{desired.key: _fulfilled(desired, existing.get(desired.key), default_audience) for desired in wanted},
     }
     removals = tuple(Write("delete", one) for one in current if one.key not in kept)
-    changes = [
+    writes = [
         Write("change" if desired.key in kept else "create", after[desired.key])
         for desired in wanted
         if after[desired.key] != kept.get(desired.key)
     ]
-    _refuse_doubles(identity, after.values(), {write.credential.key for write in changes}, unknown)
+    _refuse_doubles(identity, after.values(), {write.credential.key for write in writes}, unknown)
     _refuse_too_many(identity, len(kept), len(after), len(removals))
     return Decision(
         after=ordered(after.values()),
-        writes=(*removals, *_in_order(identity, kept.values(), changes, unknown)),
-        warnings=_slowness(identity, len(changes)),
+        writes=(*removals, *_in_order(identity, kept.values(), writes, unknown)),
+        warnings=_slowness(identity, len(writes)),
     )
 
 
@@ -250,11 +250,11 @@ def _refuse_too_many(identity: str, kept: int, total: int, removed: int) -> None
 
 
 def _in_order(
-    identity: str, kept: t.Iterable[Credential], changes: t.Sequence[Write], unknown: str
+    identity: str, kept: t.Iterable[Credential], writes: t.Sequence[Write], unknown: str
 ) -> tuple[Write, ...]:
     """The writes so that each finds its issuer and subject free."""
     holders = {one.trusted: one.key for one in kept}
-    waiting, done = list(changes), []
+    waiting, done = list(writes), []
     while waiting:
         for write in waiting:
             one = write.credential

@@ -93,8 +93,8 @@ def decide(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) 
         if not desired.present:
             decisions[number] = _absent(desired, observed, removals)
     purged = [Decision({one.key: _look(one)}, {}, (one,), {}) for one in removals.values()]
-    named = {one.place for decision in decisions.values() for one in decision.changes}
-    extra = [decision for decision in purged if decision.changes[0].place not in named]
+    named = {one.place for decision in decisions.values() for one in decision.writes}
+    extra = [decision for decision in purged if decision.writes[0].place not in named]
     waves = (*_writing(desired_list, decisions, observed, rules), *_removing(removals))
     warnings += _shared_selectors(desired_list, after) + _colliding_pods(desired_list, observed, after)
     ordered = [decisions[number] for number in range(len(desired_list))]
@@ -325,8 +325,8 @@ def _removals(observed: Observed, leaving: Leaving, after: _After, rules: Rules)
     found = [("binding", BINDING, going.live) for going in leaving[BINDING].values()]
     found += [("identity", IDENTITY, going.live) for going in leaving[IDENTITY].values()]
     found += [("secret", SECRET, raw) for raw in secrets.values()]
-    changes = [deletion(key, kind, raw, owner=rules.owner, adopt=rules.adopt) for key, kind, raw in found]
-    return {change.place: change for change in changes}
+    writes = [deletion(key, kind, raw, owner=rules.owner, adopt=rules.adopt) for key, kind, raw in found]
+    return {write.place: write for write in writes}
 
 
 def _reference(identity: Raw) -> Key | None:
@@ -345,19 +345,19 @@ def _absent(desired: Desired, observed: Observed, removals: t.Mapping[Place, Wri
         reference = _reference(identity or {})
         if reference:
             places["secret"] = (SECRET, *reference)
-    changes = {key: removals[place] for key, place in places.items() if place in removals}
-    before: Object = {"identity": {}, "binding": {}, **{key: _look(change) for key, change in changes.items()}}
+    writes = {key: removals[place] for key, place in places.items() if place in removals}
+    before: Object = {"identity": {}, "binding": {}, **{key: _look(write) for key, write in writes.items()}}
     after: Object = {"identity": {}, "binding": {}}
     result: Object = {**after, "secret": {}, "matching_pods": 0, "assigned": []}
     if not desired.with_identity and identity:
         before["identity"] = after["identity"] = clean(identity)
         result["identity"] = shown(identity)
-    return Decision(before, after, tuple(changes.values()), result)
+    return Decision(before, after, tuple(writes.values()), result)
 
 
-def _look(change: Write) -> Object:
+def _look(write: Write) -> Object:
     """What goes, for a diff."""
-    return binding_pair.hidden(change.live, False) if change.key == "secret" else clean(change.live or {})
+    return binding_pair.hidden(write.live, False) if write.key == "secret" else clean(write.live or {})
 
 
 # what is refused
@@ -413,7 +413,7 @@ def _check_equal_names(
                 f"AzureIdentity {first.namespace}/{first.identity} and {second.namespace}/{second.identity} have one "
                 f"name and bindings with the selector {mine.selector!r}, and MIC gives a pod only one of them"
             )
-            if decision.changes and "equal_names" not in rules.accept:
+            if decision.writes and "equal_names" not in rules.accept:
                 raise Failure(
                     f"{what}: give one of them another name, set behavior: namespaced for both, or set accept: "
                     "[equal_names] where either will do."
@@ -478,15 +478,15 @@ def _writing(
         if not desired.present:
             continue
         members.setdefault(desired.key, []).append(desired)
-        for change in decisions[number].changes:
-            if change.key != "secret":
-                units.setdefault(desired.key, {}).setdefault(change.place, change)
-            elif secrets.setdefault(change.place, change).body != change.body:
+        for write in decisions[number].writes:
+            if write.key != "secret":
+                units.setdefault(desired.key, {}).setdefault(write.place, write)
+            elif secrets.setdefault(write.place, write).body != write.body:
                 raise Failure(
-                    f"Secret {change.namespace}/{change.name} would get two different values: give the identities in "
+                    f"Secret {write.namespace}/{write.name} would get two different values: give the identities in "
                     "bindings a Secret each (client_password_secret)."
                 )
-    live = [key for key, unit in units.items() if any(_has_pods(change, observed) for change in unit.values())]
+    live = [key for key, unit in units.items() if any(_has_pods(write, observed) for write in unit.values())]
     fresh = [key for key in units if key not in live]
     waves = [Wave(tuple(secrets.values())), *_unit_waves(fresh, units)]
     for begin in range(0, len(live), rules.batch):
@@ -495,25 +495,25 @@ def _writing(
         if begin + rules.batch < len(live):
             of_batch[-1] = replace(of_batch[-1], settles=tuple(desired for key in batch for desired in members[key]))
         waves += of_batch
-    return [wave for wave in waves if wave.changes]
+    return [wave for wave in waves if wave.writes]
 
 
 def _unit_waves(keys: t.Sequence[Key], units: t.Mapping[Key, t.Mapping[Place, Write]]) -> list[Wave]:
-    changes = [change for key in keys for change in units[key].values()]
-    waves = [Wave(tuple(one for one in changes if one.key == kind)) for kind in ("identity", "binding")]
-    return [wave for wave in waves if wave.changes]
+    writes = [write for key in keys for write in units[key].values()]
+    waves = [Wave(tuple(one for one in writes if one.key == kind)) for kind in ("identity", "binding")]
+    return [wave for wave in waves if wave.writes]
 
 
-def _has_pods(change: Write, observed: Observed) -> bool:
-    """Whether MIC has assigned what the change is about."""
-    if change.live is None:
+def _has_pods(write: Write, observed: Observed) -> bool:
+    """Whether MIC has assigned what the write is about."""
+    if write.live is None:
         return False
-    name = change.name if change.key == "identity" else Binding.parse(change.live).identity
-    return bool(observed.assigned_to((change.namespace, name)))
+    name = write.name if write.key == "identity" else Binding.parse(write.live).identity
+    return bool(observed.assigned_to((write.namespace, name)))
 
 
 def _removing(removals: t.Mapping[Place, Write]) -> list[Wave]:
     waves = [
         Wave(tuple(one for one in removals.values() if one.key == key)) for key in ("binding", "identity", "secret")
     ]
-    return [wave for wave in waves if wave.changes]
+    return [wave for wave in waves if wave.writes]

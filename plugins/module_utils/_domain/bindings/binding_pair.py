@@ -223,7 +223,7 @@ class Decision:
 
     before: Object
     after: Object
-    changes: tuple[Write, ...]
+    writes: tuple[Write, ...]
     result: Object
 
 
@@ -283,19 +283,19 @@ def decide_present(desired: Desired, observed: Observed, whole: Desired | None =
         "secret": {},
         "matching_pods": None,
     }
-    changes: list[Write] = []
+    writes: list[Write] = []
     if place:
         before["secret"] = after["secret"] = hidden(observed.secret(place), False)
         result["secret"] = {"namespace": place[0], "name": place[1]}
         wanted_secret = _wanted_secret(whole, observed, place)
         if wanted_secret is not None:
             live = observed.secret(place)
-            changes += change("secret", SECRET, live, wanted_secret, owner=desired.owner, adopt=desired.adopt)
-        if changes:
+            writes += change("secret", SECRET, live, wanted_secret, owner=desired.owner, adopt=desired.adopt)
+        if writes:
             after["secret"] = hidden(wanted_secret, True)
     if desired.with_identity:
         affected = _affected(desired, observed, reach(wanted_identity))
-        changes += change(
+        writes += change(
             "identity",
             IDENTITY,
             identity,
@@ -311,7 +311,7 @@ def decide_present(desired: Desired, observed: Observed, whole: Desired | None =
         wanted_binding = _wanted_binding(desired, binding)
         pods = _served(observed, wanted_binding, wanted_identity)
         result["matching_pods"] = None if pods is None else len(pods)
-        changes += change(
+        writes += change(
             "binding",
             BINDING,
             binding,
@@ -321,12 +321,12 @@ def decide_present(desired: Desired, observed: Observed, whole: Desired | None =
             effect=f"{count(pods)} {'gets' if pods is not None and len(pods) == 1 else 'get'} the identity",
             pods=pods,
         )
-    changed = {write.key for write in changes}
+    changed = {write.key for write in writes}
     for key, wanted in (("identity", wanted_identity), ("binding", wanted_binding if desired.with_binding else {})):
         if key in changed:
             after[key], result[key] = clean(wanted), shown(wanted)
     result["assigned"] = list(observed.assigned_to(desired.key))
-    return Decision(before, after, tuple(changes), result)
+    return Decision(before, after, tuple(writes), result)
 
 
 def rendered(desired: Desired) -> tuple[Object, Object]:

@@ -131,13 +131,13 @@ def decide(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) 
     for key, one in going.items():
         if key not in {desired.key for desired in desired_list}:
             decisions.append(_removal(one, rules, {"exception": {}, "pods": []}))
-    changes = list({one.place: one for decision in decisions for one in decision.changes}.values())
+    writes = list({one.place: one for decision in decisions for one in decision.writes}.values())
     waves = [
-        Wave(tuple(one for one in changes if one.body is not None)),
-        Wave(tuple(one for one in changes if one.body is None)),
+        Wave(tuple(one for one in writes if one.body is not None)),
+        Wave(tuple(one for one in writes if one.body is None)),
     ]
     warnings = _warnings(desired_list, after, observed)
-    return Outcome(tuple(decisions), tuple(wave for wave in waves if wave.changes), tuple(warnings))
+    return Outcome(tuple(decisions), tuple(wave for wave in waves if wave.writes), tuple(warnings))
 
 
 def _decide(
@@ -156,7 +156,7 @@ def _decide(
             f"{EXCEPTION} {path_of(desired.key)} needs pod_labels: name the labels of the pods that it is for."
         )
     pods = _covered(desired.namespace, pod_labels, observed)
-    changes = change(
+    writes = change(
         "exception",
         EXCEPTION,
         live,
@@ -168,11 +168,11 @@ def _decide(
         removable=[("spec", "podLabels", key) for key in _pod_labels(live or {})],
     )
     result = {
-        "exception": shown(wanted if changes else live or {}),
+        "exception": shown(wanted if writes else live or {}),
         "pods": None if pods is None else [f"{pod.namespace}/{pod.name}" for pod in pods],
     }
-    looks = {"exception": clean(live or {})}, {"exception": clean(wanted if changes else live or {})}
-    return Decision(*looks, tuple(changes), result)
+    looks = {"exception": clean(live or {})}, {"exception": clean(wanted if writes else live or {})}
+    return Decision(*looks, tuple(writes), result)
 
 
 def _removal(going: Deletion, rules: Rules, result: Object) -> Decision:

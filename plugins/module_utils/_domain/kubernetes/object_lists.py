@@ -112,7 +112,7 @@ def leaving(
 class Wave:
     """Writes that do not depend on each other; the next wave begins when the pods of ``settles`` are assigned again."""
 
-    changes: tuple[Write, ...]
+    writes: tuple[Write, ...]
     settles: tuple[Desired, ...] = ()
 
 
@@ -125,8 +125,8 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
     @property
-    def changes(self) -> tuple[Write, ...]:
-        return tuple(change for wave in self.waves for change in wave.changes)
+    def writes(self) -> tuple[Write, ...]:
+        return tuple(write for wave in self.waves for write in wave.writes)
 
     @property
     def planned(self) -> list[Object]:
@@ -138,13 +138,13 @@ class Outcome:
                 "name": one.name,
                 "action": one.summary,
             }
-            for one in self.changes
+            for one in self.writes
         ]
 
     @property
     def reassigned(self) -> int | None:
         """How many pods MIC will assign an identity anew; None where they may not be listed."""
-        touched = [change.pods for change in self.changes if change.live is not None and change.body is not None]
+        touched = [write.pods for write in self.writes if write.live is not None and write.body is not None]
         if any(pods is None for pods in touched):
             return None
         return len({(pod.namespace, pod.name) for pods in touched for pod in pods or ()})
@@ -154,9 +154,9 @@ class Outcome:
         """What changes, before and after, by kind and path."""
         before, after = {}, {}
         for decision in self.decisions:
-            for change in decision.changes:
-                label = f"{change.kind} {change.namespace}/{change.name}"
-                before[label], after[label] = decision.before.get(change.key, {}), decision.after.get(change.key, {})
+            for write in decision.writes:
+                label = f"{write.kind} {write.namespace}/{write.name}"
+                before[label], after[label] = decision.before.get(write.key, {}), decision.after.get(write.key, {})
         return before, after
 
 

@@ -26,6 +26,7 @@ from ..matching.matching import USER_ASSIGNED
 from ..names import is_ours
 
 FINALIZER = "azureassignedidentity.finalizers.aadpodidentity.k8s.io"
+_OF_KUBERNETES = ("foregroundDeletion", "orphan", "customresourcecleanup.apiextensions.k8s.io")
 
 # What is removed together, in the order in which it has to go.
 RECORDS, ASSIGNED, WORKLOADS, EXCEPTIONS, IDENTITIES, DEFINITIONS, REMAINS = PARTS = (
@@ -313,6 +314,7 @@ def rows(observed: Observed, rules: Rules) -> list[Object]:
             "removable": kind not in _OWNED or belongs(kind, raw, observed, rules),
             "by_aks": by_aks(raw),
             "terminating": bool(raw["metadata"].get("deletionTimestamp")),
+            "foreign_finalizers": foreign_finalizers(kind, raw),
             "identity": _azure_id(raw) if kind in CUSTOM else "",
         }
         for kind in (*CUSTOM, *(each for each in PART_OF if each not in CUSTOM))
@@ -350,6 +352,12 @@ def _azure_id(raw: Raw) -> str:
     spec = (spec.get("azureIdentityRef") or {}).get("spec") or spec
     is_managed = int(spec.get("type") or 0) == USER_ASSIGNED
     return str(spec.get("resourceID") or "") if is_managed else ""
+
+
+def foreign_finalizers(kind: str, raw: Raw) -> list[str]:
+    """Those for which a deletion waits until their owners take them away, which are neither MIC nor Kubernetes."""
+    known = (*_OF_KUBERNETES, *((FINALIZER,) if kind == _MADE_BY_MIC else ()))
+    return [str(each) for each in raw["metadata"].get("finalizers") or () if each not in known]
 
 
 def _has_finalizer(raw: Raw) -> bool:

@@ -482,22 +482,37 @@ def _handed_out(told: Raw, *, in_secret: bool) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Object:
-    """An object of AAD Pod Identity; ``by_aks``: AKS made it for its add-on."""
+    """An object of AAD Pod Identity.
+
+    ``by_aks``: AKS made it for its add-on. ``foreign_finalizers``: those for which its deletion waits.
+    """
 
     kind: str
     namespace: str
     name: str
     removable: bool
     by_aks: bool
+    foreign_finalizers: tuple[str, ...]
 
     @classmethod
     def parse(cls, found: Raw) -> Object:
         flags = (bool(found[name]) for name in ("removable", "by_aks"))
-        return cls(found["kind"], found["namespace"], found["name"], *flags)
+        return cls(found["kind"], found["namespace"], found["name"], *flags, tuple(found["foreign_finalizers"]))
 
     @property
     def label(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    @property
+    def waits(self) -> str:
+        """For whom its deletion waits; empty where for nobody."""
+        if not self.foreign_finalizers:
+            return ""
+        several = len(self.foreign_finalizers) > 1
+        return (
+            f"Its deletion waits until whoever owns the finalizer{'s' if several else ''} "
+            f"{', '.join(self.foreign_finalizers)} takes {'them' if several else 'it'} away."
+        )
 
     @property
     def without_binding(self) -> dict[str, str]:
@@ -577,8 +592,8 @@ class Installation:
     ``going_secrets``: ``namespace/name``. ``gone_before_assigned`` and ``gone_before_objects``: what is gone before the
     AzureAssignedIdentities are removed, and before the other objects are, as pod_identity_removal takes them.
     ``addon``, ``removal``, ``installations``, ``inventory`` and ``nodes``: as they are in the beginning; ``providers``:
-    provider ids of the nodes. ``kubernetes`` and ``azure``: what is asked for now that this is known, and
-    ``role_scopes``: where roles are looked for.
+    provider ids of the nodes. ``waiting``: for whom deletions will wait. ``kubernetes`` and ``azure``: what is asked
+    for now that this is known, and ``role_scopes``: where roles are looked for.
     """
 
     looked: bool
@@ -603,6 +618,7 @@ class Installation:
     inventory: Raw
     nodes: t.Mapping[str, str]
     providers: tuple[str, ...]
+    waiting: tuple[str, ...]
     kubernetes: tuple[KubernetesNeed, ...]
     azure: tuple[AzureNeed, ...]
     role_scopes: tuple[RoleScope, ...]
@@ -653,10 +669,22 @@ def installation(options: Options, found: InCluster, run: Run) -> Installation:
         inventory=found.inventory,
         nodes=found.nodes,
         providers=readable.providers,
+        waiting=tuple(_waiting(options, found, mic_works, run)),
         kubernetes=tuple(_secret_needs(going_secrets, run.phases(PHASES))),
         azure=tuple(_read_needs(options, readable, role_scopes)),
         role_scopes=role_scopes,
     )
+
+
+def _waiting(options: Options, found: InCluster, mic_works: bool, run: Run) -> t.Iterator[str]:
+    phases = run.phases(PHASES)
+    for each in found.objects:
+        phase = _phase_of(each, addon=found.addon.enabled, mic_works=mic_works)
+        if each.removable and each.waits and phase in phases:
+            yield (
+                f"{each.label}: {each.waits} Ask them to, or the run stops there after {options.wait_timeout} seconds "
+                "(pod_identity_uninstall_wait_timeout); run it again once it is gone."
+            )
 
 
 def _secret_needs(going: t.Iterable[str], phases: t.Container[str]) -> t.Iterator[KubernetesNeed]:
@@ -1736,10 +1764,10 @@ def _planned(options: Options, audit: Audit) -> t.Iterator[tuple[str, str, str, 
     for found in before.objects:
         if found.removable:
             yield (
-                _phase_of(found, before),
+                _phase_of(found, addon=before.addon, mic_works=before.mic_works),
                 "cluster",
                 found.label,
-                "",
+                found.waits,
                 found.kind in audit.unread or found.label in labels,
             )
     for secret in before.going:
@@ -1750,14 +1778,14 @@ def _planned(options: Options, audit: Audit) -> t.Iterator[tuple[str, str, str, 
         yield IDENTITIES, "Azure", f"identity {arm_id.last_segment(identity['id'])}", identity["id"], False
 
 
-def _phase_of(found: Object, before: Before) -> str:
+def _phase_of(found: Object, *, addon: bool, mic_works: bool) -> str:
     """The one that removes the object, or lets AKS or MIC do so."""
     custom = ("AzureIdentity", "AzureIdentityBinding")
-    if found.by_aks and before.addon:
+    if found.by_aks and addon:
         return ENTRIES if found.kind in custom else ADDON
     phases = {
         "AzureIdentityBinding": BINDINGS,
-        "AzureAssignedIdentity": BINDINGS if before.mic_works else SCALE_SETS,
+        "AzureAssignedIdentity": BINDINGS if mic_works else SCALE_SETS,
         "Deployment": CHART,
         "DaemonSet": CHART,
     }

@@ -60,7 +60,7 @@ def made(*desired_list: Desired, before: Observed | None = None, **seen: Any) ->
     """A cluster in which all of them are as desired."""
     before = before or Observed()
     found: dict[str, list[Any]] = {"identity": [*before.identities], "binding": [*before.bindings], "secret": []}
-    for one in binding_lists.decide(desired_list, before, Rules()).changes:
+    for one in binding_lists.decide(desired_list, before, Rules()).writes:
         found[one.key].append(one.body)
     return Observed(
         tuple(found["identity"]), tuple(found["binding"]), tuple(found["secret"]), **{"templates": (), **seen}
@@ -82,7 +82,7 @@ def decide(*desired_list: Desired, on: Observed | None = None, **rules: Any) -> 
 
 def actions(outcome: Outcome) -> list[list[str]]:
     """By wave: verb, kind and path."""
-    return [[" ".join(change.summary.split()[:3]) for change in wave.changes] for wave in outcome.waves]
+    return [[" ".join(write.summary.split()[:3]) for write in wave.writes] for wave in outcome.waves]
 
 
 def refusal(*desired_list: Desired, on: Observed | None = None, **rules: Any) -> str:
@@ -171,7 +171,7 @@ def test_equal_names_that_one_selector_matches() -> None:
     there = made(whole(namespace="m"))
     assert "have one name" in refusal(whole(), on=there)
     accepted = decide(whole(), on=there, accept=frozenset({"equal_names"}))
-    assert len(accepted.changes) == 2 and "that of AzureIdentityBinding m/i" in accepted.warnings[0]
+    assert len(accepted.writes) == 2 and "that of AzureIdentityBinding m/i" in accepted.warnings[0]
     both = made(whole(), before=Observed(), pods=())
     unchanged = replace(both, identities=both.identities + there.identities, bindings=both.bindings + there.bindings)
     outcome = decide(whole(), on=unchanged)

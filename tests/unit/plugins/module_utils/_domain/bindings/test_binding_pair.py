@@ -45,7 +45,7 @@ def desired(**changes: Any) -> Desired:
 def made(wanted: Desired, observed: Observed | None = None) -> Observed:
     """The cluster with all that is desired."""
     decision = binding_pair.decide_present(wanted, observed or Observed())
-    objects = {change.key: change.body for change in decision.changes}
+    objects = {write.key: write.body for write in decision.writes}
     return Observed(
         identities=(objects.get("identity") or {},),
         bindings=(objects.get("binding") or {},),
@@ -61,7 +61,7 @@ def absent(wanted: Desired, observed: Observed, *, allow_in_use: bool = False) -
 
 
 def keys(decision: binding_pair.Decision) -> list[str]:
-    return [change.key for change in decision.changes]
+    return [write.key for write in decision.writes]
 
 
 def user(name: str = "a", namespace: str = "n", **changes: Any) -> Pod:
@@ -76,23 +76,23 @@ def test_identity_comes_before_its_binding_and_goes_after_it() -> None:
 
 def test_what_came_true_is_no_change() -> None:
     again = binding_pair.decide_present(desired(), made(desired()))
-    assert again.changes == () and again.before == again.after
+    assert again.writes == () and again.before == again.after
 
 
 def test_what_another_owner_keeps_is_changed_only_by_adoption() -> None:
     theirs = made(desired(owner="team-a"))
-    assert binding_pair.decide_present(desired(owner="team-b"), theirs).changes == ()
+    assert binding_pair.decide_present(desired(owner="team-b"), theirs).writes == ()
     for change in ({"selector": "y"}, {"ad_endpoint": "https://login/"}):
         with pytest.raises(Failure, match="belongs to the owner 'team-a'"):
             binding_pair.decide_present(desired(owner="team-b", **change), theirs)
-        assert binding_pair.decide_present(desired(owner="team-b", adopt=True, **change), theirs).changes
+        assert binding_pair.decide_present(desired(owner="team-b", adopt=True, **change), theirs).writes
 
 
 def test_nothing_of_a_secret_is_shown() -> None:
     principal = desired(type=1, resource_id=None, tenant_id="t", client_password="pa55word")
     for observed in (Observed(), made(desired(type=1, resource_id=None, tenant_id="t", client_password="0ther"))):
         decision = binding_pair.decide_present(principal, observed)
-        text = repr((decision.before, decision.after, decision.result, [c.summary for c in decision.changes]))
+        text = repr((decision.before, decision.after, decision.result, [c.summary for c in decision.writes]))
         for value in ("pa55word", "0ther"):
             assert value not in text and base64.b64encode(value.encode()).decode() not in text
         assert decision.before["secret" if "secret" in decision.before else "identity"] is not None
@@ -119,7 +119,7 @@ def test_a_diff_has_nothing_of_a_secret_that_others_wrote() -> None:
 
 def test_certificate() -> None:
     principal = desired(type=2, resource_id=None, tenant_id="t", client_certificate="YWJj\nZGVm", client_password="p")
-    (secret,) = [c.body for c in binding_pair.decide_present(principal, Observed()).changes if c.key == "secret"]
+    (secret,) = [c.body for c in binding_pair.decide_present(principal, Observed()).writes if c.key == "secret"]
     assert secret is not None and sorted(secret["data"]) == ["certificate", "password"]
     assert base64.b64decode(secret["data"]["certificate"]) == b"abcdef"
     with pytest.raises(Failure, match="base64"):
@@ -132,10 +132,10 @@ def test_the_key_of_an_existing_secret_stays_the_only_one() -> None:
     principal = desired(type=1, resource_id=None, tenant_id="t", client_password="p")
     place = {"namespace": "n", "name": "i-credential"}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": place, "data": {"given": "eA=="}}
-    (change,) = [
-        c for c in binding_pair.decide_present(principal, Observed(secrets=(secret,))).changes if c.key == "secret"
+    (write,) = [
+        c for c in binding_pair.decide_present(principal, Observed(secrets=(secret,))).writes if c.key == "secret"
     ]
-    assert change.body is not None and list(change.body["data"]) == ["given"]
+    assert write.body is not None and list(write.body["data"]) == ["given"]
 
 
 def test_what_we_applied_before_is_applied_again() -> None:
@@ -151,18 +151,18 @@ def test_what_we_applied_before_is_applied_again() -> None:
     identity["metadata"] = {**identity["metadata"], "managedFields": [ours, theirs]}
     identity["spec"] = {**identity["spec"], "replicas": 3}
     observed = Observed(identities=(identity,), bindings=live.bindings)
-    (change,) = binding_pair.decide_present(desired(client_id=CLIENT_ID.replace("2", "3")), observed).changes
-    assert change.body is not None
-    assert change.body["spec"]["adEndpoint"] == "https://login/" and "replicas" not in change.body["spec"]
-    assert change.body["metadata"]["labels"] == {**MARKS, "team": "a"}
+    (write,) = binding_pair.decide_present(desired(client_id=CLIENT_ID.replace("2", "3")), observed).writes
+    assert write.body is not None
+    assert write.body["spec"]["adEndpoint"] == "https://login/" and "replicas" not in write.body["spec"]
+    assert write.body["metadata"]["labels"] == {**MARKS, "team": "a"}
 
 
 def test_adoption_takes_the_whole_content() -> None:
     live = made(desired())
     plain = [{**raw, "metadata": {"namespace": "n", "name": "i"}} for raw in (live.identities[0], live.bindings[0])]
     observed = Observed(identities=(plain[0],), bindings=(plain[1],), pods=(user(),))
-    assert binding_pair.decide_present(desired(), observed).changes == ()
-    identity, binding = binding_pair.decide_present(desired(adopt=True), observed).changes
+    assert binding_pair.decide_present(desired(), observed).writes == ()
+    identity, binding = binding_pair.decide_present(desired(adopt=True), observed).writes
     assert identity.force and identity.body is not None and identity.body["spec"] == plain[0]["spec"]
     assert identity.body["metadata"]["labels"] == MARKS
     assert identity.summary == "adopt AzureIdentity n/i (MIC assigns it anew to 1 pod)"
@@ -179,7 +179,7 @@ def test_pods_are_counted_by_behavior(behavior: str | None, count: int) -> None:
 
 def test_unknown_number_of_pods() -> None:
     decision = binding_pair.decide_present(desired(), Observed(pods=None))
-    assert "an unknown number of pods" in decision.changes[-1].summary
+    assert "an unknown number of pods" in decision.writes[-1].summary
     assert decision.result["matching_pods"] is None
 
 
@@ -229,8 +229,8 @@ def test_one_write_leads_to_what_is_desired_and_touches_nothing_else(
     decision = binding_pair.decide_present(wanted, live)
     after = {key: decision.after[key] for key in ("identity", "binding")}
     reached = Observed(identities=(after["identity"],), bindings=(after["binding"],))
-    assert binding_pair.decide_present(wanted, reached).changes == ()
-    changed = {change.key for change in decision.changes}
+    assert binding_pair.decide_present(wanted, reached).writes == ()
+    changed = {write.key for write in decision.writes}
     for key in after:
         assert (after[key] == decision.before[key]) is (key not in changed)
     for name, value in (decision.before["identity"]["spec"]).items():

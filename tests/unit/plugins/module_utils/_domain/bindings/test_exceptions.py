@@ -35,7 +35,7 @@ def decide(*desired_list: Desired, on: Observed | None = None, **rules: Any) -> 
 
 
 def made(*desired_list: Desired, **seen: Any) -> Observed:
-    return Observed(tuple(one.body for one in decide(*desired_list).changes if one.body), **seen)
+    return Observed(tuple(one.body for one in decide(*desired_list).writes if one.body), **seen)
 
 
 def refusal(*desired_list: Desired, on: Observed | None = None, **rules: Any) -> str:
@@ -65,16 +65,16 @@ def test_living_pods_of_the_namespace_are_told() -> None:
     seen = Observed(pods=(pod("b"), pod("a"), pod("c", "m"), pod("d", phase="Failed"), pod("e", team="x")))
     outcome = decide(desired(), on=seen)
     assert outcome.decisions[0].result["pods"] == ["n/a", "n/b"]
-    assert [one.summary for one in outcome.changes] == ["create AzurePodIdentityException n/e (2 pods past NMI)"]
+    assert [one.summary for one in outcome.writes] == ["create AzurePodIdentityException n/e (2 pods past NMI)"]
     assert decide(desired(), on=Observed(pods=None)).decisions[0].result["pods"] is None
 
 
 def test_the_labels_of_the_pods_are_replaced() -> None:
     live = made(desired(pod_labels={"app": "x", "team": "y"}))
-    (change,) = decide(desired(), on=live).changes
-    assert change.body is not None and change.body["spec"]["podLabels"] == {"app": "x"}
-    assert decide(desired(pod_labels=None), on=live).changes == ()
-    assert decide(desired(), on=made(desired())).changes == ()
+    (write,) = decide(desired(), on=live).writes
+    assert write.body is not None and write.body["spec"]["podLabels"] == {"app": "x"}
+    assert decide(desired(pod_labels=None), on=live).writes == ()
+    assert decide(desired(), on=made(desired())).writes == ()
 
 
 def test_what_pods_need_stays() -> None:
@@ -82,11 +82,11 @@ def test_what_pods_need_stays() -> None:
     gone = desired(present=False)
     assert "Pod n/a past NMI" in refusal(gone, on=used)
     assert "Pod n/a past NMI" in refusal(desired("f", pod_labels={"b": "c"}), on=used, purge=True)
-    assert decide(desired(present=False, allow_in_use=True), on=used).changes
-    assert decide(gone, desired("new"), on=used).waves[1].changes[0].name == "e", "the new one is there before"
+    assert decide(desired(present=False, allow_in_use=True), on=used).writes
+    assert decide(gone, desired("new"), on=used).waves[1].writes[0].name == "e", "the new one is there before"
     template = Template("CronJob n/c", "n", {"app": "X"})
     assert "CronJob n/c past NMI" in refusal(gone, on=made(desired(), templates=(template,)))
-    assert decide(gone, on=made(desired(), templates=(Template("CronJob m/c", "m", {"app": "x"}),))).changes
+    assert decide(gone, on=made(desired(), templates=(Template("CronJob m/c", "m", {"app": "x"}),))).writes
     for unread in ("pods", "templates"):
         assert "cannot be told" in refusal(gone, on=made(desired(), **{unread: None}))
 
@@ -95,11 +95,11 @@ def test_purge_removes_what_is_provably_ours_only() -> None:
     ours = made(desired("a"), desired("b"), desired("c", "m"))
     foreign = {"metadata": {"namespace": "n", "name": "f"}, "spec": {"podLabels": {"app": "x"}}}
     cluster = Observed((*ours.exceptions, foreign))
-    assert [one.name for one in decide(desired("a"), on=cluster, purge=True).changes] == ["b"]
-    assert decide(desired("a"), on=cluster, purge=True, owner="others").changes == ()
+    assert [one.name for one in decide(desired("a"), on=cluster, purge=True).writes] == ["b"]
+    assert decide(desired("a"), on=cluster, purge=True, owner="others").writes == ()
     assert "purge_allow_empty" in refusal(on=cluster, purge=True, namespaces=frozenset("n"))
     everything = decide(on=cluster, purge=True, purge_allow_empty=True, namespaces=frozenset("nm"))
-    assert [one.name for one in everything.changes] == ["a", "b", "c"]
+    assert [one.name for one in everything.writes] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

@@ -294,6 +294,24 @@ def test_what_goes_with_its_release_or_with_the_addon_is_not_removed_by_itself()
     assert "aad-pod-id-nmi-role" in [row["name"] for row in removal.rows(abandoned, Rules())]
 
 
+@pytest.mark.parametrize(
+    ("kind", "finalizers", "foreign"),
+    [
+        ("AzureIdentity", None, []),
+        ("AzureIdentity", [], []),
+        ("AzureIdentity", ["theirs/hold", "old"], ["theirs/hold", "old"]),
+        ("AzureIdentity", [removal.FINALIZER], [removal.FINALIZER]),  # MIC takes it from no other kind
+        ("AzureAssignedIdentity", [removal.FINALIZER, "theirs/hold"], ["theirs/hold"]),
+        ("CustomResourceDefinition", ["customresourcecleanup.apiextensions.k8s.io"], []),
+        ("Deployment", ["foregroundDeletion", "orphan", "theirs/hold"], ["theirs/hold"]),
+    ],
+)
+def test_whose_finalizers_are_foreign(kind: str, finalizers: list[str] | None, foreign: list[str]) -> None:
+    live = {"metadata": {"name": "i", "namespace": "team", "finalizers": finalizers}}
+    (row,) = removal.rows(cluster(**{kind: [live]}), Rules(everything=True))
+    assert row["foreign_finalizers"] == foreign
+
+
 def test_objects_can_be_applied_again() -> None:
     live = ours(objects.identity(clientPassword={"name": "p", "namespace": "vault"}))
     live["metadata"].update(uid="1", resourceVersion="2", finalizers=["x"], deletionTimestamp="now")

@@ -444,11 +444,18 @@ def test_what_is_looked_at_in_azure() -> None:
 NODE = {"metadata": {"name": "node"}, "spec": {"providerID": f"azure://{MC.lower()}/providers/Microsoft.Compute/x/0"}}
 ELSEWHERE = {"metadata": {"name": "node"}, "spec": {"providerID": f"azure://{MC}2/providers/Microsoft.Compute/x/0"}}
 ASSIGNED = {"name": "a", "node": "node", "resource_id": ONE, "type": 0}
+
+
+def thing(kind: str, name: str, namespace: str = "n", **more: Any) -> dict[str, Any]:
+    given = {"removable": True, "by_aks": False, "foreign_finalizers": [], **more}
+    return {"kind": kind, "namespace": namespace, "name": name, **given}
+
+
 GETS = [{"namespace": "n", "binding": name, "name": name} for name in ("old", "new", "of-aks")]
 BINDINGS_THERE = [
-    {"kind": "AzureIdentityBinding", "namespace": "n", "name": "old", "by_aks": False, "removable": True},
-    {"kind": "AzureIdentityBinding", "namespace": "n", "name": "of-aks", "by_aks": True, "removable": True},
-    {"kind": "AzureIdentity", "namespace": "n", "name": "new", "by_aks": False, "removable": True},
+    thing("AzureIdentityBinding", "old"),
+    thing("AzureIdentityBinding", "of-aks", by_aks=True),
+    thing("AzureIdentity", "new"),
 ]
 DEPLOYMENT = {"kind": "Deployment", "namespace": "n", "name": "api", "identities": GETS, "findings": []}
 
@@ -574,10 +581,6 @@ def test_what_a_secret_tells_is_asked_of_azure() -> None:
         for identity in sorted((ONE, TWO))
     ]
     assert all(each.tolerates and each.tolerates({"failed": True}) for each in operators)
-
-
-def thing(kind: str, name: str, namespace: str = "n", **flags: bool) -> dict[str, Any]:
-    return {"kind": kind, "namespace": namespace, "name": name, "removable": True, "by_aks": False, **flags}
 
 
 ASSIGNED_KIND, BINDING_KIND = "AzureAssignedIdentity", "AzureIdentityBinding"
@@ -716,6 +719,57 @@ def test_what_of_the_installation_goes(
     }
     found = plan("cluster", there(others, **{name: changes[name] for name in changes if name in OF_REMOVAL}), **options)
     assert {name: found[name] for name in IN_CLUSTER} == {**IN_CLUSTER, **expected}
+
+
+ONE_HOLDS, TWO_HOLD = {"foreign_finalizers": ["x/a"]}, {"foreign_finalizers": ["x/a", "b"]}
+WAITS = "Its deletion waits until whoever owns the finalizer x/a takes it away."
+
+
+@pytest.mark.parametrize(
+    ("objects", "others", "run", "told"),
+    [
+        pytest.param([thing("AzureIdentity", "a")], {}, RUN, [], id="no finalizer"),
+        pytest.param([thing("AzureIdentity", "a", **ONE_HOLDS)], {}, RUN, [f"AzureIdentity n/a: {WAITS}"], id="one"),
+        pytest.param(
+            [thing("ConfigMap", "c", **TWO_HOLD)],
+            {},
+            Run(check_mode=True),
+            ["ConfigMap n/c: Its deletion waits until whoever owns the finalizers x/a, b takes them away."],
+            id="two, in check mode",
+        ),
+        pytest.param([thing("AzureIdentity", "a", removable=False, **ONE_HOLDS)], {}, RUN, [], id="stays"),
+        pytest.param([thing("AzureIdentity", "a", **ONE_HOLDS)], {}, Run(tags=(BINDINGS,)), [], id="another phase"),
+        pytest.param(
+            [thing(ASSIGNED_KIND, "a", **ONE_HOLDS)],
+            {"nmi": {"installations": MIC}},
+            Run(tags=(BINDINGS,)),
+            [f"{ASSIGNED_KIND} n/a: {WAITS}"],
+            id="what MIC deletes",
+        ),
+        pytest.param(
+            [thing("AzureIdentity", "a", by_aks=True, **ONE_HOLDS)],
+            {"addon": {"addons": [ON]}},
+            Run(tags=(ENTRIES,)),
+            [f"AzureIdentity n/a: {WAITS}"],
+            id="what AKS deletes",
+        ),
+    ],
+)
+def test_whose_deletion_will_wait(
+    objects: list[dict[str, Any]], others: dict[str, Any], run: Run, told: list[str]
+) -> None:
+    found = plan("cluster", there(others, objects=objects), run, wait_timeout=9)["waiting"]
+    assert [each.partition(" Ask them to, or the run stops there after 9 seconds")[0] for each in found] == told
+
+
+@pytest.mark.parametrize("run", [RUN, Run(check_mode=True)], ids=["run", "check mode"])
+def test_the_account_tells_whose_deletion_waits(run: Run) -> None:
+    objects = [thing("AzureIdentity", "a", **ONE_HOLDS), thing("AzureIdentity", "b")]
+    rows = plan("account", audit({"removal": {"objects": objects}}), run)["rows"]
+    assert [(row["what"], row["reason"]) for row in rows if row["what"].startswith("AzureIdentity")] == [
+        ("AzureIdentity n/a", WAITS),
+        ("AzureIdentity n/b", ""),
+    ]
 
 
 def test_which_roles_were_found() -> None:
