@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
@@ -37,6 +36,7 @@ class CallbackModule(CallbackBase):
     def __init__(self) -> None:
         super().__init__()
         self._begun: Counter[str] = Counter()
+        self._items: list[str] = []
         if seconds := os.environ.get("ANSWER_WITHIN"):
             answer_within(float(seconds))
 
@@ -46,6 +46,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         name = task.get_name()
+        self._items = []
         self._begun[name] += 1
         self._write(begun=name if self._begun[name] == 1 else f"{name}, time {self._begun[name]}")
 
@@ -56,12 +57,10 @@ class CallbackModule(CallbackBase):
         if result._result.get("changed"):
             self._write(changed=result._task.get_name())
 
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        self._items.append(str(result._result.get("msg")))
+
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._write(failed=result._task.get_name(), messages=list(_messages(result._result)), ignored=ignore_errors)
-
-
-def _messages(result: dict[str, Any]) -> Iterator[str]:
-    """Those of the items of a loop, in which Ansible itself tells only that one has failed."""
-    failed = [each for each in result.get("results") or () if isinstance(each, dict) and each.get("failed")]
-    for each in failed or [result]:
-        yield str(each.get("msg"))
+        # Of a loop Ansible itself tells only that an item has failed.
+        messages, self._items = self._items or [str(result._result.get("msg"))], []
+        self._write(failed=result._task.get_name(), messages=messages, ignored=ignore_errors)
