@@ -15,7 +15,7 @@ def chart_values(shown: t.Any, values: t.Any = None) -> t.Any:
     if isinstance(shown, t.Mapping):
         return helm_releases.masked(shown, values)
     if isinstance(shown, str):
-        return helm_releases.without_credentials(shown, values)
+        return helm_releases.said(shown, values)
     raise AnsibleFilterError("The filter azureops.pod_identity.chart_values needs values of a chart or a text.")
 
 

@@ -150,9 +150,7 @@ def _restart(namespace: str) -> Options:
 
 def _left_by_mic(world: World) -> None:
     """Nothing of other tests is there with it, nor what could not be removed before."""
-    for each in world.client.list_all(AZURE_ASSIGNED_IDENTITY):
-        place = each["metadata"]["namespace"], each["metadata"]["name"]
-        world.client.merge(AZURE_ASSIGNED_IDENTITY, *place, {"metadata": {"finalizers": None}})
+    server.clear_assigned(world.client)
     server.remove(world.client, world.definitions)
     server.install(world.client, world.definitions)
     spec = {"type": 0, "resourceID": ID, "clientID": CLIENT_ID}

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import base64
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,10 +40,8 @@ def crds(client: Client, definitions: list[dict[str, Any]]) -> None:
 @pytest.fixture
 def namespace(client: Client) -> Iterator[str]:
     """A namespace of its own per test."""
-    name = "t-" + base64.b32encode(os.urandom(5)).decode().lower()
-    client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    client.delete(server.NAMESPACE, None, name)
+    with server.own_namespace(client) as name:
+        yield name
 
 
 @pytest.fixture

@@ -197,7 +197,7 @@ def running(api_server: ApiServer, *flags: str) -> Iterator[Mic]:
         client = api_server.client()
         group = _nodes(client, azure)
         stack.callback(_remove_nodes, client)
-        stack.callback(_take_finalizers, client)
+        stack.callback(server.clear_assigned, client)
         probe, metrics = free_ports(2)
         lock = f"mic-{probe}"
         stack.callback(client.delete, ENDPOINTS, "default", lock)
@@ -220,16 +220,6 @@ def running(api_server: ApiServer, *flags: str) -> Iterator[Mic]:
         path = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
         made = [azure.arm("PUT", path + name, {"location": "westeurope"}).json()["id"] for name in ("one", "two")]
         yield Mic(client, tuple(made))
-
-
-def _take_finalizers(client: Client) -> None:
-    """Of assignments that are left when MIC has ended, so that they and their definition can go."""
-    for one in client.list_all(AZURE_ASSIGNED_IDENTITY):
-        metadata = one["metadata"]
-        if metadata.get("finalizers"):
-            client.merge(
-                AZURE_ASSIGNED_IDENTITY, metadata["namespace"], metadata["name"], {"metadata": {"finalizers": None}}
-            )
 
 
 def _cloud(azure: SimulatedAzure, group: str) -> Path:

@@ -243,7 +243,7 @@ class Instead:
             return True
 
     def is_write(self, method: str, path: str, body: bytes) -> bool:
-        if method == "GET" or "dryRun=" in path or b'"dryRun"' in body or _QUESTION.search(path):
+        if not writes(method, path, body):
             return False
         with self._lock:
             self.requests.append((method, _DRAWN.sub("", path), True))
@@ -255,6 +255,10 @@ class Instead:
         if answer is None:
             over.wait()
         return answer
+
+
+def writes(method: str, path: str, body: bytes) -> bool:
+    return not (method == "GET" or "dryRun=" in path or b'"dryRun"' in body or _QUESTION.search(path))
 
 
 _DRAWN = re.compile(r"(?<=pod-identity-probe-)[a-z0-9]{5}")
@@ -272,6 +276,13 @@ _REFUSED = {
 @contextlib.contextmanager
 def instead(api_server: ApiServer, *, lets_write: bool = False) -> Iterator[Instead]:
     proxy = Instead(lets_write=lets_write)
+    with standing(api_server, proxy):
+        yield proxy
+
+
+@contextlib.contextmanager
+def standing(api_server: ApiServer, proxy: Instead) -> Iterator[None]:
+    """It stands at its address for the block."""
 
     class Bound(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -287,7 +298,9 @@ def instead(api_server: ApiServer, *, lets_write: bool = False) -> Iterator[Inst
                 api_server.url.removeprefix("https://"), context=ssl.create_default_context(cafile=str(api_server.ca))
             )
             with contextlib.closing(far):
-                far.request(self.command, self.path, body, dict(self.headers))
+                # What is asked for in packed form is passed on without the word that it is.
+                plain = {name: each for name, each in self.headers.items() if name.lower() != "accept-encoding"}
+                far.request(self.command, self.path, body, plain)
                 real = far.getresponse()
                 answer: Answer | None = (real.status, real.getheader("Content-Type") or "", real.read())
             if odd and answer:
@@ -316,6 +329,6 @@ def instead(api_server: ApiServer, *, lets_write: bool = False) -> Iterator[Inst
     with _listening(api_server, Bound) as url:
         proxy.url = url
         try:
-            yield proxy
+            yield
         finally:
             proxy.begin(None, lambda _whole: None)

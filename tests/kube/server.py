@@ -37,7 +37,11 @@ from cryptography.x509.oid import NameOID
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import FIELD_MANAGER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import POD, Kind
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_ASSIGNED_IDENTITY,
+    POD,
+    Kind,
+)
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import run as run_module
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -343,6 +347,17 @@ def _bound(client: Client, name: str, subject: dict[str, Any], rules: Sequence[d
         client.delete(CLUSTER_ROLE, None, name)
 
 
+@contextlib.contextmanager
+def own_namespace(client: Client) -> Iterator[str]:
+    """The name of a new namespace, which goes with the block."""
+    name = "t-" + base64.b32encode(os.urandom(5)).decode().lower()
+    client.create(NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    try:
+        yield name
+    finally:
+        client.delete(NAMESPACE, None, name)
+
+
 def install(client: Client, definitions: list[dict[str, Any]]) -> None:
     for document in definitions:
         body = {key: value for key, value in document.items() if key != "status"}
@@ -355,6 +370,19 @@ def remove(client: Client, definitions: list[dict[str, Any]]) -> None:
         client.delete(CRD, None, document["metadata"]["name"])
     names = [document["metadata"]["name"] for document in definitions]
     until("the definitions are gone", lambda: not any(client.get(CRD, None, name) for name in names))
+
+
+def clear_assigned(client: Client) -> None:
+    """Take away the AzureAssignedIdentities that a MIC of other tests has left, which was killed.
+
+    Nothing is removed while they are there.
+    """
+    if client.get(CRD, None, AZURE_ASSIGNED_IDENTITY.resource) is None:
+        return
+    for each in client.list_all(AZURE_ASSIGNED_IDENTITY):
+        place = each["metadata"]["namespace"], each["metadata"]["name"]
+        client.merge(AZURE_ASSIGNED_IDENTITY, *place, {"metadata": {"finalizers": None}})
+        client.delete(AZURE_ASSIGNED_IDENTITY, *place)
 
 
 def _established(client: Client, definition: dict[str, Any]) -> bool:

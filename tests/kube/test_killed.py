@@ -10,8 +10,10 @@ Where nodes, MIC and NMI are needed besides, tests/sandbox/test_killed.py does i
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
+from collections import ChainMap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kube
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
-    AZURE_ASSIGNED_IDENTITY,
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
     AZURE_POD_IDENTITY_EXCEPTION,
@@ -89,25 +90,36 @@ def playbook(name: str) -> str:
 
 
 @pytest.fixture
-def world(
-    api_server: ApiServer, client: Client, definitions: list[dict[str, Any]], namespace: str, tmp_path: Path
+def world(api_server: ApiServer, client: Client, namespace: str, tmp_path: Path) -> Iterator[World]:
+    with empty_world(api_server, client, namespace, tmp_path, {}) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def empty_world(
+    api_server: ApiServer, client: Client, namespace: str, folder: Path, environment: dict[str, str]
 ) -> Iterator[World]:
-    """An empty subscription, and an API server without anything of pod identity."""
-    (tmp_path / "home").mkdir()
+    """An empty subscription, and an API server without anything of pod identity.
+
+    ``environment``: what plays have beside the usual, at their start.
+    """
+    (folder / "home").mkdir()
     compute = Cluster(api_server)
-    azure = compute.azure = SimulatedAzure(tmp_path, compute=compute)
-    modules = Modules(azure, tmp_path / "home")
+    azure = compute.azure = SimulatedAzure(folder, compute=compute)
+    modules = Modules(azure, folder / "home")
     clear(api_server, client)
     # Without it that of whoever runs the tests.
     files = {"ANSIBLE_REMOTE_TMP": str(modules.home / ".ansible/tmp")}
-    player = Player(tmp_path / "player", {**modules.environment, **files})
-    yield World(modules, api_server, client, compute, namespace, player, variables=dict(NAMED))
-    if client.get(DAEMON_SET, "kube-system", "nmi"):
-        azure.run(pod_identity_addon.remove(compute.call))
-    azure.close()
-    client.delete(NAMESPACE, None, f"{namespace}-new")
-    clear(api_server, client)
-    server.install(client, definitions)
+    player = Player(folder / "player", ChainMap(environment, {**modules.environment, **files}))
+    try:
+        yield World(modules, api_server, client, compute, namespace, player, variables=dict(NAMED))
+    finally:
+        if client.get(DAEMON_SET, "kube-system", "nmi"):
+            azure.run(pod_identity_addon.remove(compute.call))
+        azure.close()
+        client.delete(NAMESPACE, None, f"{namespace}-new")
+        clear(api_server, client)
+        server.install(client, server.definitions())
 
 
 def clear(api_server: ApiServer, client: Client) -> None:
@@ -116,9 +128,7 @@ def clear(api_server: ApiServer, client: Client) -> None:
     if client.list_all(SECRET, "default", labels="owner=helm"):
         server.install(client, definitions)  # without them helm deletes no release that has an exception
         api_server.helm("uninstall", CHART, "--namespace", "default")
-    for each in client.list_all(AZURE_ASSIGNED_IDENTITY) if has_definitions(client) else ():
-        place = each["metadata"]["namespace"], each["metadata"]["name"]
-        client.merge(AZURE_ASSIGNED_IDENTITY, *place, {"metadata": {"finalizers": None}})
+    server.clear_assigned(client)
     client.delete(LEASE_KIND, "default", NAME)
     server.remove(client, definitions)
 

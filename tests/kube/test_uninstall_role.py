@@ -122,9 +122,7 @@ def site(
     server.install(client, definitions)
     billing, foreign = assign(modules, client, namespace)
     yield Site(modules, api_server, client, namespace, tmp_path / "players", billing.lower(), foreign.lower())
-    for each in client.list_all(AZURE_ASSIGNED_IDENTITY) if has_definitions(client) else ():
-        key = each["metadata"]["namespace"], each["metadata"]["name"]
-        client.merge(AZURE_ASSIGNED_IDENTITY, *key, {"metadata": {"finalizers": None}})
+    server.clear_assigned(client)
     server.install(client, definitions)
 
 

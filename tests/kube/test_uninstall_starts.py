@@ -209,9 +209,7 @@ def mic(name: str, ready: bool, reason: str = "") -> Callable[[Site], None]:
 def no_definitions(site: Site) -> None:
     """Somebody has removed them, objects and all, before the release, which still names an exception."""
     install(site)
-    for each in site.client.list_all(AZURE_ASSIGNED_IDENTITY):
-        place = each["metadata"]["namespace"], each["metadata"]["name"]
-        site.client.merge(AZURE_ASSIGNED_IDENTITY, *place, {"metadata": {"finalizers": None}})
+    server.clear_assigned(site.client)
     end_definitions(site)
     server.until("the definitions are gone", lambda: not has_definitions(site.client))
 

@@ -36,7 +36,7 @@ class Watch:
         self._timeout = options["restore_timeout"]
 
     def around(self, cluster: Body | None, write: t.Callable[[], Body]) -> Body:
-        """What ``write`` returns; raises Failure where something that it has cost did not come back."""
+        """What ``write`` returns; raises Failure where something that it has cost did not come back, or is not seen."""
         before = self._held(cluster) if cluster and self._mode != "ignore" else ()
         if cluster is None or not before:
             return write()
@@ -78,7 +78,9 @@ class Watch:
             lost = kept.missing(before, self._carriers(cluster))
         except Failure as failure:
             self._warn_unread(cluster, failure)
-            return
+            if isinstance(failure, Refused) and failure.forbids():
+                return
+            raise kept.not_seen(str(cluster["name"]), failure) from failure
         looks = [Look(began, self._alive(lost))]
         for _pause in pauses if looks[0].missing else ():
             with contextlib.suppress(Failure):  # the next look may do better

@@ -212,6 +212,14 @@ def test_a_look_that_fails_afterwards_is_a_warning_too(modules: Modules, world: 
     assert "identity_gap" not in done and len(done["warnings"]) == 1
 
 
+def test_a_look_afterwards_that_something_else_answers_ends_it(modules: Modules, world: World) -> None:
+    modules.fault("GET", LISTS, nth=2, status=200, body="")
+    failed = modules.fail("aks_cluster", **CHANGE)
+    assert failed["changed"]
+    assert failed["msg"].startswith("The cluster c1 was changed, but whether its scale sets keep their identities")
+    assert failed["msg"].endswith("compare them with vmss_identity_info.")
+
+
 def test_a_look_that_fails_in_between_is_none(modules: Modules, world: World) -> None:
     refusal = {"error": {"code": "AuthorizationFailed", "message": "no"}}
     modules.fault("GET", LISTS, nth=3, status=403, body=refusal)

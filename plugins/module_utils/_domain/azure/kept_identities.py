@@ -122,6 +122,15 @@ def unread(cluster: str, failure: Failure) -> str:
     )
 
 
+def not_seen(cluster: str, failure: Failure) -> Failure:
+    """Why a task fails although the cluster was changed, where something else than Azure answered behind the write."""
+    return Failure(
+        f"The cluster {cluster} was changed, but whether its scale sets keep their identities, which AKS may drop, "
+        f"could not be seen, because of this: {failure.sentence.rstrip('.')}; compare them with vmss_identity_info.",
+        error=failure.error,
+    )
+
+
 def not_restored(left: t.Iterable[Held], waited: float, problem: Failure | None) -> Failure:
     """Why a task fails although the cluster was changed."""
     lacking = ", ".join(f"{carrier.text} lacks {', '.join(ids)}" for carrier, ids in by_scale_set(left).items())

@@ -292,6 +292,14 @@ def without_credentials(text: str, values: t.Any) -> str:
     return text
 
 
+def said(message: str, values: t.Any) -> str:
+    """What helm said in a failure of a module of kubernetes.core, as a part of a sentence, without credentials."""
+    lines = without_credentials(message, values).rpartition("\nstderr: ")[2].splitlines()
+    # Before it helm warns of files and old APIs.
+    begin = next((place for place, line in enumerate(lines) if line.startswith("Error: ")), 0)
+    return " ".join(" ".join(lines[begin:]).removeprefix("Error: ").split()).rstrip(".")
+
+
 def _credentials(value: t.Any, inside: bool = False) -> t.Iterator[str]:
     if isinstance(value, dict):
         for key, each in value.items():

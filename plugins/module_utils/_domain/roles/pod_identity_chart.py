@@ -273,7 +273,10 @@ def look_at_nmi(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Look]:
 def release(options: Options, found: Found, run: Run) -> Release:
     """Refuses what is in the way of the release, or the release itself."""
     if found.helm_error is not None:
-        raise Refused(f"The helm release {options.release} cannot be read: {found.helm_error}")
+        raise Refused(
+            f'The helm release {options.release} cannot be read, because helm failed with "{found.helm_error}"; '
+            "correct what that names, and run again."
+        )
     own = found.own(options)
     others = tuple(each for each in found.installations if each not in own)
     foreign = bool(others) or found.addon or options.mode == "addon"

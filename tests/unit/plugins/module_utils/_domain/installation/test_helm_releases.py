@@ -119,6 +119,28 @@ def test_a_diff_has_a_mark_in_place_of_a_credential(values: Any, before: Any, sh
     assert helm_releases.masked(values, before) == shown
 
 
+FAILED = """Failure when executing Helm command. Exited 1.
+stdout: nothing
+stderr: WARNING: Kubernetes configuration file is group-readable.
+Error: query: failed to query with labels: the server
+(get secrets) S3CRET
+WORD is away.
+"""
+NO_HELM = "Failed to find required executable helm in paths: /bin"
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (FAILED, "query: failed to query with labels: the server (get secrets) (not shown) is away"),
+        (NO_HELM, NO_HELM),
+        ("", ""),
+    ],
+)
+def test_what_helm_said_is_part_of_a_sentence(message: str, told: str) -> None:
+    assert helm_releases.said(message, {"adminsecret": {"clientSecret": "S3CRET\nWORD"}}) == told
+
+
 def test_a_message_is_told_without_credentials() -> None:
     values = {"adminsecret": {"clientSecret": "very secret", "useMSI": "no", "n": 5}, "nmi": {"port": "8085"}}
     message = "very secret dmVyeSBzZWNyZXQ= at port 8085 is of no use"

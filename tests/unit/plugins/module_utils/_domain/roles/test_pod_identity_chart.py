@@ -272,7 +272,8 @@ def test_a_plan_holds_no_credential_of_an_address(ref: str, digest: str) -> None
 
 
 def test_a_release_that_cannot_be_read_is_told() -> None:
-    with pytest.raises(Refused, match=r"^The helm release default/aad-pod-identity cannot be read: no helm$"):
+    told = '^The helm release default/aad-pod-identity cannot be read, because helm failed with "no helm"; correct what'
+    with pytest.raises(Refused, match=told):
         release(OPTIONS, replace(INSTALLED, helm_error="no helm"), RUN)
 
 
