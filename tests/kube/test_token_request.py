@@ -173,6 +173,31 @@ def test_asks_until_the_pod_is_known(
     assert asked == (unknown + 1 if seconds else 1) and SIGNATURE.encode() not in done.stdout
 
 
+@pytest.mark.parametrize(("samples", "unknown"), [(3, 0), (3, 1)])
+def test_asks_as_often_as_samples_are_wanted(
+    image: tuple[list[str], dict[str, str]], samples: int, unknown: int
+) -> None:
+    """One answer after the other, each printed whole, with the pauses in between."""
+    shell, environment = image
+    folder = Path(environment["PATH"])
+    if (folder / "wget").resolve() == (folder / "busybox").resolve():
+        unknown = 0  # it does not show the text of a refusal
+    with serving(200, success()) as server:
+        server.before = [UNKNOWN_POD] * unknown
+        request = token_request.shell_command(RESOURCE, None, 5, server.host)
+        command = token_questions.again(request, 60, samples=samples, interval=1)
+        began = time.monotonic()
+        done = subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60, check=True)
+        asked = len([path for path, dummy in server.requests if path.startswith("/metadata/identity/")])
+    answers = token_request.parse_all(done.stdout.decode())
+    assert [(answer.complete, answer.status, bool(answer.claims)) for answer in answers] == [
+        (True, 200, True)
+    ] * samples
+    assert asked == samples + unknown and time.monotonic() - began >= samples - 1
+    assert all(answer.instance and answer.instance.status for answer in answers)
+    assert SIGNATURE.encode() not in done.stdout
+
+
 def verdict(answer: token_request.Answer, **expected: Any) -> Verdict:
     return judge(answer, Expectation(resource=RESOURCE, client_id=CLIENT_ID, identity="a/billing", **expected))
 

@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 METADATA_ADDRESS = "169.254.169.254"
 METADATA_HOST = f"http://{METADATA_ADDRESS}"
 _API_VERSION = "2018-02-01"
+_END = '{"end"'
 _INSTANCE = "instance_"  # before the names of what is printed of the second answer
 
 # The beginning of a token is spelled so that the program itself is not taken for one by who scans for them.
@@ -295,6 +296,17 @@ def parse(output: str) -> Answer:
         complete="end" in found,
         instance=instance,
     )
+
+
+def parse_all(output: str) -> tuple[Answer, ...]:
+    """The answers of a program that was run several times, in their order."""
+    runs: list[list[str]] = [[]]
+    for line in output.splitlines():
+        runs[-1].append(line)
+        if line.startswith(_END):
+            runs.append([])
+    answers = (parse("\n".join(run)) for run in runs)
+    return tuple(answer for answer in answers if answer.tool or answer.status)
 
 
 def _answer(found: t.Mapping[str, t.Any], headers: t.Mapping[str, list[tuple[str, str]]], prefix: str) -> Answer:
