@@ -17,7 +17,7 @@ description:
     is never a success, even if its claims are right.
   - NMI is recognized by two marks that must agree, no Server header on its own answer, and that of the instance
     metadata service on a request for the machine's metadata, which NMI passes on (or refuses in its own words).
-  - Only decoded claims leave the pod, never the token.
+  - Only decoded claims leave the pod, never the token, unless O(target_url) names a URL of Azure to show it to.
   - With O(method=probe_pod) the request comes from a throw-away pod with the namespace, node, service account and
     labels of the workload. It belongs to a Job, never becomes Ready, has a deadline, and is removed afterwards; what a
     killed run left for the same workload is removed first.
@@ -45,8 +45,8 @@ options:
       - Workloads to try instead of the one that the other options name. What an entry does not set is as the option of
         the same name says for all of them.
       - An empty list is refused.
-      - Mutually exclusive with O(namespace), O(selector), O(pod), O(service_account), O(node), O(client_id), O(expect)
-        and O(container).
+      - Mutually exclusive with O(namespace), O(selector), O(pod), O(service_account), O(node), O(client_id),
+        O(expect), O(container) and O(target_url).
     type: list
     elements: dict
     suboptions:
@@ -92,6 +92,9 @@ options:
             description: As in O(expect).
             type: str
             choices: [pod_identity, workload_identity]
+      target_url:
+        description: As O(target_url).
+        type: str
       method:
         description: As O(method).
         type: str
@@ -171,6 +174,19 @@ options:
             the verdict is V(not_mutated), and nothing is asked.
         type: str
         choices: [pod_identity, workload_identity]
+  target_url:
+    description:
+      - URL to which a token that is right is shown in one GET, from within the pod, to see whether its identity has a
+        role there, such as C(https://billing.vault.azure.net/secrets/db?api-version=7.4). By default none is.
+      - It must be https and of a service of Azure, or its host in O(target_hosts). The server's certificate is checked,
+        and no redirect is followed.
+      - Only the status and the text of a refusal leave the pod, nothing of what a successful answer holds.
+      - It needs C(curl) or C(python3) in the container.
+    type: str
+  target_hosts:
+    description: Hosts, besides those of Azure's clouds, to which O(target_url) may show a token.
+    type: list
+    elements: str
   method:
     description: Where the request comes from.
     type: str
@@ -275,6 +291,14 @@ EXAMPLES = r"""
     timeout: 120
   register: all_tokens
 
+- name: See whether the identity may read the secret that its application reads
+  azureops.pod_identity.pod_token_info:
+    namespace: billing
+    selector: billing
+    resource: https://vault.azure.net
+    target_url: https://billing.vault.azure.net/secrets/db?api-version=7.4
+  register: billing_role
+
 - name: See how often a token of Workload ID is right
   azureops.pod_identity.pod_token_info:
     namespace: billing
@@ -365,7 +389,9 @@ tokens:
           the tenant forbids the token), V(pod_unknown), V(request_refused), V(throttled), V(server_error),
           V(unreadable_token), V(unknown_responder), V(unclear) (the marks of who answered contradict each other, as
           where a mesh changes headers), V(wrong_path) (the token came another way than O(expect.path)),
-          V(not_mutated) (the webhook of Workload ID has not changed the pod; the message says why).
+          V(not_mutated) (the webhook of Workload ID has not changed the pod; the message says why), V(role_missing)
+          (the token is right, and O(target_url) answered 403), V(target_refused) (it answered another error),
+          V(target_unreached) (it could not be asked).
         - V(intermittent) where some of the O(samples) are right and some are not.
         - V(not_verified) where no verdict was obtained; never a success.
       returned: always
@@ -388,6 +414,11 @@ tokens:
       returned: always
       type: str
       sample: pod_identity
+    target_status:
+      description: Status of the answer of O(target_url), 0 where there was none or none was asked for.
+      returned: always
+      type: int
+      sample: 0
     http_status:
       description: Status of the answer, 0 where there was none.
       returned: always
@@ -571,6 +602,7 @@ def entry(question: token_questions.Question, asked: token_questions.Asked) -> d
         "resource": expected.resource,
         "method": question.method,
         "http_status": answer.status,
+        "target_status": answer.target.status if answer.target else 0,
         "claims": dict(answer.claims or {}),
         "elapsed_seconds": answer.seconds,
         "samples": outcome.view(),
@@ -616,6 +648,7 @@ def argument_spec() -> ArgumentSpec:
                 "required_one_of": [named_by],
             },
             "at_once": {"type": "int", "default": 25},
+            "target_hosts": {"type": "list", "elements": "str"},
             "samples": {"type": "int", "default": 1},
             "sample_interval": {"type": "int", "default": 5},
             "check_mode_probe": {"type": "bool", "default": False},

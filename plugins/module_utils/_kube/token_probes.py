@@ -196,11 +196,17 @@ class _Asking:
             expected = probe.expectation(
                 place, target.namespace, around.cluster, question.expect, question.resource, question.client_id
             )
-            asked = Asked(place, expected, wanted=wanted)
+            asked = Asked(place, expected, wanted=wanted, target_url=question.target_url)
             if expected.path == token.WORKLOAD_IDENTITY:
                 asked = mutations.look(client, target.namespace, asked, question.container if within else None)
             if not (asked.finding or asked.reason):
-                asked = self._inside(question, asked) if within else self._beside(question, asked, around)
+                try:
+                    asked = self._inside(question, asked) if within else self._beside(question, asked, around)
+                except Failure as failure:
+                    self._go_on()
+                    if not found:
+                        raise
+                    asked = replace(asked, reason=failure.sentence)
             found.append(asked)
         return replace(
             found[0],
@@ -254,12 +260,13 @@ class _Asking:
             raise Failure(f"Pod {place} has no container {chosen}, only {', '.join(containers)}.")
         asked = replace(asked, actions=(f"asked in pod {place}",))
         request = (question.resource, question.client_id, question.timeout)
+        shown = {"target": question.target_url}
         where = (str(metadata["name"]), target.namespace, chosen)
         for command in (
-            token_request.shell_command(*request),
-            token_request.python_command(*request),  # images with Python but without a shell
+            token_request.shell_command(*request, **shown),
+            token_request.python_command(*request, **shown),  # images with Python but without a shell
         ):
-            output = self._until_known(*where, command, question.timeout + 30)
+            output = self._until_known(*where, command, question.timeout + 60)
             if token_request.parse(output).tool:
                 return self._more(question, replace(asked, output=output), where, command)
         reason = (
@@ -274,7 +281,7 @@ class _Asking:
             self._stop.wait(question.interval)
             self._go_on()
             try:
-                output = self._until_known(*where, command, question.timeout + 30)
+                output = self._until_known(*where, command, question.timeout + 60)
             except Failure as failure:
                 self._go_on()
                 return replace(asked, reason=failure.sentence)

@@ -234,7 +234,7 @@ def _no_status(answer: Answer, who: str, expected: Expectation) -> Verdict:
             f"Nothing answered within {answer.seconds:.0f} seconds: check network policies (NMI is 127.0.0.1:2579 for "
             "them), net.ipv4.conf.all.route_localnet on the node, and Cilium or kube-proxy in nftables mode.",
         )
-    return Verdict(NOT_VERIFIED, "", who, f"The request failed before an answer ({_brief(answer.body)}).")
+    return Verdict(NOT_VERIFIED, "", who, f"The request failed before an answer ({brief(answer.body)}).")
 
 
 def _unclear(answer: Answer, expected: Expectation) -> Verdict:
@@ -270,7 +270,7 @@ def _signature(answer: Answer | None) -> str:
     if answer is None or not answer.status:
         return "no answer"
     server = answer.header("Server")
-    return f"status {answer.status} and " + (f"Server {_brief(server)!r}" if server else "no Server header")
+    return f"status {answer.status} and " + (f"Server {brief(server)!r}" if server else "no Server header")
 
 
 def _token(answer: Answer, expected: Expectation, who: str) -> Verdict:
@@ -342,7 +342,7 @@ def _refusal(answer: Answer, expected: Expectation, who: str) -> Verdict:
     else:
         verdict, code, advice = _of_proxy(answer) if who == PROXY else _of_nmi(answer, expected)
         said = text
-    message = f"{_name(who)} answered {answer.status} ({_brief(said)}): {advice}."
+    message = f"{_name(who)} answered {answer.status} ({brief(said)}): {advice}."
     return Verdict(verdict, code, who, message, error_code=error_code)
 
 
@@ -465,5 +465,6 @@ def _evidence(claims: t.Mapping[str, t.Any] | None) -> str:
     return ", ".join(name for name in ("xms_az_rid", "xms_ficinfo") if (claims or {}).get(name))
 
 
-def _brief(text: str) -> str:
+def brief(text: str) -> str:
+    """The beginning of a text in one line, for a message."""
     return " ".join(text.split())[:200].rstrip(".") or "no reason"

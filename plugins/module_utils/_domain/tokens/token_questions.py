@@ -12,14 +12,16 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..errors import Failure
-from . import probe_job, sampling, token, token_request
+from . import probe_job, sampling, target, token, token_request
 
 Raw = t.Mapping[str, t.Any]
 
 # What names the pods of a workload, and the rest that stands in an entry alone where there are several.
-OF_ENTRY = ("namespace", "selector", "pod", "service_account", "node", "client_id", "expect", "container")
+OF_ENTRY = ("namespace", "selector", "pod", "service_account", "node", "client_id", "expect", "container", "target_url")
 # NMI may not know a pod yet that has just got its address.
 AGAIN_SECONDS = 60
+# How long the program waits for the target.
+TARGET_SECONDS = 30
 # A probe keeps all answers in its log.
 MOST_SAMPLES = 500
 # Without anything to sleep with, the answer stands as it is, and is the only one.
@@ -44,7 +46,8 @@ _NOT_MADE = "The request was not made or its result is incomplete, so nothing is
 class Question:
     """The requests for one token, as the options say it; ``allowed`` are the ``allow_*`` options.
 
-    ``samples`` are made, in each pod one ``interval`` (seconds) after the other.
+    ``samples`` are made, in each pod one ``interval`` (seconds) after the other. A token that is right is shown to
+    ``target_url`` if there is one.
     """
 
     target: probe_job.Target
@@ -60,6 +63,7 @@ class Question:
     owner: str
     samples: int
     interval: int
+    target_url: str
     allowed: t.Mapping[str, bool]
 
     @classmethod
@@ -72,6 +76,7 @@ class Question:
             expect=options["expect"] or {},
             labels=options["labels"] or {},
             interval=options["sample_interval"],
+            target_url=options["target_url"] or "",
             allowed={name: options[name] for name in allowed},
             **{name: options[name] for name in same},
         )
@@ -92,6 +97,7 @@ class Asked:
     actions: tuple[str, ...] = field(default=())
     crowded_out: bool = False
     wanted: int = 1
+    target_url: str = ""
     finding: token.Verdict | None = None
     others: tuple[Asked, ...] = ()
 
@@ -106,7 +112,8 @@ class Asked:
             return
         answers = token_request.parse_all(self.output)[: self.wanted]
         for answer in answers:
-            yield answer, token.judge(answer, self.expected)
+            verdict = token.judge(answer, self.expected)
+            yield answer, target.judge(verdict, answer, self.target_url, self.expected.identity or "the identity")
         for _number in range(self.wanted - len(answers)):
             yield token_request.Answer(), token.not_verified(self.reason or _NOT_MADE)
 
@@ -128,12 +135,15 @@ def parse(options: Raw) -> list[Question]:
         raise Failure(f"samples is {options['samples']}; set how many requests are made, 1 to {MOST_SAMPLES}.")
     if options["sample_interval"] < 0:
         raise Failure(f"sample_interval is {options['sample_interval']}; set seconds between two requests, 0 or more.")
-    if options["workloads"] is None:
-        return [Question.parse(options)]
-    if not options["workloads"]:
+    if options["workloads"] is not None and not options["workloads"]:
         raise Failure("workloads is empty, so nothing would be asked: name at least one workload, or leave it out.")
-    given = ({key: value for key, value in entry.items() if value is not None} for entry in options["workloads"])
-    return [Question.parse({**options, **entry}) for entry in given]
+    entries = options["workloads"] or [{}]
+    given = ({key: value for key, value in entry.items() if value is not None} for entry in entries)
+    questions = [Question.parse({**options, **entry}) for entry in given]
+    for question in questions:
+        if question.target_url:
+            target.check(question.target_url, options["target_hosts"] or ())
+    return questions
 
 
 def not_asked(question: Question, reason: str) -> Asked:
@@ -146,7 +156,8 @@ def not_asked(question: Question, reason: str) -> Asked:
 
 def seconds(question: Question, wanted: int) -> int:
     """How long so many requests from one pod may take."""
-    return wanted * (question.timeout + AGAIN_SECONDS) + (wanted - 1) * question.interval
+    once = question.timeout + AGAIN_SECONDS + (TARGET_SECONDS if question.target_url else 0)
+    return wanted * once + (wanted - 1) * question.interval
 
 
 def job(question: Question, place: probe_job.Place, name: str, wanted: int = 1) -> probe_job.Object:
@@ -161,6 +172,7 @@ def job(question: Question, place: probe_job.Place, name: str, wanted: int = 1) 
         client_id=question.client_id,
         timeout=question.timeout,
         start_timeout=question.start_timeout,
+        target_url=question.target_url,
     )
     made["spec"]["activeDeadlineSeconds"] += seconds(question, wanted) - question.timeout
     (container,) = made["spec"]["template"]["spec"]["containers"]

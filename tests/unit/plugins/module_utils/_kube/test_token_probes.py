@@ -215,6 +215,13 @@ def test_a_connection_that_breaks_keeps_the_answers_before() -> None:
     assert all("broke before its answer" in sample.verdict.message for sample in asked.samples()[2:])
 
 
+def test_a_pod_that_cannot_be_asked_takes_no_sample_of_another_away() -> None:
+    cluster = Cluster(pods=[pod(name, aadpodidbinding="x") for name in ("one", "two")])
+    cluster.streams = {"one": Stream(FULL.format(403)), "two": Stream(BROKEN[1])}
+    asked = sampled(cluster, 4, selector="x", method="exec")
+    assert [sample.answer.status for sample in asked.samples()] == [403, 403, 0, 0]
+
+
 def test_samples_of_probes_come_from_every_node(monkeypatch: pytest.MonkeyPatch) -> None:
     pods = [pod("one", aadpodidbinding="x"), pod("two", aadpodidbinding="x")]
     pods[1]["spec"]["nodeName"] = "node2"
