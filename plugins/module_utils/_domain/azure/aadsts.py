@@ -31,7 +31,7 @@ TENANT, CREDENTIAL, FEDERATION, RESOURCE, POLICY, LOAD, FAULT = (
     "load",
     "fault",
 )
-_CODE = re.compile(r"AADSTS(\d+)")
+_CODE = re.compile(r"AADSTS([0-9]+)")
 _LIST = "https://learn.microsoft.com/entra/identity-platform/reference-error-codes"
 _PIPELINES = "https://learn.microsoft.com/azure/devops/pipelines/release/troubleshoot-workload-identity"
 _ASSERTIONS = "https://learn.microsoft.com/azure/developer/java/sdk/troubleshooting-authentication-service-principal"

@@ -106,8 +106,8 @@ def _over(
             found, f"{len(samples)} requests without client_id got tokens of {len(clients)} client ids"
         )
     if not wrong:
-        return replace(found, message=f"{_without_stop(found.message)}, {right} times of {len(samples)}.")
-    others = ", ".join(f"{len(kind)} times {kind[0].verdict.verdict}" for kind in wrong)
+        return replace(found, message=f"{_without_stop(found.message)}, {right} of {len(samples)} times.")
+    others = ", ".join(f"{len(kind)} {kind[0].verdict.verdict}" for kind in wrong)
     count = f"{right} of {len(samples)} requests got the right token, the others not ({others})"
     if right and found.verdict != token.NOT_VERIFIED:
         return replace(found, verdict="intermittent", code="V16", message=f"{count}. {found.message}")
