@@ -21,10 +21,12 @@ from dataclasses import dataclass
 # task with its own login.
 AZURE_IDENTITY, SERVICE_ACCOUNT, LOGIN = "AzureIdentity", "service account", "login"
 
-# What a refusal is about; token.py makes its verdicts of these.
-TENANT, CREDENTIAL, FEDERATION, RESOURCE, POLICY, LOAD, FAULT = (
+# What a refusal is about; token.py makes its verdicts of these. An assertion is what proves a certificate, or the token
+# of a service account.
+TENANT, CREDENTIAL, ASSERTION, FEDERATION, RESOURCE, POLICY, LOAD, FAULT = (
     "tenant",
     "credential",
+    "assertion",
     "federation",
     "resource",
     "policy",
@@ -38,6 +40,10 @@ _ASSERTIONS = "https://learn.microsoft.com/azure/developer/java/sdk/troubleshoot
 _FEDERATION = "https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations"
 _WAIT = "or wait a minute if it is new"
 _CREATE = "create a federated identity credential"
+_KEYS = (
+    "check the issuer's jwks_uri, which must hold the key that signed, and get a new token of the service account "
+    "where its keys were rotated"
+)
 
 
 @dataclass(frozen=True)
@@ -81,18 +87,27 @@ _WORDS: t.Mapping[str, t.Mapping[str, str]] = {
         "application": "clientID of {name}",
         "secret": "the Secret of {name}",
         "resource": "the resource that the application asks for",
+        "fresh": "check the clock of the node, on which NMI signs the assertion",
+        "signature": "register the certificate in the Secret of {name} for the application, or put a registered one in",
     },
     SERVICE_ACCOUNT: {
         "tenant": "the annotation azure.workload.identity/tenant-id of the service account",
         "application": "the annotation azure.workload.identity/client-id of the service account",
         "secret": "the pod",
         "resource": "the resource that the application asks for",
+        "fresh": (
+            "read AZURE_FEDERATED_TOKEN_FILE anew for each exchange, as current SDKs and proxies do, and check the "
+            "clocks of node and API server"
+        ),
+        "signature": _KEYS,
     },
     LOGIN: {
         "tenant": "the tenant",
         "application": "the client id",
         "secret": "the credential of this task",
         "resource": "cloud_environment",
+        "fresh": "provide a fresh assertion, and check the clock of who signs it",
+        "signature": _KEYS,
     },
 }
 _NO_SECRET = (
@@ -127,17 +142,7 @@ _NO_CREDENTIAL = Kind(
     "put a client secret or a certificate of the application into {secret}",
     "check that AZURE_FEDERATED_TOKEN_FILE of the pod is set and its file is not empty",
 )
-_EXPIRED = Kind(
-    FEDERATION,
-    "the assertion has expired or the clocks differ: provide a fresh one, and check the clock of who signs it",
-    "the token of the service account has expired or the clocks differ: read AZURE_FEDERATED_TOKEN_FILE anew for each "
-    "exchange, as current SDKs and proxies do, and check the clocks of node and API server",
-)
-_SIGNATURE = Kind(
-    FEDERATION,
-    "the keys that the issuer publishes do not hold the one that signed: check the issuer's jwks_uri, and get a new "
-    "token of the service account where its keys were rotated",
-)
+_EXPIRED, _SIGNATURE = Kind(ASSERTION, "{fresh}"), Kind(ASSERTION, "{signature}")
 _NONE = Kind(FEDERATION, f"{_CREATE} for the service account on this identity, {_WAIT}", waiting=True)
 _NO_MATCH = Kind(FEDERATION, f"{_CREATE} that matches the assertion, {_WAIT}", waiting=True)
 _ISSUER = Kind(FEDERATION, f"{_CREATE} with this issuer, {_WAIT}", waiting=True)
@@ -206,7 +211,7 @@ def _refusals() -> t.Iterator[Refusal]:
         ("50048", _ASSERTION, "the subject of the assertion is not its issuer"),
         # federated credentials
         ("50013", _SIGNATURE, "the assertion is not valid, most often because its key is not found at the issuer"),
-        ("500133", _EXPIRED, "the assertion is not within its valid time range"),
+        ("500133", _EXPIRED, "the assertion has expired, or is not valid yet by the clock of Entra"),
         ("700229", _OF_ENTRA, "only app-only tokens of Entra can be federated"),
         # what is asked for
         ("500011", _RESOURCE, "the tenant knows no such resource"),
@@ -258,7 +263,7 @@ def _refusals() -> t.Iterator[Refusal]:
         (
             "700024",
             _EXPIRED,
-            "the assertion is not within its valid time range",
+            "the assertion has expired, or is not valid yet by the clock of Entra",
             "Azure/azure-workload-identity#693",
         ),
         ("70025", _NONE, "the identity has no federated credential", _PIPELINES),

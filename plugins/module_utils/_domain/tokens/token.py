@@ -33,6 +33,7 @@ POD_IDENTITY, INSTANCE_METADATA, WORKLOAD_IDENTITY, CONTRADICTORY = (
 _OF_ENTRA: t.Mapping[str, tuple[str, str]] = {
     aadsts.TENANT: ("wrong_tenant", "V9"),
     aadsts.CREDENTIAL: ("token_refused", ""),
+    aadsts.ASSERTION: ("token_refused", ""),
     aadsts.FEDERATION: ("federation_refused", "V14"),
     aadsts.RESOURCE: ("request_refused", ""),
     aadsts.POLICY: ("policy_refused", ""),
@@ -333,8 +334,10 @@ def _refusal(answer: Answer, expected: Expectation, who: str) -> Verdict:
     known = aadsts.find(text)
     error_code = known.name if known else f"AADSTS{codes[-1]}" if codes else ""
     if known:
-        (verdict, code), said = _OF_ENTRA[known.kind.about], text[text.index(known.name) :]
+        about, said = known.kind.about, text[text.index(known.name) :]
         holder = aadsts.SERVICE_ACCOUNT if who == PROXY else aadsts.AZURE_IDENTITY
+        # What the proxy presents is the token of a service account, always by a federated credential.
+        verdict, code = _OF_ENTRA[aadsts.FEDERATION if who == PROXY and about == aadsts.ASSERTION else about]
         advice = f"{known.meaning}; {known.remedy(holder, expected.identity or 'the AzureIdentity')}"
     elif codes:
         verdict, code, said = "token_refused", "", text[text.index(error_code) :]

@@ -155,6 +155,7 @@ def test_a_wrong_credential_is_named(status: int, body: str, advice: str) -> Non
 OF_ENTRA = {
     aadsts.TENANT: ("wrong_tenant", "V9"),
     aadsts.CREDENTIAL: ("token_refused", ""),
+    aadsts.ASSERTION: ("token_refused", ""),
     aadsts.FEDERATION: ("federation_refused", "V14"),
     aadsts.RESOURCE: ("request_refused", ""),
     aadsts.POLICY: ("policy_refused", ""),
@@ -178,7 +179,9 @@ def test_a_refusal_of_entra_is_right_for_who_answered(
     if headers == IMDS:
         assert (found.verdict, found.code, found.error_code) == ("raw_imds", "V1", "")
         return
-    assert (found.verdict, found.code) == OF_ENTRA[entry.kind.about]
+    about = entry.kind.about
+    expected = aadsts.FEDERATION if headers == PROXY and about == aadsts.ASSERTION else about
+    assert (found.verdict, found.code) == OF_ENTRA[expected]
     assert found.error_code == entry.name and f"({entry.name}: words." in found.message
     assert entry.meaning in found.message and found.message.endswith(".")
     assert "NMI's log" not in found.message
