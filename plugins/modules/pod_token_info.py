@@ -17,7 +17,7 @@ description:
     is never a success, even if its claims are right.
   - NMI is recognized by two marks that must agree, no Server header on its own answer, and that of the instance
     metadata service on a request for the machine's metadata, which NMI passes on (or refuses in its own words).
-  - Only decoded claims leave the pod, never the token.
+  - Only decoded claims leave the pod, never the token, unless O(target_url) names a URL of Azure to show it to.
   - With O(method=probe_pod) the request comes from a throw-away pod with the namespace, node, service account and
     labels of the workload. It belongs to a Job, never becomes Ready, has a deadline, and is removed afterwards; what a
     killed run left for the same workload is removed first.
@@ -28,6 +28,9 @@ description:
     C(not_verified) with the reason and keeps no other back. A probe that found no room, on its node or in a quota, is
     run again by itself after the others.
   - A pod that has just started may not be known to NMI yet. Where NMI says so, it is asked again for up to a minute.
+  - One answer proves little where only some fail, as on a node whose NMI is broken, or with Entra, which refuses a few
+    percent of the exchanges by a federated credential. O(samples) asks several times, from several pods or nodes of
+    the workload.
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
@@ -42,8 +45,8 @@ options:
       - Workloads to try instead of the one that the other options name. What an entry does not set is as the option of
         the same name says for all of them.
       - An empty list is refused.
-      - Mutually exclusive with O(namespace), O(selector), O(pod), O(service_account), O(node), O(client_id), O(expect)
-        and O(container).
+      - Mutually exclusive with O(namespace), O(selector), O(pod), O(service_account), O(node), O(client_id),
+        O(expect), O(container) and O(target_url).
     type: list
     elements: dict
     suboptions:
@@ -85,6 +88,13 @@ options:
           audience:
             description: Audience; if unset, the resource.
             type: str
+          path:
+            description: As in O(expect).
+            type: str
+            choices: [pod_identity, workload_identity]
+      target_url:
+        description: As O(target_url).
+        type: str
       method:
         description: As O(method).
         type: str
@@ -157,6 +167,26 @@ options:
       audience:
         description: Audience; if unset, O(resource).
         type: str
+      path:
+        description:
+          - The way that the token must come, from NMI or from the proxy of Workload ID. If unset, both are right.
+          - With V(workload_identity) it is looked first whether the webhook of Workload ID has changed the pod. If not,
+            the verdict is V(not_mutated), and nothing is asked.
+        type: str
+        choices: [pod_identity, workload_identity]
+  target_url:
+    description:
+      - URL to which a token that is right is shown in one GET, from within the pod, to see whether its identity has a
+        role there, such as C(https://billing.vault.azure.net/secrets/db?api-version=7.4). By default none is.
+      - It must be https and of a service of Azure, or its host in O(target_hosts). The server's certificate is checked,
+        and no redirect is followed.
+      - Only the status and the text of a refusal leave the pod, nothing of what a successful answer holds.
+      - It needs C(curl) or C(python3) in the container.
+    type: str
+  target_hosts:
+    description: Hosts, besides those of Azure's clouds, to which O(target_url) may show a token.
+    type: list
+    elements: str
   method:
     description: Where the request comes from.
     type: str
@@ -183,6 +213,19 @@ options:
     description: Seconds until the probe must run.
     type: int
     default: 120
+  samples:
+    description:
+      - How many requests are made for each workload, 1 to 500. The verdict is V(ok) only if every answer is right, and
+        V(intermittent) if some are.
+      - They are spread over the nodes of the workload's running pods, with O(method=exec) over these pods themselves,
+        and made in one after the other. O(pod) and O(node) keep them in one place.
+      - They take up to O(samples) times O(timeout) seconds.
+    type: int
+    default: 1
+  sample_interval:
+    description: Seconds between two requests from one place.
+    type: int
+    default: 5
   allow_detach:
     description:
       - Try a path on a scale set where no pod holds the identity that the probe gets. When the probe goes, MIC takes
@@ -214,6 +257,8 @@ options:
 seealso:
   - module: azureops.pod_identity.azure_identity_binding
 notes:
+  - O(expect.path=workload_identity) needs to get the service account, the namespace and what makes the pod, and to list
+    MutatingWebhookConfigurations; what may not be read is told in the message.
   - The probe needs to list pods, nodes, services, PodDisruptionBudgets, AzureIdentities and AzureIdentityBindings, and
     to create and delete Jobs and read pods, their logs and events in the namespace. O(method=exec) needs C(pods/exec)
     instead of the Jobs.
@@ -245,6 +290,25 @@ EXAMPLES = r"""
         resource: https://vault.azure.net
     timeout: 120
   register: all_tokens
+
+- name: See whether the identity may read the secret that its application reads
+  azureops.pod_identity.pod_token_info:
+    namespace: billing
+    selector: billing
+    resource: https://vault.azure.net
+    target_url: https://billing.vault.azure.net/secrets/db?api-version=7.4
+  register: billing_role
+
+- name: See how often a token of Workload ID is right
+  azureops.pod_identity.pod_token_info:
+    namespace: billing
+    service_account: billing
+    client_id: "{{ billing.state.client_id }}"
+    expect:
+      path: workload_identity
+    samples: 50
+    sample_interval: 3
+  register: billing_rate
 
 - name: Ask inside a running pod instead
   azureops.pod_identity.pod_token_info:
@@ -321,9 +385,14 @@ tokens:
       description:
         - V(ok) or what is wrong, V(raw_imds), V(nmi_dead), V(path_blocked), V(no_answer), V(not_assigned),
           V(assignment_stuck), V(wrong_identity), V(identity_missing), V(wrong_tenant), V(wrong_audience),
-          V(ambiguous_identity), V(federation_refused), V(stale_token), V(token_refused), V(pod_unknown),
-          V(request_refused), V(throttled), V(server_error), V(unreadable_token), V(unknown_responder), V(unclear) (the
-          marks of who answered contradict each other, as where a mesh changes headers).
+          V(ambiguous_identity), V(federation_refused), V(stale_token), V(token_refused), V(policy_refused) (a policy of
+          the tenant forbids the token), V(pod_unknown), V(request_refused), V(throttled), V(server_error),
+          V(unreadable_token), V(unknown_responder), V(unclear) (the marks of who answered contradict each other, as
+          where a mesh changes headers), V(wrong_path) (the token came another way than O(expect.path)),
+          V(not_mutated) (the webhook of Workload ID has not changed the pod; the message says why), V(role_missing)
+          (the token is right, and O(target_url) answered 403), V(target_refused) (it answered another error),
+          V(target_unreached) (it could not be asked).
+        - V(intermittent) where some of the O(samples) are right and some are not.
         - V(not_verified) where no verdict was obtained; never a success.
       returned: always
       type: str
@@ -333,6 +402,23 @@ tokens:
       returned: always
       type: str
       sample: V4
+    error_code:
+      description: Code of Entra's refusal; empty where Entra has not refused.
+      returned: always
+      type: str
+      sample: AADSTS700213
+    path:
+      description:
+        - How the token came, V(pod_identity) (NMI), V(instance_metadata), V(workload_identity) or V(contradictory)
+          (who answered and the claims C(xms_az_rid) and C(xms_ficinfo) contradict each other); empty without a token.
+      returned: always
+      type: str
+      sample: pod_identity
+    target_status:
+      description: Status of the answer of O(target_url), 0 where there was none or none was asked for.
+      returned: always
+      type: int
+      sample: 0
     http_status:
       description: Status of the answer, 0 where there was none.
       returned: always
@@ -369,6 +455,81 @@ tokens:
           returned: always
           type: bool
           sample: true
+    samples:
+      description:
+        - How many of the O(samples) were right, and the distinct answers, the most frequent first.
+        - What stands beside it is of one answer, of the most frequent one that is not right if there is any.
+      returned: always
+      type: dict
+      contains:
+        asked:
+          description: How many requests were made or to be made.
+          returned: always
+          type: int
+          sample: 10
+        right:
+          description: How many got the right token.
+          returned: always
+          type: int
+          sample: 9
+        rate:
+          description: The same as a part of all, 0 to 1.
+          returned: always
+          type: float
+          sample: 0.9
+        answers:
+          description: The distinct answers.
+          returned: always
+          type: list
+          elements: dict
+          contains:
+            count:
+              description: How many requests were answered so.
+              returned: always
+              type: int
+              sample: 9
+            verdict:
+              description: Verdict of such an answer.
+              returned: always
+              type: str
+              sample: ok
+            code:
+              description: Class of that verdict.
+              returned: always
+              type: str
+              sample: ""
+            error_code:
+              description: Code of Entra's refusal.
+              returned: always
+              type: str
+              sample: ""
+            answered_by:
+              description: Who answered.
+              returned: always
+              type: str
+              sample: nmi
+            http_status:
+              description: Status of the answer.
+              returned: always
+              type: int
+              sample: 200
+            message:
+              description: The verdict of the first of them as a sentence.
+              returned: always
+              type: str
+              sample: NMI handed out a token of billing/billing.
+            pods:
+              description: The workload's pods in whose place or in which it was asked.
+              returned: always
+              type: list
+              elements: str
+              sample: [api-7d9f8-x2x4k]
+            nodes:
+              description: Their nodes.
+              returned: always
+              type: list
+              elements: str
+              sample: [aks-nodepool1-12345678-vmss000000]
     message:
       description: The verdict as a sentence, with what to do.
       returned: always
@@ -399,7 +560,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec imp
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import (
     token,
     token_questions,
-    token_request,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import token_probes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, connect
@@ -429,7 +589,8 @@ def observe(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def entry(question: token_questions.Question, asked: token_questions.Asked) -> dict[str, t.Any]:
-    place, expected, answer = asked.place, asked.expected, token_request.parse(asked.output)
+    outcome = asked.outcome()
+    place, answer, expected = outcome.shown.place, outcome.shown.answer, asked.expected
     return {
         "namespace": question.target.namespace,
         "pod": place.model_name,
@@ -441,9 +602,11 @@ def entry(question: token_questions.Question, asked: token_questions.Asked) -> d
         "resource": expected.resource,
         "method": question.method,
         "http_status": answer.status,
+        "target_status": answer.target.status if answer.target else 0,
         "claims": dict(answer.claims or {}),
         "elapsed_seconds": answer.seconds,
-        **asdict(asked.verdict()),
+        "samples": outcome.view(),
+        **asdict(outcome.verdict),
     }
 
 
@@ -453,7 +616,10 @@ def argument_spec() -> ArgumentSpec:
         **dict.fromkeys(token_questions.OF_ENTRY, text),
         "expect": {
             "type": "dict",
-            "options": {"client_id": text, "tenant_id": text, "object_id": text, "audience": text},
+            "options": {
+                **dict.fromkeys(("client_id", "tenant_id", "object_id", "audience"), text),
+                "path": {"type": "str", "choices": ["pod_identity", "workload_identity"]},
+            },
         },
     }
     of_all: dict[str, t.Any] = {
@@ -482,6 +648,9 @@ def argument_spec() -> ArgumentSpec:
                 "required_one_of": [named_by],
             },
             "at_once": {"type": "int", "default": 25},
+            "target_hosts": {"type": "list", "elements": "str"},
+            "samples": {"type": "int", "default": 1},
+            "sample_interval": {"type": "int", "default": 5},
             "check_mode_probe": {"type": "bool", "default": False},
             "owner": {"type": "str", "default": "default"},
         },

@@ -23,9 +23,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
     JOB,
+    MUTATING_WEBHOOK_CONFIGURATION,
     NODE,
     POD,
     SERVICE,
+    SERVICE_ACCOUNT,
     Kind,
 )
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
@@ -368,6 +370,87 @@ def test_each_list_is_read_once(api_server: ApiServer, crds: None, workload: str
         "poddisruptionbudgets": 1,
         "jobs": 1,
     }
+
+
+def test_samples_come_from_each_node_of_the_workload(
+    token_info: Runner, client: Client, workload: str, nodes: dict[str, str]
+) -> None:
+    make_pod(client, workload, "api-7d9f8-zzzzz", nodes["a1"])
+    for name in ("api-7d9f8-x2x4k", "api-7d9f8-zzzzz"):
+        _run(client, workload, name)
+    found = token_info(namespace=workload, selector=workload, samples=3, sample_interval=0, **SOON).ok()
+    (entry,) = found["tokens"]
+    assert entry["verdict"] == "not_verified" and "0 of 3 requests got the right token" in entry["message"]
+    samples = entry["samples"]
+    assert (samples["asked"], samples["right"], samples["rate"]) == (3, 0, 0)
+    assert samples["answers"][0]["nodes"] == sorted([nodes["a0"], nodes["a1"]])
+    ran = [action for action in found["actions"] if action.startswith("ran probe Job ")]
+    assert [action.rpartition(" on ")[2] for action in ran] == [nodes["a0"], nodes["a1"]]
+    assert probes(client, workload) == []
+
+
+def _run(client: Client, namespace: str, name: str) -> None:
+    end = {"status": {"phase": "Running"}}
+    path = POD.path(namespace, name, "status")
+    client._request("PATCH", path, (), end, content_type="application/merge-patch+json")
+
+
+USE = "azure.workload.identity/use"
+
+
+def test_a_pod_that_the_webhook_has_not_changed(
+    token_info: Runner, client: Client, namespace: str, nodes: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    """From the label that is missing everywhere to the webhook that was not reached."""
+
+    def message(pod: str) -> str:
+        found = token_info(namespace=namespace, pod=pod, expect={"path": "workload_identity"}, **SOON).ok()
+        (entry,) = found["tokens"]
+        assert (entry["verdict"], entry["code"], entry["answered_by"]) == ("not_mutated", "V13", "unknown")
+        assert not found["actions"] and not found["ok"] and probes(client, namespace) == []
+        return str(entry["message"])
+
+    make_pod(client, namespace, "plain", nodes["a0"])
+    assert "it has no label" in message("plain")
+    account = {"metadata": {"labels": {USE: "true"}}}
+    client._request(
+        "PATCH",
+        SERVICE_ACCOUNT.path(namespace, "default"),
+        (),
+        account,
+        content_type="application/merge-patch+json",
+    )
+    assert "on its service account only" in message("plain")
+    labels = {"app": "api", USE: "true"}
+    spec = {"nodeName": nodes["a0"], "containers": [{"name": "app", "image": "app"}]}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "labelled", "labels": labels}, "spec": spec}
+    client.create(POD, namespace, body)
+    assert "no webhook of Workload ID" in message("labelled")
+    webhook = {
+        "name": "mutation.azure-workload-identity.io",
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "failurePolicy": "Ignore",
+        "timeoutSeconds": 1,
+        "clientConfig": {"url": "https://127.0.0.1:9/mutate"},
+        "objectSelector": {"matchLabels": {USE: "true"}},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+    }
+    kind, name = MUTATING_WEBHOOK_CONFIGURATION, f"wi-{namespace}"
+    time.sleep(1.1 - time.time() % 1)  # the API server counts whole seconds
+    created = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name}, "webhooks": [webhook]}
+    client.create(kind, None, created)
+    request.addfinalizer(lambda: client.delete(kind, None, name))
+    assert "older than the webhook" in message("labelled")
+    body["metadata"] = {"name": "later", "labels": labels}
+    client.create(POD, namespace, body)  # the webhook answers nobody, and its policy lets the pod pass
+    assert "the webhook was not reached when the pod was made" in message("later")
+    webhook["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": "another"}}
+    client._request(
+        "PATCH", kind.path(None, name), (), {"webhooks": [webhook]}, content_type="application/merge-patch+json"
+    )
+    assert f"passes the namespace {namespace} over" in message("later")
 
 
 def test_several_identities_are_ambiguous(token_info: Runner, client: Client, workload: str) -> None:

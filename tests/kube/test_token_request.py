@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import datetime
 import http.server
+import ipaddress
 import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,8 +25,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import token_questions, token_request
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import (
+    target,
+    token_questions,
+    token_request,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import (
     Expectation,
     Verdict,
@@ -68,7 +80,7 @@ Reply = tuple[int, bytes, dict[str, str]]
 class Server:
     """Answers requests for tokens one way, those for metadata another, and remembers what it was asked."""
 
-    def __init__(self, token: Reply, metadata: Reply) -> None:
+    def __init__(self, token: Reply, metadata: Reply, certificate: Path | None = None) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.before: list[Reply] = []  # answers to the first requests for a token
         outer = self
@@ -91,6 +103,11 @@ class Server:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.host = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self.host = self.host.replace("http", "https")
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
@@ -171,6 +188,31 @@ def test_asks_until_the_pod_is_known(
     answer = token_request.parse(done.stdout.decode())
     assert answer.complete and (answer.status, bool(answer.claims)) == (status, status == 200)
     assert asked == (unknown + 1 if seconds else 1) and SIGNATURE.encode() not in done.stdout
+
+
+@pytest.mark.parametrize(("samples", "unknown"), [(3, 0), (3, 1)])
+def test_asks_as_often_as_samples_are_wanted(
+    image: tuple[list[str], dict[str, str]], samples: int, unknown: int
+) -> None:
+    """One answer after the other, each printed whole, with the pauses in between."""
+    shell, environment = image
+    folder = Path(environment["PATH"])
+    if (folder / "wget").resolve() == (folder / "busybox").resolve():
+        unknown = 0  # it does not show the text of a refusal
+    with serving(200, success()) as server:
+        server.before = [UNKNOWN_POD] * unknown
+        request = token_request.shell_command(RESOURCE, None, 5, server.host)
+        command = token_questions.again(request, 60, samples=samples, interval=1)
+        began = time.monotonic()
+        done = subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60, check=True)
+        asked = len([path for path, dummy in server.requests if path.startswith("/metadata/identity/")])
+    answers = token_request.parse_all(done.stdout.decode())
+    assert [(answer.complete, answer.status, bool(answer.claims)) for answer in answers] == [
+        (True, 200, True)
+    ] * samples
+    assert asked == samples + unknown and time.monotonic() - began >= samples - 1
+    assert all(answer.instance and answer.instance.status for answer in answers)
+    assert SIGNATURE.encode() not in done.stdout
 
 
 def verdict(answer: token_request.Answer, **expected: Any) -> Verdict:
@@ -329,6 +371,94 @@ def test_python_without_a_shell() -> None:
     assert verdict(answer).verdict == "ok" and "eyJ" not in done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Certificate and key of 127.0.0.1 in one file, by which it can be trusted, too."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    path.write_bytes(private + made.public_bytes(Encoding.PEM))
+    return path
+
+
+def shown(
+    image: tuple[list[str], dict[str, str]], reply: Reply, certificate: Path, *, trusted: bool = True, **claims: Any
+) -> tuple[token_request.Answer, str, Server]:
+    """What the program prints where its token is shown to a TLS server that answers so."""
+    shell, environment = image
+    trust = {"CURL_CA_BUNDLE": str(certificate), "SSL_CERT_FILE": str(certificate)} if trusted else {}
+    other = Server(reply, reply, certificate)
+    try:
+        with serving(200, success(**claims)) as server:
+            url = f"{other.host}/secrets/db?api-version=7.4"
+            command = token_request.shell_command(RESOURCE, None, 5, server.host, url)
+            given = {**environment, **trust}
+            done = subprocess.run([*shell, *command[1:]], capture_output=True, env=given, timeout=60, check=False)
+    finally:
+        other.close()
+    printed = (done.stdout + done.stderr).decode("utf-8", "replace")
+    return token_request.parse(printed), printed, other
+
+
+CAPABLE = [name for name in IMAGES if "curl" in name or "python3" in name]
+FORBIDDEN: Reply = (403, b'{"error": {"code": "Forbidden", "innererror": {"code": "ForbiddenByRbac"}}}', {})
+
+
+@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+def test_a_token_is_shown_to_its_target(image: tuple[list[str], dict[str, str]], certificate: Path) -> None:
+    answer, printed, other = shown(image, (200, b'{"value": "the-secret"}', {}), certificate)
+    assert answer.complete and answer.claims and answer.target is not None and answer.target.status == 200
+    ((path, headers),) = other.requests
+    assert path == "/secrets/db?api-version=7.4" and headers["Authorization"].endswith(SIGNATURE)
+    assert "the-secret" not in printed and SIGNATURE not in printed
+
+
+@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+def test_a_refusal_of_the_target_is_told(image: tuple[list[str], dict[str, str]], certificate: Path) -> None:
+    answer, printed, _other = shown(image, FORBIDDEN, certificate)
+    found = target.judge(verdict(answer), answer, "https://v.vault.azure.net/", "a/billing")
+    assert (found.verdict, found.code) == ("role_missing", "V8") and "ForbiddenByRbac" in found.message
+    assert SIGNATURE not in printed
+
+
+@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+def test_a_redirect_of_the_target_is_not_followed(image: tuple[list[str], dict[str, str]], certificate: Path) -> None:
+    with serving(200, b"{}") as elsewhere:
+        answer, _printed, other = shown(image, (302, b"", {"Location": f"{elsewhere.host}/x"}), certificate)
+        assert answer.target is not None and answer.target.status == 302
+        assert len(other.requests) == 1 and elsewhere.requests == []
+
+
+@pytest.mark.parametrize("image", CAPABLE, indirect=True)
+def test_a_target_that_is_not_trusted_gets_no_token(image: tuple[list[str], dict[str, str]], certificate: Path) -> None:
+    answer, printed, other = shown(image, FORBIDDEN, certificate, trusted=False)
+    assert answer.target is not None and answer.target.status == 0 and answer.complete
+    assert "ertificate" in answer.target.body or "CERTIFICATE" in answer.target.body
+    assert other.requests == [] and SIGNATURE not in printed
+
+
+@pytest.mark.parametrize("image", [name for name in IMAGES if name not in CAPABLE], indirect=True)
+def test_without_a_client_for_tls_no_target_is_asked(
+    image: tuple[list[str], dict[str, str]], certificate: Path
+) -> None:
+    answer, _printed, other = shown(image, FORBIDDEN, certificate)
+    assert answer.claims and answer.target is None and other.requests == []
+
+
 # The shell of busybox runs its own programs without looking for them.
 @pytest.mark.parametrize("image", [name for name in IMAGES if "busybox" not in name], indirect=True)
 def test_the_token_is_in_no_argument_list(image: tuple[list[str], dict[str, str]], tmp_path: Path) -> None:
@@ -345,7 +475,7 @@ def test_the_token_is_in_no_argument_list(image: tuple[list[str], dict[str, str]
         (wrapped / program.name).write_text(script)
         (wrapped / program.name).chmod(0o755)
     with serving(200, success()) as server:
-        command = token_request.shell_command(RESOURCE, None, 5, server.host)
+        command = token_request.shell_command(RESOURCE, None, 5, server.host, "https://127.0.0.1:9/")
         environment = {**environment, "PATH": str(wrapped)}
         subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60, check=True)
     noted = log.read_text()

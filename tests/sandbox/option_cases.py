@@ -585,6 +585,11 @@ VERDICTS: tuple[Verdict, ...] = (
     Verdict("pod_identity_verify_workloads.node", verify(node="nowhere"), {}, reason="does not exist"),
     Verdict("pod_identity_verify_workloads.client_id", verify(client_id=f"{ID}7"), {"verdict": ...}, reason=WRONG),
     Verdict(
+        "pod_identity_verify_samples",
+        {"pod_identity_verify_samples": 3, "pod_identity_verify_sample_interval": 1},
+        {"samples.asked": 3, "samples.right": 3, "verdict": "ok"},
+    ),
+    Verdict(
         "pod_identity_verify_in_check_mode",
         {"pod_identity_verify_in_check_mode": True},
         {"verdict": "ok"},
@@ -677,6 +682,7 @@ UNTRIED: dict[str, str] = {
     "pod_identity_verify_workloads.service_account": "handed on; another way to name the pods than selector and pod",
     "pod_identity_verify_workloads.container": "handed on; which container of a pod runs the command",
     "pod_identity_verify_workloads.timeout": "only how long to wait",
+    "pod_identity_verify_sample_interval": "only how long to wait",
     "pod_identity_verify_demo": "`make demo` runs it",
     "pod_identity_verify_demo_image": "`make demo` runs the default; the sandbox has no other",
     "pod_identity_verify_demo_timeout": "only how long to wait",

@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 
 from .._domain.errors import Failure
 from .._domain.matching.matching import SELECTOR_LABEL, Binding, Identity, Pod
-from .._domain.tokens import probe, probe_job, token_questions, token_request
+from .._domain.tokens import probe, probe_job, token, token_questions, token_request
 from .._domain.tokens.token_questions import Asked, Question
-from . import probes
+from . import mutations, probes
 from .client import AT_ONCE, Client
 from .errors import ApiFailure
 from .kinds import (
@@ -186,48 +186,59 @@ class _Asking:
         self._pods = _Pods(client)
 
     def ask(self, question: Question, around: Surroundings) -> Asked:
-        self._go_on()
-        target = question.target
-        place = probe.choose(target, around.pods, question.labels)
-        expected = probe.expectation(
-            place, target.namespace, around.cluster, question.expect, question.resource, question.client_id
+        """From one pod after the other, where samples are to come from several."""
+        client, target, within = self._client, question.target, question.method == "exec"
+        gone = () if within else probes.remove(client, target, around.leftovers)
+        actions = tuple(f"removed leftover Job {target.namespace}/{name}" for name in gone)
+        found: list[Asked] = []
+        for place, wanted in probe.spread(target, around.pods, question.labels, question.samples, within=within):
+            self._go_on()
+            expected = probe.expectation(
+                place, target.namespace, around.cluster, question.expect, question.resource, question.client_id
+            )
+            asked = Asked(place, expected, wanted=wanted, target_url=question.target_url)
+            if expected.path == token.WORKLOAD_IDENTITY:
+                asked = mutations.look(client, target.namespace, asked, question.container if within else None)
+            if not (asked.finding or asked.reason):
+                try:
+                    asked = self._inside(question, asked) if within else self._beside(question, asked, around)
+                except Failure as failure:
+                    self._go_on()
+                    if not found:
+                        raise
+                    asked = replace(asked, reason=failure.sentence)
+            found.append(asked)
+        return replace(
+            found[0],
+            actions=(*actions, *(action for asked in found for action in asked.actions)),
+            crowded_out=any(asked.crowded_out for asked in found),
+            others=tuple(found[1:]),
         )
-        asked = Asked(place, expected)
-        if question.method == "exec":
-            return self._inside(question, asked)
-        return self._beside(question, asked, around)
 
     def _beside(self, question: Question, asked: Asked, around: Surroundings) -> Asked:
         """From a throw-away pod, unless something stands against it."""
         client, target, place = self._client, question.target, asked.place
-        actions = tuple(
-            f"removed leftover Job {target.namespace}/{name}"
-            for name in probes.remove(client, target, around.leftovers)
-        )
         name = probes.new_name()
         reason = probe.obstacle(place, target.namespace, name, around.cluster, **question.allowed)
         if reason:
-            return replace(asked, reason=reason, actions=actions)
+            return replace(asked, reason=reason)
         limits = {
             "start_timeout": question.start_timeout,
-            "timeout": question.timeout + token_questions.AGAIN_SECONDS,
+            "timeout": token_questions.seconds(question, asked.wanted),
         }
-        job = token_questions.job(question, place, name)
+        job = token_questions.job(question, place, name, asked.wanted)
         try:
             ran = probes.run(client, job, **limits, look=self._pod_of)
         except ApiFailure as failure:  # of the quota of Jobs
             if not token_questions.crowded_out(str(failure.error.get("message"))):
                 raise
-            return replace(asked, reason=failure.sentence, actions=actions, crowded_out=True)
+            return replace(asked, reason=failure.sentence, crowded_out=True)
         return replace(
             asked,
             place=probe.replace_node(place, ran.node),
             output=ran.output,
             reason=ran.reason,
-            actions=(
-                *actions,
-                f"ran probe Job {target.namespace}/{name}" + (f" on {ran.node}" if ran.node else ""),
-            ),
+            actions=(f"ran probe Job {target.namespace}/{name}" + (f" on {ran.node}" if ran.node else ""),),
             crowded_out=token_questions.crowded_out(ran.trouble),
         )
 
@@ -249,18 +260,33 @@ class _Asking:
             raise Failure(f"Pod {place} has no container {chosen}, only {', '.join(containers)}.")
         asked = replace(asked, actions=(f"asked in pod {place}",))
         request = (question.resource, question.client_id, question.timeout)
+        shown = {"target": question.target_url}
+        where = (str(metadata["name"]), target.namespace, chosen)
         for command in (
-            token_request.shell_command(*request),
-            token_request.python_command(*request),  # images with Python but without a shell
+            token_request.shell_command(*request, **shown),
+            token_request.python_command(*request, **shown),  # images with Python but without a shell
         ):
-            output = self._until_known(str(metadata["name"]), target.namespace, chosen, command, question.timeout + 30)
+            output = self._until_known(*where, command, question.timeout + 60)
             if token_request.parse(output).tool:
-                return replace(asked, output=output)
+                return self._more(question, replace(asked, output=output), where, command)
         reason = (
             f"Container {chosen} of pod {place} has neither a shell nor python3, so nothing could be asked in it: "
             "use method: probe_pod."
         )
         return replace(asked, reason=reason)
+
+    def _more(self, question: Question, asked: Asked, where: tuple[str, str, str], command: t.Sequence[str]) -> Asked:
+        """The other requests of the pod; what ends them early is the reason of those that are missing."""
+        for _number in range(asked.wanted - 1):
+            self._stop.wait(question.interval)
+            self._go_on()
+            try:
+                output = self._until_known(*where, command, question.timeout + 60)
+            except Failure as failure:
+                self._go_on()
+                return replace(asked, reason=failure.sentence)
+            asked = replace(asked, output=f"{asked.output}\n{output}")
+        return asked
 
     def _until_known(self, pod: str, namespace: str, container: str, command: t.Sequence[str], timeout: float) -> str:
         """What the command printed once NMI knew the pod, or at the end of the time for that."""

@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..suggestions import closest
+from . import aadsts
 
 _DENIED = re.compile(
     r"not have (?:authorization|permission) to perform action(?:\(s\)|s)? '(?P<action>[^']+)'"
@@ -38,18 +39,6 @@ _ENDED = ("failed", "canceled", "cancelled")
 
 # Answers that Azure's own front ends give without a body, too.
 _ALSO_WITHOUT_BODY = (401, 408, 412, 429)
-
-_ENTRA_REMEDIES = {
-    "AADSTS7000215": "give the value of the secret, not its id, and check that it belongs to this application",
-    "AADSTS7000222": "the secret has expired, create a new one",
-    "AADSTS700016": "check the client id, and the tenant in which the application is registered",
-    "AADSTS90002": "check the tenant",
-    "AADSTS70021": "create a federated identity credential that matches the assertion, or wait a minute if it is new",
-    "AADSTS700211": "create a federated identity credential with this issuer, or wait a minute if it is new",
-    "AADSTS700212": "create a federated identity credential with this audience, or wait a minute if it is new",
-    "AADSTS700213": "create a federated identity credential with this subject, or wait a minute if it is new",
-    "AADSTS700024": "the assertion has expired, provide a fresh one",
-}
 
 
 @dataclass(frozen=True)
@@ -200,7 +189,8 @@ def explain_login(doing: str, message: str) -> str:
     if not found:
         return f"Could not {doing}: no token was obtained: {first_sentence(text)}; check the credential."
     start = text[found.start() :].split(" Trace ID", 1)[0]
-    remedy = _ENTRA_REMEDIES.get(found.group(), "check tenant, client id and credential")
+    known = aadsts.find(text)
+    remedy = known.remedy(aadsts.LOGIN) if known else "check tenant, client id and credential"
     return f"Could not {doing}: Entra gave no token: {first_sentence(start)}; {remedy}."
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from ..change import Change, Verb
 from ..errors import Failure
-from . import arm_id, identities
+from . import aadsts, arm_id, identities
 
 LIMIT = 20
 # Azure lets one identity be written to this rarely; a burst is answered with 429.
@@ -31,8 +31,6 @@ _LONGEST = 600
 _WORTH_SAYING = 20  # seconds
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}")
 _SERVICE_ACCOUNT = re.compile(r"system:serviceaccount:(?P<namespace>[^:]+):(?P<name>[^:]+)")
-# What Entra says of a credential that is not yet known everywhere, or whose issuer did not answer just now.
-_NOT_YET = frozenset(("AADSTS70021", "AADSTS70025", "AADSTS700211", "AADSTS700212", "AADSTS700213", "AADSTS90061"))
 
 
 @dataclass(frozen=True)
@@ -306,7 +304,7 @@ def cluster_issuer(name: str, group: str, body: t.Mapping[str, t.Any] | None) ->
 
 def may_come(failure: Failure) -> bool:
     """Whether an exchange that Entra refused may be granted a moment later."""
-    return failure.error.get("code") in _NOT_YET
+    return aadsts.may_come(str(failure.error.get("code")))
 
 
 def require_issuer(credential: Credential, token: str) -> None:

@@ -181,11 +181,21 @@ class Verification:
         """What check mode did not verify is not wrong, and never counts as right either."""
         rows = (*self.rows, *added)
         right = (OK, NOT_VERIFIED) if run.check_mode else (OK,)
-        table = tuple({**row, "pod": f"{row['namespace']}/{row['pod'] or '(probe)'}"} for row in rows)
-        wrong = [row for row in table if row["verdict"] not in right]
-        told = " ".join(f"{row['pod']}: {row['verdict']}, {row['message']}" for row in wrong)
-        message = f"{len(wrong)} of {len(table)} workloads do not get what they must: {told}"
+        table = tuple({**row, "pod": _pod(row), "verdict": _shown_verdict(row)} for row in rows)
+        wrong = [row for row in rows if row["verdict"] not in right]
+        told = " ".join(f"{_pod(row)}: {row['verdict']}, {row['message']}" for row in wrong)
+        message = f"{len(wrong)} of {len(rows)} workloads do not get what they must: {told}"
         return replace(self, rows=rows, table=table, message=message if wrong and options.fail else "")
+
+
+def _pod(row: Raw) -> str:
+    return f"{row['namespace']}/{row['pod'] or '(probe)'}"
+
+
+def _shown_verdict(row: Raw) -> str:
+    """With how many answers were right, where there are several."""
+    asked = (row.get("samples") or {}).get("asked", 1)
+    return f"{row['verdict']} ({row['samples']['right']} of {asked})" if asked > 1 else str(row["verdict"])
 
 
 def _unseen(namespace: str, identity: str, message: str, pod: str = "") -> dict[str, t.Any]:

@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ..errors import Failure
+from ..kubernetes import selectors
 from ..matching.matching import SELECTOR_LABEL, Assignment, Binding, Identity, Pod, assignments, scale_set, unheld
 from ..names import OWNER
 from .probe_job import PROBE_LABEL, Place, Raw, Target
@@ -46,10 +47,42 @@ class Cluster:
 
 def choose(target: Target, pods: t.Iterable[Raw], extra_labels: t.Mapping[str, str]) -> Place:
     """The first running pod of the workload, on the wanted node if there is one there."""
-    candidates = sorted((raw for raw in pods if _is_candidate(raw, target)), key=lambda raw: _preference(raw, target))
+    candidates = _candidates(target, pods)
     model = candidates[0] if candidates else None
     if target.pod and model is None:
         raise Failure(f"Pod {target.namespace}/{target.pod} does not run: name one that does, or a selector.")
+    return _place(target, model, extra_labels)
+
+
+def spread(
+    target: Target, pods: t.Iterable[Raw], extra_labels: t.Mapping[str, str], samples: int, *, within: bool
+) -> list[tuple[Place, int]]:
+    """Where so many requests are made and how many of them: in each running pod (``within``) or on each of their nodes.
+
+    The first is the one that ``choose`` names; none has more than one request more than another.
+    """
+    pods = tuple(pods)
+    first = choose(target, pods, extra_labels)
+    places, seen = [first], {_spot(first, within)}
+    for raw in _candidates(target, pods):
+        pod, place = Pod.parse(raw), _place(target, raw, extra_labels)
+        if pod.phase == "Running" and pod.node == place.node and _spot(place, within) not in seen:
+            seen.add(_spot(place, within))
+            places.append(place)
+    places = places[:samples]
+    most, rest = divmod(samples, len(places))
+    return [(place, most + (number < rest)) for number, place in enumerate(places)]
+
+
+def _spot(place: Place, within: bool) -> str:
+    return place.model_name if within else place.node
+
+
+def _candidates(target: Target, pods: t.Iterable[Raw]) -> list[Raw]:
+    return sorted((raw for raw in pods if _is_candidate(raw, target)), key=lambda raw: _preference(raw, target))
+
+
+def _place(target: Target, model: Raw | None, extra_labels: t.Mapping[str, str]) -> Place:
     spec = (model or {}).get("spec") or {}
     theirs = ((model or {}).get("metadata") or {}).get("labels") or {}
     labels = {key: value for key, value in theirs.items() if not _of_controller(key)}
@@ -96,6 +129,7 @@ def expectation(
         identity=", ".join(f"{e.identity.namespace}/{e.identity.name}" for e in (certain or mine)),
         ambiguous=len(mine) > 1 and not client_id,
         unmatched=bool(client_id and mine and not asked),
+        path=wanted.get("path") or "",
     )
 
 
@@ -195,26 +229,9 @@ def _disturbed(labels: t.Mapping[str, str], budgets: t.Iterable[Raw]) -> list[st
     for raw in budgets:
         spec = raw.get("spec") or {}
         scaled = spec.get("maxUnavailable") is not None or isinstance(spec.get("minAvailable"), str)
-        if scaled and spec.get("selector") is not None and _selects(spec["selector"], labels):
+        if scaled and spec.get("selector") is not None and selectors.selects(spec["selector"], labels):
             found.append(str(raw["metadata"]["name"]))
     return sorted(found)
-
-
-def _selects(selector: Raw, labels: t.Mapping[str, str]) -> bool:
-    """Whether a label selector selects; an empty one selects everything."""
-    same = all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
-    return same and all(_holds(each, labels) for each in selector.get("matchExpressions") or ())
-
-
-def _holds(expression: Raw, labels: t.Mapping[str, str]) -> bool:
-    value, operator = labels.get(expression["key"]), expression["operator"]
-    listed = value in (expression.get("values") or ())
-    return {
-        "In": listed,
-        "NotIn": not listed,
-        "Exists": value is not None,
-        "DoesNotExist": value is None,
-    }[operator]
 
 
 def _lost(place: Place, namespace: str, name: str, cluster: Cluster) -> tuple[Identity, ...]:

@@ -75,6 +75,7 @@ def job(
     client_id: str | None,
     timeout: int,
     start_timeout: int,
+    target_url: str = "",
 ) -> Object:
     """The Job of the probe. Its pod satisfies the restricted Pod Security Standard and never becomes Ready."""
     spec = (place.model or {}).get("spec") or {}
@@ -98,7 +99,7 @@ def job(
                 "name": CONTAINER,
                 "image": image,
                 "imagePullPolicy": "IfNotPresent",
-                "command": shell_command(resource, client_id, timeout),
+                "command": shell_command(resource, client_id, timeout, target=target_url),
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,

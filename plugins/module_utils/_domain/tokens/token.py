@@ -15,20 +15,35 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..azure import aadsts
 from .token_request import Answer
 
 NMI, IMDS, PROXY, NOBODY, UNKNOWN = "nmi", "imds", "workload_identity_proxy", "nobody", "unknown"
 OK, NOT_VERIFIED = "ok", "not_verified"
-_AADSTS = re.compile(r"AADSTS(\d+)")
-_FEDERATION = frozenset(("70021", "700213", "700211", "700212", "700231", "90061", "50005", "700024"))
-_TENANT = frozenset(("700016", "90002"))
+# How the token came, as far as its claims and who answered tell: the values of Verdict.path.
+POD_IDENTITY, INSTANCE_METADATA, WORKLOAD_IDENTITY, CONTRADICTORY = (
+    "pod_identity",
+    "instance_metadata",
+    "workload_identity",
+    "contradictory",
+)
+# Verdict and class of a refusal of Entra, by what it is about.
+_OF_ENTRA: t.Mapping[str, tuple[str, str]] = {
+    aadsts.TENANT: ("wrong_tenant", "V9"),
+    aadsts.CREDENTIAL: ("token_refused", ""),
+    aadsts.ASSERTION: ("token_refused", ""),
+    aadsts.FEDERATION: ("federation_refused", "V14"),
+    aadsts.RESOURCE: ("request_refused", ""),
+    aadsts.POLICY: ("policy_refused", ""),
+    aadsts.LOAD: ("throttled", ""),
+    aadsts.FAULT: ("server_error", ""),
+}
+# How the proxy's library words that Entra could not be reached.
+_UNREACHED = re.compile(r"dial tcp|i/o timeout|no such host|TLS handshake|deadline exceeded|x509:|: EOF")
 # What NMI says where the Secret of a service principal is wrong, and what to do about it.
 _CREDENTIAL = (
-    ("AADSTS7000215", "put a valid client secret of the application, its value and not its id, into the Secret of {}"),
-    ("AADSTS7000222", "make a new client secret of the application and put it into the Secret of {}"),
-    ("AADSTS700027", "register the certificate in the Secret of {} for the application, or put a registered one in"),
     ("parameter 'clientID' cannot be empty", "set clientID of {}"),
     ("parameter 'secret' cannot be empty", "put a client secret of the application into the Secret of {}"),
     ("pkcs12: error reading P12", "put certificate and key in PKCS#12 format into the Secret of {} as certificate"),
@@ -49,7 +64,7 @@ class Expectation:
     """What the token must be; an empty text is not compared.
 
     ``ambiguous``: the pod gets several identities and none is asked for. ``unmatched``: one is asked for, and the pod
-    gets others only.
+    gets others only. ``path``: the way that the token must come, POD_IDENTITY or WORKLOAD_IDENTITY.
     """
 
     resource: str
@@ -61,6 +76,7 @@ class Expectation:
     identity: str = ""
     ambiguous: bool = False
     unmatched: bool = False
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,11 +89,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
+    """``path`` is how a token came; ``error_code`` is Entra's, AADSTS and a number."""
+
     verdict: str
     code: str
     answered_by: str
     message: str
     checks: tuple[Check, ...] = ()
+    path: str = ""
+    error_code: str = ""
 
 
 def answered_by(answer: Answer) -> str:
@@ -106,13 +126,38 @@ def _who_has_metadata(answer: Answer | None) -> str:
     return IMDS if server.startswith("imds") else UNKNOWN
 
 
+def path_of(claims: t.Mapping[str, t.Any] | None, who: str) -> str:
+    """How a token came. Entra writes the machine into what the metadata service asks for (``xms_az_rid``, the id of
+    the scale set or VM), and a mark into what was exchanged for another token (``xms_ficinfo``)."""
+    if claims is None or who not in (NMI, IMDS, PROXY):
+        return ""
+    by_machine, by_exchange = bool(claims.get("xms_az_rid")), bool(claims.get("xms_ficinfo"))
+    if by_machine if who == PROXY else by_exchange:
+        return CONTRADICTORY
+    return {NMI: POD_IDENTITY, IMDS: INSTANCE_METADATA, PROXY: WORKLOAD_IDENTITY}[who]
+
+
 def judge(answer: Answer, expected: Expectation) -> Verdict:
     """The verdict over a complete answer."""
+    return replace(_judge(answer, expected), path=path_of(answer.claims, answered_by(answer)))
+
+
+def _judge(answer: Answer, expected: Expectation) -> Verdict:
     who = answered_by(answer)
     if answer.exit_code is None:
         return Verdict(NOT_VERIFIED, "", UNKNOWN, _no_answer(answer))
     if not answer.status:
-        return _no_status(answer, who)
+        return _no_status(answer, who, expected)
+    if expected.path == WORKLOAD_IDENTITY and who in (NMI, IMDS):
+        return Verdict(
+            "wrong_path",
+            "V12",
+            who,
+            f"{_name(who)} answered instead of the Workload ID proxy, so the request was not redirected within the "
+            "pod: check that the pod has the containers azwi-proxy-init and azwi-proxy, which the webhook injects for "
+            "the annotation azure.workload.identity/inject-proxy-sidecar, and that it runs them.",
+            _checks(answer, expected, who),
+        )
     if who == IMDS:
         return Verdict(
             "raw_imds",
@@ -136,6 +181,15 @@ def is_pod_unknown(text: str) -> bool:
     return "match pod IP" in text or "pod list is empty" in text
 
 
+def ambiguous(right: Verdict, several: str) -> Verdict:
+    """Instead of a right answer, where another request may get another identity."""
+    message = (
+        f"{several}, and a request without client_id is answered with any of them: let the application name its client "
+        "id, or use one selector per identity."
+    )
+    return replace(right, verdict="ambiguous_identity", code="V11", message=message)
+
+
 def not_verified(message: str) -> Verdict:
     return Verdict(NOT_VERIFIED, "", UNKNOWN, message)
 
@@ -148,7 +202,15 @@ def _no_answer(answer: Answer) -> str:
     return "The request was not made or its result is incomplete, so nothing is known."
 
 
-def _no_status(answer: Answer, who: str) -> Verdict:
+def _no_status(answer: Answer, who: str, expected: Expectation) -> Verdict:
+    if answer.exit_code == 7 and expected.path == WORKLOAD_IDENTITY:
+        return Verdict(
+            "no_answer",
+            "",
+            who,
+            "The connection is refused at once: the pod redirects the metadata address to the Workload ID proxy, but "
+            "its container azwi-proxy does not run; read that container's log.",
+        )
     if answer.exit_code == 7:
         return Verdict(
             "nmi_dead",
@@ -173,7 +235,7 @@ def _no_status(answer: Answer, who: str) -> Verdict:
             f"Nothing answered within {answer.seconds:.0f} seconds: check network policies (NMI is 127.0.0.1:2579 for "
             "them), net.ipv4.conf.all.route_localnet on the node, and Cilium or kube-proxy in nftables mode.",
         )
-    return Verdict(NOT_VERIFIED, "", who, f"The request failed before an answer ({_brief(answer.body)}).")
+    return Verdict(NOT_VERIFIED, "", who, f"The request failed before an answer ({brief(answer.body)}).")
 
 
 def _unclear(answer: Answer, expected: Expectation) -> Verdict:
@@ -209,7 +271,7 @@ def _signature(answer: Answer | None) -> str:
     if answer is None or not answer.status:
         return "no answer"
     server = answer.header("Server")
-    return f"status {answer.status} and " + (f"Server {_brief(server)!r}" if server else "no Server header")
+    return f"status {answer.status} and " + (f"Server {brief(server)!r}" if server else "no Server header")
 
 
 def _token(answer: Answer, expected: Expectation, who: str) -> Verdict:
@@ -242,33 +304,76 @@ def _token(answer: Answer, expected: Expectation, who: str) -> Verdict:
                 f"{failed[check].expected}: {advice}.",
                 checks,
             )
-    if expected.ambiguous:
+    path = path_of(answer.claims, who)
+    if path == CONTRADICTORY:
         return Verdict(
-            "ambiguous_identity",
-            "V11",
+            "unclear",
+            "V12",
             who,
-            f"The pod gets several identities ({expected.identity}), and a request without client_id is answered with "
-            "any of them: let the application name its client id, or use one selector per identity.",
+            f"{_name(who)} answered, but the claims tell of another way ({_evidence(answer.claims)}): look for what "
+            "redirects the metadata address within the pod or on the node.",
             checks,
         )
+    if expected.path and path != expected.path:
+        return Verdict(
+            "wrong_path",
+            "V12",
+            who,
+            f"The token is right, but {_name(who)} handed it out, and the way must be {expected.path}: check labels "
+            "and annotations of the pod.",
+            checks,
+        )
+    if expected.ambiguous:
+        several = f"The pod gets several identities ({expected.identity})"
+        return ambiguous(Verdict(OK, "", who, "", checks), several)
     return Verdict(OK, "", who, f"{_name(who)} handed out a token of {name}.", checks)
 
 
 def _refusal(answer: Answer, expected: Expectation, who: str) -> Verdict:
-    text, status = answer.body, answer.status
-    verdict, code, advice = _refusal_class(answer, expected)
-    return Verdict(verdict, code, who, f"{_name(who)} answered {status} ({_brief(text)}): {advice}.")
+    text, codes = answer.body, aadsts.codes(answer.body)
+    known = aadsts.find(text)
+    error_code = known.name if known else f"AADSTS{codes[-1]}" if codes else ""
+    if known:
+        about, said = known.kind.about, text[text.index(known.name) :]
+        holder = aadsts.SERVICE_ACCOUNT if who == PROXY else aadsts.AZURE_IDENTITY
+        # What the proxy presents is the token of a service account, always by a federated credential.
+        verdict, code = _OF_ENTRA[aadsts.FEDERATION if who == PROXY and about == aadsts.ASSERTION else about]
+        advice = f"{known.meaning}; {known.remedy(holder, expected.identity or 'the AzureIdentity')}"
+    elif codes:
+        verdict, code, said = "token_refused", "", text[text.index(error_code) :]
+        advice = f"Entra gave no token; look the code up at {aadsts.lookup(codes[-1])}"
+    else:
+        verdict, code, advice = _of_proxy(answer) if who == PROXY else _of_nmi(answer, expected)
+        said = text
+    message = f"{_name(who)} answered {answer.status} ({brief(said)}): {advice}."
+    return Verdict(verdict, code, who, message, error_code=error_code)
 
 
-def _refusal_class(answer: Answer, expected: Expectation) -> tuple[str, str, str]:
-    """Verdict, class and advice for an error status."""
+def _of_proxy(answer: Answer) -> tuple[str, str, str]:
+    """Verdict, class and advice for an error status of the Workload ID proxy that names no code of Entra."""
+    if answer.status == 400:
+        return "request_refused", "", "the proxy needs a resource, and a client id (AZURE_CLIENT_ID of the pod, or one)"
+    if _UNREACHED.search(answer.body):
+        return (
+            "path_blocked",
+            "V3",
+            "the proxy did not reach Entra; let the pod reach the host in its AZURE_AUTHORITY_HOST on port 443 "
+            "(network policies, firewall, DNS)",
+        )
+    if "no such file" in answer.body:
+        return (
+            "token_refused",
+            "",
+            "the pod has no token of its service account at AZURE_FEDERATED_TOKEN_FILE; make the pod anew while the "
+            "webhook runs",
+        )
+    return "server_error", "", "read the log of the container azwi-proxy of the pod"
+
+
+def _of_nmi(answer: Answer, expected: Expectation) -> tuple[str, str, str]:
+    """Verdict, class and advice for an error status of NMI that names no code of Entra."""
     text, status, seconds = answer.body, answer.status, answer.seconds
-    reasons = set(_AADSTS.findall(text))
     name = expected.identity or "the AzureIdentity"
-    if reasons & _FEDERATION:
-        return "federation_refused", "V14", "check issuer, subject and audience of the federated credential"
-    if reasons & _TENANT:
-        return "wrong_tenant", "V9", f"check tenantID and clientID of {name}"
     if "no azure identity found for request" in text or ("CREATED state failed" in text and expected.unmatched):
         return (
             "wrong_identity",
@@ -356,8 +461,13 @@ def _text(value: t.Any) -> str:
 
 
 def _name(who: str) -> str:
-    return "NMI" if who == NMI else "The Workload ID proxy"
+    return {NMI: "NMI", IMDS: "The instance metadata service"}.get(who, "The Workload ID proxy")
 
 
-def _brief(text: str) -> str:
+def _evidence(claims: t.Mapping[str, t.Any] | None) -> str:
+    return ", ".join(name for name in ("xms_az_rid", "xms_ficinfo") if (claims or {}).get(name))
+
+
+def brief(text: str) -> str:
+    """The beginning of a text in one line, for a message."""
     return " ".join(text.split())[:200].rstrip(".") or "no reason"

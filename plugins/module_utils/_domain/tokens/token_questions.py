@@ -12,29 +12,43 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..errors import Failure
-from . import probe_job, token, token_request
+from . import probe_job, sampling, target, token, token_request
 
 Raw = t.Mapping[str, t.Any]
 
 # What names the pods of a workload, and the rest that stands in an entry alone where there are several.
-OF_ENTRY = ("namespace", "selector", "pod", "service_account", "node", "client_id", "expect", "container")
+OF_ENTRY = ("namespace", "selector", "pod", "service_account", "node", "client_id", "expect", "container", "target_url")
 # NMI may not know a pod yet that has just got its address.
 AGAIN_SECONDS = 60
-# Without anything to sleep with, the answer stands as it is.
+# How long the program waits for the target.
+TARGET_SECONDS = 30
+# A probe keeps all answers in its log.
+MOST_SAMPLES = 500
+# Without anything to sleep with, the answer stands as it is, and is the only one.
 _AGAIN = r"""
-end=$(($(date +%s) + $1))
-shift
-while answer=$("$@"); do
-  case "$answer" in *'match pod IP'* | *'pod list is empty'*) ;; *) break ;; esac
-  [ "$(date +%s)" -lt "$end" ] && sleep 1 || break
+seconds=$1 samples=$2 interval=$3
+shift 3
+while :; do
+  end=$(($(date +%s) + seconds))
+  while answer=$("$@"); do
+    case "$answer" in *'match pod IP'* | *'pod list is empty'*) ;; *) break ;; esac
+    [ "$(date +%s)" -lt "$end" ] && sleep 1 || break
+  done
+  printf '%s\n' "$answer"
+  samples=$((samples - 1))
+  [ "$samples" -gt 0 ] && sleep "$interval" || break
 done
-printf '%s\n' "$answer"
 """
+_NOT_MADE = "The request was not made or its result is incomplete, so nothing is known."
 
 
 @dataclass(frozen=True)
 class Question:
-    """One request for a token, as the options say it; ``allowed`` are the ``allow_*`` options."""
+    """The requests for one token, as the options say it; ``allowed`` are the ``allow_*`` options.
+
+    ``samples`` are made, in each pod one ``interval`` (seconds) after the other. A token that is right is shown to
+    ``target_url`` if there is one.
+    """
 
     target: probe_job.Target
     resource: str
@@ -47,17 +61,22 @@ class Question:
     timeout: int
     start_timeout: int
     owner: str
+    samples: int
+    interval: int
+    target_url: str
     allowed: t.Mapping[str, bool]
 
     @classmethod
     def parse(cls, options: Raw) -> Question:
         places = {name: options[name] or "" for name in ("namespace", "selector", "pod", "service_account", "node")}
-        same = ("resource", "client_id", "method", "container", "image", "timeout", "start_timeout", "owner")
+        same = ("resource", "client_id", "method", "container", "image", "timeout", "start_timeout", "owner", "samples")
         allowed = ("allow_detach", "allow_unready_endpoints", "allow_blocked_evictions")
         return cls(
             target=probe_job.Target(**places),
             expect=options["expect"] or {},
             labels=options["labels"] or {},
+            interval=options["sample_interval"],
+            target_url=options["target_url"] or "",
             allowed={name: options[name] for name in allowed},
             **{name: options[name] for name in same},
         )
@@ -65,9 +84,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Asked:
-    """What became of a question: the answer as the program printed it, or the reason why there is none.
+    """What became of the requests from one pod: the answers as the program printed them, or why there are none.
 
-    ``crowded_out``: the reason passes once other probes are gone.
+    ``wanted``: how many requests. ``reason``: why there are none, or fewer. ``finding``: what was wrong before anything
+    was asked. ``crowded_out``: the reason passes once other probes are gone. ``others``: the same from further pods.
     """
 
     place: probe_job.Place
@@ -76,29 +96,54 @@ class Asked:
     reason: str = ""
     actions: tuple[str, ...] = field(default=())
     crowded_out: bool = False
+    wanted: int = 1
+    target_url: str = ""
+    finding: token.Verdict | None = None
+    others: tuple[Asked, ...] = ()
 
-    def verdict(self) -> token.Verdict:
-        if self.reason:
-            return token.not_verified(self.reason)
-        return token.judge(token_request.parse(self.output), self.expected)
+    def samples(self) -> tuple[sampling.Sample, ...]:
+        """One for each request that was to be made."""
+        mine = [sampling.Sample(self.place, answer, verdict) for answer, verdict in self._verdicts()]
+        return (*mine, *(sample for other in self.others for sample in other.samples()))
+
+    def _verdicts(self) -> t.Iterator[tuple[token_request.Answer, token.Verdict]]:
+        if self.finding:
+            yield token_request.Answer(), self.finding
+            return
+        answers = token_request.parse_all(self.output)[: self.wanted]
+        for answer in answers:
+            verdict = token.judge(answer, self.expected)
+            yield answer, target.judge(verdict, answer, self.target_url, self.expected.identity or "the identity")
+        for _number in range(self.wanted - len(answers)):
+            yield token_request.Answer(), token.not_verified(self.reason or _NOT_MADE)
+
+    def outcome(self) -> sampling.Outcome:
+        return sampling.outcome(self.samples(), self.expected)
 
 
 def parse(options: Raw) -> list[Question]:
     """The questions in the order of ``workloads``; what an entry leaves out is as the other options say.
 
-    Without ``workloads`` it is the one of the other options. Raises a Failure for an ``at_once`` below 1
-    and for no entry at all.
+    Without ``workloads`` it is the one of the other options. Raises a Failure for an ``at_once`` or ``samples`` below
+    1, a negative ``sample_interval``, and for no entry at all.
     """
     if options["at_once"] < 1:
         raise Failure(
             f"at_once is {options['at_once']}; set how many requests may be made at the same time, at least 1."
         )
-    if options["workloads"] is None:
-        return [Question.parse(options)]
-    if not options["workloads"]:
+    if not 1 <= options["samples"] <= MOST_SAMPLES:
+        raise Failure(f"samples is {options['samples']}; set how many requests are made, 1 to {MOST_SAMPLES}.")
+    if options["sample_interval"] < 0:
+        raise Failure(f"sample_interval is {options['sample_interval']}; set seconds between two requests, 0 or more.")
+    if options["workloads"] is not None and not options["workloads"]:
         raise Failure("workloads is empty, so nothing would be asked: name at least one workload, or leave it out.")
-    given = ({key: value for key, value in entry.items() if value is not None} for entry in options["workloads"])
-    return [Question.parse({**options, **entry}) for entry in given]
+    entries = options["workloads"] or [{}]
+    given = ({key: value for key, value in entry.items() if value is not None} for entry in entries)
+    questions = [Question.parse({**options, **entry}) for entry in given]
+    for question in questions:
+        if question.target_url:
+            target.check(question.target_url, options["target_hosts"] or ())
+    return questions
 
 
 def not_asked(question: Question, reason: str) -> Asked:
@@ -109,8 +154,14 @@ def not_asked(question: Question, reason: str) -> Asked:
     return Asked(place, token.Expectation(question.resource, client_id=client_id), reason=reason)
 
 
-def job(question: Question, place: probe_job.Place, name: str) -> probe_job.Object:
-    """The Job of a probe that asks again while NMI does not know its pod."""
+def seconds(question: Question, wanted: int) -> int:
+    """How long so many requests from one pod may take."""
+    once = question.timeout + AGAIN_SECONDS + (TARGET_SECONDS if question.target_url else 0)
+    return wanted * once + (wanted - 1) * question.interval
+
+
+def job(question: Question, place: probe_job.Place, name: str, wanted: int = 1) -> probe_job.Object:
+    """The Job of a probe that makes so many requests, and asks again while NMI does not know its pod."""
     made = probe_job.job(
         place,
         question.target,
@@ -121,16 +172,18 @@ def job(question: Question, place: probe_job.Place, name: str) -> probe_job.Obje
         client_id=question.client_id,
         timeout=question.timeout,
         start_timeout=question.start_timeout,
+        target_url=question.target_url,
     )
-    made["spec"]["activeDeadlineSeconds"] += AGAIN_SECONDS
+    made["spec"]["activeDeadlineSeconds"] += seconds(question, wanted) - question.timeout
     (container,) = made["spec"]["template"]["spec"]["containers"]
-    container["command"] = again(container["command"])
+    container["command"] = again(container["command"], samples=wanted, interval=question.interval)
     return made
 
 
-def again(command: t.Sequence[str], seconds: int = AGAIN_SECONDS) -> list[str]:
-    """A command that asks until NMI knows the pod, for so many seconds; it prints the last answer."""
-    return ["sh", "-c", _AGAIN, "again", str(seconds), *command]
+def again(command: t.Sequence[str], seconds: int = AGAIN_SECONDS, samples: int = 1, interval: int = 0) -> list[str]:
+    """A command that asks until NMI knows the pod, for so many seconds, and prints the last answer; ``samples`` times,
+    with so many seconds in between."""
+    return ["sh", "-c", _AGAIN, "again", str(seconds), str(samples), str(interval), *command]
 
 
 def is_pod_unknown(output: str) -> bool:

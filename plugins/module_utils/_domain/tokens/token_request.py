@@ -9,6 +9,10 @@
 After an answer it asks for the machine's metadata too: NMI passes that request on and answers the one for a token
 itself, so both answers together tell who it was. Of the metadata only a refusal's text is printed.
 
+Where a URL is named as the target, the token is shown to it in one GET, with curl or Python, which check its
+certificate and follow no redirect; of the answer only the status and a refusal's text are printed, because the rest
+may be a secret.
+
 It prints one JSON object per line, of decoded claims, headers, status and times; never the token, which stays in a
 variable of the shell, and never anything that looks like a part of one. The last line is ``{"end": "1"}``.
 """
@@ -23,13 +27,15 @@ from urllib.parse import urlencode
 METADATA_ADDRESS = "169.254.169.254"
 METADATA_HOST = f"http://{METADATA_ADDRESS}"
 _API_VERSION = "2018-02-01"
+_END = '{"end"'
+_TARGET = "target_"
 _INSTANCE = "instance_"  # before the names of what is printed of the second answer
 
 # The beginning of a token is spelled so that the program itself is not taken for one by who scans for them.
 # Needs only sh, tr, base64, head, date and one of curl, python3, wget, bash (with timeout). A quote or backslash in a
 # text is replaced rather than escaped, because sed is not in every image.
 SCRIPT = r"""
-url=$1 limit=$3 path= status=
+url=$1 limit=$3 target=$5 path= status= token=
 unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
 nl='
 '
@@ -48,6 +54,7 @@ show() {
   part=${1#*\"access_token\"}
   part=${part#*\"}
   part=${part%%\"*}
+  [ -n "$path" ] || token=$part
   part=${part#*.}
   part=${part%%.*}
   case $((${#part} % 4)) in 2) part="$part==" ;; 3) part="$part=" ;; esac
@@ -134,11 +141,23 @@ ask_wget() {
   esac
   show "$answer"
 }
+show_to_target() {
+  case "$token" in *[!A-Za-z0-9._~+/=-]* | '') return ;; esac
+  # The token goes through a pipe, so that no list of arguments has it; printf is a part of the shell.
+  answer=$(printf 'header = "Authorization: Bearer %s"\n' "$token" | curl -q -sS --config - --proto '=https' \
+    --connect-timeout 15 --max-time 30 --max-filesize 1000000 \
+    -w '\nprobe-metrics %{http_code}\n' "$target" 2>&1)
+  say exit "$?"
+  status=${answer##*probe-metrics }
+  status=${status%%"$nl"*}
+  say status "$status"
+  case "$status" in [123]*) ;; *) say body "${answer%"$nl"probe-metrics *}" ;; esac
+}
 say now "$(date +%s)"
 if command -v curl >/dev/null 2>&1; then
   tool=curl
 elif python3 -c pass >/dev/null 2>&1; then
-  exec python3 -c "$4" "$url" "$2" "$limit"
+  exec python3 -c "$4" "$url" "$2" "$limit" "$target"
 elif command -v wget >/dev/null 2>&1; then
   tool=wget
 elif command -v bash >/dev/null 2>&1; then
@@ -157,13 +176,19 @@ if [ "$tool" != none ]; then
       ;;
   esac
 fi
+if [ -n "$target" ] && [ "$tool" = curl ]; then
+  path=target_
+  show_to_target
+  path=
+fi
 say end 1
 """
 
 # The same for images that have Python but no curl; without single quotes, like any text that goes through a shell.
 PYTHON = r"""
-import base64, http.client, json, socket, sys, time, urllib.parse
+import base64, http.client, json, re, socket, sys, time, urllib.parse
 MARK = "ey" + "J"
+kept = ""
 def say(key, value):
     if isinstance(value, str):
         value = "(withheld, it looks like a token)" if MARK in value else value[:600]
@@ -195,7 +220,23 @@ def ask(address, limit):
     if not path or answer.status >= 400:
         show(body)
     return answer.status
+def show_to_target(address):
+    url, code, answer, body = urllib.parse.urlsplit(address), 0, None, ""
+    headers = {"Authorization": "Bearer " + kept, "Connection": "close"}
+    query = "?" + url.query if url.query else ""
+    try:
+        connection = http.client.HTTPSConnection(url.hostname, url.port or 443, timeout=30)
+        connection.request("GET", (url.path or "/") + query, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read(65536).decode("utf-8", "replace")
+    except Exception as error:
+        code, body = 56, str(error)
+    say("exit", str(code))
+    say("status", str(answer.status if answer else 0))
+    if answer is None or answer.status >= 400:
+        say("body", body)
 def show(body):
+    global kept
     try:
         parsed = json.loads(body)
         token = (parsed[0] if isinstance(parsed, list) else parsed).get("access_token")
@@ -204,6 +245,8 @@ def show(body):
     if token is None:
         say("body", body)
         return
+    if not path and re.fullmatch("[A-Za-z0-9._~+/=-]+", token):
+        kept = token
     try:
         part = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
@@ -219,6 +262,10 @@ if ask(sys.argv[1], float(sys.argv[3])):
     path = "instance_"
     ask(sys.argv[2], 10)
     path = ""
+if kept and sys.argv[4]:
+    path = "target_"
+    show_to_target(sys.argv[4])
+    path = ""
 say("end", "1")
 """
 
@@ -229,7 +276,8 @@ class Answer:
 
     ``connected``: somebody accepted the connection, as far as the program can tell.
     ``started`` is the clock of the pod when the program started, in seconds since 1970.
-    ``instance`` is the answer for the machine's metadata, None where nothing was asked.
+    ``instance`` is the answer for the machine's metadata, ``target`` that of the target to which the token was shown;
+    None where nothing was asked.
     """
 
     tool: str = ""
@@ -244,13 +292,16 @@ class Answer:
     unreadable: str = ""
     complete: bool = False
     instance: Answer | None = None
+    target: Answer | None = None
 
     def header(self, name: str) -> str:
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
 
 
-def arguments(resource: str, client_id: str | None, timeout: int, host: str = METADATA_HOST) -> list[str]:
-    """The arguments of the program: both URLs, limit in seconds, and the Python form of the program itself."""
+def arguments(
+    resource: str, client_id: str | None, timeout: int, host: str = METADATA_HOST, target: str = ""
+) -> list[str]:
+    """The arguments of the program: both URLs, limit in seconds, the Python form of the program itself, the target."""
     query = {"api-version": _API_VERSION, "resource": resource}
     if client_id:
         query["client_id"] = client_id
@@ -259,15 +310,21 @@ def arguments(resource: str, client_id: str | None, timeout: int, host: str = ME
         f"{host}/metadata/instance?api-version={_API_VERSION}",
         str(timeout),
         PYTHON,
+        target,
     ]
 
 
-def shell_command(resource: str, client_id: str | None, timeout: int, host: str = METADATA_HOST) -> list[str]:
-    return ["sh", "-c", SCRIPT, "token", *arguments(resource, client_id, timeout, host)]
+def shell_command(
+    resource: str, client_id: str | None, timeout: int, host: str = METADATA_HOST, target: str = ""
+) -> list[str]:
+    return ["sh", "-c", SCRIPT, "token", *arguments(resource, client_id, timeout, host, target)]
 
 
-def python_command(resource: str, client_id: str | None, timeout: int, host: str = METADATA_HOST) -> list[str]:
-    return ["python3", "-c", PYTHON, *arguments(resource, client_id, timeout, host)[:3]]
+def python_command(
+    resource: str, client_id: str | None, timeout: int, host: str = METADATA_HOST, target: str = ""
+) -> list[str]:
+    given = arguments(resource, client_id, timeout, host, target)
+    return ["python3", "-c", PYTHON, *given[:3], target]
 
 
 def parse(output: str) -> Answer:
@@ -287,14 +344,28 @@ def parse(output: str) -> Answer:
                 headers.setdefault(key, []).append((name.strip(), content.strip()))
             else:
                 found[key] = value
-    instance = _answer(found, headers, _INSTANCE) if f"{_INSTANCE}exit" in found else None
+    instance, target = (
+        _answer(found, headers, prefix) if f"{prefix}exit" in found else None for prefix in (_INSTANCE, _TARGET)
+    )
     return replace(
         _answer(found, headers, ""),
         tool=str(found.get("tool", "")),
         started=_number(found.get("now")) or 0,
         complete="end" in found,
         instance=instance,
+        target=target,
     )
+
+
+def parse_all(output: str) -> tuple[Answer, ...]:
+    """The answers of a program that was run several times, in their order."""
+    runs: list[list[str]] = [[]]
+    for line in output.splitlines():
+        runs[-1].append(line)
+        if line.startswith(_END):
+            runs.append([])
+    answers = (parse("\n".join(run)) for run in runs)
+    return tuple(answer for answer in answers if answer.tool or answer.status)
 
 
 def _answer(found: t.Mapping[str, t.Any], headers: t.Mapping[str, list[tuple[str, str]]], prefix: str) -> Answer:

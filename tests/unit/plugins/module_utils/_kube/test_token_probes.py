@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,9 +24,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
 
 
-def questions(*entries: dict[str, Any]) -> list[token_questions.Question]:
+def questions(*entries: dict[str, Any], **given: Any) -> list[token_questions.Question]:
     options = {name: option.get("default") for name, option in pod_token_info.argument_spec().options.items()}
-    return token_questions.parse({**options, "workloads": [{"namespace": "n", **entry} for entry in entries]})
+    return token_questions.parse({**options, **given, "workloads": [{"namespace": "n", **entry} for entry in entries]})
 
 
 def pod(name: str, **labels: str) -> Object:
@@ -60,7 +60,7 @@ class Cluster:
 
     def __init__(self, **objects: list[Object]) -> None:
         self.objects = objects
-        self.streams: dict[str, Stream] = {}
+        self.streams: dict[str, Stream | Iterator[Stream]] = {}
         self.reads: Counter[str] = Counter()
 
     def list_all(self, kind: Kind, namespace: str | None = None, *, labels: str = "") -> tuple[Object, ...]:
@@ -68,8 +68,14 @@ class Cluster:
         self.reads[resource] += 1
         return tuple(self.objects.get(resource, ()))
 
+    def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
+        found = self.objects.get(kind.path().rpartition("/")[2], ())
+        return next((raw for raw in found if raw["metadata"]["name"] == name), None)
+
     def start(self, namespace: str, pod: str, container: str, command: Any) -> Stream:
-        return self.streams[pod]
+        self.reads[f"exec {pod}"] += 1
+        streams = self.streams[pod]
+        return streams if isinstance(streams, Stream) else next(streams)
 
 
 def ask(cluster: Cluster, *entries: dict[str, Any], strict: bool = False) -> list[token_questions.Asked]:
@@ -90,7 +96,8 @@ def test_a_connection_that_breaks_takes_no_other_verdict_away(error: Exception) 
     cluster.streams = {"one": Stream(error), "two": Stream(ANSWER)}
     one, two = ask(cluster, {"pod": "one", "method": "exec"}, {"pod": "two", "method": "exec"})
     assert one.reason.startswith(f"The connection to Pod n/one broke before its answer ({type(error).__name__}: ")
-    assert "method: probe_pod" in one.reason and cluster.streams["one"].closed
+    stream = cluster.streams["one"]
+    assert "method: probe_pod" in one.reason and isinstance(stream, Stream) and stream.closed
     assert (two.reason, two.output) == ("", ANSWER)
     with pytest.raises(Failure, match="broke before its answer"):
         ask(cluster, {"pod": "one", "method": "exec"}, strict=True)
@@ -177,3 +184,105 @@ def test_before_a_repeat_the_lists_are_read_again(monkeypatch: pytest.MonkeyPatc
     Probes(monkeypatch, crowded, crowded)
     answers = ask(cluster, *[{"selector": "x", "node": "node"}] * 2)
     assert ["No running pod holds n/i" in answer.reason for answer in answers] == [True, True]
+
+
+FULL = '{{"tool":"curl"}}\n{{"exit":"0"}}\n{{"status":"{}"}}\n{{"end":"1"}}\n'
+
+
+def sampled(cluster: Cluster, samples: int, **entry: Any) -> token_questions.Asked:
+    (question,) = questions(entry, samples=samples, sample_interval=0)
+    (asked,) = token_probes.ask(cluster, [question], at_once=1, strict=False)  # type: ignore[arg-type]
+    return asked
+
+
+def test_samples_come_from_every_running_pod() -> None:
+    pods = [pod(name, aadpodidbinding="x") for name in ("one", "two")]
+    pending = {**pod("three", aadpodidbinding="x"), "status": {"phase": "Pending"}}
+    cluster = Cluster(pods=[*pods, pending])
+    cluster.streams = {name: Stream(FULL.format(403)) for name in ("one", "two")}
+    asked = sampled(cluster, 5, selector="x", method="exec")
+    assert [sample.place.model_name for sample in asked.samples()] == ["one"] * 3 + ["two"] * 2
+    assert (cluster.reads["exec one"], cluster.reads["exec two"]) == (3, 2)
+    assert asked.actions == ("asked in pod n/one", "asked in pod n/two")
+    assert asked.outcome().view()["asked"] == 5
+
+
+def test_a_connection_that_breaks_keeps_the_answers_before() -> None:
+    cluster = Cluster(pods=[pod("one")])
+    cluster.streams = {"one": iter([Stream(FULL.format(403)), Stream(FULL.format(404)), Stream(BROKEN[1])])}
+    asked = sampled(cluster, 4, pod="one", method="exec")
+    assert [sample.answer.status for sample in asked.samples()] == [403, 404, 0, 0]
+    assert all("broke before its answer" in sample.verdict.message for sample in asked.samples()[2:])
+
+
+def test_a_pod_that_cannot_be_asked_takes_no_sample_of_another_away() -> None:
+    cluster = Cluster(pods=[pod(name, aadpodidbinding="x") for name in ("one", "two")])
+    cluster.streams = {"one": Stream(FULL.format(403)), "two": Stream(BROKEN[1])}
+    asked = sampled(cluster, 4, selector="x", method="exec")
+    assert [sample.answer.status for sample in asked.samples()] == [403, 403, 0, 0]
+
+
+def test_samples_of_probes_come_from_every_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    pods = [pod("one", aadpodidbinding="x"), pod("two", aadpodidbinding="x")]
+    pods[1]["spec"]["nodeName"] = "node2"
+    cluster = assigned(*pods)
+    node2 = {"metadata": {"name": "node2"}, "spec": {"providerID": "azure:///vmss/virtualMachines/1"}}
+    cluster.objects["nodes"].append(node2)
+    jobs: list[Object] = []
+
+    def run(client: Any, job: Object, **options: Any) -> probes.Ran:
+        jobs.append(job)
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        count = int(container["command"][5])
+        return probes.Ran(FULL.format(404) * count, job["spec"]["template"]["spec"]["nodeName"])
+
+    monkeypatch.setattr(probes, "run", run)
+    asked = sampled(cluster, 3, selector="x")
+    assert [job["spec"]["template"]["spec"]["nodeName"] for job in jobs] == ["node", "node2"]
+    assert [(sample.place.node, sample.answer.status) for sample in asked.samples()] == [
+        ("node", 404),
+        ("node", 404),
+        ("node2", 404),
+    ]
+    assert asked.outcome().view()["answers"][0]["nodes"] == ["node", "node2"]
+
+
+WORKLOAD_ID: dict[str, Any] = {"pod": "one", "expect": {"path": "workload_identity"}}
+
+
+def test_a_pod_that_is_not_mutated_is_not_asked() -> None:
+    cluster = Cluster(pods=[pod("one")], namespaces=[{"metadata": {"name": "n"}}])
+    for method in ("exec", "probe_pod"):
+        asked = sampled(cluster, 3, **WORKLOAD_ID, method=method)
+        found = asked.outcome().verdict
+        assert (found.verdict, found.code) == ("not_mutated", "V13")
+        assert found.message.startswith("Pod n/one was not changed by the webhook of Workload ID: it has no label")
+        assert asked.actions == () and not cluster.streams
+
+
+def test_a_pod_without_the_proxy_is_not_asked() -> None:
+    mutated = pod("one")
+    mutated["spec"]["containers"][0]["env"] = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/x"}]
+    asked = sampled(Cluster(pods=[mutated]), 1, **WORKLOAD_ID, method="exec")
+    assert asked.outcome().verdict.verdict == "not_verified" and "has no proxy" in asked.reason
+    mutated["spec"]["containers"].append({"name": "azwi-proxy"})
+    cluster = Cluster(pods=[mutated])
+    cluster.streams = {"one": Stream(FULL.format(500))}
+    assert sampled(cluster, 1, **WORKLOAD_ID, method="exec").output
+
+
+class Restricted(Cluster):
+    """A client that may only list."""
+
+    def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
+        raise Failure(f"{kind.name} may not be read.")
+
+
+def test_what_may_not_be_read_of_a_mutation_is_told() -> None:
+    labelled = pod("one", **{"azure.workload.identity/use": "true"})
+    message = sampled(Restricted(pods=[labelled]), 1, **WORKLOAD_ID, method="exec").outcome().verdict.message
+    assert "no webhook of Workload ID" in message
+    configuration = {"metadata": {}, "webhooks": [{"name": "mutation.azure-workload-identity.io"}]}
+    cluster = Restricted(pods=[labelled], mutatingwebhookconfigurations=[configuration])
+    message = sampled(cluster, 1, **WORKLOAD_ID, method="exec").outcome().verdict.message
+    assert "namespace (Namespace may not be read)" in message and "ServiceAccount may not be read" in message

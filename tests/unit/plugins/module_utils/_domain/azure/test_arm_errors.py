@@ -221,7 +221,7 @@ def test_a_refused_login_names_the_remedy_and_drops_the_trace() -> None:
     )
     assert arm_errors.explain_login("do it", message) == (
         "Could not do it: Entra gave no token: AADSTS7000222: The provided client secret keys for app 'x' are expired; "
-        "the secret has expired, create a new one."
+        "make a new client secret of the application and put it into the credential of this task."
     )
     assert arm_errors.login_error(message) == {
         "code": "AADSTS7000222",

@@ -229,7 +229,18 @@ def test_what_is_found(
 
 
 @pytest.mark.parametrize(
-    ("code", "may"), [("AADSTS70021", True), ("AADSTS700213", True), ("AADSTS700016", False), (None, False)]
+    ("code", "may"),
+    [
+        ("AADSTS70021", True),
+        ("AADSTS70025", True),
+        ("AADSTS700213", True),
+        ("AADSTS50166", True),
+        ("AADSTS90033", True),
+        ("AADSTS700016", False),
+        ("AADSTS7002138", False),
+        ("AADSTS1", False),
+        (None, False),
+    ],
 )
 def test_what_may_come(code: str | None, may: bool) -> None:
     assert federated.may_come(Failure("No.", error={"code": code} if code else {})) == may

@@ -272,6 +272,21 @@ def test_verdicts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("verdict", "right", "shown"),
+    [("ok", 10, "ok (10 of 10)"), ("intermittent", 9, "intermittent (9 of 10)"), ("not_assigned", 0, None)],
+)
+def test_the_table_counts_samples(verdict: str, right: int, shown: str | None) -> None:
+    token = {**TOKEN, "verdict": verdict, "samples": {"asked": 10, "right": right}}
+    found = plan("verdicts", [WORKLOAD], {"known": known([WORKLOAD]), "tokens": [token]}, RUN)
+    assert found["table"][0]["verdict"] == (shown or "not_assigned (0 of 10)")
+    assert found["rows"][0]["verdict"] == verdict
+    assert (f"shop/api: {verdict}, m" in found["message"]) is bool(found["message"]) is (verdict != "ok")
+    once = {**token, "samples": {"asked": 1, "right": 1}}
+    found = plan("verdicts", [WORKLOAD], {"known": known([WORKLOAD]), "tokens": [once]}, RUN)
+    assert found["table"][0]["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
     ("found", "verdict", "message", "again"),
     [
         ({"runs": False}, "not_verified", "The demo application was not run.", False),

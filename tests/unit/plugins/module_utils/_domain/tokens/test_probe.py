@@ -236,3 +236,35 @@ def test_a_probe_runs_only_beside_a_holder(others: list[tuple[str, str, bool]]) 
     pods = tuple(Pod("n", name, {"aadpodidbinding": "x"}, where, deleting=gone) for name, where, gone in others)
     beside = any(pod.node[0] == "a" and not pod.deleting for pod in pods)
     assert (refused(choose(raw("w")), cluster(pods=pods)) == "") is beside
+
+
+def spread(samples: int, *pods: dict[str, Any], within: bool = False, **target: str) -> list[tuple[str, str, int]]:
+    found = probe.spread(Target("n", **{"selector": "x", **target}), pods, {}, samples, within=within)
+    return [(place.model_name, place.node, wanted) for place, wanted in found]
+
+
+def test_samples_come_from_all_nodes_or_all_pods() -> None:
+    pods = (raw("a"), raw("b"), raw("c", "a1"), {**raw("d", "b0"), "status": {"phase": "Pending"}})
+    assert spread(5, *pods) == [("a", "a0", 3), ("c", "a1", 2)]
+    assert spread(5, *pods, within=True) == [("a", "a0", 2), ("b", "a0", 2), ("c", "a1", 1)]
+    assert spread(2, *pods, within=True) == [("a", "a0", 1), ("b", "a0", 1)]
+    assert spread(5, *pods, node="a1") == spread(5, *pods, node="a1", within=True) == [("c", "a1", 5)]
+    assert spread(5, *pods, pod="b", within=True) == [("b", "a0", 5)]
+    assert spread(5) == [("", "", 5)]
+
+
+@given(
+    st.integers(1, 50),
+    st.dictionaries(st.sampled_from("abcdefg"), st.sampled_from(["a0", "a1", "b0"])).map(
+        lambda pods: list(pods.items())
+    ),
+    st.booleans(),
+)
+def test_samples_are_shared_out(samples: int, pods: list[tuple[str, str]], within: bool) -> None:
+    made = [raw(name, node) for name, node in pods]
+    found = probe.spread(Target("n", selector="x"), made, {}, samples, within=within)
+    shares = [wanted for dummy, wanted in found]
+    assert sum(shares) == samples and max(shares) - min(shares) <= 1 and min(shares) >= 1
+    assert found[0][0] == probe.choose(Target("n", selector="x"), made, {})
+    spots = {name for name, dummy in pods} if within else {node for dummy, node in pods}
+    assert len(found) == min(samples, max(1, len(spots)))

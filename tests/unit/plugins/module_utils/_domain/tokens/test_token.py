@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import aadsts
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import (
     Expectation,
     answered_by,
@@ -147,6 +149,134 @@ def test_verdicts(given_answer: Answer, verdict: str, code: str, who: str) -> No
 def test_a_wrong_credential_is_named(status: int, body: str, advice: str) -> None:
     found = judge(answer(status=status, body=body), EXPECTED)
     assert found.verdict == "token_refused" and advice in found.message and "billing/billing" in found.message
+
+
+# What Entra's refusals are about, and what becomes of it, by code: (verdict, class).
+OF_ENTRA = {
+    aadsts.TENANT: ("wrong_tenant", "V9"),
+    aadsts.CREDENTIAL: ("token_refused", ""),
+    aadsts.ASSERTION: ("token_refused", ""),
+    aadsts.FEDERATION: ("federation_refused", "V14"),
+    aadsts.RESOURCE: ("request_refused", ""),
+    aadsts.POLICY: ("policy_refused", ""),
+    aadsts.LOAD: ("throttled", ""),
+    aadsts.FAULT: ("server_error", ""),
+}
+ANSWERERS = [
+    pytest.param(PLAIN, 403, id="nmi"),
+    pytest.param(PROXY, 500, id="proxy"),
+    pytest.param(IMDS, 400, id="imds"),
+]
+
+
+@pytest.mark.parametrize(("headers", "status"), ANSWERERS)
+@pytest.mark.parametrize("entry", [pytest.param(entry, id=entry.name) for entry in aadsts.REFUSALS.values()])
+def test_a_refusal_of_entra_is_right_for_who_answered(
+    headers: tuple[tuple[str, str], ...], status: int, entry: aadsts.Refusal
+) -> None:
+    body = f'http call: status code was 401: {{"error_description":"{entry.name}: words. Trace ID: 1"}}'
+    found = judge(answer(headers=headers, status=status, body=body), EXPECTED)
+    if headers == IMDS:
+        assert (found.verdict, found.code, found.error_code) == ("raw_imds", "V1", "")
+        return
+    about = entry.kind.about
+    expected = aadsts.FEDERATION if headers == PROXY and about == aadsts.ASSERTION else about
+    assert (found.verdict, found.code) == OF_ENTRA[expected]
+    assert found.error_code == entry.name and f"({entry.name}: words." in found.message
+    assert entry.meaning in found.message and found.message.endswith(".")
+    assert "NMI's log" not in found.message
+    if headers == PROXY:
+        assert found.message.startswith("The Workload ID proxy answered 500 ")
+        assert not re.search(r"NMI|\bSecret\b|billing/billing", found.message)
+    else:
+        assert found.message.startswith("NMI answered 403 ")
+        assert not re.search(r"webhook|proxy's|AZURE_FEDERATED_TOKEN_FILE anew", found.message)
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("70025", "create a federated identity credential for the service account"),
+        ("7002138", "letter by letter"),
+        ("50013", "jwks_uri"),
+        ("700027", "that sign the tokens of service accounts"),
+        ("700024", "read AZURE_FEDERATED_TOKEN_FILE anew"),
+    ],
+)
+def test_the_proxy_blames_what_it_has(code: str, advice: str) -> None:
+    found = judge(answer(headers=PROXY, status=500, body=f"AADSTS{code}: no"), EXPECTED)
+    assert advice in found.message and "NMI" not in found.message and "Secret" not in found.message
+
+
+@pytest.mark.parametrize("headers", [PLAIN, PROXY])
+def test_an_unknown_code_of_entra_leads_to_its_page(headers: tuple[tuple[str, str], ...]) -> None:
+    found = judge(answer(headers=headers, status=500, body="AADSTS99999999: new"), EXPECTED)
+    assert (found.verdict, found.error_code) == ("token_refused", "AADSTS99999999")
+    assert found.message.endswith("https://login.microsoftonline.com/error?code=99999999.")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "verdict", "advice"),
+    [
+        (400, "The client_id parameter is required", "request_refused", "the proxy needs a resource"),
+        (500, "Post https://l/: dial tcp: lookup l: no such host", "path_blocked", "did not reach Entra"),
+        (500, "Post https://l/: x509: certificate signed by unknown authority", "path_blocked", "did not reach Entra"),
+        (500, "open /var/run/secrets/azure/x: no such file or directory", "token_refused", "no token of its service"),
+        (500, "something else", "server_error", "read the log of the container azwi-proxy"),
+        (404, "", "server_error", "azwi-proxy"),
+    ],
+)
+def test_what_the_proxy_says_itself(status: int, body: str, verdict: str, advice: str) -> None:
+    found = judge(answer(headers=PROXY, status=status, body=body), EXPECTED)
+    assert found.verdict == verdict and advice in found.message and "NMI" not in found.message
+
+
+MACHINE = "/subscriptions/s/resourcegroups/MC/providers/Microsoft.Compute/virtualMachineScaleSets/a"
+
+
+@pytest.mark.parametrize(
+    ("headers", "claims", "path", "verdict"),
+    [
+        (PLAIN, {"xms_az_rid": MACHINE}, "pod_identity", "ok"),
+        (PLAIN, {}, "pod_identity", "ok"),  # a service principal of type 1 has neither mark
+        (PROXY, {}, "workload_identity", "ok"),
+        (PROXY, {"xms_ficinfo": "CAAQARgAIAA"}, "workload_identity", "ok"),
+        (IMDS, {"xms_az_rid": MACHINE}, "instance_metadata", "raw_imds"),
+        (PROXY, {"xms_az_rid": MACHINE}, "contradictory", "unclear"),
+        (PLAIN, {"xms_ficinfo": "CAAQARgAIAA"}, "contradictory", "unclear"),
+        (MESH, {"xms_az_rid": MACHINE}, "", "unknown_responder"),
+    ],
+)
+def test_how_a_token_came(
+    headers: tuple[tuple[str, str], ...], claims: dict[str, str], path: str, verdict: str
+) -> None:
+    found = judge(token(headers, **claims), EXPECTED)
+    assert (found.path, found.verdict) == (path, verdict)
+    assert judge(answer(headers=headers, status=403, body="no"), EXPECTED).path == ""
+
+
+@pytest.mark.parametrize(
+    ("headers", "path", "verdict", "code"),
+    [
+        (PLAIN, "pod_identity", "ok", ""),
+        (PROXY, "workload_identity", "ok", ""),
+        (PROXY, "pod_identity", "wrong_path", "V12"),
+        (PLAIN, "workload_identity", "wrong_path", "V12"),
+        (IMDS, "workload_identity", "wrong_path", "V12"),
+        (IMDS, "pod_identity", "raw_imds", "V1"),
+    ],
+)
+def test_the_way_that_is_expected(headers: tuple[tuple[str, str], ...], path: str, verdict: str, code: str) -> None:
+    found = judge(token(headers), replace(EXPECTED, path=path))
+    assert (found.verdict, found.code) == (verdict, code)
+    if headers != PROXY and path == "workload_identity":
+        refused = judge(answer(headers=headers, status=404, body="no"), replace(EXPECTED, path=path))
+        assert (refused.verdict, refused.code) == ("wrong_path", "V12")
+
+
+def test_a_dead_proxy_is_no_dead_nmi() -> None:
+    found = judge(answer(status=0, exit_code=7), replace(EXPECTED, path="workload_identity"))
+    assert found.verdict == "no_answer" and "azwi-proxy does not run" in found.message and "NMI" not in found.message
 
 
 @pytest.mark.parametrize(

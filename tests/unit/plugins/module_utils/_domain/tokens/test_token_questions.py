@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,7 +83,8 @@ def test_who_found_no_room(reason: str, crowded: bool) -> None:
 def test_what_was_not_asked_is_not_verified() -> None:
     (question,) = token_questions.parse(options(namespace="n", selector="x", node="a0", expect={"client_id": "c"}))
     asked = token_questions.not_asked(question, "Why.")
-    assert (asked.verdict().verdict, asked.verdict().message) == ("not_verified", "Why.")
+    found = asked.outcome().verdict
+    assert (found.verdict, found.message) == ("not_verified", "Why.")
     assert (asked.place.node, asked.place.selector, asked.expected.client_id) == ("a0", "x", "c")
 
 
@@ -106,3 +108,42 @@ def test_a_probe_has_time_to_ask_again() -> None:
     assert made["spec"]["activeDeadlineSeconds"] > 20 + 10 + token_questions.AGAIN_SECONDS
     (container,) = made["spec"]["template"]["spec"]["containers"]
     assert container["command"][:2] == ["sh", "-c"] and "http://169.254.169.254" in str(container["command"])
+
+
+def test_a_probe_has_time_for_all_its_samples() -> None:
+    given = options(namespace="n", selector="x", timeout=10, start_timeout=20, samples=5, sample_interval=7)
+    (question,) = token_questions.parse(given)
+    place = probe.choose(question.target, (), {})
+    once, often = (token_questions.job(question, place, "probe", wanted) for wanted in (1, 5))
+    more = often["spec"]["activeDeadlineSeconds"] - once["spec"]["activeDeadlineSeconds"]
+    assert more == 4 * (10 + token_questions.AGAIN_SECONDS + 7)
+    assert token_questions.seconds(question, 5) == 5 * (10 + token_questions.AGAIN_SECONDS) + 4 * 7
+    (container,) = often["spec"]["template"]["spec"]["containers"]
+    assert container["command"][4:7] == [str(token_questions.AGAIN_SECONDS), "5", "7"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"samples": 0}, "samples is 0; .* 1 to 500"),
+        ({"samples": 501}, "samples is 501; .* 1 to 500"),
+        ({"sample_interval": -1}, "sample_interval is -1; .* 0 or more"),
+    ],
+)
+def test_samples_that_cannot_be_made_are_refused(given: dict[str, int], words: str) -> None:
+    with pytest.raises(Failure, match=words):
+        token_questions.parse(options(namespace="n", selector="x", **given))
+
+
+FIRST = '{"tool":"curl"}\n{"exit":"0"}\n{"status":"403"}\n{"body":"a"}\n{"end":"1"}\n'
+SECOND = FIRST.replace('"a"', '"b"')
+
+
+def test_each_printed_answer_is_a_sample_and_each_missing_one_too() -> None:
+    (question,) = token_questions.parse(options(namespace="n", selector="x"))
+    asked = replace(token_questions.not_asked(question, "It broke."), output=f"{FIRST}{SECOND}noise\n", wanted=3)
+    other = replace(token_questions.not_asked(question, "No room."), wanted=2)
+    samples = replace(asked, others=(other,)).samples()
+    assert [sample.answer.body for sample in samples] == ["a", "b", "", "", ""]
+    assert [sample.verdict.message for sample in samples[2:]] == ["It broke.", "No room.", "No room."]
+    assert len(replace(asked, wanted=1).samples()) == 1
