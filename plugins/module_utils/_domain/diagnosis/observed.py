@@ -22,8 +22,15 @@ from .azure import Azure
 from .cause import Evidence
 from .events import Event
 from .logs import Log
+from .shown import shown
 
 MIC, NMI, WEBHOOK = "mic", "nmi", "webhook"
+WEBHOOK_NAME = "mutation.azure-workload-identity.io"
+_OF_WEBHOOK = "azure-workload-identity.io/system"
+
+
+# In place of the value of a Secret.
+HIDDEN = "hidden"
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,13 @@ class Component:
 
 @dataclass(frozen=True)
 class Observed:
-    """``objects`` by kind, as listed; a kind that is missing was not read. ``now``: by the clock of the API server."""
+    """``objects`` by kind, as listed; a kind that is missing was not read. ``now``: by the clock of the API server.
+
+    Of Secrets, Endpoints, Leases and definitions there are only those that matter: what AzureIdentities name, with
+    ``HIDDEN`` for each value that is not empty, the lock of MIC's leader, and what is of pod identity. ``unknown``:
+    labels of what may be there or not, because it could not be read. ``health``: what the NMI of a pod says of itself,
+    by the pod's label, ``Active`` where it serves.
+    """
 
     inventory: Inventory
     objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
@@ -66,6 +79,8 @@ class Observed:
     azure: Azure | None = None
     now: datetime = datetime(1970, 1, 1, tzinfo=timezone.utc)
     unread: tuple[Unread, ...] = ()
+    unknown: frozenset[str] = frozenset()
+    health: t.Mapping[str, str] = field(default_factory=dict)
 
     def of(self, program: str) -> tuple[Component, ...]:
         return tuple(one for one in self.components if one.program == program)
@@ -82,13 +97,36 @@ class Observed:
 
 
 def components(objects: t.Mapping[str, t.Sequence[Raw]], belief: Belief) -> tuple[Component, ...]:
-    """MIC and NMI where ``belief`` holds."""
+    """MIC and NMI where ``belief`` holds, and the webhook where the configuration of the API server says it is."""
     found = []
+    webhooks = webhook_namespaces(objects)
     for kind, program in (("Deployment", MIC), ("DaemonSet", NMI)):
         for raw in objects.get(kind, ()):
             if nmi.runs_image(raw, program) and belief.holds(str(raw["metadata"].get("namespace", ""))):
                 found.append(Component(program, {**raw, "kind": kind}, _pods(raw, objects)))
+    for raw in objects.get("Deployment", ()):
+        if _runs_webhook(raw) and str(raw["metadata"].get("namespace", "")) in webhooks:
+            found.append(Component(WEBHOOK, {**raw, "kind": "Deployment"}, _pods(raw, objects)))
     return tuple(found)
+
+
+def webhook_namespaces(objects: t.Mapping[str, t.Sequence[Raw]]) -> frozenset[str]:
+    """Where the API server looks for the Workload ID webhook: only who runs the cluster can write that."""
+    return frozenset(
+        str(((each.get("clientConfig") or {}).get("service") or {}).get("namespace") or "")
+        for raw in objects.get("MutatingWebhookConfiguration", ())
+        for each in raw.get("webhooks") or ()
+        if each.get("name") == WEBHOOK_NAME
+    ) - {""}
+
+
+def _runs_webhook(workload: Raw) -> bool:
+    """Other webhooks may run in the same namespace."""
+    labels = workload["metadata"].get("labels") or {}
+    template = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
+    images = [str(each.get("image", "")) for each in template.get("containers") or ()]
+    named = labels.get(_OF_WEBHOOK) == "true" or any("workload-identity" in image for image in images)
+    return named and nmi.runs_image(workload, WEBHOOK)
 
 
 def _pods(workload: Raw, objects: t.Mapping[str, t.Sequence[Raw]]) -> tuple[Raw, ...]:
@@ -104,4 +142,5 @@ def _owned(raw: Raw, owners: t.Collection[str]) -> bool:
 
 
 def said_by(log: Log, text: str, time: str = "") -> Evidence:
-    return Evidence(log.label, text, time)
+    """Evidence of a line: ``text`` is escaped and cut."""
+    return Evidence(log.label, shown(text), time)
