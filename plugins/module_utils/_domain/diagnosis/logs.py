@@ -17,10 +17,10 @@ from __future__ import annotations
 import json
 import re
 import typing as t
-from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from .moments import moment, written
 from .shown import shown
 
 LONGEST_LINE = 4_000
@@ -29,7 +29,7 @@ _LONGEST_JSON = 64_000
 _KLOG = re.compile(
     r"([IWEF])(\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.\d{1,9} +\d{1,10} ([\w.-]{1,200}:\d{1,9})\] ?", re.ASCII
 )
-_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d) ", re.ASCII)
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]{8,18}(?:Z|[+-]\d\d:\d\d)) ", re.ASCII)
 _TIMES, _PLACES, _TEXTS = ("ts", "time", "timestamp"), ("caller",), ("msg", "message")
 _LEVELS = ("level", "severity")
 _SEVERITIES = {"i": "I", "d": "I", "w": "W", "e": "E", "f": "F", "p": "F", "c": "F"}
@@ -71,27 +71,19 @@ class Log:
 
 
 def parse(text: str | bytes, now: datetime, most: int = MOST_LINES) -> tuple[Line, ...]:
-    """The last ``most`` lines that are not empty, in one pass whatever they hold. ``now``: klog writes no year."""
+    """The last ``most`` lines without those that are empty, in one pass. ``now``: klog writes no year."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    lines: deque[Line] = deque(maxlen=most)
-    begin = 0
-    while begin < len(text):
-        end = text.find("\n", begin)
-        end = len(text) if end < 0 else end
-        # What is longer is not looked at: no pattern, and no parser, sees more than this.
-        part = text[begin : min(end, begin + _LONGEST_JSON)].rstrip("\r")
-        if part.strip():
-            lines.append(_line(part, now))
-        begin = end + 1
-    return tuple(lines)
+    # What is longer is not looked at: no pattern, and no parser, sees more than this.
+    parts = (part[:_LONGEST_JSON].rstrip("\r") for part in text.rsplit("\n", most)[-most:])
+    return tuple(_line(part, now) for part in parts if part.strip())
 
 
 def _line(text: str, now: datetime) -> Line:
     time = ""
     stamp = _STAMP.match(text)
     if stamp:  # also where it is a tenant's: then there is no other time
-        time = _rfc3339(stamp[1] + stamp[2])
+        time = _rfc3339(stamp[1])
         text = text[stamp.end() :]
     if text.startswith("{") and len(text) < _LONGEST_JSON:
         found = _of_json(text, time)
@@ -134,15 +126,15 @@ def _moment(told: t.Any) -> str:
         return _rfc3339(told)
     if isinstance(told, bool) or not isinstance(told, (int, float)) or not 0 <= told < _LATEST * 1000:
         return ""
-    return _written(datetime.fromtimestamp(told / 1000 if told > _LATEST else told, timezone.utc))
+    return written(datetime.fromtimestamp(told / 1000 if told > _LATEST else told, timezone.utc))
 
 
 def _rfc3339(text: str) -> str:
     """The same moment in UTC and whole seconds; empty for what is none."""
-    stamp = _STAMP.match(text + " ")
+    found = moment(text)
     try:
-        return _written(datetime.fromisoformat(stamp[1] + stamp[2].replace("Z", "+00:00"))) if stamp else ""
-    except (ValueError, OverflowError):
+        return written(found) if found else ""
+    except OverflowError:  # in UTC it is before the year 1
         return ""
 
 
@@ -150,13 +142,10 @@ def _with_year(now: datetime, month: int, day: int, *clock: int) -> str:
     """The last such moment until tomorrow, so that a clock may be ahead."""
     for year in (now.year + 1, now.year, now.year - 1):
         try:
-            moment = datetime(year, month, day, *clock, tzinfo=timezone.utc)
+            when = datetime(year, month, day, *clock, tzinfo=timezone.utc)
         except ValueError:  # 29 February, or no moment at all
             continue
-        if moment <= now + _DAY:
-            return _written(moment)
+        if when <= now + _DAY:
+            return written(when)
     return ""
 
-
-def _written(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
