@@ -156,9 +156,7 @@ def _add_secrets(client: Client, found: inventory.Objects, unread: list[Unread])
     return frozenset(one for labels in refused.values() for one in labels)
 
 
-def _add_locks(
-    client: Client, found: inventory.Objects, parts: t.Iterable[Component], unread: list[Unread]
-) -> None:
+def _add_locks(client: Client, found: inventory.Objects, parts: t.Iterable[Component], unread: list[Unread]) -> None:
     """Add the object that the leader of each MIC holds, an Endpoints or a Lease."""
     locks = {nmi.lock_of(one.workload) for one in parts if one.program == MIC}
     for lock in sorted(locks, key=lambda one: (one.namespace, one.name)):
@@ -175,9 +173,7 @@ def _add_locks(
             found.setdefault(ENDPOINTS.name, [])
 
 
-def _events(
-    client: Client, bounds: Bounds, parts: t.Sequence[Component], unread: list[Unread]
-) -> tuple[Event, ...]:
+def _events(client: Client, bounds: Bounds, parts: t.Sequence[Component], unread: list[Unread]) -> tuple[Event, ...]:
     """Warnings of the whole cluster, and what happened to the lock of MIC's leader; the latest last."""
     if not bounds.events:
         unread.append(Unread(EVENTS, "events", "they are left out", "events: true"))
@@ -277,9 +273,7 @@ def _log(client: Client, wanted: Wanted, hours: float, now: datetime) -> Log:
         lines //= _FEWEST
 
 
-def _health(
-    client: Client, bounds: Bounds, parts: t.Iterable[Component], unread: list[Unread]
-) -> dict[str, str]:
+def _health(client: Client, bounds: Bounds, parts: t.Iterable[Component], unread: list[Unread]) -> dict[str, str]:
     """What each NMI that is Ready says of itself, by the label of its pod."""
     pods = [(one, pod) for one in parts if one.program == NMI for pod in one.pods if nmi.is_ready(pod)]
     if pods and not bounds.nodes:
@@ -293,9 +287,11 @@ def _health(
         said = patience.ask(namespace, what, partial(client.ask_pod, namespace, name, port, "healthz"))
         return None if said is None else (what, shown(said))
 
-    found = _at_once([partial(look, *each) for each in pods])
+    found = dict(each for each in _at_once([partial(look, *each) for each in pods]) if each)
     unread += patience.unread()
-    return dict(each for each in found if each)
+    odd = {what: said for what, said in found.items() if said not in (nmi.ACTIVE, nmi.NOT_ACTIVE)}
+    unread += [Unread(NODES, f"whether {what} works", said, "an answer of NMI itself") for what, said in odd.items()]
+    return {what: said for what, said in found.items() if what not in odd}
 
 
 def _at_once(attempts: t.Sequence[t.Callable[[], T]]) -> list[T]:
@@ -340,7 +336,9 @@ def _not_in_files(source: str, kind: Kind) -> Unread:
 def _hide_secrets(found: inventory.Objects) -> frozenset[str]:
     """Keep of Secrets what matters; labels of those that are named and that the files do not have."""
     named = set(reading.secrets_named(found))
-    secrets = {(raw["metadata"].get("namespace", ""), raw["metadata"]["name"]): raw for raw in found.get(SECRET.name, ())}
+    secrets = {
+        (raw["metadata"].get("namespace", ""), raw["metadata"]["name"]): raw for raw in found.get(SECRET.name, ())
+    }
     found[SECRET.name] = [dict(reading.hidden(raw)) for place, raw in secrets.items() if place in named]
     return frozenset(label(SECRET, *place) for place in named - secrets.keys())
 

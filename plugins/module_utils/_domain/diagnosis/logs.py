@@ -7,9 +7,10 @@
 
 """Logs of MIC, NMI and the Workload ID webhook, taken apart.
 
-They are in the format of klog (``E0102 15:04:05.000000 1 file.go:12] text``), or in JSON where an argument says so; the
-kubelet may have written a time before each line. Names and texts of tenants are in them, some with line breaks, so that
-a line may be forged: what a log tells is never proof, see ``cause``. Whatever a line holds, it is escaped and cut.
+They are in the format of klog (``E0102 15:04:05.000000 1 file.go:12] text``), until 1.5 in that of logrus
+(``time="..." level=error msg="..."``), or in JSON where an argument says so; the kubelet may have written a time before
+each line. Names and texts of tenants are in them, some with line breaks, so that a line may be forged: what a log tells
+is never proof, see ``cause``. Whatever a line holds, it is escaped and cut.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _KLOG = re.compile(
     r"([IWEF])(\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.\d{1,9} +\d{1,10} ([\w.-]{1,200}:\d{1,9})\] ?", re.ASCII
 )
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT[\d:.]{8,18}(?:Z|[+-]\d\d:\d\d)) ", re.ASCII)
+_LOGRUS = re.compile(r'time="([^"]{1,40})" level=(\w{1,20}) ', re.ASCII)
 _TIMES, _PLACES, _TEXTS = ("ts", "time", "timestamp"), ("caller",), ("msg", "message")
 _LEVELS = ("level", "severity")
 _SEVERITIES = {"i": "I", "d": "I", "w": "W", "e": "E", "f": "F", "p": "F", "c": "F"}
@@ -89,6 +91,10 @@ def _line(text: str, now: datetime) -> Line:
         found = _of_json(text, time)
         if found:
             return found
+    header = _LOGRUS.match(text)
+    if header:
+        severity = _SEVERITIES.get(header[2][0], "I")
+        return Line(shown(text[header.end() :], LONGEST_LINE), severity, time or _rfc3339(header[1]))
     header = _KLOG.match(text)
     if not header:
         return Line(shown(text, LONGEST_LINE), time=time)
@@ -148,4 +154,3 @@ def _with_year(now: datetime, month: int, day: int, *clock: int) -> str:
         if when <= now + _DAY:
             return written(when)
     return ""
-

@@ -26,7 +26,9 @@ from .observed import HIDDEN, NMI, WEBHOOK, Component, Unread
 # With less of a log nothing can be told; bytes.
 LEAST = 65_536
 MOST = 4_000_000
-_FILE = re.compile(r"(?:(?P<namespace>[a-z0-9-]+)[_/])?(?P<pod>[a-z0-9.-]+?)(?P<previous>[._-]previous)?(?:\.(?:log|txt))?")
+_FILE = re.compile(
+    r"(?:(?P<namespace>[a-z0-9-]+)[_/])?(?P<pod>[a-z0-9.-]+?)(?P<previous>[._-]previous)?(?:\.(?:log|txt))?"
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ def logs_wanted(
     unread = ()
     if out:
         needs = f"log_megabytes of at least {max(len(alone), len(several)) * 2 * LEAST // 1_000_000 + 1}"
-        unread = (Unread(LOGS, f"{len(out)} logs of {_programs(out)}", "they are more than log_megabytes lets in", needs),)
+        unread = (
+            Unread(LOGS, f"{len(out)} logs of {_programs(out)}", "they are more than log_megabytes lets in", needs),
+        )
     return (*_shared(here, half), *_shared(there, left)), unread
 
 
@@ -96,7 +100,13 @@ def _of_pod(program: str, pod: Raw, since: datetime) -> t.Iterator[Wanted]:
         name = str(status.get("name", ""))
         if name not in names:
             continue
-        place = (program, str(metadata.get("namespace", "")), str(metadata["name"]), str(spec.get("nodeName", "")), name)
+        place = (
+            program,
+            str(metadata.get("namespace", "")),
+            str(metadata["name"]),
+            str(spec.get("nodeName", "")),
+            name,
+        )
         state = status.get("state") or {}
         if state.get("running") or state.get("terminated") or status.get("restartCount"):
             yield Wanted(*place)
@@ -152,7 +162,9 @@ def log_of_file(name: str, components: t.Iterable[Component]) -> Wanted | None:
     if not found:
         return None
     fitting = [
-        Wanted(one.program, place, called, str((pod.get("spec") or {}).get("nodeName", "")), "", bool(found["previous"]))
+        Wanted(
+            one.program, place, called, str((pod.get("spec") or {}).get("nodeName", "")), "", bool(found["previous"])
+        )
         for one in components
         for pod in one.pods
         for place, called in ((str(pod["metadata"].get("namespace", "")), str(pod["metadata"]["name"])),)

@@ -73,6 +73,11 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
             Line("milliseconds", "I", "2026-03-01T11:00:00Z"),
             id="json with milliseconds",
         ),
+        pytest.param(
+            'time="2019-06-06T09:16:54Z" level=fatal msg="exit status 4" req.path=/',
+            Line('msg="exit status 4" req.path=/', "F", "2019-06-06T09:16:54Z"),
+            id="logrus",
+        ),
         pytest.param('{"msg": "cut', Line('{"msg": "cut'), id="json that is cut"),
         pytest.param("[1]", Line("[1]"), id="other json"),
         pytest.param('{"ts":1e400,"msg":"never"}', Line("never", "I"), id="no moment"),
@@ -117,7 +122,9 @@ def test_fifty_megabytes_of_anything(unit: str) -> None:
 _SIGNS = st.one_of(
     st.text(),
     st.text(string.printable),
-    st.sampled_from(["\n", "\r", "E0301 09:00:00.000000 1 a.go:1] ", "2026-03-01T11:00:00Z ", "{", '"msg":', "\x1b[0m"]),
+    st.sampled_from(
+        ["\n", "\r", "E0301 09:00:00.000000 1 a.go:1] ", "2026-03-01T11:00:00Z ", "{", '"msg":', "\x1b[0m"]
+    ),
 )
 _TEXTS = st.lists(_SIGNS, max_size=20).map("".join)
 
