@@ -15,13 +15,13 @@ from __future__ import annotations
 import os
 import threading
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from .._domain.diagnosis import logs as log_lines
 from .._domain.diagnosis import reading
-from .._domain.diagnosis.cause import EVENTS, LOGS, NODES, OBJECTS
+from .._domain.diagnosis.cause import AZURE, EVENTS, LOGS, NODES, OBJECTS
 from .._domain.diagnosis.events import Event
 from .._domain.diagnosis.logs import Log
 from .._domain.diagnosis.observed import MIC, NMI, Component, Observed, Unread, components
@@ -326,6 +326,13 @@ def read_files(
         unknown=unknown,
         unread=tuple(unread),
     )
+
+
+def without_azure(observed: Observed) -> Observed:
+    """The same, with Azure told as not looked at."""
+    needs = "the resource group and the name of the cluster"
+    missing = Unread(AZURE, "Azure", "no cluster is named there", needs)
+    return replace(observed, unread=(*observed.unread, missing))
 
 
 def _not_in_files(source: str, kind: Kind) -> Unread:

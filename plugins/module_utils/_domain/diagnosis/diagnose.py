@@ -45,6 +45,20 @@ class Scope:
     workload: str = ""
     pod: str = ""
 
+    @classmethod
+    def parse(cls, namespace: str | None, workload: str | None, pod: str | None) -> Scope:
+        """A pod as ``NAMESPACE/NAME``, a workload as that or ``NAMESPACE/KIND/NAME``; with a namespace without it."""
+        what, given, most = ("pod", pod, 1) if pod else ("workload", workload, 2)
+        if not given:
+            return cls(namespace or "")
+        place, parts = namespace or "", given.split("/")
+        if not place:
+            place, parts = parts[0], parts[1:]
+        if not place or not 1 <= len(parts) <= most or not all(parts):
+            shape = "NAMESPACE/NAME" + ("" if pod else " or NAMESPACE/KIND/NAME")
+            raise Failure(f"The {what} {given!r} is not named as {shape}: correct it, or name the namespace beside it.")
+        return cls(place, pod=parts[0]) if pod else cls(place, workload="/".join(parts))
+
     @property
     def label(self) -> str:
         if self.pod:

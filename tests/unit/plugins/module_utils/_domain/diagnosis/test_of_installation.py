@@ -284,8 +284,8 @@ ON_KUBENET = Azure({"properties": {"networkProfile": {"networkPlugin": "kubenet"
             for name, line, part in (
                 (
                     "lock",
-                    'time="2026-03-01T11:50:00Z" level=fatal msg="running [/sbin/iptables -t nat -F aad-metadata --wait]: '
-                    'exit status 4: iptables: Resource temporarily unavailable."',
+                    'time="2026-03-01T11:50:00Z" level=fatal msg="running [/sbin/iptables -t nat -F x]: exit '
+                    'status 4: iptables: Resource temporarily unavailable."',
                     "holds the lock",
                 ),
                 (
