@@ -34,7 +34,7 @@ from .kubelet import Kubelet
 from .server import ApiServer
 
 Raw = dict[str, Any]
-READY = [{"type": "Ready", "status": "True"}]
+READY = [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]
 _ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web"
 
 

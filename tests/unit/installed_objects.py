@@ -29,11 +29,11 @@ _READY = [{"type": "Ready", "status": "True"}]
 _DEFINITIONS = ("azureidentities", "azureidentitybindings", "azureassignedidentities", "azurepodidentityexceptions")
 
 
-def node(name: str = "n1", *taints: Raw, ready: bool = True, **labels: str) -> Raw:
+def node(name: str = "n1", *taints: Raw, ready: bool = True, since: str = LONG_AGO, **labels: str) -> Raw:
     return {
-        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", **labels}, "creationTimestamp": LONG_AGO},
+        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", **labels}},
         "spec": {"taints": list(taints)},
-        "status": {"conditions": [{"type": "Ready", "status": str(ready)}]},
+        "status": {"conditions": [{"type": "Ready", "status": str(ready), "lastTransitionTime": since}]},
     }
 
 

@@ -22,8 +22,10 @@ from ..kubernetes.workloads import Workload
 from . import of_azure, of_identities, of_installation, of_mic, of_network, of_workload_id
 from .cause import CERTAINTIES, ERROR, INFO, PROVED, SEVERITIES, WARNING, Entry, Evidence, Suspicion
 from .observed import Observed, Unread
+from .shown import shown
 
 HEALTHY, BROKEN, SUSPECT, UNKNOWN = "healthy", "broken", "suspect", "unknown"
+_LONGEST = 2_000
 # From the installation to the application.
 TABLE: tuple[Entry, ...] = (
     *of_installation.TABLE.rows,
@@ -163,18 +165,33 @@ def diagnose(observed: Observed, scope: Scope = Scope()) -> Diagnosis:
 def _all(observed: Observed) -> t.Iterator[_Found]:
     for place, row in enumerate(TABLE):
         for one in row.look(observed):
-            yield _Found(_cause(row, one), row.symptom, place, one.concerns, one.namespaces)
+            yield _Found(_shown(_cause(row, one)), row.symptom, place, one.concerns, one.namespaces)
     for about, finding in findings.told(observed.inventory):
         evidence = (Evidence(finding.object, finding.message),)
         what = (finding.code, finding.severity, finding.object, "", evidence, finding.message)
         cause = Cause(*what, Fix(finding.remedy), PROVED)
-        yield _Found(cause, finding.code in _SYMPTOMS, len(TABLE), namespaces=about.namespaces)
+        yield _Found(_shown(cause), finding.code in _SYMPTOMS, len(TABLE), namespaces=about.namespaces)
 
 
 def _cause(row: Entry, one: Suspicion) -> Cause:
     fix = Fix(one.remedy or row.remedy, one.command)
     what = (row.code, row.severity, one.object, one.symptom, one.evidence, one.cause)
     return Cause(*what, fix, one.certainty, row.references)
+
+
+def _shown(cause: Cause) -> Cause:
+    """Names and texts in it may be anybody's; those of files may be anything."""
+    evidence = tuple(
+        Evidence(*(shown(each, _LONGEST) for each in (one.source, one.text, one.time))) for one in cause.evidence
+    )
+    return replace(
+        cause,
+        object=shown(cause.object, _LONGEST),
+        symptom=shown(cause.symptom, _LONGEST),
+        cause=shown(cause.cause, _LONGEST),
+        evidence=evidence,
+        fix=Fix(shown(cause.fix.text, _LONGEST), shown(cause.fix.command, _LONGEST)),
+    )
 
 
 def _explained(one: _Found, found: t.Sequence[_Found]) -> _Found:

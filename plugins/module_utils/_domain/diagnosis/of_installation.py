@@ -25,6 +25,7 @@ from .cause import (
     PROVED,
     WARNING,
     Evidence,
+    Look,
     Suspicion,
     Suspicions,
     Table,
@@ -184,7 +185,8 @@ def mic_not_running(observed: Observed) -> Suspicions:
             states = (
                 ", ".join(sorted(f"{pod['metadata']['name']} {_state(pod)}" for pod in one.pods)) or "it has no pod"
             )
-            command, remedy = shell("kubectl", "--namespace", namespace, "describe", "pods"), ""
+            command = shell("kubectl", "--namespace", namespace, "describe", "pods")
+            remedy = "See the state and the events of its pods."
         yield Suspicion(
             object=one.label,
             symptom=_NO_TOKEN,
@@ -248,7 +250,7 @@ def arguments_of_other_version(observed: Observed) -> Suspicions:
                     cause=f"{one.program.upper()} ends, because it does not know the argument {argument}.",
                     evidence=(crashes[0].evidence, evidence, Evidence(one.label, f"It has the argument {argument}.")),
                     concerns=None if one.program == MIC else _on_nodes(observed, nodes),
-                    remedy=_kept(one),
+                    remedy=_kept(one, arguments_of_other_version),
                     command=shell("kubectl", "--namespace", place_of(one.workload)[0], "edit", *_resource(one)),
                 )
 
@@ -278,7 +280,7 @@ def kubenet_refused(observed: Observed) -> Suspicions:
                 evidence=(crashes[0].evidence, *last_words(observed, one, reason, crashes), *azure),
                 certainty=PROVED if on_kubenet and reason.key else LIKELY,
                 concerns=_on_nodes(observed, {crash.node for crash in crashes}),
-                remedy=_kept(one),
+                remedy=_kept(one, kubenet_refused),
                 command=_helm_set(one, "nmi.allowNetworkPluginKubenet=true"),
             )
 
@@ -295,31 +297,47 @@ def nmi_missing_on_node(observed: Observed) -> Suspicions:
         return
     wanting = _wanting(observed)
     working: set[str] = set()
-    reasons: dict[str, list[tuple[Component, nmi.NodeState]]] = {}
+    idle: dict[str, list[tuple[Component, nmi.NodeState]]] = {}
     for one in several:
         crashing = {crash.node for dummy, crashes in crashed(observed, one, OF_NMI) for crash in crashes}
         pods = [pod for pod in one.pods if not pod["metadata"].get("deletionTimestamp")]
-        for state in nmi.node_states(one.workload, observed.nodes.values(), pods, lambda pod: "Active"):
+        for state in nmi.node_states(one.workload, observed.nodes.values(), pods, lambda pod: nmi.ACTIVE):
+            node = observed.nodes[state.node]
             if state.state == "active" or state.node in crashing:
                 working.add(state.node)
-            elif state.state != "not_expected" or (state.node in wanting and nmi.is_ready(observed.nodes[state.node])):
-                pod = next((pod for pod in pods if pod["metadata"]["name"] == state.pod), None)
-                if not _starts(observed, observed.nodes[state.node], pod):
-                    reasons.setdefault(state.node, []).append((one, state))
-    for node, states in reasons.items():
-        if node not in working and len(states) == len(several):
-            one, state = states[0]
-            pods_there = sorted(wanting.get(node, ()))
-            who = f" {listed(pods_there)} want an identity there." if pods_there else ""
-            yield Suspicion(
-                object=f"Node {node}",
-                symptom=_ON_NODE,
-                cause=f"No NMI works on node {node}: {state.reason}.{who}",
-                evidence=tuple(Evidence(each.label, f"On node {node}: {told.reason}.") for each, told in states),
-                concerns=_on_nodes(observed, {node}),
-                remedy=_kept(one),
-                command=_look_at_node(one, state),
-            )
+            elif state.state != "not_expected" or (state.node in wanting and nmi.is_ready(node)):
+                pod = next((pod for pod in pods if pod["metadata"]["name"] == state.pod), {})
+                if not _is_young(observed, _ready_since(node)) and not _is_young(observed, _made(pod)):
+                    idle.setdefault(state.node, []).append((one, state))
+    by_reason: dict[str, list[str]] = {}
+    for name, states in idle.items():
+        if name not in working and len(states) == len(several):
+            by_reason.setdefault(states[0][1].reason, []).append(name)
+    for reason, names in by_reason.items():
+        yield _without_nmi(observed, reason, sorted(names), idle[names[0]], wanting)
+
+
+def _without_nmi(
+    observed: Observed,
+    reason: str,
+    nodes: t.Sequence[str],
+    states: t.Sequence[tuple[Component, nmi.NodeState]],
+    wanting: t.Mapping[str, t.AbstractSet[str]],
+) -> Suspicion:
+    """``states``: those of the first node, of each NMI."""
+    one, state = states[0]
+    pods = sorted(pod for node in nodes for pod in wanting.get(node, ()))
+    who = f" {listed(pods)} want an identity there." if pods else ""
+    where = f"node {nodes[0]}" if len(nodes) == 1 else f"the nodes {listed(nodes)}"
+    return Suspicion(
+        object=f"Node {nodes[0]}" if len(nodes) == 1 else one.label,
+        symptom=_ON_NODE,
+        cause=f"No NMI works on {where}: {reason}.{who}",
+        evidence=tuple(Evidence(each.label, f"On node {told.node}: {told.reason}.") for each, told in states),
+        concerns=_on_nodes(observed, set(nodes)),
+        remedy=_kept(one, nmi_missing_on_node),
+        command=_look_at_node(one, state),
+    )
 
 
 def _look_at_node(one: Component, state: nmi.NodeState) -> str:
@@ -332,13 +350,19 @@ def _look_at_node(one: Component, state: nmi.NodeState) -> str:
     return shell("kubectl", "--namespace", place_of(one.workload)[0], "describe", *_resource(one))
 
 
-def _starts(observed: Observed, *several: Raw | None) -> bool:
-    """Whether one of them is so young that what is missing may be on its way."""
-    for raw in several:
-        made = moment(str((raw or {"metadata": {}})["metadata"].get("creationTimestamp") or ""))
-        if made and observed.now - made < _STARTING:
-            return True
-    return False
+def _is_young(observed: Observed, since: str) -> bool:
+    """Whether what is missing may still be on its way."""
+    when = moment(since)
+    return when is not None and observed.now - when < _STARTING
+
+
+def _made(raw: Raw) -> str:
+    return str((raw.get("metadata") or {}).get("creationTimestamp") or "")
+
+
+def _ready_since(node: Raw) -> str:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return next((str(each.get("lastTransitionTime") or "") for each in conditions if each.get("type") == "Ready"), "")
 
 
 @TABLE.cause(
@@ -352,7 +376,7 @@ def nmi_not_active(observed: Observed) -> Suspicions:
     for one in observed.of(NMI):
         for pod in one.pods:
             said = observed.health.get(label_of(pod), nmi.ACTIVE)
-            if said == nmi.ACTIVE or _starts(observed, pod):
+            if said == nmi.ACTIVE or _is_young(observed, _made(pod)):
                 continue
             node = str((pod.get("spec") or {}).get("nodeName") or "")
             yield Suspicion(
@@ -392,7 +416,7 @@ def two_installations(observed: Observed) -> Suspicions:
                     for each in (one, other)
                 ),
                 concerns=_on_nodes(observed, nodes),
-                remedy=_kept(away),
+                remedy=_kept(away, two_installations),
                 command=_uninstall(away),
             )
 
@@ -448,7 +472,7 @@ def mic_rewrites_scale_sets(observed: Observed) -> Suspicions:
             certainty=PROVED,
             # Only where it is refused it explains what is missing.
             concerns=None if lines else frozenset(),
-            remedy=_kept(one),
+            remedy=_kept(one, mic_rewrites_scale_sets),
             command=_helm_set(one, "image.tag=v1.8.17"),
         )
 
@@ -470,13 +494,15 @@ def modes_differ(observed: Observed) -> Suspicions:
             confined = [nmi.forces_namespaces(each.workload) for each in (one, other)]
             if confined == [False, True]:
                 effect = "Pods are assigned identities of other namespaces, and NMI refuses them."
-                yield _differs(one, other, "forceNamespaced", effect)
+                yield _differs(one, other, "forceNamespaced", effect, concerns=None)
             elif confined == [True, False]:
                 effect = "NMI would give out what MIC assigned before identities were confined to their namespaces."
                 yield _differs(one, other, "forceNamespaced", effect)
 
 
-def _differs(one: Component, other: Component, what: str, effect: str) -> Suspicion:
+def _differs(
+    one: Component, other: Component, what: str, effect: str, concerns: frozenset[str] | None = frozenset()
+) -> Suspicion:
     def told(each: Component) -> Evidence:
         mode = nmi.flag(each.workload, "operation-mode") or "not set"
         confined = str(nmi.forces_namespaces(each.workload)).lower()
@@ -487,8 +513,8 @@ def _differs(one: Component, other: Component, what: str, effect: str) -> Suspic
         symptom=effect,
         cause=f"{one.label} and {other.label} differ in {what}.",
         evidence=(told(one), told(other)),
-        concerns=None if what == "forceNamespaced" else frozenset(),
-        remedy=_kept(other),
+        concerns=concerns,
+        remedy=_kept(other, modes_differ),
         command=shell("kubectl", "--namespace", place_of(other.workload)[0], "edit", *_resource(other)),
     )
 
@@ -528,7 +554,7 @@ def mic_not_excepted(observed: Observed) -> Suspicions:
                 ),
                 certainty=PROVED if said else POSSIBLE,
                 concerns=None,
-                remedy=_kept(one),
+                remedy=_kept(one, mic_not_excepted),
                 command=_helm_set(one, "installMICException=true"),
             )
             break
@@ -545,13 +571,13 @@ def _resource(one: Component) -> tuple[str, str]:
     return str(one.workload["kind"]).lower(), place_of(one.workload)[1]
 
 
-def _kept(one: Component, remedy: str = "") -> str:
-    """The remedy; empty for that of the table, unless somebody would undo the change."""
+def _kept(one: Component, remedy: str | Look) -> str:
+    """The remedy, or that of the table for one of its functions; with where to carry it out, if that is elsewhere."""
+    text = remedy if isinstance(remedy, str) else next(row.remedy for row in TABLE.rows if row.look is remedy)
     keeper = nmi.keeper(one.workload)
     if not keeper:
-        return remedy
-    own = f"{remedy} " if remedy else ""
-    return f"{own}Change {one.label} where it comes from ({keeper}): what is changed in the cluster is undone."
+        return text
+    return f"{text} Change {one.label} where it comes from ({keeper}): what is changed in the cluster is undone."
 
 
 def _helm_set(one: Component, value: str) -> str:
@@ -615,7 +641,7 @@ def _crashing(
         # That it crashes is proved by its state; why, by what its log says, is not.
         certainty=PROVED if told else LIKELY,
         concerns=concerns,
-        remedy=_kept(one, reason.remedy),
+        remedy=_kept(one, reason.remedy or "See the log of the run before the last restart."),
         command=shell("kubectl", "--namespace", namespace, "logs", "--previous", pod),
     )
 

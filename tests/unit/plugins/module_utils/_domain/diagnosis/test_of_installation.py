@@ -423,8 +423,7 @@ def windows(objects: Objects) -> None:
 
 def other_nodes(objects: Objects) -> None:
     """Tainted without pods that want an identity, not Ready, and one that has just come."""
-    young = node("n4")
-    young["metadata"]["creationTimestamp"] = "2026-03-01T11:59:00Z"
+    young = node("n4", since="2026-03-01T11:59:00Z")
     objects["Node"] += [node("n2", GPU), node("n3", ready=False), young]
     objects["Pod"].append(pod("train", "", spec={"nodeName": "n2"}))
 
@@ -530,6 +529,19 @@ def test_what_is_managed_elsewhere_is_changed_there() -> None:
 
     ((_code, one),) = found(world)
     assert "managed by Flux, Kustomization flux/apps" in one.remedy
+
+
+def test_nodes_with_one_reason_are_one_cause() -> None:
+    def world(objects: Objects) -> None:
+        objects["Node"] = [node(f"n{number}") for number in range(1, 6)] + [node("n6", GPU)]
+        objects["Pod"].append(pod("train", spec={"nodeName": "n6"}))
+        nmi_pods(objects)
+
+    (_code, several), (_same, tainted_one) = found(world)
+    assert (several.object, tainted_one.object) == (NMI_LABEL, "Node n6")
+    assert several.cause.startswith("No NMI works on the nodes n1, n2, n3 and 2 more: no NMI pod runs there.")
+    assert several.concerns is not None and {"Node n5", "Pod team/web-1-a"} <= several.concerns
+    assert tainted_one.concerns == {"Node n6", "Pod team/train"}
 
 
 def test_names_in_commands_are_words() -> None:

@@ -197,7 +197,10 @@ def test_a_name_of_two_pods_is_none() -> None:
 
 def test_when_files_were_written() -> None:
     """By what no tenant writes, and not later than now."""
-    objects = {"Node": [node()], "Pod": [{"metadata": {"name": "a", "creationTimestamp": LATELY}}]}
+    objects: dict[str, list[Raw]] = {
+        "Node": [node()],
+        "Pod": [{"metadata": {"name": "a", "creationTimestamp": LATELY}}],
+    }
     assert reading.last_moment(objects, NOW) == datetime(2026, 3, 1, 11, 50, tzinfo=UTC)
     heart = {"type": "Ready", "lastHeartbeatTime": "2026-03-01T11:55:00Z"}
     objects["Node"][0]["status"]["conditions"].append(heart)
