@@ -281,17 +281,21 @@ def _health(client: Client, bounds: Bounds, parts: t.Iterable[Component], unread
         return {}
     patience = _Patience(NODES, "what NMI says of itself", "get on pods/proxy")
 
+    def ask(namespace: str, name: str, port: int) -> str:
+        said = client.ask_pod(namespace, name, port, "healthz")
+        if said not in (nmi.ACTIVE, nmi.NOT_ACTIVE):
+            raise Failure(f"NMI was not reached through the API server: {shown(said)}")
+        return said
+
     def look(one: Component, pod: Raw) -> tuple[str, str] | None:
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-        port, what = nmi.probe_port(one.workload), label(POD, namespace, name)
-        said = patience.ask(namespace, what, partial(client.ask_pod, namespace, name, port, "healthz"))
-        return None if said is None else (what, shown(said))
+        what = label(POD, namespace, name)
+        said = patience.ask(namespace, what, partial(ask, namespace, name, nmi.probe_port(one.workload)))
+        return None if said is None else (what, said)
 
-    found = dict(each for each in _at_once([partial(look, *each) for each in pods]) if each)
+    found = _at_once([partial(look, *each) for each in pods])
     unread += patience.unread()
-    odd = {what: said for what, said in found.items() if said not in (nmi.ACTIVE, nmi.NOT_ACTIVE)}
-    unread += [Unread(NODES, f"whether {what} works", said, "an answer of NMI itself") for what, said in odd.items()]
-    return {what: said for what, said in found.items() if what not in odd}
+    return dict(each for each in found if each)
 
 
 def _at_once(attempts: t.Sequence[t.Callable[[], T]]) -> list[T]:
