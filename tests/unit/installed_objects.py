@@ -29,9 +29,11 @@ _READY = [{"type": "Ready", "status": "True"}]
 _DEFINITIONS = ("azureidentities", "azureidentitybindings", "azureassignedidentities", "azurepodidentityexceptions")
 
 
-def node(name: str = "n1", *taints: Raw, ready: bool = True, since: str = LONG_AGO, **labels: str) -> Raw:
+def node(
+    name: str = "n1", *taints: Raw, ready: bool = True, since: str = LONG_AGO, os: str = "linux", **labels: str
+) -> Raw:
     return {
-        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", **labels}},
+        "metadata": {"name": name, "labels": {"kubernetes.io/os": os, **labels}},
         "spec": {"taints": list(taints)},
         "status": {"conditions": [{"type": "Ready", "status": str(ready), "lastTransitionTime": since}]},
     }

@@ -136,7 +136,7 @@ def read_residue(client: Client, found: Objects) -> dict[str, str]:
     """Add to ``found`` what an installation is made of besides; why a kind may not be read, by kind."""
     unread: dict[str, str] = {}
 
-    def look(kind: Kind, namespace: str | None = None, **only: str) -> t.Sequence[Object]:
+    def look(kind: Kind, namespace: str | None = None, **only: t.Any) -> t.Sequence[Object]:
         if kind.name in unread:
             return ()
         try:

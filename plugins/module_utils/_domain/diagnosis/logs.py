@@ -144,11 +144,11 @@ def _rfc3339(text: str) -> str:
         return ""
 
 
-def _with_year(now: datetime, month: int, day: int, *clock: int) -> str:
+def _with_year(now: datetime, month: int, day: int, hour: int, minute: int, second: int) -> str:
     """The last such moment until tomorrow, so that a clock may be ahead."""
     for year in (now.year + 1, now.year, now.year - 1):
         try:
-            when = datetime(year, month, day, *clock, tzinfo=timezone.utc)
+            when = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
         except ValueError:  # 29 February, or no moment at all
             continue
         if when <= now + _DAY:

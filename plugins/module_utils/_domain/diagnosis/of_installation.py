@@ -120,7 +120,7 @@ def definitions_gone(observed: Observed) -> Suspicions:
             yield Suspicion(
                 object=f"CustomResourceDefinition {name}",
                 symptom="Every pod loses its identity; MIC and NMI log that the server could not find the resource.",
-                cause=f"The definition of {kind} is {'being deleted' if kind in observed.objects else 'gone'}, while "
+                cause=f"The definition of {kind} is {'being deleted' if evidence.time else 'gone'}, while "
                 f"{listed(running)} runs.",
                 evidence=(evidence,),
                 concerns=None,

@@ -75,7 +75,7 @@ def logs_wanted(
     left = total - half if alone else total
     there = several[: max(1, left // LEAST)]
     out = [*alone[len(here) :], *several[len(there) :]]
-    unread = ()
+    unread: tuple[Unread, ...] = ()
     if out:
         needs = f"log_megabytes of at least {max(len(alone), len(several)) * 2 * LEAST // 1_000_000 + 1}"
         unread = (
@@ -108,7 +108,7 @@ def _of_pod(program: str, pod: Raw, since: datetime) -> t.Iterator[Wanted]:
             name,
         )
         state = status.get("state") or {}
-        if state.get("running") or state.get("terminated") or status.get("restartCount"):
+        if "running" in state or "terminated" in state or status.get("restartCount"):
             yield Wanted(*place)
         ended = moment(str(((status.get("lastState") or {}).get("terminated") or {}).get("finishedAt") or ""))
         if status.get("restartCount") and ended and ended >= since:

@@ -97,7 +97,7 @@ def mic_scaled_down(objects: Objects) -> None:
 
 def mic_without_image(objects: Objects) -> Observed:
     waits = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling\n{{ x }}"}}}
-    mic_pods(objects, pod_of(mic_of(objects), "mic-1", ready=False, status=waits))
+    mic_pods(objects, pod_of(mic_of(objects), "mic-1", ready=False, status=waits, labels={"component": "mic"}))
     told = Event("Pod kube-system/mic-1", "Failed", "Error: ErrImagePull", "kubelet", True, 3, LATELY)
     return observed(objects, events=(told, Event("Pod team/web-1-a", "Failed", "other", "", True)))
 
@@ -418,7 +418,7 @@ def restarted_long_ago(objects: Objects) -> None:
 
 
 def windows(objects: Objects) -> None:
-    objects["Node"].append(node("w1", **{"kubernetes.io/os": "windows"}))
+    objects["Node"].append(node("w1", os="windows"))
 
 
 def other_nodes(objects: Objects) -> None:
@@ -513,7 +513,7 @@ def test_healthy_neighbour(world: World) -> None:
 def test_who_suffers() -> None:
     """A crash on one node is that of pods there; an old MIC explains what is missing only where it is refused."""
     ((_code, one),) = found(tainted)
-    assert one.concerns == {"Node n1", "Pod team/web-1-a"}
+    assert one.concerns == frozenset(("Node n1", "Pod team/web-1-a"))
     ((_code, old),), ((_same, refused),) = found(old_mic), found(old_mic_refused)
     assert (old.concerns, refused.concerns) == (frozenset(), None)
     assert [each.source for each in refused.evidence] == [MIC_LABEL, "log of Pod kube-system/mic-1"]
@@ -541,7 +541,7 @@ def test_nodes_with_one_reason_are_one_cause() -> None:
     assert (several.object, tainted_one.object) == (NMI_LABEL, "Node n6")
     assert several.cause.startswith("No NMI works on the nodes n1, n2, n3 and 2 more: no NMI pod runs there.")
     assert several.concerns is not None and {"Node n5", "Pod team/web-1-a"} <= several.concerns
-    assert tainted_one.concerns == {"Node n6", "Pod team/train"}
+    assert tainted_one.concerns == frozenset(("Node n6", "Pod team/train"))
 
 
 def test_names_in_commands_are_words() -> None:

@@ -119,8 +119,7 @@ def test_the_webhook_is_where_the_api_server_looks_for_it() -> None:
         objects["Deployment"].append(one)
         objects["Pod"].append(pod_of(one, f"azure-wi-{namespace}"))
     objects["Deployment"].append(program("Deployment", "other", image="cert-manager-webhook"))
-    found = [one for one in components(objects, Belief.parse(objects)) if one.program == WEBHOOK]
-    assert found == []
+    assert not [one for one in components(objects, Belief.parse(objects)) if one.program == WEBHOOK]
     objects["MutatingWebhookConfiguration"] = [WEBHOOKS]
     (found,) = [one for one in components(objects, Belief.parse(objects)) if one.program == WEBHOOK]
     assert found.label == "Deployment kube-system/azure-wi-webhook-controller-manager"
