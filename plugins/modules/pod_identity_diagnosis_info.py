@@ -62,12 +62,13 @@ options:
     default: true
   log_megabytes:
     description:
-      - How much of all logs is read at most, of each the end. Half of it is for MIC and the webhook. Of a file with a
-        log it is as much.
+      - How much of all logs is read at most, of each the end; from V(1) to V(10000). Half of it is for MIC and the
+        webhook. Of a file with a log it is as much.
     type: int
     default: 20
   log_hours:
-    description: How old what is read of logs may be. The logs of O(log_files) are read whatever their age.
+    description:
+      - How old what is read of logs may be; from V(1) to V(8760). The logs of O(log_files) are read whatever their age.
     type: int
     default: 24
   mode:
@@ -266,12 +267,13 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.diagnosis import Bounds
 
 _MEGABYTE = 1_000_000
+_MOST = {"log_megabytes": 10_000, "log_hours": 8_760}  # a year
 
 
 def bounds(params: t.Mapping[str, t.Any], scope: Scope) -> Bounds:
-    for name in ("log_megabytes", "log_hours"):
-        if params[name] < 1:
-            raise Failure(f"The option {name} must be at least 1: correct it, or set logs to false.")
+    for name, most in _MOST.items():
+        if not 1 <= params[name] <= most:
+            raise Failure(f"The option {name} must be at least 1 and at most {most}: correct it, or set logs to false.")
     return Bounds(
         logs=params["logs"],
         events=params["events"],
@@ -286,11 +288,12 @@ def bounds(params: t.Mapping[str, t.Any], scope: Scope) -> Bounds:
 def observe(params: t.Mapping[str, t.Any], temporary: str, scope: Scope) -> Observed:
     """What there is in the cluster, or in the files."""
     given = settings(params["mode"], params["force_namespaced"], params["version"])
+    bound = bounds(params, scope)
     if params["files"] is not None:
-        return diagnosis.read_files(params["files"], params["log_files"], bounds(params, scope), given)
+        return diagnosis.read_files(params["files"], params["log_files"], bound, given)
     if params["log_files"]:
         raise Failure("The option log_files needs the objects that its logs are of: name them with files.")
-    return diagnosis.observe(connect(params, temporary), bounds(params, scope), given)
+    return diagnosis.observe(connect(params, temporary), bound, given)
 
 
 def observe_azure(params: t.Mapping[str, t.Any], observed: Observed) -> Observed:
