@@ -28,6 +28,16 @@ LATELY, LONG_AGO = "2026-03-01T11:50:00Z", "2026-02-01T00:00:00Z"
 _READY = [{"type": "Ready", "status": "True"}]
 _DEFINITIONS = ("azureidentities", "azureidentitybindings", "azureassignedidentities", "azurepodidentityexceptions")
 
+WEBHOOKS: Raw = {
+    "metadata": {"name": "azure-wi-webhook-mutating-webhook-configuration"},
+    "webhooks": [
+        {
+            "name": "mutation.azure-workload-identity.io",
+            "clientConfig": {"service": {"namespace": "kube-system", "name": "azure-wi-webhook-webhook-service"}},
+        }
+    ],
+}
+
 
 def node(
     name: str = "n1", *taints: Raw, ready: bool = True, since: str = LONG_AGO, os: str = "linux", **labels: str

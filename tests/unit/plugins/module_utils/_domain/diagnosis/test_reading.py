@@ -29,6 +29,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.installed_objects impo
     LATELY,
     LONG_AGO,
     NOW,
+    WEBHOOKS,
     crashing,
     installed,
     node,
@@ -37,15 +38,6 @@ from ansible_collections.azureops.pod_identity.tests.unit.installed_objects impo
 )
 
 SINCE = datetime(2026, 3, 1, 11, tzinfo=UTC)
-WEBHOOKS = {
-    "metadata": {"name": "azure-wi-webhook-mutating-webhook-configuration"},
-    "webhooks": [
-        {
-            "name": "mutation.azure-workload-identity.io",
-            "clientConfig": {"service": {"namespace": "kube-system", "name": "azure-wi-webhook-webhook-service"}},
-        }
-    ],
-}
 
 
 def names(wanted: tuple[reading.Wanted, ...]) -> list[tuple[str, bool, int]]:
