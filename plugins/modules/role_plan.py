@@ -23,11 +23,12 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes.info_module
 options:
   role:
-    description: The role, or one of the playbooks V(destroy) and V(leftovers).
+    description: The role, or one of the playbooks V(destroy), V(diagnose) and V(leftovers).
     type: str
     required: true
     choices:
       - destroy
+      - diagnose
       - imds_node_cleanup
       - leftovers
       - pod_identity_bindings

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 
 from ansible.errors import AnsibleError
@@ -24,7 +24,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain impo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain import variables as names
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import listed
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks import destroy, leftovers
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks import (
+    destroy,
+    diagnose,
+    leftovers,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
     imds_node_cleanup,
     pod_identity_bindings,
@@ -49,7 +53,11 @@ ROLES: t.Mapping[str, Parts] = {
     "pod_identity_uninstall": pod_identity_uninstall.PARTS,
     "pod_identity_verify": pod_identity_verify.PARTS,
 }
-PLAYBOOKS: t.Mapping[str, Parts] = {"destroy": destroy.PARTS, "leftovers": leftovers.PARTS}
+PLAYBOOKS: t.Mapping[str, Parts] = {
+    "destroy": destroy.PARTS,
+    "diagnose": diagnose.PARTS,
+    "leftovers": leftovers.PARTS,
+}
 PARTS: t.Mapping[str, Parts] = {**ROLES, **PLAYBOOKS}
 # The part with which one begins, unless it is ``options``.
 FIRST = {"imds_node_cleanup": "search", "destroy": "removal"}
@@ -107,12 +115,17 @@ def playbook_specs(
     of_roles = {name: option for options in roles.values() for name, option in options.items()}
     return {
         playbook: {
-            f"{SHARED}_{field.name}": of_roles.get(f"{SHARED}_{field.name}", {"type": field.type})
+            f"{SHARED}_{field.name}": of_roles.get(f"{SHARED}_{field.name}", _type(field))
             for part in parts.values()
             for field in fields(part.options)
         }
         for playbook, parts in playbooks.items()
     }
+
+
+def _type(field: Field[t.Any]) -> dict[str, t.Any]:
+    """Where the default is a tuple, it is a list of texts."""
+    return {"type": "list", "elements": "str"} if isinstance(field.default, tuple) else {"type": field.type}
 
 
 def _operators(name: str, known: Raw) -> str:

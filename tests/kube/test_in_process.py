@@ -28,7 +28,7 @@ MODULES = (
     *("access_review_info", "azure_identity_binding", "azure_pod_identity_exception", "kubernetes_object"),
     *("kubernetes_object_info", "workload_restart", "nmi_info", "node_pods_info", "pod_identity_info"),
     *("pod_identity_release_info", "pod_identity_restoration", "pod_identity_bundle_info", "cluster_lease"),
-    *("pod_identity_bundle", "pod_identity_removal_info"),
+    *("pod_identity_bundle", "pod_identity_removal_info", "pod_identity_diagnosis_info"),
 )
 PROBES = ("imds_answer_info", "pod_token_info")
 TAKES_ALL = "pod_identity_removal"
@@ -42,6 +42,8 @@ FAILURES: list[dict[str, Any]] = [
     {"azure_identity_binding": {"namespace": "billing", "bindings": [{"name": "x"}]}},
     {"pod_token_info": {"namespace": "nowhere", "selector": "nobody"}},
     {"pod_identity_info": {"files": ["/nowhere"]}},
+    {"pod_identity_diagnosis_info": {"pod": "web"}},
+    {"pod_identity_diagnosis_info": {"log_files": ["/nowhere"]}},
     {"cluster_lease": {"wait_timeout": "long"}},
     {"workload_restart": {"namespace": "nowhere", "name": "x", "matches": []}},
 ]

@@ -104,6 +104,13 @@ LEFTOVERS: dict[str, tuple[Any, str]] = {
     "pod_identity_leftovers_remov": (True, "did you mean pod_identity_leftovers_remove?"),
     "pod_identity_leftovers_activity_log_day": (9, "did you mean pod_identity_leftovers_activity_log_days?"),
 }
+DIAGNOSE: dict[str, tuple[Any, str]] = {
+    "pod_identity_diagnose_logs": ("some", "is 'some', not true or false."),
+    "pod_identity_diagnose_nodes": ("y", "is y, which Ansible reads in two ways; write true or false."),
+    "pod_identity_diagnose_log_hours": ("a day", "is 'a day', not a whole number."),
+    "pod_identity_diagnose_files": ([{}], "entry 1 is a dictionary, not a text."),
+    "pod_identity_diagnose_namespac": ("a", "did you mean pod_identity_diagnose_namespace?"),
+}
 INVENTORY: dict[str, tuple[Any, str]] = {
     "pod_identity_inventory_fil": ("/tmp/a", "did you mean pod_identity_inventory_file?"),
     "pod_identity_contxt": ("a", "did you mean pod_identity_context?"),
@@ -116,6 +123,7 @@ PLAYBOOKS = {
     "restore": {**MISSPELT, **RESTORE},
     "cleanup_nodes": {**MISSPELT, **CLEANUP},
     "leftovers": {**MISSPELT, **LEFTOVERS},
+    "diagnose": {**MISSPELT, **DIAGNOSE},
     "inventory": {**MISSPELT, **INVENTORY},
     "destroy": {**MISSPELT, **CLUSTER},
 }

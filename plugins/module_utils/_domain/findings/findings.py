@@ -75,12 +75,17 @@ _Look = t.Callable[[Inventory], Found]
 
 def find(inventory: Inventory) -> tuple[Finding, ...]:
     """Every finding that ``inventory`` tells of, the worst first, and then in the order of this file."""
+    return tuple(finding for dummy, finding in told(inventory))
+
+
+def told(inventory: Inventory) -> tuple[tuple[About, Finding], ...]:
+    """The same, each with what it is about."""
     return _found(_CHECKS, inventory, inventory.tells_of)
 
 
 def residue(inventory: Inventory) -> tuple[Finding, ...]:
     """What is left of pod identity in the whole cluster, in the same order; nothing means that it is gone."""
-    return _found(_RESIDUE, inventory, lambda namespaces: True)
+    return tuple(finding for dummy, finding in _found(_RESIDUE, inventory, lambda namespaces: True))
 
 
 def codes() -> tuple[str, ...]:
@@ -93,14 +98,14 @@ def residue_codes() -> tuple[str, ...]:
 
 def _found(
     checks: t.Iterable[_Check], inventory: Inventory, tells_of: t.Callable[[frozenset[str]], bool]
-) -> tuple[Finding, ...]:
+) -> tuple[tuple[About, Finding], ...]:
     found = [
-        Finding(check.code, check.severity, about.label, message, check.remedy)
+        (about, Finding(check.code, check.severity, about.label, message, check.remedy))
         for check in checks
         for about, message in check.look(inventory)
         if tells_of(about.namespaces)
     ]
-    return tuple(sorted(found, key=lambda finding: (ERROR, WARNING, INFO).index(finding.severity)))
+    return tuple(sorted(found, key=lambda pair: (ERROR, WARNING, INFO).index(pair[1].severity)))
 
 
 def _finding(severity: str, remedy: str) -> t.Callable[[_Look], _Look]:

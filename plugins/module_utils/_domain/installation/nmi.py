@@ -20,6 +20,8 @@ LEADER = "control-plane.alpha.kubernetes.io/leader"
 MIC_LOCK = "aad-pod-identity-mic"
 MIC_LOCK_NAMESPACE = "default"
 ADDON_KEEPER = "the AKS add-on"
+# What NMI says of itself, once it has written its rules and before.
+ACTIVE, NOT_ACTIVE = "Active", "Not Active"
 # A DaemonSet's pods get these from its controller, whatever the template says.
 _TOLERATED_ANYWAY = frozenset(
     f"node.kubernetes.io/{name}"
@@ -209,7 +211,7 @@ def _node_state(
     if not is_ready(pod):
         return NodeState(name, "not_ready", _why_not_ready(pod), _name(pod))
     said = health(pod)
-    if said != "Active":
+    if said != ACTIVE:
         return NodeState(name, "not_active", f"NMI says {said!r} of itself", _name(pod))
     return NodeState(name, "active", "", _name(pod))
 

@@ -8,7 +8,7 @@
 """What an installation of AAD Pod Identity puts into a cluster, told apart from what is anybody else's.
 
 What is only called as its parts are is not: a name counts together with what it holds, or the labels of the chart. Of
-helm's releases only those count that are believed (belief.py).
+helm's releases only those count that are believed (trusted_namespaces.py).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.roles.players import C
 
 OURS = "azureops.pod_identity."
 # What these return in the documentation tells of something that is missing or left, which their examples refuse.
-REFUSED = ("access_review_info", "permission_info", "pod_identity_removal_info")
+REFUSED = ("access_review_info", "permission_info", "pod_identity_diagnosis_info", "pod_identity_removal_info")
 NAMES = sorted(path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py"))
 
 

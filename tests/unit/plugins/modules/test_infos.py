@@ -14,19 +14,37 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_info, pod_token_info
+from ansible_collections.azureops.pod_identity.plugins.modules import (
+    pod_identity_diagnosis_info,
+    pod_identity_info,
+    pod_token_info,
+)
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.modules import offline
 
 TOKEN: dict[str, Any] = {"namespace": "billing", "selector": "billing"}
 TOKEN_OPTIONS = sorted(pod_token_info.argument_spec().options)
 # Not path: whatever is written there would be a file of this machine.
 INVENTORY_OPTIONS = ["files", "mode", "force_namespaced", "version", "context", "host"]
+DIAGNOSIS_OPTIONS = [
+    *INVENTORY_OPTIONS,
+    "namespace",
+    "workload",
+    "pod",
+    "log_files",
+    "logs",
+    "log_megabytes",
+    "log_hours",
+]
 
 
 @pytest.mark.parametrize(
     ("module", "good", "names"),
-    [(pod_token_info, TOKEN, TOKEN_OPTIONS), (pod_identity_info, {}, INVENTORY_OPTIONS)],
-    ids=["token", "inventory"],
+    [
+        (pod_token_info, TOKEN, TOKEN_OPTIONS),
+        (pod_identity_info, {}, INVENTORY_OPTIONS),
+        (pod_identity_diagnosis_info, {}, DIAGNOSIS_OPTIONS),
+    ],
+    ids=["token", "inventory", "diagnosis"],
 )
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

@@ -35,7 +35,7 @@ def kinds(document: t.Any) -> list[str]:
         ({"kind": "PodList", "items": [NAMED, NAMED]}, ["Pod", "Pod"]),
         ({"kind": "List", "items": [{"kind": "PodList", "items": [NAMED]}]}, ["Pod"]),
         ({"kind": "List", "items": []}, []),
-        ({"kind": "Lease", "metadata": 3}, []),
+        ({"kind": "Service", "metadata": 3}, []),
         ({"kind": "Pod", "metadata": {"name": "a", "labels": None}, "spec": None}, ["Pod"]),
     ],
 )
@@ -71,11 +71,11 @@ def test_nulls_are_as_if_they_were_missing() -> None:
     assert raw == {"kind": "Pod", "metadata": {"name": "a"}}
 
 
-def _places(value: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
+def places(value: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
     yield path
     if isinstance(value, (dict, list)):
         for key in value if isinstance(value, dict) else range(len(value)):
-            yield from _places(value[key], (*path, key))
+            yield from places(value[key], (*path, key))
 
 
 def _document() -> t.Any:
@@ -83,12 +83,12 @@ def _document() -> t.Any:
     return {"kind": "List", "items": items}
 
 
-_JUNK = st.one_of(
+JUNK = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=3), st.just([]), st.just({})
 )
 
 
-@given(st.sampled_from(list(_places(_document()))[1:]), st.one_of(_JUNK, st.lists(_JUNK, max_size=2)))
+@given(st.sampled_from(list(places(_document()))[1:]), st.one_of(JUNK, st.lists(JUNK, max_size=2)))
 def test_whatever_is_at_any_place(path: tuple[t.Any, ...], junk: t.Any) -> None:
     """An inventory, or a sentence."""
     document = _document()

@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The table of causes: each is one function that looks at what was observed, marked with what a person has to know.
+
+The certainty of a cause is what the evidence allows:
+
+- ``proved``: the present state of an object, of Azure, or an answer that was given now is the cause itself.
+- ``likely``: a log or an event names the cause, and nothing that was observed contradicts it. Logs and events hold
+  what is past, and text of tenants, so that they alone prove nothing.
+- ``possible``: the observed state would lead to the symptom, but nothing shows that it did.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+if t.TYPE_CHECKING:
+    from .observed import Observed
+
+ERROR, WARNING, INFO = SEVERITIES = ("error", "warning", "info")
+PROVED, LIKELY, POSSIBLE = CERTAINTIES = ("proved", "likely", "possible")
+# What a cause is told by; what of it was not looked at is told as such.
+OBJECTS, EVENTS, LOGS, NODES, AZURE, PROBE = SOURCES = ("objects", "events", "logs", "nodes", "azure", "probe")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """``source``: an object, or whose log it is. ``time``: as the source has it, in RFC 3339; may be empty."""
+
+    source: str
+    text: str
+    time: str = ""
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """What a function of the table finds.
+
+    ``object``: label of what has to be changed. ``concerns``: labels of what suffers from it (workloads, pods, their
+    identities, AzureAssignedIdentities), None for every pod of the cluster. ``remedy`` and ``command`` where they are
+    other than those of the table; ``command`` can be pasted into a shell.
+    """
+
+    object: str
+    symptom: str
+    cause: str
+    evidence: tuple[Evidence, ...]
+    certainty: str = PROVED
+    concerns: frozenset[str] | None = frozenset()
+    namespaces: frozenset[str] = frozenset()
+    remedy: str = ""
+    command: str = ""
+
+
+Suspicions = t.Iterator[Suspicion]
+Look = t.Callable[["Observed"], Suspicions]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the table.
+
+    ``meaning`` and ``told_by``: for the page of codes. ``sources``: of ``SOURCES``, what it needs. ``symptom``: it
+    tells what is seen rather than why, so that a cause that concerns the same object comes before it.
+    """
+
+    code: str
+    severity: str
+    meaning: str
+    told_by: str
+    remedy: str
+    sources: tuple[str, ...]
+    references: tuple[str, ...]
+    symptom: bool
+    look: Look = field(repr=False)
+
+
+class Table:
+    """The causes of one file, in its order."""
+
+    def __init__(self) -> None:
+        self.rows: list[Entry] = []
+
+    def cause(
+        self,
+        severity: str,
+        remedy: str,
+        *,
+        told_by: str,
+        sources: t.Sequence[str] = (OBJECTS,),
+        references: t.Sequence[str] = (),
+        symptom: bool = False,
+    ) -> t.Callable[[Look], Look]:
+        """Puts a function into the table. Its name is the code, the first paragraph of its docstring the meaning.
+
+        ``references``: addresses of documentation, or issues as ``Azure/aad-pod-identity#585``.
+        """
+
+        def mark(look: Look) -> Look:
+            meaning = " ".join((look.__doc__ or "").partition("\n\n")[0].split())
+            what = (look.__name__, severity, meaning, told_by, remedy)
+            self.rows.append(Entry(*what, tuple(sources), tuple(references), symptom, look))
+            return look
+
+        return mark

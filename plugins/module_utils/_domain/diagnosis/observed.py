@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a diagnosis is made of: objects, events, logs, and Azure, as they were read, and what was not read."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+
+from ..installation import nmi
+from ..installation.trusted_namespaces import Belief
+from ..matching.inventory import Inventory
+from ..matching.matching import Raw
+from .azure import Azure
+from .cause import Evidence
+from .events import Event
+from .logs import Log
+from .shown import shown
+
+MIC, NMI, WEBHOOK = "mic", "nmi", "webhook"
+WEBHOOK_NAME = "mutation.azure-workload-identity.io"
+_OF_WEBHOOK = "azure-workload-identity.io/system"
+
+
+# In place of the value of a Secret.
+HIDDEN = "hidden"
+
+
+@dataclass(frozen=True)
+class Unread:
+    """``what`` was not looked at, ``why``, and ``needs``: what it takes to look."""
+
+    source: str
+    what: str
+    why: str
+    needs: str
+
+
+@dataclass(frozen=True)
+class Component:
+    """A Deployment or DaemonSet that is proved to be MIC or NMI, or is the Workload ID webhook, with its pods."""
+
+    program: str
+    workload: Raw
+    pods: tuple[Raw, ...] = ()
+
+    @property
+    def label(self) -> str:
+        metadata = self.workload["metadata"]
+        return f"{self.workload['kind']} {metadata['namespace']}/{metadata['name']}"
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        return nmi.version(self.workload)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """``objects`` by kind, as listed; a kind that is missing was not read. ``now``: by the clock of the API server.
+
+    Of Secrets, Endpoints, Leases and definitions there are only those that matter: what AzureIdentities name, with
+    ``HIDDEN`` for each value that is not empty, the lock of MIC's leader, and what is of pod identity. ``unknown``:
+    labels of what may be there or not, because it could not be read. ``health``: what the NMI of a pod says of itself,
+    by the pod's label, ``Active`` where it serves.
+    """
+
+    inventory: Inventory
+    objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
+    components: tuple[Component, ...] = ()
+    logs: tuple[Log, ...] = ()
+    events: tuple[Event, ...] = ()
+    azure: Azure | None = None
+    now: datetime = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    unread: tuple[Unread, ...] = ()
+    unknown: frozenset[str] = frozenset()
+    health: t.Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, program: str) -> tuple[Component, ...]:
+        return tuple(one for one in self.components if one.program == program)
+
+    def logs_of(self, program: str) -> t.Iterator[Log]:
+        return (log for log in self.logs if log.program == program)
+
+    @cached_property
+    def nodes(self) -> t.Mapping[str, Raw]:
+        return {str(raw["metadata"]["name"]): raw for raw in self.objects.get("Node", ())}
+
+    def looked_at(self, source: str) -> bool:
+        return not any(one.source == source for one in self.unread)
+
+
+def components(objects: t.Mapping[str, t.Sequence[Raw]], belief: Belief) -> tuple[Component, ...]:
+    """MIC and NMI where ``belief`` holds, and the webhook where the configuration of the API server says it is."""
+    found = []
+    webhooks = webhook_namespaces(objects)
+    for kind, program in (("Deployment", MIC), ("DaemonSet", NMI)):
+        for raw in objects.get(kind, ()):
+            if nmi.runs_image(raw, program) and belief.holds(str(raw["metadata"].get("namespace", ""))):
+                found.append(Component(program, {**raw, "kind": kind}, _pods(raw, objects)))
+    for raw in objects.get("Deployment", ()):
+        if _runs_webhook(raw) and str(raw["metadata"].get("namespace", "")) in webhooks:
+            found.append(Component(WEBHOOK, {**raw, "kind": "Deployment"}, _pods(raw, objects)))
+    return tuple(found)
+
+
+def webhook_namespaces(objects: t.Mapping[str, t.Sequence[Raw]]) -> frozenset[str]:
+    """Where the API server looks for the Workload ID webhook: only who runs the cluster can write that."""
+    return frozenset(
+        str(((each.get("clientConfig") or {}).get("service") or {}).get("namespace") or "")
+        for raw in objects.get("MutatingWebhookConfiguration", ())
+        for each in raw.get("webhooks") or ()
+        if each.get("name") == WEBHOOK_NAME
+    ) - {""}
+
+
+def _runs_webhook(workload: Raw) -> bool:
+    """Other webhooks may run in the same namespace."""
+    labels = workload["metadata"].get("labels") or {}
+    template = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
+    images = [str(each.get("image", "")) for each in template.get("containers") or ()]
+    named = labels.get(_OF_WEBHOOK) == "true" or any("workload-identity" in image for image in images)
+    return named and nmi.runs_image(workload, WEBHOOK)
+
+
+def _pods(workload: Raw, objects: t.Mapping[str, t.Sequence[Raw]]) -> tuple[Raw, ...]:
+    """Those that its controller made: labels alone can be a tenant's."""
+    owners = {str(workload["metadata"].get("uid", ""))}
+    owners |= {str(each["metadata"].get("uid", "")) for each in objects.get("ReplicaSet", ()) if _owned(each, owners)}
+    return tuple(each for each in objects.get("Pod", ()) if _owned(each, owners))
+
+
+def _owned(raw: Raw, owners: t.Collection[str]) -> bool:
+    references = raw["metadata"].get("ownerReferences") or ()
+    return any(one.get("controller") and str(one.get("uid", "")) in owners for one in references if one.get("uid"))
+
+
+def said_by(log: Log, text: str, time: str = "") -> Evidence:
+    """Evidence of a line: ``text`` is escaped and cut."""
+    return Evidence(log.label, shown(text), time)

@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The plan of the playbook diagnose: what it looks at, and what it tells in the end. It changes nothing."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ..diagnosis.cause import CERTAINTIES, PROVED
+from ..diagnosis.diagnose import BROKEN, HEALTHY, SUSPECT, UNKNOWN
+from ..roles.part import Look, Nothing, Part, Raw, Run, refuse
+
+_PREFIX = "pod_identity_diagnose"
+_VERDICTS = {
+    BROKEN: "{scope} is broken.",
+    SUSPECT: "Nothing in {scope} is known to be broken, but something looks wrong.",
+    HEALTHY: "Nothing is wrong with {scope}: all was looked at.",
+    UNKNOWN: "Nothing wrong was found in {scope}, but not all was looked at.",
+}
+_LIKELY = {PROVED: "", CERTAINTIES[1]: " (likely)", CERTAINTIES[2]: " (possible)"}
+_FEWEST = 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """Variables without their common prefix."""
+
+    cluster_name: str = ""
+    resource_group: str = ""
+    diagnose_namespace: str = ""
+    diagnose_workload: str = ""
+    diagnose_pod: str = ""
+    diagnose_files: tuple[str, ...] = ()
+    diagnose_log_files: tuple[str, ...] = ()
+    diagnose_logs: bool = True
+    diagnose_events: bool = True
+    diagnose_nodes: bool = True
+    diagnose_log_megabytes: int = 20
+    diagnose_log_hours: int = 24
+
+    @property
+    def arguments(self) -> dict[str, t.Any]:
+        """Those of the module."""
+        return {
+            "namespace": self.diagnose_namespace or None,
+            "workload": self.diagnose_workload or None,
+            "pod": self.diagnose_pod or None,
+            "files": list(self.diagnose_files) or None,
+            "log_files": list(self.diagnose_log_files),
+            "logs": self.diagnose_logs,
+            "events": self.diagnose_events,
+            "nodes": self.diagnose_nodes,
+            "log_megabytes": self.diagnose_log_megabytes,
+            "log_hours": self.diagnose_log_hours,
+        }
+
+
+# options
+
+
+@dataclass(frozen=True)
+class Checked:
+    """``connects``: to the cluster; not where files are looked at."""
+
+    connects: bool
+
+
+def check(options: Options, _nothing: Nothing, _run: Run) -> Checked:
+    refuse(_contradictions(options))
+    return Checked(connects=not options.diagnose_files)
+
+
+def _contradictions(options: Options) -> t.Iterator[str]:
+    if options.diagnose_pod and options.diagnose_workload:
+        yield f"{_PREFIX}_pod and {_PREFIX}_workload name two things to look at; set one of them."
+    if options.diagnose_log_files and not options.diagnose_files:
+        yield f"{_PREFIX}_log_files needs the objects that its logs are of; name their files with {_PREFIX}_files."
+    for name, number in (("megabytes", options.diagnose_log_megabytes), ("hours", options.diagnose_log_hours)):
+        if number < _FEWEST:
+            yield f"{_PREFIX}_log_{name} is {number}; give at least {_FEWEST}, or set {_PREFIX}_logs to false."
+
+
+# found
+
+
+@dataclass(frozen=True)
+class Diagnosed:
+    """What the module has found."""
+
+    scope: str
+    verdict: str
+    causes: tuple[Raw, ...]
+    unread: tuple[Raw, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Diagnosed:
+        found = observed["diagnosis"]
+        return cls(found["scope"], found["verdict"], tuple(found["causes"]), tuple(found["unread"]))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cause in the table."""
+
+    severity: str
+    code: str
+    object: str
+    cause: str
+    what_to_do: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """The fact ``pod_identity_diagnosis``. ``likeliest``: lines about the first cause. ``others``: rows of the rest."""
+
+    scope: str
+    verdict: str
+    likeliest: tuple[str, ...]
+    others: tuple[Row, ...]
+    causes: tuple[Raw, ...] = field(default=())
+    unread: tuple[Raw, ...] = field(default=())
+
+
+def told(_options: Options, found: Diagnosed, _run: Run) -> Told:
+    first, rest = found.causes[:1], found.causes[1:]
+    scope = f"{found.scope[0].upper()}{found.scope[1:]}" if found.verdict == BROKEN else found.scope
+    lines = [_VERDICTS[found.verdict].format(scope=scope)]
+    for cause in first:
+        lines += _lines(cause)
+    others = tuple(
+        Row(each["severity"], each["code"], each["object"], f"{each['cause']}{_because(each)}", each["fix"]["text"])
+        for each in rest
+    )
+    return Told(found.scope, found.verdict, tuple(lines), others, found.causes, found.unread)
+
+
+def _lines(cause: Raw) -> t.Iterator[str]:
+    """The cause in one sentence, its evidence, and what to do."""
+    yield f"{cause['cause']}{_LIKELY[cause['certainty']]}"
+    if cause["symptom"]:
+        yield f"What is seen of it: {cause['symptom']}"
+    for each in cause["evidence"]:
+        when = f" at {each['time']}" if each["time"] else ""
+        yield f"Evidence: {each['source']}{when}: {each['text']}"
+    yield f"What to do: {cause['fix']['text']}"
+    if cause["fix"]["command"]:
+        yield f"Command: {cause['fix']['command']}"
+    if cause["references"]:
+        yield f"See: {', '.join(cause['references'])}"
+
+
+def _because(cause: Raw) -> str:
+    return f" Because of {', '.join(cause['because'])}." if cause["because"] else ""
+
+
+def _look(options: Options, _observed: Raw, _run: Run) -> t.Iterator[Look]:
+    module, in_cluster = "pod_identity_diagnosis_info", not options.diagnose_files
+    yield Look("diagnosis", module, options.arguments, in_cluster=in_cluster)
+
+
+PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
+    "options": Part(Options, Nothing, check),
+    "found": Part(Options, Diagnosed, told, _look),
+}

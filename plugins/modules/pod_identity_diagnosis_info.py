@@ -1,0 +1,340 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pod_identity_diagnosis_info
+short_description: Say what is wrong with pod identities in a cluster, why, and what mends it
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Tells for a pod, a workload, a namespace or the whole cluster what keeps pods from getting tokens of their
+    identities, the likeliest cause first, each with its evidence and with what to do.
+  - Looks at objects, at events, at the state and the logs of MIC, NMI and the Workload ID webhook, and at what NMI says
+    of itself on each node. What could not be looked at is told too, with what it would take; a cluster is called
+    healthy only where all was looked at.
+  - Text of logs and events is never proof, because tenants may have written it; names in it count only where an object
+    has them. Whatever is shown of it is escaped and cut.
+  - Reads a cluster, or files that C(kubectl get -o json) and C(kubectl logs) wrote. It changes nothing.
+extends_documentation_fragment:
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.info_module
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+options:
+  namespace:
+    description: Tells only of what concerns this namespace, or the one of O(pod) or O(workload).
+    type: str
+  workload:
+    description:
+      - Tells only of what concerns this workload, V(NAMESPACE/NAME) or V(NAMESPACE/KIND/NAME); with O(namespace)
+        V(NAME) or V(KIND/NAME).
+    type: str
+  pod:
+    description: Tells only of what concerns this pod, V(NAMESPACE/NAME); with O(namespace) V(NAME).
+    type: str
+  files:
+    description: Files with objects to look at instead of a cluster; no cluster is asked then.
+    type: list
+    elements: path
+  log_files:
+    description:
+      - Files with logs, with O(files). Each is called as its pod is, V(POD.log) or V(NAMESPACE_POD.log); that of the
+        run before a restart V(POD.previous.log).
+    type: list
+    elements: path
+    default: []
+  logs:
+    description: Whether the logs of MIC, NMI and the webhook are looked at, of the run before a crash too.
+    type: bool
+    default: true
+  events:
+    description: Whether events are looked at.
+    type: bool
+    default: true
+  nodes:
+    description: Whether NMI is asked on each node, through the API server, whether it works.
+    type: bool
+    default: true
+  log_megabytes:
+    description:
+      - How much of all logs is read at most, of each the end; from V(1) to V(10000). Half of it is for MIC and the
+        webhook. Of a file with a log it is as much.
+    type: int
+    default: 20
+  log_hours:
+    description:
+      - How old what is read of logs may be; from V(1) to V(8760). The logs of O(log_files) are read whatever their age.
+    type: int
+    default: 24
+  mode:
+    description: Mode of MIC and NMI. By default that of the NMI that is installed, else V(standard).
+    type: str
+    choices: [managed, standard]
+  force_namespaced:
+    description: Whether MIC and NMI are forced into namespaced mode. By default as those are that are installed.
+    type: bool
+  version:
+    description: Version of MIC and NMI. By default the tag of NMI's image, else V(1.8.17).
+    type: str
+notes:
+  - Needs to list pods, deployments, statefulsets, daemonsets, replicasets, jobs, cronjobs, and the kinds of AAD Pod
+    Identity in the whole cluster; without that nothing can be told.
+  - Looks besides at nodes, namespaces, serviceaccounts, networkpolicies, customresourcedefinitions, clusterroles,
+    clusterrolebindings, mutatingwebhookconfigurations and events of the whole cluster, at the lock of MIC (endpoints or
+    leases), at pods/log and pods/proxy of MIC, NMI and the webhook, and at the Secrets that AzureIdentities name, of
+    which it keeps the names of their keys. What of it may not be read is told in RV(unread).
+seealso:
+  - module: azureops.pod_identity.pod_identity_info
+  - module: azureops.pod_identity.pod_token_info
+"""
+
+EXAMPLES = r"""
+- name: Look what is wrong
+  azureops.pod_identity.pod_identity_diagnosis_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+  register: diagnosis
+
+- name: Show the causes, the likeliest first
+  ansible.builtin.debug:
+    msg: "{{ diagnosis.causes | azureops.pod_identity.table(['severity', 'code', 'object', 'cause']) }}"
+
+- name: Look why a pod gets no token, without reading logs
+  azureops.pod_identity.pod_identity_diagnosis_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    pod: shop/web-6d4cf56db6-abcde
+    logs: false
+  register: of_the_pod
+
+- name: Look at what was saved of a cluster
+  azureops.pod_identity.pod_identity_diagnosis_info:
+    files:
+      - /var/backups/prod/workloads.json
+      - /var/backups/prod/pod-identity.json
+    log_files:
+      - /var/backups/prod/mic-7f9c6d5b8-x2x4v.log
+      - /var/backups/prod/nmi-8kq7z.previous.log
+  register: saved
+
+- name: Fail where something is broken
+  ansible.builtin.assert:
+    that: saved.verdict != 'broken'
+    fail_msg: "{{ saved.causes[0].cause }} {{ saved.causes[0].fix.text }}"
+"""
+
+RETURN = r"""
+scope:
+  description: What it tells of.
+  returned: success
+  type: str
+  sample: Pod shop/web-6d4cf56db6-abcde
+verdict:
+  description:
+    - V(broken) by an error, V(suspect) by a warning. V(healthy) where nothing was found and all was looked at,
+      V(unknown) where nothing was found and something was not looked at.
+  returned: success
+  type: str
+  sample: broken
+causes:
+  description:
+    - What is wrong, the likeliest first. What another cause explains comes last.
+    - The findings of M(azureops.pod_identity.pod_identity_info) are among them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: What it is, always the same text.
+      returned: always
+      type: str
+      sample: nmi_missing_on_node
+    severity:
+      description: V(error), V(warning) or V(info).
+      returned: always
+      type: str
+      sample: error
+    object:
+      description: What has to be changed.
+      returned: always
+      type: str
+      sample: Node aks-gpu-12345678-vmss000000
+    symptom:
+      description: What people see of it; may be empty.
+      returned: always
+      type: str
+      sample: Pods on the node get no token, or one of any identity of the node, past NMI.
+    cause:
+      description: What is wrong, in one sentence.
+      returned: always
+      type: str
+      sample: "No NMI works on node aks-gpu-12345678-vmss000000: NMI does not tolerate its taint sku:NoSchedule."
+    evidence:
+      description: What it was told by.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        source:
+          description: An object, or whose log or event it is.
+          returned: always
+          type: str
+          sample: DaemonSet kube-system/nmi
+        text:
+          description: What was found there, escaped and cut.
+          returned: always
+          type: str
+          sample: "On node aks-gpu-12345678-vmss000000: NMI does not tolerate its taint sku:NoSchedule."
+        time:
+          description: When, as the source has it; may be empty.
+          returned: always
+          type: str
+          sample: '2026-03-01T11:50:00Z'
+    fix:
+      description: What mends it.
+      returned: always
+      type: dict
+      contains:
+        text:
+          description: What to do, in words.
+          returned: always
+          type: str
+          sample: Let NMI run on the node.
+        command:
+          description: The command, or one that leads on; may be empty.
+          returned: always
+          type: str
+          sample: kubectl --namespace kube-system describe daemonset nmi
+    references:
+      description: Documentation and issues.
+      returned: always
+      type: list
+      elements: str
+      sample: [Azure/aad-pod-identity#740]
+    certainty:
+      description:
+        - V(proved) where the present state is the cause, V(likely) where a log or an event names it and nothing
+          contradicts, V(possible) where the state would lead to it and nothing shows that it did.
+      returned: always
+      type: str
+      sample: proved
+    because:
+      description: Codes of the causes that explain this one.
+      returned: always
+      type: list
+      elements: str
+      sample: []
+unread:
+  description: What was not looked at.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    source:
+      description: V(objects), V(events), V(logs), V(nodes), V(azure) or V(probe).
+      returned: always
+      type: str
+      sample: logs
+    what:
+      description: What it is.
+      returned: always
+      type: str
+      sample: logs of pods in namespace kube-system
+    why:
+      description: Why it was not looked at.
+      returned: always
+      type: str
+      sample: The user of this connection may not get the log of pods in namespace kube-system.
+    needs:
+      description: What it takes.
+      returned: always
+      type: str
+      sample: get on pods/log in namespace kube-system
+"""
+
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import Scope, diagnose
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import Observed
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import settings
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import diagnosis
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.diagnosis import Bounds
+
+_MEGABYTE = 1_000_000
+_MOST = {"log_megabytes": 10_000, "log_hours": 8_760}  # a year
+
+
+def bounds(params: t.Mapping[str, t.Any], scope: Scope) -> Bounds:
+    for name, most in _MOST.items():
+        if not 1 <= params[name] <= most:
+            raise Failure(f"The option {name} must be at least 1 and at most {most}: correct it, or set logs to false.")
+    return Bounds(
+        logs=params["logs"],
+        events=params["events"],
+        nodes=params["nodes"],
+        log_bytes=params["log_megabytes"] * _MEGABYTE,
+        log_hours=params["log_hours"],
+        namespace=scope.namespace,
+        pod=scope.pod,
+    )
+
+
+def observe(params: t.Mapping[str, t.Any], temporary: str, scope: Scope) -> Observed:
+    """What there is in the cluster, or in the files."""
+    given = settings(params["mode"], params["force_namespaced"], params["version"])
+    bound = bounds(params, scope)
+    if params["files"] is not None:
+        return diagnosis.read_files(params["files"], params["log_files"], bound, given)
+    if params["log_files"]:
+        raise Failure("The option log_files needs the objects that its logs are of: name them with files.")
+    return diagnosis.observe(connect(params, temporary), bound, given)
+
+
+def observe_azure(params: t.Mapping[str, t.Any], observed: Observed) -> Observed:
+    """The same with what Azure has to tell, which is asked where the cluster is named."""
+    return diagnosis.without_azure(observed)
+
+
+def main() -> None:
+    module = (
+        _argspec.kubernetes_auth()
+        .merge(
+            _argspec.ArgumentSpec(
+                options={
+                    "namespace": {"type": "str"},
+                    "workload": {"type": "str"},
+                    "pod": {"type": "str"},
+                    "files": {"type": "list", "elements": "path"},
+                    "log_files": {"type": "list", "elements": "path", "default": []},
+                    "logs": {"type": "bool", "default": True},
+                    "events": {"type": "bool", "default": True},
+                    "nodes": {"type": "bool", "default": True},
+                    "log_megabytes": {"type": "int", "default": 20},
+                    "log_hours": {"type": "int", "default": 24},
+                    "mode": {"type": "str", "choices": ["managed", "standard"]},
+                    "force_namespaced": {"type": "bool"},
+                    "version": {"type": "str"},
+                },
+                mutually_exclusive=(("workload", "pod"),),
+            )
+        )
+        .create_module()
+    )
+
+    def look() -> dict[str, t.Any]:
+        params = module.params
+        scope = Scope.parse(params["namespace"], params["workload"], params["pod"])
+        observed = observe_azure(params, observe(params, module.tmpdir, scope))
+        return diagnose(observed, scope).as_data()
+
+    _plan.report(module, look)
+
+
+if __name__ == "__main__":
+    main()

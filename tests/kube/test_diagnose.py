@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook diagnose, against a real API server and against files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.installation import Installation, crashing, installed
+from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+
+PLAYBOOK = "azureops.pod_identity.diagnose"
+SHOWN = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
+
+
+@pytest.fixture
+def world(api_server: ApiServer, client: Client, crds: None, namespace: str) -> Iterator[Installation]:
+    with installed(api_server, client, namespace) as made:
+        yield made
+
+
+def told(output: str) -> dict[str, Any]:
+    """What set_stats leaves."""
+    line = next(line for line in output.splitlines() if "RUN: {" in line)
+    return dict(json.loads(line.partition("RUN: ")[2])["pod_identity_diagnosis"]["localhost"])
+
+
+def test_the_likeliest_cause_comes_first_and_its_command_is_named(
+    api_server: ApiServer, world: Installation, tmp_path: Path
+) -> None:
+    world.state_of("mic-a", "mic", crashing())
+    lost = "F0301 09:00:00.000000 1 mic.go:9] lost leader lease \x1b[2J{{ 7*7 }}\n"
+    world.kubelet.write(world.namespace, "mic-a", lost, previous=True)
+    player = Player(tmp_path / "play", SHOWN)
+    given = {"pod_identity_kubeconfig": api_server.kubeconfig(), "pod_identity_diagnose_namespace": world.namespace}
+    status, output = player.play(PLAYBOOK, **given)
+    assert status == 0 and "changed=0" in output, output
+    found = told(output)
+    assert found["verdict"] == "broken" and found["causes"][0]["code"] == "mic_crashing"
+    assert found["likeliest"][1].startswith("MIC ends again and again")
+    assert f"Command: kubectl --namespace {world.namespace} logs --previous mic-a" in found["likeliest"]
+    assert "lost leader lease \\\\x1b[2J{{ 7*7 }}" in output and "\x1b[2J" not in output
+    assert "Azure" in [each["what"] for each in found["unread"]]
+    assert not list(player.temporary.glob("azureops-pod-identity-*"))
+    assert player.play(PLAYBOOK, "--check", **given)[0] == 0
+
+
+def test_reader(api_server: ApiServer, client: Client, world: Installation, tmp_path: Path) -> None:
+    """Who may list what the inventory lists needs no other right."""
+    world.state_of("mic-a", "mic", {"ready": False})
+    rules = [{"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]} for kind in inventory.KINDS]
+    given = {"pod_identity_kubeconfig": api_server.kubeconfig(RESTRICTED), "pod_identity_diagnose_logs": False}
+    with server.rights_of_restricted(client, f"diagnoses-{world.namespace}", *rules):
+        pod = f"{world.namespace}/web"
+        status, output = Player(tmp_path / "play", SHOWN).play(PLAYBOOK, **given, pod_identity_diagnose_pod=pod)
+    assert status == 0, output
+    found = told(output)
+    assert found["scope"] == f"Pod {pod}" and "mic_not_running" in [each["code"] for each in found["causes"]]
+    assert {"events", "logs", "nodes", "objects"} <= {each["source"] for each in found["unread"]}
+
+
+def test_files_without_a_cluster(api_server: ApiServer, world: Installation, tmp_path: Path) -> None:
+    world.state_of("mic-a", "mic", {"ready": False})
+    binaries, _charts = server.programs()
+    kubectl = [str(binaries / "kubectl"), "--kubeconfig", api_server.kubeconfig(), "get", "-A", "-o", "json"]
+    kinds = ",".join((*(kind.resource for kind in inventory.KINDS), "clusterroles", "clusterrolebindings"))
+    (tmp_path / "objects.json").write_bytes(subprocess.check_output([*kubectl, kinds]))
+    (tmp_path / "nmi-a.log").write_text("I0301 09:00:00.000000 1 main.go:1] starting nmi process\n")
+    given = {
+        "pod_identity_diagnose_files": [str(tmp_path / "objects.json")],
+        "pod_identity_diagnose_log_files": [str(tmp_path / "nmi-a.log")],
+        "pod_identity_diagnose_namespace": world.namespace,
+    }
+    status, output = Player(tmp_path / "play", SHOWN).play(PLAYBOOK, **given)
+    assert status == 0, output
+    found = told(output)
+    assert found["causes"][0]["code"] == "mic_not_running"
+    logs = [each["what"] for each in found["unread"] if each["source"] == "logs"]
+    assert f"logs of Deployment {world.namespace}/mic" in logs
+    assert f"logs of DaemonSet {world.namespace}/nmi" not in logs
+
+
+def test_what_is_wrong_with_variables_is_told_before_anything_is_looked_at(tmp_path: Path) -> None:
+    wrong = {"pod_identity_diagnose_pod": "a/b", "pod_identity_diagnose_workload": "a/c"}
+    status, output = Player(tmp_path / "play").play(PLAYBOOK, **wrong, pod_identity_diagnose_log_hours=0)
+    assert status == 2 and "two things" in output and "log_hours is 0" in output, output
+    assert "Connect to the cluster" not in output

@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a diagnosis is of, as people name it, and what it makes of whatever files hold."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import reading
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import Scope, diagnose
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import kubectl_output
+from ansible_collections.azureops.pod_identity.tests.unit.installed_objects import (
+    NOW,
+    WEBHOOKS,
+    crashing,
+    installed,
+    log,
+    observed,
+    pod_of,
+    program,
+)
+from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.kubernetes import (
+    test_kubectl_output as files,
+)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "workload", "pod", "scope"),
+    [
+        (None, None, None, Scope()),
+        ("team", None, None, Scope("team")),
+        (None, None, "team/web-1", Scope("team", pod="web-1")),
+        ("team", None, "web-1", Scope("team", pod="web-1")),
+        (None, "team/web", None, Scope("team", "web")),
+        (None, "team/deployment/web", None, Scope("team", "deployment/web")),
+        ("team", "web", None, Scope("team", "web")),
+        ("team", "deployment/web", None, Scope("team", "deployment/web")),
+        ("", "", "", Scope()),
+    ],
+)
+def test_scope(namespace: str | None, workload: str | None, pod: str | None, scope: Scope) -> None:
+    assert Scope.parse(namespace, workload, pod) == scope
+
+
+@pytest.mark.parametrize(
+    ("namespace", "workload", "pod"),
+    [
+        (None, None, "web-1"),
+        (None, None, "/web-1"),
+        (None, None, "team/"),
+        (None, None, "team/pod/web-1"),
+        ("team", None, "team/web-1"),
+        (None, "web", None),
+        (None, "a/b/c/d", None),
+        ("team", "a/b/c", None),
+        (None, "team//web", None),
+    ],
+)
+def test_what_names_nothing(namespace: str | None, workload: str | None, pod: str | None) -> None:
+    with pytest.raises(Failure, match="is not named as NAMESPACE/NAME"):
+        Scope.parse(namespace, workload, pod)
+
+
+def _document() -> t.Any:
+    """A cluster in which something of each kind is wrong, as kubectl writes it."""
+    objects = installed()
+    webhook = program("Deployment", "azure-wi-webhook-controller-manager", image="workload-identity/webhook")
+    objects["Deployment"].append(webhook)
+    nmi = objects["DaemonSet"][0]
+    objects["Pod"] += [
+        pod_of(webhook, "azure-wi-1", status=crashing()),
+        pod_of(nmi, "nmi-2", on="n2", status=crashing()),
+    ]
+    objects["MutatingWebhookConfiguration"] = [WEBHOOKS]
+    lock = {"metadata": {"name": "aad-pod-identity-mic", "namespace": "default"}}
+    objects["Endpoints"], objects["Lease"] = [lock], [{**lock, "spec": {"holderIdentity": "mic-1"}}]
+    egress = [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 443, "protocol": "TCP"}]}]
+    policy = {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Egress"], "egress": egress}
+    objects["NetworkPolicy"] = [{"metadata": {"name": "p", "namespace": "team"}, "spec": policy}]
+    objects["Namespace"] = [{"metadata": {"name": "team"}}]
+    objects["ServiceAccount"] = [{"metadata": {"name": "web", "namespace": "team"}}]
+    about = {"kind": "Pod", "namespace": "team", "name": "web-1-a"}
+    told = {"involvedObject": about, "type": "Warning", "reason": "Failed", "message": "odd", "count": 3}
+    objects["Event"] = [{"metadata": {"name": "e", "namespace": "team"}, **told}]
+    return {"kind": "List", "items": [{"kind": kind, **raw} for kind, several in objects.items() for raw in several]}
+
+
+@settings(max_examples=500)
+@given(st.sampled_from(list(files.places(_document()))[1:]), st.one_of(files.JUNK, st.lists(files.JUNK, max_size=2)))
+def test_whatever_is_at_any_place_of_a_file(path: tuple[t.Any, ...], junk: t.Any) -> None:
+    """A diagnosis that can be shown, or a sentence about the file."""
+    document = json.loads(json.dumps(_document()))
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = junk
+    objects: dict[str, list[kubectl_output.Object]] = {}
+    try:
+        for kind, raw in kubectl_output.parse("file", document):
+            objects.setdefault(kind, []).append(raw)
+    except Failure as failure:
+        assert failure.sentence.endswith(".")
+        return
+    events = tuple(map(Event.parse, objects.pop("Event", [])))
+    reading.last_moment(objects, NOW)
+    reading.secrets_named(objects)
+    seen = observed(objects, events=events, logs=(log("mic", "mic-1", "E0301 09:00:00.000000 1 a.go:1] 403"),))
+    reading.logs_wanted(seen.components, 1_000_000, NOW)
+    found = diagnose(seen).as_data()
+    assert json.dumps(found)
+    for each in found["causes"]:
+        assert all(each[key].isprintable() for key in ("object", "symptom", "cause"))
+
+
+def test_what_files_name_is_escaped() -> None:
+    objects = installed()
+    objects["DaemonSet"][0]["metadata"]["name"] = "nmi\u202e\x1b[2J"
+    objects["Pod"] = [each for each in objects["Pod"] if not each["metadata"]["name"].startswith("nmi")]
+    first = diagnose(observed(objects)).causes[0]
+    assert (first.code, first.evidence[0].source) == ("nmi_missing_on_node", "DaemonSet kube-system/nmi\\u202e\\x1b[2J")
+    assert first.fix.command.isprintable()

@@ -1,0 +1,584 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Causes in the installation: for each a world that has it, and healthy neighbours that have none."""
+
+from __future__ import annotations
+
+import shlex
+import typing as t
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.azure import (
+    Azure,
+    IdentityInAzure,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.cause import (
+    CERTAINTIES,
+    LIKELY,
+    LOGS,
+    POSSIBLE,
+    PROVED,
+    Suspicion,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import Observed, Unread
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_installation import TABLE
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, pod, template
+from ansible_collections.azureops.pod_identity.tests.unit.installed_objects import (
+    LATELY,
+    LONG_AGO,
+    crashing,
+    installed,
+    log,
+    node,
+    observed,
+    pod_of,
+    program,
+)
+
+Objects = dict[str, list[Raw]]
+World = t.Callable[[Objects], "Observed | None"]
+NMI_LABEL, MIC_LABEL = "DaemonSet kube-system/nmi", "Deployment kube-system/mic"
+GPU = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}
+MANAGED = ["--operation-mode=managed", "--forceNamespaced=true"]
+
+
+def found(world: World) -> list[tuple[str, Suspicion]]:
+    objects = installed()
+    seen = world(objects) or observed(objects)
+    return [(row.code, one) for row in TABLE.rows for one in row.look(seen)]
+
+
+def nmi_pods(objects: Objects, *pods: Raw) -> None:
+    objects["Pod"] = [each for each in objects["Pod"] if not each["metadata"]["name"].startswith("nmi")] + list(pods)
+
+
+def mic_pods(objects: Objects, *pods: Raw) -> None:
+    objects["Pod"] = [each for each in objects["Pod"] if not each["metadata"]["name"].startswith("mic")] + list(pods)
+
+
+def mic_of(objects: Objects) -> Raw:
+    return next(each for each in objects["Deployment"] if each["metadata"]["name"] == "mic")
+
+
+def nothing(objects: Objects) -> None:
+    objects["DaemonSet"], objects["Deployment"] = [], [template()]
+
+
+def only_alike(objects: Objects) -> None:
+    objects["ClusterRoleBinding"] = []
+    objects["DaemonSet"], objects["Deployment"] = [program("DaemonSet", "nmi", namespace="team")], [template()]
+
+
+def no_definition(objects: Objects) -> None:
+    objects["CustomResourceDefinition"] = objects["CustomResourceDefinition"][1:]
+
+
+def dying_definition(objects: Objects) -> None:
+    objects["CustomResourceDefinition"][0]["metadata"]["deletionTimestamp"] = LATELY
+
+
+def unknown_kind(objects: Objects) -> None:
+    del objects["CustomResourceDefinition"], objects["AzureIdentity"]
+
+
+def no_mic(objects: Objects) -> None:
+    objects["Deployment"] = [template()]
+
+
+def mic_scaled_down(objects: Objects) -> None:
+    mic_of(objects)["spec"]["replicas"] = 0
+    mic_pods(objects)
+
+
+def mic_without_image(objects: Objects) -> Observed:
+    waits = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling\n{{ x }}"}}}
+    mic_pods(objects, pod_of(mic_of(objects), "mic-1", ready=False, status=waits, labels={"component": "mic"}))
+    told = Event("Pod kube-system/mic-1", "Failed", "Error: ErrImagePull", "kubelet", True, 3, LATELY)
+    return observed(objects, events=(told, Event("Pod team/web-1-a", "Failed", "other", "", True)))
+
+
+def mic_crashes(status: Raw, *lines: str) -> World:
+    def world(objects: Objects) -> Observed:
+        mic_pods(objects, pod_of(mic_of(objects), "mic-1", ready=False, status=status))
+        return observed(objects, logs=(log("mic", "mic-1", "\n".join(lines), previous=True),))
+
+    return world
+
+
+def nmi_crashes(status: Raw, *lines: str, arguments: t.Sequence[str] = (), azure: Azure | None = None) -> World:
+    def world(objects: Objects) -> Observed:
+        objects["DaemonSet"][0]["spec"]["template"]["spec"]["containers"][0]["args"] += arguments
+        nmi_pods(objects, pod_of(objects["DaemonSet"][0], "nmi-1", ready=False, status=status))
+        return observed(objects, azure=azure, logs=(log("nmi", "nmi-1", "\n".join(lines), previous=True),))
+
+    return world
+
+
+def fatal(text: str) -> str:
+    return f"F0301 11:50:00.000000       1 main.go:82] {text}"
+
+
+def tainted(objects: Objects) -> None:
+    objects["Node"] = [node("n1", GPU)]
+    nmi_pods(objects)
+
+
+def not_selected(objects: Objects) -> None:
+    objects["DaemonSet"][0]["spec"]["template"]["spec"]["nodeSelector"] = {"pool": "identity"}
+    nmi_pods(objects)
+
+
+def nmi_gone(objects: Objects) -> None:
+    nmi_pods(objects)
+
+
+def nmi_without_image(objects: Objects) -> None:
+    waits = {"state": {"waiting": {"reason": "ErrImagePull"}}}
+    nmi_pods(objects, pod_of(objects["DaemonSet"][0], "nmi-1", ready=False, status=waits))
+
+
+def not_active(objects: Objects) -> Observed:
+    return observed(objects, health={"Pod kube-system/nmi-1": "Not Active"})
+
+
+def two(objects: Objects) -> None:
+    addon = program("DaemonSet", "nmi-addon", image="nmi", hostNetwork=True)
+    addon["metadata"]["labels"] = {"kubernetes.azure.com/managedby": "aks"}
+    objects["DaemonSet"][0]["metadata"]["annotations"] = {
+        "meta.helm.sh/release-name": "api",
+        "meta.helm.sh/release-namespace": "kube-system",
+    }
+    objects["DaemonSet"].append(addon)
+    objects["Pod"].append(pod_of(addon, "nmi-addon-1"))
+
+
+def old_mic(objects: Objects) -> None:
+    mic_of(objects)["spec"]["template"]["spec"]["containers"][0]["image"] = "mcr.microsoft.com/mic:1.5.5"
+
+
+def old_mic_refused(objects: Objects) -> Observed:
+    old_mic(objects)
+    line = "E0301 11:50:00.000000 1 mic.go:1] LinkedAuthorizationFailed ... galleries/images/versions/read"
+    return observed(objects, logs=(log("mic", "mic-1", line),))
+
+
+def nmi_confined(objects: Objects) -> None:
+    objects["DaemonSet"][0]["spec"]["template"]["spec"]["containers"][0]["args"].append("--forceNamespaced=true")
+
+
+def mic_confined(objects: Objects) -> None:
+    variables = [{"name": "FORCENAMESPACED", "value": "true"}]
+    mic_of(objects)["spec"]["template"]["spec"]["containers"][0]["env"] = variables
+
+
+def mic_beside_managed(objects: Objects) -> None:
+    objects["DaemonSet"][0]["spec"]["template"]["spec"]["containers"][0]["args"] += MANAGED
+    mic_confined(objects)
+
+
+def caught(*lines: str) -> World:
+    def world(objects: Objects) -> Observed:
+        objects["AzurePodIdentityException"] = []
+        return observed(objects, logs=(log("mic", "mic-1", "\n".join(lines)),) if lines else ())
+
+    return world
+
+
+KUBENET = fatal("AAD Pod Identity is not supported for Kubenet. Review https://azure.github.io/ for more details.")
+ON_KUBENET = Azure({"properties": {"networkProfile": {"networkPlugin": "kubenet"}}}, IdentityInAzure("", False), "MC")
+
+
+@pytest.mark.parametrize(
+    ("world", "code", "object", "certainty", "part"),
+    [
+        pytest.param(nothing, "nothing_installed", "the installation", PROVED, "neither MIC nor NMI", id="nothing"),
+        pytest.param(
+            only_alike, "nothing_installed", "the installation", PROVED, "neither MIC nor NMI", id="only alike"
+        ),
+        pytest.param(
+            no_definition,
+            "definitions_gone",
+            "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io",
+            PROVED,
+            f"gone, while {MIC_LABEL}, {NMI_LABEL} runs",
+            id="no definition",
+        ),
+        pytest.param(
+            dying_definition,
+            "definitions_gone",
+            "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io",
+            PROVED,
+            "being deleted",
+            id="definition that goes",
+        ),
+        pytest.param(
+            unknown_kind,
+            "definitions_gone",
+            "CustomResourceDefinition azureidentities.aadpodidentity.k8s.io",
+            PROVED,
+            "gone",
+            id="unknown kind",
+        ),
+        pytest.param(no_mic, "mic_missing", NMI_LABEL, PROVED, "there is no MIC", id="no MIC"),
+        pytest.param(
+            mic_scaled_down, "mic_not_running", MIC_LABEL, PROVED, "scaled to no replicas", id="MIC scaled down"
+        ),
+        pytest.param(
+            mic_without_image,
+            "mic_not_running",
+            MIC_LABEL,
+            PROVED,
+            "ImagePullBackOff: Back-off pulling\\n{{",
+            id="MIC waits",
+        ),
+        pytest.param(
+            mic_crashes(crashing(), fatal("lost leader lease")),
+            "mic_crashing",
+            MIC_LABEL,
+            LIKELY,
+            "because it loses the lock",
+            id="MIC loses its lease",
+        ),
+        pytest.param(
+            mic_crashes(crashing(), fatal("namespace not specified. Please add env variable MIC_POD_NAMESPACE")),
+            "mic_crashing",
+            MIC_LABEL,
+            LIKELY,
+            "MIC_POD_NAMESPACE is not set",
+            id="MIC without its variable",
+        ),
+        pytest.param(
+            mic_crashes(crashing(), fatal("failed to load cloud config /etc/kubernetes/azure.json: no such file")),
+            "mic_crashing",
+            MIC_LABEL,
+            LIKELY,
+            "cannot read the configuration",
+            id="MIC without azure.json",
+        ),
+        pytest.param(
+            mic_crashes(crashing(137, "OOMKilled")), "mic_crashing", MIC_LABEL, PROVED, "memory", id="MIC out of memory"
+        ),
+        pytest.param(
+            mic_crashes({"restartCount": 3, "lastState": crashing()["lastState"]}, "panic: odd"),
+            "mic_crashing",
+            MIC_LABEL,
+            PROVED,
+            "ends again and again (Pod kube-system/mic-1).",
+            id="MIC that runs at the moment",
+        ),
+        pytest.param(
+            mic_crashes(crashing(), "I0301 11:50:00.000000 1 mic.go:1] pod x lost leader lease"),
+            "mic_crashing",
+            MIC_LABEL,
+            PROVED,
+            "again (Pod kube-system/mic-1).",
+            id="a name that looks like a reason",
+        ),
+        *(
+            pytest.param(nmi_crashes(crashing(), line), "nmi_crashing", NMI_LABEL, LIKELY, part, id=name)
+            for name, line, part in (
+                (
+                    "lock",
+                    'time="2026-03-01T11:50:00Z" level=fatal msg="running [/sbin/iptables -t nat -F x]: exit '
+                    'status 4: iptables: Resource temporarily unavailable."',
+                    "holds the lock",
+                ),
+                (
+                    "permission",
+                    fatal(
+                        "[/sbin/iptables -t nat -N aad-metadata --wait]: exit status 3: iptables v1.6.2: can't "
+                        "initialize iptables table `nat': Permission denied (you must be root)"
+                    ),
+                    "may not write",
+                ),
+                (
+                    "kernel",
+                    fatal(
+                        "iptables v1.8.7 (legacy): can't initialize iptables table `nat': Table does not exist (do you "
+                        "need to insmod?)"
+                    ),
+                    "does not fit the kernel",
+                ),
+                (
+                    "port",
+                    fatal("error creating http server: listen tcp :2579: bind: address already in use"),
+                    "its port",
+                ),
+            )
+        ),
+        pytest.param(
+            nmi_crashes(crashing()),
+            "nmi_crashing",
+            NMI_LABEL,
+            PROVED,
+            "(Pod kube-system/nmi-1).",
+            id="NMI that says nothing",
+        ),
+        pytest.param(
+            nmi_crashes(crashing(2), "unknown flag: --new", "Usage of nmi:", arguments=["--new=1"]),
+            "arguments_of_other_version",
+            NMI_LABEL,
+            PROVED,
+            "does not know the argument --new",
+            id="argument that NMI does not know",
+        ),
+        pytest.param(
+            nmi_crashes(crashing(2), "unknown flag: --forged"),
+            "nmi_crashing",
+            NMI_LABEL,
+            PROVED,
+            "again (Pod kube-system/nmi-1).",
+            id="argument that nobody gave",
+        ),
+        pytest.param(nmi_crashes(crashing(), KUBENET), "kubenet_refused", NMI_LABEL, LIKELY, "kubenet", id="kubenet"),
+        pytest.param(
+            nmi_crashes(crashing(), KUBENET, azure=ON_KUBENET),
+            "kubenet_refused",
+            NMI_LABEL,
+            PROVED,
+            "kubenet",
+            id="and Azure",
+        ),
+        pytest.param(tainted, "nmi_missing_on_node", "Node n1", PROVED, "does not tolerate its taint sku", id="taint"),
+        pytest.param(not_selected, "nmi_missing_on_node", "Node n1", PROVED, "selects nodes with pool", id="selector"),
+        pytest.param(nmi_gone, "nmi_missing_on_node", "Node n1", PROVED, "no NMI pod runs there", id="no pod"),
+        pytest.param(nmi_without_image, "nmi_missing_on_node", "Node n1", PROVED, "waits: ErrImagePull", id="no image"),
+        pytest.param(
+            not_active, "nmi_not_active", "Pod kube-system/nmi-1", PROVED, "written no rules", id="not active"
+        ),
+        pytest.param(two, "two_installations", NMI_LABEL, PROVED, "both run NMI on n1", id="two"),
+        pytest.param(old_mic, "mic_rewrites_scale_sets", MIC_LABEL, PROVED, "MIC 1.5.5 writes", id="old MIC"),
+        pytest.param(nmi_confined, "modes_differ", NMI_LABEL, PROVED, "differ in forceNamespaced", id="NMI confined"),
+        pytest.param(mic_confined, "modes_differ", NMI_LABEL, PROVED, "differ in forceNamespaced", id="MIC confined"),
+        pytest.param(mic_beside_managed, "modes_differ", NMI_LABEL, PROVED, "operation-mode=managed", id="managed"),
+        pytest.param(
+            caught("E0301 11:50:00.000000 1 a.go:1] azure: failed to refresh token: 404 Not Found"),
+            "mic_not_excepted",
+            MIC_LABEL,
+            PROVED,
+            "for a pod like any other",
+            id="MIC caught",
+        ),
+        pytest.param(caught(), "mic_not_excepted", MIC_LABEL, POSSIBLE, "like any other", id="MIC without a log"),
+    ],
+)
+def test_world(world: World, code: str, object: str, certainty: str, part: str) -> None:
+    """It has this one and no other."""
+    ((told, one),) = found(world)
+    assert (told, one.object, one.certainty) == (code, object, certainty)
+    assert part in one.cause and one.cause.endswith(".")
+    assert one.evidence and one.symptom and certainty in CERTAINTIES
+    assert all(each.text.isprintable() and each.source for each in one.evidence)
+    if one.command:
+        assert shlex.split(one.command)[0] in ("kubectl", "helm", "ansible-playbook")
+
+
+def unused(objects: Objects) -> None:
+    nothing(objects)
+    objects["Deployment"], objects["ReplicaSet"], objects["Pod"] = [], [], []
+
+
+def not_listed(objects: Objects) -> None:
+    nothing(objects)
+    del objects["DaemonSet"]
+
+
+def definitions_unread(objects: Objects) -> None:
+    del objects["CustomResourceDefinition"]
+
+
+def identities_not_in_files(objects: Objects) -> Observed:
+    unknown_kind(objects)
+    what = "azureidentities.aadpodidentity.k8s.io"
+    return observed(objects, unread=(Unread("objects", what, "the files have none", "a file"),))
+
+
+def managed(objects: Objects) -> None:
+    objects["DaemonSet"][0]["spec"]["template"]["spec"]["containers"][0]["args"] += MANAGED
+    objects["Deployment"], objects["AzureAssignedIdentity"] = [template()], []
+
+
+def second_mic(objects: Objects) -> None:
+    objects["Pod"].append(pod_of(mic_of(objects), "mic-2", ready=False, labels={"component": "mic"}))
+
+
+def restarted_once(objects: Objects) -> None:
+    once = {"restartCount": 1, "lastState": crashing()["lastState"]}
+    mic_pods(objects, pod_of(mic_of(objects), "mic-1", status=once, labels={"component": "mic"}))
+
+
+def restarted_long_ago(objects: Objects) -> None:
+    once = {"restartCount": 9, "lastState": crashing(finished=LONG_AGO)["lastState"]}
+    mic_pods(objects, pod_of(mic_of(objects), "mic-1", status=once, labels={"component": "mic"}))
+
+
+def windows(objects: Objects) -> None:
+    objects["Node"].append(node("w1", os="windows"))
+
+
+def other_nodes(objects: Objects) -> None:
+    """Tainted without pods that want an identity, not Ready, and one that has just come."""
+    young = node("n4", since="2026-03-01T11:59:00Z")
+    objects["Node"] += [node("n2", GPU), node("n3", ready=False), young]
+    objects["Pod"].append(pod("train", "", spec={"nodeName": "n2"}))
+
+
+def young_nmi(objects: Objects) -> None:
+    waits = {"state": {"waiting": {"reason": "ContainerCreating"}}}
+    new = pod_of(objects["DaemonSet"][0], "nmi-1", ready=False, status=waits, created="2026-03-01T11:59:00Z")
+    nmi_pods(objects, new)
+
+
+def nodes_unread(objects: Objects) -> None:
+    nmi_pods(objects)
+    del objects["Node"]
+
+
+def a_pool_each(objects: Objects) -> None:
+    objects["Node"] = [node("n1", pool="a"), node("n2", pool="b")]
+    objects["DaemonSet"][0]["spec"]["template"]["spec"]["nodeSelector"] = {"pool": "a"}
+    other = program("DaemonSet", "nmi-b", image="nmi", hostNetwork=True, nodeSelector={"pool": "b"})
+    objects["DaemonSet"].append(other)
+    objects["Pod"].append(pod_of(other, "nmi-b-1", on="n2"))
+
+
+def active(objects: Objects) -> Observed:
+    return observed(objects, health={"Pod kube-system/nmi-1": "Active"})
+
+
+def both_confined(objects: Objects) -> None:
+    nmi_confined(objects)
+    mic_confined(objects)
+
+
+def on_host_network(objects: Objects) -> None:
+    objects["AzurePodIdentityException"] = []
+    for each in objects["Pod"]:
+        each["spec"]["hostNetwork"] = each["spec"].get("hostNetwork") or each["metadata"]["name"] == "mic-1"
+
+
+def in_its_namespace(objects: Objects) -> None:
+    objects["AzurePodIdentityException"] = []
+    objects["DaemonSet"][0]["spec"]["template"]["spec"]["containers"][0]["args"].append("--MICNamespace=kube-system")
+
+
+def excepted_by_service_principal(objects: Objects) -> Observed:
+    objects["AzurePodIdentityException"] = []
+    return observed(objects, logs=(log("mic", "mic-1", "I0301 11:50:00.000000 1 a.go:1] token refreshed"),))
+
+
+def tenants_mic(objects: Objects) -> None:
+    """A tenant runs what looks like MIC and NMI, which crashes."""
+    one = program("Deployment", "mic", "--bogus", version="1.0", namespace="team")
+    other = program("DaemonSet", "nmi", *MANAGED, namespace="team")
+    objects["Deployment"].append(one)
+    objects["DaemonSet"].append(other)
+    objects["Pod"] += [pod_of(each, f"{each['metadata']['name']}-t", status=crashing()) for each in (one, other)]
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        lambda objects: None,
+        unused,
+        not_listed,
+        definitions_unread,
+        identities_not_in_files,
+        managed,
+        second_mic,
+        restarted_once,
+        restarted_long_ago,
+        windows,
+        other_nodes,
+        young_nmi,
+        nodes_unread,
+        a_pool_each,
+        active,
+        both_confined,
+        on_host_network,
+        in_its_namespace,
+        excepted_by_service_principal,
+        tenants_mic,
+    ],
+)
+def test_healthy_neighbour(world: World) -> None:
+    assert found(world) == []
+
+
+def test_who_suffers() -> None:
+    """A crash on one node is that of pods there; an old MIC explains what is missing only where it is refused."""
+    ((_code, one),) = found(tainted)
+    assert one.concerns == frozenset(("Node n1", "Pod team/web-1-a"))
+    ((_code, old),), ((_same, refused),) = found(old_mic), found(old_mic_refused)
+    assert (old.concerns, refused.concerns) == (frozenset(), None)
+    assert [each.source for each in refused.evidence] == [MIC_LABEL, "log of Pod kube-system/mic-1"]
+
+
+def test_what_is_managed_elsewhere_is_changed_there() -> None:
+    def world(objects: Objects) -> None:
+        objects["DaemonSet"][0]["metadata"]["labels"] = {
+            "kustomize.toolkit.fluxcd.io/name": "apps",
+            "kustomize.toolkit.fluxcd.io/namespace": "flux",
+        }
+        tainted(objects)
+
+    ((_code, one),) = found(world)
+    assert "managed by Flux, Kustomization flux/apps" in one.remedy
+
+
+def test_nodes_with_one_reason_are_one_cause() -> None:
+    def world(objects: Objects) -> None:
+        objects["Node"] = [node(f"n{number}") for number in range(1, 6)] + [node("n6", GPU)]
+        objects["Pod"].append(pod("train", spec={"nodeName": "n6"}))
+        nmi_pods(objects)
+
+    (_code, several), (_same, tainted_one) = found(world)
+    assert (several.object, tainted_one.object) == (NMI_LABEL, "Node n6")
+    assert several.cause.startswith("No NMI works on the nodes n1, n2, n3 and 2 more: no NMI pod runs there.")
+    assert several.concerns is not None and {"Node n5", "Pod team/web-1-a"} <= several.concerns
+    assert tainted_one.concerns == frozenset(("Node n6", "Pod team/train"))
+
+
+def test_names_in_commands_are_words() -> None:
+    """Files may name anything."""
+
+    def world(objects: Objects) -> None:
+        objects["DaemonSet"][0]["metadata"]["name"] = "nmi; reboot"
+        tainted(objects)
+
+    ((_code, one),) = found(world)
+    assert "nmi; reboot" in shlex.split(one.command)
+
+
+def test_several_pods_with_one_reason_are_one_cause() -> None:
+    def world(objects: Objects) -> Observed:
+        objects["Node"] = [node("n1"), node("n2")]
+        pods = [pod_of(objects["DaemonSet"][0], f"nmi-{n}", on=f"n{n}", ready=False, status=crashing()) for n in (1, 2)]
+        nmi_pods(objects, *pods)
+        line = fatal("error creating http server: listen tcp :2579: bind: address already in use")
+        return observed(objects, logs=tuple(log("nmi", f"nmi-{n}", line, previous=True) for n in (1, 2)))
+
+    ((_code, one),) = found(world)
+    assert one.cause.startswith("NMI ends again and again (Pod kube-system/nmi-1, Pod kube-system/nmi-2)")
+    assert one.concerns is not None and {"Node n1", "Node n2"} <= one.concerns
+
+
+def test_every_code_has_a_world() -> None:
+    marks = test_world.pytestmark  # type: ignore[attr-defined]
+    worlds = {param.values[1] for mark in marks for param in mark.args[1]}
+    assert worlds == {row.code for row in TABLE.rows}
+
+
+def test_without_logs_the_crash_is_told_all_the_same() -> None:
+    def world(objects: Objects) -> Observed:
+        seen = nmi_crashes(crashing(), KUBENET)(objects)
+        assert seen is not None
+        return replace(seen, logs=(), unread=(Unread(LOGS, "logs", "refused", "get on pods/log"),))
+
+    ((code, one),) = found(world)
+    assert (code, one.certainty) == ("nmi_crashing", PROVED)

@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The decisions of the playbook diagnose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.playbooks.diagnose import PARTS
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+
+CAUSE: dict[str, Any] = {
+    "code": "nmi_missing_on_node",
+    "severity": "error",
+    "object": "Node n1",
+    "symptom": "Pods get no token.",
+    "cause": "No NMI works on node n1.",
+    "evidence": [{"source": "Node n1", "text": "It has a taint.", "time": ""}],
+    "fix": {"text": "Let NMI run there.", "command": "kubectl patch"},
+    "references": ["Azure/aad-pod-identity#740"],
+    "certainty": "proved",
+    "because": [],
+}
+FOLLOWS = {**CAUSE, "code": "assignment_pending", "because": ["nmi_missing_on_node"], "cause": "It waits."}
+UNREAD = {"source": "events", "what": "events", "why": "They may not be listed.", "needs": "list on events"}
+
+
+@pytest.mark.parametrize(
+    ("options", "connects", "refused"),
+    [
+        pytest.param({}, True, [], id="nothing"),
+        pytest.param({"diagnose_files": ["a"]}, False, [], id="files"),
+        pytest.param({"diagnose_files": ["a"], "diagnose_log_files": ["b"]}, False, [], id="and logs"),
+        pytest.param({"diagnose_log_files": ["b"]}, True, ["_log_files needs"], id="logs of nothing"),
+        pytest.param({"diagnose_pod": "a/b", "diagnose_workload": "a/c"}, True, ["two things"], id="two things"),
+        pytest.param(
+            {"diagnose_log_hours": 0, "diagnose_log_megabytes": -1},
+            True,
+            ["_log_megabytes is -1", "_log_hours is 0"],
+            id="0",
+        ),
+    ],
+)
+def test_options(options: dict[str, Any], connects: bool, refused: list[str]) -> None:
+    try:
+        plan = PARTS["options"].plan(options, {}, Run())
+    except Refused as told:
+        assert [part in sentence for part, sentence in zip(refused, told.sentences, strict=True)] == [True] * len(
+            refused
+        )
+    else:
+        assert (plan, refused) == ({"connects": connects}, [])
+
+
+def test_what_is_looked_at() -> None:
+    given = {"cluster_name": "c1", "diagnose_pod": "a/b", "diagnose_logs": False, "diagnose_nodes": None}
+    (look,) = PARTS["found"].looks_at(given, {}, Run())
+    assert (look.module, look.in_cluster) == ("pod_identity_diagnosis_info", True)
+    arguments = {key: value for key, value in look.arguments.items() if value is not None}
+    assert arguments == {
+        "pod": "a/b",
+        "log_files": [],
+        "logs": False,
+        "events": True,
+        "nodes": False,
+        "log_megabytes": 20,
+        "log_hours": 24,
+    }
+    (look,) = PARTS["found"].looks_at({"diagnose_files": ["one"]}, {}, Run())
+    assert not look.in_cluster and look.arguments["files"] == ["one"]
+
+
+def told(verdict: str, *causes: dict[str, Any], scope: str = "the cluster") -> dict[str, Any]:
+    found = {"scope": scope, "verdict": verdict, "causes": list(causes), "unread": [UNREAD]}
+    return PARTS["found"].plan({}, {"diagnosis": found}, Run())
+
+
+def test_what_is_told() -> None:
+    plan = told("broken", CAUSE, FOLLOWS)
+    assert plan["likeliest"] == [
+        "The cluster is broken.",
+        "No NMI works on node n1.",
+        "What is seen of it: Pods get no token.",
+        "Evidence: Node n1: It has a taint.",
+        "What to do: Let NMI run there.",
+        "Command: kubectl patch",
+        "See: Azure/aad-pod-identity#740",
+    ]
+    assert plan["others"] == [
+        {
+            "severity": "error",
+            "code": "assignment_pending",
+            "object": "Node n1",
+            "cause": "It waits. Because of nmi_missing_on_node.",
+            "what_to_do": "Let NMI run there.",
+        }
+    ]
+    assert (plan["causes"], plan["unread"], plan["verdict"]) == ([CAUSE, FOLLOWS], [UNREAD], "broken")
+
+
+def test_what_is_not_sure_is_told_as_such() -> None:
+    evidence = [{"source": "log of Pod a/b", "text": "403", "time": "2026-03-01T11:50:00Z"}]
+    bare = {**CAUSE, "certainty": "likely", "symptom": "", "references": [], "fix": {"text": "See.", "command": ""}}
+    assert told("suspect", {**bare, "evidence": evidence}, scope="Pod a/b")["likeliest"] == [
+        "Nothing in Pod a/b is known to be broken, but something looks wrong.",
+        "No NMI works on node n1. (likely)",
+        "Evidence: log of Pod a/b at 2026-03-01T11:50:00Z: 403",
+        "What to do: See.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sentence"),
+    [
+        ("healthy", "Nothing is wrong with the cluster: all was looked at."),
+        ("unknown", "Nothing wrong was found in the cluster, but not all was looked at."),
+    ],
+)
+def test_where_nothing_was_found(verdict: str, sentence: str) -> None:
+    plan = told(verdict)
+    assert (plan["likeliest"], plan["others"]) == ([sentence], [])
