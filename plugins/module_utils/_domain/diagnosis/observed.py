@@ -56,7 +56,11 @@ class Component:
 
 @dataclass(frozen=True)
 class Observed:
-    """``objects`` by kind, as listed; a kind that is missing was not read. ``now``: by the clock of the API server."""
+    """``objects`` by kind, as listed; a kind that is missing was not read. ``now``: by the clock of the API server.
+
+    ``secrets``: those that AzureIdentities name, by namespace and name, with their keys and whether each is empty; None
+    where they were not read. One that does not exist is not there.
+    """
 
     inventory: Inventory
     objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
@@ -66,6 +70,7 @@ class Observed:
     azure: Azure | None = None
     now: datetime = datetime(1970, 1, 1, tzinfo=timezone.utc)
     unread: tuple[Unread, ...] = ()
+    secrets: t.Mapping[tuple[str, str], t.Mapping[str, bool]] | None = None
 
     def of(self, program: str) -> tuple[Component, ...]:
         return tuple(one for one in self.components if one.program == program)
