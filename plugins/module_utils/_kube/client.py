@@ -92,9 +92,12 @@ class Client:
         raise failure
 
     def list_all(
-        self, kind: Kind, namespace: str | None = None, *, labels: str = "", fields: str = ""
+        self, kind: Kind, namespace: str | None = None, *, labels: str = "", fields: str = "", most: int = 0
     ) -> tuple[Object, ...]:
-        """Every object of a kind, in pages; without ``namespace`` those of the whole cluster."""
+        """Every object of a kind, in pages; without ``namespace`` those of the whole cluster.
+
+        ``most``: with so many or more it is enough.
+        """
         query = [("limit", str(_PAGE))]
         query += [(key, value) for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value]
         items: dict[tuple[str, str], Object] = {}
@@ -111,7 +114,7 @@ class Client:
             # Where pages overlap, an object counts once.
             items.update((_place(each), each) for each in answer["items"])
             token = str((answer.get("metadata") or {}).get("continue") or "")
-            if not token:
+            if not token or 0 < most <= len(items):
                 return tuple(items.values())
             if token in used or len(used) > _PAGES:
                 raise Failure(
@@ -171,12 +174,13 @@ class Client:
             return True
         return kind.plural not in {each.get("name") for each in self._resources(kind.api_version)}
 
-    def log(self, namespace: str, pod: str, container: str) -> str:
-        """What a container has written so far."""
-        status, body = self._request("GET", POD.path(namespace, pod, "log"), [("container", container)])
+    def log(self, namespace: str, pod: str, container: str, **only: t.Any) -> bytes:
+        """What a container has written so far. ``only``: parameters of the API, such as ``tailLines``."""
+        query = [("container", container), *((name, str(value)) for name, value in only.items())]
+        status, body = self._request("GET", POD.path(namespace, pod, "log"), query)
         if status != 200:
             raise self._refusal("get the log of", POD, namespace, pod, status, body)
-        return body.decode("utf-8", "replace")
+        return body
 
     def ask_pod(self, namespace: str, pod: str, port: int, path: str) -> str:
         """What a pod answers to an HTTP GET that the API server passes on; the reason where it does not answer."""

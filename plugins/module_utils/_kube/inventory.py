@@ -59,16 +59,26 @@ PARTS = (
 Objects = dict[str, t.Sequence[Object]]
 
 
-def read(client: Client) -> tuple[Objects, dict[str, str]]:
+def read(client: Client, optional: t.Container[Kind] = ()) -> tuple[Objects, dict[str, str]]:
     """By kind; a kind of AAD Pod Identity that is not installed is left out. Then why a kind may not be read, by kind.
 
-    ClusterRoles and ClusterRoleBindings are left out where they do not matter, or one of both may not be read.
+    ClusterRoles and ClusterRoleBindings are left out where they do not matter, or one of both may not be read, and
+    those that are ``optional`` where they may not be read.
     """
     found = read_custom(client)
-    found.update({kind.name: client.list_all(kind) for kind in KINDS if kind not in CUSTOM})
+    unread: dict[str, str] = {}
+    for kind in KINDS:
+        if kind in CUSTOM:
+            continue
+        try:
+            found[kind.name] = client.list_all(kind)
+        except ApiFailure as failure:
+            if not (failure.forbidden and kind in optional):
+                raise
+            unread[kind.name] = failure.sentence
     programs = [each for kind in (DAEMON_SET, DEPLOYMENT) for each in found[kind.name] if residue.program(each)]
-    roles, unread = read_roles(client, programs)
-    return (found if unread else {**found, **roles}), unread
+    roles, silent = read_roles(client, programs)
+    return (found if silent else {**found, **roles}), {**unread, **silent}
 
 
 def read_roles(client: Client, programs: t.Iterable[Object]) -> tuple[Objects, dict[str, str]]:

@@ -108,7 +108,7 @@ def _follow(
     if "terminated" not in job_pods.state(pod) or job_pods.is_evicted(pod):
         reason = f"The probe was removed or stopped before it ended{job_pods.why(pod)}."
         return Ran("", node, reason, job_pods.refusal(pod))
-    output = client.log(namespace, pod["metadata"]["name"], probe_job.CONTAINER)
+    output = client.log(namespace, pod["metadata"]["name"], probe_job.CONTAINER).decode("utf-8", "replace")
     if token_request.parse(output).tool:
         return Ran(output, job_pods.node_of(pod))
     told = "The probe ran out of memory" if job_pods.is_out_of_memory(pod) else "The image cannot run the probe"

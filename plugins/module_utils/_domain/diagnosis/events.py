@@ -5,13 +5,16 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Events of Kubernetes, as both of its APIs write them."""
+"""Events of Kubernetes, as both of its APIs write them. Whoever may create events in a namespace writes any text."""
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import dataclass
 
 from ..matching.matching import Raw
+from .logs import LONGEST_LINE
+from .shown import shown
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,34 @@ class Event:
 
     @classmethod
     def parse(cls, raw: Raw) -> Event:
-        about = raw.get("involvedObject") or raw.get("regarding") or {}
-        place = "/".join(str(about[key]) for key in ("namespace", "name") if about.get(key))
-        series = raw.get("series") or {}
-        source = raw.get("source") or raw.get("deprecatedSource") or {}
-        when = raw.get("lastTimestamp") or series.get("lastObservedTime") or raw.get("eventTime")
+        """Of any object; what does not belong into an event counts as not there."""
+        about = _part(raw, "involvedObject") or _part(raw, "regarding")
+        place = "/".join(text for text in (_text(about, "namespace"), _text(about, "name")) if text)
+        series, source = _part(raw, "series"), _part(raw, "source") or _part(raw, "deprecatedSource")
         return cls(
-            object=f"{about.get('kind', '')} {place}".strip(),
-            reason=str(raw.get("reason") or ""),
-            message=str(raw.get("message") or raw.get("note") or ""),
-            component=str(source.get("component") or raw.get("reportingComponent") or ""),
+            object=f"{_text(about, 'kind')} {place}".strip(),
+            reason=_text(raw, "reason"),
+            message=_text(raw, "message", LONGEST_LINE) or _text(raw, "note", LONGEST_LINE),
+            component=_text(source, "component") or _text(raw, "reportingComponent"),
             warning=raw.get("type") == "Warning",
-            count=int(raw.get("count") or series.get("count") or 1),
-            time=str(when or (raw.get("metadata") or {}).get("creationTimestamp") or ""),
+            count=_number(raw, "count") or _number(series, "count") or 1,
+            time=_text(raw, "lastTimestamp")
+            or _text(series, "lastObservedTime")
+            or _text(raw, "eventTime")
+            or _text(_part(raw, "metadata"), "creationTimestamp"),
         )
+
+
+def _part(raw: Raw, name: str) -> Raw:
+    found = raw.get(name)
+    return t.cast("Raw", found) if isinstance(found, dict) else {}
+
+
+def _text(raw: Raw, name: str, longest: int = 300) -> str:
+    found = raw.get(name)
+    return shown(found, longest) if isinstance(found, str) else ""
+
+
+def _number(raw: Raw, name: str) -> int:
+    found = raw.get(name)
+    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 0

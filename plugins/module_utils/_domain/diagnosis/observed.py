@@ -22,8 +22,15 @@ from .azure import Azure
 from .cause import Evidence
 from .events import Event
 from .logs import Log
+from .shown import shown
 
 MIC, NMI, WEBHOOK = "mic", "nmi", "webhook"
+WEBHOOK_NAME = "mutation.azure-workload-identity.io"
+_OF_WEBHOOK = "azure-workload-identity.io/system"
+
+
+# In place of the value of a Secret.
+HIDDEN = "hidden"
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,10 @@ class Component:
 class Observed:
     """``objects`` by kind, as listed; a kind that is missing was not read. ``now``: by the clock of the API server.
 
-    ``secrets``: those that AzureIdentities name, by namespace and name, with their keys and whether each is empty; None
-    where they were not read. One that does not exist is not there.
+    Of Secrets, Endpoints, Leases and definitions there are only those that matter: what AzureIdentities name, with
+    ``HIDDEN`` for each value that is not empty, the lock of MIC's leader, and what is of pod identity. ``unknown``:
+    labels of what may be there or not, because it could not be read. ``health``: what the NMI of a pod says of itself,
+    by the pod's label, ``Active`` where it serves.
     """
 
     inventory: Inventory
@@ -70,7 +79,8 @@ class Observed:
     azure: Azure | None = None
     now: datetime = datetime(1970, 1, 1, tzinfo=timezone.utc)
     unread: tuple[Unread, ...] = ()
-    secrets: t.Mapping[tuple[str, str], t.Mapping[str, bool]] | None = None
+    unknown: frozenset[str] = frozenset()
+    health: t.Mapping[str, str] = field(default_factory=dict)
 
     def of(self, program: str) -> tuple[Component, ...]:
         return tuple(one for one in self.components if one.program == program)
@@ -82,18 +92,56 @@ class Observed:
     def nodes(self) -> t.Mapping[str, Raw]:
         return {str(raw["metadata"]["name"]): raw for raw in self.objects.get("Node", ())}
 
+    @cached_property
+    def secrets(self) -> t.Mapping[tuple[str, str], t.Mapping[str, bool]] | None:
+        """Those that AzureIdentities name, by namespace and name: their keys, and whether each is empty.
+
+        None where they were not read. What is neither here nor ``unknown`` does not exist.
+        """
+        if "Secret" not in self.objects:
+            return None
+        return {
+            (str(raw["metadata"]["namespace"]), str(raw["metadata"]["name"])): {
+                str(key): not value for key, value in (raw.get("data") or {}).items()
+            }
+            for raw in self.objects["Secret"]
+        }
+
     def looked_at(self, source: str) -> bool:
         return not any(one.source == source for one in self.unread)
 
 
 def components(objects: t.Mapping[str, t.Sequence[Raw]], belief: Belief) -> tuple[Component, ...]:
-    """MIC and NMI where ``belief`` holds."""
+    """MIC and NMI where ``belief`` holds, and the webhook where the configuration of the API server says it is."""
     found = []
+    webhooks = webhook_namespaces(objects)
     for kind, program in (("Deployment", MIC), ("DaemonSet", NMI)):
         for raw in objects.get(kind, ()):
             if nmi.runs_image(raw, program) and belief.holds(str(raw["metadata"].get("namespace", ""))):
                 found.append(Component(program, {**raw, "kind": kind}, _pods(raw, objects)))
+    for raw in objects.get("Deployment", ()):
+        if _runs_webhook(raw) and str(raw["metadata"].get("namespace", "")) in webhooks:
+            found.append(Component(WEBHOOK, {**raw, "kind": "Deployment"}, _pods(raw, objects)))
     return tuple(found)
+
+
+def webhook_namespaces(objects: t.Mapping[str, t.Sequence[Raw]]) -> frozenset[str]:
+    """Where the API server looks for the Workload ID webhook: only who runs the cluster can write that."""
+    return frozenset(
+        str(((each.get("clientConfig") or {}).get("service") or {}).get("namespace") or "")
+        for raw in objects.get("MutatingWebhookConfiguration", ())
+        for each in raw.get("webhooks") or ()
+        if each.get("name") == WEBHOOK_NAME
+    ) - {""}
+
+
+def _runs_webhook(workload: Raw) -> bool:
+    """Other webhooks may run in the same namespace."""
+    labels = workload["metadata"].get("labels") or {}
+    template = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
+    images = [str(each.get("image", "")) for each in template.get("containers") or ()]
+    named = labels.get(_OF_WEBHOOK) == "true" or any("workload-identity" in image for image in images)
+    return named and nmi.runs_image(workload, WEBHOOK)
 
 
 def _pods(workload: Raw, objects: t.Mapping[str, t.Sequence[Raw]]) -> tuple[Raw, ...]:
@@ -109,4 +157,5 @@ def _owned(raw: Raw, owners: t.Collection[str]) -> bool:
 
 
 def said_by(log: Log, text: str, time: str = "") -> Evidence:
-    return Evidence(log.label, text, time)
+    """Evidence of a line: ``text`` is escaped and cut."""
+    return Evidence(log.label, shown(text), time)

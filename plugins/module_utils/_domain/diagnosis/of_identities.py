@@ -34,6 +34,7 @@ from ..suggestions import closest
 from .cause import ERROR, LIKELY, LOGS, OBJECTS, PROVED, WARNING, Evidence, Suspicion, Suspicions, Table
 from .logs import Line, Log
 from .observed import NMI, Observed, said_by
+from .shown import shell, shown
 
 TABLE = Table()
 
@@ -79,8 +80,8 @@ _NOT_CREATED = re.compile(
     rf"{_FULL} in CREATED state failed after .*",
     re.DOTALL,
 )
+_COLUMNS = "custom-columns=NAME:.metadata.name,CLIENT_ID:.spec.clientID"
 _REDACTED = re.compile(r"(\S{4})##### REDACTED #####(\S{4})")  # pkg/utils/utils.go
-_LONGEST = 600
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,8 @@ def field_misspelled(observed: Observed) -> Suspicions:
                 yield Suspicion(
                     object=label,
                     symptom="Its pods get no identity, or not the one that it is meant to give.",
-                    cause=f"The field {right} of {label} is not set: it is written as {key!r}.",
-                    evidence=(Evidence(label, f"{key!r} in {where}, no {right} in spec"),),
+                    cause=f"The field {right} of {label} is not set: it is written as {shown(key, 60)!r}.",
+                    evidence=(Evidence(label, f"{shown(key, 60)!r} in {where}, no {right} in spec"),),
                     concerns=frozenset({label, *_selecting(observed, value if right == "selector" else None)}),
                     command=_patch(kind, raw, _corrected(right, value, [key] if key in spec else [])),
                 )
@@ -167,9 +168,9 @@ def secret_missing(observed: Observed) -> Suspicions:
     for raw, identity in _principals(observed):
         place, name = _reference(raw)
         if not place or not name:
-            missing = "name and namespace" if not (place or name) else "namespace" if name else "name"
+            missing = " and ".join(what for what, there in (("name", name), ("namespace", place)) if not there)
             yield _of_secret(identity, f"Its clientPassword has no {missing} of a Secret.", "", _get(raw))
-        elif observed.secrets is not None and not _keys(observed, place, name) and not _elsewhere(observed, raw):
+        elif _lacks(observed, place, name) and not _elsewhere(observed, raw):
             text = f"Its Secret {place}/{name} does not exist."
             yield _of_secret(identity, text, f"Secret {place}/{name}", _create(identity, place, name))
 
@@ -228,7 +229,7 @@ def secret_ambiguous(observed: Observed) -> Suspicions:
         keys = _keys(observed, place, name) or {}
         if identity.type == SERVICE_PRINCIPAL and len(keys) > 1 and not all(keys.values()):
             text = f"NMI takes any of the {len(keys)} keys of its Secret {place}/{name} ({_listed(keys)}) by chance."
-            command = f"kubectl --namespace {shlex.quote(place)} describe secret {shlex.quote(name)}"
+            command = shell("kubectl", "--namespace", place, "describe", "secret", name)
             yield _of_secret(identity, text, f"Secret {place}/{name}", command)
 
 
@@ -282,6 +283,13 @@ def _reference(raw: Raw) -> tuple[str, str]:
     return str(named.get("namespace") or ""), str(named.get("name") or "")
 
 
+def _lacks(observed: Observed, place: str, name: str) -> bool:
+    """Whether there is no such Secret, as opposed to one that could not be read."""
+    if observed.secrets is None or f"Secret {place}/{name}" in observed.unknown:
+        return False
+    return (place, name) not in observed.secrets
+
+
 def _keys(observed: Observed, place: str, name: str) -> t.Mapping[str, bool] | None:
     """Its keys, and whether each is empty; None where there is no such Secret, or where it was not read."""
     return (observed.secrets or {}).get((place, name))
@@ -293,7 +301,7 @@ def _elsewhere(observed: Observed, raw: Raw) -> list[str]:
     Its own namespace alone, where there is one.
     """
     place, name = _reference(raw)
-    if observed.secrets is None or (place, name) in observed.secrets:
+    if observed.secrets is None or not _lacks(observed, place, name):
         return []
     found = sorted(where for where, what in observed.secrets if what == name)
     own = str(raw["metadata"].get("namespace", ""))
@@ -389,7 +397,7 @@ def unlabelled_pod_asks(observed: Observed) -> Suspicions:
             evidence=(one.evidence,),
             certainty=LIKELY,
             concerns=_pods(one),
-            command=f"kubectl --namespace {shlex.quote(one.pod.namespace)} get azureidentitybindings",
+            command=shell("kubectl", "--namespace", one.pod.namespace, "get", "azureidentitybindings"),
         )
 
 
@@ -449,8 +457,7 @@ def client_id_unknown_to_nmi(observed: Observed) -> Suspicions:
             evidence=(one.evidence, *(_told(one.pod, given) if given else ())),
             certainty=PROVED if certain else LIKELY,
             concerns=_pods(one),
-            command=f"kubectl --namespace {shlex.quote(own[0].namespace)} get azureidentities --output "
-            "custom-columns=NAME:.metadata.name,CLIENT_ID:.spec.clientID",
+            command=shell("kubectl", "--namespace", own[0].namespace, "get", "azureidentities", "--output", _COLUMNS),
         )
 
 
@@ -555,8 +562,7 @@ def _place(pod: Pod) -> str:
 
 
 def _said(log: Log, line: Line) -> Evidence:
-    text = line.text if len(line.text) <= _LONGEST else f"{line.text[:_LONGEST]}..."
-    return said_by(log, text, line.time)
+    return said_by(log, line.text, line.time)
 
 
 def _spec(raw: Raw) -> t.Mapping[str, t.Any]:
@@ -569,8 +575,8 @@ def _label(kind: str, raw: Raw) -> str:
 
 
 def _get(raw: Raw) -> str:
-    place, name = (shlex.quote(str(raw["metadata"].get(key, ""))) for key in ("namespace", "name"))
-    return f"kubectl --namespace {place} get azureidentity {name} --output yaml"
+    place, name = (str(raw["metadata"].get(key, "")) for key in ("namespace", "name"))
+    return shell("kubectl", "--namespace", place, "get", "azureidentity", name, "--output", "yaml")
 
 
 def _patch(kind: str, raw: Raw, spec: t.Mapping[str, t.Any] | None) -> str:

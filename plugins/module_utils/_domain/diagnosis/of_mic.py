@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from functools import partial
 
 from ..installation import nmi
 from ..matching.matching import ASSIGNED, STANDARD, USER_ASSIGNED, Assignment, scale_set
 from .cause import AZURE, ERROR, EVENTS, LIKELY, LOGS, OBJECTS, PROVED, WARNING, Evidence, Suspicion, Suspicions, Table
 from .logs import Line, Log
+from .moments import moment
 from .observed import MIC, Component, Observed, said_by
+from .shown import shell, shown
 
 TABLE = Table()
 
@@ -93,7 +94,6 @@ _LEASE_SECONDS, _LEASE_STALE = 15, 60
 _RESTARTS = 3
 _RECENT = timedelta(hours=1)
 _LONG_WAIT, _LONG_CYCLE, _HABIT = 5, 60, 3
-_LONGEST = 600
 
 
 @dataclass(frozen=True)
@@ -183,12 +183,12 @@ def _record(lock: nmi.Object) -> _Record | None:
         holder, seconds = written.get("holderIdentity", ""), int(written.get("leaseDurationSeconds") or _LEASE_SECONDS)
     except (ValueError, TypeError, AttributeError):
         return None
-    return _Record(str(holder), _time(str(written.get("renewTime", ""))), seconds)
+    return _Record(str(holder), moment(str(written.get("renewTime", ""))), seconds)
 
 
 def _young(observed: Observed, pod: nmi.Object) -> bool:
     """Whether it may not have had the time to take the lock."""
-    started = _time(str((pod.get("status") or {}).get("startTime", "")))
+    started = moment(str((pod.get("status") or {}).get("startTime", "")))
     return started is not None and observed.now - started < timedelta(seconds=_LEASE_STALE)
 
 
@@ -205,7 +205,7 @@ def _lost(observed: Observed, mic: Component) -> list[Evidence]:
 
 def _restarts(observed: Observed, pod: nmi.Object) -> bool:
     for one in (pod.get("status") or {}).get("containerStatuses") or ():
-        ended = _time(str(((one.get("lastState") or {}).get("terminated") or {}).get("finishedAt", "")))
+        ended = moment(str(((one.get("lastState") or {}).get("terminated") or {}).get("finishedAt", "")))
         if int(one.get("restartCount") or 0) >= _RESTARTS and ended is not None and observed.now - ended < _RECENT:
             return True
     return False
@@ -328,7 +328,7 @@ def mic_refused_by_azure(observed: Observed) -> Suspicions:
             evidence=(last.evidence,),
             certainty=LIKELY,
             concerns=_concerned(waiting) | {label},
-            command=f"az identity show --ids {shlex.quote(identity.resource_id)}" if identity else "",
+            command=shell("az", "identity", "show", "--ids", identity.resource_id) if identity else "",
         )
 
 
@@ -382,7 +382,7 @@ def _failures(observed: Observed) -> list[_Failure]:
         for event in observed.events:
             applied = _APPLY.fullmatch(event.message) if event.reason == _EVENT else None
             if applied and event.object == f"AzureIdentityBinding {applied['binding']}":
-                evidence = Evidence(f"event of {event.object}", _shortened(event.message), event.time)
+                evidence = Evidence(f"event of {event.object}", shown(event.message), event.time)
                 one = _applied(observed, event.message, partial(_Failure, mic, evidence=evidence))
                 found += [one] if one else []
     return found
@@ -413,7 +413,7 @@ def _updated(observed: Observed, line: Line, say: _Say) -> _Failure | None:
     waiting = tuple(one for one in _unsettled(observed) if _is_on(observed, one.pod.node, found["place"]))
     repeats = "numbers" not in found.re.groupindex or found["numbers"] is None
     if repeats and _known(observed, found["place"]):
-        when = _time(line.time)
+        when = moment(line.time)
         stands = when is None or observed.now - when < _RECONCILED_WITHIN
         return say(error=found["error"], waiting=waiting) if waiting or stands else None
     return say(error=found["error"], waiting=waiting) if waiting else None
@@ -478,8 +478,7 @@ def _logs(observed: Observed) -> t.Iterator[tuple[Component, Log]]:
 
 
 def _kubectl(mic: Component, verb: str, name: str) -> str:
-    namespace = shlex.quote(str(mic.workload["metadata"]["namespace"]))
-    return f"kubectl --namespace {namespace} {verb} {shlex.quote(str(name))}"
+    return shell("kubectl", "--namespace", str(mic.workload["metadata"]["namespace"]), *verb.split(), str(name))
 
 
 def _set_arguments(mic: Component) -> str:
@@ -487,11 +486,8 @@ def _set_arguments(mic: Component) -> str:
     manager = nmi.managed_by(mic.workload)
     if manager.kind != "helm":
         return ""
-    name, namespace = shlex.quote(manager.release_name), shlex.quote(manager.release_namespace)
-    return (
-        f"helm upgrade {name} aad-pod-identity/aad-pod-identity --namespace {namespace} --reuse-values "
-        "--set mic.clientQps=50"
-    )
+    chart = ("aad-pod-identity/aad-pod-identity", "--namespace", manager.release_namespace)
+    return shell("helm", "upgrade", manager.release_name, *chart, "--reuse-values", "--set", "mic.clientQps=50")
 
 
 def _show_identities(observed: Observed) -> str:
@@ -499,8 +495,7 @@ def _show_identities(observed: Observed) -> str:
     for raw in observed.nodes.values():
         found = _SCALE_SET.match(str((raw.get("spec") or {}).get("providerID", "")))
         if found:
-            group, name = shlex.quote(found["group"]), shlex.quote(found["name"])
-            return f"az vmss identity show --resource-group {group} --name {name}"
+            return shell("az", "vmss", "identity", "show", "--resource-group", found["group"], "--name", found["name"])
     return ""
 
 
@@ -519,11 +514,7 @@ def _whole(log: Log, pattern: t.Pattern[str]) -> t.Iterator[tuple[Line, t.Match[
 
 
 def _said(log: Log, line: Line) -> Evidence:
-    return said_by(log, _shortened(line.text), line.time)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return said_by(log, line.text, line.time)
 
 
 def _times(count: int, what: str) -> str:
@@ -535,12 +526,3 @@ def _seconds(duration: str) -> float:
     found = _DURATION.fullmatch(duration)
     hours, minutes, seconds = (float(each or 0) for each in found.groups()) if found else (0.0, 0.0, 0.0)
     return 3600 * hours + 60 * minutes + seconds
-
-
-def _time(text: str) -> datetime | None:
-    """RFC 3339 in UTC, with or without parts of a second."""
-    found = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?Z", text)
-    try:
-        return datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc) if found else None
-    except ValueError:
-        return None

@@ -22,18 +22,76 @@ _METADATA = {
     "namespace": str,
     "labels": _TEXTS,
     "annotations": _TEXTS,
+    "creationTimestamp": str,
     "deletionTimestamp": str,
-    "ownerReferences": [{"kind": str, "name": str, "controller": bool}],
+    "generation": int,
+    "uid": str,
+    "ownerReferences": [{"kind": str, "name": str, "uid": str, "controller": bool}],
+    "managedFields": [{"manager": str}],
 }
-_CONTAINER = {"image": str, "command": [str], "args": [str], "env": [{"name": str, "value": str}]}
+_CONTAINER = {
+    "name": str,
+    "image": str,
+    "command": [str],
+    "args": [str],
+    "env": [{"name": str, "value": str}],
+    "restartPolicy": str,
+    "volumeMounts": [{"name": str, "mountPath": str}],
+}
+_ENDED = {"reason": str, "message": str, "exitCode": int, "startedAt": str, "finishedAt": str}
+_STATE = {"waiting": {"reason": str, "message": str}, "running": {"startedAt": str}, "terminated": _ENDED}
+_RUN = {"name": str, "ready": bool, "restartCount": int, "state": _STATE, "lastState": _STATE}
+_CONDITION = {
+    "type": str,
+    "status": str,
+    "reason": str,
+    "message": str,
+    "lastHeartbeatTime": str,
+    "lastTransitionTime": str,
+}
+_REQUIREMENT = {"key": str, "operator": str, "values": [str]}
+_SELECTOR = {"matchLabels": _TEXTS, "matchExpressions": [_REQUIREMENT]}
+_PEER = {"podSelector": _SELECTOR, "namespaceSelector": _SELECTOR, "ipBlock": {"cidr": str, "except": [str]}}
+_PORT = {"protocol": str, "endPort": int}
 _POD = {
     "metadata": _METADATA,
-    "spec": {"nodeName": str, "serviceAccountName": str, "hostNetwork": bool, "containers": [_CONTAINER]},
-    "status": {"phase": str, "podIP": str},
+    "spec": {
+        "nodeName": str,
+        "serviceAccountName": str,
+        "hostNetwork": bool,
+        "containers": [_CONTAINER],
+        "initContainers": [_CONTAINER],
+        "nodeSelector": _TEXTS,
+        "tolerations": [{"key": str, "operator": str, "value": str, "effect": str}],
+        "volumes": [{"name": str, "projected": {"sources": [{"serviceAccountToken": {"audience": str}}]}}],
+    },
+    "status": {
+        "phase": str,
+        "podIP": str,
+        "hostIP": str,
+        "reason": str,
+        "message": str,
+        "startTime": str,
+        "conditions": [_CONDITION],
+        "containerStatuses": [_RUN],
+        "initContainerStatuses": [_RUN],
+    },
 }
 _IDENTITY = {"metadata": _METADATA, "spec": {"type": int, "resourceID": str, "clientID": str}}
 _BINDING = {"metadata": _METADATA, "spec": {"azureIdentity": str, "selector": str}}
-_TEMPLATE = {"metadata": _METADATA, "spec": {"template": _POD, "replicas": int}}
+_TEMPLATE = {
+    "metadata": _METADATA,
+    "spec": {"template": _POD, "replicas": int, "selector": _SELECTOR},
+    "status": {
+        "observedGeneration": int,
+        "replicas": int,
+        "updatedReplicas": int,
+        "readyReplicas": int,
+        "desiredNumberScheduled": int,
+        "updatedNumberScheduled": int,
+        "conditions": [_CONDITION],
+    },
+}
 _SHAPES: dict[str, t.Any] = {
     "AzureIdentity": _IDENTITY,
     "AzureIdentityBinding": _BINDING,
@@ -51,7 +109,46 @@ _SHAPES: dict[str, t.Any] = {
     },
     "Pod": _POD,
     "CronJob": {"metadata": _METADATA, "spec": {"jobTemplate": _TEMPLATE}},
-    "Node": {"metadata": _METADATA},
+    "Node": {
+        "metadata": _METADATA,
+        "spec": {
+            "providerID": str,
+            "unschedulable": bool,
+            "taints": [{"key": str, "value": str, "effect": str}],
+        },
+        "status": {
+            "conditions": [_CONDITION],
+            "addresses": [{"type": str, "address": str}],
+            "nodeInfo": {"osImage": str, "kernelVersion": str, "kubeletVersion": str, "operatingSystem": str},
+        },
+    },
+    "NetworkPolicy": {
+        "metadata": _METADATA,
+        "spec": {
+            "podSelector": _SELECTOR,
+            "policyTypes": [str],
+            "egress": [{"to": [_PEER], "ports": [_PORT]}],
+            "ingress": [{"from": [_PEER], "ports": [_PORT]}],
+        },
+    },
+    "MutatingWebhookConfiguration": {
+        "metadata": _METADATA,
+        "webhooks": [
+            {
+                "name": str,
+                "failurePolicy": str,
+                "clientConfig": {"service": {"namespace": str, "name": str}},
+                "namespaceSelector": _SELECTOR,
+                "objectSelector": _SELECTOR,
+                "timeoutSeconds": int,
+            }
+        ],
+    },
+    "Lease": {
+        "metadata": _METADATA,
+        "spec": {"holderIdentity": str, "renewTime": str, "acquireTime": str, "leaseDurationSeconds": int},
+    },
+    "Event": {"metadata": _METADATA},
     "Namespace": {"metadata": _METADATA, "status": {"phase": str}},
     "CustomResourceDefinition": {
         "metadata": _METADATA,

@@ -35,7 +35,7 @@ def kinds(document: t.Any) -> list[str]:
         ({"kind": "PodList", "items": [NAMED, NAMED]}, ["Pod", "Pod"]),
         ({"kind": "List", "items": [{"kind": "PodList", "items": [NAMED]}]}, ["Pod"]),
         ({"kind": "List", "items": []}, []),
-        ({"kind": "Lease", "metadata": 3}, []),
+        ({"kind": "Service", "metadata": 3}, []),
         ({"kind": "Pod", "metadata": {"name": "a", "labels": None}, "spec": None}, ["Pod"]),
     ],
 )

@@ -1,0 +1,28 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Times as the API server, the kubelet and Azure write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+_FORM = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def moment(text: str) -> datetime | None:
+    """A time of RFC 3339, to the second; None for what is none."""
+    found = _FORM.fullmatch(text)
+    try:
+        return datetime.fromisoformat(found[1] + found[2].replace("Z", "+00:00")) if found else None
+    except ValueError:
+        return None
+
+
+def written(when: datetime) -> str:
+    return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Text of logs, events and objects as it is shown: what anybody may have written, without anything but text in it."""
+
+from __future__ import annotations
+
+import shlex
+
+LONGEST_TEXT = 500
+_CUT = " ..."
+
+
+def shown(text: object, longest: int = LONGEST_TEXT) -> str:
+    """``text`` on one line and not longer; what is not printable is escaped: control characters, marks of direction."""
+    said = str(text)
+    cut = len(said) > longest
+    said = said[:longest]
+    if not said.isprintable():
+        said = "".join(map(_escaped, said))
+        cut = cut or len(said) > longest
+        said = said[:longest]
+    return said[: longest - len(_CUT)] + _CUT if cut else said
+
+
+def shell(*words: str) -> str:
+    """The command, to be pasted into a shell: a name in it cannot be more than a name."""
+    return " ".join(shlex.quote(shown(word)) for word in words)
+
+
+def _escaped(sign: str) -> str:
+    """As Python writes it, in ASCII."""
+    return sign if sign.isprintable() else ascii(sign)[1:-1]
