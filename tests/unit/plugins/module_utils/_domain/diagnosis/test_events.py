@@ -60,7 +60,9 @@ POD = {"kind": "Pod", "namespace": "team", "name": "web-1"}
             Event("Pod team/web-1", "\\x1b[2J", "a\\nE0301 forged", time=WHEN),
             id="hostile",
         ),
-        pytest.param({"involvedObject": 1, "count": True, "message": ["x"], "source": "y"}, Event("", "", ""), id="odd"),
+        pytest.param(
+            {"involvedObject": 1, "count": True, "message": ["x"], "source": "y"}, Event("", "", ""), id="odd"
+        ),
     ],
 )
 def test_event(raw: dict[str, Any], event: Event) -> None:

@@ -117,7 +117,9 @@ def test_fifty_megabytes_of_anything(unit: str) -> None:
 _SIGNS = st.one_of(
     st.text(),
     st.text(string.printable),
-    st.sampled_from(["\n", "\r", "E0301 09:00:00.000000 1 a.go:1] ", "2026-03-01T11:00:00Z ", "{", '"msg":', "\x1b[0m"]),
+    st.sampled_from(
+        ["\n", "\r", "E0301 09:00:00.000000 1 a.go:1] ", "2026-03-01T11:00:00Z ", "{", '"msg":', "\x1b[0m"]
+    ),
 )
 _TEXTS = st.lists(_SIGNS, max_size=20).map("".join)
 

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import of_identities
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.cause import LIKELY, PROVED
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
+    HIDDEN,
     MIC,
     NMI,
     Observed,
@@ -59,8 +60,10 @@ def principal(kind: int = 1, **spec: t.Any) -> Raw:
 
 def with_secret(keys: dict[str, bool] | None, kind: int = 1, place: str = "team", **spec: t.Any) -> Observed:
     """``keys`` of the Secret, whether each is empty; None: there is no Secret."""
-    secrets = {} if keys is None else {(place, "sp"): keys}
-    return world(AzureIdentity=[principal(kind, **spec)], secrets=secrets)
+    metadata = {"name": "sp", "namespace": place}
+    data = {key: "" if empty else HIDDEN for key, empty in (keys or {}).items()}
+    secrets = [] if keys is None else [{"metadata": metadata, "data": data}]
+    return world(AzureIdentity=[principal(kind, **spec)], Secret=secrets)
 
 
 def labelled(**more: t.Any) -> Observed:
@@ -199,6 +202,10 @@ CASES: dict[str, tuple[Observed, Told]] = {
     "a certificate without password": (with_secret({"certificate": False}, 2), []),
     "no Secret": (with_secret(None), MISSING),
     "no Secret of a certificate": (with_secret(None, 2), MISSING),
+    "a Secret that may not be read": (
+        world(AzureIdentity=[principal()], Secret=[], unknown=frozenset({"Secret team/sp"})),
+        [],
+    ),
     "Secrets not read": (world(AzureIdentity=[principal()]), []),
     "a managed identity needs none": (with_secret(None, 0), []),
     "no clientPassword": (with_secret({}, clientPassword=None), MISSING),
@@ -292,7 +299,7 @@ SENTENCES: dict[str, tuple[Observed, str, str]] = {
         """kubectl --namespace team patch azureidentitybinding b --type merge --patch '{"spec":{"selector":"x"}}'""",
     ),
     "reference": (
-        world(AzureIdentity=[spelled(principal(), "clientPassword", "clientpassword")], secrets=None),
+        world(AzureIdentity=[spelled(principal(), "clientPassword", "clientpassword")]),
         "Its clientPassword has no name and namespace of a Secret.",
         "kubectl --namespace team get azureidentity i --output yaml",
     ),
