@@ -214,7 +214,15 @@ CASES: dict[str, tuple[Observed, Told]] = {
     ),
     "a conflict": (pending(update(LINKED.replace("LinkedAuthorizationFailed", "Conflict"))), []),
     "no right, said by NMI": (world(AzureAssignedIdentity=PENDING, logs=(log(NMI, update(LINKED)),)), []),
-    "nodes not read": (pending(update(LINKED, "n1"), Node=[]), REFUSED),
+    "a node without provider id": (pending(update(LINKED, "n1"), Node=[{"metadata": {"name": "n1"}}]), REFUSED),
+    "a scale set by the names of nodes": (
+        pending(
+            update(LINKED),
+            Node=[{"metadata": {"name": f"{SCALE_SET}000001"}}],
+            Pod=[pod(owner=("ReplicaSet", "web-1"), spec={"nodeName": f"{SCALE_SET}000001"})],
+        ),
+        REFUSED,
+    ),
     # mic_cannot_login
     "no identity for MIC": (pending(update(NO_IDENTITY)), NO_LOGIN),
     "no identity for MIC, and Azure was looked at": (pending(update(NO_IDENTITY), azure=AZURE), []),
