@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from .server import ApiServer, Processes, free_ports
 
 Key = tuple[str, str]
 Body = dict[str, Any]
+Login = Callable[[SimulatedAzure, str], Body]
+"""From an Azure and the resource group of its scale set."""
 
 # Pods of two of them can come to one name: p in team-a, p-team in a.
 NAMESPACES = ("default", "a", "team-a")
@@ -139,11 +141,20 @@ class Stage:
 
 
 class Mic(Stage):
-    """A running MIC, and what ``resource_ids`` there are in its Azure. ``show`` waits until it has seen everything."""
+    """A running MIC, and what ``resource_ids`` there are in its Azure. ``show`` waits until it has seen everything.
 
-    def __init__(self, client: Client, resource_ids: tuple[str, ...]) -> None:
+    ``lock``: the name of its leader's lock, in default. ``log``: a file.
+    """
+
+    def __init__(
+        self, client: Client, resource_ids: tuple[str, ...], azure: SimulatedAzure, processes: Processes, lock: str
+    ) -> None:
         super().__init__(client)
         self.resource_ids = resource_ids
+        self.azure = azure
+        self.processes = processes
+        self.lock = lock
+        self.log = processes.folder / "mic.log"
         self._turn = 0
         metadata = {"name": _BARRIER, "namespace": "default"}
         for kind, spec in (
@@ -187,8 +198,11 @@ def _recreates(before: Body, after: Body) -> bool:
 
 
 @contextlib.contextmanager
-def running(api_server: ApiServer, *flags: str) -> Iterator[Mic]:
-    """A MIC with nodes of one scale set of the simulated Azure, which ends with the block."""
+def running(api_server: ApiServer, *flags: str, login: Login | None = None, **variables: str) -> Iterator[Mic]:
+    """A MIC with nodes of one scale set of the simulated Azure, which ends with the block.
+
+    ``login``: with what it logs in to Azure where that is not its owner, as in azure.json.
+    """
     binaries, _charts = server.programs()
     with tempfile.TemporaryDirectory(prefix="mic-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
@@ -206,7 +220,7 @@ def running(api_server: ApiServer, *flags: str) -> Iterator[Mic]:
         processes.start(
             "mic",
             f"--kubeconfig={api_server.kubeconfig()}",
-            f"--cloudconfig={_cloud(azure, group)}",
+            f"--cloudconfig={_cloud(azure, group, (login or _owner)(azure, group))}",
             f"--http-probe-port={probe}",
             f"--prometheus-port={metrics}",
             f"--leader-election-name={lock}",
@@ -216,13 +230,18 @@ def running(api_server: ApiServer, *flags: str) -> Iterator[Mic]:
             MIC_POD_NAMESPACE="default",
             AZURE_ENVIRONMENT_FILEPATH=str(folder / "environment.json"),
             SSL_CERT_FILE=str(azure.ca_file),
+            **variables,
         )
         path = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
         made = [azure.arm("PUT", path + name, {"location": "westeurope"}).json()["id"] for name in ("one", "two")]
-        yield Mic(client, tuple(made))
+        yield Mic(client, tuple(made), azure, processes, lock)
 
 
-def _cloud(azure: SimulatedAzure, group: str) -> Path:
+def _owner(azure: SimulatedAzure, group: str) -> Body:
+    return {"aadClientId": azure.owner.client_id, "aadClientSecret": azure.owner.secret}
+
+
+def _cloud(azure: SimulatedAzure, group: str, login: Body) -> Path:
     """What MIC reads of its cloud. MIC knows a cloud of other addresses by the name of Azure Stack only."""
     folder = azure.config.state_dir
     arm, entra = f"{azure.endpoints.arm}/", f"{azure.endpoints.entra}/"
@@ -235,10 +254,9 @@ def _cloud(azure: SimulatedAzure, group: str) -> Path:
                 "cloud": "AzureStackCloud",
                 "tenantId": azure.tenant_id,
                 "subscriptionId": azure.subscription_id,
-                "aadClientId": azure.owner.client_id,
-                "aadClientSecret": azure.owner.secret,
                 "resourceGroup": group,
                 "vmType": "vmss",
+                **login,
             }
         )
     )

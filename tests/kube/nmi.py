@@ -88,12 +88,15 @@ class _Tokens(http.server.BaseHTTPRequestHandler):
 
 @dataclass(frozen=True)
 class Nmi:
+    """``log``: a file."""
+
     port: int
     azure: SimulatedAzure
+    log: Path
 
-    def ask(self, address: str, **parameters: str) -> Said:
+    def ask(self, address: str, timeout: float = 30, **parameters: str) -> Said:
         """A request for a token from the address."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30, source_address=(address, 0))
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout, source_address=(address, 0))
         with contextlib.closing(connection):
             query = urlencode({"api-version": "2018-02-01", "resource": "https://vault.azure.net", **parameters})
             connection.request("GET", f"/metadata/identity/oauth2/token?{query}", headers={"Metadata": "true"})
@@ -209,7 +212,7 @@ def running(api_server: ApiServer, node: str, *flags: str) -> Iterator[Nmi]:
             MSI_SECRET="given",
             SSL_CERT_FILE=str(azure.ca_file),
         )
-        nmi = Nmi(port, azure)
+        nmi = Nmi(port, azure, folder / "nmi.log")
         server.until("NMI answers", lambda: _answers(processes, nmi))
         yield nmi
 

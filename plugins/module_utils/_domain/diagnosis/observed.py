@@ -92,6 +92,21 @@ class Observed:
     def nodes(self) -> t.Mapping[str, Raw]:
         return {str(raw["metadata"]["name"]): raw for raw in self.objects.get("Node", ())}
 
+    @cached_property
+    def secrets(self) -> t.Mapping[tuple[str, str], t.Mapping[str, bool]] | None:
+        """Those that AzureIdentities name, by namespace and name: their keys, and whether each is empty.
+
+        None where they were not read. What is neither here nor ``unknown`` does not exist.
+        """
+        if "Secret" not in self.objects:
+            return None
+        return {
+            (str(raw["metadata"]["namespace"]), str(raw["metadata"]["name"])): {
+                str(key): not value for key, value in (raw.get("data") or {}).items()
+            }
+            for raw in self.objects["Secret"]
+        }
+
     def looked_at(self, source: str) -> bool:
         return not any(one.source == source for one in self.unread)
 

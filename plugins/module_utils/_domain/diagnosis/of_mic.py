@@ -4,10 +4,525 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
-"""Causes that MIC's log and events tell: refusals of Azure, its lease, throttling."""
+"""Causes that MIC's log and events tell: refusals of Azure, its lease, throttling.
+
+Texts are those of pkg/mic/mic.go, pkg/cloudprovider/vmss.go and vm.go, and pkg/stats/stats.go, the same from 1.6.3 to
+1.8.17 unless a comment says otherwise. What MIC could not do counts only as long as something shows that it has not
+done it since: an identity that is not assigned, or a line of the reconciliation, which fails again every three minutes.
+"""
 
 from __future__ import annotations
 
-from .cause import Table
+import json
+import re
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from ..installation import nmi
+from ..matching.matching import ASSIGNED, STANDARD, USER_ASSIGNED, Assignment, scale_set
+from .cause import AZURE, ERROR, EVENTS, LIKELY, LOGS, OBJECTS, PROVED, WARNING, Evidence, Suspicion, Suspicions, Table
+from .logs import Line, Log
+from .moments import moment
+from .observed import MIC, Component, Observed, said_by
+from .shown import shell, shown
 
 TABLE = Table()
+
+_NAME = r"[a-z0-9.-]{1,253}"
+_FULL = rf"{_NAME}/{_NAME}"
+# pkg/mic/mic.go, updateUserMSI; the text of the event "binding apply error" too.
+_APPLY = re.compile(
+    rf"failed to apply binding (?P<binding>{_FULL}) node (?P<node>{_NAME}) for pod (?P<pod>{_FULL}), "
+    r"error: (?P<error>.*)",
+    re.DOTALL,
+)
+# pkg/mic/mic.go, updateUserMSI and, without the numbers, reconcileIdentityAssignment.
+_UPDATE = re.compile(
+    r"failed to update user-assigned identities on node (?P<place>[\w.-]{1,253})"
+    r"(?P<numbers> \(add \[\d{1,9}\], del \[\d{1,9}\], update\[\d{1,9}\]\))?, error: (?P<error>.*)",
+    re.DOTALL,
+)
+# pkg/mic/mic.go, generateIdentityAssignmentState: the first half of a reconciliation. "identites" is theirs.
+_RECONCILE = re.compile(
+    r"failed to generate identity assignment state, error: failed to get a list of user-assigned identites from node "
+    r"(?P<place>[\w.-]{1,253}), error: (?P<error>.*)",
+    re.DOTALL,
+)
+_EVENT = "binding apply error"
+_RECONCILED_WITHIN = timedelta(minutes=15)  # five of its turns
+
+_CODE = re.compile(r'\bCode="([A-Za-z]{1,60})" Message="')
+_ACTION = re.compile(r"does not have (?:permission|authorization) to perform action(?:\(s\))? '([\w./-]{1,150})'")
+_IDENTITY_ID = re.compile(
+    r"/subscriptions/[\w-]{1,40}/resourcegroups/[\w.()-]{1,90}/providers/microsoft\.managedidentity"
+    r"/userassignedidentities/[\w-]{1,128}",
+    re.IGNORECASE,
+)
+_REFUSALS = {
+    "LinkedAuthorizationFailed": "MIC's identity may not use what the update names, or that does not exist any more",
+    "AuthorizationFailed": "MIC's identity may not read or write it",
+    "DenyAssignmentAuthorizationFailed": "a deny assignment forbids it",
+    "ScopeLocked": "a lock forbids it",
+    "RequestDisallowedByPolicy": "a policy forbids it",
+    "FailedIdentityOperation": "an identity that the update names does not exist any more",
+}
+# pkg/cloudprovider/vmss.go and vm.go: MIC itself waits for what Azure asked for.
+_THROTTLED = re.compile(r"\bStatusCode=429\b|\bVM(?:SS)?(?:Get|Update) client throttled, retry after: ")
+# go-autorest/autorest/adal/token.go; the endpoint at the end since 0.9.
+_LOGIN = re.compile(r"\badal: Refresh request failed\. Status Code = '(\d{3})'\. Response body: (.*)", re.DOTALL)
+# pkg/nmi/standard.go and managed.go: what answered MIC was NMI, which is a cause of its own.
+_NMI_ANSWERED = re.compile(r"getting assigned identities for pod |no azure identity found for request ")
+_AADSTS = re.compile(r"\bAADSTS\d{5,8}\b")
+
+_LOST = re.compile(r"lost leader lease")  # pkg/mic/mic.go, NewLeaderElector
+# client-go/rest/request.go: 0.23 (MIC from 1.8.6), and 0.17 and 0.19 (before).
+_WAITED = re.compile(
+    r"(?:Waited for (?P<new>[\w.]{1,30}) due to client-side throttling, not priority and fairness,"
+    r"|Throttling request took (?P<old>[\w.]{1,30}),) request: "
+)
+_STATISTIC = re.compile(r"(?P<what>Total|Cloud provider GET|Cloud provider PATCH): (?P<time>[\w.]{1,30})")
+_SCALE_SET = re.compile(
+    r"azure:///subscriptions/[\w-]{1,40}/resourcegroups/(?P<group>[\w.()-]{1,90})/providers/microsoft\.compute"
+    r"/virtualmachinescalesets/(?P<name>[\w.-]{1,80})/",
+    re.IGNORECASE,
+)
+_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9}(?:\.\d{1,9})?)s)?")  # below a second: 12.3ms
+
+_LEASE_SECONDS, _LEASE_STALE = 15, 60
+_RESTARTS = 3
+_RECENT = timedelta(hours=1)
+_LONG_WAIT, _LONG_CYCLE, _HABIT = 5, 60, 3
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A call of MIC to Azure that failed, and the assignments that wait for it."""
+
+    mic: Component
+    error: str
+    evidence: Evidence
+    waiting: tuple[Assignment, ...]
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is written on MIC's lock. ``renewed``: None where that cannot be read."""
+
+    holder: str
+    renewed: datetime | None
+    seconds: int
+
+
+@TABLE.cause(
+    ERROR,
+    "Let MIC's pods take the lock again: see why they lose it (API server slow, CPU limit, liveness probe), then "
+    "restart them.",
+    told_by="The lock of MIC's leader: not there, held by no pod of MIC, or not renewed for a minute; or MIC's log, "
+    "where it loses the lease again and again.",
+    sources=(OBJECTS, LOGS),
+    references=(
+        "Azure/aad-pod-identity#723",
+        "Azure/aad-pod-identity#1013",
+        "Azure/aad-pod-identity#1199",
+    ),
+)
+def mic_without_leader(observed: Observed) -> Suspicions:
+    """No MIC leads, or it loses its lease again and again, so nothing is assigned meanwhile."""
+    if observed.inventory.cluster.rules.mode != STANDARD:
+        return
+    for mic in observed.of(MIC):
+        if not any(map(nmi.is_ready, mic.pods)):
+            continue
+        lock = nmi.lock_of(mic.workload)
+        told = _leaderless(observed, mic, lock)
+        why, certainty = told, PROVED
+        evidence = [Evidence(f"Endpoints {lock.namespace}/{lock.name}", told)]
+        if not told:
+            lost = _lost(observed, mic)
+            if not lost:
+                continue
+            why, certainty, evidence = "MIC's leader loses its lease again and again.", LIKELY, lost
+        yield Suspicion(
+            object=mic.label,
+            symptom="New pods get no identity: NMI answers 404 after 80 seconds.",
+            cause=why,
+            evidence=tuple(evidence),
+            certainty=certainty,
+            concerns=None,
+            command=_kubectl(mic, "rollout restart deployment", mic.workload["metadata"]["name"]),
+        )
+
+
+def _leaderless(observed: Observed, mic: Component, lock: nmi.Lock) -> str:
+    """Why nobody leads, by the lock; empty where somebody does or where that is not known."""
+    if "Endpoints" not in observed.objects or any(_young(observed, pod) for pod in mic.pods):
+        return ""
+    held = [
+        one
+        for one in observed.objects["Endpoints"]
+        if (one["metadata"].get("namespace"), one["metadata"].get("name")) == (lock.namespace, lock.name)
+    ]
+    record = _record(held[0]) if held else None
+    if record is None or not record.holder:
+        return "No pod of MIC has ever taken the lock of the leader." if not held else "The lock names no leader."
+    if not nmi.leader(lock, held[0], {str(pod["metadata"]["name"]) for pod in mic.pods}):
+        return f"The lock is held by {record.holder!r}, which is no pod of MIC."
+    if record.renewed is None:
+        return f"The lock of {record.holder!r} does not tell when it was renewed."
+    age = (observed.now - record.renewed).total_seconds()
+    if age > max(_LEASE_STALE, 4 * record.seconds):
+        return f"{record.holder!r} holds the lock, but has not renewed it for {int(age)} seconds."
+    return ""
+
+
+def _record(lock: nmi.Object) -> _Record | None:
+    try:
+        written = json.loads((lock["metadata"].get("annotations") or {}).get(nmi.LEADER, "{}"))
+        holder, seconds = written.get("holderIdentity", ""), int(written.get("leaseDurationSeconds") or _LEASE_SECONDS)
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return _Record(str(holder), moment(str(written.get("renewTime", ""))), seconds)
+
+
+def _young(observed: Observed, pod: nmi.Object) -> bool:
+    """Whether it may not have had the time to take the lock."""
+    started = moment(str((pod.get("status") or {}).get("startTime", "")))
+    return started is not None and observed.now - started < timedelta(seconds=_LEASE_STALE)
+
+
+def _lost(observed: Observed, mic: Component) -> list[Evidence]:
+    """The lines in which its pods, which were restarted several times and of late, say that they lost the lease."""
+    restarted = {str(pod["metadata"]["name"]): pod for pod in mic.pods if _restarts(observed, pod)}
+    found = []
+    for log in observed.logs_of(MIC):
+        if log.pod in restarted and log.namespace == mic.workload["metadata"]["namespace"]:
+            found += [said_by(log, line.text, line.time) for line in log.lines if _LOST.fullmatch(line.text)][-1:]
+    counts = [Evidence(f"Pod {pod['metadata']['namespace']}/{name}", _told(pod)) for name, pod in restarted.items()]
+    return found + counts if found else []
+
+
+def _restarts(observed: Observed, pod: nmi.Object) -> bool:
+    for one in (pod.get("status") or {}).get("containerStatuses") or ():
+        ended = moment(str(((one.get("lastState") or {}).get("terminated") or {}).get("finishedAt", "")))
+        if int(one.get("restartCount") or 0) >= _RESTARTS and ended is not None and observed.now - ended < _RECENT:
+            return True
+    return False
+
+
+def _told(pod: nmi.Object) -> str:
+    count = sum(int(one.get("restartCount") or 0) for one in (pod.get("status") or {}).get("containerStatuses") or ())
+    return f"It was restarted {count} times."
+
+
+@TABLE.cause(
+    WARNING,
+    "Where MIC waits for the API server, let it ask more often (mic.clientQps); where it waits for Azure, see the "
+    "activity log of the scale set for what else changes it.",
+    told_by="MIC's log: it waits for its own limit of requests, or its cycles take longer than NMI waits; and "
+    "identities that are not assigned yet.",
+    sources=(LOGS, OBJECTS),
+    references=(
+        "Azure/aad-pod-identity#1267",
+        "Azure/aad-pod-identity#1255",
+        "Azure/aad-pod-identity#1012",
+        "https://azure.github.io/aad-pod-identity/docs/configure/feature_flags/",
+    ),
+)
+def mic_slow(observed: Observed) -> Suspicions:
+    """MIC takes longer for its work than NMI waits for it (80 seconds)."""
+    unsettled = _unsettled(observed)
+    for mic, log in _logs(observed):
+        waits = [(_seconds(found["new"] or found["old"]), line) for line, found in _starting(log, _WAITED)]
+        statistics = [(found["what"], _seconds(found["time"]), line) for line, found in _whole(log, _STATISTIC)]
+        cycles = [(seconds, line) for what, seconds, line in statistics if what == "Total"]
+        long_waits = [(seconds, line) for seconds, line in waits if seconds >= _LONG_WAIT]
+        long_cycles = [(seconds, line) for seconds, line in cycles[-_HABIT:] if seconds >= _LONG_CYCLE]
+        if long_waits and unsettled:
+            seconds, line = max(long_waits, key=lambda one: one[0])
+            flag = nmi.flag(mic.workload, "clientQps")
+            cause = (
+                f"MIC held back {_times(len(long_waits), 'request')} to the API server for up to {seconds:.0f} "
+                f"seconds, because it allows itself {flag or 5} a second."
+            )
+        elif long_cycles and (cycles[-1] in long_cycles and unsettled or len(long_cycles) == _HABIT):
+            seconds, line = long_cycles[-1]
+            slowest = max((one for one in statistics if one[0] != "Total"), key=lambda one: one[1], default=None)
+            part = f", with up to {slowest[1]:.0f} in {slowest[0]}" if slowest and slowest[1] > seconds / 2 else ""
+            cause = (
+                f"MIC's cycles take {seconds:.0f} seconds{part}; a pod that starts meanwhile waits for the next one."
+            )
+        else:
+            continue
+        yield Suspicion(
+            object=mic.label,
+            symptom="New pods get their identities late: NMI answers 404 after 80 seconds, and later a token.",
+            cause=cause,
+            evidence=(_said(log, line),),
+            certainty=LIKELY,
+            concerns=_concerned(unsettled),
+            command=_set_arguments(mic) if long_waits and unsettled else "",
+        )
+
+
+@TABLE.cause(
+    WARNING,
+    "Mend what MIC repeats (the errors of this diagnosis), then wait until Azure answers again. Where an upgrade of "
+    "the cluster is blocked by it, stop MIC until that is done, and start it again.",
+    told_by="MIC's log or events: Azure answered 429, or MIC waits as Azure asked; and identities that are not "
+    "assigned yet, or a reconciliation that failed so within 15 minutes.",
+    sources=(LOGS, EVENTS, OBJECTS),
+    references=("Azure/aad-pod-identity#676", "Azure/aad-pod-identity#677"),
+)
+def mic_throttled_by_azure(observed: Observed) -> Suspicions:
+    """Azure answers MIC that it asks too often, so that nothing is assigned for minutes or hours."""
+    failures = [one for one in _failures(observed) if _THROTTLED.search(one.error)]
+    if failures:
+        mic = failures[-1].mic
+        yield Suspicion(
+            object=mic.label,
+            symptom="New pods get no identity; the cluster's own operations on the scale set may be refused too.",
+            cause=f"Azure refused MIC {_times(len(failures), 'time')}, because it was asked too often.",
+            evidence=(failures[-1].evidence,),
+            certainty=LIKELY,
+            concerns=None,
+            command=_kubectl(mic, "scale --replicas=0 deployment", mic.workload["metadata"]["name"]),
+        )
+
+
+@TABLE.cause(
+    ERROR,
+    "See whether what Azure names exists. If it does, give the identity with which MIC works the role there (Managed "
+    "Identity Operator at an identity); if not, delete the AzureIdentity that names it.",
+    told_by="MIC's log or events, where Azure itself was not looked at; and identities that are not assigned yet.",
+    sources=(LOGS, EVENTS, OBJECTS, AZURE),
+    references=(
+        "Azure/aad-pod-identity#585",
+        "Azure/aad-pod-identity#339",
+        "Azure/aad-pod-identity#752",
+        "https://azure.github.io/aad-pod-identity/docs/getting-started/role-assignment/",
+    ),
+)
+def mic_refused_by_azure(observed: Observed) -> Suspicions:
+    """Azure refuses what MIC asks for. The text does not tell why: a role, a resource that is gone, an old MIC."""
+    if _looked_at_azure(observed):
+        return
+    failures: dict[tuple[str, str], list[_Failure]] = {}
+    for one in _failures(observed):
+        found = _CODE.search(one.error)
+        if found and found[1] in _REFUSALS:
+            for label in _named(observed, one.error) or [one.mic.label]:
+                failures.setdefault((label, found[1]), []).append(one)
+    identities = {f"AzureIdentity {one.namespace}/{one.name}": one for one in observed.inventory.cluster.identities}
+    for (label, code), found_there in failures.items():
+        last = found_there[-1]
+        action = _ACTION.search(last.error)
+        needed = f" ({action[1]})" if action else ""
+        identity = identities.get(label)
+        waiting = [each for one in found_there for each in one.waiting]
+        yield Suspicion(
+            object=label,
+            symptom="Its pods get no identity: NMI answers 404 after 80 or 100 seconds.",
+            cause=f"Azure refuses what MIC asks for with {code}{needed}: {_REFUSALS[code]}.",
+            evidence=(last.evidence,),
+            certainty=LIKELY,
+            concerns=_concerned(waiting) | {label},
+            command=shell("az", "identity", "show", "--ids", identity.resource_id) if identity else "",
+        )
+
+
+@TABLE.cause(
+    ERROR,
+    "Give the nodes the identity back that MIC works with, as in /etc/kubernetes/azure.json of a node: for a managed "
+    "cluster its kubelet identity, on every scale set; for a service principal a new secret.",
+    told_by="MIC's log or events: its own login failed; and identities that are not assigned yet, or a reconciliation "
+    "that failed so within 15 minutes.",
+    sources=(LOGS, EVENTS, OBJECTS, AZURE),
+    references=(
+        "Azure/aad-pod-identity#778",
+        "Azure/aad-pod-identity#1220",
+        "https://learn.microsoft.com/azure/aks/update-credentials",
+    ),
+)
+def mic_cannot_login(observed: Observed) -> Suspicions:
+    """MIC gets no token for itself, so it changes nothing in Azure."""
+    found = [(one, _LOGIN.search(one.error)) for one in _failures(observed)]
+    failures = [(one, said) for one, said in found if said and not _NMI_ANSWERED.search(said[2])]
+    if not failures:
+        return
+    last, answer = failures[-1]
+    code = _AADSTS.search(answer[2])
+    if "Identity not found" in answer[2]:
+        if _looked_at_azure(observed):
+            return  # which tells whether the kubelet identity is there
+        why = "the identity with which it works is not on its node"
+    else:
+        why = f"Microsoft Entra ID answers {code[0]}" if code else f"it was answered {answer[1]}"
+    yield Suspicion(
+        object=last.mic.label,
+        symptom="No pod gets a new identity, and none is taken back.",
+        cause=f"MIC gets no token for itself: {why}.",
+        evidence=(last.evidence,),
+        certainty=LIKELY,
+        concerns=None,
+        command=_show_identities(observed),
+    )
+
+
+def _failures(observed: Observed) -> list[_Failure]:
+    """Those that still hold something up, of logs first and each in their order."""
+    found: list[_Failure] = []
+    for mic, log in _logs(observed):
+        for line in log.lines:
+            say = partial(_Failure, mic, evidence=_said(log, line))
+            one = _applied(observed, line.text, say) or _updated(observed, line, say)
+            found += [one] if one else []
+    for mic in observed.of(MIC)[:1]:  # an event does not tell which
+        for event in observed.events:
+            applied = _APPLY.fullmatch(event.message) if event.reason == _EVENT else None
+            if applied and event.object == f"AzureIdentityBinding {applied['binding']}":
+                evidence = Evidence(f"event of {event.object}", shown(event.message), event.time)
+                one = _applied(observed, event.message, partial(_Failure, mic, evidence=evidence))
+                found += [one] if one else []
+    return found
+
+
+_Say = t.Callable[..., _Failure]
+
+
+def _applied(observed: Observed, text: str, say: _Say) -> _Failure | None:
+    """``failed to apply binding``: of a pod that still waits, through a binding that there is."""
+    found = _APPLY.fullmatch(text)
+    if found is None:
+        return None
+    waiting = tuple(
+        one
+        for one in _unsettled(observed)
+        if f"{one.pod.namespace}/{one.pod.name}" == found["pod"]
+        and f"{one.binding.namespace}/{one.binding.name}" == found["binding"]
+    )
+    return say(error=found["error"], waiting=waiting) if waiting else None
+
+
+def _updated(observed: Observed, line: Line, say: _Say) -> _Failure | None:
+    """``failed to update``: of a scale set or a machine that there is."""
+    found = _UPDATE.fullmatch(line.text) or _RECONCILE.fullmatch(line.text)
+    if found is None:
+        return None
+    waiting = tuple(one for one in _unsettled(observed) if _is_on(observed, one.pod.node, found["place"]))
+    repeats = "numbers" not in found.re.groupindex or found["numbers"] is None
+    if repeats and _known(observed, found["place"]):
+        when = moment(line.time)
+        stands = when is None or observed.now - when < _RECONCILED_WITHIN
+        return say(error=found["error"], waiting=waiting) if waiting or stands else None
+    return say(error=found["error"], waiting=waiting) if waiting else None
+
+
+def _unsettled(observed: Observed) -> tuple[Assignment, ...]:
+    """What MIC has to put on a scale set and, as far as is known, has not put there."""
+    inventory = observed.inventory
+    assigned = None if inventory.cluster.assigned is None else inventory.assigned_by_name
+    return tuple(
+        one
+        for one in inventory.computed
+        if one.identity.type == USER_ASSIGNED
+        and (assigned is None or not any(live.state in (ASSIGNED, "") for live in assigned.get(one.name, ())))
+    )
+
+
+def _known(observed: Observed, place: str) -> bool:
+    return any(_is_on(observed, pod.node, place) for pod in observed.inventory.cluster.pods if pod.node)
+
+
+def _is_on(observed: Observed, node: str, place: str) -> bool:
+    """Whether a node is of the scale set, or the machine, that MIC calls ``place``."""
+    raw = observed.nodes.get(node)
+    provider = str((raw or {}).get("spec", {}).get("providerID", ""))
+    if provider:
+        return place.lower() in (node.lower(), scale_set(provider).rpartition("/")[2])
+    return place.lower() in (node.lower(), node.lower()[:-6])  # AKS names nodes by their scale set and six characters
+
+
+def _named(observed: Observed, error: str) -> list[str]:
+    """Labels of the AzureIdentities whose resources an error names."""
+    ids = {found[0].lower() for found in _IDENTITY_ID.finditer(error)}
+    return [
+        f"AzureIdentity {one.namespace}/{one.name}"
+        for one in observed.inventory.cluster.identities
+        if one.type == USER_ASSIGNED and one.resource_id.lower() in ids
+    ]
+
+
+def _concerned(waiting: t.Iterable[Assignment]) -> frozenset[str]:
+    found: set[str] = set()
+    for one in waiting:
+        found |= {
+            f"AzureAssignedIdentity {one.name}",
+            f"AzureAssignedIdentity {one.namespace}/{one.name}",
+            f"Pod {one.pod.namespace}/{one.pod.name}",
+        }
+    return frozenset(found)
+
+
+def _looked_at_azure(observed: Observed) -> bool:
+    return observed.azure is not None and observed.looked_at(AZURE)
+
+
+def _logs(observed: Observed) -> t.Iterator[tuple[Component, Log]]:
+    for mic in observed.of(MIC):
+        names = {str(pod["metadata"]["name"]) for pod in mic.pods}
+        for log in observed.logs_of(MIC):
+            if log.pod in names and log.namespace == mic.workload["metadata"]["namespace"]:
+                yield mic, log
+
+
+def _kubectl(mic: Component, verb: str, name: str) -> str:
+    return shell("kubectl", "--namespace", str(mic.workload["metadata"]["namespace"]), *verb.split(), str(name))
+
+
+def _set_arguments(mic: Component) -> str:
+    """For an installation by helm; whoever else keeps it would undo the change."""
+    manager = nmi.managed_by(mic.workload)
+    if manager.kind != "helm":
+        return ""
+    chart = ("aad-pod-identity/aad-pod-identity", "--namespace", manager.release_namespace)
+    return shell("helm", "upgrade", manager.release_name, *chart, "--reuse-values", "--set", "mic.clientQps=50")
+
+
+def _show_identities(observed: Observed) -> str:
+    """Of the first scale set of the cluster; empty where there is none."""
+    for raw in observed.nodes.values():
+        found = _SCALE_SET.match(str((raw.get("spec") or {}).get("providerID", "")))
+        if found:
+            return shell("az", "vmss", "identity", "show", "--resource-group", found["group"], "--name", found["name"])
+    return ""
+
+
+def _starting(log: Log, pattern: t.Pattern[str]) -> t.Iterator[tuple[Line, t.Match[str]]]:
+    for line in log.lines:
+        found = pattern.match(line.text)
+        if found:
+            yield line, found
+
+
+def _whole(log: Log, pattern: t.Pattern[str]) -> t.Iterator[tuple[Line, t.Match[str]]]:
+    for line in log.lines:
+        found = pattern.fullmatch(line.text)
+        if found:
+            yield line, found
+
+
+def _said(log: Log, line: Line) -> Evidence:
+    return said_by(log, line.text, line.time)
+
+
+def _times(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+def _seconds(duration: str) -> float:
+    """``1m30.5s`` -> 90.5; 0 for what is below a second or no duration."""
+    found = _DURATION.fullmatch(duration)
+    hours, minutes, seconds = (float(each or 0) for each in found.groups()) if found else (0.0, 0.0, 0.0)
+    return 3600 * hours + 60 * minutes + seconds

@@ -131,14 +131,17 @@ def first_nodes(cluster: Cluster, namespace: str, pod: str) -> frozenset[str]:
 
 
 def secrets_named(objects: t.Mapping[str, t.Sequence[Raw]]) -> tuple[tuple[str, str], ...]:
-    """Namespaces and names of the Secrets in which AzureIdentities say that their client secret or certificate is."""
+    """Namespaces and names of the Secrets in which a client secret or certificate is, as AzureIdentities say.
+
+    Those of such a name in the namespace of the AzureIdentity too.
+    """
     found = set()
     for raw in objects.get("AzureIdentity", ()):
         spec = raw.get("spec") or {}
         place = spec.get("clientPassword")
         if isinstance(place, dict) and spec.get("type") in (1, 2) and place.get("name"):
-            namespace = place.get("namespace") or raw["metadata"].get("namespace", "")
-            found.add((str(namespace), str(place["name"])))
+            own = str(raw["metadata"].get("namespace", ""))  # where it is, when the namespace is the wrong one
+            found |= {(str(place.get("namespace") or own), str(place["name"])), (own, str(place["name"]))}
     return tuple(sorted(found))
 
 

@@ -1,0 +1,320 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each cause that MIC's log, events and lock tell, what is nearly one, and text that is made to look like one."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import of_mic
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.azure import (
+    Azure,
+    IdentityInAzure,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.cause import LIKELY, PROVED
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
+    MIC,
+    NMI,
+    Observed,
+    Unread,
+)
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, assigned, binding, identity, pod
+from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.diagnosis.observed_world import (
+    MIC_POD,
+    SCALE_SET,
+    ago,
+    lock,
+    log,
+    program,
+    ready,
+    told,
+    world,
+)
+
+Told = list[tuple[str, str, str]]
+MIC_LABEL, IDENTITY = "Deployment kube-system/mic", "AzureIdentity team/i"
+POD = pod(owner=("ReplicaSet", "web-1"))
+PENDING = [assigned(POD, binding(), identity(), state="Created")]
+
+CLIENT = "compute.VirtualMachineScaleSetsClient"
+LINKED = (
+    f'{CLIENT}#Update: Failure sending request: StatusCode=403 -- Original Error: Code="LinkedAuthorizationFailed" '
+    "Message=\"The client 'c' with object id 'o' has permission to perform action "
+    "'Microsoft.Compute/virtualMachineScaleSets/write' on scope '/subscriptions/s/resourceGroups/mc/providers/"
+    f"Microsoft.Compute/virtualMachineScaleSets/{SCALE_SET}'; however, it does not have permission to perform action "
+    f"'Microsoft.ManagedIdentity/userAssignedIdentities/assign/action' on the linked scope(s) '{ID}team-i' or the "
+    'linked scope(s) are invalid."'
+)
+NOT_ALLOWED = (
+    f"{CLIENT}#Get: Failure responding to request: StatusCode=403 -- Original Error: autorest/azure: Service returned "
+    "an error. Status=403 Code=\"AuthorizationFailed\" Message=\"The client 'c' with object id 'o' does not have "
+    "authorization to perform action 'Microsoft.Compute/virtualMachineScaleSets/read' over scope '/subscriptions/s'.\""
+)
+MANY = (
+    f'{CLIENT}#Update: Failure sending request: StatusCode=429 -- Original Error: Code="TooManyRequests" '
+    'Message="The request is being throttled."'
+)
+WAITS = "VMSSGet client throttled, retry after: 2026-01-02 12:10:00.1 +0000 UTC m=+600.1"
+
+
+def login(body: str, status: int = 400) -> str:
+    return (
+        f"{CLIENT}#Get: Failure sending request: StatusCode={status} -- Original Error: azure.BearerAuthorizer"
+        "#WithAuthorization: Failed to refresh the Token for request to https://management.azure.com/subscriptions/s?"
+        f"api-version=2019-12-01: StatusCode={status} -- Original Error: adal: Refresh request failed. Status Code = "
+        f"'{status}'. Response body: {body} Endpoint http://169.254.169.254/metadata/identity/oauth2/token"
+    )
+
+
+NO_IDENTITY = login('{"error":"invalid_request","error_description":"Identity not found"}')
+NO_SECRET = login('{"error":"invalid_client","error_description":"AADSTS7000222: The provided keys are expired."}', 401)
+BY_NMI = login("getting assigned identities for pod default/mic-1 in CREATED state failed after 16 attempts", 404)
+
+
+def update(error: str, place: str = SCALE_SET) -> str:
+    return (
+        f"failed to update user-assigned identities on node {place} (add [1], del [0], update[0]), error: failed to "
+        f"update identities for {place} in mc, error: {error}"
+    )
+
+
+def reconcile(error: str, place: str = SCALE_SET) -> str:
+    return f"failed to update user-assigned identities on node {place}, error: {error}"
+
+
+def apply(error: str, to: str = "team/b", pod: str = "team/web-1-a") -> str:
+    return f"failed to apply binding {to} node n1 for pod {pod}, error: {error}"
+
+
+def pending(*texts: str, **more: t.Any) -> Observed:
+    """MIC has not assigned the one identity, and has logged this."""
+    return world(AzureAssignedIdentity=PENDING, logs=(log(MIC, *texts),), **more)
+
+
+def settled(*texts: str, seconds: float = 30, **more: t.Any) -> Observed:
+    return world(logs=(log(MIC, *texts, seconds=seconds),), **more)
+
+
+def event(error: str, of: str = "AzureIdentityBinding team/b", reason: str = "binding apply error") -> Event:
+    return Event(of, reason, apply(error), "aadpodidentity.k8s.io", warning=True, time=ago(9))
+
+
+def restarted(count: int, seconds: float) -> tuple[t.Any, ...]:
+    status = {"restartCount": count, "lastState": {"terminated": {"exitCode": 1, "finishedAt": ago(seconds)}}}
+    return program(MIC, ready(MIC_POD, containerStatuses=[status])), program(NMI)
+
+
+LOST = log(MIC, "lost leader lease", previous=True)
+AZURE = Azure({}, IdentityInAzure("k", exists=True), "mc")
+NOT_READ = (Unread("azure", "role assignments", "no right", "Reader"),)
+TOTALS = ("** stats collected **", "Cloud provider GET: 2s", "Cloud provider PATCH: 3m10.2s", "Total: 3m20s")
+FAST = ("Cloud provider PATCH: 12.3ms", "Total: 812.5ms")
+WAITED = "Waited for 12.3s due to client-side throttling, not priority and fairness, request: POST:https://10.0.0.1/a"
+OLD_WAITED = "Throttling request took 12.3s, request: POST:https://10.0.0.1/a"
+NO_LEADER = [("mic_without_leader", MIC_LABEL, PROVED)]
+SLOW = [("mic_slow", MIC_LABEL, LIKELY)]
+THROTTLED = [("mic_throttled_by_azure", MIC_LABEL, LIKELY)]
+REFUSED = [("mic_refused_by_azure", IDENTITY, LIKELY)]
+REFUSED_ALL = [("mic_refused_by_azure", MIC_LABEL, LIKELY)]
+NO_LOGIN = [("mic_cannot_login", MIC_LABEL, LIKELY)]
+
+CASES: dict[str, tuple[Observed, Told]] = {
+    "healthy": (world(), []),
+    "managed mode has no leader": (world({"mode": "managed"}, Endpoints=[]), []),
+    # mic_without_leader
+    "no lock": (world(Endpoints=[]), NO_LEADER),
+    "a lock without record": (world(Endpoints=[{"metadata": {**lock()["metadata"], "annotations": {}}}]), NO_LEADER),
+    "locks not read": (Observed(world().inventory, {}, (program(MIC),), now=world().now), []),
+    "a holder that is gone": (world(Endpoints=[lock("mic-old")]), NO_LEADER),
+    "a holder that hangs": (world(Endpoints=[lock(renewed=300)]), NO_LEADER),
+    "a holder that is late": (world(Endpoints=[lock(renewed=50)]), []),
+    "a long lease": (world(Endpoints=[lock(renewed=100, leaseDurationSeconds=30)]), []),
+    "a clock that is ahead": (world(Endpoints=[lock(renewed=-90)]), []),
+    "an instance by name": (
+        world(Endpoints=[lock("one")], components=(program(MIC, arguments=["--leader-election-instance=one"]),)),
+        [],
+    ),
+    "MIC starts": (world(Endpoints=[], components=(program(MIC, ready(MIC_POD, startTime=ago(5))),)), []),
+    "MIC is not Ready": (world(Endpoints=[], components=(program(MIC, ready(MIC_POD, conditions=[])),)), []),
+    "the lease is lost often": (
+        world(components=restarted(7, 600), logs=(LOST,)),
+        [("mic_without_leader", MIC_LABEL, LIKELY)],
+    ),
+    "the lease was lost once": (world(components=restarted(1, 600), logs=(LOST,)), []),
+    "the lease was lost long ago": (world(components=restarted(7, 86_400), logs=(LOST,)), []),
+    "restarts of another kind": (world(components=restarted(7, 600)), []),
+    "the lease is lost in a forged line": (
+        world(components=restarted(7, 600), logs=(log(MIC, "x\nlost leader lease", previous=True),)),
+        [],
+    ),
+    "a record that is no record": (
+        world(
+            Endpoints=[
+                {"metadata": {**lock()["metadata"], "annotations": {"control-plane.alpha.kubernetes.io/leader": "[1]"}}}
+            ]
+        ),
+        NO_LEADER,
+    ),
+    # mic_slow
+    "MIC holds requests back": (pending(WAITED), SLOW),
+    "an old MIC holds requests back": (pending(OLD_WAITED), SLOW),
+    "a short wait": (pending(WAITED.replace("12.3s", "1.2s")), []),
+    "waits that are over": (settled(WAITED), []),
+    "long cycles": (pending(*TOTALS), SLOW),
+    "a long cycle that is over": (settled(*TOTALS), []),
+    "cycles that are always long": (settled(*TOTALS, *TOTALS, *TOTALS), SLOW),
+    "short cycles": (pending(*FAST, *FAST), []),
+    "a long cycle, then a short one": (pending(*TOTALS, *FAST), []),
+    "a wait that is no wait": (pending(f"reg.path=/ {WAITED}"), []),
+    "a total that is no total": (pending("Total: 9h99999999999s of x", "a Total: 9h"), []),
+    # mic_throttled_by_azure
+    "429": (pending(update(MANY)), THROTTLED),
+    "MIC waits as Azure asks": (pending(update(WAITS)), THROTTLED),
+    "429 in an event": (world(AzureAssignedIdentity=PENDING, events=(event(MANY),)), THROTTLED),
+    "429 that is over": (settled(update(MANY)), []),
+    "429 in a reconciliation": (settled(reconcile(MANY)), THROTTLED),
+    "429 in a reconciliation long ago": (settled(reconcile(MANY), seconds=7200), []),
+    "429 while it reads": (
+        settled(
+            "failed to generate identity assignment state, error: failed to get a list of user-assigned identites "
+            f"from node {SCALE_SET}, error: failed to get identity resource, error: {WAITS}"
+        ),
+        THROTTLED,
+    ),
+    "429 of a scale set that is not there": (pending(update(MANY, "aks-other-1-vmss"), apply(MANY, "team/x")), []),
+    "429 behind a line break": (pending(f"pod team/x\n{update(MANY)}"), []),
+    # mic_refused_by_azure
+    "no right at the identity": (pending(update(LINKED), apply(LINKED)), REFUSED),
+    "no right, in an event": (world(AzureAssignedIdentity=PENDING, events=(event(LINKED),)), REFUSED),
+    "no right, without assignments": (world(AzureAssignedIdentity=[], logs=(log(MIC, apply(LINKED)),)), REFUSED),
+    "no right at what no object names": (pending(apply(LINKED.replace("team-i", "other"))), REFUSED_ALL),
+    "no right at the scale set": (pending(update(NOT_ALLOWED)), REFUSED_ALL),
+    "no right that is over": (settled(update(LINKED), apply(LINKED)), []),
+    "no right, and Azure was looked at": (pending(update(LINKED), azure=AZURE), []),
+    "no right, and Azure was not all read": (pending(update(LINKED), azure=AZURE, unread=NOT_READ), REFUSED),
+    "no right of a pod that is not there": (pending(apply(LINKED, pod="team/other")), []),
+    "no right through a binding that is not there": (pending(apply(LINKED, to="team/other")), []),
+    "no right, in an event of another object": (
+        world(AzureAssignedIdentity=PENDING, events=(event(LINKED, "AzureIdentityBinding team/c"),)),
+        [],
+    ),
+    "no right, in an event of another kind": (
+        world(AzureAssignedIdentity=PENDING, events=(event(LINKED, reason="binding applied"),)),
+        [],
+    ),
+    "no right, and MIC is gone": (
+        world(AzureAssignedIdentity=PENDING, events=(event(LINKED),), components=(program(NMI),)),
+        [],
+    ),
+    "a conflict": (pending(update(LINKED.replace("LinkedAuthorizationFailed", "Conflict"))), []),
+    "no right, said by NMI": (world(AzureAssignedIdentity=PENDING, logs=(log(NMI, update(LINKED)),)), []),
+    "a node without provider id": (pending(update(LINKED, "n1"), Node=[{"metadata": {"name": "n1"}}]), REFUSED),
+    "a scale set by the names of nodes": (
+        pending(
+            update(LINKED),
+            Node=[{"metadata": {"name": f"{SCALE_SET}000001"}}],
+            Pod=[pod(owner=("ReplicaSet", "web-1"), spec={"nodeName": f"{SCALE_SET}000001"})],
+        ),
+        REFUSED,
+    ),
+    # mic_cannot_login
+    "no identity for MIC": (pending(update(NO_IDENTITY)), NO_LOGIN),
+    "no identity for MIC, and Azure was looked at": (pending(update(NO_IDENTITY), azure=AZURE), []),
+    "no secret for MIC": (pending(update(NO_SECRET), azure=AZURE), NO_LOGIN),
+    "no identity for MIC in a reconciliation": (settled(reconcile(NO_IDENTITY)), NO_LOGIN),
+    "no identity for MIC that is over": (settled(update(NO_IDENTITY)), []),
+    "NMI caught MIC's request": (pending(update(BY_NMI)), []),
+}
+
+
+@pytest.mark.parametrize("observed, expected", CASES.values(), ids=CASES)
+def test_causes(observed: Observed, expected: Told) -> None:
+    assert told(of_mic.TABLE, observed) == expected
+
+
+def test_every_cause_has_cases() -> None:
+    assert {code for dummy, found in CASES.values() for code, *dummy in found} == {
+        row.code for row in of_mic.TABLE.rows
+    }
+
+
+def one(observed: Observed) -> t.Any:
+    (found,) = [each for row in of_mic.TABLE.rows for each in row.look(observed)]
+    return found
+
+
+@pytest.mark.parametrize(
+    "observed, cause, command",
+    [
+        (
+            pending(apply(LINKED)),
+            "Azure refuses what MIC asks for with LinkedAuthorizationFailed (Microsoft.ManagedIdentity/"
+            "userAssignedIdentities/assign/action): MIC's identity may not use what the update names, or that does not "
+            "exist any more.",
+            f"az identity show --ids {ID}team-i",
+        ),
+        (
+            pending(update(NO_SECRET)),
+            "MIC gets no token for itself: Microsoft Entra ID answers AADSTS7000222.",
+            f"az vmss identity show --resource-group mc --name {SCALE_SET}",
+        ),
+        (
+            pending(update(MANY), update(WAITS)),
+            "Azure refused MIC 2 times, because it was asked too often.",
+            "kubectl --namespace kube-system scale --replicas=0 deployment mic",
+        ),
+        (
+            pending(WAITED, components=(program(MIC, arguments=["--clientQps=7"]),)),
+            "MIC held back 1 request to the API server for up to 12 seconds, because it allows itself 7 a second.",
+            "helm upgrade pi aad-pod-identity/aad-pod-identity --namespace kube-system --reuse-values "
+            "--set mic.clientQps=50",
+        ),
+        (
+            pending(*TOTALS),
+            "MIC's cycles take 200 seconds, with up to 190 in Cloud provider PATCH; a pod that starts meanwhile waits "
+            "for the next one.",
+            "",
+        ),
+        (
+            world(Endpoints=[lock(renewed=300)]),
+            f"{MIC_POD!r} holds the lock, but has not renewed it for 300 seconds.",
+            "kubectl --namespace kube-system rollout restart deployment mic",
+        ),
+    ],
+)
+def test_sentences_and_commands(observed: Observed, cause: str, command: str) -> None:
+    assert (one(observed).cause, one(observed).command) == (cause, command)
+
+
+def test_it_tells_who_waits() -> None:
+    assert one(pending(apply(LINKED))).concerns == {
+        "AzureAssignedIdentity web-1-a-team-i",
+        "AzureAssignedIdentity default/web-1-a-team-i",
+        "Pod team/web-1-a",
+        IDENTITY,
+    }
+
+
+def test_a_resource_id_is_quoted_in_a_command() -> None:
+    hostile = identity(resourceID=f"{ID}team-i")
+    observed = pending(apply(LINKED), AzureIdentity=[hostile])
+    assert one(observed).command == f"az identity show --ids {ID}team-i"
+    # Of a longer id only the part that Azure can have is compared, so that it is never taken for the one in the log.
+    observed = pending(apply(LINKED), AzureIdentity=[identity(resourceID=f"{ID}team-i; reboot")])
+    assert one(observed).object == MIC_LABEL
+    assert one(observed).command == ""
+
+
+@pytest.mark.parametrize("piece", ["failed to apply binding ", "a/", 'Code="', "/subscriptions/", "1", "\n", " "])
+def test_long_hostile_lines_take_no_time(piece: str) -> None:
+    text = piece * (2_000_000 // len(piece))
+    observed = pending(text, apply(text), update(text), f"Total: {text}", f"Waited for {text}")
+    before = time.process_time()
+    assert told(of_mic.TABLE, observed) == []
+    assert time.process_time() - before < 20
