@@ -26,6 +26,7 @@ class Need:
 
     ``assigned``: the state of its AzureAssignedIdentity, '' where there is none or that is not known; None where MIC
     assigns nothing at all. ``name`` is that of the AzureAssignedIdentity, ``place`` its namespace where there is one.
+    ``since``: when that, or else the pod, was made, in RFC 3339; '' where that is not known.
     """
 
     identity: Identity
@@ -34,6 +35,7 @@ class Need:
     assigned: str | None = None
     name: str = ""
     place: str = ""
+    since: str = ""
 
     @property
     def resource_id(self) -> str:
@@ -65,13 +67,16 @@ def needs(observed: Observed) -> tuple[Need, ...]:
     """Those of pods that run or will, on nodes that are known."""
     inventory = observed.inventory
     found: list[Need] = []
+    made = {key: time for kind in ("Pod", "AzureAssignedIdentity") for key, time in _made(observed, kind)}
     if inventory.cluster.rules.mode == STANDARD:
         for one in inventory.computed:
             if one.identity.type == USER_ASSIGNED and one.pod.lives:
                 live = inventory.assigned_by_name.get(one.name, [])
                 where = live[0].namespace if live else one.namespace
                 state = live[0].state if live else ""
-                found.append(Need(one.identity, one.pod, _provider(observed, one.pod), state, one.name, where))
+                since = made.get(("AzureAssignedIdentity", where, one.name))
+                since = since or made.get(("Pod", one.pod.namespace, one.pod.name), "")
+                found.append(Need(one.identity, one.pod, _provider(observed, one.pod), state, one.name, where, since))
         return tuple(found)
     for pod in inventory.cluster.pods:
         if not pod.lives or not pod.node or pod.host_network or inventory.answers.exceptions(pod):
@@ -80,6 +85,13 @@ def needs(observed: Observed) -> tuple[Need, ...]:
             chosen = (pair.identity for pair in match.choices if pair.identity.type == USER_ASSIGNED)
             found.extend(Need(identity, pod, _provider(observed, pod)) for identity in chosen)
     return tuple(found)
+
+
+def _made(observed: Observed, kind: str) -> t.Iterator[tuple[tuple[str, str, str], str]]:
+    for raw in observed.objects.get(kind, ()):
+        metadata = raw["metadata"]
+        place, name = str(metadata.get("namespace", "")), str(metadata.get("name", ""))
+        yield (kind, place, name), str(metadata.get("creationTimestamp") or "")
 
 
 def provider_id(node: Raw) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 import shlex
 import typing as t
+from datetime import datetime, timedelta
 
 from .. import names
 from ..azure import addon, arm_id, attached_identities
@@ -54,6 +55,8 @@ _TOO_MANY = re.compile(r"exceed limit '\d+' in one request", re.IGNORECASE)
 _MIC_EVENTS = "aadpodidentity.k8s.io"
 _PATCHES, _SPLITS = (1, 6), (1, 7)
 _MOST_SHOWN = 2
+# NMI waits 80 seconds for an assignment, and 100 for its end.
+_LATE = timedelta(seconds=180)
 _PENDING = "New pods get no identity: NMI answers 404 after 80 or 100 seconds, and assignments stay Created."
 
 
@@ -291,7 +294,7 @@ def identity_recreated(observed: Observed) -> Suspicions:
         else:
             command = _detach(stale[0], there.id)
         yield Suspicion(
-            object=needs[0].identity_label if wrong else stale[0].label,
+            object=wrong[0].identity_label if wrong else stale[0].label,
             symptom="NMI answers 403: Azure's metadata service says Identity not found.",
             cause=f"The client id of {there.id} is {there.client_id} by now.",
             evidence=(
@@ -525,8 +528,8 @@ def kubelet_identity_used_by_pods(observed: Observed) -> Suspicions:
 @TABLE.cause(
     ERROR,
     "Bring MIC to 1.7 or later, which asks in portions of 150, or spread the pods over more node pools.",
-    told_by="More than 150 identities that pods need on one scale set, some of them unassigned, and a MIC before 1.7; "
-    "or MIC's log says exceed limit '150' in one request.",
+    told_by="More than 150 identities that MIC has to attach to one scale set or to take from it, before 1.6 with "
+    "those that are there, and a MIC before 1.7, or one whose log says exceed limit '150' in one request.",
     sources=(AZURE, OBJECTS, NODES, LOGS),
     references=(f"{_ISSUES}813", f"{_ISSUES}637"),
 )
@@ -535,24 +538,31 @@ def too_many_identities(observed: Observed) -> Suspicions:
     azure = observed.azure
     if azure is None or not asked.mic_writes(observed):
         return
-    needs = asked.needs(observed)
+    needs, said = asked.needs(observed), _mic_said(observed, _TOO_MANY)
     old = [one for one in observed.of(MIC) if () < one.version < _SPLITS]
-    said = _mic_said(observed, _TOO_MANY)
     for one in azure.scale_sets:
-        here = [need for need in needs if _is_on(azure, need, [one.id])]
-        wanted = {need.resource_id for need in here} | set(one.carried)
-        unmet = [need for need in here if not need.is_assigned and need.resource_id not in one.carried]
-        if len(wanted) > attached_identities.LIMIT and unmet and (old or said):
+        waiting = [
+            need
+            for need in needs
+            if not need.is_assigned and need.resource_id not in one.carried and _is_on(azure, need, [one.id])
+        ]
+        at_once = {need.resource_id for need in waiting} | _going(observed, azure, one)
+        if any(each.version < _PATCHES for each in old):
+            at_once |= set(one.carried)
+        if len(at_once) > attached_identities.LIMIT and waiting and (old or said):
             yield Suspicion(
                 object=old[0].label if old else one.label,
                 symptom=_PENDING,
                 cause=(
-                    f"{len(wanted)} identities are to be on the {one.label}, and this MIC asks for all at once; "
-                    f"Azure takes {attached_identities.LIMIT}."
+                    f"MIC asks for {len(at_once)} identities of the {one.label} at once, and Azure takes "
+                    f"{attached_identities.LIMIT}."
                 ),
-                evidence=(Evidence(one.label, f"It carries {len(one.carried)}, {len(wanted)} are needed."), *said),
+                evidence=(
+                    Evidence(one.label, f"It carries {len(one.carried)}, and {len(waiting)} more are needed."),
+                    *said,
+                ),
                 certainty=PROVED if said else POSSIBLE,
-                **_here(unmet),
+                **_here(waiting),
             )
 
 
@@ -586,7 +596,7 @@ def scale_set_failed(observed: Observed) -> Suspicions:
 @TABLE.cause(
     WARNING,
     "Wait for the end of the operation; where it does not end, see in the activity log whose it is.",
-    told_by="The provisioning state of a scale set, on which identities are waited for.",
+    told_by="The provisioning state of a scale set, on which identities have been waited for longer than NMI waits.",
     sources=(AZURE, OBJECTS, NODES),
     references=(f"{_ISSUES}676", f"{_ISSUES}1012"),
 )
@@ -597,7 +607,7 @@ def scale_set_busy(observed: Observed) -> Suspicions:
         return
     waiting = _unmet(observed)
     for one in azure.scale_sets:
-        unmet = [need for need in waiting if _is_on(azure, need, [one.id])]
+        unmet = [need for need in waiting if _is_on(azure, need, [one.id]) and _is_late(observed, need)]
         if unmet and not one.settled:
             yield Suspicion(
                 object=one.label,
@@ -748,6 +758,23 @@ def _used(
         there = observed.azure.named(resource_id) if observed.azure else None
         if there and which(there):
             yield there, needs
+
+
+def _is_late(observed: Observed, need: Need) -> bool:
+    """Whether it has been waited for longer than a change takes as a rule; also where that is not known."""
+    try:
+        return observed.now - datetime.fromisoformat(need.since.replace("Z", "+00:00")) > _LATE
+    except (ValueError, TypeError):
+        return True
+
+
+def _going(observed: Observed, azure: Azure, one: ScaleSet) -> set[str]:
+    """Identities that MIC takes from a scale set."""
+    return {
+        arm_id.normal(each.identity.resource_id)
+        for each in observed.inventory.cluster.assigned or ()
+        if each.deleting and azure.under(asked.provider_id(observed.nodes.get(each.node, {}))) == one
+    }.intersection(one.carried)
 
 
 def _is_gone(azure: Azure, resource_id: str) -> bool:

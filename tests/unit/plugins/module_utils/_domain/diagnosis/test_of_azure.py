@@ -63,6 +63,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._
 )
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.diagnosis.observed_world import (
     PROVIDER,
+    ago,
     log,
     node,
     program,
@@ -79,8 +80,9 @@ OTHER = f"{ID}team-j"
 ENOUGH = ((CONTRIBUTOR, NODES), (OPERATOR, "/subscriptions/s/resourceGroups/g"))
 LOCK = Lock("keep", NODES, "ReadOnly")
 DENIAL = Denial("lockdown", NODES, (Block(("*/write",)),), frozenset({EVERYONE}), frozenset())
-PENDING: dict[str, t.Any] = {"AzureAssignedIdentity": [assigned(healthy()["Pod"][0], binding(), identity(), "Created")]}
-TWO_PODS = [healthy()["Pod"][0], pod("web-2", "y")]
+POD = healthy()["Pod"][0]
+PENDING: dict[str, t.Any] = {"AzureAssignedIdentity": [assigned(POD, binding(), identity(), "Created")]}
+TWO_PODS = [POD, pod("web-2", "y")]
 TWO: dict[str, t.Any] = {
     "AzureIdentity": [identity(), identity("j")],
     "AzureIdentityBinding": [binding(), binding("c", "j", "y")],
@@ -101,14 +103,14 @@ def lacking(*roles: tuple[str, str], at: t.Sequence[t.Any] = (), **barriers: t.A
     return missing(rights(*roles, **barriers), *(at or (ON_SET, ON_IDENTITY)))
 
 
+def made(seconds: float) -> Raw:
+    """An assignment that has been Created for so long."""
+    one = PENDING["AzureAssignedIdentity"][0]
+    return {**one, "metadata": {**one["metadata"], "creationTimestamp": ago(seconds)}}
+
+
 def old(version: str) -> tuple[Component, ...]:
     return program(MIC, version=version), program(NMI, version=version)
-
-
-def own_login() -> tuple[Component, ...]:
-    mic = program(MIC)
-    spec: Raw = {"containers": [{"name": "mic", "image": "r/mic:v1.8.17", "env": [{"name": "CLIENT_ID"}]}]}
-    return Component(MIC, {**mic.workload, "spec": {"template": {"spec": spec}}}, mic.pods), program(NMI)
 
 
 def addon(state: str, **error: str) -> Raw:
@@ -123,7 +125,7 @@ def addon(state: str, **error: str) -> Raw:
     return {**CLUSTER, "properties": {**CLUSTER["properties"], "podIdentityProfile": profile}}  # type: ignore[dict-item]
 
 
-def many(count: int, carried: int = 0, components: tuple[Component, ...] | None = None) -> Observed:
+def many(count: int, carried: int = 0, **more: t.Any) -> Observed:
     """So many pods with an identity each, of which the scale set carries some."""
     pods = [pod(f"p{one}", f"s{one}") for one in range(count)]
     ids = [identity(f"i{one}") for one in range(count)]
@@ -139,7 +141,6 @@ def many(count: int, carried: int = 0, components: tuple[Component, ...] | None 
     }
     on = {f"team_i{one}": f"client-team-i{one}" for one in range(carried)}
     named = [there(f"{ID}team-i{one}", f"client-team-i{one}") for one in range(count)]
-    more = {} if components is None else {"components": components}
     return world(**lists, azure=azure(scale_set(**on), identities=named), **more)
 
 
@@ -395,9 +396,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
         world(
             azure=azure(),
             AzureIdentity=[identity(resourceID=KUBELET, clientID="of-nodes")],
-            AzureAssignedIdentity=[
-                assigned(healthy()["Pod"][0], binding(), identity(resourceID=KUBELET, clientID="of-nodes"))
-            ],
+            AzureAssignedIdentity=[assigned(POD, binding(), identity(resourceID=KUBELET, clientID="of-nodes"))],
         ),
         [("kubelet_identity_used_by_pods", THE_IDENTITY, "possible")],
     ),
@@ -418,12 +417,25 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
         [("kubelet_identity_used_by_pods", THE_IDENTITY, "possible")],
     ),
     "151 for an old MIC": (
-        many(150, components=old("v1.6.3")),
+        many(151, components=old("v1.6.3")),
         [("too_many_identities", "Deployment kube-system/mic", "possible")],
     ),
-    "150 for an old MIC": (many(149, components=old("v1.6.3")), []),
-    "151 for a new MIC": (many(150, components=old("v1.7.0")), []),
-    "151, all of them there": (many(150, 150, components=old("v1.6.3")), []),
+    "151 for an old MIC, and it says so": (
+        many(151, components=old("v1.6.3"), logs=(log(MIC, "Number '151' Assign exceed limit '150' in one request"),)),
+        [("too_many_identities", "Deployment kube-system/mic", "proved")],
+    ),
+    "150 for an old MIC": (many(150, components=old("v1.6.3")), []),
+    "150 for an old MIC, and one is there": (many(151, 1, components=old("v1.6.3")), []),
+    "150 for a MIC that writes those that are there, too": (
+        many(150, 1, components=old("v1.5.5")),
+        [("too_many_identities", "Deployment kube-system/mic", "possible")],
+    ),
+    "151 for a new MIC": (many(151, components=old("v1.7.0")), []),
+    "151, all of them there": (many(151, 151, components=old("v1.5.5")), []),
+    "an old line of a log": (
+        many(3, components=old("v1.6.3"), logs=(log(MIC, "Number '151' Assign exceed limit '150' in one request"),)),
+        [],
+    ),
     "failed": (
         world(azure=azure(scale_set(state="Failed", team_i="client-team-i"))),
         [("scale_set_failed", THE_SET, "proved")],
@@ -431,6 +443,22 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
     "busy, and waited for": (
         world(azure=azure(scale_set(state="Updating")), **PENDING),
         [("scale_set_busy", THE_SET, "possible")],
+    ),
+    "busy, and waited for since long": (
+        world(azure=azure(scale_set(state="Updating")), AzureAssignedIdentity=[made(181)]),
+        [("scale_set_busy", THE_SET, "possible")],
+    ),
+    "busy, and waited for a moment": (
+        world(azure=azure(scale_set(state="Updating")), AzureAssignedIdentity=[made(179)]),
+        [],
+    ),
+    "busy, and a pod just began": (
+        world(
+            azure=azure(scale_set(state="Updating")),
+            AzureAssignedIdentity=[],
+            Pod=[{**POD, "metadata": {**POD["metadata"], "creationTimestamp": ago(20)}}],
+        ),
+        [],
     ),
     "busy, and nobody waits": (world(azure=azure(scale_set(state="Updating", team_i="client-team-i"))), []),
     "the add-on failed": (
@@ -568,7 +596,7 @@ def test_no_text_of_a_tenant_leaves_its_word() -> None:
     """Names in commands are quoted, whatever they are."""
     wild = "a b;$(x)'"
     one = identity(wild, clientID="c")
-    assignment = assigned(healthy()["Pod"][0], binding(to=wild), one)
+    assignment = assigned(POD, binding(to=wild), one)
     lists = {"AzureIdentity": [one], "AzureIdentityBinding": [binding(to=wild)], "AzureAssignedIdentity": [assignment]}
     resource_id = one["spec"]["resourceID"]
     for there_now in (there(resource_id, "new"), gone(resource_id)):
