@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from .._domain.azure import arm_id, azure_roles
+from .._domain.azure.permissions import Block
 from .._domain.errors import Failure
 from .._libraries import library
 from .client import Arm, Body, payload, raw
@@ -55,6 +56,27 @@ def assignments(arm: Arm, scope: str, principal_id: str | None) -> list[azure_ro
         )
         return [_assignment(body) for body in found]
     return []
+
+
+def held(arm: Arm, scope: str, principal_id: str) -> list[azure_roles.Assignment]:
+    """The assignments by which a principal may do something at a scope, above or below it: also those of its groups."""
+    with missing_is_fine:
+        found = arm.list(
+            f"{scope}/providers/Microsoft.Authorization/roleAssignments",
+            _API,
+            doing=f"list the role assignments of {principal_id} at {scope}",
+            query={"$filter": f"assignedTo('{principal_id}')"},
+        )
+        return [_assignment(body) for body in found]
+    return []
+
+
+def definition(arm: Arm, identifier: str) -> tuple[str, tuple[Block, ...]]:
+    """The name of a role and what it allows, given by its id; one that does not exist any more allows nothing."""
+    body = arm.get(identifier, _API, doing=f"read the role {identifier}") or {}
+    properties = body.get("properties") or {}
+    name = str(properties.get("roleName") or arm_id.last_segment(identifier))
+    return name, tuple(map(Block.parse, properties.get("permissions") or ()))
 
 
 def grant(

@@ -44,12 +44,13 @@ class Inquiry:
         known = rights is not None
         found = []
         for action in actions if known else ():
-            answer = permissions.judge(action, scope, Access(tuple(blocks), *self._barriers(group), self._who()))
+            answer = permissions.judge(action, scope, Access(tuple(blocks), *self.barriers(group), self._who()))
             if answer:
                 found.append(answer)
         return found
 
-    def _barriers(self, group: str) -> tuple[tuple[Denial, ...], tuple[Lock, ...]]:
+    def barriers(self, group: str) -> tuple[tuple[Denial, ...], tuple[Lock, ...]]:
+        """What is in the way of somebody or everybody at a group, above and below it."""
         denials = self._ask(group, "denyAssignments") or []
         locks = self._ask(group, "locks") or []
         return tuple(Denial.parse(one) for one in denials), tuple(Lock.parse(one) for one in locks)

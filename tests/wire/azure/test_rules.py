@@ -619,6 +619,15 @@ def test_refused_identity_patch(azure: SimulatedAzure, kind: str, status: int, e
     assert carried(azure) == before
 
 
+@pytest.mark.parametrize(("number", "said"), [(150, "was not found"), (151, "exceed limit '150' in one request")])
+def test_a_patch_names_150_identities_at_most(azure: SimulatedAzure, number: int, said: str) -> None:
+    """Aad-pod-identity issue 813."""
+    made = azure.cluster()
+    group = made["id"].partition("/providers/")[0]
+    answer = patch(azure, "UserAssigned", {f"{group}{IDENTITIES}/missing-{one}": {} for one in range(number)})
+    assert (answer.status_code, code(answer)) == (400, "FailedIdentityOperation") and said in answer.text
+
+
 def test_attaching_needs_the_right_to_assign(azure: SimulatedAzure) -> None:
     made = identity(azure)
     azure.cluster()

@@ -27,6 +27,7 @@ SINGLE_COLLECTION = f"/providers/{VIRTUAL_MACHINE}"
 SINGLE = RG + SINGLE_COLLECTION + "/{name}"
 MACHINES = ITEM + "/virtualMachines"
 MACHINE = MACHINES + "/{instance}"
+IDENTITY_LIMIT = 150
 OUTPUT_LIMIT = 4096
 SCRIPT_LIMIT = 256 * 1024
 SCRIPT_TIMEOUT = 90 * 60.0
@@ -172,6 +173,7 @@ def _change_identity(call: Call, scale_set: Resource, given: JsonObject) -> None
             "InvalidIdentityType",
             f"The identity type '{given['type']}' does not allow userAssignedIdentities to be assigned.",
         )
+    _check_number(scale_set, asked)
     check_linked(call, f"{scale_set.type}/write", added)
     _check_existence(call, scale_set, added)
     identity: JsonObject = dict(scale_set.body.get("identity") or {})
@@ -208,13 +210,23 @@ def _system_identity(call: Call, scale_set: Resource, identity: JsonObject) -> N
 def _check_existence(call: Call, scale_set: Resource, wanted: list[str]) -> None:
     missing = [resource_id for resource_id in wanted if call.state.get(resource_id) is None]
     if missing:
-        inner = '{"error":{"code":"BadRequest","message":"Resource \'' + ",".join(missing) + "' was not found.\"}}"
-        raise arm_error(
-            400,
-            "FailedIdentityOperation",
-            f"Identity operation for resource '{scale_set.id}' failed with error 'Failed to perform resource identity"
-            f" operation. Status: 'BadRequest'. Response: '{inner}'.'.",
-        )
+        raise _failed_identity_operation(scale_set, f"Resource '{','.join(missing)}' was not found.")
+
+
+def _check_number(scale_set: Resource, asked: JsonObject) -> None:
+    if len(asked) > IDENTITY_LIMIT:
+        found = f"User Assigned Identities Number '{len(asked)}' Assign exceed limit '{IDENTITY_LIMIT}' in one request."
+        raise _failed_identity_operation(scale_set, found)
+
+
+def _failed_identity_operation(scale_set: Resource, message: str) -> AzureError:
+    inner = '{"error":{"code":"BadRequest","message":"' + message + '"}}'
+    return arm_error(
+        400,
+        "FailedIdentityOperation",
+        f"Identity operation for resource '{scale_set.id}' failed with error 'Failed to perform resource identity"
+        f" operation. Status: 'BadRequest'. Response: '{inner}'.'.",
+    )
 
 
 def _fill_identities(call: Call, scale_set: Resource) -> None:

@@ -1,0 +1,327 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What a diagnosis reads of Azure. What cannot be read is told as that, and stops nothing but what follows from it."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from .._domain import names
+from .._domain.azure import arm_id, azure_roles, clusters
+from .._domain.azure import attached_identities as attached
+from .._domain.azure.arm_answers import NotAzure
+from .._domain.azure.permissions import Block, Denial, Lock
+from .._domain.diagnosis import asked_of_azure as asked
+from .._domain.diagnosis.azure import (
+    ASSIGN,
+    CONTRIBUTOR,
+    JOIN,
+    NETWORK,
+    OPERATOR,
+    Azure,
+    Grant,
+    IdentityInAzure,
+    Missing,
+    Rights,
+    ScaleSet,
+)
+from .._domain.diagnosis.cause import AZURE
+from .._domain.diagnosis.observed import Observed, Unread
+from .._domain.errors import Failure
+from . import authorization, identities, managed_clusters, scale_sets, virtual_machines
+from .client import Arm, Body
+from .errors import Refused
+from .permissions import Inquiry
+
+Options = t.Mapping[str, t.Any]
+T = t.TypeVar("T")
+
+# How many identities are looked at, and how many at a time. Whoever may write AzureIdentities may write many.
+_MOST, _AT_ONCE = 500, 8
+_READ_CLUSTER = "Microsoft.ContainerService/managedClusters/read"
+_READ_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities/read"
+_READ_SETS, _READ_MACHINES = (
+    f"Microsoft.Compute/{kind}/read" for kind in ("virtualMachineScaleSets", "virtualMachines")
+)
+_READ_ASSIGNMENTS, _READ_ROLES, _READ_DENIALS, _READ_LOCKS = (
+    f"Microsoft.Authorization/{kind}/read"
+    for kind in ("roleAssignments", "roleDefinitions", "denyAssignments", "locks")
+)
+# What ARM says where a subscription belongs to another tenant than that of the token.
+_OTHER_TENANT = "InvalidAuthenticationTokenTenant"
+_TENANT = re.compile(r"match the tenant 'https://[^/']+/(?P<tenant>[0-9a-f-]{36})/'", re.IGNORECASE)
+_ANSWERS = "an answer of Azure itself: check network, proxy and cloud_environment"
+_LOGIN = "a credential for Azure, and the names of the cluster in subscription_id, resource_group and cluster_name"
+
+
+def observe(
+    connect: t.Callable[[], Arm], options: Options, observed: Observed
+) -> tuple[Azure | None, tuple[Unread, ...]]:
+    """Azure as far as it can be read, None for nothing of it; and what was not read.
+
+    ``connect`` logs in. ``options``: ``resource_group`` and ``cluster_name``. ``observed``: the cluster's own objects.
+    """
+    what = f"Azure around the cluster {options['cluster_name']}"
+    try:
+        arm = connect()
+        cluster_id = arm_id.resource(
+            arm.subscription, options["resource_group"], clusters.KIND, options["cluster_name"]
+        )
+    except Failure as failure:
+        return None, (Unread(AZURE, what, failure.sentence, _LOGIN),)
+    look = _Look(arm)
+    cluster = look.ask(
+        f"the cluster {options['cluster_name']}",
+        f"{_READ_CLUSTER} at {cluster_id}",
+        lambda: managed_clusters.get_by_id(arm, cluster_id) or _Absent(),
+    )
+    if look.lost:
+        return None, (Unread(AZURE, what, look.lost, _LOGIN),)
+    if isinstance(cluster, _Absent):
+        why = f"There is no cluster {options['cluster_name']} in the resource group {options['resource_group']}."
+        return None, (Unread(AZURE, what, why, _LOGIN),)
+    providers = [asked.provider_id(node) for node in observed.objects.get("Node", ())]
+    if cluster and attached.of_nodes(providers) and not clusters.holds(cluster, observed.objects["Node"]):
+        why = "None of the nodes that the API server tells of is a machine of that cluster, so it is another one's."
+        return None, (Unread(AZURE, what, why, "the name of the cluster that the kubeconfig is for"),)
+    found = look.around(cluster or {}, cluster_id, providers, observed)
+    return found, look.told()
+
+
+class _Absent:
+    """In place of what does not exist."""
+
+
+@dataclass
+class _Look:
+    """One look at Azure. ``lost``: why nothing more is asked, '' as long as Azure answers."""
+
+    arm: Arm
+    lost: str = ""
+    _unread: list[Unread] = field(default_factory=list)
+    _left_out: list[str] = field(default_factory=list)
+    _roles: dict[str, tuple[str, tuple[Block, ...]] | None] = field(default_factory=dict)
+    _rights: dict[str, Rights | None] = field(default_factory=dict)
+
+    def ask(self, what: str, needs: str, read: t.Callable[[], T]) -> T | None:
+        """What ``read`` returns; None where that failed, which is written down."""
+        if self.lost:
+            self._left_out.append(what)
+            return None
+        try:
+            return read()
+        except Failure as failure:
+            self._note(what, needs, failure)
+            return None
+
+    def told(self) -> tuple[Unread, ...]:
+        if self._left_out:
+            self._unread.append(Unread(AZURE, names.listed(self._left_out), self.lost, _ANSWERS))
+        return tuple(dict.fromkeys(self._unread))
+
+    def around(self, cluster: Body, cluster_id: str, providers: t.Sequence[str], observed: Observed) -> Azure:
+        group = clusters.node_group(cluster) if (cluster.get("properties") or {}).get("nodeResourceGroup") else ""
+        sets = self._scale_sets(group, attached.of_nodes(providers))
+        known = self._identities(asked.identities(observed, cluster))
+        profile = asked.kubelet(cluster)
+        kubelet_id = str(profile.get("resourceId") or "")
+        there = known.get(arm_id.normal(kubelet_id))
+        kubelet = IdentityInAzure(
+            id=kubelet_id,
+            exists=there is None or there.exists,
+            client_id=str(profile.get("clientId") or ""),
+            principal_id=str(profile.get("objectId") or ""),
+            tenant_id=there.tenant_id if there else "",
+        )
+        tenant = str((cluster.get("identity") or {}).get("tenantId") or kubelet.tenant_id)
+        missing: tuple[Missing, ...] = ()
+        if self._judges(cluster, kubelet, observed):
+            missing = tuple(self._missing(kubelet.principal_id, sets, known.values()))
+        return Azure(cluster, kubelet, group, tenant, sets, known, missing)
+
+    def _note(self, what: str, needs: str, failure: Failure) -> None:
+        if isinstance(failure, Refused) and failure.forbids():
+            self._unread.append(Unread(AZURE, what, failure.sentence, needs))
+        elif isinstance(failure, (Refused, NotAzure)):
+            self._unread.append(Unread(AZURE, what, failure.sentence, _ANSWERS))
+        else:  # the login, or the network: whatever else is asked would fail like this, and slowly
+            self.lost = failure.sentence
+            self._left_out.append(what)
+
+    # machines
+
+    def _scale_sets(self, group: str, of_nodes: t.Sequence[str]) -> tuple[ScaleSet, ...]:
+        """Those of the node resource group, and those elsewhere that nodes are on; one list for each group and kind."""
+        wanted = {arm_id.normal(one) for one in of_nodes}
+        home = arm_id.normal(group)
+        groups = {arm_id.normal(one): one for one in (*map(arm_id.group_of, of_nodes), group) if one}
+        found: list[ScaleSet] = []
+        for key, place in groups.items():
+            here = [one for one in wanted if arm_id.contains(key, one)]
+            machines: list[Body] = []
+            if key == home or any("/virtualmachines/" in one for one in here):
+                machines = self._machines(place)
+            members: dict[str, list[str]] = {}
+            for body in machines:
+                flexible = attached.set_of(body)
+                if flexible:
+                    members.setdefault(arm_id.normal(flexible), []).append(str(body["id"]))
+            alone = [ScaleSet.parse(body) for body in machines if not attached.set_of(body)]
+            sets: list[Body] = []
+            if key == home or members or any("/virtualmachinescalesets/" in one for one in here):
+                sets = self._sets(place)
+            found += [ScaleSet.parse(body, members.get(arm_id.normal(str(body["id"])), ())) for body in sets]
+            found += alone
+        return tuple(one for one in found if _matters(one, home, wanted))
+
+    def _sets(self, group: str) -> list[Body]:
+        needs = f"{_READ_SETS} at {group}"
+        return self.ask(f"the scale sets of {group}", needs, lambda: scale_sets.list_group(self.arm, group)) or []
+
+    def _machines(self, group: str) -> list[Body]:
+        what, needs = f"the virtual machines of {group}", f"{_READ_MACHINES} at {group}"
+        return self.ask(what, needs, lambda: virtual_machines.list_group(self.arm, group)) or []
+
+    # identities
+
+    def _identities(self, ids: t.Sequence[str]) -> dict[str, IdentityInAzure]:
+        """One request each. What cannot be read is told for each resource group together."""
+        if len(ids) > _MOST:
+            rest = f"{len(ids) - _MOST} more identities that AzureIdentities name"
+            why = f"A diagnosis looks at {_MOST} identities at most, those first that pods need."
+            self._unread.append(Unread(AZURE, rest, why, "fewer AzureIdentities"))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            answers = list(pool.map(self._identity, ids[:_MOST]))
+        unread: dict[tuple[str, bool], list[tuple[str, Failure]]] = {}
+        for identity, answer in zip(ids, answers):
+            if isinstance(answer, Failure):
+                forbidden = isinstance(answer, Refused) and answer.forbids()
+                unread.setdefault((arm_id.normal(arm_id.group_of(identity)), forbidden), []).append((identity, answer))
+        for (_dummy, forbidden), several in unread.items():
+            group = arm_id.group_of(several[0][0])
+            what = (
+                f"{names.listed([arm_id.last_segment(one) for one, _why in several])} among the identities of {group}"
+            )
+            needs = f"{_READ_IDENTITY} at {group}" if forbidden else _ANSWERS
+            self._unread.append(Unread(AZURE, what, several[0][1].sentence, needs))
+        found = (one for one in answers if isinstance(one, IdentityInAzure))
+        return {arm_id.normal(one.id): one for one in found}
+
+    def _identity(self, identity: str) -> IdentityInAzure | Failure | None:
+        if self.lost:
+            self._left_out.append(identity)
+            return None
+        try:
+            body = identities.get_by_id(self.arm, identity)
+        except (Refused, NotAzure) as failure:
+            if isinstance(failure, Refused) and failure.service.code == _OTHER_TENANT:
+                tenant = _TENANT.search(failure.service.message)
+                return IdentityInAzure(identity, True, tenant_id=tenant["tenant"] if tenant else "another tenant")
+            return failure
+        except Failure as failure:
+            self._note(identity, "", failure)
+            return None
+        told = (body or {}).get("properties") or {}
+        values = (str(told.get(name) or "") for name in ("clientId", "principalId", "tenantId"))
+        return IdentityInAzure(identity, body is not None, *values)
+
+    # permissions
+
+    def _judges(self, cluster: Body, kubelet: IdentityInAzure, observed: Observed) -> bool:
+        """Whether it is known as whom MIC works, and MIC works at all."""
+        if not asked.mic_writes(observed) or not cluster:
+            return False
+        what = "What MIC may do in Azure"
+        if not asked.mic_is_the_node(observed):
+            why = "MIC has a credential of its own in a Secret, and is not the identity of its node."
+            needs = "a look by a person at the role assignments of that credential: az role assignment list --all"
+        elif not kubelet.principal_id:
+            why = "The cluster does not say which identity its nodes have; that of a service principal is in Entra."
+            needs = "a look by a person at its role assignments: az role assignment list --all --assignee CLIENT_ID"
+        else:
+            return True
+        self._unread.append(Unread(AZURE, what, why, needs))
+        return False
+
+    def _missing(
+        self, principal: str, sets: t.Iterable[ScaleSet], known: t.Iterable[IdentityInAzure]
+    ) -> t.Iterator[Missing]:
+        for one in sets:
+            rights = self._rights_at(one.group, principal, barriers=True)
+            yield from rights.missing(one.id, one.actions, CONTRIBUTOR) if rights else ()
+        subnets = {arm_id.normal(subnet): subnet for one in sets for subnet in one.subnets}
+        for subnet in subnets.values():
+            rights = self._rights_at(arm_id.group_of(subnet), principal)
+            yield from rights.missing(subnet, (JOIN,), NETWORK) if rights else ()
+        for identity in known:
+            if identity.exists and identity.client_id:  # of what cannot be read so are the roles there
+                rights = self._rights_at(arm_id.group_of(identity.id), principal)
+                yield from rights.missing(identity.id, (ASSIGN,), OPERATOR) if rights else ()
+
+    def _rights_at(self, group: str, principal: str, *, barriers: bool = False) -> Rights | None:
+        """In a resource group, asked for once; None where they are not known. Groups with ``barriers`` come first."""
+        key = arm_id.normal(group)
+        if key not in self._rights:
+            grants = self._grants(group, principal)
+            denials, locks = self._barriers(group) if barriers and grants is not None else ((), ())
+            self._rights[key] = None if grants is None else Rights(principal, grants, denials, locks)
+        return self._rights[key]
+
+    def _grants(self, group: str, principal: str) -> tuple[Grant, ...] | None:
+        held = self.ask(
+            f"the roles that MIC has at {group}",
+            f"{_READ_ASSIGNMENTS} at {group}",
+            lambda: authorization.held(self.arm, group, principal),
+        )
+        if held is None:
+            return None
+        found = []
+        for one in held:
+            role = self._role(one)
+            if role is None:
+                return None  # it may be the one that gives everything
+            found.append(Grant(role[0], one.scope, role[1]))
+        return tuple(found)
+
+    def _role(self, assignment: azure_roles.Assignment) -> tuple[str, tuple[Block, ...]] | None:
+        definition = assignment.role_definition_id
+        guid = arm_id.last_segment(definition).lower()
+        if guid not in self._roles:
+            self._roles[guid] = self.ask(
+                f"the role {definition}",
+                f"{_READ_ROLES} at {definition}",
+                lambda: authorization.definition(self.arm, definition),
+            )
+        return self._roles[guid]
+
+    def _barriers(self, group: str) -> tuple[tuple[Denial, ...], tuple[Lock, ...]]:
+        inquiry = Inquiry(self.arm)
+        found = self.ask(
+            f"the deny assignments and locks at {group}",
+            f"{_READ_DENIALS} and {_READ_LOCKS} at {group}",
+            lambda: inquiry.barriers(group),
+        )
+        for one in inquiry.not_asked:
+            what = "deny assignments" if one["what"] == "denyAssignments" else one["what"]
+            needs = _READ_DENIALS if one["what"] == "denyAssignments" else _READ_LOCKS
+            self._unread.append(Unread(AZURE, f"the {what} at {group}", one["message"], f"{needs} at {group}"))
+        return found or ((), ())
+
+
+def _matters(one: ScaleSet, home: str, of_nodes: t.Collection[str]) -> bool:
+    """What is being deleted is AKS' matter, and what lies elsewhere is a stranger's unless a node is on it."""
+    if one.state.lower() == "deleting" and not _carries(one, of_nodes):
+        return False
+    return arm_id.same(one.group, home) or _carries(one, of_nodes)
+
+
+def _carries(one: ScaleSet, of_nodes: t.Collection[str]) -> bool:
+    return arm_id.normal(one.id) in of_nodes or not one.members.isdisjoint(of_nodes)

@@ -1,0 +1,506 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a diagnosis reads of Azure: with which requests, and what becomes of those that fail."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import diagnosis
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import azure_roles
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import of_azure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.azure import Azure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
+    MIC,
+    NMI,
+    Component,
+    Observed,
+    Unread,
+)
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, assigned, binding, identity, pod
+from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.diagnosis.observed_world import (
+    node,
+    program,
+    world,
+)
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.wire.modules.test_vmss_identity import NODES, World
+from azsandbox.azure.loopback import Credentials, SimulatedAzure
+
+AUTHORIZATION = "/providers/Microsoft.Authorization"
+IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
+SETS = "Microsoft.Compute/virtualMachineScaleSets"
+OPERATOR, CONTRIBUTOR = "Managed Identity Operator", "Virtual Machine Contributor"
+PAGE = {"status": 404, "body": "<html>Not here</html>", "count": 0}
+
+
+class Diagnosed(World):
+    """A cluster with pods, and the identity of its nodes with the roles that MIC needs."""
+
+    def __init__(self, azure: SimulatedAzure) -> None:
+        super().__init__(azure)
+        self.rg = f"/subscriptions/{azure.subscription_id}/resourceGroups/rg"
+        self.nodes = self.scale_set.partition("/providers/")[0]
+        self.principal = str(self.cluster["properties"]["identityProfile"]["kubeletidentity"]["objectId"])
+        self.provider = f"azure://{self.scale_set}/virtualMachines/0"
+
+    def grant(self, role: str, scope: str, principal: str = "") -> None:
+        guid = azure_roles.BUILT_IN.get(role, role)
+        definition = f"/subscriptions/{self.azure.subscription_id}{AUTHORIZATION}/roleDefinitions/{guid}"
+        properties = {"roleDefinitionId": definition, "principalId": principal or self.principal}
+        path = f"{scope}{AUTHORIZATION}/roleAssignments/{uuid.uuid4()}"
+        self.azure.arm("PUT", path, {"properties": properties}, version="2022-04-01").raise_for_status()
+
+    def grant_all(self) -> None:
+        self.grant(OPERATOR, self.rg)
+        self.grant(CONTRIBUTOR, self.nodes)
+
+    def observed(
+        self, *ids: str, state: str = "Created", components: tuple[Component, ...] = (), **more: Any
+    ) -> Observed:
+        """The cluster with a pod for each of these identities."""
+        objects: dict[str, list[Raw]] = {
+            "Pod": [pod(f"p{one}", f"s{one}") for one in range(len(ids))],
+            "AzureIdentity": [
+                identity(f"i{one}", resourceID=each, clientID=self.client_id(each)) for one, each in enumerate(ids)
+            ],
+            "AzureIdentityBinding": [binding(f"b{one}", f"i{one}", f"s{one}") for one in range(len(ids))],
+            "Deployment": [],
+            "ReplicaSet": [],
+            "Node": [node(provider=self.provider)],
+        }
+        parts = zip(objects["Pod"], objects["AzureIdentityBinding"], objects["AzureIdentity"], strict=True)
+        objects["AzureAssignedIdentity"] = [assigned(*each, state) for each in parts]
+        return world(**{**objects, **more}, components=components or (program(MIC), program(NMI)))
+
+    def client_id(self, identity_id: str) -> str:
+        answer = self.azure.arm("GET", identity_id) if identity_id.startswith(self.rg[:52]) else None
+        return str(answer.json()["properties"]["clientId"]) if answer and answer.ok else "some-client-id"
+
+
+@pytest.fixture
+def cluster(azure: SimulatedAzure) -> Diagnosed:
+    return Diagnosed(azure)
+
+
+Look = Callable[..., tuple[Azure | None, tuple[Unread, ...]]]
+
+
+@pytest.fixture
+def look(modules: Modules, monkeypatch: pytest.MonkeyPatch) -> Look:
+    """Observe as the owner of the subscription, or as somebody else."""
+    for name in ("AZURE_CONFIG_DIR", "AZURE_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def look(
+        observed: Observed, who: Credentials | None = None, name: str = "c1", **options: Any
+    ) -> tuple[Azure | None, tuple[Unread, ...]]:
+        for key, value in {**modules.environment, **(modules.login(who) if who else {})}.items():
+            monkeypatch.setenv(key, value)
+        given = {key: spec.get("default") for key, spec in azure_auth().options.items()}
+        given |= {"cloud_environment": modules.environment["AZURE_CLOUD_ENVIRONMENT"], "wait_timeout": 5, **options}
+
+        def connect() -> Arm:
+            return Arm.connect(given, lambda *_arguments, **_more: (1, "", ""))
+
+        return diagnosis.observe(connect, {"resource_group": "rg", "cluster_name": name}, observed)
+
+    return look
+
+
+def found(azure: Azure | None) -> Azure:
+    assert azure is not None
+    return azure
+
+
+def codes(observed: Observed, azure: Azure | None) -> list[str]:
+    with_azure = Observed(observed.inventory, observed.objects, observed.components, azure=azure)
+    return [row.code for row in of_azure.TABLE.rows for _one in row.look(with_azure)]
+
+
+def missing(azure: Azure | None) -> list[tuple[str, str, str]]:
+    return [(one.reason, one.role, one.scope) for one in found(azure).missing]
+
+
+def asked(modules: Modules, mark: int) -> list[str]:
+    """Path of each request to ARM below the subscription, in lower case."""
+    paths = (str(entry["path"]).lower() for entry in modules.requests(mark))
+    return [path for path in paths if path.startswith("/subscriptions/")]
+
+
+def test_all_is_well(modules: Modules, look: Look, cluster: Diagnosed) -> None:
+    one = cluster.identity("one")
+    cluster.grant_all()
+    modules.succeed("vmss_identity", resource_group="rg", cluster_name="c1", identities=[one], poll_interval=0.1)
+    observed = cluster.observed(one, state="Assigned")
+    mark = modules.mark()
+    azure, unread = look(observed)
+    assert unread == () and codes(observed, azure) == []
+    assert modules.writes(mark) == []
+    azure = found(azure)
+    assert azure.kubelet.principal_id == cluster.principal and azure.kubelet.exists
+    assert azure.node_resource_group.lower() == cluster.nodes.lower()
+    assert azure.tenant_id == cluster.azure.tenant_id == found(azure).kubelet.tenant_id
+    assert azure.missing == ()
+    (scale_set,) = azure.scale_sets
+    assert scale_set.id == cluster.scale_set and scale_set.state == "Succeeded"
+    assert scale_set.carried[one.lower()] == cluster.client_id(one)
+    assert azure.named(one.upper()) is not None
+
+
+def test_each_thing_is_asked_for_once(modules: Modules, look: Look, cluster: Diagnosed) -> None:
+    cluster.azure.arm("PUT", "/resourceGroups/rg2", {"location": "westeurope"}).raise_for_status()
+    ids = [cluster.identity(f"id-{one}", "rg2" if one % 2 else "rg") for one in range(20)]
+    cluster.grant_all()
+    observed = cluster.observed(*ids, ids[0].upper().replace("/SUBSCRIPTIONS/", "/subscriptions/"))
+    mark = modules.mark()
+    azure, unread = look(observed)
+    assert unread == ()
+    group = f"/subscriptions/{cluster.azure.subscription_id}/resourcegroups/"
+    nodes, auth = cluster.nodes.lower(), AUTHORIZATION.lower()
+    roles = f"/subscriptions/{cluster.azure.subscription_id}{auth}/roledefinitions/"
+    assert sorted(asked(modules, mark)) == sorted(
+        [
+            cluster.cluster["id"].lower(),
+            f"{nodes}/providers/{SETS.lower()}",
+            f"{nodes}/providers/microsoft.compute/virtualmachines",
+            cluster.kubelet.lower(),
+            *(one.lower() for one in ids),
+            *(f"{group}{one}{auth}/roleassignments" for one in ("rg", "rg2", NODES.lower())),
+            f"{nodes}{auth}/denyassignments",
+            f"{nodes}{auth}/locks",
+            *(f"{roles}{azure_roles.BUILT_IN[one]}" for one in (OPERATOR, CONTRIBUTOR)),
+        ]
+    )
+    lacking = [("not_granted", OPERATOR, one) for one in ids if "/rg2/" in one]
+    assert sorted(missing(azure)) == sorted(lacking)
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        ([], ["role_missing_on_identity", "role_missing_on_node_resource_group"]),
+        ([(CONTRIBUTOR, "nodes")], ["role_missing_on_identity"]),
+        ([(OPERATOR, "identity")], ["role_missing_on_node_resource_group"]),
+        ([(CONTRIBUTOR, "nodes"), (OPERATOR, "identity")], []),
+        ([(CONTRIBUTOR, "set"), (OPERATOR, "rg")], []),
+        ([("Contributor", "subscription")], []),
+        (
+            [("Reader", "subscription"), (OPERATOR, "nodes")],
+            ["role_missing_on_identity", "role_missing_on_node_resource_group"],
+        ),
+    ],
+)
+def test_what_mic_may_do(look: Look, cluster: Diagnosed, roles: list[tuple[str, str]], expected: list[str]) -> None:
+    one = cluster.identity("one")
+    places = {"nodes": cluster.nodes, "identity": one, "set": cluster.scale_set, "rg": cluster.rg}
+    places["subscription"] = cluster.rg.partition("/resourceGroups/")[0]
+    for role, place in roles:
+        cluster.grant(role, places[place])
+    observed = cluster.observed(one)
+    azure, unread = look(observed)
+    assert unread == () and codes(observed, azure) == expected
+
+
+def test_a_role_of_the_customer(look: Look, cluster: Diagnosed) -> None:
+    one, name = cluster.identity("one"), str(uuid.uuid4())
+    cluster.grant(CONTRIBUTOR, cluster.nodes)
+    properties = {
+        "roleName": "Gives identities",
+        "type": "CustomRole",
+        "assignableScopes": [cluster.rg],
+        "permissions": [{"actions": [f"{IDENTITIES}/*"], "notActions": [f"{IDENTITIES}/assign/action"]}],
+    }
+    path = f"{cluster.rg}{AUTHORIZATION}/roleDefinitions/{name}"
+    for lacks in (True, False):
+        if not lacks:
+            properties["permissions"] = [{"actions": [f"{IDENTITIES}/assign/*"]}]
+        cluster.azure.arm("PUT", path, {"properties": properties}, version="2022-04-01").raise_for_status()
+        if lacks:
+            cluster.grant(name, cluster.rg)
+        azure, unread = look(cluster.observed(one))
+        assert unread == ()
+        assert missing(azure) == ([("not_granted", OPERATOR, one)] if lacks else [])
+        assert not lacks or found(azure).missing[0].held == (f"Gives identities at {cluster.rg}",)
+
+
+@pytest.mark.parametrize("level", ["ReadOnly", "CanNotDelete"])
+def test_a_lock(look: Look, cluster: Diagnosed, level: str) -> None:
+    one = cluster.identity("one")
+    cluster.grant_all()
+    path = f"{cluster.nodes}{AUTHORIZATION}/locks/keep"
+    cluster.azure.arm("PUT", path, {"properties": {"level": level}}, version="2020-05-01").raise_for_status()
+    observed = cluster.observed(one)
+    azure, unread = look(observed)
+    assert unread == ()
+    assert missing(azure) == ([("locked", CONTRIBUTOR, cluster.scale_set)] if level == "ReadOnly" else [])
+    assert codes(observed, azure) == (["locked"] if level == "ReadOnly" else [])
+    if level == "ReadOnly":
+        assert (found(azure).missing[0].by, found(azure).missing[0].at.lower()) == ("keep", cluster.nodes.lower())
+
+
+@pytest.mark.parametrize("spared", [False, True])
+def test_a_deny_assignment(look: Look, cluster: Diagnosed, spared: bool) -> None:
+    one = cluster.identity("one")
+    cluster.grant_all()
+    excluded = [cluster.principal] if spared else []
+    denial = {"scope": cluster.nodes, "name": "lockdown", "actions": ["*/write"], "excluded_principals": excluded}
+    cluster.azure.control("POST", "/deny-assignments", denial)
+    observed = cluster.observed(one)
+    azure, unread = look(observed)
+    assert unread == ()
+    assert codes(observed, azure) == ([] if spared else ["denied_by_assignment"])
+
+
+def test_an_identity_that_is_gone(look: Look, cluster: Diagnosed) -> None:
+    one, two = cluster.identity("one"), cluster.identity("two")
+    cluster.grant_all()
+    cluster.forget(two)
+    observed = cluster.observed(one, two)
+    azure, unread = look(observed)
+    assert unread == ()
+    assert codes(observed, azure) == ["identity_gone", "dead_identity_blocks_others"]
+    assert missing(azure) == []
+
+
+def test_the_group_of_an_identity_is_gone(look: Look, cluster: Diagnosed) -> None:
+    observed = cluster.observed(f"{cluster.rg}-gone/providers/{IDENTITIES}/one")
+    azure, unread = look(observed)
+    assert unread == () and "identity_gone" in codes(observed, azure)
+
+
+def test_an_identity_that_was_made_again(modules: Modules, look: Look, cluster: Diagnosed) -> None:
+    one = cluster.identity("one")
+    cluster.grant_all()
+    modules.succeed("vmss_identity", resource_group="rg", cluster_name="c1", identities=[one], poll_interval=0.1)
+    observed = cluster.observed(one, state="Assigned")
+    cluster.forget(one)
+    assert cluster.identity("one") == one
+    azure, unread = look(observed)
+    assert unread == () and codes(observed, azure) == ["identity_recreated"]
+
+
+@pytest.mark.parametrize(
+    "fault", [PAGE, {"status": 404, "body": {"error": {"code": "SubscriptionNotFound", "message": "no"}}, "count": 0}]
+)
+def test_no_answer_of_azure_is_no_absence(
+    modules: Modules, look: Look, cluster: Diagnosed, fault: dict[str, Any]
+) -> None:
+    one = cluster.identity("one")
+    cluster.grant_all()
+    observed = cluster.observed(one)
+    modules.fault("GET", "userAssignedIdentities/one", **fault)
+    azure, (unread,) = look(observed)
+    assert found(azure).named(one) is None and codes(observed, azure) == []
+    assert unread.what == f"one of the identities of {cluster.rg}" or unread.what.endswith(cluster.rg)
+    assert unread.source == "azure" and "network" in unread.needs
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        ("virtualMachineScaleSets", "the scale sets of"),
+        ("virtualMachines", "the virtual machines of"),
+        ("roleAssignments", "the roles that MIC has at"),
+        ("roleDefinitions", "the role /subscriptions/"),
+        ("denyAssignments", "the deny assignments and locks at"),
+        ("locks", "the deny assignments and locks at"),
+    ],
+)
+def test_a_page_in_place_of_a_list(modules: Modules, look: Look, cluster: Diagnosed, path: str, what: str) -> None:
+    """It is told as unread, and no cause follows from it."""
+    one = cluster.identity("one")
+    cluster.grant_all()
+    observed = cluster.observed(one)
+    modules.fault("GET", f"/{path}[/?]", **PAGE)
+    azure, unread = look(observed)
+    assert unread and all(each.what.startswith(what) for each in unread)
+    assert codes(observed, azure) == []
+
+
+def test_a_stranger_learns_what_he_needs(look: Look, cluster: Diagnosed) -> None:
+    """Of somebody who may read the cluster alone, everything else is told with the action that is missing."""
+    one = cluster.identity("one")
+    cluster.grant_all()
+    who = cluster.azure.principal("somebody", ("Azure Kubernetes Service Cluster User Role", cluster.cluster["id"]))
+    observed = cluster.observed(one)
+    azure, unread = look(observed, who)
+    assert found(azure).cluster and found(azure).scale_sets == () and found(azure).identities == {}
+    assert codes(observed, azure) == []
+    needs = {each.needs.partition(" at ")[0] for each in unread}
+    assert needs == {f"{SETS}/read", "Microsoft.Compute/virtualMachines/read", f"{IDENTITIES}/read"}
+    assert all(each.why.startswith("Could not ") and "may not perform" in each.why for each in unread)
+
+
+def test_a_reader_of_all_but_roles(look: Look, cluster: Diagnosed) -> None:
+    one, name = cluster.identity("one"), str(uuid.uuid4())
+    properties = {
+        "roleName": "Looks",
+        "type": "CustomRole",
+        "assignableScopes": [cluster.rg],
+        "permissions": [{"actions": ["*/read"], "notActions": ["Microsoft.Authorization/*/read"]}],
+    }
+    path = f"{cluster.rg}{AUTHORIZATION}/roleDefinitions/{name}"
+    cluster.azure.arm("PUT", path, {"properties": properties}, version="2022-04-01").raise_for_status()
+    who = cluster.azure.principal("somebody", ("Looks", cluster.rg.partition("/resourceGroups/")[0]))
+    observed = cluster.observed(one)
+    azure, unread = look(observed, who)
+    assert {each.needs.partition(" at ")[0] for each in unread} == {"Microsoft.Authorization/roleAssignments/read"}
+    assert len(unread) == 2 and missing(azure) == [] and codes(observed, azure) == []
+
+
+def test_a_reader_of_all_but_barriers(look: Look, cluster: Diagnosed) -> None:
+    one, name = cluster.identity("one"), str(uuid.uuid4())
+    hidden = [f"Microsoft.Authorization/{kind}/read" for kind in ("denyAssignments", "locks")]
+    properties = {
+        "roleName": "Looks",
+        "type": "CustomRole",
+        "assignableScopes": [cluster.rg],
+        "permissions": [{"actions": ["*/read"], "notActions": hidden}],
+    }
+    path = f"{cluster.rg}{AUTHORIZATION}/roleDefinitions/{name}"
+    cluster.azure.arm("PUT", path, {"properties": properties}, version="2022-04-01").raise_for_status()
+    who = cluster.azure.principal("somebody", ("Looks", cluster.rg.partition("/resourceGroups/")[0]))
+    azure, unread = look(cluster.observed(one), who)
+    assert [each.needs.partition(" at ")[0] for each in unread] == hidden
+    assert len(missing(azure)) == 2  # roles are told all the same
+
+
+def test_who_may_not_read_the_cluster(look: Look, cluster: Diagnosed) -> None:
+    one = cluster.identity("one")
+    who = cluster.azure.principal("somebody", ("Reader", one))
+    azure, unread = look(cluster.observed(one), who)
+    assert found(azure).cluster == {} and found(azure).named(one) is not None
+    assert [each.needs.partition(" at ")[0] for each in unread][0] == "Microsoft.ContainerService/managedClusters/read"
+    assert codes(cluster.observed(one), azure) == []
+
+
+def test_no_login(modules: Modules, look: Look, cluster: Diagnosed) -> None:
+    wrong = Credentials(cluster.azure.owner.client_id, "wrong", "")
+    azure, (unread,) = look(cluster.observed(cluster.identity("one")), wrong)
+    assert azure is None and unread.what == "Azure around the cluster c1"
+    assert "AADSTS7000215" in unread.why and "wrong" not in unread.why
+
+
+def test_azure_does_not_answer(modules: Modules, look: Look, cluster: Diagnosed) -> None:
+    observed = cluster.observed(cluster.identity("one"))
+    modules.fault("GET", "managedClusters/c1", reset=True, count=0)
+    mark = modules.mark()
+    azure, (unread,) = look(observed, wait_timeout=0)
+    assert azure is None and unread.what == "Azure around the cluster c1"
+    assert {path.rpartition("/")[2] for path in asked(modules, mark)} <= {"c1"}
+
+
+def test_azure_stops_to_answer(modules: Modules, look: Look, cluster: Diagnosed) -> None:
+    """What was read stays, and what was not is told together."""
+    one = cluster.identity("one")
+    observed = cluster.observed(one)
+    modules.fault("GET", "roleAssignments", reset=True, count=0)
+    azure, (unread,) = look(observed, wait_timeout=0)
+    assert found(azure).named(one) and found(azure).scale_sets and missing(azure) == []
+    assert unread.what.startswith("the roles that MIC has at") and "did not answer" in unread.why
+
+
+def test_no_such_cluster(look: Look, cluster: Diagnosed) -> None:
+    azure, (unread,) = look(cluster.observed(), name="c2")
+    assert azure is None and unread.why == "There is no cluster c2 in the resource group rg."
+
+
+def test_another_cluster(look: Look, cluster: Diagnosed) -> None:
+    cluster.azure.cluster(name="c2")
+    azure, (unread,) = look(cluster.observed(), name="c2")
+    assert azure is None and "another one's" in unread.why
+
+
+def test_an_identity_of_another_tenant(modules: Modules, look: Look, cluster: Diagnosed) -> None:
+    one, other = cluster.identity("one"), str(uuid.uuid4())
+    cluster.grant_all()
+    observed = cluster.observed(one)
+    message = (
+        f"The access token is from the wrong issuer 'https://sts.windows.net/{cluster.azure.tenant_id}/'. It must "
+        f"match the tenant 'https://sts.windows.net/{other}/' associated with this subscription."
+    )
+    body = {"error": {"code": "InvalidAuthenticationTokenTenant", "message": message}}
+    modules.fault("GET", "userAssignedIdentities/one", status=401, body=body, count=0)
+    azure, unread = look(observed)
+    assert unread == () and codes(observed, azure) == ["identity_of_other_tenant"]
+    identity_found = found(azure).named(one)
+    assert identity_found and identity_found.tenant_id == other
+
+
+def test_identities_of_another_subscription(look: Look, cluster: Diagnosed) -> None:
+    """Who may not look there is told once, however many a tenant names."""
+    strange = f"/subscriptions/{uuid.uuid4()}/resourceGroups/theirs/providers/{IDENTITIES}"
+    cluster.grant_all()
+    observed = cluster.observed(*(f"{strange}/id-{one}" for one in range(12)))
+    azure, (unread,) = look(observed)
+    assert codes(observed, azure) == [] and "and 9 more" in unread.what
+
+
+def test_no_text_of_a_tenant_chooses_a_path(modules: Modules, look: Look, cluster: Diagnosed) -> None:
+    one = cluster.identity("one")
+    wild = [
+        f"{one}/../../../..",
+        f"{cluster.rg}/../../providers/{IDENTITIES}/two",
+        f"{one}?x=y",
+        f"{one}#z",
+        f"{one}/federatedIdentityCredentials/x",
+        "/subscriptions",
+        cluster.cluster["id"],
+        "https://elsewhere.example/",
+        "",
+    ]
+    cluster.grant_all()
+    observed = cluster.observed(*wild)
+    mark = modules.mark()
+    azure, unread = look(observed)
+    assert unread == () and set(found(azure).identities) == {cluster.kubelet.lower()}
+    assert [path for path in asked(modules, mark) if "userassigned" in path] == [cluster.kubelet.lower()]
+
+
+def test_mic_that_logs_in_by_itself(modules: Modules, look: Look, cluster: Diagnosed) -> None:
+    mic = program(MIC)
+    container = {**mic.workload["spec"]["template"]["spec"]["containers"][0], "env": [{"name": "CLIENT_ID"}]}
+    workload = {**mic.workload, "spec": {"template": {"spec": {"containers": [container]}}}}
+    observed = cluster.observed(cluster.identity("one"), components=(Component(MIC, workload, mic.pods), program(NMI)))
+    mark = modules.mark()
+    azure, (unread,) = look(observed)
+    assert missing(azure) == [] and codes(observed, azure) == [] and "credential of its own" in unread.why
+    assert not [path for path in asked(modules, mark) if "microsoft.authorization" in path]
+
+
+def test_machines_elsewhere(modules: Modules, look: Look, cluster: Diagnosed) -> None:
+    """Only those that nodes are on, by one list for their group; one of a flexible scale set stands for that."""
+    one = cluster.identity("one")
+    cluster.grant_all()
+    cluster.azure.arm("PUT", "/resourceGroups/mine", {"location": "westeurope"}).raise_for_status()
+    carried = {"identity": {"type": "UserAssigned", "userAssignedIdentities": {one: {"clientId": "x"}}}}
+    machine = cluster.azure.machine("mine", "vm-0", **carried)
+    cluster.azure.machine("mine", "vm-1")
+    flexible = cluster.azure.scale_set("mine", "flexible", **carried)
+    cluster.azure.scale_set("mine", "stranger")
+    body = {"properties": {"provisioningState": "Succeeded", "virtualMachineScaleSet": {"id": flexible}}}
+    instance = cluster.azure.machine("mine", "vm-2", **body)
+    nodes = [node("n1", cluster.provider), node("n2", f"azure://{machine}"), node("n3", f"azure://{instance}")]
+    observed = cluster.observed(
+        one, Node=nodes, Pod=[pod("p0", "s0", spec={"nodeName": "n3"})], AzureAssignedIdentity=[]
+    )
+    mark = modules.mark()
+    azure, unread = look(observed)
+    assert unread == ()
+    assert sorted(each.name for each in found(azure).scale_sets) == sorted(
+        [cluster.scale_set.rpartition("/")[2], "vm-0", "flexible"]
+    )
+    under = found(azure).under(f"azure://{instance.upper().replace('/SUBSCRIPTIONS/', '/subscriptions/')}")
+    assert under is not None and under.id == flexible
+    lists = [path for path in asked(modules, mark) if "microsoft.compute" in path]
+    assert len(lists) == len(set(lists)) == 4
+    assert codes(observed, azure) == ["nodes_elsewhere"]
