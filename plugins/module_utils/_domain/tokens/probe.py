@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ..errors import Failure
+from ..kubernetes import label_selectors
 from ..matching.matching import SELECTOR_LABEL, Assignment, Binding, Identity, Pod, assignments, scale_set, unheld
 from ..names import OWNER
 from .probe_job import PROBE_LABEL, Place, Raw, Target
@@ -195,26 +196,9 @@ def _disturbed(labels: t.Mapping[str, str], budgets: t.Iterable[Raw]) -> list[st
     for raw in budgets:
         spec = raw.get("spec") or {}
         scaled = spec.get("maxUnavailable") is not None or isinstance(spec.get("minAvailable"), str)
-        if scaled and spec.get("selector") is not None and _selects(spec["selector"], labels):
+        if scaled and spec.get("selector") is not None and label_selectors.selects(spec["selector"], labels):
             found.append(str(raw["metadata"]["name"]))
     return sorted(found)
-
-
-def _selects(selector: Raw, labels: t.Mapping[str, str]) -> bool:
-    """Whether a label selector selects; an empty one selects everything."""
-    same = all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
-    return same and all(_holds(each, labels) for each in selector.get("matchExpressions") or ())
-
-
-def _holds(expression: Raw, labels: t.Mapping[str, str]) -> bool:
-    value, operator = labels.get(expression["key"]), expression["operator"]
-    listed = value in (expression.get("values") or ())
-    return {
-        "In": listed,
-        "NotIn": not listed,
-        "Exists": value is not None,
-        "DoesNotExist": value is None,
-    }[operator]
 
 
 def _lost(place: Place, namespace: str, name: str, cluster: Cluster) -> tuple[Identity, ...]:
