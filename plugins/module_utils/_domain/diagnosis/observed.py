@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 
-from ..installation import nmi
+from ..azure.federated import Credential
+from ..installation import nmi, workload_identity_webhook
 from ..installation.trusted_namespaces import Belief
 from ..matching.inventory import Inventory
 from ..matching.matching import Raw
+from ..tokens.token import Verdict
 from .azure import Azure
 from .cause import Evidence
 from .events import Event
@@ -55,8 +57,26 @@ class Component:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A request for a token that was made now in the place of a pod, and the verdict over its answer."""
+
+    namespace: str
+    pod: str
+    node: str
+    verdict: Verdict
+
+    @property
+    def label(self) -> str:
+        return f"request in place of Pod {self.namespace}/{self.pod} on Node {self.node}"
+
+
+@dataclass(frozen=True)
 class Observed:
-    """``objects`` by kind, as listed; a kind that is missing was not read. ``now``: by the clock of the API server."""
+    """``objects`` by kind, as listed; a kind that is missing was not read. ``now``: by the clock of the API server.
+
+    ``asked``: where live requests were wanted. ``credentials``: the federated ones by the lower-case id of an identity,
+    None where none were read; an identity that is missing was not read.
+    """
 
     inventory: Inventory
     objects: t.Mapping[str, t.Sequence[Raw]] = field(default_factory=dict)
@@ -66,6 +86,8 @@ class Observed:
     azure: Azure | None = None
     now: datetime = datetime(1970, 1, 1, tzinfo=timezone.utc)
     unread: tuple[Unread, ...] = ()
+    asked: tuple[Asked, ...] = ()
+    credentials: t.Mapping[str, t.Sequence[Credential]] | None = None
 
     def of(self, program: str) -> tuple[Component, ...]:
         return tuple(one for one in self.components if one.program == program)
@@ -82,12 +104,14 @@ class Observed:
 
 
 def components(objects: t.Mapping[str, t.Sequence[Raw]], belief: Belief) -> tuple[Component, ...]:
-    """MIC and NMI where ``belief`` holds."""
+    """MIC and NMI where ``belief`` holds, and the webhook that the cluster's configuration leads to."""
     found = []
     for kind, program in (("Deployment", MIC), ("DaemonSet", NMI)):
         for raw in objects.get(kind, ()):
             if nmi.runs_image(raw, program) and belief.holds(str(raw["metadata"].get("namespace", ""))):
                 found.append(Component(program, {**raw, "kind": kind}, _pods(raw, objects)))
+    for raw in workload_identity_webhook.deployments(objects):
+        found.append(Component(WEBHOOK, {**raw, "kind": "Deployment"}, _pods(raw, objects)))
     return tuple(found)
 
 
