@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python tests/readmes.py`: write the table of permissions of each role into its README.
+"""`python tests/readmes.py`: write the table of permissions of each role into its README, and the page of codes.
 
-It stands in the last section, and is that of the map PERMISSIONS of the role's plan.
+A table stands in the last section, and is that of the map PERMISSIONS of the role's plan. The page, docs/codes.md, is
+that of the tables of causes, findings, residue and verdicts, and of the failures that users reported.
 """
 
 from __future__ import annotations
@@ -12,20 +13,46 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-PLANS = "plugins.module_utils._domain.roles"
+DOMAIN = "plugins.module_utils._domain"
+PAGE = CHECKOUT / "docs/codes.md"
 COMMAND = "python tests/readmes.py"
 SECTION = "\n## Permissions\n"
+# Files of causes, with the section of each.
+CAUSES = {
+    "of_installation": "Causes in the installation",
+    "of_mic": "Causes in MIC",
+    "of_azure": "Causes in Azure",
+    "of_identities": "Causes in AzureIdentities, bindings and labels",
+    "of_network": "Causes in network and nodes",
+    "of_workload_id": "Causes in Workload ID",
+}
+ITSELF = "Azure/aad-pod-identity"
+INTRODUCTION = """# Codes
+
+What the collection says of what is wrong: causes of a diagnosis, findings of the inventory, what is left after an
+uninstallation, verdicts over tokens. Each code is one word for one thing, wherever it is told. This page is written by
+`python tests/readmes.py`. Issues without a repository are those of AAD Pod Identity."""
+EXPLAINED = {
+    "Findings": "Told by the objects of the cluster (`pod_identity_info`), and part of every diagnosis.",
+    "Residue": "Told by the objects of the cluster (`pod_identity_info`) where AAD Pod Identity is to be gone.",
+    "Federated credentials": "Told by `federated_identity_credential_info`.",
+    "Verdicts": "Told by `pod_token_info`, with what to do.",
+    "Groups of nodes": "The inventory `aks_nodes` puts nodes into groups; these codes tell why.",
+    "Reported failures": "Failures that users reported, and the codes that tell them.",
+    "What no code tells": "What a person must look at, because it cannot be told from outside, or not all of it.",
+}
 HEADING = "| Phase | Where | Permission |\n|---|---|---|\n"
 
 
 def roles() -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """README and permissions of each role that tells what it needs."""
     for path in sorted(CHECKOUT.glob("roles/*/README.md")):
-        plan = importlib.import_module(f"{PLANS}.{path.parent.name}")
+        plan = importlib.import_module(f"{DOMAIN}.roles.{path.parent.name}")
         if hasattr(plan, "PERMISSIONS"):
             yield path, plan.PERMISSIONS
 
@@ -52,10 +79,100 @@ def written(text: str, permissions: Mapping[str, Any]) -> str:
     return f"{others}\n{SECTION}{explained}{HEADING}{''.join(rows(permissions))}"
 
 
+@dataclass(frozen=True)
+class Word:
+    """A code, with what the page says of it."""
+
+    code: str
+    meaning: str
+    severity: str = ""
+    told_by: str = ""
+    remedy: str = ""
+    references: tuple[str, ...] = ()
+
+
+def vocabulary(domain: str = DOMAIN) -> dict[str, list[Word]]:
+    """Every code by its section of the page."""
+
+    def module(name: str) -> Any:
+        return importlib.import_module(f"{domain}.{name}")
+
+    catalogue, found = module("diagnosis.catalogue"), {}
+    for name, title in CAUSES.items():
+        found[title] = [
+            Word(row.code, row.meaning, row.severity, row.told_by, row.remedy, row.references)
+            for row in module(f"diagnosis.{name}").TABLE.rows
+        ]
+    checks = module("findings.findings")
+    for title, several in (("Findings", checks.checks()), ("Residue", checks.residue_checks())):
+        found[title] = [Word(one.code, one.meaning, one.severity, remedy=one.remedy) for one in several]
+    for title, name in (("Federated credentials", "azure.federated"), ("Verdicts", "tokens.verdicts")):
+        found[title] = [Word(code, meaning) for code, meaning in module(name).MEANINGS.items()]
+    return {
+        title: [
+            replace(one, references=tuple(dict.fromkeys((*one.references, *catalogue.issues_of(one.code)))))
+            for one in words
+        ]
+        for title, words in found.items()
+    }
+
+
+def page(domain: str = DOMAIN) -> str:
+    """The page of codes, in Markdown; each code is a heading, so that it is an anchor too."""
+    catalogue = importlib.import_module(f"{domain}.diagnosis.catalogue")
+    parts = [INTRODUCTION]
+    for title, words in vocabulary(domain).items():
+        parts += [f"## {title}", *filter(None, [EXPLAINED.get(title, "")]), *map(_entry, words)]
+    rows = [
+        f"| `{group}` | {', '.join(map(_anchor, codes)) or 'the group itself'} |"
+        for group, codes in catalogue.OF_NODE_GROUPS.items()
+    ]
+    parts += ["## Groups of nodes", EXPLAINED["Groups of nodes"], "\n".join(("| Group | Codes |", "|---|---|", *rows))]
+    parts += ["## Reported failures", EXPLAINED["Reported failures"]]
+    for title, several in catalogue.GROUPS.items():
+        rows = [
+            f"| {', '.join(map(_link, one.issues))} | {one.symptom} | {', '.join(map(_anchor, one.codes)) or 'none'} |"
+            for one in several
+        ]
+        parts += [f"### {title}", "\n".join(("| Issues | Symptom | Codes |", "|---|---|---|", *rows))]
+    looks = [
+        f"- {one.symptom} ({', '.join(map(_link, one.issues))}): {one.look}"
+        for several in catalogue.GROUPS.values()
+        for one in several
+        if one.look
+    ]
+    parts += ["## What no code tells", EXPLAINED["What no code tells"], "\n".join(looks)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _entry(word: Word) -> str:
+    about = (
+        ("Severity", word.severity),
+        ("Told by", word.told_by),
+        ("Remedy", word.remedy),
+        ("See", ", ".join(map(_link, word.references))),
+    )
+    lines = "\n".join(f"- {name}: {text}" for name, text in about if text)
+    return "\n\n".join(filter(None, (f"### {word.code}", word.meaning.replace("``", "`"), lines)))
+
+
+def _anchor(code: str) -> str:
+    return f"[{code}](#{code})"
+
+
+def _link(reference: str) -> str:
+    """An address, or an issue as owner/repository#number."""
+    if reference.startswith("https://"):
+        return f"<{reference}>"
+    repository, dummy, number = reference.rpartition("#")
+    return f"[{reference.replace(ITSELF, '')}](https://github.com/{repository}/issues/{number})"
+
+
 def main() -> None:
     sys.path.insert(0, str(CHECKOUT))
     for path, permissions in roles():
         path.write_text(written(path.read_text(), permissions))
+    PAGE.write_text(page())
 
 
 if __name__ == "__main__":

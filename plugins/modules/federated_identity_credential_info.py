@@ -130,10 +130,10 @@ findings:
   elements: dict
   contains:
     code:
-      description: V(foreign_issuer) or V(service_account_missing).
+      description: V(foreign_issuer) or V(subject_missing).
       returned: always
       type: str
-      sample: service_account_missing
+      sample: subject_missing
     identity_id:
       description: Resource id of the identity.
       returned: always

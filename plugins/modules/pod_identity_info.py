@@ -15,7 +15,7 @@ description:
   - Lists every workload of a cluster, running or not, with the identities that MIC assigns to its pods and with what
     NMI answers a request that names none. Both are computed by the rules of MIC and NMI, in standard and managed mode.
   - Compares the assignments that there are with the computed ones, and reports what is wrong or will go wrong as
-    findings with stable codes.
+    findings with stable codes, which docs/codes.md explains.
   - On request it lists what of pod identity is left in a cluster after it was uninstalled.
   - Reads a cluster, or files that C(kubectl get -o json) wrote. It writes nothing but the file O(path).
 extends_documentation_fragment:

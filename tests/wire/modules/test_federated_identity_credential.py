@@ -385,7 +385,7 @@ def test_what_a_cluster_left_behind(modules: Modules, azure: SimulatedAzure, ide
     ]
     assert [(one["credential"], one["code"]) for one in found] == [
         ("blue", "foreign_issuer"),
-        ("gone", "service_account_missing"),
+        ("gone", "subject_missing"),
     ]
     by_id = modules.succeed(info, identity_id=identity, issuer=ISSUER)["findings"]
     assert [one["credential"] for one in by_id] == ["gone", "other", "pods"]

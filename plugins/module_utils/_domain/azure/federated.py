@@ -321,6 +321,14 @@ def require_issuer(credential: Credential, token: str) -> None:
         )
 
 
+FOREIGN_ISSUER, SUBJECT_MISSING = "foreign_issuer", "subject_missing"
+# For the page of codes.
+MEANINGS = {
+    FOREIGN_ISSUER: "A federated credential trusts another issuer than that of the cluster.",
+    SUBJECT_MISSING: "A federated credential is for a service account that does not exist.",
+}
+
+
 def findings(
     credential: Credential, *, issuer: str | None, accounts: t.Container[tuple[str, str]] | None
 ) -> list[dict[str, str]]:
@@ -328,7 +336,7 @@ def findings(
     if issuer is not None and credential.issuer != issuer:
         return [
             {
-                "code": "foreign_issuer",
+                "code": FOREIGN_ISSUER,
                 "credential": credential.name,
                 "message": f"The federated credential {credential.name} trusts {credential.issuer}, which is not the "
                 f"issuer of the cluster ({issuer}); remove it if no other cluster uses it.",
@@ -338,7 +346,7 @@ def findings(
     if accounts is not None and account is not None and account not in accounts:
         return [
             {
-                "code": "service_account_missing",
+                "code": SUBJECT_MISSING,
                 "credential": credential.name,
                 "message": f"The federated credential {credential.name} is for the service account "
                 f"{'/'.join(account)}, which does not exist; remove it if nothing will create that.",

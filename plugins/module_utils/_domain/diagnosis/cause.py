@@ -17,14 +17,18 @@ The certainty of a cause is what the evidence allows:
 
 from __future__ import annotations
 
+import re
+import shlex
 import typing as t
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 
 if t.TYPE_CHECKING:
     from .observed import Observed
 
 ERROR, WARNING, INFO = SEVERITIES = ("error", "warning", "info")
 PROVED, LIKELY, POSSIBLE = CERTAINTIES = ("proved", "likely", "possible")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)", re.ASCII)
 # What a cause is told by; what of it was not looked at is told as such.
 OBJECTS, EVENTS, LOGS, NODES, AZURE, PROBE = SOURCES = ("objects", "events", "logs", "nodes", "azure", "probe")
 
@@ -59,6 +63,22 @@ class Suspicion:
 
 
 Suspicions = t.Iterator[Suspicion]
+
+
+def time_of(text: object) -> datetime | None:
+    """A time as Kubernetes writes it, in whole seconds; None for what is none."""
+    found = _TIME.fullmatch(str(text or ""))
+    try:
+        return datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc) if found else None
+    except ValueError:
+        return None
+
+
+def shell(*words: str) -> str:
+    """A command that can be pasted, whatever stands in the words: names may come from files."""
+    return " ".join(map(shlex.quote, words))
+
+
 Look = t.Callable[["Observed"], Suspicions]
 
 

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from ..errors import Failure
 from ..findings import findings
 from ..kubernetes.workloads import Workload
-from . import of_azure, of_identities, of_installation, of_mic, of_network, of_workload_id
+from . import catalogue, of_azure, of_identities, of_installation, of_mic, of_network, of_workload_id
 from .cause import CERTAINTIES, ERROR, INFO, PROVED, SEVERITIES, WARNING, Entry, Evidence, Suspicion
 from .observed import Observed, Unread
 from .shown import shown
@@ -169,14 +169,14 @@ def _all(observed: Observed) -> t.Iterator[_Found]:
     for about, finding in findings.told(observed.inventory):
         evidence = (Evidence(finding.object, finding.message),)
         what = (finding.code, finding.severity, finding.object, "", evidence, finding.message)
-        cause = Cause(*what, Fix(finding.remedy), PROVED)
+        cause = Cause(*what, Fix(finding.remedy), PROVED, catalogue.references(finding.code))
         yield _Found(_shown(cause), finding.code in _SYMPTOMS, len(TABLE), namespaces=about.namespaces)
 
 
 def _cause(row: Entry, one: Suspicion) -> Cause:
     fix = Fix(one.remedy or row.remedy, one.command)
     what = (row.code, row.severity, one.object, one.symptom, one.evidence, one.cause)
-    return Cause(*what, fix, one.certainty, row.references)
+    return Cause(*what, fix, one.certainty, catalogue.references(row.code, row.references))
 
 
 def _shown(cause: Cause) -> Cause:

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 
-from ..installation import nmi
+from ..azure.federated import Credential
+from ..installation import nmi, workload_identity_webhook
 from ..installation.trusted_namespaces import Belief
 from ..matching.inventory import Inventory
 from ..matching.matching import Raw
+from ..tokens.token import Verdict
 from .azure import Azure
 from .cause import Evidence
 from .events import Event
@@ -25,8 +27,6 @@ from .logs import Log
 from .shown import shown
 
 MIC, NMI, WEBHOOK = "mic", "nmi", "webhook"
-WEBHOOK_NAME = "mutation.azure-workload-identity.io"
-_OF_WEBHOOK = "azure-workload-identity.io/system"
 
 
 # In place of the value of a Secret.
@@ -62,6 +62,20 @@ class Component:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A request for a token that was made now in the place of a pod, and the verdict over its answer."""
+
+    namespace: str
+    pod: str
+    node: str
+    verdict: Verdict
+
+    @property
+    def label(self) -> str:
+        return f"request in place of Pod {self.namespace}/{self.pod} on Node {self.node}"
+
+
+@dataclass(frozen=True)
 class Observed:
     """``objects`` by kind, as listed; a kind that is missing was not read. ``now``: by the clock of the API server.
 
@@ -69,6 +83,8 @@ class Observed:
     ``HIDDEN`` for each value that is not empty, the lock of MIC's leader, and what is of pod identity. ``unknown``:
     labels of what may be there or not, because it could not be read. ``health``: what the NMI of a pod says of itself,
     by the pod's label, ``Active`` where it serves.
+    ``asked``: where live requests were wanted. ``credentials``: the federated ones by the lower-case id of an identity,
+    None where none were read; an identity that is missing was not read.
     """
 
     inventory: Inventory
@@ -81,6 +97,8 @@ class Observed:
     unread: tuple[Unread, ...] = ()
     unknown: frozenset[str] = frozenset()
     health: t.Mapping[str, str] = field(default_factory=dict)
+    asked: tuple[Asked, ...] = ()
+    credentials: t.Mapping[str, t.Sequence[Credential]] | None = None
 
     def of(self, program: str) -> tuple[Component, ...]:
         return tuple(one for one in self.components if one.program == program)
@@ -112,36 +130,15 @@ class Observed:
 
 
 def components(objects: t.Mapping[str, t.Sequence[Raw]], belief: Belief) -> tuple[Component, ...]:
-    """MIC and NMI where ``belief`` holds, and the webhook where the configuration of the API server says it is."""
+    """MIC and NMI where ``belief`` holds, and the webhook that the cluster's configuration leads to."""
     found = []
-    webhooks = webhook_namespaces(objects)
     for kind, program in (("Deployment", MIC), ("DaemonSet", NMI)):
         for raw in objects.get(kind, ()):
             if nmi.runs_image(raw, program) and belief.holds(str(raw["metadata"].get("namespace", ""))):
                 found.append(Component(program, {**raw, "kind": kind}, _pods(raw, objects)))
-    for raw in objects.get("Deployment", ()):
-        if _runs_webhook(raw) and str(raw["metadata"].get("namespace", "")) in webhooks:
-            found.append(Component(WEBHOOK, {**raw, "kind": "Deployment"}, _pods(raw, objects)))
+    for raw in workload_identity_webhook.deployments(objects):
+        found.append(Component(WEBHOOK, {**raw, "kind": "Deployment"}, _pods(raw, objects)))
     return tuple(found)
-
-
-def webhook_namespaces(objects: t.Mapping[str, t.Sequence[Raw]]) -> frozenset[str]:
-    """Where the API server looks for the Workload ID webhook: only who runs the cluster can write that."""
-    return frozenset(
-        str(((each.get("clientConfig") or {}).get("service") or {}).get("namespace") or "")
-        for raw in objects.get("MutatingWebhookConfiguration", ())
-        for each in raw.get("webhooks") or ()
-        if each.get("name") == WEBHOOK_NAME
-    ) - {""}
-
-
-def _runs_webhook(workload: Raw) -> bool:
-    """Other webhooks may run in the same namespace."""
-    labels = workload["metadata"].get("labels") or {}
-    template = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
-    images = [str(each.get("image", "")) for each in template.get("containers") or ()]
-    named = labels.get(_OF_WEBHOOK) == "true" or any("workload-identity" in image for image in images)
-    return named and nmi.runs_image(workload, WEBHOOK)
 
 
 def _pods(workload: Raw, objects: t.Mapping[str, t.Sequence[Raw]]) -> tuple[Raw, ...]:

@@ -4,10 +4,459 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
-"""Causes between a pod and NMI: rules, policies, nodes."""
+
+"""Causes between a pod and NMI, and between NMI and the metadata service: rules, policies, nodes, clocks.
+
+What of a node's own state matters here (its rules, ``route_localnet``) is not read from outside. A request in the place
+of a pod tells it, so where one was made its verdict decides between causes that the objects only make possible.
+"""
 
 from __future__ import annotations
 
-from .cause import Table
+import json
+import re
+import typing as t
+from datetime import timedelta
+
+from ..installation import nmi
+from ..kubernetes import network_policies
+from ..kubernetes.workloads import Workload
+from ..matching.matching import Pod, Raw
+from ..nodes.cluster_nodes import USER_RULES_LABEL
+from ..tokens import token
+from .cause import (
+    AZURE,
+    ERROR,
+    LIKELY,
+    LOGS,
+    NODES,
+    OBJECTS,
+    POSSIBLE,
+    PROBE,
+    PROVED,
+    Evidence,
+    Suspicion,
+    Suspicions,
+    Table,
+    shell,
+    time_of,
+)
+from .observed import NMI, Asked, Component, Observed, said_by
 
 TABLE = Table()
+_REFUSED = "nmi_dead"
+_ENGINES = ("azure-npm", "azure-npm-win", "calico-node", "cilium", "canal", "antrea-agent", "kube-router", "weave-net")
+_SYSTEM = ("kube-system", "calico-system")
+_NFTABLES = re.compile(r"^\s*mode:\s*['\"]?nftables['\"]?\s*$", re.MULTILINE)
+_UNKNOWN_POD = re.compile(r"match pod IP:? ?(?P<ip>[0-9.]+)|pod info from pod IP: (?P<of>[0-9.]+)")
+_BROKEN_WATCH = re.compile(r"failed to (?:list|watch) \*v1\.Pod\b", re.IGNORECASE)
+_NO_IMDS = re.compile(r"the MSI endpoint is not available", re.IGNORECASE)
+_NOT_IN_TIME = re.compile(r"AADSTS700024\b")
+# Right after its start NMI may not have heard of a pod yet; its client asks again.
+_UNTIL_HEARD_OF = timedelta(seconds=10)
+# Entra takes assertions of a clock that is up to five minutes off.
+_CLOCK_LIMIT = timedelta(minutes=5)
+_IMDS_RESTRICTION = "https://learn.microsoft.com/azure/aks/imds-restriction"
+
+
+@TABLE.cause(
+    ERROR,
+    "Remove the rules: azureops.pod_identity.cleanup_nodes; where pods need pod identity, let NMI run on the node.",
+    told_by="Requests in place of a pod that are refused at once on a node that no NMI covers; without such requests, "
+    "AKS's own mark of a node with rules of users, where objects of pod identity are left.",
+    sources=(OBJECTS, PROBE, NODES),
+    references=("Azure/aad-pod-identity#211",),
+)
+def stale_rule(observed: Observed) -> Suspicions:
+    """A node without NMI still redirects the metadata address to it, so no pod there gets an answer."""
+    refused = {one.node: one for one in observed.asked if one.verdict.verdict == _REFUSED}
+    answered = {one.node for one in observed.asked if one.verdict.answered_by not in (token.NOBODY, token.UNKNOWN)}
+    inventory = observed.inventory.cluster
+    left = bool(inventory.bindings or inventory.identities or inventory.assigned)
+    for name, node in observed.nodes.items():
+        if name in answered or any(nmi.covers(one.workload, node) for one in observed.of(NMI)):
+            continue
+        marked = str(_labels(node).get(USER_RULES_LABEL, "")).lower() == "true"
+        if name in refused:
+            one, certainty = refused[name], PROVED
+            evidence = [Evidence(one.label, one.verdict.message)]
+        elif marked and left:
+            certainty, evidence = POSSIBLE, []
+        else:
+            continue
+        if marked:
+            evidence.append(Evidence(f"Node {name}", f"It has the label {USER_RULES_LABEL}."))
+        yield Suspicion(
+            object=f"Node {name}",
+            symptom="Requests of every pod there for a token are refused at once, or hang.",
+            cause="The node redirects 169.254.169.254 to NMI, and no NMI is there.",
+            evidence=(*evidence, Evidence(f"Node {name}", "No NMI is to run there.")),
+            certainty=certainty,
+            concerns=frozenset({f"Node {name}"}),
+        )
+
+
+@TABLE.cause(
+    ERROR,
+    "Allow egress to NMI, which is 127.0.0.1:2579, or port 2579 of the node before 1.6.2.",
+    told_by="The NetworkPolicies for egress that select a pod: none of them allows a connection to where NMI listens. "
+    "Proved where it is known what enforces policies, or where a request in place of the pod got no answer. Policies "
+    "of other kinds, such as CiliumNetworkPolicy and AdminNetworkPolicy, are not looked at.",
+    sources=(OBJECTS, AZURE, PROBE),
+)
+def policy_blocks_nmi(observed: Observed) -> Suspicions:
+    """NetworkPolicies let a pod open no connection to NMI.
+
+    A policy sees the address behind NMI's redirect, so that to allow 169.254.169.254 is not enough.
+    """
+    policies, enforcer = observed.objects.get("NetworkPolicy", ()), _enforcer(observed)
+    for daemons in observed.of(NMI)[:1] if policies and enforcer != "" else ():
+        for workload in _clients(observed):
+            asked = _asked_for(observed, workload)
+            if any(one.verdict.answered_by == token.NMI for one in asked):
+                continue
+            port = nmi.listens_at(daemons.workload)[1]
+            blocked = [
+                _Blocked(pod, address, confining)
+                for pod in _pods(workload)
+                for address in _addresses_of_nmi(observed, daemons, pod)
+                for confining in (network_policies.of_egress(policies, pod.namespace, pod.labels),)
+                if confining and not network_policies.allow(confining, address, port)
+            ]
+            if blocked:
+                silent = [one for one in asked if _is_silent(one)]
+                yield _blocked(workload, blocked, port, enforcer, silent)
+
+
+class _Blocked(t.NamedTuple):
+    """``policies``: those that confine the pod, of which none lets it reach NMI at ``address``."""
+
+    pod: Pod
+    address: str
+    policies: tuple[Raw, ...]
+
+
+def _blocked(
+    workload: Workload, blocked: t.Sequence[_Blocked], port: int, enforcer: str | None, silent: t.Sequence[Asked]
+) -> Suspicion:
+    policies, target = blocked[0].policies, f"{blocked[0].address}:{port}"
+    names = [f"NetworkPolicy {workload.pod.namespace}/{one['metadata']['name']}" for one in policies]
+    by_address = network_policies.allow(policies, "169.254.169.254", 80)
+    aware = ". They do allow 169.254.169.254, but see the address behind NMI's redirect" if by_address else ""
+    evidence = [Evidence(name, f"It selects the pod and does not allow {target}.") for name in names]
+    evidence += [Evidence("the cluster", f"{enforcer} enforces policies.")] if enforcer else []
+    evidence += [Evidence(one.label, one.verdict.message) for one in silent]
+    return Suspicion(
+        object=names[0],
+        symptom="Requests for a token get no answer and time out.",
+        cause=f"{' and '.join(names)} let pods of {workload.label} open no connection to NMI at {target}{aware}.",
+        evidence=tuple(evidence),
+        certainty=PROVED if enforcer or silent else POSSIBLE,
+        concerns=_labels_of(workload, (one.pod for one in blocked)),
+        remedy=f"Allow egress to {blocked[0].address}, TCP port {port}.",
+        command=_allowing(policies[0], sorted({one.address for one in blocked}), port),
+    )
+
+
+def _allowing(policy: Raw, addresses: t.Sequence[str], port: int) -> str:
+    """For the very pods that ``policy`` confines, so that it confines no others."""
+    name = f"allow-nmi-beside-{policy['metadata']['name']}"[:253].rstrip("-.")
+    spec = {
+        "podSelector": (policy.get("spec") or {}).get("podSelector") or {},
+        "policyTypes": ["Egress"],
+        "egress": [
+            {
+                "to": [{"ipBlock": {"cidr": f"{each}/32"}} for each in addresses],
+                "ports": [{"protocol": network_policies.TCP, "port": port}],
+            }
+        ],
+    }
+    metadata = {"name": name, "namespace": policy["metadata"]["namespace"]}
+    wanted = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+    return f"kubectl apply --filename - <<'EOF'\n{json.dumps(wanted)}\nEOF"
+
+
+@TABLE.cause(
+    ERROR,
+    "Use kube-proxy in iptables mode for these nodes, or move the workloads to Workload ID, which needs no redirect.",
+    told_by="The mode of kube-proxy and the data plane, as Azure or kube-system tell them. Proved where a request in "
+    "place of a pod got no answer or one of the metadata service itself; refuted where NMI answered one.",
+    sources=(OBJECTS, AZURE, PROBE),
+    references=("https://github.com/kubernetes/kubernetes/issues/107684", "cilium/cilium#20103"),
+)
+def kube_proxy_bypasses(observed: Observed) -> Suspicions:
+    """What carries the cluster's traffic leaves NMI's redirect without effect.
+
+    Only kube-proxy in iptables mode lets packets of pods reach the node's loopback address (``route_localnet``), where
+    NMI listens; Cilium in place of kube-proxy may pass by iptables altogether.
+    """
+    daemons = observed.of(NMI)[:1]
+    agreeing = [one for one in observed.asked if _is_silent(one) or one.verdict.answered_by == token.IMDS]
+    if not daemons or any(one.verdict.answered_by == token.NMI for one in observed.asked):
+        return
+    on_loopback = nmi.listens_at(daemons[0].workload)[0].startswith("127.")
+    for what, evidence in (*_nftables(observed)[: int(on_loopback)], *_cilium(observed)[:1]):
+        yield Suspicion(
+            object=evidence.source,
+            symptom="Requests for a token time out, or the metadata service answers them itself.",
+            cause=f"The cluster uses {what}, with which packets of pods do not reach NMI.",
+            evidence=(evidence, *(Evidence(one.label, one.verdict.message) for one in agreeing)),
+            certainty=PROVED if agreeing else POSSIBLE,
+            concerns=None,
+        )
+
+
+def _nftables(observed: Observed) -> list[tuple[str, Evidence]]:
+    what, found = "kube-proxy in nftables mode", []
+    if str((_network(observed).get("kubeProxyConfig") or {}).get("mode", "")).lower() == "nftables":
+        found.append((what, Evidence(_cluster(observed), "Its kubeProxyConfig has the mode NFTABLES.")))
+    for raw in _of_system(observed, "ConfigMap", "kube-proxy"):
+        if any(_NFTABLES.search(str(text)) for text in (raw.get("data") or {}).values()):
+            found.append((what, Evidence("ConfigMap kube-system/kube-proxy", "It sets the mode nftables.")))
+    for raw in _of_system(observed, "DaemonSet", "kube-proxy"):
+        if nmi.flag(raw, "proxy-mode") == "nftables":
+            found.append((what, Evidence("DaemonSet kube-system/kube-proxy", "It has --proxy-mode=nftables.")))
+    return found
+
+
+def _cilium(observed: Observed) -> list[tuple[str, Evidence]]:
+    what, found = "Cilium in place of kube-proxy", []
+    if str(_network(observed).get("networkDataplane", "")).lower() == "cilium":
+        found.append((what, Evidence(_cluster(observed), "Its networkDataplane is cilium.")))
+    for raw in _of_system(observed, "ConfigMap", "cilium-config"):
+        value = str((raw.get("data") or {}).get("kube-proxy-replacement", ""))
+        if value in ("true", "strict"):
+            evidence = Evidence("ConfigMap kube-system/cilium-config", f"It has kube-proxy-replacement {value}.")
+            found.append((what, evidence))
+    return found
+
+
+@TABLE.cause(
+    ERROR,
+    "Disable IMDS restriction (az aks update --disable-imds-restriction) and upgrade the node images, or use Workload "
+    "ID.",
+    told_by="podLinkLocalAccess of the cluster's network profile in Azure. Proved where a request in place of a pod "
+    "got no answer.",
+    sources=(AZURE, PROBE),
+    references=(_IMDS_RESTRICTION,),
+)
+def imds_restricted(observed: Observed) -> Suspicions:
+    """AKS keeps pods away from the metadata address, by rules of its own on every node."""
+    if str(_network(observed).get("podLinkLocalAccess", "")).lower() != "none" or not observed.of(NMI):
+        return
+    if any(one.verdict.answered_by == token.NMI for one in observed.asked):
+        return
+    silent = [one for one in observed.asked if _is_silent(one)]
+    yield Suspicion(
+        object=_cluster(observed),
+        symptom="Requests for a token get no answer.",
+        cause="IMDS restriction is on, so pods outside the host network may not reach 169.254.169.254.",
+        evidence=(
+            Evidence(_cluster(observed), "Its podLinkLocalAccess is None."),
+            *(Evidence(one.label, one.verdict.message) for one in silent),
+        ),
+        certainty=PROVED if silent else POSSIBLE,
+        concerns=None,
+    )
+
+
+@TABLE.cause(
+    ERROR,
+    "Let NMI reach the API server (a firewall needs a network rule for its address), then restart NMI on the node.",
+    told_by="NMI's log (failed to match pod IP, failed to list or watch pods), where the address is that of a pod "
+    "which still lives on that node or of the node itself; or NMI's answer to a request in place of a pod.",
+    sources=(LOGS, OBJECTS, PROBE),
+)
+def nmi_does_not_know_pod(observed: Observed) -> Suspicions:
+    """NMI cannot tell which pod asks, because its watch of the API server is broken or the pod's address is hidden."""
+    by_address = {
+        pod.ip: pod for pod in observed.inventory.cluster.pods if pod.lives and pod.ip and not pod.host_network
+    }
+    started = _starts(observed)
+    of_node = {address: name for name, node in observed.nodes.items() for address in _addresses(node)}
+    for log in observed.logs_of(NMI):
+        told: dict[str, Evidence] = {}
+        for line, found in log.matching(_UNKNOWN_POD):
+            address = (found["ip"] or found["of"]).rstrip(".")
+            pod = by_address.get(address)
+            if pod and pod.node == log.node and not _is_early(line.time, started.get((pod.namespace, pod.name))):
+                told[f"Pod {pod.namespace}/{pod.name}"] = said_by(log, line.text, line.time)
+            elif of_node.get(address) == log.node:
+                told[f"Node {log.node}"] = said_by(log, line.text, line.time)
+        broken = next((said_by(log, line.text, line.time) for line, dummy in log.matching(_BROKEN_WATCH)), None)
+        if told or (broken and log.node in observed.nodes):
+            hidden = f"Node {log.node}" in told
+            yield Suspicion(
+                object=f"Pod {log.namespace}/{log.pod}",
+                symptom="NMI answers 500 after about a second.",
+                cause=f"NMI on the node {log.node} does not know the pods that ask"
+                + (", because their requests come from an address of the node." if hidden else "."),
+                evidence=(*told.values(), *([broken] if broken else ())),
+                certainty=LIKELY,
+                concerns=frozenset({*told, f"Node {log.node}"}),
+                command=shell("kubectl", "delete", "pod", "--namespace", log.namespace, log.pod),
+            )
+    for one in observed.asked:
+        if one.verdict.verdict == "pod_unknown":
+            yield Suspicion(
+                object=f"Node {one.node}",
+                symptom="NMI answers 500 after about a second.",
+                cause=f"NMI on the node {one.node} does not know a pod that runs there.",
+                evidence=(Evidence(one.label, one.verdict.message),),
+                concerns=frozenset({f"Node {one.node}", f"Pod {one.namespace}/{one.pod}"}),
+            )
+
+
+@TABLE.cause(
+    ERROR,
+    "Look on the node itself: curl -H Metadata:true http://169.254.169.254/metadata/instance?api-version=2021-02-01; a "
+    "route, a firewall or a proxy there is in the way. Where it is one node of many, reimage it.",
+    told_by="NMI's log: the MSI endpoint is not available.",
+    sources=(LOGS,),
+)
+def node_cannot_reach_imds(observed: Observed) -> Suspicions:
+    """A node's own way to the metadata service is broken, so NMI there gets no token for anybody."""
+    for log in observed.logs_of(NMI):
+        line = next((line for line, dummy in log.matching(_NO_IMDS)), None)
+        if line and log.node in observed.nodes:
+            yield Suspicion(
+                object=f"Node {log.node}",
+                symptom="NMI answers 503 or 403 within a second.",
+                cause=f"NMI on the node {log.node} gets no answer of the metadata service.",
+                evidence=(said_by(log, line.text, line.time),),
+                certainty=LIKELY,
+                concerns=frozenset({f"Node {log.node}"}),
+            )
+
+
+@TABLE.cause(
+    ERROR,
+    "Mend the node's time service (timedatectl, chronyc tracking), or reimage the node.",
+    told_by="Times that the node's kubelet wrote (its Lease, its heartbeats) beside the API server's clock, five "
+    "minutes apart or more; AADSTS700024 in NMI's log or in the answer to a request in place of a pod.",
+    sources=(OBJECTS, LOGS, PROBE),
+)
+def clock_skew(observed: Observed) -> Suspicions:
+    """A node's clock is so far off that Entra refuses what is signed there."""
+    for name, node in observed.nodes.items():
+        found = _skew(observed, name, node)
+        if found:
+            yield _skewed(name, PROVED, found)
+    for log in observed.logs_of(NMI):
+        line = next((line for line, dummy in log.matching(_NOT_IN_TIME)), None)
+        if line and log.node in observed.nodes:
+            yield _skewed(log.node, LIKELY, said_by(log, line.text, line.time))
+    for one in observed.asked:
+        if _NOT_IN_TIME.search(one.verdict.message) and one.node in observed.nodes:
+            yield _skewed(one.node, LIKELY, Evidence(one.label, one.verdict.message))
+
+
+def _skewed(node: str, certainty: str, evidence: Evidence) -> Suspicion:
+    return Suspicion(
+        object=f"Node {node}",
+        symptom="Entra refuses assertions as not yet or no longer valid.",
+        cause=f"The clock of the node {node} is off, or an assertion is used past its time.",
+        evidence=(evidence,),
+        certainty=certainty,
+        concerns=frozenset({f"Node {node}"}),
+    )
+
+
+def _skew(observed: Observed, name: str, node: Raw) -> Evidence | None:
+    if observed.now.year < 2000:
+        return None
+    beats = [each.get("lastHeartbeatTime") for each in (node.get("status") or {}).get("conditions") or ()]
+    renewed = [
+        (raw.get("spec") or {}).get("renewTime")
+        for raw in observed.objects.get("Lease", ())
+        if (raw["metadata"].get("namespace"), raw["metadata"]["name"]) == ("kube-node-lease", name)
+    ]
+    # A heartbeat may be minutes old on a good node, a Lease may not while the node is Ready.
+    ahead = max((when for when in map(time_of, (*beats, *renewed)) if when), default=observed.now)
+    behind = min((when for when in map(time_of, renewed) if when and nmi.is_ready(node)), default=observed.now)
+    for when, word in ((ahead, "ahead"), (behind, "behind")):
+        if abs(when - observed.now) >= _CLOCK_LIMIT and (when > observed.now) == (word == "ahead"):
+            minutes = abs(when - observed.now) // timedelta(minutes=1)
+            text = f"Its kubelet wrote a time that is {minutes} minutes {word} of the API server's."
+            return Evidence(f"Node {name}", text, when.isoformat())
+    return None
+
+
+def _is_silent(one: Asked) -> bool:
+    return one.verdict.verdict == "path_blocked" and one.verdict.answered_by == token.NOBODY
+
+
+def _clients(observed: Observed) -> t.Iterator[Workload]:
+    """Workloads whose pods ask NMI."""
+    return (one for one in observed.inventory.cluster.workloads if one.pod.selector and not one.pod.host_network)
+
+
+def _pods(workload: Workload) -> tuple[Pod, ...]:
+    return tuple(pod for pod in workload.pods if pod.lives) or (workload.pod,)
+
+
+def _labels_of(workload: Workload, pods: t.Iterable[Pod]) -> frozenset[str]:
+    return frozenset({workload.label, *(f"Pod {one.namespace}/{one.name}" for one in pods)})
+
+
+def _asked_for(observed: Observed, workload: Workload) -> list[Asked]:
+    names = {(pod.namespace, pod.name) for pod in workload.pods}
+    return [one for one in observed.asked if (one.namespace, one.pod) in names]
+
+
+def _addresses_of_nmi(observed: Observed, daemons: Component, pod: Pod) -> list[str]:
+    """Where NMI listens for a pod; nothing where that is not known."""
+    address = nmi.listens_at(daemons.workload)[0]
+    return [address] if address else _addresses(observed.nodes.get(pod.node, {}))[:1]
+
+
+def _addresses(node: Raw) -> list[str]:
+    told = (node.get("status") or {}).get("addresses") or ()
+    return [str(each.get("address", "")) for each in told if each.get("type") == "InternalIP"]
+
+
+def _enforcer(observed: Observed) -> str | None:
+    """What enforces NetworkPolicies; empty where nothing does, None where that is not known."""
+    network = _network(observed)
+    engine = str(network.get("networkPolicy") or "none").lower()
+    if engine != "none" or str(network.get("networkDataplane", "")).lower() == "cilium":
+        return engine if engine != "none" else "cilium"
+    known = "DaemonSet" in observed.objects
+    for raw in observed.objects.get("DaemonSet", ()):
+        if raw["metadata"]["name"] in _ENGINES and raw["metadata"].get("namespace") in _SYSTEM:
+            return str(raw["metadata"]["name"])
+    return "" if known and observed.azure else None
+
+
+def _network(observed: Observed) -> Raw:
+    cluster = observed.azure.cluster if observed.azure else {}
+    return (cluster.get("properties") or {}).get("networkProfile") or {}
+
+
+def _cluster(observed: Observed) -> str:
+    return f"ManagedCluster {(observed.azure.cluster if observed.azure else {}).get('name', '')}".strip()
+
+
+def _of_system(observed: Observed, kind: str, name: str) -> t.Iterator[Raw]:
+    for raw in observed.objects.get(kind, ()):
+        if (raw["metadata"].get("namespace"), raw["metadata"]["name"]) == ("kube-system", name):
+            yield raw
+
+
+def _labels(raw: Raw) -> Raw:
+    return raw["metadata"].get("labels") or {}
+
+
+def _starts(observed: Observed) -> dict[tuple[str, str], str]:
+    return {
+        (str(raw["metadata"].get("namespace", "")), str(raw["metadata"]["name"])): str(
+            (raw.get("status") or {}).get("startTime") or raw["metadata"].get("creationTimestamp") or ""
+        )
+        for raw in observed.objects.get("Pod", ())
+    }
+
+
+def _is_early(line: str, start: str | None) -> bool:
+    """Whether a line is of the time before NMI can have heard of a pod, or of another pod with its address."""
+    when, since = time_of(line), time_of(start)
+    return when is not None and since is not None and when < since + _UNTIL_HEARD_OF

@@ -4,10 +4,733 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
-"""Causes on the way of Workload ID: webhook, service accounts, federated credentials."""
+
+"""Causes on the way of Workload ID: webhook, labels, service accounts, federated credentials.
+
+The webhook mutates a pod when it is created, if the pod itself has the label; its service account tells the client id.
+Entra then takes the token of the service account for one of the identity, if a federated credential of that names the
+cluster's issuer, the service account and the audience, each letter by letter.
+"""
 
 from __future__ import annotations
 
-from .cause import Table
+import json
+import re
+import typing as t
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from .. import suggestions
+from ..azure import arm_id
+from ..azure.federated import Credential, service_account
+from ..installation import nmi, workload_identity_webhook
+from ..installation.workload_identity_webhook import (
+    AUDIENCE,
+    CLIENT_ID,
+    CLIENT_ID_VARIABLE,
+    PROXY_ANNOTATION,
+    PROXY_CONTAINER,
+    SKIP_ANNOTATION,
+    TOKEN_FILE_VARIABLE,
+    TOKEN_PATH,
+    USE_LABEL,
+    Webhook,
+)
+from ..kubernetes.workloads import TEMPLATES, Workload
+from ..matching.inventory import subject
+from ..matching.matching import USER_ASSIGNED, Pod, Raw, pod_template
+from .cause import (
+    AZURE,
+    ERROR,
+    EVENTS,
+    LIKELY,
+    OBJECTS,
+    POSSIBLE,
+    PROVED,
+    WARNING,
+    Evidence,
+    Suspicion,
+    Suspicions,
+    Table,
+    shell,
+    time_of,
+)
+from .observed import WEBHOOK, Observed
 
 TABLE = Table()
+_DOCS = "https://azure.github.io/azure-workload-identity/docs/"
+_LABELS = f"{_DOCS}topics/service-account-labels-and-annotations.html"
+_CREDENTIALS = "https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations"
+_NOT_CALLED = re.compile(rf'failed calling webhook "{re.escape(workload_identity_webhook.NAME)}"')
+_RECENT = timedelta(minutes=15)
+_RESTARTED = ("Deployment", "StatefulSet", "DaemonSet")
+_OTHER_CLUSTER = "issuer, that of another cluster"
+_NATIVE_SIDECAR_SINCE = (1, 5, 0)
+# What the webhook itself puts beside the containers of a pod.
+_INJECTED = (PROXY_CONTAINER, "azwi-proxy-init")
+
+
+@TABLE.cause(
+    ERROR,
+    "Install the webhook: az aks update --enable-oidc-issuer --enable-workload-identity, or its chart.",
+    told_by="Workloads with the label azure.workload.identity/use, and no MutatingWebhookConfiguration of Workload ID.",
+    references=(f"{_DOCS}installation/mutating-admission-webhook.html",),
+)
+def webhook_missing(observed: Observed) -> Suspicions:
+    """Pods are labelled for Workload ID, and its webhook is not installed."""
+    using = [one for one in _users(observed) if not one.provides_itself]
+    if using and "MutatingWebhookConfiguration" in observed.objects and not _webhooks(observed):
+        yield Suspicion(
+            object="the Workload ID webhook",
+            symptom="Pods have no token of Workload ID; their library falls back to NMI or the metadata service.",
+            cause="No MutatingWebhookConfiguration of Workload ID is in the cluster.",
+            evidence=tuple(Evidence(one.label, f"It has the label {USE_LABEL}.") for one in using[:5]),
+            concerns=_concerns(using),
+        )
+
+
+@TABLE.cause(
+    ERROR,
+    "Bring the webhook to run: see the events and the log of its pods; restart afterwards what was created without it.",
+    told_by="The webhook's configuration beside the Deployment and pods that serve it, its caBundle, and events that "
+    "say it could not be called.",
+    sources=(OBJECTS, EVENTS),
+)
+def webhook_not_running(observed: Observed) -> Suspicions:
+    """Nothing serves the Workload ID webhook.
+
+    With the failure policy Fail no labelled pod is created meanwhile, with Ignore each is created without its token.
+    """
+    using = _users(observed)
+    for one in _webhooks(observed) if using and "Deployment" in observed.objects else ():
+        serving = [each for each in observed.of(WEBHOOK) if each.workload["metadata"]["namespace"] == one.namespace]
+        pods = [pod for each in serving for pod in each.pods]
+        name, certainty = (serving[0].label if serving else one.label), PROVED
+        failed = _failed_calls(observed)
+        if not one.service:
+            continue
+        if not serving:
+            why = f"no Deployment of it is in the namespace {one.namespace}"
+        elif not any(map(nmi.is_ready, pods)):
+            why = f"none of its {len(pods)} pods is Ready" if pods else "it has no pod"
+        elif not one.has_bundle:
+            name, why = one.label, "its configuration has no caBundle, which the webhook writes when it starts"
+        elif failed:
+            why, certainty = "the API server could not call it a short time ago", LIKELY
+        else:
+            continue
+        yield Suspicion(
+            object=name,
+            symptom="Labelled pods are not created." if one.fails else "Labelled pods are created without a token.",
+            cause=f"The Workload ID webhook does not serve: {why}.",
+            evidence=(Evidence(name, f"{why[0].upper()}{why[1:]}."), *failed[:3]),
+            certainty=certainty,
+            concerns=_concerns(each for each in using if _is_covered(observed, one, each) is not False),
+            command=shell("kubectl", "describe", "deployments,pods", "--namespace", one.namespace),
+        )
+
+
+@TABLE.cause(
+    ERROR,
+    'Put the label azure.workload.identity/use: "true" under spec.template.metadata.labels and roll out.',
+    told_by="The label elsewhere than among the labels of the pod template: on the workload, among annotations, with "
+    "another value, or on the service account alone. Where only the service account has the client id, that is "
+    "possible only, and not told of pods that still have aadpodidbinding.",
+    references=(_LABELS,),
+)
+def label_missing_on_template(observed: Observed) -> Suspicions:
+    """The label for Workload ID is not on the pods, where alone it counts, so the webhook leaves them as they are."""
+    accounts, using = _accounts(observed) or {}, _users(observed)
+    served = {(one.workload.pod.namespace, one.workload.pod.service_account) for one in using}
+    for one in _all(observed):
+        pod = one.workload.pod
+        if pod.labels.get(USE_LABEL) == "true" or one.provides_itself:
+            continue
+        account = accounts.get((pod.namespace, pod.service_account), {})
+        # Pods that are still served by NMI need no label yet, and of those that share an account not all need a token.
+        by_account = not pod.selector and pod.service_account != "default"
+        by_account = by_account and (pod.namespace, pod.service_account) not in served
+        marks = _marks(one, account if by_account else {})
+        if not marks and not (by_account and _annotations(account).get(CLIENT_ID)):
+            continue
+        where = f"ServiceAccount {pod.namespace}/{pod.service_account}"
+        yield Suspicion(
+            object=one.label,
+            symptom="Its pods have no token of Workload ID; their library falls back to NMI or the metadata service.",
+            cause=f"The pod template of {one.label} lacks the label {USE_LABEL} with the value true.",
+            evidence=tuple(marks) or (Evidence(where, f"It has the annotation {CLIENT_ID}."),),
+            certainty=PROVED if marks else POSSIBLE,
+            concerns=_concerns([one]),
+            command=_patch(one, {"labels": {USE_LABEL: "true"}}),
+        )
+
+
+def _marks(one: _User, account: Raw) -> list[Evidence]:
+    """Where the label is that ought to be on the template."""
+    pod = one.workload.pod
+    found = []
+    if USE_LABEL in pod.labels:
+        found.append(Evidence(one.label, f"The value of the label is {pod.labels[USE_LABEL]!r} instead of 'true'."))
+    if USE_LABEL in _annotations(one.template):
+        found.append(Evidence(one.label, f"{USE_LABEL} is among the annotations of the template."))
+    if one.raw is not one.template and USE_LABEL in (_metadata(one.raw).get("labels") or {}):
+        found.append(Evidence(one.label, "The label is on the workload itself."))
+    if not found and USE_LABEL in (_metadata(account).get("labels") or {}):
+        label = f"ServiceAccount {pod.namespace}/{pod.service_account}"
+        found.append(Evidence(label, "The label is on the service account, where it does not count any more."))
+    return found
+
+
+@TABLE.cause(
+    ERROR,
+    "Create the service account with the annotation azure.workload.identity/client-id.",
+    told_by="The service account that a labelled pod template names is not in its namespace.",
+)
+def service_account_missing(observed: Observed) -> Suspicions:
+    """A workload for Workload ID names a service account that does not exist, so none of its pods is created."""
+    accounts = _accounts(observed)
+    if accounts is None:
+        return
+    for one in _users(observed):
+        place = (one.workload.pod.namespace, one.workload.pod.service_account)
+        if place not in accounts:
+            yield Suspicion(
+                object=f"ServiceAccount {'/'.join(place)}",
+                symptom="Pods of the workload are not created.",
+                cause=f"{one.label} names the service account {'/'.join(place)}, which does not exist.",
+                evidence=(Evidence(one.label, f"Its service account is {place[1]}."),),
+                concerns=_concerns([one]),
+                command=shell("kubectl", "create", "serviceaccount", "--namespace", *place),
+            )
+
+
+@TABLE.cause(
+    WARNING,
+    "Annotate the service account with azure.workload.identity/client-id and restart the workload.",
+    told_by="A service account without the annotation, and containers that set no AZURE_CLIENT_ID of their own.",
+    references=(_LABELS,),
+)
+def client_id_not_annotated(observed: Observed) -> Suspicions:
+    """The service account of a workload for Workload ID has no client id, and its containers set none."""
+    accounts = _accounts(observed)
+    if accounts is None:
+        return
+    for one in _users(observed):
+        pod = one.workload.pod
+        account = accounts.get((pod.namespace, pod.service_account))
+        empty = [each for each in one.pods if _values(each, CLIENT_ID_VARIABLE) == {""}]
+        told = _sets(one.template, CLIENT_ID_VARIABLE) and not (one.made_by_hand and empty)
+        if account is None or _annotations(account).get(CLIENT_ID) or told:
+            continue
+        label = f"ServiceAccount {pod.namespace}/{pod.service_account}"
+        yield Suspicion(
+            object=label,
+            symptom="A request that names no client id fails.",
+            cause=f"{label} has no client id for the pods of {one.label}.",
+            evidence=(
+                Evidence(label, f"It has no annotation {CLIENT_ID}."),
+                *(Evidence(_pod_label(each), f"{CLIENT_ID_VARIABLE} is empty.") for each in empty[:3]),
+            ),
+            certainty=PROVED if empty else POSSIBLE,
+            concerns=_concerns([one]),
+            command=shell("kubectl", "annotate", "serviceaccount", "--namespace", pod.namespace, pod.service_account)
+            + f" {CLIENT_ID}=CLIENT_ID",
+        )
+
+
+@TABLE.cause(
+    ERROR,
+    "Restart the workload, so that the webhook sees its pods.",
+    told_by="A living pod without AZURE_FEDERATED_TOKEN_FILE in a container that is not skipped, one without the label "
+    "that its template has, or one with another client id than its service account tells now.",
+    references=(_LABELS,),
+    symptom=True,
+)
+def pod_not_mutated(observed: Observed) -> Suspicions:
+    """A pod that is to use Workload ID was created without the webhook, or before its service account was ready."""
+    accounts = _accounts(observed) or {}
+    for one in _users(observed):
+        account = accounts.get((one.workload.pod.namespace, one.workload.pod.service_account), {})
+        found = [(each, why) for each in one.pods for why in (_why_not_mutated(one, each, account),) if why]
+        if found:
+            restarts = one.workload.kind in _RESTARTED
+            place = (f"{one.workload.kind.lower()}/{one.workload.name}", "--namespace", one.workload.pod.namespace)
+            yield Suspicion(
+                object=one.label,
+                symptom="Its pods have no token of Workload ID, or one of another identity.",
+                cause=f"{len(found)} of {len(one.pods)} pods of {one.label} are not as the webhook makes them now.",
+                evidence=tuple(Evidence(_pod_label(each), why) for each, why in found[:5]),
+                concerns=_concerns([one]),
+                command=shell("kubectl", "rollout", "restart", *place) if restarts else "",
+            )
+
+
+def _why_not_mutated(one: _User, pod: Raw, account: Raw) -> str:
+    if (_metadata(pod).get("labels") or {}).get(USE_LABEL) != "true":
+        return "It lacks the label that the template has."
+    # Other webhooks may add containers after this one.
+    names = {each.get("name") for each in _containers(one.template)}
+    lacking = [name for name in _lacking(pod, TOKEN_FILE_VARIABLE) if name in names]
+    if lacking:
+        return f"{TOKEN_FILE_VARIABLE} is not set in {', '.join(lacking)}."
+    told, wanted = _values(pod, CLIENT_ID_VARIABLE), str(_annotations(account).get(CLIENT_ID) or "")
+    own = one.made_by_hand or _sets(one.template, CLIENT_ID_VARIABLE)
+    if wanted and told != {wanted} and not own and names:
+        given = ", ".join(map(repr, sorted(told))) or "not set"
+        return f"{CLIENT_ID_VARIABLE} is {given}, its service account says {wanted}."
+    return ""
+
+
+@TABLE.cause(
+    ERROR,
+    "Move the workload to a namespace that the webhook covers.",
+    told_by="The labels of the namespace beside the namespaceSelector of the webhook's configuration, to which AKS "
+    "adds that namespaces with the label control-plane are left out.",
+)
+def namespace_excluded(observed: Observed) -> Suspicions:
+    """The Workload ID webhook leaves out the namespace of a workload that is labelled for it."""
+    webhooks = _webhooks(observed)
+    for one in _users(observed) if webhooks else ():
+        if not one.provides_itself and all(_is_covered(observed, each, one) is False for each in webhooks):
+            namespace = one.workload.pod.namespace
+            yield Suspicion(
+                object=one.label,
+                symptom="Its pods have no token of Workload ID.",
+                cause=f"The webhook leaves out the namespace {namespace}.",
+                evidence=tuple(
+                    Evidence(each.label, f"Its namespaceSelector does not select the Namespace {namespace}.")
+                    for each in webhooks
+                ),
+                concerns=_concerns([one]),
+            )
+
+
+@TABLE.cause(
+    ERROR,
+    "Enable the issuer: az aks update --enable-oidc-issuer; this restarts the API server and cannot be undone.",
+    told_by="oidcIssuerProfile of the cluster in Azure, where workloads have the label azure.workload.identity/use.",
+    sources=(AZURE, OBJECTS),
+)
+def issuer_disabled(observed: Observed) -> Suspicions:
+    """The cluster has no OIDC issuer, so Entra can check no token of its service accounts."""
+    using = _users(observed)
+    if using and observed.azure and not _issuer(observed):
+        name = str(observed.azure.cluster.get("name", ""))
+        yield Suspicion(
+            object=f"ManagedCluster {name}",
+            symptom="Entra refuses the tokens of every service account.",
+            cause="The OIDC issuer of the cluster is not enabled.",
+            evidence=(Evidence(f"ManagedCluster {name}", "It has no issuerURL."),),
+            concerns=_concerns(using),
+        )
+
+
+@TABLE.cause(
+    ERROR,
+    "Create the federated credential.",
+    told_by="The credentials of the identity whose client id the service account tells; none is for that account.",
+    sources=(AZURE, OBJECTS),
+    references=(_CREDENTIALS,),
+)
+def credential_missing(observed: Observed) -> Suspicions:
+    """The identity has no federated credential for the service account of a workload."""
+    for one in _trusts(observed):
+        if one.fitting is None:
+            yield _mistrusted(
+                one,
+                f"ServiceAccount {one.account}",
+                f"The identity {one.identity_name} has no federated credential for {one.subject}.",
+                f"It has {len(one.credentials)} federated credentials, none for {one.subject}.",
+                one.create,
+            )
+
+
+@TABLE.cause(
+    ERROR,
+    "Write issuer, subject and audience exactly as the cluster and the token have them.",
+    told_by="A federated credential that differs from the token in its audience, in spelling of issuer or subject, or "
+    "by naming a service account that does not exist and is spelled much like it.",
+    sources=(AZURE, OBJECTS),
+    references=(_CREDENTIALS,),
+)
+def credential_wrong(observed: Observed) -> Suspicions:
+    """A federated credential is nearly that for the service account: issuer, subject or audience is misspelled."""
+    for one in _trusts(observed):
+        if one.fitting and one.wrong != _OTHER_CLUSTER:
+            label = f"FederatedIdentityCredential {one.fitting.name}"
+            yield _mistrusted(
+                one,
+                label,
+                f"The federated credential {one.fitting.name} of {one.identity_name} has another {one.wrong}.",
+                f"Its {one.wrong} is {one.got!r}, the token's is {one.wanted!r}.",
+                one.update,
+            )
+
+
+@TABLE.cause(
+    ERROR,
+    "Create a federated credential for this cluster's issuer beside it.",
+    told_by="A federated credential for the service account, and for the issuer of another cluster.",
+    sources=(AZURE, OBJECTS),
+    references=(_CREDENTIALS,),
+)
+def issuer_of_other_cluster(observed: Observed) -> Suspicions:
+    """The federated credential for a service account trusts another cluster, as after the cluster was made anew."""
+    for one in _trusts(observed):
+        if one.fitting and one.wrong == _OTHER_CLUSTER:
+            label = f"FederatedIdentityCredential {one.fitting.name}"
+            yield _mistrusted(
+                one,
+                label,
+                f"The federated credential {one.fitting.name} of {one.identity_name} trusts another cluster.",
+                f"Its issuer is {one.got}, the cluster's is {one.wanted}.",
+                one.create,
+            )
+
+
+@TABLE.cause(
+    WARNING,
+    "Take the annotation azure.workload.identity/inject-proxy-sidecar away and let the library use Workload ID itself, "
+    "or use a webhook from 1.5.0 on with Kubernetes from 1.32 on, where the proxy is a native sidecar.",
+    told_by="A pod of a Job whose containers have all ended but azwi-proxy; a template of a Job with the annotation "
+    "and a webhook before 1.5.0.",
+)
+def sidecar_holds_job(observed: Observed) -> Suspicions:
+    """The proxy sidecar of Workload ID keeps a Job from ending."""
+    versions = [one.version for one in observed.of(WEBHOOK) if one.version]
+    for one in _users(observed):
+        if one.workload.kind not in ("Job", "CronJob"):
+            continue
+        held = [each for each in one.pods if _is_held(each)]
+        old = bool(versions) and max(versions) < _NATIVE_SIDECAR_SINCE
+        if not held and not (old and PROXY_ANNOTATION in _annotations(one.template)):
+            continue
+        yield Suspicion(
+            object=one.label,
+            symptom="Pods of the Job run on when its work is done.",
+            cause=f"The container {PROXY_CONTAINER} of {one.label} does not end with the others.",
+            evidence=tuple(Evidence(_pod_label(each), f"Only {PROXY_CONTAINER} still runs.") for each in held[:5])
+            or (Evidence(one.label, f"Its template has the annotation {PROXY_ANNOTATION}."),),
+            certainty=PROVED if held else POSSIBLE,
+            concerns=_concerns([one]),
+        )
+
+
+@TABLE.cause(
+    ERROR,
+    "Take UPDATE out of the operations in the webhook's configuration, as it is in a webhook from 1.0.0 on: an ending "
+    "namespace takes no new service account.",
+    told_by="A Namespace that is ending, labelled pods in it that wait for a finalizer, their service account gone, "
+    "and a webhook that is called for UPDATE as well.",
+)
+def webhook_blocks_namespace(observed: Observed) -> Suspicions:
+    """The Workload ID webhook refuses the update that would let a pod go, so its namespace does not end."""
+    accounts = _accounts(observed)
+    if accounts is None:
+        return
+    updating = [one for one in _webhooks(observed) if one.operations & {"UPDATE", "*"}]
+    ending = {
+        str(raw["metadata"]["name"])
+        for raw in observed.objects.get("Namespace", ())
+        if (raw.get("status") or {}).get("phase") == "Terminating"
+    }
+    for raw in observed.objects.get("Pod", ()) if updating else ():
+        metadata, pod = raw["metadata"], Pod.parse(raw)
+        waits = pod.namespace in ending and pod.deleting and metadata.get("finalizers")
+        labelled = any(one.mutates(pod.labels) for one in updating)
+        if waits and labelled and (pod.namespace, pod.service_account) not in accounts:
+            yield Suspicion(
+                object=f"Namespace {pod.namespace}",
+                symptom="The namespace stays Terminating.",
+                cause=f"The webhook refuses to let the pod {pod.name} go, because its service account is gone.",
+                evidence=(
+                    Evidence(updating[0].label, "It is called for UPDATE of pods."),
+                    Evidence(_pod_label(raw), f"It is deleted and waits for {', '.join(metadata['finalizers'])}."),
+                ),
+                concerns=frozenset({_pod_label(raw), f"Namespace {pod.namespace}"}),
+                command=shell("kubectl", "edit", "mutatingwebhookconfiguration", updating[0].configuration),
+            )
+
+
+@dataclass(frozen=True)
+class _User:
+    """A workload with what it is made from: ``raw`` and its ``template``, a pod itself where nobody known makes it.
+
+    ``pods``: those that live.
+    """
+
+    workload: Workload
+    raw: Raw
+    template: Raw
+    pods: tuple[Raw, ...]
+
+    @property
+    def label(self) -> str:
+        return self.workload.label
+
+    @property
+    def provides_itself(self) -> bool:
+        """Whether its containers are told where the token is without the webhook."""
+        return not self.made_by_hand and _sets(self.template, TOKEN_FILE_VARIABLE)
+
+    @property
+    def made_by_hand(self) -> bool:
+        """Whether nobody is known who makes its pods, so that how they were before the webhook is not known."""
+        return self.raw is self.template
+
+
+def _all(observed: Observed) -> list[_User]:
+    made = {(kind, *_place(raw)): raw for kind in TEMPLATES for raw in observed.objects.get(kind, ())}
+    pods = {_place(raw): raw for raw in observed.objects.get("Pod", ())}
+    found = []
+    for one in observed.inventory.cluster.workloads:
+        places = ((each.namespace, each.name) for each in one.pods if each.lives)
+        living = tuple(pods[place] for place in places if place in pods)
+        raw = made.get((one.kind, one.pod.namespace, one.name))
+        if raw is not None:
+            found.append(_User(one, raw, pod_template(raw), living))
+        elif living:
+            found.append(_User(one, living[0], living[0], living))
+    return found
+
+
+def _users(observed: Observed) -> list[_User]:
+    """Workloads whose pods are to use Workload ID."""
+    return [one for one in _all(observed) if one.workload.pod.labels.get(USE_LABEL) == "true"]
+
+
+def _webhooks(observed: Observed) -> tuple[Webhook, ...]:
+    return workload_identity_webhook.find(observed.objects)
+
+
+def _is_covered(observed: Observed, webhook: Webhook, one: _User) -> bool | None:
+    """None where the namespace was not read."""
+    labels = workload_identity_webhook.namespace_labels(one.workload.pod.namespace, observed.objects)
+    return None if labels is None else webhook.covers(labels)
+
+
+def _failed_calls(observed: Observed) -> list[Evidence]:
+    """Of a short time ago, by events, which tenants can write too."""
+    return [
+        Evidence(f"event of {one.object}", one.message, one.time)
+        for one in observed.events
+        for when in (time_of(one.time),)
+        if when and abs(observed.now - when) <= _RECENT and _NOT_CALLED.search(one.message)
+    ]
+
+
+def _accounts(observed: Observed) -> dict[tuple[str, str], Raw] | None:
+    """None where they were not read."""
+    if "ServiceAccount" not in observed.objects:
+        return None
+    return {_place(raw): raw for raw in observed.objects["ServiceAccount"]}
+
+
+def _concerns(many: t.Iterable[_User]) -> frozenset[str]:
+    return frozenset(label for one in many for label in (one.label, *map(_pod_label, one.pods)))
+
+
+def _patch(one: _User, metadata: Raw) -> str:
+    if one.workload.kind not in _RESTARTED:
+        return ""
+    patch = json.dumps({"spec": {"template": {"metadata": metadata}}})
+    place = (one.workload.kind.lower(), "--namespace", one.workload.pod.namespace, one.workload.name)
+    return shell("kubectl", "patch", *place, "--patch", patch)
+
+
+def _containers(pod: Raw) -> list[Raw]:
+    """Those that the webhook gives the token: all but the skipped ones and its own."""
+    spec = pod.get("spec") or {}
+    skipped = {name.strip() for name in str(_annotations(pod).get(SKIP_ANNOTATION) or "").split(";")}
+    both = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+    return [each for each in both if each.get("name") not in {*skipped, *_INJECTED}]
+
+
+def _lacking(pod: Raw, variable: str) -> list[str]:
+    """Names of the containers without it."""
+    return [
+        str(each.get("name", ""))
+        for each in _containers(pod)
+        if variable not in {entry.get("name") for entry in each.get("env") or ()}
+    ]
+
+
+def _sets(pod: Raw, variable: str) -> bool:
+    """Whether one of its containers has it."""
+    return len(_lacking(pod, variable)) < len(_containers(pod))
+
+
+def _values(pod: Raw, variable: str) -> set[str]:
+    """What its containers are told as text, rather than by reference."""
+    return {
+        str(entry.get("value") or "")
+        for each in _containers(pod)
+        for entry in each.get("env") or ()
+        if entry.get("name") == variable and "valueFrom" not in entry
+    }
+
+
+def _is_held(pod: Raw) -> bool:
+    states = {
+        str(each.get("name", "")): each.get("state") or {}
+        for each in (pod.get("status") or {}).get("containerStatuses") or ()
+    }
+    others = [state for name, state in states.items() if name != PROXY_CONTAINER]
+    return "running" in states.get(PROXY_CONTAINER, {}) and bool(others) and all("terminated" in one for one in others)
+
+
+@dataclass(frozen=True)
+class _Trust:
+    """What Entra compares for one service account and one identity, and the credential that comes nearest.
+
+    ``wrong``: what of ``fitting`` differs; without ``fitting`` no credential is for the service account at all.
+    """
+
+    users: tuple[_User, ...]
+    account: str
+    identity: str
+    issuer: str
+    subject: str
+    audience: str
+    credentials: tuple[Credential, ...]
+    fitting: Credential | None = None
+    wrong: str = ""
+    got: str = ""
+    wanted: str = ""
+
+    @property
+    def identity_name(self) -> str:
+        return arm_id.last_segment(self.identity)
+
+    @property
+    def create(self) -> str:
+        name = re.sub(r"[^A-Za-z0-9_-]", "-", self.account)[:120]
+        return self._command("create", name)
+
+    @property
+    def update(self) -> str:
+        return self._command("update", self.fitting.name if self.fitting else "")
+
+    def _command(self, verb: str, name: str) -> str:
+        parts = arm_id.parse(self.identity)
+        where = ("--subscription", parts.subscription, "--resource-group", parts.resource_group)
+        what = ("--issuer", self.issuer or "ISSUER", "--subject", self.subject, "--audiences", self.audience)
+        names = ("--identity-name", self.identity_name, "--name", name)
+        return shell("az", "identity", "federated-credential", verb, *where, *names, *what)
+
+
+def _mistrusted(one: _Trust, label: str, cause: str, evidence: str, command: str) -> Suspicion:
+    return Suspicion(
+        object=label,
+        symptom="Entra refuses the token of the service account (AADSTS70021, 700211, 700212 or 700213).",
+        cause=cause,
+        evidence=(Evidence(f"identity {one.identity_name}", evidence),),
+        concerns=_concerns(one.users) | {f"ServiceAccount {one.account}"},
+        command=command,
+    )
+
+
+def _trusts(observed: Observed) -> t.Iterator[_Trust]:
+    """One for each service account that names an identity whose credentials were read, and that Entra would refuse."""
+    accounts, by_client_id = _accounts(observed) or {}, _identities(observed)
+    using: dict[tuple[str, str], list[_User]] = {}
+    for one in _users(observed):
+        using.setdefault((one.workload.pod.namespace, one.workload.pod.service_account), []).append(one)
+    for place, users in using.items():
+        client_id = str(_annotations(accounts.get(place, {})).get(CLIENT_ID) or "").lower()
+        identity = by_client_id.get(client_id, "")
+        credentials = (observed.credentials or {}).get(identity.lower())
+        if credentials is not None:
+            trust = _Trust(
+                users=tuple(users),
+                account="/".join(place),
+                identity=identity,
+                issuer=_issuer(observed),
+                subject=subject(users[0].workload),
+                audience=_audience(observed, users),
+                credentials=tuple(credentials),
+            )
+            judged = _judged(trust, accounts)
+            if judged:
+                yield judged
+
+
+def _judged(one: _Trust, accounts: t.Container[tuple[str, str]]) -> _Trust | None:
+    """With the credential that comes nearest; None where one fits. An issuer that is not known fits every one."""
+
+    def told(credential: Credential, wrong: str, got: str, wanted: str) -> _Trust:
+        return replace(one, fitting=credential, wrong=wrong, got=got, wanted=wanted)
+
+    mine = [each for each in one.credentials if each.subject == one.subject]
+    here = [each for each in mine if each.issuer == one.issuer or not one.issuer]
+    if any(each.audiences == (one.audience,) for each in here):
+        return None
+    for each in here:
+        return told(each, "audience", ", ".join(each.audiences), one.audience)
+    for each in mine:
+        if _spelled(each.issuer) == _spelled(one.issuer):
+            return told(each, "issuer", each.issuer, one.issuer)
+    for each in mine:
+        return told(each, _OTHER_CLUSTER, each.issuer, one.issuer)
+    strays = {each.subject: each for each in one.credentials if each.subject and _is_stray(each, accounts)}
+    for name, each in strays.items():
+        if _spelled(name) == _spelled(one.subject):
+            return told(each, "subject", name, one.subject)
+    like = suggestions.closest(one.subject, strays, cutoff=0.9)
+    return told(strays[like], "subject", like, one.subject) if like else one
+
+
+def _is_stray(credential: Credential, accounts: t.Container[tuple[str, str]]) -> bool:
+    """Whether it is for no service account that there is."""
+    account = service_account(credential.subject)
+    return account is None or account not in accounts
+
+
+def _spelled(text: str) -> str:
+    return text.strip().rstrip("/").lower()
+
+
+def _identities(observed: Observed) -> dict[str, str]:
+    """Ids of managed identities by their client ids, as Azure tells them or else AzureIdentities."""
+    found = {
+        one.client_id.lower(): one.resource_id
+        for one in observed.inventory.cluster.identities
+        if one.type == USER_ASSIGNED and one.client_id and arm_id.is_user_assigned_identity(one.resource_id)
+    }
+    told = observed.azure.identities.values() if observed.azure else ()
+    return {**found, **{one.client_id.lower(): one.id for one in told if one.exists and one.client_id}}
+
+
+def _issuer(observed: Observed) -> str:
+    cluster = observed.azure.cluster if observed.azure else {}
+    profile = (cluster.get("properties") or {}).get("oidcIssuerProfile") or {}
+    return str(profile.get("issuerURL") or "") if profile.get("enabled", True) else ""
+
+
+def _audience(observed: Observed, users: t.Sequence[_User]) -> str:
+    """As the tokens of the pods have it, or else as the webhook would write it."""
+    for one in users:
+        for pod in one.pods:
+            for volume in (pod.get("spec") or {}).get("volumes") or ():
+                for source in (volume.get("projected") or {}).get("sources") or ():
+                    token = source.get("serviceAccountToken") or {}
+                    if token.get("path") == TOKEN_PATH and token.get("audience"):
+                        return str(token["audience"])
+    told = (nmi.flag(one.workload, "audience") for one in observed.of(WEBHOOK))
+    return next(filter(None, told), AUDIENCE)
+
+
+def _place(raw: Raw) -> tuple[str, str]:
+    return str(raw["metadata"].get("namespace", "")), str(raw["metadata"].get("name", ""))
+
+
+def _metadata(raw: Raw) -> Raw:
+    return raw.get("metadata") or {}
+
+
+def _annotations(raw: Raw) -> Raw:
+    return _metadata(raw).get("annotations") or {}
+
+
+def _pod_label(raw: Raw) -> str:
+    return f"Pod {'/'.join(_place(raw))}"

@@ -7,7 +7,7 @@
 
 """What is wrong, or will go wrong, with pod identities in a cluster, and what of them is left in it.
 
-A finding is one function below, marked with its code, severity and remedy; it yields the objects and a sentence each.
+A finding is one function below, marked with its severity and remedy; it yields the objects and a sentence each.
 Residue is a list of its own: whoever still runs pod identity has all of it.
 """
 
@@ -60,15 +60,18 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class _Check:
+class Check:
+    """``meaning``: for the page of codes."""
+
     code: str
     severity: str
+    meaning: str
     remedy: str
     look: t.Callable[[Inventory], Found]
 
 
-_CHECKS: list[_Check] = []
-_RESIDUE: list[_Check] = []
+_CHECKS: list[Check] = []
+_RESIDUE: list[Check] = []
 
 _Look = t.Callable[[Inventory], Found]
 
@@ -88,16 +91,16 @@ def residue(inventory: Inventory) -> tuple[Finding, ...]:
     return tuple(finding for dummy, finding in _found(_RESIDUE, inventory, lambda namespaces: True))
 
 
-def codes() -> tuple[str, ...]:
-    return tuple(check.code for check in _CHECKS)
+def checks() -> tuple[Check, ...]:
+    return tuple(_CHECKS)
 
 
-def residue_codes() -> tuple[str, ...]:
-    return tuple(check.code for check in _RESIDUE)
+def residue_checks() -> tuple[Check, ...]:
+    return tuple(_RESIDUE)
 
 
 def _found(
-    checks: t.Iterable[_Check], inventory: Inventory, tells_of: t.Callable[[frozenset[str]], bool]
+    checks: t.Iterable[Check], inventory: Inventory, tells_of: t.Callable[[frozenset[str]], bool]
 ) -> tuple[tuple[About, Finding], ...]:
     found = [
         (about, Finding(check.code, check.severity, about.label, message, check.remedy))
@@ -116,11 +119,12 @@ def _residue(severity: str, remedy: str) -> t.Callable[[_Look], _Look]:
     return _marked(_RESIDUE, severity, remedy)
 
 
-def _marked(checks: list[_Check], severity: str, remedy: str) -> t.Callable[[_Look], _Look]:
-    """The code is the name of the function."""
+def _marked(checks: list[Check], severity: str, remedy: str) -> t.Callable[[_Look], _Look]:
+    """The code is the name of the function, the first paragraph of its docstring the meaning."""
 
     def mark(look: _Look) -> _Look:
-        checks.append(_Check(look.__name__, severity, remedy, look))
+        meaning = " ".join((look.__doc__ or "").partition("\n\n")[0].split())
+        checks.append(Check(look.__name__, severity, meaning, remedy, look))
         return look
 
     return mark
@@ -133,6 +137,7 @@ def _marked(checks: list[_Check], severity: str, remedy: str) -> t.Callable[[_Lo
     ERROR, "Make a binding with this selector in a place that the workload is matched from, or take the label away."
 )
 def nothing_matches(inventory: Inventory) -> Found:
+    """Pods carry the label aadpodidbinding, and no binding gives them an identity."""
     for workload in _asking(inventory):
         if not inventory.matches(workload):
             selector = workload.pod.selector
@@ -148,6 +153,7 @@ def nothing_matches(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Let the application name its client id, or use one selector per identity.")
 def ambiguous_default(inventory: Inventory) -> Found:
+    """Pods get several identities, and a request that names none is answered with any of them."""
     for workload in _asking(inventory):
         tokens = [answer.identity for answer in inventory.default(workload) if answer.kind == TOKEN and answer.identity]
         if len(tokens) > 1:
@@ -160,6 +166,7 @@ def ambiguous_default(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Rename one of the identities, or force MIC and NMI into namespaced mode.")
 def identity_shadowed(inventory: Inventory) -> Found:
+    """Pods never get an identity, because another one of the same name is matched first."""
     for workload in _labelled(inventory):
         for match in inventory.matches(workload):
             for pair in match.shadowed:
@@ -173,6 +180,7 @@ def identity_shadowed(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Take the labels out of the exception, or the label aadpodidbinding from the workload.")
 def excepted(inventory: Inventory) -> Found:
+    """Pods with the label are also covered by an AzurePodIdentityException, so NMI gives them tokens of their node."""
     for workload in _labelled(inventory):
         names = ", ".join(one.name for one in inventory.answers.exceptions(workload.pod))
         if names and not workload.pod.host_network:
@@ -184,6 +192,7 @@ def excepted(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Take hostNetwork away, or treat the workload as one that uses the identities of its node.")
 def host_network(inventory: Inventory) -> Found:
+    """Pods with the label use the host network, where NMI sees none of their requests."""
     for workload in _labelled(inventory):
         if workload.pod.host_network:
             yield _workload(inventory, workload), "Its pods use the host network, so NMI sees none of their requests."
@@ -191,6 +200,7 @@ def host_network(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Rename the workload, or move it out of the namespace of MIC.")
 def taken_for_mic(inventory: Inventory) -> Found:
+    """Pods bypass NMI, because their name and namespace are those that NMI takes for MIC."""
     for workload in inventory.cluster.workloads:
         labels = workload.pod.labels
         itself = "mic" in (labels.get("component"), labels.get("app.kubernetes.io/component"))
@@ -203,6 +213,7 @@ def taken_for_mic(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Roll the workload out again, or put the label into its template.")
 def label_of_pods_differs(inventory: Inventory) -> Found:
+    """Pods carry another value of the label than their template."""
     for workload in inventory.cluster.workloads:
         strays = [pod for pod in workload.pods if pod.lives and pod.selector != workload.pod.selector]
         if strays:
@@ -216,6 +227,7 @@ def label_of_pods_differs(inventory: Inventory) -> Found:
 
 @_finding(INFO, "Delete the ended pods, or set ttlSecondsAfterFinished, so that MIC takes their assignments back.")
 def ended_pods_hold(inventory: Inventory) -> Found:
+    """Pods that have ended still hold their assignments, until they are deleted."""
     for workload in _labelled(inventory):
         ended = [pod for pod in workload.pods if pod.phase in ("Succeeded", "Failed")]
         if ended and inventory.cluster.rules.mode == STANDARD and inventory.matches(workload):
@@ -224,6 +236,7 @@ def ended_pods_hold(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Give each of them a service account of its own before a migration.")
 def service_account_shared(inventory: Inventory) -> Found:
+    """Workloads with different identities share a service account, which can have one client id only."""
     for (namespace, name), workloads in inventory.users_of_service_accounts.items():
         using = [one for one in workloads if inventory.identities_of(one)]
         if len({frozenset(map(full_name, inventory.identities_of(one))) for one in using}) > 1:
@@ -239,6 +252,7 @@ def service_account_shared(inventory: Inventory) -> Found:
 
 @_finding(ERROR, "Correct resourceID of the AzureIdentity.")
 def resource_id_malformed(inventory: Inventory) -> Found:
+    """MIC ignores an AzureIdentity, because its resourceID is none of a user-assigned identity."""
     for identity in inventory.cluster.identities:
         if not inventory.cluster.rules.accepts(identity):
             yield _identity(identity), f"MIC ignores it, because its resourceID is {identity.resource_id!r}."
@@ -246,6 +260,7 @@ def resource_id_malformed(inventory: Inventory) -> Found:
 
 @_finding(ERROR, "Write clientID as Azure shows it, in lower case.")
 def client_id_case(inventory: Inventory) -> Found:
+    """An AzureIdentity has capital letters in its clientID, which NMI compares letter by letter."""
     for identity in inventory.cluster.identities:
         if identity.client_id != identity.client_id.lower():
             yield (
@@ -257,6 +272,7 @@ def client_id_case(inventory: Inventory) -> Found:
 
 @_finding(ERROR, "Set clientID of the AzureIdentity.")
 def client_id_missing(inventory: Inventory) -> Found:
+    """An AzureIdentity has no clientID, so that NMI gives out another token for it, or none."""
     for identity in inventory.cluster.identities:
         if identity.client_id or not USER_ASSIGNED <= identity.type <= CERTIFICATE:
             continue
@@ -266,6 +282,7 @@ def client_id_missing(inventory: Inventory) -> Found:
 
 @_finding(ERROR, "Use type 0, 1 or 2.")
 def type_unsupported(inventory: Inventory) -> Found:
+    """An AzureIdentity has a type for which NMI gives out no token."""
     for identity in inventory.cluster.identities:
         if not USER_ASSIGNED <= identity.type <= CERTIFICATE:
             yield _identity(identity), f"Its type is {identity.type}, for which NMI gives out no token."
@@ -273,6 +290,7 @@ def type_unsupported(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Write the annotation's value as namespaced, or take it away.")
 def behavior_unknown(inventory: Inventory) -> Found:
+    """The behavior annotation of an AzureIdentity has a value that counts as none."""
     for identity in inventory.cluster.identities:
         if identity.behavior not in ("", NAMESPACED):
             yield (
@@ -283,7 +301,10 @@ def behavior_unknown(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Correct clientID of the wrong one, or use one AzureIdentity.")
 def client_ids_of_one_resource(inventory: Inventory) -> Found:
-    """MIC looks by client id whether an identity is still in use on a scale set."""
+    """AzureIdentities name one resource with different client ids, so that MIC takes it from pods that use it.
+
+    MIC looks by client id whether an identity is still in use on a scale set.
+    """
     by_resource: dict[str, list[Identity]] = {}
     for identity in inventory.cluster.identities:
         if identity.type == USER_ASSIGNED and identity.resource_id:
@@ -299,6 +320,7 @@ def client_ids_of_one_resource(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Spread the workloads over several identities before a migration.")
 def federated_credentials_exceeded(inventory: Inventory) -> Found:
+    """A migration needs more federated credentials on an identity than Azure allows."""
     for identity in inventory.cluster.identities:
         needed = len(inventory.subjects.get(identity.resource_id.lower(), ())) if identity.type == USER_ASSIGNED else 0
         if needed > _FEDERATED_LIMIT:
@@ -310,6 +332,7 @@ def federated_credentials_exceeded(inventory: Inventory) -> Found:
 
 @_finding(INFO, "Delete it, or bind it.")
 def identity_unbound(inventory: Inventory) -> Found:
+    """No binding names an AzureIdentity."""
     bound = {(one.namespace, one.identity) for one in inventory.cluster.bindings}
     for identity in inventory.cluster.identities:
         if (identity.namespace, identity.name) not in bound:
@@ -320,7 +343,8 @@ def identity_unbound(inventory: Inventory) -> Found:
 
 
 @_finding(ERROR, "Make the AzureIdentity in the namespace of the binding, or correct azureIdentity.")
-def identity_missing(inventory: Inventory) -> Found:
+def azure_identity_missing(inventory: Inventory) -> Found:
+    """A binding names an AzureIdentity that its namespace does not have."""
     known = {(one.namespace, one.name) for one in inventory.cluster.identities}
     elsewhere: dict[str, list[str]] = {}
     for one in inventory.cluster.identities:
@@ -338,6 +362,7 @@ def identity_missing(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Give the binding a selector that pods can have as value of the label aadpodidbinding.")
 def selector_impossible(inventory: Inventory) -> Found:
+    """No pod can have the selector of a binding as value of its label."""
     for binding in inventory.cluster.bindings:
         if not LABEL_VALUE.fullmatch(binding.selector):
             message = f"No pod can have its selector {binding.selector!r}, so it matches nothing."
@@ -348,6 +373,7 @@ def selector_impossible(inventory: Inventory) -> Found:
 
 @_finding(INFO, "Delete the binding, or label the workload that it is for.")
 def binding_unused(inventory: Inventory) -> Found:
+    """Nothing has the label that a binding selects."""
     used = {workload.pod.selector for workload in inventory.cluster.workloads}
     used |= {pod.selector for pod in inventory.cluster.pods}
     for binding in inventory.cluster.bindings:
@@ -360,6 +386,7 @@ def binding_unused(inventory: Inventory) -> Found:
 
 @_finding(ERROR, "Rename one of the pods' owners, or one of the identities.")
 def assignment_contested(inventory: Inventory) -> Found:
+    """Two pods come to one name of an AzureAssignedIdentity, so that one of them is not served."""
     for name, rivals in inventory.computed_by_name.items():
         if len({(one.pod.namespace, one.pod.name) for one in rivals}) > 1:
             pods = ", ".join(sorted(f"{one.pod.namespace}/{one.pod.name}" for one in rivals))
@@ -371,6 +398,7 @@ def assignment_contested(inventory: Inventory) -> Found:
 
 @_finding(ERROR, "Shorten the names of workload, namespace or identity.")
 def assignment_unwritable(inventory: Inventory) -> Found:
+    """MIC cannot create an assignment, because its name or a label of it would be too long."""
     if inventory.cluster.rules.mode == MANAGED:
         return
     for pod in inventory.cluster.pods:
@@ -384,7 +412,10 @@ def assignment_unwritable(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Rename one of them, so that MIC can tell them apart on a scale set.")
 def pod_names_equal(inventory: Inventory) -> Found:
-    """MIC's look at what still uses an identity skips pods of the same name."""
+    """Pods of one name in several namespaces use one identity, which MIC takes from the others when one goes.
+
+    MIC's look at what still uses an identity skips pods of the same name.
+    """
     users: dict[tuple[str, str], list[Assignment]] = {}
     for one in inventory.computed:
         if one.identity.type == USER_ASSIGNED:
@@ -401,6 +432,7 @@ def pod_names_equal(inventory: Inventory) -> Found:
 
 @_finding(ERROR, "Look whether MIC runs and leads (azureops.pod_identity.nmi_info), and read its log and the events.")
 def assignment_missing(inventory: Inventory) -> Found:
+    """MIC has not assigned an identity to a pod that is to have it."""
     if not _compares(inventory):
         return
     for name, rivals in inventory.computed_by_name.items():
@@ -414,6 +446,7 @@ def assignment_missing(inventory: Inventory) -> Found:
 
 @_finding(ERROR, "Look whether MIC runs and leads (azureops.pod_identity.nmi_info), and read its log and the events.")
 def assignment_differs(inventory: Inventory) -> Found:
+    """An assignment is not what MIC would make of the present objects."""
     for one, rivals in _live(inventory):
         differences = [_differences(rival, one) for rival in rivals]
         if differences and all(differences):
@@ -422,6 +455,7 @@ def assignment_differs(inventory: Inventory) -> Found:
 
 @_finding(ERROR, "Look whether MIC runs and leads (azureops.pod_identity.nmi_info), and read its log.")
 def assignment_without_cause(inventory: Inventory) -> Found:
+    """An assignment is there for which no pod, binding or identity is left."""
     pods = {(pod.namespace, pod.name): pod for pod in inventory.cluster.pods}
     for one, rivals in _live(inventory):
         if rivals or one.deleting:
@@ -439,6 +473,7 @@ def assignment_without_cause(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Read MIC's events: mostly its identity lacks a role, or an identity of the batch does not exist.")
 def assignment_pending(inventory: Inventory) -> Found:
+    """An assignment is Created and not yet Assigned: its identity is not on the scale set."""
     for one in inventory.cluster.assigned or ():
         if one.state == CREATED:
             yield _assigned(one), f"{full_name(one.identity)} is not on the scale set of {one.node} yet."
@@ -446,6 +481,7 @@ def assignment_pending(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Delete the one that MIC would not make, finalizer included, once its pod is gone.")
 def assignment_twice(inventory: Inventory) -> Found:
+    """Two assignments have one name in different namespaces, and MIC sees one of them only."""
     for name, live in inventory.assigned_by_name.items():
         if len(live) > 1:
             places = ", ".join(sorted(one.namespace for one in live))
@@ -454,6 +490,7 @@ def assignment_twice(inventory: Inventory) -> Found:
 
 @_finding(WARNING, "Delete the pods of the node that is gone, so that MIC takes their assignments back.")
 def assignment_of_missing_node(inventory: Inventory) -> Found:
+    """The node of an assignment does not exist, which keeps MIC from repairing any scale set."""
     for one in inventory.cluster.assigned or ():
         if _lacks_node(inventory, one):
             yield _assigned(one), f"Its node {one.node} does not exist, so MIC repairs no scale set any more."
@@ -464,6 +501,7 @@ def assignment_of_missing_node(inventory: Inventory) -> Found:
 
 @_residue(ERROR, "Give the right to read it, or read it too, and look again.")
 def not_read(inventory: Inventory) -> Found:
+    """What is left of a kind is not known, because it could not be read."""
     for kind, why in inventory.cluster.residue.unread.items():
         if kind == "ClusterRoleBinding":
             why += " Without it every namespace is believed to have an installation."
@@ -472,18 +510,21 @@ def not_read(inventory: Inventory) -> Found:
 
 @_residue(INFO, "See whose it is; if it is of AAD Pod Identity, name its namespace in release_namespaces.")
 def not_believed(inventory: Inventory) -> Found:
+    """Something looks like a part of AAD Pod Identity and is not proved to be one, so that it is not touched."""
     for one in inventory.cluster.residue.doubts:
         yield About(one.label), f"It is not believed to be of AAD Pod Identity: {one.reason}."
 
 
 @_residue(ERROR, "Uninstall the release, remove the manifests, or disable the add-on, whichever it came with.")
 def installation_left(inventory: Inventory) -> Found:
+    """MIC or NMI is still installed."""
     for one in inventory.cluster.residue.of("DaemonSet", "Deployment", "Pod"):
         yield About(one.label), f"It runs {one.detail.upper()}."
 
 
 @_residue(ERROR, "Detach its identity from the scale set, then take its finalizer away.")
-def assignment_stuck(inventory: Inventory) -> Found:
+def assignment_not_deleted(inventory: Inventory) -> Found:
+    """An AzureAssignedIdentity is being deleted, and no MIC is there to take its finalizer away."""
     for one in inventory.cluster.assigned or ():
         if _stuck(inventory, one):
             yield _assigned(one), "It is being deleted, and there is no MIC to take its finalizer away."
@@ -491,6 +532,7 @@ def assignment_stuck(inventory: Inventory) -> Found:
 
 @_residue(ERROR, "Detach its identity from the scale set, then delete it, its finalizer included.")
 def assignment_orphaned(inventory: Inventory) -> Found:
+    """An AzureAssignedIdentity is left whose node does not exist."""
     for one in inventory.cluster.assigned or ():
         if _orphaned(inventory, one):
             yield (
@@ -503,6 +545,7 @@ def assignment_orphaned(inventory: Inventory) -> Found:
     WARNING, "Take the bindings away and let MIC empty it; where MIC is gone, detach the identity, and delete it."
 )
 def assignment_left(inventory: Inventory) -> Found:
+    """An AzureAssignedIdentity is left."""
     for one in inventory.cluster.assigned or ():
         if not _stuck(inventory, one) and not _orphaned(inventory, one):
             yield _assigned(one), f"{full_name(one.identity)} is assigned to the pod {one.pod_namespace}/{one.pod}."
@@ -510,6 +553,7 @@ def assignment_left(inventory: Inventory) -> Found:
 
 @_residue(ERROR, "See to what is left in it, mostly an AzureAssignedIdentity with a finalizer that nobody takes away.")
 def namespace_stuck(inventory: Inventory) -> Found:
+    """A namespace does not end, because AzureAssignedIdentities are left in it."""
     cluster = inventory.cluster
     holding = {one.namespace for one in cluster.assigned or ()}
     for one in cluster.residue.of("Namespace"):
@@ -519,6 +563,7 @@ def namespace_stuck(inventory: Inventory) -> Found:
 
 @_residue(ERROR, "See to the objects of this kind that still have a finalizer.")
 def definition_stuck(inventory: Inventory) -> Found:
+    """The definition of a kind is being deleted and does not go."""
     for one in inventory.cluster.residue.of("CustomResourceDefinition"):
         if one.deleting:
             why = f": {one.detail.rstrip('.')}" if one.detail else ", because objects of it are left"
@@ -527,6 +572,7 @@ def definition_stuck(inventory: Inventory) -> Found:
 
 @_residue(WARNING, "Delete it when no object of it is left; helm leaves it.")
 def definition_left(inventory: Inventory) -> Found:
+    """The definition of a kind of AAD Pod Identity is left."""
     for one in inventory.cluster.residue.of("CustomResourceDefinition"):
         if not one.deleting:
             yield About(one.label), "The kind is still installed."
@@ -534,6 +580,7 @@ def definition_left(inventory: Inventory) -> Found:
 
 @_residue(WARNING, "Delete it when nothing selects it any more.")
 def binding_left(inventory: Inventory) -> Found:
+    """An AzureIdentityBinding is left."""
     for one in inventory.cluster.bindings:
         yield (
             _binding(one),
@@ -543,18 +590,21 @@ def binding_left(inventory: Inventory) -> Found:
 
 @_residue(WARNING, "Delete it; the managed identity in Azure is another matter.")
 def identity_left(inventory: Inventory) -> Found:
+    """An AzureIdentity is left."""
     for one in inventory.cluster.identities:
         yield _identity(one), f"It names {one.resource_id or one.client_id or 'nothing'}."
 
 
 @_residue(WARNING, "Delete it.")
 def exception_left(inventory: Inventory) -> Found:
+    """An AzurePodIdentityException is left."""
     for one in inventory.cluster.exceptions:
         yield About(f"AzurePodIdentityException {one.namespace}/{one.name}"), "It lets pods past an NMI."
 
 
 @_residue(WARNING, "Uninstall the release; where helm cannot, see to what its message names.")
 def release_left(inventory: Inventory) -> Found:
+    """The record of a helm release is left."""
     for one in inventory.cluster.residue.of("Secret"):
         if one.detail:
             yield About(one.label), f"The helm release {one.detail}."
@@ -562,6 +612,7 @@ def release_left(inventory: Inventory) -> Found:
 
 @_residue(WARNING, "Delete it; it holds the credential of MIC.")
 def credential_left(inventory: Inventory) -> Found:
+    """A Secret with the credential of MIC is left."""
     for one in inventory.cluster.residue.of("Secret"):
         if not one.detail:
             yield About(one.label), "It was made for MIC."
@@ -569,30 +620,35 @@ def credential_left(inventory: Inventory) -> Found:
 
 @_residue(WARNING, "Delete it, so that nobody can use the rights of MIC or NMI.")
 def role_left(inventory: Inventory) -> Found:
+    """A role, its binding or a service account of MIC or NMI is left."""
     for one in inventory.cluster.residue.of("ClusterRole", "ClusterRoleBinding", "ServiceAccount"):
         yield About(one.label), "It gave MIC or NMI its rights."
 
 
 @_residue(INFO, "Delete it.")
 def budget_left(inventory: Inventory) -> Found:
+    """The PodDisruptionBudget of MIC is left."""
     for one in inventory.cluster.residue.of("PodDisruptionBudget"):
         yield About(one.label), "It was for the pods of MIC."
 
 
 @_residue(INFO, "Delete it.")
 def lock_left(inventory: Inventory) -> Found:
+    """The lock of MIC's leader is left."""
     for one in inventory.cluster.residue.of("Endpoints"):
         yield About(one.label), "MIC's leader held it."
 
 
 @_residue(INFO, "Delete it.")
 def settings_left(inventory: Inventory) -> Found:
+    """The ConfigMap in which MIC kept what it had upgraded is left."""
     for one in inventory.cluster.residue.of("ConfigMap"):
         yield About(one.label), "MIC kept there what it had upgraded."
 
 
 @_residue(INFO, "Take the label out of its template, or leave it there: without NMI nobody reads it.")
 def label_left(inventory: Inventory) -> Found:
+    """Pods still have the label aadpodidbinding."""
     for workload in _labelled(inventory):
         yield _workload(inventory, workload), f"Its pods select {workload.pod.selector!r}."
 

@@ -22,6 +22,8 @@ MIC_LOCK_NAMESPACE = "default"
 ADDON_KEEPER = "the AKS add-on"
 # What NMI says of itself, once it has written its rules and before.
 ACTIVE, NOT_ACTIVE = "Active", "Not Active"
+PORT, LOOPBACK = 2579, "127.0.0.1"
+_ON_LOOPBACK_SINCE = (1, 6, 2)
 # A DaemonSet's pods get these from its controller, whatever the template says.
 _TOLERATED_ANYWAY = frozenset(
     f"node.kubernetes.io/{name}"
@@ -154,6 +156,17 @@ def numbers(text: str) -> tuple[int, ...]:
 def probe_port(nmi: Object) -> int:
     port = flag(nmi, "http-probe-port")
     return int(port) if port.isdigit() else 8080
+
+
+def listens_at(nmi: Object) -> tuple[str, int]:
+    """Address and port to which NMI redirects the requests of pods; the address is empty where it is the node's own."""
+    port = flag(nmi, "nmi-port")
+    number = int(port) if port.isdigit() else PORT
+    found = version(nmi)
+    if found and found < _ON_LOOPBACK_SINCE:
+        return "", number
+    told = flag(nmi, "nmi-listen-address")
+    return (LOOPBACK if told in ("", "0.0.0.0", "localhost") else told), number
 
 
 def lock_of(mic: Object) -> Lock:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ..kubernetes import selectors
+from ..kubernetes import label_selectors
 from .probe_job import Raw
 
 USE = "azure.workload.identity/use"
@@ -122,7 +122,7 @@ def _by_webhook(seen: Surroundings) -> Reason | None:
         return Reason("webhook_absent", "the cluster has no webhook of Workload ID: enable or install it.")
     labels = _labels(seen.namespace or {})
     if seen.namespace is not None and not any(
-        selectors.selects(webhook.get("namespaceSelector"), labels) for dummy, webhook in ours
+        label_selectors.selects(webhook.get("namespaceSelector") or {}, labels) for dummy, webhook in ours
     ):
         name = (seen.namespace.get("metadata") or {}).get("name")
         return Reason("namespace_excluded", f"the webhook passes the namespace {name} over (namespaceSelector).")

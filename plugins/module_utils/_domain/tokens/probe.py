@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ..errors import Failure
-from ..kubernetes import selectors
+from ..kubernetes import label_selectors
 from ..matching.matching import SELECTOR_LABEL, Assignment, Binding, Identity, Pod, assignments, scale_set, unheld
 from ..names import OWNER
 from .probe_job import PROBE_LABEL, Place, Raw, Target
@@ -229,7 +229,7 @@ def _disturbed(labels: t.Mapping[str, str], budgets: t.Iterable[Raw]) -> list[st
     for raw in budgets:
         spec = raw.get("spec") or {}
         scaled = spec.get("maxUnavailable") is not None or isinstance(spec.get("minAvailable"), str)
-        if scaled and spec.get("selector") is not None and selectors.selects(spec["selector"], labels):
+        if scaled and spec.get("selector") is not None and label_selectors.selects(spec["selector"], labels):
             found.append(str(raw["metadata"]["name"]))
     return sorted(found)
 

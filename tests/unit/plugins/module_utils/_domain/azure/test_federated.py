@@ -214,7 +214,7 @@ def test_a_token_of_another_cluster() -> None:
     ("subject", "issuer", "accounts", "codes"),
     [
         ("system:serviceaccount:ns:sa", ISSUER, {("ns", "sa")}, []),
-        ("system:serviceaccount:ns:sa", ISSUER, {("ns", "other")}, ["service_account_missing"]),
+        ("system:serviceaccount:ns:sa", ISSUER, {("ns", "other")}, ["subject_missing"]),
         ("system:serviceaccount:ns:sa", ISSUER, None, []),
         ("system:serviceaccount:ns:sa", None, None, []),
         ("system:serviceaccount:ns:sa", "https://issuer", set(), ["foreign_issuer"]),

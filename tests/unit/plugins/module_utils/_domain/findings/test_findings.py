@@ -144,7 +144,7 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
         changed(
             AzureIdentityBinding=[binding(), binding("c", "k", namespace="q")],
         ),
-        [("identity_missing", "AzureIdentityBinding q/c")],
+        [("azure_identity_missing", "AzureIdentityBinding q/c")],
     ),
     "selector that no label can have": (
         changed(AzureIdentityBinding=[binding(), binding("c", selector=""), binding("d", selector="a b")]),
@@ -226,7 +226,9 @@ def test_findings(name: str) -> None:
 
 
 def test_each_finding_has_a_case() -> None:
-    assert {code for dummy, expected in CASES.values() for code, label in expected} == set(findings.codes())
+    assert {code for dummy, expected in CASES.values() for code, label in expected} == {
+        check.code for check in findings.checks()
+    }
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -4,18 +4,18 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
-"""Label selectors of Kubernetes."""
+
+"""Whether a label selector of Kubernetes selects labels."""
 
 from __future__ import annotations
 
 import typing as t
 
-Raw = t.Mapping[str, t.Any]
+from ..matching.matching import Raw
 
 
-def selects(selector: Raw | None, labels: t.Mapping[str, str]) -> bool:
-    """Whether a label selector selects; none or an empty one selects everything."""
-    selector = selector or {}
+def selects(selector: Raw, labels: t.Mapping[str, str]) -> bool:
+    """An empty selector selects everything. An operator that Kubernetes does not have selects nothing."""
     same = all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
     return same and all(_holds(each, labels) for each in selector.get("matchExpressions") or ())
 
@@ -28,4 +28,4 @@ def _holds(expression: Raw, labels: t.Mapping[str, str]) -> bool:
         "NotIn": not listed,
         "Exists": value is not None,
         "DoesNotExist": value is None,
-    }[operator]
+    }.get(operator, False)

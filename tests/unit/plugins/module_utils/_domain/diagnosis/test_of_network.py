@@ -1,0 +1,377 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each cause between pods and NMI: a world that has it, worlds that nearly have it, and hostile ones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import typing as t
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import diagnose
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.azure import (
+    Azure,
+    IdentityInAzure,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.logs import Line, Log
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
+    MIC,
+    NMI,
+    Asked,
+    Component,
+    Observed,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_network import TABLE
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Verdict
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, healthy, pod, template
+
+from .observed_world import HOME, NMI_POD, NOW, ago, program, told, world
+
+NODE = "Node n1"
+ADDRESS, NODE_ADDRESS = "10.244.0.7", "10.224.0.4"
+
+
+def node(name: str = "n1", ready: bool = True, **more: t.Any) -> Raw:
+    conditions = [{"type": "Ready", "status": str(ready), "lastHeartbeatTime": more.pop("beat", ago(200))}]
+    addresses = [{"type": "Hostname", "address": name}, {"type": "InternalIP", "address": NODE_ADDRESS}]
+    return {
+        "metadata": {"name": name, "labels": more.pop("labels", {})},
+        "spec": more,
+        "status": {"addresses": addresses, "conditions": conditions},
+    }
+
+
+def azure(**network: t.Any) -> Azure:
+    cluster = {"name": "aks", "properties": {"networkProfile": network}}
+    return Azure(cluster, IdentityInAzure("k", True), "mc")
+
+
+def asked(verdict: str, by: str = "nobody", message: str = "It is so.", where: str = "n1") -> Asked:
+    return Asked("team", "web-1-a", where, Verdict(verdict, "", by, message))
+
+
+def policy(name: str = "p", namespace: str = "team", selector: Raw | None = None, **spec: t.Any) -> Raw:
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"podSelector": selector or {}, "policyTypes": ["Egress"], **spec},
+    }
+
+
+def to(cidr: str, port: int = 2579) -> list[Raw]:
+    return [{"to": [{"ipBlock": {"cidr": cidr}}], "ports": [{"protocol": "TCP", "port": port}]}]
+
+
+def said(*texts: str, where: str = "n1", when: str = "", by: str = NMI) -> Log:
+    return Log(by, HOME, NMI_POD, where, tuple(Line(text, "E", when or ago(30)) for text in texts))
+
+
+def here(**more: t.Any) -> Observed:
+    one = pod(owner=("ReplicaSet", "web-1"), podIP=ADDRESS, startTime=ago(600))
+    return world(**{"Node": [node()], "Pod": [one], **more})
+
+
+def found(observed: Observed) -> list[tuple[str, str, str]]:
+    return told(TABLE, observed)
+
+
+def daemons(version: str = "v1.8.17", *arguments: str, **template: t.Any) -> tuple[Component, ...]:
+    one = program(NMI, version=version, arguments=arguments)
+    one.workload["spec"]["template"]["spec"].update(template)
+    return program(MIC), one
+
+
+def system(kind: str, name: str, namespace: str = "kube-system", **content: t.Any) -> dict[str, list[Raw]]:
+    return {kind: [{"metadata": {"name": name, "namespace": namespace}, **content}]}
+
+
+def arguments(*given: str) -> Raw:
+    return {"template": {"spec": {"containers": [{"name": "p", "image": "kube-proxy", "args": list(given)}]}}}
+
+
+ELSEWHERE: dict[str, t.Any] = {"nodeSelector": {"pool": "other"}}
+MARKED = {"kubernetes.azure.com/user-iptables-rules": "true"}
+UNBOUND: dict[str, list[Raw]] = {
+    "AzureIdentity": [],
+    "AzureIdentityBinding": [],
+    "AzureAssignedIdentity": [],
+}
+DENIED = policy(egress=[])
+IP_UNKNOWN = f'failed to get pod info from pod IP: {ADDRESS}, error: "failed to match pod IP {ADDRESS} with []"'
+NO_IMDS = "failed to get token, error: the MSI endpoint is not available. Failed HTTP request to MSI endpoint"
+SKEWED = "AADSTS700024: Client assertion is not within its valid time range."
+
+CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
+    "healthy": (here(), []),
+    "nothing was read but objects": (world(), []),
+    # stale_rule
+    "refused where no NMI is": (
+        here(components=daemons(**ELSEWHERE), asked=(asked("nmi_dead"),)),
+        [("stale_rule", NODE, "proved")],
+    ),
+    "refused where nothing is installed": (
+        here(components=(), asked=(asked("nmi_dead"),), **UNBOUND),
+        [("stale_rule", NODE, "proved")],
+    ),
+    "refused where an NMI ought to be": (here(asked=(asked("nmi_dead"),)), []),
+    "refused on another node": (here(components=(), asked=(asked("nmi_dead", where="n2"),)), []),
+    "marked by AKS": (here(components=(), Node=[node(labels=MARKED)]), [("stale_rule", NODE, "possible")]),
+    "marked, and nothing of pod identity": (here(components=(), Node=[node(labels=MARKED)], **UNBOUND), []),
+    "marked, and NMI there": (here(Node=[node(labels=MARKED)]), []),
+    "marked, and IMDS answers": (
+        here(components=(), Node=[node(labels=MARKED)], asked=(asked("raw_imds", "imds"),)),
+        [],
+    ),
+    # policy_blocks_nmi
+    "all egress denied": (
+        here(NetworkPolicy=[DENIED]),
+        [("policy_blocks_nmi", "NetworkPolicy team/p", "possible")],
+    ),
+    "denied, enforced by Azure": (
+        here(NetworkPolicy=[DENIED], azure=azure(networkPolicy="calico")),
+        [("policy_blocks_nmi", "NetworkPolicy team/p", "proved")],
+    ),
+    "denied, enforced by what runs": (
+        here(NetworkPolicy=[DENIED], **system("DaemonSet", "azure-npm")),
+        [("policy_blocks_nmi", "NetworkPolicy team/p", "proved")],
+    ),
+    "denied, and no answer": (
+        here(NetworkPolicy=[DENIED], asked=(asked("path_blocked"),)),
+        [("policy_blocks_nmi", "NetworkPolicy team/p", "proved")],
+    ),
+    "denied, and the proxy of the pod does not reach Entra": (
+        here(NetworkPolicy=[DENIED], asked=(asked("path_blocked", "workload_identity_proxy"),)),
+        [("policy_blocks_nmi", "NetworkPolicy team/p", "possible")],
+    ),
+    "denied, and NMI answers": (here(NetworkPolicy=[DENIED], asked=(asked("ok", "nmi"),)), []),
+    "denied, and nothing enforces": (here(NetworkPolicy=[DENIED], DaemonSet=[], azure=azure(networkPolicy="none")), []),
+    "denied, and a tenant's DaemonSet is called as one that enforces": (
+        here(NetworkPolicy=[DENIED], azure=azure(), **system("DaemonSet", "calico-node", "team")),
+        [],
+    ),
+    "the metadata address only": (
+        here(NetworkPolicy=[policy(egress=to("169.254.169.254/32", 80))]),
+        [("policy_blocks_nmi", "NetworkPolicy team/p", "possible")],
+    ),
+    "allowed": (here(NetworkPolicy=[policy(egress=to("127.0.0.1/32"))]), []),
+    "allowed by the second": (here(NetworkPolicy=[DENIED, policy("q", egress=to("127.0.0.0/8"))]), []),
+    "an older NMI, the loopback address allowed": (
+        here(NetworkPolicy=[policy(egress=to("127.0.0.1/32"))], components=daemons("v1.6.1")),
+        [("policy_blocks_nmi", "NetworkPolicy team/p", "possible")],
+    ),
+    "an older NMI, the node's address allowed": (
+        here(NetworkPolicy=[policy(egress=to(f"{NODE_ADDRESS}/32"))], components=daemons("v1.6.1")),
+        [],
+    ),
+    "another port, that of the default allowed": (
+        here(NetworkPolicy=[policy(egress=to("127.0.0.1/32"))], components=daemons("v1.8.17", "--nmi-port=2580")),
+        [("policy_blocks_nmi", "NetworkPolicy team/p", "possible")],
+    ),
+    "another address, and that allowed": (
+        here(
+            NetworkPolicy=[policy(egress=to("127.0.0.9/32"))],
+            components=daemons("v1.8.17", "--nmi-listen-address=127.0.0.9"),
+        ),
+        [],
+    ),
+    "all addresses are listened at": (
+        here(
+            NetworkPolicy=[policy(egress=to("127.0.0.1/32"))],
+            components=daemons("v1.8.17", "--nmi-listen-address=0.0.0.0"),
+        ),
+        [],
+    ),
+    "for other pods": (here(NetworkPolicy=[policy(selector={"matchLabels": {"app": "db"}})]), []),
+    "in another namespace": (here(NetworkPolicy=[policy(namespace="other")]), []),
+    "for ingress": (here(NetworkPolicy=[policy(policyTypes=["Ingress"])]), []),
+    "no NMI": (here(NetworkPolicy=[DENIED], components=()), []),
+    "pods that ask nobody": (
+        here(NetworkPolicy=[DENIED], Pod=[pod(selector="")], Deployment=[], ReplicaSet=[]),
+        [],
+    ),
+    "pods of the host network": (
+        here(
+            NetworkPolicy=[DENIED],
+            Pod=[],
+            Deployment=[template(spec={"hostNetwork": True})],
+            ReplicaSet=[],
+        ),
+        [],
+    ),
+    # kube_proxy_bypasses
+    "nftables by Azure": (
+        here(azure=azure(kubeProxyConfig={"mode": "NFTABLES"})),
+        [("kube_proxy_bypasses", "ManagedCluster aks", "possible")],
+    ),
+    "nftables by its ConfigMap": (
+        here(**system("ConfigMap", "kube-proxy", data={"config.conf": 'kind: X\nmode: "nftables"\n'})),
+        [("kube_proxy_bypasses", "ConfigMap kube-system/kube-proxy", "possible")],
+    ),
+    "nftables by an argument": (
+        here(**system("DaemonSet", "kube-proxy", spec=arguments("--proxy-mode=nftables"))),
+        [("kube_proxy_bypasses", "DaemonSet kube-system/kube-proxy", "possible")],
+    ),
+    "nftables, and silence": (
+        here(azure=azure(kubeProxyConfig={"mode": "NFTABLES"}), asked=(asked("path_blocked"),)),
+        [("kube_proxy_bypasses", "ManagedCluster aks", "proved")],
+    ),
+    "nftables, and NMI answers": (
+        here(azure=azure(kubeProxyConfig={"mode": "NFTABLES"}), asked=(asked("not_assigned", "nmi"),)),
+        [],
+    ),
+    "nftables, and an older NMI on the node's address": (
+        here(azure=azure(kubeProxyConfig={"mode": "NFTABLES"}), components=daemons("v1.6.1")),
+        [],
+    ),
+    "Cilium": (
+        here(azure=azure(networkDataplane="cilium")),
+        [("kube_proxy_bypasses", "ManagedCluster aks", "possible")],
+    ),
+    "Cilium by its own settings, and IMDS answers": (
+        here(
+            asked=(asked("raw_imds", "imds"),),
+            **system("ConfigMap", "cilium-config", data={"kube-proxy-replacement": "true"}),
+        ),
+        [("kube_proxy_bypasses", "ConfigMap kube-system/cilium-config", "proved")],
+    ),
+    "Cilium beside kube-proxy": (
+        here(**system("ConfigMap", "cilium-config", data={"kube-proxy-replacement": "false"})),
+        [],
+    ),
+    "IPVS": (here(azure=azure(kubeProxyConfig={"mode": "IPVS"}, networkDataplane="azure")), []),
+    "a tenant's ConfigMap": (here(**system("ConfigMap", "kube-proxy", "team", data={"c": "mode: nftables"})), []),
+    "nftables in words": (
+        here(**system("ConfigMap", "kube-proxy", data={"c": "# mode: nftables\nmode:"})),
+        [],
+    ),
+    # imds_restricted
+    "restricted": (
+        here(azure=azure(podLinkLocalAccess="None")),
+        [("imds_restricted", "ManagedCluster aks", "possible")],
+    ),
+    "restricted, and silence": (
+        here(azure=azure(podLinkLocalAccess="None"), asked=(asked("path_blocked"),)),
+        [("imds_restricted", "ManagedCluster aks", "proved")],
+    ),
+    "restricted, and NMI answers": (here(azure=azure(podLinkLocalAccess="None"), asked=(asked("ok", "nmi"),)), []),
+    "restricted, and no NMI": (here(azure=azure(podLinkLocalAccess="None"), components=()), []),
+    "not restricted": (here(azure=azure(podLinkLocalAccess="IMDS")), []),
+    # nmi_does_not_know_pod
+    "a pod that NMI does not know": (
+        here(logs=(said(IP_UNKNOWN),)),
+        [("nmi_does_not_know_pod", f"Pod {HOME}/{NMI_POD}", "likely")],
+    ),
+    "a broken watch": (
+        here(logs=(said("reflector.go:178] Failed to watch *v1.Pod: dial tcp: i/o timeout"),)),
+        [("nmi_does_not_know_pod", f"Pod {HOME}/{NMI_POD}", "likely")],
+    ),
+    "a hidden address": (
+        here(logs=(said(IP_UNKNOWN.replace(ADDRESS, NODE_ADDRESS)),)),
+        [("nmi_does_not_know_pod", f"Pod {HOME}/{NMI_POD}", "likely")],
+    ),
+    "NMI says so now": (
+        here(asked=(asked("pod_unknown", "nmi"),)),
+        [("nmi_does_not_know_pod", NODE, "proved")],
+    ),
+    "a pod that just started": (here(logs=(said(IP_UNKNOWN, when=ago(595)),)), []),
+    "an address of a pod that was there before": (here(logs=(said(IP_UNKNOWN, when=ago(900)),)), []),
+    "an address of no pod": (here(logs=(said(IP_UNKNOWN.replace(ADDRESS, "10.244.0.99")),)), []),
+    "a pod of another node": (here(logs=(said(IP_UNKNOWN, where="n2"),)), []),
+    "a watch of something else": (here(logs=(said("Failed to watch *v1.ConfigMap: forbidden"),)), []),
+    "a node that there is not": (here(logs=(said("Failed to list *v1.Pod: timeout", where="n9"),)), []),
+    "MIC says it": (here(logs=(said(IP_UNKNOWN, by=MIC),)), []),
+    # node_cannot_reach_imds
+    "no IMDS": (here(logs=(said(NO_IMDS),)), [("node_cannot_reach_imds", NODE, "likely")]),
+    "no IMDS on a node that is gone": (here(logs=(said(NO_IMDS, where="n9"),)), []),
+    "no IMDS, says MIC": (here(logs=(said(NO_IMDS, by=MIC),)), []),
+    # clock_skew
+    "a heartbeat of the future": (here(Node=[node(beat=ago(-400))]), [("clock_skew", NODE, "proved")]),
+    "a heartbeat a little ahead": (here(Node=[node(beat=ago(-200))]), []),
+    "an old heartbeat": (here(Node=[node(beat=ago(4000))]), []),
+    "an old lease": (
+        here(**system("Lease", "n1", "kube-node-lease", spec={"renewTime": ago(400).replace("Z", ".123456Z")})),
+        [("clock_skew", NODE, "proved")],
+    ),
+    "an old lease of a node that is away": (
+        here(Node=[node(ready=False)], **system("Lease", "n1", "kube-node-lease", spec={"renewTime": ago(400)})),
+        [],
+    ),
+    "a fresh lease": (here(**system("Lease", "n1", "kube-node-lease", spec={"renewTime": ago(5)})), []),
+    "a tenant's lease": (here(**system("Lease", "n1", "team", spec={"renewTime": ago(-4000)})), []),
+    "a lease without a time": (here(**system("Lease", "n1", "kube-node-lease", spec={"renewTime": "2026-99-99"})), []),
+    "Entra says so to NMI": (here(logs=(said(SKEWED),)), [("clock_skew", NODE, "likely")]),
+    "Entra says so now": (here(asked=(asked("federation_refused", "nmi", SKEWED),)), [("clock_skew", NODE, "likely")]),
+    "Entra says another thing": (here(logs=(said("AADSTS7000240: other"),)), []),
+    "the time is not known": (
+        here(Node=[node(beat=ago(-400))], now=NOW.replace(year=1970)),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_causes_of_a_world(case: str) -> None:
+    observed, causes = CASES[case]
+    assert found(observed) == causes
+
+
+def test_every_code_is_found_in_some_world() -> None:
+    assert {code for dummy, causes in CASES.values() for code, *rest in causes} == {row.code for row in TABLE.rows}
+
+
+@pytest.mark.parametrize("case", [case for case, (dummy, causes) in CASES.items() if causes])
+def test_what_was_found_concerns_the_pod(case: str) -> None:
+    observed, causes = CASES[case]
+    ours = {row.code for row in TABLE.rows}
+    told_of = diagnose.diagnose(observed, diagnose.Scope("team", pod="web-1-a")).causes
+    assert {one.code for one in told_of} & ours == {code for code, *rest in causes}
+
+
+def test_what_pods_of_another_workload_suffer_is_not_told_of_this_one() -> None:
+    other = template("db", selector="y")
+    other["spec"]["template"]["metadata"]["labels"]["app"] = "db"
+    objects = healthy()
+    objects["Deployment"].append(other)
+    observed = here(Deployment=objects["Deployment"], NetworkPolicy=[policy(selector={"matchLabels": {"app": "db"}})])
+    assert [code for code, *rest in found(observed)] == ["policy_blocks_nmi"]
+    causes = diagnose.diagnose(observed, diagnose.Scope("team", workload="web")).causes
+    assert "policy_blocks_nmi" not in {one.code for one in causes}
+
+
+def test_the_command_allows_it_for_the_very_pods_that_are_confined(tmp_path: Path) -> None:
+    """It is run by a shell with a kubectl that writes down what it is given."""
+    hostile = "p'; touch hurt #"
+    selector = {"matchLabels": {"app": "web"}}
+    observed = here(NetworkPolicy=[policy(hostile, selector=selector)])
+    (one,) = [one for row in TABLE.rows for one in row.look(observed)]
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text('#!/bin/sh\ncat > given\necho "$@" > words\n')
+    kubectl.chmod(0o755)
+    subprocess.run(["sh", "-c", one.command], check=True, cwd=tmp_path, env={"PATH": f"{tmp_path}:/bin:/usr/bin"})
+    given = json.loads((tmp_path / "given").read_text())
+    assert (tmp_path / "words").read_text() == "apply --filename -\n"
+    assert not (tmp_path / "hurt").exists()
+    assert given["spec"]["podSelector"] == selector
+    beside = [policy(hostile, selector=selector), {**given, "metadata": given["metadata"]}]
+    assert found(here(NetworkPolicy=beside)) == []
+
+
+def test_a_command_is_safe_whatever_the_names_are(tmp_path: Path) -> None:
+    log = Log(NMI, HOME, "nmi$(touch hurt)", "n1", (Line(IP_UNKNOWN, "E", ago(30)),))
+    (one,) = [one for row in TABLE.rows for one in row.look(here(logs=(log,)))]
+    (tmp_path / "kubectl").write_text('#!/bin/sh\necho "$5" > word\n')
+    (tmp_path / "kubectl").chmod(0o755)
+    subprocess.run(["sh", "-c", one.command], check=True, cwd=tmp_path, env={"PATH": f"{tmp_path}:/bin:/usr/bin"})
+    assert (tmp_path / "word").read_text() == "nmi$(touch hurt)\n"
+    assert not (tmp_path / "hurt").exists()
+
+
+def test_the_limit_of_a_clock_is_five_minutes() -> None:
+    for seconds, skewed in ((299, False), (300, True)):
+        beat = (NOW + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert bool(found(here(Node=[node(beat=beat)]))) is skewed

@@ -1,0 +1,541 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each cause on the way of Workload ID: a world that has it, worlds that nearly have it, and hostile ones."""
+
+from __future__ import annotations
+
+import copy
+import shlex
+import typing as t
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import diagnose
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.azure import (
+    Azure,
+    IdentityInAzure,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
+    WEBHOOK,
+    Observed,
+    components,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_workload_id import TABLE
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
+    Belief,
+)
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+
+from .observed_world import ago, told, world
+
+USE, CLIENT = "azure.workload.identity/use", "azure.workload.identity/client-id"
+PROXY = "azure.workload.identity/inject-proxy-sidecar"
+SKIP = "azure.workload.identity/skip-containers"
+HOME = "azure-workload-identity-system"
+CLIENT_ID = "00000000-0000-0000-0000-00000000000a"
+IDENTITY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web"
+ISSUER = "https://westeurope.oic.prod-aks.azure.com/tenant/cluster/"
+SUBJECT, AUDIENCE = "system:serviceaccount:team:web", "api://AzureADTokenExchange"
+DEPLOYMENT, ACCOUNT, POD = "Deployment team/web", "ServiceAccount team/web", "Pod team/web-1-a"
+SERVING, CONFIGURED = f"Deployment {HOME}/controller", "MutatingWebhookConfiguration wi"
+ENVIRONMENT = {"AZURE_CLIENT_ID": CLIENT_ID, "AZURE_FEDERATED_TOKEN_FILE": "/token"}
+
+Change = t.Callable[[dict[str, t.Any]], object]
+
+
+def container(name: str = "app", **environment: str) -> Raw:
+    return {"name": name, "env": [{"name": key, "value": value} for key, value in environment.items()]}
+
+
+def owner(kind: str, name: str) -> list[Raw]:
+    return [{"kind": kind, "name": name, "uid": name, "controller": True}]
+
+
+def metadata(name: str, namespace: str = "team", by: tuple[str, str] = ("", ""), **more: t.Any) -> Raw:
+    owners = {"ownerReferences": owner(*by)} if by[0] else {}
+    return {"name": name, "namespace": namespace, "uid": name, **owners, **more}
+
+
+def objects() -> dict[str, t.Any]:
+    """A workload as it is to be, its webhook, and an identity that trusts its service account."""
+    labels = {"app": "web", USE: "true"}
+    token = {"serviceAccountToken": {"path": "azure-identity-token", "audience": AUDIENCE}}
+    serving = {"azure-workload-identity.io/system": "true"}
+    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    manager = {"name": "manager", "image": "mcr.example/oss/azure/workload-identity/webhook:v1.3.0"}
+    return {
+        "Deployment": [
+            {
+                "metadata": metadata("web"),
+                "spec": {
+                    "template": {
+                        "metadata": {"labels": labels},
+                        "spec": {"serviceAccountName": "web", "containers": [container()]},
+                    }
+                },
+            },
+            {
+                "metadata": metadata("controller", HOME),
+                "spec": {"template": {"metadata": {"labels": serving}, "spec": {"containers": [manager]}}},
+            },
+        ],
+        "ReplicaSet": [
+            {"metadata": metadata("web-1", by=("Deployment", "web")), "spec": {"replicas": 1}},
+            {"metadata": metadata("controller-1", HOME, by=("Deployment", "controller")), "spec": {"replicas": 1}},
+        ],
+        "Pod": [
+            {
+                "metadata": metadata("web-1-a", by=("ReplicaSet", "web-1"), labels=labels),
+                "spec": {
+                    "nodeName": "n1",
+                    "serviceAccountName": "web",
+                    "containers": [container(**ENVIRONMENT)],
+                    "volumes": [{"name": "t", "projected": {"sources": [token]}}],
+                },
+                "status": {"phase": "Running"},
+            },
+            {
+                "metadata": metadata("controller-1-a", HOME, by=("ReplicaSet", "controller-1"), labels=serving),
+                "spec": {"nodeName": "n1", "containers": [manager]},
+                "status": ready,
+            },
+        ],
+        "ServiceAccount": [
+            {"metadata": metadata("web", annotations={CLIENT: CLIENT_ID})},
+            {"metadata": metadata("default")},
+            {"metadata": metadata("default", HOME)},
+        ],
+        "Namespace": [{"metadata": {"name": name}} for name in ("team", HOME)],
+        "MutatingWebhookConfiguration": [
+            {
+                "metadata": {"name": "wi"},
+                "webhooks": [
+                    {
+                        "name": "mutation.azure-workload-identity.io",
+                        "failurePolicy": "Fail",
+                        "clientConfig": {"caBundle": "QQ==", "service": {"namespace": HOME, "name": "webhook"}},
+                        "objectSelector": {"matchLabels": {USE: "true"}},
+                        "rules": [{"operations": ["CREATE"], "resources": ["pods"]}],
+                    }
+                ],
+            }
+        ],
+        "credentials": [Credential("web", ISSUER, SUBJECT, (AUDIENCE,))],
+        "issuer": {"enabled": True, "issuerURL": ISSUER},
+        "events": (),
+    }
+
+
+def here(change: Change = lambda made: None) -> Observed:
+    made = objects()
+    change(made)
+    credentials, issuer, events = (made.pop(key) for key in ("credentials", "issuer", "events"))
+    identity = IdentityInAzure(IDENTITY, True, CLIENT_ID)
+    cluster = {"name": "aks", "properties": {"oidcIssuerProfile": issuer}}
+    nothing: dict[str, list[Raw]] = {
+        kind: [] for kind in ("AzureIdentity", "AzureIdentityBinding", "AzureAssignedIdentity")
+    }
+    return world(
+        **{**nothing, **made},
+        components=components(made, Belief.parse(made, ())),
+        azure=Azure(cluster, IdentityInAzure("k", True), "mc", identities={IDENTITY.lower(): identity}),
+        credentials=None if credentials is None else {IDENTITY.lower(): credentials},
+        events=events,
+    )
+
+
+def at(*path: str | int, to: t.Any = None) -> Change:
+    """Puts ``to`` at a path of the objects; without it, what is there goes."""
+
+    def change(made: dict[str, t.Any]) -> None:
+        inner: t.Any = made
+        for key in path[:-1]:
+            inner = inner.setdefault(key, {}) if isinstance(inner, dict) else inner[key]
+        if to is None:
+            del inner[path[-1]]
+        else:
+            inner[path[-1]] = copy.deepcopy(to)
+
+    return change
+
+
+def both(*changes: Change) -> Change:
+    return lambda made: [change(made) for change in changes]
+
+
+def job(*states: tuple[str, str], **annotations: str) -> Change:
+    """The workload is a Job whose pod has these containers with their states."""
+
+    def change(made: dict[str, t.Any]) -> None:
+        template = made["Deployment"].pop(0)["spec"]["template"]
+        template["metadata"]["annotations"] = annotations
+        made["Job"] = [{"metadata": metadata("web"), "spec": {"template": template}}]
+        one = made["Pod"][0]
+        one["metadata"] = metadata("web-1-a", by=("Job", "web"), labels=template["metadata"]["labels"])
+        one["status"]["containerStatuses"] = [{"name": name, "state": {state: {}}} for name, state in states]
+
+    return change
+
+
+def pod_alone(**environment: str) -> Change:
+    """Nobody makes it."""
+
+    def change(made: dict[str, t.Any]) -> None:
+        del made["Deployment"][0], made["ReplicaSet"][0]
+        del made["Pod"][0]["metadata"]["ownerReferences"]
+        made["Pod"][0]["spec"]["containers"] = [container(**environment)]
+
+    return change
+
+
+def credential(issuer: str = ISSUER, subject: str = SUBJECT, audience: str = AUDIENCE, name: str = "web") -> Credential:
+    return Credential(name, issuer, subject, (audience,))
+
+
+def called(message: str, seconds: float = 60) -> tuple[Event, ...]:
+    return (Event("ReplicaSet team/web-1", "FailedCreate", message, warning=True, time=ago(seconds)),)
+
+
+LABELS = ("Deployment", 0, "spec", "template", "metadata", "labels")
+POD_LABELS = ("Pod", 0, "metadata", "labels")
+ENDED, RUNS = ("app", "terminated"), ("azwi-proxy", "running")
+HOOK = ("MutatingWebhookConfiguration", 0, "webhooks", 0)
+NOT_SERVED = at("Pod", 1, "status", to={"phase": "Pending"})
+NOT_CALLED = 'Internal error occurred: failed calling webhook "mutation.azure-workload-identity.io": refused'
+BARE = at("Pod", 0, "spec", "containers", to=[container()])
+UNLABELLED = both(at(*LABELS, to={"app": "web"}), at(*POD_LABELS, to={"app": "web"}))
+UNMUTATED = ("pod_not_mutated", DEPLOYMENT, "proved")
+UNMARKED = ("label_missing_on_template", DEPLOYMENT, "proved")
+NO_CONTROL_PLANE = {"matchExpressions": [{"key": "control-plane", "operator": "DoesNotExist"}]}
+ENDING = both(
+    at("Namespace", 0, "status", to={"phase": "Terminating"}),
+    at("Pod", 0, "metadata", "deletionTimestamp", to=ago(60)),
+    at("Pod", 0, "metadata", "finalizers", to=["batch.kubernetes.io/job-tracking"]),
+    at("ServiceAccount", 0),
+    at(*HOOK, "rules", 0, "operations", to=["CREATE", "UPDATE"]),
+    at("Deployment", 0),
+    at("ReplicaSet", 0),
+)
+
+CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
+    "as it is to be": (lambda made: None, []),
+    # webhook_missing
+    "no webhook": (
+        both(at("MutatingWebhookConfiguration", to=[]), BARE),
+        [("webhook_missing", "the Workload ID webhook", "proved"), UNMUTATED],
+    ),
+    "another webhook": (
+        both(at(*HOOK, "name", to="mutation.example"), BARE),
+        [("webhook_missing", "the Workload ID webhook", "proved"), UNMUTATED],
+    ),
+    "webhooks were not read": (at("MutatingWebhookConfiguration"), []),
+    "no webhook, and nobody uses it": (both(at("MutatingWebhookConfiguration", to=[]), UNLABELLED, pod_alone()), []),
+    "no webhook, and the workload does its work": (
+        both(
+            at("MutatingWebhookConfiguration", to=[]),
+            at("Deployment", 0, "spec", "template", "spec", "containers", to=[container(**ENVIRONMENT)]),
+        ),
+        [],
+    ),
+    # webhook_not_running
+    "its pod is not Ready": (NOT_SERVED, [("webhook_not_running", SERVING, "proved")]),
+    "it has no pod": (at("Pod", 1), [("webhook_not_running", SERVING, "proved")]),
+    "it has a pod of somebody else": (
+        at("Pod", 1, "metadata", "ownerReferences", to=owner("ReplicaSet", "other")),
+        [("webhook_not_running", SERVING, "proved")],
+    ),
+    "it has no Deployment": (
+        both(at("Deployment", 1), at("ReplicaSet", 1), at("Pod", 1)),
+        [("webhook_not_running", CONFIGURED, "proved")],
+    ),
+    "it has a Deployment elsewhere": (
+        at("Deployment", 1, "metadata", "namespace", to="team"),
+        [("webhook_not_running", CONFIGURED, "proved")],
+    ),
+    "it has no certificate": (at(*HOOK, "clientConfig", "caBundle"), [("webhook_not_running", CONFIGURED, "proved")]),
+    "it was not called": (at("events", to=called(NOT_CALLED)), [("webhook_not_running", SERVING, "likely")]),
+    "it was not called yesterday": (at("events", to=called(NOT_CALLED, 86400)), []),
+    "another one was not called": (at("events", to=called(NOT_CALLED.replace("mutation.", "m."))), []),
+    "an event without a time": (at("events", to=(Event("Pod a/b", "x", NOT_CALLED, time="soon"),)), []),
+    "it does not run, and nobody uses it": (both(NOT_SERVED, UNLABELLED, pod_alone()), []),
+    # label_missing_on_template
+    "the label on the workload": (
+        both(UNLABELLED, at("Deployment", 0, "metadata", "labels", to={USE: "true"})),
+        [UNMARKED],
+    ),
+    "the label among annotations": (
+        both(UNLABELLED, at("Deployment", 0, "spec", "template", "metadata", "annotations", to={USE: "true"})),
+        [UNMARKED],
+    ),
+    "the label with another value": (both(at(*LABELS, USE, to="True"), at(*POD_LABELS, USE, to="True")), [UNMARKED]),
+    "the label on the service account": (
+        both(UNLABELLED, at("ServiceAccount", 0, "metadata", "labels", to={USE: "true"})),
+        [UNMARKED],
+    ),
+    "only the client id on the service account": (
+        UNLABELLED,
+        [("label_missing_on_template", DEPLOYMENT, "possible")],
+    ),
+    "on its way from pod identity": (both(UNLABELLED, at(*LABELS, "aadpodidbinding", to="x")), []),
+    "a service account without anything": (both(UNLABELLED, at("ServiceAccount", 0, "metadata", "annotations")), []),
+    "an account that another one uses": (
+        lambda made: made["Deployment"].append(
+            {
+                "metadata": metadata("job"),
+                "spec": {"template": {"metadata": {"labels": {"app": "j"}}, "spec": {"serviceAccountName": "web"}}},
+            }
+        ),
+        [],
+    ),
+    # service_account_missing
+    "no service account": (at("ServiceAccount", 0), [("service_account_missing", ACCOUNT, "proved")]),
+    "one of another namespace": (
+        at("ServiceAccount", 0, "metadata", "namespace", to="other"),
+        [("service_account_missing", ACCOUNT, "proved")],
+    ),
+    "accounts were not read": (at("ServiceAccount"), []),
+    # client_id_not_annotated
+    "no client id, and an empty one injected": (
+        both(
+            at("ServiceAccount", 0, "metadata", "annotations"),
+            at("Pod", 0, "spec", "containers", to=[container(**{**ENVIRONMENT, "AZURE_CLIENT_ID": ""})]),
+        ),
+        [("client_id_not_annotated", ACCOUNT, "proved")],
+    ),
+    "no client id": (
+        both(
+            at("ServiceAccount", 0, "metadata", "annotations"),
+            at("Pod", 0, "spec", "containers", to=[container(AZURE_FEDERATED_TOKEN_FILE="/token")]),
+        ),
+        [("client_id_not_annotated", ACCOUNT, "possible")],
+    ),
+    "a client id of its own": (
+        both(
+            at("ServiceAccount", 0, "metadata", "annotations"),
+            at("Deployment", 0, "spec", "template", "spec", "containers", to=[container(AZURE_CLIENT_ID="own")]),
+        ),
+        [],
+    ),
+    "a pod alone with an empty client id": (
+        both(
+            at("ServiceAccount", 0, "metadata", "annotations"),
+            pod_alone(AZURE_CLIENT_ID="", AZURE_FEDERATED_TOKEN_FILE="/token"),
+        ),
+        [("client_id_not_annotated", ACCOUNT, "proved")],
+    ),
+    # pod_not_mutated
+    "a pod without the variable": (BARE, [UNMUTATED]),
+    "a pod from before the label": (at(*POD_LABELS, to={"app": "web"}), [UNMUTATED]),
+    "a pod from before the client id": (
+        at("Pod", 0, "spec", "containers", to=[container(**{**ENVIRONMENT, "AZURE_CLIENT_ID": ""})]),
+        [UNMUTATED],
+    ),
+    "a pod from before the client id, by a newer webhook": (
+        at("Pod", 0, "spec", "containers", to=[container(AZURE_FEDERATED_TOKEN_FILE="/token")]),
+        [UNMUTATED],
+    ),
+    "a client id of its own beside that of the account": (
+        both(
+            at("Deployment", 0, "spec", "template", "spec", "containers", to=[container(AZURE_CLIENT_ID="own")]),
+            at("Pod", 0, "spec", "containers", to=[container(**{**ENVIRONMENT, "AZURE_CLIENT_ID": "own"})]),
+        ),
+        [],
+    ),
+    "a container that another webhook adds": (
+        at("Pod", 0, "spec", "containers", to=[container(**ENVIRONMENT), container("istio-proxy")]),
+        [],
+    ),
+    "a container that is skipped": (
+        both(
+            at("Deployment", 0, "spec", "template", "spec", "containers", to=[container(), container("b")]),
+            at("Deployment", 0, "spec", "template", "metadata", "annotations", to={SKIP: "a; b"}),
+            at("Pod", 0, "metadata", "annotations", to={SKIP: "a; b"}),
+            at("Pod", 0, "spec", "containers", to=[container(**ENVIRONMENT), container("b")]),
+        ),
+        [],
+    ),
+    "a pod that ends": (both(BARE, at("Pod", 0, "metadata", "deletionTimestamp", to=ago(1))), []),
+    "a pod alone": (pod_alone(), [("pod_not_mutated", "Pod team/web-1-a", "proved")]),
+    # namespace_excluded
+    "a namespace that AKS leaves out": (
+        both(
+            at(
+                *HOOK,
+                "namespaceSelector",
+                to={"matchExpressions": [{"key": "control-plane", "operator": "DoesNotExist"}]},
+            ),
+            at("Namespace", 0, "metadata", "labels", to={"control-plane": "true"}),
+        ),
+        [("namespace_excluded", DEPLOYMENT, "proved")],
+    ),
+    "a namespace that is not left out": (
+        at(*HOOK, "namespaceSelector", to=NO_CONTROL_PLANE),
+        [],
+    ),
+    "a namespace that was not read": (
+        both(at("Namespace", 0), at(*HOOK, "namespaceSelector", to={"matchLabels": {"a": "b"}})),
+        [],
+    ),
+    # issuer_disabled
+    "no issuer": (at("issuer", to={"enabled": False}), [("issuer_disabled", "ManagedCluster aks", "proved")]),
+    "no issuer, and nobody uses it": (both(at("issuer", to={"enabled": False}), UNLABELLED, pod_alone()), []),
+    # credentials
+    "no credential": (at("credentials", to=[]), [("credential_missing", ACCOUNT, "proved")]),
+    "one for another account": (
+        both(
+            at("credentials", to=[credential(subject="system:serviceaccount:team:default")]),
+        ),
+        [("credential_missing", ACCOUNT, "proved")],
+    ),
+    "one for another account that is spelled alike": (
+        both(
+            at("credentials", to=[credential(subject="system:serviceaccount:team:web2")]),
+            at("ServiceAccount", 1, "metadata", "name", to="web2"),
+        ),
+        [("credential_missing", ACCOUNT, "proved")],
+    ),
+    "credentials were not read": (lambda made: made.update(credentials=None), []),
+    "another audience": (
+        at("credentials", to=[credential(audience="api://Other")]),
+        [("credential_wrong", "FederatedIdentityCredential web", "proved")],
+    ),
+    "the audience of another cloud, as the token has it": (
+        both(
+            at("credentials", to=[credential(audience="api://AzureADTokenExchangeUSGov")]),
+            at(
+                *("Pod", 0, "spec", "volumes", 0, "projected", "sources", 0, "serviceAccountToken", "audience"),
+                to="api://AzureADTokenExchangeUSGov",
+            ),
+        ),
+        [],
+    ),
+    "the issuer without its slash": (
+        at("credentials", to=[credential(issuer=ISSUER.rstrip("/"))]),
+        [("credential_wrong", "FederatedIdentityCredential web", "proved")],
+    ),
+    "the issuer of another cluster": (
+        at("credentials", to=[credential(issuer=ISSUER.replace("cluster", "blue"))]),
+        [("issuer_of_other_cluster", "FederatedIdentityCredential web", "proved")],
+    ),
+    "one for each of two clusters": (
+        at("credentials", to=[credential(issuer=ISSUER.replace("cluster", "blue"), name="blue"), credential()]),
+        [],
+    ),
+    "the subject in other letters": (
+        at("credentials", to=[credential(subject=SUBJECT.replace("web", "Web"))]),
+        [("credential_wrong", "FederatedIdentityCredential web", "proved")],
+    ),
+    "the subject of a typing error": (
+        at("credentials", to=[credential(subject="system:serviceaccount:teem:web")]),
+        [("credential_wrong", "FederatedIdentityCredential web", "proved")],
+    ),
+    "a subject of GitHub": (
+        at("credentials", to=[credential(subject="repo:o/r:ref:refs/heads/main")]),
+        [("credential_missing", ACCOUNT, "proved")],
+    ),
+    "a client id of no known identity": (
+        both(
+            at("credentials", to=[]),
+            at("ServiceAccount", 0, "metadata", "annotations", to={CLIENT: "other"}),
+            at("Pod", 0, "spec", "containers", to=[container(**{**ENVIRONMENT, "AZURE_CLIENT_ID": "other"})]),
+        ),
+        [],
+    ),
+    # sidecar_holds_job
+    "a Job held by the proxy": (job(ENDED, RUNS), [("sidecar_holds_job", "Job team/web", "proved")]),
+    "a Job that still works": (job(("app", "running"), RUNS), []),
+    "a Job whose proxy ended": (job(ENDED, ("azwi-proxy", "terminated")), []),
+    "a Job that will be held": (
+        both(job(("app", "running"), **{PROXY: "true"})),
+        [("sidecar_holds_job", "Job team/web", "possible")],
+    ),
+    "a Job with a native sidecar": (
+        both(
+            job(("app", "running"), **{PROXY: "true"}),
+            at("Deployment", 0, "spec", "template", "spec", "containers", 0, "image", to="x/webhook:v1.5.0"),
+        ),
+        [],
+    ),
+    # webhook_blocks_namespace
+    "a namespace that is blocked": (ENDING, [("webhook_blocks_namespace", "Namespace team", "proved")]),
+    "one that is not called for updates": (both(ENDING, at(*HOOK, "rules", 0, "operations", to=["CREATE"])), []),
+    "one that does not end": (both(ENDING, at("Namespace", 0, "status")), []),
+    "a pod that waits for nothing": (both(ENDING, at("Pod", 0, "metadata", "finalizers")), []),
+    "a pod without the label": (both(ENDING, at(*POD_LABELS, to={"app": "web"})), []),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_causes_of_a_world(case: str) -> None:
+    change, causes = CASES[case]
+    assert told(TABLE, here(change)) == causes
+
+
+def test_every_code_is_found_in_some_world() -> None:
+    assert {code for dummy, causes in CASES.values() for code, *rest in causes} == {row.code for row in TABLE.rows}
+
+
+@pytest.mark.parametrize("case", [case for case, (dummy, causes) in CASES.items() if causes])
+def test_what_was_found_concerns_the_namespace(case: str) -> None:
+    change, causes = CASES[case]
+    ours = {row.code for row in TABLE.rows}
+    found = diagnose.diagnose(
+        here(change), diagnose.Scope("team", pod="web-1-a") if "Pod" in case else diagnose.Scope("team")
+    )
+    assert {one.code for one in found.causes} & ours == {code for code, *rest in causes}
+
+
+def test_what_a_pod_shows_comes_after_what_explains_it() -> None:
+    both_of_them = both(at("MutatingWebhookConfiguration", to=[]), BARE)
+    causes = diagnose.diagnose(here(both_of_them), diagnose.Scope("team", workload="web")).causes
+    by_code = {one.code: one for one in causes}
+    assert by_code["pod_not_mutated"].because == ("webhook_missing",)
+    assert causes[0].code == "webhook_missing"
+
+
+def test_what_serves_the_webhook_is_one_of_the_components() -> None:
+    assert [one.label for one in here().of(WEBHOOK)] == [SERVING]
+    assert [len(one.pods) for one in here().of(WEBHOOK)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("change", "verb", "issuer"),
+    [
+        (at("credentials", to=[]), "create", ISSUER),
+        (at("credentials", to=[credential(issuer=ISSUER.replace("cluster", "blue"))]), "create", ISSUER),
+        (at("credentials", to=[credential(audience="a b'; touch hurt")]), "update", ISSUER),
+        (both(at("credentials", to=[]), at("issuer", to={"enabled": False})), "create", "ISSUER"),
+    ],
+)
+def test_the_command_writes_what_the_token_has(change: Change, verb: str, issuer: str) -> None:
+    (one,) = [one for row in TABLE.rows if row.code != "issuer_disabled" for one in row.look(here(change))]
+    words = shlex.split(one.command)
+    given = dict(zip(words[4::2], words[5::2]))
+    assert words[:4] == ["az", "identity", "federated-credential", verb]
+    assert given["--name"] == ("web" if verb == "update" else "team-web")
+    assert (given["--issuer"], given["--subject"], given["--audiences"]) == (issuer, SUBJECT, AUDIENCE)
+    assert (given["--resource-group"], given["--identity-name"]) == ("g", "web")
+
+
+def test_an_azure_identity_with_any_text_as_its_resource_is_passed_over() -> None:
+    identity = {
+        "metadata": metadata("i"),
+        "spec": {"type": 0, "clientID": "tenant", "resourceID": "$(touch hurt)/userAssignedIdentities/x"},
+    }
+    change = both(
+        at("ServiceAccount", 0, "metadata", "annotations", to={CLIENT: "tenant"}),
+        at("Pod", 0, "spec", "containers", to=[container(**{**ENVIRONMENT, "AZURE_CLIENT_ID": "tenant"})]),
+    )
+    observed = here(lambda made: [change(made), made.update(AzureIdentity=[identity])])
+    assert told(TABLE, observed) == []
+
+
+def test_a_pod_of_an_azure_identity_leads_to_its_credentials() -> None:
+    """Where Azure tells of no identities, the AzureIdentity says which one has the client id."""
+    identity = {"metadata": metadata("i"), "spec": {"type": 0, "clientID": CLIENT_ID.upper(), "resourceID": IDENTITY}}
+    observed = here(lambda made: made.update(AzureIdentity=[identity], credentials=[]))
+    assert ("credential_missing", ACCOUNT, "proved") in told(TABLE, observed)
