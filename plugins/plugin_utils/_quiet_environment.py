@@ -63,6 +63,17 @@ class QuietEnvironment(ActionBase):
             result: dict[str, t.Any] = super()._low_level_execute_command(*arguments, **named)
         return result
 
+    def _execute_module(self, *arguments: t.Any, **named: t.Any) -> dict[str, t.Any]:
+        """With the temporary directory that Ansible makes for a module in a file.
+
+        Without it, a module that needs one makes its own, and may warn of it.
+        """
+        in_file = not super()._is_pipelining_enabled("new", bool(named.get("wrap_async")))
+        if in_file and self._connection._shell.tmpdir is None:
+            self._make_tmp_path()
+        result: dict[str, t.Any] = super()._execute_module(*arguments, **named)
+        return result
+
     def _is_pipelining_enabled(self, module_style: str, wrap_async: bool = False) -> bool:
         """Hand the module to its interpreter through standard input wherever that works, whatever is configured.
 
