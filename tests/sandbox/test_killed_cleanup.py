@@ -183,6 +183,13 @@ def removals(world: World) -> list[str]:
     return world.ssh(0, "cat /run/removals").splitlines()
 
 
+def let_go(world: World, held: Gate) -> None:
+    """What waits for an answer gets none, and what comes now is not held."""
+    held.let_go()
+    world.ssh(0, "rm -f /run/at")
+    world.sandbox.run("azure", "fault", "--clear")
+
+
 CLEANUP = "azureops.pod_identity.cleanup_nodes"
 
 
@@ -221,11 +228,7 @@ def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) ->
             *(CLEANUP, reached[moment.to], moment.death, "-u", "root"),
             what=str(moment),
             variables=options(world, moment.transport),
-            meanwhile=lambda: (
-                held.let_go(),
-                world.ssh(0, "rm -f /run/at"),
-                world.sandbox.run("azure", "fault", "--clear"),
-            ),
+            meanwhile=lambda: let_go(world, held),
         )
         assert run.status == 0 and run.outcomes in (["cleaned"], ["clean"]), run.output[-4000:]
         assert private_files(world.operator) == []

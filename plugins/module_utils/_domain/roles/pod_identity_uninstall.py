@@ -496,8 +496,14 @@ class Object:
 
     @classmethod
     def parse(cls, found: Raw) -> Object:
-        flags = (bool(found[name]) for name in ("removable", "by_aks"))
-        return cls(found["kind"], found["namespace"], found["name"], *flags, tuple(found["foreign_finalizers"]))
+        return cls(
+            found["kind"],
+            found["namespace"],
+            found["name"],
+            removable=bool(found["removable"]),
+            by_aks=bool(found["by_aks"]),
+            foreign_finalizers=tuple(found["foreign_finalizers"]),
+        )
 
     @property
     def label(self) -> str:

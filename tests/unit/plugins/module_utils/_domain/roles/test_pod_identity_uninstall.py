@@ -721,7 +721,7 @@ def test_what_of_the_installation_goes(
     assert {name: found[name] for name in IN_CLUSTER} == {**IN_CLUSTER, **expected}
 
 
-ONE_HOLDS, TWO_HOLD = {"foreign_finalizers": ["x/a"]}, {"foreign_finalizers": ["x/a", "b"]}
+HELD = ["x/a"]
 WAITS = "Its deletion waits until whoever owns the finalizer x/a takes it away."
 
 
@@ -729,25 +729,29 @@ WAITS = "Its deletion waits until whoever owns the finalizer x/a takes it away."
     ("objects", "others", "run", "told"),
     [
         pytest.param([thing("AzureIdentity", "a")], {}, RUN, [], id="no finalizer"),
-        pytest.param([thing("AzureIdentity", "a", **ONE_HOLDS)], {}, RUN, [f"AzureIdentity n/a: {WAITS}"], id="one"),
         pytest.param(
-            [thing("ConfigMap", "c", **TWO_HOLD)],
+            [thing("AzureIdentity", "a", foreign_finalizers=HELD)], {}, RUN, [f"AzureIdentity n/a: {WAITS}"], id="one"
+        ),
+        pytest.param(
+            [thing("ConfigMap", "c", foreign_finalizers=["x/a", "b"])],
             {},
             Run(check_mode=True),
             ["ConfigMap n/c: Its deletion waits until whoever owns the finalizers x/a, b takes them away."],
             id="two, in check mode",
         ),
-        pytest.param([thing("AzureIdentity", "a", removable=False, **ONE_HOLDS)], {}, RUN, [], id="stays"),
-        pytest.param([thing("AzureIdentity", "a", **ONE_HOLDS)], {}, Run(tags=(BINDINGS,)), [], id="another phase"),
+        pytest.param([thing("AzureIdentity", "a", removable=False, foreign_finalizers=HELD)], {}, RUN, [], id="stays"),
         pytest.param(
-            [thing(ASSIGNED_KIND, "a", **ONE_HOLDS)],
+            [thing("AzureIdentity", "a", foreign_finalizers=HELD)], {}, Run(tags=(BINDINGS,)), [], id="another phase"
+        ),
+        pytest.param(
+            [thing(ASSIGNED_KIND, "a", foreign_finalizers=HELD)],
             {"nmi": {"installations": MIC}},
             Run(tags=(BINDINGS,)),
             [f"{ASSIGNED_KIND} n/a: {WAITS}"],
             id="what MIC deletes",
         ),
         pytest.param(
-            [thing("AzureIdentity", "a", by_aks=True, **ONE_HOLDS)],
+            [thing("AzureIdentity", "a", by_aks=True, foreign_finalizers=HELD)],
             {"addon": {"addons": [ON]}},
             Run(tags=(ENTRIES,)),
             [f"AzureIdentity n/a: {WAITS}"],
@@ -764,7 +768,7 @@ def test_whose_deletion_will_wait(
 
 @pytest.mark.parametrize("run", [RUN, Run(check_mode=True)], ids=["run", "check mode"])
 def test_the_account_tells_whose_deletion_waits(run: Run) -> None:
-    objects = [thing("AzureIdentity", "a", **ONE_HOLDS), thing("AzureIdentity", "b")]
+    objects = [thing("AzureIdentity", "a", foreign_finalizers=HELD), thing("AzureIdentity", "b")]
     rows = plan("account", audit({"removal": {"objects": objects}}), run)["rows"]
     assert [(row["what"], row["reason"]) for row in rows if row["what"].startswith("AzureIdentity")] == [
         ("AzureIdentity n/a", WAITS),
