@@ -124,7 +124,7 @@ TOLERATED: tuple[Tolerated, ...] = (
     ),
     Tolerated(
         "leftovers|uninstall.*",
-        r"azure GET \S+/userAssignedIdentities$",
+        r"azure GET \S+/userAssignedIdentities( |,|$)",
         "a source tells that pod identity attached them, whether they still exist or not",
     ),
     Tolerated(
@@ -132,6 +132,11 @@ TOLERATED: tuple[Tolerated, ...] = (
         r"/selfsubjectaccessreviews\b",
         "it is no list, and whether that is permitted still stands in it",
         answers="circle",
+    ),
+    Tolerated(
+        ".*",
+        r" : Wait until [^:]+: kubernetes GET ",
+        "it looks again, until an answer proves what it waits for",
     ),
     Tolerated(
         ".*",
