@@ -93,6 +93,8 @@ class Tolerated:
     """A regular expression, searched in the task and its read."""
     why: str
     answers: str = ""
+    ends: bool = False
+    """Whether it may end the play all the same, because a program of others decides."""
 
     def fits(self, job: str, look: Look, odd: str) -> bool:
         return (
@@ -121,8 +123,8 @@ TOLERATED: tuple[Tolerated, ...] = (
         "what MIC attached is told by another source, and what nobody tells stays",
     ),
     Tolerated(
-        "leftovers",
-        r"azure GET \S+/userAssignedIdentities ?$",
+        "leftovers|uninstall.*",
+        r"azure GET \S+/userAssignedIdentities( |,|$)",
         "a source tells that pod identity attached them, whether they still exist or not",
     ),
     Tolerated(
@@ -130,6 +132,17 @@ TOLERATED: tuple[Tolerated, ...] = (
         r"/selfsubjectaccessreviews\b",
         "it is no list, and whether that is permitted still stands in it",
         answers="circle",
+    ),
+    Tolerated(
+        ".*",
+        r" : Wait until [^:]+: kubernetes GET ",
+        "it looks again, until an answer proves what it waits for",
+    ),
+    Tolerated(
+        ".*",
+        r"(Uninstall the releases|Install or change the release)\b.* kubernetes GET ",
+        "helm itself asks, and goes by the record of the release and by what its writes answer",
+        ends=True,
     ),
 )
 
@@ -222,7 +235,7 @@ def test_nothing_follows_an_odd_answer(
             ended = made.play(look, odd)
             exception = next((each for each in TOLERATED if each.fits(job, look, odd)), None)
             try:
-                counted[judge(ended, look, exception)] += 1
+                counted[judge(made.world, ended, look, exception)] += 1
             except AssertionError as error:  # the others are still asked
                 wrong.append(f"{look}, {odd}: {error}")
             if any(isinstance(each, Write) for each in ended.log):
@@ -232,19 +245,22 @@ def test_nothing_follows_an_odd_answer(
     assert not wrong, "\n\n".join(wrong)
 
 
-def judge(ended: Ended, look: Look, exception: Tolerated | None) -> str:
+def judge(world: World, ended: Ended, look: Look, exception: Tolerated | None) -> str:
     """What a play counts as in which that read was answered oddly."""
     assert "Traceback" not in ended.output, ended.output
     assert ended.hits, f"not asked again: {ended.output}"
-    if exception:
-        assert ended.status == 0 or ended.wrote, f"declared as tolerated, and is not: {ended.output}"
+    if exception and ended.status == 0:
+        world.reached()
         return "tolerated"
-    assert not ended.wrote, f"written all the same: {ended.wrote}, {ended.output}"
+    if exception:
+        assert exception.ends or ended.wrote, f"declared as tolerated, and is not: {ended.output}"
+    else:
+        assert not ended.wrote, f"written all the same: {ended.wrote}, {ended.output}"
+        assert not ended.changed_behind(look.task), ended.changed_behind(look.task)
     assert ended.status == 2, f"taken for an answer: {ended.output}"
-    require_sentences(ended.failures)
     assert ended.failures, ended.output
-    assert not ended.changed_behind(look.task), ended.changed_behind(look.task)
-    return "refused"
+    require_sentences(ended.failures)
+    return "tolerated, and ended" if exception else "refused"
 
 
 def test_each_read_has_a_case() -> None:

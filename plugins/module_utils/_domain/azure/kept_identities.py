@@ -128,6 +128,7 @@ def not_seen(cluster: str, failure: Failure) -> Failure:
         f"The cluster {cluster} was changed, but whether its scale sets keep their identities, which AKS may drop, "
         f"could not be seen, because of this: {failure.sentence.rstrip('.')}; compare them with vmss_identity_info.",
         error=failure.error,
+        results={"changed": True},
     )
 
 
