@@ -412,14 +412,9 @@ def test_a_pod_that_the_webhook_has_not_changed(
 
     make_pod(client, namespace, "plain", nodes["a0"])
     assert "it has no label" in message("plain")
-    account = {"metadata": {"labels": {USE: "true"}}}
-    client._request(
-        "PATCH",
-        SERVICE_ACCOUNT.path(namespace, "default"),
-        (),
-        account,
-        content_type="application/merge-patch+json",
-    )
+    metadata = {"name": "default", "labels": {USE: "true"}}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    client.create(SERVICE_ACCOUNT, namespace, account)
     assert "on its service account only" in message("plain")
     labels = {"app": "api", USE: "true"}
     spec = {"nodeName": nodes["a0"], "containers": [{"name": "app", "image": "app"}]}

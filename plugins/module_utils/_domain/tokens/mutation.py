@@ -95,13 +95,15 @@ def _by_label(seen: Surroundings) -> Reason | None:
     if value is not None:
         return Reason("label_wrong", f'its label {USE} has the value {value!r} instead of "true".')
     maker, account = seen.maker or {}, seen.account or {}
-    kind = str(maker.get("kind") or "object that makes it")
+    kind = str(maker.get("kind"))
     template = ((maker.get("spec") or {}).get("template") or {}).get("metadata") or {}
     if (template.get("labels") or {}).get(USE) == "true":
         return Reason(
             "template_newer", f"it is older than the label {USE} in the template of its {kind}: restart that."
         )
-    into = f"set it in the template (spec.template.metadata.labels) of its {kind} and restart that."
+    into = "make the pod anew with it."
+    if maker:
+        into = f"set it in the template (spec.template.metadata.labels) of its {kind} and restart that."
     if USE in _labels(maker):
         return Reason("label_on_maker", f"the label {USE} is on its {kind} itself, which does not reach pods: {into}")
     if USE in {**_labels(account), **_annotations(account)}:

@@ -58,7 +58,7 @@ PLAIN = replace(WORLD, pod=pod({}), maker=maker({}, {}))
     ("seen", "code", "words"),
     [
         (PLAIN, "label_missing", "it has no label"),
-        (replace(PLAIN, maker=None, account=None, webhooks=()), "label_missing", "of its object that makes it"),
+        (replace(PLAIN, maker=None, account=None, webhooks=()), "label_missing", "make the pod anew with it"),
         (replace(PLAIN, maker=maker(USE, {})), "label_on_maker", "is on its Deployment itself"),
         (replace(PLAIN, account={"metadata": {"labels": USE}}), "label_on_service_account", "service account only"),
         (replace(PLAIN, account={"metadata": {"annotations": USE}}), "label_on_service_account", "service account"),
