@@ -21,10 +21,11 @@ description:
     has them. Whatever is shown of it is escaped and cut.
   - Reads a cluster, or files that C(kubectl get -o json) and C(kubectl logs) wrote. It changes nothing.
 extends_documentation_fragment:
+  - azureops.pod_identity._azure_auth
   - azureops.pod_identity._kubernetes_auth
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.info_module
-  - azureops.pod_identity._attributes.actiongroup_kubernetes
+  - azureops.pod_identity._attributes.actiongroup_azure
 options:
   namespace:
     description: Tells only of what concerns this namespace, or the one of O(pod) or O(workload).
@@ -81,7 +82,19 @@ options:
   version:
     description: Version of MIC and NMI. By default the tag of NMI's image, else V(1.8.17).
     type: str
+  resource_group:
+    description: Resource group of the cluster O(cluster_name).
+    type: str
+  cluster_name:
+    description:
+      - Name of the managed cluster, about which Azure is asked too, namely about its state, the identities that its
+        AzureIdentities name, who may do what with them, and what its scale sets carry. Without it Azure is told in
+        RV(unread).
+      - Where none of its nodes is one of that cluster, Azure is not believed to be about it.
+    type: str
 notes:
+  - In Azure it reads the managed cluster, scale sets and virtual machines, managed identities, role assignments and
+    role definitions, deny assignments and locks. What of it may not be read is told in RV(unread).
   - Needs to list pods, deployments, statefulsets, daemonsets, replicasets, jobs, cronjobs, and the kinds of AAD Pod
     Identity in the whole cluster; without that nothing can be told.
   - Looks besides at nodes, namespaces, serviceaccounts, networkpolicies, customresourcedefinitions, clusterroles,
@@ -98,6 +111,13 @@ EXAMPLES = r"""
   azureops.pod_identity.pod_identity_diagnosis_info:
     kubeconfig: /etc/ansible/prod.kubeconfig
   register: diagnosis
+
+- name: Look what is wrong, in Azure too
+  azureops.pod_identity.pod_identity_diagnosis_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    resource_group: prod
+    cluster_name: prod
+  register: with_azure
 
 - name: Show the causes, the likeliest first
   ansible.builtin.debug:
@@ -256,8 +276,12 @@ unread:
 """
 
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import diagnosis as azure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import Scope, diagnose
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import Observed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
@@ -296,9 +320,14 @@ def observe(params: t.Mapping[str, t.Any], temporary: str, scope: Scope) -> Obse
     return diagnosis.observe(connect(params, temporary), bound, given)
 
 
-def observe_azure(params: t.Mapping[str, t.Any], observed: Observed) -> Observed:
+def observe_azure(
+    params: t.Mapping[str, t.Any], run_command: t.Callable[..., tuple[int, str, str]], observed: Observed
+) -> Observed:
     """The same with what Azure has to tell, which is asked where the cluster is named."""
-    return diagnosis.without_azure(observed)
+    if params["cluster_name"] is None:
+        return diagnosis.without_azure(observed)
+    found, unread = azure.observe(lambda: Arm.connect(params, run_command), params, observed)
+    return replace(observed, azure=found, unread=(*observed.unread, *unread))
 
 
 def main() -> None:
@@ -320,9 +349,13 @@ def main() -> None:
                     "mode": {"type": "str", "choices": ["managed", "standard"]},
                     "force_namespaced": {"type": "bool"},
                     "version": {"type": "str"},
+                    "resource_group": {"type": "str"},
+                    "cluster_name": {"type": "str"},
                 },
                 mutually_exclusive=(("workload", "pod"),),
-            )
+                required_by={"cluster_name": ("resource_group",)},
+            ),
+            azure_auth(),
         )
         .create_module()
     )
@@ -330,7 +363,7 @@ def main() -> None:
     def look() -> dict[str, t.Any]:
         params = module.params
         scope = Scope.parse(params["namespace"], params["workload"], params["pod"])
-        observed = observe_azure(params, observe(params, module.tmpdir, scope))
+        observed = observe_azure(params, module.run_command, observe(params, module.tmpdir, scope))
         return diagnose(observed, scope).as_data()
 
     _plan.report(module, look)

@@ -33,6 +33,7 @@ class Options:
 
     cluster_name: str = ""
     resource_group: str = ""
+    subscription_id: str = ""
     diagnose_namespace: str = ""
     diagnose_workload: str = ""
     diagnose_pod: str = ""
@@ -41,13 +42,18 @@ class Options:
     diagnose_logs: bool = True
     diagnose_events: bool = True
     diagnose_nodes: bool = True
+    diagnose_azure: bool = True
     diagnose_log_megabytes: int = 20
     diagnose_log_hours: int = 24
 
     @property
     def arguments(self) -> dict[str, t.Any]:
         """Those of the module."""
+        azure = self.diagnose_azure and self.cluster_name
         return {
+            "subscription_id": self.subscription_id or None,
+            "resource_group": self.resource_group if azure else None,
+            "cluster_name": self.cluster_name if azure else None,
             "namespace": self.diagnose_namespace or None,
             "workload": self.diagnose_workload or None,
             "pod": self.diagnose_pod or None,

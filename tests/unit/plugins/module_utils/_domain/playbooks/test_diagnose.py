@@ -57,11 +57,19 @@ def test_options(options: dict[str, Any], connects: bool, refused: list[str]) ->
 
 
 def test_what_is_looked_at() -> None:
-    given = {"cluster_name": "c1", "diagnose_pod": "a/b", "diagnose_logs": False, "diagnose_nodes": None}
+    given = {
+        "cluster_name": "c1",
+        "resource_group": "rg",
+        "diagnose_pod": "a/b",
+        "diagnose_logs": False,
+        "diagnose_nodes": None,
+    }
     (look,) = PARTS["found"].looks_at(given, {}, Run())
     assert (look.module, look.in_cluster) == ("pod_identity_diagnosis_info", True)
     arguments = {key: value for key, value in look.arguments.items() if value is not None}
     assert arguments == {
+        "resource_group": "rg",
+        "cluster_name": "c1",
         "pod": "a/b",
         "log_files": [],
         "logs": False,
@@ -70,8 +78,9 @@ def test_what_is_looked_at() -> None:
         "log_megabytes": 20,
         "log_hours": 24,
     }
-    (look,) = PARTS["found"].looks_at({"diagnose_files": ["one"]}, {}, Run())
+    (look,) = PARTS["found"].looks_at({"diagnose_files": ["one"], **given, "diagnose_azure": False}, {}, Run())
     assert not look.in_cluster and look.arguments["files"] == ["one"]
+    assert look.arguments["cluster_name"] is None
 
 
 def told(verdict: str, *causes: dict[str, Any], scope: str = "the cluster") -> dict[str, Any]:
