@@ -20,7 +20,7 @@ from ..errors import Failure
 from ..findings import findings
 from ..kubernetes.workloads import Workload
 from . import catalogue, of_azure, of_identities, of_installation, of_mic, of_network, of_workload_id
-from .cause import CERTAINTIES, ERROR, INFO, PROVED, SEVERITIES, WARNING, Entry, Evidence, Suspicion
+from .cause import CERTAINTIES, ERROR, INFO, POSSIBLE, PROVED, SEVERITIES, WARNING, Entry, Evidence, Suspicion
 from .observed import Observed, Unread
 from .shown import shown
 
@@ -123,7 +123,9 @@ class _Found:
     def explains(self, other: _Found) -> bool:
         if self.symptom or not other.symptom or self.cause.severity == INFO:
             return False
-        return self.concerns is None or not self.labels.isdisjoint(other.labels)
+        if self.concerns is None:  # of every pod only what is known to be so
+            return self.cause.certainty != POSSIBLE
+        return not self.labels.isdisjoint(other.labels)
 
     @property
     def rank(self) -> tuple[bool, int, bool, int, int]:

@@ -54,7 +54,7 @@ class Component:
     @property
     def label(self) -> str:
         metadata = self.workload["metadata"]
-        return f"{self.workload['kind']} {metadata['namespace']}/{metadata['name']}"
+        return f"{self.workload['kind']} {metadata.get('namespace', '')}/{metadata['name']}"
 
     @property
     def version(self) -> tuple[int, ...]:

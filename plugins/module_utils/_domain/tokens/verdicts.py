@@ -35,4 +35,11 @@ MEANINGS: t.Mapping[str, str] = {
     "unreadable_token": "The answer holds no token that can be read.",
     "unknown_responder": "A server of another name answered, such as a service mesh.",
     "unclear": "The marks of who answered contradict each other.",
+    "intermittent": "Some of several answers are right and some are not.",
+    "policy_refused": "A policy of the tenant, such as Conditional Access, forbids the token.",
+    "wrong_path": "The token is right, but came by another way than was expected.",
+    "not_mutated": "The webhook of Workload ID has not changed the pod, so it has no token of its service account.",
+    "role_missing": "The token is right, and the service that it is for answers that its identity may not.",
+    "target_refused": "The token is right, and the service that it is for answers another error.",
+    "target_unreached": "The token is right, and the service that it is for could not be asked.",
 }

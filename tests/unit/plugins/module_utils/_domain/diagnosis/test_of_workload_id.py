@@ -38,6 +38,7 @@ SKIP = "azure.workload.identity/skip-containers"
 HOME = "azure-workload-identity-system"
 CLIENT_ID = "00000000-0000-0000-0000-00000000000a"
 IDENTITY = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web"
+CLUSTER = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/aks"
 ISSUER = "https://westeurope.oic.prod-aks.azure.com/tenant/cluster/"
 SUBJECT, AUDIENCE = "system:serviceaccount:team:web", "api://AzureADTokenExchange"
 DEPLOYMENT, ACCOUNT, POD = "Deployment team/web", "ServiceAccount team/web", "Pod team/web-1-a"
@@ -135,7 +136,7 @@ def here(change: Change = lambda made: None) -> Observed:
     change(made)
     credentials, issuer, events = (made.pop(key) for key in ("credentials", "issuer", "events"))
     identity = IdentityInAzure(IDENTITY, True, CLIENT_ID)
-    cluster = {"name": "aks", "properties": {"oidcIssuerProfile": issuer}}
+    cluster = {"id": CLUSTER, "name": "aks", "properties": {"oidcIssuerProfile": issuer}}
     nothing: dict[str, list[Raw]] = {
         kind: [] for kind in ("AzureIdentity", "AzureIdentityBinding", "AzureAssignedIdentity")
     }

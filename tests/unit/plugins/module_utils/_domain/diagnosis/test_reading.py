@@ -108,6 +108,8 @@ def test_the_webhook_is_where_the_api_server_looks_for_it() -> None:
     image = "oss/v2/azure/workload-identity/webhook"
     for namespace in ("kube-system", "team"):
         one = program("Deployment", "azure-wi-webhook-controller-manager", image=image, namespace=namespace)
+        labels = {"azure-workload-identity.io/system": "true"}
+        one["spec"]["template"]["metadata"] = {"labels": labels}
         objects["Deployment"].append(one)
         objects["Pod"].append(pod_of(one, f"azure-wi-{namespace}"))
     objects["Deployment"].append(program("Deployment", "other", image="cert-manager-webhook"))
@@ -134,7 +136,11 @@ def test_secrets_that_identities_name() -> None:
         identity("e", type=1, clientPassword={"namespace": "team"}),
         identity("f", type=1),
     ]
-    assert reading.secrets_named({"AzureIdentity": identities}) == (("team", "two"), ("vault", "one"))
+    assert reading.secrets_named({"AzureIdentity": identities}) == (
+        ("team", "one"),  # where it is, when the namespace is the wrong one
+        ("team", "two"),
+        ("vault", "one"),
+    )
 
 
 def test_no_value_of_a_secret_is_kept() -> None:
