@@ -94,7 +94,7 @@ class Nmi:
     azure: SimulatedAzure
     log: Path
 
-    def ask(self, address: str, timeout: float = 30, **parameters: str) -> Said:
+    def ask(self, address: str, timeout: float = 30, /, **parameters: str) -> Said:
         """A request for a token from the address."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout, source_address=(address, 0))
         with contextlib.closing(connection):

@@ -10,7 +10,7 @@ import http.server
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,7 +83,7 @@ def observed(
 ) -> Observed:
     """What a diagnosis would read; the program runs outside of the cluster, so its workload is made up."""
     now = datetime.now(UTC) + timedelta(seconds=later)
-    objects = {kind.name: client.list_all(kind) for kind in KINDS}
+    objects: dict[str, Sequence[Any]] = {kind.name: client.list_all(kind) for kind in KINDS}
     objects[ENDPOINTS.name] = [one for one in client.list_all(ENDPOINTS) if one["metadata"]["name"].startswith("mic-")]
     ended = {"exitCode": 1, "finishedAt": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
     status = {
@@ -354,7 +354,7 @@ def test_a_client_gives_up(client: Client, nmi: nmi_programs.Nmi, stage: Stage) 
     asks(nmi, "127.7.0.2")
     assert told(observed(client, nmi.log, NMI)) == set()
     with pytest.raises(TimeoutError):
-        nmi.ask("127.7.0.2", timeout=1)
+        nmi.ask("127.7.0.2", 1)
     look = tells("client_timeout_short", lambda: observed(client, nmi.log, NMI))
     assert told(look) == {("client_timeout_short", ASKING, LIKELY)}
     assert "gave up after 1 seconds (once)" in texts(look)

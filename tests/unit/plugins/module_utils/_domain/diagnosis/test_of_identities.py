@@ -41,7 +41,7 @@ IDENTITY, BINDING, DEPLOYMENT = "AzureIdentity team/i", "AzureIdentityBinding te
 CLIENT, OTHER = "11111111-aaaa-bbbb-cccc-222222222222", "33333333-aaaa-bbbb-cccc-444444444444"
 SHOWN, OTHER_SHOWN = "1111##### REDACTED #####2222", "3333##### REDACTED #####4444"
 SECRET = {"name": "sp", "namespace": "team"}
-OWNED = {"owner": ("ReplicaSet", "web-1")}
+OWNER = ("ReplicaSet", "web-1")
 
 
 def spelled(raw: Raw, right: str, wrong: str) -> Raw:
@@ -70,7 +70,7 @@ def labelled(**more: t.Any) -> Observed:
     """The Deployment has the label instead of its template."""
     raw = template(selector="")
     raw["metadata"]["labels"] = {"aadpodidbinding": "x"}
-    lists = {"Deployment": [raw], "Pod": [pod(selector="", **OWNED)], "AzureAssignedIdentity": []}
+    lists = {"Deployment": [raw], "Pod": [pod(selector="", owner=OWNER)], "AzureAssignedIdentity": []}
     return world(**{**lists, **more})
 
 
@@ -108,7 +108,7 @@ def running(
 ) -> Observed:
     """The pod runs, with a client id in its environment, and NMI has logged this."""
     containers = [{"name": "app", "env": [{"name": "AZURE_CLIENT_ID", "value": env}] if env else []}]
-    one = pod(selector=selector, spec={"containers": containers}, podIP="10.0.0.9", **OWNED)
+    one = pod(selector=selector, spec={"containers": containers}, podIP="10.0.0.9", owner=OWNER)
     lists = {"AzureIdentity": list(identities) or [identity(clientID=CLIENT)], "Pod": [one]}
     return world(**{**lists, "logs": (log(NMI, *texts),), **more})
 
@@ -235,7 +235,7 @@ CASES: dict[str, tuple[Observed, Told]] = {
     ),
     "other labels of a CronJob's Jobs": (world(CronJob=[jobs({"app": "x"})]), []),
     "a label that nothing selects": (labelled(AzureIdentityBinding=[binding(selector="y")]), []),
-    "pods that got the label elsewhere": (labelled(Pod=[pod(**OWNED)]), []),
+    "pods that got the label elsewhere": (labelled(Pod=[pod(owner=OWNER)]), []),
     "the label on both": (
         world(Deployment=[{**template(), "metadata": {**template()["metadata"], "labels": {"aadpodidbinding": "x"}}}]),
         [],
@@ -276,9 +276,8 @@ def test_causes(observed: Observed, expected: Told) -> None:
 
 
 def test_every_cause_has_cases() -> None:
-    assert {code for dummy, found in CASES.values() for code, *dummy in found} == {
-        row.code for row in of_identities.TABLE.rows
-    }
+    codes = {code for _observed, found in CASES.values() for code, _object, _certainty in found}
+    assert codes == {row.code for row in of_identities.TABLE.rows}
 
 
 def one(observed: Observed) -> t.Any:
@@ -406,7 +405,7 @@ def test_a_misspelled_selector_concerns_those_who_select_it() -> None:
 
 
 def test_a_workload_is_told_once() -> None:
-    pods = [pod(name, selector="", podIP=f"10.0.0.{place}", **OWNED) for place, name in enumerate("abc")]
+    pods = [pod(name, selector="", podIP=f"10.0.0.{place}", owner=OWNER) for place, name in enumerate("abc")]
     observed = world(Pod=pods, logs=(log(NMI, *(wait(f"team/{name}") for name in "abcab")),))
     found = one(observed)
     assert found.cause == "Its pod b asks NMI for tokens (5 times) and has no label aadpodidbinding."

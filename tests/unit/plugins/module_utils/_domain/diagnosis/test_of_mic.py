@@ -239,9 +239,8 @@ def test_causes(observed: Observed, expected: Told) -> None:
 
 
 def test_every_cause_has_cases() -> None:
-    assert {code for dummy, found in CASES.values() for code, *dummy in found} == {
-        row.code for row in of_mic.TABLE.rows
-    }
+    codes = {code for _observed, found in CASES.values() for code, _object, _certainty in found}
+    assert codes == {row.code for row in of_mic.TABLE.rows}
 
 
 def one(observed: Observed) -> t.Any:
