@@ -48,7 +48,11 @@ def node(name: str = "n1", ready: bool = True, **more: t.Any) -> Raw:
 
 
 def azure(**network: t.Any) -> Azure:
-    cluster = {"id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/aks", "name": "aks", "properties": {"networkProfile": network}}
+    cluster = {
+        "id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/aks",
+        "name": "aks",
+        "properties": {"networkProfile": network},
+    }
     return Azure(cluster, IdentityInAzure("k", True), "mc")
 
 
