@@ -39,7 +39,7 @@ Login = Callable[[SimulatedAzure, str], Body]
 # Pods of two of them can come to one name: p in team-a, p-team in a.
 NAMESPACES = ("default", "a", "team-a")
 NODES = ("n0", "n1")
-_BARRIER = "barrier"
+BARRIER = "barrier"
 _FINALIZER = "tests.example/kept"
 _SECONDS = 60
 
@@ -156,10 +156,10 @@ class Mic(Stage):
         self.lock = lock
         self.log = processes.folder / "mic.log"
         self._turn = 0
-        metadata = {"name": _BARRIER, "namespace": "default"}
+        metadata = {"name": BARRIER, "namespace": "default"}
         for kind, spec in (
             (AZURE_IDENTITY, {"type": 1}),
-            (AZURE_IDENTITY_BINDING, {"azureIdentity": _BARRIER, "selector": _BARRIER}),
+            (AZURE_IDENTITY_BINDING, {"azureIdentity": BARRIER, "selector": BARRIER}),
         ):
             client.apply(kind, {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec})
 
@@ -170,19 +170,19 @@ class Mic(Stage):
     def assigned(self) -> tuple[Body, ...]:
         """Every AzureAssignedIdentity but that of the barrier."""
         found = super().assigned()
-        return tuple(one for one in found if one["spec"]["azureIdentityRef"]["metadata"]["name"] != _BARRIER)
+        return tuple(one for one in found if one["spec"]["azureIdentityRef"]["metadata"]["name"] != BARRIER)
 
     def _pass_barrier(self) -> None:
         """A pod of ours is behind all others in MIC's watch."""
         self._turn += 1
-        key = ("default", f"{_BARRIER}-{self._turn}")
+        key = ("default", f"{BARRIER}-{self._turn}")
         body = {
-            "metadata": {"labels": {"aadpodidbinding": _BARRIER}},
+            "metadata": {"labels": {"aadpodidbinding": BARRIER}},
             "spec": {"nodeName": NODES[0]},
             "status": {"phase": "Running"},
         }
         self._create(POD, key, body)
-        name = f"{key[1]}-default-{_BARRIER}"
+        name = f"{key[1]}-default-{BARRIER}"
         server.until("MIC has seen everything", lambda: self._is_assigned(name), _SECONDS)
         self._remove(POD, key, body)
 

@@ -84,6 +84,8 @@ def observed(
     """What a diagnosis would read; the program runs outside of the cluster, so its workload is made up."""
     now = datetime.now(UTC) + timedelta(seconds=later)
     objects: dict[str, Sequence[Any]] = {kind.name: client.list_all(kind) for kind in KINDS}
+    for kind in (AZURE_IDENTITY, AZURE_IDENTITY_BINDING):  # without what is there only to be waited for
+        objects[kind.name] = [one for one in objects[kind.name] if one["metadata"]["name"] != programs.BARRIER]
     objects[ENDPOINTS.name] = [one for one in client.list_all(ENDPOINTS) if one["metadata"]["name"].startswith("mic-")]
     ended = {"exitCode": 1, "finishedAt": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
     status = {
@@ -105,6 +107,11 @@ def observed(
         tuple(map(Event.parse, client.list_all(EVENT))) if log is None else (),
         now=now,
     )
+
+
+def of(mic: Mic, client: Client, *arguments: str, events: bool = False, **more: Any) -> Observed:
+    """By MIC's log, or by its events instead."""
+    return observed(client, None if events else mic.log, MIC, f"--leader-election-name={mic.lock}", *arguments, **more)
 
 
 def told(one: Observed) -> Told:
@@ -165,13 +172,10 @@ def fault(mic: Mic, **rule: Any) -> None:
 
 def test_a_mic_that_works(api_server: ApiServer, client: Client) -> None:
     with programs.running(api_server) as mic, showing(mic, bound(mic.resource_ids[0])):
-
-        def look() -> Observed:
-            return observed(client, mic.log, MIC, f"--leader-election-name={mic.lock}")
-
         server.until("the identity is assigned", lambda: assigned(mic))
-        assert told(look()) == set()
-        assert any(line.text.startswith("Total: ") for line in look().logs[0].lines)
+        assert told(of(mic, client)) == set()
+        server.until("MIC tells its times", lambda: "] Total: " in mic.log.read_text())
+        assert told(of(mic, client)) == set()
 
 
 def assigned(mic: Mic) -> bool:
@@ -180,12 +184,12 @@ def assigned(mic: Mic) -> bool:
 
 def test_azure_refuses_mic(api_server: ApiServer, client: Client) -> None:
     with programs.running(api_server, login=limited) as mic, showing(mic, bound(mic.resource_ids[0])):
-        look = tells("mic_refused_by_azure", lambda: observed(client, mic.log, MIC))
+        look = tells("mic_refused_by_azure", lambda: of(mic, client))
         assert told(look) == {("mic_refused_by_azure", IDENTITY, LIKELY)}
         assert "LinkedAuthorizationFailed (Microsoft.ManagedIdentity/userAssignedIdentities/assign/action)" in texts(
             look
         )
-        of_events = tells("mic_refused_by_azure", lambda: observed(client, None, MIC))
+        of_events = tells("mic_refused_by_azure", lambda: of(mic, client, events=True))
         assert told(of_events) == {("mic_refused_by_azure", IDENTITY, LIKELY)}
 
 
@@ -195,17 +199,17 @@ def test_azure_throttles_mic(api_server: ApiServer, client: Client, method: str)
         body = {"error": {"code": "TooManyRequests", "message": "The request is being throttled."}}
         fault(mic, method=method, status=429, body=body, headers={"Retry-After": "60"})
         with showing(mic, bound(mic.resource_ids[0])):
-            look = tells("mic_throttled_by_azure", lambda: observed(client, mic.log, MIC))
+            look = tells("mic_throttled_by_azure", lambda: of(mic, client))
             assert told(look) == {("mic_throttled_by_azure", MIC_LABEL, LIKELY)}
             # Until a minute is over MIC asks no more, and says so itself.
             Stage.show(mic, bound(mic.resource_ids[0], {POD_KEY: pod(), ("default", "q"): pod()}))
             server.until("MIC waits", lambda: "client throttled, retry after: " in mic.log.read_text())
-            assert told(observed(client, mic.log, MIC)) == {("mic_throttled_by_azure", MIC_LABEL, LIKELY)}
+            assert told(of(mic, client)) == {("mic_throttled_by_azure", MIC_LABEL, LIKELY)}
 
 
 def test_mic_cannot_login_as_service_principal(api_server: ApiServer, client: Client) -> None:
     with programs.running(api_server, login=forgotten) as mic, showing(mic, bound(mic.resource_ids[0])):
-        look = tells("mic_cannot_login", lambda: observed(client, mic.log, MIC))
+        look = tells("mic_cannot_login", lambda: of(mic, client))
         assert told(look) == {("mic_cannot_login", MIC_LABEL, LIKELY)}
         assert "Microsoft Entra ID answers AADSTS7000215" in texts(look)
 
@@ -230,7 +234,7 @@ def test_mic_cannot_login_as_managed_identity(api_server: ApiServer, client: Cli
     variables = {"MSI_ENDPOINT": "http://{}:{}/msi/token".format(*imds.server_address[:2]), "MSI_SECRET": "given"}
     try:
         with programs.running(api_server, login=kubelet, **variables) as mic, showing(mic, bound(mic.resource_ids[0])):
-            look = tells("mic_cannot_login", lambda: observed(client, mic.log, MIC))
+            look = tells("mic_cannot_login", lambda: of(mic, client))
             assert told(look) == {("mic_cannot_login", MIC_LABEL, LIKELY)}
             assert "the identity with which it works is not on its node" in texts(look)
     finally:
@@ -243,7 +247,7 @@ def test_mic_holds_itself_back(api_server: ApiServer, client: Client) -> None:
         pods = {("default", f"p{number}"): pod() for number in range(12)}
         fault(mic, method="PATCH", hang=True)
         with showing(mic, bound(mic.resource_ids[0], pods)):
-            look = tells("mic_slow", lambda: observed(client, mic.log, MIC, "--clientQps=1"))
+            look = tells("mic_slow", lambda: of(mic, client, "--clientQps=1"))
             assert told(look) == {("mic_slow", MIC_LABEL, LIKELY)}
             assert "it allows itself 1 a second" in texts(look)
 
@@ -255,18 +259,17 @@ def test_long_cycles(api_server: ApiServer, client: Client, monkeypatch: pytest.
     with programs.running(api_server) as mic:
         fault(mic, method="GET", delay=3)
         with showing(mic, bound(mic.resource_ids[0])):
-            look = tells("mic_slow", lambda: observed(client, mic.log, MIC))
+            look = tells("mic_slow", lambda: of(mic, client))
             assert told(look) == {("mic_slow", MIC_LABEL, LIKELY)}
             assert "in Cloud provider GET" in texts(look)
 
 
 def test_nobody_leads(api_server: ApiServer, client: Client) -> None:
     with programs.running(api_server, "--leader-election-duration=4s") as mic:
-        name = f"--leader-election-name={mic.lock}"
         server.until("MIC leads", lambda: "successfully acquired lease" in mic.log.read_text())
 
         def look(later: float = 0, restarts: int = 0) -> Observed:
-            return observed(client, mic.log, MIC, name, later=later, restarts=restarts)
+            return of(mic, client, later=later, restarts=restarts)
 
         assert told(look()) == set()
         assert told(look(later=120)) == {("mic_without_leader", MIC_LABEL, PROVED)}
@@ -305,6 +308,7 @@ def stage(client: Client, nmi: nmi_programs.Nmi) -> Iterator[Stage]:
     for one in client.list_all(AZURE_ASSIGNED_IDENTITY):
         client.delete(AZURE_ASSIGNED_IDENTITY, one["metadata"]["namespace"], one["metadata"]["name"])
     found.show(World())
+    server.until("no assignment is left", lambda: not client.list_all(AZURE_ASSIGNED_IDENTITY))
 
 
 def assign(client: Client, stage: Stage, world: World) -> None:
