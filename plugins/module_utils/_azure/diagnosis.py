@@ -144,7 +144,9 @@ class _Look:
         tenant = str((cluster.get("identity") or {}).get("tenantId") or kubelet.tenant_id)
         missing: tuple[Missing, ...] = ()
         if self._judges(cluster, kubelet, observed):
-            missing = tuple(self._missing(kubelet.principal_id, sets, known.values()))
+            theirs = {arm_id.normal(one.resource_id) for one in observed.inventory.cluster.identities}
+            wanted = [one for key, one in known.items() if key in theirs]
+            missing = tuple(self._missing(kubelet.principal_id, sets, wanted))
         return Azure(cluster, kubelet, group, tenant, sets, known, missing)
 
     def _note(self, what: str, needs: str, failure: Failure) -> None:
@@ -252,7 +254,7 @@ class _Look:
         return False
 
     def _missing(
-        self, principal: str, sets: t.Iterable[ScaleSet], known: t.Iterable[IdentityInAzure]
+        self, principal: str, sets: t.Sequence[ScaleSet], wanted: t.Iterable[IdentityInAzure]
     ) -> t.Iterator[Missing]:
         for one in sets:
             rights = self._rights_at(one.group, principal, barriers=True)
@@ -261,7 +263,7 @@ class _Look:
         for subnet in subnets.values():
             rights = self._rights_at(arm_id.group_of(subnet), principal)
             yield from rights.missing(subnet, (JOIN,), NETWORK) if rights else ()
-        for identity in known:
+        for identity in wanted:
             if identity.exists and identity.client_id:  # of what cannot be read so are the roles there
                 rights = self._rights_at(arm_id.group_of(identity.id), principal)
                 yield from rights.missing(identity.id, (ASSIGN,), OPERATOR) if rights else ()

@@ -738,10 +738,7 @@ def _unmet(observed: Observed) -> list[Need]:
     azure, found = observed.azure, []
     for need in asked.needs(observed):
         place = azure.under(need.provider_id) if azure else None
-        if place is None:
-            there = need.is_assigned
-        else:  # what is being attached has no client id yet
-            there = need.resource_id in place.carried and (place.settled or bool(place.carried[need.resource_id]))
+        there = need.is_assigned if place is None else need.resource_id in place.carried
         if not there:
             found.append(need)
     return found

@@ -131,7 +131,7 @@ def many(count: int, carried: int = 0, **more: t.Any) -> Observed:
     ids = [identity(f"i{one}") for one in range(count)]
     bindings = [binding(f"b{one}", f"i{one}", f"s{one}") for one in range(count)]
     states = ["Assigned" if one < carried else "Created" for one in range(count)]
-    lists = {
+    lists: dict[str, t.Any] = {
         "Pod": pods,
         "Deployment": [],
         "ReplicaSet": [],
@@ -597,7 +597,11 @@ def test_no_text_of_a_tenant_leaves_its_word() -> None:
     wild = "a b;$(x)'"
     one = identity(wild, clientID="c")
     assignment = assigned(POD, binding(to=wild), one)
-    lists = {"AzureIdentity": [one], "AzureIdentityBinding": [binding(to=wild)], "AzureAssignedIdentity": [assignment]}
+    lists: dict[str, t.Any] = {
+        "AzureIdentity": [one],
+        "AzureIdentityBinding": [binding(to=wild)],
+        "AzureAssignedIdentity": [assignment],
+    }
     resource_id = one["spec"]["resourceID"]
     for there_now in (there(resource_id, "new"), gone(resource_id)):
         for found in causes(world(azure=azure(EMPTY, identities=[there_now]), **lists)).values():
@@ -611,7 +615,7 @@ def test_an_add_on_that_lacks_a_role_names_it() -> None:
     observed = world({"mode": "managed"}, azure=azure(cluster=cluster), AzureAssignedIdentity=[])
     one = causes(observed)["addon_failed"]
     assert "--assignee-object-id of-the-cluster" in one.command
-    assert one.concerns == {"AzureIdentity team/i", "Pod team/web-1-a"}
+    assert one.concerns == frozenset({"AzureIdentity team/i", "Pod team/web-1-a"})
     dead = azure(scale_set(IDENTITY), cluster=cluster, identities=[gone()])
     one = causes(world({"mode": "managed"}, azure=dead, AzureAssignedIdentity=[]))["addon_failed"]
     assert "does not exist" in one.remedy
