@@ -209,6 +209,7 @@ NOT_SERVED = at("Pod", 1, "status", to={"phase": "Pending"})
 NOT_CALLED = 'Internal error occurred: failed calling webhook "mutation.azure-workload-identity.io": refused'
 BARE = at("Pod", 0, "spec", "containers", to=[container()])
 UNLABELLED = both(at(*LABELS, to={"app": "web"}), at(*POD_LABELS, to={"app": "web"}))
+UNUSED = both(UNLABELLED, at("ServiceAccount", 0, "metadata", "annotations"))
 UNMUTATED = ("pod_not_mutated", DEPLOYMENT, "proved")
 UNMARKED = ("label_missing_on_template", DEPLOYMENT, "proved")
 NO_CONTROL_PLANE = {"matchExpressions": [{"key": "control-plane", "operator": "DoesNotExist"}]}
@@ -234,7 +235,7 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
         [("webhook_missing", "the Workload ID webhook", "proved"), UNMUTATED],
     ),
     "webhooks were not read": (at("MutatingWebhookConfiguration"), []),
-    "no webhook, and nobody uses it": (both(at("MutatingWebhookConfiguration", to=[]), UNLABELLED, pod_alone()), []),
+    "no webhook, and nobody uses it": (both(at("MutatingWebhookConfiguration", to=[]), UNUSED), []),
     "no webhook, and the workload does its work": (
         both(
             at("MutatingWebhookConfiguration", to=[]),
@@ -262,7 +263,7 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
     "it was not called yesterday": (at("events", to=called(NOT_CALLED, 86400)), []),
     "another one was not called": (at("events", to=called(NOT_CALLED.replace("mutation.", "m."))), []),
     "an event without a time": (at("events", to=(Event("Pod a/b", "x", NOT_CALLED, time="soon"),)), []),
-    "it does not run, and nobody uses it": (both(NOT_SERVED, UNLABELLED, pod_alone()), []),
+    "it does not run, and nobody uses it": (both(NOT_SERVED, UNUSED), []),
     # label_missing_on_template
     "the label on the workload": (
         both(UNLABELLED, at("Deployment", 0, "metadata", "labels", to={USE: "true"})),
@@ -383,7 +384,7 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
     ),
     # issuer_disabled
     "no issuer": (at("issuer", to={"enabled": False}), [("issuer_disabled", "ManagedCluster aks", "proved")]),
-    "no issuer, and nobody uses it": (both(at("issuer", to={"enabled": False}), UNLABELLED, pod_alone()), []),
+    "no issuer, and nobody uses it": (both(at("issuer", to={"enabled": False}), UNUSED), []),
     # credentials
     "no credential": (at("credentials", to=[]), [("credential_missing", ACCOUNT, "proved")]),
     "one for another account": (
