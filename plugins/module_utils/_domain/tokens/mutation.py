@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..kubernetes import selectors
+from ..matching.matching import pod_template
 from .probe_job import Raw
 
 USE = "azure.workload.identity/use"
@@ -96,11 +97,8 @@ def _by_label(seen: Surroundings) -> Reason | None:
         return Reason("label_wrong", f'its label {USE} has the value {value!r} instead of "true".')
     maker, account = seen.maker or {}, seen.account or {}
     kind = str(maker.get("kind"))
-    template = ((maker.get("spec") or {}).get("template") or {}).get("metadata") or {}
-    if (template.get("labels") or {}).get(USE) == "true":
-        return Reason(
-            "template_newer", f"it is older than the label {USE} in the template of its {kind}: restart that."
-        )
+    if _labels(pod_template(maker)).get(USE) == "true":
+        return Reason("template_newer", f"it is older than the label {USE} in its {kind}'s template: restart that.")
     into = "make the pod anew with it."
     if maker:
         into = f"set it in the template (spec.template.metadata.labels) of its {kind} and restart that."
