@@ -14,6 +14,7 @@ from dataclasses import replace
 from .._domain.errors import Failure
 from .._domain.matching.matching import controller
 from .._domain.tokens import mutation, token
+from .._domain.tokens.probe_job import Raw
 from .._domain.tokens.token_questions import Asked
 from .client import Client
 from .kinds import MUTATING_WEBHOOK_CONFIGURATION, NAMESPACE, SERVICE_ACCOUNT, TEMPLATES, Object
@@ -46,7 +47,7 @@ def look(client: Client, namespace: str, asked: Asked, container: str | None) ->
     return asked
 
 
-def _surroundings(client: Client, namespace: str, pod: Object) -> mutation.Surroundings:
+def _surroundings(client: Client, namespace: str, pod: Raw) -> mutation.Surroundings:
     """What may not be read is named and keeps nothing else from being read."""
     unread: list[str] = []
 
@@ -68,10 +69,10 @@ def _surroundings(client: Client, namespace: str, pod: Object) -> mutation.Surro
     )
 
 
-def _maker(client: Client, namespace: str, pod: Object) -> Object | None:
+def _maker(client: Client, namespace: str, pod: Raw) -> Object | None:
     """The topmost object of a known kind above the pod."""
     found: Object | None = None
-    current = pod
+    current: Raw = pod
     for _level in range(_LEVELS):
         kind, name = controller(current)
         above = client.get(_KINDS[kind], namespace, name) if kind in _KINDS else None

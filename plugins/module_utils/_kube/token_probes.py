@@ -260,11 +260,11 @@ class _Asking:
             raise Failure(f"Pod {place} has no container {chosen}, only {', '.join(containers)}.")
         asked = replace(asked, actions=(f"asked in pod {place}",))
         request = (question.resource, question.client_id, question.timeout)
-        shown = {"target": question.target_url}
+        target_url = question.target_url
         where = (str(metadata["name"]), target.namespace, chosen)
         for command in (
-            token_request.shell_command(*request, **shown),
-            token_request.python_command(*request, **shown),  # images with Python but without a shell
+            token_request.shell_command(*request, target=target_url),
+            token_request.python_command(*request, target=target_url),  # images with Python but without a shell
         ):
             output = self._until_known(*where, command, question.timeout + 60)
             if token_request.parse(output).tool:

@@ -15,13 +15,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ..installation.workload_identity_webhook import PROXY_CONTAINER, SKIP_ANNOTATION, TOKEN_FILE_VARIABLE, USE_LABEL
 from ..kubernetes import label_selectors
+from ..matching.matching import pod_template
 from .probe_job import Raw
 
-USE = "azure.workload.identity/use"
-TOKEN_FILE = "AZURE_FEDERATED_TOKEN_FILE"
-PROXY_CONTAINER = "azwi-proxy"
-_SKIP = "azure.workload.identity/skip-containers"
 _WEBHOOK = "azure-workload-identity.io"
 
 
@@ -52,7 +50,7 @@ class Reason(t.NamedTuple):
 def is_mutated(pod: Raw, container: str | None = None) -> bool:
     """Whether the webhook has changed the pod: that container, or any if none is named."""
     return any(
-        entry.get("name") == TOKEN_FILE
+        entry.get("name") == TOKEN_FILE_VARIABLE
         for each in _containers(pod)
         if container in (None, each.get("name"))
         for entry in each.get("env") or ()
@@ -78,9 +76,9 @@ def why_not(seen: Surroundings, container: str | None = None) -> Reason:
 
 
 def _by_pod(seen: Surroundings, container: str | None) -> Reason | None:
-    skipped = [name.strip() for name in str(_annotations(seen.pod).get(_SKIP, "")).split(";")]
+    skipped = [name.strip() for name in str(_annotations(seen.pod).get(SKIP_ANNOTATION, "")).split(";")]
     if container and container in skipped:
-        return Reason("skipped", f"its annotation {_SKIP} names the container {container}.")
+        return Reason("skipped", f"its annotation {SKIP_ANNOTATION} names the container {container}.")
     if container and is_mutated(seen.pod):
         return Reason(
             "skipped", f"its container {container} was added by another webhook afterwards; the others were changed."
@@ -89,26 +87,23 @@ def _by_pod(seen: Surroundings, container: str | None) -> Reason | None:
 
 
 def _by_label(seen: Surroundings) -> Reason | None:
-    value = _labels(seen.pod).get(USE)
+    value = _labels(seen.pod).get(USE_LABEL)
     if value == "true":
         return None
     if value is not None:
-        return Reason("label_wrong", f'its label {USE} has the value {value!r} instead of "true".')
+        return Reason("label_wrong", f'its label {USE_LABEL} has the value {value!r} instead of "true".')
     maker, account = seen.maker or {}, seen.account or {}
     kind = str(maker.get("kind"))
-    template = ((maker.get("spec") or {}).get("template") or {}).get("metadata") or {}
-    if (template.get("labels") or {}).get(USE) == "true":
-        return Reason(
-            "template_newer", f"it is older than the label {USE} in the template of its {kind}: restart that."
-        )
+    if _labels(pod_template(maker)).get(USE_LABEL) == "true":
+        return Reason("template_newer", f"it is older than the label {USE_LABEL} in its {kind}'s template: restart that.")
     into = "make the pod anew with it."
     if maker:
         into = f"set it in the template (spec.template.metadata.labels) of its {kind} and restart that."
-    if USE in _labels(maker):
-        return Reason("label_on_maker", f"the label {USE} is on its {kind} itself, which does not reach pods: {into}")
-    if USE in {**_labels(account), **_annotations(account)}:
-        return Reason("label_on_service_account", f"the label {USE} is on its service account only: {into}")
-    return Reason("label_missing", f"it has no label {USE}: {into}")
+    if USE_LABEL in _labels(maker):
+        return Reason("label_on_maker", f"the label {USE_LABEL} is on its {kind} itself, which does not reach pods: {into}")
+    if USE_LABEL in {**_labels(account), **_annotations(account)}:
+        return Reason("label_on_service_account", f"the label {USE_LABEL} is on its service account only: {into}")
+    return Reason("label_missing", f"it has no label {USE_LABEL}: {into}")
 
 
 def _by_webhook(seen: Surroundings) -> Reason | None:
@@ -132,12 +127,12 @@ def _by_webhook(seen: Surroundings) -> Reason | None:
     if made and made < min(_time(configuration) for configuration, dummy in ours):
         return Reason("webhook_newer", "it is older than the webhook: restart what makes it.")
     if made and made < _labelled(seen.pod):
-        return Reason("label_newer", f"its label {USE} was set after it was made: restart what makes it.")
+        return Reason("label_newer", f"its label {USE_LABEL} was set after it was made: restart what makes it.")
     return None
 
 
 def _is_ours(webhook: Raw) -> bool:
-    selected = ((webhook.get("objectSelector") or {}).get("matchLabels") or {}).get(USE)
+    selected = ((webhook.get("objectSelector") or {}).get("matchLabels") or {}).get(USE_LABEL)
     return str(webhook.get("name", "")).endswith(_WEBHOOK) or selected == "true"
 
 
@@ -146,7 +141,7 @@ def _labelled(pod: Raw) -> str:
     times = [
         str(entry.get("time") or "")
         for entry in (pod.get("metadata") or {}).get("managedFields") or ()
-        if f"f:{USE}" in (((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:labels") or {})
+        if f"f:{USE_LABEL}" in (((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:labels") or {})
     ]
     return max(times, default="")
 

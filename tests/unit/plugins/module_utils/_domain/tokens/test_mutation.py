@@ -39,7 +39,7 @@ def webhook(selector: dict[str, Any] | None = None, created: str = EARLY, **chan
 
 
 def managed(time: str) -> list[dict[str, Any]]:
-    fields = {"f:metadata": {"f:labels": {f"f:{mutation.USE}": {}}}}
+    fields: dict[str, Any] = {"f:metadata": {"f:labels": {f"f:{mutation.USE}": {}}}}
     return [{"manager": "kube-controller-manager"}, {"manager": "kubectl-label", "time": time, "fieldsV1": fields}]
 
 
