@@ -84,8 +84,8 @@ def observed(
     """What a diagnosis would read; the program runs outside of the cluster, so its workload is made up."""
     now = datetime.now(UTC) + timedelta(seconds=later)
     objects: dict[str, Sequence[Any]] = {kind.name: client.list_all(kind) for kind in KINDS}
-    for kind in (AZURE_IDENTITY, AZURE_IDENTITY_BINDING):  # without what is there only to be waited for
-        objects[kind.name] = [one for one in objects[kind.name] if one["metadata"]["name"] != programs.BARRIER]
+    for made in (AZURE_IDENTITY, AZURE_IDENTITY_BINDING):  # without what is there only to be waited for
+        objects[made.name] = [one for one in objects[made.name] if one["metadata"]["name"] != programs.BARRIER]
     objects[ENDPOINTS.name] = [one for one in client.list_all(ENDPOINTS) if one["metadata"]["name"].startswith("mic-")]
     ended = {"exitCode": 1, "finishedAt": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
     status = {

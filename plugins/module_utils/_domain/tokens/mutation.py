@@ -95,12 +95,16 @@ def _by_label(seen: Surroundings) -> Reason | None:
     maker, account = seen.maker or {}, seen.account or {}
     kind = str(maker.get("kind"))
     if _labels(pod_template(maker)).get(USE_LABEL) == "true":
-        return Reason("template_newer", f"it is older than the label {USE_LABEL} in its {kind}'s template: restart that.")
+        return Reason(
+            "template_newer", f"it is older than the label {USE_LABEL} in its {kind}'s template: restart that."
+        )
     into = "make the pod anew with it."
     if maker:
         into = f"set it in the template (spec.template.metadata.labels) of its {kind} and restart that."
     if USE_LABEL in _labels(maker):
-        return Reason("label_on_maker", f"the label {USE_LABEL} is on its {kind} itself, which does not reach pods: {into}")
+        return Reason(
+            "label_on_maker", f"the label {USE_LABEL} is on its {kind} itself, which does not reach pods: {into}"
+        )
     if USE_LABEL in {**_labels(account), **_annotations(account)}:
         return Reason("label_on_service_account", f"the label {USE_LABEL} is on its service account only: {into}")
     return Reason("label_missing", f"it has no label {USE_LABEL}: {into}")

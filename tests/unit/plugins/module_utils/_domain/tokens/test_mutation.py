@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import (
+    workload_identity_webhook as names,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import mutation
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.mutation import Surroundings
 
-USE = {mutation.USE: "true"}
-TOKEN_FILE = [{"name": mutation.TOKEN_FILE, "value": "/var/run/secrets/azure/tokens/azure-identity-token"}]
+USE = {names.USE_LABEL: "true"}
+TOKEN_FILE = [{"name": names.TOKEN_FILE_VARIABLE, "value": "/var/run/secrets/azure/tokens/azure-identity-token"}]
 EARLY, NOON, LATE = (f"2026-11-24T{hour}:00:00Z" for hour in ("10", "12", "14"))
 
 
@@ -39,7 +42,7 @@ def webhook(selector: dict[str, Any] | None = None, created: str = EARLY, **chan
 
 
 def managed(time: str) -> list[dict[str, Any]]:
-    fields: dict[str, Any] = {"f:metadata": {"f:labels": {f"f:{mutation.USE}": {}}}}
+    fields: dict[str, Any] = {"f:metadata": {"f:labels": {f"f:{names.USE_LABEL}": {}}}}
     return [{"manager": "kube-controller-manager"}, {"manager": "kubectl-label", "time": time, "fieldsV1": fields}]
 
 
@@ -64,7 +67,7 @@ PLAIN = replace(WORLD, pod=pod({}), maker=maker({}, {}))
         (replace(PLAIN, account={"metadata": {"annotations": USE}}), "label_on_service_account", "service account"),
         (replace(PLAIN, maker=maker({}, USE, "StatefulSet")), "template_newer", "in its StatefulSet's template"),
         (replace(PLAIN, maker=maker({}, USE, "CronJob")), "template_newer", "in its CronJob's template"),
-        (replace(WORLD, pod=pod({mutation.USE: "True"})), "label_wrong", "'True' instead of"),
+        (replace(WORLD, pod=pod({names.USE_LABEL: "True"})), "label_wrong", "'True' instead of"),
         (replace(WORLD, webhooks=()), "webhook_absent", "no webhook of Workload ID"),
         (replace(WORLD, webhooks=WORLD.webhooks[:1]), "webhook_absent", "no webhook of Workload ID"),
         (
@@ -106,7 +109,7 @@ def test_the_proxy_is_known_by_its_container() -> None:
     assert mutation.has_proxy({"spec": {"containers": [{"name": "azwi-proxy"}]}})
 
 
-_labels = st.dictionaries(st.sampled_from([mutation.USE, "app"]), st.sampled_from(["true", "x"]))
+_labels = st.dictionaries(st.sampled_from([names.USE_LABEL, "app"]), st.sampled_from(["true", "x"]))
 
 
 @given(_labels, _labels, _labels, st.booleans(), st.sampled_from([EARLY, LATE]))
@@ -118,4 +121,4 @@ def test_there_is_always_one_reason(
     )
     found = mutation.why_not(seen)
     assert found.sentence.endswith(".")
-    assert found.code.startswith(("label", "template")) or own.get(mutation.USE) == "true"
+    assert found.code.startswith(("label", "template")) or own.get(names.USE_LABEL) == "true"

@@ -64,7 +64,7 @@ def refused(place: Place, world: Cluster, **options: bool) -> str:
 
 def job(place: Place, **target: str) -> dict[str, Any]:
     wanted = Target("n", **{"selector": "x", **target})
-    times = {"timeout": 180, "start_timeout": 120}
+    times: dict[str, Any] = {"timeout": 180, "start_timeout": 120}
     return probe_job.job(
         place, wanted, name="probe", owner="default", image="i", resource=RESOURCE, client_id=None, **times
     )
