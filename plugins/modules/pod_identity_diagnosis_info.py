@@ -143,7 +143,7 @@ EXAMPLES = r"""
 - name: Fail where something is broken
   ansible.builtin.assert:
     that: saved.verdict != 'broken'
-    fail_msg: "{{ saved.causes[0].cause }} {{ saved.causes[0].fix.text }}"
+    fail_msg: "{{ saved.causes | map(attribute='cause') | join(' ') }}"
 """
 
 RETURN = r"""

@@ -120,7 +120,7 @@ class Installation:
         self.pod(self.program(DAEMON_SET, "nmi", f"--MICNamespace={self.namespace}"), "nmi-a")
         self.hold_lock()
         self.create(AZURE_POD_IDENTITY_EXCEPTION, "mic-exception", spec={"podLabels": {"component": "mic"}})
-        identity = {"type": 0, "resourceID": _ID, "clientID": f"client-{self.namespace}"}
+        identity = {"type": 0, "resourceID": f"{_ID}-{self.namespace}", "clientID": f"client-{self.namespace}"}
         binding = {"azureIdentity": "web", "selector": self.namespace}
         identity_made = self.create(AZURE_IDENTITY, "web", spec=identity)
         binding_made = self.create(AZURE_IDENTITY_BINDING, "web", spec=binding)
