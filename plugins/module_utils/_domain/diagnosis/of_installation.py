@@ -404,7 +404,7 @@ def two_installations(observed: Observed) -> Suspicions:
             if not nodes:
                 continue
             addon = next((each for each in (one, other) if nmi.managed_by(each.workload).kind == "addon"), None)
-            away = next(each for each in (other, one) if each is not addon)
+            away = one if other is addon else other
             yield Suspicion(
                 object=away.label,
                 symptom="One of two NMIs crashes (address already in use), and pods get the answers of either.",
