@@ -291,6 +291,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.diagnosis import Bounds
 
 _MEGABYTE = 1_000_000
+_AZURE_SECONDS = 120  # as long as Azure is waited for where it asks for patience
 _MOST = {"log_megabytes": 10_000, "log_hours": 8_760}  # a year
 
 
@@ -326,7 +327,8 @@ def observe_azure(
     """The same with what Azure has to tell, which is asked where the cluster is named."""
     if params["cluster_name"] is None:
         return diagnosis.without_azure(observed)
-    found, unread = azure.observe(lambda: Arm.connect(params, run_command), params, observed)
+    bounded = {**params, "wait_timeout": _AZURE_SECONDS}
+    found, unread = azure.observe(lambda: Arm.connect(bounded, run_command), params, observed)
     return replace(observed, azure=found, unread=(*observed.unread, *unread))
 
 
