@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import typing as t
-from datetime import UTC, datetime
+from datetime import datetime
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import logs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.logs import Log
@@ -23,7 +23,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, exception, healthy
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOW = datetime.fromisoformat("2026-03-01T12:00:00+00:00")
 LATELY, LONG_AGO = "2026-03-01T11:50:00Z", "2026-02-01T00:00:00Z"
 _READY = [{"type": "Ready", "status": "True"}]
 _DEFINITIONS = ("azureidentities", "azureidentitybindings", "azureassignedidentities", "azurepodidentityexceptions")

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -37,7 +37,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.installed_objects impo
     program,
 )
 
-SINCE = datetime(2026, 3, 1, 11, tzinfo=UTC)
+SINCE = datetime(2026, 3, 1, 11, tzinfo=timezone.utc)
 
 
 def names(wanted: tuple[reading.Wanted, ...]) -> list[tuple[str, bool, int]]:
@@ -198,9 +198,9 @@ def test_when_files_were_written() -> None:
         "Node": [node()],
         "Pod": [{"metadata": {"name": "a", "creationTimestamp": LATELY}}],
     }
-    assert reading.last_moment(objects, NOW) == datetime(2026, 3, 1, 11, 50, tzinfo=UTC)
+    assert reading.last_moment(objects, NOW) == datetime(2026, 3, 1, 11, 50, tzinfo=timezone.utc)
     heart = {"type": "Ready", "lastHeartbeatTime": "2026-03-01T11:55:00Z"}
     objects["Node"][0]["status"]["conditions"].append(heart)
-    assert reading.last_moment(objects, NOW) == datetime(2026, 3, 1, 11, 55, tzinfo=UTC)
+    assert reading.last_moment(objects, NOW) == datetime(2026, 3, 1, 11, 55, tzinfo=timezone.utc)
     heart["lastHeartbeatTime"] = "2036-03-01T11:55:00Z"
     assert reading.last_moment(objects, NOW) == NOW == reading.last_moment({}, NOW)
