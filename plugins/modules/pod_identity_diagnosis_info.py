@@ -93,8 +93,9 @@ options:
       - Where none of its nodes is one of that cluster, Azure is not believed to be about it.
     type: str
 notes:
-  - In Azure it reads the managed cluster, scale sets and virtual machines, managed identities, role assignments and
-    role definitions, deny assignments and locks. What of it may not be read is told in RV(unread).
+  - In Azure it reads the managed cluster, scale sets and virtual machines, managed identities, the federated
+    credentials of those that service accounts of Workload ID name, role assignments and role definitions, deny
+    assignments and locks. What of it may not be read is told in RV(unread).
   - Needs to list pods, deployments, statefulsets, daemonsets, replicasets, jobs, cronjobs, and the kinds of AAD Pod
     Identity in the whole cluster; without that nothing can be told.
   - Looks besides at nodes, namespaces, serviceaccounts, networkpolicies, customresourcedefinitions, clusterroles,
@@ -276,7 +277,6 @@ unread:
 """
 
 import typing as t
-from dataclasses import replace
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import diagnosis as azure
@@ -328,8 +328,7 @@ def observe_azure(
     if params["cluster_name"] is None:
         return diagnosis.without_azure(observed)
     bounded = {**params, "wait_timeout": _AZURE_SECONDS}
-    found, unread = azure.observe(lambda: Arm.connect(bounded, run_command), params, observed)
-    return replace(observed, azure=found, unread=(*observed.unread, *unread))
+    return azure.observe(lambda: Arm.connect(bounded, run_command), params, observed)
 
 
 def main() -> None:

@@ -12,14 +12,16 @@ from __future__ import annotations
 import re
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._domain import names
 from .._domain.azure import arm_id, azure_roles, clusters
 from .._domain.azure import attached_identities as attached
 from .._domain.azure.arm_answers import NotAzure
+from .._domain.azure.federated import Credential
 from .._domain.azure.permissions import Block, Denial, Lock
 from .._domain.diagnosis import asked_of_azure as asked
+from .._domain.diagnosis import of_workload_id
 from .._domain.diagnosis.azure import (
     ASSIGN,
     CONTRIBUTOR,
@@ -36,7 +38,7 @@ from .._domain.diagnosis.azure import (
 from .._domain.diagnosis.cause import AZURE
 from .._domain.diagnosis.observed import Observed, Unread
 from .._domain.errors import Failure
-from . import authorization, identities, managed_clusters, scale_sets, virtual_machines
+from . import authorization, federated_credentials, identities, managed_clusters, scale_sets, virtual_machines
 from .client import Arm, Body
 from .errors import Refused
 from .permissions import Inquiry
@@ -48,6 +50,7 @@ T = t.TypeVar("T")
 _MOST, _AT_ONCE = 500, 8
 _READ_CLUSTER = "Microsoft.ContainerService/managedClusters/read"
 _READ_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities/read"
+_READ_CREDENTIALS = f"{_READ_IDENTITY[: -len('/read')]}/federatedIdentityCredentials/read"
 _READ_SETS, _READ_MACHINES = (
     f"Microsoft.Compute/{kind}/read" for kind in ("virtualMachineScaleSets", "virtualMachines")
 )
@@ -62,13 +65,15 @@ _ANSWERS = "an answer of Azure itself: check network, proxy and cloud_environmen
 _LOGIN = "a credential for Azure, and the names of the cluster in subscription_id, resource_group and cluster_name"
 
 
-def observe(
-    connect: t.Callable[[], Arm], options: Options, observed: Observed
-) -> tuple[Azure | None, tuple[Unread, ...]]:
-    """Azure as far as it can be read, None for nothing of it; and what was not read.
+def observe(connect: t.Callable[[], Arm], options: Options, observed: Observed) -> Observed:
+    """With Azure and federated credentials as far as they can be read, and what was not read.
 
     ``connect`` logs in. ``options``: ``resource_group`` and ``cluster_name``. ``observed``: the cluster's own objects.
     """
+
+    def without(why: str, needs: str) -> Observed:
+        return replace(observed, unread=(*observed.unread, Unread(AZURE, what, why, needs)))
+
     what = f"Azure around the cluster {options['cluster_name']}"
     try:
         arm = connect()
@@ -76,7 +81,7 @@ def observe(
             arm.subscription, options["resource_group"], clusters.KIND, options["cluster_name"]
         )
     except Failure as failure:
-        return None, (Unread(AZURE, what, failure.sentence, _LOGIN),)
+        return without(failure.sentence, _LOGIN)
     look = _Look(arm)
     cluster = look.ask(
         f"the cluster {options['cluster_name']}",
@@ -84,16 +89,17 @@ def observe(
         lambda: managed_clusters.get_by_id(arm, cluster_id) or _Absent(),
     )
     if look.lost:
-        return None, (Unread(AZURE, what, look.lost, _LOGIN),)
+        return without(look.lost, _LOGIN)
     if isinstance(cluster, _Absent):
         why = f"There is no cluster {options['cluster_name']} in the resource group {options['resource_group']}."
-        return None, (Unread(AZURE, what, why, _LOGIN),)
+        return without(why, _LOGIN)
     providers = [asked.provider_id(node) for node in observed.objects.get("Node", ())]
     if cluster and attached.of_nodes(providers) and not clusters.holds(cluster, observed.objects["Node"]):
         why = "None of the nodes that the API server tells of is a machine of that cluster, so it is another one's."
-        return None, (Unread(AZURE, what, why, "the name of the cluster that the kubeconfig is for"),)
-    found = look.around(cluster or {}, cluster_id, providers, observed)
-    return found, look.told()
+        return without(why, "the name of the cluster that the kubeconfig is for")
+    found = replace(observed, azure=look.around(cluster or {}, cluster_id, providers, observed))
+    found = replace(found, credentials=look.credentials(found))
+    return replace(found, unread=(*observed.unread, *look.told()))
 
 
 class _Absent:
@@ -195,45 +201,74 @@ class _Look:
     # identities
 
     def _identities(self, ids: t.Sequence[str]) -> dict[str, IdentityInAzure]:
-        """One request each. What cannot be read is told for each resource group together."""
         if len(ids) > _MOST:
             rest = f"{len(ids) - _MOST} more identities that AzureIdentities name"
             why = f"A diagnosis looks at {_MOST} identities at most, those first that pods need."
             self._unread.append(Unread(AZURE, rest, why, "fewer AzureIdentities"))
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            answers = list(pool.map(self._identity, ids[:_MOST]))
-        unread: dict[tuple[str, bool], list[tuple[str, Failure]]] = {}
-        for identity, answer in zip(ids, answers):
-            if isinstance(answer, Failure):
-                forbidden = isinstance(answer, Refused) and answer.forbids()
-                unread.setdefault((arm_id.normal(arm_id.group_of(identity)), forbidden), []).append((identity, answer))
-        for (_dummy, forbidden), several in unread.items():
-            group = arm_id.group_of(several[0][0])
-            what = (
-                f"{names.listed([arm_id.last_segment(one) for one, _why in several])} among the identities of {group}"
-            )
-            needs = f"{_READ_IDENTITY} at {group}" if forbidden else _ANSWERS
-            self._unread.append(Unread(AZURE, what, several[0][1].sentence, needs))
-        found = (one for one in answers if isinstance(one, IdentityInAzure))
-        return {arm_id.normal(one.id): one for one in found}
+        found = self._each(ids[:_MOST], "identities", _READ_IDENTITY, self._identity)
+        return {arm_id.normal(identity): one for identity, one in found.items()}
 
-    def _identity(self, identity: str) -> IdentityInAzure | Failure | None:
-        if self.lost:
-            self._left_out.append(identity)
-            return None
+    def _identity(self, identity: str) -> IdentityInAzure:
         try:
             body = identities.get_by_id(self.arm, identity)
-        except (Refused, NotAzure) as failure:
-            if isinstance(failure, Refused) and failure.service.code == _OTHER_TENANT:
-                tenant = _TENANT.search(failure.service.message)
-                return IdentityInAzure(identity, True, tenant_id=tenant["tenant"] if tenant else "another tenant")
-            return failure
-        except Failure as failure:
-            self._note(identity, "", failure)
-            return None
+        except Refused as refused:
+            if refused.service.code != _OTHER_TENANT:
+                raise
+            tenant = _TENANT.search(refused.service.message)
+            return IdentityInAzure(identity, True, tenant_id=tenant["tenant"] if tenant else "another tenant")
         told = (body or {}).get("properties") or {}
         values = (str(told.get(name) or "") for name in ("clientId", "principalId", "tenantId"))
         return IdentityInAzure(identity, body is not None, *values)
+
+    def credentials(self, observed: Observed) -> dict[str, tuple[Credential, ...]]:
+        """Federated ones of the identities that service accounts lead to, by lower-case id.
+
+        ``observed`` with Azure, which knows the client ids.
+        """
+        ids = of_workload_id.trusting(observed)
+        if len(ids) > _MOST:
+            rest = f"the federated credentials of {len(ids) - _MOST} more identities that service accounts name"
+            why = f"A diagnosis looks at those of {_MOST} identities at most."
+            self._unread.append(Unread(AZURE, rest, why, "fewer service accounts with client ids"))
+        found = self._each(
+            ids[:_MOST],
+            "identities with federated credentials",
+            _READ_CREDENTIALS,
+            lambda identity: federated_credentials.list_all(self.arm, identity),
+        )
+        return {identity.lower(): several for identity, several in found.items() if several is not None}
+
+    def _each(self, ids: t.Sequence[str], what: str, needs: str, read: t.Callable[[str], T]) -> dict[str, T]:
+        """By id; one request each. What cannot be read is told for each resource group together."""
+
+        def answer(identity: str) -> T | Failure | None:
+            if self.lost:
+                self._left_out.append(identity)
+                return None
+            try:
+                return read(identity)
+            except (Refused, NotAzure) as failure:
+                return failure
+            except Failure as failure:
+                self._note(identity, "", failure)
+                return None
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            answers = dict(zip(ids, pool.map(answer, ids)))
+        unread: dict[tuple[str, bool], list[tuple[str, Failure]]] = {}
+        found: dict[str, T] = {}
+        for identity, one in answers.items():
+            if isinstance(one, Failure):
+                forbidden = isinstance(one, Refused) and one.forbids()
+                unread.setdefault((arm_id.normal(arm_id.group_of(identity)), forbidden), []).append((identity, one))
+            elif one is not None:
+                found[identity] = one
+        for (_dummy, forbidden), several in unread.items():
+            group = arm_id.group_of(several[0][0])
+            named = names.listed([arm_id.last_segment(one) for one, _why in several])
+            takes = f"{needs} at {group}" if forbidden else _ANSWERS
+            self._unread.append(Unread(AZURE, f"{named} among the {what} of {group}", several[0][1].sentence, takes))
+        return found
 
     # permissions
 

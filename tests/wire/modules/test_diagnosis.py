@@ -16,7 +16,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import azure_roles
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import of_azure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import of_azure, of_workload_id
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.azure import Azure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
     MIC,
@@ -95,17 +95,16 @@ def cluster(azure: SimulatedAzure) -> Diagnosed:
 
 
 Look = Callable[..., tuple[Azure | None, tuple[Unread, ...]]]
+Observe = Callable[..., Observed]
 
 
 @pytest.fixture
-def look(modules: Modules, monkeypatch: pytest.MonkeyPatch) -> Look:
+def observe(modules: Modules, monkeypatch: pytest.MonkeyPatch) -> Observe:
     """Observe as the owner of the subscription, or as somebody else."""
     for name in ("AZURE_CONFIG_DIR", "AZURE_PROFILE"):
         monkeypatch.delenv(name, raising=False)
 
-    def look(
-        observed: Observed, who: Credentials | None = None, name: str = "c1", **options: Any
-    ) -> tuple[Azure | None, tuple[Unread, ...]]:
+    def observe(observed: Observed, who: Credentials | None = None, name: str = "c1", **options: Any) -> Observed:
         for key, value in {**modules.environment, **(modules.login(who) if who else {})}.items():
             monkeypatch.setenv(key, value)
         given = {key: spec.get("default") for key, spec in azure_auth().options.items()}
@@ -115,6 +114,17 @@ def look(modules: Modules, monkeypatch: pytest.MonkeyPatch) -> Look:
             return Arm.connect(given, lambda *_arguments, **_more: (1, "", ""))
 
         return diagnosis.observe(connect, {"resource_group": "rg", "cluster_name": name}, observed)
+
+    return observe
+
+
+@pytest.fixture
+def look(observe: Observe) -> Look:
+    """Azure, and what of it was not read."""
+
+    def look(observed: Observed, *who: Credentials, **options: Any) -> tuple[Azure | None, tuple[Unread, ...]]:
+        made = observe(observed, *who, **options)
+        return made.azure, made.unread
 
     return look
 
@@ -510,3 +520,112 @@ def test_machines_elsewhere(modules: Modules, look: Look, cluster: Diagnosed) ->
     assert len(lists) == len(set(lists)) == 4
     # Somebody attached it there, where MIC neither looks nor has a role.
     assert codes(observed, azure) == ["assigned_but_not_again", "nodes_elsewhere"]
+
+
+# Workload ID
+
+ISSUER, AUDIENCE = "https://westeurope.oic.prod-aks.azure.com/t/c/", "api://AzureADTokenExchange"
+
+
+def federated(cluster: Diagnosed, *ids: str, **more: Any) -> Observed:
+    """The cluster with a pod for each of these identities, whose service account names it."""
+    labels = {"azure.workload.identity/use": "true"}
+    pods = [pod(f"p{one}", f"s{one}", labels=labels, spec={"serviceAccountName": f"a{one}"}) for one in range(len(ids))]
+    clients = [{"azure.workload.identity/client-id": cluster.client_id(each).upper()} for each in ids]
+    accounts = [
+        {"metadata": {"name": f"a{one}", "namespace": "team", "annotations": told}} for one, told in enumerate(clients)
+    ]
+    return cluster.observed(*ids, **{"Pod": pods, "ServiceAccount": accounts, **more})
+
+
+def trust(cluster: Diagnosed, identity_id: str, account: str, name: str = "one") -> None:
+    properties = {"issuer": ISSUER, "subject": f"system:serviceaccount:team:{account}", "audiences": [AUDIENCE]}
+    path = f"{identity_id}/federatedIdentityCredentials/{name}"
+    cluster.azure.arm("PUT", path, {"properties": properties}, version="2023-01-31").raise_for_status()
+
+
+def lists_of_credentials(modules: Modules, mark: int) -> list[str]:
+    return [path for path in asked(modules, mark) if path.endswith("/federatedidentitycredentials")]
+
+
+def mistrusted(observed: Observed) -> list[tuple[str, str]]:
+    rows = (row for row in of_workload_id.TABLE.rows if row.code.startswith("credential_"))
+    return [(row.code, one.object) for row in rows for one in row.look(observed)]
+
+
+def test_credentials_of_what_service_accounts_name(modules: Modules, observe: Observe, cluster: Diagnosed) -> None:
+    """One list for each identity, and none for those of AAD Pod Identity alone."""
+    one, two, other = (cluster.identity(name) for name in ("one", "two", "other"))
+    cluster.grant_all()
+    trust(cluster, one, "a0")
+    observed = federated(cluster, one, two)
+    objects = {
+        **observed.objects,
+        "AzureIdentity": [*observed.objects["AzureIdentity"], identity("i9", resourceID=other)],
+    }
+    mark = modules.mark()
+    made = observe(world(None, **objects, components=observed.components))
+    assert made.unread == () and made.credentials is not None
+    assert {key: [each.subject for each in several] for key, several in made.credentials.items()} == {
+        one.lower(): ["system:serviceaccount:team:a0"],
+        two.lower(): [],
+    }
+    assert sorted(lists_of_credentials(modules, mark)) == [
+        f"{each.lower()}/federatedidentitycredentials" for each in (one, two)
+    ]
+    assert mistrusted(made) == [("credential_missing", "ServiceAccount team/a1")]
+
+
+def test_credentials_of_an_identity_that_is_gone(observe: Observe, cluster: Diagnosed) -> None:
+    """The identity is told as gone, not as one without credentials."""
+    one = cluster.identity("one")
+    cluster.grant_all()
+    observed = federated(cluster, one)
+    cluster.forget(one)
+    made = observe(observed)
+    assert (made.unread, made.credentials, mistrusted(made)) == ((), {}, [])
+
+
+def test_who_may_not_read_credentials(observe: Observe, cluster: Diagnosed) -> None:
+    one, two, name = cluster.identity("one"), cluster.identity("two"), str(uuid.uuid4())
+    cluster.grant_all()
+    properties = {
+        "roleName": "Looks",
+        "type": "CustomRole",
+        "assignableScopes": [cluster.rg],
+        "permissions": [{"actions": ["*/read"], "notActions": [f"{IDENTITIES}/federatedIdentityCredentials/read"]}],
+    }
+    path = f"{cluster.rg}{AUTHORIZATION}/roleDefinitions/{name}"
+    cluster.azure.arm("PUT", path, {"properties": properties}, version="2022-04-01").raise_for_status()
+    who = cluster.azure.principal("somebody", ("Looks", cluster.rg.partition("/resourceGroups/")[0]))
+    made = observe(federated(cluster, one, two), who)
+    assert (made.credentials, mistrusted(made)) == ({}, [])
+    (unread,) = made.unread
+    assert unread.what == f"one, two among the identities with federated credentials of {cluster.rg}"
+    assert unread.needs == f"{IDENTITIES}/federatedIdentityCredentials/read at {cluster.rg}"
+    assert "may not perform" in unread.why
+
+
+def test_a_page_in_place_of_credentials(modules: Modules, observe: Observe, cluster: Diagnosed) -> None:
+    one = cluster.identity("one")
+    cluster.grant_all()
+    observed = federated(cluster, one)
+    modules.fault("GET", "federatedIdentityCredentials", **PAGE)
+    made = observe(observed)
+    assert (made.credentials, mistrusted(made)) == ({}, [])
+    (unread,) = made.unread
+    assert unread.what.startswith("one among the identities with federated") and "network" in unread.needs
+
+
+def test_credentials_are_read_within_bounds(
+    modules: Modules, observe: Observe, cluster: Diagnosed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis, "_MOST", 2)
+    ids = [cluster.identity(name) for name in ("one", "two", "three")]
+    cluster.grant_all()
+    mark = modules.mark()
+    made = observe(federated(cluster, *ids))
+    assert len(lists_of_credentials(modules, mark)) == 2 and len(made.credentials or ()) == 2
+    assert "the federated credentials of 1 more identities that service accounts name" in [
+        each.what for each in made.unread
+    ]
