@@ -95,10 +95,17 @@ def test_the_wait_for_all_entries_has_one_bound(
         "pod_identity_kubeconfig": api_server.kubeconfig(),
     }
     status, output = Player(tmp_path).play(imported("bindings"), **variables)
-    told = re.findall(
-        r"AzureIdentity \S+/(\w+) is not assigned to \S+ (.*?) after (\d+) seconds", " ".join(output.split())
-    )
+    said = " ".join(output.split())
+    told = re.findall(r"AzureIdentity \S+/(\w+) is not assigned to \S+ (.*?) after (\d+) seconds", said)
     assert (status, set(told)) == (2, {("first", "(and 2 more identities)", "4")}), output
+    # The run ends with why, and with the command that tells all of it.
+    end = said.rpartition("Stop where an identity is not assigned")[2]
+    assert (
+        f"The likeliest cause in Pod {namespace}/api: Bindings select pods, but neither MIC nor NMI is installed."
+        in end
+    ), output
+    command = "ansible-playbook azureops.pod_identity.diagnose -e pod_identity_kubeconfig="
+    assert command in end and f" -e pod_identity_diagnose_pod={namespace}/api" in end, output
 
 
 @pytest.mark.soak(sample=3, group="plays")
@@ -173,7 +180,8 @@ def test_every_workload_has_a_verdict(
         ],
         "pod_identity_kubeconfig": api_server.kubeconfig(),
     }
-    status, output = Player(tmp_path).play(imported("verify"), **variables)
+    player = Player(tmp_path)
+    status, output = player.play(imported("verify"), **variables)
     said = " ".join(output.split())
     assert status == 2 and said.count("TASK [azureops.pod_identity.pod_identity_verify : Ask for the token") == 1, (
         output
@@ -181,6 +189,22 @@ def test_every_workload_has_a_verdict(
     assert "3 of 3 workloads do not get what they must" in said
     for words in (f"Pod {namespace}/nobody does not run", "Node nowhere does not exist", "No pod of the workload"):
         assert words in said, output
+    assert f"The likeliest cause in Namespace {namespace}: " in said, output
+    assert f" -e pod_identity_diagnose_namespace={namespace}" in said, output
+    # Who may verify and no more learns what a diagnosis takes, beside what failed.
+    may = (
+        {"apiGroups": ["aadpodidentity.k8s.io"], "resources": ["*"], "verbs": ["list"]},
+        {"apiGroups": ["", "policy"], "resources": ["*"], "verbs": ["list"]},
+        {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["list", "create", "delete"]},
+    )
+    variables["pod_identity_verify_workloads"] = [{**here, "pod": "nobody"}]
+    variables["pod_identity_kubeconfig"] = api_server.kubeconfig(RESTRICTED)
+    with server.rights_of_restricted(client, namespace, *may):
+        status, output = player.play(imported("verify"), **variables)
+    said = " ".join(output.split())
+    assert (status, f"Pod {namespace}/nobody does not run" in said) == (2, True), output
+    assert "No diagnosis was made: " in said and " may not list " in said, output
 
 
 @pytest.mark.soak(sample=3, group="plays")

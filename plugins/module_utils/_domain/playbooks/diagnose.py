@@ -5,14 +5,18 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The plan of the playbook diagnose: what it looks at, and what it tells in the end. It changes nothing."""
+"""The plan of the playbook diagnose: what it looks at, and what it tells in the end. It changes nothing.
+
+Roles that fail make the same diagnosis of what failed, and tell it in brief.
+"""
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ..diagnosis.cause import CERTAINTIES, PROVED
+from ..azure import arm_id
+from ..diagnosis import telling
 from ..diagnosis.diagnose import BROKEN, HEALTHY, SUSPECT, UNKNOWN
 from ..roles.part import Look, Nothing, Part, Raw, Run, refuse
 
@@ -23,7 +27,6 @@ _VERDICTS = {
     HEALTHY: "Nothing is wrong with {scope}: all was looked at.",
     UNKNOWN: "Nothing wrong was found in {scope}, but not all was looked at.",
 }
-_LIKELY = {PROVED: "", CERTAINTIES[1]: " (likely)", CERTAINTIES[2]: " (possible)"}
 _FEWEST = 1
 
 
@@ -138,27 +141,12 @@ def told(_options: Options, found: Diagnosed, _run: Run) -> Told:
     scope = f"{found.scope[0].upper()}{found.scope[1:]}" if found.verdict == BROKEN else found.scope
     lines = [_VERDICTS[found.verdict].format(scope=scope)]
     for cause in first:
-        lines += _lines(cause)
+        lines += telling.lines(cause)
     others = tuple(
         Row(each["severity"], each["code"], each["object"], f"{each['cause']}{_because(each)}", each["fix"]["text"])
         for each in rest
     )
     return Told(found.scope, found.verdict, tuple(lines), others, found.causes, found.unread)
-
-
-def _lines(cause: Raw) -> t.Iterator[str]:
-    """The cause in one sentence, its evidence, and what to do."""
-    yield f"{cause['cause']}{_LIKELY[cause['certainty']]}"
-    if cause["symptom"]:
-        yield f"What is seen of it: {cause['symptom']}"
-    for each in cause["evidence"]:
-        when = f" at {each['time']}" if each["time"] else ""
-        yield f"Evidence: {each['source']}{when}: {each['text']}"
-    yield f"What to do: {cause['fix']['text']}"
-    if cause["fix"]["command"]:
-        yield f"Command: {cause['fix']['command']}"
-    if cause["references"]:
-        yield f"See: {', '.join(cause['references'])}"
 
 
 def _because(cause: Raw) -> str:
@@ -170,7 +158,92 @@ def _look(options: Options, _observed: Raw, _run: Run) -> t.Iterator[Look]:
     yield Look("diagnosis", module, options.arguments, in_cluster=in_cluster)
 
 
+# failure
+
+
+@dataclass(frozen=True)
+class OptionsOfRoles(Options):
+    """Those by which a role reached the cluster too."""
+
+    kubeconfig: str = ""
+    context: str = ""
+    cluster_kubeconfig: str = ""
+    cluster_context: str = ""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Of the playbook, for the same."""
+        values = {
+            "subscription_id": self.subscription_id,
+            "resource_group": self.resource_group,
+            "cluster_name": self.cluster_name,
+            "kubeconfig": self.cluster_kubeconfig or self.kubeconfig,
+            "context": self.cluster_context or self.context,
+            "diagnose_namespace": self.diagnose_namespace,
+            "diagnose_pod": self.diagnose_pod,
+        }
+        return {f"pod_identity_{name}": value for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What a role failed with, in its own ``message``. ``places``: what suffers, as NAMESPACE/POD or NAMESPACE.
+
+    ``cluster``: as the session has it, {} where none is named. ``diagnosis``: the result of the module, with ``msg``
+    in place of a diagnosis where it failed; None where it did not run.
+    """
+
+    message: str
+    places: tuple[str, ...]
+    cluster: Raw
+    diagnosis: Raw | None
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Failed:
+        places = tuple(dict.fromkeys(observed["places"]))
+        return cls(observed["message"], places, observed["cluster"], observed.get("diagnosis"))
+
+    def narrow(self, options: OptionsOfRoles) -> OptionsOfRoles:
+        """The options of a diagnosis of what failed: a pod, a namespace, or else the cluster."""
+        pod = self.places[0] if len(self.places) == 1 and "/" in self.places[0] else ""
+        namespaces = {place.partition("/")[0] for place in self.places}
+        found = str(self.cluster.get("id") or "")
+        return replace(
+            options,
+            cluster_name=str(self.cluster.get("name") or ""),
+            resource_group=str(self.cluster.get("resource_group") or ""),
+            subscription_id=arm_id.parse(found).subscription if found.startswith("/") else options.subscription_id,
+            diagnose_pod=pod,
+            diagnose_namespace=namespaces.pop() if len(namespaces) == 1 and not pod else "",
+            diagnose_workload="",
+            diagnose_files=(),
+            diagnose_log_files=(),
+        )
+
+
+@dataclass(frozen=True)
+class Explained:
+    """``message``: that of the failure, with what a diagnosis adds."""
+
+    message: str
+
+
+def explain(options: OptionsOfRoles, failed: Failed, _run: Run) -> Explained:
+    """Whatever becomes of the diagnosis, the message begins with why the role fails."""
+    sentences, found = [failed.message], failed.diagnosis
+    if found is not None:
+        sentences += telling.briefly(found) if "verdict" in found else [f"No diagnosis was made: {found.get('msg')}"]
+    command = telling.command(failed.narrow(options).variables)
+    return Explained(" ".join((*sentences, f"For all causes, evidence and remedies: {command}")))
+
+
+def _look_why(options: OptionsOfRoles, observed: Raw, _run: Run) -> t.Iterator[Look]:
+    narrow = Failed.parse(observed).narrow(options)
+    yield Look("diagnosis", "pod_identity_diagnosis_info", narrow.arguments, tolerates=lambda _failed: True)
+
+
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Nothing, check),
     "found": Part(Options, Diagnosed, told, _look),
+    "failure": Part(OptionsOfRoles, Failed, explain, _look_why),
 }

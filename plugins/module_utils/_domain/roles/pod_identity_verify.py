@@ -21,6 +21,8 @@ from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Run, refuse
 PHASES = ROLE_PHASES["pod_identity_verify"]
 WORKLOADS, DEMO = PHASES
 OK, NOT_VERIFIED = "ok", "not_verified"
+# In place of the name of a pod.
+_DEMO = "(demo)"
 
 _CLUSTER, _OF_EACH, _OF_DEMO = (
     "the whole cluster",
@@ -146,8 +148,9 @@ class Verification:
     ``asked``: workloads whose token can be compared; ``unseen``: rows of those that cannot be asked for. ``demo``: what
     the demo application stands for, and whether it can be compared. ``warnings`` tell what is not known. ``rows``: the
     fact ``pod_identity_verification`` so far; ``table``: the same to be shown. ``message``: why the role fails; empty
-    where it does not. ``again``: the demo application may still get its token, until ``end``, in seconds.
-    ``demo_name`` is that of its Job, by which a try is told from one of an earlier use of the role.
+    where it does not. ``places``: the pods or namespaces that it fails for. ``again``: the demo application may still
+    get its token, until ``end``, in seconds. ``demo_name`` is that of its Job, by which a try is told from one of an
+    earlier use of the role.
     """
 
     asked: tuple[t.Any, ...] = ()
@@ -158,6 +161,7 @@ class Verification:
     rows: tuple[Raw, ...] = ()
     table: tuple[Raw, ...] = ()
     message: str = ""
+    places: tuple[str, ...] = ()
     again: bool = False
     end: float = 0
     demo_name: str = ""
@@ -174,6 +178,7 @@ class Verification:
             demo=plan["demo"],
             demo_runs=bool(plan["demo_runs"]),
             message=plan["message"],
+            places=tuple(plan["places"]),
             demo_name=plan["demo_name"],
         )
 
@@ -185,11 +190,19 @@ class Verification:
         wrong = [row for row in rows if row["verdict"] not in right]
         told = " ".join(f"{_pod(row)}: {row['verdict']}, {row['message']}" for row in wrong)
         message = f"{len(wrong)} of {len(rows)} workloads do not get what they must: {told}"
-        return replace(self, rows=rows, table=table, message=message if wrong and options.fail else "")
+        if not wrong or not options.fail:
+            return replace(self, rows=rows, table=table, message="", places=())
+        return replace(self, rows=rows, table=table, message=message, places=tuple(map(_place, wrong)))
 
 
 def _pod(row: Raw) -> str:
     return f"{row['namespace']}/{row['pod'] or '(probe)'}"
+
+
+def _place(row: Raw) -> str:
+    """Where a diagnosis looks. The pod of the demo application is gone."""
+    namespace, pod = row["namespace"], row["pod"]
+    return f"{namespace}/{pod}" if pod not in ("", _DEMO) else str(namespace)
 
 
 def _shown_verdict(row: Raw) -> str:
@@ -458,7 +471,7 @@ def demo(options: Options, found: Tried, run: Run) -> Verification:
     """The verdict of the demo application is one more row."""
     workload = options.demo_workload
     namespace, expect = (workload.namespace, workload.expect) if workload else ("", "")
-    row = _unseen(namespace, expect, "The demo application was not run.", "(demo)")
+    row = _unseen(namespace, expect, "The demo application was not run.", _DEMO)
     if found.known.demo_runs:
         message = "The upstream demo application got its token."
         if not found.succeeded:

@@ -131,3 +131,121 @@ def test_what_is_not_sure_is_told_as_such() -> None:
 def test_where_nothing_was_found(verdict: str, sentence: str) -> None:
     plan = told(verdict)
     assert (plan["likeliest"], plan["others"]) == ([sentence], [])
+
+
+NAMED = {
+    "id": "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/c1",
+    "name": "c1",
+    "resource_group": "rg",
+}
+OF_ROLE: dict[str, Any] = {"message": "No token.", "places": ["a/b"], "cluster": {}}
+COMMAND = "For all causes, evidence and remedies: ansible-playbook azureops.pod_identity.diagnose"
+
+
+@pytest.mark.parametrize(
+    ("places", "scope"),
+    [
+        pytest.param(["a/b"], {"pod": "a/b"}, id="a pod"),
+        pytest.param(["a/b", "a/b"], {"pod": "a/b"}, id="the same twice"),
+        pytest.param(["a/b", "a/c"], {"namespace": "a"}, id="pods of one namespace"),
+        pytest.param(["a"], {"namespace": "a"}, id="a namespace"),
+        pytest.param(["a/b", "c"], {}, id="several namespaces"),
+        pytest.param([], {}, id="nothing known"),
+    ],
+)
+def test_what_failed_is_looked_at(places: list[str], scope: dict[str, str]) -> None:
+    """Whatever the operator looks at otherwise."""
+    operators = {
+        "diagnose_workload": "x/y",
+        "diagnose_files": ["one"],
+        "diagnose_log_files": ["two"],
+        "cluster_name": "o",
+    }
+    found = {**OF_ROLE, "places": places}
+    (look,) = PARTS["failure"].looks_at({**operators, "diagnose_logs": False}, found, Run())
+    assert (look.module, look.in_cluster) == ("pod_identity_diagnosis_info", True)
+    assert look.tolerates is not None and look.tolerates({"failed": True})
+    defaults = {"log_files": [], "logs": False, "events": True, "nodes": True, "log_megabytes": 20, "log_hours": 24}
+    assert {key: value for key, value in look.arguments.items() if value is not None} == {**defaults, **scope}
+
+
+@pytest.mark.parametrize(("azure", "asked"), [(True, ("s", "rg", "c1")), (False, ("s", None, None))])
+def test_the_cluster_of_the_session_is_looked_at(azure: bool, asked: tuple[str | None, ...]) -> None:
+    (look,) = PARTS["failure"].looks_at({"diagnose_azure": azure}, {**OF_ROLE, "cluster": NAMED}, Run())
+    assert tuple(look.arguments[name] for name in ("subscription_id", "resource_group", "cluster_name")) == asked
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "told"),
+    [
+        pytest.param(
+            {"verdict": "broken", "causes": [CAUSE, FOLLOWS], "unread": []},
+            "The likeliest cause in Pod a/b: No NMI works on node n1.",
+            id="proved",
+        ),
+        pytest.param(
+            {"verdict": "suspect", "causes": [{**CAUSE, "certainty": "possible"}], "unread": []},
+            "The likeliest cause in Pod a/b (possible): No NMI works on node n1.",
+            id="possible",
+        ),
+        pytest.param(
+            {"verdict": "broken", "causes": [CAUSE], "unread": [UNREAD]},
+            "The likeliest cause in Pod a/b: No NMI works on node n1. It did not look at events, which takes list on "
+            "events.",
+            id="not all was read",
+        ),
+        pytest.param(
+            {"verdict": "healthy", "causes": [{**CAUSE, "severity": "info"}], "unread": []},
+            "A diagnosis of Pod a/b finds no cause.",
+            id="a remark is no cause",
+        ),
+        pytest.param(
+            {"verdict": "unknown", "causes": [], "unread": [UNREAD, {**UNREAD, "what": "logs"}]},
+            "A diagnosis of Pod a/b finds no cause. It did not look at events, logs, which takes list on events.",
+            id="next to nothing was read",
+        ),
+    ],
+)
+def test_the_message_of_a_role(diagnosis: dict[str, Any], told: str) -> None:
+    plan = PARTS["failure"].plan({}, {**OF_ROLE, "diagnosis": {"scope": "Pod a/b", **diagnosis}}, Run())
+    assert plan["message"] == f"No token. {told} {COMMAND} -e pod_identity_diagnose_pod=a/b"
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "told"),
+    [
+        pytest.param({}, "", id="none was made"),
+        pytest.param({"diagnosis": {"failed": True, "msg": "No pod."}}, "No diagnosis was made: No pod. ", id="failed"),
+    ],
+)
+def test_no_diagnosis_hides_no_failure(diagnosis: dict[str, Any], told: str) -> None:
+    plan = PARTS["failure"].plan({}, {**OF_ROLE, "places": ["a"], **diagnosis}, Run())
+    assert plan["message"] == f"No token. {told}{COMMAND} -e pod_identity_diagnose_namespace=a"
+
+
+@pytest.mark.parametrize(
+    ("options", "cluster", "words"),
+    [
+        pytest.param(
+            {"cluster_name": "other", "subscription_id": "of operator"},
+            NAMED,
+            "-e pod_identity_subscription_id=s -e pod_identity_resource_group=rg -e pod_identity_cluster_name=c1",
+            id="the cluster of the session",
+        ),
+        pytest.param(
+            {"kubeconfig": "~/k", "context": "blue"},
+            {},
+            "-e 'pod_identity_kubeconfig=~/k' -e pod_identity_context=blue",
+            id="a kubeconfig",
+        ),
+        pytest.param(
+            {"kubeconfig": "/k", "cluster_kubeconfig": "/my own/k"},
+            {},
+            """-e '{"pod_identity_kubeconfig": "/my own/k"}'""",
+            id="of the role, and with a blank",
+        ),
+    ],
+)
+def test_the_command_of_a_role(options: dict[str, Any], cluster: dict[str, str], words: str) -> None:
+    plan = PARTS["failure"].plan(options, {**OF_ROLE, "places": [], "cluster": cluster}, Run())
+    assert plan["message"] == f"No token. {COMMAND} {words}"

@@ -351,7 +351,13 @@ def test_the_report() -> None:
     assert found["message"] == (
         "2 of 3 workloads do not get what they must: a/(probe): no_token, None. a/p: not_verified, No."
     )
+    assert found["places"] == ["a", "a/p"]
     assert report(rows, CHECK)["message"].startswith("1 of 3 workloads do not get")
+    assert report(rows, CHECK)["places"] == ["a"]
     for off in (False, None):
-        assert report(rows, fail=off)["message"] == ""
-    assert report(rows[2:])["message"] == ""
+        quiet = report(rows, fail=off)
+        assert (quiet["message"], quiet["places"]) == ("", [])
+    right = report(rows[2:])
+    assert (right["message"], right["places"]) == ("", [])
+    demo = {"namespace": "a", "pod": "(demo)", "verdict": "no_token", "message": "None."}
+    assert report([demo])["places"] == ["a"]
