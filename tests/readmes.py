@@ -87,6 +87,7 @@ class Word:
     meaning: str
     severity: str = ""
     told_by: str = ""
+    looks_at: tuple[str, ...] = ()
     remedy: str = ""
     references: tuple[str, ...] = ()
 
@@ -100,7 +101,7 @@ def vocabulary(domain: str = DOMAIN) -> dict[str, list[Word]]:
     catalogue, found = module("diagnosis.catalogue"), {}
     for name, title in CAUSES.items():
         found[title] = [
-            Word(row.code, row.meaning, row.severity, row.told_by, row.remedy, row.references)
+            Word(row.code, row.meaning, row.severity, row.told_by, row.sources, row.remedy, row.references)
             for row in module(f"diagnosis.{name}").TABLE.rows
         ]
     checks = module("findings.findings")
@@ -149,6 +150,7 @@ def _entry(word: Word) -> str:
     about = (
         ("Severity", word.severity),
         ("Told by", word.told_by),
+        ("Looks at", ", ".join(word.looks_at)),
         ("Remedy", word.remedy),
         ("See", ", ".join(map(_link, word.references))),
     )

@@ -17,6 +17,7 @@ description:
   - Looks at objects, at events, at the state and the logs of MIC, NMI and the Workload ID webhook, and at what NMI says
     of itself on each node. What could not be looked at is told too, with what it would take; a cluster is called
     healthy only where all was looked at.
+  - Where the cluster is named (O(cluster_name)) it looks at Azure too.
   - Text of logs and events is never proof, because tenants may have written it; names in it count only where an object
     has them. Whatever is shown of it is escaped and cut.
   - Reads a cluster, or files that C(kubectl get -o json) and C(kubectl logs) wrote. It changes nothing.
@@ -100,8 +101,9 @@ notes:
     Identity in the whole cluster; without that nothing can be told.
   - Looks besides at nodes, namespaces, serviceaccounts, networkpolicies, customresourcedefinitions, clusterroles,
     clusterrolebindings, mutatingwebhookconfigurations and events of the whole cluster, at the lock of MIC (endpoints or
-    leases), at pods/log and pods/proxy of MIC, NMI and the webhook, and at the Secrets that AzureIdentities name, of
-    which it keeps the names of their keys. What of it may not be read is told in RV(unread).
+    leases), at the leases in C(kube-node-lease), at the configmaps C(kube-proxy) and C(cilium-config) in
+    C(kube-system), at pods/log and pods/proxy of MIC, NMI and the webhook, and at the Secrets that AzureIdentities
+    name, of which it keeps the names of their keys. What of it may not be read is told in RV(unread).
 seealso:
   - module: azureops.pod_identity.pod_identity_info
   - module: azureops.pod_identity.pod_token_info
@@ -234,7 +236,9 @@ causes:
       returned: always
       type: list
       elements: str
-      sample: [Azure/aad-pod-identity#740]
+      sample:
+        - https://github.com/azureops/pod_identity/blob/main/docs/codes.md#two_installations
+        - Azure/aad-pod-identity#740
     certainty:
       description:
         - V(proved) where the present state is the cause, V(likely) where a log or an event names it and nothing

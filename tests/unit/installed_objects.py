@@ -34,6 +34,7 @@ WEBHOOKS: Raw = {
         {
             "name": "mutation.azure-workload-identity.io",
             "clientConfig": {"service": {"namespace": "kube-system", "name": "azure-wi-webhook-webhook-service"}},
+            "rules": [{"operations": ["CREATE"], "resources": ["pods"]}],
         }
     ],
 }

@@ -29,7 +29,7 @@ from .._domain.diagnosis.reading import Wanted
 from .._domain.diagnosis.shown import shown
 from .._domain.errors import Failure
 from .._domain.installation import nmi
-from .._domain.installation.trusted_namespaces import Belief
+from .._domain.installation.trusted_namespaces import SYSTEM, Belief
 from .._domain.matching.inventory import Cluster, Inventory
 from .._domain.matching.matching import Raw
 from .._domain.names import listed
@@ -37,6 +37,7 @@ from . import inventory
 from .client import AT_ONCE, Client
 from .errors import ApiFailure
 from .kinds import (
+    CONFIG_MAP,
     CUSTOM_RESOURCE_DEFINITION,
     ENDPOINTS,
     EVENT,
@@ -62,6 +63,9 @@ KINDS = (
     NETWORK_POLICY,
     MUTATING_WEBHOOK_CONFIGURATION,
 )
+# Of kinds that a cluster has very many of, what tells of clocks and of who handles packets.
+_LEASES_OF_NODES = "kube-node-lease"
+_SETTINGS_OF_NETWORK = ("kube-proxy", "cilium-config")
 _EVENTS = 10_000
 _LINE = 200  # bytes of a line of a log, on average
 _FEWEST = 8
@@ -97,6 +101,7 @@ def observe(client: Client, bounds: Bounds, settings: t.Mapping[str, t.Any]) -> 
     parts = components(found, Belief.parse(found, (), silent))
     unknown = _add_secrets(client, found, unread)
     _add_locks(client, found, parts, unread)
+    _add_system(client, found, unread)
     events = _events(client, bounds, parts, unread)
     logs = _logs(client, bounds, parts, cluster, now, unread)
     health = _health(client, bounds, parts, unread)
@@ -171,6 +176,19 @@ def _add_locks(client: Client, found: inventory.Objects, parts: t.Iterable[Compo
                 break
         else:
             found.setdefault(ENDPOINTS.name, [])
+
+
+def _add_system(client: Client, found: inventory.Objects, unread: list[Unread]) -> None:
+    """Add the Leases of nodes, and the settings of kube-proxy and Cilium where there are any."""
+    needs = f"list on {LEASE.resource} in namespace {_LEASES_OF_NODES}"
+    look = partial(client.list_all, LEASE, _LEASES_OF_NODES)
+    leases = _attempt(unread, OBJECTS, f"{LEASE.resource} of nodes", needs, look)
+    found[LEASE.name] = [*found.get(LEASE.name, ()), *(leases or ())]
+    needs = f"get on {CONFIG_MAP.resource} in namespace {SYSTEM}"
+    for name in _SETTINGS_OF_NETWORK:
+        what, get = label(CONFIG_MAP, SYSTEM, name), partial(client.get, CONFIG_MAP, SYSTEM, name)
+        raw = _attempt(unread, OBJECTS, what, needs, get)
+        found[CONFIG_MAP.name] = [*found.get(CONFIG_MAP.name, ()), *([raw] if raw else ())]
 
 
 def _events(client: Client, bounds: Bounds, parts: t.Sequence[Component], unread: list[Unread]) -> tuple[Event, ...]:

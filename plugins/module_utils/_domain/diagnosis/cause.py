@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
 ERROR, WARNING, INFO = SEVERITIES = ("error", "warning", "info")
 PROVED, LIKELY, POSSIBLE = CERTAINTIES = ("proved", "likely", "possible")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)", re.ASCII)
-# What a cause is told by; what of it was not looked at is told as such.
+# What causes look at; the page of codes says it.
 OBJECTS, EVENTS, LOGS, NODES, AZURE, PROBE = SOURCES = ("objects", "events", "logs", "nodes", "azure", "probe")
 
 

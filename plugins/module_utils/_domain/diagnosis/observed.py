@@ -79,8 +79,9 @@ class Asked:
 class Observed:
     """``objects`` by kind, as listed; a kind that is missing was not read. ``now``: by the clock of the API server.
 
-    Of Secrets, Endpoints, Leases and definitions there are only those that matter: what AzureIdentities name, with
-    ``HIDDEN`` for each value that is not empty, the lock of MIC's leader, and what is of pod identity. ``unknown``:
+    Of Secrets, Endpoints, Leases, ConfigMaps and definitions there are only those that matter: what AzureIdentities
+    name, with ``HIDDEN`` for each value that is not empty, the lock of MIC's leader, what nodes renew, the settings of
+    kube-proxy and Cilium, and what is of pod identity. ``unknown``:
     labels of what may be there or not, because it could not be read. ``health``: what the NMI of a pod says of itself,
     by the pod's label, ``Active`` where it serves.
     ``asked``: where live requests were wanted. ``credentials``: the federated ones by the lower-case id of an identity,

@@ -26,6 +26,7 @@ _METADATA = {
     "deletionTimestamp": str,
     "generation": int,
     "uid": str,
+    "finalizers": [str],
     "ownerReferences": [{"kind": str, "name": str, "uid": str, "controller": bool}],
     "managedFields": [{"manager": str}],
 }
@@ -141,6 +142,7 @@ _SHAPES: dict[str, t.Any] = {
                 "namespaceSelector": _SELECTOR,
                 "objectSelector": _SELECTOR,
                 "timeoutSeconds": int,
+                "rules": [{"operations": [str], "resources": [str]}],
             }
         ],
     },
@@ -163,7 +165,8 @@ _SHAPES: dict[str, t.Any] = {
     },
     "PodDisruptionBudget": {"metadata": _METADATA, "spec": {"selector": {"matchLabels": _TEXTS}}},
     "Secret": {"metadata": _METADATA, "data": _TEXTS},
-    **dict.fromkeys(("ServiceAccount", "Endpoints", "ConfigMap"), {"metadata": _METADATA}),
+    "ConfigMap": {"metadata": _METADATA, "data": _TEXTS},
+    **dict.fromkeys(("ServiceAccount", "Endpoints"), {"metadata": _METADATA}),
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"), _TEMPLATE),
 }
 

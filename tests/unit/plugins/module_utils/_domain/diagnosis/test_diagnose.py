@@ -74,6 +74,7 @@ def _document() -> t.Any:
     """A cluster in which something of each kind is wrong, as kubectl writes it."""
     objects = installed()
     webhook = program("Deployment", "azure-wi-webhook-controller-manager", image="workload-identity/webhook")
+    webhook["spec"]["template"]["metadata"] = {"labels": {"azure-workload-identity.io/system": "true"}}
     objects["Deployment"].append(webhook)
     nmi = objects["DaemonSet"][0]
     objects["Pod"] += [
@@ -86,7 +87,14 @@ def _document() -> t.Any:
     egress = [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 443, "protocol": "TCP"}]}]
     policy = {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Egress"], "egress": egress}
     objects["NetworkPolicy"] = [{"metadata": {"name": "p", "namespace": "team"}, "spec": policy}]
-    objects["Namespace"] = [{"metadata": {"name": "team"}}]
+    ending = {"deletionTimestamp": "2026-03-01T11:00:00Z", "finalizers": ["kubernetes"]}
+    objects["Namespace"] = [{"metadata": {"name": "team"}}, {"metadata": {"name": "old", **ending}}]
+    renewed = {"renewTime": "2026-03-01T11:00:00Z"}
+    objects["Lease"].append({"metadata": {"name": "n1", "namespace": "kube-node-lease"}, "spec": renewed})
+    objects["ConfigMap"] = [
+        {"metadata": {"name": name, "namespace": "kube-system"}, "data": data}
+        for name, data in (("kube-proxy", {"config.conf": "mode: nftables"}), ("cilium-config", {"a": "b"}))
+    ]
     objects["ServiceAccount"] = [{"metadata": {"name": "web", "namespace": "team"}}]
     about = {"kind": "Pod", "namespace": "team", "name": "web-1-a"}
     told = {"involvedObject": about, "type": "Warning", "reason": "Failed", "message": "odd", "count": 3}
