@@ -157,8 +157,8 @@ scope:
   sample: Pod shop/web-6d4cf56db6-abcde
 verdict:
   description:
-    - V(broken) by an error, V(suspect) by a warning. V(healthy) where nothing was found and all was looked at,
-      V(unknown) where nothing was found and something was not looked at.
+    - V(broken) by an error that is more than possible, V(suspect) by another error or a warning. V(healthy) where
+      nothing was found and all was looked at, V(unknown) where nothing was found and something was not looked at.
   returned: success
   type: str
   sample: broken

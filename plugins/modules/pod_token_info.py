@@ -176,10 +176,11 @@ options:
         choices: [pod_identity, workload_identity]
   target_url:
     description:
-      - URL to which a token that is right is shown in one GET, from within the pod, to see whether its identity has a
-        role there, such as C(https://billing.vault.azure.net/secrets/db?api-version=7.4). By default none is.
+      - URL to which the token is shown in one GET, from within the pod, to see whether its identity has a role there,
+        such as C(https://billing.vault.azure.net/secrets/db?api-version=7.4). By default none is.
       - It must be https and of a service of Azure, or its host in O(target_hosts). The server's certificate is checked,
         and no redirect is followed.
+      - It is shown whatever token the pod gets, also that of another identity, because it is judged only afterwards.
       - Only the status and the text of a refusal leave the pod, nothing of what a successful answer holds.
       - It needs C(curl) or C(python3) in the container.
     type: str

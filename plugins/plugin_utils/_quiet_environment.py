@@ -28,7 +28,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.hidd
 
 # Constants of the configuration come to be at run time.
 C: t.Any = constants
-_LOCAL = "ansible.plugins.connection.local"
+_CONNECTIONS = "ansible.plugins.connection."
+_LOCAL = f"{_CONNECTIONS}local"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -64,12 +65,12 @@ class QuietEnvironment(ActionBase):
         return result
 
     def _execute_module(self, *arguments: t.Any, **named: t.Any) -> dict[str, t.Any]:
-        """With the temporary directory that Ansible makes for a module in a file.
+        """Here with the temporary directory that Ansible makes for a module in a file.
 
-        Without it, a module that needs one makes its own, and may warn of it.
+        Without it, a module that needs one makes its own, and may warn of it. Elsewhere it would be one more command.
         """
         in_file = not super()._is_pipelining_enabled("new", bool(named.get("wrap_async")))
-        if in_file and self._connection._shell.tmpdir is None:
+        if in_file and self._starts_here() and self._connection._shell.tmpdir is None:
             self._make_tmp_path()
         result: dict[str, t.Any] = super()._execute_module(*arguments, **named)
         return result
@@ -79,9 +80,10 @@ class QuietEnvironment(ActionBase):
 
         It is left to the configuration, and so mostly a file, where the task becomes somebody else, who may need a
         terminal for that, where it is asynchronous and outlives the connection, where the connection hands nothing to
-        a command, and where files are to be kept.
+        a command or is none of Ansible's own, and where files are to be kept.
         """
-        works = self._connection.has_pipelining and not self._connection.become and not wrap_async
+        own = type(self._connection).__module__.startswith(_CONNECTIONS)
+        works = own and self._connection.has_pipelining and not self._connection.become and not wrap_async
         if works and module_style == "new" and not C.DEFAULT_KEEP_REMOTE_FILES:
             return True
         return bool(super()._is_pipelining_enabled(module_style, wrap_async))

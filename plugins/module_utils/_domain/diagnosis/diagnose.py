@@ -20,7 +20,7 @@ from ..errors import Failure
 from ..findings import findings
 from ..kubernetes.workloads import Workload
 from . import catalogue, of_azure, of_identities, of_installation, of_mic, of_network, of_workload_id
-from .cause import CERTAINTIES, ERROR, INFO, POSSIBLE, PROVED, SEVERITIES, WARNING, Entry, Evidence, Suspicion
+from .cause import CERTAINTIES, ERROR, INFO, POSSIBLE, PROVED, SEVERITIES, Entry, Evidence, Suspicion
 from .observed import Observed, Unread
 from .shown import shown
 
@@ -94,8 +94,8 @@ class Cause:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """``verdict``: ``broken`` (by an error), ``suspect`` (by a warning), ``healthy``, or ``unknown``: nothing was found
-    where not all was looked at."""
+    """``verdict``: ``broken`` (by an error that is more than possible), ``suspect`` (by another error or a warning),
+    ``healthy``, or ``unknown``: nothing was found where not all was looked at."""
 
     scope: str
     verdict: str
@@ -121,8 +121,7 @@ class _Found:
         return (self.concerns or frozenset()) | {self.cause.object}
 
     def explains(self, other: _Found) -> bool:
-        if self.symptom or not other.symptom or self.cause.severity == INFO:
-            return False
+        """For one that is why, and another that is only seen."""
         if self.concerns is None:  # of every pod only what is known to be so
             return self.cause.certainty != POSSIBLE
         return not self.labels.isdisjoint(other.labels)
@@ -152,12 +151,12 @@ def diagnose(observed: Observed, scope: Scope = Scope()) -> Diagnosis:
     """Raises Failure where ``scope`` names what does not exist."""
     related = _related(observed, scope)
     found = [one for one in _all(observed) if related is None or related.includes(one)]
-    by_rank = sorted((_explained(one, found) for one in found), key=lambda one: one.rank)
+    reasons = [one for one in found if not one.symptom and one.cause.severity != INFO]
+    by_rank = sorted((_explained(one, reasons) if one.symptom else one for one in found), key=lambda one: one.rank)
     causes = tuple(one.cause for one in by_rank)
-    severities = {one.severity for one in causes}
-    if ERROR in severities:
+    if any(one.severity == ERROR and one.certainty != POSSIBLE for one in causes):
         verdict = BROKEN
-    elif WARNING in severities:
+    elif any(one.severity != INFO for one in causes):
         verdict = SUSPECT
     else:
         verdict = UNKNOWN if observed.unread else HEALTHY
@@ -196,8 +195,8 @@ def _shown(cause: Cause) -> Cause:
     )
 
 
-def _explained(one: _Found, found: t.Sequence[_Found]) -> _Found:
-    codes = dict.fromkeys(other.cause.code for other in found if other.explains(one))
+def _explained(one: _Found, reasons: t.Sequence[_Found]) -> _Found:
+    codes = dict.fromkeys(other.cause.code for other in reasons if other.explains(one))
     return replace(one, cause=replace(one.cause, because=tuple(codes)))
 
 

@@ -39,6 +39,7 @@ _OF_AZURE = (
     ".vault.azure.cn",
     ".core.chinacloudapi.cn",
 )
+_HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:.]*:[0-9a-f:.]*")  # a name, or an address of IPv6
 _URL = re.compile(r"[!#-\[\]-~]+")  # printable, without spaces, quotes and backslashes
 # What services say where the network of the caller is refused, not the caller.
 _NETWORK = ("ForbiddenByFirewall", "ForbiddenByConnection", "PublicNetworkAccess", "AuthorizationFailure")
@@ -52,8 +53,8 @@ def check(url: str, hosts: t.Iterable[str]) -> None:
         host, _port = (parts.hostname or "").lower(), parts.port
     except ValueError:
         parts, host = urlsplit(""), ""
-    plain = _URL.fullmatch(url) and parts.scheme == "https" and host and "@" not in parts.netloc and not parts.fragment
-    if not plain:
+    plain = _URL.fullmatch(url) and parts.scheme == "https" and "@" not in parts.netloc and not parts.fragment
+    if not plain or not _HOST.fullmatch(host):  # clients may decode what is escaped in a host
         raise Failure(f"The target {url} is no plain https URL; give one without user, fragment and spaces.")
     allowed = {each.lower() for each in hosts}
     if host in allowed or any(host.endswith(each) if each.startswith(".") else host == each for each in _OF_AZURE):

@@ -144,7 +144,7 @@ ask_wget() {
 show_to_target() {
   case "$token" in *[!A-Za-z0-9._~+/=-]* | '') return ;; esac
   # The token goes through a pipe, so that no list of arguments has it; printf is a part of the shell.
-  answer=$(printf 'header = "Authorization: Bearer %s"\n' "$token" | curl -q -sS --config - --proto '=https' \
+  answer=$(printf 'header = "Authorization: Bearer %s"\n' "$token" | curl -q -g -sS --config - --proto '=https' \
     --connect-timeout 15 --max-time 30 --max-filesize 1000000 \
     -w '\nprobe-metrics %{http_code}\n' "$target" 2>&1)
   say exit "$?"

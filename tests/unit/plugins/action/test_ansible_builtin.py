@@ -34,7 +34,18 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("get_url", {**GET, "url": "http://127.0.0.1:9/"}, {"failed_when": False}),
 ]
 # What differs between two runs of one play.
-OF_A_MOMENT = ("atime", "backup_file", "ctime", "elapsed", "inode", "mtime", "src", "tempfile", "version")
+OF_A_MOMENT = (
+    "_original_basename",
+    "atime",
+    "backup_file",
+    "ctime",
+    "elapsed",
+    "inode",
+    "mtime",
+    "src",
+    "tempfile",
+    "version",
+)
 
 
 def test_results_and_files_are_those_of_the_module(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ def test_what_is_shown() -> None:
     )
     assert shown("\x07\r\n\t\x1b\x7f\x85\u202e\ud800") == "\\x07\\r\\n\\t\\x1b\\x7f\\x85\\u202e\\ud800"
     assert shown("x" * 11, 10) == "xxxxxx ..." and shown("x" * 10, 10) == "x" * 10
+    assert shown("it got eyJ0eXAiOiJKV1Qi.eyJhdWQiOiJh.c2ln for this") == "it got (a token) for this"
     assert shown("\n" * 6, 10) == "\\n\\n\\n ..."
 
 
