@@ -52,9 +52,12 @@ class Component:
     pods: tuple[Raw, ...] = ()
 
     @property
+    def namespace(self) -> str:
+        return str(self.workload["metadata"].get("namespace", ""))
+
+    @property
     def label(self) -> str:
-        metadata = self.workload["metadata"]
-        return f"{self.workload['kind']} {metadata.get('namespace', '')}/{metadata['name']}"
+        return f"{self.workload['kind']} {self.namespace}/{self.workload['metadata']['name']}"
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -120,7 +123,7 @@ class Observed:
         if "Secret" not in self.objects:
             return None
         return {
-            (str(raw["metadata"]["namespace"]), str(raw["metadata"]["name"])): {
+            (str(raw["metadata"].get("namespace", "")), str(raw["metadata"]["name"])): {
                 str(key): not value for key, value in (raw.get("data") or {}).items()
             }
             for raw in self.objects["Secret"]
