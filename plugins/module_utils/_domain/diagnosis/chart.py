@@ -47,5 +47,5 @@ def _upgrade(workload: Raw, version: str, values: str) -> str:
     if manager.kind != "helm":
         return ""
     what = (manager.release_name, _NAME, "--repo", REPOSITORY, "--version", version)
-    where = ("--namespace", manager.release_namespace)
+    where = ("--namespace", manager.release_namespace or str(workload["metadata"].get("namespace", "")))
     return shell("helm", "upgrade", *what, *where, "--reset-then-reuse-values", "--set", values)
