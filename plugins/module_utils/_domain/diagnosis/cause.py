@@ -12,7 +12,8 @@ The certainty of a cause is what the evidence allows:
 - ``proved``: the present state of an object, of Azure, or an answer that was given now is the cause itself.
 - ``likely``: a log or an event names the cause, and nothing that was observed contradicts it. Logs and events hold
   what is past, and text of tenants, so that they alone prove nothing.
-- ``possible``: the observed state would lead to the symptom, but nothing shows that it did.
+- ``possible``: the observed state would lead to the symptom, but nothing shows that it did; or an event alone names a
+  cause that concerns every pod.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Suspicion:
 
     ``object``: label of what has to be changed. ``concerns``: labels of what suffers from it (workloads, pods, their
     identities, AzureAssignedIdentities), None for every pod of the cluster. ``remedy`` and ``command`` where they are
-    other than those of the table; ``command`` can be pasted into a shell.
+    other than those of the table; ``command`` can be pasted into a shell, and is empty where a part of it is not known.
     """
 
     object: str
@@ -75,7 +76,7 @@ def time_of(text: object) -> datetime | None:
 
 
 def shell(*words: str) -> str:
-    """A command that can be pasted, whatever stands in the words: names may come from files."""
+    """The words as a shell takes them: a name, which may come from a file, cannot be more than a name."""
     return " ".join(map(shlex.quote, words))
 
 

@@ -25,7 +25,7 @@ from .observed import Observed, Unread
 from .shown import shown
 
 HEALTHY, BROKEN, SUSPECT, UNKNOWN = "healthy", "broken", "suspect", "unknown"
-_LONGEST = 2_000
+_LONGEST, _LONGEST_COMMAND = 2_000, 4_000
 # From the installation to the application.
 TABLE: tuple[Entry, ...] = (
     *of_installation.TABLE.rows,
@@ -191,8 +191,13 @@ def _shown(cause: Cause) -> Cause:
         symptom=shown(cause.symptom, _LONGEST),
         cause=shown(cause.cause, _LONGEST),
         evidence=evidence,
-        fix=Fix(shown(cause.fix.text, _LONGEST), shown(cause.fix.command, _LONGEST)),
+        fix=Fix(shown(cause.fix.text, _LONGEST), _to_paste(cause.fix.command)),
     )
+
+
+def _to_paste(command: str) -> str:
+    """Whole or not at all: a part of a command, or one with an escaped name, would do something else."""
+    return command if command.isprintable() and len(command) <= _LONGEST_COMMAND else ""
 
 
 def _explained(one: _Found, reasons: t.Sequence[_Found]) -> _Found:

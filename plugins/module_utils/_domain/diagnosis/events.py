@@ -12,9 +12,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ..installation.chart_manifest import GROUP
 from ..matching.matching import Raw
 from .logs import LONGEST_LINE
 from .shown import shown
+
+# The source that MIC gives its events.
+MIC_COMPONENT = GROUP
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ apart, and the text is evidence beside it.
 from __future__ import annotations
 
 import re
-import shlex
 import typing as t
 from datetime import datetime, timedelta
 
@@ -40,7 +39,9 @@ from .cause import (
     Suspicion,
     Suspicions,
     Table,
+    shell,
 )
+from .events import MIC_COMPONENT
 from .observed import MIC, NMI, Observed, said_by
 
 TABLE = Table()
@@ -51,8 +52,6 @@ _DEAD = re.compile(r"LinkedAuthorizationFailed|FailedIdentityOperation|was not f
 _NOT_FOUND = re.compile(r"Identity not found", re.IGNORECASE)
 _BARRED = re.compile(r"DenyAssignmentAuthorizationFailed|ScopeLocked|AuthorizationFailed", re.IGNORECASE)
 _TOO_MANY = re.compile(r"exceed limit '\d+' in one request", re.IGNORECASE)
-# MIC's source of events.
-_MIC_EVENTS = "aadpodidentity.k8s.io"
 _PATCHES, _SPLITS = (1, 6), (1, 7)
 _MOST_SHOWN = 2
 # NMI waits 80 seconds for an assignment, and 100 for its end.
@@ -82,7 +81,7 @@ def role_missing_on_identity(observed: Observed) -> Suspicions:
             yield Suspicion(
                 object=f"identity {lack.scope}",
                 symptom=_PENDING,
-                cause=f"The identity of the nodes, as which MIC works, has no role with {ASSIGN} on it.",
+                cause=f"The identity of the nodes, as which MIC works, has no role with {ASSIGN} on {lack.scope}.",
                 evidence=(_held(azure, lack), *_mic_said(observed, _REFUSED, lack.scope)),
                 command=_grant(azure.kubelet.principal_id, lack.role, lack.scope),
                 **_whole(unmet),
@@ -112,10 +111,11 @@ def role_missing_on_node_resource_group(observed: Observed) -> Suspicions:
         unmet = [one for one in waiting if _is_on(azure, one, [lack.scope for lack in lacks])]
         if unmet:
             group, actions = arm_id.group_of(lacks[0].scope), names.listed(list(lacks[0].actions))
+            label = f"resource group {arm_id.last_segment(group)}"
             yield Suspicion(
-                object=f"resource group {arm_id.last_segment(group)}",
+                object=label,
                 symptom=_PENDING,
-                cause=f"The identity of the nodes, as which MIC works, may not do {actions} there.",
+                cause=f"The identity of the nodes, as which MIC works, may not do {actions} in the {label}.",
                 evidence=(_held(azure, lacks[0]), *_mic_said(observed, _REFUSED, *(one.scope for one in lacks))),
                 command=_grant(azure.kubelet.principal_id, lacks[0].role, group),
                 **_whole(unmet),
@@ -142,9 +142,9 @@ def role_missing_on_network(observed: Observed) -> Suspicions:
             yield Suspicion(
                 object=f"subnet {lack.scope}",
                 symptom=_PENDING,
-                cause=f"The identity of the nodes, as which MIC works, has no role with {JOIN} on the subnet.",
+                cause=f"The identity of the nodes, as which MIC works, has no role with {JOIN} on {lack.scope}.",
                 evidence=(_held(azure, lack), *said),
-                certainty=PROVED if said else POSSIBLE,
+                certainty=LIKELY if said else POSSIBLE,
                 command=_grant(azure.kubelet.principal_id, lack.role, lack.scope),
                 **_whole(unmet),
             )
@@ -163,12 +163,8 @@ def denied_by_assignment(observed: Observed) -> Suspicions:
     """A deny assignment keeps MIC from writing the scale sets, whatever roles it has."""
     for azure, lacks, unmet in _barred(observed, DENIED):
         level = ((azure.cluster.get("properties") or {}).get("nodeResourceGroupProfile") or {}).get("restrictionLevel")
-        place = arm_id.parse(str(azure.cluster["id"]))
-        command = (
-            f"az aks update --subscription {shlex.quote(place.subscription)} --resource-group "
-            f"{shlex.quote(place.resource_group)} --name {shlex.quote(place.name)} "
-            "--nrg-lockdown-restriction-level Unrestricted"
-        )
+        unlock = ("--nrg-lockdown-restriction-level", "Unrestricted")
+        command = shell("az", "aks", "update", *_named(str(azure.cluster["id"])), *unlock)
         yield Suspicion(
             object=f"deny assignment {lacks[0].by}",
             symptom=_PENDING,
@@ -195,7 +191,7 @@ def locked(observed: Observed) -> Suspicions:
             symptom=_PENDING,
             cause=f"The ReadOnly lock {lacks[0].by} at {lacks[0].at} forbids {names.listed(list(lacks[0].actions))}.",
             evidence=(_barrier(lacks), *_mic_said(observed, _BARRED, *(one.scope for one in lacks))),
-            command=f"az lock delete --ids {shlex.quote(lock)}",
+            command=shell("az", "lock", "delete", "--ids", lock),
             **_whole(unmet),
         )
 
@@ -215,10 +211,11 @@ def assigned_but_not_again(observed: Observed) -> Suspicions:
         using = [one for one in needs if _concerns(azure, one, [lack.scope])]
         if JOIN not in lack.actions and using and not any(one in waiting for one in using):
             why = f"{lack.by} at {lack.at} forbids it" if lack.denied else "no role of it has the action"
+            label = f"{_kind(azure, lack.scope)} {lack.scope}"
             yield Suspicion(
-                object=f"{_kind(azure, lack.scope)} {lack.scope}",
+                object=label,
                 symptom="",
-                cause=f"The identity of the nodes may not do {names.listed(list(lack.actions))} there: {why}.",
+                cause=f"The identity of the nodes may not do {names.listed(list(lack.actions))} on the {label}: {why}.",
                 evidence=(_barrier([lack]) if lack.denied else _held(azure, lack),),
                 certainty=POSSIBLE,
                 command="" if lack.denied else _grant(azure.kubelet.principal_id, lack.role, _scope_of(azure, lack)),
@@ -250,10 +247,7 @@ def identity_gone(observed: Observed) -> Suspicions:
                 Evidence(f"Azure, {identity.resource_id}", "It does not exist."),
                 *_mic_said(observed, _DEAD, identity.resource_id),
             ),
-            command=(
-                f"az identity create --subscription {shlex.quote(place.subscription)} --resource-group "
-                f"{shlex.quote(place.resource_group)} --name {shlex.quote(place.name)}"
-            ),
+            command=shell("az", "identity", "create", *_named(identity.resource_id)),
             **_whole(needs),
         )
 
@@ -287,10 +281,8 @@ def identity_recreated(observed: Observed) -> Suspicions:
         if wrong:
             identity = wrong[0].identity
             patch = '{"spec":{"clientID":"' + there.client_id + '"}}'
-            command = (
-                f"kubectl --namespace {shlex.quote(identity.namespace)} patch azureidentity "
-                f"{shlex.quote(identity.name)} --type merge --patch {shlex.quote(patch)}"
-            )
+            patched = ("patch", "azureidentity", identity.name, "--type", "merge", "--patch", patch)
+            command = shell("kubectl", "--namespace", identity.namespace, *patched)
         else:
             command = _detach(stale[0], there.id)
         yield Suspicion(
@@ -324,7 +316,10 @@ def identity_of_other_tenant(observed: Observed) -> Suspicions:
             yield Suspicion(
                 object=needs[0].identity_label,
                 symptom=_PENDING,
-                cause=f"It names an identity of the tenant {there.tenant_id}, and the cluster is of {tenant}.",
+                cause=(
+                    f"{needs[0].identity_label} names an identity of the tenant {there.tenant_id}, and the cluster is "
+                    f"of {tenant}."
+                ),
                 evidence=(Evidence(f"Azure, {there.id}", f"Its tenant is {there.tenant_id}."),),
                 **_whole(needs),
             )
@@ -360,13 +355,13 @@ def dead_identity_blocks_others(observed: Observed) -> Suspicions:
         yield Suspicion(
             object=one.label,
             symptom=_PENDING,
-            cause=f"Azure takes no change with {names.listed(dead)}, which does not exist (any more).",
+            cause=f"Azure takes no change of the {one.label} with {names.listed(dead)}, which does not exist any more.",
             evidence=(
                 *(Evidence(one.label, f"It carries {key} without a client id.") for key in sorted(ghosts)[:3]),
                 *(Evidence(f"Azure, {key}", "It does not exist.") for key in sorted(wanted)[:3]),
                 *said,
             ),
-            certainty=PROVED if said else POSSIBLE,
+            certainty=LIKELY if said else POSSIBLE,
             command=_detach(one, *sorted(ghosts)) if ghosts else "",
             **_here(blocked),
         )
@@ -401,7 +396,7 @@ def identity_not_on_scale_set(observed: Observed) -> Suspicions:
             yield Suspicion(
                 object=place.label,
                 symptom="NMI answers 403: Azure's metadata service says Identity not found.",
-                cause=f"It does not carry {identity}, which pods on it are assigned.",
+                cause=f"The {place.label} does not carry {identity}, which pods on it are assigned.",
                 evidence=(
                     Evidence(place.label, f"It carries {names.listed(sorted(place.carried)) or 'no identity'}."),
                     *_nmi_said(observed, needs),
@@ -432,7 +427,7 @@ def ghost_on_scale_set(observed: Observed) -> Suspicions:
             yield Suspicion(
                 object=one.label,
                 symptom="",
-                cause=f"It carries {names.listed(ghosts)}, which was deleted.",
+                cause=f"The {one.label} carries {names.listed(ghosts)}, which was deleted.",
                 evidence=tuple(Evidence(one.label, f"{key} has no client id there.") for key in ghosts[:3]),
                 command=_detach(one, *ghosts),
                 concerns=frozenset(_nodes_on(observed, one)),
@@ -455,26 +450,23 @@ def kubelet_identity_gone(observed: Observed) -> Suspicions:
     kubelet, now = azure.kubelet, azure.named(azure.kubelet.id)
     said = _said(observed, MIC, _NOT_FOUND)
     everywhere = asked.mic_writes(observed) and asked.mic_is_the_node(observed)
-    place = arm_id.parse(str(azure.cluster["id"]))
-    aks = (
-        f"--subscription {shlex.quote(place.subscription)} --resource-group {shlex.quote(place.resource_group)} "
-        f"--name {shlex.quote(place.name)}"
-    )
     symptom = "MIC assigns nothing, because it cannot log in to Azure; nodes cannot pull from a private registry."
     made_again = now and now.client_id and kubelet.client_id and now.client_id.lower() != kubelet.client_id.lower()
     if not kubelet.exists or made_again:
         what = f"It has the client id {now.client_id}." if now and made_again else "It does not exist."
         how = f"was made again, the cluster knows {kubelet.client_id}" if made_again else "does not exist any more"
+        again = ("--enable-managed-identity", "--assign-kubelet-identity", kubelet.id)
+        what_to_do = (
+            "Give it to the kubelets again" if made_again else "Make a new identity, and give it to the kubelets"
+        )
         yield Suspicion(
             object=f"identity {kubelet.id}",
             symptom=symptom,
-            cause=f"The identity of the nodes {how}.",
+            cause=f"The identity of the nodes, {kubelet.id}, {how}.",
             evidence=(Evidence(f"Azure, {kubelet.id}", what), *said),
             concerns=None if everywhere else frozenset(f"Node {name}" for name in observed.nodes),
-            remedy="Make a new identity, and give it to the kubelets (az aks update --assign-kubelet-identity).",
-            command=(
-                f"az aks update {aks} --enable-managed-identity --assign-kubelet-identity {shlex.quote(kubelet.id)}"
-            ),
+            remedy=f"{what_to_do} (az aks update --enable-managed-identity --assign-kubelet-identity).",
+            command=shell("az", "aks", "update", *_named(str(azure.cluster["id"])), *again) if made_again else "",
         )
         return
     mics = {str((pod.get("spec") or {}).get("nodeName") or "") for one in observed.of(MIC) for pod in one.pods} - {""}
@@ -518,7 +510,7 @@ def kubelet_identity_used_by_pods(observed: Observed) -> Suspicions:
         yield Suspicion(
             object=needs[0].identity_label,
             symptom="Nodes cannot pull images, and MIC cannot log in, once the last of its pods is gone.",
-            cause=f"It names {there.id}, which the cluster itself needs on its nodes.",
+            cause=f"{needs[0].identity_label} names {there.id}, which the cluster itself needs on its nodes.",
             evidence=(Evidence("Azure, the cluster", f"It names {there.id} for its nodes."),),
             certainty=POSSIBLE,
             **_whole(needs),
@@ -561,7 +553,7 @@ def too_many_identities(observed: Observed) -> Suspicions:
                     Evidence(one.label, f"It carries {len(one.carried)}, and {len(waiting)} more are needed."),
                     *said,
                 ),
-                certainty=PROVED if said else POSSIBLE,
+                certainty=LIKELY if said else POSSIBLE,
                 **_here(waiting),
             )
 
@@ -579,17 +571,14 @@ def scale_set_failed(observed: Observed) -> Suspicions:
         return
     for one in azure.scale_sets:
         if one.settled and one.state.lower() != "succeeded":
-            place = arm_id.parse(one.id)
+            of = ("--subscription", arm_id.parse(one.id).subscription, "--resource-id", one.id)
             yield Suspicion(
                 object=one.label,
                 symptom="Identities may not get onto its nodes.",
-                cause=f"Its provisioning state is {one.state}.",
+                cause=f"The provisioning state of the {one.label} is {one.state}.",
                 evidence=(Evidence(one.label, f"provisioningState is {one.state}."),),
                 concerns=frozenset(_nodes_on(observed, one)),
-                command=(
-                    f"az monitor activity-log list --subscription {shlex.quote(place.subscription)} --resource-id "
-                    f"{shlex.quote(one.id)} --status Failed"
-                ),
+                command=shell("az", "monitor", "activity-log", "list", *of, "--status", "Failed"),
             )
 
 
@@ -612,7 +601,7 @@ def scale_set_busy(observed: Observed) -> Suspicions:
             yield Suspicion(
                 object=one.label,
                 symptom=_PENDING,
-                cause=f"An operation is in progress there: its provisioning state is {one.state}.",
+                cause=f"An operation is in progress on the {one.label}: its provisioning state is {one.state}.",
                 evidence=(Evidence(one.label, f"provisioningState is {one.state}."),),
                 certainty=POSSIBLE,
                 **_here(unmet),
@@ -844,7 +833,7 @@ def _mic_said(observed: Observed, pattern: t.Pattern[str], *naming: str) -> tupl
     events = [
         Evidence(f"event of {one.object}", one.message, one.time)
         for one in observed.events
-        if one.component == _MIC_EVENTS and pattern.search(one.message) and _names(one.message, naming)
+        if one.component == MIC_COMPONENT and pattern.search(one.message) and _names(one.message, naming)
     ]
     return (*_said(observed, MIC, pattern, *naming), *events[-_MOST_SHOWN:])
 
@@ -864,10 +853,8 @@ def _names(text: str, ids: t.Collection[str]) -> bool:
 
 
 def _grant(principal: str, role: str, scope: str) -> str:
-    return (
-        f"az role assignment create --assignee-object-id {shlex.quote(principal)} --assignee-principal-type "
-        f'ServicePrincipal --role "{role}" --scope {shlex.quote(scope)}'
-    )
+    whom = ("--assignee-object-id", principal, "--assignee-principal-type", "ServicePrincipal")
+    return shell("az", "role", "assignment", "create", *whom, "--role", role, "--scope", scope)
 
 
 def _attach(place: ScaleSet, identity: str) -> str:
@@ -879,13 +866,14 @@ def _detach(place: ScaleSet, *ids: str) -> str:
 
 
 def _of_machine(place: ScaleSet, verb: str, *ids: str) -> str:
-    parts = arm_id.parse(place.id)
     kind = "vm" if place.is_machine else "vmss"
-    return (
-        f"az {kind} identity {verb} --subscription {shlex.quote(parts.subscription)} --resource-group "
-        f"{shlex.quote(parts.resource_group)} --name {shlex.quote(parts.name)} --identities "
-        + " ".join(map(shlex.quote, ids))
-    )
+    return shell("az", kind, "identity", verb, *_named(place.id), "--identities", *ids)
+
+
+def _named(resource_id: str) -> tuple[str, ...]:
+    """A resource as az takes it."""
+    place = arm_id.parse(resource_id)
+    return ("--subscription", place.subscription, "--resource-group", place.resource_group, "--name", place.name)
 
 
 def _kind(azure: Azure, scope: str) -> str:

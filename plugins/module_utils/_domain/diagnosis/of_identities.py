@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import typing as t
 from dataclasses import dataclass
 
@@ -31,10 +30,10 @@ from ..matching.matching import (
     controller,
 )
 from ..suggestions import closest
-from .cause import ERROR, LIKELY, LOGS, OBJECTS, PROVED, WARNING, Evidence, Suspicion, Suspicions, Table
+from .cause import ERROR, LIKELY, LOGS, OBJECTS, PROVED, WARNING, Evidence, Suspicion, Suspicions, Table, shell
 from .logs import Line, Log
 from .observed import NMI, Observed, said_by
-from .shown import shell, shown
+from .shown import shown
 
 TABLE = Table()
 
@@ -160,7 +159,8 @@ def _corrected(right: str, value: t.Any, wrong: t.Iterable[str]) -> t.Mapping[st
 
 @TABLE.cause(
     ERROR,
-    "Make the Secret, or name the right one in clientPassword.",
+    "Make the Secret (type 1: the client secret under any one key; type 2: the certificate under the key certificate, "
+    "its password under password), or name the right one in clientPassword.",
     told_by="clientPassword of an AzureIdentity of type 1 or 2 names no Secret, or one that does not exist.",
 )
 def secret_missing(observed: Observed) -> Suspicions:
@@ -244,15 +244,14 @@ def tenant_missing(observed: Observed) -> Suspicions:
     for raw, identity in _principals(observed):
         if not _spec(raw).get("tenantID"):
             label = _label("AzureIdentity", raw)
-            name, place = shlex.quote(identity.name), shlex.quote(identity.namespace)
             yield Suspicion(
                 object=label,
                 symptom="NMI answers its pods 403 with: Refresh request failed. Status Code = '404'.",
                 cause=f"{label} is a service principal (type {identity.type}) without tenantID.",
                 evidence=(Evidence(label, f"type {identity.type}, no tenantID in spec"),),
                 concerns=frozenset({label}),
-                command=f"kubectl --namespace {place} patch azureidentity {name} --type merge --patch "
-                '"{\\"spec\\":{\\"tenantID\\":\\"$(az account show --query tenantId --output tsv)\\"}}"',
+                command=_merge(identity.namespace, "azureidentity", identity.name)
+                + ' "{\\"spec\\":{\\"tenantID\\":\\"$(az account show --query tenantId --output tsv)\\"}}"',
             )
 
 
@@ -309,16 +308,12 @@ def _elsewhere(observed: Observed, raw: Raw) -> list[str]:
 
 
 def _create(identity: Identity, place: str, name: str) -> str:
-    """Makes the Secret anew, and shows the secret to nobody."""
-    where, what = shlex.quote(place), shlex.quote(name)
-    apply = "--dry-run=client --output yaml | kubectl apply --filename -"
+    """Makes the Secret anew, and shows the secret to nobody. Nothing for a certificate, whose file is not known."""
     if identity.type == CERTIFICATE:
-        files = "--from-file=certificate=certificate.pfx --from-file=password=password.txt"
-        return f"kubectl --namespace {where} create secret generic {what} {files} {apply}"
-    return (
-        f'read -rs secret && printf %s "$secret" | kubectl --namespace {where} create secret generic {what} '
-        f"--from-file=clientSecret=/dev/stdin {apply}"
-    )
+        return ""
+    create = shell("kubectl", "--namespace", place, "create", "secret", "generic", name)
+    apply = "--dry-run=client --output yaml | kubectl apply --filename -"
+    return f'read -rs secret && printf %s "$secret" | {create} --from-file=clientSecret=/dev/stdin {apply}'
 
 
 def _listed(keys: t.Iterable[str]) -> str:
@@ -372,8 +367,7 @@ def _label_template(kind: str, workload: Workload, value: str) -> str:
         return ""
     template: dict[str, t.Any] = {"spec": {"template": {"metadata": {"labels": {SELECTOR_LABEL: value}}}}}
     body = {"spec": {"jobTemplate": template}} if kind == "CronJob" else template
-    place, name = shlex.quote(workload.pod.namespace), shlex.quote(workload.name)
-    return f"kubectl --namespace {place} patch {kind.lower()} {name} --type merge --patch {_json(body)}"
+    return _merge(workload.pod.namespace, kind, workload.name, body)
 
 
 # what NMI's log tells
@@ -582,9 +576,11 @@ def _get(raw: Raw) -> str:
 def _patch(kind: str, raw: Raw, spec: t.Mapping[str, t.Any] | None) -> str:
     if spec is None:
         return ""
-    place, name = (shlex.quote(str(raw["metadata"].get(key, ""))) for key in ("namespace", "name"))
-    return f"kubectl --namespace {place} patch {kind.lower()} {name} --type merge --patch {_json({'spec': spec})}"
+    place, name = (str(raw["metadata"].get(key, "")) for key in ("namespace", "name"))
+    return _merge(place, kind, name, {"spec": spec})
 
 
-def _json(body: t.Mapping[str, t.Any]) -> str:
-    return shlex.quote(json.dumps(body, separators=(",", ":")))
+def _merge(place: str, kind: str, name: str, *patch: t.Mapping[str, t.Any]) -> str:
+    """Without ``patch`` up to where it is to stand."""
+    words = ("kubectl", "--namespace", place, "patch", kind.lower(), name, "--type", "merge", "--patch")
+    return shell(*words, *(json.dumps(each, separators=(",", ":")) for each in patch))

@@ -15,6 +15,7 @@ from ..installation import nmi
 from ..installation.chart_manifest import GROUP
 from ..matching.matching import STANDARD, Pod, Raw
 from ..names import listed
+from . import chart
 from .cause import (
     ERROR,
     LIKELY,
@@ -29,6 +30,7 @@ from .cause import (
     Suspicion,
     Suspicions,
     Table,
+    shell,
 )
 from .crashes import (
     ARGUMENTS,
@@ -49,15 +51,13 @@ from .crashes import (
 )
 from .moments import moment
 from .observed import MIC, NMI, Component, Observed, said_by
-from .shown import shell, shown
+from .shown import shown
 
 TABLE = Table()
 _DOCS = "https://azure.github.io/aad-pod-identity/docs/"
 _CHART = f"{_DOCS}getting-started/installation/"
 _KUBENET = f"{_DOCS}configure/aad_pod_identity_on_kubenet/"
 _PROJECT = "Azure/aad-pod-identity#"
-_SITE = "ansible-playbook azureops.pod_identity.site -e @FILE"
-_CHARTS = "https://raw.githubusercontent.com/Azure/aad-pod-identity/master/charts"
 _NO_TOKEN = "New pods get no identity: NMI answers 404 after 80 seconds."
 _ON_NODE = "Pods on the node get no token, or one of any identity of the node, past NMI."
 # Until then a pod may still be on its way.
@@ -100,7 +100,6 @@ def nothing_installed(observed: Observed) -> Suspicions:
             *(Evidence("DaemonSets and Deployments of the cluster", text) for text in alike[:_MOST_EVIDENCE]),
         ),
         concerns=None,
-        command=_SITE,
     )
 
 
@@ -124,7 +123,7 @@ def definitions_gone(observed: Observed) -> Suspicions:
                 f"{listed(running)} runs.",
                 evidence=(evidence,),
                 concerns=None,
-                command=f"helm show crds aad-pod-identity --repo {_CHARTS} | kubectl apply -f -",
+                command=chart.apply_definitions(),
             )
 
 
@@ -160,7 +159,6 @@ def mic_missing(observed: Observed) -> Suspicions:
             cause="NMI is in standard mode, and there is no MIC that would assign identities.",
             evidence=(Evidence(one.label, f"Its operation-mode is {mode}."),),
             concerns=None,
-            command=_SITE,
         )
 
 
@@ -281,7 +279,7 @@ def kubenet_refused(observed: Observed) -> Suspicions:
                 certainty=PROVED if on_kubenet and reason.key else LIKELY,
                 concerns=_on_nodes(observed, {crash.node for crash in crashes}),
                 remedy=_kept(one, kubenet_refused),
-                command=_helm_set(one, "nmi.allowNetworkPluginKubenet=true"),
+                command=chart.set_value(one.workload, "nmi.allowNetworkPluginKubenet=true"),
             )
 
 
@@ -391,7 +389,8 @@ def nmi_not_active(observed: Observed) -> Suspicions:
 
 @TABLE.cause(
     ERROR,
-    "Take one of them away: the chart (azureops.pod_identity.uninstall), or the add-on (az aks update).",
+    "Take one of them away: the chart (azureops.pod_identity.uninstall), or the add-on (az aks update "
+    "--disable-pod-identity, with the extension aks-preview), which forgets its identities and exceptions.",
     told_by="Two DaemonSets that are proved to be NMI run on one node, where both use the same ports and rules.",
     references=(f"{_PROJECT}740",),
 )
@@ -473,7 +472,7 @@ def mic_rewrites_scale_sets(observed: Observed) -> Suspicions:
             # Only where it is refused it explains what is missing.
             concerns=None if lines else frozenset(),
             remedy=_kept(one, mic_rewrites_scale_sets),
-            command=_helm_set(one, "image.tag=v1.8.17"),
+            command=chart.upgrade(one.workload),
         )
 
 
@@ -552,10 +551,10 @@ def mic_not_excepted(observed: Observed) -> Suspicions:
                     ),
                     *said[-1:],
                 ),
-                certainty=PROVED if said else POSSIBLE,
+                certainty=LIKELY if said else POSSIBLE,
                 concerns=None,
                 remedy=_kept(one, mic_not_excepted),
-                command=_helm_set(one, "installMICException=true"),
+                command=chart.set_value(one.workload, "installMICException=true"),
             )
             break
 
@@ -578,15 +577,6 @@ def _kept(one: Component, remedy: str | Look) -> str:
     if not keeper:
         return text
     return f"{text} Change {one.label} where it comes from ({keeper}): what is changed in the cluster is undone."
-
-
-def _helm_set(one: Component, value: str) -> str:
-    """The command that sets a value of the chart; empty where no release of helm is known."""
-    manager = nmi.managed_by(one.workload)
-    if manager.kind != "helm":
-        return ""
-    words = ("helm", "upgrade", manager.release_name, "aad-pod-identity", "--repo", _CHARTS)
-    return shell(*words, "--namespace", manager.release_namespace, "--reuse-values", "--set", value)
 
 
 def _wanting(observed: Observed) -> dict[str, set[str]]:

@@ -22,11 +22,28 @@ from functools import partial
 
 from ..installation import nmi
 from ..matching.matching import ASSIGNED, STANDARD, USER_ASSIGNED, Assignment, scale_set
-from .cause import AZURE, ERROR, EVENTS, LIKELY, LOGS, OBJECTS, PROVED, WARNING, Evidence, Suspicion, Suspicions, Table
+from . import chart
+from .cause import (
+    AZURE,
+    ERROR,
+    EVENTS,
+    LIKELY,
+    LOGS,
+    OBJECTS,
+    POSSIBLE,
+    PROVED,
+    WARNING,
+    Evidence,
+    Suspicion,
+    Suspicions,
+    Table,
+    shell,
+)
+from .events import MIC_COMPONENT
 from .logs import Line, Log
 from .moments import moment
 from .observed import MIC, Component, Observed, said_by
-from .shown import shell, shown
+from .shown import shown
 
 TABLE = Table()
 
@@ -98,12 +115,13 @@ _LONG_WAIT, _LONG_CYCLE, _HABIT = 5, 60, 3
 
 @dataclass(frozen=True)
 class _Failure:
-    """A call of MIC to Azure that failed, and the assignments that wait for it."""
+    """A call of MIC to Azure that failed, and the assignments that wait for it. ``logged``: not told by an event."""
 
     mic: Component
     error: str
     evidence: Evidence
     waiting: tuple[Assignment, ...]
+    logged: bool = True
 
 
 @dataclass(frozen=True)
@@ -262,7 +280,7 @@ def mic_slow(observed: Observed) -> Suspicions:
             evidence=(_said(log, line),),
             certainty=LIKELY,
             concerns=_concerned(unsettled),
-            command=_set_arguments(mic) if long_waits and unsettled else "",
+            command=chart.set_value(mic.workload, "mic.clientQps=50") if long_waits and unsettled else "",
         )
 
 
@@ -279,15 +297,14 @@ def mic_throttled_by_azure(observed: Observed) -> Suspicions:
     """Azure answers MIC that it asks too often, so that nothing is assigned for minutes or hours."""
     failures = [one for one in _failures(observed) if _THROTTLED.search(one.error)]
     if failures:
-        mic = failures[-1].mic
+        last, certainty = _judged(failures)
         yield Suspicion(
-            object=mic.label,
+            object=last.mic.label,
             symptom="New pods get no identity; the cluster's own operations on the scale set may be refused too.",
             cause=f"Azure refused MIC {_times(len(failures), 'time')}, because it was asked too often.",
-            evidence=(failures[-1].evidence,),
-            certainty=LIKELY,
+            evidence=(last.evidence,),
+            certainty=certainty,
             concerns=None,
-            command=_kubectl(mic, "scale --replicas=0 deployment", mic.workload["metadata"]["name"]),
         )
 
 
@@ -351,7 +368,8 @@ def mic_cannot_login(observed: Observed) -> Suspicions:
     failures = [(one, said) for one, said in found if said and not _NMI_ANSWERED.search(said[2])]
     if not failures:
         return
-    last, answer = failures[-1]
+    last, certainty = _judged([one for one, _said_of_it in failures])
+    answer = next(said for one, said in failures if one is last)
     code = _AADSTS.search(answer[2])
     if "Identity not found" in answer[2]:
         if _looked_at_azure(observed):
@@ -364,10 +382,19 @@ def mic_cannot_login(observed: Observed) -> Suspicions:
         symptom="No pod gets a new identity, and none is taken back.",
         cause=f"MIC gets no token for itself: {why}.",
         evidence=(last.evidence,),
-        certainty=LIKELY,
+        certainty=certainty,
         concerns=None,
         command=_show_identities(observed),
     )
+
+
+def _judged(failures: t.Sequence[_Failure]) -> tuple[_Failure, str]:
+    """The last one, of a log where there is one, and how certain a cause is that concerns every pod.
+
+    Whoever may create events in a namespace writes any text, with MIC as its source too.
+    """
+    logged = [one for one in failures if one.logged]
+    return (logged[-1], LIKELY) if logged else (failures[-1], POSSIBLE)
 
 
 def _failures(observed: Observed) -> list[_Failure]:
@@ -380,10 +407,12 @@ def _failures(observed: Observed) -> list[_Failure]:
             found += [one] if one else []
     for mic in observed.of(MIC)[:1]:  # an event does not tell which
         for event in observed.events:
-            applied = _APPLY.fullmatch(event.message) if event.reason == _EVENT else None
+            of_mic = event.component == MIC_COMPONENT and event.reason == _EVENT
+            applied = _APPLY.fullmatch(event.message) if of_mic else None
             if applied and event.object == f"AzureIdentityBinding {applied['binding']}":
                 evidence = Evidence(f"event of {event.object}", shown(event.message), event.time)
-                one = _applied(observed, event.message, partial(_Failure, mic, evidence=evidence))
+                say = partial(_Failure, mic, evidence=evidence, logged=False)
+                one = _applied(observed, event.message, say)
                 found += [one] if one else []
     return found
 
@@ -479,15 +508,6 @@ def _logs(observed: Observed) -> t.Iterator[tuple[Component, Log]]:
 
 def _kubectl(mic: Component, verb: str, name: str) -> str:
     return shell("kubectl", "--namespace", mic.namespace, *verb.split(), str(name))
-
-
-def _set_arguments(mic: Component) -> str:
-    """For an installation by helm; whoever else keeps it would undo the change."""
-    manager = nmi.managed_by(mic.workload)
-    if manager.kind != "helm":
-        return ""
-    chart = ("aad-pod-identity/aad-pod-identity", "--namespace", manager.release_namespace)
-    return shell("helm", "upgrade", manager.release_name, *chart, "--reuse-values", "--set", "mic.clientQps=50")
 
 
 def _show_identities(observed: Observed) -> str:

@@ -173,7 +173,7 @@ def _allowing(policy: Raw, addresses: t.Sequence[str], port: int) -> str:
     }
     metadata = {"name": name, "namespace": policy["metadata"].get("namespace", "")}
     wanted = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
-    return f"kubectl apply --filename - <<'EOF'\n{json.dumps(wanted)}\nEOF"
+    return f"{shell('printf', '%s', json.dumps(wanted))} | {shell('kubectl', 'apply', '--filename', '-')}"
 
 
 @TABLE.cause(

@@ -200,7 +200,6 @@ def service_account_missing(observed: Observed) -> Suspicions:
                 cause=f"{one.label} names the service account {'/'.join(place)}, which does not exist.",
                 evidence=(Evidence(one.label, f"Its service account is {place[1]}."),),
                 concerns=_concerns([one]),
-                command=shell("kubectl", "create", "serviceaccount", "--namespace", *place),
             )
 
 
@@ -233,8 +232,6 @@ def client_id_not_annotated(observed: Observed) -> Suspicions:
             ),
             certainty=PROVED if empty else POSSIBLE,
             concerns=_concerns([one]),
-            command=shell("kubectl", "annotate", "serviceaccount", "--namespace", pod.namespace, pod.service_account)
-            + f" {CLIENT_ID}=CLIENT_ID",
         )
 
 
@@ -612,9 +609,12 @@ class _Trust:
         return self._command("update", self.fitting.name if self.fitting else "")
 
     def _command(self, verb: str, name: str) -> str:
+        """Empty where the issuer is not known."""
+        if not self.issuer:
+            return ""
         parts = arm_id.parse(self.identity)
         where = ("--subscription", parts.subscription, "--resource-group", parts.resource_group)
-        what = ("--issuer", self.issuer or "ISSUER", "--subject", self.subject, "--audiences", self.audience)
+        what = ("--issuer", self.issuer, "--subject", self.subject, "--audiences", self.audience)
         names = ("--identity-name", self.identity_name, "--name", name)
         return shell("az", "identity", "federated-credential", verb, *where, *names, *what)
 

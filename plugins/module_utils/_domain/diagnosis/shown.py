@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 LONGEST_TEXT = 500
 _CUT = " ..."
@@ -28,11 +27,6 @@ def shown(text: object, longest: int = LONGEST_TEXT) -> str:
         cut = cut or len(said) > longest
         said = said[:longest]
     return said[: longest - len(_CUT)] + _CUT if cut else said
-
-
-def shell(*words: str) -> str:
-    """The command, to be pasted into a shell: a name in it cannot be more than a name."""
-    return " ".join(shlex.quote(shown(word)) for word in words)
 
 
 def _escaped(sign: str) -> str:

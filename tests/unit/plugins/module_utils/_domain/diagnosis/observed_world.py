@@ -49,7 +49,12 @@ def program(name: str, *pods: Raw, arguments: t.Sequence[str] = (), version: str
     annotations = {"meta.helm.sh/release-name": "pi", "meta.helm.sh/release-namespace": HOME}
     workload = {
         "kind": kind,
-        "metadata": {"name": name, "namespace": HOME, "annotations": annotations},
+        "metadata": {
+            "name": name,
+            "namespace": HOME,
+            "annotations": annotations,
+            "labels": {"helm.sh/chart": "aad-pod-identity-4.1.18"},
+        },
         "spec": {"template": {"spec": {"containers": [container]}}},
     }
     return Component(name, workload, pods or (ready(MIC_POD if name == MIC else NMI_POD),))

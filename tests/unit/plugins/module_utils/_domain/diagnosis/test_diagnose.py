@@ -14,7 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import reading
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import Scope, diagnose
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import (
+    Cause,
+    Scope,
+    diagnose,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import kubectl_output
@@ -127,12 +131,24 @@ def test_whatever_is_at_any_place_of_a_file(path: tuple[t.Any, ...], junk: t.Any
     assert json.dumps(found)
     for each in found["causes"]:
         assert all(each[key].isprintable() for key in ("object", "symptom", "cause"))
+        assert each["fix"]["command"].isprintable() and len(each["fix"]["command"]) <= 4_000
+
+
+def _without_nmi(name: str) -> Cause:
+    """The cause where the DaemonSet of that name has no pod."""
+    objects = installed()
+    objects["DaemonSet"][0]["metadata"]["name"] = name
+    objects["Pod"] = [each for each in objects["Pod"] if not each["metadata"]["name"].startswith("nmi")]
+    return diagnose(observed(objects)).causes[0]
 
 
 def test_what_files_name_is_escaped() -> None:
-    objects = installed()
-    objects["DaemonSet"][0]["metadata"]["name"] = "nmi\u202e\x1b[2J"
-    objects["Pod"] = [each for each in objects["Pod"] if not each["metadata"]["name"].startswith("nmi")]
-    first = diagnose(observed(objects)).causes[0]
+    first = _without_nmi("nmi\u202e\x1b[2J")
     assert (first.code, first.evidence[0].source) == ("nmi_missing_on_node", "DaemonSet kube-system/nmi\\u202e\\x1b[2J")
-    assert first.fix.command.isprintable()
+    assert first.fix.text and first.fix.command == ""
+
+
+def test_a_command_is_whole_or_not_at_all() -> None:
+    for length in (600, 3_000):
+        assert _without_nmi("n" * length).fix.command.split()[-1] == "n" * length
+    assert _without_nmi("n" * 4_000).fix.command == ""

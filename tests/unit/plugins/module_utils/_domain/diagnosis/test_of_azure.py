@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import typing as t
 from dataclasses import replace
@@ -206,7 +207,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
             logs=(log(MIC, LINKED.format(JOIN, SUBNET)),),
             **PENDING,
         ),
-        [("role_missing_on_network", f"subnet {SUBNET}", "proved")],
+        [("role_missing_on_network", f"subnet {SUBNET}", "likely")],
     ),
     "MIC says so of another subnet": (
         world(
@@ -298,7 +299,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
             logs=(log(MIC, LINKED.format(ASSIGN, f"{IDENTITY}-2,{OTHER.lower()}")),),
             **TWO,
         ),
-        [("identity_gone", "AzureIdentity team/j", "proved"), ("dead_identity_blocks_others", THE_SET, "proved")],
+        [("identity_gone", "AzureIdentity team/j", "proved"), ("dead_identity_blocks_others", THE_SET, "likely")],
     ),
     "a dead one beside, by the state alone": (
         world(azure=azure(EMPTY, identities=[there(), gone(OTHER)]), **TWO),
@@ -317,7 +318,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
             ),
             **PENDING,
         ),
-        [("dead_identity_blocks_others", THE_SET, "proved"), ("ghost_on_scale_set", THE_SET, "proved")],
+        [("dead_identity_blocks_others", THE_SET, "likely"), ("ghost_on_scale_set", THE_SET, "proved")],
     ),
     "a dead one beside, and the other lacks its role": (
         world(
@@ -422,7 +423,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
     ),
     "151 for an old MIC, and it says so": (
         many(151, components=old("v1.6.3"), logs=(log(MIC, "Number '151' Assign exceed limit '150' in one request"),)),
-        [("too_many_identities", "Deployment kube-system/mic", "proved")],
+        [("too_many_identities", "Deployment kube-system/mic", "likely")],
     ),
     "150 for an old MIC": (many(150, components=old("v1.6.3")), []),
     "150 for an old MIC, and one is there": (many(151, 1, components=old("v1.6.3")), []),
@@ -505,6 +506,14 @@ def test_causes(name: str) -> None:
     assert sorted(told(of_azure.TABLE, observed)) == sorted(expected)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_a_sentence_names_what_it_is_about(name: str) -> None:
+    """Which it is read without: beside others, and as the one line of a run that failed."""
+    for row in of_azure.TABLE.rows:
+        for one in row.look(CASES[name][0]):
+            assert not re.match(r"Its? ", one.cause) and not re.search(r" (?:on it|there)[.:]", one.cause), one.cause
+
+
 def causes(observed: Observed) -> dict[str, Suspicion]:
     return {row.code: one for row in of_azure.TABLE.rows for one in row.look(observed)}
 
@@ -572,9 +581,9 @@ def test_what_a_tenant_wrote_is_no_evidence() -> None:
 
 COMMANDS = {
     "no role on the identity": f"az role assignment create --assignee-object-id {PRINCIPAL} --assignee-principal-type "
-    f'ServicePrincipal --role "Managed Identity Operator" --scope {IDENTITY}',
+    f"ServicePrincipal --role 'Managed Identity Operator' --scope {IDENTITY}",
     "no role on the nodes": f"az role assignment create --assignee-object-id {PRINCIPAL} --assignee-principal-type "
-    f'ServicePrincipal --role "Virtual Machine Contributor" --scope {NODES}',
+    f"ServicePrincipal --role 'Virtual Machine Contributor' --scope {NODES}",
     "locked": f"az lock delete --ids {NODES}/providers/Microsoft.Authorization/locks/keep",
     "the identity is gone": "az identity create --subscription s --resource-group g --name team-i",
     "another client id": "kubectl --namespace team patch azureidentity i --type merge --patch "
@@ -583,6 +592,10 @@ COMMANDS = {
     f"--identities {IDENTITY.lower()}",
     "a ghost": f"az vmss identity remove --subscription s --resource-group mc --name {NAME} --identities "
     f"{OTHER.lower()}",
+    "failed": f"az monitor activity-log list --subscription s --resource-id {SET} --status Failed",
+    "the identity of the nodes is deleted": "",
+    "the identity of the nodes is made again": "az aks update --subscription s --resource-group g --name c1 "
+    f"--enable-managed-identity --assign-kubelet-identity {KUBELET}",
 }
 
 

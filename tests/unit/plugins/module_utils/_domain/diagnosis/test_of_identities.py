@@ -308,12 +308,7 @@ SENTENCES: dict[str, tuple[Observed, str, str]] = {
         'read -rs secret && printf %s "$secret" | kubectl --namespace team create secret generic sp '
         "--from-file=clientSecret=/dev/stdin --dry-run=client --output yaml | kubectl apply --filename -",
     ),
-    "missing certificate": (
-        with_secret(None, 2),
-        "Its Secret team/sp does not exist.",
-        "kubectl --namespace team create secret generic sp --from-file=certificate=certificate.pfx "
-        "--from-file=password=password.txt --dry-run=client --output yaml | kubectl apply --filename -",
-    ),
+    "missing certificate": (with_secret(None, 2), "Its Secret team/sp does not exist.", ""),
     "elsewhere": (
         with_secret({"a": False}, place="other"),
         "Its Secret team/sp does not exist; there is one in other.",
@@ -323,8 +318,7 @@ SENTENCES: dict[str, tuple[Observed, str, str]] = {
     "certificate": (
         with_secret({"tls.crt": False}, 2),
         "The key certificate of its Secret team/sp is missing (it has 'tls.crt').",
-        "kubectl --namespace team create secret generic sp --from-file=certificate=certificate.pfx "
-        "--from-file=password=password.txt --dry-run=client --output yaml | kubectl apply --filename -",
+        "",
     ),
     "ambiguous": (
         with_secret({"secret": False, "id": False}),

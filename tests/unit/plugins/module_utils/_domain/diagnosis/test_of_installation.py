@@ -146,6 +146,11 @@ def not_active(objects: Objects) -> Observed:
     return observed(objects, health={"Pod kube-system/nmi-1": "Not Active"})
 
 
+def by_helm(raw: Raw, chart: str = "aad-pod-identity-4.1.16") -> None:
+    annotations = {"meta.helm.sh/release-name": "api", "meta.helm.sh/release-namespace": "pods"}
+    raw["metadata"].update(annotations=annotations, labels={"helm.sh/chart": chart})
+
+
 def two(objects: Objects) -> None:
     addon = program("DaemonSet", "nmi-addon", image="nmi", hostNetwork=True)
     addon["metadata"]["labels"] = {"kubernetes.azure.com/managedby": "aks"}
@@ -360,7 +365,7 @@ ON_KUBENET = Azure({"properties": {"networkProfile": {"networkPlugin": "kubenet"
             caught("E0301 11:50:00.000000 1 a.go:1] azure: failed to refresh token: 404 Not Found"),
             "mic_not_excepted",
             MIC_LABEL,
-            PROVED,
+            LIKELY,
             "for a pod like any other",
             id="MIC caught",
         ),
@@ -553,6 +558,50 @@ def test_names_in_commands_are_words() -> None:
 
     ((_code, one),) = found(world)
     assert "nmi; reboot" in shlex.split(one.command)
+
+
+_HELM = (
+    "helm upgrade api aad-pod-identity --repo https://raw.githubusercontent.com/Azure/aad-pod-identity/master/charts"
+)
+
+
+@pytest.mark.parametrize(
+    ("world", "chart", "command"),
+    [
+        (
+            old_mic,
+            "aad-pod-identity-2.0.2",
+            f"{_HELM} --version 4.1.18 --namespace pods --reset-then-reuse-values "
+            "--set mic.tag=v1.8.17,nmi.tag=v1.8.17",
+        ),
+        (
+            caught(),
+            "aad-pod-identity-4.1.16",
+            f"{_HELM} --version 4.1.16 --namespace pods --reset-then-reuse-values --set installMICException=true",
+        ),
+        (caught(), "pods-4.1.16", ""),
+    ],
+)
+def test_commands_of_helm(world: World, chart: str, command: str) -> None:
+    """They name the version, so that a value is set without an upgrade, and an upgrade has its images."""
+
+    def of_helm(objects: Objects) -> Observed | None:
+        by_helm(mic_of(objects), chart)
+        return world(objects)
+
+    ((_code, one),) = found(of_helm)
+    assert one.command == command
+
+
+def test_what_is_not_known_is_in_no_command() -> None:
+    for world in (nothing, no_mic):
+        ((_code, one),) = found(world)
+        assert one.command == ""
+
+
+def test_the_remedy_of_two_installations_names_the_flag() -> None:
+    ((_code, one),) = found(two)
+    assert "az aks update --disable-pod-identity" in one.remedy and "aks-preview" in one.remedy
 
 
 def test_several_pods_with_one_reason_are_one_cause() -> None:

@@ -16,7 +16,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Azure,
     IdentityInAzure,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.cause import LIKELY, PROVED
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.cause import (
+    LIKELY,
+    POSSIBLE,
+    PROVED,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
     MIC,
@@ -101,8 +105,13 @@ def settled(*texts: str, seconds: float = 30, **more: t.Any) -> Observed:
     return world(logs=(log(MIC, *texts, seconds=seconds),), **more)
 
 
-def event(error: str, of: str = "AzureIdentityBinding team/b", reason: str = "binding apply error") -> Event:
-    return Event(of, reason, apply(error), "aadpodidentity.k8s.io", warning=True, time=ago(9))
+def event(
+    error: str,
+    of: str = "AzureIdentityBinding team/b",
+    reason: str = "binding apply error",
+    by: str = "aadpodidentity.k8s.io",
+) -> Event:
+    return Event(of, reason, apply(error), by, warning=True, time=ago(9))
 
 
 def restarted(count: int, seconds: float) -> tuple[t.Any, ...]:
@@ -176,7 +185,15 @@ CASES: dict[str, tuple[Observed, Told]] = {
     # mic_throttled_by_azure
     "429": (pending(update(MANY)), THROTTLED),
     "MIC waits as Azure asks": (pending(update(WAITS)), THROTTLED),
-    "429 in an event": (world(AzureAssignedIdentity=PENDING, events=(event(MANY),)), THROTTLED),
+    "429 in an event": (
+        world(AzureAssignedIdentity=PENDING, events=(event(MANY),)),
+        [("mic_throttled_by_azure", MIC_LABEL, POSSIBLE)],
+    ),
+    "429 in an event, and in MIC's log": (pending(update(MANY), events=(event(MANY),)), THROTTLED),
+    "429 in an event of somebody else": (
+        world(AzureAssignedIdentity=PENDING, events=(event(MANY, by="tenant"),)),
+        [],
+    ),
     "429 that is over": (settled(update(MANY)), []),
     "429 in a reconciliation": (settled(reconcile(MANY)), THROTTLED),
     "429 in a reconciliation long ago": (settled(reconcile(MANY), seconds=7200), []),
@@ -208,6 +225,10 @@ CASES: dict[str, tuple[Observed, Told]] = {
         world(AzureAssignedIdentity=PENDING, events=(event(LINKED, reason="binding applied"),)),
         [],
     ),
+    "no right, in an event of somebody else": (
+        world(AzureAssignedIdentity=PENDING, events=(event(LINKED, by="tenant"),)),
+        [],
+    ),
     "no right, and MIC is gone": (
         world(AzureAssignedIdentity=PENDING, events=(event(LINKED),), components=(program(NMI),)),
         [],
@@ -225,6 +246,10 @@ CASES: dict[str, tuple[Observed, Told]] = {
     ),
     # mic_cannot_login
     "no identity for MIC": (pending(update(NO_IDENTITY)), NO_LOGIN),
+    "no identity for MIC in an event": (
+        world(AzureAssignedIdentity=PENDING, events=(event(NO_IDENTITY),)),
+        [("mic_cannot_login", MIC_LABEL, POSSIBLE)],
+    ),
     "no identity for MIC, and Azure was looked at": (pending(update(NO_IDENTITY), azure=AZURE), []),
     "no secret for MIC": (pending(update(NO_SECRET), azure=AZURE), NO_LOGIN),
     "no identity for MIC in a reconciliation": (settled(reconcile(NO_IDENTITY)), NO_LOGIN),
@@ -266,13 +291,14 @@ def one(observed: Observed) -> t.Any:
         (
             pending(update(MANY), update(WAITS)),
             "Azure refused MIC 2 times, because it was asked too often.",
-            "kubectl --namespace kube-system scale --replicas=0 deployment mic",
+            "",
         ),
         (
             pending(WAITED, components=(program(MIC, arguments=["--clientQps=7"]),)),
             "MIC held back 1 request to the API server for up to 12 seconds, because it allows itself 7 a second.",
-            "helm upgrade pi aad-pod-identity/aad-pod-identity --namespace kube-system --reuse-values "
-            "--set mic.clientQps=50",
+            "helm upgrade pi aad-pod-identity --repo "
+            "https://raw.githubusercontent.com/Azure/aad-pod-identity/master/charts --version 4.1.18 "
+            "--namespace kube-system --reset-then-reuse-values --set mic.clientQps=50",
         ),
         (
             pending(*TOTALS),

@@ -352,11 +352,11 @@ def test_the_command_allows_it_for_the_very_pods_that_are_confined(tmp_path: Pat
     hostile = "p'; touch hurt #"
     selector = {"matchLabels": {"app": "web"}}
     observed = here(NetworkPolicy=[policy(hostile, selector=selector)])
-    (one,) = [one for row in TABLE.rows for one in row.look(observed)]
+    (one,) = [one for one in diagnose.diagnose(observed).causes if one.code == "policy_blocks_nmi"]
     kubectl = tmp_path / "kubectl"
     kubectl.write_text('#!/bin/sh\ncat > given\necho "$@" > words\n')
     kubectl.chmod(0o755)
-    subprocess.run(["sh", "-c", one.command], check=True, cwd=tmp_path, env={"PATH": f"{tmp_path}:/bin:/usr/bin"})
+    subprocess.run(["sh", "-c", one.fix.command], check=True, cwd=tmp_path, env={"PATH": f"{tmp_path}:/bin:/usr/bin"})
     given = json.loads((tmp_path / "given").read_text())
     assert (tmp_path / "words").read_text() == "apply --filename -\n"
     assert not (tmp_path / "hurt").exists()

@@ -510,7 +510,6 @@ def test_what_serves_the_webhook_is_one_of_the_components() -> None:
         (at("credentials", to=[]), "create", ISSUER),
         (at("credentials", to=[credential(issuer=ISSUER.replace("cluster", "blue"))]), "create", ISSUER),
         (at("credentials", to=[credential(audience="a b'; touch hurt")]), "update", ISSUER),
-        (both(at("credentials", to=[]), at("issuer", to={"enabled": False})), "create", "ISSUER"),
     ],
 )
 def test_the_command_writes_what_the_token_has(change: Change, verb: str, issuer: str) -> None:
@@ -521,6 +520,18 @@ def test_the_command_writes_what_the_token_has(change: Change, verb: str, issuer
     assert given["--name"] == ("web" if verb == "update" else "team-web")
     assert (given["--issuer"], given["--subject"], given["--audiences"]) == (issuer, SUBJECT, AUDIENCE)
     assert (given["--resource-group"], given["--identity-name"]) == ("g", "web")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (both(at("credentials", to=[]), at("issuer", to={"enabled": False})), "credential_missing"),
+        (at("ServiceAccount", 0), "service_account_missing"),
+        (at("ServiceAccount", 0, "metadata", "annotations", to={}), "client_id_not_annotated"),
+    ],
+)
+def test_what_is_not_known_is_in_no_command(change: Change, code: str) -> None:
+    assert [one.command for row in TABLE.rows if row.code == code for one in row.look(here(change))] == [""]
 
 
 def test_an_azure_identity_with_any_text_as_its_resource_is_passed_over() -> None:

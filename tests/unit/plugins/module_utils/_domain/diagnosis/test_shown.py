@@ -11,7 +11,8 @@ import shlex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.shown import shell, shown
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.cause import shell
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.shown import shown
 
 
 def test_what_is_shown() -> None:
@@ -34,4 +35,8 @@ def test_any_text(text: str, longest: int) -> None:
 
 @given(st.lists(st.text(), min_size=1))
 def test_a_name_in_a_command_is_one_word(words: list[str]) -> None:
-    assert shlex.split(shell(*words)) == [shown(word) for word in words]
+    assert shlex.split(shell(*words)) == words
+
+
+def test_a_long_name_in_a_command_is_whole() -> None:
+    assert shell("kubectl", "n" * 3_000) == f"kubectl {'n' * 3_000}"
