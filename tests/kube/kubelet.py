@@ -2,11 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of a kubelet the API server asks for logs: it keeps lines with their age, and gives them as kubelets do."""
+"""What of a kubelet the API server asks for logs, which it gives as kubelets do.
+
+They are lines of tests with their age, or the file into which a program writes.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -17,17 +21,21 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 Key = tuple[str, str, bool]
+# The beginning of a line of MIC and NMI: severity, month and day, time.
+_STAMP = re.compile(rb"[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6}) ")
 
 
 @dataclass
 class Kubelet:
-    """``logs`` by namespace and pod, and whether they are of the run before: bytes, and how old they are.
+    """``logs`` by namespace and pod, and whether they are of the run before: bytes, and how old they are; ``files``
+    in the same way.
 
     ``asked``: whose logs were asked for. ``sent``: bytes that were.
     """
 
     port: int
     logs: dict[Key, tuple[bytes, timedelta]] = field(default_factory=dict)
+    files: dict[Key, Path] = field(default_factory=dict)
     asked: list[Key] = field(default_factory=list)
     sent: int = 0
 
@@ -39,20 +47,38 @@ class Kubelet:
     def read(self, key: Key, options: dict[str, str]) -> bytes | None:
         """What of a log is asked for: the last lines, as many as are young enough, and of these the first bytes."""
         self.asked.append(key)
-        if key not in self.logs:
+        now = datetime.now(UTC)
+        if key in self.files:
+            lines = list(_written(self.files[key], now))
+        elif key in self.logs:
+            text, age = self.logs[key]
+            lines = [(now - age, line) for line in text.splitlines(keepends=True)]
+        else:
             return None
-        text, age = self.logs[key]
-        if "sinceSeconds" in options and age > timedelta(seconds=int(options["sinceSeconds"])):
-            text = b""
-        lines = text.splitlines(keepends=True)
+        if "sinceSeconds" in options:
+            oldest = now - timedelta(seconds=int(options["sinceSeconds"]))
+            lines = [(time, line) for time, line in lines if time >= oldest]
         if "tailLines" in options:
             lines = lines[-int(options["tailLines"]) :]
-        if options.get("timestamps") == "true":
-            stamp = (datetime.now(UTC) - age).strftime("%Y-%m-%dT%H:%M:%S.123456789Z ").encode()
-            lines = [stamp + line for line in lines]
-        found = b"".join(lines)[: int(options.get("limitBytes", 2**62))]
+        stamped = options.get("timestamps") == "true"
+        found = b"".join(_stamp(time) + line if stamped else line for time, line in lines)
+        found = found[: int(options.get("limitBytes", 2**62))]
         self.sent += len(found)
         return found
+
+
+def _written(path: Path, now: datetime) -> Iterator[tuple[datetime, bytes]]:
+    """The lines of a file that MIC or NMI writes now, each with when it was written: some say that themselves."""
+    time = datetime.fromtimestamp(path.stat().st_ctime, UTC)
+    for line in path.read_bytes().splitlines(keepends=True):
+        if found := _STAMP.match(line):
+            month, day, hour, minute, second, part = map(int, found.groups())
+            time = datetime(now.year - (month > now.month), month, day, hour, minute, second, part, UTC)
+        yield time, line
+
+
+def _stamp(time: datetime) -> bytes:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%f000Z ").encode()
 
 
 @contextlib.contextmanager

@@ -220,7 +220,7 @@ def running(api_server: ApiServer, *flags: str, login: Login | None = None, **va
         processes.start(
             "mic",
             f"--kubeconfig={api_server.kubeconfig()}",
-            f"--cloudconfig={_cloud(azure, group, (login or _owner)(azure, group))}",
+            f"--cloudconfig={cloud(azure, group, (login or _owner)(azure, group))}",
             f"--http-probe-port={probe}",
             f"--prometheus-port={metrics}",
             f"--leader-election-name={lock}",
@@ -237,11 +237,16 @@ def running(api_server: ApiServer, *flags: str, login: Login | None = None, **va
         yield Mic(client, tuple(made), azure, processes, lock)
 
 
+def managed_identity(client_id: str) -> Body:
+    """The login with an identity of the node."""
+    return {"useManagedIdentityExtension": True, "userAssignedIdentityID": client_id}
+
+
 def _owner(azure: SimulatedAzure, group: str) -> Body:
     return {"aadClientId": azure.owner.client_id, "aadClientSecret": azure.owner.secret}
 
 
-def _cloud(azure: SimulatedAzure, group: str, login: Body) -> Path:
+def cloud(azure: SimulatedAzure, group: str, login: Body) -> Path:
     """What MIC reads of its cloud. MIC knows a cloud of other addresses by the name of Azure Stack only."""
     folder = azure.config.state_dir
     arm, entra = f"{azure.endpoints.arm}/", f"{azure.endpoints.entra}/"

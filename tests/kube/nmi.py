@@ -47,7 +47,7 @@ from .server import ApiServer, Processes, free_ports
 NODE_TOKEN = "node"
 ENTRA = "entra/"
 _PASSWORD = b"sesame"
-_IPTABLES = """#!/bin/sh
+IPTABLES = """#!/bin/sh
 [ "$1" != --version ] || echo "iptables v1.8.9 (legacy)"
 """
 
@@ -184,7 +184,7 @@ def running(api_server: ApiServer, node: str, *flags: str) -> Iterator[Nmi]:
     binaries, _charts = server.programs()
     with tempfile.TemporaryDirectory(prefix="nmi-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        (folder / "iptables").write_text(_IPTABLES)
+        (folder / "iptables").write_text(IPTABLES)
         (folder / "iptables").chmod(0o755)
         tokens = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Tokens)
         threading.Thread(target=tokens.serve_forever, daemon=True).start()

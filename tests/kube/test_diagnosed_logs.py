@@ -163,7 +163,7 @@ def forgotten(azure: SimulatedAzure, group: str) -> Body:
 
 
 def kubelet(azure: SimulatedAzure, group: str) -> Body:
-    return {"useManagedIdentityExtension": True, "userAssignedIdentityID": OTHER}
+    return programs.managed_identity(OTHER)
 
 
 def fault(mic: Mic, **rule: Any) -> None:

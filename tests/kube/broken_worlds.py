@@ -1,0 +1,694 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can be broken in a world, each with the code of the cause that a diagnosis has to tell first.
+
+Each is a function of a world: what stands before its ``yield`` decides how the cluster is made, what comes after it
+happens when everything runs and the usual workload is there. The reports that they are made of stand at each.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_ASSIGNED_IDENTITY,
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    DAEMON_SET,
+    DEPLOYMENT,
+    ENDPOINTS,
+    MUTATING_WEBHOOK_CONFIGURATION,
+    NETWORK_POLICY,
+    POD,
+    SECRET,
+    SERVICE_ACCOUNT,
+)
+from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.worlds import (
+    CONTRIBUTOR,
+    MIC,
+    NMI,
+    OPERATOR,
+    OTHER_TEAM,
+    PLACE,
+    TEAM,
+    USE,
+    Relay,
+    World,
+)
+
+Break = Callable[[World], Iterator[None]]
+SCALE_SETS = "/virtualMachineScaleSets/"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``code``: of the cause that comes first. ``others``: what has to be told besides. ``blind``: made from the
+    catalogue alone, before the rules were read."""
+
+    code: str
+    others: tuple[str, ...]
+    breaks: Break
+    blind: bool
+
+    @property
+    def name(self) -> str:
+        return self.breaks.__name__
+
+
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(code: str, *others: str, blind: bool = False) -> Callable[[Break], Break]:
+    def mark(breaks: Break) -> Break:
+        FAULTS[breaks.__name__] = Fault(code, others, breaks, blind)
+        return breaks
+
+    return mark
+
+
+def build(world: World, *names: str) -> None:
+    """The cluster with these faults."""
+    running = [FAULTS[name].breaks(world) for name in names]
+    for each in running:
+        next(each)
+    world.start()
+    world.workload()
+    for each in running:
+        assert next(each, "ended") == "ended"
+
+
+# the installation
+
+
+@fault("nmi_crashing", blind=True)
+def lock_of_iptables(world: World) -> Iterator[None]:
+    """#249"""
+    world.iptables = """#!/bin/sh
+[ "$1" != --version ] || { echo "iptables v1.8.9 (legacy)"; exit; }
+echo "iptables: Resource temporarily unavailable." >&2
+exit 4
+"""
+    yield
+
+
+@fault("nmi_crashing", blind=True)
+def no_permission_for_iptables(world: World) -> Iterator[None]:
+    """#294"""
+    world.iptables = """#!/bin/sh
+[ "$1" != --version ] || { echo "iptables v1.8.9 (legacy)"; exit; }
+echo "iptables v1.8.9 (legacy): can't initialize iptables table `nat': Permission denied (you must be root)" >&2
+exit 3
+"""
+    yield
+
+
+@fault("kubenet_refused", blind=True)
+def kubenet(world: World) -> Iterator[None]:
+    """#875"""
+    world.network_plugin = "kubenet"
+    yield
+
+
+@fault("arguments_of_other_version", blind=True)
+def arguments_of_an_old_nmi(world: World) -> Iterator[None]:
+    """NMI had --host-ip until 1.6."""
+    world.nmi_arguments = ["--host-ip=10.0.0.4"]
+    yield
+
+
+@fault("arguments_of_other_version", blind=True)
+def arguments_of_another_mic(world: World) -> Iterator[None]:
+    world.mic_arguments = ["--leader-election-lease=aad"]
+    yield
+
+
+@fault("nmi_not_active", blind=True)
+def iptables_never_ends(world: World) -> Iterator[None]:
+    world.iptables = """#!/bin/sh
+[ "$1" != --version ] || { echo "iptables v1.8.9 (legacy)"; exit; }
+exec sleep 600
+"""
+    world.nmi_says = "Not Active"
+    yield
+    assert world.nmi
+    world.age(POD, world.nmi.pod, PLACE)
+    world.until_assigned()
+
+
+@fault("two_installations", blind=True)
+def addon_beside_the_chart(world: World) -> Iterator[None]:
+    """#740: the second cannot listen."""
+    yield
+    world.settled()
+    world.add_second_nmi()
+
+
+@fault("modes_differ", blind=True)
+def mic_alone_is_namespaced(world: World) -> Iterator[None]:
+    world.mic_arguments = ["--forceNamespaced=true"]
+    yield
+    world.settled()
+
+
+@fault("nmi_missing_on_node", blind=True)
+def node_with_a_taint(world: World) -> Iterator[None]:
+    """The DaemonSet tolerates nothing, and a pod is on a node that demands it."""
+    world.values["nmi.tolerations"] = "null"
+    world.more_nodes = [{"taints": [{"key": "sku", "value": "gpu", "effect": "NoSchedule"}]}]
+    yield
+    world.settled()
+    world.identity("gpu")
+    world.deployment("gpu", selector="gpu", node=1)
+    world.until_assigned(2)
+
+
+@fault("mic_crashing", blind=True)
+def mic_killed_for_its_memory(world: World) -> Iterator[None]:
+    yield
+    assert world.mic
+    world.mic.process.send_signal(signal.SIGKILL)
+    world.mic.process.wait()
+    world.crashed(world.mic, reason="OOMKilled", code=137)
+
+
+@fault("mic_not_running", blind=True)
+def mic_scaled_to_nothing(world: World) -> Iterator[None]:
+    """#676: as support advises during an upgrade, and nobody scales it up again."""
+    yield
+    world.stop_mic()
+    world.change(DEPLOYMENT, MIC, PLACE, spec={"replicas": 0})
+    world.set_status(DEPLOYMENT, MIC, PLACE, replicas=0, readyReplicas=0, updatedReplicas=0, availableReplicas=0)
+
+
+@fault("mic_missing", blind=True)
+def mic_deleted(world: World) -> Iterator[None]:
+    yield
+    world.stop_mic()
+    world.delete(DEPLOYMENT, MIC, PLACE)
+
+
+@fault("definitions_gone", blind=True)
+def definitions_gone_while_nmi_runs(world: World) -> Iterator[None]:
+    """#920, #1388"""
+    yield
+    world.settled()
+    world.stop_mic()
+    server.clear_assigned(world.client)
+    server.remove(world.client, server.definitions())
+
+
+# MIC
+
+
+@fault("mic_without_leader", blind=True)
+def lock_of_a_stranger(world: World) -> Iterator[None]:
+    """#1199: somebody else has the lock, and renews it."""
+    world.mic_says = ("attempting to acquire leader lease",)
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    record = {"holderIdentity": "another", "leaseDurationSeconds": 600, "acquireTime": now, "renewTime": now}
+    annotations = {"control-plane.alpha.kubernetes.io/leader": json.dumps(record)}
+    world.create(ENDPOINTS, MIC, "default", annotations=annotations)
+    yield
+    world.until_mic_says("attempting to acquire leader lease")
+
+
+@fault("mic_throttled_by_azure", blind=True)
+def azure_throttles(world: World) -> Iterator[None]:
+    """#676"""
+    body = {"error": {"code": "TooManyRequests", "message": "The request is being throttled."}}
+    world.fault(path=SCALE_SETS, method="PATCH", status=429, body=body, headers={"Retry-After": "60"})
+    yield
+    world.until_mic_says("TooManyRequests", "throttled")
+
+
+@fault("mic_slow", blind=True)
+def mic_holds_itself_back(world: World) -> Iterator[None]:
+    """#1267"""
+    world.values["mic.clientQps"] = "1"
+    yield
+    world.deployment("many", pods=40)
+    world.until_mic_says(*(f"Waited for {seconds}." for seconds in range(5, 40)))
+
+
+# Azure
+
+
+@fault("role_missing_on_identity", blind=True)
+def no_permission_on_the_identity(world: World) -> Iterator[None]:
+    """#585"""
+    world.roles.discard((OPERATOR, "identities"))
+    yield
+    world.until_mic_says("LinkedAuthorizationFailed")
+
+
+@fault("role_missing_on_node_resource_group", blind=True)
+def no_permission_on_the_nodes(world: World) -> Iterator[None]:
+    world.roles.discard((CONTRIBUTOR, "nodes"))
+    yield
+    world.until_mic_says("AuthorizationFailed")
+
+
+@fault("denied_by_assignment", blind=True)
+def nodes_locked_down(world: World) -> Iterator[None]:
+    yield
+    world.settled()
+    denial = {"scope": world.place("nodes"), "name": "lockdown", "actions": ["*/write"], "excluded_principals": []}
+    world.azure.control("POST", "/deny-assignments", denial)
+    world.identity("late")
+    world.deployment("late", selector="late")
+    world.until_mic_says("DenyAssignmentAuthorizationFailed", "AuthorizationFailed")
+
+
+@fault("locked", blind=True)
+def lock_on_the_nodes(world: World) -> Iterator[None]:
+    yield
+    world.settled()
+    path = f"{world.place('nodes')}/providers/Microsoft.Authorization/locks/keep"
+    world.azure.arm("PUT", path, {"properties": {"level": "ReadOnly"}}, version="2020-05-01").raise_for_status()
+    world.identity("late")
+    world.deployment("late", selector="late")
+    world.until_mic_says("ScopeLocked")
+
+
+@fault("identity_gone", blind=True)
+def identity_deleted(world: World) -> Iterator[None]:
+    """#339"""
+    yield
+    world.settled()
+    world.forget(world.managed_identity("web")["id"])
+    assert world.ask(world.pod_of()).status == 403
+
+
+@fault("identity_recreated", blind=True)
+def identity_made_again(world: World) -> Iterator[None]:
+    """#681: the AzureIdentity has the old client id, the scale set a dead entry."""
+    yield
+    world.settled()
+    world.forget(world.managed_identity("web")["id"])
+    world.managed_identity("web")
+    server.until("NMI is refused", lambda: world.ask(world.pod_of()).status == 403)
+
+
+@fault("identity_of_other_tenant", blind=True)
+def identity_in_another_tenant(world: World) -> Iterator[None]:
+    """What Azure says to MIC then is made up here."""
+    yield
+    world.settled()
+    message = "Failed to perform resource identity operation. Status: 'BadRequest'."
+    body = {"error": {"code": "FailedIdentityOperation", "message": message}}
+    world.fault(path=SCALE_SETS, method="PATCH", status=400, body=body)
+    made = world.identity("far")
+    world.edit(lambda body: body["properties"].update(tenantId="8d8bd5c3-0b1c-4b9a-8b5a-6f0f0c5a0001"), made["id"])
+    world.deployment("far", selector="far")
+    world.until_mic_says("FailedIdentityOperation")
+
+
+@fault("nodes_elsewhere", blind=True)
+def node_of_another_resource_group(world: World) -> Iterator[None]:
+    yield
+    world.settled()
+    world.azure.arm("PUT", "/resourceGroups/own", {"location": "westeurope"}).raise_for_status()
+    made = world.azure.scale_set("own", "workers", identity={"type": "None"})
+    world.add_node("workers-0", f"{made}/virtualMachines/0")
+    world.identity("far")
+    world.deployment("far", selector="far", node=-1)
+    world.until_mic_says("workers")
+
+
+@fault("identity_not_on_scale_set", blind=True)
+def scale_set_loses_an_identity(world: World) -> Iterator[None]:
+    """#633: an update of the cluster wrote over them."""
+    yield
+    world.settled()
+    world.edit(lambda body: _drop(body, "/web"))
+    assert world.ask(world.pod_of()).status == 403
+
+
+@fault("identity_gone", "dead_identity_blocks_others", blind=True)
+def dead_identity_in_a_batch(world: World) -> Iterator[None]:
+    """#515: MIC asks for several identities at once, and one of them is gone."""
+    yield
+    world.settled()
+    world.pause_mic()
+    world.forget(world.identity("old")["id"])
+    world.deployment("old", selector="old")
+    world.identity("late")
+    world.deployment("late", selector="late")
+    world.restart_mic()
+    world.until_mic_says("FailedIdentityOperation")
+
+
+@fault("kubelet_identity_gone", blind=True)
+def nodes_lose_their_identity(world: World) -> Iterator[None]:
+    """#778"""
+    yield
+    world.settled()
+    world.edit(lambda body: _drop(body, "agentpool"))
+    world.restart_mic()
+    world.identity("late")
+    world.deployment("late", selector="late")
+    world.until_mic_says("Identity not found")
+
+
+@fault("kubelet_identity_used_by_pods", blind=True)
+def pods_use_the_identity_of_the_nodes(world: World) -> Iterator[None]:
+    """#987"""
+    yield
+    world.settled()
+    kubelet = world.cluster["properties"]["identityProfile"]["kubeletidentity"]
+    world.bind("node", TEAM, "node", resource_id=kubelet["resourceId"], client_id=kubelet["clientId"])
+    world.deployment("node", selector="node")
+    world.until_assigned(2)
+
+
+@fault("scale_set_failed", blind=True)
+def scale_set_that_failed(world: World) -> Iterator[None]:
+    yield
+    world.settled()
+    world.edit(lambda body: body["properties"].update(provisioningState="Failed"))
+
+
+@fault("addon_failed", blind=True)
+def addon_that_failed(world: World) -> Iterator[None]:
+    world.addon = True
+    yield
+    world.give("web")
+    world.settled()
+    profile = {"enabled": True, "userAssignedIdentities": [], "userAssignedIdentityExceptions": []}
+    one = {
+        "name": "late",
+        "namespace": TEAM,
+        "identity": {"resourceId": f"{world.place('identities')}/providers/Microsoft.ManagedIdentity/x", "clientId": "c"},
+        "provisioningState": "Failed",
+    }
+    profile["userAssignedIdentities"] = [one]
+    world.edit(lambda body: body["properties"].update(podIdentityProfile=profile), world.cluster["id"])
+
+
+# identities, bindings, labels
+
+
+@fault("field_misspelled", blind=True)
+def fields_of_an_old_version(world: World) -> Iterator[None]:
+    """#175"""
+    yield
+    world.settled()
+    made = world.managed_identity("old")
+    spec = {"type": 0, "ResourceID": made["id"], "ClientID": made["properties"]["clientId"]}
+    world.kubectl_apply(AZURE_IDENTITY, "old", spec=spec)
+    world.kubectl_apply(AZURE_IDENTITY_BINDING, "old", spec={"AzureIdentity": "old", "Selector": "old"})
+    pod = world.deployment("old", selector="old")[0]
+    assert world.ask(pod).status == 404
+
+
+@fault("secret_missing", blind=True)
+def secret_that_is_missing(world: World) -> Iterator[None]:
+    yield
+    world.settled()
+    _principal(world)
+
+
+@fault("secret_empty", blind=True)
+def secret_without_a_value(world: World) -> Iterator[None]:
+    yield
+    world.settled()
+    world.create(SECRET, "principal", stringData={"password": ""})
+    _principal(world)
+
+
+@fault("secret_ambiguous", blind=True)
+def secret_with_two_keys(world: World) -> Iterator[None]:
+    yield
+    world.settled()
+    world.create(SECRET, "principal", stringData={"first": "one", "second": "two"})
+    _principal(world)
+
+
+@fault("tenant_missing", blind=True)
+def principal_without_a_tenant(world: World) -> Iterator[None]:
+    """#74"""
+    yield
+    world.settled()
+    world.create(SECRET, "principal", stringData={"password": "sesame"})
+    _principal(world, tenantID="")
+
+
+@fault("label_not_on_template", blind=True)
+def label_on_the_deployment_alone(world: World) -> Iterator[None]:
+    yield
+    world.settled()
+    world.identity("api")
+    world.deployment("api", selector=None, own_labels={"aadpodidbinding": "api"})
+
+
+@fault("nothing_matches", blind=True)
+def binding_of_another_namespace(world: World) -> Iterator[None]:
+    """#1065: forced into namespaced mode, MIC and NMI look in the namespace of the pod alone."""
+    world.values["forceNamespaced"] = "true"
+    yield
+    world.settled()
+    world.identity("far", OTHER_TEAM)
+    world.deployment("far", selector="far")
+
+
+@fault("ambiguous_default", blind=True)
+def selector_of_two_bindings(world: World) -> Iterator[None]:
+    yield
+    world.settled()
+    world.identity("second", selector="web")
+    world.until_assigned(2)
+
+
+@fault("client_id_unknown_to_nmi", blind=True)
+def client_id_of_another_identity(world: World) -> Iterator[None]:
+    """StackExchangeRedis#79: with the client id of Workload ID, to NMI."""
+    yield
+    world.settled()
+    other = world.managed_identity("other")["properties"]["clientId"]
+    assert world.ask(world.pod_of(), client_id=other).status == 404
+
+
+@fault("unlabelled_pod_asks", blind=True)
+def pod_without_a_label_asks(world: World) -> Iterator[None]:
+    """#799"""
+    yield
+    world.settled()
+    pod = world.deployment("agent", selector=None)[0]
+    assert world.ask(pod).status == 404
+
+
+# network
+
+
+@fault("policy_blocks_nmi", blind=True)
+def policy_that_allows_imds_alone(world: World) -> Iterator[None]:
+    """#716"""
+    world.properties["networkProfile"] = {"networkPolicy": "azure"}
+    yield
+    world.settled()
+    only = [{"ipBlock": {"cidr": "169.254.169.254/32"}}]
+    spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": only}]}
+    world.create(NETWORK_POLICY, "egress", spec=spec)
+
+
+@fault("nmi_does_not_know_pod", blind=True)
+def firewall_before_the_api_server(world: World) -> Iterator[None]:
+    """#780: NMI's watch breaks, so that it never hears of new pods."""
+    world.relay = Relay(world.api_server)
+    yield
+    world.settled()
+    world.relay.cut()
+    pod = world.deployment("late", selector="web")[0]
+    assert world.ask(pod).status == 500
+
+
+@fault("imds_restricted", blind=True)
+def pods_kept_from_imds(world: World) -> Iterator[None]:
+    yield
+    world.settled()
+    world.edit(lambda body: body["properties"]["networkProfile"].update(podLinkLocalAccess="None"), world.cluster["id"])
+
+
+@fault("kube_proxy_bypasses", blind=True)
+def data_plane_of_cilium(world: World) -> Iterator[None]:
+    """cilium#20103"""
+    yield
+    world.settled()
+    changed = {"networkDataplane": "cilium"}
+    world.edit(lambda body: body["properties"]["networkProfile"].update(changed), world.cluster["id"])
+
+
+# Workload ID
+
+
+@fault("webhook_missing", blind=True)
+def workload_id_without_its_webhook(world: World) -> Iterator[None]:
+    world.properties["oidcIssuerProfile"] = {"enabled": True}
+    yield
+    world.settled()
+    world.credential(world.account("mover"), "mover")
+    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover")
+
+
+@fault("webhook_not_running", blind=True)
+def webhook_that_is_dead(world: World) -> Iterator[None]:
+    """AKS#3897, AWI#863: no pod of its workloads is made any more."""
+    world.properties["oidcIssuerProfile"] = {"enabled": True}
+    yield
+    world.settled()
+    world.credential(world.account("mover"), "mover")
+    world.webhook(runs=False)
+    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", pods=0)
+
+
+@fault("label_missing_on_template", blind=True)
+def label_on_the_service_account_alone(world: World) -> Iterator[None]:
+    """AWI#720"""
+    world.properties["oidcIssuerProfile"] = {"enabled": True}
+    yield
+    world.settled()
+    world.webhook()
+    world.credential(world.account("mover", labels=USE), "mover")
+    world.deployment("mover", selector=None, serviceAccountName="mover")
+
+
+@fault("client_id_not_annotated", blind=True)
+def account_without_a_client_id(world: World) -> Iterator[None]:
+    world.properties["oidcIssuerProfile"] = {"enabled": True}
+    yield
+    world.settled()
+    world.create(SERVICE_ACCOUNT, "mover")
+    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", containers=world.mutated())
+    world.webhook()
+
+
+@fault("service_account_missing", blind=True)
+def account_that_is_missing(world: World) -> Iterator[None]:
+    world.properties["oidcIssuerProfile"] = {"enabled": True}
+    yield
+    world.settled()
+    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", containers=world.mutated())
+    world.webhook()
+
+
+@fault("pod_not_mutated", blind=True)
+def pod_older_than_the_webhook(world: World) -> Iterator[None]:
+    """AWI#790"""
+    world.properties["oidcIssuerProfile"] = {"enabled": True}
+    yield
+    world.settled()
+    world.credential(world.account("mover"), "mover")
+    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover")
+    world.webhook()
+
+
+@fault("issuer_disabled", blind=True)
+def cluster_without_an_issuer(world: World) -> Iterator[None]:
+    yield
+    world.settled()
+    made = world.account("mover")
+    containers = world.mutated(made["properties"]["clientId"])
+    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", containers=containers)
+    world.webhook()
+
+
+def _wrong(name: str, code: str, **properties: Any) -> None:
+    """A workload whose federated credential is nearly right."""
+
+    def breaks(world: World) -> Iterator[None]:
+        world.properties["oidcIssuerProfile"] = {"enabled": True}
+        yield
+        world.settled()
+        world.mover(**{key: value.format(issuer=world.issuer) for key, value in properties.items()})
+        world.webhook()
+
+    breaks.__name__ = name
+    fault(code, blind=True)(breaks)
+
+
+_wrong("credential_with_another_issuer", "credential_wrong", issuer="{issuer}x/")
+_wrong("credential_with_another_subject", "credential_wrong", subject=f"system:serviceaccount:{TEAM}:Mover")
+
+
+@fault("credential_wrong", blind=True)
+def credential_with_another_audience(world: World) -> Iterator[None]:
+    world.properties["oidcIssuerProfile"] = {"enabled": True}
+    yield
+    world.settled()
+    world.mover(audiences=["api://AzureADTokenexchange"])
+    world.webhook()
+
+
+@fault("credential_missing", blind=True)
+def account_without_a_credential(world: World) -> Iterator[None]:
+    world.properties["oidcIssuerProfile"] = {"enabled": True}
+    yield
+    world.settled()
+    made = world.account("mover")
+    containers = world.mutated(made["properties"]["clientId"])
+    world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", containers=containers)
+    world.webhook()
+
+
+def _drop(body: dict[str, Any], part: str) -> None:
+    """Take identities from a scale set, as far as Azure remembers them."""
+    carried = body["identity"]["userAssignedIdentities"]
+    for key in [one for one in carried if part in one.lower()]:
+        del carried[key]
+
+
+def _principal(world: World, **spec: Any) -> Any:
+    """What NMI says to a pod whose identity is a service principal with a Secret of that name."""
+    whole = {
+        "type": 1,
+        "tenantID": world.azure.tenant_id,
+        "adEndpoint": world.azure.endpoints.entra,
+        "clientID": world.azure.principal("reports").client_id,
+        "clientPassword": {"namespace": TEAM, "name": "principal"},
+        **spec,
+    }
+    world.create(AZURE_IDENTITY, "reports", spec=whole)
+    world.create(AZURE_IDENTITY_BINDING, "reports", spec={"azureIdentity": "reports", "selector": "reports"})
+    pod = world.deployment("reports", selector="reports")[0]
+    world.until_assigned(2)
+    server.until("NMI refuses", lambda: world.ask(pod).status not in (200, 404))
+    return world.ask(pod)
+
+
+PAIRS: tuple[tuple[str, str], ...] = (
+    ("lock_of_iptables", "no_permission_on_the_identity"),
+    ("lock_of_iptables", "mic_killed_for_its_memory"),
+    ("kubenet", "no_permission_on_the_nodes"),
+    ("arguments_of_an_old_nmi", "lock_of_a_stranger"),
+    ("arguments_of_another_mic", "no_permission_for_iptables"),
+    ("iptables_never_ends", "azure_throttles"),
+    ("no_permission_on_the_identity", "no_permission_on_the_nodes"),
+    ("mic_deleted", "kubenet"),
+    ("lock_of_a_stranger", "no_permission_on_the_identity"),
+    ("mic_scaled_to_nothing", "arguments_of_an_old_nmi"),
+    ("mic_alone_is_namespaced", "identity_deleted"),
+    ("node_with_a_taint", "identity_made_again"),
+    ("addon_beside_the_chart", "secret_with_two_keys"),
+    ("identity_deleted", "secret_that_is_missing"),
+    ("identity_made_again", "label_on_the_deployment_alone"),
+    ("scale_set_loses_an_identity", "policy_that_allows_imds_alone"),
+    ("lock_on_the_nodes", "client_id_of_another_identity"),
+    ("nodes_locked_down", "fields_of_an_old_version"),
+    ("scale_set_that_failed", "pod_without_a_label_asks"),
+    ("nodes_lose_their_identity", "principal_without_a_tenant"),
+    ("policy_that_allows_imds_alone", "workload_id_without_its_webhook"),
+    ("fields_of_an_old_version", "label_on_the_service_account_alone"),
+    ("webhook_that_is_dead", "identity_deleted"),
+    ("account_that_is_missing", "selector_of_two_bindings"),
+    ("pods_kept_from_imds", "binding_of_another_namespace"),
+    ("cluster_without_an_issuer", "secret_without_a_value"),
+)
+"""Faults of one world at once; each has another subject than the other."""
