@@ -386,7 +386,10 @@ def addon_that_failed(world: World) -> Iterator[None]:
     one = {
         "name": "late",
         "namespace": TEAM,
-        "identity": {"resourceId": f"{world.place('identities')}/providers/Microsoft.ManagedIdentity/x", "clientId": "c"},
+        "identity": {
+            "resourceId": f"{world.place('identities')}/providers/Microsoft.ManagedIdentity/x",
+            "clientId": "c",
+        },
         "provisioningState": "Failed",
     }
     profile["userAssignedIdentities"] = [one]

@@ -412,7 +412,9 @@ class World:
         arguments = self._arguments(daemon_set, {"kubelet-config": str(settings), "node": self.nodes[0]})
         variables = self._variables(daemon_set)
         variables["PATH"] = f"{processes.folder}:{os.defpath}"
-        variables["KUBECONFIG"] = self.relay.kubeconfig(processes.folder) if self.relay else self.api_server.kubeconfig()
+        variables["KUBECONFIG"] = (
+            self.relay.kubeconfig(processes.folder) if self.relay else self.api_server.kubeconfig()
+        )
         if not any(one.startswith("--kubelet-config=") for one in arguments):
             arguments.append(f"--kubelet-config={settings}")
         if not any(one.startswith("--nmi-port=") for one in arguments):
