@@ -474,6 +474,7 @@ SCENARIOS: dict[str, Scenario] = {
     **{f"look {name}": scenario for name, scenario in LOOKS.items()},
 }
 ELSEWHERE = {
+    "pod_identity_diagnosis_info": "what it could not read is a result: test_pod_identity_diagnosis_info.py",
     "cluster_connection": "it writes down how to connect, and asks nobody",
     "federated_identity_credential": "it asks for tokens of service accounts after its writes only",
 }

@@ -347,7 +347,10 @@ SCENARIOS: dict[str, Scenario] = {
     **FURTHER,
     **{f"look {name}": scenario for name, scenario in LOOKS.items()},
 }
-ELSEWHERE = {"aks_node_info": "it needs an API server, too: tests/kube/test_odd_answers.py"}
+ELSEWHERE = {
+    "aks_node_info": "it needs an API server, too: tests/kube/test_odd_answers.py",
+    "pod_identity_diagnosis_info": "what it could not read is a result of its own: test_diagnosis.py",
+}
 """Modules that ask Azure and are not among the scenarios here."""
 TOLERATED: tuple[Tolerated, ...] = (
     Tolerated(
