@@ -347,6 +347,7 @@ def read_files(
         now=now,
         unknown=unknown,
         unread=tuple(unread),
+        from_files=True,
     )
 
 

@@ -10,9 +10,12 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 _FORM = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+# What a log or an event tells counts for so long: what stands in the way of MIC or NMI is told again within it.
+_LATELY = timedelta(minutes=15)
 
 
 def moment(text: str) -> datetime | None:
@@ -22,6 +25,12 @@ def moment(text: str) -> datetime | None:
         return datetime.fromisoformat(found[1] + found[2].replace("Z", "+00:00")) if found else None
     except ValueError:
         return None
+
+
+def lately(text: str, now: datetime) -> bool:
+    """Whether a time is of the last minutes; what is no time is not."""
+    when = moment(text)
+    return when is not None and now - when <= _LATELY
 
 
 def written(when: datetime) -> str:

@@ -85,7 +85,8 @@ class Observed:
     labels of what may be there or not, because it could not be read. ``health``: what the NMI of a pod says of itself,
     by the pod's label, ``Active`` where it serves.
     ``asked``: where live requests were wanted. ``credentials``: the federated ones by the lower-case id of an identity,
-    None where none were read; an identity that is missing was not read.
+    None where none were read; an identity that is missing was not read. ``from_files``: its lists may be of several
+    moments, ``now`` the last of them.
     """
 
     inventory: Inventory
@@ -100,6 +101,7 @@ class Observed:
     health: t.Mapping[str, str] = field(default_factory=dict)
     asked: tuple[Asked, ...] = ()
     credentials: t.Mapping[str, t.Sequence[Credential]] | None = None
+    from_files: bool = False
 
     def of(self, program: str) -> tuple[Component, ...]:
         return tuple(one for one in self.components if one.program == program)
@@ -110,6 +112,14 @@ class Observed:
     @cached_property
     def nodes(self) -> t.Mapping[str, Raw]:
         return {str(raw["metadata"]["name"]): raw for raw in self.objects.get("Node", ())}
+
+    @cached_property
+    def pods(self) -> t.Mapping[tuple[str, str], Raw]:
+        """By namespace and name."""
+        return {
+            (str(raw["metadata"].get("namespace", "")), str(raw["metadata"].get("name", ""))): raw
+            for raw in self.objects.get("Pod", ())
+        }
 
     @cached_property
     def secrets(self) -> t.Mapping[tuple[str, str], t.Mapping[str, bool]] | None:

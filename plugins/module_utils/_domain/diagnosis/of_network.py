@@ -41,6 +41,8 @@ from .cause import (
     shell,
     time_of,
 )
+from .logs import Line, Log
+from .moments import lately
 from .observed import NMI, Asked, Component, Observed, said_by
 
 TABLE = Table()
@@ -54,6 +56,8 @@ _NO_IMDS = re.compile(r"the MSI endpoint is not available", re.IGNORECASE)
 _NOT_IN_TIME = re.compile(r"AADSTS700024\b")
 # Right after its start NMI may not have heard of a pod yet; its client asks again.
 _UNTIL_HEARD_OF = timedelta(seconds=10)
+# A watch that breaks once or twice, as when the API server restarts, is made again.
+_BROKEN = 3
 # Entra takes assertions of a clock that is up to five minutes off.
 _CLOCK_LIMIT = timedelta(minutes=5)
 _IMDS_RESTRICTION = "https://learn.microsoft.com/azure/aks/imds-restriction"
@@ -263,8 +267,9 @@ def imds_restricted(observed: Observed) -> Suspicions:
 @TABLE.cause(
     ERROR,
     "Let NMI reach the API server (a firewall needs a network rule for its address), then restart NMI on the node.",
-    told_by="NMI's log (failed to match pod IP, failed to list or watch pods), where the address is that of a pod "
-    "which still lives on that node or of the node itself; or NMI's answer to a request in place of a pod.",
+    told_by="NMI's log of the last 15 minutes: failed to match pod IP, where the address is that of a pod which still "
+    "lives on that node or of the node itself; failed to list or watch pods, three times. Or NMI's answer to a request "
+    "in place of a pod.",
     sources=(LOGS, OBJECTS, PROBE),
 )
 def nmi_does_not_know_pod(observed: Observed) -> Suspicions:
@@ -272,18 +277,21 @@ def nmi_does_not_know_pod(observed: Observed) -> Suspicions:
     by_address = {
         pod.ip: pod for pod in observed.inventory.cluster.pods if pod.lives and pod.ip and not pod.host_network
     }
-    started = _starts(observed)
+    started, since = _starts(observed), _running_since(observed)
     of_node = {address: name for name, node in observed.nodes.items() for address in _addresses(node)}
     for log in observed.logs_of(NMI):
         told: dict[str, Evidence] = {}
-        for line, found in log.matching(_UNKNOWN_POD):
+        for line, found in _lately(observed, log, _UNKNOWN_POD):
+            if _is_early(line.time, since.get((log.namespace, log.pod))):
+                continue
             address = (found["ip"] or found["of"]).rstrip(".")
             pod = by_address.get(address)
             if pod and pod.node == log.node and not _is_early(line.time, started.get((pod.namespace, pod.name))):
                 told[f"Pod {pod.namespace}/{pod.name}"] = said_by(log, line.text, line.time)
             elif of_node.get(address) == log.node:
                 told[f"Node {log.node}"] = said_by(log, line.text, line.time)
-        broken = next((said_by(log, line.text, line.time) for line, dummy in log.matching(_BROKEN_WATCH)), None)
+        watches = [line for line, dummy in _lately(observed, log, _BROKEN_WATCH)]
+        broken = len(watches) >= _BROKEN
         if told or (broken and log.node in observed.nodes):
             hidden = f"Node {log.node}" in told
             yield Suspicion(
@@ -291,7 +299,7 @@ def nmi_does_not_know_pod(observed: Observed) -> Suspicions:
                 symptom="NMI answers 500 after about a second.",
                 cause=f"NMI on the node {log.node} does not know the pods that ask"
                 + (", because their requests come from an address of the node." if hidden else "."),
-                evidence=(*told.values(), *([broken] if broken else ())),
+                evidence=(*told.values(), *([said_by(log, watches[-1].text, watches[-1].time)] if broken else ())),
                 certainty=LIKELY,
                 concerns=frozenset({*told, f"Node {log.node}"}),
                 command=shell("kubectl", "delete", "pod", "--namespace", log.namespace, log.pod),
@@ -311,14 +319,13 @@ def nmi_does_not_know_pod(observed: Observed) -> Suspicions:
     ERROR,
     "Look on the node itself: curl -H Metadata:true http://169.254.169.254/metadata/instance?api-version=2021-02-01; a "
     "route, a firewall or a proxy there is in the way. Where it is one node of many, reimage it.",
-    told_by="NMI's log: the MSI endpoint is not available.",
+    told_by="NMI's log of the last 15 minutes: the MSI endpoint is not available.",
     sources=(LOGS,),
 )
 def node_cannot_reach_imds(observed: Observed) -> Suspicions:
     """A node's own way to the metadata service is broken, so NMI there gets no token for anybody."""
     for log in observed.logs_of(NMI):
-        line = next((line for line, dummy in log.matching(_NO_IMDS)), None)
-        if line and log.node in observed.nodes:
+        for line, _match in _lately(observed, log, _NO_IMDS)[-1:] if log.node in observed.nodes else ():
             yield Suspicion(
                 object=f"Node {log.node}",
                 symptom="NMI answers 503 or 403 within a second.",
@@ -333,7 +340,8 @@ def node_cannot_reach_imds(observed: Observed) -> Suspicions:
     ERROR,
     "Mend the node's time service (timedatectl, chronyc tracking), or reimage the node.",
     told_by="Times that the node's kubelet wrote (its Lease, its heartbeats) beside the API server's clock, five "
-    "minutes apart or more; AADSTS700024 in NMI's log or in the answer to a request in place of a pod.",
+    "minutes apart or more; AADSTS700024 in NMI's log of the last 15 minutes, or in the answer to a request in place "
+    "of a pod. In files only times of the future are told.",
     sources=(OBJECTS, LOGS, PROBE),
 )
 def clock_skew(observed: Observed) -> Suspicions:
@@ -343,8 +351,7 @@ def clock_skew(observed: Observed) -> Suspicions:
         if found:
             yield _skewed(name, PROVED, found)
     for log in observed.logs_of(NMI):
-        line = next((line for line, dummy in log.matching(_NOT_IN_TIME)), None)
-        if line and log.node in observed.nodes:
+        for line, _match in _lately(observed, log, _NOT_IN_TIME)[-1:] if log.node in observed.nodes else ():
             yield _skewed(log.node, LIKELY, said_by(log, line.text, line.time))
     for one in observed.asked:
         if _NOT_IN_TIME.search(one.verdict.message) and one.node in observed.nodes:
@@ -371,9 +378,10 @@ def _skew(observed: Observed, name: str, node: Raw) -> Evidence | None:
         for raw in observed.objects.get("Lease", ())
         if (raw["metadata"].get("namespace"), raw["metadata"]["name"]) == ("kube-node-lease", name)
     ]
-    # A heartbeat may be minutes old on a good node, a Lease may not while the node is Ready.
+    # A heartbeat may be minutes old on a good node, a Lease may not while the node is Ready; one in a file may.
+    is_now = nmi.is_ready(node) and not observed.from_files
     ahead = max((when for when in map(time_of, (*beats, *renewed)) if when), default=observed.now)
-    behind = min((when for when in map(time_of, renewed) if when and nmi.is_ready(node)), default=observed.now)
+    behind = min((when for when in map(time_of, renewed) if when and is_now), default=observed.now)
     for when, word in ((ahead, "ahead"), (behind, "behind")):
         if abs(when - observed.now) >= _CLOCK_LIMIT and (when > observed.now) == (word == "ahead"):
             minutes = abs(when - observed.now) // timedelta(minutes=1)
@@ -425,7 +433,7 @@ def _enforcer(observed: Observed) -> str | None:
     for raw in observed.objects.get("DaemonSet", ()):
         if raw["metadata"]["name"] in _ENGINES and raw["metadata"].get("namespace") in _SYSTEM:
             return str(raw["metadata"]["name"])
-    return "" if known and observed.azure else None
+    return "" if known and observed.azure and observed.azure.cluster else None
 
 
 def _network(observed: Observed) -> Raw:
@@ -449,11 +457,24 @@ def _labels(raw: Raw) -> Raw:
 
 def _starts(observed: Observed) -> dict[tuple[str, str], str]:
     return {
-        (str(raw["metadata"].get("namespace", "")), str(raw["metadata"]["name"])): str(
-            (raw.get("status") or {}).get("startTime") or raw["metadata"].get("creationTimestamp") or ""
-        )
-        for raw in observed.objects.get("Pod", ())
+        place: str((raw.get("status") or {}).get("startTime") or raw["metadata"].get("creationTimestamp") or "")
+        for place, raw in observed.pods.items()
     }
+
+
+def _running_since(observed: Observed) -> dict[tuple[str, str], str]:
+    """When the containers of NMI's pods started last."""
+    found = {}
+    for pod in (pod for one in observed.of(NMI) for pod in one.pods):
+        statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+        times = [str(((each.get("state") or {}).get("running") or {}).get("startedAt") or "") for each in statuses]
+        found[str(pod["metadata"].get("namespace", "")), str(pod["metadata"]["name"])] = max(times, default="")
+    return found
+
+
+def _lately(observed: Observed, log: Log, pattern: t.Pattern[str]) -> list[tuple[Line, t.Match[str]]]:
+    """Lines of a time that still counts: what healed since stays in a log."""
+    return [each for each in log.matching(pattern) if lately(each[0].time, observed.now)]
 
 
 def _is_early(line: str, start: str | None) -> bool:

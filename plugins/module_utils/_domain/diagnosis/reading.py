@@ -182,4 +182,7 @@ def last_moment(objects: t.Mapping[str, t.Sequence[Raw]], otherwise: datetime) -
     for node in objects.get("Node", ()):
         conditions = (node.get("status") or {}).get("conditions") or ()
         told += [str(each.get("lastHeartbeatTime") or "") for each in conditions]
+    for lease in objects.get("Lease", ()):
+        if lease["metadata"].get("namespace") == "kube-node-lease":
+            told.append(str((lease.get("spec") or {}).get("renewTime") or ""))
     return min(max((when for when in map(moment, told) if when), default=otherwise), otherwise)

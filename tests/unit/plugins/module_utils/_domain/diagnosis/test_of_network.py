@@ -31,7 +31,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Verdict
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, healthy, pod, template
 
-from .observed_world import HOME, NMI_POD, NOW, ago, program, told, world
+from .observed_world import HOME, NMI_POD, NOW, ago, program, ready, told, world
 
 NODE = "Node n1"
 ADDRESS, NODE_ADDRESS = "10.244.0.7", "10.224.0.4"
@@ -90,6 +90,12 @@ def daemons(version: str = "v1.8.17", *arguments: str, **template: t.Any) -> tup
     return program(MIC), one
 
 
+def restarted(seconds: float) -> tuple[Component, ...]:
+    """The container of NMI's pod started so long ago."""
+    status = {"name": "nmi", "state": {"running": {"startedAt": ago(seconds)}}}
+    return program(MIC), program(NMI, ready(NMI_POD, containerStatuses=[status]))
+
+
 def system(kind: str, name: str, namespace: str = "kube-system", **content: t.Any) -> dict[str, list[Raw]]:
     return {kind: [{"metadata": {"name": name, "namespace": namespace}, **content}]}
 
@@ -107,6 +113,7 @@ UNBOUND: dict[str, list[Raw]] = {
 }
 DENIED = policy(egress=[])
 IP_UNKNOWN = f'failed to get pod info from pod IP: {ADDRESS}, error: "failed to match pod IP {ADDRESS} with []"'
+BROKEN = "reflector.go:178] Failed to watch *v1.Pod: dial tcp: i/o timeout"
 NO_IMDS = "failed to get token, error: the MSI endpoint is not available. Failed HTTP request to MSI endpoint"
 SKEWED = "AADSTS700024: Client assertion is not within its valid time range."
 
@@ -154,6 +161,10 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
     ),
     "denied, and NMI answers": (here(NetworkPolicy=[DENIED], asked=(asked("ok", "nmi"),)), []),
     "denied, and nothing enforces": (here(NetworkPolicy=[DENIED], DaemonSet=[], azure=azure(networkPolicy="none")), []),
+    "denied, and the cluster could not be read": (
+        here(NetworkPolicy=[DENIED], DaemonSet=[], azure=Azure({}, IdentityInAzure("", True), "")),
+        [("policy_blocks_nmi", "NetworkPolicy team/p", "possible")],
+    ),
     "denied, and a tenant's DaemonSet is called as one that enforces": (
         here(NetworkPolicy=[DENIED], azure=azure(), **system("DaemonSet", "calico-node", "team")),
         [],
@@ -271,7 +282,21 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
         [("nmi_does_not_know_pod", f"Pod {HOME}/{NMI_POD}", "likely")],
     ),
     "a broken watch": (
-        here(logs=(said("reflector.go:178] Failed to watch *v1.Pod: dial tcp: i/o timeout"),)),
+        here(logs=(said(*[BROKEN] * 3),)),
+        [("nmi_does_not_know_pod", f"Pod {HOME}/{NMI_POD}", "likely")],
+    ),
+    "a watch that broke while the API server restarted": (here(logs=(said(*[BROKEN] * 2),)), []),
+    "a watch that was broken an hour ago": (here(logs=(said(*[BROKEN] * 9, when=ago(3600)),)), []),
+    "a pod that NMI did not know a while ago": (
+        here(Pod=[pod(podIP=ADDRESS, startTime=ago(7200))], logs=(said(IP_UNKNOWN, when=ago(1000)),)),
+        [],
+    ),
+    "a pod that NMI did not know right after its own start": (
+        here(components=restarted(35), logs=(said(IP_UNKNOWN),)),
+        [],
+    ),
+    "a pod that NMI does not know after its start": (
+        here(components=restarted(60), logs=(said(IP_UNKNOWN),)),
         [("nmi_does_not_know_pod", f"Pod {HOME}/{NMI_POD}", "likely")],
     ),
     "a hidden address": (
@@ -287,10 +312,11 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
     "an address of no pod": (here(logs=(said(IP_UNKNOWN.replace(ADDRESS, "10.244.0.99")),)), []),
     "a pod of another node": (here(logs=(said(IP_UNKNOWN, where="n2"),)), []),
     "a watch of something else": (here(logs=(said("Failed to watch *v1.ConfigMap: forbidden"),)), []),
-    "a node that there is not": (here(logs=(said("Failed to list *v1.Pod: timeout", where="n9"),)), []),
+    "a node that there is not": (here(logs=(said(*[BROKEN] * 3, where="n9"),)), []),
     "MIC says it": (here(logs=(said(IP_UNKNOWN, by=MIC),)), []),
     # node_cannot_reach_imds
     "no IMDS": (here(logs=(said(NO_IMDS),)), [("node_cannot_reach_imds", NODE, "likely")]),
+    "no IMDS a while ago": (here(logs=(said(NO_IMDS, when=ago(1000)),)), []),
     "no IMDS on a node that is gone": (here(logs=(said(NO_IMDS, where="n9"),)), []),
     "no IMDS, says MIC": (here(logs=(said(NO_IMDS, by=MIC),)), []),
     # clock_skew
@@ -301,6 +327,14 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
         here(**system("Lease", "n1", "kube-node-lease", spec={"renewTime": ago(400).replace("Z", ".123456Z")})),
         [("clock_skew", NODE, "proved")],
     ),
+    "an old lease in a file": (
+        here(from_files=True, **system("Lease", "n1", "kube-node-lease", spec={"renewTime": ago(400)})),
+        [],
+    ),
+    "a lease of the future in a file": (
+        here(from_files=True, **system("Lease", "n1", "kube-node-lease", spec={"renewTime": ago(-400)})),
+        [("clock_skew", NODE, "proved")],
+    ),
     "an old lease of a node that is away": (
         here(Node=[node(ready=False)], **system("Lease", "n1", "kube-node-lease", spec={"renewTime": ago(400)})),
         [],
@@ -309,6 +343,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
     "a tenant's lease": (here(**system("Lease", "n1", "team", spec={"renewTime": ago(-4000)})), []),
     "a lease without a time": (here(**system("Lease", "n1", "kube-node-lease", spec={"renewTime": "2026-99-99"})), []),
     "Entra says so to NMI": (here(logs=(said(SKEWED),)), [("clock_skew", NODE, "likely")]),
+    "Entra said so to NMI a while ago": (here(logs=(said(SKEWED, when=ago(1000)),)), []),
     "Entra says so now": (here(asked=(asked("federation_refused", "nmi", SKEWED),)), [("clock_skew", NODE, "likely")]),
     "Entra says another thing": (here(logs=(said("AADSTS7000240: other"),)), []),
     "the time is not known": (
@@ -373,6 +408,13 @@ def test_a_command_is_safe_whatever_the_names_are(tmp_path: Path) -> None:
     subprocess.run(["sh", "-c", one.command], check=True, cwd=tmp_path, env={"PATH": f"{tmp_path}:/bin:/usr/bin"})
     assert (tmp_path / "word").read_text() == "nmi$(touch hurt)\n"
     assert not (tmp_path / "hurt").exists()
+
+
+@pytest.mark.parametrize("text", [BROKEN, NO_IMDS, SKEWED])
+def test_the_newest_line_is_shown(text: str) -> None:
+    lines = tuple(Line(text, "E", ago(seconds)) for seconds in (3600, 90, 60, 30))
+    (one,) = [one for row in TABLE.rows for one in row.look(here(logs=(Log(NMI, HOME, NMI_POD, "n1", lines),)))]
+    assert [each.time for each in one.evidence] == [ago(30)]
 
 
 def test_the_limit_of_a_clock_is_five_minutes() -> None:

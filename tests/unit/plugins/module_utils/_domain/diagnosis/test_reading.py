@@ -202,5 +202,10 @@ def test_when_files_were_written() -> None:
     heart = {"type": "Ready", "lastHeartbeatTime": "2026-03-01T11:55:00Z"}
     objects["Node"][0]["status"]["conditions"].append(heart)
     assert reading.last_moment(objects, NOW) == datetime(2026, 3, 1, 11, 55, tzinfo=timezone.utc)
+    objects["Lease"] = [
+        {"metadata": {"namespace": place, "name": "n1"}, "spec": {"renewTime": f"2026-03-01T11:{minute}:00.123456Z"}}
+        for place, minute in (("kube-node-lease", 57), ("team", 59))
+    ]
+    assert reading.last_moment(objects, NOW) == datetime(2026, 3, 1, 11, 57, tzinfo=timezone.utc)
     heart["lastHeartbeatTime"] = "2036-03-01T11:55:00Z"
     assert reading.last_moment(objects, NOW) == NOW == reading.last_moment({}, NOW)
