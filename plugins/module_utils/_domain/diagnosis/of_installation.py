@@ -288,7 +288,8 @@ def kubenet_refused(observed: Observed) -> Suspicions:
 @TABLE.cause(
     ERROR,
     "Let NMI run on the node: tolerate its taint, select its labels, or keep pods with identities away from it.",
-    told_by="A node without a pod of NMI that is Ready, with pods that get identities, or on which NMI is to run.",
+    told_by="A node without a pod of NMI that is Ready, with pods that get identities, or on which NMI is to run. "
+    "Not told within three minutes of the end of its pod.",
 )
 def nmi_missing_on_node(observed: Observed) -> Suspicions:
     """No NMI works on a node, so that pods there ask the endpoint of the node, which gives them any identity."""
@@ -300,10 +301,14 @@ def nmi_missing_on_node(observed: Observed) -> Suspicions:
     idle: dict[str, list[tuple[Component, nmi.NodeState]]] = {}
     for one in several:
         crashing = {crash.node for dummy, crashes in crashed(observed, one, OF_NMI) for crash in crashes}
-        pods = [pod for pod in one.pods if not pod["metadata"].get("deletionTimestamp")]
+        pods = [pod for pod in one.pods if not _deleted(pod)]
+        # The successor of a pod is made when that is gone.
+        replaced = {
+            str((pod.get("spec") or {}).get("nodeName")) for pod in one.pods if _is_young(observed, _deleted(pod))
+        }
         for state in nmi.node_states(one.workload, observed.nodes.values(), pods, lambda pod: nmi.ACTIVE):
             node = observed.nodes[state.node]
-            if state.state == "active" or state.node in crashing:
+            if state.state == "active" or state.node in crashing or state.node in replaced:
                 working.add(state.node)
             elif state.state != "not_expected" or (state.node in wanting and nmi.is_ready(node)):
                 pod = next((pod for pod in pods if pod["metadata"]["name"] == state.pod), {})
@@ -358,6 +363,11 @@ def _is_young(observed: Observed, since: str) -> bool:
 
 def _made(raw: Raw) -> str:
     return str((raw.get("metadata") or {}).get("creationTimestamp") or "")
+
+
+def _deleted(raw: Raw) -> str:
+    """When its grace ends; empty where nobody has deleted it."""
+    return str((raw.get("metadata") or {}).get("deletionTimestamp") or "")
 
 
 def _ready_since(node: Raw) -> str:

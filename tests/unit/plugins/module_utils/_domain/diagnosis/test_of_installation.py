@@ -137,6 +137,17 @@ def nmi_gone(objects: Objects) -> None:
     nmi_pods(objects)
 
 
+def nmi_that_ends(deleted: str) -> World:
+    """As in a rolling update: its successor is made when it is gone. ``deleted``: when it is to be gone."""
+
+    def world(objects: Objects) -> None:
+        one = pod_of(objects["DaemonSet"][0], "nmi-1")
+        one["metadata"]["deletionTimestamp"] = deleted
+        nmi_pods(objects, one)
+
+    return world
+
+
 def nmi_without_image(objects: Objects) -> None:
     waits = {"state": {"waiting": {"reason": "ErrImagePull"}}}
     nmi_pods(objects, pod_of(objects["DaemonSet"][0], "nmi-1", ready=False, status=waits))
@@ -347,6 +358,14 @@ ON_KUBENET = Azure({"properties": {"networkProfile": {"networkPlugin": "kubenet"
         pytest.param(tainted, "nmi_missing_on_node", "Node n1", PROVED, "does not tolerate its taint sku", id="taint"),
         pytest.param(not_selected, "nmi_missing_on_node", "Node n1", PROVED, "selects nodes with pool", id="selector"),
         pytest.param(nmi_gone, "nmi_missing_on_node", "Node n1", PROVED, "no NMI pod runs there", id="no pod"),
+        pytest.param(
+            nmi_that_ends(LATELY),
+            "nmi_missing_on_node",
+            "Node n1",
+            PROVED,
+            "no NMI pod runs there",
+            id="a pod that does not end",
+        ),
         pytest.param(nmi_without_image, "nmi_missing_on_node", "Node n1", PROVED, "waits: ErrImagePull", id="no image"),
         pytest.param(
             not_active, "nmi_not_active", "Pod kube-system/nmi-1", PROVED, "written no rules", id="not active"
@@ -496,6 +515,8 @@ def tenants_mic(objects: Objects) -> None:
         windows,
         other_nodes,
         young_nmi,
+        nmi_that_ends(LATELY.replace("11:50", "11:59")),
+        nmi_that_ends(LATELY.replace("11:50", "12:00")),
         nodes_unread,
         a_pool_each,
         active,
