@@ -18,7 +18,6 @@ import json
 import re
 import typing as t
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from .. import suggestions
 from ..azure import arm_id
@@ -26,6 +25,7 @@ from ..azure.federated import Credential, service_account
 from ..installation import nmi, workload_identity_webhook
 from ..installation.workload_identity_webhook import (
     AUDIENCE,
+    BINDING_MARK,
     CLIENT_ID,
     CLIENT_ID_VARIABLE,
     PROXY_ANNOTATION,
@@ -39,6 +39,7 @@ from ..installation.workload_identity_webhook import (
 from ..kubernetes.workloads import TEMPLATES, Workload
 from ..matching.inventory import subject
 from ..matching.matching import USER_ASSIGNED, Pod, Raw, pod_template
+from ..tokens import mutation
 from .cause import (
     AZURE,
     ERROR,
@@ -53,8 +54,8 @@ from .cause import (
     Suspicions,
     Table,
     shell,
-    time_of,
 )
+from .moments import lately
 from .observed import WEBHOOK, Observed
 
 TABLE = Table()
@@ -62,7 +63,6 @@ _DOCS = "https://azure.github.io/azure-workload-identity/docs/"
 _LABELS = f"{_DOCS}topics/service-account-labels-and-annotations.html"
 _CREDENTIALS = "https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations"
 _NOT_CALLED = re.compile(rf'failed calling webhook "{re.escape(workload_identity_webhook.NAME)}"')
-_RECENT = timedelta(minutes=15)
 _RESTARTED = ("Deployment", "StatefulSet", "DaemonSet")
 _OTHER_CLUSTER = "issuer, that of another cluster"
 _NATIVE_SIDECAR_SINCE = (1, 5, 0)
@@ -135,7 +135,8 @@ def webhook_not_running(observed: Observed) -> Suspicions:
     'Put the label azure.workload.identity/use: "true" under spec.template.metadata.labels and roll out.',
     told_by="The label elsewhere than among the labels of the pod template: on the workload, among annotations, with "
     "another value, or on the service account alone. Where only the service account has the client id, that is "
-    "possible only, and not told of pods that still have aadpodidbinding.",
+    "possible only, and not told of pods that still have aadpodidbinding. Nothing is told where all pods have "
+    "AZURE_FEDERATED_TOKEN_FILE.",
     references=(_LABELS,),
 )
 def label_missing_on_template(observed: Observed) -> Suspicions:
@@ -144,7 +145,7 @@ def label_missing_on_template(observed: Observed) -> Suspicions:
     served = {(one.workload.pod.namespace, one.workload.pod.service_account) for one in using}
     for one in _all(observed):
         pod = one.workload.pod
-        if pod.labels.get(USE_LABEL) == "true" or one.provides_itself:
+        if pod.labels.get(USE_LABEL) == "true" or one.provides_itself or one.has_token:
             continue
         account = accounts.get((pod.namespace, pod.service_account), {})
         # Pods that are still served by NMI need no label yet, and of those that share an account not all need a token.
@@ -241,8 +242,8 @@ def client_id_not_annotated(observed: Observed) -> Suspicions:
 @TABLE.cause(
     ERROR,
     "Restart the workload, so that the webhook sees its pods.",
-    told_by="A living pod without AZURE_FEDERATED_TOKEN_FILE in a container that is not skipped, one without the label "
-    "that its template has, or one with another client id than its service account tells now.",
+    told_by="A living pod without AZURE_FEDERATED_TOKEN_FILE in a container of its template that is not skipped, in "
+    "any container where the template is not known, or one with another client id than its service account tells now.",
     references=(_LABELS,),
     symptom=True,
 )
@@ -266,12 +267,13 @@ def pod_not_mutated(observed: Observed) -> Suspicions:
 
 
 def _why_not_mutated(one: _User, pod: Raw, account: Raw) -> str:
-    if (_metadata(pod).get("labels") or {}).get(USE_LABEL) != "true":
+    mutated = mutation.is_mutated(pod)
+    if (_metadata(pod).get("labels") or {}).get(USE_LABEL) != "true" and not mutated:
         return "It lacks the label that the template has."
-    # Other webhooks may add containers after this one.
+    # Other webhooks may add containers after this one: only a template tells which.
     names = {each.get("name") for each in _containers(one.template)}
     lacking = [name for name in _lacking(pod, TOKEN_FILE_VARIABLE) if name in names]
-    if lacking:
+    if lacking and not (one.made_by_hand and mutated):
         return f"{TOKEN_FILE_VARIABLE} is not set in {', '.join(lacking)}."
     told, wanted = _values(pod, CLIENT_ID_VARIABLE), str(_annotations(account).get(CLIENT_ID) or "")
     own = one.made_by_hand or _sets(one.template, CLIENT_ID_VARIABLE)
@@ -314,7 +316,7 @@ def namespace_excluded(observed: Observed) -> Suspicions:
 def issuer_disabled(observed: Observed) -> Suspicions:
     """The cluster has no OIDC issuer, so Entra can check no token of its service accounts."""
     using = _users(observed)
-    if using and observed.azure and not _issuer(observed):
+    if using and observed.azure and observed.azure.cluster and not _issuer(observed):
         name = str(observed.azure.cluster.get("name", ""))
         yield Suspicion(
             object=f"ManagedCluster {name}",
@@ -328,7 +330,8 @@ def issuer_disabled(observed: Observed) -> Suspicions:
 @TABLE.cause(
     ERROR,
     "Create the federated credential.",
-    told_by="The credentials of the identity whose client id the service account tells; none is for that account.",
+    told_by="The credentials of the identity whose client id the service account tells; none is for that account. "
+    "Pods that get it by an identity binding of AKS need none.",
     sources=(AZURE, OBJECTS),
     references=(_CREDENTIALS,),
 )
@@ -471,7 +474,19 @@ class _User:
     @property
     def provides_itself(self) -> bool:
         """Whether its containers are told where the token is without the webhook."""
-        return not self.made_by_hand and _sets(self.template, TOKEN_FILE_VARIABLE)
+        return not self.made_by_hand and mutation.is_mutated(self.template)
+
+    @property
+    def has_token(self) -> bool:
+        """Whether its pods are told where the token is, whoever told them."""
+        return bool(self.pods) and all(map(mutation.is_mutated, self.pods))
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether AKS's identity binding gives it its identity: Entra compares nothing of its service account then."""
+        every = (self.template, *self.pods)
+        marks = (mark for one in every for mark in (_metadata(one).get("labels") or {}, _annotations(one)))
+        return any(mark.get(BINDING_MARK) == "true" for mark in marks)
 
     @property
     def made_by_hand(self) -> bool:
@@ -481,11 +496,10 @@ class _User:
 
 def _all(observed: Observed) -> list[_User]:
     made = {(kind, *_place(raw)): raw for kind in TEMPLATES for raw in observed.objects.get(kind, ())}
-    pods = {_place(raw): raw for raw in observed.objects.get("Pod", ())}
     found = []
     for one in observed.inventory.cluster.workloads:
         places = ((each.namespace, each.name) for each in one.pods if each.lives)
-        living = tuple(pods[place] for place in places if place in pods)
+        living = tuple(observed.pods[place] for place in places if place in observed.pods)
         raw = made.get((one.kind, one.pod.namespace, one.name))
         if raw is not None:
             found.append(_User(one, raw, pod_template(raw), living))
@@ -514,8 +528,7 @@ def _failed_calls(observed: Observed) -> list[Evidence]:
     return [
         Evidence(f"event of {one.object}", one.message, one.time)
         for one in observed.events
-        for when in (time_of(one.time),)
-        if when and abs(observed.now - when) <= _RECENT and _NOT_CALLED.search(one.message)
+        if lately(one.time, observed.now) and _NOT_CALLED.search(one.message)
     ]
 
 
@@ -640,7 +653,7 @@ def _named(observed: Observed) -> t.Iterator[tuple[tuple[str, str], list[_User],
     """The service accounts that workloads use, these workloads, and the id of the identity, '' if it is not known."""
     accounts, by_client_id = _accounts(observed) or {}, _identities(observed)
     using: dict[tuple[str, str], list[_User]] = {}
-    for one in _users(observed):
+    for one in (one for one in _users(observed) if not one.is_bound):
         using.setdefault((one.workload.pod.namespace, one.workload.pod.service_account), []).append(one)
     for place, users in using.items():
         client_id = str(_annotations(accounts.get(place, {})).get(CLIENT_ID) or "").lower()

@@ -24,6 +24,8 @@ USE_LABEL = "azure.workload.identity/use"
 CLIENT_ID = "azure.workload.identity/client-id"
 PROXY_ANNOTATION = "azure.workload.identity/inject-proxy-sidecar"
 SKIP_ANNOTATION = "azure.workload.identity/skip-containers"
+# AKS: a pod gets its identity by a binding of the cluster to it, with no credential for its service account.
+BINDING_MARK = "azure.workload.identity/use-identity-binding"
 PROXY_CONTAINER = "azwi-proxy"
 TOKEN_FILE_VARIABLE, CLIENT_ID_VARIABLE = "AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID"
 TOKEN_PATH = "azure-identity-token"

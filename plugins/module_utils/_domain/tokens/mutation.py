@@ -15,12 +15,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ..installation import workload_identity_webhook
 from ..installation.workload_identity_webhook import PROXY_CONTAINER, SKIP_ANNOTATION, TOKEN_FILE_VARIABLE, USE_LABEL
-from ..kubernetes import label_selectors
 from ..matching.matching import pod_template
 from .probe_job import Raw
-
-_WEBHOOK = "azure-workload-identity.io"
 
 
 @dataclass(frozen=True)
@@ -113,31 +111,20 @@ def _by_label(seen: Surroundings) -> Reason | None:
 def _by_webhook(seen: Surroundings) -> Reason | None:
     if any(what.startswith("webhooks") for what in seen.unread):
         return None
-    ours = [
-        (configuration, webhook)
-        for configuration in seen.webhooks
-        for webhook in configuration.get("webhooks") or ()
-        if _is_ours(webhook)
-    ]
+    ours = workload_identity_webhook.find({"MutatingWebhookConfiguration": seen.webhooks})
     if not ours:
         return Reason("webhook_absent", "the cluster has no webhook of Workload ID: enable or install it.")
-    labels = _labels(seen.namespace or {})
-    if seen.namespace is not None and not any(
-        label_selectors.selects(webhook.get("namespaceSelector") or {}, labels) for dummy, webhook in ours
-    ):
-        name = (seen.namespace.get("metadata") or {}).get("name")
+    name = str((((seen.namespace or {}).get("metadata")) or {}).get("name", ""))
+    labels = workload_identity_webhook.namespace_labels(name, {"Namespace": [seen.namespace] if seen.namespace else []})
+    if labels is not None and not any(one.covers(labels) for one in ours):
         return Reason("namespace_excluded", f"the webhook passes the namespace {name} over (namespaceSelector).")
     made = _time(seen.pod)
-    if made and made < min(_time(configuration) for configuration, dummy in ours):
+    configurations = {one.configuration for one in ours}
+    if made and made < min(_time(one) for one in seen.webhooks if one["metadata"]["name"] in configurations):
         return Reason("webhook_newer", "it is older than the webhook: restart what makes it.")
     if made and made < _labelled(seen.pod):
         return Reason("label_newer", f"its label {USE_LABEL} was set after it was made: restart what makes it.")
     return None
-
-
-def _is_ours(webhook: Raw) -> bool:
-    selected = ((webhook.get("objectSelector") or {}).get("matchLabels") or {}).get(USE_LABEL)
-    return str(webhook.get("name", "")).endswith(_WEBHOOK) or selected == "true"
 
 
 def _labelled(pod: Raw) -> str:

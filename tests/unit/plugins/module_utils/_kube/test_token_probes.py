@@ -282,7 +282,7 @@ def test_what_may_not_be_read_of_a_mutation_is_told() -> None:
     labelled = pod("one", **{"azure.workload.identity/use": "true"})
     message = sampled(Restricted(pods=[labelled]), 1, **WORKLOAD_ID, method="exec").outcome().verdict.message
     assert "no webhook of Workload ID" in message
-    configuration = {"metadata": {}, "webhooks": [{"name": "mutation.azure-workload-identity.io"}]}
+    configuration = {"metadata": {"name": "wi"}, "webhooks": [{"name": "mutation.azure-workload-identity.io"}]}
     cluster = Restricted(pods=[labelled], mutatingwebhookconfigurations=[configuration])
     message = sampled(cluster, 1, **WORKLOAD_ID, method="exec").outcome().verdict.message
     assert "namespace (Namespace may not be read)" in message and "ServiceAccount may not be read" in message

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import shlex
 import typing as t
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +34,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import
 from .observed_world import ago, told, world
 
 USE, CLIENT = "azure.workload.identity/use", "azure.workload.identity/client-id"
+BOUND = "azure.workload.identity/use-identity-binding"
 PROXY = "azure.workload.identity/inject-proxy-sidecar"
 SKIP = "azure.workload.identity/skip-containers"
 HOME = "azure-workload-identity-system"
@@ -193,6 +195,13 @@ def pod_alone(**environment: str) -> Change:
     return change
 
 
+def second_pod(made: dict[str, t.Any]) -> None:
+    """Another one of the workload, that has no token."""
+    other = copy.deepcopy(made["Pod"][0])
+    other["metadata"]["name"], other["spec"]["containers"] = "web-1-b", [container()]
+    made["Pod"].append(other)
+
+
 def credential(issuer: str = ISSUER, subject: str = SUBJECT, audience: str = AUDIENCE, name: str = "web") -> Credential:
     return Credential(name, issuer, subject, (audience,))
 
@@ -208,7 +217,8 @@ HOOK = ("MutatingWebhookConfiguration", 0, "webhooks", 0)
 NOT_SERVED = at("Pod", 1, "status", to={"phase": "Pending"})
 NOT_CALLED = 'Internal error occurred: failed calling webhook "mutation.azure-workload-identity.io": refused'
 BARE = at("Pod", 0, "spec", "containers", to=[container()])
-UNLABELLED = both(at(*LABELS, to={"app": "web"}), at(*POD_LABELS, to={"app": "web"}))
+PLAIN = both(at(*LABELS, to={"app": "web"}), at(*POD_LABELS, to={"app": "web"}))
+UNLABELLED = both(PLAIN, BARE)
 UNUSED = both(UNLABELLED, at("ServiceAccount", 0, "metadata", "annotations"))
 UNMUTATED = ("pod_not_mutated", DEPLOYMENT, "proved")
 UNMARKED = ("label_missing_on_template", DEPLOYMENT, "proved")
@@ -273,7 +283,19 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
         both(UNLABELLED, at("Deployment", 0, "spec", "template", "metadata", "annotations", to={USE: "true"})),
         [UNMARKED],
     ),
-    "the label with another value": (both(at(*LABELS, USE, to="True"), at(*POD_LABELS, USE, to="True")), [UNMARKED]),
+    "the label with another value": (
+        both(at(*LABELS, USE, to="True"), at(*POD_LABELS, USE, to="True"), BARE),
+        [UNMARKED],
+    ),
+    "the label on the workload, and pods that have the token": (
+        both(PLAIN, at("Deployment", 0, "metadata", "labels", to={USE: "true"})),
+        [],
+    ),
+    "only the client id on the service account, and pods that have the token": (PLAIN, []),
+    "the label on the workload, and one of two pods that has the token": (
+        both(PLAIN, at("Deployment", 0, "metadata", "labels", to={USE: "true"}), second_pod),
+        [UNMARKED],
+    ),
     "the label on the service account": (
         both(UNLABELLED, at("ServiceAccount", 0, "metadata", "labels", to={USE: "true"})),
         [UNMARKED],
@@ -331,7 +353,8 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
     ),
     # pod_not_mutated
     "a pod without the variable": (BARE, [UNMUTATED]),
-    "a pod from before the label": (at(*POD_LABELS, to={"app": "web"}), [UNMUTATED]),
+    "a pod from before the label": (both(BARE, at(*POD_LABELS, to={"app": "web"})), [UNMUTATED]),
+    "a pod from before the label that has the token": (at(*POD_LABELS, to={"app": "web"}), []),
     "a pod from before the client id": (
         at("Pod", 0, "spec", "containers", to=[container(**{**ENVIRONMENT, "AZURE_CLIENT_ID": ""})]),
         [UNMUTATED],
@@ -362,6 +385,10 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
     ),
     "a pod that ends": (both(BARE, at("Pod", 0, "metadata", "deletionTimestamp", to=ago(1))), []),
     "a pod alone": (pod_alone(), [("pod_not_mutated", "Pod team/web-1-a", "proved")]),
+    "a pod alone to which another webhook adds a container": (
+        both(pod_alone(), at("Pod", 0, "spec", "containers", to=[container(**ENVIRONMENT), container("istio-proxy")])),
+        [],
+    ),
     # namespace_excluded
     "a namespace that AKS leaves out": (
         both(
@@ -387,6 +414,25 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
     "no issuer, and nobody uses it": (both(at("issuer", to={"enabled": False}), UNUSED), []),
     # credentials
     "no credential": (at("credentials", to=[]), [("credential_missing", ACCOUNT, "proved")]),
+    "no credential, with an identity binding by a label of the template": (
+        both(at("credentials", to=[]), at(*LABELS, BOUND, to="true"), at(*POD_LABELS, BOUND, to="true")),
+        [],
+    ),
+    "no credential, with an identity binding by an annotation of the template": (
+        both(
+            at("credentials", to=[]),
+            at("Deployment", 0, "spec", "template", "metadata", "annotations", BOUND, to="true"),
+        ),
+        [],
+    ),
+    "no credential, with an identity binding by an annotation of the pod": (
+        both(at("credentials", to=[]), at("Pod", 0, "metadata", "annotations", BOUND, to="true")),
+        [],
+    ),
+    "no credential, with an identity binding that is not wanted": (
+        both(at("credentials", to=[]), at(*LABELS, BOUND, to="false")),
+        [("credential_missing", ACCOUNT, "proved")],
+    ),
     "one for another account": (
         both(
             at("credentials", to=[credential(subject="system:serviceaccount:team:default")]),
@@ -497,6 +543,12 @@ def test_what_a_pod_shows_comes_after_what_explains_it() -> None:
     by_code = {one.code: one for one in causes}
     assert by_code["pod_not_mutated"].because == ("webhook_missing",)
     assert causes[0].code == "webhook_missing"
+
+
+def test_a_cluster_that_could_not_be_read_has_an_issuer_or_not() -> None:
+    observed = here(at("issuer", to={"enabled": False}))
+    assert observed.azure
+    assert told(TABLE, replace(observed, azure=replace(observed.azure, cluster={}))) == []
 
 
 def test_what_serves_the_webhook_is_one_of_the_components() -> None:

@@ -75,6 +75,22 @@ PLAIN = replace(WORLD, pod=pod({}), maker=maker({}, {}))
             "namespace_excluded",
             "namespace kube-system",
         ),
+        (
+            replace(
+                WORLD, webhooks=(webhook(name="x.azure-workload-identity.io", objectSelector={"matchLabels": USE}),)
+            ),
+            "webhook_absent",
+            "no webhook of Workload ID",
+        ),
+        (
+            replace(
+                WORLD,
+                namespace={"metadata": {"name": "n"}},
+                webhooks=(webhook({"matchLabels": {"kubernetes.io/metadata.name": "n"}}),),
+            ),
+            "unknown",
+            "was not reached",
+        ),
         (replace(WORLD, webhooks=(webhook(created=LATE),)), "webhook_newer", "older than the webhook"),
         (replace(WORLD, webhooks=(webhook(created=LATE), webhook())), "unknown", "was not reached"),
         (replace(WORLD, pod=pod(USE, managedFields=managed(LATE))), "label_newer", "set after it was made"),
