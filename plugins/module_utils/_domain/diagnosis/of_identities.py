@@ -30,6 +30,7 @@ from ..matching.matching import (
     Raw,
     controller,
 )
+from ..names import listed
 from ..suggestions import closest
 from .cause import ERROR, LIKELY, LOGS, OBJECTS, PROVED, WARNING, Evidence, Suspicion, Suspicions, Table
 from .logs import Line, Log
@@ -57,6 +58,7 @@ _FIELDS = {
 }
 _NOTHING: tuple[t.Any, ...] = (None, "", {}, [])
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_MOST_COMPARED, _MOST_SHOWN = 100, 5
 _WITH_CASE = (1, 6, 0)  # MIC and NMI from here on tell fields apart by case
 _CERTIFICATE_KEY = "certificate"
 _CLIENT_ID_ANNOTATION = "azure.workload.identity/client-id"
@@ -112,19 +114,48 @@ def field_misspelled(observed: Observed) -> Suspicions:
     for kind, known in _FIELDS.items():
         for raw in observed.objects.get(kind, ()):
             spec, label = _spec(raw), _label(kind, raw)
-            for key, value in {**_applied_spec(raw), **spec}.items():
-                right = "" if key in known else _meant(key, known)
-                if not right or spec.get(right) not in _NOTHING or (not cased and key.lower() == right.lower()):
-                    continue
-                where = "spec" if key in spec else "what kubectl applied"
+            written = {**_applied_spec(raw), **spec}
+            # What somebody writes there has no bound but that of an object.
+            unknown = sorted((key for key in written if key not in known), key=lambda key: key not in spec)
+            meant = {key: _meant(key, known) for key in unknown[:_MOST_COMPARED]}
+            wrong = {
+                key: right
+                for key, right in meant.items()
+                if right and spec.get(right) in _NOTHING and (cased or key.lower() != right.lower())
+            }
+            if wrong:
+                rights = dict.fromkeys(wrong.values())
+                selectors = {str(written[key]) for key, right in wrong.items() if right == "selector"}
                 yield Suspicion(
                     object=label,
                     symptom="Its pods get no identity, or not the one that it is meant to give.",
-                    cause=f"The field {right} of {label} is not set: it is written as {shown(key, 60)!r}.",
-                    evidence=(Evidence(label, f"{shown(key, 60)!r} in {where}, no {right} in spec"),),
-                    concerns=frozenset({label, *_selecting(observed, value if right == "selector" else None)}),
-                    command=_patch(kind, raw, _corrected(right, value, [key] if key in spec else [])),
+                    cause=" ".join(_unset(label, right, wrong) for right in rights),
+                    evidence=tuple(
+                        Evidence(label, f"{shown(key, 60)!r} in {where}, no {right} in spec")
+                        for key, right in list(wrong.items())[:_MOST_SHOWN]
+                        for where in ("spec" if key in spec else "what kubectl applied",)
+                    ),
+                    concerns=frozenset({label, *_selecting(observed, selectors)}),
+                    command=_patch(kind, raw, _all_corrected(wrong, written, spec)),
                 )
+
+
+def _unset(label: str, right: str, wrong: t.Mapping[str, str]) -> str:
+    keys = [repr(shown(key, 60)) for key, meant in wrong.items() if meant == right]
+    return f"The field {right} of {label} is not set: it is written as {listed(keys, _MOST_SHOWN)}."
+
+
+def _all_corrected(
+    wrong: t.Mapping[str, str], written: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Any]
+) -> t.Mapping[str, t.Any] | None:
+    """None where the value of a field is not known for sure, or may be a secret."""
+    found: dict[str, t.Any] = {}
+    for key, right in wrong.items():
+        part = _corrected(right, written[key], [key] if key in spec else [])
+        if part is None or found.get(right, written[key]) != written[key]:
+            return None
+        found.update(part)
+    return found
 
 
 def _meant(key: str, known: t.Sequence[str]) -> str:
@@ -143,9 +174,9 @@ def _applied_spec(raw: Raw) -> t.Mapping[str, t.Any]:
     return spec if isinstance(spec, dict) else {}
 
 
-def _selecting(observed: Observed, selector: t.Any) -> t.Iterator[str]:
+def _selecting(observed: Observed, selectors: t.Container[str]) -> t.Iterator[str]:
     for workload in observed.inventory.cluster.workloads:
-        if selector and workload.pod.selector == selector:
+        if workload.pod.selector and workload.pod.selector in selectors:
             yield workload.label
 
 
@@ -491,13 +522,10 @@ def _is_like(client_id: str, asked: str) -> bool:
 
 def _whose(observed: Observed, one: _Asked, asked: str) -> tuple[str, str]:
     """What the pod is told to ask for, where that is like ``asked``, and whose client id is like that."""
-    given = ""
-    for raw in observed.objects.get("Pod", ()):
-        if _place(Pod.parse(raw)) == _place(one.pod):
-            spec = raw.get("spec") or {}
-            variables = [each for container in spec.get("containers") or () for each in container.get("env") or ()]
-            values = [str(each.get("value") or "") for each in variables if each.get("name") == _CLIENT_ID_VARIABLE]
-            given = next((value for value in values if _is_like(value, asked)), "")
+    spec = observed.pods.get((one.pod.namespace, one.pod.name), {}).get("spec") or {}
+    variables = [each for container in spec.get("containers") or () for each in container.get("env") or ()]
+    values = [str(each.get("value") or "") for each in variables if each.get("name") == _CLIENT_ID_VARIABLE]
+    given = next((value for value in values if _is_like(value, asked)), "")
     for raw in observed.objects.get("ServiceAccount", ()):
         metadata = raw["metadata"]
         if (metadata.get("namespace"), metadata.get("name")) == (one.pod.namespace, one.pod.service_account):

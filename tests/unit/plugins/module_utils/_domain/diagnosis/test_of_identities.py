@@ -412,6 +412,48 @@ def test_a_workload_is_told_once() -> None:
     assert found.concerns == {DEPLOYMENT, "Pod team/a", "Pod team/b", "Pod team/c"}
 
 
+def test_an_object_is_told_once_however_much_is_misspelled_there() -> None:
+    spec = {f"resourceI{one}": "x" for one in range(5000)}
+    raw = applied(identity(), {"spec": {**spec, "ClientID": "y"}}, type=0, ClientId="z")
+    before = time.process_time()
+    found = one(world(AzureIdentity=[raw]))
+    assert time.process_time() - before < 5
+    assert found.cause.startswith(
+        "The field clientID of AzureIdentity team/i is not set: it is written as 'ClientId'. The field resourceID of "
+        "AzureIdentity team/i is not set: it is written as 'resourceI0', 'resourceI1', "
+    )
+    assert found.cause.endswith("'resourceI4' and 94 more.")
+    assert len(found.evidence) == 5
+
+
+def test_all_that_is_misspelled_is_set_right() -> None:
+    raw = identity()
+    raw = spelled(spelled(raw, "resourceID", "ResourceID"), "type", "Type")
+    words = shlex.split(one(world(AzureIdentity=[raw])).command)
+    value = raw["spec"]["ResourceID"]
+    patch = {"type": 0, "Type": None, "resourceID": value, "ResourceID": None}
+    assert json.loads(words[-1]) == {"spec": patch}
+
+
+def test_what_is_misspelled_in_two_ways_with_two_values_is_not_guessed() -> None:
+    raw = spelled(identity(), "resourceID", "ResourceID")
+    raw["spec"]["resourceId"] = "another"
+    assert one(world(AzureIdentity=[raw])).command == ""
+
+
+def test_many_pods_that_are_refused_take_no_time() -> None:
+    pods = [pod(f"p{one}", podIP="10.0.0.9", spec={"containers": []}) for one in range(2000)]
+    refused = [
+        asked(f"no azure identity found for request clientID {OTHER_SHOWN}", f"team/p{one}") for one in range(2000)
+    ]
+    observed = world(
+        Pod=pods, Deployment=[], ReplicaSet=[], AzureIdentity=[identity(clientID=CLIENT)], logs=(log(NMI, *refused),)
+    )
+    before = time.process_time()
+    assert len(told(of_identities.TABLE, observed)) == 2000
+    assert time.process_time() - before < 10
+
+
 @pytest.mark.parametrize("piece", ["failed to get matching identities for pod: ", "a/", "# ", " REDACTED ", "1", "\n"])
 def test_long_hostile_lines_take_no_time(piece: str) -> None:
     text = piece * (2_000_000 // len(piece))
