@@ -50,6 +50,7 @@ _REFUSED = re.compile(r"LinkedAuthorizationFailed|AuthorizationFailed", re.IGNOR
 _DEAD = re.compile(r"LinkedAuthorizationFailed|FailedIdentityOperation|was not found", re.IGNORECASE)
 _NOT_FOUND = re.compile(r"Identity not found", re.IGNORECASE)
 _BARRED = re.compile(r"DenyAssignmentAuthorizationFailed|ScopeLocked|AuthorizationFailed", re.IGNORECASE)
+_WORD = re.compile(r"[\w.-]+", re.ASCII)
 _TOO_MANY = re.compile(r"exceed limit '\d+' in one request", re.IGNORECASE)
 # MIC's source of events.
 _MIC_EVENTS = "aadpodidentity.k8s.io"
@@ -210,10 +211,10 @@ def locked(observed: Observed) -> Suspicions:
 )
 def assigned_but_not_again(observed: Observed) -> Suspicions:
     """What is assigned works; MIC may not do again what it did, so that new pods or nodes get no identity."""
-    needs, waiting = asked.needs(observed), _unmet(observed)
+    needs, waiting = asked.needs(observed), {(one.labels, one.resource_id) for one in _unmet(observed)}
     for azure, lack in _lacks(observed):
         using = [one for one in needs if _concerns(azure, one, [lack.scope])]
-        if JOIN not in lack.actions and using and not any(one in waiting for one in using):
+        if JOIN not in lack.actions and using and waiting.isdisjoint((one.labels, one.resource_id) for one in using):
             why = f"{lack.by} at {lack.at} forbids it" if lack.denied else "no role of it has the action"
             yield Suspicion(
                 object=f"{_kind(azure, lack.scope)} {lack.scope}",
@@ -852,7 +853,13 @@ def _mic_said(observed: Observed, pattern: t.Pattern[str], *naming: str) -> tupl
 def _nmi_said(observed: Observed, needs: t.Iterable[Need]) -> tuple[Evidence, ...]:
     """NMI names pods, and no identity in full."""
     pods = {one.pod.name for one in needs}
-    return _said(observed, NMI, _NOT_FOUND, *pods) if pods else ()
+    found = [
+        said_by(log, line.text, line.time)
+        for log in observed.logs_of(NMI)
+        for line, _match in log.matching(_NOT_FOUND)
+        if not pods.isdisjoint(word.rstrip(".") for word in _WORD.findall(line.text))
+    ]
+    return tuple(found[-_MOST_SHOWN:])
 
 
 def _names(text: str, ids: t.Collection[str]) -> bool:

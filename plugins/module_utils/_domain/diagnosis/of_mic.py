@@ -24,7 +24,7 @@ from ..installation import nmi
 from ..matching.matching import ASSIGNED, STANDARD, USER_ASSIGNED, Assignment, scale_set
 from .cause import AZURE, ERROR, EVENTS, LIKELY, LOGS, OBJECTS, PROVED, WARNING, Evidence, Suspicion, Suspicions, Table
 from .logs import Line, Log
-from .moments import moment
+from .moments import lately, moment
 from .observed import MIC, Component, Observed, said_by
 from .shown import shell, shown
 
@@ -51,7 +51,6 @@ _RECONCILE = re.compile(
     re.DOTALL,
 )
 _EVENT = "binding apply error"
-_RECONCILED_WITHIN = timedelta(minutes=15)  # five of its turns
 
 _CODE = re.compile(r'\bCode="([A-Za-z]{1,60})" Message="')
 _ACTION = re.compile(r"does not have (?:permission|authorization) to perform action(?:\(s\))? '([\w./-]{1,150})'")
@@ -373,17 +372,18 @@ def mic_cannot_login(observed: Observed) -> Suspicions:
 def _failures(observed: Observed) -> list[_Failure]:
     """Those that still hold something up, of logs first and each in their order."""
     found: list[_Failure] = []
+    waits = _Waiting(observed)
     for mic, log in _logs(observed):
         for line in log.lines:
             say = partial(_Failure, mic, evidence=_said(log, line))
-            one = _applied(observed, line.text, say) or _updated(observed, line, say)
+            one = _applied(waits, line.text, say) or _updated(waits, line, say)
             found += [one] if one else []
     for mic in observed.of(MIC)[:1]:  # an event does not tell which
         for event in observed.events:
             applied = _APPLY.fullmatch(event.message) if event.reason == _EVENT else None
             if applied and event.object == f"AzureIdentityBinding {applied['binding']}":
                 evidence = Evidence(f"event of {event.object}", shown(event.message), event.time)
-                one = _applied(observed, event.message, partial(_Failure, mic, evidence=evidence))
+                one = _applied(waits, event.message, partial(_Failure, mic, evidence=evidence))
                 found += [one] if one else []
     return found
 
@@ -391,30 +391,24 @@ def _failures(observed: Observed) -> list[_Failure]:
 _Say = t.Callable[..., _Failure]
 
 
-def _applied(observed: Observed, text: str, say: _Say) -> _Failure | None:
+def _applied(waits: _Waiting, text: str, say: _Say) -> _Failure | None:
     """``failed to apply binding``: of a pod that still waits, through a binding that there is."""
     found = _APPLY.fullmatch(text)
     if found is None:
         return None
-    waiting = tuple(
-        one
-        for one in _unsettled(observed)
-        if f"{one.pod.namespace}/{one.pod.name}" == found["pod"]
-        and f"{one.binding.namespace}/{one.binding.name}" == found["binding"]
-    )
+    waiting = tuple(waits.by_binding.get((found["pod"], found["binding"]), ()))
     return say(error=found["error"], waiting=waiting) if waiting else None
 
 
-def _updated(observed: Observed, line: Line, say: _Say) -> _Failure | None:
+def _updated(waits: _Waiting, line: Line, say: _Say) -> _Failure | None:
     """``failed to update``: of a scale set or a machine that there is."""
     found = _UPDATE.fullmatch(line.text) or _RECONCILE.fullmatch(line.text)
     if found is None:
         return None
-    waiting = tuple(one for one in _unsettled(observed) if _is_on(observed, one.pod.node, found["place"]))
+    waiting = tuple(waits.by_place.get(found["place"].lower(), ()))
     repeats = "numbers" not in found.re.groupindex or found["numbers"] is None
-    if repeats and _known(observed, found["place"]):
-        when = moment(line.time)
-        stands = when is None or observed.now - when < _RECONCILED_WITHIN
+    if repeats and found["place"].lower() in waits.places:
+        stands = not moment(line.time) or lately(line.time, waits.now)
         return say(error=found["error"], waiting=waiting) if waiting or stands else None
     return say(error=found["error"], waiting=waiting) if waiting else None
 
@@ -431,17 +425,31 @@ def _unsettled(observed: Observed) -> tuple[Assignment, ...]:
     )
 
 
-def _known(observed: Observed, place: str) -> bool:
-    return any(_is_on(observed, pod.node, place) for pod in observed.inventory.cluster.pods if pod.node)
+class _Waiting:
+    """Unsettled assignments by the names of pod and binding, and by how MIC calls their scale set or machine.
+
+    ``places``: those of all nodes with pods.
+    """
+
+    def __init__(self, observed: Observed) -> None:
+        self.now = observed.now
+        self.by_binding: dict[tuple[str, str], list[Assignment]] = {}
+        self.by_place: dict[str, list[Assignment]] = {}
+        nodes = {pod.node for pod in observed.inventory.cluster.pods if pod.node}
+        self.places = {place for node in nodes for place in _places(observed, node)}
+        for one in _unsettled(observed):
+            names = (f"{one.pod.namespace}/{one.pod.name}", f"{one.binding.namespace}/{one.binding.name}")
+            self.by_binding.setdefault(names, []).append(one)
+            for place in _places(observed, one.pod.node):
+                self.by_place.setdefault(place, []).append(one)
 
 
-def _is_on(observed: Observed, node: str, place: str) -> bool:
-    """Whether a node is of the scale set, or the machine, that MIC calls ``place``."""
-    raw = observed.nodes.get(node)
-    provider = str((raw or {}).get("spec", {}).get("providerID", ""))
+def _places(observed: Observed, node: str) -> set[str]:
+    """What MIC may call the machine of a node, or its scale set, in lower case."""
+    provider = str((observed.nodes.get(node) or {}).get("spec", {}).get("providerID", ""))
     if provider:
-        return place.lower() in (node.lower(), scale_set(provider).rpartition("/")[2])
-    return place.lower() in (node.lower(), node.lower()[:-6])  # AKS names nodes by their scale set and six characters
+        return {node.lower(), scale_set(provider).rpartition("/")[2]}
+    return {node.lower(), node.lower()[:-6]}  # AKS names nodes by their scale set and six characters
 
 
 def _named(observed: Observed, error: str) -> list[str]:

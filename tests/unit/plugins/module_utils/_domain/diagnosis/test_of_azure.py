@@ -549,6 +549,13 @@ def test_who_logged_it_tells_the_causes_of_identity_not_found_apart() -> None:
         assert [each.source for each in found[code].evidence if each.source.startswith("log")] == [source]
 
 
+def test_what_nmi_says_of_a_pod_is_not_told_of_one_whose_name_is_a_part_of_its_name() -> None:
+    logs = (log(NMI, "Identity not found, pod: team/db-web-1-a", "Identity not found, pod: team/web-1-a."),)
+    (found,) = causes(world(azure=azure(EMPTY), logs=logs)).values()
+    said = [each.text for each in found.evidence if each.source.startswith("log")]
+    assert said == ["Identity not found, pod: team/web-1-a."]
+
+
 def test_the_same_refusal_three_times() -> None:
     """LinkedAuthorizationFailed: the role, a dead identity, or an old MIC that writes the network too."""
     assign, join = log(MIC, LINKED.format(ASSIGN, f"{IDENTITY},{OTHER}")), log(MIC, LINKED.format(JOIN, SUBNET))

@@ -310,6 +310,15 @@ def test_a_resource_id_is_quoted_in_a_command() -> None:
     assert one(observed).command == ""
 
 
+def test_many_pods_that_wait_take_no_time() -> None:
+    pods = [pod(f"p{number}") for number in range(3000)]
+    texts = [apply(MANY, pod=f"team/p{number}") for number in range(2000)] + [reconcile(MANY, "other")] * 1000
+    observed = world(Pod=pods, Deployment=[], ReplicaSet=[], AzureAssignedIdentity=[], logs=(log(MIC, *texts),))
+    before = time.process_time()
+    assert one(observed).cause == "Azure refused MIC 2000 times, because it was asked too often."
+    assert time.process_time() - before < 10
+
+
 @pytest.mark.parametrize("piece", ["failed to apply binding ", "a/", 'Code="', "/subscriptions/", "1", "\n", " "])
 def test_long_hostile_lines_take_no_time(piece: str) -> None:
     text = piece * (2_000_000 // len(piece))
