@@ -129,6 +129,15 @@ def test_whatever_is_at_any_place_of_a_file(path: tuple[t.Any, ...], junk: t.Any
         assert all(each[key].isprintable() for key in ("object", "symptom", "cause"))
 
 
+def test_a_file_may_leave_out_the_namespace_of_mic() -> None:
+    objects = installed()
+    mic = next(each for each in objects["Deployment"] if each["metadata"]["name"] == "mic")
+    del mic["metadata"]["namespace"]
+    objects["Endpoints"], objects["Lease"] = [], []
+    found = diagnose(observed(objects)).causes
+    assert [one.object for one in found if one.code == "mic_without_leader"] == ["Deployment /mic"]
+
+
 def test_what_files_name_is_escaped() -> None:
     objects = installed()
     objects["DaemonSet"][0]["metadata"]["name"] = "nmi\u202e\x1b[2J"
