@@ -149,10 +149,15 @@ def components(objects: t.Mapping[str, t.Sequence[Raw]], belief: Belief) -> tupl
     for kind, program in (("Deployment", MIC), ("DaemonSet", NMI)):
         for raw in objects.get(kind, ()):
             if nmi.runs_image(raw, program) and belief.holds(str(raw["metadata"].get("namespace", ""))):
-                found.append(Component(program, {**raw, "kind": kind}, _pods(raw, objects)))
+                found.append(Component(program, _workload(kind, raw), _pods(raw, objects)))
     for raw in workload_identity_webhook.deployments(objects):
-        found.append(Component(WEBHOOK, {**raw, "kind": "Deployment"}, _pods(raw, objects)))
+        found.append(Component(WEBHOOK, _workload("Deployment", raw), _pods(raw, objects)))
     return tuple(found)
+
+
+def _workload(kind: str, raw: Raw) -> Raw:
+    """With what a list or a file may leave out."""
+    return {**raw, "kind": kind, "metadata": {"namespace": "", **raw["metadata"]}}
 
 
 def _pods(workload: Raw, objects: t.Mapping[str, t.Sequence[Raw]]) -> tuple[Raw, ...]:

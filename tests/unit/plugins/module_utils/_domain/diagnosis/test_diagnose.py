@@ -142,6 +142,15 @@ def _without_nmi(name: str) -> Cause:
     return diagnose(observed(objects)).causes[0]
 
 
+def test_a_file_may_leave_out_the_namespace_of_mic() -> None:
+    objects = installed()
+    mic = next(each for each in objects["Deployment"] if each["metadata"]["name"] == "mic")
+    del mic["metadata"]["namespace"]
+    objects["Endpoints"], objects["Lease"] = [], []
+    found = diagnose(observed(objects)).causes
+    assert [one.object for one in found if one.code == "mic_without_leader"] == ["Deployment /mic"]
+
+
 def test_what_files_name_is_escaped() -> None:
     first = _without_nmi("nmi\u202e\x1b[2J")
     assert (first.code, first.evidence[0].source) == ("nmi_missing_on_node", "DaemonSet kube-system/nmi\\u202e\\x1b[2J")

@@ -162,7 +162,7 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
     "denied, and NMI answers": (here(NetworkPolicy=[DENIED], asked=(asked("ok", "nmi"),)), []),
     "denied, and nothing enforces": (here(NetworkPolicy=[DENIED], DaemonSet=[], azure=azure(networkPolicy="none")), []),
     "denied, and the cluster could not be read": (
-        here(NetworkPolicy=[DENIED], DaemonSet=[], azure=Azure({}, IdentityInAzure("k", True), "mc")),
+        here(NetworkPolicy=[DENIED], DaemonSet=[], azure=Azure({}, IdentityInAzure("", True), "")),
         [("policy_blocks_nmi", "NetworkPolicy team/p", "possible")],
     ),
     "denied, and a tenant's DaemonSet is called as one that enforces": (
