@@ -215,7 +215,7 @@ def _lost(observed: Observed, mic: Component) -> list[Evidence]:
     restarted = {str(pod["metadata"]["name"]): pod for pod in mic.pods if _restarts(observed, pod)}
     found = []
     for log in observed.logs_of(MIC):
-        if log.pod in restarted and log.namespace == mic.workload["metadata"]["namespace"]:
+        if log.pod in restarted and log.namespace == mic.workload["metadata"].get("namespace", ""):
             found += [said_by(log, line.text, line.time) for line in log.lines if _LOST.fullmatch(line.text)][-1:]
     counts = [Evidence(f"Pod {pod['metadata']['namespace']}/{name}", _told(pod)) for name, pod in restarted.items()]
     return found + counts if found else []
@@ -502,12 +502,12 @@ def _logs(observed: Observed) -> t.Iterator[tuple[Component, Log]]:
     for mic in observed.of(MIC):
         names = {str(pod["metadata"]["name"]) for pod in mic.pods}
         for log in observed.logs_of(MIC):
-            if log.pod in names and log.namespace == mic.workload["metadata"]["namespace"]:
+            if log.pod in names and log.namespace == mic.workload["metadata"].get("namespace", ""):
                 yield mic, log
 
 
 def _kubectl(mic: Component, verb: str, name: str) -> str:
-    return shell("kubectl", "--namespace", str(mic.workload["metadata"]["namespace"]), *verb.split(), str(name))
+    return shell("kubectl", "--namespace", str(mic.workload["metadata"].get("namespace", "")), *verb.split(), str(name))
 
 
 def _show_identities(observed: Observed) -> str:

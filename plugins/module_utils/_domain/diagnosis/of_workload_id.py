@@ -103,7 +103,7 @@ def webhook_not_running(observed: Observed) -> Suspicions:
     """
     using = _users(observed)
     for one in _webhooks(observed) if using and "Deployment" in observed.objects else ():
-        serving = [each for each in observed.of(WEBHOOK) if each.workload["metadata"]["namespace"] == one.namespace]
+        serving = [each for each in observed.of(WEBHOOK) if each.workload["metadata"].get("namespace") == one.namespace]
         pods = [pod for each in serving for pod in each.pods]
         name, certainty = (serving[0].label if serving else one.label), PROVED
         failed = _failed_calls(observed)
