@@ -183,9 +183,20 @@ def _told(
 ) -> t.Iterator[tuple[Log, Line, t.Match[str]]]:
     """Lines at the end of its logs that are errors, or no lines of the log at all."""
     for log in logs_of(observed, one.program, crash.pod):
-        for line, found in replace(log, lines=log.lines[-_LAST:]).matching(pattern):
+        for line, found in replace(log, lines=_end(log)).matching(pattern):
             if line.severity not in ("I", "W"):
                 yield log, line, found
+
+
+def _end(log: Log) -> tuple[Line, ...]:
+    """Behind the line that ended it a program may write the stack of everything that ran, which is as long."""
+    fatal = (place for place, line in enumerate(log.lines, 1) if _is_fatal(line))
+    last = max(fatal, default=0)
+    return (*log.lines[max(last - _LAST, 0) : last], *log.lines[last:][-_LAST:])
+
+
+def _is_fatal(line: Line) -> bool:
+    return line.severity == "F" or line.text.startswith("panic:")
 
 
 def unknown_arguments(
@@ -218,9 +229,9 @@ def last_words(observed: Observed, one: Component, reason: Reason, crashes: t.Se
             return (said_by(log, line.text, line.time),)
     for crash in crashes:
         for log in logs_of(observed, one.program, crash.pod):
-            fatal = [line for line in log.lines if line.severity == "F" or line.text.startswith("panic:")]
+            fatal = [line for line in log.lines if _is_fatal(line)]
             if fatal or (log.previous and log.lines):
-                line = (fatal or log.lines)[-1]
+                line = (fatal or [each for each in log.lines if each.text] or log.lines)[-1]
                 return (said_by(log, line.text, line.time),)
     return ()
 

@@ -638,6 +638,19 @@ def test_several_pods_with_one_reason_are_one_cause() -> None:
     assert one.concerns is not None and {"Node n1", "Node n2"} <= one.concerns
 
 
+def test_the_stack_behind_a_fatal_line_hides_it_not() -> None:
+    """As klog writes it: a line that ends the program, then what each goroutine did."""
+
+    def world(objects: Objects) -> Observed:
+        nmi_pods(objects, pod_of(objects["DaemonSet"][0], "nmi-1", on="n1", ready=False, status=crashing()))
+        line = fatal("error creating http server: listen tcp :2579: bind: address already in use")
+        stack = "goroutine 1 [running]:\nmain.main()\n\tmain.go:152 +0xb1e\n" * 300
+        return observed(objects, logs=(log("nmi", "nmi-1", f"{line}\n{stack}", previous=True),))
+
+    ((_code, one),) = found(world)
+    assert "its port" in one.cause and one.evidence[-1].text.endswith("bind: address already in use")
+
+
 def test_every_code_has_a_world() -> None:
     marks = test_world.pytestmark  # type: ignore[attr-defined]
     worlds = {param.values[1] for mark in marks for param in mark.args[1]}
