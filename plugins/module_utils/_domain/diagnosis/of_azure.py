@@ -209,6 +209,8 @@ def assigned_but_not_again(observed: Observed) -> Suspicions:
     """What is assigned works; MIC may not do again what it did, so that new pods or nodes get no identity."""
     needs, waiting = asked.needs(observed), {(one.labels, one.resource_id) for one in _unmet(observed)}
     for azure, lack in _lacks(observed):
+        if arm_id.same(lack.scope, azure.kubelet.id):
+            continue  # AKS itself gives it to every node
         using = [one for one in needs if _concerns(azure, one, [lack.scope])]
         if JOIN not in lack.actions and using and waiting.isdisjoint((one.labels, one.resource_id) for one in using):
             why = f"{lack.by} at {lack.at} forbids it" if lack.denied else "no role of it has the action"
