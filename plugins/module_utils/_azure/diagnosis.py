@@ -13,6 +13,7 @@ import re
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from .._domain import names
 from .._domain.azure import arm_id, azure_roles, clusters
@@ -37,6 +38,7 @@ from .._domain.diagnosis.azure import (
 )
 from .._domain.diagnosis.cause import AZURE
 from .._domain.diagnosis.observed import Observed, Unread
+from .._domain.diagnosis.shown import shown
 from .._domain.errors import Failure
 from . import authorization, federated_credentials, identities, managed_clusters, scale_sets, virtual_machines
 from .client import Arm, Body
@@ -98,6 +100,7 @@ def observe(connect: t.Callable[[], Arm], options: Options, observed: Observed) 
         why = "None of the nodes that the API server tells of is a machine of that cluster, so it is another one's."
         return without(why, "the name of the cluster that the kubeconfig is for")
     found = replace(observed, azure=look.around(cluster or {}, cluster_id, providers, observed))
+    found = look.with_strangers(found, arm_id.group_of(cluster_id))
     found = replace(found, credentials=look.credentials(found))
     return replace(found, unread=(*observed.unread, *look.told()))
 
@@ -152,7 +155,9 @@ class _Look:
         if self._judges(cluster, kubelet, observed):
             theirs = {arm_id.normal(one.resource_id) for one in observed.inventory.cluster.identities}
             wanted = [one for key, one in known.items() if key in theirs]
-            missing = tuple(self._missing(kubelet.principal_id, sets, wanted))
+            # MIC asks for machines of no other group, whatever it may do there.
+            home = [one for one in sets if arm_id.same(one.group, group)]
+            missing = tuple(self._missing(kubelet.principal_id, home, wanted))
         return Azure(cluster, kubelet, group, tenant, sets, known, missing)
 
     def _note(self, what: str, needs: str, failure: Failure) -> None:
@@ -216,9 +221,32 @@ class _Look:
                 raise
             tenant = _TENANT.search(refused.service.message)
             return IdentityInAzure(identity, True, tenant_id=tenant["tenant"] if tenant else "another tenant")
-        told = (body or {}).get("properties") or {}
-        values = (str(told.get(name) or "") for name in ("clientId", "principalId", "tenantId"))
-        return IdentityInAzure(identity, body is not None, *values)
+        return _identity(identity, body)
+
+    def with_strangers(self, observed: Observed, group: str) -> Observed:
+        """With the identities that service accounts of Workload ID name and no AzureIdentity: by client id alone.
+
+        They are looked for in ``group``, that of the cluster, and in those of the identities that are known.
+        """
+        azure = observed.azure
+        wanted = of_workload_id.strangers(observed)
+        if azure is None or not wanted:
+            return observed
+        nodes = arm_id.normal(azure.node_resource_group)
+        groups = {arm_id.normal(one): one for one in (group, *map(arm_id.group_of, azure.identities))}
+        places = [one for key, one in groups.items() if key != nodes][:_AT_ONCE]
+        found: dict[str, IdentityInAzure] = {}
+        for place in places:
+            needs, read = f"{_READ_IDENTITY} at {place}", partial(identities.list_group, self.arm, place)
+            for body in self.ask(f"the identities of {place}", needs, read) or ():
+                one = _identity(str(body["id"]), body)
+                if one.client_id.lower() in wanted:
+                    found[arm_id.normal(one.id)] = one
+        for client_id in wanted.keys() - {one.client_id.lower() for one in found.values()}:
+            what = f"the federated credentials for {wanted[client_id]}"
+            why = f"No identity in {names.listed(places)} has the client id {shown(client_id)}."
+            self._unread.append(Unread(AZURE, what, why, "a look by a person at the identity of that client id"))
+        return replace(observed, azure=replace(azure, identities={**found, **azure.identities}))
 
     def credentials(self, observed: Observed) -> dict[str, tuple[Credential, ...]]:
         """Federated ones of the identities that service accounts lead to, by lower-case id.
@@ -351,6 +379,13 @@ class _Look:
             needs = _READ_DENIALS if one["what"] == "denyAssignments" else _READ_LOCKS
             self._unread.append(Unread(AZURE, f"the {what} at {group}", one["message"], f"{needs} at {group}"))
         return found or ((), ())
+
+
+def _identity(identity: str, body: Body | None) -> IdentityInAzure:
+    """As Azure tells it; None where there is none."""
+    told = (body or {}).get("properties") or {}
+    values = (str(told.get(name) or "") for name in ("clientId", "principalId", "tenantId"))
+    return IdentityInAzure(identity, body is not None, *values)
 
 
 def _matters(one: ScaleSet, home: str, of_nodes: t.Collection[str]) -> bool:

@@ -518,8 +518,8 @@ def test_machines_elsewhere(modules: Modules, look: Look, cluster: Diagnosed) ->
     assert under is not None and under.id == flexible
     lists = [path for path in asked(modules, mark) if "microsoft.compute" in path]
     assert len(lists) == len(set(lists)) == 4
-    # Somebody attached it there, where MIC neither looks nor has a role.
-    assert codes(observed, azure) == ["assigned_but_not_again", "nodes_elsewhere"]
+    # Somebody attached it there, where MIC does not look, so that a role would not help.
+    assert codes(observed, azure) == ["nodes_elsewhere"]
 
 
 # Workload ID
@@ -574,6 +574,26 @@ def test_credentials_of_what_service_accounts_name(modules: Modules, observe: Ob
         f"{each.lower()}/federatedidentitycredentials" for each in (one, two)
     ]
     assert mistrusted(made) == [("credential_missing", "ServiceAccount team/a1")]
+
+
+def test_credentials_of_identities_that_no_azure_identity_names(
+    modules: Modules, observe: Observe, cluster: Diagnosed
+) -> None:
+    """They are found in the group of the cluster, by one list; who is not found there is told."""
+    one, two = cluster.identity("one"), cluster.identity("two")
+    cluster.grant_all()
+    trust(cluster, one, "a0")
+    observed = federated(cluster, one, two)
+    objects = {**observed.objects, "AzureIdentity": [], "AzureIdentityBinding": [], "AzureAssignedIdentity": []}
+    objects["ServiceAccount"][1]["metadata"]["annotations"]["azure.workload.identity/client-id"] = "unknown"
+    mark = modules.mark()
+    made = observe(world(None, **objects, components=observed.components))
+    lists = [path for path in asked(modules, mark) if path.endswith("userassignedidentities")]
+    assert lists == [f"{cluster.rg}/providers/{IDENTITIES}".lower()]
+    assert made.credentials is not None and set(made.credentials) == {one.lower()}
+    (unread,) = made.unread
+    assert unread.what == "the federated credentials for ServiceAccount team/a1" and "unknown" in unread.why
+    assert mistrusted(made) == []
 
 
 def test_credentials_of_an_identity_that_is_gone(observe: Observe, cluster: Diagnosed) -> None:

@@ -645,25 +645,37 @@ def _mistrusted(one: _Trust, label: str, cause: str, evidence: str, command: str
 
 def trusting(observed: Observed) -> tuple[str, ...]:
     """Ids of the identities that service accounts of Workload ID name, once each: whose credentials matter."""
-    ids = (identity for _place, _using, identity in _named(observed) if identity)
+    ids = (identity for _place, _using, _client_id, identity in _named(observed) if identity)
     return tuple({identity.lower(): identity for identity in ids}.values())
 
 
-def _named(observed: Observed) -> t.Iterator[tuple[tuple[str, str], list[_User], str]]:
-    """The service accounts that workloads use, these workloads, and the id of the identity, '' if it is not known."""
+def strangers(observed: Observed) -> dict[str, str]:
+    """Labels of service accounts of Workload ID by client ids that no identity has which is known."""
+    return {
+        client_id: f"ServiceAccount {'/'.join(place)}"
+        for place, _using, client_id, identity in _named(observed)
+        if client_id and not identity
+    }
+
+
+def _named(observed: Observed) -> t.Iterator[tuple[tuple[str, str], list[_User], str, str]]:
+    """The service accounts that workloads use, these workloads, the client id, and the id of the identity.
+
+    Both are '' where they are not known.
+    """
     accounts, by_client_id = _accounts(observed) or {}, _identities(observed)
     using: dict[tuple[str, str], list[_User]] = {}
     for one in (one for one in _users(observed) if not one.is_bound):
         using.setdefault((one.workload.pod.namespace, one.workload.pod.service_account), []).append(one)
     for place, users in using.items():
         client_id = str(_annotations(accounts.get(place, {})).get(CLIENT_ID) or "").lower()
-        yield place, users, by_client_id.get(client_id, "")
+        yield place, users, client_id, by_client_id.get(client_id, "")
 
 
 def _trusts(observed: Observed) -> t.Iterator[_Trust]:
     """One for each service account that names an identity whose credentials were read, and that Entra would refuse."""
     accounts = _accounts(observed) or {}
-    for place, users, identity in _named(observed):
+    for place, users, _client_id, identity in _named(observed):
         credentials = (observed.credentials or {}).get(identity.lower())
         if credentials is not None:
             trust = _Trust(
