@@ -211,6 +211,7 @@ def running(api_server: ApiServer, *flags: str, login: Login | None = None, **va
         client = api_server.client()
         group = _nodes(client, azure)
         stack.callback(_remove_nodes, client)
+        stack.callback(_take_barrier, client)
         stack.callback(server.clear_assigned, client)
         probe, metrics = free_ports(2)
         lock = f"mic-{probe}"
@@ -240,6 +241,12 @@ def running(api_server: ApiServer, *flags: str, login: Login | None = None, **va
 def managed_identity(client_id: str) -> Body:
     """The login with an identity of the node."""
     return {"useManagedIdentityExtension": True, "userAssignedIdentityID": client_id}
+
+
+def _take_barrier(client: Client) -> None:
+    """Other tests find an API server without it."""
+    for kind in (AZURE_IDENTITY_BINDING, AZURE_IDENTITY):
+        client.delete(kind, "default", BARRIER)
 
 
 def _owner(azure: SimulatedAzure, group: str) -> Body:

@@ -140,7 +140,7 @@ class Relay:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def kubeconfig(self, folder: Path) -> str:
-        own = "https://127.0.0.1:{}".format(self._listener.getsockname()[1])
+        own = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
         path = folder / "relayed.kubeconfig"
         path.write_text(Path(self._api_server.kubeconfig()).read_text().replace(self._api_server.url, own))
         return str(path)
@@ -229,6 +229,7 @@ class World:
     scale_set: str = ""
     cluster: Raw = field(default_factory=dict)
     nodes: list[str] = field(default_factory=list)
+    _settled: bool = False
     _ends: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _addresses: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -490,7 +491,7 @@ class World:
         else:
             self.client.delete(kind, namespace if kind.namespaced else None, name)
 
-    def pods(self, workload: Raw, number: int = 1, node: int = 0) -> list[str]:
+    def pods(self, workload: Raw, number: int = 1, node: int = 0, containers: list[Raw] | None = None) -> list[str]:
         """Make the pods of a Deployment or a DaemonSet, as its controllers do; their names."""
         place, name = workload["metadata"]["namespace"], workload["metadata"]["name"]
         spec, owner = workload["spec"], workload
@@ -504,19 +505,22 @@ class World:
                 labels=spec["template"]["metadata"]["labels"],
                 spec={"selector": spec["selector"], "template": spec["template"]},
             )
-            counts = {one: number for one in ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")}
+            counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), number)
             self.set_status(DEPLOYMENT, name, place, observedGeneration=workload["metadata"]["generation"], **counts)
         else:
-            counts = {
-                one: number for one in ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled")
-            }
+            counts = dict.fromkeys(
+                ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled"), number
+            )
             counts |= {"numberReady": number, "numberMisscheduled": 0}
             self.set_status(DAEMON_SET, name, place, observedGeneration=workload["metadata"]["generation"], **counts)
         made = []
         for _number in range(number):
             place_in_row = next(self._addresses)
             pod = f"{owner['metadata']['name']}-{place_in_row:05x}"
-            self.pod(pod, place, spec["template"], place_in_row, node, **owned(owner))
+            template = spec["template"]
+            if containers:
+                template = {**template, "spec": {**template["spec"], "containers": containers}}
+            self.pod(pod, place, template, place_in_row, node, **owned(owner))
             made.append(pod)
         return made
 
@@ -570,11 +574,31 @@ class World:
         with urllib.request.urlopen(f"{address}/v3/kv/put", json.dumps(body).encode()) as answer:
             assert answer.status == 200
 
+    def let_nmi_be_old(self, seconds: int = 600) -> None:
+        """What it does in its first seconds counts for nothing."""
+        assert self.nmi
+        self.age(POD, self.nmi.pod, PLACE, seconds)
+        started = (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        containers = [_container("nmi", {"running": {"startedAt": started}})]
+        self.set_status(POD, self.nmi.pod, PLACE, containerStatuses=containers)
+
     # workloads and identities
 
     @property
     def kubelet_client_id(self) -> str:
         return str(self.cluster["properties"]["identityProfile"]["kubeletidentity"]["clientId"])
+
+    @property
+    def kubelet_id(self) -> str:
+        """The resource id of the identity of the nodes."""
+        return str(self.cluster["properties"]["identityProfile"]["kubeletidentity"]["resourceId"])
+
+    def cover(self, node: int) -> None:
+        """A pod of NMI on another node; behind it is the process of the first node, for there is one machine here."""
+        daemon_set = self.client.get(DAEMON_SET, PLACE, NMI)
+        assert daemon_set and self.nmi
+        (pod,) = self.pods(daemon_set, node=node)
+        self.kubelet.files[PLACE, pod, False] = self.nmi.log
 
     def managed_identity(self, name: str, group: str = "rg") -> Raw:
         """As Azure has it."""
@@ -609,9 +633,13 @@ class World:
         own_labels: Mapping[str, str] | None = None,
         pods: int = 1,
         node: int = 0,
+        mutated: list[Raw] | None = None,
         **spec: Any,
     ) -> list[str]:
-        """A Deployment with its pods, whose names are returned. ``labels``: of its pods, ``own_labels``: of itself."""
+        """A Deployment with its pods, whose names are returned. ``labels``: of its pods, ``own_labels``: of itself.
+
+        ``mutated``: the containers of its pods, where those are not the template's.
+        """
         bound = {"aadpodidbinding": selector} if selector else {}
         if "serviceAccountName" not in spec:
             self.create(SERVICE_ACCOUNT, name, place)
@@ -627,7 +655,7 @@ class World:
             labels=dict(own_labels or {}),
             spec={"replicas": pods, "selector": {"matchLabels": {"app": name}}, "template": template},
         )
-        return self.pods(made, pods, node)
+        return self.pods(made, pods, node, mutated)
 
     def workload(self) -> None:
         """The usual one: a Deployment with a pod and its identity, both named web."""
@@ -636,7 +664,7 @@ class World:
 
     def give(self, *names: str) -> None:
         """Put managed identities on the nodes, as AKS does for its add-on and people do in managed mode."""
-        carried = {self.managed_identity(name)["id"]: {} for name in names}
+        carried: Raw = {self.managed_identity(name)["id"]: {} for name in names}
         body = {"identity": {"type": "UserAssigned", "userAssignedIdentities": carried}}
         self.azure.arm("PATCH", self.scale_set, body).raise_for_status()
 
@@ -666,8 +694,8 @@ class World:
         """A workload that Workload ID serves, all of it. ``properties``: what is otherwise of its credential."""
         made = self.account("mover")
         self.credential(made, "mover", **properties)
-        containers = self.mutated(made["properties"]["clientId"])
-        self.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", containers=containers)
+        mutated = self.mutated(made["properties"]["clientId"])
+        self.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", mutated=mutated)
 
     def webhook(self, *, runs: bool = True) -> None:
         """That of Workload ID, as its chart makes it; it serves nothing here. Later pods are not sent to it."""
@@ -722,7 +750,7 @@ class World:
             "AZURE_FEDERATED_TOKEN_FILE": token,
             "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
         }
-        env = [{"name": name, "value": value} for name, value in variables.items()]
+        env = [{"name": name, "value": value} for name, value in variables.items() if value]
         return [{"name": "app", "image": "app", "env": env}]
 
     # what happens
@@ -748,7 +776,8 @@ class World:
         """MIC has assigned so many."""
 
         def there() -> bool:
-            return sum((one.get("status") or {}).get("status") == "Assigned" for one in self.assigned()) >= number
+            states = [(one.get("status") or {}).get("status") for one in self.assigned()]
+            return states.count("Assigned") >= number
 
         server.until(f"{number} identities are assigned", there, seconds)
 
@@ -757,7 +786,10 @@ class World:
         server.until(f"{pod} has a token", lambda: self.ask(pod, place, **parameters).status == 200)
 
     def settled(self) -> None:
-        """What ``workload`` made works."""
+        """What ``workload`` made works, or has worked."""
+        if self._settled:
+            return
+        self._settled = True
         if not self.addon and self.values.get("operationMode") != "managed":
             self.until_assigned()
         self.until_served(self.pod_of())

@@ -368,7 +368,7 @@ def mic_cannot_login(observed: Observed) -> Suspicions:
     if not failures:
         return
     last, certainty = _judged([one for one, _said_of_it in failures])
-    answer = next(said for one, said in failures if one is last)
+    (answer,) = [said for one, said in failures if one is last][:1]
     code = _AADSTS.search(answer[2])
     if "Identity not found" in answer[2]:
         if _looked_at_azure(observed):

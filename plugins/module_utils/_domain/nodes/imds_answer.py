@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import asdict, dataclass, replace
 
 from ..errors import Failure
-from ..tokens import token, token_request
+from ..tokens import responder, token_request
 
 NO_RESOURCE = ""
 _TIMED_OUT = 28  # curl's
@@ -58,7 +58,7 @@ def in_turn(methods: t.Sequence[str], ask: t.Callable[[str], tuple[Finding, list
         earlier = finding.message
         finding, done = ask(method)
         actions += done
-        if finding.answered_by != token.UNKNOWN:
+        if finding.answered_by != responder.UNKNOWN:
             break
         finding = unknown(f"{earlier} {finding.message}".strip())
     return {"answer": {"method": method, **asdict(finding)}, "actions": actions}
@@ -78,23 +78,26 @@ def part(methods: t.Sequence[str], ask: t.Callable[[str], tuple[Finding, list[st
 
 def unknown(reason: str) -> Finding:
     """Nothing is known."""
-    return Finding(token.UNKNOWN, False, reason)
+    return Finding(responder.UNKNOWN, False, reason)
 
 
 def find(output: str) -> Finding:
     """What the printed answer proves. Silence proves nothing: who is kept from asking hears as little."""
     answer = token_request.parse(output)
-    verdict = token.judge(answer, token.Expectation(resource=NO_RESOURCE))
-    if verdict.answered_by == token.IMDS:
-        return Finding(token.IMDS, True, "The metadata service itself answers pods there.")
-    if verdict.answered_by == token.NMI:
-        return Finding(token.NMI, False, "NMI still answers pods there.")
-    if verdict.answered_by == token.NOBODY and answer.exit_code == _TIMED_OUT:
+    who = responder.UNKNOWN if answer.exit_code is None else responder.answered_by(answer)
+    if who == responder.IMDS:
+        return Finding(who, True, "The metadata service itself answers pods there.")
+    if who == responder.NMI:
+        return Finding(who, False, "NMI still answers pods there.")
+    if who == responder.PROXY:
+        return Finding(who, False, "The proxy of Workload ID answers pods there.")
+    if who == responder.NOBODY and answer.exit_code == _TIMED_OUT:
         return unknown(
             f"No answer came within {answer.seconds:.0f} seconds: a network policy, AKS's restriction of IMDS, or a "
             "rule that leads nowhere may hold it back."
         )
-    return Finding(verdict.answered_by, False, verdict.message)
+    told = responder.unclear(answer) if answer.status and answer.exit_code is not None else responder.silence(answer)
+    return Finding(who, False, told.message)
 
 
 def find_beside(output: str, address: str) -> Finding:
@@ -108,7 +111,7 @@ def find_beside(output: str, address: str) -> Finding:
     hint = f" It was asked from {address}"
     hint += (
         ", and some networks let no answer in for an address that no pod has."
-        if finding.answered_by == token.UNKNOWN
+        if finding.answered_by == responder.UNKNOWN
         else "."
     )
     return replace(finding, message=finding.message + hint)

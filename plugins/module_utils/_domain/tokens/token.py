@@ -7,8 +7,7 @@
 """What an answer to a token request means: who gave it, whether it is right, and what to do when it is not.
 
 The classes V1 to V16 and the texts and times of NMI are those of aad-pod-identity 1.8. A token is a success only
-when NMI or the Workload ID proxy handed it out, whatever its claims say. NMI has no name of its own on the wire, so
-two marks must agree on it: no Server header on the token path, and what it does with a request for metadata.
+when NMI or the Workload ID proxy handed it out, whatever its claims say.
 """
 
 from __future__ import annotations
@@ -18,10 +17,13 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ..azure import aadsts
+from . import responder
 from .token_request import Answer
 
-NMI, IMDS, PROXY, NOBODY, UNKNOWN = "nmi", "imds", "workload_identity_proxy", "nobody", "unknown"
-OK, NOT_VERIFIED = "ok", "not_verified"
+NMI, IMDS, PROXY = responder.NMI, responder.IMDS, responder.PROXY
+NOBODY, UNKNOWN = responder.NOBODY, responder.UNKNOWN
+OK, NOT_VERIFIED = "ok", responder.NOT_VERIFIED
+answered_by, brief = responder.answered_by, responder.brief
 # How the token came, as far as its claims and who answered tell: the values of Verdict.path.
 POD_IDENTITY, INSTANCE_METADATA, WORKLOAD_IDENTITY, CONTRADICTORY = (
     "pod_identity",
@@ -56,7 +58,6 @@ _CREDENTIAL = (
     ("failed to get Kubernetes secret", "create the Secret that {} names, where NMI may read it"),
 )
 _CLOCK_SKEW = 60
-_BLOCKED = "blocked by AAD Pod Identity NMI"
 
 
 @dataclass(frozen=True)
@@ -100,32 +101,6 @@ class Verdict:
     error_code: str = ""
 
 
-def answered_by(answer: Answer) -> str:
-    """Who answered, where all that was seen agrees on it.
-
-    IMDS and the Workload ID proxy send their Server header. NMI sends none with a token, but passes requests for
-    metadata on, so that the header of IMDS comes back, or blocks them in words of its own. Who strips headers, as a
-    mesh may, strips both. Where no header was seen at all (wget of busybox shows none of a refusal), none is missing.
-    """
-    if not answer.status:
-        return NOBODY if answer.exit_code in (7, 28) and not answer.connected else UNKNOWN
-    server, metadata = answer.header("Server").lower(), _who_has_metadata(answer.instance)
-    if server.startswith("azure-workload-identity/proxy"):
-        return PROXY
-    if server.startswith("imds"):
-        return UNKNOWN if metadata == NMI else IMDS
-    return NMI if answer.headers and not server and metadata in (NMI, IMDS) else UNKNOWN
-
-
-def _who_has_metadata(answer: Answer | None) -> str:
-    if answer is None:
-        return UNKNOWN
-    server = answer.header("Server").lower()
-    if not server and answer.status == 403 and _BLOCKED in answer.body:
-        return NMI
-    return IMDS if server.startswith("imds") else UNKNOWN
-
-
 def path_of(claims: t.Mapping[str, t.Any] | None, who: str) -> str:
     """How a token came. Entra writes the machine into what the metadata service asks for (``xms_az_rid``, the id of
     the scale set or VM), and a mark into what was exchanged for another token (``xms_ficinfo``)."""
@@ -144,9 +119,7 @@ def judge(answer: Answer, expected: Expectation) -> Verdict:
 
 def _judge(answer: Answer, expected: Expectation) -> Verdict:
     who = answered_by(answer)
-    if answer.exit_code is None:
-        return Verdict(NOT_VERIFIED, "", UNKNOWN, _no_answer(answer))
-    if not answer.status:
+    if answer.exit_code is None or not answer.status:
         return _no_status(answer, who, expected)
     if expected.path == WORKLOAD_IDENTITY and who in (NMI, IMDS):
         return Verdict(
@@ -170,7 +143,8 @@ def _judge(answer: Answer, expected: Expectation) -> Verdict:
             _checks(answer, expected, who),
         )
     if who == UNKNOWN:
-        return _unclear(answer, expected)
+        verdict, code, message = responder.unclear(answer)
+        return Verdict(verdict, code, who, message, _checks(answer, expected, who))
     if answer.status == 200:
         return _token(answer, expected, who)
     return _refusal(answer, expected, who)
@@ -194,14 +168,6 @@ def not_verified(message: str) -> Verdict:
     return Verdict(NOT_VERIFIED, "", UNKNOWN, message)
 
 
-def _no_answer(answer: Answer) -> str:
-    if answer.tool == "none":
-        return (
-            "The container has none of curl, python3, wget and bash, so nothing could be asked: use method: probe_pod."
-        )
-    return "The request was not made or its result is incomplete, so nothing is known."
-
-
 def _no_status(answer: Answer, who: str, expected: Expectation) -> Verdict:
     if answer.exit_code == 7 and expected.path == WORKLOAD_IDENTITY:
         return Verdict(
@@ -211,67 +177,8 @@ def _no_status(answer: Answer, who: str, expected: Expectation) -> Verdict:
             "The connection is refused at once: the pod redirects the metadata address to the Workload ID proxy, but "
             "its container azwi-proxy does not run; read that container's log.",
         )
-    if answer.exit_code == 7:
-        return Verdict(
-            "nmi_dead",
-            "V2",
-            who,
-            "The connection is refused at once: the node still redirects the metadata address to NMI, but NMI does not "
-            "run there; start it, or remove its rules (azureops.pod_identity.imds_iptables_cleanup).",
-        )
-    if answer.exit_code == 28 and answer.connected:
-        return Verdict(
-            "no_answer",
-            "",
-            who,
-            f"The connection was accepted, and no answer came within {answer.seconds:.0f} seconds: NMI waits up to 100 "
-            "seconds for an assignment, so raise timeout above that, or read NMI's log on the node.",
-        )
-    if answer.exit_code == 28:
-        return Verdict(
-            "path_blocked",
-            "V3",
-            who,
-            f"Nothing answered within {answer.seconds:.0f} seconds: check network policies (NMI is 127.0.0.1:2579 for "
-            "them), net.ipv4.conf.all.route_localnet on the node, and Cilium or kube-proxy in nftables mode.",
-        )
-    return Verdict(NOT_VERIFIED, "", who, f"The request failed before an answer ({brief(answer.body)}).")
-
-
-def _unclear(answer: Answer, expected: Expectation) -> Verdict:
-    """Somebody answered, and it cannot be told who; a server with another name stands between for certain."""
-    server = answer.header("Server")
-    checks = _checks(answer, expected, UNKNOWN)
-    if server and not server.lower().startswith("imds"):
-        return Verdict(
-            "unknown_responder",
-            "",
-            UNKNOWN,
-            f"The answer came from a server that calls itself {server!r}, neither NMI nor the Workload ID proxy: a "
-            "service mesh or proxy may stand in between; exclude 169.254.169.254 from it.",
-            checks,
-        )
-    return Verdict(
-        "unclear",
-        "",
-        UNKNOWN,
-        f"It is unclear who answered: the request for a token came back with {_signature(answer)}, the one for the "
-        f"machine's metadata with {_signature(answer.instance)}; "
-        + (
-            "NMI and the metadata service answer otherwise, so look for a mesh or proxy that changes headers, and try "
-            "again where NMI has just started or ended."
-            if answer.headers
-            else "the client in the container does not show headers, so use method: probe_pod."
-        ),
-        checks,
-    )
-
-
-def _signature(answer: Answer | None) -> str:
-    if answer is None or not answer.status:
-        return "no answer"
-    server = answer.header("Server")
-    return f"status {answer.status} and " + (f"Server {brief(server)!r}" if server else "no Server header")
+    verdict, code, message = responder.silence(answer)
+    return Verdict(verdict, code, UNKNOWN if answer.exit_code is None else who, message)
 
 
 def _token(answer: Answer, expected: Expectation, who: str) -> Verdict:
@@ -466,8 +373,3 @@ def _name(who: str) -> str:
 
 def _evidence(claims: t.Mapping[str, t.Any] | None) -> str:
     return ", ".join(name for name in ("xms_az_rid", "xms_ficinfo") if (claims or {}).get(name))
-
-
-def brief(text: str) -> str:
-    """The beginning of a text in one line, for a message."""
-    return " ".join(text.split())[:200].rstrip(".") or "no reason"
