@@ -16,6 +16,7 @@ import signal
 import statistics
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -34,11 +35,17 @@ def main(names: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the nodes end with us
     RESULTS.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
+    failed: list[str] = []
     text = ""
     for name in names or FIGURES:
         print(f"{name}: {FIGURES[name].__doc__}", flush=True)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            found = list(FIGURES[name](Path(folder)))
+            try:
+                found = list(FIGURES[name](Path(folder)))
+            except Exception:  # the other figures are worth their hour all the same
+                traceback.print_exc()
+                failed.append(name)
+                continue
         machine = {"processors": os.cpu_count(), "load": os.getloadavg()}
         kept = {"machine": machine, "rows": [asdict(row) for row in found]}
         (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=2) + "\n")
@@ -46,7 +53,9 @@ def main(names: list[str]) -> int:
         text = table([HEAD, *map(cells, rows)])
         (RESULTS / "table.txt").write_text(text)  # each time, so that a run that is ended has told something
     print(f"\n{text}", end="")
-    return 0
+    if failed:
+        print(f"\nThese failed, their reasons are above: {', '.join(failed)}.", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def cells(row: Row) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ from .plays import CHECKOUT
 ENDED = 77
 _SITE = f"""
 import os, socket, sys
-if any("AnsiballZ" in argument or "_ANSIBLE_ARGS" in argument for argument in sys.orig_argv):
+# The process of a module, or the command whose fork is one.
+if any("AnsiballZ" in each or "_ANSIBLE_ARGS" in each or each.endswith("/ansible") for each in sys.orig_argv):
     look_up = socket.getaddrinfo
     # ansible-core asks for a number when it is imported.
     socket.getaddrinfo = lambda host, *more, **options: (
