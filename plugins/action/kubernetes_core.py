@@ -5,11 +5,13 @@
 """Runs a module of kubernetes.core that reaches the API server of its kubeconfig, whatever else names one.
 
 Those modules let ``host`` and credentials of environment and module_defaults win over an explicit kubeconfig, take
-empty ones for given, and tell the password of a proxy.
+empty ones for given, tell the password of a proxy, and wait without end for an answer that does not come.
 """
 
 from __future__ import annotations
 
+import re
+import shlex
 import time
 import typing as t
 from urllib.parse import urlsplit
@@ -17,7 +19,7 @@ from urllib.parse import urlsplit
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.parameters import remove_values
 
-from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _changes, _time_limit
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._quiet_environment import QuietEnvironment
 
 # What chooses a server or a user beside a kubeconfig.
@@ -27,12 +29,17 @@ _VARIABLES = (
     # Those that helm reads itself.
     *("HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBECONTEXT"),
 )
+# Seconds for which a module may be at work, beside those that it is told to wait.
+LONGEST = 600
 # Of the connection helm knows no more.
 _HELM_KNOWS_NOT = ("proxy", "no_proxy", "proxy_headers", "impersonate_user", "impersonate_groups", "persist_config")
 
 
 class ActionModule(QuietEnvironment):
     TRANSFERS_FILES = False
+    _interpreter: t.Sequence[str] = ()
+    _limit = LONGEST
+    _told = ""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
@@ -45,6 +52,8 @@ class ActionModule(QuietEnvironment):
         if arguments.get("kubeconfig"):
             left_out = (*_CHOOSING, *(_HELM_KNOWS_NOT if module.startswith("helm") else ()))
             arguments = {name: value for name, value in arguments.items() if name not in left_out}
+        self._limit = LONGEST + _waits(arguments.get("wait_timeout"))
+        self._told = _too_long(module, arguments, self._limit)
         began = time.monotonic()
         if does and self._task.check_mode:
             result.update(changed=True)
@@ -56,8 +65,16 @@ class ActionModule(QuietEnvironment):
         _changes.keep(self, task_vars or {}, result, time.monotonic() - began, look=False)
         return result
 
+    def _configure_module(self, *arguments: t.Any, **named: t.Any) -> tuple[t.Any, str]:
+        built, path = super()._configure_module(*arguments, **named)
+        self._interpreter = shlex.split(str(built.shebang or "").removeprefix("#!"))
+        return built, path
+
     def _compute_environment_string(self, raw_environment_out: dict[str, t.Any] | None = None) -> str:
-        """As a prefix of the command, which counts where it runs, be that here or on another host."""
+        """As a prefix of the command, which counts where it runs, be that here or on another host.
+
+        The end of it limits how long the command may take; a task that does not wait for its module has its own limit.
+        """
         named: dict[str, t.Any] = {}
         given = str(super()._compute_environment_string(named))
         if self._task.args.get("kubeconfig"):
@@ -66,10 +83,29 @@ class ActionModule(QuietEnvironment):
             unset = " ".join(f"-u {name}" for name in _VARIABLES)
             written = {name: value for name, value in named.items() if name not in self._inherited}
             given = f"env {unset} {self._connection._shell.env_prefix(**written)}"
+        if self._interpreter and not self._task.async_val:
+            given = f"{given} {_time_limit.prefix(self._interpreter, self._limit, self._told)}"
         if raw_environment_out is not None:
             raw_environment_out.clear()
             raw_environment_out.update(named)
         return given
+
+
+def _waits(given: object) -> int:
+    """Seconds that a module is told to wait; with helm they have a unit."""
+    found = re.fullmatch(r"(\d+)s?", str(given or 0))
+    if not found:
+        raise AnsibleActionFail(f"kubernetes_core takes no wait_timeout {given}: give it in seconds, such as 600s.")
+    return int(found[1])
+
+
+def _too_long(module: str, arguments: t.Mapping[str, t.Any], seconds: int) -> str:
+    of = next((f" of {arguments[name]}" for name in ("release_name", "name", "kind") if arguments.get(name)), "")
+    return (
+        f"kubernetes.core.{module}{of} had not ended after {seconds} seconds and was killed, because it waits as long "
+        "as the API server, or a proxy before it, leaves a request unanswered; see which of them does (kubectl get "
+        "--raw /readyz asks the API server), and run again."
+    )
 
 
 def _without_proxy(answer: dict[str, t.Any], given: str | None) -> dict[str, t.Any]:

@@ -18,6 +18,10 @@ description:
   - Takes the options of that module beside those named here, and returns what it returns. C(module_defaults) of
     C(kubernetes.core) do not count.
   - Without O(kubeconfig) that module finds the API server by itself.
+  - Neither helm nor the Python client gives up where an answer does not come. Here a module is killed, with whatever
+    it has started, and the task fails, 600 seconds after the time that it is told to wait with C(wait_timeout), which
+    is in seconds, with helm such as V(600s). For uninstalling a release C(kubernetes.core.helm) takes no notice of
+    C(timeout).
   - It serves the roles of this collection.
 extends_documentation_fragment:
   - azureops.pod_identity._attributes

@@ -28,6 +28,8 @@ from azsandbox.azure.faults import Faults, Rule, parse
 CALLBACKS = Path(__file__).with_name("callback")
 ANSWER_WITHIN = 3
 """Seconds until an answer that does not come is given up, where none comes."""
+MODULE_ENDS_WITHIN = 60
+"""The same of helm, which does not give up by itself and is killed."""
 OF_A_RUN = re.compile(
     r"(?<=continue=)[^&]+|(?<=resourceVersion=)\d+|(?<=\?hash=)\w+|(?<=pod-identity-probe-)[a-z0-9]{5}|\d{8}t\d{6}z",
     re.IGNORECASE,
@@ -203,9 +205,11 @@ class Stage:
 
     def play(self, look: Look | None = None, odd: str = "204") -> Ended:
         lasting = odd == "hang"
-        self.environment.pop("ANSWER_WITHIN", None)
-        if lasting:
-            self.environment["ANSWER_WITHIN"] = str(ANSWER_WITHIN)
+        limits = {"ANSWER_WITHIN": str(ANSWER_WITHIN), "MODULE_ENDS_WITHIN": str(MODULE_ENDS_WITHIN)}
+        for name, seconds in limits.items():
+            self.environment.pop(name, None)
+            if lasting:
+                self.environment[name] = seconds
         self.proxy.begin(None, OF_SERVER[odd])
         self.faults.rule = parse({**OF_AZURE[odd], "count": 0})
         self.timeline.begin(look, lasting=lasting)

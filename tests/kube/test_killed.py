@@ -557,8 +557,8 @@ JOBS = {
     "site_addon": Job(site_by_addon, 3, 7),
     "bindings": Job(bindings_of_chart, 9, 3, destroys=True),
     "bindings_addon": Job(bindings_of_addon, 1, 6, destroys=True),
-    "uninstall": Job(uninstall_chart, 23, 3, 9, destroys=True),
-    "uninstall_addon": Job(uninstall_addon, 1, 3, 9, destroys=True),
+    "uninstall": Job(uninstall_chart, 23, 3, 12, destroys=True),
+    "uninstall_addon": Job(uninstall_addon, 1, 3, 12, destroys=True),
     "restore": Job(restore, 19, 2, 6),
     "leftovers": Job(leftovers, 0, 2, destroys=True),
 }

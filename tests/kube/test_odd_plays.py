@@ -35,7 +35,7 @@ GONE = ("404 page", "404 type", "404 empty", "204")
 """Of the classes of odd answers those by which something could pass for gone."""
 OTHERS = tuple(each for each in CLASSES if each not in GONE)
 BY_HELM = re.compile(r" : (Uninstall the releases|Install or change the release)\b")
-"""Tasks in which helm itself asks. It waits for an answer as long as that takes, so none hangs there."""
+"""Tasks in which helm itself asks."""
 
 
 def site(mode: str) -> Callable[[World], None]:
@@ -160,8 +160,6 @@ def answered(job: str, looks: Iterable[Look]) -> list[tuple[Look, str]]:
         for turn in range(JOBS[job].answers):
             several = (GONE, OTHERS)[(number + turn) % 2]
             look = places[(number // 64 + turn) % len(places)]
-            if BY_HELM.search(str(look)):
-                several = tuple(each for each in several if each != "hang")
             found.append((look, several[(number // 2 + turn // 2) % len(several)]))
     return found
 

@@ -285,6 +285,25 @@ def test_a_finalizer_of_somebody_else_is_told_before_it_is_waited_for(site: Site
     assert (status, waits in output, has_definitions(site.client)) == (0, False, False), output
 
 
+@pytest.mark.soak(sample=3, group="plays")
+def test_helm_waits_as_long_as_the_role_is_told(site: Site, release: None) -> None:
+    """For what somebody holds by a finalizer. By itself it would wait five minutes."""
+
+    def hold(*finalizers: str) -> None:
+        body = {"metadata": {"finalizers": list(finalizers) or None}}
+        site.client.merge(DEPLOYMENT, "default", "aad-pod-identity-mic", body)
+
+    hold("example.com/held")
+    try:
+        status, output = finish(site.start(pod_identity_uninstall_wait_timeout=5), 240)
+    finally:
+        hold()
+    told = "helm could not uninstall release default/aad-pod-identity, because it failed with"
+    assert (status, told in " ".join(output.split())) == (2, True), output
+    status, output = site.play()
+    assert (status, has_definitions(site.client)) == (0, False), output
+
+
 def audit(site: Site) -> list[str]:
     """Verb and resource of every request to the API server, whoever sent it."""
     return [f"{each['verb']} {(each.get('objectRef') or {}).get('resource', '')}" for each in site.server.events()]

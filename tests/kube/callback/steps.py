@@ -5,7 +5,7 @@
 """Which task of a play has begun, and what failed or changed, as lines of JSON in the file STEPS_FILE.
 
 With ANSWER_WITHIN modules that run in forks of ansible-playbook wait so many seconds for an answer, in the place of one
-or two minutes.
+or two minutes. With MODULE_ENDS_WITHIN those of kubernetes.core may take so many, in the place of ten minutes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
+from ansible_collections.azureops.pod_identity.plugins.action import kubernetes_core
 from ansible_collections.azureops.pod_identity.tests.wire.modules.run_module import answer_within
 
 DOCUMENTATION = """
@@ -39,6 +40,8 @@ class CallbackModule(CallbackBase):
         self._items: list[str] = []
         if seconds := os.environ.get("ANSWER_WITHIN"):
             answer_within(float(seconds))
+        if seconds := os.environ.get("MODULE_ENDS_WITHIN"):
+            kubernetes_core.LONGEST = int(seconds)
 
     def _write(self, **line: Any) -> None:
         with open(os.environ["STEPS_FILE"], "a", encoding="utf-8") as steps:
