@@ -12,28 +12,37 @@ from __future__ import annotations
 
 import json
 import signal
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import CERTIFICATE
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes.cluster_nodes import USER_RULES_LABEL
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
     DEPLOYMENT,
     ENDPOINTS,
     NETWORK_POLICY,
+    NODE,
     POD,
     SECRET,
     SERVICE_ACCOUNT,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.installation import READY
+from ansible_collections.azureops.pod_identity.tests.kube.nmi import ServicePrincipals
 from ansible_collections.azureops.pod_identity.tests.kube.worlds import (
     CONTRIBUTOR,
     MIC,
     OPERATOR,
     OTHER_TEAM,
     PLACE,
+    SCALE_SETS,
     TEAM,
     USE,
     Relay,
@@ -41,7 +50,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.worlds import (
 )
 
 Break = Callable[[World], Iterator[None]]
-SCALE_SETS = "/virtualMachineScaleSets/"
+_GALLERY = "/subscriptions/s/resourceGroups/aks/providers/Microsoft.Compute/galleries/nodes"
 
 
 @dataclass(frozen=True)
@@ -193,6 +202,28 @@ def definitions_gone_while_nmi_runs(world: World) -> Iterator[None]:
     server.remove(world.client, server.definitions())
 
 
+@fault("mic_rewrites_scale_sets")
+def mic_that_writes_whole_scale_sets(world: World) -> Iterator[None]:
+    """#752: MIC before 1.6 sends the image along. What Azure says to that is made up here: this MIC does not."""
+    world.values["mic.tag"] = "v1.5.5"
+    yield
+    world.settled()
+    message = f"the linked scope(s) '{_GALLERY}' or the linked scope(s) are invalid."
+    world.refuse(403, "LinkedAuthorizationFailed", message)
+    world.identity("late")
+    world.deployment("late", selector="late")
+    world.until_mic_says("LinkedAuthorizationFailed")
+
+
+@fault("mic_not_excepted")
+def mic_without_its_exception(world: World) -> Iterator[None]:
+    """#484: NMI takes MIC for a pod like any other, and answers it so."""
+    world.values |= {"installMICException": "false", "nmi.micNamespace": "default"}
+    world.mic_asks_nmi = True
+    yield
+    world.until_mic_says("Refresh request failed", seconds=240)  # it asks five times, within two minutes
+
+
 # MIC
 
 
@@ -297,6 +328,52 @@ def identity_in_another_tenant(world: World) -> Iterator[None]:
     world.edit(lambda body: body["properties"].update(tenantId="8d8bd5c3-0b1c-4b9a-8b5a-6f0f0c5a0001"), made["id"])
     world.deployment("far", selector="far")
     world.until_mic_says("FailedIdentityOperation")
+
+
+@fault("role_missing_on_network")
+def subnet_of_others(world: World) -> Iterator[None]:
+    """#511: MIC before 1.6 sends the subnet along. What Azure says to that is made up here: this MIC does not."""
+    world.values["mic.tag"] = "v1.5.5"
+    yield
+    world.settled()
+    world.azure.arm("PUT", "/resourceGroups/net", {"location": "westeurope"}).raise_for_status()
+    network = f"{world.place('identities').rpartition('/')[0]}/net/providers/Microsoft.Network/virtualNetworks"
+    subnet = f"{network}/company/subnets/nodes"
+    world.edit(lambda body: _move(body, subnet))
+    action = "Microsoft.Network/virtualNetworks/subnets/join/action"
+    message = f"does not have permission to perform action '{action}' on the linked scope(s) '{subnet}'"
+    world.refuse(403, "LinkedAuthorizationFailed", message)
+    world.identity("late")
+    world.deployment("late", selector="late")
+    world.until_mic_says("LinkedAuthorizationFailed")
+
+
+@fault("dead_identity_blocks_others")
+def ghost_in_every_change(world: World) -> Iterator[None]:
+    """#339, #725: Azure refuses each change that leaves a deleted identity there. That it does is made up here."""
+    yield
+    world.settled()
+    ghost = world.managed_identity("ghost")["id"]
+    world.forget(ghost)
+    world.edit(lambda body: body["identity"]["userAssignedIdentities"].update({ghost: {}}))
+    world.refuse(400, "FailedIdentityOperation", f"Resource '{ghost}' was not found.")
+    world.identity("late")
+    world.deployment("late", selector="late")
+    world.until_mic_says("FailedIdentityOperation")
+
+
+@fault("too_many_identities")
+def more_identities_than_an_old_mic_divides(world: World) -> Iterator[None]:
+    """#813: MIC before 1.7 asks for all at once. What Azure says to that is made up here: this MIC does not."""
+    world.values |= {"mic.tag": "v1.6.3", "mic.clientQps": "500"}
+    yield
+    world.settled()
+    message = "User Assigned Identities Number '151' Assign exceed limit '150' in one request."
+    world.refuse(400, "FailedIdentityOperation", message)
+    for number in range(151):
+        world.identity(f"many{number}")
+        world.deployment(f"many{number}", selector=f"many{number}")
+    world.until_mic_says("exceed limit")
 
 
 @fault("nodes_elsewhere")
@@ -470,6 +547,23 @@ def client_id_of_another_identity(world: World) -> Iterator[None]:
     assert world.ask(world.pod_of(), client_id=other).status == 404
 
 
+@fault("client_timeout_short")
+def client_with_little_patience(world: World) -> Iterator[None]:
+    """#556: it has gone when MIC, which was away, assigns the identity."""
+    yield
+    world.settled()
+    world.pause_mic()
+    world.identity("late")
+    pod = world.deployment("late", selector="late")[0]
+    server.until("NMI knows the pod", lambda: world.ask(pod).status == 404)
+    with pytest.raises(TimeoutError):
+        world.ask(pod, TEAM, 1)
+    world.until_nmi_says("context canceled")
+    world.restart_mic()
+    world.until_assigned(2)
+    world.until_served(pod)
+
+
 @fault("unlabelled_pod_asks", blind=True)
 def pod_without_a_label_asks(world: World) -> Iterator[None]:
     """#799"""
@@ -504,6 +598,41 @@ def firewall_before_the_api_server(world: World) -> Iterator[None]:
     world.age(POD, pod, TEAM)
     world.let_nmi_be_old()
     assert world.ask(pod).status == 500
+
+
+@fault("stale_rule")
+def node_that_aks_marked(world: World) -> Iterator[None]:
+    """#113: AKS marks nodes with rules of others, and NMI does not run there any more. Its rules are not seen here."""
+    world.values["nmi.tolerations"] = "null"
+    taint = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}
+    world.more_nodes = [{"taints": [taint], "labels": {USER_RULES_LABEL: "true"}}]
+    yield
+    world.settled()
+    world.deployment("plain", selector=None, node=1)
+
+
+@fault("clock_skew")
+def kubelet_ahead_of_its_time(world: World) -> Iterator[None]:
+    yield
+    world.settled()
+    beat = (datetime.now(UTC) + timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    world.set_status(NODE, world.nodes[0], "", conditions=[{**READY[0], "lastHeartbeatTime": beat}])
+
+
+@fault("clock_skew")
+def assertion_of_the_future(world: World) -> Iterator[None]:
+    """Entra, whose clock is an hour behind the node's, refuses what NMI signs with a certificate."""
+    yield
+    world.settled()
+    client_id = str(uuid.uuid4())
+    spec = ServicePrincipals(world.azure, world.client, client_id).spec(CERTIFICATE)
+    world.create(AZURE_IDENTITY, "signed", spec={"type": CERTIFICATE, "clientID": client_id, **spec})
+    world.create(AZURE_IDENTITY_BINDING, "signed", spec={"azureIdentity": "signed", "selector": "signed"})
+    pod = world.deployment("signed", selector="signed")[0]
+    world.until_assigned(2)
+    world.until_served(pod)
+    world.shift_clock_of_entra(-3600)
+    assert "AADSTS700024" in world.ask(pod).body
 
 
 @fault("imds_restricted")
@@ -627,6 +756,13 @@ def account_without_a_credential(world: World) -> Iterator[None]:
     world.webhook()
 
 
+def _move(body: dict[str, Any], subnet: str) -> None:
+    """The nodes of a scale set into another subnet, as far as Azure remembers it."""
+    (interface,) = body["properties"]["virtualMachineProfile"]["networkProfile"]["networkInterfaceConfigurations"]
+    for one in interface["properties"]["ipConfigurations"]:
+        one["properties"]["subnet"]["id"] = subnet
+
+
 def _drop(body: dict[str, Any], part: str) -> None:
     """Take identities from a scale set, as far as Azure remembers them."""
     carried = body["identity"]["userAssignedIdentities"]
@@ -679,5 +815,7 @@ PAIRS: tuple[tuple[str, str], ...] = (
     ("account_that_is_missing", "selector_of_two_bindings"),
     ("pods_kept_from_imds", "binding_of_another_namespace"),
     ("cluster_without_an_issuer", "secret_without_a_value"),
+    ("kubelet_ahead_of_its_time", "identity_deleted"),
+    ("node_that_aks_marked", "secret_that_is_missing"),
 )
 """Faults of one world at once; each has another subject than the other."""

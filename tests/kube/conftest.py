@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.tests.kube import server
+from ansible_collections.azureops.pod_identity.tests.kube.installation import Installation, installed
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
 
 
@@ -42,6 +43,13 @@ def namespace(client: Client) -> Iterator[str]:
     """A namespace of its own per test."""
     with server.own_namespace(client) as name:
         yield name
+
+
+@pytest.fixture
+def world(api_server: ApiServer, client: Client, crds: None, namespace: str) -> Iterator[Installation]:
+    """MIC and NMI as objects of the namespace, with a pod that has an identity. Some files have another world."""
+    with installed(api_server, client, namespace) as made:
+        yield made
 
 
 @pytest.fixture

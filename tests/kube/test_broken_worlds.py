@@ -16,14 +16,30 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import diagnosis, inventory
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    ENDPOINTS,
+    EVENT,
+    LEASE,
+    SECRET,
+)
 from ansible_collections.azureops.pod_identity.tests import soak
-from ansible_collections.azureops.pod_identity.tests.kube import broken_worlds, server
+from ansible_collections.azureops.pod_identity.tests.kube import broken_worlds, hostile_input, server
 from ansible_collections.azureops.pod_identity.tests.kube.broken_worlds import FAULTS, PAIRS
 from ansible_collections.azureops.pod_identity.tests.kube.healthy_worlds import HEALTHY
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
-from ansible_collections.azureops.pod_identity.tests.kube.worlds import World, world
+from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.kube.worlds import OTHER_TEAM, World, world
 
 RESULTS = soak.CHECKOUT / ".build/worlds"
+_KINDS = (
+    *(*inventory.KINDS, *diagnosis.KINDS, CLUSTER_ROLE, CLUSTER_ROLE_BINDING),
+    *(CONFIG_MAP, ENDPOINTS, EVENT, LEASE, SECRET),
+)
+READ = {*(kind.plural for kind in _KINDS), "pods/log", "pods/proxy"}
+"""What a diagnosis reads of a cluster, as rules name it."""
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +71,89 @@ def test_two_causes_at_once_are_both_told(cluster: World, pair: tuple[str, str])
     codes = [FAULTS[name].code for name in pair]
     told = _told("two", "+".join(pair), codes, cluster.diagnosis())
     assert set(codes) <= set(told) and told[0] in codes
+
+
+SAMPLED = pytest.mark.soak(sample=1, group="what is in the way of a diagnosis")
+HOSTILE = (
+    *("no_permission_on_the_identity", "no_permission_on_the_nodes", "azure_throttles", "lock_of_a_stranger"),
+    *("mic_killed_for_its_memory", "lock_of_iptables", "kubenet", "lock_on_the_nodes"),
+    *("identity_deleted", "identity_made_again", "nodes_lose_their_identity", "ghost_in_every_change"),
+    *("pod_without_a_label_asks", "client_id_of_another_identity", "client_with_little_patience"),
+    *("firewall_before_the_api_server", "assertion_of_the_future"),
+)
+
+
+@SAMPLED
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_tenant_changes_nothing_of_what_is_told(cluster: World, name: str) -> None:
+    """By logs and events: no code, no certainty, no order, and what he wrote is shown escaped."""
+    broken_worlds.build(cluster, name)
+    before = _at_rest(cluster)
+    hostile_input.pour(cluster)
+    _is_as_before(cluster, before, cluster.diagnosis())
+    assert before["causes"][0]["code"] == FAULTS[name].code
+
+
+@SAMPLED
+@pytest.mark.parametrize("name", ["usual", "workload_id_beside"])
+def test_a_tenant_makes_no_cluster_sick(cluster: World, name: str) -> None:
+    HEALTHY[name](cluster)
+    before = _at_rest(cluster)
+    hostile_input.pour(cluster)
+    _is_as_before(cluster, before, cluster.diagnosis())
+
+
+def _at_rest(cluster: World) -> dict[str, Any]:
+    """A diagnosis that is like the one before: what MIC is about to do is done."""
+    seen = [cluster.diagnosis()]
+
+    def alike() -> bool:
+        seen.append(cluster.diagnosis())
+        return _compared(seen[-2]) == _compared(seen[-1])
+
+    server.until("two diagnoses are alike", alike)
+    return seen[-1]
+
+
+def _is_as_before(cluster: World, before: dict[str, Any], after: dict[str, Any]) -> None:
+    assert _compared(before) == _compared(after)
+    assert all(map(str.isprintable, _texts(after)))
+    assert OTHER_TEAM not in {namespace for namespace, _pod, _previous in cluster.kubelet.asked}
+
+
+def _compared(told: dict[str, Any]) -> tuple[Any, ...]:
+    """All but sentences in which there are times and numbers of what happened meanwhile."""
+    kept = ("code", "severity", "object", "certainty", "symptom", "because", "fix", "references")
+    causes = [{key: each[key] for key in kept} for each in told["causes"]]
+    return told["verdict"], causes, told["unread"]
+
+
+def _texts(told: Any) -> Iterator[str]:
+    if isinstance(told, str):
+        yield told
+    elif isinstance(told, dict):
+        yield from _texts(list(told.values()))
+    elif isinstance(told, list):
+        for each in told:
+            yield from _texts(each)
+
+
+@SAMPLED
+def test_what_is_not_read_is_named_and_the_rest_told(cluster: World) -> None:
+    """By who may not read logs, or events, and where Azure does not answer."""
+    broken_worlds.build(cluster, "no_permission_on_the_identity")
+    for source, refused in (("logs", "pods/log"), ("events", "events")):
+        rights = {"apiGroups": ["*"], "resources": sorted(READ - {refused}), "verbs": ["get", "list"]}
+        with server.rights_of_restricted(cluster.client, "reads-most", rights):
+            told = cluster.diagnosis(token=RESTRICTED)
+        assert (told["causes"][0]["code"], told["causes"][0]["certainty"]) == ("role_missing_on_identity", "proved")
+        assert [each["source"] for each in told["unread"]] == [source], told["unread"]
+        assert refused in told["unread"][0]["needs"]
+    cluster.fault(reset=True)
+    told = cluster.diagnosis()
+    assert (told["causes"][0]["code"], told["causes"][0]["certainty"]) == ("mic_refused_by_azure", "likely")
+    assert {each["source"] for each in told["unread"]} == {"azure"}
+    assert all(each["why"] and each["needs"] for each in told["unread"])
 
 
 @pytest.mark.soak(sample=2)

@@ -98,12 +98,12 @@ def observed(
     template = {"spec": {"template": {"spec": {"containers": containers}}}}
     kind = "Deployment" if program == MIC else "DaemonSet"
     pods = ({"metadata": {**metadata, "name": HOST}, "status": status},)
-    lines = parse(log.read_bytes(), now) if log else ()
+    logs = (Log(program, "default", HOST, NODES[0], parse(log.read_bytes(), now)),) if log else ()
     return Observed(
         Inventory(Cluster.parse(objects, {})),
         objects,
         (Component(program, {"kind": kind, "metadata": metadata, **template}, pods),),
-        (Log(program, "default", HOST, NODES[0], lines),),
+        logs,
         tuple(map(Event.parse, client.list_all(EVENT))) if log is None else (),
         now=now,
     )

@@ -190,6 +190,7 @@ CASES: dict[str, tuple[Observed, Told]] = {
         [("mic_throttled_by_azure", MIC_LABEL, POSSIBLE)],
     ),
     "429 in an event, and in MIC's log": (pending(update(MANY), events=(event(MANY),)), THROTTLED),
+    "429 in an event, and not in MIC's log": (pending("Total: 1.5s", events=(event(MANY),)), []),
     "429 in an event of somebody else": (
         world(AzureAssignedIdentity=PENDING, events=(event(MANY, by="tenant"),)),
         [],
