@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 # Loaded here, before the workers are forked, so that their modules can run in these.
@@ -43,6 +44,9 @@ LOADED = (
     *(user_assigned_identity, user_assigned_identity_info, vmss_identity_info),
 )
 
+# What a result says of its own task.
+_OF_TASK = ("ansible_facts", "attempts", "deprecations", "exception", "invocation", "warnings")
+
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
@@ -56,9 +60,12 @@ class ActionModule(ActionBase):
                 "role": {"type": "str", "required": True, "choices": sorted(_roles.PARTS)},
                 "part": {"type": "str", "required": True},
                 "observed": {"type": "dict", "default": {}},
+                "failure": {"type": "dict"},
             }
         )
-        role, part = arguments["role"], arguments["part"]
+        role, part, observed, failure = (arguments[name] for name in ("role", "part", "observed", "failure"))
+        if failure is not None:
+            observed = {**observed, "message": failure.get("msg", "")}
         if part not in _roles.PARTS[role]:
             kind = "role" if role in _roles.ROLES else "playbook"
             known = ", ".join(sorted(_roles.PARTS[role]))
@@ -67,9 +74,9 @@ class ActionModule(ActionBase):
         try:
             if _roles.begins(role, part):
                 wrong = _roles.unknown(self, variables, subtasks)
-                plan = _roles.check(self, role, part, arguments["observed"], variables, subtasks, wrong)
+                plan = _roles.check(self, role, part, observed, variables, subtasks, wrong)
             else:
-                plan = _roles.decide(self, role, part, arguments["observed"], variables, subtasks)
+                plan = _roles.decide(self, role, part, observed, variables, subtasks)
         except Refused as refused:
             found: dict[str, t.Any] = {"failed": True, "msg": str(refused), "refusals": list(refused.sentences)}
             if refused.plan is not None:
@@ -78,6 +85,19 @@ class ActionModule(ActionBase):
             found = {name: value for name, value in failed.result.items() if name != "invocation"}
         except (Failure, _roles.WrongOptions) as error:
             found = {"failed": True, "msg": str(error)}
+        except AnsibleError as error:
+            if failure is None:
+                raise
+            found = {"failed": True, "msg": str(error)}
         else:
             found = {"plan": plan}
+        if failure is not None:
+            found = _failed(failure, found)
         return {**result, "changed": False, **subtasks.told, **found}
+
+
+def _failed(failure: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The result of a task that failed, with the message of the plan; where there is none, with why there is none."""
+    message = (found.get("plan") or {}).get("message") or f"{failure.get('msg', '')} {found.get('msg', '')}".strip()
+    data = {name: value for name, value in failure.items() if name not in _OF_TASK and not name.startswith("_ansible")}
+    return {**data, "failed": True, "msg": message}

@@ -129,6 +129,17 @@ def owned_list(option: str, alone: t.Mapping[str, t.Any]) -> ArgumentSpec:
     )
 
 
+def rules() -> ArgumentSpec:
+    """How an installation decides; twin of ``doc_fragments/_rules.py``."""
+    return ArgumentSpec(
+        options={
+            "mode": {"type": "str", "choices": ["managed", "standard"]},
+            "force_namespaced": {"type": "bool"},
+            "version": {"type": "str"},
+        }
+    )
+
+
 def removal() -> ArgumentSpec:
     """Whose objects of AAD Pod Identity are meant; twin of ``doc_fragments/_removal.py``."""
     return ArgumentSpec(

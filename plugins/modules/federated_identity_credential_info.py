@@ -152,6 +152,12 @@ findings:
       sample: >-
         The federated credential demo-billing is for the service account billing/billing, which does not exist; remove
         it if nothing will create that.
+    references:
+      description: Where the code is explained.
+      returned: always
+      type: list
+      elements: str
+      sample: ["https://github.com/azureops/pod_identity/blob/main/docs/codes.md#subject_missing"]
 error:
   description: The answer of the service as data (C(code), C(message), C(request_id), C(status)).
   returned: when Azure or the cluster refuses a request
@@ -171,6 +177,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.clien
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, federated
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.identities import KIND
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.catalogue import references
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import SERVICE_ACCOUNT
 from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import report
@@ -204,7 +211,7 @@ def observe(options: t.Mapping[str, t.Any], arm: Arm) -> dict[str, t.Any]:
         issuer = federated.cluster_issuer(cluster, group, managed_clusters.get(arm, group, cluster))
     accounts = service_accounts(options) if options["check_service_accounts"] else None
     found: list[dict[str, t.Any]] = []
-    findings: list[dict[str, str]] = []
+    findings: list[dict[str, t.Any]] = []
     for identity in identity_ids(arm, options):
         credentials = federated_credentials.list_all(arm, identity)
         if credentials is None:
@@ -213,7 +220,10 @@ def observe(options: t.Mapping[str, t.Any], arm: Arm) -> dict[str, t.Any]:
         found.append({"identity_id": identity, "free": federated.LIMIT - len(views), "credentials": views})
         for one in credentials:
             wrong = federated.findings(one, issuer=issuer, accounts=accounts)
-            findings += [{"identity_id": identity, **finding} for finding in wrong]
+            findings += [
+                {"identity_id": identity, **finding, "references": list(references(finding["code"]))}
+                for finding in wrong
+            ]
     return {"identities": found, "findings": findings}
 
 

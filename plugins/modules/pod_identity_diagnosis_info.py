@@ -18,12 +18,16 @@ description:
     of itself on each node. What could not be looked at is told too, with what it would take; a cluster is called
     healthy only where all was looked at.
   - Where the cluster is named (O(cluster_name)) it looks at Azure too.
+  - With O(probe) it also asks for tokens in the place of pods, as M(azureops.pod_identity.pod_token_info) does, and
+    joins the answers with everything else.
   - Text of logs and events is never proof, because tenants may have written it; names in it count only where an object
     has them. Whatever is shown of it is escaped and cut.
-  - Reads a cluster, or files that C(kubectl get -o json) and C(kubectl logs) wrote. It changes nothing.
+  - Reads a cluster, or files that C(kubectl get -o json) and C(kubectl logs) wrote. It changes nothing; with O(probe)
+    a throw-away pod comes and goes for each request.
 extends_documentation_fragment:
   - azureops.pod_identity._azure_auth
   - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._rules
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.info_module
   - azureops.pod_identity._attributes.actiongroup_azure
@@ -73,16 +77,33 @@ options:
       - How old what is read of logs may be; from V(1) to V(8760). The logs of O(log_files) are read whatever their age.
     type: int
     default: 24
-  mode:
-    description: Mode of MIC and NMI. By default that of the NMI that is installed, else V(standard).
-    type: str
-    choices: [managed, standard]
-  force_namespaced:
-    description: Whether MIC and NMI are forced into namespaced mode. By default as those are that are installed.
+  probe:
+    description:
+      - Whether a token is asked for in the place of the O(pod), or of one running pod of the O(workload), and joined
+        with the rest; of a namespace or the cluster in the place of one running pod of each workload that gets an
+        identity, of 25 workloads at most. What is not asked for is told in RV(unread).
+      - The request comes from a throw-away pod on the node of the pod, as with
+        O(azureops.pod_identity.pod_token_info#module:method=probe_pod). NMI is asked with the client id that
+        C(AZURE_CLIENT_ID) of the pod names, if it names one.
+      - All are made at the same time, which takes minutes where NMI waits for an assignment.
+      - Only decoded claims leave the pod, never the token.
+      - Mutually exclusive with O(files).
     type: bool
-  version:
-    description: Version of MIC and NMI. By default the tag of NMI's image, else V(1.8.17).
+    default: false
+  probe_image:
+    description: Image of the throw-away pod, as O(azureops.pod_identity.pod_token_info#module:image).
     type: str
+    default: mcr.microsoft.com/azurelinux/base/core:3.0
+  probe_resource:
+    description: What the tokens are for.
+    type: str
+    default: https://management.azure.com/
+  check_mode_probe:
+    description:
+      - Whether check mode asks for tokens too; the throw-away pods come and go and change nothing. Otherwise they are
+        told in RV(unread).
+    type: bool
+    default: false
   resource_group:
     description: Resource group of the cluster O(cluster_name).
     type: str
@@ -99,6 +120,9 @@ notes:
     assignments and locks. What of it may not be read is told in RV(unread).
   - Needs to list pods, deployments, statefulsets, daemonsets, replicasets, jobs, cronjobs, and the kinds of AAD Pod
     Identity in the whole cluster; without that nothing can be told.
+  - With O(probe) it needs what the probe of M(azureops.pod_identity.pod_token_info) does, which is to list services,
+    PodDisruptionBudgets and Jobs, to create and delete Jobs, and to read pods, their logs and events in the namespaces
+    of the pods. Without it the requests are told in RV(unread).
   - Looks besides at nodes, namespaces, serviceaccounts, networkpolicies, customresourcedefinitions, clusterroles,
     clusterrolebindings, mutatingwebhookconfigurations and events of the whole cluster, at the lock of MIC (endpoints or
     leases), at the leases in C(kube-node-lease), at the configmaps C(kube-proxy) and C(cilium-config) in
@@ -132,6 +156,13 @@ EXAMPLES = r"""
     pod: shop/web-6d4cf56db6-abcde
     logs: false
   register: of_the_pod
+
+- name: Look why a pod gets no token, and ask for one in its place
+  azureops.pod_identity.pod_identity_diagnosis_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    pod: shop/web-6d4cf56db6-abcde
+    probe: true
+  register: with_answer
 
 - name: Look at what was saved of a cluster
   azureops.pod_identity.pod_identity_diagnosis_info:
@@ -243,6 +274,8 @@ causes:
       description:
         - V(proved) where the present state is the cause, V(likely) where a log or an event names it and nothing
           contradicts, V(possible) where the state would lead to it and nothing shows that it did.
+        - The answer to a request (O(probe)) proves what it says, and where it is just the one that a present state
+          leads to, that this state is in effect; what it only hints at is V(likely).
       returned: always
       type: str
       sample: proved
@@ -278,6 +311,69 @@ unread:
       returned: always
       type: str
       sample: get on pods/log in namespace kube-system
+requests:
+  description: The requests for tokens that were answered (O(probe)), also those that were answered right.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of the pod in whose place it was asked.
+      returned: always
+      type: str
+      sample: shop
+    pod:
+      description: That pod.
+      returned: always
+      type: str
+      sample: web-6d4cf56db6-abcde
+    node:
+      description: Node that the request was sent on.
+      returned: always
+      type: str
+      sample: aks-nodepool1-12345678-vmss000000
+    identity:
+      description: Namespace and name of the AzureIdentity that the pod is to get, several separated by commas.
+      returned: always
+      type: str
+      sample: shop/web
+    answered_by:
+      description: Who answered, as RV(azureops.pod_identity.pod_token_info#module:tokens[].answered_by).
+      returned: always
+      type: str
+      sample: nmi
+    verdict:
+      description: V(ok) or what is wrong, as RV(azureops.pod_identity.pod_token_info#module:tokens[].verdict).
+      returned: always
+      type: str
+      sample: not_assigned
+    code:
+      description: Class of the verdict, C(V1) to C(V16); empty where there is none.
+      returned: always
+      type: str
+      sample: V4
+    error_code:
+      description: Code of Entra's refusal; empty where Entra has not refused.
+      returned: always
+      type: str
+      sample: ""
+    message:
+      description: The verdict as a sentence, with what to do; escaped and cut.
+      returned: always
+      type: str
+      sample: "NMI answered 404 (no reason): MIC has assigned no identity to the pod; check label and selector."
+    references:
+      description: Where the verdict is explained.
+      returned: always
+      type: list
+      elements: str
+      sample: ["https://github.com/azureops/pod_identity/blob/main/docs/codes.md#not_assigned"]
+actions:
+  description: What was done for the requests; a probe that came and went is no change.
+  returned: success
+  type: list
+  elements: str
+  sample: ["ran probe Job shop/pod-identity-probe-x7k2p on aks-nodepool1-12345678-vmss000000"]
 """
 
 import typing as t
@@ -286,12 +382,14 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils import _args
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import diagnosis as azure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.asked_of_pods import MOST
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import Scope, diagnose
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import Observed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import settings
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import token_questions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import diagnosis
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import AT_ONCE, Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.diagnosis import Bounds
 
 _MEGABYTE = 1_000_000
@@ -314,15 +412,17 @@ def bounds(params: t.Mapping[str, t.Any], scope: Scope) -> Bounds:
     )
 
 
-def observe(params: t.Mapping[str, t.Any], temporary: str, scope: Scope) -> Observed:
-    """What there is in the cluster, or in the files."""
+def observe(params: t.Mapping[str, t.Any], client: Client | None, scope: Scope) -> Observed:
+    """What there is in the cluster, or in the files, where there is no ``client``."""
     given = settings(params["mode"], params["force_namespaced"], params["version"])
     bound = bounds(params, scope)
-    if params["files"] is not None:
+    if client is None:
+        if params["probe"]:
+            raise Failure("The option probe asks in a cluster, and files names what was saved of one: leave one out.")
         return diagnosis.read_files(params["files"], params["log_files"], bound, given)
     if params["log_files"]:
         raise Failure("The option log_files needs the objects that its logs are of: name them with files.")
-    return diagnosis.observe(connect(params, temporary), bound, given)
+    return diagnosis.observe(client, bound, given)
 
 
 def observe_azure(
@@ -333,6 +433,19 @@ def observe_azure(
         return diagnosis.without_azure(observed)
     bounded = {**params, "wait_timeout": _AZURE_SECONDS}
     return azure.observe(lambda: Arm.connect(bounded, run_command), params, observed)
+
+
+def ask(
+    params: t.Mapping[str, t.Any], client: Client | None, observed: Observed, scope: Scope, *, predicting: bool
+) -> tuple[Observed, tuple[str, ...]]:
+    """The same with the answers to requests for tokens, where they are wanted; and what was done for them."""
+    if client is None or not params["probe"]:
+        return observed, ()
+    if predicting and not params["check_mode_probe"]:
+        why = "nothing is asked in check mode"
+        return diagnosis.without_asking(observed, scope, why, "no check mode, or check_mode_probe: true"), ()
+    what = {"resource": params["probe_resource"], "image": params["probe_image"]}
+    return diagnosis.ask(client, observed, scope, **what)
 
 
 def main() -> None:
@@ -351,15 +464,17 @@ def main() -> None:
                     "nodes": {"type": "bool", "default": True},
                     "log_megabytes": {"type": "int", "default": 20},
                     "log_hours": {"type": "int", "default": 24},
-                    "mode": {"type": "str", "choices": ["managed", "standard"]},
-                    "force_namespaced": {"type": "bool"},
-                    "version": {"type": "str"},
+                    "probe": {"type": "bool", "default": False},
+                    "probe_image": {"type": "str", "default": token_questions.IMAGE},
+                    "probe_resource": {"type": "str", "default": token_questions.RESOURCE},
+                    "check_mode_probe": {"type": "bool", "default": False},
                     "resource_group": {"type": "str"},
                     "cluster_name": {"type": "str"},
                 },
                 mutually_exclusive=(("workload", "pod"),),
                 required_by={"cluster_name": ("resource_group",)},
             ),
+            _argspec.rules(),
             azure_auth(),
         )
         .create_module()
@@ -368,8 +483,11 @@ def main() -> None:
     def look() -> dict[str, t.Any]:
         params = module.params
         scope = Scope.parse(params["namespace"], params["workload"], params["pod"])
-        observed = observe_azure(params, module.run_command, observe(params, module.tmpdir, scope))
-        return diagnose(observed, scope).as_data()
+        at_once = max(AT_ONCE, MOST) if params["probe"] else AT_ONCE
+        client = connect(params, module.tmpdir, at_once=at_once) if params["files"] is None else None
+        observed = observe_azure(params, module.run_command, observe(params, client, scope))
+        observed, actions = ask(params, client, observed, scope, predicting=_plan.predicting(module))
+        return {**diagnose(observed, scope).as_data(), "actions": list(actions)}
 
     _plan.report(module, look)
 

@@ -20,6 +20,7 @@ description:
   - Reads a cluster, or files that C(kubectl get -o json) wrote. It writes nothing but the file O(path).
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._rules
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.actiongroup_kubernetes
 attributes:
@@ -50,16 +51,6 @@ options:
         that of the whole cluster.
     type: list
     elements: str
-  mode:
-    description: Mode of MIC and NMI. By default that of the NMI that is installed, else V(standard).
-    type: str
-    choices: [managed, standard]
-  force_namespaced:
-    description: Whether MIC and NMI are forced into namespaced mode. By default as those are that are installed.
-    type: bool
-  version:
-    description: Version of MIC and NMI. By default the tag of NMI's image, else V(1.8.17).
-    type: str
   audit:
     description:
       - Whether to list everything of pod identity that the cluster still has, as RV(residue). An empty list means that
@@ -429,6 +420,12 @@ findings:
       returned: always
       type: str
       sample: Let the application name its client id, or use one selector per identity.
+    references:
+      description: Where the code is explained, and issues that tell of it.
+      returned: always
+      type: list
+      elements: str
+      sample: ["https://github.com/azureops/pod_identity/blob/main/docs/codes.md#ambiguous_default"]
 residue:
   description: What is left of pod identity, the worst first, with the keys of RV(findings).
   returned: with O(audit), without O(path)
@@ -440,6 +437,7 @@ residue:
       object: CustomResourceDefinition azureidentities.aadpodidentity.k8s.io
       message: The kind is still installed.
       remedy: Delete it when no object of it is left; helm leaves it.
+      references: ["https://github.com/azureops/pod_identity/blob/main/docs/codes.md#definition_left"]
 summary:
   description: The file, and how many entries its lists have.
   returned: with O(path)
@@ -593,14 +591,12 @@ def main() -> None:
                 options={
                     "files": {"type": "list", "elements": "path"},
                     "namespaces": {"type": "list", "elements": "str"},
-                    "mode": {"type": "str", "choices": ["managed", "standard"]},
-                    "force_namespaced": {"type": "bool"},
-                    "version": {"type": "str"},
                     "audit": {"type": "bool", "default": False},
                     "release_namespaces": {"type": "list", "elements": "str", "default": []},
                     "path": {"type": "path"},
                 }
-            )
+            ),
+            _argspec.rules(),
         )
         .create_module()
     )

@@ -37,6 +37,7 @@ options:
       - pod_identity_restore
       - pod_identity_uninstall
       - pod_identity_verify
+      - workload_identity_migration
   part:
     description: The decision of that role or playbook.
     type: str
@@ -45,6 +46,12 @@ options:
     description: What tasks found, as that decision reads it. No secret belongs there.
     type: dict
     default: {}
+  failure:
+    description:
+      - The result of a task that failed, or a dictionary with its C(msg). The task fails with the same data, whatever
+        the decision is, and with the C(message) that this makes of it.
+      - The decision reads its C(msg) as C(message) of O(observed).
+    type: dict
 """
 
 EXAMPLES = r"""

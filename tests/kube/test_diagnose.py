@@ -8,27 +8,20 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import JOB
 from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.installation import Installation, crashing, installed
+from ansible_collections.azureops.pod_identity.tests.kube.installation import Installation, crashing
+from ansible_collections.azureops.pod_identity.tests.kube.probed import answering, by_nmi
 from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
 PLAYBOOK = "azureops.pod_identity.diagnose"
 SHOWN = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
-
-
-@pytest.fixture
-def world(api_server: ApiServer, client: Client, crds: None, namespace: str) -> Iterator[Installation]:
-    with installed(api_server, client, namespace) as made:
-        yield made
 
 
 def told(output: str) -> dict[str, Any]:
@@ -55,6 +48,29 @@ def test_the_likeliest_cause_comes_first_and_its_command_is_named(
     assert "Azure" in [each["what"] for each in found["unread"]]
     assert not list(player.temporary.glob("azureops-pod-identity-*"))
     assert player.play(PLAYBOOK, "--check", **given)[0] == 0
+
+
+def test_a_request_is_made_where_it_is_wanted(
+    api_server: ApiServer, client: Client, world: Installation, tmp_path: Path
+) -> None:
+    """In check mode it is told as not made."""
+    player = Player(tmp_path / "play", SHOWN)
+    given = {
+        "pod_identity_kubeconfig": api_server.kubeconfig(),
+        "pod_identity_diagnose_pod": f"{world.namespace}/web",
+        "pod_identity_diagnose_probe": True,
+    }
+    with answering(client, world, by_nmi(500, body="failed to match pod IP 10.0.0.9 with []")) as ran:
+        status, output = player.play(PLAYBOOK, "--check", **given)
+        assert (status, ran, told(output)["requests"]) == (0, [], []), output
+        assert "probe" in {each["source"] for each in told(output)["unread"]}
+        status, output = player.play(PLAYBOOK, **given)
+    assert status == 0 and "changed=0" in output and len(ran) == 1, output
+    found = told(output)
+    assert [each["verdict"] for each in found["requests"]] == ["pod_unknown"]
+    assert f"NMI on the node {world.node} does not know a pod that runs there." in found["likeliest"]
+    assert "/docs/codes.md#no_token" in output and "/docs/codes.md#pod_unknown" in output
+    assert not client.list_all(JOB, world.namespace)
 
 
 def test_reader(api_server: ApiServer, client: Client, world: Installation, tmp_path: Path) -> None:

@@ -23,13 +23,15 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     DAEMON_SET,
     DEPLOYMENT,
     EVENT,
+    JOB,
     NODE,
     POD,
     SECRET,
 )
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_diagnosis_info
 from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.installation import Installation, crashing, installed
+from ansible_collections.azureops.pod_identity.tests.kube.installation import Installation, crashing
+from ansible_collections.azureops.pod_identity.tests.kube.probed import answering, by_nmi
 from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
@@ -40,12 +42,6 @@ FORGED = "F0301 09:00:00.000000       1 main.go:9] AAD Pod Identity is not suppo
 @pytest.fixture
 def diagnosis(api_server: ApiServer, crds: None) -> Runner:
     return Runner(api_server, "pod_identity_diagnosis_info")
-
-
-@pytest.fixture
-def world(api_server: ApiServer, client: Client, crds: None, namespace: str) -> Iterator[Installation]:
-    with installed(api_server, client, namespace) as made:
-        yield made
 
 
 @pytest.fixture
@@ -217,6 +213,14 @@ def test_a_log_without_an_end(diagnosis: Runner, world: Installation, piece: str
     assert world.kubelet.sent < 30_000_000 and len(outcome.output) < 1_000_000
 
 
+def test_what_is_before_a_line_without_an_end_counts(diagnosis: Runner, world: Installation) -> None:
+    world.state_of("mic-a", "mic", crashing())
+    world.kubelet.write(world.namespace, "mic-a", LOST + "x" * 50_000_000, previous=True)
+    first = diagnosis(namespace=world.namespace, log_megabytes=2).ok()["causes"][0]
+    assert (first["code"], first["certainty"]) == ("mic_crashing", "likely")
+    assert first["evidence"][-1]["text"] == "lost leader lease"
+
+
 def test_no_value_of_a_secret_is_told(diagnosis: Runner, world: Installation) -> None:
     world.create(SECRET, "hush", stringData={"password": "hush-value-1", "other": "hush-value-2"})
     spec = {
@@ -256,9 +260,67 @@ def test_files_say_what_the_cluster_says(
     assert diagnosis(**given, log_files=[nowhere]).failure().startswith(f"The file {nowhere} cannot be read")
 
 
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJhcHBpZCI6Im1pbmUifQ.c2ln"
+UNKNOWN_POD = "failed to match pod IP 10.0.0.9 with []"
+
+
+def test_the_answer_to_a_request_is_joined_with_the_rest(
+    diagnosis: Runner, client: Client, world: Installation
+) -> None:
+    """It proves what it says, the probe goes, and no token is told."""
+    with answering(client, world, by_nmi(500, body=f"{UNKNOWN_POD} {TOKEN}")) as ran:
+        outcome = diagnosis(pod=f"{world.namespace}/web", probe=True)
+    done = outcome.ok()
+    first, *others = done["causes"]
+    assert (first["code"], first["object"], first["certainty"]) == (
+        "nmi_does_not_know_pod",
+        f"Node {world.node}",
+        "proved",
+    )
+    assert UNKNOWN_POD in first["evidence"][0]["text"]
+    assert [(each["code"], each["because"]) for each in others] == [("no_token", ["nmi_does_not_know_pod"])]
+    (request,) = done["requests"]
+    assert (request["verdict"], request["node"], request["answered_by"]) == ("pod_unknown", world.node, "nmi")
+    assert request["identity"] == f"{world.namespace}/web"
+    assert len(ran) == 1 and len(done["actions"]) == 1 and not done["changed"]
+    assert not client.list_all(JOB, world.namespace)
+    assert TOKEN not in outcome.output and unread(done, "probe") == []
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_token_is_compared_for_each_workload(
+    diagnosis: Runner, client: Client, world: Installation, right: bool
+) -> None:
+    claims = {"aud": "https://management.azure.com/", "appid": f"client-{world.namespace}" if right else "another"}
+    with answering(client, world, by_nmi(200, claims=claims)) as ran:
+        done = diagnosis(namespace=world.namespace, probe=True).ok()
+    assert [each["verdict"] for each in done["requests"]] == ["ok" if right else "wrong_identity"] and len(ran) == 1
+    told = [each for each in done["causes"] if each["code"] == "token_not_right"]
+    assert [each["object"] for each in told] == ([] if right else [f"Pod {world.namespace}/web"])
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_check_mode_asks_only_where_it_may(diagnosis: Runner, client: Client, world: Installation, asks: bool) -> None:
+    with answering(client, world, by_nmi(404)) as ran:
+        done = diagnosis(check=True, namespace=world.namespace, probe=True, check_mode_probe=asks).ok()
+    assert (len(ran), len(done["requests"]), len(done["actions"])) == ((1, 1, 1) if asks else (0, 0, 0))
+    assert unread(done, "probe") == ([] if asks else [f"the token of Pod {world.namespace}/web"])
+
+
+def test_who_may_run_no_probe_gets_the_rest(diagnosis: Runner, client: Client, world: Installation) -> None:
+    world.state_of("mic-a", "mic", {"ready": False})
+    rules = [{"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]} for kind in inventory.KINDS]
+    with server.rights_of_restricted(client, f"asks-{world.namespace}", *rules):
+        done = diagnosis(token=RESTRICTED, namespace=world.namespace, probe=True).ok()
+    assert "mic_not_running" in [each["code"] for each in done["causes"]] and done["requests"] == []
+    (lack,) = [each for each in done["unread"] if each["source"] == "probe"]
+    assert lack["what"] == f"the token of Pod {world.namespace}/web" and "may not" in lack["why"]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
+        ({"files": ["/tmp/objects.json"], "probe": True}, "leave one out"),
         ({"pod": "nobody/nothing"}, "There is no Pod nobody/nothing"),
         ({"pod": "nothing"}, "The pod 'nothing' is not named as NAMESPACE/NAME"),
         ({"workload": "a/b", "pod": "a/c"}, "mutually exclusive"),
@@ -272,19 +334,22 @@ def test_options_that_are_wrong(diagnosis: Runner, options: dict[str, Any], told
     assert told in diagnosis(**options).failure()
 
 
-def test_what_is_returned_is_documented(diagnosis: Runner, world: Installation) -> None:
+def test_what_is_returned_is_documented(diagnosis: Runner, client: Client, world: Installation) -> None:
     world.state_of("mic-a", "mic", crashing())
     documented = yaml.safe_load(pod_identity_diagnosis_info.RETURN)
-    done = diagnosis().ok()
+    with answering(client, world, by_nmi(404)):
+        done = diagnosis(namespace=world.namespace, probe=True).ok()
     assert set(done) - {"changed", "invocation"} == set(documented)
-    for key in ("causes", "unread"):
+    for key in ("causes", "unread", "requests"):
         assert set(done[key][0]) == set(documented[key]["contains"])
     one = documented["causes"]["contains"]
     assert set(done["causes"][0]["fix"]) == set(one["fix"]["contains"])
     assert set(done["causes"][0]["evidence"][0]) == set(one["evidence"]["contains"])
 
 
-def test_the_examples(diagnosis: Runner, api_server: ApiServer, world: Installation, tmp_path: Path) -> None:
+def test_the_examples(
+    diagnosis: Runner, api_server: ApiServer, client: Client, world: Installation, tmp_path: Path
+) -> None:
     text = pod_identity_diagnosis_info.EXAMPLES.replace("/etc/ansible/prod.kubeconfig", api_server.kubeconfig())
     text = text.replace("shop/web-6d4cf56db6-abcde", f"{world.namespace}/web").replace(
         "/var/backups/prod", str(tmp_path)
@@ -293,5 +358,6 @@ def test_the_examples(diagnosis: Runner, api_server: ApiServer, world: Installat
         (tmp_path / name).write_text(json.dumps({"kind": "List", "items": []}))
     for name in ("mic-7f9c6d5b8-x2x4v.log", "nmi-8kq7z.previous.log"):
         (tmp_path / name).write_text(LOST)
-    status, output = Player(tmp_path / "play").play(yaml.safe_load(text))
+    with answering(client, world, by_nmi(404)):
+        status, output = Player(tmp_path / "play").play(yaml.safe_load(text))
     assert status == 0, output

@@ -24,6 +24,7 @@ from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
+COMMAND = "For all causes, evidence and remedies: ansible-playbook azureops.pod_identity.diagnose"
 ENTRY = {
     "name": "billing",
     "selector": "billing",
@@ -104,8 +105,9 @@ def test_the_wait_for_all_entries_has_one_bound(
         f"The likeliest cause in Pod {namespace}/api: Bindings select pods, but neither MIC nor NMI is installed."
         in end
     ), output
-    command = "ansible-playbook azureops.pod_identity.diagnose -e pod_identity_kubeconfig="
-    assert command in end and f" -e pod_identity_diagnose_pod={namespace}/api" in end, output
+    assert f"{COMMAND} -e pod_identity_kubeconfig=" in end, output
+    assert f" -e pod_identity_diagnose_pod={namespace}/api" in end, output
+    assert f'"missing_pods": ["{namespace}/api"]' in end, output
 
 
 @pytest.mark.soak(sample=3, group="plays")
@@ -155,8 +157,10 @@ def test_the_wait_for_nmi_has_a_bound(
     }
     player = Player(tmp_path)
     status, output = player.play(imported("chart"), *arguments, **variables)
+    said = " ".join(output.split())
     told = "Pod identity does not serve after 4 seconds: no NMI is there."
-    assert (status, told in " ".join(output.split())) == (2, True), output
+    assert (status, told in said) == (2, True), output
+    assert f"{told} {COMMAND} -e pod_identity_kubeconfig=" in said, output
     assert ("Using the installation that is there: the AKS add-on" in output) == (not arguments)
     # Check mode does not wait.
     status, output = player.play(imported("chart"), "--check", *arguments, **variables)

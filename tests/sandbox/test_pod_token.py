@@ -88,6 +88,14 @@ class World:
         found: dict[str, Any] = entry
         return found
 
+    def diagnosis(self) -> dict[str, Any]:
+        """Of the workload, with a request of its own; no probe must be left."""
+        found = self.module("pod_identity_diagnosis_info", workload="default/api", probe=True)
+        assert not found["changed"] and len(found["requests"]) == len(found["actions"]) == 1
+        assert "eyJ" not in json.dumps(found)
+        assert self.kubectl("get", "jobs", "-A", "-o", "name") == ""
+        return found
+
     def verify(self, *, expect: str = "billing", principal: str = "", **variables: Any) -> Run:
         """playbooks/verify.yml by somebody who has nothing but a kubeconfig and perhaps a login."""
         given = {
@@ -157,6 +165,11 @@ def test_without_a_binding(world: World) -> None:
         entry = world.token(method=method)
         assert (entry["verdict"], entry["code"], entry["answered_by"]) == ("not_assigned", "V4", "nmi")
         assert entry["http_status"] == 404
+    found = world.diagnosis()
+    assert found["requests"][0]["verdict"] == "not_assigned"
+    assert found["causes"][0]["code"] == "nothing_matches"
+    (seen,) = [each for each in found["causes"] if each["code"] == "no_token"]
+    assert "nothing_matches" in seen["because"] and seen["certainty"] == "proved"
 
 
 def test_assigned(world: World) -> None:
@@ -173,6 +186,9 @@ def test_assigned(world: World) -> None:
         assert (entry["verdict"], entry["answered_by"], entry["identity"]) == ("ok", "nmi", "default/billing")
         assert entry["claims"]["appid"] == world.identity["clientId"]
         assert entry["checks"] and all(check["ok"] for check in entry["checks"])
+    found = world.diagnosis()
+    assert [each["verdict"] for each in found["requests"]] == ["ok"]
+    assert "no_token" not in [each["code"] for each in found["causes"]]
     assert world.attached(), "the probe took the identity of its workload along"
 
 
@@ -469,6 +485,9 @@ def test_a_right_token_from_imds_is_no_success(assigned: World) -> None:
     entry = assigned.token(client_id=assigned.identity["clientId"])
     assert entry["http_status"] == 200 and entry["claims"]["appid"] == assigned.identity["clientId"]
     assert (entry["verdict"], entry["code"], entry["answered_by"]) == ("raw_imds", "V1", "imds")
+    found = assigned.diagnosis()
+    assert [each["verdict"] for each in found["requests"]] == ["raw_imds"]
+    assert {"token_not_right", "no_token"} & {each["code"] for each in found["causes"]}
     assigned.kubectl("patch", "daemonset", "aad-pod-identity-nmi", "-p", _selector(None))
     assigned.kubectl("rollout", "status", "daemonset/aad-pod-identity-nmi", "--timeout=60s")
 

@@ -31,6 +31,15 @@ def render(columns: t.Sequence[str], rows: t.Sequence[t.Sequence[str]], width: i
     return [line for index in range(len(rows) + 1) for line in _row([cells[index] for cells in table], blocks, width)]
 
 
+def links(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+    """Where the codes of the rows are explained, once each: the first of the ``references`` of each row.
+
+    What is right needs no explanation.
+    """
+    wrong = (row for row in rows if row.get("verdict") != "ok")
+    return list(dict.fromkeys(str(row["references"][0]) for row in wrong if row.get("references")))
+
+
 def _blocks(table: t.Sequence[t.Sequence[str]], width: int) -> list[list[tuple[int, int]]]:
     """Which columns share a line, as numbers with their widths."""
     blocks: list[list[tuple[int, int]]] = []

@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
+from .._domain.diagnosis import asked_of_pods, reading
 from .._domain.diagnosis import logs as log_lines
-from .._domain.diagnosis import reading
 from .._domain.diagnosis.cause import AZURE, EVENTS, LOGS, NODES, OBJECTS
+from .._domain.diagnosis.diagnose import Scope
 from .._domain.diagnosis.events import Event
 from .._domain.diagnosis.logs import Log
 from .._domain.diagnosis.observed import MIC, NMI, Component, Observed, Unread, components
@@ -33,7 +34,7 @@ from .._domain.installation.trusted_namespaces import SYSTEM, Belief
 from .._domain.matching.inventory import Cluster, Inventory
 from .._domain.matching.matching import Raw
 from .._domain.names import listed
-from . import inventory
+from . import inventory, token_probes
 from .client import AT_ONCE, Client
 from .errors import ApiFailure
 from .kinds import (
@@ -278,16 +279,23 @@ def _logs(
 
 
 def _log(client: Client, wanted: Wanted, hours: float, now: datetime) -> Log:
-    """The end of a log. The API cuts the newest away where lines are longer than expected, so fewer are asked for."""
+    """The end of a log. The API cuts the newest away where lines are longer than expected, so fewer are asked for.
+
+    Where one line alone is longer than all that is read, what is before it came with the first answer.
+    """
     only: dict[str, t.Any] = {"limitBytes": wanted.bytes, "sinceSeconds": int(hours * 3600), "timestamps": "true"}
     if wanted.previous:
         only["previous"] = "true"
-    lines = max(_FEWEST, wanted.bytes // _LINE)
+    lines, first = max(_FEWEST, wanted.bytes // _LINE), b""
     while True:
         text = client.log(wanted.namespace, wanted.pod, wanted.container, tailLines=lines, **only)
-        whole = len(text) < wanted.bytes
-        if whole or lines < _FEWEST:
-            return wanted.log(log_lines.parse(text, now), cut=not whole or text.count(b"\n") >= lines)
+        if len(text) < wanted.bytes:
+            return wanted.log(log_lines.parse(text, now), cut=text.count(b"\n") >= lines)
+        first = first or text
+        if lines < _FEWEST:
+            older = first.split(b"\n")
+            newer = [line for line in text.split(b"\n") if line not in set(older)]
+            return wanted.log(log_lines.parse(b"\n".join((*older, *newer)), now), cut=True)
         lines //= _FEWEST
 
 
@@ -351,11 +359,37 @@ def read_files(
     )
 
 
+def ask(
+    client: Client, observed: Observed, scope: Scope, *, resource: str, image: str
+) -> tuple[Observed, tuple[str, ...]]:
+    """The same with the answers to requests for tokens in the place of the pods in scope; and what was done for that.
+
+    ``client`` sends ``asked_of_pods.MOST`` requests at the same time. Raises Failure where ``scope`` names nothing.
+    """
+    questions, unread = asked_of_pods.questions(observed, scope, resource=resource, image=image)
+    try:
+        answers = token_probes.ask(client, questions, at_once=asked_of_pods.MOST, strict=False)
+    except Failure as failure:
+        return _with_unread(observed, *unread, *asked_of_pods.not_asked(questions, failure.sentence)), ()
+    asked, silent = asked_of_pods.answered(questions, answers)
+    actions = tuple(action for each in answers for action in each.actions)
+    return replace(_with_unread(observed, *unread, *silent), asked=asked), actions
+
+
+def without_asking(observed: Observed, scope: Scope, why: str, needs: str) -> Observed:
+    """The same, with the requests that would be made told as not looked at."""
+    questions, unread = asked_of_pods.questions(observed, scope)
+    return _with_unread(observed, *unread, *asked_of_pods.not_asked(questions, why, needs))
+
+
+def _with_unread(observed: Observed, *unread: Unread) -> Observed:
+    return replace(observed, unread=(*observed.unread, *unread))
+
+
 def without_azure(observed: Observed) -> Observed:
     """The same, with Azure told as not looked at."""
     needs = "the resource group and the name of the cluster"
-    missing = Unread(AZURE, "Azure", "no cluster is named there", needs)
-    return replace(observed, unread=(*observed.unread, missing))
+    return _with_unread(observed, Unread(AZURE, "Azure", "no cluster is named there", needs))
 
 
 def _not_in_files(source: str, kind: Kind) -> Unread:

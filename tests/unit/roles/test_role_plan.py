@@ -95,6 +95,35 @@ def test_a_playbook_reads_variables_that_roles_read(player: Player) -> None:
     assert "The playbook leftovers decides about account, found, options." in told, output
 
 
+def test_a_failure_is_told_on_with_its_data_whatever_becomes_of_the_decision(player: Player) -> None:
+    failure = {"msg": "It waits.", "missing_pods": ["a/b"], "attempts": 3, "changed": True}
+    cluster = {"name": "c1", "resource_group": "rg"}
+    asked = {
+        PLAN: {"role": "diagnose", "part": "failure", "observed": {"cluster": cluster}, "failure": failure},
+        "ignore_errors": True,
+    }
+    command = "ansible-playbook azureops.pod_identity.diagnose -e pod_identity_resource_group=rg"
+    read = ["missing_pods == ['a/b']", "attempts is not defined", "failed", "changed"]
+    tasks: list[dict[str, Any]] = [
+        {**asked, "register": "told"},
+        {
+            "ansible.builtin.assert": {
+                "that": [f"told.{each}" for each in read]
+                + [f"told.msg is match('It waits[.] For all causes, evidence and remedies: {command} -e')"]
+            }
+        },
+        {**asked, "register": "told", "vars": {"pod_identity_diagnose_logs": "some"}},
+        {
+            "ansible.builtin.assert": {
+                "that": [f"told.{each}" for each in read]
+                + ["told.msg is match(\"It waits[.] pod_identity_diagnose_logs is 'some'\")"]
+            }
+        },
+    ]
+    status, output = player.play(tasks)
+    assert (status, "ignored=2" in output) == (0, True), output
+
+
 def test_tasks_of_the_uninstall_go_by_the_list_of_the_plan() -> None:
     """The option itself may be a text."""
     paths = sorted((CHECKOUT / "roles/pod_identity_uninstall/tasks").glob("*.yml"))

@@ -9,7 +9,10 @@
 
 The certainty of a cause is what the evidence allows:
 
-- ``proved``: the present state of an object, of Azure, or an answer that was given now is the cause itself.
+- ``proved``: the present state of an object, of Azure, or an answer that was given now is the cause itself. An answer
+  proves what it says (that NMI does not know the pod, that Entra refuses a credential), and, where a request got just
+  what a present state leads to, that this state is in effect. What it only hints at (a clock that is off, by an
+  assertion past its time) is likely.
 - ``likely``: a log or an event names the cause, and nothing that was observed contradicts it. Logs and events hold
   what is past, and text of tenants, so that they alone prove nothing.
 - ``possible``: the observed state would lead to the symptom, but nothing shows that it did; or an event alone names a
@@ -18,20 +21,21 @@ The certainty of a cause is what the evidence allows:
 
 from __future__ import annotations
 
-import re
 import shlex
 import typing as t
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 
 if t.TYPE_CHECKING:
     from .observed import Observed
 
 ERROR, WARNING, INFO = SEVERITIES = ("error", "warning", "info")
 PROVED, LIKELY, POSSIBLE = CERTAINTIES = ("proved", "likely", "possible")
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)", re.ASCII)
 # What causes look at; the page of codes says it.
 OBJECTS, EVENTS, LOGS, NODES, AZURE, PROBE = SOURCES = ("objects", "events", "logs", "nodes", "azure", "probe")
+# What is seen where MIC assigns nothing, and where it does not finish: NMI waits 80 seconds for an assignment, 100 for
+# its end.
+NO_IDENTITY = "New pods get no identity: NMI answers 404 after 80 seconds."
+PENDING = "New pods get no identity: NMI answers 404 after 80 or 100 seconds, and assignments stay Created."
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Suspicion:
     ``object``: label of what has to be changed. ``concerns``: labels of what suffers from it (workloads, pods, their
     identities, AzureAssignedIdentities), None for every pod of the cluster. ``remedy`` and ``command`` where they are
     other than those of the table; ``command`` can be pasted into a shell, and is empty where a part of it is not known.
+    ``references``: beside those of the table.
     """
 
     object: str
@@ -61,18 +66,10 @@ class Suspicion:
     namespaces: frozenset[str] = frozenset()
     remedy: str = ""
     command: str = ""
+    references: tuple[str, ...] = ()
 
 
 Suspicions = t.Iterator[Suspicion]
-
-
-def time_of(text: object) -> datetime | None:
-    """A time as Kubernetes writes it, in whole seconds; None for what is none."""
-    found = _TIME.fullmatch(str(text or ""))
-    try:
-        return datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc) if found else None
-    except ValueError:
-        return None
 
 
 def shell(*words: str) -> str:

@@ -13,8 +13,10 @@ import typing as t
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from ..kubernetes.sources import place
 from ..matching.matching import Raw
 from .cause import Evidence
+from .labels import label_of
 from .logs import Line, Log
 from .moments import moment, written
 from .observed import Component, Observed, said_by
@@ -28,7 +30,7 @@ _LAST = 200
 
 @dataclass(frozen=True)
 class Crash:
-    """A container of MIC or NMI that ends again and again."""
+    """A container of MIC, NMI or the webhook that ends again and again."""
 
     pod: Raw
     restarts: int
@@ -135,10 +137,30 @@ OF_NMI = (
         "Upgrade the image of the nodes and of NMI (1.8.17).",
     ),
 )
+# azure-workload-identity 1.3.0: pkg/config/config.go, and what cert-controller 0.10 does with its certificate
+# (pkg/rotator/rotator.go), for want of which it ends.
+OF_WEBHOOK = (
+    *_OF_BOTH,
+    Reason(
+        "tenant",
+        re.compile(r"tenant ID is required"),
+        "it is not told the tenant (AZURE_TENANT_ID)",
+        "Give it the tenant (azureTenantID of its chart).",
+    ),
+    Reason(
+        "certificate",
+        re.compile(
+            r"acquiring secret to update certificates|could not refresh (?:cert on startup|(?:CA and )?server certs)|"
+            "could not (?:mount certs|inject certs to webhooks)"
+        ),
+        "it cannot keep its certificate (Secret azure-wi-webhook-server-cert)",
+        "Install its chart again, which makes the Secret and lets the webhook write it and its configuration.",
+    ),
+)
 
 
 def crash_of(pod: Raw, observed: Observed) -> Crash | None:
-    """Whether a container of a pod of MIC or NMI ends again and again."""
+    """Whether a container of a pod of MIC, NMI or the webhook ends again and again."""
     for container in (pod.get("status") or {}).get("containerStatuses") or ():
         state, restarts = container.get("state") or {}, int(container.get("restartCount") or 0)
         ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
@@ -209,7 +231,7 @@ def unknown_arguments(
         for log, line, found in _told(observed, one, crash, _ARGUMENT):
             if found[1] in given and found[1] not in told:
                 told.add(found[1])
-                yield f"--{found[1]}", said_by(log, line.text, line.time)
+                yield f"--{found[1]}", said_by(log, line)
 
 
 def _given_arguments(workload: Raw) -> frozenset[str]:
@@ -226,19 +248,19 @@ def last_words(observed: Observed, one: Component, reason: Reason, crashes: t.Se
     """The line that tells the reason, else the last that the program wrote before it ended."""
     for crash in crashes:
         for log, line, _found in _told(observed, one, crash, reason.pattern):
-            return (said_by(log, line.text, line.time),)
+            return (said_by(log, line),)
     for crash in crashes:
         for log in logs_of(observed, one.program, crash.pod):
             fatal = [line for line in log.lines if _is_fatal(line)]
             if fatal or (log.previous and log.lines):
                 line = (fatal or [each for each in log.lines if each.text] or log.lines)[-1]
-                return (said_by(log, line.text, line.time),)
+                return (said_by(log, line),)
     return ()
 
 
 def logs_of(observed: Observed, program: str, pod: Raw) -> t.Iterator[Log]:
     """That of the run before the restart first."""
-    found = [log for log in observed.logs_of(program) if (log.namespace, log.pod) == place_of(pod)]
+    found = [log for log in observed.logs_of(program) if (log.namespace, log.pod) == place(pod)]
     return iter(sorted(found, key=lambda log: not log.previous))
 
 
@@ -246,12 +268,3 @@ def lines_of(observed: Observed, program: str, pod: Raw, pattern: t.Pattern[str]
     for log in logs_of(observed, program, pod):
         for line, _found in log.matching(pattern):
             yield log, line
-
-
-def place_of(raw: Raw) -> tuple[str, str]:
-    metadata = raw["metadata"]
-    return str(metadata.get("namespace") or ""), str(metadata["name"])
-
-
-def label_of(pod: Raw) -> str:
-    return f"Pod {'/'.join(place_of(pod))}"

@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass, field, replace
 from ..errors import Failure
 from ..findings import findings
 from ..kubernetes.workloads import Workload
-from . import catalogue, of_azure, of_identities, of_installation, of_mic, of_network, of_workload_id
+from . import catalogue, of_azure, of_identities, of_installation, of_mic, of_network, of_requests, of_workload_id
 from .cause import CERTAINTIES, ERROR, INFO, POSSIBLE, PROVED, SEVERITIES, Entry, Evidence, Suspicion
-from .observed import Observed, Unread
+from .observed import Asked, Observed, Unread
 from .shown import shown
 
 HEALTHY, BROKEN, SUSPECT, UNKNOWN = "healthy", "broken", "suspect", "unknown"
@@ -34,6 +34,7 @@ TABLE: tuple[Entry, ...] = (
     *of_identities.TABLE.rows,
     *of_network.TABLE.rows,
     *of_workload_id.TABLE.rows,
+    *of_requests.TABLE.rows,
 )
 # Findings that tell what is seen; why is told by what concerns the same object.
 _SYMPTOMS = frozenset(("assignment_missing", "assignment_pending", "assignment_differs", "assignment_without_cause"))
@@ -93,14 +94,31 @@ class Cause:
 
 
 @dataclass(frozen=True)
+class Request:
+    """A request for a token in the place of a pod, and its verdict, as ``pod_token_info`` has them."""
+
+    namespace: str
+    pod: str
+    node: str
+    identity: str
+    answered_by: str
+    verdict: str
+    code: str
+    error_code: str
+    message: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """``verdict``: ``broken`` (by an error that is more than possible), ``suspect`` (by another error or a warning),
-    ``healthy``, or ``unknown``: nothing was found where not all was looked at."""
+    ``healthy``, or ``unknown``: nothing was found where not all was looked at. ``requests``: all that were answered."""
 
     scope: str
     verdict: str
     causes: tuple[Cause, ...]
     unread: tuple[Unread, ...]
+    requests: tuple[Request, ...] = ()
 
     def as_data(self) -> dict[str, t.Any]:
         return asdict(self)
@@ -160,7 +178,23 @@ def diagnose(observed: Observed, scope: Scope = Scope()) -> Diagnosis:
         verdict = SUSPECT
     else:
         verdict = UNKNOWN if observed.unread else HEALTHY
-    return Diagnosis(scope.label, verdict, causes, observed.unread)
+    return Diagnosis(scope.label, verdict, causes, observed.unread, tuple(map(_request, observed.asked)))
+
+
+def _request(one: Asked) -> Request:
+    verdict = one.verdict
+    return Request(
+        namespace=one.namespace,
+        pod=one.pod,
+        node=one.node,
+        identity=", ".join(one.identities),
+        answered_by=verdict.answered_by,
+        verdict=verdict.verdict,
+        code=verdict.code,
+        error_code=verdict.error_code,
+        message=shown(verdict.message, _LONGEST),
+        references=catalogue.references(verdict.verdict),
+    )
 
 
 def _all(observed: Observed) -> t.Iterator[_Found]:
@@ -170,14 +204,15 @@ def _all(observed: Observed) -> t.Iterator[_Found]:
     for about, finding in findings.told(observed.inventory):
         evidence = (Evidence(finding.object, finding.message),)
         what = (finding.code, finding.severity, finding.object, "", evidence, finding.message)
-        cause = Cause(*what, Fix(finding.remedy), PROVED, catalogue.references(finding.code))
+        cause = Cause(*what, Fix(finding.remedy), PROVED, finding.references)
         yield _Found(_shown(cause), finding.code in _SYMPTOMS, len(TABLE), namespaces=about.namespaces)
 
 
 def _cause(row: Entry, one: Suspicion) -> Cause:
     fix = Fix(one.remedy or row.remedy, one.command)
     what = (row.code, row.severity, one.object, one.symptom, one.evidence, one.cause)
-    return Cause(*what, fix, one.certainty, catalogue.references(row.code, row.references))
+    references = catalogue.references(row.code, (*row.references, *one.references))
+    return Cause(*what, fix, one.certainty, references)
 
 
 def _shown(cause: Cause) -> Cause:
@@ -210,11 +245,12 @@ def _related(observed: Observed, scope: Scope) -> _Related | None:
         return None
     if not scope.workload and not scope.pod:
         return _Related(scope.namespace)
-    workload = _workload(observed, scope)
+    workload = workload_in(observed, scope)
     return _Related(scope.namespace, frozenset(_labels(observed, workload, scope.pod)))
 
 
-def _workload(observed: Observed, scope: Scope) -> Workload:
+def workload_in(observed: Observed, scope: Scope) -> Workload:
+    """The one that ``scope`` names, or of which its pod is. Raises Failure where there is none."""
     kind, _slash, name = scope.workload.rpartition("/")
     for one in observed.inventory.cluster.workloads:
         if one.pod.namespace != scope.namespace:

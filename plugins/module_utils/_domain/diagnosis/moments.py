@@ -18,16 +18,16 @@ _FORM = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\
 _LATELY = timedelta(minutes=15)
 
 
-def moment(text: str) -> datetime | None:
+def moment(text: object) -> datetime | None:
     """A time of RFC 3339, to the second; None for what is none."""
-    found = _FORM.fullmatch(text)
+    found = _FORM.fullmatch(text) if isinstance(text, str) else None
     try:
         return datetime.fromisoformat(found[1] + found[2].replace("Z", "+00:00")) if found else None
     except ValueError:
         return None
 
 
-def lately(text: str, now: datetime) -> bool:
+def lately(text: object, now: datetime) -> bool:
     """Whether a time is of the last minutes; what is no time is not."""
     when = moment(text)
     return when is not None and now - when <= _LATELY

@@ -22,12 +22,12 @@ from ..matching.matching import Raw
 from ..tokens.token import Verdict
 from .azure import Azure
 from .cause import Evidence
-from .events import Event
-from .logs import Log
+from .events import MIC_COMPONENT, Event
+from .logs import Line, Log
 from .shown import shown
 
 MIC, NMI, WEBHOOK = "mic", "nmi", "webhook"
-
+T = t.TypeVar("T")
 
 # In place of the value of a Secret.
 HIDDEN = "hidden"
@@ -66,16 +66,29 @@ class Component:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request for a token that was made now in the place of a pod, and the verdict over its answer."""
+    """A request for a token that was made now in the place of a pod, and the verdict over its answer.
+
+    ``identities``: those that the pod is to get there, NAMESPACE/NAME of AzureIdentities.
+    """
 
     namespace: str
     pod: str
     node: str
     verdict: Verdict
+    identities: tuple[str, ...] = ()
+    service_account: str = "default"
+
+    @property
+    def pod_label(self) -> str:
+        return f"Pod {self.namespace}/{self.pod}"
 
     @property
     def label(self) -> str:
-        return f"request in place of Pod {self.namespace}/{self.pod} on Node {self.node}"
+        return f"request in place of {self.pod_label} on Node {self.node}"
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(self.label, self.verdict.message)
 
 
 @dataclass(frozen=True)
@@ -106,11 +119,29 @@ class Observed:
     credentials: t.Mapping[str, t.Sequence[Credential]] | None = None
     from_files: bool = False
 
+    def once(self, look: t.Callable[[Observed], T]) -> T:
+        """What ``look`` finds in it, which is looked for once however many ask."""
+        kept: dict[object, t.Any] = self.__dict__.setdefault("_kept", {})
+        if look not in kept:
+            kept[look] = look(self)
+        return t.cast("T", kept[look])
+
     def of(self, program: str) -> tuple[Component, ...]:
         return tuple(one for one in self.components if one.program == program)
 
     def logs_of(self, program: str) -> t.Iterator[Log]:
         return (log for log in self.logs if log.program == program)
+
+    @cached_property
+    def events_of_mic(self) -> tuple[Event, ...]:
+        """What MIC tells in events; nothing where the logs of its pods were read, which tell the same.
+
+        Whoever may create events in a namespace writes any text, with MIC as its source too.
+        """
+        pods = {(one.namespace, str(pod["metadata"]["name"])) for one in self.of(MIC) for pod in one.pods}
+        if pods and pods <= {(log.namespace, log.pod) for log in self.logs_of(MIC)}:
+            return ()
+        return tuple(one for one in self.events if one.component == MIC_COMPONENT)
 
     @cached_property
     def nodes(self) -> t.Mapping[str, Raw]:
@@ -172,6 +203,6 @@ def _owned(raw: Raw, owners: t.Collection[str]) -> bool:
     return any(one.get("controller") and str(one.get("uid", "")) in owners for one in references if one.get("uid"))
 
 
-def said_by(log: Log, text: str, time: str = "") -> Evidence:
-    """Evidence of a line: ``text`` is escaped and cut."""
-    return Evidence(log.label, shown(text), time)
+def said_by(log: Log, line: Line) -> Evidence:
+    """Evidence of a line: its text is escaped and cut."""
+    return Evidence(log.label, shown(line.text), line.time)

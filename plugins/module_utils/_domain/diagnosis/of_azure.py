@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from .. import names
 from ..azure import addon, arm_id, attached_identities
@@ -32,6 +32,7 @@ from .cause import (
     LOGS,
     NODES,
     OBJECTS,
+    PENDING,
     POSSIBLE,
     PROVED,
     WARNING,
@@ -41,7 +42,7 @@ from .cause import (
     Table,
     shell,
 )
-from .events import MIC_COMPONENT
+from .moments import moment
 from .observed import MIC, NMI, Observed, said_by
 
 TABLE = Table()
@@ -57,7 +58,6 @@ _PATCHES, _SPLITS = (1, 6), (1, 7)
 _MOST_SHOWN = 2
 # NMI waits 80 seconds for an assignment, and 100 for its end.
 _LATE = timedelta(seconds=180)
-_PENDING = "New pods get no identity: NMI answers 404 after 80 or 100 seconds, and assignments stay Created."
 
 
 # what MIC may do
@@ -81,7 +81,7 @@ def role_missing_on_identity(observed: Observed) -> Suspicions:
         if unmet:
             yield Suspicion(
                 object=f"identity {lack.scope}",
-                symptom=_PENDING,
+                symptom=PENDING,
                 cause=f"The identity of the nodes, as which MIC works, has no role with {ASSIGN} on {lack.scope}.",
                 evidence=(_held(azure, lack), *_mic_said(observed, _REFUSED, lack.scope)),
                 command=_grant(azure.kubelet.principal_id, lack.role, lack.scope),
@@ -115,7 +115,7 @@ def role_missing_on_node_resource_group(observed: Observed) -> Suspicions:
             label = f"resource group {arm_id.last_segment(group)}"
             yield Suspicion(
                 object=label,
-                symptom=_PENDING,
+                symptom=PENDING,
                 cause=f"The identity of the nodes, as which MIC works, may not do {actions} in the {label}.",
                 evidence=(_held(azure, lacks[0]), *_mic_said(observed, _REFUSED, *(one.scope for one in lacks))),
                 command=_grant(azure.kubelet.principal_id, lacks[0].role, group),
@@ -127,8 +127,8 @@ def role_missing_on_node_resource_group(observed: Observed) -> Suspicions:
     ERROR,
     "Bring MIC to 1.6 or later, which writes identities only; or give the identity of the nodes Network Contributor on "
     "the subnet.",
-    told_by="MIC's log or events say LinkedAuthorizationFailed with subnets/join/action, or MIC is older than 1.6, and "
-    "the identity of the nodes has no role with that action on a subnet that the scale sets name.",
+    told_by="MIC's log, else its events, say LinkedAuthorizationFailed with subnets/join/action, or MIC is older than "
+    "1.6, and the identity of the nodes has no role with that action on a subnet that the scale sets name.",
     sources=(AZURE, OBJECTS, LOGS, EVENTS),
     references=(f"{_ISSUES}511", f"{_ISSUES}550"),
 )
@@ -142,7 +142,7 @@ def role_missing_on_network(observed: Observed) -> Suspicions:
         if unmet and (said or old):
             yield Suspicion(
                 object=f"subnet {lack.scope}",
-                symptom=_PENDING,
+                symptom=PENDING,
                 cause=f"The identity of the nodes, as which MIC works, has no role with {JOIN} on {lack.scope}.",
                 evidence=(_held(azure, lack), *said),
                 certainty=LIKELY if said else POSSIBLE,
@@ -168,7 +168,7 @@ def denied_by_assignment(observed: Observed) -> Suspicions:
         command = shell("az", "aks", "update", *_named(str(azure.cluster["id"])), *unlock)
         yield Suspicion(
             object=f"deny assignment {lacks[0].by}",
-            symptom=_PENDING,
+            symptom=PENDING,
             cause=f"The deny assignment {lacks[0].by} at {lacks[0].at} forbids {names.listed(list(lacks[0].actions))}.",
             evidence=(_barrier(lacks), *_mic_said(observed, _BARRED, *(one.scope for one in lacks))),
             command=command if str(level or "").lower() == "readonly" else "",
@@ -189,7 +189,7 @@ def locked(observed: Observed) -> Suspicions:
         lock = f"{lacks[0].at}/providers/Microsoft.Authorization/locks/{lacks[0].by}"
         yield Suspicion(
             object=f"lock {lacks[0].by}",
-            symptom=_PENDING,
+            symptom=PENDING,
             cause=f"The ReadOnly lock {lacks[0].by} at {lacks[0].at} forbids {names.listed(list(lacks[0].actions))}.",
             evidence=(_barrier(lacks), *_mic_said(observed, _BARRED, *(one.scope for one in lacks))),
             command=shell("az", "lock", "delete", "--ids", lock),
@@ -318,7 +318,7 @@ def identity_of_other_tenant(observed: Observed) -> Suspicions:
         if tenant:
             yield Suspicion(
                 object=needs[0].identity_label,
-                symptom=_PENDING,
+                symptom=PENDING,
                 cause=(
                     f"{needs[0].identity_label} names an identity of the tenant {there.tenant_id}, and the cluster is "
                     f"of {tenant}."
@@ -357,7 +357,7 @@ def dead_identity_blocks_others(observed: Observed) -> Suspicions:
         said = _mic_said(observed, _DEAD, *dead)
         yield Suspicion(
             object=one.label,
-            symptom=_PENDING,
+            symptom=PENDING,
             cause=f"Azure takes no change of the {one.label} with {names.listed(dead)}, which does not exist any more.",
             evidence=(
                 *(Evidence(one.label, f"It carries {key} without a client id.") for key in sorted(ghosts)[:3]),
@@ -547,7 +547,7 @@ def too_many_identities(observed: Observed) -> Suspicions:
         if len(at_once) > attached_identities.LIMIT and waiting and (old or said):
             yield Suspicion(
                 object=old[0].label if old else one.label,
-                symptom=_PENDING,
+                symptom=PENDING,
                 cause=(
                     f"MIC asks for {len(at_once)} identities of the {one.label} at once, and Azure takes "
                     f"{attached_identities.LIMIT}."
@@ -603,7 +603,7 @@ def scale_set_busy(observed: Observed) -> Suspicions:
         if unmet and not one.settled:
             yield Suspicion(
                 object=one.label,
-                symptom=_PENDING,
+                symptom=PENDING,
                 cause=f"An operation is in progress on the {one.label}: its provisioning state is {one.state}.",
                 evidence=(Evidence(one.label, f"provisioningState is {one.state}."),),
                 certainty=POSSIBLE,
@@ -674,7 +674,7 @@ def nodes_elsewhere(observed: Observed) -> Suspicions:
         nodes = sorted({need.pod.node for need in needs})
         yield Suspicion(
             object=f"machine {machine}",
-            symptom=_PENDING,
+            symptom=PENDING,
             cause=f"The nodes {names.listed(nodes)} are on a machine outside of {azure.node_resource_group}.",
             evidence=tuple(Evidence(f"Node {name}", f"Its providerID lies in {machine}.") for name in nodes[:3]),
             **_here(needs),
@@ -751,10 +751,8 @@ def _used(
 
 def _is_late(observed: Observed, need: Need) -> bool:
     """Whether it has been waited for longer than a change takes as a rule; also where that is not known."""
-    try:
-        return observed.now - datetime.fromisoformat(need.since.replace("Z", "+00:00")) > _LATE
-    except (ValueError, TypeError):
-        return True
+    since = moment(need.since)
+    return since is None or observed.now - since > _LATE
 
 
 def _going(observed: Observed, azure: Azure, one: ScaleSet) -> set[str]:
@@ -824,7 +822,7 @@ def _barrier(lacks: t.Sequence[Missing]) -> Evidence:
 def _said(observed: Observed, program: str, pattern: t.Pattern[str], *naming: str) -> tuple[Evidence, ...]:
     """The last lines of a program's logs that ``pattern`` is in, and one of the ids where any are given."""
     found = [
-        said_by(log, line.text, line.time)
+        said_by(log, line)
         for log in observed.logs_of(program)
         for line, _match in log.matching(pattern)
         if _names(line.text, naming)
@@ -835,8 +833,8 @@ def _said(observed: Observed, program: str, pattern: t.Pattern[str], *naming: st
 def _mic_said(observed: Observed, pattern: t.Pattern[str], *naming: str) -> tuple[Evidence, ...]:
     events = [
         Evidence(f"event of {one.object}", one.message, one.time)
-        for one in observed.events
-        if one.component == MIC_COMPONENT and pattern.search(one.message) and _names(one.message, naming)
+        for one in observed.events_of_mic
+        if pattern.search(one.message) and _names(one.message, naming)
     ]
     return (*_said(observed, MIC, pattern, *naming), *events[-_MOST_SHOWN:])
 
@@ -845,7 +843,7 @@ def _nmi_said(observed: Observed, needs: t.Iterable[Need]) -> tuple[Evidence, ..
     """NMI names pods, and no identity in full."""
     pods = {one.pod.name for one in needs}
     found = [
-        said_by(log, line.text, line.time)
+        said_by(log, line)
         for log in observed.logs_of(NMI)
         for line, _match in log.matching(_NOT_FOUND)
         if not pods.isdisjoint(word.rstrip(".") for word in _WORD.findall(line.text))

@@ -17,6 +17,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ..installation.workload_identity_webhook import CLIENT_ID, CLIENT_ID_VARIABLE
 from ..kubernetes.workloads import TEMPLATES, Workload
 from ..matching.matching import (
     ASSIGNED,
@@ -31,9 +32,24 @@ from ..matching.matching import (
 )
 from ..names import listed
 from ..suggestions import closest
-from .cause import ERROR, LIKELY, LOGS, OBJECTS, PROVED, WARNING, Evidence, Suspicion, Suspicions, Table, shell
-from .logs import Line, Log
-from .observed import NMI, Observed, said_by
+from ..tokens import mutation, token
+from .cause import (
+    ERROR,
+    LIKELY,
+    LOGS,
+    OBJECTS,
+    PROBE,
+    PROVED,
+    WARNING,
+    Evidence,
+    Suspicion,
+    Suspicions,
+    Table,
+    shell,
+)
+from .labels import label_of
+from .logs import Line
+from .observed import NMI, Asked, Observed, said_by
 from .shown import shown
 
 TABLE = Table()
@@ -60,8 +76,6 @@ _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _MOST_COMPARED, _MOST_SHOWN = 100, 5
 _WITH_CASE = (1, 6, 0)  # MIC and NMI from here on tell fields apart by case
 _CERTIFICATE_KEY = "certificate"
-_CLIENT_ID_ANNOTATION = "azure.workload.identity/client-id"
-_CLIENT_ID_VARIABLE = "AZURE_CLIENT_ID"
 
 _NAME = r"[a-z0-9.-]{1,253}"
 _FULL = rf"{_NAME}/{_NAME}"
@@ -112,7 +126,7 @@ def field_misspelled(observed: Observed) -> Suspicions:
     cased = observed.inventory.cluster.rules.version >= _WITH_CASE
     for kind, known in _FIELDS.items():
         for raw in observed.objects.get(kind, ()):
-            spec, label = _spec(raw), _label(kind, raw)
+            spec, label = _spec(raw), label_of(raw, kind)
             written = {**_applied_spec(raw), **spec}
             # What somebody writes there has no bound but that of an object.
             unknown = sorted((key for key in written if key not in known), key=lambda key: key not in spec)
@@ -274,7 +288,7 @@ def tenant_missing(observed: Observed) -> Suspicions:
     """An identity of type 1 or 2 names no tenant, so that Microsoft Entra ID answers NMI 404."""
     for raw, identity in _principals(observed):
         if not _spec(raw).get("tenantID"):
-            label = _label("AzureIdentity", raw)
+            label = label_of(raw, "AzureIdentity")
             yield Suspicion(
                 object=label,
                 symptom="NMI answers its pods 403 with: Refresh request failed. Status Code = '404'.",
@@ -377,7 +391,7 @@ def label_not_on_template(observed: Observed) -> Suspicions:
                 symptom="Its pods get no identity, and no AzureAssignedIdentity is made for them.",
                 cause=f"The label {SELECTOR_LABEL}={wanted} is on {one.label} and not on the template of its pods.",
                 evidence=(Evidence(one.label, f"metadata.labels has {SELECTOR_LABEL}={wanted}, its template has not"),),
-                concerns=frozenset({one.label, *(f"Pod {pod.namespace}/{pod.name}" for pod in one.pods)}),
+                concerns=frozenset({one.label, *(pod.label for pod in one.pods)}),
                 command=_label_template(kind, one, wanted),
             )
 
@@ -421,7 +435,7 @@ def unlabelled_pod_asks(observed: Observed) -> Suspicions:
             cause=f"Its pod {one.pod.name} asks NMI for tokens ({_often(one)}) and has no label {SELECTOR_LABEL}.",
             evidence=(one.evidence,),
             certainty=LIKELY,
-            concerns=_pods(one),
+            concerns=_pods(one.workload),
             command=shell("kubectl", "--namespace", one.pod.namespace, "get", "azureidentitybindings"),
         )
 
@@ -447,7 +461,7 @@ def client_timeout_short(observed: Observed) -> Suspicions:
             cause=f"Its pod {one.pod.name} gave up{after} ({_often(one)}) while it waited for its identity, {now}.",
             evidence=(one.evidence,),
             certainty=LIKELY,
-            concerns=_pods(one),
+            concerns=_pods(one.workload),
         )
 
 
@@ -456,16 +470,17 @@ def client_timeout_short(observed: Observed) -> Suspicions:
     "Let the application ask with the client id exactly as clientID of one of its AzureIdentities, or without one; or "
     "bind an AzureIdentity that has this client id.",
     told_by="NMI's log: a pod asked with a client id that none of its identities has letter by letter; proved where "
-    "AZURE_CLIENT_ID of the pod is that client id.",
-    sources=(OBJECTS, LOGS),
+    "AZURE_CLIENT_ID of the pod is that client id. Or NMI's answer to a request for that client id in place of the "
+    "pod.",
+    sources=(OBJECTS, LOGS, PROBE),
     references=("Azure/azure-workload-identity#1270", "Azure/aad-pod-identity#629"),
 )
 def client_id_unknown_to_nmi(observed: Observed) -> Suspicions:
     """An application asks NMI for a client id that none of the identities of its pod has."""
+    answers = _answers(observed)
     for one in _last_of_workloads(observed, lambda asked: bool(asked.pod.selector) and _unknown(observed, asked)):
         asked = _asked_for(one.error)
         own = _identities(observed, one.pod)
-        names = ", ".join(f"{each.client_id} ({each.namespace}/{each.name})" for each in own)
         same = [each for each in own if _is_like(each.client_id, asked)]
         given, who = _whose(observed, one, asked)
         certain = given and all(given != each.client_id for each in own)
@@ -475,19 +490,47 @@ def client_id_unknown_to_nmi(observed: Observed) -> Suspicions:
             why = f"for {given or asked}, which is written in another case"
         else:
             why = f"for {given or asked}{who}, which none of its identities has"
-        yield Suspicion(
-            object=one.workload.label,
-            symptom="NMI answers 404: no azure identity found for request clientID.",
-            cause=f"Its pod {one.pod.name} asks NMI {why}; it has {names}.",
-            evidence=(one.evidence, *(_told(one.pod, given) if given else ())),
-            certainty=PROVED if certain else LIKELY,
-            concerns=_pods(one),
-            command=shell("kubectl", "--namespace", own[0].namespace, "get", "azureidentities", "--output", _COLUMNS),
-        )
+        answer = answers.pop(one.workload.label, None)
+        evidence = (one.evidence, *(_told(one.pod, given) if given else ()), *([answer.evidence] if answer else ()))
+        cause = f"Its pod {one.pod.name} asks NMI {why}; it has {_client_ids(own)}."
+        yield _asks_for_another(one.workload, own, cause, evidence, certain=bool(certain or answer))
+    for workload in observed.inventory.cluster.workloads:
+        answer = answers.get(workload.label)
+        own = _identities(observed, workload.pod) if answer else []
+        if answer and own:
+            given = ", ".join(mutation.client_ids(observed.pods.get((answer.namespace, answer.pod), {})))
+            cause = f"Its pod {answer.pod} is told to ask NMI for {given or 'a client id'}; it has {_client_ids(own)}."
+            yield _asks_for_another(workload, own, cause, (answer.evidence,), certain=True)
+
+
+def _asks_for_another(
+    workload: Workload, own: t.Sequence[Identity], cause: str, evidence: tuple[Evidence, ...], *, certain: bool
+) -> Suspicion:
+    return Suspicion(
+        object=workload.label,
+        symptom="NMI answers 404: no azure identity found for request clientID.",
+        cause=cause,
+        evidence=evidence,
+        certainty=PROVED if certain else LIKELY,
+        concerns=_pods(workload),
+        command=shell("kubectl", "--namespace", own[0].namespace, "get", "azureidentities", "--output", _COLUMNS),
+    )
+
+
+def _answers(observed: Observed) -> dict[str, Asked]:
+    """Answers of NMI that a pod has no identity with the client id that was asked for, by the label of its workload."""
+    makers = {(pod.namespace, pod.name): one.label for one in observed.inventory.cluster.workloads for pod in one.pods}
+    found = {}
+    for one in observed.asked:
+        # Where there are checks, a token came, and it is of another identity.
+        refused = one.verdict.verdict == "wrong_identity" and not one.verdict.checks
+        if refused and one.verdict.answered_by == token.NMI and (one.namespace, one.pod) in makers:
+            found[makers[one.namespace, one.pod]] = one
+    return found
 
 
 def _told(pod: Pod, given: str) -> tuple[Evidence, ...]:
-    return (Evidence(f"Pod {_place(pod)}", f"{_CLIENT_ID_VARIABLE} is {given!r}"),)
+    return (Evidence(pod.label, f"{CLIENT_ID_VARIABLE} is {given!r}"),)
 
 
 def _unknown(observed: Observed, one: _Asked) -> bool:
@@ -516,14 +559,12 @@ def _is_like(client_id: str, asked: str) -> bool:
 
 def _whose(observed: Observed, one: _Asked, asked: str) -> tuple[str, str]:
     """What the pod is told to ask for, where that is like ``asked``, and whose client id is like that."""
-    spec = observed.pods.get((one.pod.namespace, one.pod.name), {}).get("spec") or {}
-    variables = [each for container in spec.get("containers") or () for each in container.get("env") or ()]
-    values = [str(each.get("value") or "") for each in variables if each.get("name") == _CLIENT_ID_VARIABLE]
+    values = mutation.client_ids(observed.pods.get((one.pod.namespace, one.pod.name), {}))
     given = next((value for value in values if _is_like(value, asked)), "")
     for raw in observed.objects.get("ServiceAccount", ()):
         metadata = raw["metadata"]
         if (metadata.get("namespace"), metadata.get("name")) == (one.pod.namespace, one.pod.service_account):
-            if _is_like(str((metadata.get("annotations") or {}).get(_CLIENT_ID_ANNOTATION, "")), asked):
+            if _is_like(str((metadata.get("annotations") or {}).get(CLIENT_ID, "")), asked):
                 return given, f" (of its service account {one.pod.service_account}, for Workload ID)"
     others = [each for each in observed.inventory.cluster.identities if _is_like(each.client_id, asked)]
     return given, f" (of AzureIdentity {others[0].namespace}/{others[0].name})" if others else ""
@@ -542,7 +583,7 @@ def _last_of_workloads(observed: Observed, concerns: t.Callable[[_Asked], bool])
 
 def _refused(observed: Observed) -> t.Iterator[_Asked]:
     """Answers of NMI to pods that exist, by the logs in their order."""
-    makers = {_place(pod): (one, pod) for one in observed.inventory.cluster.workloads for pod in one.pods}
+    makers = {pod.place: (one, pod) for one in observed.inventory.cluster.workloads for pod in one.pods}
     for log in observed.logs_of(NMI):
         for place, line in enumerate(log.lines):
             found = _REFUSED.fullmatch(line.text)
@@ -550,7 +591,7 @@ def _refused(observed: Observed) -> t.Iterator[_Asked]:
             if found and maker:
                 workload, pod = maker
                 seconds = _took(log.lines[place + 1 : place + 20], pod)
-                yield _Asked(workload, pod, found["error"], _said(log, line), seconds=seconds)
+                yield _Asked(workload, pod, found["error"], said_by(log, line), seconds=seconds)
 
 
 def _took(lines: t.Iterable[Line], pod: Pod) -> float | None:
@@ -568,32 +609,24 @@ def _identities(observed: Observed, pod: Pod) -> list[Identity]:
 
 
 def _assigned(observed: Observed, pod: Pod) -> list[AssignedIdentity]:
-    return [one for one in observed.inventory.cluster.assigned or () if _place(pod) == f"{one.pod_namespace}/{one.pod}"]
+    return [one for one in observed.inventory.cluster.assigned or () if pod.place == f"{one.pod_namespace}/{one.pod}"]
 
 
-def _pods(one: _Asked) -> frozenset[str]:
-    return frozenset({one.workload.label, *(f"Pod {_place(pod)}" for pod in one.workload.pods)})
+def _pods(workload: Workload) -> frozenset[str]:
+    return frozenset({workload.label, *(pod.label for pod in workload.pods)})
+
+
+def _client_ids(own: t.Iterable[Identity]) -> str:
+    return ", ".join(f"{each.client_id} ({each.namespace}/{each.name})" for each in own)
 
 
 def _often(one: _Asked) -> str:
     return "once" if one.count == 1 else f"{one.count} times"
 
 
-def _place(pod: Pod) -> str:
-    return f"{pod.namespace}/{pod.name}"
-
-
-def _said(log: Log, line: Line) -> Evidence:
-    return said_by(log, line.text, line.time)
-
-
 def _spec(raw: Raw) -> t.Mapping[str, t.Any]:
     spec = raw.get("spec")
     return spec if isinstance(spec, dict) else {}
-
-
-def _label(kind: str, raw: Raw) -> str:
-    return f"{kind} {raw['metadata'].get('namespace', '')}/{raw['metadata'].get('name', '')}"
 
 
 def _get(raw: Raw) -> str:

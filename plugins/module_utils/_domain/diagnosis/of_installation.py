@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from ..installation import nmi
 from ..installation.chart_manifest import GROUP
+from ..kubernetes.sources import place
 from ..matching.matching import STANDARD, Pod, Raw
 from ..names import listed
 from . import chart
@@ -20,6 +21,7 @@ from .cause import (
     ERROR,
     LIKELY,
     LOGS,
+    NO_IDENTITY,
     NODES,
     OBJECTS,
     POSSIBLE,
@@ -42,13 +44,12 @@ from .crashes import (
     all_of,
     crash_of,
     crashed,
-    label_of,
     last_words,
     lines_of,
     logs_of,
-    place_of,
     unknown_arguments,
 )
+from .labels import label_of
 from .moments import moment
 from .observed import MIC, NMI, Component, Observed, said_by
 from .shown import shown
@@ -58,7 +59,6 @@ _DOCS = "https://azure.github.io/aad-pod-identity/docs/"
 _CHART = f"{_DOCS}getting-started/installation/"
 _KUBENET = f"{_DOCS}configure/aad_pod_identity_on_kubenet/"
 _PROJECT = "Azure/aad-pod-identity#"
-_NO_TOKEN = "New pods get no identity: NMI answers 404 after 80 seconds."
 _ON_NODE = "Pods on the node get no token, or one of any identity of the node, past NMI."
 # Until then a pod may still be on its way.
 _STARTING = timedelta(minutes=3)
@@ -155,7 +155,7 @@ def mic_missing(observed: Observed) -> Suspicions:
         mode = nmi.flag(one.workload, "operation-mode") or "not set, which is standard"
         yield Suspicion(
             object=one.label,
-            symptom=_NO_TOKEN,
+            symptom=NO_IDENTITY,
             cause="NMI is in standard mode, and there is no MIC that would assign identities.",
             evidence=(Evidence(one.label, f"Its operation-mode is {mode}."),),
             concerns=None,
@@ -175,7 +175,7 @@ def mic_not_running(observed: Observed) -> Suspicions:
             continue
         if any(crash_of(pod, observed) for pod in one.pods):
             continue
-        namespace, name = place_of(one.workload)
+        namespace, name = place(one.workload)
         if (one.workload.get("spec") or {}).get("replicas") == 0:
             states, remedy = "it is scaled to no replicas", "Scale it up again."
             command = shell("kubectl", "--namespace", namespace, "scale", "deployment", name, "--replicas=2")
@@ -187,7 +187,7 @@ def mic_not_running(observed: Observed) -> Suspicions:
             remedy = "See the state and the events of its pods."
         yield Suspicion(
             object=one.label,
-            symptom=_NO_TOKEN,
+            symptom=NO_IDENTITY,
             cause=f"No pod of MIC is Ready: {states}.",
             evidence=(Evidence(one.label, shown(f"{states[0].upper()}{states[1:]}.")), *_warnings(observed, one)),
             concerns=None,
@@ -208,7 +208,7 @@ def mic_crashing(observed: Observed) -> Suspicions:
     for one in observed.of(MIC):
         for reason, crashes in crashed(observed, one, OF_MIC):
             if reason.key != ARGUMENTS:
-                yield _crashing(observed, one, reason, crashes, _NO_TOKEN, concerns=None)
+                yield _crashing(observed, one, reason, crashes, NO_IDENTITY, concerns=None)
 
 
 @TABLE.cause(
@@ -244,12 +244,12 @@ def arguments_of_other_version(observed: Observed) -> Suspicions:
                 nodes = {crash.node for crash in crashes}
                 yield Suspicion(
                     object=one.label,
-                    symptom=_NO_TOKEN if one.program == MIC else _ON_NODE,
+                    symptom=NO_IDENTITY if one.program == MIC else _ON_NODE,
                     cause=f"{one.program.upper()} ends, because it does not know the argument {argument}.",
                     evidence=(crashes[0].evidence, evidence, Evidence(one.label, f"It has the argument {argument}.")),
                     concerns=None if one.program == MIC else _on_nodes(observed, nodes),
                     remedy=_kept(one, arguments_of_other_version),
-                    command=shell("kubectl", "--namespace", place_of(one.workload)[0], "edit", *_resource(one)),
+                    command=shell("kubectl", "--namespace", place(one.workload)[0], "edit", *_resource(one)),
                 )
 
 
@@ -345,12 +345,12 @@ def _without_nmi(
 
 def _look_at_node(one: Component, state: nmi.NodeState) -> str:
     if state.pod:
-        return shell("kubectl", "--namespace", place_of(one.workload)[0], "describe", "pod", state.pod)
+        return shell("kubectl", "--namespace", place(one.workload)[0], "describe", "pod", state.pod)
     if "tolerate" in state.reason:
         tolerations = '[{"op": "add", "path": "/spec/template/spec/tolerations", "value": [{"operator": "Exists"}]}]'
         change = ("--type=json", f"--patch={tolerations}")
-        return shell("kubectl", "--namespace", place_of(one.workload)[0], "patch", *_resource(one), *change)
-    return shell("kubectl", "--namespace", place_of(one.workload)[0], "describe", *_resource(one))
+        return shell("kubectl", "--namespace", place(one.workload)[0], "patch", *_resource(one), *change)
+    return shell("kubectl", "--namespace", place(one.workload)[0], "describe", *_resource(one))
 
 
 def _is_young(observed: Observed, since: str) -> bool:
@@ -393,7 +393,7 @@ def nmi_not_active(observed: Observed) -> Suspicions:
                 cause=f"NMI on node {node} has written no rules.",
                 evidence=(Evidence(label_of(pod), f"Its health is {said!r}."),),
                 concerns=_on_nodes(observed, {node}),
-                command=shell("kubectl", "--namespace", *place_of(pod)[:1], "delete", "pod", place_of(pod)[1]),
+                command=shell("kubectl", "--namespace", *place(pod)[:1], "delete", "pod", place(pod)[1]),
             )
 
 
@@ -407,8 +407,8 @@ def nmi_not_active(observed: Observed) -> Suspicions:
 def two_installations(observed: Observed) -> Suspicions:
     """Two NMIs run on the same nodes, and take the ports and the rules away from each other."""
     several = observed.of(NMI)
-    for place, one in enumerate(several):
-        for other in several[place + 1 :]:
+    for number, one in enumerate(several):
+        for other in several[number + 1 :]:
             nodes = _nodes_of(observed, one) & _nodes_of(observed, other)
             if not nodes:
                 continue
@@ -446,7 +446,7 @@ def _by(one: Component) -> str:
 
 
 def _uninstall(one: Component) -> str:
-    manager, namespace = nmi.managed_by(one.workload), place_of(one.workload)[0]
+    manager, namespace = nmi.managed_by(one.workload), place(one.workload)[0]
     if manager.kind == "helm":
         return shell("helm", "uninstall", manager.release_name, "--namespace", manager.release_namespace or namespace)
     if nmi.keeper(one.workload):
@@ -468,10 +468,10 @@ def mic_rewrites_scale_sets(observed: Observed) -> Suspicions:
         if not one.version or one.version >= (1, 6):
             continue
         lines = [
-            said_by(log, line.text, line.time)
+            said_by(log, line)
             for log in observed.logs_of(MIC)
             for line, dummy in log.matching(refused)
-            if any(place_of(pod) == (log.namespace, log.pod) for pod in one.pods)
+            if any(place(pod) == (log.namespace, log.pod) for pod in one.pods)
         ]
         yield Suspicion(
             object=one.label,
@@ -524,7 +524,7 @@ def _differs(
         evidence=(told(one), told(other)),
         concerns=concerns,
         remedy=_kept(other, modes_differ),
-        command=shell("kubectl", "--namespace", place_of(other.workload)[0], "edit", *_resource(other)),
+        command=shell("kubectl", "--namespace", place(other.workload)[0], "edit", *_resource(other)),
     )
 
 
@@ -547,7 +547,7 @@ def mic_not_excepted(observed: Observed) -> Suspicions:
                 continue
             if inventory.answers.taken_for_mic(pod) or inventory.answers.exceptions(pod):
                 continue
-            said = [said_by(log, line.text, line.time) for log, line in lines_of(observed, MIC, raw, failed)]
+            said = [said_by(log, line) for log, line in lines_of(observed, MIC, raw, failed)]
             if not said and any(True for dummy in logs_of(observed, MIC, raw)):
                 continue  # it gets its tokens, from a service principal
             rules = inventory.cluster.rules
@@ -577,7 +577,7 @@ def _programs_read(observed: Observed) -> bool:
 
 
 def _resource(one: Component) -> tuple[str, str]:
-    return str(one.workload["kind"]).lower(), place_of(one.workload)[1]
+    return str(one.workload["kind"]).lower(), place(one.workload)[1]
 
 
 def _kept(one: Component, remedy: str | Look) -> str:
@@ -597,7 +597,7 @@ def _wanting(observed: Observed) -> dict[str, set[str]]:
             continue
         for pod in workload.pods:
             if pod.lives and pod.node and not inventory.answers.exceptions(pod):
-                found.setdefault(pod.node, set()).add(f"Pod {pod.namespace}/{pod.name}")
+                found.setdefault(pod.node, set()).add(pod.label)
     return found
 
 
@@ -630,7 +630,7 @@ def _crashing(
 ) -> Suspicion:
     named, pods = one.program.upper(), listed([crash.label for crash in crashes])
     why = f", because {reason.cause}" if reason.cause else ""
-    namespace, pod = place_of(crashes[0].pod)
+    namespace, pod = place(crashes[0].pod)
     told = reason.key == "" or crashes[0].reason == "OOMKilled"
     evidence = (*(crash.evidence for crash in crashes[:_MOST_EVIDENCE]), *last_words(observed, one, reason, crashes))
     return Suspicion(
@@ -649,7 +649,7 @@ def _crashing(
 def _warnings(observed: Observed, one: Component) -> tuple[Evidence, ...]:
     """The latest events about what makes its pods, and about these."""
     names = {one.label, *map(label_of, one.pods)}
-    names |= {f"{each['kind']} {'/'.join(place_of(each))}" for each in _replica_sets(observed, one)}
+    names |= {label_of(each, each["kind"]) for each in _replica_sets(observed, one)}
     told = [event for event in observed.events if event.warning and event.object in names]
     return tuple(
         Evidence(f"event of {event.object}", shown(f"{event.reason}: {event.message}"), event.time)

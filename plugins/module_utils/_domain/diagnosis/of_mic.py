@@ -29,7 +29,9 @@ from .cause import (
     EVENTS,
     LIKELY,
     LOGS,
+    NO_IDENTITY,
     OBJECTS,
+    PENDING,
     POSSIBLE,
     PROVED,
     WARNING,
@@ -39,7 +41,6 @@ from .cause import (
     Table,
     shell,
 )
-from .events import MIC_COMPONENT
 from .logs import Line, Log
 from .moments import lately, moment
 from .observed import MIC, Component, Observed, said_by
@@ -163,7 +164,7 @@ def mic_without_leader(observed: Observed) -> Suspicions:
             why, certainty, evidence = "MIC's leader loses its lease again and again.", LIKELY, lost
         yield Suspicion(
             object=mic.label,
-            symptom="New pods get no identity: NMI answers 404 after 80 seconds.",
+            symptom=NO_IDENTITY,
             cause=why,
             evidence=tuple(evidence),
             certainty=certainty,
@@ -215,7 +216,7 @@ def _lost(observed: Observed, mic: Component) -> list[Evidence]:
     found = []
     for log in observed.logs_of(MIC):
         if log.pod in restarted and log.namespace == mic.namespace:
-            found += [said_by(log, line.text, line.time) for line in log.lines if _LOST.fullmatch(line.text)][-1:]
+            found += [said_by(log, line) for line in log.lines if _LOST.fullmatch(line.text)][-1:]
     counts = [Evidence(f"Pod {pod['metadata']['namespace']}/{name}", _told(pod)) for name, pod in restarted.items()]
     return found + counts if found else []
 
@@ -276,7 +277,7 @@ def mic_slow(observed: Observed) -> Suspicions:
             object=mic.label,
             symptom="New pods get their identities late: NMI answers 404 after 80 seconds, and later a token.",
             cause=cause,
-            evidence=(_said(log, line),),
+            evidence=(said_by(log, line),),
             certainty=LIKELY,
             concerns=_concerned(unsettled),
             command=chart.set_value(mic.workload, "mic.clientQps=50") if long_waits and unsettled else "",
@@ -287,14 +288,14 @@ def mic_slow(observed: Observed) -> Suspicions:
     WARNING,
     "Mend what MIC repeats (the errors of this diagnosis), then wait until Azure answers again. Where an upgrade of "
     "the cluster is blocked by it, stop MIC until that is done, and start it again.",
-    told_by="MIC's log or events: Azure answered 429, or MIC waits as Azure asked; and identities that are not "
+    told_by="MIC's log, else its events: Azure answered 429, or MIC waits as Azure asked; and identities that are not "
     "assigned yet, or a reconciliation that failed so within 15 minutes.",
     sources=(LOGS, EVENTS, OBJECTS),
     references=("Azure/aad-pod-identity#676", "Azure/aad-pod-identity#677"),
 )
 def mic_throttled_by_azure(observed: Observed) -> Suspicions:
     """Azure answers MIC that it asks too often, so that nothing is assigned for minutes or hours."""
-    failures = [one for one in _failures(observed) if _THROTTLED.search(one.error)]
+    failures = [one for one in observed.once(_failures) if _THROTTLED.search(one.error)]
     if failures:
         last, certainty = _judged(failures)
         yield Suspicion(
@@ -311,7 +312,8 @@ def mic_throttled_by_azure(observed: Observed) -> Suspicions:
     ERROR,
     "See whether what Azure names exists. If it does, give the identity with which MIC works the role there (Managed "
     "Identity Operator at an identity); if not, delete the AzureIdentity that names it.",
-    told_by="MIC's log or events, where Azure itself was not looked at; and identities that are not assigned yet.",
+    told_by="MIC's log, else its events, where Azure itself was not looked at; and identities that are not assigned "
+    "yet.",
     sources=(LOGS, EVENTS, OBJECTS, AZURE),
     references=(
         "Azure/aad-pod-identity#585",
@@ -325,7 +327,7 @@ def mic_refused_by_azure(observed: Observed) -> Suspicions:
     if _looked_at_azure(observed):
         return
     failures: dict[tuple[str, str], list[_Failure]] = {}
-    for one in _failures(observed):
+    for one in observed.once(_failures):
         found = _CODE.search(one.error)
         if found and found[1] in _REFUSALS:
             for label in _named(observed, one.error) or [one.mic.label]:
@@ -339,7 +341,7 @@ def mic_refused_by_azure(observed: Observed) -> Suspicions:
         waiting = [each for one in found_there for each in one.waiting]
         yield Suspicion(
             object=label,
-            symptom="Its pods get no identity: NMI answers 404 after 80 or 100 seconds.",
+            symptom=PENDING,
             cause=f"Azure refuses what MIC asks for with {code}{needed}: {_REFUSALS[code]}.",
             evidence=(last.evidence,),
             certainty=LIKELY,
@@ -352,8 +354,8 @@ def mic_refused_by_azure(observed: Observed) -> Suspicions:
     ERROR,
     "Give the nodes the identity back that MIC works with, as in /etc/kubernetes/azure.json of a node: for a managed "
     "cluster its kubelet identity, on every scale set; for a service principal a new secret.",
-    told_by="MIC's log or events: its own login failed; and identities that are not assigned yet, or a reconciliation "
-    "that failed so within 15 minutes.",
+    told_by="MIC's log, else its events: its own login failed; and identities that are not assigned yet, or a "
+    "reconciliation that failed so within 15 minutes.",
     sources=(LOGS, EVENTS, OBJECTS, AZURE),
     references=(
         "Azure/aad-pod-identity#778",
@@ -363,7 +365,7 @@ def mic_refused_by_azure(observed: Observed) -> Suspicions:
 )
 def mic_cannot_login(observed: Observed) -> Suspicions:
     """MIC gets no token for itself, so it changes nothing in Azure."""
-    found = [(one, _LOGIN.search(one.error)) for one in _failures(observed)]
+    found = [(one, _LOGIN.search(one.error)) for one in observed.once(_failures)]
     failures = [(one, said) for one, said in found if said and not _NMI_ANSWERED.search(said[2])]
     if not failures:
         return
@@ -402,13 +404,12 @@ def _failures(observed: Observed) -> list[_Failure]:
     waits = _Waiting(observed)
     for mic, log in _logs(observed):
         for line in log.lines:
-            say = partial(_Failure, mic, evidence=_said(log, line))
+            say = partial(_Failure, mic, evidence=said_by(log, line))
             one = _applied(waits, line.text, say) or _updated(waits, line, say)
             found += [one] if one else []
     for mic in observed.of(MIC)[:1]:  # an event does not tell which
-        for event in observed.events:
-            of_mic = event.component == MIC_COMPONENT and event.reason == _EVENT
-            applied = _APPLY.fullmatch(event.message) if of_mic else None
+        for event in observed.events_of_mic:
+            applied = _APPLY.fullmatch(event.message) if event.reason == _EVENT else None
             if applied and event.object == f"AzureIdentityBinding {applied['binding']}":
                 evidence = Evidence(f"event of {event.object}", shown(event.message), event.time)
                 say = partial(_Failure, mic, evidence=evidence, logged=False)
@@ -539,10 +540,6 @@ def _whole(log: Log, pattern: t.Pattern[str]) -> t.Iterator[tuple[Line, t.Match[
         found = pattern.fullmatch(line.text)
         if found:
             yield line, found
-
-
-def _said(log: Log, line: Line) -> Evidence:
-    return said_by(log, line.text, line.time)
 
 
 def _times(count: int, what: str) -> str:

@@ -18,6 +18,7 @@ import re
 import typing as t
 from datetime import timedelta
 
+from ..azure import aadsts
 from ..installation import nmi
 from ..kubernetes import network_policies
 from ..kubernetes.workloads import Workload
@@ -39,10 +40,9 @@ from .cause import (
     Suspicions,
     Table,
     shell,
-    time_of,
 )
 from .logs import Line, Log
-from .moments import lately
+from .moments import lately, moment
 from .observed import NMI, Asked, Component, Observed, said_by
 
 TABLE = Table()
@@ -50,10 +50,16 @@ _REFUSED = "nmi_dead"
 _ENGINES = ("azure-npm", "azure-npm-win", "calico-node", "cilium", "canal", "antrea-agent", "kube-router", "weave-net")
 _SYSTEM = ("kube-system", "calico-system")
 _NFTABLES = re.compile(r"^\s*mode:\s*['\"]?nftables['\"]?\s*$", re.MULTILINE)
-_UNKNOWN_POD = re.compile(r"match pod IP:? ?(?P<ip>[0-9.]+)|pod info from pod IP: (?P<of>[0-9.]+)")
-_BROKEN_WATCH = re.compile(r"failed to (?:list|watch) \*v1\.Pod\b", re.IGNORECASE)
-_NO_IMDS = re.compile(r"the MSI endpoint is not available", re.IGNORECASE)
-_NOT_IN_TIME = re.compile(r"AADSTS700024\b")
+# What a pod asks for, which may be any text, stands in lines that begin otherwise, or escaped in JSON.
+_FAILED = r'^(?:msg=")?failed '
+_UNKNOWN_POD = re.compile(_FAILED + r"to (?:get pod info from|match) pod IP:? ?(?P<ip>[0-9.]+)")
+_BROKEN_WATCH = re.compile(r"^(?:\S{1,200} )?failed to (?:list|watch) \*v1\.Pod\b", re.IGNORECASE)
+# Some NMIs ask first whether there is a metadata service, others (1.8.17) five times within two minutes.
+_NO_IMDS = re.compile(r"the MSI endpoint is not available|dial tcp 169\.254\.169\.254:80: ", re.IGNORECASE)
+_SAID_NO_IMDS = re.compile(
+    _FAILED + r"[^{]*(?:error: the MSI endpoint is not available|dial tcp 169\.254\.169\.254:80: )", re.IGNORECASE
+)
+_SAID_NOT_IN_TIME = re.compile(_FAILED + rf'.*"error_description": ?"(?:{"|".join(sorted(aadsts.OUT_OF_TIME))})\b')
 # Right after its start NMI may not have heard of a pod yet; its client asks again.
 _UNTIL_HEARD_OF = timedelta(seconds=10)
 # A watch that breaks once or twice, as when the API server restarts, is made again.
@@ -83,7 +89,7 @@ def stale_rule(observed: Observed) -> Suspicions:
         marked = str(_labels(node).get(USER_RULES_LABEL, "")).lower() == "true"
         if name in refused:
             one, certainty = refused[name], PROVED
-            evidence = [Evidence(one.label, one.verdict.message)]
+            evidence = [one.evidence]
         elif marked and left:
             certainty, evidence = POSSIBLE, []
         else:
@@ -149,7 +155,7 @@ def _blocked(
     aware = ". They do allow 169.254.169.254, but see the address behind NMI's redirect" if by_address else ""
     evidence = [Evidence(name, f"It selects the pod and does not allow {target}.") for name in names]
     evidence += [Evidence("the cluster", f"{enforcer} enforces policies.")] if enforcer else []
-    evidence += [Evidence(one.label, one.verdict.message) for one in silent]
+    evidence += [one.evidence for one in silent]
     return Suspicion(
         object=names[0],
         symptom="Requests for a token get no answer and time out.",
@@ -204,7 +210,7 @@ def kube_proxy_bypasses(observed: Observed) -> Suspicions:
             object=evidence.source,
             symptom="Requests for a token time out, or the metadata service answers them itself.",
             cause=f"The cluster uses {what}, with which packets of pods do not reach NMI.",
-            evidence=(evidence, *(Evidence(one.label, one.verdict.message) for one in agreeing)),
+            evidence=(evidence, *(one.evidence for one in agreeing)),
             certainty=PROVED if agreeing else POSSIBLE,
             concerns=None,
         )
@@ -257,7 +263,7 @@ def imds_restricted(observed: Observed) -> Suspicions:
         cause="IMDS restriction is on, so pods outside the host network may not reach 169.254.169.254.",
         evidence=(
             Evidence(_cluster(observed), "Its podLinkLocalAccess is None."),
-            *(Evidence(one.label, one.verdict.message) for one in silent),
+            *(one.evidence for one in silent),
         ),
         certainty=PROVED if silent else POSSIBLE,
         concerns=None,
@@ -284,12 +290,12 @@ def nmi_does_not_know_pod(observed: Observed) -> Suspicions:
         for line, found in _lately(observed, log, _UNKNOWN_POD):
             if _is_early(line.time, since.get((log.namespace, log.pod))):
                 continue
-            address = (found["ip"] or found["of"]).rstrip(".")
+            address = found["ip"].rstrip(".")
             pod = by_address.get(address)
             if pod and pod.node == log.node and not _is_early(line.time, started.get((pod.namespace, pod.name))):
-                told[f"Pod {pod.namespace}/{pod.name}"] = said_by(log, line.text, line.time)
+                told[pod.label] = said_by(log, line)
             elif of_node.get(address) == log.node:
-                told[f"Node {log.node}"] = said_by(log, line.text, line.time)
+                told[f"Node {log.node}"] = said_by(log, line)
         watches = [line for line, dummy in _lately(observed, log, _BROKEN_WATCH)]
         broken = len(watches) >= _BROKEN
         if told or (broken and log.node in observed.nodes):
@@ -299,7 +305,7 @@ def nmi_does_not_know_pod(observed: Observed) -> Suspicions:
                 symptom="NMI answers 500 after about a second.",
                 cause=f"NMI on the node {log.node} does not know the pods that ask"
                 + (", because their requests come from an address of the node." if hidden else "."),
-                evidence=(*told.values(), *([said_by(log, watches[-1].text, watches[-1].time)] if broken else ())),
+                evidence=(*told.values(), *([said_by(log, watches[-1])] if broken else ())),
                 certainty=LIKELY,
                 concerns=frozenset({*told, f"Node {log.node}"}),
                 command=shell("kubectl", "delete", "pod", "--namespace", log.namespace, log.pod),
@@ -310,8 +316,8 @@ def nmi_does_not_know_pod(observed: Observed) -> Suspicions:
                 object=f"Node {one.node}",
                 symptom="NMI answers 500 after about a second.",
                 cause=f"NMI on the node {one.node} does not know a pod that runs there.",
-                evidence=(Evidence(one.label, one.verdict.message),),
-                concerns=frozenset({f"Node {one.node}", f"Pod {one.namespace}/{one.pod}"}),
+                evidence=(one.evidence,),
+                concerns=frozenset({f"Node {one.node}", one.pod_label}),
             )
 
 
@@ -319,20 +325,30 @@ def nmi_does_not_know_pod(observed: Observed) -> Suspicions:
     ERROR,
     "Look on the node itself: curl -H Metadata:true http://169.254.169.254/metadata/instance?api-version=2021-02-01; a "
     "route, a firewall or a proxy there is in the way. Where it is one node of many, reimage it.",
-    told_by="NMI's log of the last 15 minutes: the MSI endpoint is not available.",
-    sources=(LOGS,),
+    told_by="NMI's log of the last 15 minutes, or its answer to a request in place of a pod: the MSI endpoint is not "
+    "available, or dial tcp 169.254.169.254:80.",
+    sources=(LOGS, PROBE),
 )
 def node_cannot_reach_imds(observed: Observed) -> Suspicions:
     """A node's own way to the metadata service is broken, so NMI there gets no token for anybody."""
     for log in observed.logs_of(NMI):
-        for line, _match in _lately(observed, log, _NO_IMDS)[-1:] if log.node in observed.nodes else ():
+        for line, _match in _lately(observed, log, _SAID_NO_IMDS)[-1:] if log.node in observed.nodes else ():
             yield Suspicion(
                 object=f"Node {log.node}",
-                symptom="NMI answers 503 or 403 within a second.",
+                symptom="NMI answers 403 or 503, by its version within a second or after two minutes.",
                 cause=f"NMI on the node {log.node} gets no answer of the metadata service.",
-                evidence=(said_by(log, line.text, line.time),),
+                evidence=(said_by(log, line),),
                 certainty=LIKELY,
                 concerns=frozenset({f"Node {log.node}"}),
+            )
+    for one in observed.asked:
+        if one.verdict.answered_by == token.NMI and _NO_IMDS.search(one.verdict.message):
+            yield Suspicion(
+                object=f"Node {one.node}",
+                symptom="NMI answers 403 or 503, by its version within a second or after two minutes.",
+                cause=f"NMI on the node {one.node} gets no answer of the metadata service.",
+                evidence=(one.evidence,),
+                concerns=frozenset({f"Node {one.node}"}),
             )
 
 
@@ -340,8 +356,8 @@ def node_cannot_reach_imds(observed: Observed) -> Suspicions:
     ERROR,
     "Mend the node's time service (timedatectl, chronyc tracking), or reimage the node.",
     told_by="Times that the node's kubelet wrote (its Lease, its heartbeats) beside the API server's clock, five "
-    "minutes apart or more; AADSTS700024 in NMI's log of the last 15 minutes, or in the answer to a request in place "
-    "of a pod. In files only times of the future are told.",
+    "minutes apart or more; AADSTS700024 or 500133 in NMI's log of the last 15 minutes, or in the answer to a request "
+    "in place of a pod, or a token there that has expired. In files only times of the future are told.",
     sources=(OBJECTS, LOGS, PROBE),
 )
 def clock_skew(observed: Observed) -> Suspicions:
@@ -351,11 +367,17 @@ def clock_skew(observed: Observed) -> Suspicions:
         if found:
             yield _skewed(name, PROVED, found)
     for log in observed.logs_of(NMI):
-        for line, _match in _lately(observed, log, _NOT_IN_TIME)[-1:] if log.node in observed.nodes else ():
-            yield _skewed(log.node, LIKELY, said_by(log, line.text, line.time))
+        for line, _match in _lately(observed, log, _SAID_NOT_IN_TIME)[-1:] if log.node in observed.nodes else ():
+            yield _skewed(log.node, LIKELY, said_by(log, line))
     for one in observed.asked:
-        if _NOT_IN_TIME.search(one.verdict.message) and one.node in observed.nodes:
-            yield _skewed(one.node, LIKELY, Evidence(one.label, one.verdict.message))
+        if _is_out_of_time(one) and one.node in observed.nodes:
+            yield _skewed(one.node, LIKELY, one.evidence)
+
+
+def _is_out_of_time(one: Asked) -> bool:
+    """Whether an assertion, or the token that came, is past its time."""
+    expired = any(check.check == "not_expired" and not check.ok for check in one.verdict.checks)
+    return expired or one.verdict.error_code in aadsts.OUT_OF_TIME
 
 
 def _skewed(node: str, certainty: str, evidence: Evidence) -> Suspicion:
@@ -380,8 +402,8 @@ def _skew(observed: Observed, name: str, node: Raw) -> Evidence | None:
     ]
     # A heartbeat may be minutes old on a good node, a Lease may not while the node is Ready; one in a file may.
     is_now = nmi.is_ready(node) and not observed.from_files
-    ahead = max((when for when in map(time_of, (*beats, *renewed)) if when), default=observed.now)
-    behind = min((when for when in map(time_of, renewed) if when and is_now), default=observed.now)
+    ahead = max((when for when in map(moment, (*beats, *renewed)) if when), default=observed.now)
+    behind = min((when for when in map(moment, renewed) if when and is_now), default=observed.now)
     for when, word in ((ahead, "ahead"), (behind, "behind")):
         if abs(when - observed.now) >= _CLOCK_LIMIT and (when > observed.now) == (word == "ahead"):
             minutes = abs(when - observed.now) // timedelta(minutes=1)
@@ -479,5 +501,5 @@ def _lately(observed: Observed, log: Log, pattern: t.Pattern[str]) -> list[tuple
 
 def _is_early(line: str, start: str | None) -> bool:
     """Whether a line is of the time before NMI can have heard of a pod, or of another pod with its address."""
-    when, since = time_of(line), time_of(start)
+    when, since = moment(line), moment(start)
     return when is not None and since is not None and when < since + _UNTIL_HEARD_OF

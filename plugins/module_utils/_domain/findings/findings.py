@@ -16,6 +16,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ..diagnosis.catalogue import references
 from ..kubernetes.workloads import Workload
 from ..matching.inventory import Inventory, full_name
 from ..matching.matching import (
@@ -57,6 +58,7 @@ class Finding:
     object: str
     message: str
     remedy: str
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _found(
     checks: t.Iterable[Check], inventory: Inventory, tells_of: t.Callable[[frozenset[str]], bool]
 ) -> tuple[tuple[About, Finding], ...]:
     found = [
-        (about, Finding(check.code, check.severity, about.label, message, check.remedy))
+        (about, Finding(check.code, check.severity, about.label, message, check.remedy, references(check.code)))
         for check in checks
         for about, message in check.look(inventory)
         if tells_of(about.namespaces)
@@ -670,11 +672,7 @@ def _labelled(inventory: Inventory) -> t.Iterator[Workload]:
 
 
 def _asking(inventory: Inventory) -> t.Iterator[Workload]:
-    """Those whose requests NMI answers by their assignments."""
-    for workload in _labelled(inventory):
-        pod = workload.pod
-        if not (pod.host_network or inventory.answers.exceptions(pod) or inventory.answers.taken_for_mic(pod)):
-            yield workload
+    return filter(inventory.asks_nmi, inventory.cluster.workloads)
 
 
 def _compares(inventory: Inventory) -> bool:

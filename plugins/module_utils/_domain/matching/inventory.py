@@ -156,6 +156,12 @@ class Inventory:
         """In MIC's order."""
         return [pair.identity for match in self.matches(workload) for pair in match.choices]
 
+    def asks_nmi(self, workload: Workload) -> bool:
+        """Whether NMI answers the requests of its pods by their assignments."""
+        pod = workload.pod
+        passes_by = pod.host_network or self.answers.exceptions(pod) or self.answers.taken_for_mic(pod)
+        return bool(pod.selector) and not passes_by
+
     def default(self, workload: Workload) -> tuple[Answer, ...]:
         """What NMI answers a request that names no identity."""
         return self.answers.expected(workload.pod)

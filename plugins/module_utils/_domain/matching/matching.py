@@ -121,6 +121,14 @@ class Pod:
         )
 
     @property
+    def place(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def label(self) -> str:
+        return f"Pod {self.place}"
+
+    @property
     def selector(self) -> str:
         return self.labels.get(SELECTOR_LABEL, "")
 

@@ -7,7 +7,7 @@
 
 """The plan of the playbook diagnose: what it looks at, and what it tells in the end. It changes nothing.
 
-Roles that fail make the same diagnosis of what failed, and tell it in brief.
+Roles that fail make the same diagnosis of what failed, and tell it in brief, or only name it.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Options:
     diagnose_azure: bool = True
     diagnose_log_megabytes: int = 20
     diagnose_log_hours: int = 24
+    diagnose_probe: bool = False
 
     @property
     def arguments(self) -> dict[str, t.Any]:
@@ -67,6 +68,7 @@ class Options:
             "nodes": self.diagnose_nodes,
             "log_megabytes": self.diagnose_log_megabytes,
             "log_hours": self.diagnose_log_hours,
+            "probe": self.diagnose_probe,
         }
 
 
@@ -88,6 +90,8 @@ def check(options: Options, _nothing: Nothing, _run: Run) -> Checked:
 def _contradictions(options: Options) -> t.Iterator[str]:
     if options.diagnose_pod and options.diagnose_workload:
         yield f"{_PREFIX}_pod and {_PREFIX}_workload name two things to look at; set one of them."
+    if options.diagnose_probe and options.diagnose_files:
+        yield f"{_PREFIX}_probe asks in a cluster, and {_PREFIX}_files is what was saved of one; leave one of them out."
     if options.diagnose_log_files and not options.diagnose_files:
         yield f"{_PREFIX}_log_files needs the objects that its logs are of; name their files with {_PREFIX}_files."
     for name, number in (("megabytes", options.diagnose_log_megabytes), ("hours", options.diagnose_log_hours)):
@@ -106,11 +110,13 @@ class Diagnosed:
     verdict: str
     causes: tuple[Raw, ...]
     unread: tuple[Raw, ...]
+    requests: tuple[Raw, ...]
 
     @classmethod
     def parse(cls, observed: Raw) -> Diagnosed:
         found = observed["diagnosis"]
-        return cls(found["scope"], found["verdict"], tuple(found["causes"]), tuple(found["unread"]))
+        lists = (tuple(found[name]) for name in ("causes", "unread", "requests"))
+        return cls(found["scope"], found["verdict"], *lists)
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,7 @@ class Row:
     object: str
     cause: str
     what_to_do: str
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,6 +141,7 @@ class Told:
     others: tuple[Row, ...]
     causes: tuple[Raw, ...] = field(default=())
     unread: tuple[Raw, ...] = field(default=())
+    requests: tuple[Raw, ...] = field(default=())
 
 
 def told(_options: Options, found: Diagnosed, _run: Run) -> Told:
@@ -143,10 +151,17 @@ def told(_options: Options, found: Diagnosed, _run: Run) -> Told:
     for cause in first:
         lines += telling.lines(cause)
     others = tuple(
-        Row(each["severity"], each["code"], each["object"], f"{each['cause']}{_because(each)}", each["fix"]["text"])
+        Row(
+            each["severity"],
+            each["code"],
+            each["object"],
+            f"{each['cause']}{_because(each)}",
+            each["fix"]["text"],
+            tuple(each["references"]),
+        )
         for each in rest
     )
-    return Told(found.scope, found.verdict, tuple(lines), others, found.causes, found.unread)
+    return Told(found.scope, found.verdict, tuple(lines), others, found.causes, found.unread, found.requests)
 
 
 def _because(cause: Raw) -> str:
@@ -187,26 +202,29 @@ class OptionsOfRoles(Options):
 
 @dataclass(frozen=True)
 class Failed:
-    """What a role failed with, in its own ``message``. ``places``: what suffers, as NAMESPACE/POD or NAMESPACE.
+    """What a role failed with, in its own ``message``. ``places``: what suffers, as NAMESPACE/POD or NAMESPACE; None
+    where no diagnosis is made, and only named.
 
     ``cluster``: as the session has it, {} where none is named. ``diagnosis``: the result of the module, with ``msg``
     in place of a diagnosis where it failed; None where it did not run.
     """
 
     message: str
-    places: tuple[str, ...]
+    places: tuple[str, ...] | None
     cluster: Raw
     diagnosis: Raw | None
 
     @classmethod
     def parse(cls, observed: Raw) -> Failed:
-        places = tuple(dict.fromkeys(observed["places"]))
-        return cls(observed["message"], places, observed["cluster"], observed.get("diagnosis"))
+        places = observed.get("places")
+        found = None if places is None else tuple(dict.fromkeys(places))
+        return cls(observed["message"], found, observed["cluster"], observed.get("diagnosis"))
 
     def narrow(self, options: OptionsOfRoles) -> OptionsOfRoles:
         """The options of a diagnosis of what failed: a pod, a namespace, or else the cluster."""
-        pod = self.places[0] if len(self.places) == 1 and "/" in self.places[0] else ""
-        namespaces = {place.partition("/")[0] for place in self.places}
+        places = self.places or ()
+        pod = places[0] if len(places) == 1 and "/" in places[0] else ""
+        namespaces = {place.partition("/")[0] for place in places}
         found = str(self.cluster.get("id") or "")
         return replace(
             options,
@@ -218,6 +236,8 @@ class Failed:
             diagnose_workload="",
             diagnose_files=(),
             diagnose_log_files=(),
+            # What a role fails for was asked already, or waits for what a request would wait for as well.
+            diagnose_probe=False,
         )
 
 
@@ -238,8 +258,10 @@ def explain(options: OptionsOfRoles, failed: Failed, _run: Run) -> Explained:
 
 
 def _look_why(options: OptionsOfRoles, observed: Raw, _run: Run) -> t.Iterator[Look]:
-    narrow = Failed.parse(observed).narrow(options)
-    yield Look("diagnosis", "pod_identity_diagnosis_info", narrow.arguments, tolerates=lambda _failed: True)
+    failed = Failed.parse(observed)
+    if failed.places is not None:
+        arguments = failed.narrow(options).arguments
+        yield Look("diagnosis", "pod_identity_diagnosis_info", arguments, tolerates=lambda _failed: True)
 
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {

@@ -18,7 +18,7 @@ from ..azure import arm_id, azure_roles, clusters, groups, needs
 from ..errors import refuses
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
-from ..table import render
+from ..table import links, render
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, plain, refuse
 
 PHASES = ROLE_PHASES["pod_identity_bindings"]
@@ -1240,6 +1240,7 @@ def report(options: Options, found: Seen, run: Run) -> Report:
     told = {"workloads": workloads, "findings": list(found.findings), "left_out": left_out}
     lines = _table(COLUMNS, [_row(each, found.findings) for each in workloads])
     of_findings = _table(COLUMNS_OF_FINDINGS, found.findings)
+    of_findings += [f"See {link}" for link in links(found.findings)]
     between = [""] if lines and of_findings else []
     return Report(told, (*lines, *between, *of_findings, *([left_out] if left_out else ())))
 

@@ -1704,6 +1704,7 @@ class Row:
     state: str
     code: str = ""
     reason: str = ""
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -1909,7 +1910,7 @@ def _attached_still(audit: Audit, run: Run) -> t.Iterator[Row]:
 
 def _of_residue(each: Raw, state: str) -> Row:
     reason = option_names.of_role(f"{each['message']} {each['remedy']}", _OF_RESIDUE)
-    return Row("cluster", each["object"], state, each["code"], reason)
+    return Row("cluster", each["object"], state, each["code"], reason, tuple(each.get("references") or ()))
 
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {

@@ -14,8 +14,10 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ..azure import arm_id
+from ..diagnosis.catalogue import references
 from ..needs import KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
+from ..table import links
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Run, refuse
 
 PHASES = ROLE_PHASES["pod_identity_verify"]
@@ -184,12 +186,13 @@ class Verification:
 
     def with_rows(self, added: t.Iterable[Raw], options: Options, run: Run) -> Verification:
         """What check mode did not verify is not wrong, and never counts as right either."""
-        rows = (*self.rows, *added)
+        rows = (*self.rows, *({**row, "references": list(references(row["verdict"]))} for row in added))
         right = (OK, NOT_VERIFIED) if run.check_mode else (OK,)
         table = tuple({**row, "pod": _pod(row), "verdict": _shown_verdict(row)} for row in rows)
         wrong = [row for row in rows if row["verdict"] not in right]
         told = " ".join(f"{_pod(row)}: {row['verdict']}, {row['message']}" for row in wrong)
-        message = f"{len(wrong)} of {len(rows)} workloads do not get what they must: {told}"
+        see = ", ".join(links(wrong))
+        message = f"{len(wrong)} of {len(rows)} workloads do not get what they must: {told} See {see}."
         if not wrong or not options.fail:
             return replace(self, rows=rows, table=table, message="", places=())
         return replace(self, rows=rows, table=table, message=message, places=tuple(map(_place, wrong)))

@@ -16,7 +16,13 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..installation import workload_identity_webhook
-from ..installation.workload_identity_webhook import PROXY_CONTAINER, SKIP_ANNOTATION, TOKEN_FILE_VARIABLE, USE_LABEL
+from ..installation.workload_identity_webhook import (
+    CLIENT_ID_VARIABLE,
+    PROXY_CONTAINER,
+    SKIP_ANNOTATION,
+    TOKEN_FILE_VARIABLE,
+    USE_LABEL,
+)
 from ..matching.matching import pod_template
 from .probe_job import Raw
 
@@ -58,6 +64,17 @@ def is_mutated(pod: Raw, container: str | None = None) -> bool:
 def has_proxy(pod: Raw) -> bool:
     """Whether requests to the metadata address are redirected to the proxy within the pod."""
     return any(each.get("name") == PROXY_CONTAINER for each in _containers(pod))
+
+
+def client_ids(pod: Raw) -> tuple[str, ...]:
+    """What containers are told, as text, to ask for; whoever told them."""
+    told = (
+        str(entry.get("value") or "")
+        for each in _containers(pod)
+        for entry in each.get("env") or ()
+        if entry.get("name") == CLIENT_ID_VARIABLE
+    )
+    return tuple(dict.fromkeys(filter(None, told)))
 
 
 def why_not(seen: Surroundings, container: str | None = None) -> Reason:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
+from ..diagnosis.catalogue import references
 from . import token
 from .probe_job import Place
 from .token_request import Answer
@@ -67,6 +68,7 @@ def _row(kind: t.Sequence[Sample]) -> dict[str, t.Any]:
         "answered_by": found.answered_by,
         "http_status": first.status,
         "message": found.message,
+        "references": list(references(found.verdict)),
         "pods": sorted({sample.place.model_name for sample in kind} - {""}),
         "nodes": sorted({sample.place.node for sample in kind} - {""}),
     }

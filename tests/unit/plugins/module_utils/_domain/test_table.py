@@ -5,18 +5,31 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.table import render
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.table import links, render
 
 COLUMNS = ["pod", "verdict", "node", "claims checked"]
 ROWS = [
     ["billing/api-7d9f8-x2x4k", "ok", "aks-nodepool1-12345678-vmss000000", "aud, tid, appid, oid, xms_mirid, exp"],
     ["web/(probe)", "not_verified", "aks-nodepool1-12345678-vmss000001", ""],
 ]
+
+
+def test_where_the_codes_of_rows_are_explained_is_told_once() -> None:
+    rows: list[dict[str, Any]] = [
+        {"references": ["a", "b"]},
+        {"references": []},
+        {},
+        {"references": ["c"], "verdict": "no_token"},
+        {"references": ["d"], "verdict": "ok"},
+        {"references": ["a"]},
+    ]
+    assert links(rows) == ["a", "c"]
 
 
 def test_one_line_where_there_is_room() -> None:

@@ -30,7 +30,7 @@ SET = f"{NODES}/providers/Microsoft.Compute/virtualMachineScaleSets/{SCALE_SET}"
 KUBELET = f"{NODES}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/c1-agentpool"
 IDENTITY = f"{ID}team-i"
 SUBNET = "/subscriptions/s/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/v/subnets/nodes"
-CLUSTER = {
+CLUSTER: dict[str, t.Any] = {
     "id": "/subscriptions/s/resourcegroups/g/providers/Microsoft.ContainerService/managedClusters/c1",
     "name": "c1",
     "identity": {"type": "SystemAssigned", "principalId": "of-the-cluster", "tenantId": TENANT},

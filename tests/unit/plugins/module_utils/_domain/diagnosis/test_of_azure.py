@@ -123,7 +123,7 @@ def addon(state: str, **error: str) -> Raw:
         "provisioningInfo": {"error": {"error": error}} if error else {},
     }
     profile = {"enabled": True, "userAssignedIdentities": [entry]}
-    return {**CLUSTER, "properties": {**CLUSTER["properties"], "podIdentityProfile": profile}}  # type: ignore[dict-item]
+    return {**CLUSTER, "properties": {**CLUSTER["properties"], "podIdentityProfile": profile}}
 
 
 def many(count: int, carried: int = 0, **more: t.Any) -> Observed:
@@ -319,6 +319,22 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
             **PENDING,
         ),
         [("dead_identity_blocks_others", THE_SET, "likely"), ("ghost_on_scale_set", THE_SET, "proved")],
+    ),
+    "a dead one is left on the scale set, says an event alone": (
+        world(
+            azure=azure(scale_set(OTHER)),
+            logs=(log(MIC, "Total: 1.5s"),),
+            events=(
+                Event(
+                    "AzureIdentityBinding team/b",
+                    "binding apply error",
+                    f"FailedIdentityOperation: '{OTHER}' was not found",
+                    "aadpodidentity.k8s.io",
+                ),
+            ),
+            **PENDING,
+        ),
+        [("dead_identity_blocks_others", THE_SET, "possible"), ("ghost_on_scale_set", THE_SET, "proved")],
     ),
     "a dead one beside, and the other lacks its role": (
         world(

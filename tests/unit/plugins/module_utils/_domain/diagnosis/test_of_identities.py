@@ -19,8 +19,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     HIDDEN,
     MIC,
     NMI,
+    Asked,
     Observed,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Check, Verdict
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
     ID,
     Raw,
@@ -129,6 +131,11 @@ def wait(of: str = "team/web-1-a") -> str:
         "error: <nil>. Check MIC pod logs for identity assignment errors",
         of,
     )
+
+
+def answer(verdict: str = "wrong_identity", by: str = "nmi", checks: tuple[Check, ...] = ()) -> Asked:
+    """To a request in the place of the pod."""
+    return Asked("team", "web-1-a", "n1", Verdict(verdict, "V6", by, "It has none.", checks), ("team/i",), "web")
 
 
 MISSPELLED = [("field_misspelled", IDENTITY, PROVED)]
@@ -267,6 +274,11 @@ CASES: dict[str, tuple[Observed, Told]] = {
     "the right one in the environment": (running(not_found(), env=CLIENT), UNKNOWN),
     "no identity at all": (running(not_found(), AzureIdentityBinding=[]), []),
     "a forged client id": (running(not_found(f"{OTHER_SHOWN} of another")), []),
+    "an answer to a request for it": (running(env=OTHER, asked=(answer(),)), UNKNOWN_PROVED),
+    "an answer and a log": (running(not_found(), env=CLIENT, asked=(answer(),)), UNKNOWN_PROVED),
+    "an answer to a pod that is to get nothing": (running(AzureIdentityBinding=[], asked=(answer(),)), []),
+    "a token of another identity": (running(asked=(answer(checks=(Check("client_id", "a", "b", ok=False),)),)), []),
+    "an answer of the metadata service": (running(asked=(answer(by="imds"),)), []),
 }
 
 

@@ -652,7 +652,7 @@ def test_the_stack_behind_a_fatal_line_hides_it_not() -> None:
 
 
 def test_every_code_has_a_world() -> None:
-    marks = test_world.pytestmark  # type: ignore[attr-defined]
+    marks = test_world.pytestmark  # type: ignore[attr-defined]  # pytest puts it there
     worlds = {param.values[1] for mark in marks for param in mark.args[1]}
     assert worlds == {row.code for row in TABLE.rows}
 

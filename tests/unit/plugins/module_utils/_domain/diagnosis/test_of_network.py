@@ -28,7 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Observed,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_network import TABLE
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Verdict
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Check, Verdict
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, healthy, pod, template
 
 from .observed_world import HOME, NMI_POD, NOW, ago, program, ready, told, world
@@ -56,8 +56,8 @@ def azure(**network: t.Any) -> Azure:
     return Azure(cluster, IdentityInAzure("k", True), "mc")
 
 
-def asked(verdict: str, by: str = "nobody", message: str = "It is so.", where: str = "n1") -> Asked:
-    return Asked("team", "web-1-a", where, Verdict(verdict, "", by, message))
+def asked(verdict: str, by: str = "nobody", message: str = "It is so.", where: str = "n1", **more: t.Any) -> Asked:
+    return Asked("team", "web-1-a", where, Verdict(verdict, "", by, message, **more))
 
 
 def policy(name: str = "p", namespace: str = "team", selector: Raw | None = None, **spec: t.Any) -> Raw:
@@ -114,8 +114,21 @@ UNBOUND: dict[str, list[Raw]] = {
 DENIED = policy(egress=[])
 IP_UNKNOWN = f'failed to get pod info from pod IP: {ADDRESS}, error: "failed to match pod IP {ADDRESS} with []"'
 BROKEN = "reflector.go:178] Failed to watch *v1.Pod: dial tcp: i/o timeout"
-NO_IMDS = "failed to get token, error: the MSI endpoint is not available. Failed HTTP request to MSI endpoint"
+NO_IMDS = (
+    "failed to get service principal token for pod: team/web-1-a, error: adal: Failed to execute the refresh request. "
+    """Error = 'Get "http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01": """
+    "dial tcp 169.254.169.254:80: connect: network is unreachable'"
+)
+NO_IMDS_BEFORE = (
+    "failed to get service principal token for pod: team/web-1-a, error: the MSI endpoint is not available. Failed "
+    "HTTP request to MSI endpoint"
+)
 SKEWED = "AADSTS700024: Client assertion is not within its valid time range."
+REFUSED = (
+    "failed to get service principal token for pod: team/web-1-a, error: adal: Refresh request failed. Status Code = "
+    """'401'. Response body: {"error":"invalid_client","error_description":"TEXT"} Endpoint https://login.example/"""
+)
+SKEWED_FOR_NMI = REFUSED.replace("TEXT", SKEWED)
 
 CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
     "healthy": (here(), []),
@@ -316,9 +329,30 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
     "MIC says it": (here(logs=(said(IP_UNKNOWN, by=MIC),)), []),
     # node_cannot_reach_imds
     "no IMDS": (here(logs=(said(NO_IMDS),)), [("node_cannot_reach_imds", NODE, "likely")]),
+    "no IMDS, in the words of 1.8.0": (
+        here(logs=(said(NO_IMDS_BEFORE),)),
+        [("node_cannot_reach_imds", NODE, "likely")],
+    ),
+    "no IMDS for what a pod asks of it": (
+        here(
+            logs=(
+                said(
+                    "failed executing request for http://169.254.169.254:80/metadata/instance?api-version=2021-02-01, "
+                    """error: Get "http://169.254.169.254:80/metadata/instance?api-version=2021-02-01": """
+                    "dial tcp 169.254.169.254:80: i/o timeout"
+                ),
+            )
+        ),
+        [("node_cannot_reach_imds", NODE, "likely")],
+    ),
     "no IMDS a while ago": (here(logs=(said(NO_IMDS, when=ago(1000)),)), []),
     "no IMDS on a node that is gone": (here(logs=(said(NO_IMDS, where="n9"),)), []),
     "no IMDS, says MIC": (here(logs=(said(NO_IMDS, by=MIC),)), []),
+    "NMI says now that it gets none": (
+        here(asked=(asked("token_refused", "nmi", f"NMI answered 403 ({NO_IMDS})."),)),
+        [("node_cannot_reach_imds", NODE, "proved")],
+    ),
+    "another one says so": (here(asked=(asked("unknown_responder", "unknown", NO_IMDS),)), []),
     # clock_skew
     "a heartbeat of the future": (here(Node=[node(beat=ago(-400))]), [("clock_skew", NODE, "proved")]),
     "a heartbeat a little ahead": (here(Node=[node(beat=ago(-200))]), []),
@@ -342,9 +376,35 @@ CASES: dict[str, tuple[Observed, list[tuple[str, str, str]]]] = {
     "a fresh lease": (here(**system("Lease", "n1", "kube-node-lease", spec={"renewTime": ago(5)})), []),
     "a tenant's lease": (here(**system("Lease", "n1", "team", spec={"renewTime": ago(-4000)})), []),
     "a lease without a time": (here(**system("Lease", "n1", "kube-node-lease", spec={"renewTime": "2026-99-99"})), []),
-    "Entra says so to NMI": (here(logs=(said(SKEWED),)), [("clock_skew", NODE, "likely")]),
-    "Entra said so to NMI a while ago": (here(logs=(said(SKEWED, when=ago(1000)),)), []),
-    "Entra says so now": (here(asked=(asked("federation_refused", "nmi", SKEWED),)), [("clock_skew", NODE, "likely")]),
+    "Entra says so to NMI": (here(logs=(said(SKEWED_FOR_NMI),)), [("clock_skew", NODE, "likely")]),
+    "Entra said so to NMI a while ago": (here(logs=(said(SKEWED_FOR_NMI, when=ago(1000)),)), []),
+    "Entra says so now": (
+        here(asked=(asked("token_refused", "nmi", SKEWED, error_code="AADSTS700024"),)),
+        [("clock_skew", NODE, "likely")],
+    ),
+    "Entra says so of a user's assertion": (
+        here(asked=(asked("token_refused", "nmi", error_code="AADSTS500133"),)),
+        [("clock_skew", NODE, "likely")],
+    ),
+    "Entra says so on a node that is not known": (
+        here(asked=(asked("token_refused", "nmi", error_code="AADSTS700024", where="n9"),)),
+        [],
+    ),
+    "Entra says another thing now": (here(asked=(asked("token_refused", "nmi", error_code="AADSTS7000215"),)), []),
+    "a token that has expired": (
+        here(asked=(asked("stale_token", "nmi", checks=(Check("not_expired", "after 2", "1", ok=False),)),)),
+        [("clock_skew", NODE, "likely")],
+    ),
+    "a token from a cache": (
+        here(
+            asked=(
+                asked(
+                    "stale_token", "workload_identity_proxy", checks=(Check("not_expired", "after 1", "2", ok=True),)
+                ),
+            )
+        ),
+        [],
+    ),
     "Entra says another thing": (here(logs=(said("AADSTS7000240: other"),)), []),
     "the time is not known": (
         here(Node=[node(beat=ago(-400))], now=NOW.replace(year=1970)),
@@ -410,7 +470,32 @@ def test_a_command_is_safe_whatever_the_names_are(tmp_path: Path) -> None:
     assert not (tmp_path / "hurt").exists()
 
 
-@pytest.mark.parametrize("text", [BROKEN, NO_IMDS, SKEWED])
+TOLD = (IP_UNKNOWN, BROKEN, NO_IMDS, NO_IMDS_BEFORE, SKEWED_FOR_NMI)
+
+
+@pytest.mark.parametrize("text", TOLD)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "matched identityType:0 clientid:c resource:TEXT",
+        "status (404) took 5 ns for req.method=GET reg.path=/metadata/TEXT req.remote=10.244.0.7",
+        "metadata header is not specified, req.method=GET reg.path=/TEXT req.remote=10.244.0.7",
+        "clientid mismatch, requested:TEXT available:c",
+    ],
+)
+def test_what_a_pod_asks_for_tells_nothing(text: str, line: str) -> None:
+    assert found(here(logs=(said(*[line.replace("TEXT", text)] * 3),))) == []
+
+
+@pytest.mark.parametrize("text", TOLD)
+def test_what_entra_repeats_of_it_tells_nothing(text: str) -> None:
+    asked = f"AADSTS500011: The resource principal named {text} was not found in the tenant."
+    line = REFUSED.replace("TEXT", json.dumps(asked)[1:-1])
+    assert found(here(logs=(said(*[line] * 3),))) == []
+    assert found(here(logs=(said(*[text] * 3),))) != []
+
+
+@pytest.mark.parametrize("text", [BROKEN, NO_IMDS, SKEWED_FOR_NMI])
 def test_the_newest_line_is_shown(text: str) -> None:
     lines = tuple(Line(text, "E", ago(seconds)) for seconds in (3600, 90, 60, 30))
     (one,) = [one for row in TABLE.rows for one in row.look(here(logs=(Log(NMI, HOME, NMI_POD, "n1", lines),)))]

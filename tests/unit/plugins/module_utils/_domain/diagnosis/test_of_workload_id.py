@@ -20,6 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     IdentityInAzure,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.logs import Line, Log
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
     WEBHOOK,
     Observed,
@@ -130,13 +131,14 @@ def objects() -> dict[str, t.Any]:
         "credentials": [Credential("web", ISSUER, SUBJECT, (AUDIENCE,))],
         "issuer": {"enabled": True, "issuerURL": ISSUER},
         "events": (),
+        "logs": (),
     }
 
 
 def here(change: Change = lambda made: None) -> Observed:
     made = objects()
     change(made)
-    credentials, issuer, events = (made.pop(key) for key in ("credentials", "issuer", "events"))
+    credentials, issuer, events, logs = (made.pop(key) for key in ("credentials", "issuer", "events", "logs"))
     identity = IdentityInAzure(IDENTITY, True, CLIENT_ID)
     cluster = {"id": CLUSTER, "name": "aks", "properties": {"oidcIssuerProfile": issuer}}
     nothing: dict[str, list[Raw]] = {
@@ -148,6 +150,7 @@ def here(change: Change = lambda made: None) -> Observed:
         azure=Azure(cluster, IdentityInAzure("k", True), "mc", identities={IDENTITY.lower(): identity}),
         credentials=None if credentials is None else {IDENTITY.lower(): credentials},
         events=events,
+        logs=logs,
     )
 
 
@@ -214,6 +217,26 @@ LABELS = ("Deployment", 0, "spec", "template", "metadata", "labels")
 POD_LABELS = ("Pod", 0, "metadata", "labels")
 ENDED, RUNS = ("app", "terminated"), ("azwi-proxy", "running")
 HOOK = ("MutatingWebhookConfiguration", 0, "webhooks", 0)
+ENDS = {
+    "name": "manager",
+    "restartCount": 7,
+    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+    "lastState": {"terminated": {"exitCode": 2, "reason": "Error", "finishedAt": ago(60)}},
+}
+
+
+def ending(*texts: str, severity: str = "") -> Change:
+    """The webhook's pod ends again and again; of its log before the restart these are the last lines."""
+    lines = tuple(Line(text, severity, ago(60)) for text in texts)
+    return both(
+        at("Pod", 1, "status", to={"phase": "Running", "containerStatuses": [ENDS]}),
+        at("logs", to=(Log(WEBHOOK, HOME, "controller-1-a", "n1", lines, previous=True),)),
+    )
+
+
+NO_TENANT = "panic: unable to set up pod mutator: tenant ID is required"
+NO_CERTIFICATE = 'could not refresh cert on startup error="acquiring secret to update certificates: not found"'
+FORBIDDEN = 'secrets is forbidden: User "system:serviceaccount:kube-system:wi" cannot list resource "secrets"'
 NOT_SERVED = at("Pod", 1, "status", to={"phase": "Pending"})
 NOT_CALLED = 'Internal error occurred: failed calling webhook "mutation.azure-workload-identity.io": refused'
 BARE = at("Pod", 0, "spec", "containers", to=[container()])
@@ -255,6 +278,17 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
     ),
     # webhook_not_running
     "its pod is not Ready": (NOT_SERVED, [("webhook_not_running", SERVING, "proved")]),
+    "it ends, because it knows no tenant": (
+        ending(NO_TENANT, "goroutine 1 [running]:"),
+        [("webhook_not_running", SERVING, "likely")],
+    ),
+    "it ends for want of its certificate": (ending(NO_CERTIFICATE), [("webhook_not_running", SERVING, "likely")]),
+    "it ends for want of rights": (ending(FORBIDDEN), [("webhook_not_running", SERVING, "likely")]),
+    "it ends without a word": (ending(), [("webhook_not_running", SERVING, "proved")]),
+    "it ends, and a pod's name tells why": (
+        ending(NO_TENANT, severity="I"),
+        [("webhook_not_running", SERVING, "proved")],
+    ),
     "it has no pod": (at("Pod", 1), [("webhook_not_running", SERVING, "proved")]),
     "it has a pod of somebody else": (
         at("Pod", 1, "metadata", "ownerReferences", to=owner("ReplicaSet", "other")),
@@ -270,6 +304,14 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
     ),
     "it has no certificate": (at(*HOOK, "clientConfig", "caBundle"), [("webhook_not_running", CONFIGURED, "proved")]),
     "it was not called": (at("events", to=called(NOT_CALLED)), [("webhook_not_running", SERVING, "likely")]),
+    "it was not called, and the pods are there now": (
+        both(at("events", to=called(NOT_CALLED)), at("ReplicaSet", 0, "status", to={"replicas": 1})),
+        [],
+    ),
+    "it was not called, says an event about what there is not": (
+        at("events", to=(Event("ReplicaSet team/web-2", "FailedCreate", NOT_CALLED, time=ago(60)),)),
+        [],
+    ),
     "it was not called yesterday": (at("events", to=called(NOT_CALLED, 86400)), []),
     "another one was not called": (at("events", to=called(NOT_CALLED.replace("mutation.", "m."))), []),
     "an event without a time": (at("events", to=(Event("Pod a/b", "x", NOT_CALLED, time="soon"),)), []),
@@ -554,6 +596,24 @@ def test_a_cluster_that_could_not_be_read_has_an_issuer_or_not() -> None:
 def test_what_serves_the_webhook_is_one_of_the_components() -> None:
     assert [one.label for one in here().of(WEBHOOK)] == [SERVING]
     assert [len(one.pods) for one in here().of(WEBHOOK)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "why", "remedy"),
+    [
+        (NO_TENANT, "it is not told the tenant (AZURE_TENANT_ID)", "azureTenantID"),
+        (NO_CERTIFICATE, "it cannot keep its certificate", "Install its chart again"),
+        (FORBIDDEN, "its service account lacks rights", "ClusterRole"),
+    ],
+)
+def test_the_log_of_the_webhook_tells_why_it_ends(text: str, why: str, remedy: str) -> None:
+    (one,) = [each for row in TABLE.rows for each in row.look(here(ending(text)))]
+    assert why in one.cause and remedy in one.remedy
+    assert (one.evidence[-1].source, one.evidence[-1].text) == (
+        f"log of Pod {HOME}/controller-1-a before its restart",
+        text,
+    )
+    assert one.command == f"kubectl --namespace {HOME} logs --previous controller-1-a"
 
 
 @pytest.mark.parametrize(

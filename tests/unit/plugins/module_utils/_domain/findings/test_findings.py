@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.catalogue import address
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.findings import findings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
@@ -29,7 +30,9 @@ Objects = dict[str, list[Raw]]
 
 def found(objects: Objects, namespaces: set[str] | None = None, **settings: t.Any) -> list[tuple[str, str]]:
     inventory = Inventory(Cluster.parse(objects, settings), namespaces)
-    return [(finding.code, finding.object) for finding in findings.find(inventory)]
+    every = findings.find(inventory)
+    assert all(finding.references[0] == address(finding.code) for finding in every)
+    return [(finding.code, finding.object) for finding in every]
 
 
 def changed(**lists: list[Raw]) -> Objects:

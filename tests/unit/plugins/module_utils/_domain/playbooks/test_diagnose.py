@@ -35,6 +35,12 @@ UNREAD = {"source": "events", "what": "events", "why": "They may not be listed."
         pytest.param({}, True, [], id="nothing"),
         pytest.param({"diagnose_files": ["a"]}, False, [], id="files"),
         pytest.param({"diagnose_files": ["a"], "diagnose_log_files": ["b"]}, False, [], id="and logs"),
+        pytest.param(
+            {"diagnose_files": ["a"], "diagnose_probe": True},
+            True,
+            ["_probe asks in a cluster"],
+            id="files and a probe",
+        ),
         pytest.param({"diagnose_log_files": ["b"]}, True, ["_log_files needs"], id="logs of nothing"),
         pytest.param({"diagnose_pod": "a/b", "diagnose_workload": "a/c"}, True, ["two things"], id="two things"),
         pytest.param(
@@ -76,14 +82,20 @@ def test_what_is_looked_at() -> None:
         "nodes": False,
         "log_megabytes": 20,
         "log_hours": 24,
+        "probe": False,
     }
     (look,) = PARTS["found"].looks_at({"diagnose_files": ["one"], **given, "diagnose_azure": False}, {}, Run())
     assert not look.in_cluster and look.arguments["files"] == ["one"]
     assert look.arguments["cluster_name"] is None
+    (look,) = PARTS["found"].looks_at({"diagnose_probe": True}, {}, Run())
+    assert look.arguments["probe"] is True
+
+
+REQUEST = {"namespace": "a", "pod": "b", "verdict": "ok"}
 
 
 def told(verdict: str, *causes: dict[str, Any], scope: str = "the cluster") -> dict[str, Any]:
-    found = {"scope": scope, "verdict": verdict, "causes": list(causes), "unread": [UNREAD]}
+    found = {"scope": scope, "verdict": verdict, "causes": list(causes), "unread": [UNREAD], "requests": [REQUEST]}
     return PARTS["found"].plan({}, {"diagnosis": found}, Run())
 
 
@@ -105,9 +117,11 @@ def test_what_is_told() -> None:
             "object": "Node n1",
             "cause": "It waits. Because of nmi_missing_on_node.",
             "what_to_do": "Let NMI run there.",
+            "references": CAUSE["references"],
         }
     ]
     assert (plan["causes"], plan["unread"], plan["verdict"]) == ([CAUSE, FOLLOWS], [UNREAD], "broken")
+    assert plan["requests"] == [REQUEST]
 
 
 def test_what_is_not_sure_is_told_as_such() -> None:
@@ -159,6 +173,7 @@ def test_what_failed_is_looked_at(places: list[str], scope: dict[str, str]) -> N
         "diagnose_workload": "x/y",
         "diagnose_files": ["one"],
         "diagnose_log_files": ["two"],
+        "diagnose_probe": True,
         "cluster_name": "o",
     }
     found = {**OF_ROLE, "places": places}
@@ -166,7 +181,16 @@ def test_what_failed_is_looked_at(places: list[str], scope: dict[str, str]) -> N
     assert (look.module, look.in_cluster) == ("pod_identity_diagnosis_info", True)
     assert look.tolerates is not None and look.tolerates({"failed": True})
     defaults = {"log_files": [], "logs": False, "events": True, "nodes": True, "log_megabytes": 20, "log_hours": 24}
-    assert {key: value for key, value in look.arguments.items() if value is not None} == {**defaults, **scope}
+    arguments = {key: value for key, value in look.arguments.items() if value is not None}
+    assert arguments == {**defaults, "probe": False, **scope}
+
+
+def test_a_diagnosis_may_only_be_named() -> None:
+    bare = {"message": "It waits.", "cluster": NAMED}
+    assert list(PARTS["failure"].looks_at({}, bare, Run())) == []
+    plan = PARTS["failure"].plan({}, bare, Run())
+    words = "-e pod_identity_subscription_id=s -e pod_identity_resource_group=rg -e pod_identity_cluster_name=c1"
+    assert plan["message"] == f"It waits. {COMMAND} {words}"
 
 
 @pytest.mark.parametrize(("azure", "asked"), [(True, ("s", "rg", "c1")), (False, ("s", None, None))])

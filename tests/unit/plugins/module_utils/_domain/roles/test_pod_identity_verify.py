@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.catalogue import address
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_verify import (
     CLAIMS,
@@ -346,10 +347,11 @@ def test_the_report() -> None:
         return plan("verdicts", [], {"known": known([], unseen=rows), "tokens": []}, run, **options)
 
     found = report(rows)
-    assert found["rows"] == rows
+    assert found["rows"] == [{**row, "references": [address(row["verdict"])]} for row in rows]
     assert [row["pod"] for row in found["table"]] == ["a/(probe)", "a/p", "b/q"]
     assert found["message"] == (
-        "2 of 3 workloads do not get what they must: a/(probe): no_token, None. a/p: not_verified, No."
+        "2 of 3 workloads do not get what they must: a/(probe): no_token, None. a/p: not_verified, No. "
+        f"See {address('no_token')}, {address('not_verified')}."
     )
     assert found["places"] == ["a", "a/p"]
     assert report(rows, CHECK)["message"].startswith("1 of 3 workloads do not get")

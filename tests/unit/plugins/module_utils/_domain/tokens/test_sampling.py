@@ -79,6 +79,7 @@ def test_distinct_answers_say_where_they_came_from() -> None:
     asked = [sample(OK, "n1"), sample(REFUSED, "n0"), sample(OK, "n0"), sample(other, "n1"), sample(OK, "n1")]
     first, *rest = sampling.outcome(asked, EXPECTED).view()["answers"]
     assert (first["count"], first["nodes"], first["pods"]) == (3, ["n0", "n1"], ["pod-n0", "pod-n1"])
+    assert first["references"][0].endswith("/docs/codes.md#ok")
     assert [(each["count"], each["error_code"], each["nodes"]) for each in rest] == [
         (1, "AADSTS700213", ["n0"]),
         (1, "AADSTS90033", ["n1"]),

@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What only an answer tells, whom it concerns, and which other causes explain it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import aadsts
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import catalogue
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import (
+    Cause,
+    Scope,
+    diagnose,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import (
+    Asked,
+    Component,
+    Observed,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_requests import TABLE
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import verdicts
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Check, Verdict
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, identity, pod, template
+
+from .observed_world import log, told, world
+
+POD, IDENTITY = "Pod team/web-1-a", "AzureIdentity team/i"
+PROXY = "workload_identity_proxy"
+MINE = (Check("audience", "a", "a", ok=True),)
+Told = list[tuple[str, str, str]]
+
+
+def asked(verdict: str, by: str = "nmi", message: str = "It is so.", **more: t.Any) -> Asked:
+    return Asked("team", "web-1-a", "n1", Verdict(verdict, "", by, message, **more), ("team/i",), "web")
+
+
+def here(*several: Asked, **more: t.Any) -> Observed:
+    return world(asked=several, **more)
+
+
+CASES: dict[str, tuple[Observed, Told]] = {
+    "nothing was asked": (world(), []),
+    "the right token": (here(asked("ok", checks=MINE)), []),
+    # refused_by_entra
+    "the secret has expired": (
+        here(asked("token_refused", error_code="AADSTS7000222")),
+        [("refused_by_entra", IDENTITY, "proved")],
+    ),
+    "no federated credential": (
+        here(asked("federation_refused", PROXY, error_code="AADSTS700213")),
+        [("refused_by_entra", "ServiceAccount team/web", "proved")],
+    ),
+    "a code that nobody knows": (
+        here(asked("token_refused", error_code="AADSTS999999")),
+        [("refused_by_entra", IDENTITY, "proved")],
+    ),
+    # token_not_right
+    "a token of another identity": (
+        here(asked("wrong_identity", checks=MINE)),
+        [("token_not_right", POD, "proved")],
+    ),
+    "a token past NMI": (here(asked("raw_imds", "imds", checks=MINE)), [("token_not_right", POD, "proved")]),
+    # no_token
+    "not assigned": (here(asked("not_assigned")), [("no_token", POD, "proved")]),
+    "no answer": (here(asked("path_blocked", "nobody")), [("no_token", POD, "proved")]),
+    "IMDS without a token": (here(asked("raw_imds", "imds")), [("no_token", POD, "proved")]),
+    # what objects tell
+    "any of several": (here(asked("ambiguous_identity", checks=MINE)), []),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_causes_of_a_world(case: str) -> None:
+    observed, causes = CASES[case]
+    assert told(TABLE, observed) == causes
+
+
+def test_every_code_is_found_in_some_world() -> None:
+    assert {code for dummy, causes in CASES.values() for code, *rest in causes} == {row.code for row in TABLE.rows}
+
+
+def ours(observed: Observed, scope: Scope | None = None) -> list[Cause]:
+    codes = {row.code for row in TABLE.rows}
+    return [one for one in diagnose(observed, scope or Scope()).causes if one.code in codes]
+
+
+@pytest.mark.parametrize("case", [case for case, (dummy, causes) in CASES.items() if causes])
+@pytest.mark.parametrize("scope", [Scope("team", pod="web-1-a"), Scope("team", workload="web"), Scope("team")])
+def test_it_concerns_the_pod_alone(case: str, scope: Scope) -> None:
+    observed, causes = CASES[case]
+    assert [one.code for one in ours(observed, scope)] == [code for code, *rest in causes]
+    assert ours(observed, Scope("other")) == []
+
+
+@pytest.mark.parametrize("verdict", sorted(set(verdicts.MEANINGS) - {"ok", "ambiguous_identity"}))
+def test_every_verdict_that_is_not_right_is_told_and_named(verdict: str) -> None:
+    (one,) = ours(here(asked(verdict, message="NMI said: \x1b[2J no.")))
+    assert one.references[:2] == (catalogue.address(one.code), catalogue.address(verdict))
+    assert "\\x1b[2J" in one.cause and one.cause.isprintable()
+    assert one.evidence[0].source == "request in place of Pod team/web-1-a on Node n1"
+
+
+@pytest.mark.parametrize("code", sorted(aadsts.REFUSALS))
+@pytest.mark.parametrize("by", ["nmi", PROXY])
+def test_every_code_of_entra_leads_to_its_remedy_and_source(code: str, by: str) -> None:
+    known = aadsts.REFUSALS[code]
+    (one,) = ours(here(asked("token_refused", by, error_code=known.name)))
+    holder = aadsts.SERVICE_ACCOUNT if by == PROXY else aadsts.AZURE_IDENTITY
+    remedy = known.remedy(holder, "team/i")
+    assert one.fix.text == f"{remedy[0].upper()}{remedy[1:]}."
+    assert known.name in one.cause and known.meaning in one.cause and known.source in one.references
+
+
+def test_without_an_identity_that_is_known_the_pod_is_named() -> None:
+    bare = Asked("team", "web-1-a", "n1", Verdict("token_refused", "", "nmi", "No.", error_code="AADSTS7000215"))
+    assert told(TABLE, here(bare)) == [("refused_by_entra", POD, "proved")]
+
+
+def explained(observed: Observed) -> tuple[str, ...]:
+    (one,) = ours(observed)
+    return one.because
+
+
+ELSEWHERE: Raw = {"nodeSelector": {"pool": "other"}}
+
+
+def without_nmi() -> tuple[Component, ...]:
+    mic, nmi = world().components
+    nmi.workload["spec"]["template"]["spec"].update(ELSEWHERE)
+    return mic, Component(nmi.program, nmi.workload)
+
+
+def test_what_else_is_told_of_the_pod_comes_before_and_explains_it() -> None:
+    """The node has no NMI; the identity has no resource id; the application asks for another client id."""
+    observed = here(asked("nmi_dead", "nobody"), components=without_nmi())
+    assert (diagnose(observed).causes[0].code, explained(observed)) == ("stale_rule", ("stale_rule",))
+    malformed = here(asked("not_assigned"), AzureIdentity=[identity(resourceID="/x")], AzureAssignedIdentity=[])
+    assert "resource_id_malformed" in explained(malformed)
+    container = {"name": "c", "env": [{"name": "AZURE_CLIENT_ID", "value": "another"}]}
+    one = pod(owner=("ReplicaSet", "web-1"), spec={"containers": [container]})
+    assert explained(here(asked("wrong_identity"), Pod=[one])) == ("client_id_unknown_to_nmi",)
+
+
+def test_what_is_told_of_another_node_or_workload_explains_nothing() -> None:
+    other = template("db", selector="y")
+    silent = here(asked("not_assigned"), Deployment=[template(), other])
+    assert "nothing_matches" in {one.code for one in diagnose(silent).causes}
+    assert explained(silent) == ()
+    text = 'failed to get a token: {"error":"invalid_client","error_description":"AADSTS700024: no"}'
+    skewed = here(asked("not_assigned"), logs=(log("nmi", text),))
+    assert "clock_skew" in {one.code for one in diagnose(skewed).causes} and explained(skewed) == ()
+
+
+def test_all_answers_are_returned() -> None:
+    right, wrong = asked("ok", checks=MINE), asked("not_assigned", message="NMI\x00 eyJhbGciOiJub25lIn0.e30.x")
+    first, second = diagnose(here(right, wrong)).as_data()["requests"]
+    assert (first["verdict"], first["pod"], first["identity"]) == ("ok", "web-1-a", "team/i")
+    assert second["message"] == "NMI\\x00 (a token)"
+    assert second["references"] == (catalogue.address("not_assigned"),)
