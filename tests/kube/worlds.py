@@ -23,13 +23,16 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -68,6 +71,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.installation import RE
 from ansible_collections.azureops.pod_identity.tests.kube.kubelet import Kubelet
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Processes, Runner
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure import entra
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import INSTANCE
 
@@ -80,6 +84,8 @@ OPERATOR, CONTRIBUTOR = "Managed Identity Operator", "Virtual Machine Contributo
 AZURE = {"resource_group": "rg", "cluster_name": "c1"}
 USE = {"azure.workload.identity/use": "true"}
 """The label of pods that Workload ID serves."""
+SCALE_SETS = "/virtualMachineScaleSets/"
+"""In the path of a request that is about one."""
 _IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 _AUTHORIZATION = "/providers/Microsoft.Authorization"
 _RESTARTS = 6
@@ -102,14 +108,9 @@ class _Tokens(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         asked = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
-        query = {"api-version": "2018-02-01", "resource": asked.get("resource") or "https://management.azure.com/"}
+        query = {"resource": asked.get("resource") or "https://management.azure.com/"}
         query |= {"client_id": asked["clientid"]} if asked.get("clientid") else {}
-        url = f"{self.server.imds}/metadata/identity/oauth2/token?{urlencode(query)}"
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, headers={"Metadata": "true"})) as answer:
-                status, body = answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            status, body = error.code, error.read()
+        status, body = self.server.answer(query)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -121,12 +122,16 @@ class _Tokens(http.server.BaseHTTPRequestHandler):
         """Nothing to say."""
 
 
+Answer = Callable[[Mapping[str, str]], tuple[int, bytes]]
+"""Status and body, by the query of a request for a token."""
+
+
 class _TokenServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, imds: str) -> None:
+    def __init__(self, answer: Answer) -> None:
         super().__init__(("127.0.0.1", 0), _Tokens)
-        self.imds = imds
+        self.answer = answer
 
 
 class Relay:
@@ -201,7 +206,8 @@ class World:
     ``properties``: of the managed cluster. ``relay``: NMI reaches the API server through it.
     ``mic_arguments``, ``nmi_arguments``: beside those of the chart. ``mic_variables``: of its process. ``iptables``: a
     script in place of the program. ``network_plugin``: as kubelets have it among their arguments. ``mic_says`` and
-    ``nmi_says``: what ``start`` waits for, one of these lines of MIC, and what NMI says of itself.
+    ``nmi_says``: what ``start`` waits for, one of these lines of MIC, and what NMI says of itself. ``mic_asks_nmi``:
+    NMI catches the requests of MIC for tokens, too.
     """
 
     api_server: ApiServer
@@ -225,6 +231,7 @@ class World:
     nmi: Program | None = None
     mic_says: tuple[str, ...] = ("became leader", "successfully acquired lease")
     nmi_says: str = "Active"
+    mic_asks_nmi: bool = False
     nmi_port: int = 0
     scale_set: str = ""
     cluster: Raw = field(default_factory=dict)
@@ -322,7 +329,7 @@ class World:
         from azsandbox import pod_identity_addon
 
         probe, metrics = server.free_ports(2)
-        for _path, each in pod_identity_addon._installation(self.network_plugin == "kubenet"):
+        for each in pod_identity_addon._installation(self.network_plugin == "kubenet"):
             whole = json.loads(json.dumps(each).replace(str(pod_identity_addon._PROBE), str(probe)))
             if whole["kind"] == "DaemonSet":
                 arguments = [f"--prometheus-port={metrics}", *self.nmi_arguments]
@@ -358,6 +365,7 @@ class World:
     def _run_mic(self, deployment: Raw, pod: str) -> None:
         login = mics.managed_identity(self.kubelet_client_id)
         cloud = mics.cloud(self.azure, self.place("nodes").rpartition("/")[2], login)
+        answer = partial(self._answer_of_nmi, pod) if self.mic_asks_nmi else self._answer_of_imds
         processes = self._processes(MIC)
         self._run(
             processes,
@@ -367,7 +375,7 @@ class World:
             f"--leader-election-instance={pod}",  # the name of the host, which in a pod is the pod's
             MIC_POD_NAMESPACE=PLACE,
             AZURE_ENVIRONMENT_FILEPATH=str(self.folder / "environment.json"),
-            **self._variables(deployment),
+            **self._variables(deployment, answer),
         )
         self.mic = Program("mic", processes, pod, "mic")
         self.kubelet.files[PLACE, pod, False] = self.mic.log
@@ -411,7 +419,7 @@ class World:
         settings.write_text(f"KUBELET_FLAGS=--network-plugin={self.network_plugin} --v=2\n")
         self.nmi_port = self.nmi_port or server.free_ports(1)[0]
         arguments = self._arguments(daemon_set, {"kubelet-config": str(settings), "node": self.nodes[0]})
-        variables = self._variables(daemon_set)
+        variables = self._variables(daemon_set, self._answer_of_imds)
         variables["PATH"] = f"{processes.folder}:{os.defpath}"
         variables["KUBECONFIG"] = (
             self.relay.kubeconfig(processes.folder) if self.relay else self.api_server.kubeconfig()
@@ -444,10 +452,27 @@ class World:
             found.append(f"--{name}={replaced[name]}" if name in replaced else one)
         return found
 
-    def _variables(self, workload: Raw) -> dict[str, str]:
+    def _answer_of_imds(self, query: Mapping[str, str]) -> tuple[int, bytes]:
+        whole = urlencode({"api-version": "2018-02-01", **query})
+        url = f"{self.azure.endpoints.imds}/metadata/identity/oauth2/token?{whole}"
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers={"Metadata": "true"})) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def _answer_of_nmi(self, pod: str, query: Mapping[str, str]) -> tuple[int, bytes]:
+        """To MIC; as of a node without NMI, until that listens."""
+        try:
+            said = self.ask(pod, PLACE, **query)
+        except OSError as error:
+            return 502, str(error).encode()
+        return said.status, said.body.encode()
+
+    def _variables(self, workload: Raw, answer: Answer) -> dict[str, str]:
         given = workload["spec"]["template"]["spec"]["containers"][0].get("env", ())
         variables = {one["name"]: one["value"] for one in given if "value" in one}
-        tokens = _TokenServer(self.azure.endpoints.imds)
+        tokens = _TokenServer(answer)
         threading.Thread(target=tokens.serve_forever, daemon=True).start()
         self._ends.callback(tokens.server_close)
         self._ends.callback(tokens.shutdown)
@@ -503,8 +528,9 @@ class World:
                 place,
                 **owned(workload),
                 labels=spec["template"]["metadata"]["labels"],
-                spec={"selector": spec["selector"], "template": spec["template"]},
+                spec={"replicas": max(number, 1), "selector": spec["selector"], "template": spec["template"]},
             )
+            self.set_status(REPLICA_SET, generated, place, replicas=number, readyReplicas=number)
             counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), number)
             self.set_status(DEPLOYMENT, name, place, observedGeneration=workload["metadata"]["generation"], **counts)
         else:
@@ -755,11 +781,11 @@ class World:
 
     # what happens
 
-    def ask(self, pod: str, place: str = TEAM, **parameters: str) -> nmis.Said:
-        """What NMI says to a request of a pod."""
+    def ask(self, pod: str, place: str = TEAM, seconds: float = 30, /, **parameters: str) -> nmis.Said:
+        """What NMI says to a request of a pod, which waits so long for it."""
         found = self.client.get(POD, place, pod)
         assert found
-        return nmis.Nmi(self.nmi_port, self.azure, self.folder).ask(found["status"]["podIP"], **parameters)
+        return nmis.Nmi(self.nmi_port, self.azure, self.folder).ask(found["status"]["podIP"], seconds, **parameters)
 
     def pod_of(self, workload: str = "web", place: str = TEAM) -> str:
         found = self.client.list_all(POD, place, labels=f"app={workload}")
@@ -794,10 +820,10 @@ class World:
             self.until_assigned()
         self.until_served(self.pod_of())
 
-    def until_mic_says(self, *texts: str) -> None:
+    def until_mic_says(self, *texts: str, seconds: float = 60) -> None:
         found = self.mic
         assert found
-        server.until(f"MIC says {texts}", lambda: found.says(*texts))
+        server.until(f"MIC says {texts}", lambda: found.says(*texts), seconds)
 
     def until_nmi_says(self, *texts: str) -> None:
         found = self.nmi
@@ -818,6 +844,16 @@ class World:
 
     def fault(self, **rule: Any) -> None:
         self.azure.control("POST", "/faults", {"count": 0, **rule})
+
+    def refuse(self, status: int, code: str, message: str) -> None:
+        """Azure takes no change of a scale set from now on."""
+        self.fault(path=SCALE_SETS, method="PATCH", status=status, body={"error": {"code": code, "message": message}})
+
+    def shift_clock_of_entra(self, seconds: float) -> None:
+        """Against the clock of the nodes, which is that of this machine."""
+        shifted = SimpleNamespace(time=lambda: time.time() + seconds, gmtime=time.gmtime, strftime=time.strftime)
+        self._ends.callback(vars(entra).update, time=time)
+        vars(entra).update(time=shifted)
 
     def edit(self, change: Callable[[Raw], Any], resource: str = "") -> None:
         """Change what Azure remembers of a resource, past its interface."""

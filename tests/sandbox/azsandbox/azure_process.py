@@ -63,6 +63,7 @@ def serve(state: State) -> int:
         request_log=state.logs / "requests.jsonl",
         charts=paths.CHARTS,
         kubernetes_version=programs.version("kubernetes").removeprefix("v"),
+        workload_identity=state.workload_identity.exists(),
     )
     asyncio.run(server.run(config, Machines(state), ready=(state.azure / "ready").touch))
     return 0

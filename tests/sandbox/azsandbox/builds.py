@@ -46,8 +46,8 @@ PARTS = {
         "another line of ansible-core; built by exec --tools other", lambda: [toolenvs.item(other_ansible())]
     ),
     WORKLOAD_IDENTITY: Part(
-        f"the Workload ID webhook and azwi; built by up --with {WORKLOAD_IDENTITY} and exec -- azwi",
-        lambda: programs.row_items(WORKLOAD_IDENTITY),
+        f"the Workload ID webhook, azwi and a client; built by up --with {WORKLOAD_IDENTITY} and exec -- azwi",
+        lambda: [*programs.row_items(WORKLOAD_IDENTITY), toolenvs.item(toolenvs.TOKEN_APP)],
     ),
     "kwok": Part("simulated nodes; built by make bench", lambda: programs.row_items("kwok")),
 }

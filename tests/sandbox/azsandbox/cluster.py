@@ -19,8 +19,18 @@ from pathlib import Path
 import aiohttp
 import yaml
 
-from . import cgroups, commands, network, node, pki, pod_identity_addon
-from .azure.compute import ClusterSpec, ComputeError
+from . import (
+    addons,
+    cgroups,
+    commands,
+    network,
+    network_policies,
+    node,
+    pki,
+    pod_identity_addon,
+    workload_identity_addon,
+)
+from .azure.compute import DISCOVERY, KEYS, ClusterSpec, ComputeError
 from .azure.tokens import AKS_SERVER
 from .state import State
 
@@ -84,12 +94,14 @@ class Cluster:
             node.Node(spec, each, subnet, index, self.directory / "nodes" / each.name)
             for index, each in enumerate(spec.nodes)
         ]
+        self._engine: asyncio.Task[None] | None = None
+        """Of NetworkPolicies."""
         self._processes: dict[str, Process] = {}
         """The control plane's programs and, by their names, the nodes."""
         self._changing = asyncio.Lock()
         self.halted = False
-        self._issuer_keys: dict[str, object] | None = None
-        """Those of a halted cluster."""
+        self._published: dict[str, dict[str, object]] = {}
+        """Documents of its issuer by their paths, as Azure has them: also while its API server does not run."""
         self._since = ""
         """What nodes say of themselves counts from here on."""
 
@@ -108,6 +120,7 @@ class Cluster:
         await asyncio.gather(*(self._start_node(each) for each in self.nodes))
         progress("control plane and nodes are starting")
         await self._wait("its API server to become ready", self._api_ready)
+        await self._publish_issuer()
         progress("API server is ready")
         await self._program("kube-controller-manager", *self._controller_manager())
         await self._program("kube-scheduler", *self._scheduler())
@@ -117,9 +130,13 @@ class Cluster:
         await self._wait("its DNS server to become ready", self._dns_ready)
         await self._wait("its nodes to become Ready", self._nodes_ready)
         progress(f"{len(self.nodes)} nodes are Ready")
+        self._start_engine()
+        await self._deploy_addons(self.spec)
 
     async def stop(self) -> None:
         """Kill everything and remove every trace."""
+        if self._engine is not None:
+            self._engine.cancel()
         async with self._changing:
             await asyncio.gather(*(commands.kill(process) for process in self._processes.values()))
             await asyncio.gather(*(asyncio.to_thread(cgroups.remove, self._subtree(each), 30.0) for each in self.nodes))
@@ -134,7 +151,6 @@ class Cluster:
         async with self._changing:
             if self.halted:
                 return
-            self._issuer_keys = await self.issuer_keys()  # Azure goes on publishing them
             self.halted = True
             kept = {"etcd": self._processes["etcd"]}
             ended = [process for name, process in self._processes.items() if name not in kept]
@@ -155,7 +171,6 @@ class Cluster:
                 await self._program("kube-apiserver", *self._api_server())
                 await asyncio.gather(*(self._start_node(each) for each in self.nodes))
             await self._wait("its API server to become ready", self._api_ready)
-            self._issuer_keys = None
             progress("API server is ready")
             others = (
                 ("kube-controller-manager", self._controller_manager),
@@ -217,13 +232,30 @@ class Cluster:
         return f"/{(directory / 'script.sh').relative_to(machine.root)}"
 
     async def update(self, spec: ClusterSpec) -> None:
-        """Change what the API server says about itself and whom it admits (it restarts), and the add-on."""
+        """Change what the API server says about itself and whom it admits (it restarts), its engine and add-ons."""
         old, self.spec = self.spec, spec
         if (spec.issuer_url, spec.admin_groups) != (old.issuer_url, old.admin_groups):
             await commands.kill(self._processes.pop("kube-apiserver"))
             await self._program("kube-apiserver", *self._api_server())
             await self._wait("its API server to become ready", self._api_ready)
+            await self._publish_issuer()
             await self._apply_administrators()
+        self._start_engine()
+        await self._deploy_addons(old)
+
+    def _start_engine(self) -> None:
+        if self.spec.network_policies and self._engine is None:
+            netns = [network.node_netns(self.subnet, each.index) for each in self.nodes]
+            engine = network_policies.Engine(self._call, netns, lambda: self.spec.network_policies)
+            self._engine = asyncio.create_task(engine.run())
+
+    async def _deploy_addons(self, old: ClusterSpec) -> None:
+        """Bring the add-ons to what is desired."""
+        spec = self.spec
+        if spec.workload_identity:
+            await workload_identity_addon.deploy(self._call, spec.tenant_id)
+        elif old.workload_identity:
+            await workload_identity_addon.remove(self._call, spec.tenant_id)
         if spec.pod_identity is not None:
             await pod_identity_addon.deploy(self._call, spec.pod_identity)
         elif old.pod_identity is not None:
@@ -551,6 +583,10 @@ class Cluster:
         await self._call("POST", "/api/v1/namespaces/kube-system/services", service)
         await self._call("POST", "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices", endpoints)
 
+        # The marks of AKS's own namespace, which its webhooks leave out.
+        own = {"metadata": {"labels": {**addons.MANAGED, "control-plane": "true"}}}
+        await self._call("PATCH", "/api/v1/namespaces/kube-system", own, "application/merge-patch+json")
+
         await self._apply_administrators()
 
     async def _apply_administrators(self) -> None:
@@ -568,12 +604,18 @@ class Cluster:
         path = f"/apis/{rbac}/v1/clusterrolebindings/{name}?fieldManager=aks&force=true"
         await self._call("PATCH", path, binding, "application/apply-patch+yaml")
 
-    async def issuer_keys(self) -> dict[str, object]:
-        if self._issuer_keys is not None:
-            return self._issuer_keys
-        keys = await self._call("GET", "/openid/v1/jwks")
-        assert isinstance(keys, dict)
-        return keys
+    async def _publish_issuer(self) -> None:
+        """Hand the documents of its issuer to Azure."""
+        for path in (DISCOVERY, KEYS):
+            document = await self._call("GET", path)
+            assert isinstance(document, dict)
+            self._published[path] = document
+
+    def published(self, path: str) -> dict[str, object]:
+        """A document of its issuer; ComputeError before there is any."""
+        if path not in self._published:
+            raise ComputeError(f"The API server of cluster {self.spec.name} has not started yet.")
+        return self._published[path]
 
     def user_kubeconfig(self, admin: bool) -> bytes:
         """What Azure hands out: YAML with the names that `az aks get-credentials` expects."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from . import linux, network, resolver
-from .azure.compute import ClusterSpec, ComputeError
+from .azure.compute import DISCOVERY, KEYS, ClusterSpec, ComputeError
 from .cluster import Cluster
 from .commands import CommandError
 from .state import State
@@ -78,15 +78,18 @@ class Machines:
     async def update(self, spec: ClusterSpec) -> None:
         try:
             await asyncio.shield(self._cluster(spec.id).update(spec))
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, CommandError, OSError) as error:
             raise ComputeError(f"Cluster {spec.name} could not be changed: {error}") from error
         self._publish()
 
     async def kubeconfig(self, cluster_id: str, admin: bool) -> bytes:
         return self._cluster(cluster_id).user_kubeconfig(admin)
 
+    async def issuer_discovery(self, cluster_id: str) -> dict[str, object]:
+        return self._cluster(cluster_id).published(DISCOVERY)
+
     async def issuer_keys(self, cluster_id: str) -> dict[str, object]:
-        return await self._cluster(cluster_id).issuer_keys()
+        return self._cluster(cluster_id).published(KEYS)
 
     async def run_command(self, instance_id: str, script: str, timeout: float) -> tuple[int, bytes, bytes]:
         """The script runs as the guest agent would run it; it is killed, with its children, when time is up."""

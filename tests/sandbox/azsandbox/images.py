@@ -19,6 +19,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tarfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,12 +28,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from azsandbox import paths, programs
+from azsandbox import paths, programs, toolenvs
 from azsandbox.progress import whole
 
 _DEBIAN_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 _UNUSED = 3600.0  # seconds
+
+TOKEN_APP = "contoso.azurecr.io/tests/token-app:1"
+"""An application of somebody who uses azure-identity; see token_app.py."""
+_TOKEN_APP = paths.SANDBOX / "token_app.py"
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,20 @@ def workload_identity_images() -> tuple[Image, ...]:
             user="65532:65532",
             directory="/",
         ),
+        Image(
+            TOKEN_APP,
+            ("distroless", "python", "token-app"),
+            ("/usr/local/bin/python3", "/app/token_app.py"),
+            user="65532:65532",
+            environment=(
+                *Image("", ()).environment,
+                f"SSL_CERT_FILE=/{_BUNDLE}",
+                f"REQUESTS_CA_BUNDLE=/{_BUNDLE}",
+                "LD_LIBRARY_PATH=/usr/local/lib",
+                "PYTHONPATH=/app/packages",
+                "PYTHONDONTWRITEBYTECODE=1",
+            ),
+        ),
     )
 
 
@@ -141,7 +161,7 @@ def _layers(names: Iterable[str]) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for name in sorted(names):
-        source = programs.built(_PROGRAMS[name][0]).name if name in _PROGRAMS else installed
+        source = _source(name) or installed
         files[name] = folder / f"{name}-{paths.digest(source, Path(__file__).read_bytes())}.tar"
         if files[name].exists():
             os.utime(files[name])
@@ -150,6 +170,15 @@ def _layers(names: Iterable[str]) -> dict[str, Path]:
         new.write_bytes(_tar(_tree(name)))
         new.rename(files[name])
     return files
+
+
+def _source(name: str) -> str | bytes:
+    """What a layer is made of, where that is not Debian's files alone."""
+    if name in _PROGRAMS:
+        return programs.built(_PROGRAMS[name][0]).name
+    if name == "token-app":
+        return _TOKEN_APP.read_bytes()
+    return toolenvs.TOKEN_APP.path.name if name == "python" else ""
 
 
 def _forget_unused() -> None:
@@ -178,7 +207,7 @@ def _tree(name: str) -> Tree:
     if name in _PROGRAMS:
         row, program, place = _PROGRAMS[name]
         return {place: programs.built(row) / "bin" / program}
-    return _trees()[name]
+    return _python() if name == "python" else _trees()[name]
 
 
 @functools.cache
@@ -219,7 +248,33 @@ def _trees() -> dict[str, Tree]:
         },
         "distroless": {**base, "etc/passwd": passwd(65532), "home/nonroot": Folder(0o700, 65532)},
         "proxy-init": {"usr/bin/init-iptables.sh": _PROXY_INIT},
+        "token-app": {"app/token_app.py": _TOKEN_APP},
     }
+
+
+_LEFT_OUT = re.compile(
+    r"__pycache__|(site|dist)-packages|config-.*|tests?|idlelib|lib2to3|tkinter|ensurepip|pip|setuptools|pkg_resources"
+)
+"""Folders of an interpreter and its packages that no application needs."""
+
+
+def _python() -> Tree:
+    """This interpreter in /usr/local, which it takes for its own place, and the packages of the token-app."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    interpreter, standard = Path(sys.executable).resolve(), Path(sysconfig.get_path("stdlib"))
+    packages = toolenvs.TOKEN_APP.path / "lib" / version / "site-packages"
+    tree: dict[str, Content] = {"usr/local/bin/python3": interpreter}
+    for root, place in ((standard, f"usr/local/lib/{version}"), (packages, "app/packages")):
+        for directory, folders, names in os.walk(root):
+            folders[:] = [each for each in folders if not _LEFT_OUT.fullmatch(each)]
+            for file in (Path(directory, each) for each in names):
+                tree[f"{place}/{file.relative_to(root)}"] = file
+    own = Path(sys.base_prefix).resolve()
+    shared = [str(each) for each in tree.values() if str(each).endswith(".so")]
+    for library in _libraries([str(interpreter), *shared]):
+        within = Path(library).resolve().is_relative_to(own)
+        tree[f"usr/local/lib/{Path(library).name}" if within else _place(library)] = Path(library).resolve()
+    return tree
 
 
 # The images with iptables start with names that lead to this script. At its first call it finds out which back end the
@@ -286,9 +341,12 @@ def _files_of(package: str) -> list[str]:
 def _with_libraries(files: Iterable[str]) -> dict[str, Content]:
     """The files and the shared libraries that they need, in the places where the machine has them."""
     files = list(files)
+    return {_place(file): Path(file).resolve() for file in (*files, *_libraries(files))}
+
+
+def _libraries(files: Sequence[str]) -> list[str]:
     listed = subprocess.run(["ldd", *files], capture_output=True, text=True, check=False).stdout
-    libraries = re.findall(r"^\t(?:\S+ => )?(/\S+) \(0x", listed, re.MULTILINE)
-    return {_place(file): Path(file).resolve() for file in (*files, *libraries)}
+    return re.findall(r"^\t(?:\S+ => )?(/\S+) \(0x", listed, re.MULTILINE)
 
 
 def _place(file: str) -> str:

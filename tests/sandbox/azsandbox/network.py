@@ -203,7 +203,7 @@ async def add_cluster(subnet: Subnet, nodes: int) -> None:
 
 async def add_node(subnet: Subnet, index: int) -> str:
     """Set up the namespace of a node, whose name is returned."""
-    netns, link = _node_names(subnet, index)
+    netns, link = node_netns(subnet, index), _node_link(subnet, index)
     # A network interface of Azure outlives its machine's system, so what its neighbors know of it stays true.
     mac = f"00:0d:3a:00:{subnet.number:02x}:{index:02x}"
     await attach(netns, link, subnet.bridge, f"{subnet.node(index)}/16", subnet.gateway, mac)
@@ -212,15 +212,19 @@ async def add_node(subnet: Subnet, index: int) -> str:
 
 async def remove_node(subnet: Subnet, index: int) -> None:
     """Remove what `add_node` set up, after the node's processes have ended."""
-    netns, link = _node_names(subnet, index)
+    netns, link = node_netns(subnet, index), _node_link(subnet, index)
     # The link first: that of a deleted namespace goes later, and its name would be taken until then.
     await links(f"link delete {link}")
     await run("ip", "netns", "delete", netns)
 
 
-def _node_names(subnet: Subnet, index: int) -> tuple[str, str]:
-    """The namespace of a node, and the fabric's end of the link to it."""
-    return f"node-{subnet.number}-{index}", f"n{subnet.number}-{index}"
+def node_netns(subnet: Subnet, index: int) -> str:
+    return f"node-{subnet.number}-{index}"
+
+
+def _node_link(subnet: Subnet, index: int) -> str:
+    """The fabric's end of the link to a node."""
+    return f"n{subnet.number}-{index}"
 
 
 async def remove_cluster(subnet: Subnet) -> None:

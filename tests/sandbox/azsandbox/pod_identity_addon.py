@@ -13,20 +13,15 @@ next change of the cluster does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator
 
-import aiohttp
 import yaml
 
-from . import paths, programs
+from . import addons, paths, programs
+from .addons import Call, Object
 from .azure.compute import PodIdentityAddon
 
-Object = dict[str, Any]
-
 _GROUP = "aadpodidentity.k8s.io"
-_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_ROLES = "/apis/rbac.authorization.k8s.io/v1"
 _PLURALS = {
     "AzureIdentity": "azureidentities",
     "AzureIdentityBinding": "azureidentitybindings",
@@ -34,54 +29,46 @@ _PLURALS = {
 }
 _NAMESPACE, _NAME, _ACCOUNT = "kube-system", "nmi", "aad-pod-id-nmi-service-account"
 _MODE = "addonmanager.kubernetes.io/mode"
-_OURS = {_MODE: "Reconcile", "kubernetes.azure.com/managedby": "aks"}
+_OURS = {_MODE: "Reconcile", **addons.MANAGED}
 _PODS = {"component": "nmi", "tier": "node"}
 _PROBE = 8085
 _TIMEOUT = 60.0
-_NOT_YET = (404, 429)
-"""What the API server says of a kind that is new: not served, and served but without its store."""
-
-
-class Call(Protocol):
-    """One request to the API server; aiohttp.ClientResponseError when it is refused."""
-
-    def __call__(self, method: str, path: str, body: object = None, kind: str = ...) -> Awaitable[object]: ...
 
 
 async def deploy(call: Call, addon: PodIdentityAddon) -> None:
     """Bring all of it to what is desired, whatever is there."""
     for definition in _definitions():
-        await _apply(call, _DEFINITIONS, definition)
+        await addons.apply(call, definition)
     async with asyncio.timeout(_TIMEOUT):
         for kind in _PLURALS.values():
-            while not await _there(call, f"/apis/{_GROUP}/v1/{kind}"):
+            while not await addons.there(call, f"/apis/{_GROUP}/v1/{kind}"):
                 await asyncio.sleep(0.1)
-    for place, each in _installation(addon.kubenet):
-        await _apply(call, place, each)
+    for each in _installation(addon.kubenet):
+        await addons.apply(call, each)
     namespaces = {one.namespace for one in addon.identities} | {one.namespace for one in addon.exceptions}
     for namespace in sorted(namespaces):
-        await _apply(call, "/api/v1/namespaces", _object("v1", "Namespace", namespace))
-    wanted = {_path(each): each for each in _handed_out(addon)}
-    for path, each in wanted.items():
-        await _apply(call, path.rpartition("/")[0], each)
+        await addons.apply(call, _object("v1", "Namespace", namespace))
+    wanted = {addons.path_of(each): each for each in _handed_out(addon)}
+    for each in wanted.values():
+        await addons.apply(call, each)
     for kind, plural in _PLURALS.items():
         listed = await call("GET", f"/apis/{_GROUP}/v1/{plural}?labelSelector={_MODE}%3DReconcile")
         assert isinstance(listed, dict)
         for found in listed["items"]:
-            path = _path({**found, "kind": kind})
-            if path not in wanted:
-                await _delete(call, path)
+            left = {**found, "apiVersion": f"{_GROUP}/v1", "kind": kind}
+            if addons.path_of(left) not in wanted:
+                await addons.delete(call, left)
 
 
 async def remove(call: Call) -> None:
     """Take all of it away."""
-    for place, each in _installation(kubenet=False):
-        await _delete(call, f"{place}/{each['metadata']['name']}")
+    for each in _installation(kubenet=False):
+        await addons.delete(call, each)
     for definition in _definitions():
-        await _delete(call, f"{_DEFINITIONS}/{definition['metadata']['name']}")
+        await addons.delete(call, definition)
     async with asyncio.timeout(_TIMEOUT):
-        for plural in _PLURALS.values():
-            while await _there(call, f"{_DEFINITIONS}/{plural}.{_GROUP}"):
+        for definition in _definitions():
+            while await addons.there(call, addons.path_of(definition)):
                 await asyncio.sleep(0.1)
 
 
@@ -91,10 +78,10 @@ def _definitions() -> Iterator[Object]:
             yield each
 
 
-def _installation(kubenet: bool) -> Iterator[tuple[str, Object]]:
-    """NMI, each object with the path of its collection."""
+def _installation(kubenet: bool) -> Iterator[Object]:
+    """NMI."""
     role = "aad-pod-id-nmi"
-    yield f"/api/v1/namespaces/{_NAMESPACE}/serviceaccounts", _object("v1", "ServiceAccount", _ACCOUNT, _NAMESPACE)
+    yield _object("v1", "ServiceAccount", _ACCOUNT, _NAMESPACE)
     rules = [
         {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["get", "list"]},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
@@ -102,22 +89,19 @@ def _installation(kubenet: bool) -> Iterator[tuple[str, Object]]:
         {"apiGroups": [_GROUP], "resources": list(_PLURALS.values()), "verbs": ["get", "list", "watch"]},
     ]
     api = "rbac.authorization.k8s.io/v1"
-    yield f"{_ROLES}/clusterroles", {**_object(api, "ClusterRole", f"{role}-role"), "rules": rules}
-    yield (
-        f"{_ROLES}/clusterrolebindings",
-        {
-            **_object(api, "ClusterRoleBinding", f"{role}-binding"),
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"{role}-role"},
-            "subjects": [{"kind": "ServiceAccount", "name": _ACCOUNT, "namespace": _NAMESPACE}],
-        },
-    )
+    yield {**_object(api, "ClusterRole", f"{role}-role"), "rules": rules}
+    yield {
+        **_object(api, "ClusterRoleBinding", f"{role}-binding"),
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"{role}-role"},
+        "subjects": [{"kind": "ServiceAccount", "name": _ACCOUNT, "namespace": _NAMESPACE}],
+    }
     daemon_set = _object("apps/v1", "DaemonSet", _NAME, _NAMESPACE)
     daemon_set["metadata"]["labels"] |= {**_PODS, "k8s-app": "aad-pod-id"}
     daemon_set["spec"] = {
         "selector": {"matchLabels": _PODS},
         "template": {"metadata": {"labels": {**_PODS, **_OURS}}, "spec": _pod(kubenet)},
     }
-    yield f"/apis/apps/v1/namespaces/{_NAMESPACE}/daemonsets", daemon_set
+    yield daemon_set
 
 
 def _pod(kubenet: bool) -> Object:
@@ -178,7 +162,7 @@ def _handed_out(addon: PodIdentityAddon) -> Iterator[Object]:
     for exception in addon.exceptions:
         labels = {"podLabels": dict(exception.labels)}
         yield {**_object(api, "AzurePodIdentityException", exception.name, exception.namespace), "spec": labels}
-    own = {"podLabels": {"kubernetes.azure.com/managedby": "aks"}}
+    own = {"podLabels": dict(addons.MANAGED)}
     yield {**_object(api, "AzurePodIdentityException", "aks-addon-exception", _NAMESPACE), "spec": own}
 
 
@@ -187,31 +171,3 @@ def _object(api: str, kind: str, name: str, namespace: str = "") -> Object:
     # A namespace is the user's own.
     labels = {} if kind == "Namespace" else {"labels": dict(_OURS)}
     return {"apiVersion": api, "kind": kind, "metadata": {**metadata, **labels}}
-
-
-def _path(each: Object) -> str:
-    metadata = each["metadata"]
-    return f"/apis/{_GROUP}/v1/namespaces/{metadata['namespace']}/{_PLURALS[each['kind']]}/{metadata['name']}"
-
-
-async def _apply(call: Call, place: str, each: Object) -> None:
-    path = f"{place}/{each['metadata']['name']}?fieldManager=aks&force=true"
-    await call("PATCH", path, each, "application/apply-patch+yaml")
-
-
-async def _there(call: Call, path: str) -> bool:
-    try:
-        await call("GET", path)
-    except aiohttp.ClientResponseError as error:
-        if error.status not in _NOT_YET:
-            raise
-        return False
-    return True
-
-
-async def _delete(call: Call, path: str) -> None:
-    try:
-        await call("DELETE", path)
-    except aiohttp.ClientResponseError as error:
-        if error.status != 404:
-            raise

@@ -133,7 +133,12 @@ ROWS = (
             "azwi-proxy": f"{_WORKLOAD_IDENTITY}/cmd/proxy",
             "azwi": f"{_WORKLOAD_IDENTITY}/cmd/azwi",
         },
-        (f"{_WORKLOAD_IDENTITY}/pkg/version.BuildVersion={{v}}",),
+        # The webhook names the images of its proxy by these.
+        (
+            f"{_WORKLOAD_IDENTITY}/pkg/version.BuildVersion={{v}}",
+            f"{_WORKLOAD_IDENTITY}/pkg/webhook.ProxyImageRegistry=mcr.microsoft.com/oss/azure/workload-identity",
+            f"{_WORKLOAD_IDENTITY}/pkg/webhook.ProxyImageVersion={{v}}",
+        ),
         charts="charts",
         on_request=True,
     ),

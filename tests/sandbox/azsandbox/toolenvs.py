@@ -118,6 +118,8 @@ def other_ansible() -> Environment | None:
 
 
 AZ = Environment("az", ("azure-cli==2.91.0",), "az")
+# For an image, not for the workstation.
+TOKEN_APP = Environment("token-app", tuple(line for line in _ROLES if line.startswith("azure-identity")), "python")
 
 
 def azcollection() -> Environment:

@@ -112,8 +112,8 @@ EVERY_SANDBOX = {"Debian", "ansible", "collections", "etcd", "coredns", "kuberne
         (["debian"], {"Debian"}),
         (["az"], {"az"}),
         (["azcollection"], {"collections", "azcollection"}),
-        (["workload-identity"], {"workload-identity"}),
-        (["sandbox", "workload-identity"], EVERY_SANDBOX | {"workload-identity"}),
+        (["workload-identity"], {"workload-identity", "token-app"}),
+        (["sandbox", "workload-identity"], EVERY_SANDBOX | {"workload-identity", "token-app"}),
     ],
 )
 def test_a_part_is_what_it_needs_and_nothing_else(parts: list[str], wanted: set[str], made: list[str]) -> None:
@@ -127,7 +127,7 @@ def test_all_is_every_part_once(
 ) -> None:
     monkeypatch.setattr(toolenvs, "other_ansible", lambda: other)
     builds.build(["all"])
-    assert {*EVERY_SANDBOX, "az", "azcollection", "workload-identity", "kwok"} == {*made} - {"ansible-x"}
+    assert {*EVERY_SANDBOX, "az", "azcollection", "workload-identity", "token-app", "kwok"} == {*made} - {"ansible-x"}
     assert len(made) == len(set(made)) and ("ansible-x" in made) == (other is not None)
 
 

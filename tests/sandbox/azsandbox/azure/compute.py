@@ -13,6 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+DISCOVERY, KEYS = "/.well-known/openid-configuration", "/openid/v1/jwks"
+"""The documents of a service account issuer: their paths at the API server, and below the issuer's URL."""
+
 
 class ComputeError(Exception):
     """A machine could not do what was asked; the text is one sentence for people."""
@@ -75,6 +78,8 @@ class ClusterSpec:
     issuer_url: str | None
     kubernetes_version: str
     network_plugin: str
+    network_policies: bool
+    """Whether the cluster has an engine for NetworkPolicies, whichever."""
     kubelet_resource_id: str
     """Empty, as kubelet_client_id, for a cluster that runs as a service principal."""
     kubelet_client_id: str
@@ -85,6 +90,8 @@ class ClusterSpec:
     service_principal_secret: str = field(default="", repr=False)
     pod_identity: PodIdentityAddon | None = None
     """None while the add-on is off."""
+    workload_identity: bool = False
+    """Whether the add-on is on."""
 
 
 class Compute(Protocol):
@@ -107,13 +114,16 @@ class Compute(Protocol):
         """Return when the nodes, with new systems, are Ready again."""
 
     async def update(self, spec: ClusterSpec) -> None:
-        """Apply a changed issuer URL or changed administrators (the API server restarts), and the add-on."""
+        """Apply a changed issuer URL or changed administrators (the API server restarts), engine and add-ons."""
 
     async def kubeconfig(self, cluster_id: str, admin: bool) -> bytes:
         """A kubeconfig whose server is ``https://<fqdn>:443``."""
 
+    async def issuer_discovery(self, cluster_id: str) -> dict[str, object]:
+        """The discovery document that the cluster's API server publishes, whatever issuer it has; as issuer_keys()."""
+
     async def issuer_keys(self, cluster_id: str) -> dict[str, object]:
-        """The JWKS that the cluster's API server publishes."""
+        """The JWKS that the cluster's API server publishes, or did when it last ran; ComputeError before."""
 
     async def run_command(self, instance_id: str, script: str, timeout: float) -> tuple[int, bytes, bytes]:
         """Run a shell script as root on the node; exit status, stdout, stderr."""

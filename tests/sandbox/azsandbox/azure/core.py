@@ -68,6 +68,8 @@ class Config:
     request_log: Path | None = None
     charts: Path | None = None
     kubernetes_version: str = "1.34.1"
+    workload_identity: bool = True
+    """Whether the machines have what the Workload ID add-on consists of."""
 
     @property
     def control_socket(self) -> Path:

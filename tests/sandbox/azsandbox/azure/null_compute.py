@@ -13,7 +13,7 @@ from functools import cache
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from .compute import ClusterSpec, ComputeError
+from .compute import KEYS, ClusterSpec, ComputeError
 from .tokens import jwk
 from .wire import JsonObject
 
@@ -90,6 +90,19 @@ class NullCompute:
             f" user: {user}_{spec.resource_group}_{spec.name}}}}}]\n"
             f"current-context: {spec.name}\n"
         ).encode()
+
+    async def issuer_discovery(self, cluster_id: str) -> dict[str, object]:
+        spec = self.clusters.get(cluster_id.lower())
+        if spec is None:
+            raise ComputeError(f"Cluster {cluster_id} is not running.")
+        issuer = spec.issuer_url or f"https://{spec.fqdn}"
+        return {
+            "issuer": issuer,
+            "jwks_uri": f"{issuer.rstrip('/')}{KEYS}",
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        }
 
     async def issuer_keys(self, cluster_id: str) -> dict[str, object]:
         return {"keys": [jwk(self._key.public_key(), self._kid)]}

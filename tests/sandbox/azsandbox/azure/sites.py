@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .compute import DISCOVERY, KEYS, ComputeError
 from .routing import Call
 from .state import CLUSTER
 from .wire import JSON, Answer
@@ -26,27 +27,26 @@ async def charts(call: Call) -> Answer:
 
 
 async def issuer(call: Call) -> Answer:
-    """<location>.oic.prod-aks.azure.com: discovery document and keys of a cluster's service account issuer."""
+    """<location>.oic.prod-aks.azure.com: what the API server of a cluster publishes of its service account issuer.
+
+    The URL of an issuer that is being switched on shows nothing before the API server signs as it.
+    """
+    asked = f"https://{call.host.partition(':')[0]}{call.path}"
     for cluster in call.state.all(CLUSTER):
-        url = str(cluster.properties["oidcIssuerProfile"].get("issuerURL") or "")
-        base = url.partition("://")[2].partition("/")
-        if call.method != "GET" or not url or base[0] != call.host.partition(":")[0]:
-            continue
-        rest = call.path.removeprefix(f"/{base[2]}")
-        if rest == ".well-known/openid-configuration":
-            return Answer(
-                200,
-                {
-                    "issuer": url,
-                    "jwks_uri": f"{url}openid/v1/jwks",
-                    "response_types_supported": ["id_token"],
-                    "subject_types_supported": ["public"],
-                    "id_token_signing_alg_values_supported": ["RS256"],
-                },
-                content_type=JSON,
-            )
-        if rest == "openid/v1/jwks":
-            return Answer(
-                200, await call.azure.compute.issuer_keys(cluster.id), content_type="application/jwk-set+json"
-            )
+        url = str(cluster.properties["oidcIssuerProfile"].get("issuerURL") or "").rstrip("/")
+        if call.method == "GET" and url and asked in (f"{url}{DISCOVERY}", f"{url}{KEYS}"):
+            return await _published(call, cluster.id, url)
+    return Answer(404, "", content_type="text/plain")
+
+
+async def _published(call: Call, cluster_id: str, url: str) -> Answer:
+    compute = call.azure.compute
+    try:
+        document = await compute.issuer_discovery(cluster_id)
+        if str(document["issuer"]).rstrip("/") == url:
+            if call.path.endswith(DISCOVERY):
+                return Answer(200, document, content_type=JSON)
+            return Answer(200, await compute.issuer_keys(cluster_id), content_type="application/jwk-set+json")
+    except ComputeError:
+        pass  # it has never run
     return Answer(404, "", content_type="text/plain")

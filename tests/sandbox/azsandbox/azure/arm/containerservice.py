@@ -435,12 +435,14 @@ def _spec(azure: Azure, cluster: Resource) -> ClusterSpec:
         issuer_url=properties["oidcIssuerProfile"].get("issuerURL"),
         kubernetes_version=properties["currentKubernetesVersion"],
         network_plugin=properties["networkProfile"]["networkPlugin"],
+        network_policies=properties["networkProfile"].get("networkPolicy") not in (None, "none"),
         kubelet_resource_id=kubelet.id if kubelet else "",
         kubelet_client_id=kubelet.properties["clientId"] if kubelet else "",
         nodes=tuple(nodes),
         admin_groups=tuple(entra.get("adminGroupObjectIDs") or ()) if entra else None,
         service_principal_client_id="" if service == "msi" else service,
         service_principal_secret=cluster.hidden.get("secret", ""),
+        workload_identity=_has_workload_identity(properties),
     )
 
 
@@ -510,7 +512,7 @@ def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
         await azure.pause(seconds)
         if azure.state.settings.cluster_update_drops_identities:
             _drop_identities(azure, cluster)
-        if (new.issuer_url, new.admin_groups) != (old.issuer_url, old.admin_groups):
+        if _of_update(new) != _of_update(old):
             operation.progress("ReconcilingAddons")
             await azure.compute.update(new)
         cluster.hidden["spec"] = new  # what has failed does not count as applied
@@ -518,6 +520,11 @@ def _run_update(call: Call, cluster: Resource, seconds: float) -> Answer:
     answer = _answer(call, 200, cluster, headers)
     cluster.hidden["work"] = azure.spawn(_carry_out(azure, cluster, operation, work))
     return answer
+
+
+def _of_update(spec: ClusterSpec) -> tuple[object, ...]:
+    """What machines are told of when it changes."""
+    return spec.issuer_url, spec.admin_groups, spec.network_policies, spec.workload_identity
 
 
 def _drop_identities(azure: Azure, cluster: Resource) -> None:
@@ -580,13 +587,22 @@ def _apply_issuer(call: Call, cluster: Resource, asked: JsonObject) -> None:
         endpoint = f"https://{cluster.body['location']}.{call.azure.config.endpoints.issuer_domain}"
         url = f"{endpoint}/{call.state.tenant_id}/{uuid.uuid4()}/"
         cluster.properties["oidcIssuerProfile"] = {"enabled": True, "issuerURL": url}
-    workload = ((asked.get("securityProfile") or {}).get("workloadIdentity") or {}).get("enabled")
+    workload = _has_workload_identity(asked)
     if workload and not cluster.properties["oidcIssuerProfile"]["enabled"]:
         raise aks_error(
             400,
             "InvalidParameter",
             "Workload identity requires the OIDC issuer: set oidcIssuerProfile.enabled to true.",
         )
+    if workload and not call.azure.config.workload_identity:
+        raise not_served(
+            "The Workload ID add-on is not deployed in a sandbox whose nodes lack its images; start one that has them"
+            " (tests/sandbox/sandbox up --with workload-identity)"
+        )
+
+
+def _has_workload_identity(properties: JsonObject) -> bool:
+    return bool(((properties.get("securityProfile") or {}).get("workloadIdentity") or {}).get("enabled"))
 
 
 # pod identity
