@@ -17,8 +17,12 @@ description:
   - Azure takes 20 federated credentials per identity. They are counted before anything is written.
   - Azure takes one write at a time per identity, and about one in 4 seconds. The module writes one after the other, and
     waits where others write too.
+  - What AKS itself writes for identity bindings (C(aks-identity-binding)), and what matches an expression in the place
+    of a subject, is neither changed nor removed.
   - Names are compared without regard to case; issuer, subject and audience exactly, as Entra compares them.
 extends_documentation_fragment:
+  - azureops.pod_identity._federated_credentials
+  - azureops.pod_identity._exchanges
   - azureops.pod_identity._azure_auth
   - azureops.pod_identity._azure_wait
   - azureops.pod_identity._kubernetes_auth
@@ -44,95 +48,11 @@ options:
   identity_id:
     description: Resource id of the identity, instead of O(resource_group) and O(identity_name).
     type: str
-  name:
-    description:
-      - Name of one federated credential, 3 to 120 letters, digits, hyphens and underscores.
-      - Either this or O(credentials) is required.
-    type: str
-  issuer:
-    description:
-      - Issuer of the tokens to trust, exactly as it is in the tokens. A slash at its end matters.
-      - Needed for a new credential, unless O(cluster_name) is set. An existing one keeps its issuer if unset.
-      - With O(credentials), that of the entries that name none.
-    type: str
-  cluster_resource_group:
-    description: Resource group of O(cluster_name).
-    type: str
-  cluster_name:
-    description: An AKS cluster of the subscription whose OIDC issuer is used instead of O(issuer).
-    type: str
-  subject:
-    description:
-      - Subject of the tokens to trust, exactly as it is in the tokens.
-      - Needed for a new credential, unless O(service_account) is set. An existing one keeps its subject if unset.
-    type: str
-  namespace:
-    description: Namespace of O(service_account).
-    type: str
-  service_account:
-    description:
-      - Kubernetes service account to trust, instead of O(subject), which becomes
-        C(system:serviceaccount:namespace:service_account).
-    type: str
-  audiences:
-    description:
-      - Audience of the tokens to trust. Azure takes exactly one.
-      - If unset, a new credential has that of the cloud, V(api://AzureADTokenExchange) in the public one, and an
-        existing credential keeps what it has.
-      - With O(credentials), that of the entries that name none.
-    type: list
-    elements: str
-  credentials:
-    description: Federated credentials of the identity, instead of a single one.
-    type: list
-    elements: dict
-    suboptions:
-      name:
-        description: As O(name).
-        type: str
-        required: true
-      issuer:
-        description: As O(issuer), for this credential.
-        type: str
-      subject:
-        description: As O(subject).
-        type: str
-      namespace:
-        description: As O(namespace).
-        type: str
-      service_account:
-        description: As O(service_account).
-        type: str
-      audiences:
-        description: As O(audiences), for this credential.
-        type: list
-        elements: str
-  purge_credentials:
-    description: Whether federated credentials of the identity that are not in O(credentials) are removed.
-    type: bool
-    default: false
-  purge_allow_empty:
-    description: Whether O(purge_credentials) may remove all, because O(credentials) is empty.
-    type: bool
-    default: false
-  wait_exchange:
-    description:
-      - Wait until Entra gives a token of the identity for a token of each service account. It takes Entra seconds to
-        minutes to know a new credential, and some requests still fail in the first minutes.
-      - The cluster is asked for tokens of the service accounts, which must exist. The user of the connection needs the
-        verb create on serviceaccounts/token in their namespaces. The options of the connection, such as O(kubeconfig),
-        are for this only. No token is kept or shown.
-      - Credentials for other subjects than service accounts are not tried. In check mode nothing is tried.
-    type: bool
-    default: false
-  state:
-    description: Whether the federated credentials exist. For V(absent) only their names matter.
-    type: str
-    choices: [present, absent]
-    default: present
 seealso:
   - module: azureops.pod_identity.user_assigned_identity
   - module: azureops.pod_identity.federated_identity_credential_info
+  - module: azureops.pod_identity.federated_identity_exchange_info
+  - module: azureops.pod_identity.application_federated_credential
 """
 
 EXAMPLES = r"""
@@ -161,6 +81,8 @@ EXAMPLES = r"""
         service_account: monthly
     purge_credentials: true
     wait_exchange: true
+    exchange_samples: 50
+    exchange_seconds: 120
     kubeconfig: /etc/ansible/demo.kubeconfig
     wait_timeout: 300
 
@@ -222,6 +144,85 @@ state:
           returned: always
           type: str
           sample: billing
+kept_credentials:
+  description: Federated credentials that would have been removed, and stay because this module never removes them.
+  returned: always, once they are known
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the federated credential.
+      returned: always
+      type: str
+      sample: aks-identity-binding
+    reason:
+      description:
+        - V(identity_binding_credential), that of AKS for identity bindings, or V(flexible_credential), one that matches
+          an expression in the place of a subject.
+      returned: always
+      type: str
+      sample: identity_binding_credential
+exchanges:
+  description: What the exchanges have proved, by federated credential. No token is kept or shown.
+  returned: with wait_exchange, outside of check mode
+  type: list
+  elements: dict
+  contains:
+    credential:
+      description: Name of the federated credential.
+      returned: always
+      type: str
+      sample: demo-billing
+    namespace:
+      description: Namespace of the service account.
+      returned: always
+      type: str
+      sample: billing
+    service_account:
+      description: Name of the service account.
+      returned: always
+      type: str
+      sample: billing
+    proved:
+      description: Whether O(exchange_samples) were made, and at least the share O(exchange_min_rate) of them granted.
+      returned: always
+      type: bool
+      sample: true
+    asked:
+      description: How many exchanges were made, from the first that was granted on.
+      returned: always
+      type: int
+      sample: 50
+    granted:
+      description: How many of them were granted.
+      returned: always
+      type: int
+      sample: 49
+    rate:
+      description: Which share of them was granted.
+      returned: always
+      type: float
+      sample: 0.98
+    waited:
+      description: How many exchanges were refused before the first that was granted.
+      returned: always
+      type: int
+      sample: 3
+    codes:
+      description: How often each code of Entra came.
+      returned: always
+      type: dict
+      sample: {AADSTS700213: 1}
+    first_failure:
+      description: The first exchange that was refused, when (C(at), in UTC) and why (C(code), C(message)).
+      returned: always; empty where none was
+      type: dict
+      sample: {at: '2026-11-30T01:00:00Z', code: AADSTS700213, message: 'AADSTS700213: No matching federated identity'}
+    last_failure:
+      description: The last one, with the keys of RV(exchanges[].first_failure).
+      returned: always; empty where none was
+      type: dict
+      sample: {at: '2026-11-30T01:00:00Z', code: AADSTS700213, message: 'AADSTS700213: No matching federated identity'}
 permissions:
   description: What whoever makes the change has to be allowed, apart from reading.
   returned: in check mode, once it is known what would be done
@@ -301,162 +302,37 @@ error:
   sample: {code: AuthorizationFailed, message: The client does not have authorization., status: 403}
 """
 
-import functools
-import typing as t
-from dataclasses import replace
-
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _federation
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import federated_credentials as service
-from ansible_collections.azureops.pod_identity.plugins.module_utils._azure import managed_clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
+from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.federated_credentials import Identity
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth, azure_wait
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, federated, identities
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
-from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import (
-    KNOWN_AFTER_APPLY,
-    Plan,
-    Step,
-    behind_write,
-    known,
-    predicting,
-    run,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, identities
+from ansible_collections.azureops.pod_identity.plugins.module_utils._plan import Plan, known, run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 TEXT = {"type": "str"}
-ENTRY = {
-    "issuer": TEXT,
-    "subject": TEXT,
-    "namespace": TEXT,
-    "service_account": TEXT,
-    "audiences": {"type": "list", "elements": "str"},
-}
 OPTIONS = ArgumentSpec(
-    options={
-        "resource_group": TEXT,
-        "identity_name": TEXT,
-        "identity_id": TEXT,
-        "name": TEXT,
-        **ENTRY,
-        "cluster_resource_group": TEXT,
-        "cluster_name": TEXT,
-        "credentials": {
-            "type": "list",
-            "elements": "dict",
-            "options": {"name": {"type": "str", "required": True}, **ENTRY},
-            "mutually_exclusive": [("subject", "service_account")],
-            "required_together": [("namespace", "service_account")],
-        },
-        "purge_credentials": {"type": "bool", "default": False},
-        "purge_allow_empty": {"type": "bool", "default": False},
-        "wait_exchange": {"type": "bool", "default": False},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    },
-    mutually_exclusive=(
-        ("identity_id", "identity_name"),
-        ("identity_id", "resource_group"),
-        ("issuer", "cluster_name"),
-        ("subject", "service_account"),
-        ("name", "credentials"),
-        ("subject", "credentials"),
-        ("service_account", "credentials"),
-    ),
-    required_together=(
-        ("resource_group", "identity_name"),
-        ("cluster_resource_group", "cluster_name"),
-        ("namespace", "service_account"),
-    ),
-    required_one_of=(("identity_id", "identity_name"), ("name", "credentials")),
-    required_if=(("purge_credentials", True, ("credentials",)),),
-).merge(azure_auth(), azure_wait(), kubernetes_auth())
+    options={"resource_group": TEXT, "identity_name": TEXT, "identity_id": TEXT},
+    mutually_exclusive=(("identity_id", "identity_name"), ("identity_id", "resource_group")),
+    required_together=(("resource_group", "identity_name"),),
+    required_one_of=(("identity_id", "identity_name"),),
+).merge(_federation.credential_options(), _federation.exchange_options(), azure_auth(), azure_wait(), kubernetes_auth())
 
 
 def make_plan(module: AnsibleModule) -> Plan:
-    options, absent = module.params, module.params["state"] == "absent"
-    entries = [options] if options["credentials"] is None else options["credentials"]
-    purge = options["purge_credentials"] and not absent
-    federated.refuse_empty(entries, purge=purge, allowed=options["purge_allow_empty"])
+    options, wishes = module.params, _federation.Wishes(module)
     arm = Arm.connect(options, module.run_command, teller(module))
-    identity = options["identity_id"] or arm_id.resource(
-        arm.subscription, options["resource_group"], identities.KIND, options["identity_name"]
+    identity = Identity(
+        arm,
+        options["identity_id"]
+        or arm_id.resource(arm.subscription, options["resource_group"], identities.KIND, options["identity_name"]),
     )
-    issuer, warnings = (None, ()) if absent else default_issuer(arm, module)
-    wanted = federated.desired_list(entries, issuer, options["audiences"])
-    for desired in wanted:
-        known(module, desired.issuer)
-    found = service.list_all(arm, identity) if known(module, identity) else None
-    if absent:
-        decision = federated.decide_absent(found or (), wanted)
-    else:
-        decision = federated.decide_present(
-            arm_id.last_segment(identity),
-            found or (),
-            wanted,
-            default_audience=arm.cloud.exchange_audience,
-            purge=purge,
-            unknown=KNOWN_AFTER_APPLY,
-        )
-    steps = tuple(
-        Step(
-            write.summary,
-            write.change(identity),
-            functools.partial(service.carry_out, arm, identity, write),
-            needs=service.needs_of(identity, write),
-        )
-        for write in decision.writes
+    return _federation.plan(
+        module, arm, wishes, identity, lambda: identity.credentials() if known(module, identity.id) else None
     )
-    if options["wait_exchange"] and not absent and not predicting(module):
-        names = {desired.key for desired in wanted}
-        steps = proven(module, arm, identity, [one for one in decision.after if one.key in names], steps)
-    before = {} if found is None else view(identity, found)
-    after = view(identity, decision.after) if steps else before
-    return Plan(before, after, steps, warnings=(*warnings, *decision.warnings))
-
-
-def default_issuer(arm: Arm, module: AnsibleModule) -> tuple[str | None, tuple[str, ...]]:
-    """The issuer of entries that name none, and what a prediction says of it."""
-    group, name = module.params["cluster_resource_group"], module.params["cluster_name"]
-    if not name:
-        return module.params["issuer"], ()
-    try:
-        return federated.cluster_issuer(name, group, managed_clusters.get(arm, group, name)), ()
-    except Failure as failure:
-        if not predicting(module):
-            raise
-        return KNOWN_AFTER_APPLY, (failure.sentence,)
-
-
-def proven(
-    module: AnsibleModule,
-    arm: Arm,
-    identity: str,
-    credentials: t.Sequence[federated.Credential],
-    steps: tuple[Step, ...],
-) -> tuple[Step, ...]:
-    """The steps with the wait for an exchange at their end; without a step it is waited for at once."""
-    client = connect(module.params)
-    accounts = {one: account for one in credentials if (account := federated.service_account(one.subject))}
-
-    def assertion(credential: federated.Credential) -> str:
-        return client.service_account_token(*accounts[credential], credential.audiences[0])
-
-    wait = functools.partial(service.prove, arm, identity, tuple(accounts), assertion)
-    if not steps:
-        wait()
-        return ()
-
-    def write_and_wait() -> None:
-        steps[-1].apply()
-        behind_write(wait)
-
-    return (*steps[:-1], replace(steps[-1], apply=write_and_wait))
-
-
-def view(identity: str, credentials: t.Iterable[federated.Credential]) -> dict[str, t.Any]:
-    return {"identity_id": identity, "credentials": [one.view() for one in credentials]}
 
 
 def main() -> None:

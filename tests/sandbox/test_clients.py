@@ -187,6 +187,43 @@ def test_federated_credential(az: Azure, identity: dict[str, Any], cluster: dict
     assert az(*command, "show", *where, "-n", "pods") == made
 
 
+def test_federated_credential_of_an_application(
+    az: Azure, account: dict[str, str], cluster: dict[str, Any], tmp_path: Path
+) -> None:
+    """By an owner of the application with the least rights, and not by anybody else."""
+    reader = ("--role", "Reader", "--scope", f"/subscriptions/{account['AZURE_SUBSCRIPTION_ID']}")
+    least = ("--graph", "Application.ReadWrite.OwnedBy")
+    made = json.loads(az.sandbox.run("azure", "principal", "mover", *reader, *least))
+    owned = json.loads(az.sandbox.run("azure", "principal", "owned", "--owner", made["object_id"]))
+    other = json.loads(az.sandbox.run("azure", "principal", "unowned"))
+    trust = {
+        "name": "pods",
+        "issuer": cluster["oidcIssuerProfile"]["issuerUrl"],
+        "subject": SUBJECT,
+        "audiences": [AUDIENCE],
+    }
+    file = tmp_path / "trust.json"
+    file.write_text(json.dumps(trust))
+
+    def ad_app(command: str, application: dict[str, str], *more: str, fails: bool = False) -> Any:
+        where = ("ad", "app", "federated-credential", command, "--id", application["client_id"], *more)
+        done = az.sandbox.call("exec", "--as", "mover", "--", "az", *where, "--output", "json")
+        assert (done.returncode != 0) == fails, done.stderr
+        return done.stderr if fails else json.loads(done.stdout or "null")
+
+    created = ad_app("create", owned, "--parameters", f"@{file}")
+    assert {name: created[name] for name in trust} == trust
+    (listed,) = ad_app("list", owned)
+    assert ad_app("show", owned, "--federated-credential-id", "pods")["id"] == listed["id"] == created["id"]
+    file.write_text(json.dumps({**trust, "subject": f"{SUBJECT}s"}))
+    ad_app("update", owned, "--federated-credential-id", created["id"], "--parameters", f"@{file}")
+    assert ad_app("list", owned)[0]["subject"] == f"{SUBJECT}s"
+    ad_app("delete", owned, "--federated-credential-id", "pods")
+    assert ad_app("list", owned) == []
+    refused = ad_app("create", other, "--parameters", f"@{file}", fails=True)
+    assert "Insufficient privileges to complete the operation." in refused
+
+
 def test_scale_set_identity(az: Azure, cluster: dict[str, Any], scale_set: str) -> None:
     kubelet = cluster["identityProfile"]["kubeletidentity"]
     shown = az("vmss", "identity", "show", "-g", NODE_GROUP, "-n", scale_set)

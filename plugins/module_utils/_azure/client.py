@@ -96,13 +96,16 @@ class Arm:
         *,
         entra: t.Mapping[str, t.Any],
         verify: bool,
+        tenant: str,
         subscription: str,
         patience: Patience,
     ) -> None:
+        """``tenant`` is that of the credential, '' where it does not say one."""
         with library("azure-mgmt-core"):
             from azure.core.pipeline.transport import RequestsTransport
             from azure.mgmt.core import ARMPipelineClient
         self.cloud = cloud
+        self.tenant = tenant
         self.patience = patience
         self._login = login
         self._credential = login()
@@ -135,6 +138,7 @@ class Arm:
             lambda: credentials.create(login, entra),
             entra=entra,
             verify=verify,
+            tenant=login.values.get("tenant") or str(account.get("tenantId", "")),
             subscription=login.values.get("subscription_id") or str(account.get("id", "")),
             patience=Patience(options.get("wait_timeout", 3600), options.get("poll_interval", 10), tell),
         )
@@ -238,7 +242,7 @@ class Arm:
 
         url, params = self.cloud.resource_manager + path, {**(query or {}), "api-version": api_version}
         request = HttpRequest(method, url, params=params, json=body, headers=dict(headers or {}))
-        return self._run(request, doing=doing, **({"retry_on_methods": [method]} if only_reads else {}))
+        return run(self._pipeline, request, doing=doing, **({"retry_on_methods": [method]} if only_reads else {}))
 
     def follow(self, response: HttpResponse, *, doing: str) -> Body:
         """Wait for the operation that ``response`` started; raises Failure where it fails or takes too long.
@@ -297,16 +301,7 @@ class Arm:
         from azure.core.rest import HttpRequest
 
         url = arm_answers.at_endpoint(doing, url, self.cloud.resource_manager)
-        return self._run(HttpRequest("GET", url), doing=doing)
-
-    def _run(self, request: HttpRequest, *, doing: str, **how: t.Any) -> HttpResponse:
-        with refusals(doing):
-            response: HttpResponse = self._pipeline.send_request(request, **how)
-            response.raise_for_status()
-            if response.status_code >= 300:
-                raise NotAzure(doing, "the answer redirects to somewhere else")
-            arm_answers.decoded(doing, text_of(response))
-            return response
+        return run(self._pipeline, HttpRequest("GET", url), doing=doing)
 
     def _left(self) -> float:
         return self.patience.left()  # of now: whoever holds this may get patience anew
@@ -319,9 +314,16 @@ class Arm:
         return self._credential
 
     def _plumbing(self) -> dict[str, t.Any]:
-        """Policies and transport of one client. Policies are linked to each other, so each client has its own."""
-        from azure.core.pipeline import policies
         from azure.mgmt.core.policies import ARMAutoResourceProviderRegistrationPolicy
+
+        return self.plumbing(self.cloud.scope, ARMAutoResourceProviderRegistrationPolicy())
+
+    def plumbing(self, scope: str, *own: t.Any) -> dict[str, t.Any]:
+        """Policies and transport of one client, with tokens for ``scope`` and policies of its ``own``.
+
+        Policies are linked to each other, so each client has its own.
+        """
+        from azure.core.pipeline import policies
 
         return {
             "policies": [
@@ -330,14 +332,25 @@ class Arm:
                 policies.UserAgentPolicy(_USER_AGENT),
                 policies.ProxyPolicy(),
                 policies.ContentDecodePolicy(),
-                ARMAutoResourceProviderRegistrationPolicy(),
-                policies.RedirectPolicy(permit_redirects=False),  # ARM has none
+                *own,
+                policies.RedirectPolicy(permit_redirects=False),  # ARM has none, nor has Graph
                 retry.after_faults(self._left, self._tell),
-                retry.with_new_tokens(self._credential, self._renewed, self.cloud.scope),
+                retry.with_new_tokens(self._credential, self._renewed, scope),
                 policies.SensitiveHeaderCleanupPolicy(),
             ],
             "transport": self._transport,
         }
+
+
+def run(pipeline: t.Any, request: HttpRequest, *, doing: str, **how: t.Any) -> HttpResponse:
+    """The answer to a request, which is JSON or empty; one of 400 and above raises Refused."""
+    with refusals(doing):
+        response: HttpResponse = pipeline.send_request(request, **how)
+        response.raise_for_status()
+        if response.status_code >= 300:
+            raise NotAzure(doing, "the answer redirects to somewhere else")
+        arm_answers.decoded(doing, text_of(response))
+        return response
 
 
 def payload(body: t.Mapping[str, t.Any]) -> bytes:

@@ -18,13 +18,17 @@ from .._domain.errors import Failure
 
 @dataclass(frozen=True)
 class Cloud:
-    """``audience`` is what ARM tokens are issued for; ``vouched`` clouds need no instance discovery."""
+    """``audience`` is what ARM tokens are issued for; ``vouched`` clouds need no instance discovery.
+
+    ``graph`` is Microsoft Graph; '' where the cloud does not say where it is.
+    """
 
     name: str
     resource_manager: str
     authority: str
     audience: str
     vouched: bool = False
+    graph: str = ""
 
     @property
     def scope(self) -> str:
@@ -39,18 +43,26 @@ class Cloud:
 DEFAULT = "AzureCloud"
 _EXCHANGE = {"azureusgovernment": "USGov", "azurechinacloud": "China", "usnat": "USNat", "ussec": "USSec"}
 KNOWN = (
-    Cloud(DEFAULT, "https://management.azure.com", "https://login.microsoftonline.com", "https://management.azure.com"),
+    Cloud(
+        DEFAULT,
+        "https://management.azure.com",
+        "https://login.microsoftonline.com",
+        "https://management.azure.com",
+        graph="https://graph.microsoft.com",
+    ),
     Cloud(
         "AzureUSGovernment",
         "https://management.usgovcloudapi.net",
         "https://login.microsoftonline.us",
         "https://management.usgovcloudapi.net",
+        graph="https://graph.microsoft.us",
     ),
     Cloud(
         "AzureChinaCloud",
         "https://management.chinacloudapi.cn",
         "https://login.chinacloudapi.cn",
         "https://management.chinacloudapi.cn",
+        graph="https://microsoftgraph.chinacloudapi.cn",
     ),
 )
 
@@ -96,6 +108,7 @@ def described_by(endpoint: str, document: t.Any) -> Cloud:
         authority=str(authority).rstrip("/"),
         audience=str((matching or audiences)[0]),
         vouched=True,
+        graph=str(entry.get("microsoftGraphResourceId") or "").rstrip("/"),
     )
 
 

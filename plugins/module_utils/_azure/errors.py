@@ -78,13 +78,17 @@ def refusals(doing: str) -> t.Iterator[None]:
         raise NotAzure(doing, "the answer is not JSON") from error
 
 
-class _MissingIsFine(contextlib.AbstractContextManager[None]):
+class MissingIsFine(contextlib.AbstractContextManager[None]):
+    """Ends a block early, without an error, where what it asks for does not exist; ``says`` tells by the refusal."""
+
+    def __init__(self, says: t.Callable[[arm_errors.ServiceError], bool]) -> None:
+        self._says = says
+
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
-        return isinstance(error, Refused) and error.is_missing()
+        return isinstance(error, Refused) and self._says(error.service)
 
 
-# Ends a block early, without an error, where what it asks for does not exist.
-missing_is_fine = _MissingIsFine()
+missing_is_fine = MissingIsFine(arm_answers.is_missing)
 
 
 def _from_entra(error: HttpResponseError) -> bool:

@@ -50,6 +50,17 @@ class AzureNeed:
 
 
 @dataclass(frozen=True)
+class GraphNeed:
+    """A permission of Microsoft Graph on an application, given by its object id; no module asks for it beforehand."""
+
+    application: str
+    permission: str
+
+    def entry(self) -> dict[str, t.Any]:
+        return {"application": self.application, "graph_permissions": [self.permission]}
+
+
+@dataclass(frozen=True)
 class KubernetesNeed:
     """An entry of ``needs`` of access_review_info. One that is not certain counts if a change turns out to need it."""
 

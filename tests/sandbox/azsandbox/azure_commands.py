@@ -60,7 +60,9 @@ def add_parser(commands: Any) -> None:
     fault.add_argument("--behind", type=int, metavar="N", help="writes that have to come first (0)")
     fault.add_argument("--nth", type=int, metavar="N", help="the first of these requests that is hit (1)")
     fault.add_argument("--count", type=int, metavar="N", help="how many are hit (1); 0: all from there on")
+    fault.add_argument("--every", type=int, metavar="N", help="hit each Nth of these requests, all from the Nth on")
     fault.add_argument("--status", type=int, metavar="CODE", help="answer with this status")
+    fault.add_argument("--aadsts", type=int, metavar="CODE", help="refuse a token with this code of Entra")
     fault.add_argument("--body", metavar="JSON", help="answer with this body")
     fault.add_argument("--header", action="append", metavar="NAME=VALUE", help="answer with this header as well")
     fault.add_argument("--delay", type=float, metavar="SECONDS", help="wait before the answer")
@@ -89,6 +91,10 @@ def add_parser(commands: Any) -> None:
     principal.add_argument("--scope", action="append", default=[], help="an ARM id")
     principal.add_argument("--certificate", type=Path, metavar="FILE", help="one that it may prove itself by, PEM")
     principal.add_argument("--group", action="append", default=[], metavar="ID", help="object id of a group of it")
+    principal.add_argument(
+        "--graph", action="append", default=[], metavar="PERMISSION", help="of Graph, as Application.ReadWrite.OwnedBy"
+    )
+    principal.add_argument("--owner", action="append", default=[], metavar="ID", help="object id of who owns it")
     principal.set_defaults(run=_principal)
 
     subscription = subjects.add_parser(
@@ -122,8 +128,8 @@ def _fault(state: State, options: argparse.Namespace) -> int:
     if options.clear is not None:
         call(state, "DELETE", f"/faults?{urlencode({'id': options.clear})}" if options.clear else "/faults")
         return 0
-    chosen = ("method", "path", "remote", "behind", "nth", "count")
-    names = (*chosen, "status", "delay", "reset", "cut", "hang", "distort", "after")
+    chosen = ("method", "path", "remote", "behind", "nth", "count", "every")
+    names = (*chosen, "status", "aadsts", "delay", "reset", "cut", "hang", "distort", "after")
     rule = {name: getattr(options, name) for name in names}
     rule["headers"] = _pairs(options.header) if options.header else None
     if options.body is not None:
@@ -161,12 +167,19 @@ def _principal(state: State, options: argparse.Namespace) -> int:
         raise SandboxError("Every --role needs a --scope of its own.")
     roles = [{"role": role, "scope": scope} for role, scope in zip(options.role, options.scope, strict=True)]
     certificate = options.certificate.read_text() if options.certificate else ""
-    wanted = {"name": options.principal, "roles": roles, "groups": options.group, "certificate": certificate}
+    wanted = {
+        "name": options.principal,
+        "roles": roles,
+        "groups": options.group,
+        "certificate": certificate,
+        "graph": options.graph,
+        "owners": options.owner,
+    }
     made = call(state, "POST", "/principals", wanted)
     operator = state.read_principal(azure_process.OPERATOR)
     account = {name: made[name] for name in ("client_id", "secret", "object_id")}
     state.write_principal(options.principal, operator | account)
-    print(json.dumps({name: made[name] for name in ("name", "client_id", "object_id")}, indent=1))
+    print(json.dumps({name: made[name] for name in ("name", "client_id", "object_id", "application_id")}, indent=1))
     return 0
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -238,6 +239,36 @@ def test_refused_federation(
     federation.trust(**trusted)
     with pytest.raises(ClientAuthenticationError, match=rf"\b{code}\b"):
         federation.exchange(**asserted)
+
+
+@pytest.mark.parametrize("code", [70021, 700211, 700212, 700213, 7002138, 700024, 700231, 90061, 50105])
+def test_a_sample_of_the_exchanges_is_refused(azure: SimulatedAzure, tmp_path: Path, code: int) -> None:
+    federation = Federation(azure, tmp_path)
+    federation.trust()
+    azure.control("POST", "/faults", {"aadsts": code, "every": 3})
+    outcomes = []
+    for _exchange in range(6):
+        try:
+            outcomes.append(federation.exchange()["appid"] == federation.identity.client_id)
+        except ClientAuthenticationError as refused:
+            assert f"AADSTS{code}: " in str(refused)
+            assert not re.search(r"\{[a-z_]+\}", str(refused))
+            outcomes.append(False)
+    assert outcomes == [True, True, False, True, True, False]
+
+
+@pytest.mark.parametrize(("age", "leeway", "taken"), [(3500, 300, True), (3700, 300, True), (3700, 0, False)])
+def test_an_assertion_expires(azure: SimulatedAzure, tmp_path: Path, age: int, leeway: int, taken: bool) -> None:
+    federation = Federation(azure, tmp_path)
+    federation.trust()
+    azure.control("POST", "/settings", {"assertion_leeway": leeway})
+    began = int(time.time()) - age
+    times = {"iat": began, "nbf": began, "exp": began + 3600}
+    if taken:
+        assert federation.exchange(**times)["appid"] == federation.identity.client_id
+    else:
+        with pytest.raises(ClientAuthenticationError, match="AADSTS700024: Client assertion is not within its valid"):
+            federation.exchange(**times)
 
 
 def test_federation_without_credential(azure: SimulatedAzure, tmp_path: Path) -> None:

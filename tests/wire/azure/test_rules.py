@@ -882,7 +882,41 @@ def test_fault_of_one_client(azure: SimulatedAzure) -> None:
     assert [azure.arm("GET", "/resourceGroups").status_code for _attempt in range(2)] == [200, 418]
 
 
-@pytest.mark.parametrize("rule", [{}, {"status": 500, "path": "("}, {"status": 500, "every": 2}, {"distort": "much"}])
+@pytest.mark.parametrize(
+    ("rule", "hit"),
+    [
+        ({"every": 3}, [3, 6, 9]),
+        ({"every": 3, "count": 2}, [3, 6]),
+        ({"every": 3, "nth": 1}, [1, 4, 7, 10]),
+        ({"every": 4, "nth": 2, "count": 2}, [2, 6]),
+        ({"every": 1, "nth": 9, "count": 0}, [9, 10]),
+    ],
+)
+def test_a_fault_of_every_so_manieth(azure: SimulatedAzure, rule: dict[str, int], hit: list[int]) -> None:
+    azure.control("POST", "/faults", {"method": "GET", "path": "/resourceGroups", "status": 418, **rule})
+    statuses = [azure.arm("GET", "/resourceGroups").status_code for _attempt in range(10)]
+    assert [number for number, status in enumerate(statuses, 1) if status == 418] == hit
+
+
+def test_a_login_by_a_secret_is_no_exchange(azure: SimulatedAzure) -> None:
+    azure.control("POST", "/faults", {"aadsts": 700213, "count": 0})
+    azure.token()
+    azure.control("POST", "/faults", {"path": "#client_id=.*&proof=secret", "aadsts": 7000215})
+    with pytest.raises(requests.HTTPError, match="401"):
+        azure.token()
+    azure.token()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {},
+        {"status": 500, "path": "("},
+        {"status": 500, "sometimes": 2},
+        {"status": 500, "every": 0},
+        {"distort": "much"},
+    ],
+)
 def test_invalid_fault(azure: SimulatedAzure, rule: dict[str, Any]) -> None:
     with pytest.raises(RuntimeError, match="fault"):
         azure.control("POST", "/faults", rule)

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.wire.modules.token_cluster import TokenCluster
 from azsandbox.azure.loopback import SimulatedAzure
 
 
@@ -26,3 +28,12 @@ def group(azure: SimulatedAzure) -> str:
     """An existing resource group in westeurope."""
     azure.arm("PUT", "/resourceGroups/rg", {"location": "westeurope"}).raise_for_status()
     return "rg"
+
+
+@pytest.fixture
+def cluster(azure: SimulatedAzure) -> Iterator[TokenCluster]:
+    """A cluster that issues tokens of service accounts."""
+    made = TokenCluster(azure)
+    yield made
+    made.server.shutdown()
+    made.server.server_close()

@@ -25,6 +25,7 @@ from ansible_collections.azureops.pod_identity.tests.wire.modules.processes impo
 OURS = "azureops.pod_identity."
 GROUP, OTHER_GROUP = "pod-identity-demo", "rg-shop"
 SUBSCRIPTION = "7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a"
+APPLICATION = "5f6b5c2e-7f0c-4b57-9a41-6d2b6a0e9d51"
 PRINCIPALS = ("b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21", "3b0f1c9e-52a7-4a34-9c53-7d0f4a8e6b12")
 OF_A_CLUSTER = ("kubeconfig", "wait_exchange", "check_service_accounts", "known_files")
 """Options whose work is in a cluster or in files of somebody's."""
@@ -36,6 +37,7 @@ CASES = {
     "aks_kubeconfig": (WITH_CLUSTER, 2),
     "aks_pod_identity": (WITH_CLUSTER, 5),
     "aks_pod_identity_info": (WITH_CLUSTER, 0),
+    "application_federated_credential": (WITH_CLUSTER, 2),
     "federated_identity_credential": (WITH_CLUSTER, 3),
     "federated_identity_credential_info": (WITH_CLUSTER, 0),
     "permission_info": (GROUP_ALONE, 0),
@@ -56,6 +58,9 @@ def world(modules: Modules, level: int) -> Iterator[tuple[str, str]]:
     azure = modules.azure
     yield SUBSCRIPTION, azure.subscription_id
     yield "principal_type: User", "principal_type: ServicePrincipal"  # no people are simulated
+    owner = azure.in_loop(lambda: azure.server.azure.state.principal_by_app(azure.owner.client_id))
+    owner.graph.append("Application.ReadWrite.All")
+    yield APPLICATION, azure.principal("billing").client_id
     for number, each in enumerate(PRINCIPALS):
         yield each, azure.principal(f"somebody-{number}").object_id
     for group in (GROUP, OTHER_GROUP):

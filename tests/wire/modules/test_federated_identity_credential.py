@@ -4,20 +4,18 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.wire.modules.token_cluster import AUDIENCE, TokenCluster, subject
 from azsandbox.azure.loopback import SimulatedAzure
+from azsandbox.azure.state import FEDERATED_CREDENTIAL, Resource
 
 UNKNOWN = "(known after apply)"
-AUDIENCE = "api://AzureADTokenExchange"
 MODULE = "federated_identity_credential"
 CONCURRENT = "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"
 IDENTITIES = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
@@ -42,10 +40,6 @@ def credentials(azure: SimulatedAzure, name: str = "billing") -> dict[str, dict[
 
 def entry(name: str, account: str = "", **more: Any) -> dict[str, Any]:
     return {"name": name, "namespace": "ns", "service_account": account or name, **more}
-
-
-def subject(account: str) -> str:
-    return f"system:serviceaccount:ns:{account}"
 
 
 def trust(account: str, issuer: str = ISSUER) -> dict[str, Any]:
@@ -277,58 +271,9 @@ def test_the_issuer_of_a_cluster(modules: Modules, azure: SimulatedAzure, identi
         assert bool(modules.requests(mark, path="managedClusters")) == (unneeded == "present")
 
 
-class Cluster:
-    """An API server that knows one service account and issues its tokens."""
-
-    def __init__(self, azure: SimulatedAzure) -> None:
-        made = azure.cluster(oidcIssuerProfile={"enabled": True})
-        self.issuer = made["properties"]["oidcIssuerProfile"]["issuerURL"]
-        self.issued = 0
-        cluster = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                account = self.path.split("/")[-2]
-                if account == "gone":
-                    details = {"name": account, "kind": "serviceaccounts"}
-                    answer = {"kind": "Status", "reason": "NotFound", "message": "not found", "details": details}
-                    self.reply(404, answer)
-                    return
-                cluster.issued += 1
-                now = int(time.time())
-                claims = {"iss": cluster.issuer, "sub": subject(account), "aud": request["spec"]["audiences"]}
-                times = {"iat": now, "nbf": now, "exp": now + request["spec"]["expirationSeconds"]}
-                self.reply(201, {"status": {"token": azure.compute.sign({**claims, **times})}})
-
-            def do_GET(self) -> None:
-                accounts = [{"metadata": {"namespace": "ns", "name": "sa"}}]
-                self.reply(200, {"apiVersion": "v1", "kind": "ServiceAccountList", "metadata": {}, "items": accounts})
-
-            def reply(self, status: int, body: Any) -> None:
-                text = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.host = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
-@pytest.fixture
-def cluster(azure: SimulatedAzure) -> Iterator[Cluster]:
-    made = Cluster(azure)
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-
-
-def test_an_exchange_is_waited_for(modules: Modules, azure: SimulatedAzure, identity: str, cluster: Cluster) -> None:
+def test_an_exchange_is_waited_for(
+    modules: Modules, azure: SimulatedAzure, identity: str, cluster: TokenCluster
+) -> None:
     desired = {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host}
     assert modules.succeed(MODULE, **desired, check=True)["changed"]
     assert cluster.issued == 0
@@ -360,14 +305,169 @@ def test_an_exchange_is_waited_for(modules: Modules, azure: SimulatedAzure, iden
     ],
 )
 def test_an_exchange_that_cannot_come(
-    modules: Modules, identity: str, cluster: Cluster, change: dict[str, str], message: str
+    modules: Modules, identity: str, cluster: TokenCluster, change: dict[str, str], message: str
 ) -> None:
     desired = {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host, **change}
     failed = modules.fail(MODULE, **desired)
     assert failed["msg"].startswith(message)
 
 
-def test_what_a_cluster_left_behind(modules: Modules, azure: SimulatedAzure, identity: str, cluster: Cluster) -> None:
+def proving(cluster: TokenCluster, **more: Any) -> dict[str, Any]:
+    return {**PODS, "issuer": cluster.issuer, "wait_exchange": True, "host": cluster.host, **more}
+
+
+def test_one_refusal_of_fifty_is_told(
+    modules: Modules, azure: SimulatedAzure, identity: str, cluster: TokenCluster
+) -> None:
+    azure.control("POST", "/faults", {"aadsts": 700213, "every": 50})
+    made = modules.succeed(MODULE, **proving(cluster, exchange_samples=50))
+    (found,) = made["exchanges"]
+    assert cluster.issued == 50
+    failure = found.pop("first_failure")
+    assert failure == found.pop("last_failure")
+    assert failure["code"] == "AADSTS700213"
+    assert f"presented assertion subject '{subject('sa')}'" in failure["message"]
+    assert found == {
+        "credential": "pods",
+        "namespace": "ns",
+        "service_account": "sa",
+        "proved": True,
+        "asked": 50,
+        "granted": 49,
+        "rate": 0.98,
+        "waited": 0,
+        "codes": {"AADSTS700213": 1},
+    }
+
+
+def test_one_refusal_of_five_is_refused(
+    modules: Modules, azure: SimulatedAzure, identity: str, cluster: TokenCluster
+) -> None:
+    """With the write and without one; no exchange more than is needed to know."""
+    azure.control("POST", "/faults", {"aadsts": 700213, "every": 5})
+    for changed in (True, False):
+        issued = cluster.issued
+        failed = modules.fail(MODULE, **proving(cluster, exchange_samples=50))
+        assert failed["msg"] == (
+            "Entra granted 12 of 15 exchanges by the federated credential pods of the identity billing and refused the "
+            "others (AADSTS700213 3 times), but at least 95 % have to be granted; create a federated identity "
+            "credential with this subject, or wait a minute if it is new, then run again."
+        )
+        (found,) = failed["exchanges"]
+        assert (found["proved"], found["asked"], found["rate"]) == (False, 15, 0.8)
+        assert (failed.get("changed", False), failed["error"]["code"]) == (changed, "AADSTS700213")
+        assert cluster.issued == issued + 15
+    assert set(credentials(azure)) == {"pods"}
+    lower = modules.succeed(MODULE, **proving(cluster, exchange_samples=50, exchange_min_rate=0.8))
+    assert (lower["exchanges"][0]["asked"], lower["exchanges"][0]["granted"]) == (50, 40)
+
+
+def test_exchanges_are_spread_and_counted_for_each(
+    modules: Modules, azure: SimulatedAzure, identity: str, cluster: TokenCluster
+) -> None:
+    several = [entry("one"), entry("two"), {"name": "other", "subject": "repo:x"}]
+    sampled = {"exchange_samples": 3, "exchange_seconds": 2, "exchange_min_rate": 0.5}
+    rest = {"wait_exchange": True, "host": cluster.host}
+    began = time.monotonic()
+    made = modules.succeed(MODULE, **WHERE, issuer=cluster.issuer, credentials=several, **sampled, **rest)
+    assert time.monotonic() - began >= 2
+    assert [(one["credential"], one["asked"]) for one in made["exchanges"]] == [("one", 3), ("two", 3)]
+    assert "exchanges" not in modules.succeed(
+        MODULE, **WHERE, issuer=cluster.issuer, credentials=several, **sampled, **rest, check=True
+    )
+
+
+def test_what_was_waited_for_is_no_sample(
+    modules: Modules, azure: SimulatedAzure, identity: str, cluster: TokenCluster
+) -> None:
+    azure.control("POST", "/faults", {"aadsts": 70021, "count": 2})
+    made = modules.succeed(MODULE, **proving(cluster, exchange_samples=4, exchange_min_rate=1))
+    (found,) = made["exchanges"]
+    assert (found["waited"], found["asked"], found["rate"], found["codes"]) == (2, 4, 1.0, {})
+
+
+def test_an_exchange_that_nobody_answers_proves_nothing(
+    modules: Modules, azure: SimulatedAzure, identity: str, cluster: TokenCluster
+) -> None:
+    azure.control("POST", "/faults", {"path": "proof=assertion", "nth": 2, "count": 0, "reset": True})
+    failed = modules.fail(MODULE, **proving(cluster, exchange_samples=3, exchange_min_rate=0.1))
+    assert "AADSTS" not in failed["msg"]
+    assert "exchanges" not in failed
+
+
+@pytest.mark.parametrize(
+    "options", [{"exchange_samples": 0}, {"exchange_min_rate": 1.5}, {"exchange_seconds": 9, "wait_timeout": 8}]
+)
+def test_samples_that_make_no_sense(modules: Modules, identity: str, options: dict[str, Any]) -> None:
+    mark = modules.mark()
+    assert next(iter(options)) in modules.fail(MODULE, **PODS, **options)["msg"]
+    assert modules.requests(mark) == []
+
+
+@pytest.fixture
+def protected(azure: SimulatedAzure, identity: str) -> list[str]:
+    """What AKS wrote for identity bindings, and two that match expressions, which this API version hides."""
+    names = ["aks-identity-binding", "branches", "tags"]
+    trusts = ["https://ib.oic.prod-aks.azure.com/t/c", "https://gitlab.example", "https://gitlab.example"]
+
+    def make() -> None:
+        for name, issuer in zip(names, trusts, strict=True):
+            path = f"{identity}/federatedIdentityCredentials/{name}"
+            binding = {"subject": "c", "audiences": ["api://AKSIdentityBinding"]}
+            properties = {"issuer": issuer, **(binding if name == names[0] else {"audiences": [AUDIENCE]})}
+            body = {"id": path, "name": name, "type": FEDERATED_CREDENTIAL, "properties": properties}
+            azure.server.azure.state.put(Resource(path, FEDERATED_CREDENTIAL, body, {"visible": 0.0}))
+
+    azure.in_loop(make)
+    return names
+
+
+def test_what_this_module_never_removes(
+    modules: Modules, azure: SimulatedAzure, identity: str, protected: list[str]
+) -> None:
+    modules.succeed(MODULE, **PODS)
+    wanted = {**WHERE, "issuer": ISSUER, "credentials": [entry("one")], "purge_credentials": True}
+    purged = modules.check_and_do(MODULE, **wanted)
+    assert purged["actions"] == ["delete federated credential pods", "create federated credential one"]
+    reasons = ["identity_binding_credential", "flexible_credential", "flexible_credential"]
+    assert [(one["name"], one["reason"]) for one in purged["kept_credentials"]] == list(
+        zip(protected, reasons, strict=True)
+    )
+    emptied = modules.check_and_do(MODULE, **WHERE, credentials=[], purge_credentials=True, purge_allow_empty=True)
+    assert [one["name"] for one in emptied["state"]["credentials"]] == protected
+    named = [{"name": name} for name in protected]
+    for options in ({"credentials": named}, {"name": protected[0]}):
+        left = modules.succeed(MODULE, **WHERE, **options, state="absent")
+        assert not left["changed"]
+        assert len(left["kept_credentials"]) == len(left["warnings"]) == len(options.get("credentials", [1]))
+    assert list(credentials(azure)) == protected
+
+
+@pytest.mark.parametrize("name", ["aks-identity-binding", "branches"])
+def test_what_this_module_never_changes(
+    modules: Modules, azure: SimulatedAzure, identity: str, protected: list[str], name: str
+) -> None:
+    mark = modules.mark()
+    for check in (True, False):
+        failed = modules.fail(MODULE, **{**PODS, "name": name}, check=check)
+        assert failed["msg"].startswith(f"The federated credential {name} of the identity billing cannot be changed, ")
+    assert modules.writes(mark) == []
+    assert not modules.succeed(MODULE, **WHERE, name=name)["changed"]
+
+
+def test_what_is_never_removed_counts(
+    modules: Modules, azure: SimulatedAzure, identity: str, protected: list[str]
+) -> None:
+    many = [entry(f"fic{number:02}") for number in range(18)]
+    wanted = {**WHERE, "issuer": ISSUER, "credentials": many, "purge_credentials": True}
+    failed = modules.fail(MODULE, **wanted)
+    assert failed["msg"].startswith("The identity billing has 3 federated credentials, and 18 more make 21, but Azure")
+    modules.succeed(MODULE, **{**wanted, "credentials": many[1:]})
+
+
+def test_what_a_cluster_left_behind(
+    modules: Modules, azure: SimulatedAzure, identity: str, cluster: TokenCluster
+) -> None:
     modules.succeed("user_assigned_identity", resource_group="rg", name="empty")
     entries = [entry("pods", "sa"), entry("gone"), entry("blue", issuer=ISSUER), {"name": "other", "subject": "repo:x"}]
     modules.succeed(MODULE, **WHERE, issuer=cluster.issuer, credentials=entries)

@@ -33,7 +33,8 @@ TENANT, CREDENTIAL, ASSERTION, FEDERATION, RESOURCE, POLICY, LOAD, FAULT = (
     "load",
     "fault",
 )
-_CODE = re.compile(r"AADSTS([0-9]+)")
+PREFIX = "AADSTS"
+_CODE = re.compile(rf"{PREFIX}([0-9]+)")
 _LIST = "https://learn.microsoft.com/entra/identity-platform/reference-error-codes"
 _PIPELINES = "https://learn.microsoft.com/azure/devops/pipelines/release/troubleshoot-workload-identity"
 _ASSERTIONS = "https://learn.microsoft.com/azure/developer/java/sdk/troubleshooting-authentication-service-principal"
@@ -71,7 +72,7 @@ class Refusal:
 
     @property
     def name(self) -> str:
-        return f"AADSTS{self.code}"
+        return f"{PREFIX}{self.code}"
 
     def remedy(self, presented_by: str, name: str = "") -> str:
         """A verb phrase; ``name`` is that of the AzureIdentity."""
@@ -323,6 +324,8 @@ def _refusals() -> t.Iterator[Refusal]:
 
 
 REFUSALS: t.Mapping[str, Refusal] = {refusal.code: refusal for refusal in _refusals()}
+# Names of those that tell of a clock, or of an assertion that is used past its time.
+OUT_OF_TIME = frozenset(refusal.name for refusal in REFUSALS.values() if refusal.kind is _EXPIRED)
 
 
 def codes(text: str) -> tuple[str, ...]:

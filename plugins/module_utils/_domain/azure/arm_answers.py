@@ -147,8 +147,8 @@ def refuse_circle(doing: str, url: str, read: t.Container[str]) -> None:
         raise NotAzure(doing, "the list leads back to a page that was read already")
 
 
-def at_endpoint(doing: str, url: str, endpoint: str) -> str:
-    """The URL that an answer names, absolute; raises Failure unless it lies at the ARM endpoint or at a region of it.
+def at_endpoint(doing: str, url: str, endpoint: str, service: str = "the Azure Resource Manager") -> str:
+    """The URL that an answer names, absolute; raises Failure unless it lies at the endpoint or at a region of it.
 
     The token of the task goes there, and what it says is believed.
     """
@@ -159,8 +159,8 @@ def at_endpoint(doing: str, url: str, endpoint: str) -> str:
     port = int((match and match.group("port")) or _HTTPS)
     if not match or port != (own.port or _HTTPS) or not (host == home or _REGION.fullmatch(region)):
         raise Failure(
-            f"Could not {doing}: the answer refers to {_shown(url)}, which is not the Azure Resource Manager at "
-            f"{home}, so nothing was sent there; check proxy, network and cloud_environment, then run again."
+            f"Could not {doing}: the answer refers to {_shown(url)}, which is not {service} at {home}, so nothing was "
+            "sent there; check proxy, network and cloud_environment, then run again."
         )
     return url
 

@@ -34,6 +34,9 @@ _STOPPED = re.compile(r"\bplease start\b|\b(?:is|in|was)\b[^.]{0,40}\bstopped\b"
 _LOCAL_ACCOUNTS = re.compile(r"static credential|local accounts?\b.*\bdisabled|disable local accounts", re.IGNORECASE)
 _AADSTS = re.compile(r"AADSTS\d+")
 
+# How Graph words that an application takes no more; its code differs.
+_FULL = "object has exceeded its limit"
+
 # What an operation says that ended without a reason.
 _ENDED = ("failed", "canceled", "cancelled")
 
@@ -111,6 +114,13 @@ def _cause_and_remedy(error: ServiceError) -> tuple[str, str]:
         return said, "choose values that the policy allows, or ask for an exemption"
     if code == "denyassignmentauthorizationfailed":
         return said, "a deny assignment, such as that of a locked-down node resource group, must be lifted first"
+    if code == "authorization_requestdenied":
+        return said, (
+            "an administrator of the tenant can grant this principal the permission Application.ReadWrite.OwnedBy of "
+            "Microsoft Graph, with which it has to be an owner of the application, or Application.ReadWrite.All"
+        )
+    if error.status == 403 and _FULL in error.message:
+        return said, "it holds as much as Entra takes, such as 20 federated credentials; remove some, or use another"
     if error.status == 403:
         return _forbidden(error, said)
     if error.status == 401:

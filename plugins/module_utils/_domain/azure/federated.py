@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""Federated credentials of one identity: what is desired, what must be written, and in which order.
+"""Federated credentials of an identity or an application: what is desired, what must be written, and in which order.
 
 Names are compared without regard to case, as ARM does; issuer, subject and audience exactly, as Entra does.
 """
@@ -20,13 +20,16 @@ from dataclasses import dataclass, field, replace
 
 from ..change import Change, Verb
 from ..errors import Failure
-from . import aadsts, arm_id, identities
+from . import arm_id, identities
 
 LIMIT = 20
 # Azure lets one identity be written to this rarely; a burst is answered with 429.
 SECONDS_PER_WRITE = 4
-_SEGMENT = "federatedIdentityCredentials"
-KIND = f"{identities.KIND}/{_SEGMENT}"
+SEGMENT = "federatedIdentityCredentials"
+KIND = f"{identities.KIND}/{SEGMENT}"
+OF_APPLICATIONS = f"Microsoft.Graph/applications/{SEGMENT}"
+# AKS writes it, one for each identity with an identity binding, and never removes it.
+_BINDING_NAME, _BINDING_AUDIENCE = "aks-identity-binding", "api://AKSIdentityBinding"
 _LONGEST = 600
 _WORTH_SAYING = 20  # seconds
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}")
@@ -34,8 +37,37 @@ _SERVICE_ACCOUNT = re.compile(r"system:serviceaccount:(?P<namespace>[^:]+):(?P<n
 
 
 @dataclass(frozen=True)
+class Holder:
+    """Whose federated credentials they are: an ``identity`` or an ``application``, and its name.
+
+    ``kind`` is that of its credentials; ``credentials`` is the path of all of them, '' while that is unknown.
+    """
+
+    noun: str
+    name: str
+    kind: str
+    credentials: str
+
+    def __str__(self) -> str:
+        return f"{self.noun} {self.name}"
+
+    @classmethod
+    def identity(cls, resource_id: str) -> Holder:
+        """``resource_id`` may be a text that stands for an id that is still to come."""
+        known = path(resource_id) if resource_id.startswith("/") else ""
+        return cls("identity", arm_id.last_segment(resource_id), KIND, known)
+
+    @classmethod
+    def application(cls, object_id: str, name: str) -> Holder:
+        return cls("application", name, OF_APPLICATIONS, f"applications/{object_id}/{SEGMENT}")
+
+
+@dataclass(frozen=True)
 class Credential:
-    """A federated credential. ``raw`` is what Azure reports of it, so that unknown fields survive an update."""
+    """A federated credential. ``raw`` is what Azure reports of it, so that unknown fields survive an update.
+
+    One that matches an expression has the subject ''.
+    """
 
     name: str
     issuer: str
@@ -51,6 +83,13 @@ class Credential:
     def trusted(self) -> tuple[str, str]:
         """What is unique within an identity."""
         return self.issuer, self.subject
+
+    @property
+    def protection(self) -> str:
+        """Why it is neither changed nor removed; '' where it may be."""
+        if self.key == _BINDING_NAME or _BINDING_AUDIENCE in self.audiences:
+            return IDENTITY_BINDING
+        return "" if self.subject else FLEXIBLE
 
     def view(self) -> dict[str, t.Any]:
         account = service_account(self.subject)
@@ -93,22 +132,28 @@ class Write:
     def summary(self) -> str:
         return f"{self.verb} federated credential {self.credential.name}"
 
-    def change(self, identity: str) -> Change:
-        """``identity`` may be a text that stands for an id that is still to come."""
-        is_known = identity.startswith("/")
-        return Change(self.verb, KIND, path(identity, self.credential.name) if is_known else identity)
+    def change(self, holder: Holder, unknown: str) -> Change:
+        """``unknown`` stands for an id that is still to come."""
+        known = f"{holder.credentials}/{self.credential.name}" if holder.credentials else unknown
+        return Change(self.verb, holder.kind, known)
 
 
 def path(identity: str, name: str = "") -> str:
     """Of a credential of an identity, which is given by its id, or of all of them."""
-    return f"{identity}/{_SEGMENT}" + (f"/{name}" if name else "")
+    return f"{identity}/{SEGMENT}" + (f"/{name}" if name else "")
 
 
 @dataclass(frozen=True)
 class Decision:
+    """``kept`` are those that would have gone, and stay because they are protected."""
+
     after: tuple[Credential, ...]
     writes: tuple[Write, ...]
     warnings: tuple[str, ...] = ()
+    kept: tuple[Credential, ...] = ()
+
+    def kept_view(self) -> list[dict[str, str]]:
+        return [{"name": one.name, "reason": one.protection} for one in self.kept]
 
 
 def parse(body: t.Mapping[str, t.Any]) -> Credential:
@@ -168,16 +213,23 @@ def _desired(entry: t.Mapping[str, t.Any], issuer: str | None, audiences: t.Sequ
     return Desired(name, issuer, subject, chosen[0] if chosen else None)
 
 
-def decide_absent(current: t.Sequence[Credential], wanted: t.Sequence[Desired]) -> Decision:
+def decide_absent(holder: Holder, current: t.Sequence[Credential], wanted: t.Sequence[Desired]) -> Decision:
     names = {desired.key for desired in wanted}
+    named = [one for one in current if one.key in names]
+    kept = tuple(one for one in named if one.protection)
     return Decision(
-        after=tuple(one for one in current if one.key not in names),
-        writes=tuple(Write("delete", one) for one in current if one.key in names),
+        after=tuple(one for one in current if one.key not in names or one.protection),
+        writes=tuple(Write("delete", one) for one in named if not one.protection),
+        warnings=tuple(
+            f"The federated credential {one.name} of the {holder} stays, because {_WHOSE[one.protection]}."
+            for one in kept
+        ),
+        kept=kept,
     )
 
 
 def decide_present(
-    identity: str,
+    holder: Holder,
     current: t.Sequence[Credential],
     wanted: t.Sequence[Desired],
     *,
@@ -188,7 +240,8 @@ def decide_present(
     """``unknown`` stands for an issuer that Azure will assign only later."""
     names = {desired.key for desired in wanted}
     existing = {one.key: one for one in current}
-    kept = {one.key: one for one in current if not purge or one.key in names}
+    spared = tuple(one for one in current if purge and one.key not in names and one.protection)
+    kept = {one.key: one for one in current if not purge or one.key in names or one in spared}
     after = {
         **kept,
         **{desired.key: _fulfilled(desired, existing.get(desired.key), default_audience) for desired in wanted},
@@ -199,12 +252,20 @@ def decide_present(
         for desired in wanted
         if after[desired.key] != kept.get(desired.key)
     ]
-    _refuse_doubles(identity, after.values(), {write.credential.key for write in writes}, unknown)
-    _refuse_too_many(identity, len(kept), len(after), len(removals))
+    for write in writes:
+        one = existing.get(write.credential.key)
+        if one is not None and one.protection:
+            raise Failure(
+                f"The federated credential {one.name} of the {holder} cannot be changed, because "
+                f"{_WHOSE[one.protection]}; choose another name."
+            )
+    _refuse_doubles(holder, after.values(), {write.credential.key for write in writes}, unknown)
+    _refuse_too_many(holder, len(kept), len(after), len(removals))
     return Decision(
         after=ordered(after.values()),
-        writes=(*removals, *_in_order(identity, kept.values(), writes, unknown)),
-        warnings=_slowness(identity, len(writes)),
+        writes=(*removals, *_in_order(holder, kept.values(), writes, unknown)),
+        warnings=_slowness(holder, len(writes)),
+        kept=spared,
     )
 
 
@@ -224,34 +285,34 @@ def _fulfilled(desired: Desired, existing: Credential | None, default_audience: 
     return Credential(desired.name, desired.issuer, desired.subject, (desired.audience or default_audience,))
 
 
-def _refuse_doubles(identity: str, after: t.Iterable[Credential], written: t.Container[str], unknown: str) -> None:
-    """Azure takes an issuer and subject only once per identity."""
-    holders: dict[tuple[str, str], Credential] = {}
-    for one in sorted(after, key=lambda one: one.key in written):  # those that stay come first, and are the holders
-        holder = holders.setdefault(one.trusted, one)
-        if holder is not one and one.issuer != unknown:
+def _refuse_doubles(holder: Holder, after: t.Iterable[Credential], written: t.Container[str], unknown: str) -> None:
+    """Azure takes an issuer and subject only once per holder."""
+    firsts: dict[tuple[str, str], Credential] = {}
+    for one in sorted(after, key=lambda one: one.key in written):  # those that stay come first
+        first = firsts.setdefault(one.trusted, one) if one.subject else one
+        if first is not one and one.issuer != unknown:
             raise Failure(
-                f"The federated credential {one.name} cannot be written, because {holder.name} of the identity "
-                f"{identity} has the same issuer and subject ({one.issuer}, {one.subject}) and Azure takes a pair only "
-                f"once; use the name {holder.name}, or remove that one first."
+                f"The federated credential {one.name} cannot be written, because {first.name} of the {holder} has the "
+                f"same issuer and subject ({one.issuer}, {one.subject}) and Azure takes a pair only once; use the name "
+                f"{first.name}, or remove that one first."
             )
 
 
-def _refuse_too_many(identity: str, kept: int, total: int, removed: int) -> None:
+def _refuse_too_many(holder: Holder, kept: int, total: int, removed: int) -> None:
     if total <= LIMIT or total == kept:
         return
     has = f"{kept + removed} federated credentials" + (f", {kept} without those to be removed" if removed else "")
     raise Failure(
-        f"The identity {identity} has {has}, and {total - kept} more make {total}, but Azure takes {LIMIT} at most; "
-        "remove some, let workloads of a namespace share a service account, or use a second identity."
+        f"The {holder} has {has}, and {total - kept} more make {total}, but Azure takes {LIMIT} at most; "
+        f"remove some, let workloads of a namespace share a service account, or use a second {holder.noun}."
     )
 
 
 def _in_order(
-    identity: str, kept: t.Iterable[Credential], writes: t.Sequence[Write], unknown: str
+    holder: Holder, kept: t.Iterable[Credential], writes: t.Sequence[Write], unknown: str
 ) -> tuple[Write, ...]:
     """The writes so that each finds its issuer and subject free."""
-    holders = {one.trusted: one.key for one in kept}
+    holders = {one.trusted: one.key for one in kept if one.subject}
     waiting, done = list(writes), []
     while waiting:
         for write in waiting:
@@ -261,8 +322,8 @@ def _in_order(
         else:
             names = " and ".join(write.credential.name for write in waiting)
             raise Failure(
-                f"The federated credentials {names} of the identity {identity} are to exchange their subjects, which "
-                "Azure does not take in any order; remove one of them first."
+                f"The federated credentials {names} of the {holder} are to exchange their subjects, which Azure does "
+                "not take in any order; remove one of them first."
             )
         waiting.remove(write)
         done.append(write)
@@ -271,13 +332,13 @@ def _in_order(
     return tuple(done)
 
 
-def _slowness(identity: str, writes: int) -> tuple[str, ...]:
+def _slowness(holder: Holder, writes: int) -> tuple[str, ...]:
     seconds = writes * SECONDS_PER_WRITE
-    if seconds < _WORTH_SAYING:
+    if holder.kind != KIND or seconds < _WORTH_SAYING:
         return ()
     return (
         f"Azure takes one write in {SECONDS_PER_WRITE} seconds for an identity, so the {writes} federated credentials "
-        f"of {identity} need about {seconds} seconds.",
+        f"of {holder.name} need about {seconds} seconds.",
     )
 
 
@@ -302,19 +363,19 @@ def cluster_issuer(name: str, group: str, body: t.Mapping[str, t.Any] | None) ->
     return str(profile["issuerURL"])
 
 
-def may_come(failure: Failure) -> bool:
-    """Whether an exchange that Entra refused may be granted a moment later."""
-    return aadsts.may_come(str(failure.error.get("code")))
+def issuer_of(token: str) -> str:
+    """Who issued a token, as it says itself; '' where that cannot be read. Its signature is not looked at."""
+    try:
+        part = token.split(".")[1]
+        return str(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["iss"])
+    except (ValueError, IndexError, KeyError, TypeError):
+        return ""
 
 
 def require_issuer(credential: Credential, token: str) -> None:
-    """Refuse a token of another cluster, which could never be exchanged; its signature is not looked at."""
-    try:
-        part = token.split(".")[1]
-        issuer = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["iss"]
-    except (ValueError, IndexError, KeyError, TypeError):
-        return
-    if issuer != credential.issuer:
+    """Refuse a token of another cluster, which could never be exchanged."""
+    issuer = issuer_of(token)
+    if issuer and issuer != credential.issuer:
         raise Failure(
             f"The federated credential {credential.name} trusts the issuer {credential.issuer}, but the API server "
             f"issues tokens as {issuer}; use the kubeconfig of the cluster that the credential is for."
@@ -322,11 +383,35 @@ def require_issuer(credential: Credential, token: str) -> None:
 
 
 FOREIGN_ISSUER, SUBJECT_MISSING = "foreign_issuer", "subject_missing"
+IDENTITY_BINDING, FLEXIBLE = "identity_binding_credential", "flexible_credential"
+EXCHANGE_REFUSED, TOKEN_FORBIDDEN = "exchange_refused", "token_forbidden"
 # For the page of codes.
 MEANINGS = {
     FOREIGN_ISSUER: "A federated credential trusts another issuer than that of the cluster.",
     SUBJECT_MISSING: "A federated credential is for a service account that does not exist.",
+    IDENTITY_BINDING: "A federated credential is that of AKS for identity bindings, and is neither changed nor "
+    "removed.",
+    FLEXIBLE: "A federated credential matches an expression in the place of a subject, and is neither changed nor "
+    "removed.",
+    EXCHANGE_REFUSED: "Entra granted fewer exchanges by a federated credential than asked for.",
+    TOKEN_FORBIDDEN: "The user of the connection may not ask for tokens of a service account, so nothing was tried.",
 }
+_WHOSE = {
+    IDENTITY_BINDING: "it is that of AKS for identity bindings, which all clusters of the identity share",
+    FLEXIBLE: "it matches an expression in the place of a subject, which this module does not manage",
+}
+
+
+def untried(code: str, credential: Credential, holder: Holder, issuer: str) -> str:
+    """Why a credential was not tried with a token of its service account; ``issuer`` is that of the cluster."""
+    account = "/".join(service_account(credential.subject) or ())
+    why = {
+        FOREIGN_ISSUER: f"trusts {credential.issuer}, which is not the issuer of the connected cluster ({issuer})",
+        SUBJECT_MISSING: f"is for the service account {account}, which does not exist in the connected cluster",
+        TOKEN_FORBIDDEN: f"is for the service account {account}, whose tokens the user of the connection may not ask "
+        "for (create on serviceaccounts/token)",
+    }[code]
+    return f"The federated credential {credential.name} of the {holder} {why}, so it was not tried."
 
 
 def findings(

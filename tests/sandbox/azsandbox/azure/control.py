@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
@@ -15,7 +16,7 @@ from .arm import power
 from .core import Azure
 from .faults import Faults, InvalidRule
 from .log import RequestLog
-from .state import LOCK, Secret, Settings
+from .state import LOCK, ApplicationCredential, Secret, Settings
 from .wire import JsonObject
 
 
@@ -77,14 +78,22 @@ class Control:
         return web.json_response({})
 
     async def add_principal(self, request: web.Request) -> web.Response:
-        """``{name, roles: [{role, scope}], groups, secret_expires_in, certificate, federated}`` -> its credentials."""
+        """``{name, roles: [{role, scope}], groups, secret_expires_in, certificate, federated, graph, owners}``
+
+        -> its credentials. ``federated``: federated credentials as Graph has them; ``graph``: permissions of Microsoft
+        Graph; ``owners``: object ids of the service principals that own the application.
+        """
         given = await request.json()
         principal, secret = self._azure.state.new_application(str(given["name"]))
         if "secret_expires_in" in given:
             principal.secrets = [Secret(secret, time.time() + float(given["secret_expires_in"]))]
         if given.get("certificate"):
             principal.certificates.append(str(given["certificate"]).encode())
-        principal.federated.extend(given.get("federated") or [])
+        for number, each in enumerate(given.get("federated") or []):
+            known = {"id": str(uuid.uuid4()), "name": f"federated-{number}", "description": None, "subject": None}
+            principal.federated.append(ApplicationCredential({**known, **each}))
+        principal.graph.extend(given.get("graph") or [])
+        principal.owners.extend(given.get("owners") or [])
         principal.groups.extend(given.get("groups") or [])
         for entry in given.get("roles") or []:
             try:
@@ -97,6 +106,7 @@ class Control:
                 "name": principal.name,
                 "client_id": principal.app_id,
                 "object_id": principal.object_id,
+                "application_id": principal.application_id,
                 "secret": secret,
                 "tenant_id": self._azure.config.tenant_id,
             },

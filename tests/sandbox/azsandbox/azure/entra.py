@@ -47,6 +47,118 @@ RESOURCES = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """How Entra words a code; ``message`` has fields."""
+
+    status: int
+    error: str
+    message: str
+
+
+_ADVICE = (
+    " Check your federated identity credential Subject, Audience and Issuer against the presented assertion."
+    " https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
+)
+REFUSALS = {
+    70021: Refusal(
+        400,
+        "invalid_request",
+        "No matching federated identity record found for presented assertion."
+        " Assertion Issuer: '{issuer}'. Assertion Subject: '{subject}'. Assertion Audience: '{audience}'."
+        " https://docs.microsoft.com/en-us/azure/active-directory/develop/workload-identity-federation",
+    ),
+    70025: Refusal(
+        401, "invalid_client", "The client '{app_id}'({name}) has no configured federated identity credentials."
+    ),
+    700211: Refusal(
+        401,
+        "invalid_client",
+        f"No matching federated identity record found for presented assertion issuer '{{issuer}}'.{_ADVICE}",
+    ),
+    700212: Refusal(
+        401,
+        "invalid_client",
+        f"No matching federated identity record found for presented assertion audience '{{audience}}'.{_ADVICE}",
+    ),
+    700213: Refusal(
+        401,
+        "invalid_client",
+        f"No matching federated identity record found for presented assertion subject '{{subject}}'.{_ADVICE}",
+    ),
+    7002138: Refusal(
+        401,
+        "invalid_client",
+        "No matching federated identity record found for presented assertion {part} '{value}'. The {part} matches"
+        " with case-insensitive comparison, but not with case-sensitive comparison. Check your federated identity"
+        " credential Subject, Audience and Issuer against the presented assertion. See documentation at:"
+        " https://learn.microsoft.com/entra/workload-id/workload-identity-federation.",
+    ),
+    700024: Refusal(
+        401,
+        "invalid_client",
+        "Client assertion is not within its valid time range."
+        " Current time: {now}, assertion valid from {starts}, expiry time of assertion {ends}. Review the"
+        " documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials.",
+    ),
+    700231: Refusal(
+        400,
+        "invalid_request",
+        "Federated identity credential tokens may not be used as assertions for another federated identity credential.",
+    ),
+    90061: Refusal(400, "invalid_request", "Request to External OIDC endpoint failed: '{issuer}'."),
+    90033: Refusal(
+        503, "temporarily_unavailable", "A transient error has occurred. Please try again, and include the trace id."
+    ),
+}
+"""Codes of federation with the words of Entra, as users quote them; 700231 and 90033 are self-consistent only."""
+
+
+def shown(call: Call) -> str:
+    """What of the form of a token request faults are told by."""
+    form = _form(call) if call.method == "POST" else {}
+    proof = next((kind for kind in ("assertion", "secret") if form.get(f"client_{kind}")), "")
+    return f"client_id={form.get('client_id', '')}&proof={proof}"
+
+
+def refused(call: Call, code: int) -> Answer:
+    """The refusal of a token request by a fault, whatever is asserted; of a code without words here only its form."""
+    form = _form(call)
+    try:
+        claims = jwt.decode(form.get("client_assertion", ""), options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        claims = {}
+    principal = call.state.principal_by_app(form.get("client_id", ""))
+    values = {
+        **_asserted(claims),
+        **_times(claims),
+        "app_id": form.get("client_id", ""),
+        "name": principal.name if principal else "",
+        "part": "subject",
+        "value": str(claims.get("sub", "")),
+    }
+    if code not in REFUSALS:
+        return entra_error(call, 401, "invalid_client", code, "It is refused.").answer
+    return refusal(call, code, **values).answer
+
+
+def _asserted(claims: JsonObject) -> dict[str, str]:
+    given = claims.get("aud", "")
+    audience = given[0] if isinstance(given, list) and given else str(given)
+    return {"issuer": str(claims.get("iss", "")), "subject": str(claims.get("sub", "")), "audience": audience}
+
+
+def _times(claims: JsonObject) -> dict[str, str]:
+    moments = {"now": time.time(), "starts": float(claims.get("nbf", 0)), "ends": float(claims.get("exp", 0))}
+    return {name: _instant(moment) for name, moment in moments.items()}
+
+
+def refusal(call: Call, code: int, **values: str) -> AzureError:
+    """A refusal with the words of its code."""
+    words = REFUSALS[code]
+    return entra_error(call, words.status, words.error, code, words.message.format(**values))
+
+
 def entra_error(call: Call, status: int, error: str, code: int, message: str) -> AzureError:
     """An error of the token endpoint with its AADSTS code."""
     now = utcnow()
@@ -212,7 +324,8 @@ def _lifetime(principal: Principal) -> int:
 
 
 def _form(call: Call) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(call.raw_body.decode(), keep_blank_values=True).items()}
+    text = call.raw_body.decode(errors="replace")
+    return {name: values[0] for name, values in parse_qs(text, keep_blank_values=True).items()}
 
 
 def _required(call: Call, form: dict[str, str], name: str) -> str:
@@ -224,9 +337,9 @@ def _required(call: Call, form: dict[str, str], name: str) -> str:
 
 
 def is_known_resource(azure: Azure, resource: str) -> bool:
-    """Whether tokens can be had for a resource: Azure's own, this ARM by its address, an application of the tenant."""
+    """Whether tokens can be had for a resource: Azure's own, ARM and Graph here by address, an application's."""
     wanted = resource.rstrip("/")
-    known = RESOURCES | {azure.config.endpoints.arm}
+    known = RESOURCES | {azure.config.endpoints.arm, azure.config.endpoints.graph}
     return wanted in known or azure.state.principal_by_app(wanted.removeprefix("api://")) is not None
 
 
@@ -371,19 +484,9 @@ def _verify(call: Call, assertion: str, public: Any, claims: JsonObject) -> None
             "Assertion failed signature validation. [Reason - The provided signature value did not match the expected"
             " signature value.]",
         ) from None
-    now = time.time()
-    starts, ends = float(claims.get("nbf", 0)), float(claims.get("exp", 0))
-    if not starts - 300 <= now < ends + 300:
-        raise entra_error(
-            call,
-            401,
-            "invalid_client",
-            700024,
-            "Client assertion is not within its valid time range."
-            f" Current time: {_instant(now)}, assertion valid from {_instant(starts)},"
-            f" expiry time of assertion {_instant(ends)}. Review the documentation at"
-            " https://learn.microsoft.com/entra/identity-platform/certificate-credentials.",
-        )
+    now, leeway = time.time(), call.state.settings.assertion_leeway
+    if not float(claims.get("nbf", 0)) - leeway <= now < float(claims.get("exp", 0)) + leeway:
+        raise refusal(call, 700024, **_times(claims))
 
 
 def _instant(moment: float) -> str:
@@ -402,67 +505,48 @@ class FederatedCredential:
 
 
 def _federated_credentials(call: Call, principal: Principal) -> list[FederatedCredential]:
-    found = [_credential(entry, True) for entry in principal.federated]
+    now = call.azure.clock.now()
+    found = [_credential(each.body, each.visible <= now) for each in principal.federated]
     if principal.resource_id is not None:
         for resource in call.state.within(principal.resource_id, FEDERATED_CREDENTIAL):
-            found.append(_credential(resource.properties, resource.hidden["visible"] <= call.azure.clock.now()))
+            found.append(_credential(resource.properties, resource.hidden["visible"] <= now))
     return found
 
 
 def _credential(entry: JsonObject, visible: bool) -> FederatedCredential:
-    return FederatedCredential(entry["issuer"], entry["subject"], tuple(entry["audiences"]), visible)
+    """One that matches an expression has no subject, and none of a cluster: it fits no service account."""
+    return FederatedCredential(entry["issuer"], entry.get("subject") or "", tuple(entry["audiences"]), visible)
 
 
 async def _by_federation(
     call: Call, principal: Principal, assertion: str, header: JsonObject, claims: JsonObject
 ) -> None:
     """A token of an issuer that the identity trusts."""
-    issuer, subject = str(claims.get("iss", "")), str(claims.get("sub", ""))
-    given = claims.get("aud", "")
-    audience = given[0] if isinstance(given, list) and given else str(given)
+    asserted = _asserted(claims)
+    issuer = asserted["issuer"]
     everything = _federated_credentials(call, principal)
     credentials = [c for c in everything if c.visible]
     if not credentials and not everything:
-        message = f"The client '{principal.app_id}'({principal.name}) has no configured federated identity credentials."
-        raise entra_error(call, 401, "invalid_client", 70025, message)
-    if any(c for c in everything if not c.visible and (c.issuer, c.subject) == (issuer, subject)):
+        raise refusal(call, 70025, app_id=principal.app_id, name=principal.name)
+    if any(c for c in everything if not c.visible and (c.issuer, c.subject) == (issuer, asserted["subject"])):
         # Not replicated yet: the token endpoint cannot say which part does not match.
-        raise entra_error(
-            call,
-            400,
-            "invalid_request",
-            70021,
-            "No matching federated identity record found for presented assertion."
-            f" Assertion Issuer: '{issuer}'. Assertion Subject: '{subject}'. Assertion Audience: '{audience}'."
-            " https://docs.microsoft.com/en-us/azure/active-directory/develop/workload-identity-federation",
-        )
-    credentials = _narrow(call, credentials, "issuer", issuer, 700211, lambda c: [c.issuer])
+        raise refusal(call, 70021, **asserted)
+    credentials = _narrow(call, credentials, "issuer", asserted, 700211, lambda c: [c.issuer])
     await _verify_federated(call, assertion, header, claims, issuer)
-    credentials = _narrow(call, credentials, "subject", subject, 700213, lambda c: [c.subject])
-    _narrow(call, credentials, "audience", audience, 700212, lambda c: list(c.audiences))
+    credentials = _narrow(call, credentials, "subject", asserted, 700213, lambda c: [c.subject])
+    _narrow(call, credentials, "audience", asserted, 700212, lambda c: list(c.audiences))
 
 
 def _narrow(
-    call: Call, credentials: list[FederatedCredential], part: str, value: str, code: int, read: Any
+    call: Call, credentials: list[FederatedCredential], part: str, asserted: dict[str, str], code: int, read: Any
 ) -> list[FederatedCredential]:
     """The credentials that hold a value exactly; an AADSTS code otherwise."""
+    value = asserted[part]
     exact = [c for c in credentials if value in read(c)]
     if exact:
         return exact
-    message = (
-        f"No matching federated identity record found for presented assertion {part} '{value}'."
-        " Check your federated identity credential Subject, Audience and Issuer against the presented assertion."
-        " https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
-    )
-    if any(value.lower() in (v.lower() for v in read(c)) for c in credentials):
-        code = 7002138
-        message = (
-            f"No matching federated identity record found for presented assertion {part} '{value}'. The {part} matches"
-            " with case-insensitive comparison, but not with case-sensitive comparison. Check your federated identity"
-            " credential Subject, Audience and Issuer against the presented assertion. See documentation at:"
-            " https://learn.microsoft.com/entra/workload-id/workload-identity-federation."
-        )
-    raise entra_error(call, 401, "invalid_client", code, message)
+    near = any(value.lower() in (v.lower() for v in read(c)) for c in credentials)
+    raise refusal(call, 7002138 if near else code, part=part, value=value, **asserted)
 
 
 async def _verify_federated(call: Call, assertion: str, header: JsonObject, claims: JsonObject, issuer: str) -> None:
@@ -471,7 +555,7 @@ async def _verify_federated(call: Call, assertion: str, header: JsonObject, clai
 
 
 def _unreachable(call: Call, issuer: str) -> AzureError:
-    return entra_error(call, 400, "invalid_request", 90061, f"Request to External OIDC endpoint failed: '{issuer}'.")
+    return refusal(call, 90061, issuer=issuer)
 
 
 async def _issuer_key(call: Call, issuer: str, kid: str) -> Any:

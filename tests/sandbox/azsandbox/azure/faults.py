@@ -26,11 +26,16 @@ def _null(body: Any, _url: str) -> JsonObject:
 
 def _circle(body: Any, url: str) -> JsonObject:
     """A list whose next page is itself; what is no list is answered as one of nothing."""
-    return {**(body if isinstance(body, dict) and "value" in body else {"value": []}), "nextLink": url}
+    shown = body if isinstance(body, dict) and "value" in body else {"value": []}
+    return {**shown, "@odata.nextLink" if "@odata.context" in shown else "nextLink": url}
 
 
 # POSTs that change nothing: they ask for a token or a list.
 _READING_POST = re.compile(r"/oauth2/|/list[a-z]+(\?|$)", re.IGNORECASE)
+
+
+EXCHANGE = "/oauth2/.*#.*proof=assertion"
+"""The path of requests for a token by an assertion."""
 
 
 def _writes(method: str, target: str) -> bool:
@@ -47,7 +52,10 @@ class InvalidRule(Exception):
 
 @dataclass
 class Rule:
-    """``path`` is a regular expression, searched in host + path + query, case ignored."""
+    """``path`` is a regular expression, searched in host + path + query, case ignored.
+
+    Behind that a request for a token has ``#client_id=ID&proof=PROOF``, where the proof is assertion or secret.
+    """
 
     method: str = ""
     """Any, where it is empty; several have commas between them."""
@@ -60,6 +68,12 @@ class Rule:
     """The first of the matching requests that is hit."""
     count: int = 1
     """How many are hit; 0 means every one from there on."""
+    every: int = 1
+    """From the first on each so manieth, such as each 50th; it is then the 50th that is the first, and all are hit,
+    unless ``nth`` and ``count`` say something else."""
+    aadsts: int = 0
+    """Refuse with this code of Entra, in its form and words. Without a ``path`` that is every exchange of an assertion,
+    and no login by a secret."""
     status: int | None = None
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -105,8 +119,14 @@ def parse(given: JsonObject) -> Rule:
         raise InvalidRule(f"The fault is invalid: {error}.") from None
     if rule.distort and rule.distort not in DISTORTIONS:
         raise InvalidRule(f"The fault distorts as {rule.distort!r}; known are {sorted(DISTORTIONS)}.")
-    if rule.status is None and not rule.unanswered and not (rule.cut or rule.delay or rule.distort):
-        raise InvalidRule("A fault needs a status, a delay, reset, cut, hang or distort.")
+    if rule.every < 1:
+        raise InvalidRule(f"The fault hits every {rule.every}th request; it must be a number from 1 on.")
+    if rule.status is None and not rule.unanswered and not (rule.cut or rule.delay or rule.distort or rule.aadsts):
+        raise InvalidRule("A fault needs a status, a delay, reset, cut, hang, distort or aadsts.")
+    if rule.aadsts:
+        rule.path = rule.path or EXCHANGE
+    if rule.every > 1:
+        rule.nth, rule.count = given.get("nth", rule.every), given.get("count", 0)
     return rule
 
 
@@ -134,7 +154,8 @@ class Faults:
             if not rule.matches(method, target, remote):
                 continue
             rule.seen += 1
-            due = rule.seen >= rule.nth and (rule.count == 0 or rule.seen < rule.nth + rule.count)
+            turn, rest = divmod(rule.seen - rule.nth, rule.every)
+            due = turn >= 0 and rest == 0 and (rule.count == 0 or turn < rule.count)
             if due and chosen is None:
                 rule.hits += 1
                 chosen = rule

@@ -104,6 +104,8 @@ class Credentials:
     client_id: str
     secret: str
     object_id: str
+    application_id: str = ""
+    """Object id of the application, whose service principal ``object_id`` is."""
 
 
 class SimulatedAzure:
@@ -185,11 +187,11 @@ class SimulatedAzure:
     # conveniences
 
     def principal(self, name: str, *roles: tuple[str, str], **more: Any) -> Credentials:
-        """A further service principal; roles are (role, scope)."""
+        """A further service principal; roles are (role, scope), the rest as the control API takes it."""
         made = self.control(
             "POST", "/principals", {"name": name, "roles": [{"role": r, "scope": s} for r, s in roles], **more}
         )
-        return Credentials(made["client_id"], made["secret"], made["object_id"])
+        return Credentials(made["client_id"], made["secret"], made["object_id"], made["application_id"])
 
     def subscription(self, name: str) -> str:
         """A further subscription of the owner; its id."""

@@ -126,7 +126,8 @@ class Server:
             remote=request.remote or "",
             request_id=str(uuid.uuid4()),
         )
-        rule = self.faults.hit(call.method, f"{call.host}{request.path_qs}", call.remote)
+        form = f"#{entra.shown(call)}" if self._service(call.host) is entra.handle else ""
+        rule = self.faults.hit(call.method, f"{call.host}{request.path_qs}{form}", call.remote)
         if rule is not None:
             call.fault = rule.id
             await asyncio.sleep(rule.delay)
@@ -143,6 +144,8 @@ class Server:
         return response
 
     async def _answer_with(self, rule: Rule | None, call: Call, url: str) -> Answer:
+        if rule is not None and rule.aadsts and self._service(call.host) is entra.handle:
+            return entra.refused(call, rule.aadsts)
         if rule is None or (rule.status is None and not rule.unanswered):
             answer = await self._answer(call)
             if rule is not None and rule.distort:

@@ -74,8 +74,21 @@ class Secret:
 
 
 @dataclass
+class ApplicationCredential:
+    """A federated credential of an application."""
+
+    body: JsonObject
+    """As Graph answers it."""
+    visible: float = 0.0
+    """From when on the token endpoint knows it, by the clock of this Azure."""
+
+
+@dataclass
 class Principal:
-    """A service principal of the directory; managed identities are those with a ``resource_id``."""
+    """A service principal of the directory; managed identities are those with a ``resource_id``.
+
+    All others are those of an application of this tenant, which has an object id of its own.
+    """
 
     object_id: str
     app_id: str
@@ -85,8 +98,13 @@ class Principal:
     secrets: list[Secret] = field(default_factory=list)
     certificates: list[bytes] = field(default_factory=list)
     """PEM."""
-    federated: list[JsonObject] = field(default_factory=list)
-    """Federated credentials of an application: name, issuer, subject, audiences."""
+    application_id: str = ""
+    """Object id of the application; managed identities have none."""
+    owners: list[str] = field(default_factory=list)
+    """Object ids of the service principals that own the application."""
+    federated: list[ApplicationCredential] = field(default_factory=list)
+    graph: list[str] = field(default_factory=list)
+    """Permissions of Microsoft Graph that it was granted as an application, such as Application.ReadWrite.OwnedBy."""
     groups: list[str] = field(default_factory=list)
     """Object ids of the groups that it is a member of."""
     refusals_left: int = 0
@@ -107,6 +125,8 @@ class Settings:
     """From the federated credential to its effect at the token endpoint."""
     federated_credential_write: float = 1.0
     """How long a write of a federated credential takes; one that overlaps it is refused."""
+    assertion_leeway: float = 300.0
+    """How long (seconds, not scaled) an assertion is taken before its time and after its end."""
     deleted_cluster_memory: float = 60.0
     """How long a deleted or refused cluster answers the AKS provider's own 404 instead of ARM's."""
     page_size: int = 0
@@ -190,6 +210,10 @@ class State:
         wanted = app_id.lower()
         return next((p for p in self.principals.values() if p.app_id == wanted), None)
 
+    def applications(self) -> Iterator[Principal]:
+        """The service principals of the applications of this tenant."""
+        return (each for each in self.principals.values() if each.application_id)
+
     def new_managed_identity(self, name: str, resource_id: str) -> Principal:
         return self.add_principal(
             Principal(
@@ -210,6 +234,7 @@ class State:
             app_id=(app_id or str(uuid.uuid4())).lower(),
             name=name,
             kind=PrincipalKind.APPLICATION,
+            application_id=str(uuid.uuid4()),
             secrets=[Secret(value, time.time() + 365 * 86400)],
         )
         return self.add_principal(principal), value

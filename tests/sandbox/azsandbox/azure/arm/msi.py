@@ -179,7 +179,7 @@ def _credential_properties(call: Call) -> JsonObject:
 
 def _check_others(others: list[Resource], properties: JsonObject) -> None:
     if any(
-        (c.properties["issuer"], c.properties["subject"]) == (properties["issuer"], properties["subject"])
+        (c.properties["issuer"], c.properties.get("subject")) == (properties["issuer"], properties["subject"])
         for c in others
     ):
         raise arm_error(409, "Conflict", "Issuer and subject combination already exists for this Managed Identity.")

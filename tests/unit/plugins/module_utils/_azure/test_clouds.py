@@ -74,6 +74,25 @@ def test_a_description_is_read(document: Any, resource_manager: str, audience: s
     assert (cloud.authority, cloud.vouched) == ("https://login.local", True)
 
 
+@pytest.mark.parametrize(
+    ("name", "graph"),
+    [
+        ("AzureCloud", "https://graph.microsoft.com"),
+        ("AzureUSGovernment", "https://graph.microsoft.us"),
+        ("AzureChinaCloud", "https://microsoftgraph.chinacloudapi.cn"),
+    ],
+)
+def test_where_graph_is(name: str, graph: str) -> None:
+    assert clouds.find(name, nothing).graph == graph
+
+
+@pytest.mark.parametrize(
+    ("said", "graph"), [({"microsoftGraphResourceId": "https://graph/"}, "https://graph"), ({}, "")]
+)
+def test_where_a_cloud_says_that_graph_is(said: dict[str, str], graph: str) -> None:
+    assert clouds.find("https://arm.local", lambda _url: {"authentication": LOGIN, **said}).graph == graph
+
+
 @pytest.mark.parametrize("document", [[], {}, [{"authentication": {}}], "text"])
 def test_what_describes_no_cloud_is_refused(document: Any) -> None:
     with pytest.raises(Failure, match="does not describe a cloud"):

@@ -71,6 +71,21 @@ def test_an_answer_that_is_no_json_is_quoted() -> None:
         ),
         (
             403,
+            "Authorization_RequestDenied",
+            "Insufficient privileges to complete the operation.",
+            "Could not do it: Insufficient privileges to complete the operation (Authorization_RequestDenied); an "
+            "administrator of the tenant can grant this principal the permission Application.ReadWrite.OwnedBy of "
+            "Microsoft Graph, with which it has to be an owner of the application, or Application.ReadWrite.All.",
+        ),
+        (
+            403,
+            "Directory_ResourceSizeExceeded",
+            "The size of the object has exceeded its limit. Please reduce the number of values and retry your request.",
+            "Could not do it: The size of the object has exceeded its limit (Directory_ResourceSizeExceeded); it holds "
+            "as much as Entra takes, such as 20 federated credentials; remove some, or use another.",
+        ),
+        (
+            403,
             "LinkedAuthorizationFailed",
             LINKED,
             "Could not do it: the principal 9d2c may not perform "

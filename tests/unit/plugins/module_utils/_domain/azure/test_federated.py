@@ -13,12 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import federated
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential, Desired
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import (
+    Credential,
+    Desired,
+    Holder,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 
 UNKNOWN = "(known after apply)"
 AUDIENCE = "api://AzureADTokenExchange"
 ISSUER = "https://issuer/"
+ID = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
+HOLDER = Holder.identity(ID)
+BINDING = Credential("aks-identity-binding", "https://ib.oic/t/c", "c", ("api://AKSIdentityBinding",))
+FLEXIBLE = Credential("branches", ISSUER, "", (AUDIENCE,))
+ALSO_FLEXIBLE = Credential("tags", ISSUER, "", (AUDIENCE,))
+PROTECTED = [BINDING, FLEXIBLE, ALSO_FLEXIBLE]
 
 
 def credential(name: str, subject: str = "s", issuer: str = ISSUER, **raw: Any) -> Credential:
@@ -26,7 +36,7 @@ def credential(name: str, subject: str = "s", issuer: str = ISSUER, **raw: Any) 
 
 
 def decide(current: list[Credential], *wanted: Desired, purge: bool = False) -> federated.Decision:
-    return federated.decide_present("billing", current, wanted, default_audience=AUDIENCE, purge=purge, unknown=UNKNOWN)
+    return federated.decide_present(HOLDER, current, wanted, default_audience=AUDIENCE, purge=purge, unknown=UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +170,7 @@ def test_every_write_finds_its_place(
         azure[one.key] = one
     assert federated.ordered(azure.values()) == decision.after
     assert decide(list(decision.after), *desired, purge=purge).writes == ()
-    removed = federated.decide_absent(decision.after, desired)
+    removed = federated.decide_absent(HOLDER, decision.after, desired)
     assert {one.key for one in removed.after} == {one.key for one in decision.after} - {
         desired.key for desired in desired
     }
@@ -229,18 +239,89 @@ def test_what_is_found(
 
 
 @pytest.mark.parametrize(
-    ("code", "may"),
+    ("wanted", "kept"),
     [
-        ("AADSTS70021", True),
-        ("AADSTS70025", True),
-        ("AADSTS700213", True),
-        ("AADSTS50166", True),
-        ("AADSTS90033", True),
-        ("AADSTS700016", False),
-        ("AADSTS7002138", False),
-        ("AADSTS1", False),
-        (None, False),
+        ([], ["aks-identity-binding", "branches", "tags"]),
+        ([Desired("one")], ["aks-identity-binding", "branches", "tags"]),
+        ([Desired("AKS-identity-binding"), Desired("tags")], ["branches"]),
     ],
 )
-def test_what_may_come(code: str | None, may: bool) -> None:
-    assert federated.may_come(Failure("No.", error={"code": code} if code else {})) == may
+def test_what_is_protected_survives_a_purge(wanted: list[Desired], kept: list[str]) -> None:
+    decision = decide([credential("one"), *PROTECTED], *wanted, purge=True)
+    gone = [] if Desired("one") in wanted else ["one"]
+    assert [(write.verb, write.credential.name) for write in decision.writes] == [("delete", name) for name in gone]
+    assert [one.name for one in decision.kept] == kept
+    assert {one.name for one in PROTECTED} <= {one.name for one in decision.after}
+
+
+def test_what_is_protected_survives_its_deletion() -> None:
+    named = [Desired("one"), Desired("aks-identity-binding"), Desired("BRANCHES")]
+    decision = federated.decide_absent(HOLDER, [credential("one"), *PROTECTED], named)
+    assert [write.summary for write in decision.writes] == ["delete federated credential one"]
+    assert list(decision.after) == PROTECTED
+    assert decision.kept_view() == [
+        {"name": "aks-identity-binding", "reason": federated.IDENTITY_BINDING},
+        {"name": "branches", "reason": federated.FLEXIBLE},
+    ]
+    assert [warning.partition(", because ")[0] for warning in decision.warnings] == [
+        "The federated credential aks-identity-binding of the identity billing stays",
+        "The federated credential branches of the identity billing stays",
+    ]
+
+
+@pytest.mark.parametrize("desired", [Desired("aks-identity-binding", ISSUER), Desired("branches", subject="s")])
+def test_what_is_protected_is_not_changed(desired: Desired) -> None:
+    with pytest.raises(Failure, match=f"The federated credential {desired.name} of the identity billing cannot be "):
+        decide([*PROTECTED], desired)
+
+
+def test_what_is_protected_counts() -> None:
+    others = [credential(f"has{number}", f"has{number}") for number in range(18)]
+    wanted = [Desired(f"new{number}", ISSUER, f"new{number}") for number in range(18)]
+    with pytest.raises(Failure, match="has 21 federated credentials, 3 without those to be removed, and 18 more make"):
+        decide([*others, *PROTECTED], *wanted, purge=True)
+    assert len(decide([*others, BINDING, FLEXIBLE], *wanted, purge=True).after) == 20
+
+
+def test_a_binding_is_known_by_its_audience_too() -> None:
+    renamed = Credential("renamed", "https://ib.oic/t/c", "c", ("api://AKSIdentityBinding",))
+    assert renamed.protection == federated.IDENTITY_BINDING
+
+
+def test_an_application_as_holder() -> None:
+    holder = Holder.application("0d1b5a3e", "billing")
+    decision = federated.decide_present(
+        holder, [], [Desired("one", ISSUER, "s")], default_audience=AUDIENCE, purge=False, unknown=UNKNOWN
+    )
+    assert decision.writes[0].change(holder, UNKNOWN).view() == {
+        "verb": "create",
+        "kind": "Microsoft.Graph/applications/federatedIdentityCredentials",
+        "id": "applications/0d1b5a3e/federatedIdentityCredentials/one",
+        "why": "",
+    }
+    many = [Desired(f"new{number}", ISSUER, f"new{number}") for number in range(21)]
+    with pytest.raises(Failure, match="The application billing has 0 federated credentials, .* a second application"):
+        federated.decide_present(holder, [], many, default_audience=AUDIENCE, purge=False, unknown=UNKNOWN)
+    assert (
+        federated.decide_present(
+            holder, [], many[:20], default_audience=AUDIENCE, purge=False, unknown=UNKNOWN
+        ).warnings
+        == ()
+    )
+
+
+def test_an_identity_that_is_still_to_come() -> None:
+    holder = Holder.identity(UNKNOWN)
+    (write,) = federated.decide_present(
+        holder, [], [Desired("one", ISSUER, "s")], default_audience=AUDIENCE, purge=False, unknown=UNKNOWN
+    ).writes
+    assert write.change(holder, UNKNOWN).id == UNKNOWN
+    assert write.change(HOLDER, UNKNOWN).id == f"{ID}/federatedIdentityCredentials/one"
+
+
+@pytest.mark.parametrize("code", [federated.FOREIGN_ISSUER, federated.SUBJECT_MISSING, federated.TOKEN_FORBIDDEN])
+def test_why_one_was_not_tried(code: str) -> None:
+    said = federated.untried(code, credential("one", "system:serviceaccount:ns:sa"), HOLDER, "https://mine/")
+    assert said.startswith("The federated credential one of the identity billing ")
+    assert said.endswith(", so it was not tried.")
+    assert ("https://mine/" if code == federated.FOREIGN_ISSUER else "ns/sa") in said
