@@ -34,6 +34,7 @@ PLAYS = ("tests/unit/roles/test_*.py", "tests/unit/plugins/action/test_in_proces
 SHARE_OF_PLAYS = 4
 # What most tests of tests/sandbox use; what few use is built by the first of them.
 SANDBOX_PARTS = ("sandbox", "az")
+KUBE_PARTS = ("sandbox", "workload-identity")
 
 
 def _requirements_key() -> str:
@@ -247,8 +248,8 @@ def molecule(session: nox.Session) -> None:
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
 def kube(session: nox.Session) -> None:
-    """tests/kube: the Kubernetes side against a real API server, MIC and NMI."""
-    _build(session, "sandbox")
+    """tests/kube: the Kubernetes side against a real API server, MIC, NMI and the webhook of Workload ID."""
+    _build(session, *KUBE_PARTS)
     # Many of its tests wait, for MIC or for nodes, and some take a minute.
     _pytest(session, f"core-{NEWEST}", ["tests/kube"], "--numprocesses=3", "--dist=worksteal")
 
@@ -286,7 +287,7 @@ def _soak(session: nox.Session, mark: str, *options: str) -> None:
 @nox.session(python=NEWEST_PYTHON, default=False)
 def forks(session: nox.Session) -> None:
     """The tests that call modules, with each in a fork as tasks run it; a part of the soak SOAK (see make soak)."""
-    _build(session, "sandbox")
+    _build(session, *KUBE_PARTS)
     session.env["SOAK"] = f"{os.environ.get('SOAK') or 'soak'}-forks"
     session.env["MODULES_IN_FORKS"] = "1"
     of_kube = sorted(CHECKOUT.glob("tests/kube/test_*.py"))
@@ -307,7 +308,7 @@ def plays_of_a_lane(session: nox.Session, core: str) -> None:
     _unit_of_a_lane(session, core)
 
 
-@nox.session(python=NEWEST_PYTHON, default=False)
+@nox.session(python=NEWEST_PYTHON, default=False, venv_params=["--seed"])  # with pip, whose work is measured
 def bench(session: nox.Session) -> None:
     """What ours costs beside its peers, as a table (see make bench)."""
     _build(session, "sandbox")

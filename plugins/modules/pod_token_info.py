@@ -17,6 +17,11 @@ description:
     is never a success, even if its claims are right.
   - NMI is recognized by two marks that must agree, no Server header on its own answer, and that of the instance
     metadata service on a request for the machine's metadata, which NMI passes on (or refuses in its own words).
+  - With O(path=workload_identity) it asks Entra itself, as libraries do that know Workload ID, with the token of the
+    service account from the file that the webhook names to the pod. The probe is then made as the webhook changes it,
+    with the label C(azure.workload.identity/use), whether its workload has it yet or not, and without the label
+    C(aadpodidbinding), so that MIC assigns it nothing. A token of NMI or of the instance metadata service is never a
+    success there.
   - Only decoded claims leave the pod, never the token, unless O(target_url) names a URL of Azure to show it to.
   - With O(method=probe_pod) the request comes from a throw-away pod with the namespace, node, service account and
     labels of the workload. It belongs to a Job, never becomes Ready, has a deadline, and is removed afterwards; what a
@@ -105,6 +110,10 @@ options:
       image:
         description: As O(image).
         type: str
+      path:
+        description: As O(path).
+        type: str
+        choices: [pod_identity, workload_identity]
       labels:
         description: As O(labels).
         type: dict
@@ -174,6 +183,16 @@ options:
             the verdict is V(not_mutated), and nothing is asked.
         type: str
         choices: [pod_identity, workload_identity]
+  path:
+    description:
+      - Whom the request goes to. V(pod_identity) is the metadata address, where NMI or the proxy of Workload ID
+        answers.
+      - V(workload_identity) is Entra itself, at the login host that the webhook of Workload ID names to the pod. The
+        client id is O(client_id), otherwise the one of the pod. It needs C(curl) or C(python3) in the container, with
+        the certificates of public authorities.
+    type: str
+    choices: [pod_identity, workload_identity]
+    default: pod_identity
   target_url:
     description:
       - URL to which the token is shown in one GET, from within the pod, to see whether its identity has a role there,
@@ -258,8 +277,8 @@ options:
 seealso:
   - module: azureops.pod_identity.azure_identity_binding
 notes:
-  - O(expect.path=workload_identity) needs to get the service account, the namespace and what makes the pod, and to list
-    MutatingWebhookConfigurations; what may not be read is told in the message.
+  - O(path=workload_identity) and O(expect.path=workload_identity) need to get the service account, the namespace and
+    what makes the pod, and to list MutatingWebhookConfigurations; what may not be read is told in the message.
   - The probe needs to list pods, nodes, services, PodDisruptionBudgets, AzureIdentities and AzureIdentityBindings, and
     to create and delete Jobs and read pods, their logs and events in the namespace. O(method=exec) needs C(pods/exec)
     instead of the Jobs.
@@ -310,6 +329,15 @@ EXAMPLES = r"""
     samples: 50
     sample_interval: 3
   register: billing_rate
+
+- name: See whether the pods would get a token of Workload ID, before they are changed
+  azureops.pod_identity.pod_token_info:
+    namespace: billing
+    service_account: billing
+    path: workload_identity
+    expect:
+      client_id: "{{ billing.state.client_id }}"
+  register: billing_exchange
 
 - name: Ask inside a running pod instead
   azureops.pod_identity.pod_token_info:
@@ -377,8 +405,8 @@ tokens:
       sample: probe_pod
     answered_by:
       description:
-        - Who answered, V(nmi), V(imds) (the instance metadata service itself), V(workload_identity_proxy), V(nobody)
-          or V(unknown).
+        - Who answered, V(nmi), V(imds) (the instance metadata service itself), V(workload_identity_proxy), V(entra)
+          (with O(path=workload_identity)), V(nobody) or V(unknown).
       returned: always
       type: str
       sample: nmi
@@ -390,7 +418,8 @@ tokens:
           the tenant forbids the token), V(pod_unknown), V(request_refused), V(throttled), V(server_error),
           V(unreadable_token), V(unknown_responder), V(unclear) (the marks of who answered contradict each other, as
           where a mesh changes headers), V(wrong_path) (the token came another way than O(expect.path)),
-          V(not_mutated) (the webhook of Workload ID has not changed the pod; the message says why), V(role_missing)
+          V(not_mutated) (the webhook of Workload ID has not changed the pod; the message says why),
+          V(exchange_incomplete) (the pod lacks what it takes to ask Entra), V(role_missing)
           (the token is right, and O(target_url) answered 403), V(target_refused) (it answered another error),
           V(target_unreached) (it could not be asked).
         - V(intermittent) where some of the O(samples) are right and some are not.
@@ -415,6 +444,33 @@ tokens:
       returned: always
       type: str
       sample: pod_identity
+    assertion:
+      description:
+        - With O(path=workload_identity), what the token of the service account says that was presented to Entra; empty
+          where there is none.
+      returned: always
+      type: dict
+      contains:
+        issuer:
+          description: Its issuer, which a federated credential must have letter by letter.
+          returned: where there is such a token
+          type: str
+          sample: https://westeurope.oic.prod-aks.azure.com/5e1c7a2b/9d3f0a61/
+        subject:
+          description: Its subject.
+          returned: where there is such a token
+          type: str
+          sample: system:serviceaccount:billing:billing
+        audience:
+          description: Its audience, several separated by commas.
+          returned: where there is such a token
+          type: str
+          sample: api://AzureADTokenExchange
+        seconds_left:
+          description: Seconds until it expires, by the clock of the pod.
+          returned: where there is such a token
+          type: int
+          sample: 3541
     target_status:
       description: Status of the answer of O(target_url), 0 where there was none or none was asked for.
       returned: always
@@ -519,6 +575,12 @@ tokens:
               returned: always
               type: str
               sample: NMI handed out a token of billing/billing.
+            references:
+              description: Where that verdict is explained, and issues that tell of it.
+              returned: always
+              type: list
+              elements: str
+              sample: ["https://github.com/azureops/pod_identity/blob/main/docs/codes.md#ok"]
             pods:
               description: The workload's pods in whose place or in which it was asked.
               returned: always
@@ -536,6 +598,12 @@ tokens:
       returned: always
       type: str
       sample: NMI handed out a token of billing/billing.
+    references:
+      description: Where the verdict is explained, and issues that tell of it.
+      returned: always
+      type: list
+      elements: str
+      sample: ["https://github.com/azureops/pod_identity/blob/main/docs/codes.md#ok"]
     elapsed_seconds:
       description: How long the answer took.
       returned: always
@@ -558,7 +626,9 @@ import typing as t
 from dataclasses import asdict
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec, kubernetes_auth
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.catalogue import references
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import (
+    exchange,
     token,
     token_questions,
 )
@@ -605,8 +675,10 @@ def entry(question: token_questions.Question, asked: token_questions.Asked) -> d
         "http_status": answer.status,
         "target_status": answer.target.status if answer.target else 0,
         "claims": dict(answer.claims or {}),
+        "assertion": exchange.view(answer),
         "elapsed_seconds": answer.seconds,
         "samples": outcome.view(),
+        "references": list(references(outcome.verdict.verdict)),
         **asdict(outcome.verdict),
     }
 
@@ -624,12 +696,13 @@ def argument_spec() -> ArgumentSpec:
         },
     }
     of_all: dict[str, t.Any] = {
-        "resource": {"type": "str", "default": "https://management.azure.com/"},
+        "resource": {"type": "str", "default": token_questions.RESOURCE},
         "method": {"type": "str", "choices": ["probe_pod", "exec"], "default": "probe_pod"},
-        "image": {"type": "str", "default": "mcr.microsoft.com/azurelinux/base/core:3.0"},
+        "image": {"type": "str", "default": token_questions.IMAGE},
+        "path": {"type": "str", "choices": ["pod_identity", "workload_identity"], "default": "pod_identity"},
         "labels": {"type": "dict"},
-        "timeout": {"type": "int", "default": 180},
-        "start_timeout": {"type": "int", "default": 120},
+        "timeout": {"type": "int", "default": token_questions.TIMEOUT},
+        "start_timeout": {"type": "int", "default": token_questions.START_TIMEOUT},
         "allow_detach": {"type": "bool", "default": False},
         "allow_unready_endpoints": {"type": "bool", "default": False},
         "allow_blocked_evictions": {"type": "bool", "default": False},
@@ -648,12 +721,12 @@ def argument_spec() -> ArgumentSpec:
                 "options": {**of_entry, **without_defaults, "namespace": {"type": "str", "required": True}},
                 "required_one_of": [named_by],
             },
-            "at_once": {"type": "int", "default": 25},
+            "at_once": {"type": "int", "default": token_questions.AT_ONCE},
             "target_hosts": {"type": "list", "elements": "str"},
             "samples": {"type": "int", "default": 1},
             "sample_interval": {"type": "int", "default": 5},
             "check_mode_probe": {"type": "bool", "default": False},
-            "owner": {"type": "str", "default": "default"},
+            "owner": {"type": "str", "default": token_questions.OWNER},
         },
         required_one_of=(("namespace", "workloads"), (*named_by, "workloads")),
         mutually_exclusive=tuple(("workloads", name) for name in token_questions.OF_ENTRY),

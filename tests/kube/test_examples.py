@@ -20,6 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY_BINDING,
     AZURE_POD_IDENTITY_EXCEPTION,
     JOB,
+    POD,
     Kind,
 )
 from ansible_collections.azureops.pod_identity.plugins.modules import (
@@ -29,6 +30,7 @@ from ansible_collections.azureops.pod_identity.plugins.modules import (
     imds_answer_info,
     nmi_info,
     pod_token_info,
+    workload_identity_webhook_info,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
@@ -141,10 +143,26 @@ def test_nmi(api_server: ApiServer, tmp_path: Path) -> None:
 
 
 @pytest.mark.soak(sample=2, group="examples")
+def test_webhook_of_workload_id(
+    client: Client, api_server: ApiServer, crds: None, namespaces: None, tmp_path: Path
+) -> None:
+    """None is there, and the last of the templates is not either."""
+    look, assertion, manifest, live = examples(workload_identity_webhook_info, api_server)
+    tasks = [
+        look,
+        refused(assertion, "Assertion failed"),
+        manifest,
+        refused(live, "does not exist: name one that does"),
+    ]
+    assert played(api_server, tmp_path / "all", tasks) == 0
+    assert client.list_all(POD, "billing") == ()
+
+
+@pytest.mark.soak(sample=2, group="examples")
 def test_token(client: Client, api_server: ApiServer, crds: None, namespaces: None, tmp_path: Path) -> None:
     """A probe that cannot start proves nothing, which the next task says; the pod of the last one does not run."""
-    probe, assertion, several, inside = examples(pod_token_info, api_server)
-    tasks = [probe, refused(assertion, "did not start within 2 s"), several]
+    probe, assertion, *others, inside = examples(pod_token_info, api_server)
+    tasks = [probe, refused(assertion, "did not start within 2 s"), *others]
     tasks += [refused(inside, "does not run: name one that does")]
     assert played(api_server, tmp_path / "all", tasks) == 0
     assert client.list_all(JOB, "billing") == ()

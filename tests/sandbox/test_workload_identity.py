@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from applications import apply, from_now_on, records, served, workload
-from operators import CLUSTER, GROUP, SITE, Operator
+from operators import CLUSTER, GROUP, SITE, Operator, on_localhost
 from probes import QUICK_NMI
 from sandboxes import eventually, running
 
@@ -91,6 +91,25 @@ class Story:
         made = ("--namespace", CHART, "--create-namespace", "--set", f"azureTenantID={tenant},replicaCount=1")
         return self.helm("install", "workload-identity-webhook", chart, *made, check=check)
 
+    def module(self, module: str, **options: Any) -> dict[str, Any]:
+        """What a module returned on the operator's workstation."""
+        path = str(self.operator.directory / "kubeconfig")
+        place = ("--resource-group", GROUP, "--name", CLUSTER, "--overwrite-existing", "--file", path)
+        self.operator.sandbox.exec("az", "aks", "get-credentials", *place)
+        task = {f"azureops.pod_identity.{module}": {"kubeconfig": path, **options}}
+        told = {"ansible.builtin.set_stats": {"data": {"answer": "{{ answer }}"}}}
+        run = self.operator.play(on_localhost({**task, "register": "answer"}, told))
+        return dict(run.ok().stats["answer"])
+
+    def exchange(self, account: str, **options: Any) -> dict[str, Any]:
+        """What pod_token_info says of a request to Entra itself; no probe must be left."""
+        where = {"namespace": NAMESPACE, "service_account": account, "path": "workload_identity", "timeout": 20}
+        answer = self.module("pod_token_info", **{**where, **options})
+        (entry,) = answer["tokens"]
+        assert "eyJ" not in json.dumps(answer) and answer["ok"] is (entry["verdict"] == "ok") and not answer["changed"]
+        assert self.operator.sandbox.exec("kubectl", "get", "jobs", "-A", "-o", "name") == ""
+        return dict(entry)
+
     def rolled_out(self, namespace: str) -> None:
         self.operator.sandbox.exec(
             "kubectl", "rollout", "status", f"deployment/{WEBHOOK}", "-n", namespace, "--timeout=240s"
@@ -159,6 +178,14 @@ def test_the_add_on_comes(story: Story) -> None:
         assert [each["labels"][mark] for mark in marks] == ["true", "aks"]
     releases = json.loads(story.helm("list", "--all-namespaces", "--output", "json"))
     assert [each["name"] for each in releases] == ["aad-pod-identity"]
+    entries = [{"kind": "Deployment", "namespace": NAMESPACE, "name": "old"}]
+    found = story.module("workload_identity_webhook_info", templates=entries, proxy_sidecar=True)
+    (one,) = found["webhooks"]
+    assert (found["installed"], found["serving"], found["unread"]) == ("addon", True, []), one["waiting_for"]
+    assert one["version"] == programs.version("workload-identity") and ADD_ON in one["excluded_namespaces"]
+    assert {each["of"] for each in one["certificates"] if each["trusted"]} == {"ca_bundle", "serving"}
+    (tried,) = found["templates"]
+    assert [tried[way]["code"] for way in ("with_label", "with_proxy")] == ["webhook_mutates"] * 2
 
 
 def test_both_ways_side_by_side(story: Story) -> None:
@@ -213,6 +240,28 @@ def exchanges(story: Story, name: str, until: float) -> int:
     return sum(datetime.fromisoformat(each["time"]).timestamp() <= until for each in mine)
 
 
+def test_entra_is_asked_as_pods_ask_it(story: Story) -> None:
+    """From a probe that the webhook changes, and inside a pod that it has changed."""
+    expected = {
+        "client_id": story.identity["clientId"],
+        "object_id": story.identity["principalId"],
+        "tenant_id": story.identity["tenantId"],
+    }
+    found = story.exchange("mover", expect=expected, samples=3, sample_interval=1)
+    assert (found["verdict"], found["answered_by"], found["path"]) == ("ok", "entra", "workload_identity"), found
+    assert found["samples"]["right"] == 3 and found["claims"]["oid"] == story.identity["principalId"]
+    assert 3000 < found["assertion"].pop("seconds_left") <= 3600
+    subject = f"system:serviceaccount:{NAMESPACE}:mover"
+    assert found["assertion"] == {"issuer": story.issuer, "subject": subject, "audience": AUDIENCE}
+    (pod,) = story.operator.kubectl("get", "pods", "-n", NAMESPACE, "-l", "app=direct")["items"]
+    inside = story.exchange("", pod=pod["metadata"]["name"], method="exec", expect=expected)
+    assert (inside["verdict"], inside["answered_by"]) == ("ok", "entra"), inside
+    bare = story.exchange("default")
+    assert bare["verdict"] == "exchange_incomplete" and "AZURE_CLIENT_ID is empty" in bare["message"]
+    refused = story.exchange("default", client_id=story.identity["clientId"])
+    assert (refused["verdict"], refused["error_code"][:10]) == ("federation_refused", "AADSTS7002"), refused
+
+
 def test_egress_is_closed_by_a_policy(story: Story) -> None:
     """Pods that come later are held too; the way to NMI is none that a policy closes."""
     policy = {
@@ -249,6 +298,8 @@ def test_the_add_on_goes(story: Story) -> None:
     assert not story.there(f"deployment/{WEBHOOK}", "-n", ADD_ON)
     assert story.becomes_of_pod(NAMESPACE) == "unchanged"
     assert {each["path"] for each in from_now_on(story.operator, "moved", NAMESPACE)} == {"workload_identity"}
+    missing = story.exchange("mover")
+    assert missing["verdict"] == "not_mutated" and "the cluster has no webhook" in missing["message"]
 
 
 def test_the_chart_by_hand_and_the_add_on_over_it(story: Story) -> None:
@@ -261,3 +312,6 @@ def test_the_chart_by_hand_and_the_add_on_over_it(story: Story) -> None:
     (webhook,) = story.operator.kubectl("get", CONFIGURATION)["webhooks"]
     assert webhook["clientConfig"]["service"]["namespace"] == ADD_ON
     assert [each["namespace"] for each in story.operator.kubectl("get", BINDING)["subjects"]] == [ADD_ON]
+    found = story.module("workload_identity_webhook_info")
+    assert (found["installed"], found["serving"]) == ("both", False)
+    assert {(each["kind"], each["namespace"]) for each in found["webhooks"]} == {("addon", ADD_ON), ("chart", CHART)}

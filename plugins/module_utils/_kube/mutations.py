@@ -34,17 +34,22 @@ def look(client: Client, namespace: str, asked: Asked, container: str | None) ->
         return asked
     place = f"{namespace}/{asked.place.model_name}"
     if not mutation.is_mutated(pod, container):
-        dummy, sentence = mutation.why_not(_surroundings(client, namespace, pod), container)
-        message = f"Pod {place} was not changed by the webhook of Workload ID: {sentence}"
-        return replace(asked, finding=token.Verdict("not_mutated", "V13", token.UNKNOWN, message))
-    if not mutation.has_proxy(pod):
+        return unchanged(client, namespace, asked, pod, f"Pod {place}", container)
+    if not (asked.exchanges or mutation.has_proxy(pod)):
         return replace(
             asked,
             reason=f"Pod {place} was changed by the webhook of Workload ID but has no proxy, so a request to the "
-            "metadata address tells nothing of it: its application reads AZURE_FEDERATED_TOKEN_FILE itself; prove the "
-            "exchange with wait_exchange of azureops.pod_identity.federated_identity_credential.",
+            "metadata address tells nothing of it: its application reads AZURE_FEDERATED_TOKEN_FILE itself; ask "
+            "Entra itself with path: workload_identity.",
         )
     return asked
+
+
+def unchanged(client: Client, namespace: str, asked: Asked, pod: Raw, what: str, container: str | None = None) -> Asked:
+    """With the finding why the webhook has not changed a pod, which is called ``what``."""
+    dummy, sentence = mutation.why_not(_surroundings(client, namespace, pod), container)
+    message = f"{what} was not changed by the webhook of Workload ID: {sentence}"
+    return replace(asked, finding=token.Verdict("not_mutated", "V13", token.UNKNOWN, message))
 
 
 def _surroundings(client: Client, namespace: str, pod: Raw) -> mutation.Surroundings:

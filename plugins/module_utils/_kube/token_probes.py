@@ -196,8 +196,9 @@ class _Asking:
             expected = probe.expectation(
                 place, target.namespace, around.cluster, question.expect, question.resource, question.client_id
             )
-            asked = Asked(place, expected, wanted=wanted, target_url=question.target_url)
-            if expected.path == token.WORKLOAD_IDENTITY:
+            asked = Asked(place, expected, wanted=wanted, target_url=question.target_url, exchanges=question.exchanges)
+            # A probe that asks Entra itself is changed by the webhook even where its workload is not yet.
+            if within if question.exchanges else expected.path == token.WORKLOAD_IDENTITY:
                 asked = mutations.look(client, target.namespace, asked, question.container if within else None)
             if not (asked.finding or asked.reason):
                 try:
@@ -218,8 +219,12 @@ class _Asking:
     def _beside(self, question: Question, asked: Asked, around: Surroundings) -> Asked:
         """From a throw-away pod, unless something stands against it."""
         client, target, place = self._client, question.target, asked.place
+        if question.exchanges:
+            place = probe.for_exchange(place)
         name = probes.new_name()
-        reason = probe.obstacle(place, target.namespace, name, around.cluster, **question.allowed)
+        reason = probe.obstacle(
+            place, target.namespace, name, around.cluster, asks_nmi=not question.exchanges, **question.allowed
+        )
         if reason:
             return replace(asked, reason=reason)
         limits = {
@@ -233,7 +238,7 @@ class _Asking:
             if not token_questions.crowded_out(str(failure.error.get("message"))):
                 raise
             return replace(asked, reason=failure.sentence, crowded_out=True)
-        return replace(
+        asked = replace(
             asked,
             place=probe.replace_node(place, ran.node),
             output=ran.output,
@@ -241,6 +246,9 @@ class _Asking:
             actions=(f"ran probe Job {target.namespace}/{name}" + (f" on {ran.node}" if ran.node else ""),),
             crowded_out=token_questions.crowded_out(ran.trouble),
         )
+        if asked.lacks_token:
+            asked = mutations.unchanged(client, target.namespace, asked, job["spec"]["template"], "The probe's pod")
+        return asked
 
     def _pod_of(self, namespace: str, job: str) -> Object | None:
         self._go_on()
@@ -259,13 +267,9 @@ class _Asking:
         if chosen not in containers:
             raise Failure(f"Pod {place} has no container {chosen}, only {', '.join(containers)}.")
         asked = replace(asked, actions=(f"asked in pod {place}",))
-        request = (question.resource, question.client_id, question.timeout)
-        target_url = question.target_url
         where = (str(metadata["name"]), target.namespace, chosen)
-        for command in (
-            token_request.shell_command(*request, target=target_url),
-            token_request.python_command(*request, target=target_url),  # images with Python but without a shell
-        ):
+        # The latter for images with Python but without a shell.
+        for command in (question.shell_command(), question.python_command()):
             output = self._until_known(*where, command, question.timeout + 60)
             if token_request.parse(output).tool:
                 return self._more(question, replace(asked, output=output), where, command)

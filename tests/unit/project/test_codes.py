@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import catalogue, diagnose
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import dry_run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import cluster_nodes
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import verdicts
-from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
+from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info, workload_identity_webhook_info
 from ansible_collections.azureops.pod_identity.tests import readmes
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -81,6 +82,12 @@ def test_every_verdict_that_is_documented_is_explained() -> None:
         if "verdict" in (each.get("contains") or {})
     )
     assert set(re.findall(r"V\((\w+)\)", " ".join(returned["description"]))) == set(verdicts.MEANINGS)
+
+
+def test_every_code_of_a_dry_run_is_documented() -> None:
+    returned = yaml.safe_load(workload_identity_webhook_info.RETURN)["templates"]["contains"]["with_label"]["contains"]
+    told = set(re.findall(r"V\((\w+)\)", " ".join(returned["code"]["description"])))
+    assert told == set(dry_run.MEANINGS)
 
 
 def test_every_group_of_nodes_is_explained() -> None:

@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ..errors import Failure
+from ..installation.workload_identity_webhook import USE_LABEL
 from ..kubernetes import label_selectors
 from ..matching.matching import SELECTOR_LABEL, Assignment, Binding, Identity, Pod, assignments, scale_set, unheld
 from ..names import OWNER
@@ -99,6 +100,12 @@ def _place(target: Target, model: Raw | None, extra_labels: t.Mapping[str, str])
     )
 
 
+def for_exchange(place: Place) -> Place:
+    """The place of a probe that asks Entra itself: the webhook gives it its token, and MIC assigns it nothing."""
+    labels = {key: value for key, value in place.labels.items() if key != SELECTOR_LABEL}
+    return replace(place, labels={**labels, USE_LABEL: "true"})
+
+
 def replace_node(place: Place, node: str) -> Place:
     """The place with the node that the scheduler chose."""
     return replace(place, node=node or place.node)
@@ -148,9 +155,10 @@ def obstacle(
     allow_detach: bool,
     allow_unready_endpoints: bool,
     allow_blocked_evictions: bool,
+    asks_nmi: bool = True,
 ) -> str:
     """Why a probe must not be run here, in a sentence; empty where nothing stands against it."""
-    if ((place.model or {}).get("spec") or {}).get("hostNetwork"):
+    if asks_nmi and ((place.model or {}).get("spec") or {}).get("hostNetwork"):
         return (
             f"Pod {namespace}/{place.model_name} uses the host network, whose requests NMI never sees, so a probe "
             "would say nothing about it: use method: exec."
@@ -159,7 +167,7 @@ def obstacle(
     if place.node and node is None:
         return f"Node {place.node} does not exist."
     if node and (node["metadata"].get("labels") or {}).get("kubernetes.io/os", "linux") != "linux":
-        return f"Node {place.node} does not run Linux, and NMI runs on Linux only."
+        return f"Node {place.node} does not run Linux, which NMI and the probe need."
     published = _publishing(place.labels, cluster.services)
     if published and not allow_unready_endpoints:
         return (

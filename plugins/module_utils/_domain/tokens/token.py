@@ -22,6 +22,7 @@ from .token_request import Answer
 
 NMI, IMDS, PROXY = responder.NMI, responder.IMDS, responder.PROXY
 NOBODY, UNKNOWN = responder.NOBODY, responder.UNKNOWN
+ENTRA = "entra"  # where it was asked itself, with the token of the service account
 OK, NOT_VERIFIED = "ok", responder.NOT_VERIFIED
 answered_by, brief = responder.answered_by, responder.brief
 # How the token came, as far as its claims and who answered tell: the values of Verdict.path.
@@ -31,6 +32,14 @@ POD_IDENTITY, INSTANCE_METADATA, WORKLOAD_IDENTITY, CONTRADICTORY = (
     "workload_identity",
     "contradictory",
 )
+_PATHS: t.Mapping[str, str] = {
+    NMI: POD_IDENTITY,
+    IMDS: INSTANCE_METADATA,
+    PROXY: WORKLOAD_IDENTITY,
+    ENTRA: WORKLOAD_IDENTITY,
+}
+# By whom a token of a service account was exchanged.
+_EXCHANGING = (PROXY, ENTRA)
 # Verdict and class of a refusal of Entra, by what it is about.
 _OF_ENTRA: t.Mapping[str, tuple[str, str]] = {
     aadsts.TENANT: ("wrong_tenant", "V9"),
@@ -58,6 +67,8 @@ _CREDENTIAL = (
     ("failed to get Kubernetes secret", "create the Secret that {} names, where NMI may read it"),
 )
 _CLOCK_SKEW = 60
+# Entra writes iat and nbf five minutes back, for clocks that are late.
+_BACKDATED = 300
 
 
 @dataclass(frozen=True)
@@ -104,12 +115,12 @@ class Verdict:
 def path_of(claims: t.Mapping[str, t.Any] | None, who: str) -> str:
     """How a token came. Entra writes the machine into what the metadata service asks for (``xms_az_rid``, the id of
     the scale set or VM), and a mark into what was exchanged for another token (``xms_ficinfo``)."""
-    if claims is None or who not in (NMI, IMDS, PROXY):
+    if claims is None or who not in _PATHS:
         return ""
     by_machine, by_exchange = bool(claims.get("xms_az_rid")), bool(claims.get("xms_ficinfo"))
-    if by_machine if who == PROXY else by_exchange:
+    if by_machine if who in _EXCHANGING else by_exchange:
         return CONTRADICTORY
-    return {NMI: POD_IDENTITY, IMDS: INSTANCE_METADATA, PROXY: WORKLOAD_IDENTITY}[who]
+    return _PATHS[who]
 
 
 def judge(answer: Answer, expected: Expectation) -> Verdict:
@@ -145,9 +156,12 @@ def _judge(answer: Answer, expected: Expectation) -> Verdict:
     if who == UNKNOWN:
         verdict, code, message = responder.unclear(answer)
         return Verdict(verdict, code, who, message, _checks(answer, expected, who))
-    if answer.status == 200:
-        return _token(answer, expected, who)
-    return _refusal(answer, expected, who)
+    return judge_answer(answer, expected, who)
+
+
+def judge_answer(answer: Answer, expected: Expectation, who: str) -> Verdict:
+    """The verdict over an answer of NMI, the proxy, or Entra, which has a status."""
+    return _token(answer, expected, who) if answer.status == 200 else _refusal(answer, expected, who)
 
 
 def is_pod_unknown(text: str) -> bool:
@@ -192,10 +206,14 @@ def _token(answer: Answer, expected: Expectation, who: str) -> Verdict:
     checks = _checks(answer, expected, who)
     failed = {check.check: check for check in checks if not check.ok}
     name = expected.identity or "the identity"
+    account = "the annotation azure.workload.identity/{} of the service account"
+    client, tenant = f"which bindings select the pod and clientID of {name}", f"tenantID of {name}"
+    if who in _EXCHANGING:
+        client, tenant = account.format("client-id"), account.format("tenant-id")
     # The tenant of another identity says nothing of the one that is meant.
     for check, verdict, code, advice in (
-        ("client_id", "wrong_identity", "V6", f"check which bindings select the pod and clientID of {name}"),
-        ("tenant", "wrong_tenant", "V9", f"check tenantID of {name}"),
+        ("client_id", "wrong_identity", "V6", f"check {client}"),
+        ("tenant", "wrong_tenant", "V9", f"check {tenant}"),
         ("audience", "wrong_audience", "V10", "check the resource that is asked for"),
         ("object_id", "wrong_identity", "V6", "the identity may have been made anew, with other ids"),
         ("resource_id", "wrong_identity", "V6", f"resourceID and clientID of {name} belong to two identities"),
@@ -230,7 +248,7 @@ def _token(answer: Answer, expected: Expectation, who: str) -> Verdict:
             "and annotations of the pod.",
             checks,
         )
-    if expected.ambiguous:
+    if expected.ambiguous and who != ENTRA:
         several = f"The pod gets several identities ({expected.identity})"
         return ambiguous(Verdict(OK, "", who, "", checks), several)
     return Verdict(OK, "", who, f"{_name(who)} handed out a token of {name}.", checks)
@@ -242,21 +260,31 @@ def _refusal(answer: Answer, expected: Expectation, who: str) -> Verdict:
     error_code = known.name if known else f"AADSTS{codes[-1]}" if codes else ""
     if known:
         about, said = known.kind.about, text[text.index(known.name) :]
-        holder = aadsts.SERVICE_ACCOUNT if who == PROXY else aadsts.AZURE_IDENTITY
-        # What the proxy presents is the token of a service account, always by a federated credential.
-        verdict, code = _OF_ENTRA[aadsts.FEDERATION if who == PROXY and about == aadsts.ASSERTION else about]
+        exchanging = who in _EXCHANGING
+        holder = aadsts.SERVICE_ACCOUNT if exchanging else aadsts.AZURE_IDENTITY
+        # What these present is the token of a service account, always by a federated credential.
+        verdict, code = _OF_ENTRA[aadsts.FEDERATION if exchanging and about == aadsts.ASSERTION else about]
         advice = f"{known.meaning}; {known.remedy(holder, expected.identity or 'the AzureIdentity')}"
     elif codes:
         verdict, code, said = "token_refused", "", text[text.index(error_code) :]
         advice = f"Entra gave no token; look the code up at {aadsts.lookup(codes[-1])}"
     else:
-        verdict, code, advice = _of_proxy(answer) if who == PROXY else _of_nmi(answer, expected)
+        verdict, code, advice = {PROXY: _of_proxy, ENTRA: _of_entra}.get(who, _of_nmi)(answer, expected)
         said = text
     message = f"{_name(who)} answered {answer.status} ({brief(said)}): {advice}."
     return Verdict(verdict, code, who, message, error_code=error_code)
 
 
-def _of_proxy(answer: Answer) -> tuple[str, str, str]:
+def _of_entra(answer: Answer, expected: Expectation) -> tuple[str, str, str]:
+    """The same for an error status that came from the login host without a code of Entra."""
+    if answer.status == 429:
+        return "throttled", "", "it has too many requests; try again later"
+    if answer.status >= 500:
+        return "server_error", "", "it is at fault, or what stands before it; try again later"
+    return "unknown_responder", "", "this is no answer of Entra, so look for a proxy or firewall before the login host"
+
+
+def _of_proxy(answer: Answer, expected: Expectation) -> tuple[str, str, str]:
     """Verdict, class and advice for an error status of the Workload ID proxy that names no code of Entra."""
     if answer.status == 400:
         return "request_refused", "", "the proxy needs a resource, and a client id (AZURE_CLIENT_ID of the pod, or one)"
@@ -353,8 +381,8 @@ def _checks(answer: Answer, expected: Expectation, who: str) -> tuple[Check, ...
     expires, issued = claims.get("exp"), claims.get("iat")
     if answer.started and isinstance(expires, int):
         checks.append(Check("not_expired", f"after {answer.started}", str(expires), expires > answer.started))
-    if who == PROXY and answer.started and isinstance(issued, int):
-        limit = answer.started - _CLOCK_SKEW
+    if who in _EXCHANGING and answer.started and isinstance(issued, int):
+        limit = answer.started - _BACKDATED - _CLOCK_SKEW
         checks.append(Check("issued_during_probe", f"after {limit}", str(issued), issued >= limit))
     return tuple(checks)
 
@@ -368,7 +396,7 @@ def _text(value: t.Any) -> str:
 
 
 def _name(who: str) -> str:
-    return {NMI: "NMI", IMDS: "The instance metadata service"}.get(who, "The Workload ID proxy")
+    return {NMI: "NMI", IMDS: "The instance metadata service", ENTRA: "Entra"}.get(who, "The Workload ID proxy")
 
 
 def _evidence(claims: t.Mapping[str, t.Any] | None) -> str:

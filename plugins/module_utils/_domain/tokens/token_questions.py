@@ -12,10 +12,17 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..errors import Failure
-from . import probe_job, sampling, target, token, token_request
+from ..installation.workload_identity_webhook import PROXY_ANNOTATION, SKIP_ANNOTATION
+from . import exchange, probe_job, sampling, target, token, token_request
 
 Raw = t.Mapping[str, t.Any]
 
+# What is asked unless the options say otherwise: for what, from which image, and how many seconds it may take.
+RESOURCE, IMAGE = "https://management.azure.com/", "mcr.microsoft.com/azurelinux/base/core:3.0"
+TIMEOUT, START_TIMEOUT, OWNER = 180, 120, "default"
+# How many are asked at the same time.
+AT_ONCE = 25
+_ALLOWED = ("allow_detach", "allow_unready_endpoints", "allow_blocked_evictions")
 # What names the pods of a workload, and the rest that stands in an entry alone where there are several.
 OF_ENTRY = ("namespace", "selector", "pod", "service_account", "node", "client_id", "expect", "container", "target_url")
 # NMI may not know a pod yet that has just got its address.
@@ -39,6 +46,8 @@ while :; do
   [ "$samples" -gt 0 ] && sleep "$interval" || break
 done
 """
+# A probe that asks Entra itself needs no proxy, which would keep its Job from ending, and skips no container.
+_OF_PROXY = (PROXY_ANNOTATION, SKIP_ANNOTATION)
 _NOT_MADE = "The request was not made or its result is incomplete, so nothing is known."
 
 
@@ -46,38 +55,58 @@ _NOT_MADE = "The request was not made or its result is incomplete, so nothing is
 class Question:
     """The requests for one token, as the options say it; ``allowed`` are the ``allow_*`` options.
 
+    ``path``: whom the request goes to, the metadata address (POD_IDENTITY) or Entra itself (WORKLOAD_IDENTITY).
     ``samples`` are made, in each pod one ``interval`` (seconds) after the other. A token that is right is shown to
     ``target_url`` if there is one.
     """
 
     target: probe_job.Target
-    resource: str
-    client_id: str | None
-    expect: t.Mapping[str, str | None]
-    method: str
-    container: str | None
-    image: str
-    labels: t.Mapping[str, t.Any]
-    timeout: int
-    start_timeout: int
-    owner: str
-    samples: int
-    interval: int
-    target_url: str
-    allowed: t.Mapping[str, bool]
+    resource: str = RESOURCE
+    client_id: str | None = None
+    expect: t.Mapping[str, str | None] = field(default_factory=dict)
+    method: str = "probe_pod"
+    container: str | None = None
+    image: str = IMAGE
+    labels: t.Mapping[str, t.Any] = field(default_factory=dict)
+    timeout: int = TIMEOUT
+    start_timeout: int = START_TIMEOUT
+    owner: str = OWNER
+    samples: int = 1
+    interval: int = 0
+    target_url: str = ""
+    allowed: t.Mapping[str, bool] = field(default_factory=lambda: dict.fromkeys(_ALLOWED, False))
+    path: str = token.POD_IDENTITY
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether Entra itself is asked, with the token of the service account."""
+        return self.path == token.WORKLOAD_IDENTITY
+
+    def shell_command(self) -> list[str]:
+        """The program that asks; python_command() is the same for images without a shell."""
+        request = (self.resource, self.client_id, self.timeout)
+        if self.exchanges:
+            return exchange.shell_command(*request, target=self.target_url)
+        return token_request.shell_command(*request, target=self.target_url)
+
+    def python_command(self) -> list[str]:
+        request = (self.resource, self.client_id, self.timeout)
+        if self.exchanges:
+            return exchange.python_command(*request, target=self.target_url)
+        return token_request.python_command(*request, target=self.target_url)
 
     @classmethod
     def parse(cls, options: Raw) -> Question:
         places = {name: options[name] or "" for name in ("namespace", "selector", "pod", "service_account", "node")}
         same = ("resource", "client_id", "method", "container", "image", "timeout", "start_timeout", "owner", "samples")
-        allowed = ("allow_detach", "allow_unready_endpoints", "allow_blocked_evictions")
         return cls(
             target=probe_job.Target(**places),
             expect=options["expect"] or {},
             labels=options["labels"] or {},
             interval=options["sample_interval"],
             target_url=options["target_url"] or "",
-            allowed={name: options[name] for name in allowed},
+            allowed={name: options[name] for name in _ALLOWED},
+            path=options["path"],
             **{name: options[name] for name in same},
         )
 
@@ -88,6 +117,7 @@ class Asked:
 
     ``wanted``: how many requests. ``reason``: why there are none, or fewer. ``finding``: what was wrong before anything
     was asked. ``crowded_out``: the reason passes once other probes are gone. ``others``: the same from further pods.
+    ``exchanges``: as of the question.
     """
 
     place: probe_job.Place
@@ -100,6 +130,13 @@ class Asked:
     target_url: str = ""
     finding: token.Verdict | None = None
     others: tuple[Asked, ...] = ()
+    exchanges: bool = False
+
+    @property
+    def lacks_token(self) -> bool:
+        """Whether Entra could not be asked, because the webhook has not changed the pod of the probe."""
+        answers = token_request.parse_all(self.output) if self.exchanges else ()
+        return bool(answers) and not exchange.is_mutated(answers[0].exchange)
 
     def samples(self) -> tuple[sampling.Sample, ...]:
         """One for each request that was to be made."""
@@ -112,7 +149,8 @@ class Asked:
             return
         answers = token_request.parse_all(self.output)[: self.wanted]
         for answer in answers:
-            verdict = token.judge(answer, self.expected)
+            judge = exchange.judge if self.exchanges else token.judge
+            verdict = judge(answer, self.expected)
             yield answer, target.judge(verdict, answer, self.target_url, self.expected.identity or "the identity")
         for _number in range(self.wanted - len(answers)):
             yield token_request.Answer(), token.not_verified(self.reason or _NOT_MADE)
@@ -143,6 +181,11 @@ def parse(options: Raw) -> list[Question]:
     for question in questions:
         if question.target_url:
             target.check(question.target_url, options["target_hosts"] or ())
+        if question.exchanges and question.expect.get("path") == token.POD_IDENTITY:
+            raise Failure(
+                f"For {question.target} path is workload_identity and expect.path is pod_identity, and Entra itself is "
+                "never asked by NMI's way: leave expect.path out."
+            )
     return questions
 
 
@@ -176,7 +219,11 @@ def job(question: Question, place: probe_job.Place, name: str, wanted: int = 1) 
     )
     made["spec"]["activeDeadlineSeconds"] += seconds(question, wanted) - question.timeout
     (container,) = made["spec"]["template"]["spec"]["containers"]
-    container["command"] = again(container["command"], samples=wanted, interval=question.interval)
+    container["command"] = again(question.shell_command(), samples=wanted, interval=question.interval)
+    if question.exchanges:
+        annotations = made["spec"]["template"]["metadata"]["annotations"]
+        for name in _OF_PROXY:
+            annotations.pop(name, None)
     return made
 
 

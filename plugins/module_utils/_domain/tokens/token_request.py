@@ -13,6 +13,9 @@ Where a URL is named as the target, the token is shown to it in one GET, with cu
 certificate and follow no redirect; of the answer only the status and a refusal's text are printed, because the rest
 may be a secret.
 
+NMI looks whether a new pod has its identity when a request comes, and after that every 5 seconds only. So a request
+that is not answered within a second is made anew, three times, before one waits as long as it may; with curl or Python.
+
 It prints one JSON object per line, of decoded claims, headers, status and times; never the token, which stays in a
 variable of the shell, and never anything that looks like a part of one. The last line is ``{"end": "1"}``.
 """
@@ -32,14 +35,13 @@ _TARGET = "target_"
 _INSTANCE = "instance_"  # before the names of what is printed of the second answer
 
 # The beginning of a token is spelled so that the program itself is not taken for one by who scans for them.
-# Needs only sh, tr, base64, head, date and one of curl, python3, wget, bash (with timeout). A quote or backslash in a
-# text is replaced rather than escaped, because sed is not in every image.
-SCRIPT = r"""
-url=$1 limit=$3 target=$5 path= status= token=
-unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
+# Needs only sh, tr, base64, head, date and a client. A quote or backslash in a text is replaced rather than escaped,
+# because sed is not in every image.
+FUNCTIONS = r"""
 nl='
 '
 cr=$(printf '\r')
+path= status= token=
 say() {
   text=$2
   case "$text" in *ey[J]*) text='(withheld, it looks like a token)' ;; esac
@@ -55,7 +57,10 @@ show() {
   part=${part#*\"}
   part=${part%%\"*}
   [ -n "$path" ] || token=$part
-  part=${part#*.}
+  decode "$part"
+}
+decode() {
+  part=${1#*.}
   part=${part%%.*}
   case $((${#part} % 4)) in 2) part="$part==" ;; 3) part="$part=" ;; esac
   claims=$(printf %s "$part" | tr '_-' '/+' | base64 -d 2>/dev/null | tr -d '\000-\037')
@@ -65,10 +70,7 @@ show() {
     *) say unreadable 'the access token is no JWT' ;;
   esac
 }
-ask_curl() {
-  answer=$(curl -sS -i --connect-timeout 15 --max-time "$limit" -H 'Metadata: true' -H 'Connection: close' \
-    -w '\nprobe-metrics %{http_code} %{time_connect} %{time_total}\n' "$url" 2>&1)
-  say exit "$?"
+measured() {
   metrics=${answer##*probe-metrics }
   metrics=${metrics%%"$nl"*}
   status=${metrics%% *}
@@ -91,6 +93,45 @@ reply() {
     say header "$line"
   done
   show "${1#*"$cr$nl$cr$nl"}"
+}
+show_to_target() {
+  case "$token" in *[!A-Za-z0-9._~+/=-]* | '') return ;; esac
+  # The token goes through a pipe, so that no list of arguments has it; printf is a part of the shell.
+  answer=$(printf 'header = "Authorization: Bearer %s"\n' "$token" | curl -q -g -sS --config - --proto '=https' \
+    --connect-timeout 15 --max-time 30 --max-filesize 1000000 \
+    -w '\nprobe-metrics %{http_code}\n' "$target" 2>&1)
+  say exit "$?"
+  status=${answer##*probe-metrics }
+  status=${status%%"$nl"*}
+  say status "$status"
+  case "$status" in [123]*) ;; *) say body "${answer%"$nl"probe-metrics *}" ;; esac
+}
+"""
+# The end of a program: the token is shown to the target, if there is one.
+END = r"""
+if [ -n "$target" ] && [ "$tool" = curl ]; then
+  path=target_
+  show_to_target
+  path=
+fi
+say end 1
+"""
+# Its arguments: see arguments(); one of curl, python3, wget, bash (with timeout) is the client.
+SCRIPT = (
+    FUNCTIONS
+    + r"""
+url=$1 limit=$3 target=$5 impatient=
+[ "$limit" -lt 10 ] || impatient='1 1 1'
+unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
+ask_curl() {
+  for patience in $impatient "$limit"; do
+    answer=$(curl -sS -i --connect-timeout 15 --max-time "$patience" -H 'Metadata: true' -H 'Connection: close' \
+      -w '\nprobe-metrics %{http_code} %{time_connect} %{time_total}\n' "$url" 2>&1)
+    code=$?
+    [ "$code" = 28 ] || break
+  done
+  say exit "$code"
+  measured
 }
 ask_bash() {
   rest=${url#http://}
@@ -141,18 +182,6 @@ ask_wget() {
   esac
   show "$answer"
 }
-show_to_target() {
-  case "$token" in *[!A-Za-z0-9._~+/=-]* | '') return ;; esac
-  # The token goes through a pipe, so that no list of arguments has it; printf is a part of the shell.
-  answer=$(printf 'header = "Authorization: Bearer %s"\n' "$token" | curl -q -g -sS --config - --proto '=https' \
-    --connect-timeout 15 --max-time 30 --max-filesize 1000000 \
-    -w '\nprobe-metrics %{http_code}\n' "$target" 2>&1)
-  say exit "$?"
-  status=${answer##*probe-metrics }
-  status=${status%%"$nl"*}
-  say status "$status"
-  case "$status" in [123]*) ;; *) say body "${answer%"$nl"probe-metrics *}" ;; esac
-}
 say now "$(date +%s)"
 if command -v curl >/dev/null 2>&1; then
   tool=curl
@@ -170,22 +199,18 @@ if [ "$tool" != none ]; then
   "ask_$tool"
   case "$status" in
     [1-9]*)
-      path=instance_ url=$2 limit=10
+      path=instance_ url=$2 limit=10 impatient=
       "ask_$tool"
       path=
       ;;
   esac
 fi
-if [ -n "$target" ] && [ "$tool" = curl ]; then
-  path=target_
-  show_to_target
-  path=
-fi
-say end 1
 """
+    + END
+)
 
 # The same for images that have Python but no curl; without single quotes, like any text that goes through a shell.
-PYTHON = r"""
+PYTHON_FUNCTIONS = r"""
 import base64, http.client, json, re, socket, sys, time, urllib.parse
 MARK = "ey" + "J"
 kept = ""
@@ -193,33 +218,7 @@ def say(key, value):
     if isinstance(value, str):
         value = "(withheld, it looks like a token)" if MARK in value else value[:600]
     print(json.dumps({path + key: value}), flush=True)
-def ask(address, limit):
-    url, begin, code, answer = urllib.parse.urlsplit(address), time.monotonic(), 0, None
-    connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=min(15, limit))
-    try:
-        connection.connect()
-        say("connected", str(round(time.monotonic() - begin, 6)))
-        connection.sock.settimeout(limit)
-        connection.request("GET", url.path + "?" + url.query, headers={"Metadata": "true", "Connection": "close"})
-        answer = connection.getresponse()
-        body = answer.read().decode("utf-8", "replace")
-    except ConnectionRefusedError as error:
-        code, body = 7, str(error)
-    except (socket.timeout, TimeoutError) as error:
-        code, body = 28, str(error)
-    except Exception as error:
-        code, body = 56, str(error)
-    say("exit", str(code))
-    say("seconds", str(round(time.monotonic() - begin, 3)))
-    if answer is None:
-        say("body", body)
-        return 0
-    say("status", str(answer.status))
-    for name, value in answer.getheaders():
-        say("header", name + ": " + value)
-    if not path or answer.status >= 400:
-        show(body)
-    return answer.status
+path = ""
 def show_to_target(address):
     url, code, answer, body = urllib.parse.urlsplit(address), 0, None, ""
     headers = {"Authorization": "Bearer " + kept, "Connection": "close"}
@@ -247,6 +246,8 @@ def show(body):
         return
     if not path and re.fullmatch("[A-Za-z0-9._~+/=-]+", token):
         kept = token
+    decode(token)
+def decode(token):
     try:
         part = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
@@ -255,19 +256,71 @@ def show(body):
         say("claims", claims)
     except Exception:
         say("unreadable", "the access token is no JWT, or a claim looks like a token")
-path = ""
-say("now", str(int(time.time())))
-say("tool", "python3")
-if ask(sys.argv[1], float(sys.argv[3])):
-    path = "instance_"
-    ask(sys.argv[2], 10)
-    path = ""
+"""
+PYTHON_END = r"""
 if kept and sys.argv[4]:
     path = "target_"
     show_to_target(sys.argv[4])
     path = ""
 say("end", "1")
 """
+PYTHON = (
+    PYTHON_FUNCTIONS
+    + r"""
+def ask(address, limit, impatient=0):
+    url, begin, code, answer = urllib.parse.urlsplit(address), time.monotonic(), 0, None
+    patience = 1 if impatient else limit
+    connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=min(15, patience))
+    try:
+        connection.connect()
+        say("connected", str(round(time.monotonic() - begin, 6)))
+        connection.sock.settimeout(patience)
+        connection.request("GET", url.path + "?" + url.query, headers={"Metadata": "true", "Connection": "close"})
+        answer = connection.getresponse()
+        body = answer.read().decode("utf-8", "replace")
+    except ConnectionRefusedError as error:
+        code, body = 7, str(error)
+    except (socket.timeout, TimeoutError) as error:
+        connection.close()
+        if impatient:
+            return ask(address, limit, impatient - 1)
+        code, body = 28, str(error)
+    except Exception as error:
+        code, body = 56, str(error)
+    say("exit", str(code))
+    say("seconds", str(round(time.monotonic() - begin, 3)))
+    if answer is None:
+        say("body", body)
+        return 0
+    say("status", str(answer.status))
+    for name, value in answer.getheaders():
+        say("header", name + ": " + value)
+    if not path or answer.status >= 400:
+        show(body)
+    return answer.status
+say("now", str(int(time.time())))
+say("tool", "python3")
+if ask(sys.argv[1], float(sys.argv[3]), 0 if float(sys.argv[3]) < 10 else 3):
+    path = "instance_"
+    ask(sys.argv[2], 10)
+    path = ""
+"""
+    + PYTHON_END
+)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What a pod has to get a token by Workload ID: its variables, and the claims of the token of its service account.
+
+    ``claims``: None where the file of that is missing, or holds no such token.
+    """
+
+    token_file: str
+    client_id: str
+    tenant_id: str
+    authority: str
+    claims: t.Mapping[str, t.Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -277,7 +330,7 @@ class Answer:
     ``connected``: somebody accepted the connection, as far as the program can tell.
     ``started`` is the clock of the pod when the program started, in seconds since 1970.
     ``instance`` is the answer for the machine's metadata, ``target`` that of the target to which the token was shown;
-    None where nothing was asked.
+    None where nothing was asked. ``exchange``: where Entra was asked itself.
     """
 
     tool: str = ""
@@ -293,6 +346,7 @@ class Answer:
     complete: bool = False
     instance: Answer | None = None
     target: Answer | None = None
+    exchange: Exchange | None = None
 
     def header(self, name: str) -> str:
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
@@ -354,6 +408,7 @@ def parse(output: str) -> Answer:
         complete="end" in found,
         instance=instance,
         target=target,
+        exchange=_exchange(found),
     )
 
 
@@ -366,6 +421,19 @@ def parse_all(output: str) -> tuple[Answer, ...]:
             runs.append([])
     answers = (parse("\n".join(run)) for run in runs)
     return tuple(answer for answer in answers if answer.tool or answer.status)
+
+
+def _exchange(found: t.Mapping[str, t.Any]) -> Exchange | None:
+    if "token_file" not in found:
+        return None
+    claims = found.get("assertion_claims")
+    return Exchange(
+        token_file=str(found["token_file"]),
+        client_id=str(found.get("client_id", "")),
+        tenant_id=str(found.get("tenant_id", "")),
+        authority=str(found.get("authority", "")),
+        claims=claims if isinstance(claims, dict) else None,
+    )
 
 
 def _answer(found: t.Mapping[str, t.Any], headers: t.Mapping[str, list[tuple[str, str]]], prefix: str) -> Answer:

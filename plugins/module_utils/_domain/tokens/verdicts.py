@@ -16,7 +16,7 @@ MEANINGS: t.Mapping[str, str] = {
     "not_verified": "No verdict was obtained; never a success.",
     "raw_imds": "The metadata service itself answered: the node has no rule of NMI for the pod.",
     "nmi_dead": "The connection was refused at once: the node redirects to an NMI that does not run.",
-    "path_blocked": "Nothing answered: something between the pod and NMI drops the packets.",
+    "path_blocked": "Nothing answered: something between the pod and NMI, or the login host, drops the packets.",
     "no_answer": "The connection was accepted, and no answer came in time.",
     "not_assigned": "NMI knows no assignment of an identity to the pod.",
     "assignment_stuck": "The assignment stays Created: MIC has not brought the identity to the scale set.",
@@ -39,6 +39,8 @@ MEANINGS: t.Mapping[str, str] = {
     "policy_refused": "A policy of the tenant, such as Conditional Access, forbids the token.",
     "wrong_path": "The token is right, but came by another way than was expected.",
     "not_mutated": "The webhook of Workload ID has not changed the pod, so it has no token of its service account.",
+    "exchange_incomplete": "The pod lacks what it takes to ask Entra: client id, tenant, login host, or a token of its "
+    "service account.",
     "role_missing": "The token is right, and the service that it is for answers that its identity may not.",
     "target_refused": "The token is right, and the service that it is for answers another error.",
     "target_unreached": "The token is right, and the service that it is for could not be asked.",

@@ -20,6 +20,7 @@ from websocket import WebSocketConnectionClosedException
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import probe_job, token_questions
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import probes, token_probes
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind, Object
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
 
@@ -78,8 +79,12 @@ class Cluster:
         return streams if isinstance(streams, Stream) else next(streams)
 
 
+def client(cluster: Cluster) -> Client:
+    return cluster  # type: ignore[return-value]  # it has what is used of one
+
+
 def ask(cluster: Cluster, *entries: dict[str, Any], strict: bool = False) -> list[token_questions.Asked]:
-    return token_probes.ask(cluster, questions(*entries), at_once=2, strict=strict)  # type: ignore[arg-type]
+    return token_probes.ask(client(cluster), questions(*entries), at_once=2, strict=strict)
 
 
 ANSWER = '{"tool":"curl"}\n{"status":"403"}\n'
@@ -159,14 +164,14 @@ def test_lists_that_are_old_are_read_again(monkeypatch: pytest.MonkeyPatch, age:
 
     Probes(monkeypatch, first, lambda: ROOM)
     entries = [{"selector": "x", "node": "node"}] * 2
-    one, two = token_probes.ask(cluster, questions(*entries), at_once=1, strict=False)  # type: ignore[arg-type]
+    one, two = token_probes.ask(client(cluster), questions(*entries), at_once=1, strict=False)
     assert one.reason == "" and two.reason.startswith(told) and bool(two.reason) is bool(told)
     assert cluster.reads["pods"] == (2 if told else 1)
 
 
 def test_who_waits_for_lists_reads_none() -> None:
     cluster = assigned(pod("one", aadpodidbinding="x"))
-    around = token_probes._Around(cluster, questions({"selector": "x"}))  # type: ignore[arg-type]
+    around = token_probes._Around(client(cluster), questions({"selector": "x"}))
     around._until = 0
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda dummy: around.of("n", anew=False), range(8)))
@@ -191,7 +196,7 @@ FULL = '{{"tool":"curl"}}\n{{"exit":"0"}}\n{{"status":"{}"}}\n{{"end":"1"}}\n'
 
 def sampled(cluster: Cluster, samples: int, **entry: Any) -> token_questions.Asked:
     (question,) = questions(entry, samples=samples, sample_interval=0)
-    (asked,) = token_probes.ask(cluster, [question], at_once=1, strict=False)  # type: ignore[arg-type]
+    (asked,) = token_probes.ask(client(cluster), [question], at_once=1, strict=False)
     return asked
 
 
@@ -286,3 +291,49 @@ def test_what_may_not_be_read_of_a_mutation_is_told() -> None:
     cluster = Restricted(pods=[labelled], mutatingwebhookconfigurations=[configuration])
     message = sampled(cluster, 1, **WORKLOAD_ID, method="exec").outcome().verdict.message
     assert "namespace (Namespace may not be read)" in message and "ServiceAccount may not be read" in message
+
+
+EXCHANGE: dict[str, Any] = {"selector": "x", "path": "workload_identity"}
+UNCHANGED = '{"tool":"curl"}\n{"token_file":""}\n{"client_id":""}\n{"tenant_id":""}\n{"authority":""}\n{"end":"1"}\n'
+
+
+def test_a_probe_that_asks_entra_is_labelled_for_the_webhook_and_not_for_mic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no pod of the workload is labelled yet, and none holds the identity, which a probe of NMI would lose."""
+    model = pod("one", aadpodidbinding="x", app="api")
+    model["metadata"]["annotations"] = {
+        "azure.workload.identity/inject-proxy-sidecar": "true",
+        "azure.workload.identity/skip-containers": "probe",
+        "azure.workload.identity/service-account-token-expiration": "7200",
+    }
+    model["status"]["phase"] = "Pending"
+    cluster = assigned(model)
+    jobs: list[Object] = []
+
+    def run(client: Any, job: Object, **options: Any) -> probes.Ran:
+        jobs.append(job)
+        return probes.Ran(UNCHANGED, "node")
+
+    monkeypatch.setattr(probes, "run", run)
+    configuration = {"metadata": {"name": "wi"}, "webhooks": [{"name": "mutation.azure-workload-identity.io"}]}
+    cluster.objects["namespaces"] = [{"metadata": {"name": "n"}}]
+    found = sampled(cluster, 1, **EXCHANGE).outcome().verdict
+    assert (found.verdict, found.code) == ("not_mutated", "V13") and "the cluster has no webhook" in found.message
+    cluster.objects["mutatingwebhookconfigurations"] = [configuration]
+    asked = sampled(cluster, 1, **EXCHANGE)
+    assert "The probe's pod was not changed" in asked.outcome().verdict.message
+    assert "was not reached when the pod was made" in asked.outcome().verdict.message
+    template = jobs[0]["spec"]["template"]
+    assert template["metadata"]["annotations"] == {"azure.workload.identity/service-account-token-expiration": "7200"}
+    labels = {key: value for key, value in template["metadata"]["labels"].items() if "azureops" not in key}
+    assert labels == {"app": "api", "azure.workload.identity/use": "true"}
+    assert asked.place.selector == "x" and asked.expected.client_id == "c"
+
+
+def test_entra_is_asked_in_a_pod_that_is_mutated_only() -> None:
+    plain, mutated = pod("one"), pod("two")
+    mutated["spec"]["containers"][0]["env"] = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/x"}]
+    cluster = Cluster(pods=[plain, mutated], namespaces=[{"metadata": {"name": "n"}}])
+    cluster.streams = {"two": Stream(UNCHANGED.replace('"token_file":""', '"token_file":"/x"'))}
+    one, two = (sampled(cluster, 1, pod=name, path="workload_identity", method="exec") for name in ("one", "two"))
+    assert one.outcome().verdict.verdict == "not_mutated" and not one.output
+    assert two.outcome().verdict.verdict == "exchange_incomplete", "the file holds no token"

@@ -108,6 +108,7 @@ def token(headers: tuple[tuple[str, str], ...] = PLAIN, **claims: Any) -> Answer
         (token(xms_mirid=MIRID + "2"), "wrong_identity", "V6", "nmi"),
         (token(exp=NOW - 1), "stale_token", "V15", "nmi"),
         (token(PROXY, iat=NOW - 3600), "stale_token", "V15", "workload_identity_proxy"),
+        (token(PROXY, iat=NOW - 300), "ok", "", "workload_identity_proxy"),  # as Entra dates a new one
         (token(iat=NOW - 3600), "ok", "", "nmi"),  # IMDS behind NMI caches, NMI itself does not
         (
             answer(status=500, headers=PROXY, body="AADSTS70021: No matching federated identity record found"),

@@ -122,6 +122,25 @@ def test_a_probe_has_time_for_all_its_samples() -> None:
     assert container["command"][4:7] == [str(token_questions.AGAIN_SECONDS), "5", "7"]
 
 
+def test_a_probe_that_asks_entra_runs_that_program() -> None:
+    given = options(namespace="n", service_account="s", path="workload_identity", client_id="c")
+    (question,) = token_questions.parse(given)
+    (container,) = token_questions.job(question, probe.choose(question.target, (), {}), "probe")["spec"]["template"][
+        "spec"
+    ]["containers"]
+    assert "oauth2/v2.0/token" in str(container["command"]) and "http://169.254.169.254" not in str(
+        container["command"]
+    )
+    assert container["command"][-5:-2] == ["https%3A%2F%2Fmanagement.azure.com%2F%2F.default", "c", "180"]
+    assert question.python_command()[0] == "python3"
+
+
+def test_entra_does_not_answer_by_the_way_of_nmi() -> None:
+    given = options(namespace="n", selector="x", path="workload_identity", expect={"path": "pod_identity"})
+    with pytest.raises(Failure, match="leave expect.path out"):
+        token_questions.parse(given)
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
