@@ -5,7 +5,7 @@
 """`python tests/readmes.py`: write the table of permissions of each role into its README, and the page of codes.
 
 A table stands in the last section, and is that of the map PERMISSIONS of the role's plan. The page, docs/codes.md, is
-that of the tables of causes, findings, residue and verdicts, and of the failures that users reported.
+that of the tables of causes, problems, findings, residue and verdicts, and of the failures that users reported.
 """
 
 from __future__ import annotations
@@ -30,18 +30,27 @@ CAUSES = {
     "of_identities": "Causes in AzureIdentities, bindings and labels",
     "of_network": "Causes in network and nodes",
     "of_workload_id": "Causes in Workload ID",
+    "of_requests": "Answers to requests for tokens",
 }
 ITSELF = "Azure/aad-pod-identity"
 INTRODUCTION = """# Codes
 
-What the collection says of what is wrong: causes of a diagnosis, findings of the inventory, what is left after an
-uninstallation, verdicts over tokens. Each code is one word for one thing, wherever it is told. This page is written by
-`python tests/readmes.py`. Issues without a repository are those of AAD Pod Identity."""
+What the collection says of what is wrong: causes of a diagnosis, problems of a migration, findings of the inventory,
+what is left after an uninstallation, verdicts over tokens, dry runs of pods. Each code is one word for one thing,
+wherever it is told. This page is written by `python tests/readmes.py`. Issues without a repository are those of AAD Pod
+Identity.
+
+A cause is *proved* where the present state of an object or of Azure is the cause itself, or an answer to a request that
+was made now says so; *likely* where a log or an event names it and nothing contradicts; *possible* where the state
+would lead to what is seen, and nothing shows that it did. An answer proves what it says, and, where it is just the one
+that a present state leads to, that this state is in effect; what it only hints at is likely."""
 EXPLAINED = {
+    "Problems of a migration": "Told by `workload_identity_info`, for each workload that is to move to Workload ID.",
     "Findings": "Told by the objects of the cluster (`pod_identity_info`), and part of every diagnosis.",
     "Residue": "Told by the objects of the cluster (`pod_identity_info`) where AAD Pod Identity is to be gone.",
-    "Federated credentials": "Told by `federated_identity_credential_info`.",
+    "Federated credentials": "Told by the modules of federated credentials.",
     "Verdicts": "Told by `pod_token_info`, with what to do.",
+    "Dry runs": "Told by `workload_identity_webhook_info`, of what the webhook of Workload ID would do to a pod.",
     "Groups of nodes": "The inventory `aks_nodes` puts nodes into groups; these codes tell why.",
     "Reported failures": "Failures that users reported, and the codes that tell them.",
     "What no code tells": "What a person must look at, because it cannot be told from outside, or not all of it.",
@@ -90,6 +99,8 @@ class Word:
     looks_at: tuple[str, ...] = ()
     remedy: str = ""
     references: tuple[str, ...] = ()
+    effect: str = ""
+    accepted_by: str = ""
 
 
 def vocabulary(domain: str = DOMAIN) -> dict[str, list[Word]]:
@@ -104,10 +115,26 @@ def vocabulary(domain: str = DOMAIN) -> dict[str, list[Word]]:
             Word(row.code, row.meaning, row.severity, row.told_by, row.sources, row.remedy, row.references)
             for row in module(f"diagnosis.{name}").TABLE.rows
         ]
+    found["Problems of a migration"] = [
+        Word(
+            row.code,
+            row.meaning,
+            told_by=row.told_by,
+            remedy=row.remedy,
+            references=row.references,
+            effect=f"{row.effect} ({row.step or row.stage})",
+            accepted_by=row.accepted_by,
+        )
+        for row in module("migration.plan").TABLE
+    ]
     checks = module("findings.findings")
     for title, several in (("Findings", checks.checks()), ("Residue", checks.residue_checks())):
         found[title] = [Word(one.code, one.meaning, one.severity, remedy=one.remedy) for one in several]
-    for title, name in (("Federated credentials", "azure.federated"), ("Verdicts", "tokens.verdicts")):
+    for title, name in (
+        ("Federated credentials", "azure.federated"),
+        ("Verdicts", "tokens.verdicts"),
+        ("Dry runs", "migration.dry_run"),
+    ):
         found[title] = [Word(code, meaning) for code, meaning in module(name).MEANINGS.items()]
     return {
         title: [
@@ -149,9 +176,11 @@ def page(domain: str = DOMAIN) -> str:
 def _entry(word: Word) -> str:
     about = (
         ("Severity", word.severity),
+        ("Effect", word.effect),
         ("Told by", word.told_by),
         ("Looks at", ", ".join(word.looks_at)),
         ("Remedy", word.remedy),
+        ("Accepted by", word.accepted_by and f"`{word.accepted_by}`"),
         ("See", ", ".join(map(_link, word.references))),
     )
     lines = "\n".join(f"- {name}: {text}" for name, text in about if text)

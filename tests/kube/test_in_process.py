@@ -29,6 +29,8 @@ MODULES = (
     *("kubernetes_object_info", "workload_restart", "nmi_info", "node_pods_info", "pod_identity_info"),
     *("pod_identity_release_info", "pod_identity_restoration", "pod_identity_bundle_info", "cluster_lease"),
     *("pod_identity_bundle", "pod_identity_removal_info", "pod_identity_diagnosis_info"),
+    "workload_identity_info",
+    "workload_identity_webhook_info",
 )
 PROBES = ("imds_answer_info", "pod_token_info")
 TAKES_ALL = "pod_identity_removal"
@@ -44,8 +46,11 @@ FAILURES: list[dict[str, Any]] = [
     {"pod_identity_info": {"files": ["/nowhere"]}},
     {"pod_identity_diagnosis_info": {"pod": "web"}},
     {"pod_identity_diagnosis_info": {"log_files": ["/nowhere"]}},
+    {"workload_identity_info": {"proxy_workloads": ["web"]}},
+    {"workload_identity_info": {"proxy_workloads": ["billing/Deployment/nobody"]}},
     {"cluster_lease": {"wait_timeout": "long"}},
     {"workload_restart": {"namespace": "nowhere", "name": "x", "matches": []}},
+    {"workload_identity_webhook_info": {"templates": [{"kind": "Job", "name": "x"}]}},
 ]
 
 

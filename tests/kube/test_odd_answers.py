@@ -33,7 +33,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     CLUSTER_ROLE_BINDING,
     CONFIG_MAP,
     DEPLOYMENT,
+    ENDPOINTS,
     LEASE,
+    MUTATING_WEBHOOK_CONFIGURATION,
     NODE,
     POD,
     SECRET,
@@ -218,6 +220,28 @@ def an_old_release(world: World) -> None:
     old = {**record, "manifest": record["manifest"].replace("apiVersion: policy/v1\n", "apiVersion: policy/v1beta1\n")}
     assert old != record
     world.client.merge(SECRET, world.namespace, real["metadata"]["name"], {"data": forged_release.packed(old)})
+
+
+def a_webhook_of_workload_id(world: World) -> None:
+    """And a Deployment, for whose pods it is asked."""
+    mark = {"azure-workload-identity.io/system": "true"}
+    certificate = {"name": "certificate", "secret": {"secretName": NAME}}
+    pod = {"containers": [{"name": "app", "image": "app"}], "volumes": [certificate]}
+    template = {"metadata": {"labels": mark}, "spec": pod}
+    world.create(DEPLOYMENT, NAME, spec={"selector": {"matchLabels": mark}, "template": template})
+    world.create(SECRET, NAME, data={"tls.crt": ""})
+    subset = {"addresses": [{"ip": "10.1.0.1"}], "ports": [{"port": 443}]}
+    world.create(ENDPOINTS, NAME, subsets=[subset])
+    entry = {
+        "name": "mutation.azure-workload-identity.io",
+        "clientConfig": {"service": {"namespace": world.namespace, "name": NAME}},
+        "objectSelector": {"matchLabels": {"azure.workload.identity/use": "true"}},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}},
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    world.create_of_all(MUTATING_WEBHOOK_CONFIGURATION, world.namespace, webhooks=[entry])
 
 
 MIC_ROLE = "aad-pod-id-mic-role"
@@ -447,6 +471,12 @@ LOOKS: dict[str, Scenario] = {
         "resources",
     ),
     "installations": Scenario("nmi_info", fixed(), a_release, "installations"),
+    "webhook": Scenario(
+        "workload_identity_webhook_info",
+        lambda namespace: {"templates": [{"kind": "Deployment", "namespace": namespace, "name": NAME}]},
+        a_webhook_of_workload_id,
+        "webhooks",
+    ),
     "pods-of-a-node": Scenario("node_pods_info", placed(node="{}"), a_node, "pods"),
     "bundle": Scenario(
         "pod_identity_bundle_info",
@@ -475,8 +505,11 @@ SCENARIOS: dict[str, Scenario] = {
 }
 ELSEWHERE = {
     "pod_identity_diagnosis_info": "what it could not read is a result: test_pod_identity_diagnosis_info.py",
+    "workload_identity_info": "what it could not read is a result: test_workload_identity_info.py",
     "cluster_connection": "it writes down how to connect, and asks nobody",
     "federated_identity_credential": "it asks for tokens of service accounts after its writes only",
+    "application_federated_credential": "as federated_identity_credential",
+    "federated_identity_exchange_info": "it asks for tokens only: test_federated_identity_exchange_info.py (wire)",
 }
 """Modules that ask an API server, and are not among the scenarios here, with the reason."""
 READS_BEHIND = (
@@ -613,7 +646,12 @@ def clear(made: World) -> None:
         for each in client.list_all(kind, made.namespace):
             client.merge(kind, made.namespace, each["metadata"]["name"], {"metadata": {"finalizers": None}})
             client.delete(kind, made.namespace, each["metadata"]["name"])
-    for kind, name in ((NODE, made.namespace), (CLUSTER_ROLE, MIC_ROLE), (CLUSTER_ROLE_BINDING, MIC_ROLE)):
+    for kind, name in (
+        (NODE, made.namespace),
+        (MUTATING_WEBHOOK_CONFIGURATION, made.namespace),
+        (CLUSTER_ROLE, MIC_ROLE),
+        (CLUSTER_ROLE_BINDING, MIC_ROLE),
+    ):
         client.delete(kind, None, name)
     if client.list_all(SECRET, made.namespace, labels="owner=helm"):
         repair = {"parts": ["records"], "scope": "all", "release_namespaces": [made.namespace]}

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import re
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from .._domain import names
 from .._domain.azure import arm_id, azure_roles, clusters
 from .._domain.azure import attached_identities as attached
-from .._domain.azure.arm_answers import NotAzure
 from .._domain.azure.federated import Credential
 from .._domain.azure.permissions import Block, Denial, Lock
 from .._domain.diagnosis import asked_of_azure as asked
@@ -40,19 +38,18 @@ from .._domain.diagnosis.cause import AZURE
 from .._domain.diagnosis.observed import Observed, Unread
 from .._domain.diagnosis.shown import shown
 from .._domain.errors import Failure
-from . import authorization, federated_credentials, identities, managed_clusters, scale_sets, virtual_machines
+from . import authorization, federated_credentials, identities, scale_sets, virtual_machines
 from .client import Arm, Body
 from .errors import Refused
+from .looking import AT_ONCE, LOGIN, Look, NotFound
 from .permissions import Inquiry
 
 Options = t.Mapping[str, t.Any]
 T = t.TypeVar("T")
 
-# How many identities are looked at, and how many at a time. Whoever may write AzureIdentities may write many.
-_MOST, _AT_ONCE = 500, 8
-_READ_CLUSTER = "Microsoft.ContainerService/managedClusters/read"
+# How many identities are looked at. Whoever may write AzureIdentities may write many.
+_MOST = 500
 _READ_IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities/read"
-_READ_CREDENTIALS = f"{_READ_IDENTITY[: -len('/read')]}/federatedIdentityCredentials/read"
 _READ_SETS, _READ_MACHINES = (
     f"Microsoft.Compute/{kind}/read" for kind in ("virtualMachineScaleSets", "virtualMachines")
 )
@@ -63,8 +60,6 @@ _READ_ASSIGNMENTS, _READ_ROLES, _READ_DENIALS, _READ_LOCKS = (
 # What ARM says where a subscription belongs to another tenant than that of the token.
 _OTHER_TENANT = "InvalidAuthenticationTokenTenant"
 _TENANT = re.compile(r"match the tenant 'https://[^/']+/(?P<tenant>[0-9a-f-]{36})/'", re.IGNORECASE)
-_ANSWERS = "an answer of Azure itself: check network, proxy and cloud_environment"
-_LOGIN = "a credential for Azure, and the names of the cluster in subscription_id, resource_group and cluster_name"
 
 
 def observe(connect: t.Callable[[], Arm], options: Options, observed: Observed) -> Observed:
@@ -77,64 +72,27 @@ def observe(connect: t.Callable[[], Arm], options: Options, observed: Observed) 
         return replace(observed, unread=(*observed.unread, Unread(AZURE, what, why, needs)))
 
     what = f"Azure around the cluster {options['cluster_name']}"
+    nodes = observed.objects.get("Node", ())
     try:
-        arm = connect()
-        cluster_id = arm_id.resource(
-            arm.subscription, options["resource_group"], clusters.KIND, options["cluster_name"]
-        )
+        look = _Look(connect())
+        cluster_id, cluster = look.cluster(options, nodes)
+    except NotFound as missing:
+        return without(missing.sentence, missing.needs)
     except Failure as failure:
-        return without(failure.sentence, _LOGIN)
-    look = _Look(arm)
-    cluster = look.ask(
-        f"the cluster {options['cluster_name']}",
-        f"{_READ_CLUSTER} at {cluster_id}",
-        lambda: managed_clusters.get_by_id(arm, cluster_id) or _Absent(),
-    )
-    if look.lost:
-        return without(look.lost, _LOGIN)
-    if isinstance(cluster, _Absent):
-        why = f"There is no cluster {options['cluster_name']} in the resource group {options['resource_group']}."
-        return without(why, _LOGIN)
-    providers = [asked.provider_id(node) for node in observed.objects.get("Node", ())]
-    if cluster and attached.of_nodes(providers) and not clusters.holds(cluster, observed.objects["Node"]):
-        why = "None of the nodes that the API server tells of is a machine of that cluster, so it is another one's."
-        return without(why, "the name of the cluster that the kubeconfig is for")
+        return without(failure.sentence, LOGIN)
+    providers = [asked.provider_id(node) for node in nodes]
     found = replace(observed, azure=look.around(cluster or {}, cluster_id, providers, observed))
     found = look.with_strangers(found, arm_id.group_of(cluster_id))
     found = replace(found, credentials=look.credentials(found))
     return replace(found, unread=(*observed.unread, *look.told()))
 
 
-class _Absent:
-    """In place of what does not exist."""
-
-
 @dataclass
-class _Look:
-    """One look at Azure. ``lost``: why nothing more is asked, '' as long as Azure answers."""
+class _Look(Look):
+    """What a diagnosis asks."""
 
-    arm: Arm
-    lost: str = ""
-    _unread: list[Unread] = field(default_factory=list)
-    _left_out: list[str] = field(default_factory=list)
     _roles: dict[str, tuple[str, tuple[Block, ...]] | None] = field(default_factory=dict)
     _rights: dict[str, Rights | None] = field(default_factory=dict)
-
-    def ask(self, what: str, needs: str, read: t.Callable[[], T]) -> T | None:
-        """What ``read`` returns; None where that failed, which is written down."""
-        if self.lost:
-            self._left_out.append(what)
-            return None
-        try:
-            return read()
-        except Failure as failure:
-            self._note(what, needs, failure)
-            return None
-
-    def told(self) -> tuple[Unread, ...]:
-        if self._left_out:
-            self._unread.append(Unread(AZURE, names.listed(self._left_out), self.lost, _ANSWERS))
-        return tuple(dict.fromkeys(self._unread))
 
     def around(self, cluster: Body, cluster_id: str, providers: t.Sequence[str], observed: Observed) -> Azure:
         group = clusters.node_group(cluster) if (cluster.get("properties") or {}).get("nodeResourceGroup") else ""
@@ -159,15 +117,6 @@ class _Look:
             home = [one for one in sets if arm_id.same(one.group, group)]
             missing = tuple(self._missing(kubelet.principal_id, home, wanted))
         return Azure(cluster, kubelet, group, tenant, sets, known, missing)
-
-    def _note(self, what: str, needs: str, failure: Failure) -> None:
-        if isinstance(failure, Refused) and failure.forbids():
-            self._unread.append(Unread(AZURE, what, failure.sentence, needs))
-        elif isinstance(failure, (Refused, NotAzure)):
-            self._unread.append(Unread(AZURE, what, failure.sentence, _ANSWERS))
-        else:  # the login, or the network: whatever else is asked would fail like this, and slowly
-            self.lost = failure.sentence
-            self._left_out.append(what)
 
     # machines
 
@@ -210,7 +159,7 @@ class _Look:
             rest = f"{len(ids) - _MOST} more identities that AzureIdentities name"
             why = f"A diagnosis looks at {_MOST} identities at most, those first that pods need."
             self._unread.append(Unread(AZURE, rest, why, "fewer AzureIdentities"))
-        found = self._each(ids[:_MOST], "identities", _READ_IDENTITY, self._identity)
+        found = self.each(ids[:_MOST], "identities", _READ_IDENTITY, self._identity)
         return {arm_id.normal(identity): one for identity, one in found.items()}
 
     def _identity(self, identity: str) -> IdentityInAzure:
@@ -234,7 +183,7 @@ class _Look:
             return observed
         nodes = arm_id.normal(azure.node_resource_group)
         groups = {arm_id.normal(one): one for one in (group, *map(arm_id.group_of, azure.identities))}
-        places = [one for key, one in groups.items() if key != nodes][:_AT_ONCE]
+        places = [one for key, one in groups.items() if key != nodes][:AT_ONCE]
         found: dict[str, IdentityInAzure] = {}
         for place in places:
             needs, read = f"{_READ_IDENTITY} at {place}", partial(identities.list_group, self.arm, place)
@@ -258,45 +207,13 @@ class _Look:
             rest = f"the federated credentials of {len(ids) - _MOST} more identities that service accounts name"
             why = f"A diagnosis looks at those of {_MOST} identities at most."
             self._unread.append(Unread(AZURE, rest, why, "fewer service accounts with client ids"))
-        found = self._each(
+        found = self.each(
             ids[:_MOST],
             "identities with federated credentials",
-            _READ_CREDENTIALS,
+            federated_credentials.READ,
             lambda identity: federated_credentials.list_all(self.arm, identity),
         )
         return {identity.lower(): several for identity, several in found.items() if several is not None}
-
-    def _each(self, ids: t.Sequence[str], what: str, needs: str, read: t.Callable[[str], T]) -> dict[str, T]:
-        """By id; one request each. What cannot be read is told for each resource group together."""
-
-        def answer(identity: str) -> T | Failure | None:
-            if self.lost:
-                self._left_out.append(identity)
-                return None
-            try:
-                return read(identity)
-            except (Refused, NotAzure) as failure:
-                return failure
-            except Failure as failure:
-                self._note(identity, "", failure)
-                return None
-
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            answers = dict(zip(ids, pool.map(answer, ids)))
-        unread: dict[tuple[str, bool], list[tuple[str, Failure]]] = {}
-        found: dict[str, T] = {}
-        for identity, one in answers.items():
-            if isinstance(one, Failure):
-                forbidden = isinstance(one, Refused) and one.forbids()
-                unread.setdefault((arm_id.normal(arm_id.group_of(identity)), forbidden), []).append((identity, one))
-            elif one is not None:
-                found[identity] = one
-        for (_dummy, forbidden), several in unread.items():
-            group = arm_id.group_of(several[0][0])
-            named = names.listed([arm_id.last_segment(one) for one, _why in several])
-            takes = f"{needs} at {group}" if forbidden else _ANSWERS
-            self._unread.append(Unread(AZURE, f"{named} among the {what} of {group}", several[0][1].sentence, takes))
-        return found
 
     # permissions
 

@@ -155,6 +155,10 @@ class Client:
 
     def _serves(self, api_version: str) -> bool:
         """Whether the server's list of groups has that version of a group."""
+        return api_version in self.served_versions()
+
+    def served_versions(self) -> frozenset[str]:
+        """Every version of a group that the server's list of groups has, as ``apps/v1``."""
         kind = Kind("", "", "groups", "APIGroupList")
         status, body = self._request("GET", "/apis")
         if status != 200:
@@ -164,7 +168,7 @@ class Client:
         if answer.get("kind") != kind.name or not _is_list_of_objects(groups):
             raise odd("list", kind, None, None, status, body, host=self.host)
         versions = [each for group in groups or () for each in group.get("versions") or ()]
-        return api_version in {each.get("groupVersion") for each in versions if isinstance(each, dict)}
+        return frozenset(str(each.get("groupVersion")) for each in versions if isinstance(each, dict))
 
     def _lacks(self, kind: Kind) -> bool:
         """Whether the server says that it does not know the kind. Each one knows those of the core group."""

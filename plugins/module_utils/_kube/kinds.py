@@ -77,6 +77,7 @@ ENDPOINTS = Kind("", "v1", "endpoints", "Endpoints")
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 _RBAC = "rbac.authorization.k8s.io"
+ROLE = Kind(_RBAC, "v1", "roles", "Role")
 ROLE_BINDING = Kind(_RBAC, "v1", "rolebindings", "RoleBinding")
 CLUSTER_ROLE = Kind(_RBAC, "v1", "clusterroles", "ClusterRole", namespaced=False)
 CLUSTER_ROLE_BINDING = Kind(_RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False)
@@ -91,6 +92,9 @@ MUTATING_WEBHOOK_CONFIGURATION = Kind(
     "MutatingWebhookConfiguration",
     namespaced=False,
 )
+RESOURCE_QUOTA = Kind("", "v1", "resourcequotas", "ResourceQuota")
+LIMIT_RANGE = Kind("", "v1", "limitranges", "LimitRange")
+PERSISTENT_VOLUME_CLAIM = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 SELF_SUBJECT_ACCESS_REVIEW = Kind(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )

@@ -214,6 +214,14 @@ def credential_and_issuer(world: World) -> Options:
     return {}
 
 
+def application(world: World) -> Options:
+    """One whose federated credentials the caller may change."""
+    trust = {"name": "old", "issuer": "https://i.example/", "subject": "s", "audiences": ["a"]}
+    caller = world.azure.owner.client_id
+    in_state(world, lambda state: state.principal_by_app(caller).graph.append("Application.ReadWrite.All"))
+    return {"app_id": world.azure.principal("billing", federated=[trust]).client_id}
+
+
 def instance(world: World) -> Options:
     cluster(world)
     found = world.azure.first_instance()
@@ -307,6 +315,17 @@ FURTHER: dict[str, Scenario] = {
         {**CREDENTIAL, **TRUST, "cluster_resource_group": "rg", "cluster_name": "demo"},
         credential_and_issuer,
     ),
+    "application-trusts": Scenario(
+        "application_federated_credential", {**TRUST, "issuer": "https://i.example/", **FAST}, application
+    ),
+    "application-purged": Scenario(
+        "application_federated_credential",
+        {"credentials": [], "purge_credentials": True, "purge_allow_empty": True, **FAST},
+        application,
+    ),
+    "application-gone": Scenario(
+        "application_federated_credential", {"name": "old", "state": "absent", **FAST}, application
+    ),
     "reimage-of-a-node": Scenario("vmss_instance_reimage", FAST, instance),
     "kubeconfig": Scenario("aks_kubeconfig", KUBECONFIG, plain_cluster, file=True),
     "kubeconfig-of-admins": Scenario(
@@ -350,6 +369,8 @@ SCENARIOS: dict[str, Scenario] = {
 ELSEWHERE = {
     "aks_node_info": "it needs an API server, too: tests/kube/test_odd_answers.py",
     "pod_identity_diagnosis_info": "what it could not read is a result of its own: test_diagnosis.py",
+    "workload_identity_info": "what it could not read is a result of its own: test_migration.py",
+    "federated_identity_exchange_info": "it needs an API server, too: test_federated_identity_exchange_info.py",
 }
 """Modules that ask Azure and are not among the scenarios here."""
 TOLERATED: tuple[Tolerated, ...] = (
@@ -480,9 +501,10 @@ class Matrix:
         mark, before = self.modules.mark(), self.content()
         within = {"ANSWER_WITHIN": str(ANSWER_WITHIN)} if odd == "hang" else {}
         result = self.modules(self.scenario.module, **self.options, environment=within)
-        log = self.modules.requests(mark, host=self.azure.endpoints.host("arm"))
+        hosts = [self.azure.endpoints.host(name) for name in ("arm", "graph")]
+        log = [entry for entry in self.modules.requests(mark) if entry["host"] in hosts]
         assert len(log) < self.longest, f"it goes on and on: {log[-1]}"
-        log = [entry for entry in log if entry["path"].startswith("/subscriptions")]
+        log = [entry for entry in log if entry["path"].startswith(("/subscriptions", "/v1.0/"))]
         asked = [(entry["method"], self.without_drawn(entry["path"])) for entry in log]
         hit = next((place for place, entry in enumerate(log) if rule and entry["fault"] == rule), None)
         assert hit is not None or not rule, f"not asked again: {read}"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
+from functools import cache
 
 PAGE = "https://github.com/azureops/pod_identity/blob/main/docs/codes.md"
 _REPOSITORIES = {
@@ -65,10 +66,11 @@ def address(code: str) -> str:
 
 
 def references(code: str, more: t.Iterable[str] = ()) -> tuple[str, ...]:
-    """The page first, then documentation, then issues."""
+    """Of whatever is told with a code: the page first, then documentation, then issues."""
     return tuple(dict.fromkeys((address(code), *more, *issues_of(code))))
 
 
+@cache
 def issues_of(code: str) -> tuple[str, ...]:
     return tuple(issue for several in GROUPS.values() for one in several if code in one.codes for issue in one.issues)
 
@@ -203,10 +205,11 @@ GROUPS: t.Mapping[str, tuple[Reported, ...]] = {
         Reported(
             "AWI#725 AWI#1115",
             "AppAuthentication knows no Workload ID",
-            look="Which library an application uses is not seen from outside: AzureServiceTokenProvider needs the "
+            ("library_too_old",),
+            "Which library an application uses is not seen from outside: AzureServiceTokenProvider needs the "
             "proxy sidecar, or to be replaced.",
         ),
-        Reported("AWI#773", "The proxy keeps a Job from ending", ("sidecar_holds_job",)),
+        Reported("AWI#773", "The proxy keeps a Job from ending", ("sidecar_holds_job", "proxy_keeps_job_alive")),
         Reported(
             "AWI#774",
             "A pod with the proxy stays Terminating",
@@ -230,7 +233,8 @@ GROUPS: t.Mapping[str, tuple[Reported, ...]] = {
         Reported(
             "AWI#1009 AWI#1424",
             "The proxy's init container is privileged and not admitted",
-            look="See the events of the ReplicaSet or Job, and the pod security standard of the namespace.",
+            ("proxy_not_admitted", "pod_security_refuses", "policy_refuses"),
+            "See the events of the ReplicaSet or Job, and the pod security standard of the namespace.",
         ),
         Reported(
             "AWI#1050",
@@ -249,7 +253,8 @@ GROUPS: t.Mapping[str, tuple[Reported, ...]] = {
         Reported(
             "AKS#5541",
             "The path of the token is another one",
-            look="See arguments, variables and files of the application for /var/run/secrets/azure/tokens: it must "
+            ("token_path_hard_coded",),
+            "See arguments, variables and files of the application for /var/run/secrets/azure/tokens: it must "
             "read AZURE_FEDERATED_TOKEN_FILE.",
         ),
     ),

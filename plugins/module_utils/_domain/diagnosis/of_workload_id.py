@@ -30,21 +30,24 @@ from ..installation.workload_identity_webhook import (
     CLIENT_ID_VARIABLE,
     PROXY_ANNOTATION,
     PROXY_CONTAINER,
+    PROXY_INIT_CONTAINER,
     SKIP_ANNOTATION,
     TOKEN_FILE_VARIABLE,
     TOKEN_PATH,
     USE_LABEL,
     Webhook,
 )
-from ..kubernetes.workloads import TEMPLATES, Workload
+from ..kubernetes import sources
+from ..kubernetes.sources import Source
 from ..matching.inventory import subject
-from ..matching.matching import USER_ASSIGNED, Pod, Raw, pod_template
+from ..matching.matching import USER_ASSIGNED, Pod, Raw
 from ..tokens import mutation
 from .cause import (
     AZURE,
     ERROR,
     EVENTS,
     LIKELY,
+    LOGS,
     OBJECTS,
     POSSIBLE,
     PROVED,
@@ -55,8 +58,10 @@ from .cause import (
     Table,
     shell,
 )
+from .crashes import OF_WEBHOOK, crashed, last_words
+from .labels import label_of
 from .moments import lately
-from .observed import WEBHOOK, Observed
+from .observed import WEBHOOK, Component, Observed
 
 TABLE = Table()
 _DOCS = "https://azure.github.io/azure-workload-identity/docs/"
@@ -64,10 +69,11 @@ _LABELS = f"{_DOCS}topics/service-account-labels-and-annotations.html"
 _CREDENTIALS = "https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations"
 _NOT_CALLED = re.compile(rf'failed calling webhook "{re.escape(workload_identity_webhook.NAME)}"')
 _RESTARTED = ("Deployment", "StatefulSet", "DaemonSet")
+_MAKERS = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job")
 _OTHER_CLUSTER = "issuer, that of another cluster"
 _NATIVE_SIDECAR_SINCE = (1, 5, 0)
 # What the webhook itself puts beside the containers of a pod.
-_INJECTED = (PROXY_CONTAINER, "azwi-proxy-init")
+_INJECTED = (PROXY_CONTAINER, PROXY_INIT_CONTAINER)
 
 
 @TABLE.cause(
@@ -92,9 +98,10 @@ def webhook_missing(observed: Observed) -> Suspicions:
 @TABLE.cause(
     ERROR,
     "Bring the webhook to run: see the events and the log of its pods; restart afterwards what was created without it.",
-    told_by="The webhook's configuration beside the Deployment and pods that serve it, its caBundle, and events that "
-    "say it could not be called.",
-    sources=(OBJECTS, EVENTS),
+    told_by="The webhook's configuration beside the Deployment and pods that serve it, its caBundle, and events about "
+    "what lacks pods that say it could not be called; why it ends again and again, by its log before and after the "
+    "restart.",
+    sources=(OBJECTS, EVENTS, LOGS),
 )
 def webhook_not_running(observed: Observed) -> Suspicions:
     """Nothing serves the Workload ID webhook.
@@ -106,14 +113,17 @@ def webhook_not_running(observed: Observed) -> Suspicions:
         serving = [each for each in observed.of(WEBHOOK) if each.namespace == one.namespace]
         pods = [pod for each in serving for pod in each.pods]
         name, certainty = (serving[0].label if serving else one.label), PROVED
-        failed = _failed_calls(observed)
+        failed, ending = _failed_calls(observed), _ending(observed, serving)
         if not one.service:
             continue
         if not serving:
             why = f"no Deployment of it is in the namespace {one.namespace}"
         elif not any(map(nmi.is_ready, pods)):
             why = f"none of its {len(pods)} pods is Ready" if pods else "it has no pod"
-        elif not one.has_bundle:
+            if ending and ending.why:
+                # That it ends is proved by its state; why, by what its log says, is not.
+                why, certainty = f"{why}, because {ending.why}", LIKELY
+        elif not one.bundle:
             name, why = one.label, "its configuration has no caBundle, which the webhook writes when it starts"
         elif failed:
             why, certainty = "the API server could not call it a short time ago", LIKELY
@@ -123,11 +133,37 @@ def webhook_not_running(observed: Observed) -> Suspicions:
             object=name,
             symptom="Labelled pods are not created." if one.fails else "Labelled pods are created without a token.",
             cause=f"The Workload ID webhook does not serve: {why}.",
-            evidence=(Evidence(name, f"{why[0].upper()}{why[1:]}."), *failed[:3]),
+            evidence=(Evidence(name, f"{why[0].upper()}{why[1:]}."), *(ending.evidence if ending else ()), *failed[:3]),
             certainty=certainty,
             concerns=_concerns(each for each in using if _is_covered(observed, one, each) is not False),
-            command=shell("kubectl", "describe", "deployments,pods", "--namespace", one.namespace),
+            remedy=ending.remedy if ending else "",
+            command=ending.command
+            if ending
+            else shell("kubectl", "describe", "deployments,pods", "--namespace", one.namespace),
         )
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """A webhook that ends again and again. ``why`` and ``remedy``: as its log says, '' where that says nothing."""
+
+    why: str
+    remedy: str
+    evidence: tuple[Evidence, ...]
+    command: str
+
+
+def _ending(observed: Observed, serving: t.Sequence[Component]) -> _Ending | None:
+    """Only where no pod serves: one of several is no failure."""
+    if any(nmi.is_ready(pod) for each in serving for pod in each.pods):
+        return None
+    for each in serving:
+        for reason, crashes in crashed(observed, each, OF_WEBHOOK):
+            evidence = (crashes[0].evidence, *last_words(observed, each, reason, crashes))
+            namespace, pod = sources.place(crashes[0].pod)
+            command = shell("kubectl", "--namespace", namespace, "logs", "--previous", pod)
+            return _Ending(reason.cause, reason.remedy, evidence, command)
+    return None
 
 
 @TABLE.cause(
@@ -229,7 +265,7 @@ def client_id_not_annotated(observed: Observed) -> Suspicions:
             cause=f"{label} has no client id for the pods of {one.label}.",
             evidence=(
                 Evidence(label, f"It has no annotation {CLIENT_ID}."),
-                *(Evidence(_pod_label(each), f"{CLIENT_ID_VARIABLE} is empty.") for each in empty[:3]),
+                *(Evidence(label_of(each), f"{CLIENT_ID_VARIABLE} is empty.") for each in empty[:3]),
             ),
             certainty=PROVED if empty else POSSIBLE,
             concerns=_concerns([one]),
@@ -257,7 +293,7 @@ def pod_not_mutated(observed: Observed) -> Suspicions:
                 object=one.label,
                 symptom="Its pods have no token of Workload ID, or one of another identity.",
                 cause=f"{len(found)} of {len(one.pods)} pods of {one.label} are not as the webhook makes them now.",
-                evidence=tuple(Evidence(_pod_label(each), why) for each, why in found[:5]),
+                evidence=tuple(Evidence(label_of(each), why) for each, why in found[:5]),
                 concerns=_concerns([one]),
                 command=shell("kubectl", "rollout", "restart", *place) if restarts else "",
             )
@@ -409,7 +445,7 @@ def sidecar_holds_job(observed: Observed) -> Suspicions:
             object=one.label,
             symptom="Pods of the Job run on when its work is done.",
             cause=f"The container {PROXY_CONTAINER} of {one.label} does not end with the others.",
-            evidence=tuple(Evidence(_pod_label(each), f"Only {PROXY_CONTAINER} still runs.") for each in held[:5])
+            evidence=tuple(Evidence(label_of(each), f"Only {PROXY_CONTAINER} still runs.") for each in held[:5])
             or (Evidence(one.label, f"Its template has the annotation {PROXY_ANNOTATION}."),),
             certainty=PROVED if held else POSSIBLE,
             concerns=_concerns([one]),
@@ -445,29 +481,14 @@ def webhook_blocks_namespace(observed: Observed) -> Suspicions:
                 cause=f"The webhook refuses to let the pod {pod.name} go, because its service account is gone.",
                 evidence=(
                     Evidence(updating[0].label, "It is called for UPDATE of pods."),
-                    Evidence(_pod_label(raw), f"It is deleted and waits for {', '.join(metadata['finalizers'])}."),
+                    Evidence(label_of(raw), f"It is deleted and waits for {', '.join(metadata['finalizers'])}."),
                 ),
-                concerns=frozenset({_pod_label(raw), f"Namespace {pod.namespace}"}),
+                concerns=frozenset({label_of(raw), f"Namespace {pod.namespace}"}),
                 command=shell("kubectl", "edit", "mutatingwebhookconfiguration", updating[0].configuration),
             )
 
 
-@dataclass(frozen=True)
-class _User:
-    """A workload with what it is made from: ``raw`` and its ``template``, a pod itself where nobody known makes it.
-
-    ``pods``: those that live.
-    """
-
-    workload: Workload
-    raw: Raw
-    template: Raw
-    pods: tuple[Raw, ...]
-
-    @property
-    def label(self) -> str:
-        return self.workload.label
-
+class _User(Source):
     @property
     def provides_itself(self) -> bool:
         """Whether its containers are told where the token is without the webhook."""
@@ -485,24 +506,10 @@ class _User:
         marks = (mark for one in every for mark in (_metadata(one).get("labels") or {}, _annotations(one)))
         return any(mark.get(BINDING_MARK) == "true" for mark in marks)
 
-    @property
-    def made_by_hand(self) -> bool:
-        """Whether nobody is known who makes its pods, so that how they were before the webhook is not known."""
-        return self.raw is self.template
-
 
 def _all(observed: Observed) -> list[_User]:
-    made = {(kind, *_place(raw)): raw for kind in TEMPLATES for raw in observed.objects.get(kind, ())}
-    found = []
-    for one in observed.inventory.cluster.workloads:
-        places = ((each.namespace, each.name) for each in one.pods if each.lives)
-        living = tuple(observed.pods[place] for place in places if place in observed.pods)
-        raw = made.get((one.kind, one.pod.namespace, one.name))
-        if raw is not None:
-            found.append(_User(one, raw, pod_template(raw), living))
-        elif living:
-            found.append(_User(one, living[0], living[0], living))
-    return found
+    found = sources.find(observed.inventory.cluster.workloads, observed.objects)
+    return [_User(one.workload, one.raw, one.template, one.pods) for one in found]
 
 
 def _users(observed: Observed) -> list[_User]:
@@ -521,23 +528,39 @@ def _is_covered(observed: Observed, webhook: Webhook, one: _User) -> bool | None
 
 
 def _failed_calls(observed: Observed) -> list[Evidence]:
-    """Of a short time ago, by events, which tenants can write too."""
+    """Of a short time ago, by events about what still lacks pods: they outlast a repair, and tenants write them."""
+    lacking = {
+        f"{kind} {'/'.join(sources.place(raw))}"
+        for kind in _MAKERS
+        for raw in observed.objects.get(kind, ())
+        if _lacks_pods(kind, raw)
+    }
     return [
         Evidence(f"event of {one.object}", one.message, one.time)
         for one in observed.events
-        if lately(one.time, observed.now) and _NOT_CALLED.search(one.message)
+        if one.object in lacking and lately(one.time, observed.now) and _NOT_CALLED.search(one.message)
     ]
+
+
+def _lacks_pods(kind: str, raw: Raw) -> bool:
+    spec, status = raw.get("spec") or {}, raw.get("status") or {}
+    if kind == "DaemonSet":
+        return int(status.get("currentNumberScheduled") or 0) < int(status.get("desiredNumberScheduled") or 0)
+    if kind == "Job":
+        return not any(status.get(state) for state in ("active", "succeeded", "failed"))
+    wanted = spec.get("replicas")
+    return int(status.get("replicas") or 0) < (1 if wanted is None else int(wanted))
 
 
 def _accounts(observed: Observed) -> dict[tuple[str, str], Raw] | None:
     """None where they were not read."""
     if "ServiceAccount" not in observed.objects:
         return None
-    return {_place(raw): raw for raw in observed.objects["ServiceAccount"]}
+    return {sources.place(raw): raw for raw in observed.objects["ServiceAccount"]}
 
 
 def _concerns(many: t.Iterable[_User]) -> frozenset[str]:
-    return frozenset(label for one in many for label in (one.label, *map(_pod_label, one.pods)))
+    return frozenset(label for one in many for label in (one.label, *map(label_of, one.pods)))
 
 
 def _patch(one: _User, metadata: Raw) -> str:
@@ -757,17 +780,9 @@ def _audience(observed: Observed, users: t.Sequence[_User]) -> str:
     return next(filter(None, told), AUDIENCE)
 
 
-def _place(raw: Raw) -> tuple[str, str]:
-    return str(raw["metadata"].get("namespace", "")), str(raw["metadata"].get("name", ""))
-
-
 def _metadata(raw: Raw) -> Raw:
     return raw.get("metadata") or {}
 
 
 def _annotations(raw: Raw) -> Raw:
     return _metadata(raw).get("annotations") or {}
-
-
-def _pod_label(raw: Raw) -> str:
-    return f"Pod {'/'.join(_place(raw))}"

@@ -27,7 +27,10 @@ SKIP_ANNOTATION = "azure.workload.identity/skip-containers"
 # AKS: a pod gets its identity by a binding of the cluster to it, with no credential for its service account.
 BINDING_MARK = "azure.workload.identity/use-identity-binding"
 PROXY_CONTAINER = "azwi-proxy"
+PROXY_INIT_CONTAINER = "azwi-proxy-init"
 TOKEN_FILE_VARIABLE, CLIENT_ID_VARIABLE = "AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID"
+# What it sets in a container that does not set it itself.
+VARIABLES = (CLIENT_ID_VARIABLE, "AZURE_TENANT_ID", TOKEN_FILE_VARIABLE, "AZURE_AUTHORITY_HOST")
 TOKEN_PATH = "azure-identity-token"
 AUDIENCE = "api://AzureADTokenExchange"
 _SYSTEM_LABEL = "azure-workload-identity.io/system"
@@ -36,16 +39,22 @@ _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
 @dataclass(frozen=True)
 class Webhook:
-    """An entry of a MutatingWebhookConfiguration. ``fails``: a pod that cannot be mutated is not created either."""
+    """An entry of a MutatingWebhookConfiguration. ``fails``: a pod that cannot be mutated is not created either.
+
+    It is served by a ``service`` of the cluster or at a ``url``. ``bundle``: certificates in PEM, encoded in base64.
+    ``conditions``: further expressions of CEL that must hold for a pod to be sent to it.
+    """
 
     configuration: str
     namespace: str
     service: str
     fails: bool = True
-    has_bundle: bool = True
+    url: str = ""
+    bundle: str = ""
     operations: frozenset[str] = frozenset({"CREATE"})
     object_selector: Raw = field(default_factory=dict)
     namespace_selector: Raw = field(default_factory=dict)
+    conditions: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -74,7 +83,7 @@ def deployments(objects: t.Mapping[str, t.Sequence[Raw]]) -> tuple[Raw, ...]:
     return tuple(
         raw
         for raw in objects.get("Deployment", ())
-        if str(raw["metadata"].get("namespace", "")) in places and _is_system(raw)
+        if str(raw["metadata"].get("namespace", "")) in places and is_system(raw)
     )
 
 
@@ -86,6 +95,12 @@ def namespace_labels(name: str, objects: t.Mapping[str, t.Sequence[Raw]]) -> t.M
     return None
 
 
+def is_system(deployment: Raw) -> bool:
+    """Whether a Deployment says that it serves the webhook, as its chart and the add-on do."""
+    template = (deployment.get("spec") or {}).get("template") or {}
+    return ((template.get("metadata") or {}).get("labels") or {}).get(_SYSTEM_LABEL) == "true"
+
+
 def _parsed(configuration: str, raw: Raw) -> Webhook:
     client = raw.get("clientConfig") or {}
     service = client.get("service") or {}
@@ -94,13 +109,10 @@ def _parsed(configuration: str, raw: Raw) -> Webhook:
         namespace=str(service.get("namespace", "")),
         service=str(service.get("name", "")),
         fails=raw.get("failurePolicy", "Fail") == "Fail",
-        has_bundle=bool(client.get("caBundle")),
+        url=str(client.get("url") or ""),
+        bundle=str(client.get("caBundle") or ""),
         operations=frozenset(str(each) for rule in raw.get("rules") or () for each in rule.get("operations") or ()),
         object_selector=raw.get("objectSelector") or {},
         namespace_selector=raw.get("namespaceSelector") or {},
+        conditions=tuple(str(each.get("expression", "")) for each in raw.get("matchConditions") or ()),
     )
-
-
-def _is_system(deployment: Raw) -> bool:
-    template = (deployment.get("spec") or {}).get("template") or {}
-    return ((template.get("metadata") or {}).get("labels") or {}).get(_SYSTEM_LABEL) == "true"

@@ -15,6 +15,8 @@ from ..errors import Failure
 
 Object = dict[str, t.Any]
 
+# What is behind the kind of a constraint of Gatekeeper, of which each cluster has others: K8sRequiredLabels and so on.
+CONSTRAINTS = ".constraints.gatekeeper.sh"
 _LIST = "List"
 _TEXTS = t.Mapping  # of texts by texts
 _METADATA = {
@@ -64,7 +66,15 @@ _POD = {
         "initContainers": [_CONTAINER],
         "nodeSelector": _TEXTS,
         "tolerations": [{"key": str, "operator": str, "value": str, "effect": str}],
-        "volumes": [{"name": str, "projected": {"sources": [{"serviceAccountToken": {"audience": str}}]}}],
+        "os": {"name": str},
+        "volumes": [
+            {
+                "name": str,
+                "projected": {"sources": [{"serviceAccountToken": {"audience": str}}]},
+                "persistentVolumeClaim": {"claimName": str},
+                "csi": {"driver": str, "volumeAttributes": _TEXTS},
+            }
+        ],
     },
     "status": {
         "phase": str,
@@ -80,10 +90,18 @@ _POD = {
 }
 _IDENTITY = {"metadata": _METADATA, "spec": {"type": int, "resourceID": str, "clientID": str}}
 _BINDING = {"metadata": _METADATA, "spec": {"azureIdentity": str, "selector": str}}
+_STRATEGY: dict[str, t.Any] = {"type": str, "rollingUpdate": {}}
 _TEMPLATE = {
     "metadata": _METADATA,
-    "spec": {"template": _POD, "replicas": int, "selector": _SELECTOR},
+    "spec": {
+        "template": _POD,
+        "replicas": int,
+        "selector": _SELECTOR,
+        "strategy": _STRATEGY,
+        "updateStrategy": _STRATEGY,
+    },
     "status": {
+        "completionTime": str,
         "observedGeneration": int,
         "replicas": int,
         "updatedReplicas": int,
@@ -93,6 +111,32 @@ _TEMPLATE = {
         "conditions": [_CONDITION],
     },
 }
+_ROLE = {
+    "metadata": _METADATA,
+    "rules": [{"apiGroups": [str], "resources": [str], "resourceNames": [str], "verbs": [str]}],
+}
+_ROLE_BINDING = {
+    "metadata": _METADATA,
+    "roleRef": {"kind": str, "name": str},
+    "subjects": [{"kind": str, "namespace": str, "name": str}],
+}
+_CONSTRAINT = {
+    "metadata": _METADATA,
+    "spec": {
+        "match": {
+            "kinds": [{"kinds": [str]}],
+            "namespaces": [str],
+            "excludedNamespaces": [str],
+            "namespaceSelector": _SELECTOR,
+        }
+    },
+}
+# Kinds of which whoever reads them looks at each field himself.
+_ANY_SPEC = (
+    *("ConstraintTemplate", "ClusterPolicy", "Policy", "TriggerAuthentication", "ClusterTriggerAuthentication"),
+    *("SecretProviderClass", "Issuer", "ClusterIssuer", "BackupStorageLocation", "GitRepository", "HelmRepository"),
+    *("OCIRepository", "Bucket", "ImageRepository"),
+)
 _SHAPES: dict[str, t.Any] = {
     "AzureIdentity": _IDENTITY,
     "AzureIdentityBinding": _BINDING,
@@ -157,16 +201,25 @@ _SHAPES: dict[str, t.Any] = {
         "spec": {"group": str},
         "status": {"conditions": [{"type": str, "message": str}]},
     },
-    "ClusterRole": {"metadata": _METADATA, "rules": [{"apiGroups": [str]}]},
-    "ClusterRoleBinding": {
+    **dict.fromkeys(("Role", "ClusterRole"), _ROLE),
+    **dict.fromkeys(("RoleBinding", "ClusterRoleBinding"), _ROLE_BINDING),
+    "PodDisruptionBudget": {"metadata": _METADATA, "spec": {"selector": _SELECTOR}},
+    "ResourceQuota": {"metadata": _METADATA, "spec": {"hard": {}}},
+    "LimitRange": {"metadata": _METADATA, "spec": {"limits": [{"type": str, "default": {}, "defaultRequest": {}}]}},
+    "PersistentVolumeClaim": {"metadata": _METADATA, "spec": {"accessModes": [str]}},
+    "ValidatingAdmissionPolicy": {
         "metadata": _METADATA,
-        "roleRef": {"name": str},
-        "subjects": [{"kind": str, "namespace": str, "name": str}],
+        "spec": {"matchConstraints": {"resourceRules": [{"resources": [str]}], "namespaceSelector": _SELECTOR}},
     },
-    "PodDisruptionBudget": {"metadata": _METADATA, "spec": {"selector": {"matchLabels": _TEXTS}}},
     "Secret": {"metadata": _METADATA, "data": _TEXTS},
     "ConfigMap": {"metadata": _METADATA, "data": _TEXTS},
-    **dict.fromkeys(("ServiceAccount", "Endpoints"), {"metadata": _METADATA}),
+    "ServiceAccount": {
+        "metadata": _METADATA,
+        "imagePullSecrets": [{"name": str}],
+        "automountServiceAccountToken": bool,
+    },
+    "Endpoints": {"metadata": _METADATA},
+    **dict.fromkeys(_ANY_SPEC, {"metadata": _METADATA}),
     **dict.fromkeys(("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"), _TEMPLATE),
 }
 
@@ -182,8 +235,12 @@ def parse(name: str, document: t.Any, kind: str = "") -> t.Iterator[tuple[str, O
     if isinstance(document.get("items"), list):
         for item in document["items"]:
             yield from parse(name, item, own[: -len(_LIST)])
-    elif own in _SHAPES:
-        if not (_fits(document, _SHAPES[own]) and (document.get("metadata") or {}).get("name")):
+        return
+    shape = _SHAPES.get(own)
+    if str(document.get("apiVersion", "")).startswith(f"{CONSTRAINTS[1:]}/"):
+        own, shape = f"{own}{CONSTRAINTS}", _CONSTRAINT
+    if shape is not None:
+        if not (_fits(document, shape) and (document.get("metadata") or {}).get("name")):
             raise Failure(
                 f"The file {name} holds an object of kind {own} which no API server gives out: write it with kubectl "
                 "get -o json."

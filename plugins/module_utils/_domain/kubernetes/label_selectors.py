@@ -21,7 +21,7 @@ def selects(selector: Raw, labels: t.Mapping[str, str]) -> bool:
 
 
 def _holds(expression: Raw, labels: t.Mapping[str, str]) -> bool:
-    value, operator = labels.get(expression["key"]), expression["operator"]
+    value, operator = labels.get(str(expression.get("key"))), str(expression.get("operator"))
     listed = value in (expression.get("values") or ())
     return {
         "In": listed,

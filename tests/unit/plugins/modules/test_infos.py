@@ -18,6 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.modules import (
     pod_identity_diagnosis_info,
     pod_identity_info,
     pod_token_info,
+    workload_identity_info,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.modules import offline
 
@@ -34,6 +35,19 @@ DIAGNOSIS_OPTIONS = [
     "logs",
     "log_megabytes",
     "log_hours",
+    "probe",
+    "check_mode_probe",
+]
+MIGRATION_OPTIONS = [
+    *INVENTORY_OPTIONS,
+    "namespaces",
+    "proxy_workloads",
+    "accept",
+    "override_owner",
+    "dry_run",
+    "exchanges",
+    "exchange_samples",
+    "exchange_min_rate",
 ]
 
 
@@ -43,8 +57,9 @@ DIAGNOSIS_OPTIONS = [
         (pod_token_info, TOKEN, TOKEN_OPTIONS),
         (pod_identity_info, {}, INVENTORY_OPTIONS),
         (pod_identity_diagnosis_info, {}, DIAGNOSIS_OPTIONS),
+        (workload_identity_info, {}, MIGRATION_OPTIONS),
     ],
-    ids=["token", "inventory", "diagnosis"],
+    ids=["token", "inventory", "diagnosis", "migration"],
 )
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

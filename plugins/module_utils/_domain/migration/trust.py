@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Federated credentials that a migration needs: what Entra compares, what there is, and what is free."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ..azure import arm_id
+from ..azure.federated import LIMIT, Credential
+from ..matching.matching import Identity
+
+EXISTS, MISSING, MISSPELLED, UNKNOWN = "exists", "missing", "misspelled", "unknown"
+# That an identity binding of AKS has; it is nobody's to remove.
+OF_BINDING = "aks-identity-binding"
+
+
+@dataclass(frozen=True)
+class Trust:
+    """A service account that an identity has to trust.
+
+    ``identity``: resource id, as it is spelled. ``issuer``: None where it is not known, '' where there is none yet.
+    ``state``: EXISTS, MISSING, MISSPELLED (``credential`` is nearly right) or UNKNOWN.
+    """
+
+    identity: str
+    client_id: str
+    subject: str
+    issuer: str | None
+    audience: str
+    state: str = UNKNOWN
+    credential: str = ""
+
+    @property
+    def name(self) -> str:
+        return arm_id.last_segment(self.identity)
+
+    @property
+    def to_write(self) -> bool:
+        """Whether it takes one more credential."""
+        return self.state in (MISSING, MISSPELLED)
+
+    def view(self) -> dict[str, t.Any]:
+        return {
+            "identity_id": self.identity,
+            "client_id": self.client_id,
+            "issuer": self.issuer or "",
+            "subject": self.subject,
+            "audience": self.audience,
+            "state": self.state,
+            "credential": self.credential,
+        }
+
+
+def judge(
+    identity: Identity, subject: str, issuer: str | None, audience: str, credentials: t.Sequence[Credential] | None
+) -> Trust:
+    """``credentials`` of the identity; None where they were not read."""
+
+    def told(state: str, credential: str = "") -> Trust:
+        return Trust(identity.resource_id, identity.client_id, subject, issuer, audience, state, credential)
+
+    if credentials is None:
+        return told(UNKNOWN)
+    mine = [one for one in credentials if one.subject == subject and one.audiences == (audience,)]
+    for one in mine:
+        if one.issuer == issuer:
+            return told(EXISTS, one.name)
+    if mine and issuer is None:
+        return told(UNKNOWN, mine[0].name)
+    wanted = tuple(map(_spelled, (subject, issuer or "", audience)))
+    for one in credentials:
+        if tuple(map(_spelled, (one.subject, one.issuer, " ".join(one.audiences)))) == wanted:
+            return told(MISSPELLED, one.name)
+    return told(MISSING)
+
+
+def _spelled(text: str) -> str:
+    return text.strip().rstrip("/").lower()
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The credentials of a managed identity, of all clusters. ``credentials``: None where they were not read."""
+
+    credentials: tuple[Credential, ...] | None
+    wanted: tuple[Trust, ...] = ()
+
+    @property
+    def missing(self) -> int:
+        return len({one.subject for one in self.wanted if one.to_write})
+
+    @property
+    def used(self) -> int | None:
+        return None if self.credentials is None else len(self.credentials)
+
+    @property
+    def exceeded(self) -> bool:
+        return self.used is not None and self.missing > 0 and self.used + self.missing > LIMIT
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """Of the clusters that it serves, and of others; each stands for one cluster."""
+        found = {one.issuer for one in self.credentials or () if one.issuer and one.name.lower() != OF_BINDING}
+        return tuple(sorted(found))

@@ -1,0 +1,261 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""What was observed, with all that follows from it for a migration; each part is computed once, when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import typing as t
+from functools import cached_property
+
+from ..azure import arm_id
+from ..diagnosis.observed import WEBHOOK, Component, components
+from ..errors import Failure
+from ..installation import nmi, workload_identity_webhook
+from ..installation.trusted_namespaces import SYSTEM as _SYSTEM
+from ..installation.trusted_namespaces import Belief, accounts
+from ..installation.workload_identity_webhook import CLIENT_ID, Webhook
+from ..kubernetes.sources import place
+from ..matching.matching import USER_ASSIGNED, Identity, Raw
+from . import candidate, consumers, trust
+from .candidate import Candidate
+from .consumers import Consumer
+from .observed import Choices, DryRun, Exchange, Observed
+from .places import Place, Places
+from .trust import Slots, Trust
+
+_NO_CHOICES = Choices()
+_SUBJECT = "system:serviceaccount:{}:{}"
+_LONGEST_NAME = 253
+_NATIVE_SIDECAR_WEBHOOK, _NATIVE_SIDECAR_KUBERNETES = (1, 5, 0), (1, 32)
+# How the releases begin as which AKS installs its add-ons (Azure/AKS#4065).
+_RELEASES_OF_AKS = "aks-managed-"
+# Where the chart is by default, and the roles that it gives its service account.
+_CHART_NAMESPACE, _ROLE = "azure-workload-identity-system", re.compile(r"azure-wi-webhook-[a-z-]+")
+
+
+class World:
+    """One cluster."""
+
+    def __init__(self, observed: Observed, choices: Choices = _NO_CHOICES) -> None:
+        self.observed, self.choices = observed, choices
+        self.places = Places(observed.objects)
+
+    @cached_property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Raises Failure where the operator has chosen a workload that does not exist."""
+        known = {one.label for one in self.observed.inventory.cluster.workloads}
+        for label in sorted(self.choices.proxied - known):
+            raise Failure(f"There is no {label}, which proxy_workloads names: correct it.")
+        programs = {one.label for one in self._components}  # MIC goes by itself
+        found = candidate.find(self.observed.inventory, self.observed.objects, self.choices.proxied)
+        return tuple(one for one in found if one.label not in programs)
+
+    @cached_property
+    def _components(self) -> tuple[Component, ...]:
+        return components(self.observed.objects, Belief.parse(self.observed.objects))
+
+    def read(self, *kinds: str) -> bool:
+        """Whether lists of these kinds are there."""
+        return all(kind in self.observed.objects for kind in kinds)
+
+    def place_of(self, one: Candidate) -> Place:
+        return self.places[one.namespace]
+
+    # the webhook
+
+    @cached_property
+    def webhooks(self) -> tuple[Webhook, ...]:
+        return workload_identity_webhook.find(self.observed.objects)
+
+    @cached_property
+    def serving(self) -> tuple[Component, ...]:
+        """What serves the webhook."""
+        return tuple(one for one in self._components if one.program == WEBHOOK)
+
+    @cached_property
+    def webhook_version(self) -> tuple[int, ...]:
+        """The oldest; empty where it is not known."""
+        return min((one.version for one in self.serving), default=())
+
+    @cached_property
+    def installed_webhooks(self) -> tuple[str, ...]:
+        """What is installed: ``addon``, and the namespaces of charts; one that only a tenant's labels tell is none."""
+        places = {_SYSTEM, _CHART_NAMESPACE, *(one.namespace for one in self.webhooks)}
+        for raw in self.observed.objects.get("ClusterRoleBinding", ()):
+            if _ROLE.fullmatch(str((raw.get("roleRef") or {}).get("name", ""))):
+                places.update(namespace for namespace, _name in accounts(raw))
+        found = {"addon"} if self.observed.addon else set()
+        for raw in self.observed.objects.get("Deployment", ()):
+            namespace = place(raw)[0]
+            if namespace in places and workload_identity_webhook.is_system(raw):
+                manager = nmi.managed_by(raw)
+                by_aks = manager.kind == "addon" or manager.release_name.startswith(_RELEASES_OF_AKS)
+                is_addon = namespace == _SYSTEM and (by_aks or bool(self.observed.addon))
+                found.add("addon" if is_addon else namespace)
+        return tuple(sorted(found))
+
+    @cached_property
+    def native_sidecars(self) -> bool:
+        """Whether the proxy is a native sidecar; where versions are not known it is none."""
+        nodes = self.observed.objects.get("Node", ())
+        told = [((raw.get("status") or {}).get("nodeInfo") or {}).get("kubeletVersion", "") for raw in nodes]
+        oldest = min(map(nmi.numbers, map(str, told)), default=())
+        return self.webhook_version >= _NATIVE_SIDECAR_WEBHOOK and oldest >= _NATIVE_SIDECAR_KUBERNETES
+
+    # service accounts
+
+    @cached_property
+    def accounts(self) -> t.Mapping[tuple[str, str], Raw] | None:
+        """None where they were not read."""
+        if not self.read("ServiceAccount"):
+            return None
+        return {place(raw): raw for raw in self.observed.objects["ServiceAccount"]}
+
+    @cached_property
+    def users(self) -> t.Mapping[tuple[str, str], tuple[str, ...]]:
+        """Labels of all workloads by their service account."""
+        grouped = self.observed.inventory.users_of_service_accounts
+        return {key: tuple(sorted({one.label for one in several})) for key, several in grouped.items()}
+
+    @cached_property
+    def _wishes(self) -> t.Mapping[tuple[str, str], set[str]]:
+        """Which client ids workloads that move want of their service account."""
+        found: dict[tuple[str, str], set[str]] = {}
+        for one in self.candidates:
+            if one.moves and one.client_id:
+                found.setdefault((one.namespace, one.account), set()).add(one.client_id.lower())
+        return found
+
+    def is_served(self, one: Candidate) -> bool:
+        """Whether it gets its tokens by Workload ID, as the identity that its service account tells."""
+        wanted = one.client_id.lower()
+        return one.labelled and bool(wanted) and one.annotated.lower() == wanted
+
+    def why_own_account(self, one: Candidate) -> str:
+        """Why it cannot keep its service account; '' where it can."""
+        if not one.moves or one.is_bound or not one.client_id or self.is_served(one):
+            return ""
+        if one.labelled and self.accounts is None:
+            return ""  # it may be served
+        if one.account == "default":
+            return "pods that name no service account have that account"
+        if len(self._wishes.get((one.namespace, one.account), ())) > 1:
+            return "workloads with other identities have that account"
+        annotated, wanted = one.annotated.lower(), one.client_id.lower()
+        others = (
+            other for other in self.candidates if (other.namespace, other.account) == (one.namespace, one.account)
+        )
+        if annotated and annotated != wanted and any(map(self.is_served, others)):
+            return f"others use Workload ID by it with the client id {one.annotated}"
+        return ""
+
+    def account_of(self, one: Candidate) -> str:
+        """The service account that it will have: of workloads of one account with one identity the same."""
+        if not self.why_own_account(one) or one.primary is None:
+            return one.account
+        name = f"{one.account}-{one.primary.name}"
+        if len(name) > _LONGEST_NAME:
+            digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+            name = f"{name[: _LONGEST_NAME - 9].rstrip('-.')}-{digest}"
+        return name
+
+    def account(self, one: Candidate) -> Raw | None:
+        """The service account that it will have; None where there is none, or they were not read."""
+        return (self.accounts or {}).get((one.namespace, self.account_of(one)))
+
+    def told_by_account(self, one: Candidate) -> str:
+        """The client id that the account tells which it will have."""
+        metadata = (self.account(one) or {}).get("metadata") or {}
+        return str((metadata.get("annotations") or {}).get(CLIENT_ID) or "")
+
+    # identities and their credentials
+
+    @cached_property
+    def managed(self) -> t.Mapping[str, Identity]:
+        """Managed identities with a possible resource id, by the lower-case one."""
+        found: dict[str, Identity] = {}
+        every = sorted(self.observed.inventory.cluster.identities, key=lambda one: (one.namespace, one.name))
+        for one in every:
+            if one.type == USER_ASSIGNED and arm_id.is_user_assigned_identity(one.resource_id):
+                found.setdefault(arm_id.normal(one.resource_id), one)
+        return found
+
+    @cached_property
+    def _by_client_id(self) -> t.Mapping[str, Identity]:
+        return {one.client_id.lower(): one for one in self.managed.values() if one.client_id}
+
+    def managed_of(self, one: Candidate) -> tuple[Identity, ...]:
+        """The managed identities that it gets, or that its service account names."""
+        found = [each for each in one.identities if arm_id.normal(each.resource_id) in self.managed]
+        named = self._by_client_id.get(one.annotated.lower())
+        if not one.identities and named:
+            found = [named]
+        return tuple({arm_id.normal(each.resource_id): each for each in found}.values())
+
+    @cached_property
+    def _trusts(self) -> t.Mapping[tuple[str, str], tuple[Trust, ...]]:
+        known = self.observed.credentials or {}
+        return {
+            one.key: tuple(
+                trust.judge(
+                    identity,
+                    self.subject(one),
+                    self.observed.issuer,
+                    self.observed.cloud.audience,
+                    known.get(arm_id.normal(identity.resource_id)),
+                )
+                for identity in self.managed_of(one)
+            )
+            for one in self.candidates
+            if one.moves and not one.is_bound
+        }
+
+    def subject(self, one: Candidate) -> str:
+        return _SUBJECT.format(one.namespace, self.account_of(one))
+
+    def trusts(self, one: Candidate) -> tuple[Trust, ...]:
+        """One for each managed identity that it may ask for."""
+        return self._trusts.get(one.key, ())
+
+    @cached_property
+    def slots(self) -> t.Mapping[str, Slots]:
+        """By the lower-case id of a managed identity."""
+        wanted: dict[str, list[Trust]] = {}
+        for several in self._trusts.values():
+            for each in several:
+                wanted.setdefault(arm_id.normal(each.identity), []).append(each)
+        found = {}
+        for key in self.managed:
+            credentials = (self.observed.credentials or {}).get(key)
+            told = None if credentials is None else tuple(credentials)
+            found[key] = Slots(told, tuple(sorted(wanted.get(key, ()), key=lambda each: each.subject)))
+        return found
+
+    # what others told
+
+    def dry_run(self, one: Candidate) -> DryRun | None:
+        """Of a pod as it will be: with the proxy where it is to have it."""
+        fitting = (each for each in self.observed.dry_runs if each.workload == one.label and each.proxy == one.proxied)
+        return next(fitting, None)
+
+    def exchanges(self, one: Candidate, *, in_pod: bool) -> tuple[Exchange, ...]:
+        """Those of the account that it will have, or of pods like its own."""
+        account = f"{one.namespace}/{self.account_of(one)}"
+        return tuple(
+            each
+            for each in self.observed.exchanges
+            if (each.workload == one.label if in_pod else not each.workload and each.service_account == account)
+        )
+
+    # others that take tokens
+
+    @cached_property
+    def consumers(self) -> tuple[Consumer, ...]:
+        return tuple(consumers.find(self.candidates, self.observed.inventory.cluster.workloads, self.observed.objects))

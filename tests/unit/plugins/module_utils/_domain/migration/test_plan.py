@@ -1,0 +1,549 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each problem of a migration: a world that has it, beside the one where all is done and proved, which has none."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan as planning
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices, DryRun
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.plan import Plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.problem import (
+    ACCEPT,
+    BLOCKS,
+    EFFECTS,
+    NEEDS,
+    OVERRIDE_OWNER,
+    STAGES,
+    STEPS,
+    WARNS,
+)
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+
+from .migration_world import (
+    BOUND,
+    CLIENT,
+    CLIENT_ID,
+    HOME,
+    IDS,
+    ISSUER,
+    LABEL,
+    OTHER_ID,
+    USE,
+    Change,
+    Made,
+    binding,
+    container,
+    credential,
+    exchange,
+    identity,
+    made,
+    metadata,
+    proxied,
+    template,
+    unlabelled,
+)
+
+ROWS = {row.code: row for row in planning.TABLE}
+
+
+def at(*path: str | int, to: t.Any) -> Change:
+    """Puts ``to`` at a path of the objects."""
+
+    def change(one: Made) -> None:
+        inner: t.Any = one.objects
+        for key in path[:-1]:
+            inner = inner.setdefault(key, {}) if isinstance(inner, dict) else inner[key]
+        inner[path[-1]] = to
+
+    return change
+
+
+def add(kind: str, raw: Raw) -> Change:
+    return lambda one: one.objects.setdefault(kind, []).append(raw)
+
+
+def fields(**values: t.Any) -> Change:
+    def change(one: Made) -> None:
+        for name, value in values.items():
+            setattr(one, name, value)
+
+    return change
+
+
+def both(*changes: Change) -> Change:
+    return lambda one: [change(one) for change in changes]
+
+
+SPEC = ("Deployment", 0, "spec", "template", "spec")
+CONTAINER = (*SPEC, "containers", 0)
+CONFIGURED = ("MutatingWebhookConfiguration", 0, "webhooks", 0)
+SERVING = ("Deployment", 1, "spec", "template", "spec", "containers", 0, "image")
+WEBHOOK = "mcr.example/oss/azure/workload-identity/webhook:"
+SPAN = (at("Deployment", 0, "metadata", "annotations", to={"meta.helm.sh/release-name": "shop"}),)
+EGRESS = {
+    "metadata": metadata("closed"),
+    "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]},
+}
+CLAIM = {"metadata": metadata("data"), "spec": {"accessModes": ["ReadWriteOnce"]}}
+CLAIMED = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+CSI = {"driver": "secrets-store.csi.k8s.io", "volumeAttributes": {"secretProviderClass": "vault"}}
+CLASS = {"metadata": metadata("vault"), "spec": {"provider": "azure", "parameters": {"usePodIdentity": "true"}}}
+QUOTA = {"metadata": metadata("all"), "spec": {"hard": {"limits.cpu": "4", "pods": "9"}}}
+
+
+def as_job(one: Made) -> None:
+    """The workload is made by a Job."""
+    job = {"metadata": metadata("web"), "spec": {"template": one.web}}
+    one.objects["Job"] = [job]
+    one.objects["Deployment"] = one.objects["Deployment"][1:]
+    one.objects["Pod"] = one.objects["Pod"][1:]
+    one.dry_runs = [replace(each, workload="Job team/web") for each in one.dry_runs]
+    one.exchanges = [replace(each, workload=each.workload and "Job team/web") for each in one.exchanges]
+
+
+def full(number: int) -> dict[str, list[t.Any]]:
+    """So many credentials of other clusters."""
+    others = [credential(f"c{each}", f"https://other/{each}/") for each in range(number)]
+    return {f"{IDS}i".lower(): others}
+
+
+def shared_by_two(one: Made) -> None:
+    unlabelled(one)
+    del one.account["metadata"]["annotations"]
+    one.objects["AzureIdentity"].append(identity("j", OTHER_ID))
+    one.objects["AzureIdentityBinding"].append(binding("j", "y"))
+    one.objects["Deployment"].append({"metadata": metadata("other"), "spec": {"template": template("y")}})
+
+
+# By code: what brings it about. A pair has the effect, too, where it is other than that of the table.
+WORLDS: dict[str, t.Sequence[Change]] = {
+    "template_not_labelled": [
+        unlabelled,
+        at("Deployment", 0, "spec", "template", "metadata", "labels", USE, to="True"),
+        both(unlabelled, at("Deployment", 0, "metadata", "labels", to={USE: "true"})),
+    ],
+    "pods_older_than_account": [
+        at("Pod", 0, "spec", "containers", 0, "env", to=[]),
+        at("Pod", 0, "spec", "containers", 0, "env", 0, "value", to=OTHER_ID),
+        at("Pod", 0, "spec", "containers", 0, "env", to=[{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/token"}]),
+    ],
+    "webhook_not_installed": [at("MutatingWebhookConfiguration", to=[])],
+    "webhook_not_ready": [
+        at("Pod", 1, "status", "conditions", to=[]),
+        at("Deployment", 1, "metadata", "namespace", to="elsewhere"),
+        at(*CONFIGURED, "clientConfig", "caBundle", to=""),
+    ],
+    "webhook_may_be_passed_over": [at(*CONFIGURED, "failurePolicy", to="Ignore")],
+    "fields_would_be_lost": [fields(dry_runs=[DryRun(LABEL, lost=("spec.resources",))])],
+    "labelled_pod_refused": [
+        fields(dry_runs=[DryRun(LABEL, refusal="exceeded quota")]),
+        fields(dry_runs=[DryRun(LABEL, mutated=False)]),
+    ],
+    "container_without_token": [
+        lambda one: one.objects["Pod"][0]["spec"]["containers"].append(container("mesh")),
+        at(
+            *("Deployment", 0, "spec", "template", "metadata", "annotations"),
+            to={"azure.workload.identity/skip-containers": "app"},
+        ),
+    ],
+    "two_webhooks": [
+        fields(addon=True),
+        lambda one: one.objects["MutatingWebhookConfiguration"].append(
+            {"metadata": {"name": "second"}, "webhooks": [one.webhook]}
+        ),
+    ],
+    "namespace_not_covered": [
+        at("Namespace", 0, "metadata", "labels", to={"control-plane": "x"}),
+        at(*CONFIGURED, "namespaceSelector", to={"matchLabels": {"team": "other"}}),
+    ],
+    "runs_on_virtual_nodes": [at(*SPEC, "nodeSelector", to={"type": "virtual-kubelet"})],
+    "identity_not_known": [
+        both(at("AzureIdentityBinding", to=[]), at("ServiceAccount", 0, "metadata", "annotations", to={})),
+        at("AzureIdentity", 0, "spec", "clientID", to=""),
+    ],
+    "identity_is_service_principal": [at("AzureIdentity", 0, "spec", "type", to=1)],
+    "several_identities": [
+        both(add("AzureIdentity", identity("j", OTHER_ID)), add("AzureIdentityBinding", binding("j"))),
+    ],
+    "own_account_needed": [
+        both(unlabelled, at(*SPEC, "serviceAccountName", to="default")),
+        shared_by_two,
+        at("ServiceAccount", to=[]),
+    ],
+    "account_name_taken": [
+        both(
+            unlabelled,
+            at(*SPEC, "serviceAccountName", to="default"),
+            add("ServiceAccount", {"metadata": metadata("default-i")}),
+        ),
+    ],
+    "account_tells_other_client_id": [
+        at("ServiceAccount", 0, "metadata", "annotations", to={}),
+        at("ServiceAccount", 0, "metadata", "annotations", CLIENT, to=OTHER_ID),
+    ],
+    "own_client_id_differs": [
+        at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "value": OTHER_ID}]),
+        at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "value": "billing"}]),
+        at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID"}]),
+    ],
+    "issuer_not_enabled": [fields(issuer="")],
+    "not_federated": [
+        fields(credentials={f"{IDS}i".lower(): []}),
+        fields(credentials={f"{IDS}i".lower(): [credential(issuer="https://other/")]}),
+        fields(credentials={f"{IDS}i".lower(): [credential(audience="api://other")]}),
+    ],
+    "federated_by_other_spelling": [
+        fields(credentials={f"{IDS}i".lower(): [credential(issuer=ISSUER.rstrip("/"))]}),
+        fields(credentials={f"{IDS}i".lower(): [credential(subject="system:serviceaccount:team:Web")]}),
+    ],
+    "exchanges_fail": [
+        fields(
+            exchanges=[exchange(granted=40, codes={"AADSTS700213": 10}), exchange(workload=LABEL, asked=1, granted=1)]
+        )
+    ],
+    "too_many_credentials": [fields(credentials=full(20))],
+    "uses_identity_binding": [
+        at("Deployment", 0, "spec", "template", "metadata", "annotations", to={BOUND: "true"}),
+    ],
+    "proxy_not_annotated": [fields(choices=Choices(proxied=frozenset({LABEL})))],
+    "proxy_keeps_job_alive": [
+        both(proxied, at(*SERVING, to=f"{WEBHOOK}v1.3.0"), as_job),
+        both(proxied, at("Node", 0, "status", "nodeInfo", "kubeletVersion", to="v1.31.9"), as_job),
+        both(proxied, at("Node", to=[]), as_job),
+    ],
+    "proxy_not_admitted": [
+        both(
+            proxied,
+            at("Namespace", 0, "metadata", "labels", to={"pod-security.kubernetes.io/enforce": "baseline"}),
+            fields(dry_runs=[DryRun(LABEL)]),
+        ),
+        both(proxied, add("ResourceQuota", QUOTA), fields(dry_runs=[DryRun(LABEL)])),
+        both(proxied, fields(dry_runs=[DryRun(LABEL, proxy=True, refusal="privileged containers are not allowed")])),
+    ],
+    "init_container_before_proxy": [both(proxied, at(*SPEC, "initContainers", to=[container("setup")]))],
+    "proxy_on_host_network": [both(proxied, at(*SPEC, "hostNetwork", to=True))],
+    "proxy_ignores_parameters": [both(proxied, at(*CONTAINER, "args", to=[f"--identity={IDS}i"]))],
+    "asks_metadata_service": [
+        at(*CONTAINER, "command", to=["curl", "http://169.254.169.254/metadata/identity/oauth2/token?resource=x"]),
+    ],
+    "windows_has_no_proxy": [both(proxied, at(*SPEC, "nodeSelector", to={"kubernetes.io/os": "windows"}))],
+    "token_path_hard_coded": [
+        both(
+            at(*CONTAINER, "args", to=["--token=/var/run/secrets/azure/tokens/azure-identity-token"]),
+            at(*SERVING, to=f"{WEBHOOK}v1.6.0"),
+        ),
+    ],
+    "library_too_old": [
+        at(*CONTAINER, "env", to=[{"name": "AzureServicesAuthConnectionString", "value": "RunAs=App"}]),
+    ],
+    "falls_back_to_node": [fields(exchanges=[exchange(), exchange(workload=LABEL, served_by="nmi")])],
+    "assertion_expires": [
+        fields(exchanges=[exchange(), exchange(workload=LABEL, granted=49, codes={"AADSTS700024": 1})])
+    ],
+    "login_host_not_reached": [
+        fields(exchanges=[exchange(), exchange(workload=LABEL, asked=0, granted=0, reached=False)]),
+        both(add("NetworkPolicy", EGRESS), fields(exchanges=[exchange()])),
+    ],
+    "manifest_has_owner": [
+        both(unlabelled, at("Deployment", 0, "metadata", "annotations", to={"meta.helm.sh/release-name": "shop"})),
+        both(unlabelled, at("Deployment", 0, "metadata", "labels", to={"app.kubernetes.io/managed-by": "Helm"})),
+        both(unlabelled, at("Deployment", 0, "metadata", "labels", to={"kustomize.toolkit.fluxcd.io/name": "apps"})),
+        both(unlabelled, at("Deployment", 0, "metadata", "managedFields", to=[{"manager": "argocd-controller"}])),
+    ],
+    "made_by_operator": [
+        both(unlabelled, at("Deployment", 0, "metadata", to=metadata("web", by=("Database", "web")))),
+        both(unlabelled, at("Deployment", 0, "metadata", "labels", to={"kubernetes.azure.com/managedby": "aks"})),
+    ],
+    "template_immutable": [both(unlabelled, as_job)],
+    "cannot_surge": [
+        both(unlabelled, at("Deployment", 0, "spec", "strategy", to={"type": "Recreate"})),
+        both(
+            unlabelled,
+            at("Deployment", 0, "spec", "replicas", to=1),
+            at(*SPEC, "volumes", to=CLAIMED),
+            add("PersistentVolumeClaim", CLAIM),
+        ),
+    ],
+    "policy_may_refuse": [
+        both(
+            unlabelled,
+            add(
+                "ValidatingAdmissionPolicy",
+                {
+                    "metadata": {"name": "labels"},
+                    "spec": {"matchConstraints": {"resourceRules": [{"resources": ["deployments"]}]}},
+                },
+            ),
+        ),
+        both(
+            unlabelled,
+            add(
+                "K8sLabels.constraints.gatekeeper.sh",
+                {
+                    "metadata": {"name": "all"},
+                    "spec": {"match": {"namespaces": ["te*"], "kinds": [{"kinds": ["Pod"]}]}},
+                },
+            ),
+        ),
+    ],
+    "others_take_tokens_by_it": [
+        both(at(*SPEC, "volumes", to=[{"name": "s", "csi": CSI}]), add("SecretProviderClass", CLASS)),
+    ],
+    "takes_node_identity": [
+        both(
+            unlabelled,
+            add("AzurePodIdentityException", {"metadata": metadata("e"), "spec": {"podLabels": {"app": "web"}}}),
+        ),
+        both(unlabelled, at(*SPEC, "hostNetwork", to=True)),
+    ],
+}
+# Nearly the same, where the problem is not.
+NEIGHBOURS: dict[str, t.Sequence[Change]] = {
+    "pods_older_than_account": [
+        at("ServiceAccount", 0, "metadata", "annotations", CLIENT, to=OTHER_ID),
+        at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "valueFrom": {"secretKeyRef": {}}}]),
+    ],
+    "template_not_labelled": [at("Deployment", 0, "metadata", "labels", to={"app": "web"})],
+    "webhook_not_ready": [at("Deployment", 1, "spec", "replicas", to=5)],
+    "two_webhooks": [
+        # What a tenant labels is none.
+        lambda one: one.objects["Deployment"].append(
+            {**one.objects["Deployment"][1], "metadata": metadata("fake", "team")}
+        ),
+    ],
+    "namespace_not_covered": [at(*CONFIGURED, "namespaceSelector", to={"matchLabels": {}})],
+    "own_account_needed": [unlabelled, both(unlabelled, at("ServiceAccount", 0, "metadata", "annotations", to={}))],
+    "account_name_taken": [
+        both(
+            unlabelled,
+            at(*SPEC, "serviceAccountName", to="default"),
+            add(
+                "ServiceAccount",
+                {"metadata": metadata("default-i", labels={"app.kubernetes.io/managed-by": "azureops.pod_identity"})},
+            ),
+        ),
+    ],
+    "own_client_id_differs": [at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "value": CLIENT_ID.upper()}])],
+    "too_many_credentials": [fields(credentials=full(19))],
+    "exchanges_fail": [
+        fields(exchanges=[exchange(granted=49, codes={"AADSTS700213": 1}), exchange(workload=LABEL)]),
+    ],
+    "proxy_keeps_job_alive": [both(proxied, as_job), as_job],
+    "proxy_not_admitted": [
+        proxied,
+        # The API server took it.
+        both(proxied, add("ResourceQuota", QUOTA)),
+        at("Namespace", 0, "metadata", "labels", to={"pod-security.kubernetes.io/enforce": "baseline"}),
+    ],
+    "init_container_before_proxy": [
+        at(*SPEC, "initContainers", to=[container("setup")]),
+        both(proxied, at(*SPEC, "initContainers", to=[{**container("mesh"), "restartPolicy": "Always"}])),
+    ],
+    "asks_metadata_service": [
+        both(proxied, at(*CONTAINER, "command", to=["curl", "http://169.254.169.254/metadata/identity/oauth2/token"])),
+    ],
+    "token_path_hard_coded": [at(*CONTAINER, "args", to=["--token=/var/run/secrets/other/token"])],
+    "library_too_old": [
+        both(proxied, at(*CONTAINER, "env", to=[{"name": "AzureServicesAuthConnectionString", "value": "RunAs=App"}])),
+    ],
+    "login_host_not_reached": [add("NetworkPolicy", EGRESS)],
+    "manifest_has_owner": [*SPAN, unlabelled],
+    "cannot_surge": [
+        at("Deployment", 0, "spec", "strategy", to={"type": "Recreate"}),
+        both(
+            unlabelled,
+            at("Deployment", 0, "spec", "strategy", to={"type": "Recreate"}),
+            at("Deployment", 0, "spec", "replicas", to=0),
+        ),
+        both(unlabelled, at(*SPEC, "volumes", to=CLAIMED), add("PersistentVolumeClaim", CLAIM)),
+    ],
+    "others_take_tokens_by_it": [
+        both(
+            at(*SPEC, "volumes", to=[{"name": "s", "csi": CSI}]),
+            add("SecretProviderClass", {**CLASS, "spec": {"provider": "azure", "parameters": {"clientID": CLIENT_ID}}}),
+        ),
+    ],
+    "takes_node_identity": [
+        add("AzurePodIdentityException", {"metadata": metadata("e"), "spec": {"podLabels": {"app": "web"}}}),
+    ],
+}
+# What is not known without an input, and what is left out then.
+UNKNOWN: dict[str, t.Sequence[Change]] = {
+    "webhook_not_installed": [lambda one: one.objects.pop("MutatingWebhookConfiguration")],
+    "fields_would_be_lost": [fields(dry_runs=[])],
+    "proxy_not_admitted": [both(proxied, fields(dry_runs=[]))],
+    "proxy_ignores_parameters": [both(proxied, fields(exchanges=[exchange()]))],
+    "exchanges_fail": [fields(exchanges=[])],
+    "library_too_old": [fields(exchanges=[exchange()])],
+    "falls_back_to_node": [fields(exchanges=[exchange()])],
+    "assertion_expires": [fields(exchanges=[exchange()])],
+    "login_host_not_reached": [fields(exchanges=[exchange()])],
+    "namespace_not_covered": [lambda one: one.objects.pop("Namespace")],
+    "own_account_needed": [lambda one: one.objects.pop("ServiceAccount")],
+    "own_client_id_differs": [
+        at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "valueFrom": {"secretKeyRef": {}}}])
+    ],
+    "issuer_not_enabled": [fields(issuer=None)],
+    "not_federated": [
+        fields(credentials=None),
+        at(
+            "AzureIdentity",
+            0,
+            "spec",
+            "resourceID",
+            to="/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/a/b",
+        ),
+    ],
+    "cannot_surge": [
+        both(
+            unlabelled,
+            at("Deployment", 0, "spec", "replicas", to=1),
+            at(*SPEC, "volumes", to=CLAIMED),
+            lambda one: one.objects.pop("PersistentVolumeClaim"),
+        )
+    ],
+}
+
+
+def told(found: Plan) -> dict[str, set[str]]:
+    """Codes by what they lead to."""
+    lists = {NEEDS: found.needs, BLOCKS: found.blocked, WARNS: found.warnings}
+    return {effect: {item.code for item in items if item.step != "proof"} for effect, items in lists.items()}
+
+
+def of(one: Made) -> Plan:
+    return one.plan("Job team/web" if one.objects["Job"] else LABEL)
+
+
+def cases(table: dict[str, t.Sequence[Change]]) -> list[t.Any]:
+    return [
+        pytest.param(code, change, id=f"{code}-{number}")
+        for code, several in table.items()
+        for number, change in enumerate(several)
+    ]
+
+
+def test_all_is_done_and_proved() -> None:
+    assert made().plan() == Plan("ready")
+
+
+@pytest.mark.parametrize(("code", "change"), cases(WORLDS))
+def test_a_world_with_it(code: str, change: Change) -> None:
+    found = of(made(change))
+    row = ROWS[code]
+    assert code in told(found)[row.effect], found
+    assert code not in {item.code for item in found.not_looked_at}
+    (item, *_more) = [each for each in (*found.needs, *found.blocked, *found.warnings) if each.code == code]
+    assert item.reason.endswith(".") or item.reason.endswith("allowed") or code == "labelled_pod_refused"
+    assert item.object and item.remedy == row.remedy
+    if row.effect == BLOCKS and row.stage == "switch":
+        assert found.verdict == "blocked"
+    elif row.effect == NEEDS:
+        assert row.step in found.steps and found.verdict in ("needs", "blocked")
+
+
+@pytest.mark.parametrize(("code", "change"), cases(NEIGHBOURS))
+def test_a_world_nearly_with_it(code: str, change: Change) -> None:
+    found = of(made(change))
+    every = (*found.needs, *found.blocked, *found.warnings, *found.not_looked_at)
+    assert code not in {item.code for item in every}
+
+
+@pytest.mark.parametrize(("code", "change"), cases(UNKNOWN))
+def test_what_is_not_known_is_told_and_never_right(code: str, change: Change) -> None:
+    found = of(made(change))
+    assert code in {item.code for item in found.not_looked_at}
+    assert code not in {item.code for item in (*found.blocked, *found.warnings)}
+    assert found.verdict != "ready" and found.steps[-1] == "proof"
+
+
+def test_a_hard_coded_path_that_is_still_right() -> None:
+    """Of a webhook before 1.6.0; an update breaks it."""
+    change = at(*CONTAINER, "args", to=["--token=/var/run/secrets/azure/tokens/azure-identity-token"])
+    found = made(change).plan()
+    assert told(found) == {NEEDS: set(), BLOCKS: set(), WARNS: {"token_path_hard_coded"}}
+    assert found.verdict == "ready"
+
+
+def test_every_problem_of_those_who_moved_is_in_the_table() -> None:
+    assert {row.row for row in planning.TABLE} - {0} == set(range(1, 24))
+    assert set(WORLDS) == set(ROWS)
+
+
+def test_what_only_a_proof_tells_is_not_known_without_it() -> None:
+    """Rows 4, 6, 14, 16 and 22."""
+    rows = {ROWS[code].row for code in UNKNOWN}
+    assert {4, 6, 14, 16, 22} <= rows
+
+
+@pytest.mark.parametrize("row", planning.TABLE, ids=lambda row: row.code)
+def test_a_row_is_sound(row: t.Any) -> None:
+    assert row.effect in EFFECTS and row.stage in STAGES and row.step in ("", *STEPS)
+    assert row.effect != NEEDS or row.step
+    assert row.accepted_by in ("", ACCEPT, OVERRIDE_OWNER) and (not row.accepted_by or row.effect == BLOCKS)
+    assert row.remedy.endswith(".") and row.told_by.endswith(".")
+
+
+@pytest.mark.parametrize("code", planning.ACCEPTABLE)
+def test_an_accepted_problem_is_in_nobodys_way(code: str) -> None:
+    one = made(WORLDS[code][0])
+    before = of(one)
+    one.choices = replace(one.choices, accepted=frozenset({code}))
+    after = of(one)
+    assert code in {item.code for item in before.blocked} and code not in {item.code for item in after.blocked}
+    assert [item for item in before.blocked if item.code != code] == list(after.blocked)
+    assert code in {item.code for item in after.accepted}
+    if ROWS[code].step:
+        assert ROWS[code].step in after.steps
+
+
+def test_nothing_else_accepts_a_problem() -> None:
+    everything = Choices(accepted=frozenset(ROWS), override_owner=True)
+    for code, row in ROWS.items():
+        if row.effect == BLOCKS and not row.accepted_by:
+            one = made(WORLDS[code][0])
+            one.choices = replace(everything, proxied=one.choices.proxied)
+            assert code in {item.code for item in of(one).blocked}, code
+
+
+def test_an_owned_manifest_is_changed_by_option() -> None:
+    one = made(WORLDS["manifest_has_owner"][0])
+    assert one.plan().verdict == "blocked"
+    one.choices = Choices(override_owner=True)
+    found = one.plan()
+    assert (found.verdict, found.steps) == ("needs", ("label",))
+
+
+def test_steps_are_in_the_order_of_the_migration() -> None:
+    """Of a workload that nobody has touched yet."""
+
+    def untouched(one: Made) -> None:
+        unlabelled(one)
+        one.web["spec"].pop("serviceAccountName")
+        one.objects["MutatingWebhookConfiguration"] = []
+        one.credentials = {f"{IDS}i".lower(): []}
+        one.dry_runs, one.exchanges = [], []
+
+    found = made(untouched).plan()
+    assert found.steps == ("webhook", "service_account", "annotation", "credential", "label", "proof")
+    assert found.verdict == "needs"
+
+
+def test_what_waits_for_its_leave_alone_is_not_blocked_from_the_switch() -> None:
+    """An init container on the metadata service: the switch is allowed, the leave is not."""
+    change = both(proxied, unlabelled, at(*SPEC, "initContainers", to=[container("setup")]))
+    found = made(change).plan()
+    assert found.verdict == "needs" and "label" in found.steps
+    assert [(item.code, item.stage) for item in found.blocked] == [("init_container_before_proxy", "leave")]
+
+
+def test_home_of_the_webhook_is_no_candidate() -> None:
+    assert [one.label for one in made().world().candidates] == [LABEL]
+    assert HOME not in {one.namespace for one in made().world().candidates}
