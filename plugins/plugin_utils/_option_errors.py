@@ -14,6 +14,7 @@ import typing as t
 from ansible.module_utils.common.validation import (
     check_type_bool,
     check_type_dict,
+    check_type_float,
     check_type_int,
     check_type_list,
     check_type_path,
@@ -36,6 +37,7 @@ def _text(value: object) -> object:
 _TYPES: t.Mapping[str, tuple[t.Callable[[t.Any], t.Any], str]] = {
     "bool": (check_type_bool, "true or false"),
     "dict": (check_type_dict, "a dictionary"),
+    "float": (check_type_float, "a number"),
     "int": (check_type_int, "a whole number"),
     "list": (check_type_list, "a list"),
     "path": (check_type_path, "a path"),
@@ -86,7 +88,7 @@ def _entry(name: str, number: int, value: object) -> str:
 
 def _shown(value: object, option: Raw) -> str:
     """The value of what can hold no secret, else only what it is."""
-    of_values = option.get("choices") or option.get("type") in ("bool", "int")
+    of_values = option.get("choices") or option.get("type") in ("bool", "float", "int")
     if isinstance(value, (str, int, float)) and of_values and not option.get("no_log"):
         text = repr(value) if isinstance(value, str) else str(value)
         return text if len(text) <= 60 else f"{text[:57]}..."

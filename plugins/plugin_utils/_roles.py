@@ -37,6 +37,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     pod_identity_restore,
     pod_identity_uninstall,
     pod_identity_verify,
+    workload_identity_migration,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Look, Part, Refused, Run
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _option_errors, _tables
@@ -52,6 +53,7 @@ ROLES: t.Mapping[str, Parts] = {
     "pod_identity_restore": pod_identity_restore.PARTS,
     "pod_identity_uninstall": pod_identity_uninstall.PARTS,
     "pod_identity_verify": pod_identity_verify.PARTS,
+    "workload_identity_migration": workload_identity_migration.PARTS,
 }
 PLAYBOOKS: t.Mapping[str, Parts] = {
     "destroy": destroy.PARTS,
@@ -82,7 +84,7 @@ _PLAYBOOKS = _ROLES.with_name("playbooks")
 FACTS = (
     *("pod_identity_bindings_report", "pod_identity_chart", "pod_identity_cluster_missing_permissions"),
     *("pod_identity_identities", "pod_identity_restore", "pod_identity_uninstall", "pod_identity_verification"),
-    *("imds_node_cleanup_result", "pod_identity_in_process", _tables.WIDTH),
+    *("imds_node_cleanup_result", "pod_identity_in_process", "workload_identity_migration_plan", _tables.WIDTH),
 )
 
 

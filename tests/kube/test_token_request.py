@@ -83,12 +83,18 @@ class Server:
     def __init__(self, token: Reply, metadata: Reply, certificate: Path | None = None) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.before: list[Reply] = []  # answers to the first requests for a token
+        self.silent = 0  # how many of the first requests for a token get no answer
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.requests.append((self.path, dict(self.headers)))
                 is_token = not self.path.startswith("/metadata/instance?")
+                if is_token and outer.silent:
+                    outer.silent -= 1
+                    self.connection.recv(1)  # until the client goes
+                    self.close_connection = True
+                    return
                 first = outer.before.pop(0) if is_token and outer.before else token
                 status, body, headers = first if is_token else metadata
                 self.send_response_only(status)
@@ -336,6 +342,17 @@ def test_no_answer(image: tuple[list[str], dict[str, str]]) -> None:
         answer, output = ask(image, f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=1)
     assert (answer.exit_code, answer.connected) == (28, True), output
     assert (verdict(answer).verdict, verdict(answer).answered_by) == ("no_answer", "unknown")
+
+
+# The others make one request; it waits as long as it may.
+@pytest.mark.parametrize("image", [name for name in IMAGES if "curl" in name or "python" in name], indirect=True)
+def test_a_request_that_nmi_lets_wait_is_made_anew(image: tuple[list[str], dict[str, str]]) -> None:
+    with serving(200, success()) as server:
+        server.silent = 3
+        answer, output = ask(image, server.host, timeout=10)
+        asked = [path for path, dummy in server.requests if path.startswith("/metadata/identity/")]
+    assert (answer.exit_code, answer.status, len(asked)) == (0, 200, 4) and answer.claims, output
+    assert answer.instance and answer.instance.status == 200
 
 
 def test_a_container_without_any_client(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import typing as t
 
 from .suggestions import closest
 
-PREFIXES = ("pod_identity_", "imds_node_cleanup_")
+PREFIXES = ("pod_identity_", "imds_node_cleanup_", "workload_identity_migration_")
 # Names variables of the operator's own that begin with one of them.
 OWN = "pod_identity_own_variables"
 

@@ -121,7 +121,7 @@ def test_example_variables_exist() -> None:
     """Every variable of site.example.yml, commented out or not, is one that a role or playbook reads."""
     root = ROLES[0].parents[1]
     example = (root / "playbooks/vars/site.example.yml").read_text()
-    named = re.findall(r"^(?:# )?(pod_identity_\w+):", example, re.MULTILINE)
+    named = re.findall(r"^(?:# )?((?:pod|workload)_identity_\w+):", example, re.MULTILINE)
     sources = [*root.glob("playbooks/*.yml"), *(role / "defaults/main.yml" for role in ROLES)]
     known = {name for role in ROLES for name in _options(role)}
     known |= {name for playbook in _roles.PLAYBOOKS for name in _roles.SPECS[playbook]}

@@ -111,6 +111,14 @@ DIAGNOSE: dict[str, tuple[Any, str]] = {
     "pod_identity_diagnose_files": ([{}], "entry 1 is a dictionary, not a text."),
     "pod_identity_diagnose_namespac": ("a", "did you mean pod_identity_diagnose_namespace?"),
 }
+MIGRATE: dict[str, tuple[Any, str]] = {
+    "workload_identity_migration_until": ("finish", "is 'finish'; it is one of plan."),
+    "workload_identity_migration_namespaces": ([{}], "entry 1 is a dictionary, not a text."),
+    "workload_identity_migration_dry_run": ("some", "is 'some', not true or false."),
+    "workload_identity_migration_exchange_samples": ("few", "is 'few', not a whole number."),
+    "workload_identity_migration_exchange_min_rate": ("half", "is 'half', not a number."),
+    "workload_identity_migration_namespac": ("a", "did you mean workload_identity_migration_namespaces?"),
+}
 INVENTORY: dict[str, tuple[Any, str]] = {
     "pod_identity_inventory_fil": ("/tmp/a", "did you mean pod_identity_inventory_file?"),
     "pod_identity_contxt": ("a", "did you mean pod_identity_context?"),
@@ -124,6 +132,7 @@ PLAYBOOKS = {
     "cleanup_nodes": {**MISSPELT, **CLEANUP},
     "leftovers": {**MISSPELT, **LEFTOVERS},
     "diagnose": {**MISSPELT, **DIAGNOSE},
+    "migrate": {**MISSPELT, **MIGRATE},
     "inventory": {**MISSPELT, **INVENTORY},
     "destroy": {**MISSPELT, **CLUSTER},
 }

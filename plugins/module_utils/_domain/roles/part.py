@@ -29,6 +29,7 @@ ROLE_PHASES: t.Mapping[str, tuple[str, ...]] = {
             *("nodes", "roles", "objects", "identities"),
         ),
         "pod_identity_verify": ("workloads", "demo"),
+        "workload_identity_migration": ("plan",),
     }.items()
 }
 _PHASES = frozenset(phase for phases in ROLE_PHASES.values() for phase in phases)
