@@ -182,8 +182,8 @@ def sanity(session: nox.Session, core: str) -> None:
     pythons = found if newest else sorted({found[_turn(session) % len(found)], str(session.python)}, key=found.index)
     session.run(
         *("ansible-test", "sanity", "--color", "no", "--controller", f"origin:python={session.python}"),
-        # The sandbox is a program beside the collection, not in what is published; ruff and mypy hold it.
-        *("--exclude", "tests/sandbox/"),
+        # They lie beside the collection, not in what is published; ruff and mypy hold them.
+        *(word for each in _folders_of_tests(session) for word in ("--exclude", each)),
         *(word for each in pythons for word in ("--target-python", each)),
         *(word for each in (() if newest else SANITY_OF_A_LANE) for word in ("--test", each)),
         *session.posargs,
@@ -210,7 +210,8 @@ def _unit_of_a_lane(session: nox.Session, core: str, *others: str) -> None:
 @nox.session(python=NEWEST_PYTHON, tags=["check", "static"], allow_parallel=True)
 def unit(session: nox.Session) -> None:
     """tests/unit: decisions, parsers, the plan, our own tools."""
-    _pytest(session, f"core-{NEWEST}", ["tests/unit"], "--numprocesses=2")
+    # Plays are in few of its files, and some tests share one.
+    _pytest(session, f"core-{NEWEST}", ["tests/unit"], "--numprocesses=2", "--dist=worksteal")
 
 
 @nox.session(python=TARGETS[0], tags=["static"], allow_parallel=True)
@@ -317,6 +318,12 @@ def bench(session: nox.Session) -> None:
     session.env["PYTHONPATH"] = str(CHECKOUT / "tests/sandbox")
     session.run("python", "-m", "tests.bench", *session.posargs)
     session.log((CHECKOUT / ".build/bench/table.txt").read_text())
+
+
+def _folders_of_tests(session: nox.Session) -> list[str]:
+    """As ansible-test names folders."""
+    listed = str(session.run("git", "-C", str(CHECKOUT), "ls-files", "tests", external=True, silent=True)).split()
+    return sorted({f"tests/{place.split('/')[1]}/" for place in listed if place.count("/") > 1})
 
 
 def _turn(session: nox.Session) -> int:

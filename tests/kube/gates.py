@@ -172,7 +172,7 @@ def listening(handler: type[http.server.BaseHTTPRequestHandler], certificate: Pa
     tls.load_cert_chain(certificate, key)
     listener = _Listener(("127.0.0.1", 0), handler)
     listener.socket = tls.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield f"https://127.0.0.1:{listener.server_address[1]}"
     finally:

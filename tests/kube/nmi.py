@@ -187,7 +187,7 @@ def running(api_server: ApiServer, node: str, *flags: str) -> Iterator[Nmi]:
         (folder / "iptables").write_text(IPTABLES)
         (folder / "iptables").chmod(0o755)
         tokens = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Tokens)
-        threading.Thread(target=tokens.serve_forever, daemon=True).start()
+        threading.Thread(target=tokens.serve_forever, args=(0.02,), daemon=True).start()
         stack.callback(tokens.server_close)
         stack.callback(tokens.shutdown)
         azure = SimulatedAzure(folder)

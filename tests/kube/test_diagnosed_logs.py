@@ -230,7 +230,7 @@ class _NoIdentity(http.server.BaseHTTPRequestHandler):
 
 def test_mic_cannot_login_as_managed_identity(api_server: ApiServer, client: Client) -> None:
     imds = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _NoIdentity)
-    threading.Thread(target=imds.serve_forever, daemon=True).start()
+    threading.Thread(target=imds.serve_forever, args=(0.02,), daemon=True).start()
     variables = {"MSI_ENDPOINT": "http://{}:{}/msi/token".format(*imds.server_address[:2]), "MSI_SECRET": "given"}
     try:
         with programs.running(api_server, login=kubelet, **variables) as mic, showing(mic, bound(mic.resource_ids[0])):

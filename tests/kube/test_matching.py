@@ -34,7 +34,7 @@ from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.mic import NAMESPACES, NODES, Body, Key, Mic, World
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 
-WORLDS = 10  # of a case
+WORLDS = 5  # of a case
 SECONDS = 20
 Places = frozenset[tuple[str, str]]
 """Names of AzureAssignedIdentities with their namespaces."""
@@ -101,8 +101,8 @@ def mic(api_server: ApiServer, definitions: list[dict[str, Any]], rules: Rules) 
         running.show(World())
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("case", range(20))
+@pytest.mark.soak(sample=4)
+@pytest.mark.parametrize("case", range(40))
 def test_mic_assigns_what_is_computed(mic: Mic, client: Client, rules: Rules, case: int) -> None:
     @seed(case)
     @settings(max_examples=WORLDS, deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -6,49 +6,29 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlencode
 
+from ansible_collections.azureops.pod_identity.tests import forks
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 
-RUNNER = Path(__file__).with_name("run_module.py")
+PROGRAM = Path(__file__).with_name("run_module.py")
 WRITES = ("PUT", "PATCH", "POST", "DELETE")
 # POSTs that only read: tokens, and the credentials of a cluster.
 READING_POSTS = ("/oauth2/", "listcluster", "listassociated")
-_ordering = threading.Lock()
-
-
-@functools.cache
-def runner(libraries: str) -> IO[str]:
-    """Takes orders; see run_module.py. ``libraries`` is its PYTHONPATH. It ends with its standard input."""
-    way = {name: os.environ[name] for name in ("MODULES_IN_FORKS",) if name in os.environ}
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONPATH": libraries, **way}
-    pipe = subprocess.PIPE
-    running = subprocess.Popen([sys.executable, str(RUNNER)], stdin=pipe, stdout=pipe, env=environment, text=True)
-    assert running.stdin and running.stdout
-    assert running.stdout.readline() == "ready\n"
-    return running.stdin
+LONGEST = 300
 
 
 def run(module: str, arguments: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of a module."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        os.mkfifo(folder / "ended")
-        order = {"module": module, "arguments": arguments, "environment": environment, "folder": name}
-        with _ordering:  # tests run modules in threads, too
-            print(json.dumps(order), file=runner(environment.get("PYTHONPATH", "")), flush=True)
-        code = int((folder / "ended").read_text())
-        return code, (folder / "stdout").read_text(), (folder / "stderr").read_text()
+    at_start = {name: os.environ[name] for name in ("PATH", "MODULES_IN_FORKS") if name in os.environ}
+    at_start |= {"LC_ALL": "C.UTF-8", "PYTHONPATH": environment.get("PYTHONPATH", "")}
+    order = {"module": module, "arguments": arguments, "environment": environment}
+    return forks.run(PROGRAM, at_start, order, LONGEST)
 
 
 class Modules:

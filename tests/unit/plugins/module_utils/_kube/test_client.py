@@ -65,7 +65,7 @@ def test_connections_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multiprocessing, "cpu_count", lambda: 1)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         client = connect({"host": f"http://127.0.0.1:{server.server_port}", "api_key": "k"})
         for _round in range(3):
             with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -100,7 +100,7 @@ def answering() -> Iterator[Callable[[Script], Client]]:
 
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
         servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         return connect({"host": f"http://127.0.0.1:{server.server_port}", "api_key": "k"})
 
     yield start
