@@ -25,7 +25,7 @@ description:
   - Only decoded claims leave the pod, never the token, unless O(target_url) names a URL of Azure to show it to.
   - With O(method=probe_pod) the request comes from a throw-away pod with the namespace, node, service account and
     labels of the workload. It belongs to a Job, never becomes Ready, has a deadline, and is removed afterwards; what a
-    killed run left for the same workload is removed first.
+    killed run left for the same workload ends by its deadline, and is removed first by the next run from then on.
   - With O(method=exec) the request comes from a running pod of the workload, with C(curl), C(wget) or C(python3),
     whichever it has.
   - Several workloads are tried at the same time with O(workloads); each list of the cluster is read once for all of

@@ -12,7 +12,9 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
+import threading
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,12 +24,13 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client
 from ansible_collections.azureops.pod_identity.tests import deaths
 from ansible_collections.azureops.pod_identity.tests.deaths import ALL, INTERRUPT, WORKER
 from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
-from ansible_collections.azureops.pod_identity.tests.kube.gates import BUT_LEASES, LEASES
+from ansible_collections.azureops.pod_identity.tests.kube.gates import BUT_LEASES, LEASES, Gate
 from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_addon import Aks
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, Tasks, finish, kill
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import READING_POSTS, WRITES, Modules
 from azsandbox.azure.compute import ClusterSpec
+from azsandbox.azure.faults import Faults, Rule
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import CLUSTER
 
@@ -35,6 +38,12 @@ PLANTED = "planted-client-secret"
 """A secret among the values of the chart."""
 AZURE, KUBERNETES, LEASE = "azure", "kubernetes", "lease"
 """Where a write goes. What keeps the cluster for a run counts by itself."""
+OF_A_RUN = re.compile(
+    r"(?<=continue=)[^&]+|(?<=resourceVersion=)\d+|(?<=\?hash=)\w+|\d{8}t\d{6}z"
+    r"|(?<=pod-identity-probe-)[a-z0-9]{5}|(?<=pod-identity-demo-)[a-z0-9]{8}",
+    re.IGNORECASE,
+)
+"""What is drawn by lot in addresses of an API server, and what is of a moment."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,80 @@ class Cluster(Aks):
         return Path(self.server.kubeconfig(server=self.address)).read_bytes()
 
 
+class Ahead:
+    """Tells of each write whether a run before has come to it; the first to which none has is held.
+
+    Writes are told apart by method, path, and how many of these the run has made. Those of Leases do not count.
+    """
+
+    def __init__(self) -> None:
+        self.deaths: list[str] = []
+        """The writes at which runs died."""
+        self.held = ""
+        self._known: Counter[str] = Counter()
+        self._made: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """Another run begins."""
+        self.held, self._made = "", Counter()
+
+    def holds(self, method: str, path: str) -> bool:
+        with self._lock:
+            write = f"{method} {OF_A_RUN.sub('DRAWN', path)}"
+            self._made[write] += 1
+            if self.held or self._made[write] <= self._known[write]:
+                return False
+            self.held = write
+            return True
+
+    def died(self, *, after: bool) -> None:
+        """The run died where it was held."""
+        self.deaths.append(self.held)
+        if not after:
+            self._made[self.held] -= 1
+        self._known |= self._made
+
+
+class _GateAhead(Gate):
+    def __init__(self, api_server: ApiServer, ahead: Ahead, *, after: bool) -> None:
+        super().__init__(api_server.url, api_server.ca, 1, after=after)
+        self._ahead = ahead
+
+    def number(self, method: str, path: str, body: bytes) -> int:
+        if not super().number(method, path, body):
+            return 0
+        return int(self._ahead.holds(method, path.partition("?")[0]))
+
+
+class _FaultsAhead(Faults):
+    """The faults of a simulated Azure, for a block."""
+
+    def __init__(self, azure: SimulatedAzure, ahead: Ahead, *, after: bool) -> None:
+        super().__init__()
+        self._azure, self._ahead = azure, ahead
+        self._rule = Rule(hang=True, after=after)
+
+    def hit(self, method: str, target: str, remote: str) -> Rule | None:
+        path = target.partition("?")[0]
+        writes = method in WRITES and not any(part in path.lower() for part in READING_POSTS)
+        return self._rule if writes and self._ahead.holds(method, path) else None
+
+    @contextlib.contextmanager
+    def standing(self) -> Iterator[None]:
+        web = self._azure.server
+
+        def put(faults: Faults) -> None:
+            web.faults = faults
+
+        before = web.faults
+        self._azure.in_loop(lambda: put(self))
+        try:
+            yield
+        finally:
+            self._azure.in_loop(lambda: put(before))
+
+
 @dataclass
 class World:
     """Where a playbook runs again and again, by one operator, whose files are kept from run to run."""
@@ -143,23 +226,52 @@ class World:
             self.modules.fault(",".join(WRITES), path, nth=moment.number, hang=True, after=moment.happened, count=1)
         mark = self.modules.mark()
         with obstacles.gate(self.server, at, after=moment.happened, chosen=chosen) as gate:
-            play = self.start(gate.url)
 
             def reached() -> bool:
                 return gate.reached.is_set() or any(each["fault"] for each in self.modules.requests(mark))
 
-            try:
-                server.until("the run has come to that write", lambda: reached() or play.poll() is not None, 600)
-                assert reached(), play.communicate()[0]
-                members = deaths.strike(play.pid, moment.death)
-                status, output = finish(play, 600)
-                assert status != 0, output
-                assert moment.death == ALL or self.left() == [], output
-            finally:
-                if play.poll() is None:
-                    kill(play)
+            ended, output = self._strike(self.start(gate.url), moment.death, reached)
+            assert ended, output
         self.azure.control("DELETE", "/faults")
-        deaths.end(members, moment.death)
+        deaths.end(ended, moment.death)
+
+    def die_ahead(self, ahead: Ahead, death: str, *, after: bool) -> str:
+        """Run it until a write to which no run before has come, and let it die there.
+
+        If there is none, what the run said that has ended.
+        """
+        ahead.begin()
+        gate = _GateAhead(self.server, ahead, after=after)
+        faults = _FaultsAhead(self.azure, ahead, after=after)
+        mark = self.modules.mark()
+        with obstacles.opened(self.server, gate), faults.standing():
+
+            def reached() -> bool:
+                return gate.reached.is_set() or any(each["fault"] for each in self.modules.requests(mark))
+
+            ended, output = self._strike(self.start(gate.url), death, reached)
+        deaths.end(ended, death)
+        if not ended:
+            assert not ahead.held, f"{ahead.held} was held, and nothing waited for it: {output}"
+            return " ".join(output.split())
+        ahead.died(after=after)
+        return ""
+
+    def _strike(self, play: subprocess.Popen[str], death: str, reached: Callable[[], bool]) -> tuple[list[int], str]:
+        """Let a play die when it is there: what is to end with it, or nothing where it has ended before; its output."""
+        members: list[int] = []
+        try:
+            server.until("the run has come to that write", lambda: reached() or play.poll() is not None, 600)
+            if reached():
+                members = deaths.strike(play.pid, death)
+            status, output = finish(play, 600)
+            if members:
+                assert status != 0, output
+                assert death == ALL or self.left() == [], output
+        finally:
+            if play.poll() is None:
+                kill(play)
+        return members, output
 
     def left(self) -> list[str]:
         """Files of runs that have ended which only they may read, or with a secret in them."""

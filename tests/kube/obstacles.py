@@ -149,10 +149,17 @@ def _pass_back(far: socket.socket, near: socket.socket) -> None:
 @contextlib.contextmanager
 def gate(api_server: ApiServer, at: int = 0, *, after: bool = False, chosen: str = BUT_LEASES) -> Iterator[Gate]:
     made = Gate(api_server.url, api_server.ca, at, after=after, chosen=chosen)
+    with opened(api_server, made):
+        yield made
+
+
+@contextlib.contextmanager
+def opened(api_server: ApiServer, made: Gate) -> Iterator[None]:
+    """It stands at its address for the block."""
     with _listening(api_server, made.handler()) as url:
         made.url = url
         try:
-            yield made
+            yield
         finally:
             made.over.set()
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.tests.kube.kills import AZURE, KUBERNETES, World
+from ansible_collections.azureops.pod_identity.tests.kube.kills import AZURE, KUBERNETES, OF_A_RUN, World
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import Instead, standing, writes
 from ansible_collections.azureops.pod_identity.tests.kube.test_odd_answers import ODD as OF_SERVER
 from ansible_collections.azureops.pod_identity.tests.odd_answers import Counting, Read
@@ -30,11 +30,6 @@ ANSWER_WITHIN = 3
 """Seconds until an answer that does not come is given up, where none comes."""
 MODULE_ENDS_WITHIN = 60
 """The same of helm, which does not give up by itself and is killed."""
-OF_A_RUN = re.compile(
-    r"(?<=continue=)[^&]+|(?<=resourceVersion=)\d+|(?<=\?hash=)\w+|(?<=pod-identity-probe-)[a-z0-9]{5}|\d{8}t\d{6}z",
-    re.IGNORECASE,
-)
-"""What is drawn by lot in addresses of an API server, and what is of a moment."""
 LEASE = re.compile(r"/apis/coordination\.k8s\.io/")
 """That of the lock of runs is renewed as time goes by, and given back by a run that failed."""
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Playbooks and roles that die at each of their writes, to Azure and to the API server: the next run makes up for it.
+"""Playbooks and roles that die at one of their writes, to Azure and to the API server: the next run makes up for it.
+
+A moment is a write, how the run dies there, and whether the write is carried out. Those of a sample have a world each;
+at all writes runs die in tests/kube/test_killed_again.py, one after the other in one world.
 
 Where nodes, MIC and NMI are needed besides, tests/sandbox/test_killed.py does it.
 """
@@ -13,14 +16,16 @@ import base64
 import contextlib
 import json
 import re
+import zlib
 from collections import ChainMap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.jobs import has_ended
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME, PROCESS
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
@@ -35,6 +40,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     NAMESPACE,
     SECRET,
     Kind,
+    Object,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     LEASE as LEASE_KIND,
@@ -163,7 +169,14 @@ def site(world: World, mode: str) -> None:
         pod_identity_bindings_exceptions=[{"name": "agents", "pod_labels": {"app": "agent"}, **place}],
         pod_identity_verify_fail=False,
         pod_identity_verify_workloads=[
-            {"selector": "billing", "expect": "billing", "allow_detach": True, "timeout": 2, **place}
+            {
+                "selector": "billing",
+                "expect": "billing",
+                "allow_detach": True,
+                "timeout": 2,
+                "start_timeout": 2,
+                **place,
+            }
         ],
         pod_identity_verify_demo=mode == "chart",
         pod_identity_verify_demo_timeout=2,
@@ -174,7 +187,14 @@ def site(world: World, mode: str) -> None:
         binding, others = ("billing", {f"release {CHART}"}) if mode == "chart" else ("billing-binding", set())
         handed = {"AzureIdentity billing", f"AzureIdentityBinding {binding}", "AzurePodIdentityException agents"}
         assert objects(world) >= handed | others
-        assert world.client.list_all(JOB, place["namespace"]) == ()
+
+        def probes() -> tuple[Object, ...]:
+            return world.client.list_all(JOB, place["namespace"])
+
+        if probes():  # that of a run which was killed ends by its deadline; until then it may be of one that goes on
+            server.until("the deadline of probes has come", lambda: all(map(has_ended, probes())), 120)
+            nothing_changes(world)
+        assert probes() == ()
 
     world.reached = reached
 
@@ -593,6 +613,11 @@ def undone() -> Iterator[Moment]:
                 yield each
 
 
+def one_in(several: int, known: Iterable[Moment]) -> list[Moment]:
+    """A sample of moments, always the same."""
+    return [each for each in known if zlib.crc32(str(each).encode()) % several == 0]
+
+
 @pytest.mark.soak(sample=1)
 @pytest.mark.parametrize("name", JOBS)
 def test_every_write_is_a_moment(world: World, name: str) -> None:
@@ -607,7 +632,7 @@ def test_every_write_is_a_moment(world: World, name: str) -> None:
 
 
 @pytest.mark.soak(sample=1, group="kills")
-@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+@pytest.mark.parametrize("moment", one_in(8, MOMENTS), ids=str)
 def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) -> None:
     JOBS[moment.job].build(world)
     world.die(moment)
@@ -619,7 +644,7 @@ def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) ->
 
 
 @pytest.mark.soak(sample=1, group="kills")
-@pytest.mark.parametrize("moment", list(undone()), ids=str)
+@pytest.mark.parametrize("moment", one_in(4, undone()), ids=str)
 def test_an_undo_brings_back_what_was(world: World, moment: Moment) -> None:
     UNDOS[moment.job](world)
     world.die(moment)

@@ -26,7 +26,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.tests.kube import server, test_killed
-from ansible_collections.azureops.pod_identity.tests.kube.kills import AZURE, World
+from ansible_collections.azureops.pod_identity.tests.kube.kills import AZURE, KUBERNETES, World
 from ansible_collections.azureops.pod_identity.tests.kube.odd_plays import Ended, Look, Stage, Write, stage
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.odd_answers import CLASSES, Read, require_sentences
@@ -36,6 +36,10 @@ GONE = ("404 page", "404 type", "404 empty", "204")
 OTHERS = tuple(each for each in CLASSES if each not in GONE)
 BY_HELM = re.compile(r" : (Uninstall the releases|Install or change the release)\b")
 """Tasks in which helm itself asks."""
+COMMAND = re.compile(
+    r" For all causes, evidence and remedies: ansible-playbook azureops\.pod_identity\.diagnose -e .+$"
+)
+"""What the failures of roles that wait end with behind their sentences, ready to be pasted."""
 
 
 def site(mode: str) -> Callable[[World], None]:
@@ -73,15 +77,15 @@ class Job:
 
 
 JOBS = {
-    "site": Job(site("chart"), 1, 18),
-    "site_addon": Job(site("addon"), 1, 8),
-    "bindings": Job(test_killed.bindings_of_chart, 1, 10),
-    "bindings_addon": Job(test_killed.bindings_of_addon, 1, 8),
-    "uninstall": Job(test_killed.uninstall_chart, 1, 29),
-    "uninstall_addon": Job(test_killed.uninstall_addon, 1, 22),
-    "restore": Job(test_killed.restore, 1, 16),
-    "leftovers": Job(test_killed.leftovers, 1, 8),
-    "destroy": Job(destroy, 4, 6),
+    "site": Job(site("chart"), 1, 9),
+    "site_addon": Job(site("addon"), 1, 4),
+    "bindings": Job(test_killed.bindings_of_chart, 1, 5),
+    "bindings_addon": Job(test_killed.bindings_of_addon, 1, 4),
+    "uninstall": Job(test_killed.uninstall_chart, 1, 15),
+    "uninstall_addon": Job(test_killed.uninstall_addon, 1, 11),
+    "restore": Job(test_killed.restore, 1, 8),
+    "leftovers": Job(test_killed.leftovers, 1, 4),
+    "destroy": Job(destroy, 4, 3),
 }
 CASES = [(name, part) for name, job in JOBS.items() for part in range(job.parts)]
 
@@ -133,6 +137,12 @@ TOLERATED: tuple[Tolerated, ...] = (
         ".*",
         r"/selfsubjectaccessreviews\b",
         "it is no list, and whether that is permitted still stands in it",
+        answers="circle",
+    ),
+    Tolerated(
+        ".*",
+        r": kubernetes DELETE ",
+        "the try of a deletion is no list either, and that the server accepts it still stands in it",
         answers="circle",
     ),
     Tolerated(
@@ -205,11 +215,13 @@ class Theater:
 def before_writes(log: list[Look | Write]) -> list[Look]:
     """What comes before the last write.
 
-    Behind a write of its own a task looks until that is done: the first look stands for all.
+    Behind a write of its own a task looks until that is done: the first look stands for all. Whether helm then reads
+    what objects of a group look like is up to when the server tells of that group, which it just got.
     """
     last = max(place for place, each in enumerate(log) if isinstance(each, Write))
     found = [each for each in log[:last] if isinstance(each, Look)]
-    return [each for each in found if not each.read.behind or each.read.nth == 1]
+    behind = [each for each in found if each.read.nth == 1 and not each.read.path.startswith("/openapi/")]
+    return [each for each in found if not each.read.behind or each in behind]
 
 
 @pytest.fixture
@@ -261,7 +273,7 @@ def judge(world: World, ended: Ended, look: Look, exception: Tolerated | None) -
         assert not ended.changed_behind(look.task), ended.changed_behind(look.task)
     assert ended.status == 2, f"taken for an answer: {ended.output}"
     assert ended.failures, ended.output
-    require_sentences(ended.failures)
+    require_sentences(COMMAND.sub("", each) for each in ended.failures)
     return "tolerated, and ended" if exception else "refused"
 
 
@@ -282,4 +294,5 @@ def test_what_follows_the_last_write_is_no_case() -> None:
         Look("a", AZURE, Read("GET", "/a", nth, behind)) for nth, behind in ((1, 0), (1, 1), (2, 1), (1, 2))
     )
     write = Write("a", AZURE, "PUT /a")
-    assert before_writes([before, write, behind, polled, write, after]) == [before, behind]
+    of_a_group = Look("a", KUBERNETES, Read("GET", "/openapi/v3/apis/aadpodidentity.k8s.io/v1?hash=DRAWN", 1, 1))
+    assert before_writes([before, write, behind, polled, of_a_group, write, after]) == [before, behind]

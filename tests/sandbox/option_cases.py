@@ -682,6 +682,7 @@ UNTRIED: dict[str, str] = {
     "pod_identity_verify_workloads.service_account": "handed on; another way to name the pods than selector and pod",
     "pod_identity_verify_workloads.container": "handed on; which container of a pod runs the command",
     "pod_identity_verify_workloads.timeout": "only how long to wait",
+    "pod_identity_verify_workloads.start_timeout": "only how long to wait",
     "pod_identity_verify_sample_interval": "only how long to wait",
     "pod_identity_verify_demo": "`make demo` runs it",
     "pod_identity_verify_demo_image": "`make demo` runs the default; the sandbox has no other",
