@@ -48,6 +48,7 @@ EXPLAINED = {
     "Problems of a migration": "Told by `workload_identity_info`, for each workload that is to move to Workload ID.",
     "Findings": "Told by the objects of the cluster (`pod_identity_info`), and part of every diagnosis.",
     "Residue": "Told by the objects of the cluster (`pod_identity_info`) where AAD Pod Identity is to be gone.",
+    "Uninstallation": "Told by the role `pod_identity_uninstall` beside the residue of the cluster.",
     "Federated credentials": "Told by the modules of federated credentials.",
     "Verdicts": "Told by `pod_token_info`, with what to do.",
     "Dry runs": "Told by `workload_identity_webhook_info`, of what the webhook of Workload ID would do to a pod.",
@@ -134,6 +135,7 @@ def vocabulary(domain: str = DOMAIN) -> dict[str, list[Word]]:
         ("Federated credentials", "azure.federated"),
         ("Verdicts", "tokens.verdicts"),
         ("Dry runs", "migration.dry_run"),
+        ("Uninstallation", "roles.pod_identity_uninstall"),
     ):
         found[title] = [Word(code, meaning) for code, meaning in module(name).MEANINGS.items()]
     return {

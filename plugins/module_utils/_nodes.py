@@ -246,21 +246,27 @@ def _nmi_by_node(
     found = {}
     for node in nodes:
         name = node["metadata"]["name"]
-        states = [
-            (each, state)
-            for each in installations
-            for state in each.nodes
-            if state.node == name and (state.pod or nmi.covers(each.daemon_set, node))
-        ]
+        states, elsewhere = [], {}
+        for each in installations:
+            for state in each.nodes:
+                if state.node != name:
+                    continue
+                if state.pod or nmi.covers(each.daemon_set, node):
+                    states.append((each, state))
+                else:
+                    elsewhere[_label(each)] = state.reason
         states.sort(key=lambda pair: (pair[1].state != "active", not pair[1].pod))
         if not states:
-            found[name] = cluster_nodes.NmiOnNode("missing")
+            found[name] = cluster_nodes.NmiOnNode("missing", elsewhere=elsewhere)
             continue
         chosen, state = states[0]
-        metadata = chosen.daemon_set["metadata"]
-        label = f"DaemonSet {metadata['namespace']}/{metadata['name']}"
-        found[name] = cluster_nodes.NmiOnNode(state.state, state.pod, label)
+        found[name] = cluster_nodes.NmiOnNode(state.state, state.pod, _label(chosen), elsewhere=elsewhere)
     return found
+
+
+def _label(one: installation.Installation) -> str:
+    metadata = one.daemon_set["metadata"]
+    return f"DaemonSet {metadata['namespace']}/{metadata['name']}"
 
 
 def _marked(client: kube.Client) -> frozenset[str]:

@@ -157,6 +157,12 @@ nodes:
       returned: always
       type: str
       sample: ""
+    nmi_elsewhere:
+      description: The DaemonSets of NMI that leave the node out, each with the reason.
+      returned: always
+      type: dict
+      sample:
+        DaemonSet kube-system/aad-pod-identity-nmi: NMI selects nodes with pool=apps
     user_rules:
       description: Whether AKS's own monitor reports rules of users on it.
       returned: always

@@ -42,9 +42,11 @@ from ansible_collections.azureops.pod_identity.tests.kube.worlds import (
     OPERATOR,
     OTHER_TEAM,
     PLACE,
+    PROXIED,
     SCALE_SETS,
     TEAM,
     USE,
+    Raw,
     Relay,
     World,
 )
@@ -754,6 +756,101 @@ def account_without_a_credential(world: World) -> Iterator[None]:
     mutated = world.mutated(made["properties"]["clientId"])
     world.deployment("mover", selector=None, labels=USE, serviceAccountName="mover", mutated=mutated)
     world.webhook()
+
+
+@fault("proxy_refused")
+def proxy_in_a_confined_namespace(world: World) -> Iterator[None]:
+    """AWI#1424: the API server creates no pod of it."""
+    world.properties["oidcIssuerProfile"] = {"enabled": True}
+    yield
+    world.settled()
+    world.credential(world.account("mover"), "mover")
+    world.confine(TEAM, "baseline")
+    world.deployment("mover", selector=None, labels=USE, annotations=PROXIED, serviceAccountName="mover", pods=0)
+    world.webhook()
+
+
+@fault("host_network_refused")
+def proxy_on_the_host_network(world: World) -> Iterator[None]:
+    """AWI#1050: since then the webhook refuses pods of it."""
+    world.properties["oidcIssuerProfile"] = {"enabled": True}
+    yield
+    world.settled()
+    world.credential(world.account("mover"), "mover")
+    world.deployment(
+        "mover",
+        selector=None,
+        labels=USE,
+        annotations=PROXIED,
+        serviceAccountName="mover",
+        pods=0,
+        hostNetwork=True,
+    )
+    world.webhook()
+
+
+def _changed(name: str, code: str, change: Callable[[list[Raw]], None], **deployment: Any) -> None:
+    """A workload of Workload ID whose pod has other containers than the webhook would leave it."""
+
+    def breaks(world: World) -> Iterator[None]:
+        world.properties["oidcIssuerProfile"] = {"enabled": True}
+        yield
+        world.settled()
+        made = world.account("mover")
+        world.credential(made, "mover")
+        containers = world.mutated(made["properties"]["clientId"])
+        change(containers)
+        what = {"selector": None, "labels": USE, "serviceAccountName": "mover", **deployment}
+        (pod,) = world.deployment("mover", mutated=containers, **what)
+        if len(containers) > 1:
+            _show(world, pod, code)
+        world.webhook()
+
+    breaks.__name__ = name
+    fault(code)(breaks)
+
+
+def _show(world: World, pod: str, code: str) -> None:
+    """The state of the application's container and of the proxy, as their kubelet has it."""
+    runs, ended = (
+        {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+        {"terminated": {"exitCode": 0, "reason": "Completed"}},
+    )
+    refused = {"waiting": {"reason": "CreateContainerConfigError", "message": "runAsUser breaks non-root policy"}}
+    states = {"app": runs, "azwi-proxy": refused} if code == "proxy_not_started" else {"app": ended, "azwi-proxy": runs}
+    world.set_status(
+        POD,
+        pod,
+        containerStatuses=[
+            {"name": name, "image": "x", "imageID": "x", "ready": state is runs, "restartCount": 0, "state": state}
+            for name, state in states.items()
+        ],
+    )
+    if code == "proxy_holds_pod":
+        world.overdue(pod)
+
+
+def _tell_old_path(containers: list[Raw]) -> None:
+    """AKS#5541: the webhook has the token elsewhere from 1.6.0 on."""
+    containers[0]["args"] = ["--token-file=/var/run/secrets/azure/tokens/azure-identity-token"]
+    (own,) = (each for each in containers[0]["env"] if each["name"] == "AZURE_FEDERATED_TOKEN_FILE")
+    own["value"] = "/var/run/secrets/azure/wi/token/azure-identity-token"
+
+
+def _set_up_app_authentication(containers: list[Raw]) -> None:
+    """AWI#1115"""
+    containers[0]["env"].append({"name": "AzureServicesAuthConnectionString", "value": "RunAs=App"})
+
+
+def _add_proxy(containers: list[Raw]) -> None:
+    """AWI#1009, AWI#774"""
+    containers.append({"name": "azwi-proxy", "image": "proxy"})
+
+
+_changed("token_at_another_path", "token_path_differs", _tell_old_path)
+_changed("library_of_old", "library_knows_no_workload_id", _set_up_app_authentication)
+_changed("proxy_that_may_not_start", "proxy_not_started", _add_proxy, annotations=PROXIED)
+_changed("proxy_of_a_deleted_pod", "proxy_holds_pod", _add_proxy, annotations=PROXIED)
 
 
 def _move(body: dict[str, Any], subnet: str) -> None:

@@ -84,6 +84,21 @@ def test_nmi_that_does_not_answer_still_covers_its_node(look: Runner, nmi: str) 
     assert node["groups"] == ["nmi_not_active", "rules_suspected"] and "aks_node_pod" in node["transports"]
 
 
+def test_a_node_that_left_the_daemon_set_of_nmi_is_told_apart(look: Runner, client: Client, nmi: str) -> None:
+    """From one of a cluster in which nothing is installed any more."""
+    create(client, NODE, None, "n2", status=READY)
+    selector = {"spec": {"template": {"spec": {"nodeSelector": {"pool": "apps"}}}}}
+    try:
+        client.merge(NODE, None, "n1", {"metadata": {"labels": {"pool": "apps"}}})
+        client.merge(DAEMON_SET, nmi, "nmi", selector)
+        covered, left_out = look(api_timeout=1).ok()["nodes"]
+    finally:
+        client.delete(NODE, None, "n2")
+    assert (covered["nmi_installation"], covered["nmi_elsewhere"]) == (f"DaemonSet {nmi}/nmi", {})
+    assert (left_out["nmi_state"], left_out["nmi_installation"]) == ("missing", "")
+    assert left_out["nmi_elsewhere"] == {f"DaemonSet {nmi}/nmi": "NMI selects nodes with pool=apps"}
+
+
 def test_a_missing_right_does_not_make_nmi_look_absent(look: Runner, client: Client, nmi: str) -> None:
     with server.rights_of_restricted(client, f"looks-{nmi}", *READS):
         answer = look(token=RESTRICTED).ok()

@@ -104,15 +104,9 @@ def test_a_tenant_makes_no_cluster_sick(cluster: World, name: str) -> None:
 
 
 def _at_rest(cluster: World) -> dict[str, Any]:
-    """A diagnosis that is like the one before: what MIC is about to do is done."""
-    seen = [cluster.diagnosis()]
-
-    def alike() -> bool:
-        seen.append(cluster.diagnosis())
-        return _compared(seen[-2]) == _compared(seen[-1])
-
-    server.until("two diagnoses are alike", alike)
-    return seen[-1]
+    """A diagnosis after which nothing happens by itself."""
+    cluster.until_mic_is_done()
+    return cluster.diagnosis()
 
 
 def _is_as_before(cluster: World, before: dict[str, Any], after: dict[str, Any]) -> None:

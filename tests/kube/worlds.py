@@ -18,6 +18,7 @@ import http.server
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -84,6 +85,11 @@ OPERATOR, CONTRIBUTOR = "Managed Identity Operator", "Virtual Machine Contributo
 AZURE = {"resource_group": "rg", "cluster_name": "c1"}
 USE = {"azure.workload.identity/use": "true"}
 """The label of pods that Workload ID serves."""
+PROXIED = {"azure.workload.identity/inject-proxy-sidecar": "true"}
+"""The annotation of pods that get its proxy sidecar."""
+LEADS = "became leader", "successfully acquired lease"
+"""What MIC says when it leads."""
+_TURN = re.compile(r"work done: true\. Found (\d+) pods, (\d+) ids, (\d+) bindings")
 SCALE_SETS = "/virtualMachineScaleSets/"
 """In the path of a request that is about one."""
 _IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
@@ -229,7 +235,7 @@ class World:
     addon: bool = False
     mic: Program | None = None
     nmi: Program | None = None
-    mic_says: tuple[str, ...] = ("became leader", "successfully acquired lease")
+    mic_says: tuple[str, ...] = LEADS
     nmi_says: str = "Active"
     mic_asks_nmi: bool = False
     nmi_port: int = 0
@@ -473,7 +479,7 @@ class World:
         given = workload["spec"]["template"]["spec"]["containers"][0].get("env", ())
         variables = {one["name"]: one["value"] for one in given if "value" in one}
         tokens = _TokenServer(answer)
-        threading.Thread(target=tokens.serve_forever, daemon=True).start()
+        threading.Thread(target=tokens.serve_forever, args=(0.02,), daemon=True).start()
         self._ends.callback(tokens.server_close)
         self._ends.callback(tokens.shutdown)
         address = "http://{}:{}/msi/token".format(*tokens.server_address[:2])
@@ -589,10 +595,17 @@ class World:
 
     def age(self, kind: Kind, name: str, namespace: str, seconds: int = 600) -> None:
         """Let an object be as old: the API server lets nobody say when it was made, so that etcd is told."""
+        self._date(kind, name, namespace, "creationTimestamp", seconds)
+
+    def overdue(self, pod: str, place: str = TEAM, seconds: int = 600) -> None:
+        """Delete a pod whose kubelet does not end it, and let it be so long since it was to be gone."""
+        self.client.delete(POD, place, pod)
+        self._date(POD, pod, place, "deletionTimestamp", seconds)
+
+    def _date(self, kind: Kind, name: str, namespace: str, what: str, seconds: int) -> None:
         raw = self.client.get(kind, namespace, name)
-        assert raw
-        made = datetime.now(UTC) - timedelta(seconds=seconds)
-        raw["metadata"]["creationTimestamp"] = made.strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert raw and what in raw["metadata"]
+        raw["metadata"][what] = (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
         arguments = self.api_server.processes._arguments["etcd"]
         (address,) = (one.partition("=")[2] for one in arguments if one.startswith("--listen-client-urls="))
         key = f"/registry/{kind.plural}/{namespace}/{name}"
@@ -657,12 +670,14 @@ class World:
         selector: str | None = "web",
         labels: Mapping[str, str] | None = None,
         own_labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
         pods: int = 1,
         node: int = 0,
         mutated: list[Raw] | None = None,
         **spec: Any,
     ) -> list[str]:
-        """A Deployment with its pods, whose names are returned. ``labels``: of its pods, ``own_labels``: of itself.
+        """A Deployment with its pods, whose names are returned. ``labels``: of its pods, as
+        ``annotations`` are, ``own_labels``: of itself.
 
         ``mutated``: the containers of its pods, where those are not the template's.
         """
@@ -671,7 +686,7 @@ class World:
             self.create(SERVICE_ACCOUNT, name, place)
         containers = [{"name": "app", "image": "app"}]
         template = {
-            "metadata": {"labels": {"app": name, **bound, **(labels or {})}},
+            "metadata": {"labels": {"app": name, **bound, **(labels or {})}, "annotations": dict(annotations or {})},
             "spec": {"containers": containers, "serviceAccountName": name, **spec},
         }
         made = self.create(
@@ -715,6 +730,12 @@ class World:
     @property
     def issuer(self) -> str:
         return str(self.cluster["properties"]["oidcIssuerProfile"]["issuerURL"])
+
+    def confine(self, place: str, level: str) -> None:
+        """Let the API server refuse pods above a level of Pod Security in a namespace."""
+        label = "pod-security.kubernetes.io/enforce"
+        self._ends.callback(self.client.merge, server.NAMESPACE, None, place, {"metadata": {"labels": {label: None}}})
+        self.client.merge(server.NAMESPACE, None, place, {"metadata": {"labels": {label: level}}})
 
     def mover(self, **properties: Any) -> None:
         """A workload that Workload ID serves, all of it. ``properties``: what is otherwise of its credential."""
@@ -825,6 +846,22 @@ class World:
         assert found
         server.until(f"MIC says {texts}", lambda: found.says(*texts), seconds)
 
+    def until_mic_is_done(self) -> None:
+        """MIC has assigned what there is, or has failed to, so that nothing more happens by itself.
+
+        At the end of a turn in which it did something it writes of how much that was. One that has ended, or that does
+        not lead, does nothing.
+        """
+        found = self.mic
+        if found is None or not found.says(*LEADS):
+            return
+        server.until("MIC is done", lambda: found.process.poll() is not None or _last_turn(found) == self._for_mic())
+
+    def _for_mic(self) -> tuple[int, ...]:
+        """Pods with the label, AzureIdentities and AzureIdentityBindings."""
+        pods = self.client.list_all(POD, labels="aadpodidbinding")
+        return tuple(map(len, (pods, *map(self.client.list_all, (AZURE_IDENTITY, AZURE_IDENTITY_BINDING)))))
+
     def until_nmi_says(self, *texts: str) -> None:
         found = self.nmi
         assert found
@@ -873,6 +910,11 @@ class World:
     def close(self) -> None:
         self._ends.close()
         _clear(self.client)
+
+
+def _last_turn(mic: Program) -> tuple[int, ...]:
+    turns = _TURN.findall(mic.log.read_text(errors="replace"))
+    return tuple(map(int, turns[-1])) if turns else ()
 
 
 def own_address() -> str:

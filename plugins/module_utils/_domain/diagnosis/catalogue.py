@@ -205,15 +205,16 @@ GROUPS: t.Mapping[str, tuple[Reported, ...]] = {
         Reported(
             "AWI#725 AWI#1115",
             "AppAuthentication knows no Workload ID",
-            ("library_too_old",),
-            "Which library an application uses is not seen from outside: AzureServiceTokenProvider needs the "
-            "proxy sidecar, or to be replaced.",
+            ("library_knows_no_workload_id", "library_too_old"),
+            "Without its variable it is not seen from outside which library an application uses: "
+            "AzureServiceTokenProvider needs the proxy sidecar, or to be replaced.",
         ),
         Reported("AWI#773", "The proxy keeps a Job from ending", ("sidecar_holds_job", "proxy_keeps_job_alive")),
         Reported(
             "AWI#774",
             "A pod with the proxy stays Terminating",
-            look="See which container still runs (kubectl describe pod); from 1.5.0 on the proxy is a native sidecar.",
+            ("proxy_holds_pod",),
+            "Where another container still runs, see its log and what it waits for.",
         ),
         Reported("AWI#647", "A namespace stays Terminating", ("webhook_blocks_namespace",)),
         Reported("AWI#790", "Pods are not mutated", ("pod_not_mutated", "label_missing_on_template")),
@@ -231,15 +232,20 @@ GROUPS: t.Mapping[str, tuple[Reported, ...]] = {
             look="Nothing is wrong: the pod's own redirect comes before that of the node.",
         ),
         Reported(
-            "AWI#1009 AWI#1424",
+            "AWI#1009",
+            "The proxy does not start: its user breaks the policy of the pod",
+            ("proxy_not_started",),
+        ),
+        Reported(
+            "AWI#1424",
             "The proxy's init container is privileged and not admitted",
-            ("proxy_not_admitted", "pod_security_refuses", "policy_refuses"),
-            "See the events of the ReplicaSet or Job, and the pod security standard of the namespace.",
+            ("proxy_refused", "proxy_not_admitted", "pod_security_refuses", "policy_refuses"),
         ),
         Reported(
             "AWI#1050",
             "Rules of the proxy on the host",
-            look="Only the node shows them: imds_iptables_cleanup reports AZWI_PROXY_OUTPUT.",
+            ("host_network_refused", "proxy_on_host_network"),
+            "What an old webhook left on a node only the node shows: imds_iptables_cleanup reports AZWI_PROXY_OUTPUT.",
         ),
         Reported("AWI#1270", "NMI answers 404 after the webhook set a client id", ("client_id_unknown_to_nmi",)),
         Reported(
@@ -253,8 +259,8 @@ GROUPS: t.Mapping[str, tuple[Reported, ...]] = {
         Reported(
             "AKS#5541",
             "The path of the token is another one",
-            ("token_path_hard_coded",),
-            "See arguments, variables and files of the application for /var/run/secrets/azure/tokens: it must "
+            ("token_path_differs", "token_path_hard_coded"),
+            "Where no code is told, see files of the application for /var/run/secrets/azure/tokens: it must "
             "read AZURE_FEDERATED_TOKEN_FILE.",
         ),
     ),

@@ -22,8 +22,9 @@ from .moments import moment, written
 from .observed import Component, Observed, said_by
 from .shown import shown
 
-# A container that ended so often, the last time so lately, ends again and again though it runs at the moment.
-_OFTEN, _LATELY = 3, timedelta(hours=1)
+# A container that ended so often, the last time so lately, ends again and again, though it runs at the moment. The
+# kubelet waits at most five minutes before it starts one again, and forgets its ends when it runs for ten.
+_LIMITS = ((2, timedelta(minutes=10)), (3, timedelta(hours=1)))
 # So many lines before the end tell why; those of requests are of anybody's text.
 _LAST = 200
 
@@ -160,15 +161,19 @@ OF_WEBHOOK = (
 
 
 def crash_of(pod: Raw, observed: Observed) -> Crash | None:
-    """Whether a container of a pod of MIC, NMI or the webhook ends again and again."""
+    """Whether a container of a pod of MIC, NMI or the webhook ends again and again.
+
+    The same is told of one that has just ended, that waits for its next start, or that runs until its next end; with
+    which exit code it ended does not matter, because none of these programs is to end.
+    """
     for container in (pod.get("status") or {}).get("containerStatuses") or ():
         state, restarts = container.get("state") or {}, int(container.get("restartCount") or 0)
         ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
         waits = str((state.get("waiting") or {}).get("reason") or "")
         when = moment(str(ended.get("finishedAt") or ""))
-        lately = when is not None and observed.now - when < _LATELY
-        failed = bool(ended.get("exitCode"))
-        if waits == "CrashLoopBackOff" or (failed and (state.get("terminated") or (restarts >= _OFTEN and lately))):
+        ends = restarts + bool(ended and (state.get("terminated") or waits))
+        again = when is not None and any(ends >= often and observed.now - when < lately for often, lately in _LIMITS)
+        if waits == "CrashLoopBackOff" or again:
             reason = shown(ended.get("reason") or waits or "Error", 100)
             return Crash(pod, restarts, reason, ended.get("exitCode"), written(when) if when else "")
     return None

@@ -19,7 +19,17 @@ from dataclasses import asdict, dataclass, field, replace
 from ..errors import Failure
 from ..findings import findings
 from ..kubernetes.workloads import Workload
-from . import catalogue, of_azure, of_identities, of_installation, of_mic, of_network, of_requests, of_workload_id
+from . import (
+    assignments,
+    catalogue,
+    of_azure,
+    of_identities,
+    of_installation,
+    of_mic,
+    of_network,
+    of_requests,
+    of_workload_id,
+)
 from .cause import CERTAINTIES, ERROR, INFO, POSSIBLE, PROVED, SEVERITIES, Entry, Evidence, Suspicion
 from .observed import Asked, Observed, Unread
 from .shown import shown
@@ -37,7 +47,8 @@ TABLE: tuple[Entry, ...] = (
     *of_requests.TABLE.rows,
 )
 # Findings that tell what is seen; why is told by what concerns the same object.
-_SYMPTOMS = frozenset(("assignment_missing", "assignment_pending", "assignment_differs", "assignment_without_cause"))
+_UNFINISHED = frozenset(("assignment_missing", "assignment_pending"))
+_SYMPTOMS = _UNFINISHED | {"assignment_differs", "assignment_without_cause"}
 
 
 @dataclass(frozen=True)
@@ -126,13 +137,15 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class _Found:
-    """``concerns`` and ``namespaces`` as in ``Suspicion``; ``place`` in the table."""
+    """``concerns`` and ``namespaces`` as in ``Suspicion``; ``place`` in the table. ``young``: since when it is so,
+    where that may pass by itself."""
 
     cause: Cause
     symptom: bool
     place: int
     concerns: frozenset[str] | None = frozenset()
     namespaces: frozenset[str] = frozenset()
+    young: str = ""
 
     @property
     def labels(self) -> frozenset[str]:
@@ -170,7 +183,8 @@ def diagnose(observed: Observed, scope: Scope = Scope()) -> Diagnosis:
     related = _related(observed, scope)
     found = [one for one in _all(observed) if related is None or related.includes(one)]
     reasons = [one for one in found if not one.symptom and one.cause.severity != INFO]
-    by_rank = sorted((_explained(one, reasons) if one.symptom else one for one in found), key=lambda one: one.rank)
+    judged = (_at_its_age(_explained(one, reasons)) if one.symptom else one for one in found)
+    by_rank = sorted(judged, key=lambda one: one.rank)
     causes = tuple(one.cause for one in by_rank)
     if any(one.severity == ERROR and one.certainty != POSSIBLE for one in causes):
         verdict = BROKEN
@@ -201,11 +215,13 @@ def _all(observed: Observed) -> t.Iterator[_Found]:
     for place, row in enumerate(TABLE):
         for one in row.look(observed):
             yield _Found(_shown(_cause(row, one)), row.symptom, place, one.concerns, one.namespaces)
+    young = assignments.young(observed)
     for about, finding in findings.told(observed.inventory):
         evidence = (Evidence(finding.object, finding.message),)
         what = (finding.code, finding.severity, finding.object, "", evidence, finding.message)
         cause = Cause(*what, Fix(finding.remedy), PROVED, finding.references)
-        yield _Found(_shown(cause), finding.code in _SYMPTOMS, len(TABLE), namespaces=about.namespaces)
+        since = young.get(about.label, "") if finding.code in _UNFINISHED else ""
+        yield _Found(_shown(cause), finding.code in _SYMPTOMS, len(TABLE), namespaces=about.namespaces, young=since)
 
 
 def _cause(row: Entry, one: Suspicion) -> Cause:
@@ -238,6 +254,15 @@ def _to_paste(command: str) -> str:
 def _explained(one: _Found, reasons: t.Sequence[_Found]) -> _Found:
     codes = dict.fromkeys(other.cause.code for other in reasons if other.explains(one))
     return replace(one, cause=replace(one.cause, because=tuple(codes)))
+
+
+def _at_its_age(one: _Found) -> _Found:
+    """What nothing explains and MIC may be about to do shows nothing wrong yet: whoever asks still waits."""
+    if not one.young or one.cause.because:
+        return one
+    text = f"MIC has had less than {assignments.WAITS.seconds} seconds for it; NMI lets a pod wait for so long."
+    evidence = (*one.cause.evidence, Evidence(one.cause.object, text, one.young))
+    return replace(one, cause=replace(one.cause, certainty=POSSIBLE, evidence=evidence))
 
 
 def _related(observed: Observed, scope: Scope) -> _Related | None:

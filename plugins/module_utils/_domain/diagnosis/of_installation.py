@@ -384,7 +384,7 @@ def nmi_not_active(observed: Observed) -> Suspicions:
     for one in observed.of(NMI):
         for pod in one.pods:
             said = observed.health.get(label_of(pod), nmi.ACTIVE)
-            if said == nmi.ACTIVE or _is_young(observed, _made(pod)):
+            if said == nmi.ACTIVE or _is_young(observed, _made(pod)) or crash_of(pod, observed):
                 continue
             node = str((pod.get("spec") or {}).get("nodeName") or "")
             yield Suspicion(

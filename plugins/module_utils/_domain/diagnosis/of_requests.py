@@ -19,12 +19,11 @@ from ..azure import aadsts
 from ..kubernetes.workloads import Workload
 from ..tokens import token
 from . import catalogue
-from .cause import ERROR, PROBE, Suspicion, Suspicions, Table
+from .cause import ERROR, PROBE, WARNING, Suspicion, Suspicions, Table
 from .observed import Asked, Observed
 
 TABLE = Table()
-# A finding of its own, of which objects tell all.
-_TOLD_BY_OBJECTS = "ambiguous_identity"
+_BY_CHANCE = "ambiguous_identity"
 # Where the way to NMI, or NMI's own to what it asks, is what fails.
 _OF_NODE = frozenset(
     ("raw_imds", "nmi_dead", "path_blocked", "no_answer", "pod_unknown", "server_error", "throttled", "stale_token")
@@ -78,6 +77,21 @@ def token_not_right(observed: Observed) -> Suspicions:
 
 
 @TABLE.cause(
+    WARNING,
+    "Let the application name its client id, or use one selector per identity.",
+    told_by="The answer to a request in the place of a pod whose application names no client id: a token of one of its "
+    "identities.",
+    sources=(PROBE,),
+    symptom=True,
+)
+def token_by_chance(observed: Observed) -> Suspicions:
+    """A pod gets a token of one of its identities, as chance has it, because its request names none."""
+    for one in observed.asked:
+        if one.verdict.verdict == _BY_CHANCE:
+            yield _of_answer(observed, one, f"{one.pod_label} gets its token by chance: {one.verdict.message}")
+
+
+@TABLE.cause(
     ERROR,
     "Do what the answer names; where another cause concerns the pod, mend that first.",
     told_by="The answer to a request in the place of a pod, or that there is none.",
@@ -94,7 +108,7 @@ def no_token(observed: Observed) -> Suspicions:
 def _answers(observed: Observed) -> t.Iterator[Asked]:
     """Those that are not right, beside refusals of Entra."""
     for one in observed.asked:
-        if not one.verdict.error_code and one.verdict.verdict not in (token.OK, _TOLD_BY_OBJECTS):
+        if not one.verdict.error_code and one.verdict.verdict not in (token.OK, _BY_CHANCE):
             yield one
 
 

@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..diagnosis.catalogue import references
+from ..diagnosis.shown import shown
 from ..kubernetes.workloads import Workload
 from ..matching.inventory import Inventory, full_name
 from ..matching.matching import (
@@ -34,6 +35,7 @@ from ..matching.matching import (
     unwritable,
 )
 from ..matching.nmi_answers import TOKEN
+from ..matching.workload_id_pods import WorkloadIdPod
 from ..names import LABEL_VALUE
 
 ERROR, WARNING, INFO = "error", "warning", "info"
@@ -498,6 +500,35 @@ def assignment_of_missing_node(inventory: Inventory) -> Found:
             yield _assigned(one), f"Its node {one.node} does not exist, so MIC repairs no scale set any more."
 
 
+# Workload ID
+
+
+@_finding(ERROR, "Let the application read the path from AZURE_FEDERATED_TOKEN_FILE.")
+def token_path_differs(inventory: Inventory) -> Found:
+    """A container is told a path for its token of Workload ID that is not where its pod has it."""
+    for workload, pods in _of_workload_id(inventory):
+        for one in [each for each in pods if each.lost][:1]:
+            ((container, (told, own)), *_others) = one.lost.items()
+            yield (
+                _workload(inventory, workload),
+                f"The container {container} of {one.label} is told {shown(told)}, and has the token at {shown(own)}.",
+            )
+
+
+@_finding(
+    ERROR, "Mend what it waits for, or let the library use Workload ID itself, so that the pod needs no proxy sidecar."
+)
+def proxy_not_started(inventory: Inventory) -> Found:
+    """The proxy sidecar of Workload ID, or its init container, does not start, so that its pod gets no token."""
+    for workload, pods in _of_workload_id(inventory):
+        for one in [each for each in pods if each.waiting][:1]:
+            ((container, why), *_others) = one.waiting.items()
+            yield (
+                _workload(inventory, workload),
+                f"The container {container} of {one.label} waits ({shown(why, 300)}).",
+            )
+
+
 # residue
 
 
@@ -673,6 +704,16 @@ def _labelled(inventory: Inventory) -> t.Iterator[Workload]:
 
 def _asking(inventory: Inventory) -> t.Iterator[Workload]:
     return filter(inventory.asks_nmi, inventory.cluster.workloads)
+
+
+def _of_workload_id(inventory: Inventory) -> t.Iterator[tuple[Workload, list[WorkloadIdPod]]]:
+    """Workloads with their pods of Workload ID with which something is wrong."""
+    wrong = {(one.namespace, one.name): one for one in inventory.cluster.workload_id_pods}
+    for workload in inventory.cluster.workloads:
+        places = ((pod.namespace, pod.name) for pod in workload.pods)
+        found = [wrong[place] for place in places if place in wrong]
+        if found:
+            yield workload, found
 
 
 def _compares(inventory: Inventory) -> bool:

@@ -19,6 +19,7 @@ from ..installation.residue import Residue
 from ..installation.trusted_namespaces import Belief
 from ..kubernetes import workloads
 from ..kubernetes.workloads import Workload
+from . import workload_id_pods
 from .matching import (
     MANAGED,
     USER_ASSIGNED,
@@ -33,13 +34,17 @@ from .matching import (
     Rules,
 )
 from .nmi_answers import TOKEN, Answer, Answers, PodException
+from .workload_id_pods import WorkloadIdPod
 
 _SUBJECT = "system:serviceaccount:{}:{}"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What was read. ``assigned`` and ``nodes`` are None where that is not known; ``residue``: what is installed."""
+    """What was read. ``assigned`` and ``nodes`` are None where that is not known; ``residue``: what is installed.
+
+    ``workload_id_pods``: those of Workload ID with which something is wrong.
+    """
 
     rules: Rules = Rules()
     pods: tuple[Pod, ...] = ()
@@ -50,6 +55,7 @@ class Cluster:
     assigned: tuple[AssignedIdentity, ...] | None = None
     nodes: frozenset[str] | None = None
     residue: Residue = Residue()
+    workload_id_pods: tuple[WorkloadIdPod, ...] = ()
 
     @classmethod
     def parse(
@@ -80,6 +86,7 @@ class Cluster:
             assigned=None if assigned is None else tuple(map(AssignedIdentity.parse, assigned)),
             nodes=None if nodes is None else frozenset(str(raw["metadata"]["name"]) for raw in nodes),
             residue=Residue.parse(objects, unread, named),
+            workload_id_pods=workload_id_pods.find(objects.get("Pod", ())),
         )
 
 

@@ -67,13 +67,15 @@ class ScaleSet:
 class NmiOnNode:
     """NMI on a node, and which installation runs, or would run, there; empty where none does.
 
-    ``unread`` is why the API server, which told of the node, did not tell of NMI.
+    ``unread`` is why the API server, which told of the node, did not tell of NMI. ``elsewhere``: the DaemonSets of NMI
+    that leave the node out, by their label, with the reason.
     """
 
     state: str
     pod: str = ""
     installation: str = ""
     unread: str = ""
+    elsewhere: t.Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ class Node:
             "nmi_state": nmi.state,
             "nmi_pod": nmi.pod,
             "nmi_installation": nmi.installation,
+            "nmi_elsewhere": dict(nmi.elsewhere),
             "user_rules": self.user_rules,
             "boot_id": self.boot_id,
             "cordoned": self.cordoned,
@@ -319,4 +322,5 @@ def closed_because(node: Node) -> tuple[str, ...]:
 
 def is_abandoned(node: Node) -> bool:
     """Whether AAD Pod Identity is gone from a node and identities are still on its scale set or machine."""
-    return bool(node.foreign_identities) and not node.addon and node.nmi == NmiOnNode("missing")
+    gone = node.nmi is not None and node.nmi.state == "missing" and not node.nmi.installation
+    return gone and bool(node.foreign_identities) and not node.addon

@@ -75,9 +75,23 @@ def _installed(node: Object) -> tuple[str, tuple[str, ...]]:
     )
 
 
+def _left_out(node: Object) -> tuple[str, ...]:
+    """The ways where NMI serves other nodes, and what it is installed with keeps it away from this one."""
+    namespace, dummy, daemon_set = next(iter(node["nmi_elsewhere"])).rpartition(" ")[2].partition("/")
+    return (
+        "To have NMI there again, change the labels or taints of the node, or what the DaemonSet selects and "
+        f'tolerates: "kubectl describe daemonset --namespace {namespace} {daemon_set}".',
+        f'To remove AAD Pod Identity and clean the nodes: "{uninstall(node)}".',
+        f'To see whose these identities are, and to detach what nobody uses: "{leftovers(node)}".',
+    )
+
+
 def _uninstalled(node: Object, *, uninstalls: bool) -> tuple[str, tuple[str, ...]]:
-    """The installation is gone, its identities are not."""
+    """The installation is gone, or leaves the node out; its identities are not."""
+    elsewhere = listed([f"{each} ({why})" for each, why in (node.get("nmi_elsewhere") or {}).items()])
     state = "AAD Pod Identity is not installed any more."
+    if elsewhere:
+        state = f"AAD Pod Identity is installed, and leaves the node out: {elsewhere}."
     if uninstalls:
         return state, (
             "Name what may go in pod_identity_uninstall_remove_unknown_identities, or what may stand open to every pod "
@@ -93,6 +107,8 @@ def _uninstalled(node: Object, *, uninstalls: bool) -> tuple[str, tuple[str, ...
         "What may stand open to every pod is named in imds_node_cleanup_protected_identities.",
         _last_resort(node),
     )
+    if elsewhere:
+        return state, (*_left_out(node), *rest)
     if bindings is False:
         return f"{state} No binding of a pod is in the cluster.", (look, away, *rest)
     told = f"{state} Bindings of pods are still in the cluster." if bindings else state

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from .. import option_names
 from ..azure import arm_id, azure_roles, identities
 from ..azure.protected_identities import OF_POD_IDENTITY_ADDON
+from ..diagnosis import catalogue
 from ..errors import refuses
 from ..installation import nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
@@ -1576,6 +1577,13 @@ def proof(_options: Options, found: Answers, _run: Run) -> Nothing:
 
 # account
 
+# What is left, or not known, beside the residue of the cluster; for the page of codes.
+MEANINGS: t.Mapping[str, str] = {
+    "addon_left": "The pod identity add-on of AKS is still on.",
+    "identity_attached": "An identity of pods is still on a scale set, where every pod of its nodes can take it.",
+    "nodes_not_asked": "Whether rules of NMI are left on nodes is not known, because no pod asked for the metadata "
+    "service.",
+}
 _KEPT_CODES = ("label_left", "not_believed")
 # The variable in place of the module's option in what is said of it.
 _OF_RESIDUE = {"release_namespaces": "pod_identity_uninstall_release_namespaces"}
@@ -1833,10 +1841,10 @@ def _left(audit: Audit) -> t.Iterator[Row]:
         if each["code"] not in (*_KEPT_CODES, "not_read"):
             yield _of_residue(each, "left")
     if audit.addon:
-        yield Row("cluster", "add-on of AKS", "left", "addon_left", "It is still on.")
+        yield _coded("cluster", "add-on of AKS", "left", "addon_left", "It is still on.")
     for place, each in _of_pods(audit.attached):
         what = f"identity {arm_id.last_segment(each['id'])}"
-        yield Row("scale sets", what, "left", "identity_attached", f"Every pod on {place['name']} can take it.")
+        yield _coded("scale sets", what, "left", "identity_attached", f"Every pod on {place['name']} can take it.")
 
 
 def _unproved(options: Options, audit: Audit, going: t.Iterable[Row], run: Run) -> t.Iterator[Row]:
@@ -1846,7 +1854,7 @@ def _unproved(options: Options, audit: Audit, going: t.Iterable[Row], run: Run) 
     before = audit.before
     if before.found and not before.definitions and not options.recreate_definitions:
         # Where definitions are gone before the rest is, nobody knows what their objects were.
-        yield Row(
+        yield _coded(
             "cluster",
             "objects without definitions",
             "not_verified",
@@ -1859,7 +1867,7 @@ def _unproved(options: Options, audit: Audit, going: t.Iterable[Row], run: Run) 
         reason = "No pod asked for the metadata service in this run."
         if run.check_mode and asks:
             reason = "In check mode no pod asks for the metadata service."
-        yield Row("nodes", "rules of NMI", "not_verified", "not_asked", reason)
+        yield _coded("nodes", "rules of NMI", "not_verified", "nodes_not_asked", reason)
 
 
 def _kept(options: Options, audit: Audit, run: Run) -> t.Iterator[Row]:
@@ -1906,6 +1914,11 @@ def _attached_still(audit: Audit, run: Run) -> t.Iterator[Row]:
         if each["ownership"] == "unknown":
             reason += "; it goes with pod_identity_uninstall_remove_unknown_identities"
         yield Row("scale sets", f"identity {arm_id.last_segment(each['id'])}", "kept", reason=reason)
+
+
+def _coded(where: str, what: str, state: str, code: str, reason: str) -> Row:
+    """Of what the residue of the cluster does not tell; ``code`` as the page of codes explains it."""
+    return Row(where, what, state, code, reason, catalogue.references(code))
 
 
 def _of_residue(each: Raw, state: str) -> Row:

@@ -161,3 +161,62 @@ def test_a_command_is_whole_or_not_at_all() -> None:
     for length in (600, 3_000):
         assert _without_nmi("n" * length).fix.command.split()[-1] == "n" * length
     assert _without_nmi("n" * 4_000).fix.command == ""
+
+
+def _unassigned(
+    *, made: str = "2026-03-01T08:00:00Z", scheduled: str = "", bound: str = "", created: str = ""
+) -> dict[str, list[t.Any]]:
+    """A cluster in which MIC has not assigned the identity; what of it was made when.
+
+    ``created``: when MIC has made the assignment that it has not finished.
+    """
+    objects = installed()
+    web = objects["Pod"][0]
+    web["metadata"]["creationTimestamp"] = made
+    if scheduled:
+        condition = {"type": "PodScheduled", "status": "True", "lastTransitionTime": scheduled}
+        web["status"]["conditions"] = [condition]
+    for kind in ("AzureIdentity", "AzureIdentityBinding"):
+        objects[kind][0]["metadata"]["creationTimestamp"] = bound or made
+    if created:
+        objects["AzureAssignedIdentity"][0]["metadata"]["creationTimestamp"] = created
+        objects["AzureAssignedIdentity"][0]["status"]["status"] = "Created"
+    else:
+        objects["AzureAssignedIdentity"] = []
+    return objects
+
+
+@pytest.mark.parametrize(
+    ("times", "certainty"),
+    [
+        pytest.param({}, "proved", id="for hours"),
+        pytest.param({"made": "2026-03-01T11:59:30Z"}, "possible", id="a pod of half a minute"),
+        pytest.param({"made": "2026-03-01T11:58:00Z"}, "proved", id="a pod of two minutes"),
+        pytest.param({"scheduled": "2026-03-01T11:59:30Z"}, "possible", id="a pod that waited for its node"),
+        pytest.param({"bound": "2026-03-01T11:59:30Z"}, "possible", id="a binding of half a minute"),
+        pytest.param({"created": "2026-03-01T11:59:30Z"}, "possible", id="begun half a minute ago"),
+        pytest.param({"created": "2026-03-01T11:50:00Z"}, "proved", id="begun ten minutes ago"),
+        pytest.param(
+            {"created": "2026-03-01T11:50:00Z", "scheduled": "2026-03-01T11:59:30Z"}, "proved", id="not of that pod"
+        ),
+        pytest.param({"made": "yesterday"}, "proved", id="made at no time"),
+    ],
+)
+def test_what_mic_may_be_about_to_do_is_not_told_as_broken(times: dict[str, str], certainty: str) -> None:
+    found = diagnose(observed(_unassigned(**times)))
+    (one,) = found.causes
+    assert one.code == ("assignment_pending" if "created" in times else "assignment_missing")
+    assert (one.certainty, found.verdict) == (
+        certainty,
+        "broken" if certainty == "proved" and "created" not in times else "suspect",
+    )
+    assert (one.evidence[-1].time != "") == (certainty == "possible")
+
+
+def test_what_is_explained_is_not_on_its_way() -> None:
+    """MIC is gone, so that nothing comes however young the pod is."""
+    objects = _unassigned(made="2026-03-01T11:59:30Z")
+    objects["Deployment"] = [each for each in objects["Deployment"] if each["metadata"]["name"] != "mic"]
+    found = diagnose(observed(objects))
+    (one,) = [each for each in found.causes if each.code == "assignment_missing"]
+    assert (one.certainty, one.because, found.verdict) == ("proved", ("mic_missing",), "broken")

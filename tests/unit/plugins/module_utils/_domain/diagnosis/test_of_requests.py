@@ -25,12 +25,20 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_requests import TABLE
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import verdicts
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Check, Verdict
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, identity, pod, template
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
+    Raw,
+    assigned,
+    binding,
+    identity,
+    pod,
+    template,
+)
 
 from .observed_world import log, told, world
 
 POD, IDENTITY = "Pod team/web-1-a", "AzureIdentity team/i"
 PROXY = "workload_identity_proxy"
+POD_OBJECT = pod(owner=("ReplicaSet", "web-1"))
 MINE = (Check("audience", "a", "a", ok=True),)
 Told = list[tuple[str, str, str]]
 
@@ -69,8 +77,8 @@ CASES: dict[str, tuple[Observed, Told]] = {
     "not assigned": (here(asked("not_assigned")), [("no_token", POD, "proved")]),
     "no answer": (here(asked("path_blocked", "nobody")), [("no_token", POD, "proved")]),
     "IMDS without a token": (here(asked("raw_imds", "imds")), [("no_token", POD, "proved")]),
-    # what objects tell
-    "any of several": (here(asked("ambiguous_identity", checks=MINE)), []),
+    # token_by_chance
+    "any of several": (here(asked("ambiguous_identity", checks=MINE)), [("token_by_chance", POD, "proved")]),
 }
 
 
@@ -97,7 +105,7 @@ def test_it_concerns_the_pod_alone(case: str, scope: Scope) -> None:
     assert ours(observed, Scope("other")) == []
 
 
-@pytest.mark.parametrize("verdict", sorted(set(verdicts.MEANINGS) - {"ok", "ambiguous_identity"}))
+@pytest.mark.parametrize("verdict", sorted(set(verdicts.MEANINGS) - {"ok"}))
 def test_every_verdict_that_is_not_right_is_told_and_named(verdict: str) -> None:
     (one,) = ours(here(asked(verdict, message="NMI said: \x1b[2J no.")))
     assert one.references[:2] == (catalogue.address(one.code), catalogue.address(verdict))
@@ -144,6 +152,22 @@ def test_what_else_is_told_of_the_pod_comes_before_and_explains_it() -> None:
     container = {"name": "c", "env": [{"name": "AZURE_CLIENT_ID", "value": "another"}]}
     one = pod(owner=("ReplicaSet", "web-1"), spec={"containers": [container]})
     assert explained(here(asked("wrong_identity"), Pod=[one])) == ("client_id_unknown_to_nmi",)
+
+
+def test_several_identities_of_a_pod_explain_a_token_by_chance() -> None:
+    """What objects tell of the workload comes before; alone it is told all the same."""
+    by_chance = asked("ambiguous_identity", checks=MINE)
+    several = here(
+        by_chance,
+        AzureIdentity=[identity(), identity("j")],
+        AzureIdentityBinding=[binding(), binding("c", "j")],
+        AzureAssignedIdentity=[assigned(POD_OBJECT, binding(name, to), identity(to)) for name, to in ("bi", "cj")],
+    )
+    codes = [one.code for one in diagnose(several).causes]
+    assert codes[-2:] == ["ambiguous_default", "token_by_chance"]
+    assert explained(several) == ("ambiguous_default",)
+    (alone,) = ours(here(by_chance))
+    assert (alone.because, alone.severity) == ((), "warning")
 
 
 def test_what_is_told_of_another_node_or_workload_explains_nothing() -> None:

@@ -256,6 +256,36 @@ ENDING = both(
     at("ReplicaSet", 0),
 )
 
+PROXIED = at("Deployment", 0, "spec", "template", "metadata", "annotations", to={PROXY: "true"})
+ON_HOST = at("Deployment", 0, "spec", "template", "spec", "hostNetwork", to=True)
+THERE = at("ReplicaSet", 0, "status", to={"replicas": 1})
+LACKS = both(at("ReplicaSet", 0, "status", to={"replicas": 0}), at("Pod", 0))
+WITH_PROXY = container("azwi-proxy")
+DENIED = (
+    'admission webhook "validation.gatekeeper.sh" denied the request: privileged container, container: azwi-proxy-init'
+)
+
+
+def going(seconds: float, *states: tuple[str, str]) -> Change:
+    """The pod is deleted, and had to be gone so long ago."""
+    return both(
+        at("Pod", 0, "metadata", "deletionTimestamp", to=ago(seconds)),
+        at("Pod", 0, "status", "containerStatuses", to=[{"name": name, "state": {of: {}}} for name, of in states]),
+    )
+
+
+def confined(level: str) -> Change:
+    return at("Namespace", 0, "metadata", "labels", to={"pod-security.kubernetes.io/enforce": level})
+
+
+def old_library(value: str) -> Change:
+    given = {"AzureServicesAuthConnectionString": value}
+    return both(
+        at("Deployment", 0, "spec", "template", "spec", "containers", to=[container(**given)]),
+        at("Pod", 0, "spec", "containers", to=[container(**ENVIRONMENT, **given)]),
+    )
+
+
 CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
     "as it is to be": (lambda made: None, []),
     # webhook_missing
@@ -288,6 +318,14 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
     "it ends, and a pod's name tells why": (
         ending(NO_TENANT, severity="I"),
         [("webhook_not_running", SERVING, "proved")],
+    ),
+    "it ends again and again, and is Ready for a moment": (
+        both(
+            ending(NO_TENANT),
+            at("Pod", 1, "status", "conditions", to=[{"type": "Ready", "status": "True"}]),
+            at("Pod", 1, "status", "containerStatuses", 0, "state", to={"running": {}}),
+        ),
+        [("webhook_not_running", SERVING, "likely")],
     ),
     "it has no pod": (at("Pod", 1), [("webhook_not_running", SERVING, "proved")]),
     "it has a pod of somebody else": (
@@ -550,6 +588,67 @@ CASES: dict[str, tuple[Change, list[tuple[str, str, str]]]] = {
         ),
         [],
     ),
+    # proxy_holds_pod
+    "a deleted pod held by the proxy": (going(300, ENDED, RUNS), [("proxy_holds_pod", POD, "proved")]),
+    "a deleted pod that still has time": (going(-20, ENDED, RUNS), []),
+    "a deleted pod that is just over its time": (going(20, ENDED, RUNS), []),
+    "a deleted pod whose application runs": (going(300, ("app", "running"), RUNS), []),
+    "a deleted pod without the proxy": (going(300, ENDED), []),
+    # proxy_refused
+    "a proxy in a confined namespace": (
+        both(PROXIED, confined("baseline"), LACKS),
+        [("proxy_refused", DEPLOYMENT, "proved")],
+    ),
+    "a proxy in a namespace that was confined later": (
+        both(PROXIED, confined("restricted"), THERE),
+        [("proxy_refused", DEPLOYMENT, "possible")],
+    ),
+    "a proxy that a policy refuses": (
+        both(PROXIED, LACKS, at("events", to=called(DENIED))),
+        [("proxy_refused", DEPLOYMENT, "likely")],
+    ),
+    "a proxy that a policy refused long ago": (
+        both(PROXIED, LACKS, at("events", to=called(DENIED, 100_000))),
+        [],
+    ),
+    "a proxy that a policy refused, and that is there": (both(PROXIED, THERE, at("events", to=called(DENIED))), []),
+    "something else that a policy refuses": (
+        both(PROXIED, LACKS, at("events", to=called(DENIED.replace("azwi-proxy", "app")))),
+        [],
+    ),
+    "a proxy in a privileged namespace": (both(PROXIED, confined("privileged"), LACKS), []),
+    "a confined namespace without a proxy": (both(confined("baseline"), LACKS), []),
+    "a confined namespace that no webhook covers": (
+        both(
+            PROXIED,
+            confined("baseline"),
+            LACKS,
+            at(*HOOK, "namespaceSelector", to={"matchLabels": {"other": "true"}}),
+        ),
+        [("namespace_excluded", DEPLOYMENT, "proved")],
+    ),
+    # host_network_refused
+    "a proxy on the host network": (
+        both(PROXIED, ON_HOST, LACKS),
+        [("host_network_refused", DEPLOYMENT, "proved")],
+    ),
+    "a proxy on the host network since an old webhook": (
+        both(PROXIED, ON_HOST, THERE, at("Pod", 0, "spec", "containers", to=[container(**ENVIRONMENT), WITH_PROXY])),
+        [("host_network_refused", DEPLOYMENT, "proved")],
+    ),
+    "a proxy on the host network from now on": (
+        both(PROXIED, ON_HOST, THERE),
+        [("host_network_refused", DEPLOYMENT, "possible")],
+    ),
+    "the host network without a proxy": (both(ON_HOST, LACKS), []),
+    # library_knows_no_workload_id
+    "a library that knows no Workload ID": (
+        old_library("RunAs=App"),
+        [("library_knows_no_workload_id", DEPLOYMENT, "possible")],
+    ),
+    "a library with a secret of its own": (old_library("RunAs=App;AppId=a;TenantId=t;AppKey=k"), []),
+    "a library on the machine of its developer": (old_library("RunAs=Developer; DeveloperTool=AzureCli"), []),
+    "a library behind the proxy": (both(old_library("RunAs=App"), PROXIED), []),
     # webhook_blocks_namespace
     "a namespace that is blocked": (ENDING, [("webhook_blocks_namespace", "Namespace team", "proved")]),
     "one that is not called for updates": (both(ENDING, at(*HOOK, "rules", 0, "operations", to=["CREATE"])), []),

@@ -50,6 +50,22 @@ LONG = "w" * 250
 DEPLOYMENT, IDENTITY, BINDING = "Deployment team/web", "AzureIdentity team/i", "AzureIdentityBinding team/b"
 LIVE = "AzureAssignedIdentity default/web-1-a-team-i"
 
+OLD_PATH, NEW_PATH = (f"/var/run/secrets/azure/{place}/azure-identity-token" for place in ("tokens", "wi/token"))
+
+
+def mutated(own: str = NEW_PATH, proxy: Raw | None = None, **container: t.Any) -> Objects:
+    """The pod went through the webhook of Workload ID. ``own``: where it has its token; ``proxy``: its state."""
+    env = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": own}] if own else []
+    app = {"name": "app", **container, "env": [*env, *container.get("env", [])]}
+    states = [{"name": "azwi-proxy-init", "state": proxy or {"terminated": {}}}]
+    one = pod(owner=("ReplicaSet", "web-1"), spec={"containers": [app]}, initContainerStatuses=states)
+    return changed(Pod=[one])
+
+
+def waiting(reason: str, message: str = "") -> Raw:
+    return {"waiting": {"reason": reason, "message": message}}
+
+
 CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
     "no binding": (
         only_templates(template(selector="y")),
@@ -202,6 +218,42 @@ CASES: dict[str, tuple[Objects, list[tuple[str, str]]]] = {
         changed(AzureAssignedIdentity=[assigned(healthy()["Pod"][0], binding(), identity(), "Created")]),
         [("assignment_pending", LIVE)],
     ),
+    "another path of the token in an argument": (
+        mutated(args=[f"--token-file={OLD_PATH}"]),
+        [("token_path_differs", DEPLOYMENT)],
+    ),
+    "another path of the token in a variable": (
+        mutated(env=[{"name": "TOKEN", "value": OLD_PATH}]),
+        [("token_path_differs", DEPLOYMENT)],
+    ),
+    "the path of the token that it has": (mutated(own=OLD_PATH, command=["app", OLD_PATH]), []),
+    "the folder of the token that it has": (mutated(own=OLD_PATH, args=[OLD_PATH.rpartition("/")[0]]), []),
+    "another path that is mounted too": (
+        mutated(args=[OLD_PATH], volumeMounts=[{"mountPath": f"{OLD_PATH.rpartition('/')[0]}/"}]),
+        [],
+    ),
+    "another path of the token in a pod that has ended": (
+        changed(Pod=[{**one, "status": {"phase": "Succeeded"}} for one in mutated(args=[OLD_PATH])["Pod"]]),
+        [("ended_pods_hold", DEPLOYMENT)],
+    ),
+    "a path of the token without Workload ID": (mutated(own="", args=[OLD_PATH]), []),
+    "a proxy that cannot be made": (
+        mutated(proxy=waiting("CreateContainerConfigError", "runAsUser breaks non-root policy")),
+        [("proxy_not_started", DEPLOYMENT)],
+    ),
+    "a proxy without its image": (mutated(proxy=waiting("ImagePullBackOff")), [("proxy_not_started", DEPLOYMENT)]),
+    "a proxy that is about to start": (mutated(proxy=waiting("PodInitializing")), []),
+    "another container that cannot be made": (
+        changed(
+            Pod=[
+                pod(
+                    owner=("ReplicaSet", "web-1"),
+                    containerStatuses=[{"name": "app", "state": waiting("CreateContainerConfigError")}],
+                )
+            ]
+        ),
+        [],
+    ),
     "assigned in two namespaces": (
         changed(
             AzureAssignedIdentity=[
@@ -273,3 +325,13 @@ def test_what_was_not_read_is_not_compared() -> None:
     objects = healthy()
     del objects["AzureAssignedIdentity"], objects["Node"]
     assert found(objects) == []
+
+
+def test_what_a_kubelet_says_is_shown_escaped() -> None:
+    """A part of it may be a tenant's."""
+    (one,) = findings.find(
+        Inventory(Cluster.parse(mutated(proxy=waiting("CreateContainerConfigError", "a\x1b[2J\nb")), {}))
+    )
+    assert one.message == (
+        "The container azwi-proxy-init of Pod team/web-1-a waits (CreateContainerConfigError: a\\x1b[2J\\nb)."
+    )

@@ -239,6 +239,7 @@ def test_foreign_identities() -> None:
     assert abandoned(node) and not abandoned(replace(node, nmi=None))
     assert not abandoned(replace(node, addon=True)) and not abandoned(replace(node, nmi=ACTIVE))
     assert not abandoned(replace(node, foreign_identities=()))
+    assert abandoned(replace(node, nmi=NmiOnNode("missing", elsewhere={"DaemonSet default/nmi": "It is so."})))
 
 
 def test_a_machine_in_no_scale_set_has_identities_of_its_own() -> None:

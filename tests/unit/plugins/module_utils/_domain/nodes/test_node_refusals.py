@@ -26,6 +26,11 @@ GONE: dict[str, Any] = {
     "foreign_identities": ["/s/orders", "/s/invoices"],
     "scale_set": "/s/vmss",
 }
+LEFT_OUT = {
+    **GONE,
+    "bindings": True,
+    "nmi_elsewhere": {"DaemonSet default/aad-nmi": "NMI selects nodes with pool=apps"},
+}
 INSTALLED = {
     **CLUSTER,
     "nmi_installation": "DaemonSet default/aad-nmi",
@@ -108,6 +113,20 @@ def said(node: dict[str, Any], **rest: Any) -> str:
             id="gone, nobody knows who uses it",
         ),
         pytest.param(
+            LEFT_OUT,
+            (
+                "AAD Pod Identity is installed, and leaves the node out: DaemonSet default/aad-nmi (NMI selects nodes "
+                "with pool=apps). The rules stay, because a.",
+                "To have NMI there again, change the labels or taints of the node",
+                '"kubectl describe daemonset --namespace default aad-nmi"',
+                f'{UNINSTALL}"',
+                f'"{PLAYBOOK}leftovers -e pod_identity_resource_group=rg -e pod_identity_cluster_name=one"',
+                "imds_node_cleanup_protected_identities",
+                "removes the rules and opens orders, invoices to every pod of the node.",
+            ),
+            id="it left the DaemonSet",
+        ),
+        pytest.param(
             {**GONE, "ready": None, "nmi_state": "unknown"},
             ("The API server could not be asked whether", "Let it answer and run this again", LAST),
             id="no API server",
@@ -144,6 +163,9 @@ def test_what_cannot_lead_out_is_not_named() -> None:
     assert "allow_in_use" not in said({**GONE, "bindings": False})
     for node in ({**INSTALLED, "nmi_state": "active", "bindings": True}, {**CLUSTER, "addon": True, "bindings": True}):
         assert "allow_in_use" not in said(node), "nothing is broken, so what uses it may stay"
+    for uninstalls in (True, False):
+        told = said(LEFT_OUT, uninstalls=uninstalls)
+        assert "not installed any more" not in told and "allow_in_use" not in told and "restore" not in told
     assert "allow_in_use" not in node_refusals.living(["nmi"])
     within = said({**GONE, "bindings": False}, uninstalls=True)
     assert "pod_identity_uninstall_remove_unknown_identities" in within and PLAYBOOK not in within
@@ -151,7 +173,7 @@ def test_what_cannot_lead_out_is_not_named() -> None:
 
 def test_every_command_and_option_exists() -> None:
     nodes = [{**GONE, "bindings": bindings} for bindings in (True, False)]
-    nodes += [{**INSTALLED, "nmi_state": state} for state in ("active", "not_ready")]
+    nodes += [LEFT_OUT, *({**INSTALLED, "nmi_state": state} for state in ("active", "not_ready"))]
     text = " ".join([*map(said, nodes), said(GONE, uninstalls=True), node_refusals.living(["nmi"])])
     for playbook in set(re.findall(r"azureops\.pod_identity\.(\w+)", text)):
         assert (REPOSITORY / "playbooks" / f"{playbook}.yml").is_file(), playbook

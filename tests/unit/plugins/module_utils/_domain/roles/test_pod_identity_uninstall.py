@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import catalogue
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Look, Refused, Run, plain
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_uninstall import (
     ADDON,
@@ -19,6 +20,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     ENTRIES,
     IDENTITIES,
     KUBERNETES_PERMISSIONS,
+    MEANINGS,
     NODES,
     OBJECTS,
     PARTS,
@@ -1418,6 +1420,19 @@ def test_what_is_there_still_was_not_removed() -> None:
         ("identity two", "on c"),
         ("rules of NMI", ""),
     ]
+
+
+def test_what_only_the_role_tells_leads_to_its_code() -> None:
+    """The add-on, identities on scale sets, nodes that nobody asked; and no code is explained that is never told."""
+    left = {"addon": True, "attached": attached(ownership="used")[:1], "nodes_proved": False}
+    rows = [row for row in plan("account", audit(left), probe_nodes=False)["rows"] if row["code"]]
+    assert {(row["state"], row["code"]) for row in rows} == {
+        ("left", "addon_left"),
+        ("left", "identity_attached"),
+        ("not_verified", "nodes_not_asked"),
+    }
+    assert {row["code"] for row in rows} == set(MEANINGS)
+    assert all(row["references"] == [catalogue.address(row["code"])] for row in rows)
 
 
 def test_check_mode_proves_nothing_of_nodes() -> None:
