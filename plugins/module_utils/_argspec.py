@@ -129,10 +129,11 @@ def owned_list(option: str, alone: t.Mapping[str, t.Any]) -> ArgumentSpec:
     )
 
 
-def rules() -> ArgumentSpec:
-    """How an installation decides; twin of ``doc_fragments/_rules.py``."""
+def inventory() -> ArgumentSpec:
+    """What an inventory is made of, and how its installation decides; twin of ``doc_fragments/_inventory.py``."""
     return ArgumentSpec(
         options={
+            "files": {"type": "list", "elements": "path"},
             "mode": {"type": "str", "choices": ["managed", "standard"]},
             "force_namespaced": {"type": "bool"},
             "version": {"type": "str"},

@@ -27,7 +27,7 @@ description:
 extends_documentation_fragment:
   - azureops.pod_identity._azure_auth
   - azureops.pod_identity._kubernetes_auth
-  - azureops.pod_identity._rules
+  - azureops.pod_identity._inventory
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.info_module
   - azureops.pod_identity._attributes.actiongroup_azure
@@ -43,10 +43,6 @@ options:
   pod:
     description: Tells only of what concerns this pod, V(NAMESPACE/NAME); with O(namespace) V(NAME).
     type: str
-  files:
-    description: Files with objects to look at instead of a cluster; no cluster is asked then.
-    type: list
-    elements: path
   log_files:
     description:
       - Files with logs, with O(files). Each is called as its pod is, V(POD.log) or V(NAMESPACE_POD.log); that of the
@@ -457,7 +453,6 @@ def main() -> None:
                     "namespace": {"type": "str"},
                     "workload": {"type": "str"},
                     "pod": {"type": "str"},
-                    "files": {"type": "list", "elements": "path"},
                     "log_files": {"type": "list", "elements": "path", "default": []},
                     "logs": {"type": "bool", "default": True},
                     "events": {"type": "bool", "default": True},
@@ -474,7 +469,7 @@ def main() -> None:
                 mutually_exclusive=(("workload", "pod"),),
                 required_by={"cluster_name": ("resource_group",)},
             ),
-            _argspec.rules(),
+            _argspec.inventory(),
             azure_auth(),
         )
         .create_module()

@@ -17,10 +17,11 @@ description:
   - Compares the assignments that there are with the computed ones, and reports what is wrong or will go wrong as
     findings with stable codes, which docs/codes.md explains.
   - On request it lists what of pod identity is left in a cluster after it was uninstalled.
-  - Reads a cluster, or files that C(kubectl get -o json) wrote. It writes nothing but the file O(path).
+  - Reads a cluster, or files that C(kubectl get -o json) wrote. Without AzureAssignedIdentities in these nothing is
+    compared with what MIC has done; without nodes none is taken to be gone. It writes nothing but the file O(path).
 extends_documentation_fragment:
   - azureops.pod_identity._kubernetes_auth
-  - azureops.pod_identity._rules
+  - azureops.pod_identity._inventory
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.actiongroup_kubernetes
 attributes:
@@ -37,13 +38,6 @@ attributes:
     details:
       - The file O(path) is written only where its content changes. Without O(path) nothing is modified.
 options:
-  files:
-    description:
-      - Files with objects to read instead of a cluster; no cluster is asked then.
-      - Without AzureAssignedIdentities in them nothing is compared with what MIC has done; without nodes none is taken
-        to be gone.
-    type: list
-    elements: path
   namespaces:
     description:
       - Tells only of the workloads, the identities and the findings of these namespaces, and of workloads elsewhere
@@ -589,14 +583,13 @@ def main() -> None:
         .merge(
             _argspec.ArgumentSpec(
                 options={
-                    "files": {"type": "list", "elements": "path"},
                     "namespaces": {"type": "list", "elements": "str"},
                     "audit": {"type": "bool", "default": False},
                     "release_namespaces": {"type": "list", "elements": "str", "default": []},
                     "path": {"type": "path"},
                 }
             ),
-            _argspec.rules(),
+            _argspec.inventory(),
         )
         .create_module()
     )

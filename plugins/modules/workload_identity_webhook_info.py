@@ -457,7 +457,11 @@ OPTIONS = _argspec.ArgumentSpec(
             "required_one_of": [("name", "definition")],
         },
         "proxy_sidecar": {"type": "bool", "default": False},
-        "release_namespaces": {"type": "list", "elements": "str", "default": ["azure-workload-identity-system"]},
+        "release_namespaces": {
+            "type": "list",
+            "elements": "str",
+            "default": [workload_identity_installation.CHART_NAMESPACE],
+        },
     }
 ).merge(_argspec.kubernetes_auth())
 

@@ -51,6 +51,7 @@ FORKS = 50
 PODS = int(os.environ.get("PODS", "5000"))
 PAIRS = int(os.environ.get("PAIRS", "500"))
 WORKLOADS = 50
+PODS_TO_MOVE, TEMPLATES = 2000, 300
 # As many pods at once as pod_token_info has by default, on the same node: what starting them costs by itself.
 PLAIN_PODS = {
     "apiVersion": "batch/v1",
@@ -364,6 +365,17 @@ def inventory(folder: Path) -> Iterator[Row]:
             )
 
 
+def migration_plan(folder: Path) -> Iterator[Row]:
+    """workload_identity_info with dry runs of 300 templates and 500 identities, with 2,000 pods beside 300 of them."""
+    _built("workload-identity")
+    found = _program("migrated", PODS_TO_MOVE, TEMPLATES, 500, 100)
+    few, many = found.values()
+    what, peer = f"workload_identity_info, {TEMPLATES} templates, {PODS_TO_MOVE:,} pods", f"{TEMPLATES} pods"
+    yield Row(what, "s", tuple(many["s"]), peer, tuple(few["s"]))
+    for of, unit in (("requests", "requests to Kubernetes"), ("dry_runs", "dry runs"), ("azure", "requests to ARM")):
+        yield Row(what, unit, (many[of],), peer, (few[of],), 1)
+
+
 def _built(*parts: str) -> None:
     """Have the sandbox build what is measured here, or measured with."""
     subprocess.run([PROGRAM, "build", *parts], check=True, stdout=subprocess.DEVNULL)
@@ -442,6 +454,7 @@ FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
         node_task,
         matching,
         inventory,
+        migration_plan,
         first_request,
         environment,
         binding_lists,

@@ -6,16 +6,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.server
 import json
 import os
-import ssl
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -40,6 +35,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.test_token_request imp
     jwt,
     success,
 )
+from ansible_collections.azureops.pod_identity.tests.kube.token_server import Reply, TokenServer
 
 __all__ = ["certificate", "image"]  # fixtures
 TENANT = "5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10"
@@ -48,50 +44,19 @@ OF_ACCOUNT = "b2YtdGhlLXNlcnZpY2UtYWNjb3VudA"
 Image = tuple[list[str], dict[str, str]]
 
 
-class Entra:
-    """Answers each POST with the next of ``answers``, the last of them for ever, and keeps what it was sent."""
+class Entra(TokenServer):
+    """Answers with the next of ``answers``, the last of them for ever."""
 
-    def __init__(self, certificate: Path, *answers: tuple[int, bytes, dict[str, str]]) -> None:
-        self.asked: list[tuple[str, dict[str, list[str]]]] = []
-        left = list(answers)
-        outer = self
+    def __init__(self, certificate: Path, *answers: Reply) -> None:
+        self._left = list(answers or ((200, success(), {}),))
+        super().__init__(certificate)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                form = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                outer.asked.append((self.path, parse_qs(form)))
-                status, body, headers = left.pop(0) if len(left) > 1 else left[0]
-                self.send_response_only(status)
-                for name, value in {"Content-Type": "application/json", **headers}.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    def answer(self, path: str) -> Reply:
+        return self._left.pop(0) if len(self._left) > 1 else self._left[0]
 
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.host = f"https://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-@contextlib.contextmanager
-def entra(certificate: Path, *answers: tuple[int, bytes, dict[str, str]]) -> Iterator[Entra]:
-    server = Entra(certificate, *(answers or ((200, success(), {}),)))
-    try:
-        yield server
-    finally:
-        server.close()
+    @property
+    def asked(self) -> list[tuple[str, dict[str, list[str]]]]:
+        return [(each.path, parse_qs(each.body)) for each in self.requests]
 
 
 def of_account(**changes: Any) -> str:
@@ -137,7 +102,7 @@ def judged(answer: Answer) -> Verdict:
 
 @pytest.mark.parametrize("image", CAPABLE, indirect=True)
 def test_a_right_token(image: Image, token_file: Path, certificate: Path) -> None:
-    with entra(certificate) as server:
+    with Entra(certificate) as server:
         answer, _printed = ask(image, variables(server.host, token_file, certificate))
     found = judged(answer)
     assert (found.verdict, found.answered_by, found.path) == ("ok", "entra", "workload_identity"), found.message
@@ -157,7 +122,7 @@ def test_a_right_token(image: Image, token_file: Path, certificate: Path) -> Non
 
 @pytest.mark.parametrize("image", CAPABLE, indirect=True)
 def test_a_client_id_that_is_asked_for(image: Image, token_file: Path, certificate: Path) -> None:
-    with entra(certificate) as server:
+    with Entra(certificate) as server:
         answer, _printed = ask(image, variables(server.host, token_file, certificate, AZURE_CLIENT_ID=""), "another")
     assert server.asked[0][1]["client_id"] == ["another"] and answer.exchange
     assert answer.exchange.client_id == "another"
@@ -167,7 +132,7 @@ def test_a_client_id_that_is_asked_for(image: Image, token_file: Path, certifica
 def test_a_refusal(image: Image, token_file: Path, certificate: Path) -> None:
     text = "AADSTS700213: No matching federated identity record found for presented assertion subject"
     body = json.dumps({"error": "invalid_client", "error_description": text, "error_codes": [700213]}).encode()
-    with entra(certificate, (401, body, {})) as server:
+    with Entra(certificate, (401, body, {})) as server:
         answer, _printed = ask(image, variables(server.host, token_file, certificate))
     found = judged(answer)
     assert (found.verdict, found.code, found.error_code) == ("federation_refused", "V14", "AADSTS700213")
@@ -175,21 +140,21 @@ def test_a_refusal(image: Image, token_file: Path, certificate: Path) -> None:
 
 @pytest.mark.parametrize("image", CAPABLE, indirect=True)
 def test_a_refusal_that_repeats_the_assertion_does_not_leave(image: Image, token_file: Path, certificate: Path) -> None:
-    with entra(certificate, (400, f"AADSTS50027: {token_file.read_text()}".encode(), {})) as server:
+    with Entra(certificate, (400, f"AADSTS50027: {token_file.read_text()}".encode(), {})) as server:
         answer, _printed = ask(image, variables(server.host, token_file, certificate))
     assert "withheld" in answer.body and answer.status == 400
 
 
 @pytest.mark.parametrize("image", CAPABLE, indirect=True)
 def test_a_redirect_is_not_followed(image: Image, token_file: Path, certificate: Path) -> None:
-    with entra(certificate) as elsewhere, entra(certificate, (307, b"", {"Location": f"{elsewhere.host}/x"})) as server:
+    with Entra(certificate) as elsewhere, Entra(certificate, (307, b"", {"Location": f"{elsewhere.host}/x"})) as server:
         answer, _printed = ask(image, variables(server.host, token_file, certificate))
     assert answer.status == 307 and elsewhere.asked == [] and judged(answer).verdict == "unknown_responder"
 
 
 @pytest.mark.parametrize("image", CAPABLE, indirect=True)
 def test_a_host_that_is_not_trusted_gets_no_assertion(image: Image, token_file: Path, certificate: Path) -> None:
-    with entra(certificate) as server:
+    with Entra(certificate) as server:
         given = variables(server.host, token_file, certificate)
         given = {name: value for name, value in given.items() if name not in ("CURL_CA_BUNDLE", "SSL_CERT_FILE")}
         answer, _printed = ask(image, given)
@@ -223,7 +188,7 @@ def test_nobody_listens(image: Image, token_file: Path, certificate: Path) -> No
 def test_what_is_missing_in_the_pod(
     image: Image, token_file: Path, certificate: Path, changes: dict[str, str], verdict: str
 ) -> None:
-    with entra(certificate) as server:
+    with Entra(certificate) as server:
         answer, _printed = ask(image, variables(server.host, token_file, certificate, **changes))
     assert judged(answer).verdict == verdict and answer.complete and server.asked == []
 
@@ -232,7 +197,7 @@ def test_what_is_missing_in_the_pod(
 @pytest.mark.parametrize("content", ["", "no token", "a b", "x" * 5000, "\x00\x01", 'a"b'])
 def test_a_file_that_holds_no_token(image: Image, token_file: Path, certificate: Path, content: str) -> None:
     token_file.write_text(content)
-    with entra(certificate) as server:
+    with Entra(certificate) as server:
         answer, printed = ask(image, variables(server.host, token_file, certificate))
     assert judged(answer).verdict == "exchange_incomplete", printed
     assert len(printed) < 3000
@@ -240,7 +205,7 @@ def test_a_file_that_holds_no_token(image: Image, token_file: Path, certificate:
 
 @pytest.mark.parametrize("image", [name for name in IMAGES if name not in CAPABLE], indirect=True)
 def test_without_a_client_for_tls_nothing_is_asked(image: Image, token_file: Path, certificate: Path) -> None:
-    with entra(certificate) as server:
+    with Entra(certificate) as server:
         answer, _printed = ask(image, variables(server.host, token_file, certificate))
     found = judged(answer)
     assert found.verdict == "not_verified" and "neither curl nor python3" in found.message and server.asked == []
@@ -251,7 +216,7 @@ def test_samples_are_asked_one_after_the_other(image: Image, token_file: Path, c
     shell, environment = image
     refused: tuple[int, bytes, dict[str, str]] = (401, b'{"error_description": "AADSTS700213: No."}', {})
     right: tuple[int, bytes, dict[str, str]] = (200, success(), {})
-    with entra(certificate, right, refused, right) as server:
+    with Entra(certificate, right, refused, right) as server:
         command = token_questions.again(exchange.shell_command(RESOURCE, None, 5), samples=3)
         given = {**environment, **variables(server.host, token_file, certificate)}
         done = subprocess.run([*shell, *command[1:]], capture_output=True, env=given, timeout=60, check=True)
@@ -261,7 +226,7 @@ def test_samples_are_asked_one_after_the_other(image: Image, token_file: Path, c
 
 
 def test_python_without_a_shell(token_file: Path, certificate: Path) -> None:
-    with entra(certificate) as server:
+    with Entra(certificate) as server:
         given = {**os.environ, **variables(server.host, token_file, certificate)}
         command = [sys.executable, *exchange.python_command(RESOURCE, None, 5)[1:]]
         done = subprocess.run(command, capture_output=True, text=True, env=given, timeout=60, check=True)
@@ -283,7 +248,7 @@ def test_no_token_is_in_an_argument_list(image: Image, token_file: Path, certifi
         script = f'#!/bin/sh\nfor each; do printf "%s\\n" "$each" >>{log}; done\nexec {program} "$@"\n'
         (wrapped / program.name).write_text(script)
         (wrapped / program.name).chmod(0o755)
-    with entra(certificate) as server:
+    with Entra(certificate) as server:
         answer, _printed = ask(
             (image[0], {**environment, "PATH": str(wrapped)}), variables(server.host, token_file, certificate)
         )
@@ -297,7 +262,7 @@ def test_no_token_is_in_an_argument_list(image: Image, token_file: Path, certifi
 def test_an_assertion_that_has_expired_is_told(image: Image, token_file: Path, certificate: Path) -> None:
     token_file.write_text(of_account(exp=int(time.time()) - 60))
     body = b'{"error_description": "AADSTS700024: Client assertion is not within its valid time range."}'
-    with entra(certificate, (401, body, {})) as server:
+    with Entra(certificate, (401, body, {})) as server:
         answer, _printed = ask(image, variables(server.host, token_file, certificate))
     assert judged(answer).error_code == "AADSTS700024"
     assert -120 < int(exchange.view(answer)["seconds_left"]) <= -59

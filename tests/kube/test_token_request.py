@@ -7,20 +7,15 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import datetime
-import http.server
 import ipaddress
 import json
 import os
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +36,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.toke
     Verdict,
     judge,
 )
+from ansible_collections.azureops.pod_identity.tests.kube.token_server import Reply, TokenServer
 
 RESOURCE = "https://management.azure.com/"
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
@@ -74,64 +70,28 @@ def success(**changes: Any) -> bytes:
 
 METADATA = (200, b'{"compute": {"name": "node"}}', IMDS)
 BLOCKED = (403, b"Request blocked by AAD Pod Identity NMI\n", {"X-Content-Type-Options": "nosniff"})
-Reply = tuple[int, bytes, dict[str, str]]
 
 
-class Server:
-    """Answers requests for tokens one way, those for metadata another, and remembers what it was asked."""
+class Server(TokenServer):
+    """Answers requests for tokens one way, those for metadata another."""
 
     def __init__(self, token: Reply, metadata: Reply, certificate: Path | None = None) -> None:
-        self.requests: list[tuple[str, dict[str, str]]] = []
         self.before: list[Reply] = []  # answers to the first requests for a token
         self.silent = 0  # how many of the first requests for a token get no answer
-        outer = self
+        self._token, self._metadata = token, metadata
+        super().__init__(certificate)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.requests.append((self.path, dict(self.headers)))
-                is_token = not self.path.startswith("/metadata/instance?")
-                if is_token and outer.silent:
-                    outer.silent -= 1
-                    self.connection.recv(1)  # until the client goes
-                    self.close_connection = True
-                    return
-                first = outer.before.pop(0) if is_token and outer.before else token
-                status, body, headers = first if is_token else metadata
-                self.send_response_only(status)
-                for name, value in {"Content-Type": "application/json", **headers}.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.host = f"http://127.0.0.1:{self._server.server_address[1]}"
-        if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate)
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-            self.host = self.host.replace("http", "https")
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def answer(self, path: str) -> Reply | None:
+        if path.startswith("/metadata/instance?"):
+            return self._metadata
+        if self.silent:
+            self.silent -= 1
+            return None
+        return self.before.pop(0) if self.before else self._token
 
 
-@contextlib.contextmanager
-def serving(
-    status: int, body: bytes, headers: dict[str, str] | None = None, metadata: Reply = METADATA
-) -> Iterator[Server]:
-    server = Server((status, body, headers or {}), metadata)
-    try:
-        yield server
-    finally:
-        server.close()
+def serving(status: int, body: bytes, headers: dict[str, str] | None = None, metadata: Reply = METADATA) -> Server:
+    return Server((status, body, headers or {}), metadata)
 
 
 # How an image may be made: which shell it has, and which of the clients.
@@ -190,7 +150,7 @@ def test_asks_until_the_pod_is_known(
         server.before = [UNKNOWN_POD] * unknown
         command = token_questions.again(token_request.shell_command(RESOURCE, None, 5, server.host), seconds)
         done = subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60, check=True)
-        asked = len([path for path, dummy in server.requests if path.startswith("/metadata/identity/")])
+        asked = len([each for each in server.requests if each.path.startswith("/metadata/identity/")])
     answer = token_request.parse(done.stdout.decode())
     assert answer.complete and (answer.status, bool(answer.claims)) == (status, status == 200)
     assert asked == (unknown + 1 if seconds else 1) and SIGNATURE.encode() not in done.stdout
@@ -211,7 +171,7 @@ def test_asks_as_often_as_samples_are_wanted(
         command = token_questions.again(request, 60, samples=samples, interval=1)
         began = time.monotonic()
         done = subprocess.run([*shell, *command[1:]], capture_output=True, env=environment, timeout=60, check=True)
-        asked = len([path for path, dummy in server.requests if path.startswith("/metadata/identity/")])
+        asked = len([each for each in server.requests if each.path.startswith("/metadata/identity/")])
     answers = token_request.parse_all(done.stdout.decode())
     assert [(answer.complete, answer.status, bool(answer.claims)) for answer in answers] == [
         (True, 200, True)
@@ -233,10 +193,10 @@ def test_token_of_nmi(image: tuple[list[str], dict[str, str]]) -> None:
     assert "eyJ" not in output and SIGNATURE not in output
     found = verdict(answer)
     assert (found.verdict, found.answered_by, found.code) == ("ok", "nmi", "")
-    path = server.requests[0][0]
+    path = server.requests[0].path
     assert "resource=https%3A%2F%2Fmanagement.azure.com%2F" in path and f"client_id={CLIENT_ID}" in path
-    assert [asked for asked, dummy in server.requests[1:]] == ["/metadata/instance?api-version=2018-02-01"]
-    for headers in [headers for dummy, headers in server.requests]:
+    assert [asked.path for asked in server.requests[1:]] == ["/metadata/instance?api-version=2018-02-01"]
+    for headers in [asked.headers for asked in server.requests]:
         assert headers["Metadata"] == "true" and headers["Connection"] == "close"
     assert answer.instance is not None and answer.instance.header("Server") == IMDS["Server"]
     assert "compute" not in output, "the machine's metadata left the pod"
@@ -350,7 +310,7 @@ def test_a_request_that_nmi_lets_wait_is_made_anew(image: tuple[list[str], dict[
     with serving(200, success()) as server:
         server.silent = 3
         answer, output = ask(image, server.host, timeout=10)
-        asked = [path for path, dummy in server.requests if path.startswith("/metadata/identity/")]
+        asked = [each for each in server.requests if each.path.startswith("/metadata/identity/")]
     assert (answer.exit_code, answer.status, len(asked)) == (0, 200, 4) and answer.claims, output
     assert answer.instance and answer.instance.status == 200
 
@@ -418,15 +378,11 @@ def shown(
     """What the program prints where its token is shown to a TLS server that answers so."""
     shell, environment = image
     trust = {"CURL_CA_BUNDLE": str(certificate), "SSL_CERT_FILE": str(certificate)} if trusted else {}
-    other = Server(reply, reply, certificate)
-    try:
-        with serving(200, success(**claims)) as server:
-            url = f"{other.host}/secrets/db?api-version=7.4"
-            command = token_request.shell_command(RESOURCE, None, 5, server.host, url)
-            given = {**environment, **trust}
-            done = subprocess.run([*shell, *command[1:]], capture_output=True, env=given, timeout=60, check=False)
-    finally:
-        other.close()
+    with Server(reply, reply, certificate) as other, serving(200, success(**claims)) as server:
+        url = f"{other.host}/secrets/db?api-version=7.4"
+        command = token_request.shell_command(RESOURCE, None, 5, server.host, url)
+        given = {**environment, **trust}
+        done = subprocess.run([*shell, *command[1:]], capture_output=True, env=given, timeout=60, check=False)
     printed = (done.stdout + done.stderr).decode("utf-8", "replace")
     return token_request.parse(printed), printed, other
 
@@ -439,8 +395,8 @@ FORBIDDEN: Reply = (403, b'{"error": {"code": "Forbidden", "innererror": {"code"
 def test_a_token_is_shown_to_its_target(image: tuple[list[str], dict[str, str]], certificate: Path) -> None:
     answer, printed, other = shown(image, (200, b'{"value": "the-secret"}', {}), certificate)
     assert answer.complete and answer.claims and answer.target is not None and answer.target.status == 200
-    ((path, headers),) = other.requests
-    assert path == "/secrets/db?api-version=7.4" and headers["Authorization"].endswith(SIGNATURE)
+    (asked,) = other.requests
+    assert asked.path == "/secrets/db?api-version=7.4" and asked.headers["Authorization"].endswith(SIGNATURE)
     assert "the-secret" not in printed and SIGNATURE not in printed
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from .._domain.azure import arm_id
 from .._domain.azure.exchanges import Record, Sampling
-from .._domain.azure.federated import Credential, Holder, service_account
+from .._domain.azure.federated import Credential, service_account
 from .._domain.diagnosis.cause import AZURE
 from .._domain.diagnosis.observed import Unread
 from .._domain.errors import Failure
@@ -114,8 +114,7 @@ def _trusts(arm: Arm, world: World, namespaces: t.Collection[str] | None) -> lis
             key = arm_id.normal(each.identity)
             known = {named.name: named for named in (world.observed.credentials or {}).get(key, ())}
             if each.state == EXISTS and each.client_id:
-                holder = Holder.identity(each.identity)
-                made = exchanges.Trust(holder, arm.tenant, each.client_id, known[each.credential])
+                made = exchanges.Trust(each.holder, arm.tenant, each.client_id, known[each.credential])
                 found.setdefault((key, each.credential), made)
     return list(found.values())
 

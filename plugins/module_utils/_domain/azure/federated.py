@@ -178,6 +178,14 @@ def service_account(subject: str) -> tuple[str, str] | None:
     return (match["namespace"], match["name"]) if match else None
 
 
+def spelled(text: str) -> str:
+    """An issuer, subject or audience without what people get wrong in it: case, spaces around it, a slash at the end.
+
+    For telling why Entra does not take a credential; Entra itself compares letter by letter.
+    """
+    return text.strip().rstrip("/").lower()
+
+
 def desired_list(
     entries: t.Iterable[t.Mapping[str, t.Any]], issuer: str | None, audiences: t.Sequence[str] | None
 ) -> tuple[Desired, ...]:

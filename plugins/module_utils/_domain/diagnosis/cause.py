@@ -21,9 +21,12 @@ The certainty of a cause is what the evidence allows:
 
 from __future__ import annotations
 
+import functools
 import shlex
 import typing as t
 from dataclasses import dataclass, field
+
+from .. import codes
 
 if t.TYPE_CHECKING:
     from .observed import Observed
@@ -81,29 +84,19 @@ Look = t.Callable[["Observed"], Suspicions]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A line of the table.
-
-    ``meaning`` and ``told_by``: for the page of codes. ``sources``: of ``SOURCES``, what it needs. ``symptom``: it
-    tells what is seen rather than why, so that a cause that concerns the same object comes before it.
+class Entry(codes.Entry):
+    """``sources``: of ``SOURCES``, what it needs. ``symptom``: it tells what is seen rather than why, so that a cause
+    that concerns the same object comes before it.
     """
 
-    code: str
     severity: str
-    meaning: str
-    told_by: str
-    remedy: str
     sources: tuple[str, ...]
-    references: tuple[str, ...]
     symptom: bool
     look: Look = field(repr=False)
 
 
-class Table:
+class Table(codes.Table[Entry]):
     """The causes of one file, in its order."""
-
-    def __init__(self) -> None:
-        self.rows: list[Entry] = []
 
     def cause(
         self,
@@ -115,15 +108,15 @@ class Table:
         references: t.Sequence[str] = (),
         symptom: bool = False,
     ) -> t.Callable[[Look], Look]:
-        """Puts a function into the table. Its name is the code, the first paragraph of its docstring the meaning.
-
-        ``references``: addresses of documentation, or issues as ``Azure/aad-pod-identity#585``.
-        """
-
-        def mark(look: Look) -> Look:
-            meaning = " ".join((look.__doc__ or "").partition("\n\n")[0].split())
-            what = (look.__name__, severity, meaning, told_by, remedy)
-            self.rows.append(Entry(*what, tuple(sources), tuple(references), symptom, look))
-            return look
-
-        return mark
+        """Puts a function into the table."""
+        return self._marking(
+            functools.partial(
+                Entry,
+                told_by=told_by,
+                remedy=remedy,
+                references=tuple(references),
+                severity=severity,
+                sources=tuple(sources),
+                symptom=symptom,
+            )
+        )

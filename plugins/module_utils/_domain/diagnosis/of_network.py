@@ -21,6 +21,7 @@ from datetime import timedelta
 from ..azure import aadsts
 from ..installation import nmi
 from ..kubernetes import network_policies
+from ..kubernetes.objects import labels_of
 from ..kubernetes.workloads import Workload
 from ..matching.matching import Pod, Raw
 from ..nodes.cluster_nodes import USER_RULES_LABEL
@@ -86,7 +87,7 @@ def stale_rule(observed: Observed) -> Suspicions:
     for name, node in observed.nodes.items():
         if name in answered or any(nmi.covers(one.workload, node) for one in observed.of(NMI)):
             continue
-        marked = str(_labels(node).get(USER_RULES_LABEL, "")).lower() == "true"
+        marked = str(labels_of(node).get(USER_RULES_LABEL, "")).lower() == "true"
         if name in refused:
             one, certainty = refused[name], PROVED
             evidence = [one.evidence]
@@ -471,10 +472,6 @@ def _of_system(observed: Observed, kind: str, name: str) -> t.Iterator[Raw]:
     for raw in observed.objects.get(kind, ()):
         if (raw["metadata"].get("namespace"), raw["metadata"]["name"]) == ("kube-system", name):
             yield raw
-
-
-def _labels(raw: Raw) -> Raw:
-    return raw["metadata"].get("labels") or {}
 
 
 def _starts(observed: Observed) -> dict[tuple[str, str], str]:

@@ -18,10 +18,11 @@ import json
 import re
 import typing as t
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from .. import suggestions
 from ..azure import arm_id
-from ..azure.federated import Credential, service_account
+from ..azure.federated import Credential, Holder, service_account, spelled
 from ..installation import nmi, workload_identity_webhook
 from ..installation.workload_identity_webhook import (
     AUDIENCE,
@@ -31,16 +32,16 @@ from ..installation.workload_identity_webhook import (
     PROXY_ANNOTATION,
     PROXY_CONTAINER,
     PROXY_INIT_CONTAINER,
-    SKIP_ANNOTATION,
     TOKEN_FILE_VARIABLE,
     TOKEN_PATH,
     USE_LABEL,
     Webhook,
 )
 from ..kubernetes import sources
+from ..kubernetes.objects import annotations_of, labels_of
 from ..kubernetes.sources import Source
 from ..matching.inventory import subject
-from ..matching.matching import USER_ASSIGNED, Pod, Raw
+from ..matching.matching import USER_ASSIGNED, Pod, Raw, controller
 from ..tokens import mutation
 from .cause import (
     AZURE,
@@ -58,9 +59,9 @@ from .cause import (
     Table,
     shell,
 )
-from .crashes import OF_WEBHOOK, crashed, last_words
+from .crashes import OF_WEBHOOK, crash_of, crashed, last_words
 from .labels import label_of
-from .moments import lately
+from .moments import lately, moment, written
 from .observed import WEBHOOK, Component, Observed
 
 TABLE = Table()
@@ -72,6 +73,12 @@ _RESTARTED = ("Deployment", "StatefulSet", "DaemonSet")
 _MAKERS = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job")
 _OTHER_CLUSTER = "issuer, that of another cluster"
 _NATIVE_SIDECAR_SINCE = (1, 5, 0)
+_SECURITY_LABEL, _CONFINED = "pod-security.kubernetes.io/enforce", ("baseline", "restricted")
+# After the time that a pod had to end, its kubelet kills what still runs.
+_TO_END = timedelta(minutes=1)
+# What AppAuthentication reads, and the parts of its value that name something else than a managed identity.
+_OLD_VARIABLE = "AzureServicesAuthConnectionString"
+_OWN_CREDENTIAL = re.compile(r"AppKey|Certificate|Developer|CurrentUser", re.IGNORECASE)
 # What the webhook itself puts beside the containers of a pod.
 _INJECTED = (PROXY_CONTAINER, PROXY_INIT_CONTAINER)
 
@@ -118,8 +125,8 @@ def webhook_not_running(observed: Observed) -> Suspicions:
             continue
         if not serving:
             why = f"no Deployment of it is in the namespace {one.namespace}"
-        elif not any(map(nmi.is_ready, pods)):
-            why = f"none of its {len(pods)} pods is Ready" if pods else "it has no pod"
+        elif not _serves(observed, pods):
+            why = f"none of its {len(pods)} pods is Ready, or stays so" if pods else "it has no pod"
             if ending and ending.why:
                 # That it ends is proved by its state; why, by what its log says, is not.
                 why, certainty = f"{why}, because {ending.why}", LIKELY
@@ -153,9 +160,14 @@ class _Ending:
     command: str
 
 
+def _serves(observed: Observed, pods: t.Iterable[Raw]) -> bool:
+    """One that ends again and again is Ready for a moment only."""
+    return any(nmi.is_ready(pod) and not crash_of(pod, observed) for pod in pods)
+
+
 def _ending(observed: Observed, serving: t.Sequence[Component]) -> _Ending | None:
     """Only where no pod serves: one of several is no failure."""
-    if any(nmi.is_ready(pod) for each in serving for pod in each.pods):
+    if _serves(observed, [pod for each in serving for pod in each.pods]):
         return None
     for each in serving:
         for reason, crashes in crashed(observed, each, OF_WEBHOOK):
@@ -188,7 +200,7 @@ def label_missing_on_template(observed: Observed) -> Suspicions:
         by_account = not pod.selector and pod.service_account != "default"
         by_account = by_account and (pod.namespace, pod.service_account) not in served
         marks = _marks(one, account if by_account else {})
-        if not marks and not (by_account and _annotations(account).get(CLIENT_ID)):
+        if not marks and not (by_account and annotations_of(account).get(CLIENT_ID)):
             continue
         where = f"ServiceAccount {pod.namespace}/{pod.service_account}"
         yield Suspicion(
@@ -208,11 +220,11 @@ def _marks(one: _User, account: Raw) -> list[Evidence]:
     found = []
     if USE_LABEL in pod.labels:
         found.append(Evidence(one.label, f"The value of the label is {pod.labels[USE_LABEL]!r} instead of 'true'."))
-    if USE_LABEL in _annotations(one.template):
+    if USE_LABEL in annotations_of(one.template):
         found.append(Evidence(one.label, f"{USE_LABEL} is among the annotations of the template."))
-    if one.raw is not one.template and USE_LABEL in (_metadata(one.raw).get("labels") or {}):
+    if one.raw is not one.template and USE_LABEL in labels_of(one.raw):
         found.append(Evidence(one.label, "The label is on the workload itself."))
-    if not found and USE_LABEL in (_metadata(account).get("labels") or {}):
+    if not found and USE_LABEL in labels_of(account):
         label = f"ServiceAccount {pod.namespace}/{pod.service_account}"
         found.append(Evidence(label, "The label is on the service account, where it does not count any more."))
     return found
@@ -256,7 +268,7 @@ def client_id_not_annotated(observed: Observed) -> Suspicions:
         account = accounts.get((pod.namespace, pod.service_account))
         empty = [each for each in one.pods if _values(each, CLIENT_ID_VARIABLE) == {""}]
         told = _sets(one.template, CLIENT_ID_VARIABLE) and not (one.made_by_hand and empty)
-        if account is None or _annotations(account).get(CLIENT_ID) or told:
+        if account is None or annotations_of(account).get(CLIENT_ID) or told:
             continue
         label = f"ServiceAccount {pod.namespace}/{pod.service_account}"
         yield Suspicion(
@@ -301,14 +313,14 @@ def pod_not_mutated(observed: Observed) -> Suspicions:
 
 def _why_not_mutated(one: _User, pod: Raw, account: Raw) -> str:
     mutated = mutation.is_mutated(pod)
-    if (_metadata(pod).get("labels") or {}).get(USE_LABEL) != "true" and not mutated:
+    if labels_of(pod).get(USE_LABEL) != "true" and not mutated:
         return "It lacks the label that the template has."
     # Other webhooks may add containers after this one: only a template tells which.
     names = {each.get("name") for each in _containers(one.template)}
     lacking = [name for name in _lacking(pod, TOKEN_FILE_VARIABLE) if name in names]
     if lacking and not (one.made_by_hand and mutated):
         return f"{TOKEN_FILE_VARIABLE} is not set in {', '.join(lacking)}."
-    told, wanted = _values(pod, CLIENT_ID_VARIABLE), str(_annotations(account).get(CLIENT_ID) or "")
+    told, wanted = _values(pod, CLIENT_ID_VARIABLE), str(annotations_of(account).get(CLIENT_ID) or "")
     own = one.made_by_hand or _sets(one.template, CLIENT_ID_VARIABLE)
     if wanted and told != {wanted} and not own and names:
         given = ", ".join(map(repr, sorted(told))) or "not set"
@@ -375,7 +387,7 @@ def credential_missing(observed: Observed) -> Suspicions:
             yield _mistrusted(
                 one,
                 f"ServiceAccount {one.account}",
-                f"The identity {one.identity_name} has no federated credential for {one.subject}.",
+                f"The {one.holder} has no federated credential for {one.subject}.",
                 f"It has {len(one.credentials)} federated credentials, none for {one.subject}.",
                 one.create,
             )
@@ -397,7 +409,7 @@ def credential_wrong(observed: Observed) -> Suspicions:
             yield _mistrusted(
                 one,
                 label,
-                f"The federated credential {one.fitting.name} of {one.identity_name} has another {one.wrong}.",
+                f"The federated credential {one.fitting.name} of the {one.holder} has another {one.wrong}.",
                 f"Its {one.wrong} is {one.got!r}, the token's is {one.wanted!r}.",
                 one.update,
             )
@@ -418,7 +430,7 @@ def issuer_of_other_cluster(observed: Observed) -> Suspicions:
             yield _mistrusted(
                 one,
                 label,
-                f"The federated credential {one.fitting.name} of {one.identity_name} trusts another cluster.",
+                f"The federated credential {one.fitting.name} of the {one.holder} trusts another cluster.",
                 f"Its issuer is {one.got}, the cluster's is {one.wanted}.",
                 one.create,
             )
@@ -439,7 +451,7 @@ def sidecar_holds_job(observed: Observed) -> Suspicions:
             continue
         held = [each for each in one.pods if _is_held(each)]
         old = bool(versions) and max(versions) < _NATIVE_SIDECAR_SINCE
-        if not held and not (old and PROXY_ANNOTATION in _annotations(one.template)):
+        if not held and not (old and PROXY_ANNOTATION in annotations_of(one.template)):
             continue
         yield Suspicion(
             object=one.label,
@@ -450,6 +462,128 @@ def sidecar_holds_job(observed: Observed) -> Suspicions:
             certainty=PROVED if held else POSSIBLE,
             concerns=_concerns([one]),
         )
+
+
+@TABLE.cause(
+    WARNING,
+    "Delete the pod by force once its work is done (kubectl delete pod --grace-period=0 --force); a webhook from 1.5.0 "
+    "on with Kubernetes from 1.32 on makes the proxy a native sidecar, which ends with the others.",
+    told_by="A pod that was deleted, whose time to end is over, and of whose containers only azwi-proxy still runs.",
+)
+def proxy_holds_pod(observed: Observed) -> Suspicions:
+    """A pod that was deleted does not go, because the proxy sidecar of Workload ID still runs."""
+    for raw in observed.objects.get("Pod", ()):
+        until = moment(str(raw["metadata"].get("deletionTimestamp") or ""))
+        if until is None or observed.now - until < _TO_END or not _is_held(raw):
+            continue
+        namespace, name = sources.place(raw)
+        yield Suspicion(
+            object=label_of(raw),
+            symptom="The pod stays Terminating.",
+            cause=f"The container {PROXY_CONTAINER} of {label_of(raw)} does not end with the others.",
+            evidence=(Evidence(label_of(raw), f"It was to be gone, and {PROXY_CONTAINER} runs.", written(until)),),
+            concerns=frozenset({label_of(raw)}),
+            command=shell("kubectl", "--namespace", namespace, "describe", "pod", name),
+        )
+
+
+@TABLE.cause(
+    ERROR,
+    "Let the library use Workload ID itself, so that the pod needs no proxy, or let a namespace take it whose Pod "
+    "Security level and policies allow a privileged container.",
+    told_by="A template with the proxy sidecar in a namespace whose Pod Security level refuses privileged containers; "
+    "proved where it lacks pods. Without such a level, events about what lacks pods that name the proxy.",
+    sources=(OBJECTS, EVENTS),
+    references=("https://kubernetes.io/docs/concepts/security/pod-security-standards/",),
+)
+def proxy_refused(observed: Observed) -> Suspicions:
+    """Pods with the proxy sidecar of Workload ID are not created, because its init container is privileged."""
+    levels = {
+        str(raw["metadata"]["name"]): str((raw["metadata"].get("labels") or {}).get(_SECURITY_LABEL) or "")
+        for raw in observed.objects.get("Namespace", ())
+    }
+    for one in _proxied(observed):
+        namespace = one.workload.pod.namespace
+        level, lacking = levels.get(namespace, ""), _lacking_pods(observed, one)
+        confined = level in _CONFINED
+        said = [
+            Evidence(f"event of {each.object}", each.message, each.time)
+            for each in observed.events
+            if each.object in lacking and lately(each.time, observed.now) and PROXY_CONTAINER in each.message
+        ]
+        if not confined and not said:
+            continue
+        why = f"Pod Security {level} of the namespace {namespace}" if confined else "a policy of the cluster"
+        yield Suspicion(
+            object=one.label,
+            symptom="Its pods are not created, and those that there are have no successors.",
+            cause=f"The init container of the proxy of {one.label} is privileged, which {why} refuses.",
+            evidence=(
+                Evidence(one.label, f"Its template has the annotation {PROXY_ANNOTATION}."),
+                *((Evidence(f"Namespace {namespace}", f"{_SECURITY_LABEL} is {level}."),) if confined else ()),
+                *said[:3],
+            ),
+            certainty=(PROVED if lacking else POSSIBLE) if confined else LIKELY,
+            concerns=_concerns([one]),
+        )
+
+
+@TABLE.cause(
+    ERROR,
+    "Take hostNetwork away, or the annotation azure.workload.identity/inject-proxy-sidecar, and let the library use "
+    "Workload ID itself.",
+    told_by="hostNetwork in a pod template with the proxy sidecar; proved where the workload lacks pods, or has one "
+    "with the proxy.",
+)
+def host_network_refused(observed: Observed) -> Suspicions:
+    """Pods with the proxy sidecar of Workload ID use the host network, where the webhook refuses it.
+
+    Source: Azure/azure-workload-identity, pkg/webhook/webhook.go, Handle. Before its pull request 1090 such pods came
+    to be, and the proxy redirected the requests of their whole node.
+    """
+    for one in _proxied(observed):
+        if not one.workload.pod.host_network:
+            continue
+        redirects = any(map(mutation.has_proxy, one.pods))
+        effect = "the proxy redirects the requests of its whole node" if redirects else "the webhook refuses the proxy"
+        yield Suspicion(
+            object=one.label,
+            symptom="Programs on the node get no token." if redirects else "Its pods are not created.",
+            cause=f"{one.label} uses the host network, where {effect}.",
+            evidence=(Evidence(one.label, f"Its template has hostNetwork and the annotation {PROXY_ANNOTATION}."),),
+            certainty=PROVED if redirects or _lacking_pods(observed, one) else POSSIBLE,
+            concerns=_concerns([one]),
+        )
+
+
+@TABLE.cause(
+    WARNING,
+    "Replace AppAuthentication (AzureServiceTokenProvider) by Azure.Identity, or give the workload the proxy sidecar.",
+    told_by="The variable AzureServicesAuthConnectionString, which only that library reads, in a container of a "
+    "workload with Workload ID and without the proxy, unless its value names a credential of its own.",
+)
+def library_knows_no_workload_id(observed: Observed) -> Suspicions:
+    """A container is set up for AppAuthentication, which knows no Workload ID and asks the metadata service."""
+    for one in _users(observed):
+        every = (one.template, *one.pods)
+        if one.is_bound or one.wants_proxy or any(map(mutation.has_proxy, every)):
+            continue
+        names = {
+            str(each.get("name", ""))
+            for raw in every
+            for each in _containers(raw)
+            for entry in each.get("env") or ()
+            if entry.get("name") == _OLD_VARIABLE and not _OWN_CREDENTIAL.search(str(entry.get("value") or ""))
+        }
+        if names:
+            yield Suspicion(
+                object=one.label,
+                symptom="Requests go to NMI or the metadata service; without both the application gets no token.",
+                cause=f"{', '.join(sorted(names))} of {one.label} may ask by a library that knows no Workload ID.",
+                evidence=(Evidence(one.label, f"{_OLD_VARIABLE} is set in {', '.join(sorted(names))}."),),
+                certainty=POSSIBLE,
+                concerns=_concerns([one]),
+            )
 
 
 @TABLE.cause(
@@ -500,10 +634,15 @@ class _User(Source):
         return bool(self.pods) and all(map(mutation.is_mutated, self.pods))
 
     @property
+    def wants_proxy(self) -> bool:
+        """Whether the webhook is to put the proxy sidecar into its pods."""
+        return PROXY_ANNOTATION in ((self.template.get("metadata") or {}).get("annotations") or {})
+
+    @property
     def is_bound(self) -> bool:
         """Whether AKS's identity binding gives it its identity: Entra compares nothing of its service account then."""
         every = (self.template, *self.pods)
-        marks = (mark for one in every for mark in (_metadata(one).get("labels") or {}, _annotations(one)))
+        marks = (mark for one in every for mark in (labels_of(one), annotations_of(one)))
         return any(mark.get(BINDING_MARK) == "true" for mark in marks)
 
 
@@ -517,14 +656,37 @@ def _users(observed: Observed) -> list[_User]:
     return [one for one in _all(observed) if one.workload.pod.labels.get(USE_LABEL) == "true"]
 
 
+def _proxied(observed: Observed) -> list[_User]:
+    """Those whose pods a webhook is to give the proxy sidecar."""
+    webhooks = _webhooks(observed)
+    return [
+        one
+        for one in _users(observed)
+        if one.wants_proxy and any(_is_covered(observed, each, one) is not False for each in webhooks)
+    ]
+
+
+def _lacking_pods(observed: Observed, one: _User) -> set[str]:
+    """Labels of what makes its pods and lacks some."""
+    above, namespace = (one.workload.kind, one.workload.name), one.workload.pod.namespace
+    return {
+        f"{kind} {'/'.join(sources.place(raw))}"
+        for kind in _MAKERS
+        for raw in observed.objects.get(kind, ())
+        if sources.place(raw)[0] == namespace
+        and above in ((kind, sources.place(raw)[1]), controller(raw))
+        and _lacks_pods(kind, raw)
+    }
+
+
 def _webhooks(observed: Observed) -> tuple[Webhook, ...]:
     return workload_identity_webhook.find(observed.objects)
 
 
 def _is_covered(observed: Observed, webhook: Webhook, one: _User) -> bool | None:
     """None where the namespace was not read."""
-    labels = workload_identity_webhook.namespace_labels(one.workload.pod.namespace, observed.objects)
-    return None if labels is None else webhook.covers(labels)
+    selected = workload_identity_webhook.namespace_labels(one.workload.pod.namespace, observed.objects)
+    return None if selected is None else webhook.covers(selected)
 
 
 def _failed_calls(observed: Observed) -> list[Evidence]:
@@ -574,9 +736,9 @@ def _patch(one: _User, metadata: Raw) -> str:
 def _containers(pod: Raw) -> list[Raw]:
     """Those that the webhook gives the token: all but the skipped ones and its own."""
     spec = pod.get("spec") or {}
-    skipped = {name.strip() for name in str(_annotations(pod).get(SKIP_ANNOTATION) or "").split(";")}
+    left_out = {*workload_identity_webhook.skipped(pod), *_INJECTED}
     both = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
-    return [each for each in both if each.get("name") not in {*skipped, *_INJECTED}]
+    return [each for each in both if each.get("name") not in left_out]
 
 
 def _lacking(pod: Raw, variable: str) -> list[str]:
@@ -632,8 +794,8 @@ class _Trust:
     wanted: str = ""
 
     @property
-    def identity_name(self) -> str:
-        return arm_id.last_segment(self.identity)
+    def holder(self) -> Holder:
+        return Holder.identity(self.identity)
 
     @property
     def create(self) -> str:
@@ -651,7 +813,7 @@ class _Trust:
         parts = arm_id.parse(self.identity)
         where = ("--subscription", parts.subscription, "--resource-group", parts.resource_group)
         what = ("--issuer", self.issuer, "--subject", self.subject, "--audiences", self.audience)
-        names = ("--identity-name", self.identity_name, "--name", name)
+        names = ("--identity-name", self.holder.name, "--name", name)
         return shell("az", "identity", "federated-credential", verb, *where, *names, *what)
 
 
@@ -660,7 +822,7 @@ def _mistrusted(one: _Trust, label: str, cause: str, evidence: str, command: str
         object=label,
         symptom="Entra refuses the token of the service account (AADSTS70021, 700211, 700212 or 700213).",
         cause=cause,
-        evidence=(Evidence(f"identity {one.identity_name}", evidence),),
+        evidence=(Evidence(str(one.holder), evidence),),
         concerns=_concerns(one.users) | {f"ServiceAccount {one.account}"},
         command=command,
     )
@@ -691,7 +853,7 @@ def _named(observed: Observed) -> t.Iterator[tuple[tuple[str, str], list[_User],
     for one in (one for one in _users(observed) if not one.is_bound):
         using.setdefault((one.workload.pod.namespace, one.workload.pod.service_account), []).append(one)
     for place, users in using.items():
-        client_id = str(_annotations(accounts.get(place, {})).get(CLIENT_ID) or "").lower()
+        client_id = str(annotations_of(accounts.get(place, {})).get(CLIENT_ID) or "").lower()
         yield place, users, client_id, by_client_id.get(client_id, "")
 
 
@@ -728,13 +890,13 @@ def _judged(one: _Trust, accounts: t.Container[tuple[str, str]]) -> _Trust | Non
     for each in here:
         return told(each, "audience", ", ".join(each.audiences), one.audience)
     for each in mine:
-        if _spelled(each.issuer) == _spelled(one.issuer):
+        if spelled(each.issuer) == spelled(one.issuer):
             return told(each, "issuer", each.issuer, one.issuer)
     for each in mine:
         return told(each, _OTHER_CLUSTER, each.issuer, one.issuer)
     strays = {each.subject: each for each in one.credentials if each.subject and _is_stray(each, accounts)}
     for name, each in strays.items():
-        if _spelled(name) == _spelled(one.subject):
+        if spelled(name) == spelled(one.subject):
             return told(each, "subject", name, one.subject)
     like = suggestions.closest(one.subject, strays, cutoff=0.9)
     return told(strays[like], "subject", like, one.subject) if like else one
@@ -744,10 +906,6 @@ def _is_stray(credential: Credential, accounts: t.Container[tuple[str, str]]) ->
     """Whether it is for no service account that there is."""
     account = service_account(credential.subject)
     return account is None or account not in accounts
-
-
-def _spelled(text: str) -> str:
-    return text.strip().rstrip("/").lower()
 
 
 def _identities(observed: Observed) -> dict[str, str]:
@@ -778,11 +936,3 @@ def _audience(observed: Observed, users: t.Sequence[_User]) -> str:
                         return str(token["audience"])
     told = (nmi.flag(one.workload, "audience") for one in observed.of(WEBHOOK))
     return next(filter(None, told), AUDIENCE)
-
-
-def _metadata(raw: Raw) -> Raw:
-    return raw.get("metadata") or {}
-
-
-def _annotations(raw: Raw) -> Raw:
-    return _metadata(raw).get("annotations") or {}

@@ -17,6 +17,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ..kubernetes.objects import labels_of
 from ..matching.matching import Raw, controller
 from . import helm_releases, nmi
 from .chart_manifest import DEFINITIONS, GROUP
@@ -186,10 +187,6 @@ def _is_ending(namespace: Raw) -> bool:
     return (namespace.get("status") or {}).get("phase") == "Terminating"
 
 
-def _labels(raw: Raw) -> Raw:
-    return raw["metadata"].get("labels") or {}
-
-
 def _is_definition(raw: Raw) -> bool:
     return raw["metadata"]["name"] in DEFINITIONS
 
@@ -205,7 +202,7 @@ def _spares_mic(budget: Raw) -> bool:
 
 
 def _is_credential(secret: Raw) -> bool:
-    return is_of_chart(secret) and _labels(secret).get(_PART) == "mic"
+    return is_of_chart(secret) and labels_of(secret).get(_PART) == "mic"
 
 
 def _is_lock(raw: Raw) -> bool:

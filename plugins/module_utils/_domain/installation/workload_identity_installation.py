@@ -26,6 +26,8 @@ from .workload_identity_webhook import USE_LABEL, Webhook
 
 CHART, ADDON, OTHER, UNKNOWN = "chart", "addon", "other", "unknown"
 NONE, BOTH = "none", "both"
+# Where the chart is by default.
+CHART_NAMESPACE = "azure-workload-identity-system"
 # AKS installs its add-ons as helm releases whose names begin so (Azure/AKS#4065).
 _RELEASES_OF_AKS = "aks-managed-"
 _CONFIGURATIONS = ("admissionregistration.k8s.io", "mutatingwebhookconfigurations")

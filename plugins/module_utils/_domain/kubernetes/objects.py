@@ -93,6 +93,14 @@ def shown(raw: Raw) -> Object:
     return copied
 
 
+def labels_of(raw: Raw) -> t.Mapping[str, str]:
+    return (raw.get("metadata") or {}).get("labels") or {}
+
+
+def annotations_of(raw: Raw) -> t.Mapping[str, str]:
+    return (raw.get("metadata") or {}).get("annotations") or {}
+
+
 def path(raw: Raw) -> str:
     return f"{raw['metadata'].get('namespace', '')}/{raw['metadata']['name']}"
 

@@ -21,7 +21,6 @@ from ..installation.nmi import image_repository, numbers
 from ..installation.workload_identity_webhook import (
     CLIENT_ID_VARIABLE,
     PROXY_CONTAINER,
-    SKIP_ANNOTATION,
     TOKEN_FILE_VARIABLE,
 )
 from ..matching.matching import Raw
@@ -130,12 +129,6 @@ def client_ids(pod: Raw) -> set[str]:
         for entry in each.get("env") or ()
         if entry.get("name") == CLIENT_ID_VARIABLE and "valueFrom" not in entry
     }
-
-
-def skipped(template: Raw) -> frozenset[str]:
-    """Names of the containers that the webhook leaves out."""
-    annotations = (template.get("metadata") or {}).get("annotations") or {}
-    return frozenset(filter(None, map(str.strip, str(annotations.get(SKIP_ANNOTATION) or "").split(";"))))
 
 
 def _kind(init: Raw) -> str:

@@ -205,6 +205,15 @@ class DryRun:
     changed: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
 
+    @property
+    def refusal(self) -> str:
+        """Why the pod would not be created; '' where it would."""
+        return "" if self.code in (MUTATED, LOSES_FIELDS, LEFT_ALONE) else self.message
+
+    @property
+    def gives_token(self) -> bool:
+        return any(each.has_token for each in self.containers)
+
 
 @dataclass(frozen=True)
 class Difference:

@@ -18,7 +18,7 @@ from ..errors import Failure
 from ..installation.workload_identity_webhook import AUDIENCE
 from ..matching.inventory import Inventory
 from ..matching.matching import Raw
-from . import dry_run
+from .dry_run import DryRun
 
 # Who served a token.
 WORKLOAD_IDENTITY = "workload_identity"
@@ -34,36 +34,6 @@ class Cloud:
     name: str = "AzureCloud"
     login_host: str = "login.microsoftonline.com"
     audience: str = AUDIENCE
-
-
-@dataclass(frozen=True)
-class DryRun:
-    """A pod as a workload's template makes it, with the label of Workload ID, as the API server would create it.
-
-    ``workload``: ``Deployment team/web``. ``proxy``: with the annotation for the proxy sidecar too. ``refusal``: why
-    it was not admitted, '' where it was. ``mutated``: whether the webhook gave it the token. ``lost``: fields of the
-    template that are not in it.
-    """
-
-    workload: str
-    proxy: bool = False
-    refusal: str = ""
-    mutated: bool = True
-    lost: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, workload: str, proxy: bool, run: dry_run.DryRun) -> DryRun | None:
-        """None where nothing was obtained, so that nothing is known of its pods."""
-        if run.code == dry_run.NOT_TRIED:
-            return None
-        compared = run.code in (dry_run.MUTATED, dry_run.LOSES_FIELDS, dry_run.LEFT_ALONE)
-        return cls(
-            workload,
-            proxy,
-            refusal="" if compared else run.message,
-            mutated=any(each.has_token for each in run.containers),
-            lost=(*run.lost, *run.changed),
-        )
 
 
 @dataclass(frozen=True)
@@ -128,7 +98,8 @@ class Observed:
 
     ``issuer``: of the cluster, '' where none is enabled. ``addon``: whether AKS's own webhook is enabled. Both are None
     where Azure was not asked. ``credentials``: the federated ones by the lower-case id of an identity, None where none
-    were read; an identity that is missing was not read. ``dry_runs`` and ``exchanges``: what was tried.
+    were read; an identity that is missing was not read. ``dry_runs``: of pods of workloads, by ``Candidate.key``, with
+    the proxy where these are to have it; one of which nothing was obtained is missing. ``exchanges``: what was tried.
     """
 
     inventory: Inventory
@@ -138,7 +109,7 @@ class Observed:
     addon: bool | None = None
     cloud: Cloud = Cloud()
     credentials: t.Mapping[str, t.Sequence[Credential]] | None = None
-    dry_runs: tuple[DryRun, ...] = ()
+    dry_runs: t.Mapping[tuple[str, str], DryRun] = field(default_factory=dict)
     exchanges: tuple[Exchange, ...] = ()
 
 

@@ -105,11 +105,17 @@ def to_try(world: World) -> tuple[Candidate, ...]:
     """Workloads of whose pods a dry run has to be made: those that nothing else keeps from Workload ID."""
     return tuple(
         one
-        for one, made in plans(world)
-        if one.moves
-        and not one.is_bound
-        and not one.provides_itself
-        and not any(item.stage == SWITCH for item in made.blocked)
+        for one in world.candidates
+        if one.moves and not one.is_bound and not one.provides_itself and not _is_kept_from_switch(one, world)
+    )
+
+
+def _is_kept_from_switch(one: Candidate, world: World) -> bool:
+    return any(
+        reason.known and (reason.effect or row.effect) == BLOCKS
+        for row in TABLE
+        if row.stage == SWITCH and not _is_accepted(row, world)
+        for reason in row.look(one, world)
     )
 
 

@@ -18,8 +18,11 @@ What could not be looked at is never taken for absent: it is told as that, and t
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from dataclasses import dataclass, field
+
+from .. import codes
 
 if t.TYPE_CHECKING:
     from .candidate import Candidate
@@ -59,32 +62,22 @@ def unlooked(text: str, object: str = "") -> Reason:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A line of the table.
-
-    ``row``: of the problems that those who moved have reported (1 to 23), 0 for one beside them. ``meaning`` and
-    ``told_by``: for the page of codes. ``stays``: it is looked for at workloads that are not to move, too.
+class Entry(codes.Entry):
+    """``row``: of the problems that those who moved have reported (1 to 23), 0 for one beside them. ``stays``: it is
+    looked for at workloads that are not to move, too.
     """
 
-    code: str
     effect: str
-    meaning: str
-    told_by: str
-    remedy: str
     row: int
     step: str
     stage: str
-    references: tuple[str, ...]
     accepted_by: str
     stays: bool
     look: Look = field(repr=False)
 
 
-class Table:
+class Table(codes.Table[Entry]):
     """The problems of one file, in its order."""
-
-    def __init__(self) -> None:
-        self.rows: list[Entry] = []
 
     def problem(
         self,
@@ -99,15 +92,18 @@ class Table:
         accepted_by: str = "",
         stays: bool = False,
     ) -> t.Callable[[Look], Look]:
-        """Puts a function into the table. Its name is the code, the first paragraph of its docstring the meaning.
-
-        ``references``: addresses of documentation, or issues as ``Azure/azure-workload-identity#720``.
-        """
-
-        def mark(look: Look) -> Look:
-            meaning = " ".join((look.__doc__ or "").partition("\n\n")[0].split())
-            what = (look.__name__, effect, meaning, told_by, remedy, row, step, stage)
-            self.rows.append(Entry(*what, tuple(references), accepted_by, stays, look))
-            return look
-
-        return mark
+        """Puts a function into the table."""
+        return self._marking(
+            functools.partial(
+                Entry,
+                told_by=told_by,
+                remedy=remedy,
+                references=tuple(references),
+                effect=effect,
+                row=row,
+                step=step,
+                stage=stage,
+                accepted_by=accepted_by,
+                stays=stays,
+            )
+        )

@@ -12,13 +12,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ..azure import arm_id
-from ..azure.federated import LIMIT, Credential
+from ..azure.federated import IDENTITY_BINDING, LIMIT, Credential, Holder, spelled
 from ..matching.matching import Identity
 
 EXISTS, MISSING, MISSPELLED, UNKNOWN = "exists", "missing", "misspelled", "unknown"
-# That an identity binding of AKS has; it is nobody's to remove.
-OF_BINDING = "aks-identity-binding"
 
 
 @dataclass(frozen=True)
@@ -38,8 +35,8 @@ class Trust:
     credential: str = ""
 
     @property
-    def name(self) -> str:
-        return arm_id.last_segment(self.identity)
+    def holder(self) -> Holder:
+        return Holder.identity(self.identity)
 
     @property
     def to_write(self) -> bool:
@@ -74,15 +71,11 @@ def judge(
             return told(EXISTS, one.name)
     if mine and issuer is None:
         return told(UNKNOWN, mine[0].name)
-    wanted = tuple(map(_spelled, (subject, issuer or "", audience)))
+    wanted = tuple(map(spelled, (subject, issuer or "", audience)))
     for one in credentials:
-        if tuple(map(_spelled, (one.subject, one.issuer, " ".join(one.audiences)))) == wanted:
+        if tuple(map(spelled, (one.subject, one.issuer, " ".join(one.audiences)))) == wanted:
             return told(MISSPELLED, one.name)
     return told(MISSING)
-
-
-def _spelled(text: str) -> str:
-    return text.strip().rstrip("/").lower()
 
 
 @dataclass(frozen=True)
@@ -107,5 +100,5 @@ class Slots:
     @property
     def issuers(self) -> tuple[str, ...]:
         """Of the clusters that it serves, and of others; each stands for one cluster."""
-        found = {one.issuer for one in self.credentials or () if one.issuer and one.name.lower() != OF_BINDING}
-        return tuple(sorted(found))
+        known = self.credentials or ()
+        return tuple(sorted({one.issuer for one in known if one.issuer and one.protection != IDENTITY_BINDING}))

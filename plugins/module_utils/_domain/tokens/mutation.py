@@ -23,6 +23,7 @@ from ..installation.workload_identity_webhook import (
     TOKEN_FILE_VARIABLE,
     USE_LABEL,
 )
+from ..kubernetes.objects import annotations_of, labels_of
 from ..matching.matching import pod_template
 from .probe_job import Raw
 
@@ -91,8 +92,7 @@ def why_not(seen: Surroundings, container: str | None = None) -> Reason:
 
 
 def _by_pod(seen: Surroundings, container: str | None) -> Reason | None:
-    skipped = [name.strip() for name in str(_annotations(seen.pod).get(SKIP_ANNOTATION, "")).split(";")]
-    if container and container in skipped:
+    if container and container in workload_identity_webhook.skipped(seen.pod):
         return Reason("skipped", f"its annotation {SKIP_ANNOTATION} names the container {container}.")
     if container and is_mutated(seen.pod):
         return Reason(
@@ -102,25 +102,25 @@ def _by_pod(seen: Surroundings, container: str | None) -> Reason | None:
 
 
 def _by_label(seen: Surroundings) -> Reason | None:
-    value = _labels(seen.pod).get(USE_LABEL)
+    value = labels_of(seen.pod).get(USE_LABEL)
     if value == "true":
         return None
     if value is not None:
         return Reason("label_wrong", f'its label {USE_LABEL} has the value {value!r} instead of "true".')
     maker, account = seen.maker or {}, seen.account or {}
     kind = str(maker.get("kind"))
-    if _labels(pod_template(maker)).get(USE_LABEL) == "true":
+    if labels_of(pod_template(maker)).get(USE_LABEL) == "true":
         return Reason(
             "template_newer", f"it is older than the label {USE_LABEL} in its {kind}'s template: restart that."
         )
     into = "make the pod anew with it."
     if maker:
         into = f"set it in the template (spec.template.metadata.labels) of its {kind} and restart that."
-    if USE_LABEL in _labels(maker):
+    if USE_LABEL in labels_of(maker):
         return Reason(
             "label_on_maker", f"the label {USE_LABEL} is on its {kind} itself, which does not reach pods: {into}"
         )
-    if USE_LABEL in {**_labels(account), **_annotations(account)}:
+    if USE_LABEL in {**labels_of(account), **annotations_of(account)}:
         return Reason("label_on_service_account", f"the label {USE_LABEL} is on its service account only: {into}")
     return Reason("label_missing", f"it has no label {USE_LABEL}: {into}")
 
@@ -132,8 +132,10 @@ def _by_webhook(seen: Surroundings) -> Reason | None:
     if not ours:
         return Reason("webhook_absent", "the cluster has no webhook of Workload ID: enable or install it.")
     name = str((((seen.namespace or {}).get("metadata")) or {}).get("name", ""))
-    labels = workload_identity_webhook.namespace_labels(name, {"Namespace": [seen.namespace] if seen.namespace else []})
-    if labels is not None and not any(one.covers(labels) for one in ours):
+    selected = workload_identity_webhook.namespace_labels(
+        name, {"Namespace": [seen.namespace] if seen.namespace else []}
+    )
+    if selected is not None and not any(one.covers(selected) for one in ours):
         return Reason("namespace_excluded", f"the webhook passes the namespace {name} over (namespaceSelector).")
     made = _time(seen.pod)
     configurations = {one.configuration for one in ours}
@@ -162,11 +164,3 @@ def _time(raw: Raw) -> str:
 def _containers(pod: Raw) -> list[Raw]:
     spec = pod.get("spec") or {}
     return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-
-
-def _labels(raw: Raw) -> t.Mapping[str, str]:
-    return (raw.get("metadata") or {}).get("labels") or {}
-
-
-def _annotations(raw: Raw) -> t.Mapping[str, str]:
-    return (raw.get("metadata") or {}).get("annotations") or {}

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import copy
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.dry_run import (
+    MUTATED,
+    ContainerChange,
+    DryRun,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import (
     Choices,
-    DryRun,
     Exchange,
     Observed,
 )
@@ -32,18 +36,19 @@ IDS = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/use
 ISSUER = "https://westeurope.oic.prod-aks.azure.com/tenant/cluster/"
 SUBJECT, AUDIENCE = "system:serviceaccount:team:web", "api://AzureADTokenExchange"
 LABEL = "Deployment team/web"
+ADMITTED = DryRun(MUTATED, "", containers=(ContainerChange("app", False, True, {}, (), ""),))
 ENVIRONMENT = {"AZURE_CLIENT_ID": CLIENT_ID, "AZURE_FEDERATED_TOKEN_FILE": "/token"}
 
 
 @dataclass
 class Made:
-    """All that is observed, to be changed."""
+    """All that is observed, to be changed. ``dry_runs`` by the label of a workload."""
 
     objects: dict[str, list[Raw]]
     credentials: dict[str, list[Credential]] | None
     issuer: str | None = ISSUER
     addon: bool | None = False
-    dry_runs: list[DryRun] = field(default_factory=list)
+    dry_runs: dict[str, DryRun] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     choices: Choices = Choices()
 
@@ -79,10 +84,14 @@ class Made:
             issuer=self.issuer,
             addon=self.addon,
             credentials=self.credentials,
-            dry_runs=tuple(self.dry_runs),
             exchanges=tuple(self.exchanges),
         )
-        return World(observed, self.choices)
+        runs = {
+            one.key: self.dry_runs[one.label]
+            for one in World(observed, self.choices).candidates
+            if one.label in self.dry_runs
+        }
+        return World(replace(observed, dry_runs=runs), self.choices)
 
     def plan(self, label: str = LABEL) -> Plan:
         (found,) = (each for one, each in plans(self.world()) if one.label == label)
@@ -204,7 +213,7 @@ def made(*changes: Change) -> Made:
     one = Made(
         copy.deepcopy(objects()),
         {f"{IDS}i".lower(): [credential()]},
-        dry_runs=[DryRun(LABEL), DryRun(LABEL, proxy=True)],
+        dry_runs={LABEL: ADMITTED},
         exchanges=[exchange(), exchange(workload=LABEL)],
     )
     for change in changes:
