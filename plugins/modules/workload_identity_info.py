@@ -27,6 +27,7 @@ description:
 extends_documentation_fragment:
   - azureops.pod_identity._azure_auth
   - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._inventory
   - azureops.pod_identity._attributes
   - azureops.pod_identity._attributes.info_module
   - azureops.pod_identity._attributes.actiongroup_azure
@@ -37,20 +38,6 @@ options:
       - The whole cluster is read all the same.
     type: list
     elements: str
-  files:
-    description: Files with objects to look at instead of a cluster; no cluster is asked then.
-    type: list
-    elements: path
-  mode:
-    description: Mode of MIC and NMI. By default that of the NMI that is installed, else V(standard).
-    type: str
-    choices: [managed, standard]
-  force_namespaced:
-    description: Whether MIC and NMI are forced into namespaced mode. By default as those are that are installed.
-    type: bool
-  version:
-    description: Version of MIC and NMI. By default the tag of NMI's image, else V(1.8.17).
-    type: str
   resource_group:
     description: Resource group of the cluster O(cluster_name).
     type: str
@@ -151,12 +138,13 @@ options:
     type: float
     default: 0.9
 notes:
-  - Needs to list pods, deployments, statefulsets, daemonsets, replicasets, jobs, cronjobs, and the kinds of AAD Pod
-    Identity in the whole cluster; without that nothing can be told.
+  - Looks at pods, deployments, statefulsets, daemonsets, replicasets, jobs, cronjobs, and the kinds of AAD Pod Identity
+    in the whole cluster. It fails where none of those may be listed that have pods, because nothing can be told then.
   - Looks besides at nodes, namespaces, serviceaccounts, mutatingwebhookconfigurations, networkpolicies,
     poddisruptionbudgets, resourcequotas, limitranges, persistentvolumeclaims, roles, rolebindings, clusterroles,
     clusterrolebindings, validatingadmissionpolicies, and at the kinds of Gatekeeper, Kyverno, KEDA, Secrets Store CSI,
-    cert-manager, Velero and Flux that the cluster has. What of it may not be listed is told in RV(not_looked_at).
+    cert-manager, Velero and Flux that the cluster has. What of all this may not be listed is told in
+    RV(not_looked_at), and what follows from it is not known.
   - With O(exchange_samples) it needs to create serviceaccounts/token in the namespaces of the workloads.
   - With O(dry_run) it needs to create pods in the namespaces of the workloads, which it does in dry runs only.
   - It makes one list for each kind, and in Azure one request for the cluster and one for each identity.
@@ -571,6 +559,14 @@ templates:
           type: list
           elements: str
           sample: [web]
+ended:
+  description:
+    - Kind, namespace and name of workloads with the label C(aadpodidbinding) that have ended, Jobs and pods that nobody
+      makes anew. Nothing has to be done about them.
+  returned: success
+  type: list
+  elements: str
+  sample: [Job shop/import]
 identities:
   description: One entry for each managed identity that AzureIdentities name, and for each other AzureIdentity.
   returned: success
@@ -902,10 +898,6 @@ def main() -> None:
             _argspec.ArgumentSpec(
                 options={
                     "namespaces": {"type": "list", "elements": "str"},
-                    "files": {"type": "list", "elements": "path"},
-                    "mode": {"type": "str", "choices": ["managed", "standard"]},
-                    "force_namespaced": {"type": "bool"},
-                    "version": {"type": "str"},
                     "resource_group": {"type": "str"},
                     "cluster_name": {"type": "str"},
                     "proxy_workloads": {"type": "list", "elements": "str", "default": []},
@@ -918,6 +910,7 @@ def main() -> None:
                 },
                 required_by={"cluster_name": ("resource_group",)},
             ),
+            _argspec.inventory(),
             azure_auth(),
         )
         .create_module()

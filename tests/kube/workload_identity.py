@@ -64,11 +64,11 @@ class Webhook:
 
     def configure(self, **changes: Any) -> None:
         """Change its entry in the configuration."""
-        entry = {**_entry(self.api_server), **changes}
-        self.api_server.client().merge(MUTATING_WEBHOOK_CONFIGURATION, None, CONFIGURATION, {"webhooks": [entry]})
+        changed = {"webhooks": [{**entry(self.api_server), **changes}]}
+        self.api_server.client().merge(MUTATING_WEBHOOK_CONFIGURATION, None, CONFIGURATION, changed)
 
 
-def _entry(api_server: ApiServer) -> dict[str, Any]:
+def entry(api_server: ApiServer) -> dict[str, Any]:
     """As in the chart, but for where it is."""
     authority = base64.b64encode(api_server.ca.read_bytes()).decode()
     return {
@@ -111,7 +111,7 @@ def running(api_server: ApiServer) -> Iterator[Webhook]:
         try:
             server.until("the webhook is ready", lambda: _ready(processes, health))
             api = {"apiVersion": MUTATING_WEBHOOK_CONFIGURATION.api_version, "metadata": {"name": CONFIGURATION}}
-            body = {**api, "kind": MUTATING_WEBHOOK_CONFIGURATION.name, "webhooks": [_entry(api_server)]}
+            body = {**api, "kind": MUTATING_WEBHOOK_CONFIGURATION.name, "webhooks": [entry(api_server)]}
             client.create(MUTATING_WEBHOOK_CONFIGURATION, None, body)
             server.until("the API server calls the webhook", lambda: _is_called(client))
             yield Webhook(api_server, processes)

@@ -65,18 +65,8 @@ def read(client: Client, optional: t.Container[Kind] = ()) -> tuple[Objects, dic
     ClusterRoles and ClusterRoleBindings are left out where they do not matter, or one of both may not be read, and
     those that are ``optional`` where they may not be read.
     """
-    found = read_custom(client)
-    unread: dict[str, str] = {}
-    for kind in KINDS:
-        if kind in CUSTOM:
-            continue
-        try:
-            found[kind.name] = client.list_all(kind)
-        except ApiFailure as failure:
-            if not (failure.forbidden and kind in optional):
-                raise
-            unread[kind.name] = failure.sentence
-    programs = [each for kind in (DAEMON_SET, DEPLOYMENT) for each in found[kind.name] if residue.program(each)]
+    found, unread = _read(client, KINDS, optional)
+    programs = [each for kind in (DAEMON_SET, DEPLOYMENT) for each in found.get(kind.name, ()) if residue.program(each)]
     roles, silent = read_roles(client, programs)
     return (found if silent else {**found, **roles}), {**unread, **silent}
 
@@ -98,14 +88,22 @@ def read_roles(client: Client, programs: t.Iterable[Object]) -> tuple[Objects, d
 
 def read_custom(client: Client) -> Objects:
     """The custom resources; a kind that is not installed is left out."""
+    return _read(client, CUSTOM, ())[0]
+
+
+def _read(client: Client, kinds: t.Iterable[Kind], optional: t.Container[Kind]) -> tuple[Objects, dict[str, str]]:
+    """By kind, and why a kind that is ``optional`` may not be read; without those that are not installed."""
     found: Objects = {}
-    for kind in CUSTOM:
+    unread: dict[str, str] = {}
+    for kind in kinds:
         try:
             found[kind.name] = client.list_all(kind)
         except ApiFailure as failure:
-            if not failure.kind_missing:
+            if failure.forbidden and kind in optional:
+                unread[kind.name] = failure.sentence
+            elif not (kind in CUSTOM and failure.kind_missing):
                 raise
-    return found
+    return found, unread
 
 
 def read_parts(

@@ -7,8 +7,8 @@
 
 """What a plan of a migration looks at in a cluster, or in files that kubectl wrote of it: one list for each kind.
 
-Without the lists of the inventory nothing can be told. Whatever else may not be read is told as not looked at, and what
-the cluster has no kind for is not there.
+What may not be read is told as not looked at, and what the cluster has no kind for is not there. Where nothing may be
+read that has pods, nothing can be told.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .._domain.kubernetes.kubectl_output import CONSTRAINTS
 from .._domain.matching.inventory import Cluster, Inventory
 from .._domain.migration import plan
 from .._domain.migration.candidate import Candidate
-from .._domain.migration.dry_run import Template
-from .._domain.migration.observed import DryRun, Observed
+from .._domain.migration.dry_run import NOT_TRIED, DryRun, Template
+from .._domain.migration.observed import Observed
 from .._domain.migration.world import World
 from . import inventory, workload_identity
 from .client import Client
@@ -38,13 +38,14 @@ from .kinds import (
     MUTATING_WEBHOOK_CONFIGURATION,
     NAMESPACE,
     NETWORK_POLICY,
-    NODE,
     PERSISTENT_VOLUME_CLAIM,
+    POD,
     POD_DISRUPTION_BUDGET,
     RESOURCE_QUOTA,
     ROLE,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
+    TEMPLATES,
     Kind,
     Object,
 )
@@ -64,6 +65,7 @@ KINDS = (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
 )
+_ROLES = (CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
 _ADMISSION, _FLUX = "admissionregistration.k8s.io", "source.toolkit.fluxcd.io"
 _GATEKEEPER = CONSTRAINTS[1:]
 TEMPLATE = Kind(f"templates.{_GATEKEEPER.partition('.')[2]}", "v1", "constrainttemplates", "ConstraintTemplate", False)
@@ -93,17 +95,27 @@ OPTIONAL: tuple[tuple[Kind, ...], ...] = (
 
 
 def observe(client: Client, settings: t.Mapping[str, t.Any]) -> Observed:
-    """Raises Failure where the lists of the inventory cannot be read. ``settings``: see ``Cluster.parse``."""
-    found, silent = inventory.read(client, optional=(NODE,))
+    """Raises Failure where no kind may be read that has pods. ``settings``: see ``Cluster.parse``."""
+    found, silent = inventory.read(client, optional=inventory.KINDS)
+    if not any(kind.name in found for kind in (POD, *TEMPLATES)):
+        raise Failure(f"{silent[POD.name]} No kind of workload may be listed, so that nothing can be told.")
     unread: list[Unread] = []
     for name, why in silent.items():
-        belief = "" if name == NODE.name else f" {Belief.EVERYWHERE}"
-        unread.append(Unread(OBJECTS, f"{name}s", f"{why}{belief}", f"list on {name.lower()}s in the whole cluster"))
+        kind = next(each for each in (*inventory.KINDS, *_ROLES) if each.name == name)
+        belief = f" {Belief.EVERYWHERE}" if kind in _ROLES else ""
+        unread.append(Unread(OBJECTS, kind.resource, f"{why}{belief}", _needs(kind)))
+    inventoried = Inventory(Cluster.parse(found, settings, silent))
+    # Of a kind of AAD Pod Identity that is not installed nothing is there.
+    found = {**{kind.name: () for kind in inventory.CUSTOM if kind.name not in silent}, **found}
     for kind in KINDS:
         if kind.name not in found and kind.name not in silent:
             _add(found, unread, kind.name, kind, partial(client.list_all, kind))
     _add_optional(client, found, unread)
-    return Observed(Inventory(Cluster.parse(found, settings, silent)), found, tuple(unread))
+    return Observed(inventoried, found, tuple(unread))
+
+
+def _needs(kind: Kind) -> str:
+    return f"list on {kind.resource} in the whole cluster"
 
 
 def _add(
@@ -116,8 +128,7 @@ def _add(
     try:
         found[name] = look()
     except Failure as failure:
-        needs = f"list on {kind.resource} in the whole cluster"
-        unread.append(Unread(OBJECTS, kind.resource, failure.sentence, needs))
+        unread.append(Unread(OBJECTS, kind.resource, failure.sentence, _needs(kind)))
 
 
 def _add_optional(client: Client, found: inventory.Objects, unread: list[Unread]) -> None:
@@ -170,20 +181,19 @@ def try_pods(client: Client, world: World, namespaces: t.Collection[str] | None)
         return observed
     seen = workload_identity.Coverage(world.webhooks, observed.objects.get(NAMESPACE.name))
     wanted = [one for one in plan.to_try(world) if namespaces is None or one.namespace in namespaces]
-    runs: list[DryRun] = []
+    runs: dict[tuple[str, str], DryRun] = {}
     unread: list[Unread] = []
     for proxied in (False, True):
         several = [one for one in wanted if one.proxied is proxied]
         tried = workload_identity.try_out(client, seen, [_template(one) for one in several], proxy=proxied)
         for one, each in zip(several, tried):
             made = each.with_proxy or each.with_label
-            told = DryRun.of(one.label, proxied, made)
-            if told:
-                runs.append(told)
+            if made.code != NOT_TRIED:
+                runs[one.key] = made
             else:
                 needs = f"create on pods in the namespace {one.namespace}, and webhooks that support dry runs"
                 unread.append(Unread(OBJECTS, f"a dry run of a pod of {one.label}", made.message, needs))
-    return replace(observed, dry_runs=tuple(runs), unread=(*observed.unread, *unread))
+    return replace(observed, dry_runs=runs, unread=(*observed.unread, *unread))
 
 
 def _template(one: Candidate) -> Template:

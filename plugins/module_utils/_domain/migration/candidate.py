@@ -22,11 +22,12 @@ from ..installation.workload_identity_webhook import (
     USE_LABEL,
 )
 from ..kubernetes import sources
+from ..kubernetes.objects import annotations_of, labels_of
 from ..kubernetes.sources import Source
 from ..matching.inventory import Inventory
 from ..matching.matching import USER_ASSIGNED, Identity, Raw
 from ..tokens import mutation
-from . import containers, owners, rollouts
+from . import containers, ended, owners, rollouts
 from .containers import Container
 from .owners import Owner
 from .rollouts import Rollout
@@ -101,13 +102,13 @@ class Candidate:
     @cached_property
     def has_proxy(self) -> bool:
         """Whether its template says that it gets the proxy sidecar."""
-        return PROXY_ANNOTATION in _annotations(self.source.template)
+        return PROXY_ANNOTATION in annotations_of(self.source.template)
 
     @cached_property
     def is_bound(self) -> bool:
         """Whether an identity binding of AKS gives it its identity."""
         every = (self.source.template, *self.source.pods)
-        return any(mark.get(BINDING_MARK) == "true" for one in every for mark in (_labels(one), _annotations(one)))
+        return any(mark.get(BINDING_MARK) == "true" for one in every for mark in (labels_of(one), annotations_of(one)))
 
     @cached_property
     def provides_itself(self) -> bool:
@@ -187,7 +188,7 @@ def find(inventory: Inventory, objects: t.Mapping[str, t.Sequence[Raw]], proxied
     """``proxied``: labels of workloads that are to have the proxy sidecar."""
     every = [one for one in sources.find(inventory.cluster.workloads, objects) if not _has_ended(one)]
     annotated = {
-        sources.place(raw): str(_annotations(raw).get(CLIENT_ID) or "") for raw in objects.get("ServiceAccount", ())
+        sources.place(raw): str(annotations_of(raw).get(CLIENT_ID) or "") for raw in objects.get("ServiceAccount", ())
     }
     served = {_account(one) for one in every if one.workload.pod.labels.get(USE_LABEL) == "true"}
     found = []
@@ -203,7 +204,7 @@ def find(inventory: Inventory, objects: t.Mapping[str, t.Sequence[Raw]], proxied
             exceptions=tuple(each.name for each in inventory.answers.exceptions(pod)),
             taken_for_mic=inventory.answers.taken_for_mic(pod),
             annotated=told,
-            proxied=one.label in proxied or PROXY_ANNOTATION in _annotations(one.template),
+            proxied=one.label in proxied or PROXY_ANNOTATION in annotations_of(one.template),
             by_account=by_account,
             owner=owners.find(one),
             rollout=rollouts.find(one, objects),
@@ -228,16 +229,4 @@ def _account(one: Source) -> tuple[str, str]:
 
 def _has_ended(one: Source) -> bool:
     """Whether it makes no pods any more."""
-    status = one.raw.get("status") or {}
-    if one.workload.kind != "Job":
-        return False
-    conditions = {each.get("type") for each in status.get("conditions") or () if each.get("status") == "True"}
-    return bool(status.get("completionTime")) or bool(conditions & {"Complete", "Failed"})
-
-
-def _labels(raw: Raw) -> Raw:
-    return (raw.get("metadata") or {}).get("labels") or {}
-
-
-def _annotations(raw: Raw) -> Raw:
-    return (raw.get("metadata") or {}).get("annotations") or {}
+    return one.workload.kind == "Job" and ended.is_done(one.raw)

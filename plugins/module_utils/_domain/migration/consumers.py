@@ -27,6 +27,7 @@ from .candidate import POD_IDENTITY, WORKLOAD_ID, Candidate
 OTHER = "other"
 _CSI_DRIVER = "secrets-store.csi.k8s.io"
 KEDA, CSI, CERT_MANAGER, VELERO, FLUX = "KEDA", "Secrets Store CSI", "cert-manager", "Velero", "Flux"
+_TRIGGERS, _CLASS = ("TriggerAuthentication", "ClusterTriggerAuthentication"), "SecretProviderClass"
 _FLUX_SOURCES = ("GitRepository", "OCIRepository", "HelmRepository", "Bucket", "ImageRepository")
 # Products whose settings are in no object that is read here: where they are, and what they have to be.
 _BY_SETTINGS = {
@@ -77,6 +78,12 @@ class Consumer:
         }
 
 
+def set_to_pod_identity(products: t.Container[str], template: Raw) -> tuple[str, ...]:
+    """The kinds whose objects may take tokens by pod identity through the pods of a workload."""
+    mounts = any(map(_class, _volumes(template)))
+    return (*(_TRIGGERS if KEDA in products else ()), *((_CLASS,) if mounts else ()))
+
+
 def find(
     candidates: t.Iterable[Candidate], workloads: t.Iterable[Workload], objects: t.Mapping[str, t.Sequence[Raw]]
 ) -> list[Consumer]:
@@ -97,7 +104,7 @@ def find(
 
 
 def _keda(objects: t.Mapping[str, t.Sequence[Raw]], operators: t.Sequence[Source]) -> t.Iterator[Consumer]:
-    for kind in ("TriggerAuthentication", "ClusterTriggerAuthentication"):
+    for kind in _TRIGGERS:
         for raw in objects.get(kind, ()):
             provider = str(_at(raw, "spec", "podIdentity", "provider") or "")
             if provider not in ("azure", "azure-workload"):
@@ -116,12 +123,11 @@ def _keda(objects: t.Mapping[str, t.Sequence[Raw]], operators: t.Sequence[Source
 def _classes(objects: t.Mapping[str, t.Sequence[Raw]], every: t.Sequence[Source]) -> t.Iterator[Consumer]:
     mounting: dict[tuple[str, str], list[Source]] = {}
     for one in every:
-        for volume in (one.template.get("spec") or {}).get("volumes") or ():
-            csi = volume.get("csi") or {}
-            name = str((csi.get("volumeAttributes") or {}).get("secretProviderClass") or "")
-            if csi.get("driver") == _CSI_DRIVER and name:
+        for volume in _volumes(one.template):
+            name = _class(volume)
+            if name:
                 mounting.setdefault((one.workload.pod.namespace, name), []).append(one)
-    for raw in objects.get("SecretProviderClass", ()):
+    for raw in objects.get(_CLASS, ()):
         by_pod = str(_at(raw, "spec", "parameters", "usePodIdentity")).lower() == "true"
         client_id = str(_at(raw, "spec", "parameters", "clientID") or "")
         if _at(raw, "spec", "provider") != "azure" or not (by_pod or client_id):
@@ -135,6 +141,17 @@ def _classes(objects: t.Mapping[str, t.Sequence[Raw]], every: t.Sequence[Source]
             "the class, so the identity must trust each of these.",
             client_id,
         ).asked_by(mounting.get(sources.place(raw), ()))
+
+
+def _volumes(template: Raw) -> t.Sequence[Raw]:
+    return (template.get("spec") or {}).get("volumes") or ()
+
+
+def _class(volume: Raw) -> str:
+    """The name of the SecretProviderClass that it mounts; '' for none."""
+    csi = volume.get("csi") or {}
+    name = (csi.get("volumeAttributes") or {}).get("secretProviderClass")
+    return str(name or "") if csi.get("driver") == _CSI_DRIVER else ""
 
 
 def _issuers(objects: t.Mapping[str, t.Sequence[Raw]], controllers: t.Sequence[Source]) -> t.Iterator[Consumer]:

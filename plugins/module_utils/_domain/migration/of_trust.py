@@ -36,6 +36,12 @@ TABLE = Table()
 _CREDENTIALS = "https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations"
 
 
+def _why_unknown(one: Candidate, world: World) -> str:
+    """Why it is not known which identities AAD Pod Identity gives to the workload; '' where it is."""
+    missing = world.unread("AzureIdentity", "AzureIdentityBinding") if one.selector and not one.identities else ()
+    return f"Which identities it gets is not known: {listed(missing)} were not read." if missing else ""
+
+
 @TABLE.problem(
     BLOCKS,
     "Say which identity the workload is to have: bind its label to one, or annotate its service account.",
@@ -47,7 +53,9 @@ def identity_not_known(one: Candidate, world: World) -> Reasons:
         name = full_name(one.primary)
         yield Reason(f"AzureIdentity {name} tells no client id.", f"AzureIdentity {name}")
     elif not one.identities and not one.client_ids and not one.is_bound:
-        if one.selector and not one.annotated:
+        if not one.annotated and _why_unknown(one, world):
+            yield unlooked(_why_unknown(one, world))
+        elif one.selector and not one.annotated:
             yield Reason(f"No AzureIdentityBinding gives an identity to pods with aadpodidbinding: {one.selector}.")
         elif not one.annotated:
             yield Reason(f"{one.account_label} tells no client id.")
@@ -88,6 +96,8 @@ def own_account_needed(one: Candidate, world: World) -> Reasons:
     why = world.why_own_account(one)
     if not world.read("ServiceAccount"):
         yield unlooked("Its service account was not read: serviceaccounts may not be listed.", one.account_label)
+    elif not one.client_id and _why_unknown(one, world):
+        yield unlooked(_why_unknown(one, world), one.account_label)
     elif why:
         yield Reason(f"It needs the service account {world.account_of(one)}: {why}.", one.account_label)
     elif (one.namespace, one.account) not in (world.accounts or {}):
@@ -120,7 +130,14 @@ def account_name_taken(one: Candidate, world: World) -> Reasons:
 )
 def account_tells_other_client_id(one: Candidate, world: World) -> Reasons:
     """The service account tells no client id, or another one than that of the identity."""
-    if one.is_bound or not one.client_id or not world.read("ServiceAccount"):
+    if one.is_bound:
+        return
+    if not world.read("ServiceAccount"):
+        yield unlooked("What its service account tells is not known: it was not read.", one.account_label)
+        return
+    if not one.client_id:
+        if _why_unknown(one, world):
+            yield unlooked(_why_unknown(one, world), one.account_label)
         return
     told = world.told_by_account(one)
     if told.lower() != one.client_id.lower():
@@ -142,8 +159,11 @@ def own_client_id_differs(one: Candidate, world: World) -> Reasons:
     if one.source.made_by_hand or one.is_bound:
         return
     wanted = {each.client_id.lower() for each in one.identities} or {one.client_id.lower()}
+    unknown = _why_unknown(one, world)
     for each in one.containers:
-        if each.client_id and each.client_id.lower() not in wanted:
+        if unknown and each.client_id and each.client_id.lower() not in wanted:
+            yield unlooked(f"Its container {each.name} sets AZURE_CLIENT_ID. {unknown}")
+        elif each.client_id and each.client_id.lower() not in wanted:
             yield Reason(f"Its container {each.name} sets AZURE_CLIENT_ID to {each.client_id}.")
         elif each.misses_client_id:
             yield Reason(f"Its container {each.name} sets AZURE_CLIENT_ID to what is no client id.")
@@ -183,14 +203,18 @@ def not_federated(one: Candidate, world: World) -> Reasons:
     """An identity of the workload has no federated credential for its service account."""
     for each in world.trusts(one):
         if each.state == MISSING:
-            yield Reason(f"The identity {each.name} does not trust {each.subject}.", f"identity {each.name}")
+            yield Reason(f"The {each.holder} does not trust {each.subject}.", str(each.holder))
         elif each.state == UNKNOWN:
-            yield unlooked(f"The federated credentials of {each.name} were not read.", f"identity {each.name}")
+            yield unlooked(f"The federated credentials of the {each.holder} were not read.", str(each.holder))
     for identity in one.identities:
         if identity.type == USER_ASSIGNED and arm_id.normal(identity.resource_id) not in world.managed:
             label = f"AzureIdentity {full_name(identity)}"
             yield unlooked(f"{label} names no managed identity by its resource id.", label)
-    if one.annotated and not one.identities and not one.is_bound and not world.trusts(one):
+    if one.is_bound or one.identities or world.trusts(one):
+        return
+    if _why_unknown(one, world):
+        yield unlooked(_why_unknown(one, world))
+    elif one.annotated:
         yield unlooked(f"No AzureIdentity tells which identity has the client id {one.annotated}.", one.account_label)
 
 
@@ -206,7 +230,7 @@ def federated_by_other_spelling(one: Candidate, world: World) -> Reasons:
     """A federated credential for the account is spelled otherwise, which Entra does not take (AADSTS7002138)."""
     for each in world.trusts(one):
         if each.state == MISSPELLED:
-            yield Reason(f"{each.credential} of {each.name} is nearly for {each.subject}.", f"identity {each.name}")
+            yield Reason(f"{each.credential} of the {each.holder} is nearly for {each.subject}.", str(each.holder))
 
 
 @TABLE.problem(
@@ -230,10 +254,10 @@ def exchanges_fail(one: Candidate, world: World) -> Reasons:
         asked, granted = sum(proof.asked for proof in told), sum(proof.granted for proof in told)
         codes = sorted({code for proof in told for code in proof.codes})
         if not asked:
-            yield unlooked(f"No token was exchanged for one of {each.name}.", f"identity {each.name}")
+            yield unlooked(f"No token was exchanged for one of the {each.holder}.", str(each.holder))
         elif granted < world.choices.min_rate * asked:
             why = f": {listed(codes)}" if codes else ""
-            yield Reason(f"{asked - granted} of {asked} exchanges for {each.name} were refused{why}.")
+            yield Reason(f"{asked - granted} of {asked} exchanges for the {each.holder} were refused{why}.")
 
 
 @TABLE.problem(
@@ -251,8 +275,8 @@ def too_many_credentials(one: Candidate, world: World) -> Reasons:
         slots = world.slots[arm_id.normal(each.identity)]
         if each.to_write and slots.exceeded:
             yield Reason(
-                f"{each.name} has {slots.used} and needs {slots.missing} more; {LIMIT} are possible.",
-                f"identity {each.name}",
+                f"The {each.holder} has {slots.used} and needs {slots.missing} more; {LIMIT} are possible.",
+                str(each.holder),
             )
 
 

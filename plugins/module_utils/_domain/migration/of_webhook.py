@@ -14,6 +14,7 @@ from ..installation.workload_identity_webhook import (
     TOKEN_FILE_VARIABLE,
     USE_LABEL,
     namespace_labels,
+    skipped,
 )
 from ..names import listed
 from ..tokens import mutation
@@ -40,6 +41,7 @@ _DOCS = "https://azure.github.io/azure-workload-identity/docs/"
 _LABELS = f"{_DOCS}topics/service-account-labels-and-annotations.html"
 _CONFIGURATIONS, _SYSTEM = "MutatingWebhookConfiguration", "kube-system"
 _NOT_READ = "its webhook configurations may not be listed"
+_NO_PODS = "pods were not read"
 
 
 @TABLE.problem(
@@ -67,7 +69,9 @@ def template_not_labelled(one: Candidate, world: World) -> Reasons:
 )
 def pods_older_than_account(one: Candidate, world: World) -> Reasons:
     """The pods were made before their service account or their template said what it says now."""
-    if one.stale_pods:
+    if not world.read("Pod") and one.labelled and not one.provides_itself and not one.is_bound:
+        yield unlooked(f"Whether its pods are as the webhook makes them is not known: {_NO_PODS}.")
+    elif one.stale_pods:
         yield Reason(f"{one.stale_pods} of its {len(one.source.pods)} pods are older than what the webhook acts on.")
 
 
@@ -96,6 +100,8 @@ def webhook_not_installed(one: Candidate, world: World) -> Reasons:
 )
 def webhook_not_ready(one: Candidate, world: World) -> Reasons:
     """The webhook of Workload ID is installed, and no pod that serves it is ready."""
+    if not world.read(_CONFIGURATIONS):
+        yield unlooked(f"Whether the webhook serves is not known: {_NOT_READ}.")
     for each in world.webhooks:
         if not each.service:
             continue
@@ -118,6 +124,8 @@ def webhook_not_ready(one: Candidate, world: World) -> Reasons:
 )
 def webhook_may_be_passed_over(one: Candidate, world: World) -> Reasons:
     """While the webhook of Workload ID does not answer, pods are created without their token."""
+    if not world.read(_CONFIGURATIONS):
+        yield unlooked(f"Its failurePolicy is not known: {_NOT_READ}.")
     for each in world.webhooks:
         if not each.fails:
             yield Reason("Its failurePolicy is Ignore.", each.label)
@@ -137,8 +145,8 @@ def fields_would_be_lost(one: Candidate, world: World) -> Reasons:
     run = world.dry_run(one)
     if run is None:
         yield unlooked("What the webhook makes of its pods was not tried (server dry run).")
-    elif run.lost:
-        yield Reason(f"Its pods would lose {listed(run.lost)}.")
+    elif run.lost or run.changed:
+        yield Reason(f"Its pods would lose {listed((*run.lost, *run.changed))}.")
 
 
 @TABLE.problem(
@@ -152,7 +160,7 @@ def labelled_pod_refused(one: Candidate, world: World) -> Reasons:
     run = None if one.proxied or one.provides_itself or one.is_bound else world.dry_run(one)
     if run and run.refusal:
         yield Reason(run.refusal)
-    elif run and not run.mutated:
+    elif run and not run.gives_token:
         yield Reason("A pod with the label would be created without a token.")
 
 
@@ -169,7 +177,7 @@ def container_without_token(one: Candidate, world: World) -> Reasons:
     """A container of its pods, which another webhook added or an annotation leaves out, gets no token."""
     if not one.labelled or one.is_bound:
         return
-    left_out = containers.skipped(one.source.template)
+    left_out = skipped(one.source.template)
     names = set()
     for pod in one.source.pods:
         if mutation.is_mutated(pod):
@@ -179,7 +187,9 @@ def container_without_token(one: Candidate, world: World) -> Reasons:
                 if TOKEN_FILE_VARIABLE not in each.variables and each.kind != containers.INIT
             }
     names |= left_out
-    if names:
+    if not names and not world.read("Pod"):
+        yield unlooked(f"Whether all its containers get a token is not known: {_NO_PODS}.")
+    elif names:
         yield Reason(f"Its containers {listed(sorted(names))} get no token of Workload ID.")
 
 
@@ -193,11 +203,14 @@ def container_without_token(one: Candidate, world: World) -> Reasons:
 )
 def two_webhooks(one: Candidate, world: World) -> Reasons:
     """The webhook of Workload ID is installed more than once, by AKS and by its chart or by several charts."""
+    missing = world.unread(_CONFIGURATIONS, "Deployment", "ClusterRoleBinding")
     if len(world.installed_webhooks) > 1:
         yield Reason(f"It is installed as {listed(world.installed_webhooks)}.", "the Workload ID webhook")
     elif len({each.configuration for each in world.webhooks}) > 1:
         names = sorted({each.configuration for each in world.webhooks})
         yield Reason(f"It has several configurations: {listed(names)}.", "the Workload ID webhook")
+    elif missing:
+        yield unlooked(f"Whether it is installed more than once is not known: {listed(missing)} were not read.")
 
 
 @TABLE.problem(
@@ -222,6 +235,8 @@ def namespace_not_covered(one: Candidate, world: World) -> Reasons:
         yield Reason("Its namespace has the label control-plane, which AKS leaves out.", label)
     elif world.webhooks and not any(each.covers(labels) for each in world.webhooks):
         yield Reason("The namespaceSelector of the webhook does not select its namespace.", label)
+    elif not world.read(_CONFIGURATIONS):
+        yield unlooked(f"Whether the webhook covers its namespace is not known: {_NOT_READ}.", label)
 
 
 @TABLE.problem(

@@ -9,8 +9,11 @@
 
 from __future__ import annotations
 
+from ..kubernetes.workloads import TEMPLATES
 from ..names import listed
+from . import consumers
 from .candidate import POD_IDENTITY, Candidate
+from .owners import OPERATOR
 from .places import policies
 from .problem import (
     ACCEPT,
@@ -27,6 +30,7 @@ from .problem import (
 from .world import World
 
 TABLE = Table()
+_EXCEPTIONS = "AzurePodIdentityException"
 
 
 def _changes(one: Candidate, world: World) -> bool:
@@ -56,7 +60,12 @@ def manifest_has_owner(one: Candidate, world: World) -> Reasons:
 )
 def made_by_operator(one: Candidate, world: World) -> Reasons:
     """The workload is made by a controller or by AKS, which would undo every change of it."""
-    if one.owner.fixed and _changes(one, world):
+    if not one.owner.fixed or not _changes(one, world):
+        return
+    maker = one.owner.name.partition(" ")[0]
+    if one.owner.kind == OPERATOR and maker in TEMPLATES and not world.read(maker):
+        yield unlooked(f"It belongs to {one.owner.name}, of which nothing is known: {maker}s were not read.")
+    else:
         yield Reason(f"It belongs to {one.owner.label}.")
 
 
@@ -116,8 +125,11 @@ def others_take_tokens_by_it(one: Candidate, world: World) -> Reasons:
         for each in world.consumers
         if each.uses == POD_IDENTITY and one.label in each.workloads and one.label != each.label
     ]
+    missing = world.unread(*consumers.set_to_pod_identity(one.products, one.source.template))
     if still:
         yield Reason(f"{listed(still)} ask by its pods.")
+    elif missing:
+        yield unlooked(f"Whether others take tokens by its pods is not known: {listed(missing)} were not read.")
 
 
 @TABLE.problem(
@@ -133,3 +145,5 @@ def takes_node_identity(one: Candidate, world: World) -> Reasons:
     """The workload takes tokens of the identities of its node, which go with AAD Pod Identity."""
     if one.node_identity and not world.is_served(one) and not one.provides_itself and not one.is_bound:
         yield Reason(f"{one.node_identity[0].upper()}{one.node_identity[1:]}.")
+    elif one.selector and not one.provides_itself and not one.is_bound and not world.read(_EXCEPTIONS):
+        yield unlooked(f"Whether NMI serves its pods is not known: {_EXCEPTIONS}s were not read.")

@@ -14,16 +14,16 @@ from collections import Counter
 from dataclasses import asdict
 
 from ..azure import arm_id
-from ..azure.federated import LIMIT
+from ..azure.federated import IDENTITY_BINDING, LIMIT
 from ..installation.workload_identity_webhook import CLIENT_ID
+from ..kubernetes.objects import annotations_of
 from ..kubernetes.sources import place
 from ..matching.inventory import full_name
-from ..matching.matching import USER_ASSIGNED, Identity, Raw
-from . import gains
+from ..matching.matching import USER_ASSIGNED, Identity
+from . import ended, gains
 from .candidate import Candidate
 from .places import policies
 from .plan import VERDICTS, Item, Plan, Plans, plans
-from .trust import OF_BINDING
 from .world import World
 
 _PULL, _TOKEN = "imagePullSecrets", "automountServiceAccountToken"
@@ -44,6 +44,7 @@ def as_data(world: World, namespaces: t.Collection[str] | None = None) -> dict[s
             "webhook_version": ".".join(map(str, world.webhook_version)),
         },
         "templates": [_template(one, found, world) for one, found in told],
+        "ended": _ended(world, namespaces),
         "identities": _identities(world, told, everything=namespaces is None),
         "service_accounts": _accounts(world, told),
         "consumers": [one.view() for one in world.consumers],
@@ -54,6 +55,11 @@ def as_data(world: World, namespaces: t.Collection[str] | None = None) -> dict[s
         ],
     }
     return {**data, "summary": _summary(data)}
+
+
+def _ended(world: World, namespaces: t.Collection[str] | None) -> list[str]:
+    found = ended.find(world.observed.inventory.cluster.workloads, world.observed.objects)
+    return sorted(one.label for one in found if namespaces is None or one.pod.namespace in namespaces)
 
 
 def _template(one: Candidate, found: Plan, world: World) -> dict[str, t.Any]:
@@ -134,7 +140,7 @@ def _identities(world: World, told: Plans, *, everything: bool) -> list[dict[str
                 "credentials_free": None if slots.used is None else max(0, LIMIT - slots.used),
                 "credentials_missing": slots.missing,
                 "issuers": list(slots.issuers),
-                "has_identity_binding": any(one.name.lower() == OF_BINDING for one in slots.credentials or ()),
+                "has_identity_binding": any(one.protection == IDENTITY_BINDING for one in slots.credentials or ()),
                 "subjects": sorted({one.subject for one in slots.wanted}),
             }
         )
@@ -164,39 +170,36 @@ def _accounts(world: World, told: Plans) -> list[dict[str, t.Any]]:
             for name in (one.account, world.account_of(one)):
                 wanted.setdefault((one.namespace, name), set())
             wanted[(one.namespace, world.account_of(one))].add(one.client_id)
-    rows = []
+    rows, bindings = [], _bindings(world)
     for (namespace, name), ids in sorted(wanted.items()):
         raw = None if world.accounts is None else world.accounts.get((namespace, name))
-        metadata: Raw = (raw or {}).get("metadata") or {}
         rows.append(
             {
                 "namespace": namespace,
                 "name": name,
                 "exists": None if world.accounts is None else raw is not None,
-                "client_id": str((metadata.get("annotations") or {}).get(CLIENT_ID) or ""),
+                "client_id": str(annotations_of(raw or {}).get(CLIENT_ID) or ""),
                 "wanted_client_ids": sorted(ids - {""}),
                 "workloads": list(world.users.get((namespace, name), ())),
                 "image_pull_secrets": sorted(str(each.get("name", "")) for each in (raw or {}).get(_PULL) or ()),
                 "automount_token": (raw or {}).get(_TOKEN),
-                "bindings": _bindings(world, namespace, name),
+                "bindings": bindings.get((namespace, name), []),
             }
         )
     return rows
 
 
-def _bindings(world: World, namespace: str, name: str) -> list[str]:
-    """Labels of what binds roles to a service account itself; not those of its groups."""
-    found = []
+def _bindings(world: World) -> dict[tuple[str, str], list[str]]:
+    """Labels of what binds roles to a service account itself, by that; not those of its groups."""
+    found: dict[tuple[str, str], set[str]] = {}
     for kind in ("RoleBinding", "ClusterRoleBinding"):
         for raw in world.observed.objects.get(kind, ()):
-            home = place(raw)[0]
-            if any(
-                each.get("kind") == "ServiceAccount"
-                and (each.get("namespace") or home, each.get("name")) == (namespace, name)
-                for each in raw.get("subjects") or ()
-            ):
-                found.append(f"{kind} {'/'.join(filter(None, place(raw)))}")
-    return sorted(found)
+            home, name = place(raw)
+            for each in raw.get("subjects") or ():
+                if each.get("kind") == "ServiceAccount":
+                    account = (str(each.get("namespace") or home), str(each.get("name")))
+                    found.setdefault(account, set()).add(f"{kind} {'/'.join(filter(None, (home, name)))}")
+    return {account: sorted(labels) for account, labels in found.items()}
 
 
 def _summary(data: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

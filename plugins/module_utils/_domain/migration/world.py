@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import typing as t
 from functools import cached_property
 
@@ -18,15 +17,18 @@ from ..azure import arm_id
 from ..diagnosis.observed import WEBHOOK, Component, components
 from ..errors import Failure
 from ..installation import nmi, workload_identity_webhook
-from ..installation.trusted_namespaces import SYSTEM as _SYSTEM
-from ..installation.trusted_namespaces import Belief, accounts
+from ..installation import workload_identity_installation as installations
+from ..installation.trusted_namespaces import SYSTEM, Belief
+from ..installation.workload_identity_installation import ADDON
 from ..installation.workload_identity_webhook import CLIENT_ID, Webhook
+from ..kubernetes.objects import annotations_of
 from ..kubernetes.sources import place
 from ..matching.matching import USER_ASSIGNED, Identity, Raw
 from . import candidate, consumers, trust
 from .candidate import Candidate
 from .consumers import Consumer
-from .observed import Choices, DryRun, Exchange, Observed
+from .dry_run import DryRun
+from .observed import Choices, Exchange, Observed
 from .places import Place, Places
 from .trust import Slots, Trust
 
@@ -34,10 +36,6 @@ _NO_CHOICES = Choices()
 _SUBJECT = "system:serviceaccount:{}:{}"
 _LONGEST_NAME = 253
 _NATIVE_SIDECAR_WEBHOOK, _NATIVE_SIDECAR_KUBERNETES = (1, 5, 0), (1, 32)
-# How the releases begin as which AKS installs its add-ons (Azure/AKS#4065).
-_RELEASES_OF_AKS = "aks-managed-"
-# Where the chart is by default, and the roles that it gives its service account.
-_CHART_NAMESPACE, _ROLE = "azure-workload-identity-system", re.compile(r"azure-wi-webhook-[a-z-]+")
 
 
 class World:
@@ -65,6 +63,10 @@ class World:
         """Whether lists of these kinds are there."""
         return all(kind in self.observed.objects for kind in kinds)
 
+    def unread(self, *kinds: str) -> tuple[str, ...]:
+        """Those of these kinds of which no list is there."""
+        return tuple(kind for kind in kinds if kind not in self.observed.objects)
+
     def place_of(self, one: Candidate) -> Place:
         return self.places[one.namespace]
 
@@ -86,19 +88,13 @@ class World:
 
     @cached_property
     def installed_webhooks(self) -> tuple[str, ...]:
-        """What is installed: ``addon``, and the namespaces of charts; one that only a tenant's labels tell is none."""
-        places = {_SYSTEM, _CHART_NAMESPACE, *(one.namespace for one in self.webhooks)}
-        for raw in self.observed.objects.get("ClusterRoleBinding", ()):
-            if _ROLE.fullmatch(str((raw.get("roleRef") or {}).get("name", ""))):
-                places.update(namespace for namespace, _name in accounts(raw))
-        found = {"addon"} if self.observed.addon else set()
-        for raw in self.observed.objects.get("Deployment", ()):
-            namespace = place(raw)[0]
-            if namespace in places and workload_identity_webhook.is_system(raw):
-                manager = nmi.managed_by(raw)
-                by_aks = manager.kind == "addon" or manager.release_name.startswith(_RELEASES_OF_AKS)
-                is_addon = namespace == _SYSTEM and (by_aks or bool(self.observed.addon))
-                found.add("addon" if is_addon else namespace)
+        """What is installed: ADDON, and the namespaces of charts; one that only a tenant's labels tell is none."""
+        several, _doubted = installations.find(self.observed.objects, (installations.CHART_NAMESPACE,))
+        found = {ADDON} if self.observed.addon else set()
+        for one in several:
+            if one.deployment is not None:
+                in_system = one.namespace == SYSTEM and bool(self.observed.addon)
+                found.add(ADDON if one.kind == ADDON or in_system else one.namespace)
         return tuple(sorted(found))
 
     @cached_property
@@ -172,8 +168,7 @@ class World:
 
     def told_by_account(self, one: Candidate) -> str:
         """The client id that the account tells which it will have."""
-        metadata = (self.account(one) or {}).get("metadata") or {}
-        return str((metadata.get("annotations") or {}).get(CLIENT_ID) or "")
+        return str(annotations_of(self.account(one) or {}).get(CLIENT_ID) or "")
 
     # identities and their credentials
 
@@ -242,17 +237,21 @@ class World:
 
     def dry_run(self, one: Candidate) -> DryRun | None:
         """Of a pod as it will be: with the proxy where it is to have it."""
-        fitting = (each for each in self.observed.dry_runs if each.workload == one.label and each.proxy == one.proxied)
-        return next(fitting, None)
+        return self.observed.dry_runs.get(one.key)
 
     def exchanges(self, one: Candidate, *, in_pod: bool) -> tuple[Exchange, ...]:
         """Those of the account that it will have, or of pods like its own."""
-        account = f"{one.namespace}/{self.account_of(one)}"
-        return tuple(
-            each
-            for each in self.observed.exchanges
-            if (each.workload == one.label if in_pod else not each.workload and each.service_account == account)
-        )
+        key = (one.label, "") if in_pod else ("", f"{one.namespace}/{self.account_of(one)}")
+        return tuple(self._exchanges.get(key, ()))
+
+    @cached_property
+    def _exchanges(self) -> t.Mapping[tuple[str, str], list[Exchange]]:
+        """By the workload whose pod asked, or else by the service account."""
+        found: dict[tuple[str, str], list[Exchange]] = {}
+        for each in self.observed.exchanges:
+            key = (each.workload, "") if each.workload else ("", each.service_account)
+            found.setdefault(key, []).append(each)
+        return found
 
     # others that take tokens
 

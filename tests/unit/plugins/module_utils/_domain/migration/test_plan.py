@@ -12,7 +12,16 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan as planning
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices, DryRun
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.dry_run import (
+    LEFT_ALONE,
+    LOSES_FIELDS,
+    POD_SECURITY,
+    DryRun,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.dry_run import (
+    QUOTA as QUOTA_REFUSES,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.plan import Plan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.problem import (
     ACCEPT,
@@ -22,11 +31,13 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
     OVERRIDE_OWNER,
     STAGES,
     STEPS,
+    SWITCH,
     WARNS,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
 
 from .migration_world import (
+    ADMITTED,
     BOUND,
     CLIENT,
     CLIENT_ID,
@@ -77,10 +88,16 @@ def fields(**values: t.Any) -> Change:
     return change
 
 
+def without(kind: str) -> Change:
+    """It may not be listed."""
+    return lambda one: one.objects.pop(kind)
+
+
 def both(*changes: Change) -> Change:
     return lambda one: [change(one) for change in changes]
 
 
+unannotated = at("ServiceAccount", 0, "metadata", "annotations", to={})
 SPEC = ("Deployment", 0, "spec", "template", "spec")
 CONTAINER = (*SPEC, "containers", 0)
 CONFIGURED = ("MutatingWebhookConfiguration", 0, "webhooks", 0)
@@ -104,7 +121,7 @@ def as_job(one: Made) -> None:
     one.objects["Job"] = [job]
     one.objects["Deployment"] = one.objects["Deployment"][1:]
     one.objects["Pod"] = one.objects["Pod"][1:]
-    one.dry_runs = [replace(each, workload="Job team/web") for each in one.dry_runs]
+    one.dry_runs = {"Job team/web": one.dry_runs[LABEL]}
     one.exchanges = [replace(each, workload=each.workload and "Job team/web") for each in one.exchanges]
 
 
@@ -112,6 +129,25 @@ def full(number: int) -> dict[str, list[t.Any]]:
     """So many credentials of other clusters."""
     others = [credential(f"c{each}", f"https://other/{each}/") for each in range(number)]
     return {f"{IDS}i".lower(): others}
+
+
+def second_chart(*verbs: str) -> Change:
+    """What says that it is the webhook, beside a role of that name which gives its service account these verbs."""
+
+    def change(one: Made) -> None:
+        rule = {
+            "apiGroups": ["admissionregistration.k8s.io"],
+            "resources": ["mutatingwebhookconfigurations"],
+            "verbs": list(verbs),
+        }
+        role, subject = "azure-wi-webhook-manager-role", {"kind": "ServiceAccount", "namespace": "second", "name": "wi"}
+        one.objects["Deployment"].append({**one.objects["Deployment"][1], "metadata": metadata("controller", "second")})
+        one.objects["ClusterRole"].append({"metadata": {"name": role}, "rules": [rule]})
+        one.objects["ClusterRoleBinding"].append(
+            {"metadata": {"name": role}, "roleRef": {"kind": "ClusterRole", "name": role}, "subjects": [subject]}
+        )
+
+    return change
 
 
 def shared_by_two(one: Made) -> None:
@@ -141,10 +177,13 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         at(*CONFIGURED, "clientConfig", "caBundle", to=""),
     ],
     "webhook_may_be_passed_over": [at(*CONFIGURED, "failurePolicy", to="Ignore")],
-    "fields_would_be_lost": [fields(dry_runs=[DryRun(LABEL, lost=("spec.resources",))])],
+    "fields_would_be_lost": [
+        fields(dry_runs={LABEL: replace(ADMITTED, code=LOSES_FIELDS, lost=("spec.resources",))}),
+        fields(dry_runs={LABEL: replace(ADMITTED, code=LOSES_FIELDS, changed=("spec.resources",))}),
+    ],
     "labelled_pod_refused": [
-        fields(dry_runs=[DryRun(LABEL, refusal="exceeded quota")]),
-        fields(dry_runs=[DryRun(LABEL, mutated=False)]),
+        fields(dry_runs={LABEL: DryRun(QUOTA_REFUSES, "exceeded quota")}),
+        fields(dry_runs={LABEL: DryRun(LEFT_ALONE, "")}),
     ],
     "container_without_token": [
         lambda one: one.objects["Pod"][0]["spec"]["containers"].append(container("mesh")),
@@ -155,6 +194,7 @@ WORLDS: dict[str, t.Sequence[Change]] = {
     ],
     "two_webhooks": [
         fields(addon=True),
+        second_chart("get", "list", "update"),
         lambda one: one.objects["MutatingWebhookConfiguration"].append(
             {"metadata": {"name": "second"}, "webhooks": [one.webhook]}
         ),
@@ -222,10 +262,10 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         both(
             proxied,
             at("Namespace", 0, "metadata", "labels", to={"pod-security.kubernetes.io/enforce": "baseline"}),
-            fields(dry_runs=[DryRun(LABEL)]),
+            fields(dry_runs={}),
         ),
-        both(proxied, add("ResourceQuota", QUOTA), fields(dry_runs=[DryRun(LABEL)])),
-        both(proxied, fields(dry_runs=[DryRun(LABEL, proxy=True, refusal="privileged containers are not allowed")])),
+        both(proxied, add("ResourceQuota", QUOTA), fields(dry_runs={})),
+        both(proxied, fields(dry_runs={LABEL: DryRun(POD_SECURITY, "privileged containers are not allowed")})),
     ],
     "init_container_before_proxy": [both(proxied, at(*SPEC, "initContainers", to=[container("setup")]))],
     "proxy_on_host_network": [both(proxied, at(*SPEC, "hostNetwork", to=True))],
@@ -317,6 +357,8 @@ NEIGHBOURS: dict[str, t.Sequence[Change]] = {
         lambda one: one.objects["Deployment"].append(
             {**one.objects["Deployment"][1], "metadata": metadata("fake", "team")}
         ),
+        # Nor is that whose role has the name alone.
+        second_chart("get", "list"),
     ],
     "namespace_not_covered": [at(*CONFIGURED, "namespaceSelector", to={"matchLabels": {}})],
     "own_account_needed": [unlabelled, both(unlabelled, at("ServiceAccount", 0, "metadata", "annotations", to={}))],
@@ -376,23 +418,48 @@ NEIGHBOURS: dict[str, t.Sequence[Change]] = {
 }
 # What is not known without an input, and what is left out then.
 UNKNOWN: dict[str, t.Sequence[Change]] = {
-    "webhook_not_installed": [lambda one: one.objects.pop("MutatingWebhookConfiguration")],
-    "fields_would_be_lost": [fields(dry_runs=[])],
-    "proxy_not_admitted": [both(proxied, fields(dry_runs=[]))],
+    "webhook_not_installed": [without("MutatingWebhookConfiguration")],
+    "pods_older_than_account": [without("Pod")],
+    "container_without_token": [without("Pod")],
+    "two_webhooks": [without("ClusterRoleBinding"), without("MutatingWebhookConfiguration")],
+    "identity_not_known": [
+        both(without("AzureIdentityBinding"), unannotated),
+        both(without("AzureIdentity"), unannotated),
+    ],
+    "made_by_operator": [
+        both(
+            unlabelled,
+            at("Deployment", 0, "metadata", to=metadata("web", by=("StatefulSet", "web"))),
+            without("StatefulSet"),
+        ),
+    ],
+    "others_take_tokens_by_it": [
+        at(*SPEC, "volumes", to=[{"name": "s", "csi": CSI}]),
+        at(*CONTAINER, "image", to="ghcr.io/kedacore/keda:2.14.0"),
+    ],
+    "takes_node_identity": [without("AzurePodIdentityException")],
+    "fields_would_be_lost": [fields(dry_runs={})],
+    "proxy_not_admitted": [both(proxied, fields(dry_runs={}))],
     "proxy_ignores_parameters": [both(proxied, fields(exchanges=[exchange()]))],
     "exchanges_fail": [fields(exchanges=[])],
     "library_too_old": [fields(exchanges=[exchange()])],
     "falls_back_to_node": [fields(exchanges=[exchange()])],
     "assertion_expires": [fields(exchanges=[exchange()])],
     "login_host_not_reached": [fields(exchanges=[exchange()])],
-    "namespace_not_covered": [lambda one: one.objects.pop("Namespace")],
-    "own_account_needed": [lambda one: one.objects.pop("ServiceAccount")],
+    "webhook_not_ready": [without("MutatingWebhookConfiguration"), without("Pod")],
+    "webhook_may_be_passed_over": [without("MutatingWebhookConfiguration")],
+    "namespace_not_covered": [without("Namespace"), without("MutatingWebhookConfiguration")],
+    "own_account_needed": [without("ServiceAccount"), both(without("AzureIdentity"), unannotated)],
+    "account_tells_other_client_id": [without("ServiceAccount"), both(without("AzureIdentity"), unannotated)],
     "own_client_id_differs": [
-        at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "valueFrom": {"secretKeyRef": {}}}])
+        at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "valueFrom": {"secretKeyRef": {}}}]),
+        both(without("AzureIdentity"), at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "value": OTHER_ID}])),
     ],
     "issuer_not_enabled": [fields(issuer=None)],
     "not_federated": [
         fields(credentials=None),
+        without("AzureIdentity"),
+        both(without("AzureIdentityBinding"), unannotated),
         at(
             "AzureIdentity",
             0,
@@ -513,6 +580,23 @@ def test_nothing_else_accepts_a_problem() -> None:
             assert code in {item.code for item in of(one).blocked}, code
 
 
+@pytest.mark.parametrize("code", WORLDS)
+def test_pods_are_tried_of_what_nothing_keeps_from_workload_id(code: str) -> None:
+    everything = Choices(accepted=frozenset(planning.ACCEPTABLE), override_owner=True)
+    for change in WORLDS[code]:
+        one = made(change)
+        for choices in (one.choices, replace(everything, proxied=one.choices.proxied)):
+            one.choices = choices
+            world = one.world()
+            expected = {
+                each.key
+                for each, found in planning.plans(world)
+                if each.moves and not each.is_bound and not each.provides_itself
+                if not any(item.stage == SWITCH for item in found.blocked)
+            }
+            assert {each.key for each in planning.to_try(world)} == expected
+
+
 def test_an_owned_manifest_is_changed_by_option() -> None:
     one = made(WORLDS["manifest_has_owner"][0])
     assert one.plan().verdict == "blocked"
@@ -529,7 +613,7 @@ def test_steps_are_in_the_order_of_the_migration() -> None:
         one.web["spec"].pop("serviceAccountName")
         one.objects["MutatingWebhookConfiguration"] = []
         one.credentials = {f"{IDS}i".lower(): []}
-        one.dry_runs, one.exchanges = [], []
+        one.dry_runs, one.exchanges = {}, []
 
     found = made(untouched).plan()
     assert found.steps == ("webhook", "service_account", "annotation", "credential", "label", "proof")

@@ -60,6 +60,10 @@ def many_kinds(one: Made) -> None:
         pod = template()
         pod["metadata"] = metadata(name, by=by, labels=pod["metadata"]["labels"])
         one.objects["Pod"].append({**pod, "status": {"phase": "Running"}})
+    for name, by in (("over", ("", "")), ("runner-9", ("Runner", "over")), ("runner-2", ("Runner", "runner"))):
+        pod = template()
+        pod["metadata"] = metadata(name, by=by, labels=pod["metadata"]["labels"])
+        one.objects["Pod"].append({**pod, "status": {"phase": "Succeeded"}})
     other = template()
     one.objects["ReplicaSet"].append(
         {"metadata": metadata("rollout-1", by=("Rollout", "rollout")), "spec": {"template": other}}
@@ -76,6 +80,7 @@ def test_every_kind_of_workload_is_told_whether_it_runs_or_not() -> None:
         ("Runner", "runner"),
         ("ReplicaSet", "rollout-1"),
     }
+    assert data["ended"] == ["Job team/ended", "Pod team/over", "Runner team/over"]
     in_the_way = {key: {item["code"] for item in each["blocked"]} for key, each in told.items()}
     assert in_the_way[("Deployment", "zero")] == in_the_way[("CronJob", "cronjob")] == set()
     assert in_the_way[("Job", "job")] == in_the_way[("Pod", "bare")] == {"template_immutable"}

@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a plan of a migration asks for: nothing but reads, and whatever of it is refused, the rest is told."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.kubectl_output import CONSTRAINTS
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory, migration
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_POD_IDENTITY_EXCEPTION,
+    CLUSTER_ROLE_BINDING,
+    LIMIT_RANGE,
+    MUTATING_WEBHOOK_CONFIGURATION,
+    NAMESPACE,
+    NETWORK_POLICY,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    RESOURCE_QUOTA,
+    ROLE,
+    ROLE_BINDING,
+    TEMPLATES,
+    Kind,
+)
+from ansible_collections.azureops.pod_identity.tests.kube import migration_site, server, workload_identity
+from ansible_collections.azureops.pod_identity.tests.kube.migration_site import PROXY, Place, Raw, Site
+from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED
+from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
+
+CONSTRAINT = Kind(CONSTRAINTS[1:], "v1beta1", "k8steamlabels", "K8sTeamLabels", False)
+OPTIONAL = [versions[0] for versions in migration.OPTIONAL]
+OF_OTHERS = [CONSTRAINT, *(kind for kind in OPTIONAL if kind.name != "ValidatingAdmissionPolicy")]
+"""Kinds that a cluster has where somebody has installed them."""
+LISTED = [*inventory.KINDS, *migration.KINDS, *OPTIONAL, CONSTRAINT]
+RARE = pytest.mark.soak(sample=1, group="what a plan is refused")
+TRIES: Raw = {"apiGroups": [""], "resources": ["pods", "serviceaccounts/token"], "verbs": ["create"]}
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with migration_site.running() as made:
+        yield made
+
+
+def lists(*without: Kind) -> list[Raw]:
+    """The right to list all that is looked at, but for some."""
+    return [
+        {"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list"]}
+        for kind in LISTED
+        if kind not in without
+    ]
+
+
+@contextlib.contextmanager
+def rights(site: Site, *rules: Raw) -> Iterator[None]:
+    """For the block that is what the user of the token ``RESTRICTED`` may do."""
+    kind = next(each for each in LISTED if [each.plural] in [rule["resources"] for rule in rules])
+    client = site.api_server.client(RESTRICTED)
+
+    def known() -> bool:
+        try:
+            client.list_all(kind)
+        except ApiFailure:
+            return False
+        return True
+
+    with server.rights_of_restricted(site.client, "reads-most", *rules):
+        server.until("the rights are known", known)
+        yield
+
+
+@dataclass
+class Whole:
+    """A place in which something is in the way by whatever is looked at; ``told``: of it, where all may be read."""
+
+    place: Place
+    told: Raw
+
+    def info(self) -> Raw:
+        return self.place.site.info(token=RESTRICTED, namespaces=[self.place.namespace]).ok()
+
+
+@pytest.fixture(scope="module")
+def whole(site: Site) -> Iterator[Whole]:
+    site.define(*OF_OTHERS)
+    with migration_site.place(site) as place:
+        build(place)
+        with rights(site, *lists()):
+            made = Whole(place, {})
+            made.told = made.info()
+        assert made.told["not_looked_at"] == []
+        yield made
+
+
+def build(place: Place) -> None:
+    namespace, of_others = place.namespace, {kind.name: kind for kind in OF_OTHERS}
+    labels = {"pod-security.kubernetes.io/enforce": "privileged", "control-plane": "true"}
+    place.client.merge(NAMESPACE, None, namespace, {"metadata": {"labels": labels}})
+    place.identity()
+    for kind in (*TEMPLATES, POD):
+        make(place.client, kind, namespace, f"a-{kind.name.lower()}", namespace)
+    place.account("")
+    place.create(PERSISTENT_VOLUME_CLAIM, "data", spec=claim())
+    csi = {"driver": "secrets-store.csi.k8s.io", "volumeAttributes": {"secretProviderClass": "vault"}, "readOnly": True}
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}, {"name": "secrets", "csi": csi}]
+    place.web(labels={}, annotations=PROXY, pod={"volumes": volumes}, image="ghcr.io/kedacore/keda:2.14.0")
+    exception = {"podLabels": {"app": "a-daemonset"}}
+    place.create(AZURE_POD_IDENTITY_EXCEPTION, "excepted", spec=exception)
+    closed = {"podSelector": {}, "policyTypes": ["Egress"]}
+    place.create(NETWORK_POLICY, "closed", spec=closed)
+    place.create(POD_DISRUPTION_BUDGET, "web", spec={"selector": {"matchLabels": {"app": "web"}}, "minAvailable": 1})
+    place.create(RESOURCE_QUOTA, "limits", spec={"hard": {"limits.cpu": "100", "requests.cpu": "100"}})
+    place.create(LIMIT_RANGE, "limits", spec={"limits": [{"type": "Container", "defaultRequest": {"cpu": "1m"}}]})
+    for name in ("first", "second"):
+        entry = {**workload_identity.entry(place.site.api_server), "failurePolicy": "Ignore"}
+        place.create(MUTATING_WEBHOOK_CONFIGURATION, name, webhooks=[entry])
+    rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}
+    place.create(ROLE, "developers", rules=[rule])
+    group, subject = "rbac.authorization.k8s.io", {"kind": "Group", "name": "developers"}
+    reference = {"apiGroup": group, "kind": "Role", "name": "developers"}
+    place.create(ROLE_BINDING, "developers", roleRef=reference, subjects=[{"apiGroup": group, **subject}])
+    names = {"kinds": [{"kinds": ["Pod"]}]}
+    place.create(of_others["ConstraintTemplate"], CONSTRAINT.plural, spec=crd(CONSTRAINT.name))
+    place.create(CONSTRAINT, "all", spec={"match": names})
+    place.create(of_others["TriggerAuthentication"], "queue", spec={"podIdentity": {"provider": "azure"}})
+    parameters = {"usePodIdentity": "true"}
+    place.create(of_others["SecretProviderClass"], "vault", spec={"provider": "azure", "parameters": parameters})
+
+
+def claim() -> Raw:
+    return {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+
+
+def crd(name: str) -> Raw:
+    return {"crd": {"spec": {"names": {"kind": name}}}}
+
+
+def of(told: Raw, *parts: str) -> dict[tuple[str, str], set[str]]:
+    """The codes of these parts, by kind and name of the workload."""
+    return {
+        (row["kind"], row["name"]): {each["code"] for part in parts for each in row[part]} - {""}
+        for row in told["templates"]
+    }
+
+
+@pytest.mark.soak(sample=2)
+@pytest.mark.parametrize("kind", LISTED, ids=lambda kind: kind.resource)
+def test_a_kind_that_may_not_be_listed(whole: Whole, kind: Kind) -> None:
+    """It is named; nothing is told wrongly for the lack of it, and what is not known any more is told as that."""
+    with rights(whole.place.site, *lists(kind)):
+        told = whole.info()
+    (missing,) = told["not_looked_at"]
+    assert (missing["what"], missing["needs"]) == (kind.resource, f"list on {kind.resource} in the whole cluster")
+    assert "may not list" in missing["why"]
+    before, after = of(whole.told, "needs", "blocked", "warnings"), of(told, "needs", "blocked", "warnings")
+    unknown = of(told, "not_looked_at")
+    gone = {one for one in before if one not in after}
+    assert {one for one, _name in gone} <= {kind.name}, gone
+    for one in before.keys() & after.keys():
+        assert after[one] <= before[one], (one, after[one] - before[one])
+        if one[0] == kind.name:
+            assert "made_by_operator" in unknown[one]
+            continue
+        lost = before[one] - after[one] - unknown[one] - OF_POLICIES.get(kind.name, set())
+        assert not lost, (one, lost)
+    assert told["summary"]["ready"] == 0
+
+
+OF_POLICIES = {name: {"policy_may_refuse"} for name in ("ConstraintTemplate", "K8sTeamLabels")}
+"""That a policy may refuse a workload is told nowhere but where it may be listed: a dry run says whether it does."""
+
+
+@RARE
+def test_the_groups_of_the_api_server_may_not_be_read(whole: Whole) -> None:
+    """Then no kind is known that not every cluster has."""
+    client, name = whole.place.client, "system:discovery"
+    before = client.get(CLUSTER_ROLE_BINDING, None, name)
+    assert before
+    client.delete(CLUSTER_ROLE_BINDING, None, name)
+    try:
+        with rights(whole.place.site, *lists()):
+            refused = whole.place.site.api_server.client(RESTRICTED)
+            server.until("the groups are refused", lambda: refused._request("GET", "/apis")[0] == 403)
+            told = whole.info()
+    finally:
+        body = {key: before[key] for key in ("apiVersion", "kind", "roleRef", "subjects")}
+        client.create(CLUSTER_ROLE_BINDING, None, {**body, "metadata": {"name": name}})
+    (missing,) = told["not_looked_at"]
+    assert all(kind.resource in missing["what"] for kind in OPTIONAL) and "/apis" in missing["needs"]
+    assert of(told, "needs").keys() == of(whole.told, "needs").keys()
