@@ -21,6 +21,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_POD_IDENTITY_EXCEPTION,
     JOB,
     POD,
+    SERVICE_ACCOUNT,
     Kind,
 )
 from ansible_collections.azureops.pod_identity.plugins.modules import (
@@ -30,6 +31,7 @@ from ansible_collections.azureops.pod_identity.plugins.modules import (
     imds_answer_info,
     nmi_info,
     pod_token_info,
+    workload_identity_service_account,
     workload_identity_webhook_info,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import server
@@ -57,6 +59,9 @@ REGISTERED = {
 def namespaces(client: Client) -> Iterator[None]:
     for name in NAMESPACES:
         client.create(server.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    for namespace, name in (("billing", "api"), ("reports", "default")):  # here is no controller that would
+        body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}
+        client.create(SERVICE_ACCOUNT, namespace, body)
     yield
     for name in NAMESPACES:
         client.delete(server.NAMESPACE, None, name)
@@ -128,6 +133,16 @@ def test_exceptions(client: Client, api_server: ApiServer, crds: None, namespace
     assert played(api_server, tmp_path / "second", make) == 0
     assert played(api_server, tmp_path / "away", [take_away]) == 1
     assert names(client, AZURE_POD_IDENTITY_EXCEPTION) == {"monitoring/agents", "backup/backup"}
+
+
+@pytest.mark.soak(sample=2, group="examples")
+def test_service_accounts(client: Client, api_server: ApiServer, namespaces: None, tmp_path: Path) -> None:
+    *make, take_away = examples(workload_identity_service_account, api_server)
+    assert played(api_server, tmp_path / "first", make) == 2
+    assert names(client, SERVICE_ACCOUNT) == {"billing/api", "reports/default", "reports/default-reports"}
+    assert played(api_server, tmp_path / "second", make) == 0
+    assert played(api_server, tmp_path / "away", [take_away]) == 1
+    assert names(client, SERVICE_ACCOUNT) == {"billing/api", "reports/default"}
 
 
 @pytest.mark.soak(sample=2, group="examples")

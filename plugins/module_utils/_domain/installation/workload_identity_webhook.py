@@ -17,11 +17,13 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..kubernetes import label_selectors
+from ..kubernetes.objects import annotations_of, labels_of
 from ..matching.matching import Raw
 
 NAME = "mutation.azure-workload-identity.io"
 USE_LABEL = "azure.workload.identity/use"
 CLIENT_ID = "azure.workload.identity/client-id"
+TENANT_ID = "azure.workload.identity/tenant-id"
 PROXY_ANNOTATION = "azure.workload.identity/inject-proxy-sidecar"
 SKIP_ANNOTATION = "azure.workload.identity/skip-containers"
 # AKS: a pod gets its identity by a binding of the cluster to it, with no credential for its service account.
@@ -91,14 +93,18 @@ def namespace_labels(name: str, objects: t.Mapping[str, t.Sequence[Raw]]) -> t.M
     """None where the namespace was not read."""
     for raw in objects.get("Namespace", ()):
         if raw["metadata"]["name"] == name:
-            return {_NAMESPACE_LABEL: name, **(raw["metadata"].get("labels") or {})}
+            return {_NAMESPACE_LABEL: name, **labels_of(raw)}
     return None
 
 
 def is_system(deployment: Raw) -> bool:
     """Whether a Deployment says that it serves the webhook, as its chart and the add-on do."""
-    template = (deployment.get("spec") or {}).get("template") or {}
-    return ((template.get("metadata") or {}).get("labels") or {}).get(_SYSTEM_LABEL) == "true"
+    return labels_of((deployment.get("spec") or {}).get("template") or {}).get(_SYSTEM_LABEL) == "true"
+
+
+def skipped(pod: Raw) -> frozenset[str]:
+    """Names of the containers of a pod, or of a pod template, that its annotation leaves out."""
+    return frozenset(filter(None, map(str.strip, str(annotations_of(pod).get(SKIP_ANNOTATION) or "").split(";"))))
 
 
 def _parsed(configuration: str, raw: Raw) -> Webhook:
