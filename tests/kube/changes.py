@@ -12,8 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import (
+    workload_identity_webhook as of_chart,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.restarts import ANNOTATION
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION, marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.removal import removal
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
@@ -23,7 +26,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
     DEPLOYMENT,
+    ROLE,
     ROLE_BINDING,
+    SERVICE_ACCOUNT,
     Kind,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import server
@@ -148,6 +153,19 @@ def _restart(namespace: str) -> Options:
     return {"kind": "Deployment", "name": "api", "namespace": namespace, "matches": [match]}
 
 
+def _switched(world: World) -> None:
+    """A Deployment that uses Workload ID beside AAD Pod Identity, and has no pods."""
+    labels = {"app": "api", "aadpodidbinding": world.namespace, of_chart.USE_LABEL: "true"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "app"}]}}
+    note = {MIGRATION: '{"label":null}'}
+    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "api"}}, "template": template}
+    world.create(DEPLOYMENT, "api", metadata={"annotations": note}, spec=spec)
+
+
+def _original(namespace: str) -> Options:
+    return {"name": "api", "namespace": namespace, "state": "original", "wait": False}
+
+
 def _left_by_mic(world: World) -> None:
     """Nothing of other tests is there with it, nor what could not be removed before."""
     server.clear_assigned(world.client)
@@ -181,6 +199,32 @@ def _remove(_namespace: str) -> Options:
     return {"parts": ["assigned", "identities"], "owner": "needs", "clean_identities": [ID], "wait_sleep": 1}
 
 
+def _account(**options: Any) -> Callable[[str], Options]:
+    return lambda namespace: {"namespace": namespace, "name": "web", **options}
+
+
+def _accounts(world: World) -> None:
+    """One that is annotated by nobody, and one with a right."""
+    world.create(SERVICE_ACCOUNT, "web")
+    world.create(SERVICE_ACCOUNT, "old")
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
+    world.create(ROLE, "reads", rules=[rule])
+    subject = {"kind": "ServiceAccount", "name": "old", "namespace": world.namespace}
+    reference = {"apiGroup": ROLE.group, "kind": "Role", "name": "reads"}
+    world.create(ROLE_BINDING, "reads", roleRef=reference, subjects=[subject])
+
+
+def _prepared_accounts(**options: Any) -> Callable[[World], None]:
+    def prepare(world: World) -> None:
+        _accounts(world)
+        _do(ACCOUNT, _account(**options))(world)
+
+    return prepare
+
+
+ACCOUNT = "workload_identity_service_account"
+ANNOTATED = {"client_id": CLIENT_ID}
+MADE = {"name": "new", "like": "old", "client_id": CLIENT_ID}
 IDENTITY = {"resource_id": ID, "client_id": CLIENT_ID, "selector": "{}"}
 SERVICE_PRINCIPAL = {
     "type": 1,
@@ -247,6 +291,23 @@ CASES = {
         "cluster_lease", _lease(state="absent"), ("delete leases",), _do("cluster_lease", _lease())
     ),
     "restart": Case("workload_restart", _restart, ("patch deployments",), _workload),
+    "account-annotated": Case(ACCOUNT, _account(**ANNOTATED), ("patch serviceaccounts",), _accounts),
+    "account-as-before": Case(
+        ACCOUNT, _account(state="absent"), ("patch serviceaccounts",), _prepared_accounts(**ANNOTATED)
+    ),
+    "account-made": Case(
+        ACCOUNT,
+        _account(**MADE),
+        ("create serviceaccounts", "create subjectaccessreviews", "create rolebindings"),
+        _accounts,
+    ),
+    "account-gone": Case(
+        ACCOUNT,
+        _account(name="new", state="absent"),
+        ("delete rolebindings", "delete serviceaccounts"),
+        _prepared_accounts(**MADE),
+    ),
+    "workload-original": Case("workload_identity_workload", _original, ("patch deployments",), _switched),
     "restored": Case(
         "pod_identity_restoration",
         _documents,

@@ -5,7 +5,8 @@
 """Workload ID in the sandbox: the real webhook as add-on and as chart, an issuer, and pods that use it. Needs root.
 
 The tests follow one story on one site with the real MIC and NMI: what pods get by NMI alone, the issuer, the add-on,
-both ways side by side, egress, and the chart instead of the add-on and beside it.
+both ways side by side, workloads that are switched and come back, egress, and the chart instead of the add-on and
+beside it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from sandboxes import eventually, running
 from azsandbox import programs
 from azsandbox.network import AZURE_ADDRESS, IMDS_ADDRESS
 
-pytestmark = pytest.mark.story(minutes=4)
+pytestmark = pytest.mark.story(minutes=7)
 
 NAMESPACE = "billing"
 AUDIENCE = "api://AzureADTokenExchange"
@@ -35,6 +36,7 @@ ADD_ON, CHART = "kube-system", "azure-workload-identity-system"
 WEBHOOK = "azure-wi-webhook-controller-manager"
 CONFIGURATION = "mutatingwebhookconfiguration/azure-wi-webhook-mutating-webhook-configuration"
 BINDING = "clusterrolebinding/azure-wi-webhook-manager-rolebinding"
+LOGIN_HOST = "login.microsoftonline.com"
 ENTRA, METADATA = f"{AZURE_ADDRESS}:443", f"{IMDS_ADDRESS}:80"
 
 
@@ -91,15 +93,17 @@ class Story:
         made = ("--namespace", CHART, "--create-namespace", "--set", f"azureTenantID={tenant},replicaCount=1")
         return self.helm("install", "workload-identity-webhook", chart, *made, check=check)
 
-    def module(self, module: str, **options: Any) -> dict[str, Any]:
+    def module(self, module: str, *, fails: bool = False, **options: Any) -> dict[str, Any]:
         """What a module returned on the operator's workstation."""
         path = str(self.operator.directory / "kubeconfig")
         place = ("--resource-group", GROUP, "--name", CLUSTER, "--overwrite-existing", "--file", path)
         self.operator.sandbox.exec("az", "aks", "get-credentials", *place)
         task = {f"azureops.pod_identity.{module}": {"kubeconfig": path, **options}}
         told = {"ansible.builtin.set_stats": {"data": {"answer": "{{ answer }}"}}}
-        run = self.operator.play(on_localhost({**task, "register": "answer"}, told))
-        return dict(run.ok().stats["answer"])
+        run = self.operator.play(on_localhost({**task, "register": "answer", "ignore_errors": fails}, told))
+        answer = dict(run.ok().stats["answer"])
+        assert answer.get("failed", False) is fails, answer
+        return answer
 
     def exchange(self, account: str, **options: Any) -> dict[str, Any]:
         """What pod_token_info says of a request to Entra itself; no probe must be left."""
@@ -110,6 +114,16 @@ class Story:
         assert self.operator.sandbox.exec("kubectl", "get", "jobs", "-A", "-o", "name") == ""
         return dict(entry)
 
+    def planned(self, *proofs: dict[str, Any]) -> dict[str, dict[str, set[str]]]:
+        """The codes that workload_identity_info has of each workload, with what pods have told."""
+        client_id = self.identity["clientId"]
+        told = [{"client_id": client_id, "service_account": f"{NAMESPACE}/mover", **each} for each in proofs]
+        found = self.module("workload_identity_info", namespaces=[NAMESPACE], exchanges=told)
+        return {
+            row["name"]: {part: {each["code"] for each in row[part]} for part in ("blocked", "not_looked_at")}
+            for row in found["templates"]
+        }
+
     def rolled_out(self, namespace: str) -> None:
         self.operator.sandbox.exec(
             "kubectl", "rollout", "status", f"deployment/{WEBHOOK}", "-n", namespace, "--timeout=240s"
@@ -117,6 +131,11 @@ class Story:
 
     def there(self, what: str, *place: str) -> bool:
         return bool(self.operator.sandbox.exec("kubectl", "get", what, *place, "--ignore-not-found", "-o", "name"))
+
+
+def proof(name: str, **told: Any) -> dict[str, Any]:
+    """What a pod of that workload told."""
+    return {"workload": f"Deployment {NAMESPACE}/{name}", "asked": 1, "granted": 1, **told}
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -230,6 +249,17 @@ def test_both_ways_side_by_side(story: Story) -> None:
         assert len(asked) == exchanges(story, name, until=said[-1]["ended"]) and bool(asked) == (name == "moved")
 
 
+def test_an_application_that_stays_with_nmi(story: Story) -> None:
+    """Its pod has all of Workload ID, and takes its tokens the old way, which only its pod can tell."""
+    staying = workload("staying", NAMESPACE, "imds", labels={**OF_NMI, **OF_WEBHOOK}, account="mover")
+    apply(story.operator, staying)
+    paths = {name: served(story.operator, name, NAMESPACE)["path"] for name in ("staying", "direct")}
+    assert paths == {"staying": "nmi", "direct": "workload_identity"}
+    told = story.planned(*(proof(name, served_by=path) for name, path in paths.items()))
+    assert told["staying"]["blocked"] == {"falls_back_to_node"} and told["direct"]["blocked"] == set(), told
+    story.operator.sandbox.exec("kubectl", "delete", "deployment", "staying", "-n", NAMESPACE)
+
+
 def exchanges(story: Story, name: str, until: float) -> int:
     """How often the pod of a workload had asked Entra for a token, as Azure's log has it."""
     (pod,) = story.operator.kubectl("get", "pods", "-n", NAMESPACE, "-l", f"app={name}")["items"]
@@ -262,6 +292,65 @@ def test_entra_is_asked_as_pods_ask_it(story: Story) -> None:
     assert (refused["verdict"], refused["error_code"][:10]) == ("federation_refused", "AADSTS7002"), refused
 
 
+def several(name: str, replicas: int, **spec: Any) -> dict[str, Any]:
+    """Pods of the library's own default, which ask NMI."""
+    made = workload(name, NAMESPACE, "default", labels=OF_NMI, INTERVAL="1")
+    return {**made, "spec": {**made["spec"], "replicas": replicas, **spec}}
+
+
+def template(story: Story, name: str) -> Any:
+    return story.operator.kubectl("get", "deployment", name, "-n", NAMESPACE)["spec"]
+
+
+def test_a_workload_is_switched_leaves_and_comes_back(story: Story) -> None:
+    apply(story.operator, several("switching", 2))
+    assert served(story.operator, "switching", NAMESPACE)["path"] == "nmi"
+    before = template(story, "switching")
+    where: dict[str, Any] = {"namespace": NAMESPACE, "name": "switching"}
+    moved: dict[str, Any] = {"service_account": "mover", "client_id": story.identity["clientId"]}
+    states: list[tuple[dict[str, Any], str, str]] = [
+        (moved, "switched", "workload_identity"),
+        ({"state": "left"}, "left", "workload_identity"),
+        ({"state": "original"}, "original", "nmi"),
+    ]
+    for options, stage, path in states:
+        done = story.module("workload_identity_workload", **where, **options)
+        assert (done["changed"], done["workload"]["stage"], done["left"]) == (True, stage, [])
+        assert done["workload"]["rollout"]["mutated"] == (0 if path == "nmi" else 2)
+        asked = from_now_on(story.operator, "switching", NAMESPACE, 6)
+        assert all(each["ok"] for each in asked) and {each["path"] for each in asked} == {path}
+        assert not story.module("workload_identity_workload", **where, **options)["changed"]
+    assert template(story, "switching") == before
+
+
+def test_the_webhook_goes_in_the_middle_of_a_rollout(story: Story) -> None:
+    """Old pods serve, the cause is named, and the workload comes back without the webhook."""
+    apply(story.operator, several("halfway", 3, minReadySeconds=20))
+    story.operator.sandbox.exec("kubectl", "rollout", "status", "deployment/halfway", "-n", NAMESPACE, "--timeout=120s")
+    before = template(story, "halfway")
+    where: dict[str, Any] = {"namespace": NAMESPACE, "name": "halfway"}
+    moved: dict[str, Any] = {"service_account": "mover", "client_id": story.identity["clientId"]}
+    begun = story.module("workload_identity_workload", **where, **moved, wait=False)
+    assert begun["left"] == [{"field": "maxUnavailable", "was": "25%", "now": 0}]
+    scaled = ("kubectl", "scale", f"deployment/{WEBHOOK}", "-n", ADD_ON)
+    story.operator.sandbox.exec(*scaled, "--replicas=0")
+    try:
+        eventually(lambda: story.becomes_of_pod(NAMESPACE) == "refused", 60)
+        hung = story.module("workload_identity_workload", fails=True, **where, **moved, wait_timeout=60)
+        assert hung["error"]["code"] == "webhook_unreached" and "maxUnavailable stays 0" in hung["msg"], hung["msg"]
+        assert 0 < hung["workload"]["rollout"]["mutated"] < 3 and hung["workload"]["rollout"]["available"] >= 3
+        asked = from_now_on(story.operator, "halfway", NAMESPACE, 6)
+        assert all(each["ok"] for each in asked) and "nmi" in {each["path"] for each in asked}
+        back = story.module("workload_identity_workload", **where, state="original")
+        assert (back["workload"]["stage"], back["left"]) == ("original", []) and template(story, "halfway") == before
+        asked = from_now_on(story.operator, "halfway", NAMESPACE, 6)
+        assert all(each["ok"] for each in asked) and {each["path"] for each in asked} == {"nmi"}
+    finally:
+        story.operator.sandbox.exec(*scaled, "--replicas=2")
+    story.rolled_out(ADD_ON)
+    eventually(lambda: story.becomes_of_pod(NAMESPACE) == "mutated", 60)
+
+
 def test_egress_is_closed_by_a_policy(story: Story) -> None:
     """Pods that come later are held too; the way to NMI is none that a policy closes."""
     policy = {
@@ -279,10 +368,21 @@ def test_egress_is_closed_by_a_policy(story: Story) -> None:
     story.operator.sandbox.exec("kubectl", "rollout", "status", "deployment/closed", "-n", NAMESPACE)
     for each in from_now_on(story.operator, "closed", NAMESPACE):
         assert (each["ok"], set(each["connections"]), each["answers"]) == (False, {ENTRA}, []), each
+    (pod,) = story.operator.kubectl("get", "pods", "-n", NAMESPACE, "-l", "app=closed")["items"]
+    # In a pod that the policy holds already: a new one is held half a second after it has begun.
+    blocked = story.exchange("", pod=pod["metadata"]["name"], method="exec", timeout=5)
+    assert (blocked["verdict"], blocked["answered_by"]) == ("path_blocked", "nobody"), blocked
+    for text in (f"did not reach https://{LOGIN_HOST}/", "on port 443", "network policies"):
+        assert text in blocked["message"], blocked
+    told = story.planned(proof("closed", asked=0, granted=0, reached=blocked["verdict"] != "path_blocked"))
+    for name in ("closed", "old"):
+        assert "login_host_not_reached" in told[name]["blocked"], told[name]
+    assert "login_host_not_reached" in told["direct"]["not_looked_at"]
     assert all(each["ok"] for each in from_now_on(story.operator, "direct", NAMESPACE))
     assert {each["path"] for each in from_now_on(story.operator, "old", NAMESPACE)} == {"nmi"}
     story.operator.sandbox.exec("kubectl", "delete", "networkpolicy", "closed", "-n", NAMESPACE)
     assert served(story.operator, "closed", NAMESPACE)["path"] == "workload_identity"
+    assert "login_host_not_reached" in story.planned()["closed"]["not_looked_at"]
 
 
 def test_the_chart_is_refused_beside_the_add_on(story: Story) -> None:

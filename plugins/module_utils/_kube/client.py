@@ -290,6 +290,24 @@ class Client:
         if not failure.object_missing:
             raise failure
 
+    def evict(self, namespace: str, pod: str, uid: str) -> bool:
+        """Let a pod end, unless it is gone by now; False where a PodDisruptionBudget stands against it."""
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"namespace": namespace, "name": pod},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        status, answer = self._request("POST", POD.path(namespace, pod, "eviction"), (), body)
+        if status in (200, 201):
+            return True
+        failure = self._refusal("evict", POD, namespace, pod, status, answer)
+        if failure.status == 429:
+            return False
+        if not failure.object_missing and not failure.conflict:
+            raise failure
+        return True
+
     def start(
         self, namespace: str, pod: str, container: str, command: t.Sequence[str], *, stdin: bool = False
     ) -> t.Any:

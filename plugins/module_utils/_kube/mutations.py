@@ -47,9 +47,15 @@ def look(client: Client, namespace: str, asked: Asked, container: str | None) ->
 
 def unchanged(client: Client, namespace: str, asked: Asked, pod: Raw, what: str, container: str | None = None) -> Asked:
     """With the finding why the webhook has not changed a pod, which is called ``what``."""
-    dummy, sentence = mutation.why_not(_surroundings(client, namespace, pod), container)
-    message = f"{what} was not changed by the webhook of Workload ID: {sentence}"
+    message = (
+        f"{what} was not changed by the webhook of Workload ID: {why_not(client, namespace, pod, container).sentence}"
+    )
     return replace(asked, finding=token.Verdict("not_mutated", "V13", token.UNKNOWN, message))
+
+
+def why_not(client: Client, namespace: str, pod: Raw, container: str | None = None) -> mutation.Reason:
+    """Why the webhook has not changed a pod, or that container of it."""
+    return mutation.why_not(_surroundings(client, namespace, pod), container)
 
 
 def _surroundings(client: Client, namespace: str, pod: Raw) -> mutation.Surroundings:

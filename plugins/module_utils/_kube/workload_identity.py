@@ -78,6 +78,14 @@ class Tried:
     with_proxy: DryRun | None
 
 
+def coverage(client: Client, namespace: str) -> Coverage:
+    """Which of them cover that namespace. Raises Failure where the configurations of webhooks cannot be read."""
+    found = client.list_all(MUTATING_WEBHOOK_CONFIGURATION)
+    named = _allowed([], lambda: client.get(NAMESPACE, None, namespace))
+    webhooks = workload_identity_webhook.find({MUTATING_WEBHOOK_CONFIGURATION.name: found})
+    return Coverage(webhooks, None if named is None else [named])
+
+
 def survey(client: Client, named: t.Collection[str] = ()) -> Survey:
     """``named``: the namespaces in which the chart may be, as the operator says.
 

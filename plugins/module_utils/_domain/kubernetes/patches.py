@@ -21,7 +21,16 @@ def holds(live: t.Any, wanted: t.Any) -> bool:
     """Whether the patch ``wanted`` changes nothing of ``live``; a field that is null is to be absent."""
     if isinstance(wanted, dict) and (live is None or isinstance(live, dict)):
         return all(holds((live or {}).get(key), value) for key, value in wanted.items())
-    return bool(live == wanted)
+    return isinstance(live, bool) == isinstance(wanted, bool) and bool(live == wanted)  # to Python True is 1
+
+
+def merged(live: t.Any, patch: t.Any) -> t.Any:
+    """What becomes of ``live`` by the patch."""
+    if not isinstance(patch, dict):
+        return patch
+    kept = live if isinstance(live, dict) else {}
+    changed = {key: merged(kept.get(key), value) for key, value in patch.items() if value is not None}
+    return {**{key: value for key, value in kept.items() if key not in patch}, **changed}
 
 
 def same(live: Raw, answer: Raw) -> bool:

@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..matching.matching import Raw, pod_template
-from .workloads import TEMPLATES, Workload
+from .workloads import TEMPLATES, Workload, of_object
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ def find(workloads: t.Iterable[Workload], objects: t.Mapping[str, t.Sequence[Raw
         elif living:
             found.append(Source(one, living[0], living[0], living))
     return found
+
+
+def of_template(kind: str, raw: Raw) -> Source:
+    """Of one object alone, without its pods."""
+    return Source(of_object(kind, raw), raw, pod_template(raw), ())
 
 
 def place(raw: Raw) -> tuple[str, str]:

@@ -62,6 +62,11 @@ def find(templates: t.Mapping[str, t.Iterable[Raw]], pods: t.Iterable[Pod]) -> t
     return tuple(sorted(found, key=lambda one: (one.pod.namespace, one.kind, one.name, one.pod.selector)))
 
 
+def of_object(kind: str, raw: Raw) -> Workload:
+    """Of one object alone, without its pods; whatever controls it is its owner."""
+    return _of_template(_key(kind, raw), raw, ())
+
+
 def _key(kind: str, raw: Raw) -> Key:
     metadata = raw.get("metadata") or {}
     return kind, str(metadata.get("namespace", "")), str(metadata.get("name", ""))

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import patches
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.patches import (
     hidden,
     holds,
@@ -49,11 +50,19 @@ def bare(value: Any) -> Any:
 
 
 @given(OBJECTS, OBJECTS)
+@example({"b": 1}, {"b": True})
 def test_a_patch_holds_where_it_changes_nothing(live: dict[str, Any], patch: dict[str, Any]) -> None:
     live = bare(live)
     # True is 1 to Python and not to JSON.
     assert holds(live, patch) == (repr(bare(merged(live, patch))) == repr(live))
     assert holds(merged(live, patch), patch)
+
+
+@given(OBJECTS, OBJECTS)
+def test_what_a_patch_makes_of_an_object(live: dict[str, Any], patch: dict[str, Any]) -> None:
+    before = repr((live, patch))
+    assert patches.merged(live, patch) == merged(live, patch)
+    assert repr((live, patch)) == before, "neither is changed"
 
 
 @given(OBJECTS)
