@@ -28,6 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.play
     destroy,
     diagnose,
     leftovers,
+    migrate,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
     imds_node_cleanup,
@@ -59,6 +60,7 @@ PLAYBOOKS: t.Mapping[str, Parts] = {
     "destroy": destroy.PARTS,
     "diagnose": diagnose.PARTS,
     "leftovers": leftovers.PARTS,
+    "migrate": migrate.PARTS,
 }
 PARTS: t.Mapping[str, Parts] = {**ROLES, **PLAYBOOKS}
 # The part with which one begins, unless it is ``options``.
@@ -84,7 +86,8 @@ _PLAYBOOKS = _ROLES.with_name("playbooks")
 FACTS = (
     *("pod_identity_bindings_report", "pod_identity_chart", "pod_identity_cluster_missing_permissions"),
     *("pod_identity_identities", "pod_identity_restore", "pod_identity_uninstall", "pod_identity_verification"),
-    *("imds_node_cleanup_result", "pod_identity_in_process", "workload_identity_migration_plan", _tables.WIDTH),
+    *("imds_node_cleanup_result", "pod_identity_in_process", _tables.WIDTH),
+    *("workload_identity_migration_plan", "workload_identity_migration_stages"),
 )
 
 

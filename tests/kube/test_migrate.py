@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook migrate, whose phase plan changes nothing, at a real API server and with files."""
+"""The playbook migrate at a real API server and with files: its phase plan, which changes nothing, and what it does to
+service accounts, and back, where neither Azure nor nodes are needed."""
 
 from __future__ import annotations
 
 import json
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -18,23 +20,26 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
     DEPLOYMENT,
+    LEASE,
+    ROLE_BINDING,
     SERVICE_ACCOUNT,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import server, workload_identity
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_workload_identity_info import CLIENT_ID, ID, create
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
 PLAYBOOK = "azureops.pod_identity.migrate"
 OWNED = {"app.kubernetes.io/managed-by": "Helm"}
+PLANTED = "planted-3e9b7a"
 RELEASE = {"meta.helm.sh/release-name": "shop", "meta.helm.sh/release-namespace": "shop"}
 
 
-def workload(client: Client, namespace: str, name: str, **metadata: Any) -> None:
+def workload(client: Client, namespace: str, name: str, account: str = "", **metadata: Any) -> None:
     labels = {"app": name, "aadpodidbinding": namespace}
-    pod = {"serviceAccountName": name, "containers": [{"name": "app", "image": "app"}]}
+    pod = {"serviceAccountName": account or name, "containers": [{"name": "app", "image": "app"}]}
     spec = {"selector": {"matchLabels": {"app": name}}, "template": {"metadata": {"labels": labels}, "spec": pod}}
-    create(client, SERVICE_ACCOUNT, namespace, name)
+    create(client, SERVICE_ACCOUNT, namespace, account or name)
     create(client, DEPLOYMENT, namespace, name, spec=spec, metadata=metadata)
 
 
@@ -101,3 +106,120 @@ def test_files_without_a_cluster(
     status, output = Player(tmp_path / "play").play(PLAYBOOK, **given)
     assert status == 0 and "1 can move" in output and "no cluster is named there" in output, output
     assert api_server.requests()[before:] == []
+
+
+def test_a_cluster_that_cannot_be_reached_stops_no_other(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    """One table tells of all clusters, and the run fails for those that failed. Neither output nor files nor what is
+    left to whoever started the run have a secret."""
+    shop(client, namespace)
+    secret = {"env": [{"name": "PASSWORD", "value": PLANTED}], "args": [f"--key={PLANTED}"]}
+    spec = {"template": {"spec": {"containers": [{"name": "app", "image": "app", **secret}]}}}
+    client.merge(DEPLOYMENT, namespace, "web", {"spec": spec})
+    away = tmp_path / "away"
+    away.write_text(
+        re.sub(r"https://127\.0\.0\.1:\d+", "https://127.0.0.1:9", Path(api_server.kubeconfig()).read_text())
+    )
+    here = {"ansible_connection": "local", "pod_identity_kubeconfig": api_server.kubeconfig()}
+    hosts = {
+        "away": {**here, "pod_identity_kubeconfig": str(away)},
+        "open": here,
+        "strict": {**here, "workload_identity_migration_fail_on_blocked": True},
+    }
+    clusters, plans = tmp_path / "clusters.json", tmp_path / "plans"
+    clusters.write_text(json.dumps({"clusters": {"hosts": hosts}}))
+    given: dict[str, Any] = {
+        "pod_identity_hosts": "clusters",
+        "workload_identity_migration_namespaces": [namespace],
+        "workload_identity_migration_directory": str(plans),
+    }
+    player = Player(tmp_path / "play", {"ANSIBLE_SHOW_CUSTOM_STATS": "true"})
+    status, output = player.play(PLAYBOOK, "-i", str(clusters), "-vvv", **given)
+    assert status == 2, output
+    (table,) = re.findall(r"TASK \[Show the plans of all clusters\](.*?)\nTASK", output, re.DOTALL)
+    rows = {cells[0]: cells[1:] for cells in (line.strip(' ",').split(None, 5) for line in table.splitlines()) if cells}
+    assert [rows["open"][:3], rows["strict"][:3]] == [["0", "1", "1"]] * 2, table
+    # A reason is below its row.
+    assert "127.0.0.1:9 cannot be reached" in table.partition('"open ')[0], table
+    assert f"Something is in the way of {namespace}/api" in table.partition('"strict ')[2], table
+    failed = dict(re.findall(r"^(\w+) +: .*failed=(\d)", output, re.MULTILINE))
+    assert failed == {"away": "1", "open": "0", "strict": "1"}, output
+    # What was found is left to whoever started the run, also of the cluster for which it fails.
+    stats = output.partition("CUSTOM STATS")[2]
+    assert '"open": {' in stats and '"strict": {' in stats and f"Deployment {namespace}/api" in stats, stats
+    files = [path.read_text() for path in plans.glob("*/plan.json")]
+    assert len(files) == 2 and [text for text in (output, *files) if PLANTED in text or ADMIN in text] == []
+
+
+def test_service_accounts_are_prepared_and_taken_back(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    """Of one that is annotated, and of one that takes the place of the account default, with its rights."""
+    shop(client, namespace)
+    workload(client, namespace, "plain", account="default")
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+    create(
+        client, ROLE_BINDING, namespace, "reads", roleRef=role, subjects=[{"kind": "ServiceAccount", "name": "default"}]
+    )
+    player = Player(tmp_path / "play")
+    given: dict[str, Any] = {
+        "pod_identity_kubeconfig": api_server.kubeconfig(),
+        "workload_identity_migration_namespaces": [namespace],
+        "workload_identity_migration_until": "account",
+    }
+
+    def accounts() -> dict[str, str]:
+        found = (each["metadata"] for each in client.list_all(SERVICE_ACCOUNT, namespace))
+        return {
+            each["name"]: each.get("annotations", {}).get("azure.workload.identity/client-id", "") for each in found
+        }
+
+    def bindings() -> list[str]:
+        return [each["metadata"]["name"] for each in client.list_all(ROLE_BINDING, namespace)]
+
+    def play(changed: int, *arguments: str, **more: Any) -> str:
+        status, output = player.play(PLAYBOOK, *arguments, **given, **more)
+        assert status == 0 and f"changed={changed}" in output, output
+        assert client.list_all(LEASE, "default") == ()
+        return output
+
+    before = accounts()
+    assert before == dict.fromkeys(("api", "default", "web"), "")
+    with workload_identity.running(api_server):
+        play(1, "--check")
+        assert accounts() == before
+        output = play(1)
+        made = {"api": CLIENT_ID, "default": "", "default-money": CLIENT_ID, "web": CLIENT_ID}
+        assert accounts() == made and len(bindings()) == 2
+        assert "awaiting_owner" in output and "manifest_has_owner" in output, output
+        play(0)
+    undo = {"workload_identity_migration_undo": True}
+    one = {"workload_identity_migration_workloads": [f"{namespace}/Deployment/web"]}
+    play(1, "--check", **undo)
+    assert accounts() == made
+    play(1, **undo, **one)
+    assert accounts() == {**made, "web": ""}
+    play(1, **undo)
+    assert accounts() == before and bindings() == ["reads"]
+    play(0, **undo)
+
+
+def test_a_second_operator_at_the_same_time_is_refused(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    shop(client, namespace)
+    now = "2999-01-01T00:00:00.000000Z"
+    spec = {"holderIdentity": "ann@workstation", "leaseDurationSeconds": 3600, "acquireTime": now, "renewTime": now}
+    create(client, LEASE, "default", "azureops-pod-identity", spec=spec)
+    given: dict[str, Any] = {
+        "pod_identity_kubeconfig": api_server.kubeconfig(),
+        "workload_identity_migration_namespaces": [namespace],
+        "workload_identity_migration_until": "account",
+    }
+    try:
+        status, output = Player(tmp_path / "play").play(PLAYBOOK, **given)
+    finally:
+        client.delete(LEASE, "default", "azureops-pod-identity")
+    assert status == 2 and "ann@workstation" in output, output
+    assert not any("annotations" in each["metadata"] for each in client.list_all(SERVICE_ACCOUNT, namespace))

@@ -392,6 +392,11 @@ FURTHER: dict[str, Scenario] = {
     "exceptions-purged": Scenario(
         EXCEPTION, lists(exceptions=[], purge_exceptions=True, purge_allow_empty=True), an_exception
     ),
+    "account-replaced": Scenario(
+        "workload_identity_service_account",
+        placed(name="web", namespace="{}", client_id=OTHER_ID, override_client_id=True),
+        _of("account-as-before").prepare,
+    ),
     "lease-taken-over": Scenario(
         "cluster_lease", placed(name="odd", namespace="{}", holder="a", process="boot/2/2/2"), a_foreign_lease
     ),
@@ -477,6 +482,12 @@ LOOKS: dict[str, Scenario] = {
         a_webhook_of_workload_id,
         "webhooks",
     ),
+    "soak": Scenario(
+        "workload_identity_soak_info",
+        lambda namespace: {"workloads": [{"kind": "Deployment", "namespace": namespace, "name": NAME}]},
+        a_webhook_of_workload_id,
+        "soaks",
+    ),
     "pods-of-a-node": Scenario("node_pods_info", placed(node="{}"), a_node, "pods"),
     "bundle": Scenario(
         "pod_identity_bundle_info",
@@ -513,6 +524,7 @@ ELSEWHERE = {
 }
 """Modules that ask an API server, and are not among the scenarios here, with the reason."""
 READS_BEHIND = (
+    "account-made",
     "pairs-in-batches",
     "pair-waited",
     "pair-gone-waited",

@@ -22,6 +22,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     pod_identity_restore,
     pod_identity_uninstall,
     pod_identity_verify,
+    workload_identity_migration,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import plain
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
@@ -152,6 +153,7 @@ PLANNED = {
     "pod_identity_restore": pod_identity_restore.PERMISSIONS,
     "pod_identity_uninstall": pod_identity_uninstall.PERMISSIONS,
     "pod_identity_verify": pod_identity_verify.PERMISSIONS,
+    "workload_identity_migration": workload_identity_migration.PERMISSIONS,
 }
 ASKING = [role for role in ROLES if role.name in PLANNED]
 

@@ -25,7 +25,7 @@ BUILTIN: list[dict[str, Any]] = [
 # They start no process, and ``raw`` one without the environment.
 QUIET = (
     *("add_host", "assert", "debug", "fail", "include_role", "include_tasks", "import_role"),
-    *("import_tasks", "meta", "raw", "set_fact", "set_stats"),
+    *("import_tasks", "meta", "pause", "raw", "set_fact", "set_stats"),
 )
 
 

@@ -29,7 +29,9 @@ ROLE_PHASES: t.Mapping[str, tuple[str, ...]] = {
             *("nodes", "roles", "objects", "identities"),
         ),
         "pod_identity_verify": ("workloads", "demo"),
-        "workload_identity_migration": ("plan",),
+        "workload_identity_migration": (
+            *("plan", "issuer", "webhook", "account", "credential", "canary", "switch", "soak", "leave", "finish"),
+        ),
     }.items()
 }
 _PHASES = frozenset(phase for phases in ROLE_PHASES.values() for phase in phases)

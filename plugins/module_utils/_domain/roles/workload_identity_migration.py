@@ -5,9 +5,9 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""The plan of the role workload_identity_migration: what it looks at and tells. Its phase plan changes nothing.
+"""The role workload_identity_migration: its options, and its phase plan, what it looks at and tells.
 
-Permissions are not asked for beforehand: the module tells what it could not read, and so does the plan.
+For the plan permissions are not asked for beforehand: the module tells what it could not read, and so does the plan.
 """
 
 from __future__ import annotations
@@ -18,12 +18,19 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ..azure import arm_id
+from ..migration.stages import NO_ISSUER
 from ..names import listed
-from .part import Look, Nothing, Part, Raw, Run, refuse
+from ..needs import AzurePermission, KubernetesNeed, KubernetesPermission
+from . import workload_identity_phases as phases
+from . import workload_identity_undo as undo
+from .part import Look, Part, Raw, Run, refuse
 
 _PREFIX = "workload_identity_migration"
 # What the module returns that the plan consists of.
-KEPT = (*("cluster", "templates", "identities", "service_accounts", "consumers", "gains", "not_looked_at", "summary"),)
+KEPT = (
+    *("cluster", "templates", "ended", "identities", "service_accounts"),
+    *("consumers", "gains", "not_looked_at", "summary"),
+)
 _FILE = "plan.json"
 
 
@@ -40,31 +47,103 @@ class Options:
     files: tuple[str, ...] = ()
     directory: str = ""
     fail_on_blocked: bool = False
+    enable_issuer: bool = False
+    undo: bool = False
+
+
+@dataclass(frozen=True)
+class AllOptions(Options):
+    workloads: tuple[str, ...] = ()
+    waves: tuple[t.Any, ...] = ()
+    soak_seconds: int = 7200
+    shorten_soak: bool = False
+    confirm: str = ""
+
+
+PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {**phases.PERMISSIONS, **undo.PERMISSIONS}
 
 
 # options
 
 
 @dataclass(frozen=True)
+class Named:
+    """How the role pod_identity_cluster names the cluster."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Named:
+        return cls(str(observed.get("cluster_name") or ""))
+
+
+@dataclass(frozen=True)
 class Checked:
-    """``connects``: to the cluster; not where files are looked at."""
+    """``connects``: to the cluster; not where files are looked at. ``changes``: it does more than to plan.
+
+    ``kubernetes``: what the cluster is asked for before anything is known.
+    """
 
     connects: bool
+    changes: bool
+    kubernetes: tuple[KubernetesNeed, ...]
 
 
-def check(options: Options, _nothing: Nothing, _run: Run) -> Checked:
-    refuse(_contradictions(options))
-    return Checked(connects=not options.files)
+def check(options: AllOptions, named: Named, run: Run) -> Checked:
+    refuse(_contradictions(options, named, run))
+    changes = options.undo or options.until != phases.PLAN
+    lease = KubernetesNeed.of(phases.KUBERNETES_PERMISSIONS["take_lease"], "default")
+    return Checked(connects=not options.files, changes=changes, kubernetes=(lease,) if changes else ())
 
 
-def _contradictions(options: Options) -> t.Iterator[str]:
-    for each in options.proxy_workloads:
-        if len([part for part in each.split("/") if part]) != 3:
-            yield f"{_PREFIX}_proxy_workloads has {each!r}, which is not NAMESPACE/KIND/NAME."
+def _contradictions(options: AllOptions, named: Named, run: Run) -> t.Iterator[str]:
+    lists = {
+        "proxy_workloads": options.proxy_workloads,
+        "workloads": options.workloads,
+        "waves": [each for wave in options.waves for each in wave],
+    }
+    for name, several in lists.items():
+        for each in several:
+            if len([part for part in str(each).split("/") if part]) != 3:
+                yield f"{_PREFIX}_{name} has {each!r}, which is not NAMESPACE/KIND/NAME."
     if options.exchange_samples < 0:
         yield f"{_PREFIX}_exchange_samples is {options.exchange_samples}; give 0 or more."
     if not 0 <= options.exchange_min_rate <= 1:
         yield f"{_PREFIX}_exchange_min_rate is {options.exchange_min_rate}; give at least 0 and at most 1."
+    if options.undo or options.until == phases.PLAN:
+        if options.undo and options.files:
+            yield f"{_PREFIX}_files are no cluster, in which something could be undone; leave them out."
+        return
+    if options.files:
+        yield f"{_PREFIX}_files are no cluster, in which something could be changed; leave them out, or end with plan."
+    if phases.ORDER.index(options.until) >= phases.ORDER.index(phases.CREDENTIAL):
+        if options.exchange_samples == 0:
+            yield f"{_PREFIX}_exchange_samples is 0, and what nobody has tried is not proved; give 1 or more."
+        if options.exchange_min_rate == 0:
+            yield f"{_PREFIX}_exchange_min_rate is 0, with which every credential would do; give more than 0."
+    yield from _late_contradictions(options, named, run)
+
+
+def _late_contradictions(options: AllOptions, named: Named, run: Run) -> t.Iterator[str]:
+    """About the phases that give up AAD Pod Identity."""
+    last = phases.ORDER.index(options.until)
+    if (
+        last >= phases.ORDER.index(phases.SOAK)
+        and options.soak_seconds < phases.LIFE_SECONDS
+        and not options.shorten_soak
+    ):
+        yield (
+            f"{_PREFIX}_soak_seconds is {options.soak_seconds}, and a token of a service account lives for at least "
+            f"{phases.LIFE_SECONDS} seconds; give as many, or say {_PREFIX}_shorten_soak=true."
+        )
+    if last >= phases.ORDER.index(phases.LEAVE) and not run.check_mode:
+        if not named.name:
+            yield "No cluster is named whose workloads would leave AAD Pod Identity; set pod_identity_cluster_name."
+        elif options.confirm != named.name:
+            yield (
+                f"Workloads of cluster {named.name} would leave AAD Pod Identity; to confirm, set "
+                f"{_PREFIX}_confirm={named.name}, or look first with --check."
+            )
 
 
 # plan
@@ -225,22 +304,31 @@ def _short(identity: str) -> str:
 
 def _look(options: Options, observed: Raw, _run: Run) -> t.Iterator[Look]:
     cluster, live = observed["cluster"], not options.files
+    # Whoever says that it may be enabled has accepted that.
+    enabled = [NO_ISSUER] if options.enable_issuer and NO_ISSUER not in options.accept else []
+    tries = live and not options.undo
     arguments = {
         "namespaces": list(options.namespaces) or None,
         "files": list(options.files) or None,
         "resource_group": cluster.get("resource_group") or None,
         "cluster_name": cluster.get("name") or None,
         "proxy_workloads": list(options.proxy_workloads),
-        "accept": list(options.accept),
+        "accept": [*options.accept, *enabled],
         "override_owner": options.override_owner,
-        "dry_run": options.dry_run and live,
-        "exchange_samples": options.exchange_samples if live else 0,
+        "dry_run": options.dry_run and tries,
+        "exchange_samples": options.exchange_samples if tries else 0,
         "exchange_min_rate": options.exchange_min_rate,
     }
     yield Look("info", "workload_identity_info", arguments, in_cluster=live)
 
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
-    "options": Part(Options, Nothing, check),
+    "options": Part(AllOptions, Named, check),
     "plan": Part(Options, Found, plan, _look),
+    "work": Part(phases.Options, phases.Found, phases.work, phases.look),
+    "advance": Part(phases.Options, phases.Progress, phases.advance),
+    "soak": Part(phases.Options, phases.Soaking, phases.soak, phases.look_at_soak),
+    "gone": Part(phases.Options, phases.Assigned, phases.gone, phases.look_at_assigned),
+    "undo": Part(phases.Options, undo.Found, undo.undo, undo.look),
+    "undone": Part(phases.Options, undo.Progress, undo.undone),
 }

@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""How far each workload is on its way to Workload ID, by what is observed of it alone, and what the next phase is."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass, replace
+
+from ..matching.matching import SELECTOR_LABEL
+from ..names import MIGRATION, listed
+from .candidate import BOTH, NOTHING, WORKLOAD_ID
+from .problem import ACCOUNT as STEP_ACCOUNT
+from .problem import ANNOTATION, FINISH, LABEL, LEAVE, PROXY, RESTART, SWITCH
+from .problem import CREDENTIAL as STEP_CREDENTIAL
+from .problem import ISSUER as STEP_ISSUER
+from .problem import WEBHOOK as STEP_WEBHOOK
+
+Raw = t.Mapping[str, t.Any]
+
+PLANNED, ACCOUNT, CREDENTIAL, CANARY = "planned", "account", "credential", "canary"
+SWITCHED, SOAKING, LEFT, FINISHED = "switched", "soaking", "left", "finished"
+AWAITING_OWNER, BLOCKED = "awaiting_owner", "blocked"
+STATES = (
+    *(PLANNED, ACCOUNT, CREDENTIAL, CANARY, SWITCHED, SOAKING, LEFT, FINISHED),
+    *(AWAITING_OWNER, BLOCKED),
+)
+OWNED, OWN_CLIENT_ID, GAP = "manifest_has_owner", "own_client_id_differs", "cannot_surge"
+NO_ISSUER, ENABLE_ISSUER = "issuer_not_enabled", "workload_identity_migration_enable_issuer=true"
+# The phase that takes a step; the proof is that of every phase.
+_PHASES: t.Mapping[str, str] = {
+    STEP_ISSUER: "issuer",
+    STEP_WEBHOOK: "webhook",
+    STEP_ACCOUNT: "account",
+    ANNOTATION: "account",
+    STEP_CREDENTIAL: "credential",
+    PROXY: "switch",
+    LABEL: "switch",
+    RESTART: "switch",
+}
+# What the module that switches templates changes.
+KINDS: t.Mapping[str, str] = {
+    "Deployment": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "ReplicaSet": "apps/v1",
+    "CronJob": "batch/v1",
+}
+
+
+@dataclass(frozen=True)
+class Mover:
+    """A workload that gets its tokens by Workload ID in the end.
+
+    ``steps``: phases that have something to do about it. ``account``: the service account that it has; ``new_account``:
+    the one that it will have; ``told``: the client id that this tells now. ``bindings``: kinds and places of what binds
+    roles to the account whose rights are copied, or were. ``credentials``: as workload_identity_info
+    returns them. ``blockers``: what is in the way, by stage. ``labels``: of its template. ``mark``: it was changed by
+    this collection, before which it had ``former_selector``; ``rolling``: and its rollout was not brought to an end.
+    ``owner``: of its manifest. ``awaits``: the owner has to change it. ``state``, ``next``,
+    ``reason``: how far it is, the next phase, and why it stops; ``failed``: because something failed in this run.
+    ``predicted``: what it needs was not really made in this run, which is in check mode. ``soaked``: it was proved in
+    this run that it has used Workload ID for long enough. ``wave``: in which it is
+    switched, from 0 on, -1 in none.
+    """
+
+    namespace: str
+    kind: str
+    name: str
+    uses: str = ""
+    selector: str = ""
+    identities: tuple[str, ...] = ()
+    client_id: str = ""
+    account: str = ""
+    new_account: str = ""
+    told: str = ""
+    bindings: tuple[str, ...] = ()
+    credentials: tuple[Raw, ...] = ()
+    steps: tuple[str, ...] = ()
+    blockers: tuple[Raw, ...] = ()
+    owner: str = ""
+    own_client_id: bool = False
+    proxy: bool = False
+    labels: t.Mapping[str, str] | None = None
+    mark: bool = False
+    former_selector: str = ""
+    rolling: bool = False
+    awaits: bool = False
+    state: str = PLANNED
+    next: str = ""
+    reason: str = ""
+    failed: bool = False
+    predicted: bool = False
+    soaked: bool = False
+    wave: int = -1
+
+    @classmethod
+    def of(cls, template: Raw, raw: Raw | None = None, told: str = "", bindings: t.Iterable[str] = ()) -> Mover:
+        """``template``: as workload_identity_info returns it. ``raw``: the object itself, None where it was not read.
+
+        ``told``: the client id of the service account that it will have. ``bindings``: of the account itself.
+        """
+        accepted = {each["code"] for each in template["accepted"]}
+        owner = template.get("owner") or {}
+        kept = kept_before(raw or {})
+        steps = dict.fromkeys(_PHASES[step] for step in template["steps"] if step in _PHASES)
+        found = cls(
+            namespace=template["namespace"],
+            kind=template["kind"],
+            name=template["name"],
+            uses=template["uses"],
+            selector=template["selector"],
+            identities=tuple(each["name"] for each in template["identities"]),
+            client_id=template["client_id"],
+            account=template["service_account"],
+            new_account=template["new_service_account"],
+            told=told,
+            bindings=tuple(bindings),
+            credentials=tuple(template["credentials"]),
+            steps=tuple(steps),
+            blockers=tuple(template["blocked"]),
+            owner=" ".join(filter(None, (owner.get("kind"), owner.get("name")))),
+            own_client_id=OWN_CLIENT_ID in accepted,
+            proxy=bool(template["proxy"]),
+            labels=None if raw is None else _template_labels(raw),
+            mark=kept is not None,
+            former_selector=str((kept or {}).get(SELECTOR_LABEL) or ""),
+            rolling="strategy" in (kept or {}),
+        )
+        return found.judged()
+
+    @classmethod
+    def parse(cls, raw: Raw) -> Mover:
+        """As it went from one task to the next."""
+        lists = ("identities", "bindings", "credentials", "steps", "blockers")
+        return cls(**{**raw, **{name: tuple(raw[name]) for name in lists}})
+
+    @property
+    def key(self) -> str:
+        """As options name it."""
+        return f"{self.namespace}/{self.kind}/{self.name}"
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Those of one service account go together."""
+        return self.namespace, self.new_account
+
+    @property
+    def goes(self) -> bool:
+        """Whether something may be done about it before it is switched."""
+        return not self.is_switched and self.state != BLOCKED and not self.failed
+
+    @property
+    def is_switched(self) -> bool:
+        return self.state in (SWITCHED, SOAKING, LEFT, FINISHED)
+
+    @property
+    def has_label(self) -> bool:
+        """Whether its template asks for Workload ID, whoever wrote that."""
+        return self.uses in (BOTH, WORKLOAD_ID)
+
+    def in_the_way(self, stage: str) -> tuple[Raw, ...]:
+        return tuple(each for each in self.blockers if each["stage"] == stage)
+
+    def judged(self) -> Mover:
+        """With how far it is, by what is to be done about it."""
+        if self.has_label and not self.steps and not self.rolling:
+            at = SWITCHED if self.selector else LEFT
+            reasons = self.in_the_way(LEAVE if self.selector else FINISH)
+            return replace(self, state=at, next="soak" if self.selector else "finish", reason=_told(reasons))
+        stops = [each for each in self.in_the_way(SWITCH) if each["code"] != OWNED]
+        if stops:
+            gate = _PHASES[STEP_ISSUER] if any(each["code"] == NO_ISSUER for each in stops) else self._next
+            return replace(self, state=BLOCKED, next=gate, reason=_told(stops))
+        owned = [each for each in self.in_the_way(SWITCH) if each["code"] == OWNED]
+        left_to_do = set(self.steps) - {"switch"}
+        reached = PLANNED
+        if not left_to_do:
+            reached = AWAITING_OWNER if owned else CREDENTIAL
+        elif left_to_do == {"credential"}:
+            reached = ACCOUNT
+        return replace(self, state=reached, next=self._next, awaits=bool(owned), reason=_told(owned))
+
+    @property
+    def _next(self) -> str:
+        first = next((phase for phase in _IN_ORDER if phase in self.steps), "")
+        return "canary" if first in ("switch", "") else first
+
+    def without(self, *steps: str) -> Mover:
+        """Once these are done."""
+        return replace(self, steps=tuple(each for each in self.steps if each not in steps))
+
+    def stops(self, reason: str) -> Mover:
+        """Because of something that failed in this run."""
+        return replace(self, reason=reason, failed=True)
+
+
+_IN_ORDER = tuple(dict.fromkeys(_PHASES.values()))
+
+
+def moves(template: Raw) -> bool:
+    """Whether the migration has to do with it; not where it takes tokens of its node alone."""
+    return bool(template["selector"]) or template["uses"] in (BOTH, WORKLOAD_ID, NOTHING)
+
+
+def kept_before(raw: Raw) -> dict[str, t.Any] | None:
+    """What a change of this collection keeps of before; None where there was none. What is not ours to read is empty,
+    and the modules refuse it."""
+    text = ((raw.get("metadata") or {}).get("annotations") or {}).get(MIGRATION)
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {}
+
+
+def together(movers: t.Sequence[Mover], others: t.Sequence[Mover] = ()) -> tuple[Mover, ...]:
+    """The same, where none goes without those that will have its service account.
+
+    ``others``: those that the run leaves out.
+    """
+    return tuple(_with_mates(one, movers, others) if one.goes else one for one in movers)
+
+
+def _with_mates(one: Mover, movers: t.Sequence[Mover], others: t.Sequence[Mover]) -> Mover:
+    outside = [each.label for each in others if each.group == one.group and not each.is_switched]
+    mates = [each for each in movers if each.group == one.group and each.key != one.key and not each.is_switched]
+    stopped = [each.label for each in mates if not each.goes]
+    awaiting = [each.label for each in mates if each.awaits]
+    which = f"ServiceAccount {one.namespace}/{one.new_account}, and none goes without the other"
+    if outside:
+        return replace(one, state=BLOCKED, reason=f"{listed(outside)} is left out of this run and is to have {which}.")
+    if stopped:
+        return replace(one, state=BLOCKED, reason=f"{listed(stopped)} stops and is to have {which}.")
+    if awaiting and not one.awaits:
+        return replace(one, awaits=True, reason=f"{listed(awaiting)} awaits its owner and is to have {which}.")
+    return one
+
+
+def _template_labels(raw: Raw) -> dict[str, str]:
+    spec = raw.get("spec") or {}
+    if raw.get("kind") == "CronJob":
+        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
+    metadata = (spec.get("template") or {}).get("metadata") or {}
+    return {str(key): str(value) for key, value in (metadata.get("labels") or {}).items()}
+
+
+def _told(blockers: t.Iterable[Raw]) -> str:
+    """Why, what to do, and which option accepts it, or does it."""
+    said = []
+    for each in blockers:
+        accepted = f" ({each['accepted_by']} accepts it)" if each["accepted_by"] else ""
+        if each["code"] == NO_ISSUER:
+            accepted = f" ({ENABLE_ISSUER} does that)"
+        said.append(f"{each['code']}: {each['reason']} {each['remedy']}{accepted}")
+    return " ".join(dict.fromkeys(said))

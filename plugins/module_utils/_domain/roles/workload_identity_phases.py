@@ -1,0 +1,812 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""The phases of the role workload_identity_migration after the plan: what each does to which workload.
+
+Nothing is remembered from run to run: how far a workload is, is observed of it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import typing as t
+import uuid
+from dataclasses import dataclass, replace
+
+from ..azure import arm_id, federated
+from ..azure.clusters import KIND as CLUSTER
+from ..matching.matching import SELECTOR_LABEL, Pod
+from ..migration import problem, stages
+from ..migration.candidate import BOTH, WORKLOAD_ID
+from ..migration.stages import Mover
+from ..migration.trust import MISSING, MISSPELLED
+from ..names import listed
+from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
+from ..tokens.token import WORKLOAD_IDENTITY
+from .part import ROLE_PHASES, Look, Raw, Run, refuse
+
+PREFIX = "workload_identity_migration"
+PHASES = ROLE_PHASES[PREFIX]
+PLAN, ISSUER, WEBHOOK, ACCOUNT, CREDENTIAL, CANARY, SWITCH, SOAK, LEAVE, FINISH = (
+    phase[len(PREFIX) + 1 :] for phase in PHASES
+)
+# At least, of a token of a service account in a pod.
+LIFE_SECONDS = 3600
+# Whether one that has just left still gets its token.
+LEFT = "left"
+ORDER = (PLAN, ISSUER, WEBHOOK, ACCOUNT, CREDENTIAL, CANARY, SWITCH, SOAK, LEAVE, FINISH)
+
+_CLUSTER, _IN_DEFAULT, _OF_WORKLOADS = "the whole cluster", "the namespace `default`", "the namespace of each workload"
+_OF_OWN = "the namespace of each workload that gets a service account of its own"
+_FOR_OWN = f"{_CLUSTER}, where a workload gets a service account of its own"
+_RBAC = "rbac.authorization.k8s.io"
+
+
+def _phase(name: str) -> str:
+    return f"{PREFIX}_{name}"
+
+
+AZURE_PERMISSIONS: t.Mapping[str, AzurePermission] = {
+    "write_issuer": AzurePermission(_phase(ISSUER), "the cluster, where it has no issuer", (f"{CLUSTER}/write",)),
+    "write_webhook": AzurePermission(_phase(WEBHOOK), "the cluster, where it has no webhook", (f"{CLUSTER}/write",)),
+    "write_credentials": AzurePermission(
+        _phase(CREDENTIAL), "each identity that gets a credential", (f"{federated.KIND}/write",)
+    ),
+}
+
+
+def _kubernetes(
+    phase: str, where: str, group: str, resource: str, *verbs: str, subresource: str = ""
+) -> KubernetesPermission:
+    return KubernetesPermission(phase, where, resource, verbs, group, subresource)
+
+
+KUBERNETES_PERMISSIONS: t.Mapping[str, KubernetesPermission] = {
+    "take_lease": _kubernetes(
+        "always", _IN_DEFAULT, "coordination.k8s.io", "leases", "get", "create", "patch", "delete"
+    ),
+    "annotate_accounts": _kubernetes(_phase(ACCOUNT), _OF_WORKLOADS, "", "serviceaccounts", "get", "patch"),
+    "make_accounts": _kubernetes(_phase(ACCOUNT), _OF_OWN, "", "serviceaccounts", "create"),
+    "read_roles": _kubernetes(_phase(ACCOUNT), _FOR_OWN, _RBAC, "roles", "list"),
+    "read_role_bindings": _kubernetes(_phase(ACCOUNT), _FOR_OWN, _RBAC, "rolebindings", "list"),
+    "read_cluster_roles": _kubernetes(_phase(ACCOUNT), _FOR_OWN, _RBAC, "clusterroles", "list"),
+    "read_cluster_role_bindings": _kubernetes(_phase(ACCOUNT), _FOR_OWN, _RBAC, "clusterrolebindings", "list"),
+    "review_access": _kubernetes(_phase(ACCOUNT), _FOR_OWN, "authorization.k8s.io", "subjectaccessreviews", "create"),
+    "copy_role_bindings": _kubernetes(
+        _phase(ACCOUNT), "the namespace of each RoleBinding that is copied", _RBAC, "rolebindings", "create"
+    ),
+    "copy_cluster_role_bindings": _kubernetes(
+        _phase(ACCOUNT), f"{_CLUSTER}, where a ClusterRoleBinding is copied", _RBAC, "clusterrolebindings", "create"
+    ),
+    "sign_tokens": _kubernetes(_phase(CREDENTIAL), _OF_WORKLOADS, "", "serviceaccounts", "create", subresource="token"),
+    "run_probes": _kubernetes(_phase(CANARY), _OF_WORKLOADS, "batch", "jobs", "list", "create", "delete"),
+    "read_probes": _kubernetes(_phase(CANARY), _OF_WORKLOADS, "", "pods", "get", subresource="log"),
+    "read_services": _kubernetes(_phase(CANARY), _OF_WORKLOADS, "", "services", "list"),
+    "change_deployments": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "apps", "deployments", "get", "patch"),
+    "change_statefulsets": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "apps", "statefulsets", "get", "patch"),
+    "change_daemonsets": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "apps", "daemonsets", "get", "patch"),
+    "change_replicasets": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "apps", "replicasets", "get", "patch"),
+    "change_cronjobs": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "batch", "cronjobs", "get", "patch"),
+    "read_logs": _kubernetes(_phase(SOAK), "the namespaces of NMI", "", "pods", "get", subresource="log"),
+    "read_assigned": _kubernetes(_phase(LEAVE), _CLUSTER, "aadpodidentity.k8s.io", "azureassignedidentities", "list"),
+    "try_pods": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "", "pods", "create"),
+}
+PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {**AZURE_PERMISSIONS, **KUBERNETES_PERMISSIONS}
+CHANGES = {kind: f"change_{kind.lower()}s" for kind in stages.KINDS}
+
+
+@dataclass(frozen=True)
+class Options:
+    until: str = PLAN
+    workloads: tuple[str, ...] = ()
+    identities: tuple[str, ...] = ()
+    waves: tuple[t.Any, ...] = ()
+    enable_issuer: bool = False
+    enable_webhook: bool = False
+    override_owner: bool = False
+    accept: tuple[str, ...] = ()
+    canary_image: str = ""
+    soak_seconds: int = 7200
+    namespaces: tuple[str, ...] = ()
+
+
+def phases(options: Options, run: Run) -> tuple[str, ...]:
+    """Those of this run, without the name of the role."""
+    last = ORDER.index(options.until)
+    return tuple(name for name in ORDER[: last + 1] if _phase(name) in run.phases(PHASES))
+
+
+# what a run knows
+
+
+@dataclass(frozen=True)
+class Account:
+    """An entry for workload_identity_service_account. ``movers``: whom it is for, by their keys."""
+
+    namespace: str
+    name: str
+    client_id: str
+    like: str
+    override_client_id: bool
+    movers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The federated credentials that one identity is to have, as federated_identity_credential takes them."""
+
+    identity_id: str
+    credentials: tuple[Raw, ...]
+    movers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A pod like those of a workload, and what it must get. ``question``: as pod_token_info takes it."""
+
+    question: Raw
+    mover: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A workload that is changed, as workload_identity_workload takes it."""
+
+    namespace: str
+    kind: str
+    name: str
+    service_account: str
+    client_id: str
+    proxy: bool
+    override_owner: bool
+    accept_gap: bool
+    mover: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table at the end."""
+
+    workload: str
+    state: str
+    next: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run knows of the workloads; each task goes by what the one before left, and leaves it with more.
+
+    ``phases``: of this run. ``movers``: the workloads. ``issuer`` and ``webhook``: whether they are enabled.
+    ``soaking``: what is looked at until it has used Workload ID for long enough; ``again``: it is waited for, until
+    ``end`` at the latest, in seconds. ``left``: as the canaries, of those that have just left. ``finishes``: AAD Pod
+    Identity goes. ``others``: what needs it still.
+    ``azure`` and ``kubernetes``: what is asked for before the first write. ``rows``: of the table at the end.
+    ``message``: why the role fails; empty where it does not.
+    """
+
+    phases: tuple[str, ...]
+    movers: tuple[Mover, ...]
+    issuer: bool = False
+    webhook: bool = False
+    accounts: tuple[Account, ...] = ()
+    credentials: tuple[Credentials, ...] = ()
+    canaries: tuple[Canary, ...] = ()
+    waves: tuple[tuple[Change, ...], ...] = ()
+    soaking: tuple[Raw, ...] = ()
+    leaving: tuple[Change, ...] = ()
+    left: tuple[Canary, ...] = ()
+    finishes: bool = False
+    others: tuple[str, ...] = ()
+    again: bool = False
+    end: float = 0
+    azure: tuple[AzureNeed, ...] = ()
+    kubernetes: tuple[KubernetesNeed, ...] = ()
+    rows: tuple[Row, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """``info``: the plan. ``cluster``: of the session. ``raws``: the workloads themselves, by kind, place and name.
+
+    ``nmi``: namespaces where NMI runs, as far as they may be known.
+    """
+
+    info: Raw
+    cluster: Raw
+    raws: t.Mapping[tuple[str, str, str], Raw]
+    nmi: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Found:
+        raws = {}
+        for kind in _kinds(observed):
+            for raw in observed[_look_name(kind)]["resources"]:
+                metadata = raw["metadata"]
+                raws[(metadata["namespace"], kind, metadata["name"])] = raw
+        installations = (observed.get("nmi") or {}).get("installations") or ()
+        namespaces = tuple(sorted({each["namespace"] for each in installations}))
+        return cls(observed["info"], observed.get("cluster") or {}, raws, namespaces)
+
+    def raw(self, template: Raw) -> Raw | None:
+        return self.raws.get((template["namespace"], template["kind"], template["name"]))
+
+
+def _kinds(observed: Raw) -> tuple[str, ...]:
+    """Of the workloads that are looked at themselves."""
+    named = {each["kind"] for each in observed["info"]["templates"]}
+    return tuple(kind for kind in stages.KINDS if kind in named)
+
+
+def _look_name(kind: str) -> str:
+    return f"of {kind}"
+
+
+def look(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
+    """At the workloads themselves, whose metadata tells what was changed, and where the logs of NMI are."""
+    for kind in _kinds(found):
+        arguments = {"api_version": stages.KINDS[kind], "kind": kind}
+        yield Look(_look_name(kind), "kubernetes_object_info", arguments)
+    if SOAK in phases(options, run):
+        yield Look("nmi", "nmi_info", tolerates=lambda _failed: True)
+
+
+# work
+
+
+def work(options: Options, found: Found, run: Run) -> Work:
+    """What the run does. Raises Refused where options name what is not there."""
+    accounts = {(each["namespace"], each["name"]): each for each in found.info["service_accounts"]}
+    every = []
+    for template in found.info["templates"]:
+        if stages.moves(template):
+            old, new = (
+                accounts.get((template["namespace"], template[name])) or {}
+                for name in ("service_account", "new_service_account")
+            )
+            told, bindings = str(new.get("client_id") or ""), old.get("bindings") or ()
+            every.append(Mover.of(template, found.raw(template), told, bindings))
+    refuse(unknown(options, every))
+    chosen = [one for one in every if in_scope(options, one)]
+    others = [one for one in every if not in_scope(options, one)]
+    ran = phases(options, run)
+    closed = [_at_gate(one, options, found) if one.goes else one for one in chosen]
+    movers = _waved(options, stages.together(closed, others))
+    made = _listed(Work(ran, movers, others=tuple(_needing(options, found.info, chosen, run))), options)
+    refuse(_without_azure(made, found))
+    return replace(made, azure=tuple(_azure(made, found)), kubernetes=tuple(_in_cluster(made, found, run)))
+
+
+def unknown(options: Options, every: t.Sequence[Mover]) -> t.Iterator[str]:
+    """Names in options that are those of nothing."""
+    for pattern in options.workloads:
+        if not any(fnmatch.fnmatchcase(one.key, pattern) for one in every):
+            yield (
+                f"{PREFIX}_workloads has {pattern}, which is no workload that moves; name one of the plan, as "
+                "NAMESPACE/KIND/NAME."
+            )
+    for name in options.identities:
+        if not any(_has_identity(one, name) for one in every):
+            yield f"{PREFIX}_identities has {name}, which no workload that moves gets; name it as the plan does."
+
+
+def in_scope(options: Options, one: Mover) -> bool:
+    named = not options.workloads or any(fnmatch.fnmatchcase(one.key, each) for each in options.workloads)
+    return named and (not options.identities or any(_has_identity(one, each) for each in options.identities))
+
+
+def _has_identity(one: Mover, name: str) -> bool:
+    """``name``: of the identity in Azure, or of its AzureIdentity, with its namespace or without."""
+    in_azure = [arm_id.last_segment(each["identity_id"]).lower() for each in one.credentials]
+    return name.lower() in in_azure or any(name in (each, each.rpartition("/")[2]) for each in one.identities)
+
+
+def _at_gate(one: Mover, options: Options, found: Found) -> Mover:
+    """Stopped where the cluster lacks what nobody said may be enabled."""
+    name = found.cluster.get("name") or "the cluster"
+    if ISSUER in one.steps and not options.enable_issuer:
+        reason = (
+            f"{name} has no OIDC issuer. To enable it restarts the API server, changes the issuer of all tokens of "
+            f"service accounts, and cannot be undone; {PREFIX}_enable_issuer=true does it."
+        )
+        return replace(one, state=stages.BLOCKED, next=ISSUER, reason=reason)
+    if WEBHOOK in one.steps and not options.enable_webhook:
+        reason = (
+            f"{name} has no webhook of Workload ID; {PREFIX}_enable_webhook=true enables that of AKS, or install its "
+            "chart."
+        )
+        return replace(one, state=stages.BLOCKED, next=WEBHOOK, reason=reason)
+    return one
+
+
+def _waved(options: Options, movers: t.Sequence[Mover]) -> tuple[Mover, ...]:
+    """Each with its wave. Raises Refused where some of one service account would go in different ones.
+
+    Unset, the first workload goes alone, with those of its service account, and then the others.
+    """
+    waves: dict[str, int] = {}
+    going = [one for one in movers if one.goes and not one.awaits]
+    for one in going:
+        if options.waves:
+            fitting = (
+                number
+                for number, patterns in enumerate(options.waves)
+                if any(fnmatch.fnmatchcase(one.key, pattern) for pattern in patterns)
+            )
+            waves[one.key] = next(fitting, -1)
+        else:
+            waves[one.key] = 0 if one.group == going[0].group else 1
+    torn = {}
+    for one in going:
+        mates = {waves[each.key] for each in going if each.group == one.group}
+        if len(mates) > 1:
+            torn[one.group] = [each.label for each in going if each.group == one.group]
+    refuse(
+        f"{listed(labels)} are to have ServiceAccount {namespace}/{name}, and none goes without the other; name them "
+        f"in one of {PREFIX}_waves."
+        for (namespace, name), labels in torn.items()
+    )
+    return tuple(replace(one, wave=waves.get(one.key, -1)) for one in movers)
+
+
+def _without_azure(made: Work, found: Found) -> t.Iterator[str]:
+    if (made.credentials or made.issuer or made.webhook) and not found.cluster.get("name"):
+        yield (
+            "No cluster is named, so nothing can be changed in Azure; set pod_identity_cluster_name and "
+            f"pod_identity_resource_group, or end before that with {PREFIX}_until."
+        )
+
+
+def _listed(made: Work, options: Options) -> Work:
+    """With what each phase has to do, by how far the workloads are."""
+    failed = [one for one in made.movers if one.failed]
+    return replace(
+        made,
+        issuer=ISSUER in made.phases and any(ISSUER in one.steps for one in made.movers if one.goes),
+        webhook=WEBHOOK in made.phases and any(WEBHOOK in one.steps for one in made.movers if one.goes),
+        accounts=tuple(_accounts(made)) if ACCOUNT in made.phases else (),
+        credentials=tuple(_credentials(made)) if CREDENTIAL in made.phases else (),
+        canaries=tuple(_canaries(made, options)) if CANARY in made.phases else (),
+        waves=tuple(_changes(made, options)) if SWITCH in made.phases else (),
+        soaking=tuple(_soaking(made)) if SOAK in made.phases else (),
+        leaving=tuple(_leaving(made, options)) if LEAVE in made.phases else (),
+        left=tuple(_left(made, options)) if LEAVE in made.phases else (),
+        finishes=FINISH in made.phases
+        and any(one.state == stages.LEFT for one in made.movers)
+        and not any(one.predicted for one in made.movers)
+        and not _why_not_finished(made),
+        rows=tuple(_row(one, made, options) for one in made.movers),
+        message=" ".join(f"{one.label}: {one.reason}" for one in failed),
+    )
+
+
+def _needing(options: Options, info: Raw, chosen: t.Sequence[Mover], run: Run) -> t.Iterator[str]:
+    """What of the cluster needs AAD Pod Identity beside the workloads of this run, or may."""
+    if set(run.tags) & set(PHASES):  # which would leave out the phases of the other role
+        yield "what a run with --tags does not look at"
+    if options.namespaces:
+        yield f"what is outside of {PREFIX}_namespaces"
+    mine = {one.label for one in chosen}
+    for each in info["templates"]:
+        label = f"{each['kind']} {each['namespace']}/{each['name']}"
+        if label not in mine and (each["selector"] or any(one["stage"] == problem.FINISH for one in each["blocked"])):
+            yield label
+
+
+def _why_not_finished(made: Work) -> str:
+    """What needs AAD Pod Identity still; empty where nothing does."""
+    staying = [
+        one.label
+        for one in made.movers
+        if one.failed or one.state not in (stages.LEFT, stages.FINISHED) or one.in_the_way(problem.FINISH)
+    ]
+    needing = [*staying, *made.others]
+    return f"{listed(needing)} may need AAD Pod Identity, so it stays." if needing else ""
+
+
+def _soaking(made: Work) -> t.Iterator[Raw]:
+    for one in made.movers:
+        if one.state in (stages.SWITCHED, stages.SOAKING) and not one.failed and not one.soaked:
+            yield {"kind": one.kind, "namespace": one.namespace, "name": one.name}
+
+
+def _leaving(made: Work, options: Options) -> t.Iterator[Change]:
+    for one in made.movers:
+        ready = one.state == stages.SOAKING and one.soaked and not one.failed
+        if ready and not one.in_the_way(problem.LEAVE) and (options.override_owner or not one.owner):
+            yield _change(one, options)
+
+
+def _left(made: Work, options: Options) -> t.Iterator[Canary]:
+    """Those that have left in this run."""
+    for one in made.movers:
+        if one.state == stages.LEFT and one.soaked and not one.failed:
+            yield Canary(_question(one, options), one.key)
+
+
+def _row(one: Mover, made: Work, options: Options) -> Row:
+    reason, held = one.reason, _held(made.movers)
+    if not reason and one.soaked and one.state == stages.SOAKING and one.owner and not options.override_owner:
+        reason = (
+            f"It belongs to {one.owner}; take {SELECTOR_LABEL} out where the manifest is written, or set "
+            f"{PREFIX}_override_owner=true."
+        )
+        return Row(one.label, stages.AWAITING_OWNER, one.next, reason)
+    if not reason and one.state == stages.LEFT and FINISH in made.phases:
+        reason = "What goes is known once it has left." if one.predicted else _why_not_finished(made)
+    if one.soaked and options.soak_seconds < LIFE_SECONDS:
+        reason = f"{reason} Its soak was shortened to {options.soak_seconds} seconds.".strip()
+    if not reason and one.predicted and CREDENTIAL in one.steps and not any(each["issuer"] for each in one.credentials):
+        reason = "What follows is known once the cluster has its issuer."
+    if not reason and one.goes and one.state == stages.CANARY:
+        if one.wave < 0:
+            reason = f"No wave of {PREFIX}_waves names it."
+        elif held is not None and one.wave > held:
+            reason = f"Wave {held + 1} has failed, so that wave {one.wave + 1} was not begun."
+    return Row(one.label, one.state, one.next, reason)
+
+
+_BEFORE_ACCOUNT = frozenset((ISSUER, WEBHOOK))
+
+
+def _accounts(made: Work) -> t.Iterator[Account]:
+    """One that is made is looked at until it serves: a run that was killed may not have copied all rights."""
+    groups: dict[tuple[str, str], list[Mover]] = {}
+    for one in made.movers:
+        wanted = ACCOUNT in one.steps or one.new_account != one.account
+        if one.goes and wanted and not _BEFORE_ACCOUNT.intersection(one.steps) and one.state != stages.CANARY:
+            groups.setdefault(one.group, []).append(one)
+    for (namespace, name), movers in groups.items():
+        first = movers[0]
+        yield Account(
+            namespace,
+            name,
+            client_id=first.client_id,
+            like=first.account if first.account != name else "",
+            override_client_id=bool(first.told) and first.told.lower() != first.client_id.lower(),
+            movers=tuple(one.key for one in movers),
+        )
+
+
+def _credentials(made: Work) -> t.Iterator[Credentials]:
+    """Of the workloads whose accounts are there; Entra is asked with tokens of these."""
+    before = _BEFORE_ACCOUNT | {ACCOUNT}
+    wanted: dict[str, dict[str, Raw]] = {}
+    movers: dict[str, dict[str, None]] = {}
+    for one in made.movers:
+        if not one.goes or CREDENTIAL not in one.steps or before.intersection(one.steps):
+            continue
+        for each in one.credentials:
+            if each["state"] not in (MISSING, MISSPELLED) or not each["issuer"]:
+                continue
+            identity = each["identity_id"]
+            entry = {
+                "name": credential_name(each),
+                "issuer": each["issuer"],
+                "namespace": one.namespace,
+                "service_account": one.new_account,
+                "audiences": [each["audience"]],
+            }
+            wanted.setdefault(identity, {})[entry["name"]] = entry
+            movers.setdefault(identity, {})[one.key] = None
+    for identity, entries in wanted.items():
+        yield Credentials(identity, tuple(entries.values()), tuple(movers[identity]))
+
+
+def credential_name(trust: Raw) -> str:
+    """Of a credential that is ours, by which it is known again: no other is removed."""
+    text = "|".join((trust["issuer"], trust["subject"], trust["audience"]))
+    return f"azureops-{uuid.uuid5(uuid.NAMESPACE_URL, text)}"
+
+
+def _canaries(made: Work, options: Options) -> t.Iterator[Canary]:
+    for one in made.movers:
+        if one.goes and not set(one.steps) - {SWITCH} and one.state != stages.CANARY:
+            yield Canary(_question(one, options), one.key)
+
+
+def _question(one: Mover, options: Options) -> Raw:
+    labels = {name: value for name, value in (one.labels or {}).items() if name != SELECTOR_LABEL}
+    expect = {"path": WORKLOAD_IDENTITY, **({} if one.own_client_id else {"client_id": one.client_id})}
+    return {
+        "namespace": one.namespace,
+        "service_account": one.new_account,
+        "labels": labels,
+        "path": WORKLOAD_IDENTITY,
+        "expect": expect,
+        # For a minute at most.
+        "allow_blocked_evictions": True,
+        **({"image": options.canary_image} if options.canary_image else {}),
+    }
+
+
+def _changes(made: Work, options: Options) -> t.Iterator[tuple[Change, ...]]:
+    """By wave; the later ones wait until none of those before has failed."""
+    held = _held(made.movers)
+    for wave in range(1 + max((one.wave for one in made.movers), default=-1)):
+        ready = [one for one in made.movers if one.wave == wave and one.goes and one.state == stages.CANARY]
+        yield tuple(_change(one, options) for one in ready if held is None or wave <= held)
+
+
+def _held(movers: t.Iterable[Mover]) -> int | None:
+    """The first wave of which a workload was not switched as it has to be."""
+    failed = [one.wave for one in movers if one.failed and one.state == stages.CANARY]
+    return min(failed, default=None)
+
+
+def _change(one: Mover, options: Options) -> Change:
+    return Change(
+        namespace=one.namespace,
+        kind=one.kind,
+        name=one.name,
+        service_account=one.new_account if one.new_account != one.account else "",
+        # An account that only would tell it does not tell it yet.
+        client_id="" if one.own_client_id or one.predicted else one.client_id,
+        proxy=one.proxy,
+        override_owner=options.override_owner,
+        accept_gap=stages.GAP in options.accept,
+        mover=one.key,
+    )
+
+
+# permissions
+
+
+def _azure(made: Work, found: Found) -> t.Iterator[AzureNeed]:
+    may = AZURE_PERMISSIONS
+    for name, wanted in (("write_issuer", made.issuer), ("write_webhook", made.webhook)):
+        if wanted:
+            yield AzureNeed(found.cluster["id"], may[name].actions)
+    if CREDENTIAL in made.phases:
+        going = [one for one in made.movers if one.goes and CREDENTIAL in one.steps]
+        identities = dict.fromkeys(
+            each["identity_id"] for one in going for each in one.credentials if each["state"] in (MISSING, MISSPELLED)
+        )
+        for identity in identities:
+            yield AzureNeed(identity, may["write_credentials"].actions)
+
+
+def _in_cluster(made: Work, found: Found, run: Run) -> t.Iterator[KubernetesNeed]:
+    """Of the namespaces of the workloads that this run does something about."""
+    needs: dict[tuple[str, str], None] = {}
+    late = [one for one in made.movers if one.goes or one.state == stages.SWITCHED]
+    if SOAK in made.phases and late:
+        needs.update(dict.fromkeys(("read_logs", namespace) for namespace in found.nmi))
+    if LEAVE in made.phases and late:
+        needs[("read_assigned", "")] = None
+        for one in late:
+            if one.kind in CHANGES:
+                needs[(CHANGES[one.kind], one.namespace)] = None
+    for one in made.movers:
+        if not one.goes:
+            continue
+        if ACCOUNT in made.phases and (ACCOUNT in one.steps or one.new_account != one.account):
+            needs[("annotate_accounts", one.namespace)] = None
+            if one.new_account != one.account:
+                needs.update(dict.fromkeys(_of_own_account(one)))
+        if CREDENTIAL in made.phases and CREDENTIAL in one.steps:
+            needs[("sign_tokens", one.namespace)] = None
+        if CANARY in made.phases and not run.check_mode:
+            for name in ("run_probes", "read_probes", "read_services"):
+                needs[(name, one.namespace)] = None
+        if SWITCH in made.phases and one.wave >= 0:
+            for name in (CHANGES[one.kind], "try_pods") if one.kind in CHANGES else ():
+                needs[(name, one.namespace)] = None
+    for name, namespace in needs:
+        yield KubernetesNeed.of(KUBERNETES_PERMISSIONS[name], namespace)
+
+
+def _of_own_account(one: Mover) -> t.Iterator[tuple[str, str]]:
+    """What it takes to make an account with the rights of the present one."""
+    yield "make_accounts", one.namespace
+    for name in ("read_roles", "read_role_bindings", "read_cluster_roles", "read_cluster_role_bindings"):
+        yield name, ""
+    if one.bindings:
+        yield "review_access", ""
+    for namespace in of_bindings(one.bindings):
+        yield ("copy_role_bindings" if namespace else "copy_cluster_role_bindings"), namespace
+
+
+def of_bindings(labels: t.Iterable[str]) -> t.Iterator[str]:
+    """Namespaces of RoleBindings, '' for ClusterRoleBindings; labels as ``RoleBinding shop/reads``."""
+    for label in labels:
+        kind, _space, place = label.partition(" ")
+        yield place.partition("/")[0] if kind == "RoleBinding" else ""
+
+
+# progress
+
+# What is next depends on what these really bring, which check mode does not know.
+_UNKNOWN_BEFORE = frozenset((ISSUER, WEBHOOK, ACCOUNT, LEAVE))
+
+
+def known_work(known: Raw) -> Work:
+    """As the task before left it; its lists are made anew."""
+    return Work(tuple(known["phases"]), tuple(map(Mover.parse, known["movers"])), others=tuple(known["others"]))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a task has made of the list of a phase. ``results``: of its loop; for CANARY those of pod_token_info."""
+
+    work: Work
+    phase: str
+    results: tuple[Raw, ...]
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Progress:
+        known, phase, results = observed["work"], observed["phase"], observed["results"]
+        made = known_work(known)
+        if phase in (CANARY, LEFT):
+            asked = known["canaries" if phase == CANARY else "left"]
+            results = of_canaries(results, [each["mover"] for each in asked])
+        return cls(made, phase, tuple(results))
+
+
+def of_canaries(result: Raw, movers: t.Iterable[str]) -> t.Iterator[Raw]:
+    """One for each, where the whole task may have failed."""
+    told = list(result.get("tokens") or ())
+    for number, mover in enumerate(movers):
+        yield {
+            "mover": mover,
+            **(told[number] if number < len(told) else {"message": result.get("msg") or "Not tried."}),
+        }
+
+
+def advance(options: Options, progress: Progress, run: Run) -> Work:
+    """With what the phase has brought; whose entry failed stops, and with it those of its service account."""
+    made = progress.work
+    found: dict[str, list[str]] = {}
+    if progress.phase in _BEFORE_ACCOUNT:  # of the whole cluster
+        found = {one.key: [""] for one in made.movers if one.goes and progress.phase in one.steps}
+    if progress.phase == FINISH:
+        found = {one.key: [""] for one in made.movers}
+    for result in progress.results:
+        item = result.get("item") or result
+        for key in item.get("movers") or [item["mover"]]:
+            found.setdefault(key, []).append(why_failed(progress.phase, result, run))
+    movers = []
+    for one in made.movers:
+        reasons = found.get(one.key)
+        if reasons is not None:
+            why = " ".join(filter(None, reasons))
+            predicted = one.predicted or (run.check_mode and progress.phase in _UNKNOWN_BEFORE)
+            one = one.stops(why) if why else replace(_done(one, progress.phase), predicted=predicted)
+        movers.append(one)
+    return _listed(replace(made, movers=stages.together(movers)), options)
+
+
+def why_failed(phase: str, result: Raw, run: Run) -> str:
+    """Empty where it did not. What check mode did not verify is not wrong."""
+    if phase not in (CANARY, LEFT):
+        return str(result.get("msg") or "")
+    verdict = result.get("verdict") or "not_verified"
+    if verdict == "ok" or (run.check_mode and verdict == "not_verified"):
+        return ""
+    return f"{verdict}: {result['message']}"
+
+
+def _done(one: Mover, phase: str) -> Mover:
+    if phase == CANARY:
+        reason = one.reason if one.awaits else ""
+        return replace(one, state=stages.AWAITING_OWNER if one.awaits else stages.CANARY, next=SWITCH, reason=reason)
+    if phase == SWITCH:
+        uses = BOTH if one.selector else WORKLOAD_ID
+        one = replace(one, steps=(), uses=uses, account=one.new_account, rolling=False, mark=True)
+        return one.judged()
+    if phase == LEAVE:
+        return replace(one, uses=WORKLOAD_ID, selector="").judged()
+    if phase == LEFT:
+        return one
+    if phase == FINISH:
+        return replace(one, state=stages.FINISHED, next="", reason="")
+    return one.without(phase).judged()
+
+
+# soak
+
+
+@dataclass(frozen=True)
+class Soaking:
+    """``soaks``: by the key of a workload, as workload_identity_soak_info returns them. ``began``: in seconds."""
+
+    work: Work
+    soaks: t.Mapping[str, Raw]
+    began: float
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Soaking:
+        soaks = {f"{each['namespace']}/{each['kind']}/{each['name']}": each for each in observed["looked"]["soaks"]}
+        return cls(known_work(observed["work"]), soaks, float(observed["began"]))
+
+
+def look_at_soak(_options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
+    yield Look("looked", "workload_identity_soak_info", {"workloads": list(found["work"]["soaking"])})
+
+
+def soak(options: Options, found: Soaking, run: Run) -> Work:
+    """Who has used Workload ID for long enough; whom NMI gave a token since does not."""
+    movers = []
+    for one in found.work.movers:
+        seen = found.soaks.get(one.key)
+        movers.append(_soaked(one, seen, options, run) if seen is not None else one)
+    waiting = [one for one in movers if one.key in found.soaks and not one.soaked and not one.failed]
+    made = _listed(replace(found.work, movers=tuple(movers)), options)
+    return replace(
+        made, again=bool(waiting) and LEAVE in made.phases, end=found.began + options.soak_seconds + _LATE_SECONDS
+    )
+
+
+# The youngest pod may have been replaced once.
+_LATE_SECONDS = 120
+
+
+def _soaked(one: Mover, seen: Raw, options: Options, run: Run) -> Mover:
+    # What would stand in the way of leaving stays told.
+    blocked = one.reason if one.in_the_way(problem.LEAVE) else ""
+    if seen["tokens"]:
+        last = max(seen["tokens"], key=lambda each: each["last"])
+        return one.stops(
+            f"NMI gave Pod {last['pod']} a token at {last['last']}, though it is switched: its library does not know "
+            "Workload ID, or falls back from it; see what the plan tells of its containers, or bring it back with "
+            f"{PREFIX}_undo."
+        )
+    over = not seen["pods"] or (not seen["unproved"] and seen["seconds"] >= options.soak_seconds)
+    if over or run.check_mode:  # which predicts what a run waits for
+        return replace(one, state=stages.SOAKING, next=LEAVE, reason=blocked, soaked=True)
+    reason = seen["unproved"] or (
+        f"{seen['seconds']} of {options.soak_seconds} seconds are over, since {seen['covered_since']}."
+    )
+    return replace(one, state=stages.SOAKING, next=SOAK, reason=reason)
+
+
+# gone
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """AzureAssignedIdentities, and living pods with the label of AAD Pod Identity, by namespace and name of the pod."""
+
+    work: Work
+    assigned: tuple[tuple[str, str], ...]
+    pods: frozenset[tuple[str, str]]
+    began: float
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Assigned:
+        specs = [each.get("spec") or {} for each in observed["assigned"]["resources"]]
+        pods = map(Pod.parse, observed["pods"]["resources"])
+        return cls(
+            known_work(observed["work"]),
+            tuple((str(each.get("podNamespace")), str(each.get("pod"))) for each in specs),
+            frozenset((pod.namespace, pod.name) for pod in pods if pod.lives),
+            float(observed["began"]),
+        )
+
+
+def look_at_assigned(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Look]:
+    kind = {"api_version": "aadpodidentity.k8s.io/v1", "kind": "AzureAssignedIdentity"}
+    yield Look("assigned", "kubernetes_object_info", kind)
+    yield Look("pods", "kubernetes_object_info", {"kind": "Pod", "label_selectors": [SELECTOR_LABEL]})
+
+
+def gone(options: Options, found: Assigned, _run: Run) -> Work:
+    """Where MIC has taken every identity from pods that are gone; asked again while it has not."""
+    stale = sorted({place for place in found.assigned if place not in found.pods})
+    movers = []
+    for one in found.work.movers:
+        mine = [f"{namespace}/{pod}" for namespace, pod in stale if namespace == one.namespace]
+        left = one.state == stages.LEFT and one.soaked and not one.failed
+        reason = f"MIC still keeps an identity for {listed(mine)}, which is gone; see whether MIC works."
+        movers.append(one.stops(reason) if left and mine else one)
+    again = any(after.failed and not one.failed for one, after in zip(found.work.movers, movers))
+    made = _listed(replace(found.work, movers=tuple(movers)), options)
+    return replace(made, again=again, end=found.began + _GONE_SECONDS)
+
+
+_GONE_SECONDS = 300

@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Reads the pods of workloads, and what NMI on their nodes has written since these run."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+from functools import partial
+
+from .._domain.diagnosis import logs as log_lines
+from .._domain.errors import Failure
+from .._domain.kubernetes import restarts
+from .._domain.migration import soaking
+from .._domain.migration.soaking import Log, Soak
+from . import installation
+from .client import AT_ONCE, Client
+from .errors import ApiFailure
+from .kinds import CRON_JOB, POD, TEMPLATES, Kind, Object, label
+from .parallel import in_parallel
+
+KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in TEMPLATES if kind.name != "Job"}
+_CONTAINER = "nmi"
+_MOST = 20_000_000  # bytes of one log
+_FIRST = 2_000  # bytes, in which the first line has its time
+
+
+def observe(client: Client, workloads: t.Sequence[t.Mapping[str, str]]) -> list[Soak]:
+    """In the order of ``workloads``, each with ``kind``, ``namespace`` and ``name``."""
+    pods = [_pods(client, each) for each in workloads]
+    since: dict[str, str] = {}
+    for several in pods:
+        for raw in soaking.living(several):
+            node = str((raw.get("spec") or {}).get("nodeName") or "")
+            since[node] = min(filter(None, (since.get(node), soaking.began(raw))), default="")
+    survey = installation.find(client)
+    places = [
+        (found.daemon_set["metadata"]["namespace"], state.pod, state.node)
+        for found in survey.installations
+        for state in found.nodes
+        if state.pod and state.node in since
+    ]
+    now = client.server_time()
+    read = in_parallel(
+        [partial(_log, client, *place, since[place[2]]) for place in places],
+        AT_ONCE,
+        repeat_alone=lambda _log: False,
+        stop=threading.Event(),
+    )
+    logs = {log.node: log for log in read}
+    return [soaking.judge(each, logs, now) for each in pods]
+
+
+def _pods(client: Client, workload: t.Mapping[str, str]) -> t.Sequence[Object]:
+    """Those that it selects; a CronJob makes none that stay."""
+    kind, namespace, name = KINDS[workload["kind"]], workload["namespace"], workload["name"]
+    raw = client.get(kind, namespace, name)
+    if raw is None:
+        raise Failure(f"{label(kind, namespace, name)} does not exist: correct workloads.")
+    if kind == CRON_JOB:
+        return ()
+    return client.list_all(POD, namespace, labels=restarts.label_selector(raw))
+
+
+def _log(client: Client, namespace: str, pod: str, node: str, since: str) -> Log:
+    now = client.server_time()
+    try:
+        first = client.log(namespace, pod, _CONTAINER, timestamps="true", limitBytes=_FIRST)
+        text = client.log(namespace, pod, _CONTAINER, timestamps="true", limitBytes=_MOST, sinceTime=since)
+    except ApiFailure as failure:
+        return Log(node, unread=failure.sentence)
+    begins = soaking.first_time(log_lines.parse(first, now))
+    return Log(
+        node, begins, log_lines.parse(text, now), whole=len(text) < _MOST and text.count(b"\n") < log_lines.MOST_LINES
+    )

@@ -1,0 +1,174 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: workload_identity_soak_info
+short_description: Tell how long workloads have used Workload ID, and whether NMI gave them tokens meanwhile
+version_added: 1.0.0
+author:
+  - azureops.pod_identity contributors (@azureops)
+description:
+  - Tells for each workload since when all its pods run, whether the webhook of Microsoft Entra Workload ID has changed
+    them, and which tokens NMI gave to them since, by the logs of NMI on their nodes.
+  - A time counts as far back as these logs go. Where one was not read, nothing counts.
+  - Of logs nothing is returned but times and numbers of tokens.
+extends_documentation_fragment:
+  - azureops.pod_identity._kubernetes_auth
+  - azureops.pod_identity._attributes
+  - azureops.pod_identity._attributes.info_module
+  - azureops.pod_identity._attributes.actiongroup_kubernetes
+options:
+  workloads:
+    description: What is looked at.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      kind:
+        description: Kind of the workload. A CronJob has no pods that stay, and counts as one without pods.
+        type: str
+        choices: [Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob]
+        required: true
+      namespace:
+        description: Its namespace.
+        type: str
+        required: true
+      name:
+        description: Its name.
+        type: str
+        required: true
+notes:
+  - Needs to get the workloads, to list pods, daemonsets, deployments, nodes, clusterroles and clusterrolebindings, and
+    to get endpoints, pods/log and pods/proxy where NMI runs.
+seealso:
+  - module: azureops.pod_identity.workload_identity_workload
+  - module: azureops.pod_identity.nmi_info
+"""
+
+EXAMPLES = r"""
+- name: See whether the pods of a Deployment have used Workload ID for two hours
+  azureops.pod_identity.workload_identity_soak_info:
+    kubeconfig: /etc/ansible/prod.kubeconfig
+    workloads:
+      - {kind: Deployment, namespace: billing, name: api}
+  register: soak
+
+- name: Fail where they have not
+  ansible.builtin.assert:
+    that:
+      - soak.soaks[0].seconds >= 7200
+      - soak.soaks[0].tokens == []
+"""
+
+RETURN = r"""
+soaks:
+  description: One entry for each of O(workloads), in their order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the workload.
+      returned: always
+      type: str
+      sample: Deployment
+    namespace:
+      description: Its namespace.
+      returned: always
+      type: str
+      sample: billing
+    name:
+      description: Its name.
+      returned: always
+      type: str
+      sample: api
+    pods:
+      description: How many pods it has.
+      returned: always
+      type: int
+      sample: 2
+    since:
+      description: When the youngest of its pods was started, in UTC; empty where it has none.
+      returned: always
+      type: str
+      sample: '2026-11-30T01:00:00Z'
+    covered_since:
+      description: Since when, from then on, the logs of NMI tell all requests; empty where it has no pod.
+      returned: always
+      type: str
+      sample: '2026-11-30T01:00:00Z'
+    seconds:
+      description: How long that is.
+      returned: always
+      type: int
+      sample: 7260
+    unproved:
+      description: Why nothing is proved; empty where something is.
+      returned: always
+      type: str
+      sample: ''
+    tokens:
+      description: What NMI gave to its pods since they run.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        pod:
+          description: Namespace and name of the pod.
+          returned: always
+          type: str
+          sample: billing/api-6d4cf56db6-abcde
+        node:
+          description: Its node.
+          returned: always
+          type: str
+          sample: aks-nodepool1-12345678-vmss000000
+        count:
+          description: How many tokens.
+          returned: always
+          type: int
+          sample: 3
+        last:
+          description: When it got the last one.
+          returned: always
+          type: str
+          sample: '2026-11-30T01:10:00Z'
+      sample: []
+"""
+
+import typing as t
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import soaking
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
+
+TEXT = {"type": "str", "required": True}
+OPTIONS = _argspec.ArgumentSpec(
+    options={
+        "workloads": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {"kind": {**TEXT, "choices": list(soaking.KINDS)}, "namespace": TEXT, "name": TEXT},
+        }
+    }
+).merge(_argspec.kubernetes_auth())
+
+
+def main() -> None:
+    module = OPTIONS.create_module()
+
+    def observe() -> dict[str, t.Any]:
+        given = module.params["workloads"]
+        found = soaking.observe(connect(module.params, module.tmpdir), given)
+        return {"soaks": [{**each, **soak.view()} for each, soak in zip(given, found)]}
+
+    _plan.report(module, observe)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""workload_identity_soak_info at a real API server, with a kubelet that has logs of NMI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import CRON_JOB, DEPLOYMENT, POD
+from ansible_collections.azureops.pod_identity.tests.kube import installation
+from ansible_collections.azureops.pod_identity.tests.kube.installation import READY, Installation
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+
+ADDRESS, OTHER = "10.244.0.9", "10.244.0.8"
+STARTED = timedelta(minutes=30)
+
+
+@pytest.fixture
+def look(api_server: ApiServer) -> Runner:
+    return Runner(api_server, "workload_identity_soak_info")
+
+
+@pytest.fixture
+def nmi(api_server: ApiServer, client: Client, crds: None, namespace: str) -> Iterator[Installation]:
+    with installation.installed(api_server, client, namespace) as made:
+        yield made
+
+
+def entry(namespace: str, name: str = "web", kind: str = "Deployment") -> dict[str, str]:
+    return {"kind": kind, "namespace": namespace, "name": name}
+
+
+def workload(nmi: Installation, *, mutated: bool = True) -> str:
+    """With one pod that was started a while ago; its name."""
+    env = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/token"}] if mutated else []
+    labels, container = {"app": "web"}, {"name": "app", "image": "app", "env": env}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    nmi.create(DEPLOYMENT, "web", spec={"selector": {"matchLabels": labels}, "template": template})
+    spec = {"nodeName": nmi.node, "containers": [container]}
+    nmi.create(POD, "web-1", metadata={"labels": labels}, spec=spec)
+    start = (datetime.now(UTC) - STARTED).strftime("%Y-%m-%dT%H:%M:%SZ")
+    running = {
+        "phase": "Running",
+        "podIP": ADDRESS,
+        "podIPs": [{"ip": ADDRESS}],
+        "startTime": start,
+        "conditions": READY,
+    }
+    nmi.set_status(POD, "web-1", running)
+    return start
+
+
+def asked(address: str = ADDRESS, status: int = 200) -> str:
+    path = "/metadata/identity/oauth2/token"
+    said = f"status ({status}) took 5000 ns for req.method=GET reg.path={path} req.remote={address}"
+    return f"I0301 09:00:00.000000       1 server.go:200] {said}\n"
+
+
+def soak(look: Runner, *several: dict[str, str]) -> list[dict[str, Any]]:
+    result = look(workloads=list(several)).ok()
+    assert not result["changed"]
+    return list(result["soaks"])
+
+
+def test_as_far_back_as_the_log_goes(look: Runner, nmi: Installation) -> None:
+    start = workload(nmi)
+    nmi.kubelet.write(nmi.namespace, "nmi-a", asked(OTHER) + asked(status=404), age=timedelta(hours=2))
+    (found,) = soak(look, entry(nmi.namespace))
+    assert (found["pods"], found["since"], found["covered_since"], found["unproved"]) == (1, start, start, "")
+    assert found["tokens"] == [] and STARTED.seconds <= found["seconds"] < STARTED.seconds + 60
+    nmi.kubelet.write(nmi.namespace, "nmi-a", asked(OTHER), age=timedelta(minutes=5))
+    (found,) = soak(look, entry(nmi.namespace))
+    assert found["covered_since"] > start and 300 <= found["seconds"] < 360
+
+
+def test_a_token_of_nmi(look: Runner, nmi: Installation) -> None:
+    workload(nmi)
+    nmi.kubelet.write(nmi.namespace, "nmi-a", asked() * 3, age=timedelta(minutes=5))
+    (found,) = soak(look, entry(nmi.namespace))
+    (taken,) = found["tokens"]
+    assert (taken["pod"], taken["node"], taken["count"]) == (f"{nmi.namespace}/web-1", nmi.node, 3)
+
+
+def test_a_log_that_is_not_read_proves_nothing(look: Runner, nmi: Installation) -> None:
+    workload(nmi)
+    del nmi.kubelet.logs[nmi.namespace, "nmi-a", False]
+    (found,) = soak(look, entry(nmi.namespace))
+    assert found["seconds"] == 0 and f"The log of NMI on node {nmi.node} was not read" in found["unproved"]
+
+
+def test_a_pod_that_the_webhook_did_not_see(look: Runner, nmi: Installation) -> None:
+    workload(nmi, mutated=False)
+    (found,) = soak(look, entry(nmi.namespace))
+    assert found["seconds"] == 0 and "was not changed by the webhook" in found["unproved"]
+
+
+def test_without_pods(look: Runner, nmi: Installation) -> None:
+    pod = {"metadata": {}, "spec": {"restartPolicy": "Never", "containers": [{"name": "app", "image": "app"}]}}
+    nmi.create(CRON_JOB, "nightly", spec={"schedule": "0 0 * * *", "jobTemplate": {"spec": {"template": pod}}})
+    (found,) = soak(look, entry(nmi.namespace, "nightly", "CronJob"))
+    assert (found["pods"], found["since"], found["seconds"]) == (0, "", 0)
+    missing = look(workloads=[entry(nmi.namespace, "gone")]).failure()
+    assert missing == f"Deployment {nmi.namespace}/gone does not exist: correct workloads."

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How long pods have used Workload ID, by the pods themselves and by what NMI on their nodes has written."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import logs
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import soaking
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.soaking import Log, Soak
+
+NOW = datetime(2026, 11, 30, 3, tzinfo=timezone.utc)
+START, BEFORE = "2026-11-30T01:00:00Z", "2026-11-29T00:00:00Z"
+PATH = "/metadata/identity/oauth2/token"
+
+
+def pod(name: str = "web-1", start: str = START, ip: str = "10.0.0.9", **status: Any) -> dict[str, Any]:
+    env = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/token"}]
+    return {
+        "metadata": {"namespace": "shop", "name": name, "creationTimestamp": BEFORE},
+        "spec": {"nodeName": "n1", "containers": [{"name": "app", "env": env}]},
+        "status": {"phase": "Running", "podIP": ip, "startTime": start, **status},
+    }
+
+
+def asked(time: str = "2026-11-30T02:00:00Z", status: int = 200, path: str = PATH, ip: str = "10.0.0.9") -> str:
+    said = f"status ({status}) took 5000 ns for req.method=GET reg.path={path} req.remote={ip}"
+    return f"{time} I1130 02:00:00.000000       1 server.go:200] {said}"
+
+
+def log(*lines: str, begins: str = BEFORE, **more: Any) -> dict[str, Log]:
+    return {"n1": Log("n1", begins, logs.parse("\n".join(lines), NOW), **more)}
+
+
+def test_the_youngest_pod_counts() -> None:
+    found = soaking.judge([pod(), pod("web-2", "2026-11-30T02:30:00Z")], log(), NOW)
+    assert (found.pods, found.since, found.covered_since, found.seconds) == (
+        2,
+        "2026-11-30T02:30:00Z",
+    ) + (
+        "2026-11-30T02:30:00Z",
+        1800,
+    )
+    ended = pod("web-2", "2026-11-30T02:30:00Z", phase="Succeeded")
+    assert soaking.judge([pod(), ended], log(), NOW).seconds == 7200
+
+
+def test_a_log_counts_as_far_back_as_it_goes() -> None:
+    found = soaking.judge([pod()], log(begins="2026-11-30T02:45:00Z"), NOW)
+    assert (found.since, found.covered_since, found.seconds) == (START, "2026-11-30T02:45:00Z", 900)
+
+
+def test_where_there_is_no_nmi_nothing_intercepts_requests() -> None:
+    assert soaking.judge([pod()], {}, NOW).seconds == 7200
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        (asked(), 1),
+        (asked(path=f"{PATH}/"), 1),
+        (asked(path="/Metadata/Identity/OAuth2/Token"), 1),
+        (asked(status=404), 0),
+        (asked(path="/metadata/instance"), 0),
+        (asked(ip="10.0.0.8"), 0),
+        (asked("2026-11-30T00:59:59Z"), 0),  # of the pod that had the address before
+        ("what is no such line", 0),
+    ],
+)
+def test_tokens_of_nmi(line: str, count: int) -> None:
+    found = soaking.judge([pod()], log(line), NOW)
+    assert [(each.pod, each.node, each.count, each.last) for each in found.tokens] == (
+        [("shop/web-1", "n1", 1, "2026-11-30T02:00:00Z")] if count else []
+    )
+    assert found.seconds == 7200
+
+
+UNPROVED = {
+    "does not run yet": (pod(phase="Pending"), log()),
+    "was not changed by the webhook": ({**pod(), "spec": {"nodeName": "n1", "containers": [{"name": "app"}]}}, log()),
+    "was not read: Forbidden.": (pod(), log(unread="Forbidden.")),
+    "is empty": (pod(), log(begins="")),
+    "more lines than are read": (pod(), log(whole=False)),
+}
+
+
+@pytest.mark.parametrize("reason", UNPROVED)
+def test_what_proves_nothing(reason: str) -> None:
+    raw, of_nmi = UNPROVED[reason]
+    found = soaking.judge([raw], of_nmi, NOW)
+    assert reason in found.unproved and found.seconds == 0
+
+
+def test_without_pods_there_is_nothing_to_prove() -> None:
+    assert soaking.judge([], log(), NOW) == Soak(0)
+    assert soaking.judge([], log(), NOW).view()["tokens"] == []

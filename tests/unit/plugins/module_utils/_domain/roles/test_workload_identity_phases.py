@@ -1,0 +1,627 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What each phase of the role workload_identity_migration does to which workload, and the way back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.workload_identity_migration import (
+    PARTS,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.workload_identity_phases import (
+    credential_name,
+)
+from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.migration.test_stages import (
+    BOTH,
+    OWNED,
+    blocker,
+    template,
+)
+
+ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/money"
+CLUSTER = {"name": "prod", "resource_group": "rg", "id": "/subscriptions/s/resourcegroups/rg/providers/c/m/prod"}
+RUN, CHECK = Run(), Run(check_mode=True)
+
+
+def trust(account: str = "web", **changed: str) -> dict[str, str]:
+    made = {
+        "identity_id": ID,
+        "client_id": "1",
+        "issuer": "https://issuer/",
+        "subject": f"system:serviceaccount:shop:{account}",
+        "audience": "api://AzureADTokenExchange",
+        "state": "missing",
+        "credential": "",
+    }
+    return {**made, **changed}
+
+
+def mover(name: str = "web", **changed: Any) -> dict[str, Any]:
+    account = changed.get("new_service_account", name)
+    return template(name, **{"credentials": [trust(account)], **changed})
+
+
+def deployment(name: str, mark: object = None, **labels: str) -> dict[str, Any]:
+    annotations = {} if mark is None else {MIGRATION: json.dumps(mark)}
+    metadata = {"namespace": "shop", "name": name, "annotations": annotations}
+    return {"kind": "Deployment", "metadata": metadata, "spec": {"template": {"metadata": {"labels": labels}}}}
+
+
+def observed(*templates: dict[str, Any], marks: dict[str, object] | None = None, **more: Any) -> dict[str, Any]:
+    accounts = [
+        {
+            "namespace": one["namespace"],
+            "name": name,
+            "client_id": one.get("told", "") if name == one["new_service_account"] else "",
+            "bindings": ["RoleBinding other/reads", "ClusterRoleBinding sees"],
+        }
+        for one in templates
+        for name in {one["service_account"], one["new_service_account"]}
+    ]
+    found = [
+        deployment(one["name"], (marks or {}).get(one["name"]), app=one["name"], aadpodidbinding="shop")
+        for one in templates
+    ]
+    info = {"templates": list(templates), "service_accounts": accounts}
+    return {"info": info, "cluster": CLUSTER, "of Deployment": {"resources": found}, **more}
+
+
+def work(*templates: dict[str, Any], run: Run = RUN, until: str = "switch", **options: Any) -> dict[str, Any]:
+    seen = observed(*templates, marks=options.pop("marks", None), cluster=options.pop("cluster", CLUSTER))
+    return PARTS["work"].plan({"until": until, **options}, seen, run)
+
+
+def advance(known: dict[str, Any], phase: str, results: Any, run: Run = RUN, **options: Any) -> dict[str, Any]:
+    found = {"work": known, "phase": phase, "results": results}
+    return PARTS["advance"].plan({"until": "switch", **options}, found, run)
+
+
+def done(known: dict[str, Any], phase: str, *reasons: str, **options: Any) -> dict[str, Any]:
+    """With a result for each entry of the list of the phase; ``reasons``: why those with one failed."""
+    if phase == "canary":
+        why = dict(enumerate(reasons))
+        tokens = [
+            {"verdict": "federation_refused", "message": why[number]}
+            if why.get(number)
+            else {"verdict": "ok", "message": ""}
+            for number in range(len(known["canaries"]))
+        ]
+        return advance(known, phase, {"tokens": tokens}, **options)
+    lists = {"account": "accounts", "credential": "credentials"}
+    items = known[lists[phase]] if phase in lists else next(filter(None, known["waves"]))
+    padded = [*reasons, *[""] * len(items)]
+    results = [{"item": item, **({"msg": why} if why else {})} for item, why in zip(items, padded)]
+    return advance(known, phase, results, **options)
+
+
+def states(known: dict[str, Any]) -> list[str]:
+    return [row["state"] for row in known["rows"]]
+
+
+def test_the_whole_way_of_one_workload() -> None:
+    known = work(mover())
+    assert (states(known), known["message"], known["credentials"]) == (["planned"], "", [])
+    (account,) = known["accounts"]
+    assert account == {
+        "namespace": "shop",
+        "name": "web",
+        "client_id": "1",
+        "like": "",
+        "override_client_id": False,
+        "movers": ["shop/Deployment/web"],
+    }
+    known = done(known, "account")
+    assert (states(known), known["accounts"], known["canaries"]) == (["account"], [], [])
+    (entry,) = known["credentials"]
+    (credential,) = entry["credentials"]
+    assert entry["identity_id"] == ID and credential["issuer"] == "https://issuer/"
+    assert credential["name"] == credential_name(trust()) and credential["name"].startswith("azureops-")
+    assert (credential["namespace"], credential["service_account"]) == ("shop", "web")
+    known = done(known, "credential")
+    assert (states(known), known["credentials"], known["waves"]) == (["credential"], [], [[]])
+    (canary,) = known["canaries"]
+    assert canary["question"] == {
+        "namespace": "shop",
+        "service_account": "web",
+        "labels": {"app": "web"},
+        "path": "workload_identity",
+        "expect": {"path": "workload_identity", "client_id": "1"},
+        "allow_blocked_evictions": True,
+    }
+    known = done(known, "canary")
+    assert (states(known), known["canaries"]) == (["canary"], [])
+    ((change,),) = known["waves"]
+    assert (change["kind"], change["name"], change["service_account"], change["client_id"]) == (
+        "Deployment",
+        "web",
+        "",
+        "1",
+    )
+    known = done(known, "switch")
+    assert (states(known), known["waves"], known["rows"][0]["next"]) == (["switched"], [[]], "soak")
+    assert not known["message"]
+
+
+def test_nothing_is_left_to_do_for_one_that_is_switched() -> None:
+    known = work(mover(**BOTH))
+    lists = ("accounts", "credentials", "canaries", "azure", "kubernetes")
+    assert [known[name] for name in lists] == [[]] * 5 and known["waves"] == [] and states(known) == ["switched"]
+
+
+def test_an_account_of_its_own_takes_the_place_of_the_present_one() -> None:
+    """It is looked at again until it serves, because a run that was killed may not have copied all rights."""
+    own: dict[str, Any] = {"service_account": "default", "new_service_account": "default-money"}
+    for steps in (["service_account", "annotation", "credential", "label"], ["label"]):
+        (account,) = work(mover(steps=steps, **own))["accounts"]
+        assert (account["name"], account["like"]) == ("default-money", "default")
+    known = done(done(work(mover(steps=["label"], **own)), "account"), "canary")
+    assert known["waves"][0][0]["service_account"] == "default-money"
+    assert work(mover(**own, **BOTH))["accounts"] == []
+
+
+def test_another_client_id_is_replaced_where_the_plan_says_so() -> None:
+    assert work(mover(told="7"))["accounts"][0]["override_client_id"]
+    assert not work(mover(told="1"))["accounts"][0]["override_client_id"]
+
+
+def test_those_of_one_account_and_one_identity_are_one_entry() -> None:
+    both: dict[str, Any] = {"service_account": "both", "new_service_account": "both"}
+    known = work(mover("web", **both), mover("api", **both), mover("other"))
+    assert [each["name"] for each in known["accounts"]] == ["both", "other"]
+    known = done(known, "account")
+    (entry,) = known["credentials"]
+    assert [each["service_account"] for each in entry["credentials"]] == ["both", "other"]
+    assert entry["movers"] == [f"shop/Deployment/{name}" for name in ("web", "api", "other")]
+
+
+def test_whose_entry_failed_stops_alone() -> None:
+    known = done(work(mover("web"), mover("api")), "account", "It may not.")
+    assert known["message"] == "Deployment shop/web: It may not." and states(known) == ["planned", "account"]
+    assert known["credentials"][0]["movers"] == ["shop/Deployment/api"]
+    known = done(done(known, "credential"), "canary")
+    assert [[one["name"] for one in wave] for wave in known["waves"]] == [[], ["api"]]
+
+
+def test_with_it_those_of_its_account_stop() -> None:
+    both: dict[str, Any] = {"service_account": "both", "new_service_account": "both", "steps": ["label"]}
+    known = done(work(mover("web", **both), mover("api", **both)), "canary", "AADSTS700213")
+    assert known["message"] == "Deployment shop/web: federation_refused: AADSTS700213"
+    assert states(known) == ["credential", "blocked"] and "none goes without the other" in known["rows"][1]["why"]
+    assert known["waves"] == [[]]
+
+
+def test_a_canary_that_was_not_asked_proves_nothing() -> None:
+    known = work(mover(steps=["label"]))
+    for results in ({"tokens": [{"verdict": "not_verified", "message": "No room."}]}, {"msg": "No room."}):
+        stopped = advance(known, "canary", results)
+        assert stopped["message"] == "Deployment shop/web: not_verified: No room." and stopped["waves"] == [[]]
+    unasked = {"tokens": [{"verdict": "not_verified", "message": "In check mode nothing is asked."}]}
+    assert states(advance(known, "canary", unasked, CHECK)) == ["canary"]
+    other = {"tokens": [{"verdict": "wrong_identity", "message": "It is another."}]}
+    assert advance(known, "canary", other, CHECK)["message"]
+
+
+def test_the_first_workload_goes_alone() -> None:
+    known = done(work(*(mover(name, steps=["label"]) for name in "abc")), "canary")
+    assert [[one["name"] for one in wave] for wave in known["waves"]] == [["a"], ["b", "c"]]
+    failed = done(known, "switch", "Its pods do not start.")
+    assert failed["waves"] == [[], []] and "Its pods do not start." in failed["message"]
+    assert failed["rows"][1]["why"] == "Wave 1 has failed, so that wave 2 was not begun."
+    known = done(done(known, "switch"), "switch", "No.", "")
+    assert states(known) == ["switched", "canary", "switched"] and known["message"] == "Deployment shop/b: No."
+
+
+def test_waves_that_are_named() -> None:
+    waves = [["shop/*/b"], ["shop/Deployment/[ac]"]]
+    known = done(work(*(mover(name, steps=["label"]) for name in "abcd"), waves=waves), "canary", waves=waves)
+    assert [[one["name"] for one in wave] for wave in known["waves"]] == [["b"], ["a", "c"]]
+    assert known["rows"][3]["why"] == "No wave of workload_identity_migration_waves names it."
+    both: dict[str, Any] = {"service_account": "both", "new_service_account": "both"}
+    with pytest.raises(Refused, match="Deployment shop/a, Deployment shop/b are to have ServiceAccount shop/both"):
+        work(mover("a", **both), mover("b", **both), waves=waves)
+
+
+def test_one_that_awaits_its_owner_is_prepared_and_tried_but_not_changed() -> None:
+    known = done(done(done(work(mover(blocked=[OWNED])), "account"), "credential"), "canary")
+    assert states(known) == ["awaiting_owner"] and known["waves"] == [] and not known["message"]
+    assert "manifest_has_owner" in known["rows"][0]["why"]
+    overridden = work(mover(steps=["label"], accepted=[OWNED]), override_owner=True)
+    assert done(overridden, "canary", override_owner=True)["waves"][0][0]["override_owner"]
+
+
+def test_what_is_accepted_reaches_the_module() -> None:
+    accept = ["cannot_surge"]
+    known = work(mover(steps=["label"], accepted=[blocker("own_client_id_differs")]), accept=accept)
+    assert known["canaries"][0]["question"]["expect"] == {"path": "workload_identity"}
+    ((change,),) = done(known, "canary", accept=accept)["waves"]
+    assert (change["accept_gap"], change["client_id"]) == (True, "")
+
+
+@pytest.mark.parametrize(("steps", "option"), [("issuer", "enable_issuer"), ("webhook", "enable_webhook")])
+def test_what_the_cluster_lacks_is_enabled_only_where_that_is_said(steps: str, option: str) -> None:
+    lacking = mover(steps=[steps, "annotation", "label"])
+    known = work(lacking)
+    assert states(known) == ["blocked"] and f"workload_identity_migration_{option}=true" in known["rows"][0]["why"]
+    assert not known[steps] and known["accounts"] == []
+    enabled: dict[str, Any] = {option: True}
+    known = work(lacking, **enabled)
+    assert known[steps] and known["accounts"] == []
+    (need,) = known["azure"][:1]
+    assert need["actions"] == ["Microsoft.ContainerService/managedClusters/write"] and need["scope"] == CLUSTER["id"]
+    predicted = advance(known, steps, [], CHECK)
+    assert [each["name"] for each in predicted["accounts"]] == ["web"] and states(predicted) == ["planned"]
+
+
+def test_check_mode_knows_no_credential_before_there_is_an_issuer() -> None:
+    lacking = mover(steps=["issuer", "annotation", "credential", "label"], credentials=[trust(issuer="")])
+    known = advance(work(lacking, run=CHECK, enable_issuer=True), "issuer", [], CHECK)
+    known = advance(known, "account", [{"item": known["accounts"][0]}], CHECK)
+    assert known["credentials"] == [] and known["canaries"] == [] and states(known) == ["account"]
+    assert known["rows"][0]["why"] == "What follows is known once the cluster has its issuer."
+
+
+def test_check_mode_expects_no_client_id_of_an_account_that_does_not_tell_it_yet() -> None:
+    known = work(mover(steps=["annotation", "label"]), run=CHECK)
+    known = advance(known, "account", [{"item": known["accounts"][0]}], CHECK)
+    unasked = {"tokens": [{"verdict": "not_verified", "message": "In check mode nothing is asked."}]}
+    assert advance(known, "canary", unasked, CHECK)["waves"][0][0]["client_id"] == ""
+
+
+def test_scope() -> None:
+    other = mover("api", identities=[{"name": "shop/post"}], credentials=[trust("api", identity_id=f"{ID}2")])
+    several = (mover("web"), other)
+    scopes: list[dict[str, Any]] = [{"workloads": ["shop/Deployment/web"]}]
+    scopes += [{"identities": ["shop/money"]}, {"identities": ["money"]}]
+    for options in scopes:
+        assert [row["workload"] for row in work(*several, **options)["rows"]] == ["Deployment shop/web"]
+    assert len(work(*several, workloads=["shop/*/*"])["rows"]) == 2
+    with pytest.raises(Refused) as refused:
+        work(*several, workloads=["shop/Deployment/wbe"], identities=["mony"])
+    assert ["wbe" in refused.value.sentences[0], "mony" in refused.value.sentences[1]] == [True, True]
+
+
+def test_one_of_a_shared_account_does_not_go_without_the_one_that_is_left_out() -> None:
+    both: dict[str, Any] = {"service_account": "both", "new_service_account": "both"}
+    known = work(mover("web", **both), mover("api", **both), workloads=["shop/Deployment/web"])
+    assert states(known) == ["blocked"] and "is left out of this run" in known["rows"][0]["why"]
+
+
+def test_a_run_ends_where_it_is_told_to() -> None:
+    for until, lists in {"plan": [], "account": ["accounts"]}.items():
+        known = work(mover(), until=until)
+        assert [name for name in ("accounts", "kubernetes") if known[name]] == [
+            *lists,
+            *(["kubernetes"] if lists else []),
+        ]
+        assert known["waves"] == []
+    tagged = work(mover(), run=Run(tags=("workload_identity_migration_credential",)))
+    assert tagged["phases"] == ["credential"] and tagged["accounts"] == []
+
+
+def test_all_that_is_needed_is_asked_for_before_the_first_write() -> None:
+    known = work(mover("web"), mover("done", **BOTH), mover("stopped", blocked=[blocker()]))
+    assert [(each["scope"], list(each["actions"])) for each in known["azure"]] == [
+        (ID, ["Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write"])
+    ]
+    asked = {(each["resource"], each["subresource"]) for each in known["kubernetes"]}
+    assert asked == {
+        *(("serviceaccounts", ""), ("serviceaccounts", "token"), ("jobs", ""), ("pods", "log"), ("services", "")),
+        *(("deployments", ""), ("pods", "")),
+    }
+    assert {each["namespace"] for each in known["kubernetes"]} == {"shop"}
+    own = work(mover(service_account="default", new_service_account="default-money"), until="account")["kubernetes"]
+    assert [(each["resource"], each["namespace"]) for each in own if "create" in each["verbs"]] == [
+        *(("serviceaccounts", "shop"), ("subjectaccessreviews", "")),
+        *(("rolebindings", "other"), ("clusterrolebindings", "")),
+    ]
+    # No probe runs.
+    assert "jobs" not in {each["resource"] for each in work(mover(), run=CHECK)["kubernetes"]}
+
+
+# what gives up AAD Pod Identity
+
+
+def soak(
+    known: dict[str, Any], run: Run = RUN, until: str = "leave", seconds: int = 7200, **seen: Any
+) -> dict[str, Any]:
+    entry = {"pods": 2, "seconds": 9000, "unproved": "", "tokens": [], "covered_since": "2026-11-30T01:00:00Z", **seen}
+    looked = {"soaks": [{**each, **entry} for each in known["soaking"]]}
+    found = {"work": known, "looked": looked, "began": 5}
+    return PARTS["soak"].plan({"until": until, "soak_seconds": seconds}, found, run)
+
+
+def gone(known: dict[str, Any], *assigned: str) -> dict[str, Any]:
+    metadata = {"namespace": "shop", "name": "new", "labels": {"aadpodidbinding": "shop"}}
+    found = {
+        "work": known,
+        "assigned": {"resources": [{"spec": {"podNamespace": "shop", "pod": each}} for each in assigned]},
+        "pods": {"resources": [{"metadata": metadata, "status": {"phase": "Running"}}]},
+        "began": 5,
+    }
+    return PARTS["gone"].plan({"until": "leave"}, found, RUN)
+
+
+def leave(known: dict[str, Any], run: Run = RUN, **options: Any) -> dict[str, Any]:
+    results = [{"item": item} for item in known["leaving"]]
+    return advance(known, "leave", results, run, **{"until": "leave", **options})
+
+
+def test_what_a_soak_looks_at() -> None:
+    known = work(mover("web", **BOTH), mover("new", steps=["label"]), until="soak")
+    assert known["soaking"] == [{"kind": "Deployment", "namespace": "shop", "name": "web"}]
+    (look,) = PARTS["soak"].looks_at({}, {"work": known}, RUN)
+    assert (look.module, look.arguments) == ("workload_identity_soak_info", {"workloads": known["soaking"]})
+    assert work(mover("web", **BOTH), until="switch")["soaking"] == []
+
+
+def test_it_leaves_after_its_soak() -> None:
+    known = work(mover(**BOTH), until="leave")
+    assert known["leaving"] == []
+    known = soak(known)
+    assert states(known) == ["soaking"] and not known["again"] and known["rows"][0]["next"] == "leave"
+    assert [each["name"] for each in known["leaving"]] == ["web"]
+    known = leave(known)
+    assert states(known) == ["left"] and known["leaving"] == [] and known["rows"][0]["next"] == "finish"
+    known = gone(known, "new")
+    (canary,) = known["left"]
+    assert not known["again"] and canary["question"]["path"] == "workload_identity"
+    lost = advance(known, "left", {"tokens": [{"verdict": "federation_refused", "message": "No."}]}, until="leave")
+    assert "federation_refused: No." in lost["message"]
+    kept = advance(known, "left", {"tokens": [{"verdict": "ok", "message": ""}]}, until="leave")
+    assert states(kept) == ["left"] and not kept["message"]
+
+
+def test_a_soak_that_is_not_over_is_waited_for_only_by_who_goes_on() -> None:
+    for until, again in (("soak", False), ("leave", True)):
+        known = soak(work(mover(**BOTH), until=until), until=until, seconds=10000)
+        assert (known["again"], known["end"], known["leaving"]) == (again, 10125, []) and states(known) == ["soaking"]
+        assert known["rows"][0]["why"] == "9000 of 10000 seconds are over, since 2026-11-30T01:00:00Z."
+    unproved = soak(work(mover(**BOTH), until="leave"), unproved="A log was not read.")
+    assert unproved["leaving"] == [] and unproved["rows"][0]["why"] == "A log was not read."
+    assert soak(work(mover(**BOTH), until="leave"), pods=0, seconds=0)["leaving"]
+
+
+def test_a_token_of_nmi_ends_it() -> None:
+    taken = [{"pod": "shop/web-1", "node": "n", "count": 1, "last": "2026-11-30T02:00:00Z"}]
+    known = soak(work(mover(**BOTH), until="leave"), tokens=taken)
+    assert not known["again"] and not known["leaving"]
+    assert "NMI gave Pod shop/web-1 a token at 2026-11-30T02:00:00Z" in known["message"]
+
+
+def test_a_shortened_soak_is_told() -> None:
+    known = soak(work(mover(**BOTH), until="leave"), seconds=20)
+    assert known["rows"][0]["why"] == "Its soak was shortened to 20 seconds." and known["leaving"]
+
+
+def test_check_mode_does_not_wait_for_a_soak() -> None:
+    known = soak(work(mover(**BOTH), until="leave", run=CHECK), CHECK, unproved="It does not run.")
+    assert not known["again"] and known["leaving"]
+
+
+def test_what_is_in_the_way_of_leaving() -> None:
+    blocked = soak(work(mover(**BOTH, blocked=[blocker("falls_back_to_node", "leave")]), until="leave"))
+    assert blocked["leaving"] == [] and "falls_back_to_node" in blocked["rows"][0]["why"]
+    owned = soak(work(mover(**BOTH, owner={"kind": "helm", "name": "shop/web"}), until="leave"))
+    assert owned["leaving"] == [] and states(owned) == ["awaiting_owner"]
+    assert "helm shop/web" in owned["rows"][0]["why"]
+
+
+def test_mic_that_keeps_an_identity_is_waited_for() -> None:
+    known = gone(leave(soak(work(mover(**BOTH), until="leave"))), "new", "web-old")
+    assert known["again"] and known["left"] == [] and known["end"] == 305
+    assert "shop/web-old" in known["message"]
+
+
+def test_aad_pod_identity_goes_when_nothing_needs_it() -> None:
+    alone = mover(uses="workload_identity", steps=[], selector="")
+    known = work(alone, until="finish")
+    assert known["finishes"] and not known["rows"][0]["why"]
+    finished = advance(known, "finish", [], until="finish")
+    assert states(finished) == ["finished"] and not finished["finishes"]
+    node = template("node", uses="node", selector="", blocked=[blocker("takes_node_identity", "finish")])
+    cases: list[tuple[tuple[dict[str, Any], ...], dict[str, Any]]] = [
+        ((alone, mover("web2", **BOTH)), {}),
+        ((alone, node), {}),
+        ((alone,), {"namespaces": ["shop"]}),
+        ((alone, mover("other")), {"workloads": ["shop/Deployment/web"]}),
+    ]
+    for several, options in cases:
+        kept = work(*(dict(each) for each in several), until="finish", **options)
+        assert not kept["finishes"] and "may need AAD Pod Identity, so it stays." in kept["rows"][0]["why"], options
+    assert not work(until="finish")["finishes"]
+    tagged = work(alone, until="finish", run=Run(tags=("workload_identity_migration_finish",)))
+    assert not tagged["finishes"] and "--tags" in tagged["rows"][0]["why"]
+    known = soak(work(mover(**BOTH), until="finish", run=CHECK), CHECK, until="finish")
+    predicted = leave(known, run=CHECK, until="finish")
+    assert states(predicted) == ["left"] and not predicted["finishes"]
+    assert predicted["rows"][0]["why"] == "What goes is known once it has left."
+
+
+def test_what_the_last_phases_need() -> None:
+    seen = observed(mover(**BOTH), nmi={"installations": [{"namespace": "kube-system"}]})
+    needs = PARTS["work"].plan({"until": "leave"}, seen, RUN)["kubernetes"]
+    assert [(each["resource"], each["subresource"], each["namespace"]) for each in needs] == [
+        ("pods", "log", "kube-system"),
+        ("azureassignedidentities", "", ""),
+        ("deployments", "", "shop"),
+    ]
+    names = [each.module for each in PARTS["work"].looks_at({"until": "soak"}, observed(mover()), RUN)]
+    assert names == ["kubernetes_object_info", "nmi_info"]
+
+
+CONFIRM = {"until": "leave", "soak_seconds": 3600}
+
+
+@pytest.mark.parametrize(
+    ("options", "run", "reason"),
+    [
+        ({"until": "leave"}, RUN, "_confirm=prod, or look first with --check"),
+        ({**CONFIRM, "confirm": "test"}, RUN, "_confirm=prod"),
+        ({**CONFIRM, "confirm": "prod"}, RUN, ""),
+        (CONFIRM, CHECK, ""),
+        ({"until": "soak", "soak_seconds": 3599}, RUN, "_shorten_soak=true"),
+        ({"until": "soak", "soak_seconds": 20, "shorten_soak": True}, RUN, ""),
+        ({"until": "switch", "soak_seconds": 20}, RUN, ""),
+        ({"until": "credential", "exchange_samples": 0}, RUN, "what nobody has tried is not proved"),
+        ({"until": "credential", "exchange_min_rate": 0}, RUN, "give more than 0"),
+        ({"until": "account", "exchange_samples": 0}, RUN, ""),
+        ({"until": "account", "files": ["/a.json"]}, RUN, "or end with plan"),
+        ({"undo": True, "files": ["/a.json"]}, RUN, "leave them out"),
+        ({"workloads": ["shop/web"]}, RUN, "_workloads has 'shop/web', which is not NAMESPACE/KIND/NAME."),
+        ({"waves": [["shop/Deployment/a", "b"]]}, RUN, "_waves has 'b', which is not NAMESPACE/KIND/NAME."),
+    ],
+)
+def test_options(options: dict[str, Any], run: Run, reason: str) -> None:
+    def checked() -> dict[str, Any]:
+        return PARTS["options"].plan(options, {"cluster_name": "prod"}, run)
+
+    if reason:
+        with pytest.raises(Refused) as refused:
+            checked()
+        assert reason in str(refused.value)
+    else:
+        assert checked()["changes"] and [each["resource"] for each in checked()["kubernetes"]] == ["leases"]
+
+
+def test_no_cluster_in_azure() -> None:
+    with pytest.raises(Refused, match="No cluster is named"):
+        done(work(mover(steps=["credential", "label"]), cluster={}), "account")
+    assert states(work(mover(steps=["label"]), cluster={})) == ["credential"]
+
+
+# the way back
+
+MARKED = {"label": None, "service_account": "default", "service_account_set": "default-money"}
+OWN: dict[str, Any] = {"service_account": "default-money", "new_service_account": "default-money"}
+
+
+def undo(*templates: dict[str, Any], marks: dict[str, object] | None = None, **options: Any) -> dict[str, Any]:
+    metadata = {"namespace": "shop", "name": "default-money", "annotations": {MIGRATION: '{"like":"default"}'}}
+    more = {
+        "accounts": {"resources": [{"metadata": metadata}, {"metadata": {"namespace": "shop", "name": "web"}}]},
+        "nmi": {"installations": options.pop("installations", [{"namespace": "kube-system"}])},
+    }
+    return PARTS["undo"].plan(options, observed(*templates, marks=marks, **more), options.pop("run", RUN))
+
+
+def undone(known: dict[str, Any], step: str, results: Any, run: Run = RUN) -> dict[str, Any]:
+    return PARTS["undone"].plan({}, {"work": known, "step": step, "results": results}, run)
+
+
+def ours(account: str = "default-money") -> dict[str, str]:
+    return trust(account, state="exists", credential=credential_name(trust(account)))
+
+
+def original(known: dict[str, Any], stage: str = "original", **more: Any) -> list[dict[str, Any]]:
+    return [{"item": item, "workload": {"stage": stage}, **more} for item in known["workloads"]]
+
+
+SERVED = {"tokens": [{"verdict": "ok", "message": ""}]}
+
+
+def test_the_whole_way_back() -> None:
+    """What the pods need of Workload ID stays until NMI serves them."""
+    known = undo(mover(**OWN, **BOTH, credentials=[ours()]), marks={"web": MARKED})
+    assert (
+        [each["name"] for each in known["workloads"]] == ["web"] and not known["credentials"] and not known["accounts"]
+    )
+    assert [each["scope"] for each in known["azure"]] == [ID]
+    resources = [(each["resource"], each["namespace"]) for each in known["kubernetes"]]
+    assert resources == [
+        *(("deployments", "shop"), ("jobs", "shop"), ("pods", "shop"), ("services", "shop")),
+        *(("serviceaccounts", "shop"), ("pods", "shop"), ("rolebindings", "other"), ("clusterrolebindings", "")),
+    ]
+    known = undone(known, "workloads", original(known))
+    assert states(known) == ["original"] and not known["credentials"] and not known["workloads"]
+    (question,) = known["questions"]
+    assert question["question"]["selector"] == "shop" and question["question"]["path"] == "pod_identity"
+    known = undone(known, "tokens", SERVED)
+    assert known["credentials"] == [
+        {"identity_id": ID, "credentials": [{"name": ours()["credential"]}], "movers": ["shop/Deployment/web"]}
+    ]
+    known = undone(known, "credentials", [{"item": item} for item in known["credentials"]])
+    assert known["accounts"] == [{"namespace": "shop", "name": "default-money", "movers": ["shop/Deployment/web"]}]
+    known = undone(known, "accounts", [{"item": item} for item in known["accounts"]])
+    assert states(known) == ["original"] and not known["message"] and not known["rows"][0]["why"]
+
+
+def test_one_that_has_left_is_asked_by_the_label_that_it_had() -> None:
+    gone = mover(**OWN, uses="workload_identity", steps=[], selector="")
+    known = undo(gone, marks={"web": {**MARKED, "aadpodidbinding": "billing"}})
+    known = undone(known, "workloads", original(known))
+    assert known["questions"][0]["question"]["selector"] == "billing"
+
+
+@pytest.mark.parametrize(
+    "results", [{"tokens": [{"verdict": "pod_unknown", "message": "No."}]}, {"msg": "No."}], ids=["verdict", "failure"]
+)
+def test_where_nmi_does_not_serve_it_nothing_else_goes(results: Any) -> None:
+    known = undo(mover(**OWN, **BOTH, credentials=[ours()]), marks={"web": MARKED})
+    known = undone(undone(known, "workloads", original(known)), "tokens", results)
+    assert "No." in known["message"] and not known["credentials"] and not known["accounts"]
+
+
+def test_a_template_that_is_not_brought_back_keeps_what_it_needs() -> None:
+    known = undo(mover(**OWN, **BOTH, credentials=[ours()]), marks={"web": MARKED})
+    failed = undone(known, "workloads", [{"item": known["workloads"][0], "msg": "Its pods do not start."}])
+    assert failed["message"] == "Deployment shop/web: Its pods do not start."
+    left = [{"field": "label", "was": None, "now": "true"}]
+    kept = undone(known, "workloads", original(known, "switched", left=left))
+    assert states(kept) == ["switched"] and "label is true, and was None" in kept["rows"][0]["why"]
+    assert [each[name] for each in (failed, kept) for name in ("questions", "credentials", "accounts")] == [[]] * 6
+
+
+def test_what_was_only_prepared_goes_at_once() -> None:
+    known = undo(mover(service_account="default", new_service_account="default-money", credentials=[ours()]))
+    assert not known["workloads"] and len(known["credentials"]) == len(known["accounts"]) == 1
+
+
+def test_what_others_have_stays() -> None:
+    """Credentials and accounts that this collection did not make, or that somebody else needs."""
+    theirs = trust("default-money", state="exists", credential="by-hand")
+    known = undo(mover(new_service_account="default-money", credentials=[theirs]))
+    assert not known["credentials"] and known["accounts"]
+    assert undo(mover("web", credentials=[ours("web")]))["accounts"] == []
+    by_owner = undo(mover(**OWN, **BOTH, credentials=[ours()]))
+    assert not by_owner["workloads"] and not by_owner["credentials"] and not by_owner["accounts"]
+    assert by_owner["rows"][0]["why"].startswith("Its template asks for Workload ID, and not by this collection")
+    other = mover("api", **OWN, **BOTH, credentials=[ours()])
+    shared = undo(mover("web", **OWN, credentials=[ours()]), other, workloads=["shop/Deployment/web"])
+    assert not shared["credentials"] and not shared["accounts"]
+
+
+def test_an_account_goes_when_all_that_have_it_are_back() -> None:
+    templates = [mover(name, **OWN, **BOTH, credentials=[ours()]) for name in ("web", "api")]
+    known = undo(*templates, marks=dict.fromkeys(("web", "api"), MARKED))
+    known = undone(known, "workloads", original(known))
+    one = {"tokens": [{"verdict": "ok", "message": ""}, {"verdict": "pod_unknown", "message": "No."}]}
+    both: dict[str, Any] = {"tokens": [{"verdict": "ok", "message": ""}] * 2}
+    assert [len(undone(known, "tokens", each)["accounts"]) for each in (one, both)] == [0, 1]
+
+
+def test_check_mode_predicts_the_way_back() -> None:
+    known = undo(mover(**OWN, **BOTH, credentials=[ours()]), marks={"web": MARKED})
+    known = undone(known, "workloads", original(known), CHECK)
+    assert not known["questions"] and known["credentials"] and known["accounts"]
+    in_use = [{"item": known["accounts"][0], "msg": "It is named.", "in_use": ["Deployment shop/web"]}]
+    assert not undone(known, "accounts", in_use, CHECK)["message"] and undone(known, "accounts", in_use)["message"]
+
+
+def test_without_azure_credentials_stay_and_are_told() -> None:
+    known = undo(mover(**OWN, **BOTH, credentials=[trust("default-money", state="unknown")]), marks={"web": MARKED})
+    known = undone(undone(known, "workloads", original(known)), "tokens", SERVED)
+    assert not known["credentials"] and known["accounts"] and "Azure was not asked" in known["rows"][0]["why"]
+
+
+def test_nobody_goes_back_to_what_is_gone() -> None:
+    with pytest.raises(Refused, match=r"azureops\.pod_identity\.restore"):
+        undo(mover(**OWN, **BOTH), marks={"web": MARKED}, installations=[])
+    assert undo(mover(), installations=[])["rows"]
