@@ -8,13 +8,16 @@ NOX := tests/nox
 RESULTS := .build/test
 SANDBOX := tests/sandbox/sandbox
 
-.PHONY: help demo check test bench soak sandbox-build sandbox-up sandbox-status sandbox-exec sandbox-azure sandbox-reset sandbox-down
+.PHONY: help demo demo-migrate check test bench soak sandbox-build sandbox-up sandbox-status sandbox-exec sandbox-azure sandbox-reset sandbox-down
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, name, " "); for (i = 1; i <= n; i++) printf "  %-16s %s\n", name[i], i == 1 ? $$2 : "" }' $(MAKEFILE_LIST)
 
 demo: python  ## from an empty simulated subscription to verified tokens, then again without a change
 	tests/sandbox/demo
+
+demo-migrate: python  ## the demo, then its workloads moved to Workload ID and AAD Pod Identity removed, without a failed request
+	tests/sandbox/demo-migrate
 
 # What has the tag `static` runs side by side; a level of test has the machine to itself. All run, whatever fails.
 check: python  ## what to run while writing: format, lint, types, imports, unit tests

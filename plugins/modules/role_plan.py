@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - azureops.pod_identity._attributes.info_module
 options:
   role:
-    description: The role, or one of the playbooks V(destroy), V(diagnose) and V(leftovers).
+    description: The role, or one of the playbooks V(destroy), V(diagnose), V(leftovers) and V(migrate).
     type: str
     required: true
     choices:
@@ -31,6 +31,7 @@ options:
       - diagnose
       - imds_node_cleanup
       - leftovers
+      - migrate
       - pod_identity_bindings
       - pod_identity_chart
       - pod_identity_cluster

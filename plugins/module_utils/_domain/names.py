@@ -17,6 +17,8 @@ FIELD_MANAGER = "azureops.pod_identity"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "azureops.pod_identity"
 OWNER = "azureops.pod-identity/owner"
+# Of what a migration changes or makes: JSON of what was there before, or of what it is a copy.
+MIGRATION = "azureops.pod-identity/migration"
 
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
