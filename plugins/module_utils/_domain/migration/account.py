@@ -26,7 +26,7 @@ from ..errors import Failure
 from ..installation.workload_identity_webhook import CLIENT_ID, TENANT_ID
 from ..kubernetes import patches, workloads
 from ..kubernetes.object_lists import some
-from ..kubernetes.objects import Object, annotations_of, clean
+from ..kubernetes.objects import Object, annotations_of, clean, labels_of
 from ..matching.matching import Pod, Raw
 from ..names import LABEL_VALUE, MANAGED_BY, MANAGER, MIGRATION, OBJECT_NAME, OWNER, is_ours, marks
 from . import access
@@ -242,7 +242,7 @@ def _annotate(desired: Desired, observed: Observed) -> Decision:
 
 
 def _check_owner(desired: Desired, live: Raw) -> None:
-    labels = (live.get("metadata") or {}).get("labels") or {}
+    labels = labels_of(live)
     theirs = labels.get(OWNER, desired.owner)
     if labels.get(MANAGED_BY) == MANAGER and theirs != desired.owner:
         raise Failure(f"{desired.label} belongs to the owner {theirs!r}, so it is not changed: name its owner.")

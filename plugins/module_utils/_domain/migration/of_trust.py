@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ..azure import arm_id
 from ..azure.federated import LIMIT
+from ..kubernetes.objects import labels_of
 from ..matching.inventory import full_name
 from ..matching.matching import USER_ASSIGNED
 from ..names import MANAGED_BY, MANAGER, listed
@@ -114,7 +115,7 @@ def account_name_taken(one: Candidate, world: World) -> Reasons:
     there = world.account(one) if world.why_own_account(one) else None
     if there is None or world.told_by_account(one).lower() == one.client_id.lower():
         return
-    labels = (there.get("metadata") or {}).get("labels") or {}
+    labels = labels_of(there)
     if labels.get(MANAGED_BY) != MANAGER:
         label = f"ServiceAccount {one.namespace}/{world.account_of(one)}"
         yield Reason(f"{label} exists and was not made by this collection.", label)

@@ -13,7 +13,8 @@ import json
 import typing as t
 from dataclasses import dataclass, replace
 
-from ..matching.matching import SELECTOR_LABEL
+from ..kubernetes.objects import annotations_of, labels_of
+from ..matching.matching import SELECTOR_LABEL, pod_template
 from ..names import MIGRATION, listed
 from .candidate import BOTH, NOTHING, WORKLOAD_ID
 from .problem import ACCOUNT as STEP_ACCOUNT
@@ -216,7 +217,7 @@ def moves(template: Raw) -> bool:
 def kept_before(raw: Raw) -> dict[str, t.Any] | None:
     """What a change of this collection keeps of before; None where there was none. What is not ours to read is empty,
     and the modules refuse it."""
-    text = ((raw.get("metadata") or {}).get("annotations") or {}).get(MIGRATION)
+    text = annotations_of(raw).get(MIGRATION)
     if text is None:
         return None
     try:
@@ -250,11 +251,7 @@ def _with_mates(one: Mover, movers: t.Sequence[Mover], others: t.Sequence[Mover]
 
 
 def _template_labels(raw: Raw) -> dict[str, str]:
-    spec = raw.get("spec") or {}
-    if raw.get("kind") == "CronJob":
-        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
-    metadata = (spec.get("template") or {}).get("metadata") or {}
-    return {str(key): str(value) for key, value in (metadata.get("labels") or {}).items()}
+    return {str(key): str(value) for key, value in labels_of(pod_template(raw)).items()}
 
 
 def _told(blockers: t.Iterable[Raw]) -> str:

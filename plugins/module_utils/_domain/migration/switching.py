@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from ..errors import Failure
 from ..installation.workload_identity_webhook import PROXY_ANNOTATION, USE_LABEL
 from ..kubernetes import progress
+from ..kubernetes.objects import annotations_of
 from ..matching.matching import SELECTOR_LABEL, Raw, pod_template
 from ..names import MIGRATION
 from . import of_workloads
@@ -81,7 +82,7 @@ class Record:
     def parse(cls, kind: str, raw: Raw) -> Record:
         """Raises Failure for what was not written here."""
         metadata = raw.get("metadata") or {}
-        text = (metadata.get("annotations") or {}).get(MIGRATION)
+        text = annotations_of(raw).get(MIGRATION)
         if text is None:
             return cls()
         try:
@@ -244,7 +245,7 @@ def shown(kind: str, raw: Raw) -> dict[str, t.Any]:
     }
     if kind == "Deployment" and _rolling(raw) is not None:
         found["rollingUpdate"] = {key: _amount(raw, key) for key in _DURING}
-    note = ((raw.get("metadata") or {}).get("annotations") or {}).get(MIGRATION)
+    note = annotations_of(raw).get(MIGRATION)
     return {**found, **({MIGRATION: note} if note is not None else {})}
 
 
@@ -296,7 +297,7 @@ def _patch(kind: str, raw: Raw, before: Values, after: Values, record: Record, s
     if strategy:
         spec["strategy"] = {"rollingUpdate": dict(strategy)}
     patch: dict[str, t.Any] = {"spec": spec} if spec else {}
-    annotations = (raw.get("metadata") or {}).get("annotations") or {}
+    annotations = annotations_of(raw)
     if annotations.get(MIGRATION) != record.text:
         patch["metadata"] = {"annotations": {MIGRATION: record.text}}
     return patch
