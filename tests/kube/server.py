@@ -365,6 +365,22 @@ def install(client: Client, definitions: list[dict[str, Any]]) -> None:
     until("the definitions are served", lambda: all(_established(client, d) for d in definitions))
 
 
+def restore(client: Client, definitions: list[dict[str, Any]]) -> None:
+    """Bring the definitions back after a test that has left them as it likes.
+
+    Where one was taken away before its objects, these come back with it and would keep it for ever.
+    """
+    clear_assigned(client)
+    names = [document["metadata"]["name"] for document in definitions]
+    until("no definition is ending", lambda: not any(_is_ending(client, name) for name in names))
+    install(client, definitions)
+    clear_assigned(client)
+
+
+def _is_ending(client: Client, name: str) -> bool:
+    return "deletionTimestamp" in (client.get(CRD, None, name) or {"metadata": {}})["metadata"]
+
+
 def remove(client: Client, definitions: list[dict[str, Any]]) -> None:
     for document in definitions:
         client.delete(CRD, None, document["metadata"]["name"])

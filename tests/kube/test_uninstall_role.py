@@ -122,8 +122,7 @@ def site(
     server.install(client, definitions)
     billing, foreign = assign(modules, client, namespace)
     yield Site(modules, api_server, client, namespace, tmp_path / "players", billing.lower(), foreign.lower())
-    server.clear_assigned(client)
-    server.install(client, definitions)
+    server.restore(client, definitions)
 
 
 def assign(modules: Modules, client: Client, namespace: str) -> tuple[str, str]:

@@ -46,7 +46,6 @@ from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role import (
     Site,
     azure,
-    has_definitions,
     helm,
     manifest,
     put,
@@ -211,7 +210,7 @@ def no_definitions(site: Site) -> None:
     install(site)
     server.clear_assigned(site.client)
     end_definitions(site)
-    server.until("the definitions are gone", lambda: not has_definitions(site.client))
+    server.until("the definitions are gone", lambda: not left_definitions(site))
 
 
 def end_definitions(site: Site) -> None:
@@ -219,12 +218,17 @@ def end_definitions(site: Site) -> None:
         site.client.delete(CUSTOM_RESOURCE_DEFINITION, None, kind.resource)
 
 
+def left_definitions(site: Site) -> list[Kind]:
+    """Each goes by itself, when the API server gets to it."""
+    return [kind for kind in CUSTOM if site.client.get(CUSTOM_RESOURCE_DEFINITION, None, kind.resource)]
+
+
 def waiting_definitions(site: Site) -> None:
     """The API server deletes their objects by and by; it has come as far as the finalizer lets it."""
     end_definitions(site)
 
     def waits() -> bool:
-        left = [kind for kind in CUSTOM if site.client.get(CUSTOM_RESOURCE_DEFINITION, None, kind.resource)]
+        left = left_definitions(site)
         objects = site.client.list_all(AZURE_ASSIGNED_IDENTITY)
         ending = all(each["metadata"].get("deletionTimestamp") for each in objects)
         return left == [AZURE_ASSIGNED_IDENTITY] and ending
@@ -237,7 +241,7 @@ def buried_objects(site: Site) -> None:
     end_definitions(site)
     name = AZURE_ASSIGNED_IDENTITY.resource
     site.client.merge(CUSTOM_RESOURCE_DEFINITION, None, name, {"metadata": {"finalizers": None}})
-    server.until("the definitions are gone", lambda: not has_definitions(site.client))
+    server.until("the definitions are gone", lambda: not left_definitions(site))
 
 
 def waiting_namespace(site: Site) -> None:
@@ -294,8 +298,8 @@ WORLDS = {
             "PodDisruptionBudget mic-pdb in policy/v1beta1 becomes policy/v1",
             "PodSecurityPolicy aad-pod-identity-psp-mic in policy/v1beta1 is left out",
             "status uninstalling becomes failed",
-            "uninstall release default/aad-pod-identity ",
-            "uninstall release t-[^ ]*-pending-upgrade/pending-upgrade ",
+            "uninstall helm release default/aad-pod-identity ",
+            "uninstall helm release t-[^ ]*-pending-upgrade/pending-upgrade ",
         ),
         repaired=["PodDisruptionBudget", "PodSecurityPolicy", "PodSecurityPolicy"],
     ),
