@@ -9,8 +9,8 @@ of less than a minute. With `@pytest.mark.soak(sample=2)` a run takes two: where
 that a tenth of them takes too long. Tests of one level with one `group` share a sample, as if they were cases of one
 test. The number of commits decides which cases a run takes, or SAMPLE.
 
-A file with `pytestmark = pytest.mark.story(minutes=5)` is long as a whole: a run takes a quarter of the stories of a
-level, so that four commits run each once; by the minutes, which are about what it takes, all quarters are equally long.
+A file with `pytestmark = pytest.mark.story(minutes=5)` is long as a whole: a run takes a fifth of the stories of a
+level, so that five commits run each once; by the minutes, which are about what it takes, all fifths are equally long.
 On a slow machine SAMPLE_MINUTES ends the sample: after so many minutes no further case of it begins, and what did not
 begin is skipped with that reason.
 
@@ -43,7 +43,7 @@ RECORDS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "az
 IN_FORKS = bool(os.environ.get("MODULES_IN_FORKS"))
 SHARE = 10
 """A run takes one in so many of the cases whose marker names no sample."""
-STORIES = 4
+STORIES = 5
 """A run takes one in so many shares of the files that are long as a whole."""
 UNKNOWN_SECONDS = 100.0
 """What a case is thought to take before one like it has run."""
@@ -302,7 +302,7 @@ def register(config: pytest.Config) -> None:
         "markers", "soak(sample, group, forks): long; outside of `make soak` only a sample of the cases runs"
     )
     config.addinivalue_line(
-        "markers", "story(minutes): a file that is long as a whole; outside of `make soak` a quarter of them runs"
+        "markers", "story(minutes): a file that is long as a whole; outside of `make soak` a fifth of them runs"
     )
     name = os.environ.get("SOAK")
     record = Record.of(name) if name else None
