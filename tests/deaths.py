@@ -27,8 +27,12 @@ def family(process: int) -> list[int]:
 
 
 def leader(process: int) -> int:
-    """The first below a process that leads a group of its own, as what a shell with job control has started does."""
-    return next(each for each in family(process)[1:] if _group(each) == each)
+    """The first below a process that leads a group of its own, as what a shell with job control has started does.
+
+    What has a session of its own as well has left that shell: ssh keeps connections open so.
+    """
+    session = os.getsid(process)
+    return next(each for each in family(process)[1:] if _group(each) == each and _session(each) == session)
 
 
 def ancestors(process: int) -> list[int]:
@@ -56,8 +60,11 @@ def strike(play: int, death: str, lost: Iterable[int] = ()) -> list[int]:
 
 
 def end(members: Iterable[int], death: str) -> None:
-    """What a play has started ends with its last request, which is not answered."""
-    left = [each for each in members if _is_alive(each)]
+    """What a play has started ends with its last request, which is not answered.
+
+    After Ctrl-C ssh keeps its connection for the next run, for as long as ControlPersist says.
+    """
+    left = [each for each in members if _is_alive(each) and not (death == INTERRUPT and _is_ssh(each))]
     if death == WORKER:  # a module goes on, and would ask again
         _send(signal.SIGKILL, left)
     limit = time.monotonic() + 30
@@ -83,6 +90,13 @@ def _group(process: int) -> int:
         return 0
 
 
+def _session(process: int) -> int:
+    try:
+        return os.getsid(process)
+    except ProcessLookupError:
+        return 0
+
+
 def _send(number: signal.Signals, processes: Iterable[int]) -> None:
     for each in processes:
         with contextlib.suppress(ProcessLookupError):
@@ -90,8 +104,17 @@ def _send(number: signal.Signals, processes: Iterable[int]) -> None:
 
 
 def _is_alive(process: int) -> bool:
+    return _stat(process)[1] not in ("", "Z")
+
+
+def _is_ssh(process: int) -> bool:
+    return _stat(process)[0] == "ssh"
+
+
+def _stat(process: int) -> tuple[str, str]:
+    """Its name and its state; empty once it has ended."""
     try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        name, _bracket, more = Path(f"/proc/{process}/stat").read_text().partition(" (")[2].rpartition(") ")
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+        return "", ""
+    return name, more[0]

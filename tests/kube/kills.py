@@ -10,8 +10,8 @@ The cluster in Azure is the API server of the tests, whose kubeconfig AKS hands 
 from __future__ import annotations
 
 import contextlib
+import json
 import re
-import subprocess
 import threading
 import zlib
 from collections import Counter
@@ -27,7 +27,7 @@ from ansible_collections.azureops.pod_identity.tests.kube import obstacles, serv
 from ansible_collections.azureops.pod_identity.tests.kube.gates import BUT_LEASES, LEASES, Gate
 from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_addon import Aks
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, Tasks, finish, kill
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Play, Player, Tasks, finish, kill
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import READING_POSTS, WRITES, Modules
 from azsandbox.azure.compute import ClusterSpec
 from azsandbox.azure.faults import Faults, Rule
@@ -106,26 +106,38 @@ class Cluster(Aks):
 class Ahead:
     """Tells of each write whether a run before has come to it; the first to which none has is held.
 
-    Writes are told apart by method, path, and how many of these the run has made. Those of Leases do not count.
+    Of those to an API server, told apart by method, path, and the name of what is created, as many are known as a run
+    has made. One to Azure that was carried out no run makes again, unless it is ``undone`` in between: whichever comes
+    is another one. Writes of Leases do not count. Where ``holding`` is false none is held.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, holding: bool = True, undone: bool = False) -> None:
         self.deaths: list[str] = []
         """The writes at which runs died."""
+        self.carried_out: Counter[str] = Counter()
+        """Those of them that were carried out before."""
+        self.beside: Counter[str] = Counter()
+        """What was written while one was held: beside it, or after Ctrl-C."""
         self.held = ""
+        self.made: Counter[str] = Counter()
+        """The writes of the last run until one was held."""
+        self.undone = undone
+        self._holding = holding
         self._known: Counter[str] = Counter()
-        self._made: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Another run begins."""
-        self.held, self._made = "", Counter()
+        self.held, self.made = "", Counter()
 
-    def holds(self, method: str, path: str) -> bool:
+    def holds(self, write: str, *, repeated: bool) -> bool:
+        """``repeated``: whether a run may make again what one before has made."""
         with self._lock:
-            write = f"{method} {OF_A_RUN.sub('DRAWN', path)}"
-            self._made[write] += 1
-            if self.held or self._made[write] <= self._known[write]:
+            if self.held:
+                self.beside[write] += 1
+                return False
+            self.made[write] += 1
+            if not self._holding or (repeated and self.made[write] <= self._known[write]):
                 return False
             self.held = write
             return True
@@ -133,9 +145,9 @@ class Ahead:
     def died(self, *, after: bool) -> None:
         """The run died where it was held."""
         self.deaths.append(self.held)
-        if not after:
-            self._made[self.held] -= 1
-        self._known |= self._made
+        self.made[self.held] -= not after
+        self.carried_out[self.held] += after
+        self._known |= self.made
 
 
 class _GateAhead(Gate):
@@ -146,7 +158,17 @@ class _GateAhead(Gate):
     def number(self, method: str, path: str, body: bytes) -> int:
         if not super().number(method, path, body):
             return 0
-        return int(self._ahead.holds(method, path.partition("?")[0]))
+        created = _name(body) if method == "POST" else ""
+        write = f"{method} {path.partition('?')[0]} {created}"
+        return int(self._ahead.holds(OF_A_RUN.sub("DRAWN", write), repeated=True))
+
+
+def _name(body: bytes) -> str:
+    """Of an object as JSON; what helm writes of releases is protobuf."""
+    try:
+        return str(json.loads(body)["metadata"].get("name", ""))
+    except (ValueError, KeyError):
+        return ""
 
 
 class _FaultsAhead(Faults):
@@ -160,7 +182,8 @@ class _FaultsAhead(Faults):
     def hit(self, method: str, target: str, remote: str) -> Rule | None:
         path = target.partition("?")[0]
         writes = method in WRITES and not any(part in path.lower() for part in READING_POSTS)
-        return self._rule if writes and self._ahead.holds(method, path) else None
+        repeated = self._ahead.undone
+        return self._rule if writes and self._ahead.holds(f"{method} {path}", repeated=repeated) else None
 
     @contextlib.contextmanager
     def standing(self) -> Iterator[None]:
@@ -203,7 +226,7 @@ class World:
         status, output = finish(self.start(arguments=arguments), 600)
         return status, " ".join(output.split())
 
-    def start(self, address: str = "", arguments: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    def start(self, address: str = "", arguments: tuple[str, ...] = ()) -> Play:
         self.compute.address = address
         return self.player.start(self.playbook, *self.arguments, *arguments, **self.variables)
 
@@ -240,11 +263,8 @@ class World:
 
         If there is none, what the run said that has ended.
         """
-        ahead.begin()
-        gate = _GateAhead(self.server, ahead, after=after)
-        faults = _FaultsAhead(self.azure, ahead, after=after)
         mark = self.modules.mark()
-        with obstacles.opened(self.server, gate), faults.standing():
+        with self._ahead(ahead, after=after) as gate:
 
             def reached() -> bool:
                 return gate.reached.is_set() or any(each["fault"] for each in self.modules.requests(mark))
@@ -257,7 +277,23 @@ class World:
         ahead.died(after=after)
         return ""
 
-    def _strike(self, play: subprocess.Popen[str], death: str, reached: Callable[[], bool]) -> tuple[list[int], str]:
+    def whole(self) -> Counter[str]:
+        """What a run writes to which nothing happens, told as those at which one dies ahead."""
+        ahead = Ahead(holding=False)
+        with self._ahead(ahead) as gate:
+            status, output = finish(self.start(gate.url), 600)
+        assert status == 0, output
+        return ahead.made
+
+    @contextlib.contextmanager
+    def _ahead(self, ahead: Ahead, *, after: bool = False) -> Iterator[Gate]:
+        """For the block it is asked of each write."""
+        ahead.begin()
+        gate = _GateAhead(self.server, ahead, after=after)
+        with obstacles.opened(self.server, gate), _FaultsAhead(self.azure, ahead, after=after).standing():
+            yield gate
+
+    def _strike(self, play: Play, death: str, reached: Callable[[], bool]) -> tuple[list[int], str]:
         """Let a play die when it is there: what is to end with it, or nothing where it has ended before; its output."""
         members: list[int] = []
         try:

@@ -5,22 +5,29 @@
 """Playbooks that die at one write after the other: each run goes on with what all those before it have left.
 
 So every write is a moment at the price of one run, where tests/kube/test_killed.py takes a new world and four runs. It
-shows that each run comes further than those before, whatever they left; that no file with a secret is left at any time
-but after a power failure, and none in the end; and that the last run converges. That already the run which follows a
-death does, without another one in between, test_killed.py shows of a sample.
+shows that each run comes further than those before, whatever they left, and that no write of a whole run is passed
+over; that no file with a secret is left at any time but after a power failure, and none in the end; and that the last
+run converges. That already the run which follows a death does, without another one in between, test_killed.py shows of
+a sample.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import LEASE, SECRET
 from ansible_collections.azureops.pod_identity.tests.deaths import ALL, INTERRUPT, WORKER
-from ansible_collections.azureops.pod_identity.tests.kube import test_killed
+from ansible_collections.azureops.pod_identity.tests.kube import server, test_killed
 from ansible_collections.azureops.pod_identity.tests.kube.kills import Ahead, World, moments_of_lease
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_killed import JOBS, Job
 
 CLEAR_LOCK = "if it was killed, set pod_identity_chart_clear_lock=true"
@@ -39,6 +46,33 @@ def by_hand(job: Job, number: int) -> list[tuple[str, bool]]:
 WAYS = {"power": by_power, "hand": by_hand}
 
 world = test_killed.world
+
+
+@pytest.fixture
+def worlds(api_server: ApiServer, client: Client, tmp_path: Path) -> Callable[[], AbstractContextManager[World]]:
+    """Makes an empty one; one at a time."""
+
+    @contextmanager
+    def empty() -> Iterator[World]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        with (
+            server.own_namespace(client) as namespace,
+            test_killed.empty_world(api_server, client, namespace, folder, {}) as made,
+        ):
+            yield made
+
+    return empty
+
+
+def moments(world: World, writes: Counter[str]) -> Counter[str]:
+    """In words that are the same in every world."""
+    return Counter(_OF_A_WORLD.sub("DRAWN", each.replace(world.namespace, "NAMESPACE")) for each in writes.elements())
+
+
+_OF_A_WORLD = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=127[.]0[.]0[.]1:)\d+|\d{8}(?=-vmss)", re.IGNORECASE
+)
 
 
 def dying(world: World, job: Job, way: Callable[[Job, int], list[tuple[str, bool]]], ahead: Ahead) -> Iterator[str]:
@@ -62,17 +96,32 @@ def dying(world: World, job: Job, way: Callable[[Job, int], list[tuple[str, bool
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", JOBS)
 def test_each_run_goes_on_where_the_one_before_died(
-    world: World, record_property: Callable[[str, object], None], name: str, way: str
+    worlds: Callable[[], AbstractContextManager[World]],
+    record_property: Callable[[str, object], None],
+    name: str,
+    way: str,
 ) -> None:
     job, ahead = JOBS[name], Ahead()
-    job.build(world)
-    for _write in dying(world, job, WAYS[way], ahead):
-        pass
-    record_property(f"deaths of {name}", len(ahead.deaths))
-    print(f"{name} by {way}: {len(ahead.deaths)} deaths at", *sorted(set(ahead.deaths)), sep="\n   ")
-    # What is written again by the same request is one of them.
-    assert len(set(ahead.deaths)) >= (job.kubernetes + job.azure) // 2, ahead.deaths
-    require_end(world)
+    with worlds() as world:
+        job.build(world)
+        writes = moments(world, world.whole())
+    assert writes.total() == job.kubernetes + job.azure, writes
+    with worlds() as world:
+        job.build(world)
+        for _write in dying(world, job, WAYS[way], ahead):
+            pass
+        record_property(f"deaths of {name}", len(ahead.deaths))
+        require_each(world, writes, ahead)
+        require_end(world)
+
+
+def require_each(world: World, writes: Counter[str], ahead: Ahead) -> None:
+    """At each write of a whole run one died right after it, or while the answer to one beside it was on its way."""
+    seen, beside = moments(world, ahead.carried_out), moments(world, ahead.beside)
+    print(f"{writes.total()} writes, {len(ahead.deaths)} deaths")
+    for each in writes | seen:
+        print(f"   {writes[each]} written, died at {seen[each]}, {beside[each]} beside: {each}")
+    assert writes - seen - beside == Counter(), "no run died there"
 
 
 def require_end(world: World) -> None:
@@ -97,18 +146,23 @@ def test_each_run_takes_over_the_lease_of_the_one_before(world: World, name: str
 
 @pytest.mark.soak(sample=0)
 def test_an_undo_brings_back_what_was_after_each_death(
-    world: World, record_property: Callable[[str, object], None]
+    worlds: Callable[[], AbstractContextManager[World]], record_property: Callable[[str, object], None]
 ) -> None:
     """Of an uninstall; the next one goes one write further."""
-    job, ahead = JOBS["uninstall"], Ahead()
-    test_killed.bring_all_back(world)
-    playbook, arguments, variables = world.playbook, world.arguments, dict(world.variables)
-    for _write in dying(world, job, lambda _job, _number: [(ALL, True)], ahead):
-        world.undo()
-        world.reached()
-        assert world.left() == []
-        for bundle in world.client.list_all(SECRET, world.namespace):
-            world.client.delete(SECRET, world.namespace, bundle["metadata"]["name"])
-        world.playbook, world.arguments, world.variables = playbook, arguments, dict(variables)
-    record_property("undone deaths of uninstall", len(ahead.deaths))
-    assert len(set(ahead.deaths)) >= job.kubernetes, ahead.deaths
+    job, ahead = JOBS["uninstall"], Ahead(undone=True)
+    with worlds() as world:
+        test_killed.bring_all_back(world)
+        writes = moments(world, world.whole())
+    assert writes.total() == job.kubernetes + job.azure - 1, writes  # it deletes no identity
+    with worlds() as world:
+        test_killed.bring_all_back(world)
+        playbook, arguments, variables = world.playbook, world.arguments, dict(world.variables)
+        for _write in dying(world, job, lambda _job, _number: [(ALL, True)], ahead):
+            world.undo()
+            world.reached()
+            assert world.left() == []
+            for bundle in world.client.list_all(SECRET, world.namespace):
+                world.client.delete(SECRET, world.namespace, bundle["metadata"]["name"])
+            world.playbook, world.arguments, world.variables = playbook, arguments, dict(variables)
+        record_property("undone deaths of uninstall", len(ahead.deaths))
+        require_each(world, writes, ahead)
