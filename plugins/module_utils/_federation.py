@@ -122,6 +122,7 @@ class Wishes:
         wanted = federated.desired_list(self._entries, issuer, options["audiences"])
         for one in wanted:
             known(self._module, one.issuer)
+            known(self._module, one.name)
         return wanted, warnings
 
     def _default_issuer(self, arm: Arm) -> tuple[str | None, tuple[str, ...]]:

@@ -41,6 +41,21 @@ options:
         description: Its name.
         type: str
         required: true
+  seconds:
+    description: How long each of them is waited for to have used Workload ID. One that has got a token from NMI is not.
+    type: int
+    default: 0
+  wait_timeout:
+    description: Seconds after which nothing is waited for any more. In check mode nothing is waited for.
+    type: int
+    default: 0
+  progress:
+    description:
+      - Whether to show what is waited for, while it is waited for, as lines on standard error; also set by the
+        environment variable E(POD_IDENTITY_PROGRESS).
+      - Nothing is shown of tasks with C(async) or C(no_log).
+    type: bool
+    default: true
 notes:
   - Needs to get the workloads, to list pods, daemonsets, deployments, nodes, clusterroles and clusterrolebindings, and
     to get endpoints, pods/log and pods/proxy where NMI runs.
@@ -55,6 +70,8 @@ EXAMPLES = r"""
     kubeconfig: /etc/ansible/prod.kubeconfig
     workloads:
       - {kind: Deployment, namespace: billing, name: api}
+    seconds: 7200
+    wait_timeout: 7200
   register: soak
 
 - name: Fail where they have not
@@ -86,6 +103,11 @@ soaks:
       returned: always
       type: str
       sample: api
+    exists:
+      description: Whether there is such a workload.
+      returned: always
+      type: bool
+      sample: true
     pods:
       description: How many pods it has.
       returned: always
@@ -107,7 +129,7 @@ soaks:
       type: int
       sample: 7260
     unproved:
-      description: Why nothing is proved; empty where something is.
+      description: Why nothing is proved; empty where something is, and for a workload that is to have no pods.
       returned: always
       type: str
       sample: ''
@@ -143,8 +165,10 @@ soaks:
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import switching
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import soaking
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import connect
+from ansible_collections.azureops.pod_identity.plugins.module_utils._progress import teller
 
 TEXT = {"type": "str", "required": True}
 OPTIONS = _argspec.ArgumentSpec(
@@ -153,8 +177,11 @@ OPTIONS = _argspec.ArgumentSpec(
             "type": "list",
             "elements": "dict",
             "required": True,
-            "options": {"kind": {**TEXT, "choices": list(soaking.KINDS)}, "namespace": TEXT, "name": TEXT},
-        }
+            "options": {"kind": {**TEXT, "choices": list(switching.KINDS)}, "namespace": TEXT, "name": TEXT},
+        },
+        "seconds": {"type": "int", "default": 0},
+        "wait_timeout": {"type": "int", "default": 0},
+        "progress": _argspec.env({"type": "bool", "default": True}, "POD_IDENTITY_PROGRESS"),
     }
 ).merge(_argspec.kubernetes_auth())
 
@@ -163,8 +190,15 @@ def main() -> None:
     module = OPTIONS.create_module()
 
     def observe() -> dict[str, t.Any]:
-        given = module.params["workloads"]
-        found = soaking.observe(connect(module.params, module.tmpdir), given)
+        given, seconds = module.params["workloads"], module.params["seconds"]
+        found = soaking.wait(
+            # Anew for each look, because credentials may not last as long as it is waited.
+            lambda: connect(module.params, module.tmpdir),
+            given,
+            seconds,
+            timeout=0 if module.check_mode else module.params["wait_timeout"],
+            tell=teller(module),
+        )
         return {"soaks": [{**each, **soak.view()} for each, soak in zip(given, found)]}
 
     _plan.report(module, observe)

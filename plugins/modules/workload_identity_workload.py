@@ -17,12 +17,13 @@ description:
   - Where the template has all that already, and pods of it were made before the webhook or their service account was
     there, they are restarted, by the annotation C(azureops.pod-identity/restarted) of the template.
   - The label C(aadpodidbinding) stays, so that NMI serves old and new pods all the while, until O(state=left) takes it
-    away.
+    away. Where a pod gets no token of Workload ID then, the label comes back at once, and the task fails.
   - What a field was before is kept in the annotation C(azureops.pod-identity/migration) of the workload itself, which
     its pods do not have. From that alone O(state=original) brings all of it back, from any point, also while a rollout
     hangs, and without the webhook or Azure. A value that somebody else has changed meanwhile stays as it is.
-  - While the pods of a Deployment are replaced, its C(maxUnavailable) is 0 and its C(maxSurge) at least 1. Both are as
-    before once all pods are proved; where the rollout hangs, they stay so, and the old pods serve.
+  - While the pods of a Deployment or a DaemonSet are replaced, its C(maxUnavailable) is 0 and its C(maxSurge) at least
+    1. Both are as before once all pods are proved; where the rollout hangs, they stay so, and the old pods serve. Where
+    pods have a port of their node, both are left as they are, and O(accept_gap) has to accept that.
   - Neither results nor refusals contain anything of the template but the fields that are changed, because it may hold
     secrets in environment variables.
 extends_documentation_fragment:
@@ -92,10 +93,16 @@ options:
         workload is refused.
     type: bool
     default: false
+  assume_webhook:
+    description:
+      - Whether the webhook of Workload ID is to be taken for there in check mode, because an earlier task of the same
+        playbook enables it. No pod is tried then. Outside of check mode nothing is assumed.
+    type: bool
+    default: false
   wait:
     description:
-      - Whether to wait until the pods are replaced and proved. Without it, C(maxUnavailable) of a Deployment stays 0
-        until the module runs again and waits.
+      - Whether to wait until the pods are replaced and proved. Without it, C(maxUnavailable) of a Deployment or a
+        DaemonSet stays 0 until the module runs again and waits.
     type: bool
     default: true
   wait_timeout:
@@ -386,6 +393,7 @@ OPTIONS = _argspec.ArgumentSpec(
         "proxy_sidecar": {"type": "bool", "default": False},
         "override_owner": {"type": "bool", "default": False},
         "accept_gap": {"type": "bool", "default": False},
+        "assume_webhook": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},
         "wait_timeout": {"type": "int", "default": 600},
     }
@@ -486,6 +494,9 @@ class Job:
 
     def _tried(self, raw: Object, decision: Decision) -> list[switching.Refusal]:
         """What dry runs of its pods say; whoever may not make them meets that at the step."""
+        if self.predict and self.params["assume_webhook"]:
+            self.warnings.append(f"No pod of {self.place.label} was tried, because the webhook is still to come.")
+            return []
         if self.predict and self.place.lacks_account(self.wanted.account):
             self.warnings.append(
                 f"No pod of {self.place.label} was tried, because the service account {self.wanted.account} does not "
@@ -565,14 +576,38 @@ class Job:
         except Failure as failure:
             seen = failure.results.pop("proof", None)
             if seen:
-                self._tell(seen[0])
-                failure.results["workload"] = self._view(switching.fields(pod_template(seen[0])), seen[1])
-                failure.results["left"] = self.results["left"]
-                if switching.pending(self.place.kind, seen[0]):
-                    failure.sentence += " Until its pods are replaced, maxUnavailable stays 0, so that old ones serve."
+                self._stand(failure, *seen)
             raise
         self._tell(raw)
         return raw, self._view(switching.fields(pod_template(raw)), proof)
+
+    def _stand(self, failure: Failure, raw: Object, proof: Proof) -> None:
+        """Make sure that the pods are served, and tell how the workload stands and what brings it further."""
+        if proof.unproved and self.state == switching.LEFT:
+            # Its controller would go on to replace pods that have a token by ones that have none.
+            raw = self._rejoin(failure, raw)
+        self._tell(raw)
+        values = switching.fields(pod_template(raw))
+        failure.results["workload"] = self._view(values, proof)
+        failure.results["left"] = self.results["left"]
+        if proof.unproved and values[switching.SELECTOR] is not None:
+            failure.sentence += " Its template has the label aadpodidbinding, so that NMI serves such pods."
+        elif not proof.unproved and switching.pending(self.place.kind, raw):
+            failure.sentence += " Until its pods are replaced, maxUnavailable stays 0, so that old ones serve."
+        again = (
+            "state=switched, and this again," if proof.unproved and self.state == switching.LEFT else "the same again"
+        )
+        failure.sentence += f" Once that is mended, {again} brings it further; state=original brings it back."
+
+    def _rejoin(self, failure: Failure, raw: Object) -> Object:
+        place = self.place
+        try:
+            raw = place.change(raw, lambda live: switching.rejoin(place.kind, live).patch)
+        except Failure as refused:
+            failure.sentence += f" Its label aadpodidbinding could not be put back: {refused.sentence}"
+        else:
+            failure.results["changed"] = True
+        return raw
 
     # what is told
 

@@ -33,6 +33,10 @@ def _text(value: object) -> object:
     return check_type_str(value)
 
 
+def _path(value: object) -> object:
+    return check_type_path(_text(value))
+
+
 # By the type of an option, as Ansible converts values, and what such a value is called.
 _TYPES: t.Mapping[str, tuple[t.Callable[[t.Any], t.Any], str]] = {
     "bool": (check_type_bool, "true or false"),
@@ -40,7 +44,7 @@ _TYPES: t.Mapping[str, tuple[t.Callable[[t.Any], t.Any], str]] = {
     "float": (check_type_float, "a number"),
     "int": (check_type_int, "a whole number"),
     "list": (check_type_list, "a list"),
-    "path": (check_type_path, "a path"),
+    "path": (_path, "a path"),
     "str": (_text, "a text"),
 }
 

@@ -14,25 +14,27 @@ import typing as t
 from functools import partial
 
 from .._domain.diagnosis import logs as log_lines
-from .._domain.errors import Failure
-from .._domain.kubernetes import restarts
+from .._domain.kubernetes import progress, restarts
 from .._domain.migration import soaking
 from .._domain.migration.soaking import Log, Soak
 from . import installation
 from .client import AT_ONCE, Client
 from .errors import ApiFailure
-from .kinds import CRON_JOB, POD, TEMPLATES, Kind, Object, label
+from .kinds import CRON_JOB, POD, Object, label
 from .parallel import in_parallel
+from .wait import wait_for
+from .workloads import KINDS
 
-KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in TEMPLATES if kind.name != "Job"}
 _CONTAINER = "nmi"
+_LONGEST_PAUSE = 60
 _MOST = 20_000_000  # bytes of one log
 _FIRST = 2_000  # bytes, in which the first line has its time
 
 
 def observe(client: Client, workloads: t.Sequence[t.Mapping[str, str]]) -> list[Soak]:
     """In the order of ``workloads``, each with ``kind``, ``namespace`` and ``name``."""
-    pods = [_pods(client, each) for each in workloads]
+    raws = [client.get(KINDS[each["kind"]], each["namespace"], each["name"]) for each in workloads]
+    pods = [_pods(client, each["kind"], raw) for each, raw in zip(workloads, raws)]
     since: dict[str, str] = {}
     for several in pods:
         for raw in soaking.living(several):
@@ -53,18 +55,43 @@ def observe(client: Client, workloads: t.Sequence[t.Mapping[str, str]]) -> list[
         stop=threading.Event(),
     )
     logs = {log.node: log for log in read}
-    return [soaking.judge(each, logs, now) for each in pods]
+    return [
+        _GONE if raw is None else soaking.judge(several, logs, now, progress.of(each["kind"], raw).replicas)
+        for each, raw, several in zip(workloads, raws, pods)
+    ]
 
 
-def _pods(client: Client, workload: t.Mapping[str, str]) -> t.Sequence[Object]:
+def wait(
+    connect: t.Callable[[], Client],
+    workloads: t.Sequence[t.Mapping[str, str]],
+    seconds: int,
+    *,
+    timeout: float,
+    tell: t.Callable[[str], None],
+) -> list[Soak]:
+    """As ``observe``, once nothing more is waited for (soaking.is_over), or as it is after ``timeout`` seconds."""
+    last: list[list[Soak]] = []
+    names = [label(KINDS[each["kind"]], each["namespace"], each["name"]) for each in workloads]
+
+    def look() -> list[Soak] | None:
+        found = observe(connect(), workloads)
+        last[:] = [found]
+        tell(soaking.progress(dict(zip(names, found)), seconds))
+        return found if all(soaking.is_over(each, seconds) for each in found) else None
+
+    pause = min(max(seconds / 10, 2), _LONGEST_PAUSE)
+    return wait_for(look, timeout=timeout, pause=pause) or last[0]
+
+
+# Others are looked at all the same.
+_GONE = Soak(0, unproved="It does not exist.", exists=False)
+
+
+def _pods(client: Client, kind: str, raw: Object | None) -> t.Sequence[Object]:
     """Those that it selects; a CronJob makes none that stay."""
-    kind, namespace, name = KINDS[workload["kind"]], workload["namespace"], workload["name"]
-    raw = client.get(kind, namespace, name)
-    if raw is None:
-        raise Failure(f"{label(kind, namespace, name)} does not exist: correct workloads.")
-    if kind == CRON_JOB:
+    if raw is None or kind == CRON_JOB.name:
         return ()
-    return client.list_all(POD, namespace, labels=restarts.label_selector(raw))
+    return client.list_all(POD, raw["metadata"]["namespace"], labels=restarts.label_selector(raw))
 
 
 def _log(client: Client, namespace: str, pod: str, node: str, since: str) -> Log:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from .._domain.errors import Failure
 from .._domain.kubernetes import patches, progress, restarts, sources
-from .._domain.migration import dry_run, owners, proving, rollouts
+from .._domain.migration import dry_run, owners, proving, rollouts, switching
 from .._domain.migration.dry_run import DryRun, Template
 from .._domain.migration.owners import Owner
 from .._domain.migration.proving import Proof, Unproved
@@ -28,13 +28,10 @@ from .client import Client
 from .errors import ApiFailure
 from .kinds import (
     CRON_JOB,
-    DAEMON_SET,
-    DEPLOYMENT,
     PERSISTENT_VOLUME_CLAIM,
     POD,
-    REPLICA_SET,
     SERVICE_ACCOUNT,
-    STATEFUL_SET,
+    TEMPLATES,
     Kind,
     Object,
     label,
@@ -43,9 +40,7 @@ from .needs import need
 from .wait import wait_for
 from .withheld import withheld
 
-KINDS: t.Mapping[str, Kind] = {
-    kind.name: kind for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET, CRON_JOB)
-}
+KINDS: t.Mapping[str, Kind] = {kind.name: kind for kind in TEMPLATES if kind.name in switching.KINDS}
 _PAUSE = 2
 # Others may write the object meanwhile, above all its status.
 _TRIES = 10

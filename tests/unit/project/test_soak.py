@@ -120,15 +120,15 @@ def test_ten_commits_run_each_case_of_less_than_a_minute(folder: Path) -> None:
     assert max(map(len, runs)) == 3
 
 
-def test_four_commits_run_each_story_once_and_whole(tmp_path: Path) -> None:
+def test_five_commits_run_each_story_once_and_whole(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
-    files = ("test_a.py", "test_b.py", "test_c.py", "test_d.py", "test_e.py")
+    files = ("test_a.py", "test_b.py", "test_c.py", "test_d.py", "test_e.py", "test_f.py")
     for file in files:
         (tmp_path / file).write_text(STORY)
-    runs = [ran(tmp_path, SAMPLE=str(turn), files=(".",)) for turn in (1, 2, 3, 4)]
-    assert sorted(map(len, runs)) == [3, 3, 3, 6]  # files with both of their ends and a case of their sample
+    runs = [ran(tmp_path, SAMPLE=str(turn), files=(".",)) for turn in (1, 2, 3, 4, 5)]
+    assert sorted(map(len, runs)) == [3, 3, 3, 3, 6]  # files with both of their ends and a case of their sample
     assert [len(ran(tmp_path, SAMPLE=str(turn), files=files[:1])) for turn in (1, 2)] == [3, 3]  # named
-    assert len(ran(tmp_path, SOAK="one", files=files)) == 5 * 5
+    assert len(ran(tmp_path, SOAK="one", files=files)) == 6 * 5
     assert ran(tmp_path, SOAK="one", files=files) == []
 
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
 
 ENTRY = {"name": "billing", "selector": "billing"}
@@ -128,6 +130,15 @@ MIGRATE: dict[str, tuple[Any, str]] = {
     "workload_identity_migration_dry_run": ("some", "is 'some', not true or false."),
     "workload_identity_migration_exchange_samples": ("few", "is 'few', not a whole number."),
     "workload_identity_migration_exchange_min_rate": ("half", "is 'half', not a number."),
+    "workload_identity_migration_proxy_workloads": ([{}], "entry 1 is a dictionary, not a text."),
+    "workload_identity_migration_accept": (
+        ["all"],
+        "entry 1 is 'all'; it is one of container_without_token, own_client",
+    ),
+    "workload_identity_migration_override_owner": ("some", "is 'some', not true or false."),
+    "workload_identity_migration_files": ([{}], "entry 1 is a dictionary, not a path."),
+    "workload_identity_migration_directory": ({}, "is a dictionary, not a path."),
+    "workload_identity_migration_fail_on_blocked": ("some", "is 'some', not true or false."),
     "workload_identity_migration_namespac": ("a", "did you mean workload_identity_migration_namespaces?"),
 }
 INVENTORY: dict[str, tuple[Any, str]] = {
@@ -153,6 +164,12 @@ RAW = ("unable to convert", "Unsupported parameters", "missing required argument
 
 def test_there_are_many_of_them() -> None:
     assert len({name for wrong in PLAYBOOKS.values() for name in wrong}) >= 60
+
+
+def test_each_option_of_the_migration_is_among_them() -> None:
+    spec = _roles.SPECS["workload_identity_migration"]
+    assert set(spec) <= set(MIGRATE)
+    assert spec["workload_identity_migration_accept"]["choices"] == list(plan.ACCEPTABLE)
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)

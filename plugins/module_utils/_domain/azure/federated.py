@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from ..change import Change, Verb
 from ..errors import Failure
+from ..sessions import KNOWN_AFTER_APPLY
 from . import arm_id, identities
 
 LIMIT = 20
@@ -77,7 +78,7 @@ class Credential:
 
     @property
     def key(self) -> str:
-        return self.name.lower()
+        return _key(self.name, self.subject)
 
     @property
     def trusted(self) -> tuple[str, str]:
@@ -118,7 +119,12 @@ class Desired:
 
     @property
     def key(self) -> str:
-        return self.name.lower()
+        return _key(self.name, self.subject or "")
+
+
+def _key(name: str, subject: str) -> str:
+    """Of a credential among those of its holder; several may have a name that is still to come."""
+    return f"{name} {subject}" if name == KNOWN_AFTER_APPLY else name.lower()
 
 
 @dataclass(frozen=True)
@@ -134,8 +140,8 @@ class Write:
 
     def change(self, holder: Holder, unknown: str) -> Change:
         """``unknown`` stands for an id that is still to come."""
-        known = f"{holder.credentials}/{self.credential.name}" if holder.credentials else unknown
-        return Change(self.verb, holder.kind, known)
+        known = holder.credentials and self.credential.name != unknown
+        return Change(self.verb, holder.kind, f"{holder.credentials}/{self.credential.name}" if known else unknown)
 
 
 def path(identity: str, name: str = "") -> str:
@@ -200,7 +206,7 @@ def desired_list(
 
 def _desired(entry: t.Mapping[str, t.Any], issuer: str | None, audiences: t.Sequence[str] | None) -> Desired:
     name, subject = str(entry["name"]), entry.get("subject")
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) and name != KNOWN_AFTER_APPLY:
         raise Failure(
             f"{name!r} cannot be the name of a federated credential; use 3 to 120 letters, digits, hyphens and "
             "underscores that begin with a letter or a digit."

@@ -14,6 +14,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ..kubernetes.scheduling import MOMENTARY, tolerates
+
 Object = t.Mapping[str, t.Any]
 
 LEADER = "control-plane.alpha.kubernetes.io/leader"
@@ -24,19 +26,6 @@ ADDON_KEEPER = "the AKS add-on"
 ACTIVE, NOT_ACTIVE = "Active", "Not Active"
 PORT, LOOPBACK = 2579, "127.0.0.1"
 _ON_LOOPBACK_SINCE = (1, 6, 2)
-# A DaemonSet's pods get these from its controller, whatever the template says.
-_TOLERATED_ANYWAY = frozenset(
-    f"node.kubernetes.io/{name}"
-    for name in (
-        "not-ready",
-        "unreachable",
-        "disk-pressure",
-        "memory-pressure",
-        "pid-pressure",
-        "unschedulable",
-        "network-unavailable",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -250,23 +239,11 @@ def _excluded(nmi: Object, node: Object) -> str:
         if labels.get(key) != value:
             return f"NMI selects nodes with {key}={value}"
     for taint in spec.get("taints") or ():
-        if taint.get("effect") != "PreferNoSchedule" and not _tolerates(template.get("tolerations") or (), taint):
+        # A DaemonSet's pods tolerate what is momentary, whatever the template says.
+        momentary = taint.get("effect") == "PreferNoSchedule" or taint.get("key") in MOMENTARY
+        if not momentary and not tolerates(template.get("tolerations") or (), taint):
             return f"NMI does not tolerate its taint {taint.get('key')}:{taint.get('effect')}"
     return ""
-
-
-def _tolerates(tolerations: t.Iterable[Object], taint: Object) -> bool:
-    if taint.get("key") in _TOLERATED_ANYWAY:
-        return True
-    return any(_matches(toleration, taint) for toleration in tolerations)
-
-
-def _matches(toleration: Object, taint: Object) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
-        return False
-    if toleration.get("operator") == "Exists":
-        return not toleration.get("key") or toleration["key"] == taint.get("key")
-    return toleration.get("key") == taint.get("key") and toleration.get("value", "") == taint.get("value", "")
 
 
 def _why_not_ready(pod: Object) -> str:

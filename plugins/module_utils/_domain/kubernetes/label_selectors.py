@@ -17,10 +17,11 @@ from ..matching.matching import Raw
 def selects(selector: Raw, labels: t.Mapping[str, str]) -> bool:
     """An empty selector selects everything. An operator that Kubernetes does not have selects nothing."""
     same = all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
-    return same and all(_holds(each, labels) for each in selector.get("matchExpressions") or ())
+    return same and all(holds(each, labels) for each in selector.get("matchExpressions") or ())
 
 
-def _holds(expression: Raw, labels: t.Mapping[str, str]) -> bool:
+def holds(expression: Raw, labels: t.Mapping[str, str]) -> bool:
+    """Whether one of its expressions does."""
     value, operator = labels.get(str(expression.get("key"))), str(expression.get("operator"))
     listed = value in (expression.get("values") or ())
     return {

@@ -15,7 +15,6 @@ labels of this collection, and in that annotation of what they are a copy.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import typing as t
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from ..kubernetes.object_lists import some
 from ..kubernetes.objects import Object, annotations_of, clean, labels_of
 from ..matching.matching import Pod, Raw
 from ..names import LABEL_VALUE, MANAGED_BY, MANAGER, MIGRATION, OBJECT_NAME, OWNER, is_ours, marks
-from . import access
+from . import access, mark
 from .access import Binding, Key, Question, Roles, labelled
 
 ACCOUNT = "ServiceAccount"
@@ -166,25 +165,20 @@ def check(desired: Desired) -> None:
             raise Failure(f"{option} {value!r} of {desired.label} must be a GUID: correct it.")
 
 
-def mark(raw: Raw | None) -> t.Mapping[str, str | None]:
+def marked(raw: Raw | None) -> t.Mapping[str, str | None]:
     """What our annotation says; nothing where there is none of its form."""
-    try:
-        found = json.loads(annotations_of(raw or {}).get(MIGRATION) or "")
-    except (TypeError, ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict) or not all(each is None or isinstance(each, str) for each in found.values()):
-        return {}
-    return found
+    found = mark.read(raw or {}) or {}
+    return found if all(each is None or isinstance(each, str) for each in found.values()) else {}
 
 
 def is_made(raw: Raw | None, owner: str) -> bool:
     """Whether the account was made by this collection, for this owner."""
-    return raw is not None and is_ours(raw, owner) and bool(mark(raw).get("like"))
+    return raw is not None and is_ours(raw, owner) and bool(marked(raw).get("like"))
 
 
 def is_copy(binding: Binding, desired: Desired) -> bool:
     """Whether it is a copy for the account that this collection made, for this owner."""
-    told = mark(binding.raw)
+    told = marked(binding.raw)
     return is_ours(binding.raw, desired.owner) and bool(told.get("copy_of")) and told.get("for") == desired.place
 
 
@@ -236,7 +230,7 @@ def _annotate(desired: Desired, observed: Observed) -> Decision:
     writes: tuple[Write, ...] = ()
     if differing:
         annotations = {_TOLD[option]: value for option, value in differing.items()}
-        annotations[MIGRATION] = _packed(_remembered(desired, live, differing))
+        annotations[MIGRATION] = mark.written(_remembered(desired, live, differing))
         writes = (_patch(desired, live, {"metadata": {"annotations": annotations}}, ", ".join(differing)),)
     return Decision(writes, _result(desired, {**_told(live), **differing}, made=is_made(live, desired.owner)))
 
@@ -277,7 +271,7 @@ def _remembered(desired: Desired, live: Raw, differing: t.Mapping[str, str]) -> 
     The latter tells whether somebody else has written since. Managed fields do not: of an account that was made without
     any field the API server keeps none.
     """
-    known = dict(mark(live))
+    known = dict(marked(live))
     if is_made(live, desired.owner):
         return known  # nothing to go back to
     annotations = annotations_of(live)
@@ -288,10 +282,6 @@ def _remembered(desired: Desired, live: Raw, differing: t.Mapping[str, str]) -> 
             known[option] = there
         known[_WRITTEN[option]] = value
     return known
-
-
-def _packed(told: t.Mapping[str, str | None]) -> str:
-    return json.dumps(told, separators=(",", ":"), sort_keys=True)
 
 
 def _patch(desired: Desired, live: Raw, body: Object, why: str) -> Write:
@@ -427,11 +417,11 @@ def _make(desired: Desired, live: Raw | None, observed: Observed) -> list[Write]
     """The account as it has to be."""
     if live is None:
         annotations = {_TOLD[option]: value for option, value in _options(desired).items()}
-        annotations[MIGRATION] = _packed({"like": desired.like})
+        annotations[MIGRATION] = mark.written({"like": desired.like})
         fields = {name: value for name, value in _wanted(observed).items() if value not in (None, [])}
         change = Change.of_object("create", ACCOUNT, desired.namespace, desired.name, f"like {desired.like}")
         return [Write(change, desired.key, {**_skeleton(desired.key, "v1", desired, annotations), **fields})]
-    of = mark(live)["like"]
+    of = marked(live)["like"]
     if of != desired.like:
         raise Failure(
             f"{desired.label} was made to take the place of {ACCOUNT} {desired.namespace}/{of}: name that in like, or "
@@ -495,7 +485,7 @@ def _copy(
             yield Write(change, key, _versioned(live.raw, {"subjects": [desired.subject]}), live.raw, original)
     for each in ours:
         if each.key not in kept:
-            yield _deletion(each, f"{mark(each.raw)['copy_of']} does not name {desired.like}")
+            yield _deletion(each, f"{marked(each.raw)['copy_of']} does not name {desired.like}")
 
 
 def _plain(subject: Raw) -> Object:
@@ -504,7 +494,7 @@ def _plain(subject: Raw) -> Object:
 
 def _creation(desired: Desired, original: Binding, key: Key) -> Write:
     told = {"copy_of": original.name, "for": desired.place}
-    body = _skeleton(key, f"{_API}/v1", desired, {MIGRATION: _packed(told)})
+    body = _skeleton(key, f"{_API}/v1", desired, {MIGRATION: mark.written(told)})
     body["roleRef"] = {"apiGroup": _API, "kind": original.role[0], "name": original.role[2]}
     body["subjects"] = [desired.subject]
     return Write(Change.of_object("create", *key, f"copy of {original.name}"), key, body, binding=original)
@@ -519,7 +509,9 @@ def _deletion(binding: Binding, why: str = "") -> Write:
 
 def _take_away(desired: Desired, observed: Observed) -> Decision:
     live = observed.account
-    made, ours = is_made(live, desired.owner), copies(observed.bindings, desired)
+    made = is_made(live, desired.owner)
+    # Any tenant may write a binding that says to be a copy for an account; one that was not made has none.
+    ours = copies(observed.bindings, desired) if made or live is None else ()
     if (made or ours) and observed.users:
         raise Failure(
             f"{desired.label} is named by {some(observed.users)}, so it stays: give them their service account back "
@@ -531,7 +523,7 @@ def _take_away(desired: Desired, observed: Observed) -> Decision:
     if live is not None and made:
         change = Change.of_object("delete", ACCOUNT, desired.namespace, desired.name)
         writes.append(Write(change, desired.key, None, live))
-    elif live is not None and "client_id" in mark(live) and "like" not in mark(live):
+    elif live is not None and "client_id" in marked(live) and "like" not in marked(live):
         annotations, left = _before(desired, live)
         told.update({option: annotations[name] or "" for option, name in _TOLD.items() if name in annotations})
         why = ", ".join(option for option, name in _TOLD.items() if name in annotations)
@@ -548,7 +540,7 @@ def _take_away(desired: Desired, observed: Observed) -> Decision:
 
 def _before(desired: Desired, live: Raw) -> tuple[dict[str, str | None], list[str]]:
     """The annotations as they were, and what stays because somebody else has written it since."""
-    before, now = mark(live), annotations_of(live)
+    before, now = marked(live), annotations_of(live)
     found: dict[str, str | None] = {}
     left = []
     for option, name in _TOLD.items():

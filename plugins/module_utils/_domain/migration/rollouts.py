@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ..kubernetes import label_selectors
 from ..kubernetes.sources import Source, place
 from ..matching.matching import Raw
+from ..names import listed
 
 _SHARED = frozenset({"ReadWriteMany", "ReadOnlyMany"})
 
@@ -59,22 +60,32 @@ def find(source: Source, objects: t.Mapping[str, t.Sequence[Raw]]) -> Rollout:
         strategy = "OnDelete"
     gap, unknown = "", ""
     if replicas != 0:
-        gap = _gap(kind, strategy, declared.get("rollingUpdate") or {}, replicas)
+        gap = _gap(kind, strategy, host_ports(source.template), replicas)
         if not gap and replicas == 1:
             gap, unknown = _held_volume(source, objects)
     return Rollout(strategy, replicas, gap, unknown, budgets=budgets)
 
 
-def _gap(kind: str, strategy: str, rolling: Raw, replicas: int | None) -> str:
+def _gap(kind: str, strategy: str, ports: t.Sequence[int], replicas: int | None) -> str:
     if strategy == "Recreate":
         return "all its pods end before new ones begin (Recreate)"
     if strategy == "OnDelete":
         return "its pods are replaced only when somebody deletes them"
-    if kind == "DaemonSet" and str(rolling.get("maxSurge") or 0) in ("0", "0%"):
-        return "on each node its pod ends before the new one begins (maxSurge is 0)"
-    if kind == "StatefulSet" and replicas == 1:
-        return "its only pod ends before the new one begins"
+    if ports:
+        several = listed(sorted(map(str, ports)))
+        return f"a new pod begins on no node where an old one has the port of the node, {several} (hostPort)"
+    if kind == "StatefulSet":
+        return "its pods end before new ones begin" if replicas != 1 else "its only pod ends before the new one begins"
     return ""
+
+
+def host_ports(template: Raw) -> tuple[int, ...]:
+    """Ports of the node, of which one pod alone may have each."""
+    spec = template.get("spec") or {}
+    beside = [each for each in spec.get("initContainers") or () if each.get("restartPolicy") == "Always"]
+    ports = [port for each in (*(spec.get("containers") or ()), *beside) for port in each.get("ports") or ()]
+    key = "containerPort" if spec.get("hostNetwork") else "hostPort"
+    return tuple(dict.fromkeys(int(port[key]) for port in ports if port.get(key)))
 
 
 def _held_volume(source: Source, objects: t.Mapping[str, t.Sequence[Raw]]) -> tuple[str, str]:

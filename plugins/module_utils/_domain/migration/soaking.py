@@ -54,7 +54,8 @@ class Taken:
 @dataclass(frozen=True)
 class Soak:
     """``pods``: how many live. ``since``: since when each of them runs, '' where none does. ``covered_since``: since
-    when NMI's logs tell all of that. ``seconds``: that are proved by now. ``unproved``: why nothing is.
+    when NMI's logs tell all of that. ``seconds``: that are proved by now. ``unproved``: why nothing is. ``exists``:
+    whether the workload is still there.
     """
 
     pods: int
@@ -63,9 +64,29 @@ class Soak:
     seconds: int = 0
     unproved: str = ""
     tokens: tuple[Taken, ...] = ()
+    exists: bool = True
 
     def view(self) -> dict[str, t.Any]:
         return {**asdict(self), "tokens": [asdict(each) for each in self.tokens]}
+
+
+def is_over(soak: Soak, seconds: int) -> bool:
+    """Whether nothing more is waited for: as many are proved, NMI gave a token, or there is nothing to prove."""
+    if not soak.exists or soak.tokens:
+        return True
+    return not soak.unproved and (not soak.pods or soak.seconds >= seconds)
+
+
+def progress(soaks: t.Mapping[str, Soak], seconds: int) -> str:
+    """What is waited for, by the labels of workloads; ``seconds``: that have to be proved of each."""
+    waiting = {label: soak for label, soak in soaks.items() if not is_over(soak, seconds)}
+    taking = sum(1 for soak in soaks.values() if soak.tokens)
+    evidence = f"NMI gave tokens to {taking} of them" if taking else "NMI gave no token to any"
+    if not waiting:
+        return f"{len(soaks)} workloads were looked at; {evidence}"
+    label, least = min(waiting.items(), key=lambda each: each[1].seconds)
+    proved = least.unproved.rstrip(".") or f"of {label} {least.seconds} of {seconds} seconds are proved"
+    return f"{len(waiting)} of {len(soaks)} workloads are to use Workload ID for longer: {proved}; {evidence}"
 
 
 def began(raw: Raw) -> str:
@@ -77,11 +98,14 @@ def living(pods: t.Iterable[Raw]) -> list[Raw]:
     return [raw for raw in pods if Pod.parse(raw).lives]
 
 
-def judge(pods: t.Iterable[Raw], logs: t.Mapping[str, Log], now: datetime) -> Soak:
-    """``pods``: of one workload. ``logs``: of NMI, by node; where one is missing, nothing intercepts requests."""
+def judge(pods: t.Iterable[Raw], logs: t.Mapping[str, Log], now: datetime, wanted: int) -> Soak:
+    """``pods``: of one workload, which is to have as many as ``wanted``.
+
+    ``logs``: of NMI, by node; where one is missing, nothing intercepts requests.
+    """
     mine = living(pods)
     if not mine:
-        return Soak(0)
+        return Soak(0, unproved=f"Of {wanted} pods it has none." if wanted else "")
     since = max(map(began, mine))
     parsed = [(raw, Pod.parse(raw)) for raw in mine]
     tokens = tuple(taken for raw, pod in parsed for taken in _taken(pod, began(raw), logs.get(pod.node, Log(pod.node))))

@@ -9,13 +9,13 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 from dataclasses import dataclass, replace
 
-from ..kubernetes.objects import annotations_of, labels_of
-from ..matching.matching import SELECTOR_LABEL, pod_template
-from ..names import MIGRATION, listed
+from ..kubernetes.objects import labels_of
+from ..matching.matching import pod_template
+from ..names import listed
+from . import mark, switching
 from .candidate import BOTH, NOTHING, WORKLOAD_ID
 from .problem import ACCOUNT as STEP_ACCOUNT
 from .problem import ANNOTATION, FINISH, LABEL, LEAVE, PROXY, RESTART, SWITCH
@@ -45,14 +45,6 @@ _PHASES: t.Mapping[str, str] = {
     LABEL: "switch",
     RESTART: "switch",
 }
-# What the module that switches templates changes.
-KINDS: t.Mapping[str, str] = {
-    "Deployment": "apps/v1",
-    "StatefulSet": "apps/v1",
-    "DaemonSet": "apps/v1",
-    "ReplicaSet": "apps/v1",
-    "CronJob": "batch/v1",
-}
 
 
 @dataclass(frozen=True)
@@ -62,13 +54,15 @@ class Mover:
     ``steps``: phases that have something to do about it. ``account``: the service account that it has; ``new_account``:
     the one that it will have; ``told``: the client id that this tells now. ``bindings``: kinds and places of what binds
     roles to the account whose rights are copied, or were. ``credentials``: as workload_identity_info
-    returns them. ``blockers``: what is in the way, by stage. ``labels``: of its template. ``mark``: it was changed by
+    returns them. ``blockers``: what is in the way, by stage. ``labels``: of its template. ``nodes``: one of
+    each pool that its pods may come to; None where that is not known. ``mark``: it was changed by
     this collection, before which it had ``former_selector``; ``rolling``: and its rollout was not brought to an end.
     ``owner``: of its manifest. ``awaits``: the owner has to change it. ``state``, ``next``,
     ``reason``: how far it is, the next phase, and why it stops; ``failed``: because something failed in this run.
-    ``predicted``: what it needs was not really made in this run, which is in check mode. ``soaked``: it was proved in
-    this run that it has used Workload ID for long enough. ``wave``: in which it is
-    switched, from 0 on, -1 in none.
+    ``refused``: what was refused in this run, though not so often that it stops.
+    ``predicted``: phases whose work was not really done in this run, which is in check mode. ``soaked``: it was proved
+    in this run that it has used Workload ID for long enough. ``proved``: and that it needs nothing of AAD Pod Identity
+    any more, since it left. ``wave``: in which it is switched, from 0 on, -1 in none.
     """
 
     namespace: str
@@ -89,6 +83,7 @@ class Mover:
     own_client_id: bool = False
     proxy: bool = False
     labels: t.Mapping[str, str] | None = None
+    nodes: tuple[str, ...] | None = None
     mark: bool = False
     former_selector: str = ""
     rolling: bool = False
@@ -97,8 +92,10 @@ class Mover:
     next: str = ""
     reason: str = ""
     failed: bool = False
-    predicted: bool = False
+    refused: str = ""
+    predicted: tuple[str, ...] = ()
     soaked: bool = False
+    proved: bool = False
     wave: int = -1
 
     @classmethod
@@ -109,7 +106,7 @@ class Mover:
         """
         accepted = {each["code"] for each in template["accepted"]}
         owner = template.get("owner") or {}
-        kept = kept_before(raw or {})
+        kept = mark.read(raw or {})
         steps = dict.fromkeys(_PHASES[step] for step in template["steps"] if step in _PHASES)
         found = cls(
             namespace=template["namespace"],
@@ -131,16 +128,17 @@ class Mover:
             proxy=bool(template["proxy"]),
             labels=None if raw is None else _template_labels(raw),
             mark=kept is not None,
-            former_selector=str((kept or {}).get(SELECTOR_LABEL) or ""),
-            rolling="strategy" in (kept or {}),
+            former_selector=str((kept or {}).get(switching.SELECTOR) or ""),
+            rolling=switching.STRATEGY in (kept or {}),
         )
         return found.judged()
 
     @classmethod
     def parse(cls, raw: Raw) -> Mover:
         """As it went from one task to the next."""
-        lists = ("identities", "bindings", "credentials", "steps", "blockers")
-        return cls(**{**raw, **{name: tuple(raw[name]) for name in lists}})
+        lists = ("identities", "bindings", "credentials", "steps", "blockers", "predicted")
+        nodes = None if raw["nodes"] is None else tuple(raw["nodes"])
+        return cls(**{**raw, "nodes": nodes, **{name: tuple(raw[name]) for name in lists}})
 
     @property
     def key(self) -> str:
@@ -212,19 +210,6 @@ _IN_ORDER = tuple(dict.fromkeys(_PHASES.values()))
 def moves(template: Raw) -> bool:
     """Whether the migration has to do with it; not where it takes tokens of its node alone."""
     return bool(template["selector"]) or template["uses"] in (BOTH, WORKLOAD_ID, NOTHING)
-
-
-def kept_before(raw: Raw) -> dict[str, t.Any] | None:
-    """What a change of this collection keeps of before; None where there was none. What is not ours to read is empty,
-    and the modules refuse it."""
-    text = annotations_of(raw).get(MIGRATION)
-    if text is None:
-        return None
-    try:
-        found = json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {}
 
 
 def together(movers: t.Sequence[Mover], others: t.Sequence[Mover] = ()) -> tuple[Mover, ...]:

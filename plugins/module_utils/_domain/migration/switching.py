@@ -8,15 +8,14 @@
 """What is changed of a workload so that its pods use Workload ID, and how all of it comes back.
 
 Only these fields of the template are ever changed: the label of Workload ID, the service account, the annotation of
-the proxy sidecar, the label of AAD Pod Identity, and an annotation that restarts the pods; and, of a Deployment, how
-many pods may be missing while the rollout lasts. What each was before is kept in an annotation of the workload itself,
-which no pod has, so that nothing else has to be remembered: a field that is not named there was not changed. A value
-that somebody else has changed meanwhile is theirs.
+the proxy sidecar, the label of AAD Pod Identity, and an annotation that restarts the pods; and, of a Deployment or a
+DaemonSet, how many pods may be missing while the rollout lasts. What each was before is kept in an annotation of the
+workload itself, which no pod has, so that nothing else has to be remembered: a field that is not named there was not
+changed. A value that somebody else has changed meanwhile is theirs.
 """
 
 from __future__ import annotations
 
-import json
 import typing as t
 from dataclasses import dataclass, field, replace
 
@@ -26,24 +25,35 @@ from ..kubernetes import progress
 from ..kubernetes.objects import annotations_of
 from ..matching.matching import SELECTOR_LABEL, Raw, pod_template
 from ..names import MIGRATION
-from . import of_workloads
+from . import mark, of_workloads
 from .owners import Owner
-from .rollouts import Rollout
+from .rollouts import Rollout, host_ports
 
 STATES = SWITCHED, LEFT, ORIGINAL = ("switched", "left", "original")
-KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob")
+# What may be changed so, with its apiVersion.
+KINDS: t.Mapping[str, str] = {
+    "Deployment": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "ReplicaSet": "apps/v1",
+    "CronJob": "batch/v1",
+}
 NAMES = LABEL, ACCOUNT, PROXY, SELECTOR, RESTARTED = (
     *("label", "service_account", "proxy", "aadpodidbinding", "restarted"),
 )
 _RESTARTED = "azureops.pod-identity/restarted"
 STRATEGY, _ACCOUNT_SET = "strategy", "service_account_set"
 _SET = "true"  # the value of label and annotation
-# While a rollout lasts; by default both are 25%.
+# While a rollout lasts.
 _DURING: t.Mapping[str, int] = {"maxUnavailable": 0, "maxSurge": 1}
-_DEFAULT = "25%"
 
 Values = t.Mapping[str, t.Optional[str]]
 Amount = t.Union[int, str]
+# Of the kinds that make new pods before old ones end: where the strategy is, and what it is by default.
+_STRATEGIES: t.Mapping[str, tuple[str, t.Mapping[str, Amount]]] = {
+    "Deployment": ("strategy", {"maxUnavailable": "25%", "maxSurge": "25%"}),
+    "DaemonSet": ("updateStrategy", {"maxUnavailable": 1, "maxSurge": 0}),
+}
 
 
 def fields(pod: Raw) -> dict[str, str | None]:
@@ -71,7 +81,7 @@ class Record:
     """What the annotation holds.
 
     ``was``: by name, what each field that was changed was before. ``account``: the service account that was set.
-    ``strategy``: of a Deployment, what of its rollingUpdate was otherwise before the rollout that lasts.
+    ``strategy``: what of its rollingUpdate was otherwise before the rollout that lasts.
     """
 
     was: Values = field(default_factory=dict)
@@ -82,21 +92,21 @@ class Record:
     def parse(cls, kind: str, raw: Raw) -> Record:
         """Raises Failure for what was not written here."""
         metadata = raw.get("metadata") or {}
-        text = annotations_of(raw).get(MIGRATION)
-        if text is None:
+        found = mark.read(raw)
+        if found is None:
             return cls()
         try:
-            found = json.loads(text)
             strategy, account = found.pop(STRATEGY, {}), found.pop(_ACCOUNT_SET, "")
             fits = (
-                set(found) <= set(NAMES)
+                bool(found or account or strategy)
+                and set(found) <= set(NAMES)
                 and all(value is None or isinstance(value, str) for value in found.values())
                 and isinstance(account, str)
                 and (bool(account) or ACCOUNT not in found)
-                and set(strategy) <= set(_DURING)
+                and set(strategy) <= set(_DURING if kind in _STRATEGIES else ())
                 and all(isinstance(value, (int, str)) for value in strategy.values())
             )
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (TypeError, AttributeError):
             fits = False
         if not fits:
             raise Failure(
@@ -114,7 +124,7 @@ class Record:
             found[_ACCOUNT_SET] = self.account
         if self.strategy:
             found[STRATEGY] = dict(self.strategy)
-        return json.dumps(found, sort_keys=True, separators=(",", ":")) if found else None
+        return mark.written(found) if found else None
 
     def is_ours(self, name: str, now: str | None) -> bool:
         """Whether a field that was changed still has the value that it was given."""
@@ -176,7 +186,7 @@ def decide(kind: str, raw: Raw, wanted: Wanted) -> Decision:
             after[RESTARTED] = str((raw.get("metadata") or {}).get("generation"))  # which no earlier restart has had
         kept = _noted(before, after, record)
     during = _during(kind, raw) if before != after else {}
-    kept = replace(kept, strategy={**kept.strategy, **{key: _amount(raw, key) for key in during}})
+    kept = replace(kept, strategy={**kept.strategy, **{key: _amount(kind, raw, key) for key in during}})
     return Decision(before, after, kept, _patch(kind, raw, before, after, kept, during), left)
 
 
@@ -215,18 +225,29 @@ def _undone(before: Values, record: Record) -> tuple[dict[str, str | None], tupl
     return after, tuple(left)
 
 
+def rejoin(kind: str, raw: Raw) -> Decision:
+    """What is to be written where pods that have left get no token: NMI serves them again, while all else stays."""
+    record, before = Record.parse(kind, raw), fields(pod_template(raw))
+    if not record.is_ours(SELECTOR, before[SELECTOR]):
+        return Decision(before, before, record, {})
+    after = {**before, SELECTOR: record.was[SELECTOR]}
+    kept = replace(record, was={name: was for name, was in record.was.items() if name != SELECTOR})
+    return Decision(before, after, kept, _patch(kind, raw, before, after, kept, {}))
+
+
 def finish(kind: str, raw: Raw) -> Decision:
     """What is to be written once the rollout is over: how many pods may be missing is again as it was."""
     record, values = Record.parse(kind, raw), fields(pod_template(raw))
     left, back = [], {}
     for key, was in record.strategy.items():
-        now = _amount(raw, key)
+        now = _amount(kind, raw, key)
         if now == _DURING[key]:
             back[key] = was
         elif now != was:
             left.append(Kept(key, was, now))
-    if all(_is_zero(back.get(key, _amount(raw, key))) for key in _DURING):
-        # Somebody has changed the other one, and both at 0 are not possible.
+    zeros = [_is_zero(back.get(key, _amount(kind, raw, key))) for key in _DURING] if back else []
+    if back and (all(zeros) or (kind == "DaemonSet" and not any(zeros))):
+        # Somebody has changed the other one; both at 0 are not possible, nor of a DaemonSet both more.
         left += [Kept(key, was, _DURING[key]) for key, was in back.items()]
         back = {}
     kept = replace(record, strategy={})
@@ -235,7 +256,7 @@ def finish(kind: str, raw: Raw) -> Decision:
 
 def pending(kind: str, raw: Raw) -> tuple[Kept, ...]:
     """What of the strategy comes back behind the rollout."""
-    return tuple(Kept(key, was, _amount(raw, key)) for key, was in Record.parse(kind, raw).strategy.items())
+    return tuple(Kept(key, was, _amount(kind, raw, key)) for key, was in Record.parse(kind, raw).strategy.items())
 
 
 def shown(kind: str, raw: Raw) -> dict[str, t.Any]:
@@ -243,20 +264,22 @@ def shown(kind: str, raw: Raw) -> dict[str, t.Any]:
     found: dict[str, t.Any] = {
         "template": {name: value for name, value in fields(pod_template(raw)).items() if value is not None}
     }
-    if kind == "Deployment" and _rolling(raw) is not None:
-        found["rollingUpdate"] = {key: _amount(raw, key) for key in _DURING}
+    if _rolling(kind, raw) is not None:
+        found["rollingUpdate"] = {key: _amount(kind, raw, key) for key in _DURING}
     note = annotations_of(raw).get(MIGRATION)
     return {**found, **({MIGRATION: note} if note is not None else {})}
 
 
-def _rolling(raw: Raw) -> Raw | None:
-    """None where pods are not replaced by and by."""
-    strategy = (raw.get("spec") or {}).get("strategy") or {}
+def _rolling(kind: str, raw: Raw) -> Raw | None:
+    """None where no new pods come before old ones end."""
+    if kind not in _STRATEGIES:
+        return None
+    strategy = (raw.get("spec") or {}).get(_STRATEGIES[kind][0]) or {}
     return strategy.get("rollingUpdate") or {} if strategy.get("type") in (None, "RollingUpdate") else None
 
 
-def _amount(raw: Raw, key: str) -> Amount:
-    value: Amount = (_rolling(raw) or {}).get(key, _DEFAULT)
+def _amount(kind: str, raw: Raw, key: str) -> Amount:
+    value: Amount = (_rolling(kind, raw) or {}).get(key, _STRATEGIES[kind][1][key])
     return value
 
 
@@ -266,12 +289,12 @@ def _is_zero(amount: Amount) -> bool:
 
 def _during(kind: str, raw: Raw) -> dict[str, Amount]:
     """What of the strategy has to change for no pod to be missing while the pods are replaced."""
-    if kind != "Deployment" or _rolling(raw) is None or (raw.get("spec") or {}).get("replicas") == 0:
+    if _rolling(kind, raw) is None or (raw.get("spec") or {}).get("replicas") == 0 or host_ports(pod_template(raw)):
         return {}
     found: dict[str, Amount] = {}
-    if not _is_zero(_amount(raw, "maxUnavailable")):
+    if not _is_zero(_amount(kind, raw, "maxUnavailable")):
         found["maxUnavailable"] = _DURING["maxUnavailable"]
-    if _is_zero(_amount(raw, "maxSurge")):
+    if _is_zero(_amount(kind, raw, "maxSurge")):
         found["maxSurge"] = _DURING["maxSurge"]
     return found
 
@@ -295,7 +318,7 @@ def _patch(kind: str, raw: Raw, before: Values, after: Values, record: Record, s
     if template:
         spec = {"jobTemplate": {"spec": {"template": template}}} if kind == "CronJob" else {"template": template}
     if strategy:
-        spec["strategy"] = {"rollingUpdate": dict(strategy)}
+        spec[_STRATEGIES[kind][0]] = {"rollingUpdate": dict(strategy)}
     patch: dict[str, t.Any] = {"spec": spec} if spec else {}
     annotations = annotations_of(raw)
     if annotations.get(MIGRATION) != record.text:

@@ -21,10 +21,11 @@ from ..installation import workload_identity_installation as installations
 from ..installation.trusted_namespaces import SYSTEM, Belief
 from ..installation.workload_identity_installation import ADDON
 from ..installation.workload_identity_webhook import CLIENT_ID, Webhook
-from ..kubernetes.objects import annotations_of
+from ..kubernetes.objects import annotations_of, labels_of
 from ..kubernetes.sources import place
 from ..matching.matching import USER_ASSIGNED, Identity, Raw
-from . import candidate, consumers, trust
+from ..names import MANAGED_BY, MANAGER
+from . import candidate, consumers, mark, trust
 from .candidate import Candidate
 from .consumers import Consumer
 from .dry_run import DryRun
@@ -36,6 +37,22 @@ _NO_CHOICES = Choices()
 _SUBJECT = "system:serviceaccount:{}:{}"
 _LONGEST_NAME = 253
 _NATIVE_SIDECAR_WEBHOOK, _NATIVE_SIDECAR_KUBERNETES = (1, 5, 0), (1, 32)
+
+
+def _own_names(one: Candidate, identity: Identity) -> tuple[str, str]:
+    """What an account of its own may be called; the second where others have the first."""
+    name = f"{one.account}-{identity.name}"
+    return _cut(name), _cut(f"{name}-{_digest(one.client_id.lower())}")
+
+
+def _cut(name: str) -> str:
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME - 9].rstrip('-.')}-{_digest(name)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 class World:
@@ -150,17 +167,47 @@ class World:
         )
         if annotated and annotated != wanted and any(map(self.is_served, others)):
             return f"others use Workload ID by it with the client id {one.annotated}"
-        return ""
+        return "one was made to take its place" if self._made_for(one) else ""
 
     def account_of(self, one: Candidate) -> str:
         """The service account that it will have: of workloads of one account with one identity the same."""
         if not self.why_own_account(one) or one.primary is None:
             return one.account
-        name = f"{one.account}-{one.primary.name}"
-        if len(name) > _LONGEST_NAME:
-            digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-            name = f"{name[: _LONGEST_NAME - 9].rstrip('-.')}-{digest}"
-        return name
+        name, further = _own_names(one, one.primary)
+        taken = any(
+            client_id != one.client_id.lower() or like not in ("", one.account)
+            for client_id, like in self._claims[(one.namespace, name)]
+        )
+        return self._made_for(one) or (further if taken else name)
+
+    def _made_for(self, one: Candidate) -> str:
+        """The account that this collection made for it, whoever moves now; '' for none."""
+        for name in _own_names(one, one.primary) if one.primary else ():
+            raw = (self.accounts or {}).get((one.namespace, name)) or {}
+            told = str(annotations_of(raw).get(CLIENT_ID) or "").lower()
+            if (
+                labels_of(raw).get(MANAGED_BY) == MANAGER
+                and (mark.read(raw) or {}).get("like") == one.account
+                and told == one.client_id.lower()
+            ):
+                return name
+        return ""
+
+    @cached_property
+    def _claims(self) -> t.Mapping[tuple[str, str], set[tuple[str, str]]]:
+        """By the name of an account, who has it or may be to have it: client ids, each with whose place it takes.
+
+        '' where it takes that of none.
+        """
+        found: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        for one in self.candidates:
+            if one.moves and one.client_id:
+                client_id = one.client_id.lower()
+                found.setdefault((one.namespace, one.account), set()).add((client_id, ""))
+                if one.primary and self.why_own_account(one):
+                    name, _further = _own_names(one, one.primary)
+                    found.setdefault((one.namespace, name), set()).add((client_id, one.account))
+        return found
 
     def account(self, one: Candidate) -> Raw | None:
         """The service account that it will have; None where there is none, or they were not read."""

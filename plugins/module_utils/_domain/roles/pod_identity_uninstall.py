@@ -919,6 +919,36 @@ def _write_needs(options: Options, going: Deletion, phases: t.Sequence[str]) -> 
             yield AzureNeed(cluster.node_scope, may["remove_roles"])
 
 
+# beforehand
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """The cluster alone, of which nothing more was looked at yet."""
+
+    cluster: Cluster
+
+    @classmethod
+    def parse(cls, observed: Raw) -> Unseen:
+        return cls(Cluster.parse(observed["cluster"]))
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an uninstall is known to need before it looks."""
+
+    azure: tuple[AzureNeed, ...]
+    kubernetes: tuple[KubernetesNeed, ...]
+
+
+def beforehand(options: Options, found: Unseen, _run: Run) -> Needs:
+    """For a role that changes something else first, and must not find out in the end that this may not be done."""
+    cluster = found.cluster
+    reads = _read_needs(options, Readable(cluster, looked=False), ())
+    writes = _write_needs(options, Deletion(cluster, False, (), (), ()), PHASES)
+    return Needs((*reads, *writes), tuple(_kubernetes_needs(options, PHASES)))
+
+
 # definitions
 
 
@@ -1928,6 +1958,7 @@ def _of_residue(each: Raw, state: str) -> Row:
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Named, check),
+    "beforehand": Part(Options, Unseen, beforehand),
     "earlier": Part(Options, Told, earlier, _look_at_earlier),
     "cluster": Part(Options, InCluster, installation, look_into_cluster),
     "azure": Part(Options, InAzure, in_azure, look_in_azure),

@@ -285,7 +285,7 @@ def _blockers(templates: t.Iterable[Raw]) -> t.Iterator[Blocker]:
 
 def _failure(options: Options, info: Raw) -> str:
     blocked = [f"{each['namespace']}/{each['name']}" for each in info["templates"] if each["verdict"] == "blocked"]
-    if not options.fail_on_blocked or not blocked:
+    if not options.fail_on_blocked or options.undo or not blocked:  # a broken webhook keeps nobody from going back
         return ""
     return (
         f"Something is in the way of {listed(blocked)}: mend what the plan names, or accept it with the option that it "
@@ -327,7 +327,7 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "plan": Part(Options, Found, plan, _look),
     "work": Part(phases.Options, phases.Found, phases.work, phases.look),
     "advance": Part(phases.Options, phases.Progress, phases.advance),
-    "soak": Part(phases.Options, phases.Soaking, phases.soak, phases.look_at_soak),
+    "soak": Part(phases.Options, phases.Soaking, phases.soak),
     "gone": Part(phases.Options, phases.Assigned, phases.gone, phases.look_at_assigned),
     "undo": Part(phases.Options, undo.Found, undo.undo, undo.look),
     "undone": Part(phases.Options, undo.Progress, undo.undone),

@@ -19,13 +19,16 @@ from dataclasses import dataclass, replace
 
 from ..azure import arm_id, federated
 from ..azure.clusters import KIND as CLUSTER
-from ..matching.matching import SELECTOR_LABEL, Pod
-from ..migration import problem, stages
+from ..diagnosis.shown import shown
+from ..errors import Failure
+from ..matching.matching import SELECTOR_LABEL, Pod, pod_template
+from ..migration import pools, problem, stages, switching
 from ..migration.candidate import BOTH, WORKLOAD_ID
 from ..migration.stages import Mover
 from ..migration.trust import MISSING, MISSPELLED
 from ..names import listed
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
+from ..sessions import KNOWN_AFTER_APPLY
 from ..tokens.token import WORKLOAD_IDENTITY
 from .part import ROLE_PHASES, Look, Raw, Run, refuse
 
@@ -53,6 +56,15 @@ def _phase(name: str) -> str:
 AZURE_PERMISSIONS: t.Mapping[str, AzurePermission] = {
     "write_issuer": AzurePermission(_phase(ISSUER), "the cluster, where it has no issuer", (f"{CLUSTER}/write",)),
     "write_webhook": AzurePermission(_phase(WEBHOOK), "the cluster, where it has no webhook", (f"{CLUSTER}/write",)),
+    "read_scale_sets": AzurePermission(
+        _phase(CREDENTIAL),
+        "the node resource group",
+        (
+            "Microsoft.Compute/virtualMachineScaleSets/read",
+            "Microsoft.Compute/virtualMachines/read",
+            "Microsoft.Resources/subscriptions/resourceGroups/read",
+        ),
+    ),
     "write_credentials": AzurePermission(
         _phase(CREDENTIAL), "each identity that gets a credential", (f"{federated.KIND}/write",)
     ),
@@ -83,6 +95,7 @@ KUBERNETES_PERMISSIONS: t.Mapping[str, KubernetesPermission] = {
         _phase(ACCOUNT), f"{_CLUSTER}, where a ClusterRoleBinding is copied", _RBAC, "clusterrolebindings", "create"
     ),
     "sign_tokens": _kubernetes(_phase(CREDENTIAL), _OF_WORKLOADS, "", "serviceaccounts", "create", subresource="token"),
+    "read_nodes": _kubernetes(_phase(CANARY), _CLUSTER, "", "nodes", "list"),
     "run_probes": _kubernetes(_phase(CANARY), _OF_WORKLOADS, "batch", "jobs", "list", "create", "delete"),
     "read_probes": _kubernetes(_phase(CANARY), _OF_WORKLOADS, "", "pods", "get", subresource="log"),
     "read_services": _kubernetes(_phase(CANARY), _OF_WORKLOADS, "", "services", "list"),
@@ -96,7 +109,7 @@ KUBERNETES_PERMISSIONS: t.Mapping[str, KubernetesPermission] = {
     "try_pods": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "", "pods", "create"),
 }
 PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {**AZURE_PERMISSIONS, **KUBERNETES_PERMISSIONS}
-CHANGES = {kind: f"change_{kind.lower()}s" for kind in stages.KINDS}
+CHANGES = {kind: f"change_{kind.lower()}s" for kind in switching.KINDS}
 
 
 @dataclass(frozen=True)
@@ -146,7 +159,10 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Canary:
-    """A pod like those of a workload, and what it must get. ``question``: as pod_token_info takes it."""
+    """A pod like those of a workload, and what it must get; one for each pool that these may come to.
+
+    ``question``: as pod_token_info takes it.
+    """
 
     question: Raw
     mover: str
@@ -165,6 +181,7 @@ class Change:
     override_owner: bool
     accept_gap: bool
     mover: str
+    assume_webhook: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,9 +199,10 @@ class Work:
     """What a run knows of the workloads; each task goes by what the one before left, and leaves it with more.
 
     ``phases``: of this run. ``movers``: the workloads. ``issuer`` and ``webhook``: whether they are enabled.
-    ``soaking``: what is looked at until it has used Workload ID for long enough; ``again``: it is waited for, until
-    ``end`` at the latest, in seconds. ``left``: as the canaries, of those that have just left. ``finishes``: AAD Pod
-    Identity goes. ``others``: what needs it still.
+    ``soaking``: what is looked at until it has used Workload ID for long enough, for ``soak_timeout`` seconds at most;
+    a run that ends with it does not wait. ``left``: as the canaries, of those that have just left; ``again``: MIC is
+    waited for, until ``end`` at the latest, in seconds. ``may_finish``: as far as is known, AAD Pod Identity can go in
+    the end. ``finishes``: it does. ``others``: what needs it still.
     ``azure`` and ``kubernetes``: what is asked for before the first write. ``rows``: of the table at the end.
     ``message``: why the role fails; empty where it does not.
     """
@@ -198,8 +216,10 @@ class Work:
     canaries: tuple[Canary, ...] = ()
     waves: tuple[tuple[Change, ...], ...] = ()
     soaking: tuple[Raw, ...] = ()
+    soak_timeout: int = 0
     leaving: tuple[Change, ...] = ()
     left: tuple[Canary, ...] = ()
+    may_finish: bool = False
     finishes: bool = False
     others: tuple[str, ...] = ()
     again: bool = False
@@ -214,13 +234,17 @@ class Work:
 class Found:
     """``info``: the plan. ``cluster``: of the session. ``raws``: the workloads themselves, by kind, place and name.
 
-    ``nmi``: namespaces where NMI runs, as far as they may be known.
+    ``nmi``: namespaces where NMI runs, as far as they may be known. ``nodes``: None where they were not read.
+    ``carried``: identities on scale sets of the cluster, None where nobody asked; ``unread``: why they are not known.
     """
 
     info: Raw
     cluster: Raw
     raws: t.Mapping[tuple[str, str, str], Raw]
     nmi: tuple[str, ...] = ()
+    nodes: tuple[Raw, ...] | None = None
+    carried: frozenset[str] | None = None
+    unread: str = ""
 
     @classmethod
     def parse(cls, observed: Raw) -> Found:
@@ -231,16 +255,33 @@ class Found:
                 raws[(metadata["namespace"], kind, metadata["name"])] = raw
         installations = (observed.get("nmi") or {}).get("installations") or ()
         namespaces = tuple(sorted({each["namespace"] for each in installations}))
-        return cls(observed["info"], observed.get("cluster") or {}, raws, namespaces)
+        nodes = (observed.get("nodes") or {}).get("resources")
+        return cls(
+            observed["info"],
+            observed.get("cluster") or {},
+            raws,
+            namespaces,
+            None if nodes is None else tuple(nodes),
+            *_carried(observed.get("scale_sets")),
+        )
 
     def raw(self, template: Raw) -> Raw | None:
         return self.raws.get((template["namespace"], template["kind"], template["name"]))
 
 
+def _carried(told: Raw | None) -> tuple[frozenset[str] | None, str]:
+    """What vmss_identity_info says of the scale sets and virtual machines of the cluster, if it was asked."""
+    if told is None:
+        return None, ""
+    carriers = told.get("resources") or ()
+    found = frozenset(arm_id.normal(identity["id"]) for each in carriers for identity in each["identities"])
+    return found, str(told.get("msg") or "") if told.get("failed") else ""
+
+
 def _kinds(observed: Raw) -> tuple[str, ...]:
     """Of the workloads that are looked at themselves."""
     named = {each["kind"] for each in observed["info"]["templates"]}
-    return tuple(kind for kind in stages.KINDS if kind in named)
+    return tuple(kind for kind in switching.KINDS if kind in named)
 
 
 def _look_name(kind: str) -> str:
@@ -248,12 +289,23 @@ def _look_name(kind: str) -> str:
 
 
 def look(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
-    """At the workloads themselves, whose metadata tells what was changed, and where the logs of NMI are."""
+    """At the workloads themselves, whose metadata tells what was changed, at what nodes there are, and where the logs
+    of NMI are."""
     for kind in _kinds(found):
-        arguments = {"api_version": stages.KINDS[kind], "kind": kind}
+        arguments = {"api_version": switching.KINDS[kind], "kind": kind}
         yield Look(_look_name(kind), "kubernetes_object_info", arguments)
+    if CANARY in phases(options, run):
+        yield Look("nodes", "kubernetes_object_info", {"kind": "Node"}, tolerates=lambda _failed: True)
     if SOAK in phases(options, run):
         yield Look("nmi", "nmi_info", tolerates=lambda _failed: True)
+    cluster = found.get("cluster") or {}
+    if CREDENTIAL in phases(options, run) and cluster.get("name"):
+        arguments = {
+            "subscription_id": arm_id.parse(cluster["id"]).subscription,
+            "resource_group": cluster["resource_group"],
+            "cluster_name": cluster["name"],
+        }
+        yield Look("scale_sets", "vmss_identity_info", arguments, in_cluster=False, tolerates=lambda _failed: True)
 
 
 # work
@@ -270,12 +322,14 @@ def work(options: Options, found: Found, run: Run) -> Work:
                 for name in ("service_account", "new_service_account")
             )
             told, bindings = str(new.get("client_id") or ""), old.get("bindings") or ()
-            every.append(Mover.of(template, found.raw(template), told, bindings))
+            raw = found.raw(template)
+            every.append(replace(Mover.of(template, raw, told, bindings), nodes=_nodes(raw, found)))
     refuse(unknown(options, every))
     chosen = [one for one in every if in_scope(options, one)]
     others = [one for one in every if not in_scope(options, one)]
     ran = phases(options, run)
-    closed = [_at_gate(one, options, found) if one.goes else one for one in chosen]
+    given = frozenset(trusted for one in every if one.identities for trusted in _trusted(one))
+    closed = [_placed(_at_gate(one, options, found, given) if one.goes else one, ran) for one in chosen]
     movers = _waved(options, stages.together(closed, others))
     made = _listed(Work(ran, movers, others=tuple(_needing(options, found.info, chosen, run))), options)
     refuse(_without_azure(made, found))
@@ -301,13 +355,27 @@ def in_scope(options: Options, one: Mover) -> bool:
 
 
 def _has_identity(one: Mover, name: str) -> bool:
-    """``name``: of the identity in Azure, or of its AzureIdentity, with its namespace or without."""
-    in_azure = [arm_id.last_segment(each["identity_id"]).lower() for each in one.credentials]
-    return name.lower() in in_azure or any(name in (each, each.rpartition("/")[2]) for each in one.identities)
+    """``name``: of the identity in Azure, its resource id, or that of its AzureIdentity, with namespace or without."""
+    ids = [arm_id.normal(each["identity_id"]) for each in one.credentials]
+    in_azure = [*ids, *map(arm_id.last_segment, ids)]
+    return arm_id.normal(name) in in_azure or any(name in (each, each.rpartition("/")[2]) for each in one.identities)
 
 
-def _at_gate(one: Mover, options: Options, found: Found) -> Mover:
-    """Stopped where the cluster lacks what nobody said may be enabled."""
+_Trusted = tuple[tuple[str, str], str]
+
+
+def _trusted(one: Mover) -> t.Iterator[_Trusted]:
+    """Its service account with each managed identity that has to trust it and does not."""
+    for each in one.credentials:
+        if each["state"] in (MISSING, MISSPELLED):
+            yield one.group, arm_id.normal(each["identity_id"])
+
+
+def _at_gate(one: Mover, options: Options, found: Found, given: t.Container[_Trusted]) -> Mover:
+    """Stopped where the cluster lacks what nobody said may be enabled, and where it would gain an identity.
+
+    ``given``: what follows from what AAD Pod Identity gives.
+    """
     name = found.cluster.get("name") or "the cluster"
     if ISSUER in one.steps and not options.enable_issuer:
         reason = (
@@ -321,7 +389,51 @@ def _at_gate(one: Mover, options: Options, found: Found) -> Mover:
             "chart."
         )
         return replace(one, state=stages.BLOCKED, next=WEBHOOK, reason=reason)
+    gained = [trusted for trusted in _trusted(one) if trusted not in given] if CREDENTIAL in one.steps else []
+    if gained:
+        # Whoever may annotate a service account would choose whose tokens it gets.
+        names = shown(listed(sorted({arm_id.last_segment(identity) for _group, identity in gained})))
+        reason = (
+            f"Only the annotation of its service account names {names}, and AAD Pod Identity does not give that to it; "
+            "if it is to have it, write the federated credential by the module federated_identity_credential, and run "
+            "this again."
+        )
+        return replace(one, state=stages.BLOCKED, next=CREDENTIAL, reason=reason)
+    closed = [identity for _group, identity in _trusted(one) if _is_closed(identity, options, found)]
+    if closed and CREDENTIAL in one.steps:
+        # Any tenant may write an AzureIdentity that names it; whether MIC may assign it, Azure alone proves.
+        names = shown(listed(sorted(map(arm_id.last_segment, closed))))
+        reason = (
+            f"No scale set of {name} has {names}, so nothing proves that AAD Pod Identity may give it to this workload"
+            f"{f' ({found.unread.rstrip(chr(46))})' if found.unread else ''}; start a pod of it, so that MIC assigns "
+            f"it, or name its resource id in {PREFIX}_identities."
+        )
+        return replace(one, state=stages.BLOCKED, next=CREDENTIAL, reason=reason)
     return one
+
+
+def _is_closed(identity: str, options: Options, found: Found) -> bool:
+    """Whether pods of the cluster may not have it at present, as far as is known, and the operator does not name it."""
+    named = any(arm_id.same(identity, each) for each in options.identities)
+    return found.carried is not None and identity not in found.carried and not named
+
+
+def _nodes(raw: Raw | None, found: Found) -> tuple[str, ...] | None:
+    """Where its pods may come to, one of each pool; None where that is not known, or no node is there at all."""
+    if raw is None or not found.nodes:
+        return None
+    return pools.nodes_to_try(pod_template(raw).get("spec") or {}, found.nodes)
+
+
+def _placed(one: Mover, ran: t.Container[str]) -> Mover:
+    """Stopped where all is ready to try it, and there is no place for that."""
+    if CANARY not in ran or one.nodes != () or not _may_be_tried(one):
+        return one
+    reason = (
+        "No node is Ready that its pods may come to, by its nodeSelector, its affinity and its tolerations, so that "
+        "Workload ID cannot be tried there; start a node of its pool, and run this again."
+    )
+    return replace(one, state=stages.BLOCKED, next=CANARY, reason=reason)
 
 
 def _waved(options: Options, movers: t.Sequence[Mover]) -> tuple[Mover, ...]:
@@ -374,8 +486,13 @@ def _listed(made: Work, options: Options) -> Work:
         canaries=tuple(_canaries(made, options)) if CANARY in made.phases else (),
         waves=tuple(_changes(made, options)) if SWITCH in made.phases else (),
         soaking=tuple(_soaking(made)) if SOAK in made.phases else (),
+        soak_timeout=options.soak_seconds + _LATE_SECONDS if LEAVE in made.phases else 0,
         leaving=tuple(_leaving(made, options)) if LEAVE in made.phases else (),
         left=tuple(_left(made, options)) if LEAVE in made.phases else (),
+        may_finish=FINISH in made.phases
+        and bool(made.movers)
+        and not made.others
+        and all(map(_may_leave, made.movers)),
         finishes=FINISH in made.phases
         and any(one.state == stages.LEFT for one in made.movers)
         and not any(one.predicted for one in made.movers)
@@ -406,12 +523,19 @@ def _why_not_finished(made: Work) -> str:
         if one.failed or one.state not in (stages.LEFT, stages.FINISHED) or one.in_the_way(problem.FINISH)
     ]
     needing = [*staying, *made.others]
-    return f"{listed(needing)} may need AAD Pod Identity, so it stays." if needing else ""
+    return f"{', '.join(needing)} may need AAD Pod Identity, so it stays." if needing else ""
+
+
+def _may_leave(one: Mover) -> bool:
+    """Whether nothing is known by now that keeps it from needing AAD Pod Identity no more."""
+    stays = one.in_the_way(problem.LEAVE) or one.in_the_way(problem.FINISH)
+    return (one.goes or one.is_switched) and not one.failed and not one.awaits and not stays
 
 
 def _soaking(made: Work) -> t.Iterator[Raw]:
     for one in made.movers:
-        if one.state in (stages.SWITCHED, stages.SOAKING) and not one.failed and not one.soaked:
+        waits = one.state in (stages.SWITCHED, stages.SOAKING) and not one.failed and not one.soaked
+        if waits and one.kind in switching.KINDS:
             yield {"kind": one.kind, "namespace": one.namespace, "name": one.name}
 
 
@@ -423,10 +547,14 @@ def _leaving(made: Work, options: Options) -> t.Iterator[Change]:
 
 
 def _left(made: Work, options: Options) -> t.Iterator[Canary]:
-    """Those that have left in this run."""
+    """Those that have left, in this run or in one that may have ended before the proof."""
     for one in made.movers:
-        if one.state == stages.LEFT and one.soaked and not one.failed:
+        if _is_unproved(one):
             yield Canary(_question(one, options), one.key)
+
+
+def _is_unproved(one: Mover) -> bool:
+    return one.state == stages.LEFT and (one.mark or one.soaked) and not one.proved and not one.failed
 
 
 def _row(one: Mover, made: Work, options: Options) -> Row:
@@ -439,16 +567,16 @@ def _row(one: Mover, made: Work, options: Options) -> Row:
         return Row(one.label, stages.AWAITING_OWNER, one.next, reason)
     if not reason and one.state == stages.LEFT and FINISH in made.phases:
         reason = "What goes is known once it has left." if one.predicted else _why_not_finished(made)
+    if not reason and one.state == stages.SWITCHED and one.kind not in switching.KINDS:
+        reason = f"What a {one.kind} has is not changed by this role; make it anew without {SELECTOR_LABEL}."
     if one.soaked and options.soak_seconds < LIFE_SECONDS:
         reason = f"{reason} Its soak was shortened to {options.soak_seconds} seconds.".strip()
-    if not reason and one.predicted and CREDENTIAL in one.steps and not any(each["issuer"] for each in one.credentials):
-        reason = "What follows is known once the cluster has its issuer."
     if not reason and one.goes and one.state == stages.CANARY:
         if one.wave < 0:
             reason = f"No wave of {PREFIX}_waves names it."
         elif held is not None and one.wave > held:
             reason = f"Wave {held + 1} has failed, so that wave {one.wave + 1} was not begun."
-    return Row(one.label, one.state, one.next, reason)
+    return Row(one.label, one.state, one.next, " ".join(filter(None, (reason, one.refused))))
 
 
 _BEFORE_ACCOUNT = frozenset((ISSUER, WEBHOOK))
@@ -482,17 +610,18 @@ def _credentials(made: Work) -> t.Iterator[Credentials]:
         if not one.goes or CREDENTIAL not in one.steps or before.intersection(one.steps):
             continue
         for each in one.credentials:
-            if each["state"] not in (MISSING, MISSPELLED) or not each["issuer"]:
+            issuer = each["issuer"] or (KNOWN_AFTER_APPLY if ISSUER in one.predicted else "")
+            if each["state"] not in (MISSING, MISSPELLED) or not issuer:
                 continue
             identity = each["identity_id"]
             entry = {
-                "name": credential_name(each),
-                "issuer": each["issuer"],
+                "name": credential_name(each) if each["issuer"] else KNOWN_AFTER_APPLY,
+                "issuer": issuer,
                 "namespace": one.namespace,
                 "service_account": one.new_account,
                 "audiences": [each["audience"]],
             }
-            wanted.setdefault(identity, {})[entry["name"]] = entry
+            wanted.setdefault(identity, {})[each["subject"]] = entry
             movers.setdefault(identity, {})[one.key] = None
     for identity, entries in wanted.items():
         yield Credentials(identity, tuple(entries.values()), tuple(movers[identity]))
@@ -506,8 +635,13 @@ def credential_name(trust: Raw) -> str:
 
 def _canaries(made: Work, options: Options) -> t.Iterator[Canary]:
     for one in made.movers:
-        if one.goes and not set(one.steps) - {SWITCH} and one.state != stages.CANARY:
-            yield Canary(_question(one, options), one.key)
+        if _may_be_tried(one):
+            for node in one.nodes or ("",):
+                yield Canary({**_question(one, options), **({"node": node} if node else {})}, one.key)
+
+
+def _may_be_tried(one: Mover) -> bool:
+    return one.goes and not set(one.steps) - {SWITCH} and one.state != stages.CANARY
 
 
 def _question(one: Mover, options: Options) -> Raw:
@@ -551,6 +685,7 @@ def _change(one: Mover, options: Options) -> Change:
         override_owner=options.override_owner,
         accept_gap=stages.GAP in options.accept,
         mover=one.key,
+        assume_webhook=WEBHOOK in one.predicted,
     )
 
 
@@ -567,20 +702,29 @@ def _azure(made: Work, found: Found) -> t.Iterator[AzureNeed]:
         identities = dict.fromkeys(
             each["identity_id"] for one in going for each in one.credentials if each["state"] in (MISSING, MISSPELLED)
         )
+        if identities:
+            subscription = arm_id.parse(found.cluster["id"]).subscription
+            nodes = arm_id.resource_group(subscription, found.cluster["node_resource_group"])
+            yield AzureNeed(nodes, may["read_scale_sets"].actions)
         for identity in identities:
             yield AzureNeed(identity, may["write_credentials"].actions)
+
+
+_OF_CANARIES = ("run_probes", "read_probes", "read_services")
 
 
 def _in_cluster(made: Work, found: Found, run: Run) -> t.Iterator[KubernetesNeed]:
     """Of the namespaces of the workloads that this run does something about."""
     needs: dict[tuple[str, str], None] = {}
-    late = [one for one in made.movers if one.goes or one.state == stages.SWITCHED]
+    late = [one for one in made.movers if one.goes or one.state == stages.SWITCHED or _is_unproved(one)]
     if SOAK in made.phases and late:
         needs.update(dict.fromkeys(("read_logs", namespace) for namespace in found.nmi))
     if LEAVE in made.phases and late:
         needs[("read_assigned", "")] = None
         for one in late:
-            if one.kind in CHANGES:
+            if not run.check_mode:
+                needs.update(dict.fromkeys((name, one.namespace) for name in _OF_CANARIES))
+            if one.kind in CHANGES and one.state != stages.LEFT:
                 needs[(CHANGES[one.kind], one.namespace)] = None
     for one in made.movers:
         if not one.goes:
@@ -592,8 +736,8 @@ def _in_cluster(made: Work, found: Found, run: Run) -> t.Iterator[KubernetesNeed
         if CREDENTIAL in made.phases and CREDENTIAL in one.steps:
             needs[("sign_tokens", one.namespace)] = None
         if CANARY in made.phases and not run.check_mode:
-            for name in ("run_probes", "read_probes", "read_services"):
-                needs[(name, one.namespace)] = None
+            needs[("read_nodes", "")] = None
+            needs.update(dict.fromkeys((name, one.namespace) for name in _OF_CANARIES))
         if SWITCH in made.phases and one.wave >= 0:
             for name in (CHANGES[one.kind], "try_pods") if one.kind in CHANGES else ():
                 needs[(name, one.namespace)] = None
@@ -632,63 +776,114 @@ def known_work(known: Raw) -> Work:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a task has made of the list of a phase. ``results``: of its loop; for CANARY those of pod_token_info."""
+    """What a task has made of the list of a phase. ``results``: by the key of a workload, those of the entries that
+    are for it. ``untried``: keys of those whose entries come behind one that has ended the loop."""
 
     work: Work
     phase: str
-    results: tuple[Raw, ...]
+    results: t.Mapping[str, tuple[Raw, ...]]
+    untried: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, observed: Raw) -> Progress:
-        known, phase, results = observed["work"], observed["phase"], observed["results"]
-        made = known_work(known)
+        """Raises Failure where the task has failed as a whole."""
+        known, phase, result = observed["work"], observed["phase"], observed["result"]
         if phase in (CANARY, LEFT):
             asked = known["canaries" if phase == CANARY else "left"]
-            results = of_canaries(results, [each["mover"] for each in asked])
-        return cls(made, phase, tuple(results))
+            return cls(known_work(known), phase, *of_canaries(result, asked))
+        return cls(known_work(known), phase, *of_entries(result, _entries(known, phase)))
 
 
-def of_canaries(result: Raw, movers: t.Iterable[str]) -> t.Iterator[Raw]:
-    """One for each, where the whole task may have failed."""
+def _entries(known: Raw, phase: str) -> t.Sequence[Raw]:
+    """Of the loop of the phase; none where its task is for all workloads at once, and ends the role where it fails."""
+    if phase == SWITCH:
+        return next(filter(None, known["waves"]), ())  # those before are switched, or hold the others
+    lists = {ACCOUNT: "accounts", CREDENTIAL: "credentials", LEAVE: "leaving"}
+    return known[lists[phase]] if phase in lists else ()
+
+
+def of_entries(result: Raw, entries: t.Sequence[Raw]) -> tuple[dict[str, tuple[Raw, ...]], tuple[str, ...]]:
+    """``result``: of a loop over the entries. Raises Failure where it has not begun."""
+    if entries and "results" not in result:
+        raise Failure(str(result.get("msg") or "Nothing was tried."))
+    found: dict[str, tuple[Raw, ...]] = {}
+    untried: dict[str, None] = {}
+    results = result.get("results") or ()
+    for number, entry in enumerate(entries):
+        for key in entry.get("movers") or [entry["mover"]]:
+            if number < len(results):
+                found[key] = (*found.get(key, ()), results[number])
+            else:
+                untried[key] = None
+    return found, tuple(untried)
+
+
+def of_canaries(result: Raw, asked: t.Iterable[Raw]) -> tuple[dict[str, tuple[Raw, ...]], tuple[str, ...]]:
+    """The same of pod_token_info, which asks for all at once, and may have failed as a whole.
+
+    ``asked_on``: the node that was named for it.
+    """
     told = list(result.get("tokens") or ())
-    for number, mover in enumerate(movers):
-        yield {
-            "mover": mover,
-            **(told[number] if number < len(told) else {"message": result.get("msg") or "Not tried."}),
-        }
+    missing: Raw = {"message": result.get("msg") or "Not tried."}
+    found: dict[str, tuple[Raw, ...]] = {}
+    for number, each in enumerate(asked):
+        one = {**told[number], "asked_on": each["question"].get("node") or ""} if number < len(told) else missing
+        found[each["mover"]] = (*found.get(each["mover"], ()), one)
+    return found, ()
+
+
+def after_failure(failed: t.Iterable[str]) -> str:
+    """Why one was not tried. ``failed``: labels of workloads."""
+    return f"It was not tried, because what was done for {listed(sorted(failed))} before it failed."
 
 
 def advance(options: Options, progress: Progress, run: Run) -> Work:
     """With what the phase has brought; whose entry failed stops, and with it those of its service account."""
     made = progress.work
-    found: dict[str, list[str]] = {}
+    found = {
+        key: " ".join(dict.fromkeys(filter(None, (why_failed(progress.phase, each, run) for each in results))))
+        for key, results in progress.results.items()
+    }
     if progress.phase in _BEFORE_ACCOUNT:  # of the whole cluster
-        found = {one.key: [""] for one in made.movers if one.goes and progress.phase in one.steps}
+        found = {one.key: "" for one in made.movers if one.goes and progress.phase in one.steps}
     if progress.phase == FINISH:
-        found = {one.key: [""] for one in made.movers}
-    for result in progress.results:
-        item = result.get("item") or result
-        for key in item.get("movers") or [item["mover"]]:
-            found.setdefault(key, []).append(why_failed(progress.phase, result, run))
+        found = {one.key: "" for one in made.movers}
+    failed = [one.label for one in made.movers if found.get(one.key)]
+    found.update(dict.fromkeys(progress.untried, after_failure(failed)))
     movers = []
     for one in made.movers:
-        reasons = found.get(one.key)
-        if reasons is not None:
-            why = " ".join(filter(None, reasons))
-            predicted = one.predicted or (run.check_mode and progress.phase in _UNKNOWN_BEFORE)
+        why = found.get(one.key)
+        if why is not None:
+            unknown = run.check_mode and progress.phase in _UNKNOWN_BEFORE
+            predicted = (*one.predicted, *([progress.phase] if unknown else []))
             one = one.stops(why) if why else replace(_done(one, progress.phase), predicted=predicted)
-        movers.append(one)
+            if progress.phase == CREDENTIAL:
+                one = replace(one, refused=_refused(one, progress.results.get(one.key, ())))
+        movers.append(_placed(one, made.phases))
     return _listed(replace(made, movers=stages.together(movers)), options)
+
+
+def _refused(one: Mover, results: t.Iterable[Raw]) -> str:
+    """What exchanges of its account were refused, where those that were granted are enough."""
+    said = []
+    for each in (made for result in results for made in result.get("exchanges") or ()):
+        if (each["namespace"], each["service_account"]) == one.group and each["granted"] < each["asked"]:
+            codes = listed(tuple(each["codes"]))
+            said.append(f"{each['granted']} of {each['asked']} exchanges were granted ({codes}).")
+    return " ".join(said)
 
 
 def why_failed(phase: str, result: Raw, run: Run) -> str:
     """Empty where it did not. What check mode did not verify is not wrong."""
     if phase not in (CANARY, LEFT):
-        return str(result.get("msg") or "")
+        began = phase in (SWITCH, LEAVE) and result.get("failed_action")
+        back = f" With {PREFIX}_undo=true it goes back to what it was." if began else ""
+        return f"{result['msg']}{back}" if result.get("failed") else ""
     verdict = result.get("verdict") or "not_verified"
     if verdict == "ok" or (run.check_mode and verdict == "not_verified"):
         return ""
-    return f"{verdict}: {result['message']}"
+    place = f" on node {result['asked_on']}" if result.get("asked_on") else ""
+    return f"{verdict}{place}: {result['message']}"
 
 
 def _done(one: Mover, phase: str) -> Mover:
@@ -702,7 +897,7 @@ def _done(one: Mover, phase: str) -> Mover:
     if phase == LEAVE:
         return replace(one, uses=WORKLOAD_ID, selector="").judged()
     if phase == LEFT:
-        return one
+        return replace(one, proved=True)
     if phase == FINISH:
         return replace(one, state=stages.FINISHED, next="", reason="")
     return one.without(phase).judged()
@@ -713,20 +908,15 @@ def _done(one: Mover, phase: str) -> Mover:
 
 @dataclass(frozen=True)
 class Soaking:
-    """``soaks``: by the key of a workload, as workload_identity_soak_info returns them. ``began``: in seconds."""
+    """``soaks``: by the key of a workload, as workload_identity_soak_info returns them."""
 
     work: Work
     soaks: t.Mapping[str, Raw]
-    began: float
 
     @classmethod
     def parse(cls, observed: Raw) -> Soaking:
         soaks = {f"{each['namespace']}/{each['kind']}/{each['name']}": each for each in observed["looked"]["soaks"]}
-        return cls(known_work(observed["work"]), soaks, float(observed["began"]))
-
-
-def look_at_soak(_options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
-    yield Look("looked", "workload_identity_soak_info", {"workloads": list(found["work"]["soaking"])})
+        return cls(known_work(observed["work"]), soaks)
 
 
 def soak(options: Options, found: Soaking, run: Run) -> Work:
@@ -735,11 +925,7 @@ def soak(options: Options, found: Soaking, run: Run) -> Work:
     for one in found.work.movers:
         seen = found.soaks.get(one.key)
         movers.append(_soaked(one, seen, options, run) if seen is not None else one)
-    waiting = [one for one in movers if one.key in found.soaks and not one.soaked and not one.failed]
-    made = _listed(replace(found.work, movers=tuple(movers)), options)
-    return replace(
-        made, again=bool(waiting) and LEAVE in made.phases, end=found.began + options.soak_seconds + _LATE_SECONDS
-    )
+    return _listed(replace(found.work, movers=tuple(movers)), options)
 
 
 # The youngest pod may have been replaced once.
@@ -749,6 +935,8 @@ _LATE_SECONDS = 120
 def _soaked(one: Mover, seen: Raw, options: Options, run: Run) -> Mover:
     # What would stand in the way of leaving stays told.
     blocked = one.reason if one.in_the_way(problem.LEAVE) else ""
+    if not seen["exists"]:
+        return one.stops("It was deleted while the run lasted; see who deletes it.")
     if seen["tokens"]:
         last = max(seen["tokens"], key=lambda each: each["last"])
         return one.stops(
@@ -756,7 +944,7 @@ def _soaked(one: Mover, seen: Raw, options: Options, run: Run) -> Mover:
             "Workload ID, or falls back from it; see what the plan tells of its containers, or bring it back with "
             f"{PREFIX}_undo."
         )
-    over = not seen["pods"] or (not seen["unproved"] and seen["seconds"] >= options.soak_seconds)
+    over = not seen["unproved"] and (not seen["pods"] or seen["seconds"] >= options.soak_seconds)
     if over or run.check_mode:  # which predicts what a run waits for
         return replace(one, state=stages.SOAKING, next=LEAVE, reason=blocked, soaked=True)
     reason = seen["unproved"] or (
@@ -779,7 +967,7 @@ class Assigned:
 
     @classmethod
     def parse(cls, observed: Raw) -> Assigned:
-        specs = [each.get("spec") or {} for each in observed["assigned"]["resources"]]
+        specs = [each.get("spec") or {} for each in observed["assigned"]["resources"] if _is_of_mic(each)]
         pods = map(Pod.parse, observed["pods"]["resources"])
         return cls(
             known_work(observed["work"]),
@@ -787,6 +975,11 @@ class Assigned:
             frozenset((pod.namespace, pod.name) for pod in pods if pod.lives),
             float(observed["began"]),
         )
+
+
+def _is_of_mic(assigned: Raw) -> bool:
+    """Whether it lies where MIC puts those of its pod: any tenant may write one that names a pod of another."""
+    return assigned["metadata"]["namespace"] in ("default", (assigned.get("spec") or {}).get("podNamespace"))
 
 
 def look_at_assigned(_options: Options, _found: Raw, _run: Run) -> t.Iterator[Look]:
@@ -801,9 +994,8 @@ def gone(options: Options, found: Assigned, _run: Run) -> Work:
     movers = []
     for one in found.work.movers:
         mine = [f"{namespace}/{pod}" for namespace, pod in stale if namespace == one.namespace]
-        left = one.state == stages.LEFT and one.soaked and not one.failed
         reason = f"MIC still keeps an identity for {listed(mine)}, which is gone; see whether MIC works."
-        movers.append(one.stops(reason) if left and mine else one)
+        movers.append(one.stops(reason) if mine and _is_unproved(one) else one)
     again = any(after.failed and not one.failed for one, after in zip(found.work.movers, movers))
     made = _listed(replace(found.work, movers=tuple(movers)), options)
     return replace(made, again=again, end=found.began + _GONE_SECONDS)

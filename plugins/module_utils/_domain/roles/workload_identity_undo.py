@@ -16,12 +16,15 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ..azure import federated
-from ..migration import stages
+from ..installation.workload_identity_webhook import USE_LABEL
+from ..kubernetes import progress
+from ..matching.matching import Pod
+from ..migration import mark, stages, switching
 from ..migration.stages import Mover
 from ..migration.trust import EXISTS, UNKNOWN
 from ..names import listed
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
-from ..tokens.token import POD_IDENTITY
+from ..tokens.token import NOT_VERIFIED, POD_IDENTITY
 from . import workload_identity_phases as phases
 from .part import Look, Raw, Run, refuse
 from .workload_identity_phases import Change, Options, Row
@@ -60,11 +63,16 @@ PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {
 
 @dataclass(frozen=True)
 class Returning:
-    """A workload that goes back to NMI. ``state``: ORIGINAL once its template is as it was; ``served``: and NMI has
-    given its pods a token. ``reason``: why it stops, or what stays."""
+    """A workload that goes back to NMI. ``marked``: its template is changed, or its pods are not those of it yet.
+    ``asked``: NMI was asked for a token before its template is changed.
+
+    ``state``: ORIGINAL once its template is as it was; ``served``: and NMI has given its pods a token. ``reason``: why
+    it stops, or what stays.
+    """
 
     mover: Mover
     marked: bool
+    asked: bool = False
     state: str = ""
     served: bool = False
     reason: str = ""
@@ -73,6 +81,16 @@ class Returning:
     @classmethod
     def parse(cls, raw: Raw) -> Returning:
         return cls(**{**raw, "mover": Mover.parse(raw["mover"])})
+
+    @property
+    def returns(self) -> bool:
+        """Whether its template is still to be changed."""
+        return self.marked and not self.state and not self.failed
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether nobody knows that NMI serves it: its pods have had no identity of MIC since it left."""
+        return self.returns and not self.asked and bool(self.mover.former_selector) and not self.mover.selector
 
     @property
     def is_back(self) -> bool:
@@ -119,19 +137,32 @@ class Undo:
 
 @dataclass(frozen=True)
 class Found:
-    """As in the phases; ``accounts``: places of those with our mark. ``served``: NMI is in the cluster."""
+    """As in the phases; ``accounts``: places of those with our mark. ``served``: NMI is in the cluster.
+
+    ``pods``: living ones with the label of Workload ID.
+    """
 
     of_phases: phases.Found
     accounts: tuple[str, ...]
     served: bool
+    pods: tuple[Raw, ...]
 
     @classmethod
     def parse(cls, observed: Raw) -> Found:
-        marked = [raw["metadata"] for raw in observed["accounts"]["resources"] if stages.kept_before(raw) is not None]
+        marked = [raw["metadata"] for raw in observed["accounts"]["resources"] if mark.read(raw) is not None]
         return cls(
             phases.Found.parse(observed),
             tuple(f"{each['namespace']}/{each['name']}" for each in marked),
             bool(observed["nmi"]["installations"]),
+            tuple(raw for raw in observed["pods"]["resources"] if Pod.parse(raw).lives),
+        )
+
+    def has_pods(self, one: Mover) -> bool:
+        """Whether pods of it use Workload ID, whatever its template says."""
+        return any(
+            progress.belongs(one.kind, one.name, raw)
+            for raw in self.pods
+            if raw["metadata"]["namespace"] == one.namespace
         )
 
 
@@ -140,6 +171,7 @@ def look(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
     yield from phases.look(options, found, run)
     yield Look("accounts", "kubernetes_object_info", {"kind": "ServiceAccount"})
     yield Look("nmi", "nmi_info")
+    yield Look("pods", "kubernetes_object_info", {"kind": "Pod", "label_selectors": [f"{USE_LABEL}=true"]})
 
 
 def undo(options: Options, found: Found, _run: Run) -> Undo:
@@ -160,9 +192,10 @@ def undo(options: Options, found: Found, _run: Run) -> Undo:
                 "the playbook azureops.pod_identity.restore, and run this again."
             ]
         )
-    others = [one for one in every if not phases.in_scope(options, one) and one.has_label]
+    out = [one for one in every if not phases.in_scope(options, one)]
+    others = [one for one in out if one.has_label or found.has_pods(one)]
     made = Undo(
-        movers=tuple(map(_returning, chosen)),
+        movers=tuple(_returning(one, found) for one in chosen),
         kept=tuple(sorted({_place(one) for one in others})),
         marked=found.accounts,
     )
@@ -170,9 +203,11 @@ def undo(options: Options, found: Found, _run: Run) -> Undo:
     return replace(made, azure=tuple(_azure(made)), kubernetes=tuple(_in_cluster(made)))
 
 
-def _returning(one: Mover) -> Returning:
+def _returning(one: Mover, found: Found) -> Returning:
     if one.mark or not one.has_label:
-        return Returning(one, one.mark, served=not one.mark)
+        # A run that ended in a rollout leaves no mark, and pods that need what they had.
+        marked = one.mark or (one.kind in switching.KINDS and found.has_pods(one))
+        return Returning(one, marked, served=not marked)
     return Returning(
         one,
         marked=False,
@@ -191,14 +226,15 @@ def _listed(made: Undo, options: Options) -> Undo:
     waiting = {_place(each.mover) for each in made.movers if not each.is_back}
     free = [each.mover for each in back if _place(each.mover) not in waiting]
     failed = [each for each in made.movers if each.failed]
+    asked = [
+        each
+        for each in made.movers
+        if each.is_unsure or (each.state == ORIGINAL and not each.served and not each.failed)
+    ]
     return replace(
         made,
-        workloads=tuple(_change(each.mover, options) for each in made.movers if each.marked and not each.state),
-        questions=tuple(
-            phases.Canary(_question(each.mover, options), each.mover.key)
-            for each in made.movers
-            if each.state == ORIGINAL and not each.served and not each.failed
-        ),
+        workloads=tuple(_change(each.mover, options) for each in made.movers if each.returns and not each.is_unsure),
+        questions=tuple(phases.Canary(_question(each.mover, options), each.mover.key) for each in asked),
         credentials=tuple(_credentials(free)),
         accounts=tuple(_accounts(free, made.marked)),
         rows=tuple(Row(each.mover.label, each.state or each.mover.state, "", each.reason) for each in made.movers),
@@ -265,8 +301,8 @@ def _azure(made: Undo) -> t.Iterator[AzureNeed]:
 
 def _in_cluster(made: Undo) -> t.Iterator[KubernetesNeed]:
     needs: dict[tuple[str, str], None] = {}
-    for each in made.workloads:
-        if each.kind in stages.KINDS:
+    for each in (one.mover for one in made.movers if one.returns):
+        if each.kind in switching.KINDS:
             needs[(phases.CHANGES[each.kind], each.namespace)] = None
         for name in ("run_probes", "read_probes", "read_services"):
             needs[(name, each.namespace)] = None
@@ -287,51 +323,60 @@ def _in_cluster(made: Undo) -> t.Iterator[KubernetesNeed]:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a task has made of one of the lists, WORKLOADS, TOKENS, CREDENTIALS or ACCOUNTS."""
+    """What a task has made of one of the lists, WORKLOADS, TOKENS, CREDENTIALS or ACCOUNTS; see ``phases.Progress``."""
 
     undo: Undo
-    step: str
-    results: tuple[Raw, ...]
+    phase: str
+    results: t.Mapping[str, tuple[Raw, ...]]
+    untried: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, observed: Raw) -> Progress:
-        known, step, results = observed["work"], observed["step"], observed["results"]
+        known, phase, result = observed["work"], observed["phase"], observed["result"]
         made = Undo(
             tuple(map(Returning.parse, known["movers"])),
             kept=tuple(known["kept"]),
             marked=tuple(known["marked"]),
         )
-        if step == TOKENS:
-            results = phases.of_canaries(results, [each["mover"] for each in known["questions"]])
-        return cls(made, step, tuple(results))
+        if phase == TOKENS:
+            return cls(made, phase, *phases.of_canaries(result, known["questions"]))
+        return cls(made, phase, *phases.of_entries(result, known[phase]))
 
 
 def undone(options: Options, progress: Progress, run: Run) -> Undo:
-    """With what the step has brought. What somebody else has changed stays, and is told."""
-    found: dict[str, list[Raw]] = {}
-    for result in progress.results:
-        item = result.get("item") or result
-        for key in item.get("movers") or [item["mover"]]:
-            found.setdefault(key, []).append(result)
-    movers = tuple(
-        _after(each, progress.step, found[each.mover.key], run) if each.mover.key in found else each
+    """With what the phase has brought. What somebody else has changed stays, and is told."""
+    movers = [
+        _after(each, progress.phase, progress.results[each.mover.key], run)
+        if each.mover.key in progress.results
+        else each
         for each in progress.undo.movers
+    ]
+    why = phases.after_failure(
+        each.mover.label for each in movers if each.failed and each.mover.key in progress.results
     )
-    return _listed(replace(progress.undo, movers=movers), options)
+    movers = [replace(each, reason=why, failed=True) if each.mover.key in progress.untried else each for each in movers]
+    return _listed(replace(progress.undo, movers=tuple(movers)), options)
 
 
-def _after(one: Returning, step: str, results: t.Sequence[Raw], run: Run) -> Returning:
-    why = " ".join(filter(None, (_why_failed(step, result, run) for result in results)))
+def _after(one: Returning, phase: str, results: t.Sequence[Raw], run: Run) -> Returning:
+    before = phase == TOKENS and not one.state
+    if before and all((each.get("verdict") or NOT_VERIFIED) == NOT_VERIFIED for each in results):
+        return replace(one, asked=True)  # that nobody could ask stops nobody who has to go back
+    why = " ".join(filter(None, (_why_failed(phase, result, run) for result in results)))
+    if why and before:
+        why = f"Its template stays as it is, because NMI would give it no token ({why})"
     if why:
         return replace(one, reason=why, failed=True)
     left = [_left(each) for result in results for each in result.get("left") or ()]
     told = " ".join(filter(None, (one.reason, f"Left as somebody else has it: {listed(left)}." if left else "")))
-    if step == WORKLOADS:
+    if phase == WORKLOADS:
         stage = results[0]["workload"]["stage"]
         # In check mode nobody is asked.
         served = stage == ORIGINAL and (run.check_mode or not (one.mover.former_selector or one.mover.selector))
         return replace(one, state=stage, served=served, reason=told)
-    if step == TOKENS:
+    if before:
+        return replace(one, asked=True)
+    if phase == TOKENS:
         unknown = any(each["state"] == UNKNOWN for each in one.mover.credentials)
         stays = "Its federated credentials were not looked at, and stay: Azure was not asked." if unknown else ""
         return replace(one, served=True, reason=" ".join(filter(None, (told, stays))))
@@ -345,9 +390,5 @@ def _left(each: t.Any) -> str:
     )
 
 
-def _why_failed(step: str, result: Raw, run: Run) -> str:
-    if step == TOKENS:
-        return phases.why_failed(phases.CANARY, result, run)
-    if run.check_mode and step == ACCOUNTS and result.get("in_use"):
-        return ""  # until its workloads have theirs back
-    return str(result.get("msg") or "")
+def _why_failed(phase: str, result: Raw, run: Run) -> str:
+    return phases.why_failed(phases.CANARY if phase == TOKENS else phase, result, run)

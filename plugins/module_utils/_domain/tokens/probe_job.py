@@ -117,6 +117,8 @@ def job(
     else:
         pod["nodeSelector"] = {**(spec.get("nodeSelector") or {}), "kubernetes.io/os": "linux"}
     pod.update({key: spec[key] for key in ("tolerations", "imagePullSecrets", "runtimeClassName") if spec.get(key)})
+    if target.node:  # whoever names a node wants to try it; a pod that does not tolerate this would be evicted
+        pod["tolerations"] = [*pod.get("tolerations", ()), {"operator": "Exists", "effect": "NoExecute"}]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import switching
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import workloads
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.errors import ApiFailure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.workloads import Place
@@ -76,3 +78,7 @@ def test_what_another_run_has_written_is_there() -> None:
     server = Server({"value": 2})
     assert changed(server)["value"] == 2 and server.written == []
     assert changed(server) == server.live, "nor is it asked for when it is there from the beginning"
+
+
+def test_the_kinds_are_those_of_one_table() -> None:
+    assert {name: kind.api_version for name, kind in workloads.KINDS.items()} == dict(switching.KINDS)

@@ -110,6 +110,12 @@ def test_two_that_exchange_their_subjects() -> None:
 
 def test_what_is_unknown_may_differ() -> None:
     assert len(decide([], Desired("one", UNKNOWN, "s"), Desired("two", UNKNOWN, "s")).writes) == 2
+    # Nor are their names, where these are made of it.
+    unnamed = decide([], Desired(UNKNOWN, UNKNOWN, "s"), Desired(UNKNOWN, UNKNOWN, "t"))
+    assert [(write.credential.subject, write.change(HOLDER, UNKNOWN).id) for write in unnamed.writes] == [
+        ("s", UNKNOWN),
+        ("t", UNKNOWN),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -445,6 +445,19 @@ def test_what_is_in_use_stays() -> None:
     assert cluster.content() == world().content()
 
 
+def test_a_copy_that_a_tenant_forged_keeps_no_annotated_account_from_its_way_back() -> None:
+    cluster = Cluster()
+    cluster.account()
+    cluster.reach(desired())
+    told = json.dumps({"copy_of": "own", "for": "team/new"})
+    metadata = {"labels": marks("default"), "annotations": {MIGRATION: told}}
+    cluster.binding("forged", {**OLD, "name": "new"}, namespace="tenant", metadata=metadata)
+    cluster.users = ("Deployment team/web",)
+    (write,) = cluster.reach(desired(present=False)).writes
+    assert write.key == ("ServiceAccount", "team", "new")
+    assert not cluster.objects["ServiceAccount", "team", "new"]["metadata"].get("annotations")
+
+
 def test_accounts_of_another_owner_stay() -> None:
     cluster, _one = made(owner="others")
     back = cluster.decide(desired(present=False))

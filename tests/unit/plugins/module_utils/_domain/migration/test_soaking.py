@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import logs
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import soaking
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.soaking import Log, Soak
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.soaking import Log, Soak, Taken
 
 NOW = datetime(2026, 11, 30, 3, tzinfo=timezone.utc)
 START, BEFORE = "2026-11-30T01:00:00Z", "2026-11-29T00:00:00Z"
@@ -39,7 +39,7 @@ def log(*lines: str, begins: str = BEFORE, **more: Any) -> dict[str, Log]:
 
 
 def test_the_youngest_pod_counts() -> None:
-    found = soaking.judge([pod(), pod("web-2", "2026-11-30T02:30:00Z")], log(), NOW)
+    found = soaking.judge([pod(), pod("web-2", "2026-11-30T02:30:00Z")], log(), NOW, 1)
     assert (found.pods, found.since, found.covered_since, found.seconds) == (
         2,
         "2026-11-30T02:30:00Z",
@@ -48,16 +48,16 @@ def test_the_youngest_pod_counts() -> None:
         1800,
     )
     ended = pod("web-2", "2026-11-30T02:30:00Z", phase="Succeeded")
-    assert soaking.judge([pod(), ended], log(), NOW).seconds == 7200
+    assert soaking.judge([pod(), ended], log(), NOW, 1).seconds == 7200
 
 
 def test_a_log_counts_as_far_back_as_it_goes() -> None:
-    found = soaking.judge([pod()], log(begins="2026-11-30T02:45:00Z"), NOW)
+    found = soaking.judge([pod()], log(begins="2026-11-30T02:45:00Z"), NOW, 1)
     assert (found.since, found.covered_since, found.seconds) == (START, "2026-11-30T02:45:00Z", 900)
 
 
 def test_where_there_is_no_nmi_nothing_intercepts_requests() -> None:
-    assert soaking.judge([pod()], {}, NOW).seconds == 7200
+    assert soaking.judge([pod()], {}, NOW, 1).seconds == 7200
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_where_there_is_no_nmi_nothing_intercepts_requests() -> None:
     ],
 )
 def test_tokens_of_nmi(line: str, count: int) -> None:
-    found = soaking.judge([pod()], log(line), NOW)
+    found = soaking.judge([pod()], log(line), NOW, 1)
     assert [(each.pod, each.node, each.count, each.last) for each in found.tokens] == (
         [("shop/web-1", "n1", 1, "2026-11-30T02:00:00Z")] if count else []
     )
@@ -93,10 +93,47 @@ UNPROVED = {
 @pytest.mark.parametrize("reason", UNPROVED)
 def test_what_proves_nothing(reason: str) -> None:
     raw, of_nmi = UNPROVED[reason]
-    found = soaking.judge([raw], of_nmi, NOW)
+    found = soaking.judge([raw], of_nmi, NOW, 1)
     assert reason in found.unproved and found.seconds == 0
 
 
 def test_without_pods_there_is_nothing_to_prove() -> None:
-    assert soaking.judge([], log(), NOW) == Soak(0)
-    assert soaking.judge([], log(), NOW).view()["tokens"] == []
+    assert soaking.judge([], log(), NOW, 0) == Soak(0)
+    assert soaking.judge([], log(), NOW, 0).view()["tokens"] == []
+
+
+TAKEN = (Taken("shop/web-1", "n1", 1, START),)
+
+
+@pytest.mark.parametrize(
+    ("soak", "over"),
+    [
+        (Soak(2, START, START, 7199), False),
+        (Soak(2, START, START, 7200), True),
+        (Soak(2, START, START, 0, "A log was not read."), False),
+        (Soak(2, START, START, 60, tokens=TAKEN), True),  # no time makes that good
+        (Soak(0), True),
+        (Soak(0, unproved="Of 2 pods it has none."), False),
+        (Soak(0, unproved="It does not exist.", exists=False), True),
+    ],
+)
+def test_what_is_waited_for(soak: Soak, over: bool) -> None:
+    assert soaking.is_over(soak, 7200) == over
+
+
+def test_what_is_told_meanwhile() -> None:
+    """How much is proved of the one that takes longest, and what NMI gave."""
+    web, api = Soak(2, START, START, 900), Soak(1, START, START, 9000)
+    told = "1 of 2 workloads are to use Workload ID for longer: of web 900 of 7200 seconds are proved"
+    assert soaking.progress({"api": api, "web": web}, 7200) == f"{told}; NMI gave no token to any"
+    unread = Soak(2, START, START, 0, "The log of NMI on node n1 was not read: Forbidden.")
+    told = "1 of 2 workloads are to use Workload ID for longer: The log of NMI on node n1 was not read: Forbidden"
+    taking = Soak(1, START, START, 60, tokens=TAKEN)
+    assert soaking.progress({"api": taking, "web": unread}, 7200) == f"{told}; NMI gave tokens to 1 of them"
+    assert soaking.progress({"api": api}, 7200) == "1 workloads were looked at; NMI gave no token to any"
+
+
+def test_pods_that_are_missing_prove_nothing() -> None:
+    """Such as between the end of a node and that of its pods elsewhere."""
+    ended = pod(phase="Failed")
+    assert soaking.judge([ended], log(), NOW, 2).unproved == "Of 2 pods it has none."

@@ -75,6 +75,9 @@ def workload(
         "spec": {"serviceAccountName": account, "containers": [{"name": "app"}], "volumes": []},
     }
     made: Raw = {"jobTemplate": {"spec": {"template": pod}}} if kind == "CronJob" else {"template": pod, "replicas": 2}
+    if kind == "DaemonSet":
+        del made["replicas"]
+        made["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}
     if kind == "Deployment":
         made["strategy"] = {
             "type": "RollingUpdate",
@@ -107,7 +110,7 @@ def labels(raw: Raw) -> Raw:
 
 
 def rolling(raw: Raw) -> Raw:
-    return dict(raw["spec"]["strategy"]["rollingUpdate"])
+    return dict(raw["spec"]["updateStrategy" if raw["kind"] == "DaemonSet" else "strategy"]["rollingUpdate"])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -183,15 +186,86 @@ def test_no_pod_is_missing_while_a_rollout_lasts(given: Raw, during: Raw, state:
 
 
 @pytest.mark.parametrize(
-    "spec",
+    ("given", "during"),
     [
-        {"strategy": {"type": "Recreate"}},
-        {"replicas": 0},
+        ({"maxUnavailable": 1, "maxSurge": 0}, {"maxUnavailable": 0, "maxSurge": 1}),
+        ({"maxUnavailable": "10%", "maxSurge": "0%"}, {"maxUnavailable": 0, "maxSurge": 1}),
+        ({"maxUnavailable": 0, "maxSurge": "30%"}, {"maxUnavailable": 0, "maxSurge": "30%"}),
     ],
 )
-def test_where_nothing_is_replaced_by_and_by_the_strategy_stays(spec: Raw) -> None:
-    rolled = run(workload(**spec), SWITCHED, finishes=False)
+@pytest.mark.parametrize("state", [SWITCHED, LEFT, ORIGINAL])
+def test_a_daemon_set_surges_while_a_rollout_lasts(given: Raw, during: Raw, state: str) -> None:
+    before = workload("DaemonSet", updateStrategy={"type": "RollingUpdate", "rollingUpdate": given})
+    raw = before if state == SWITCHED else run(before, SWITCHED)
+    rolled = run(raw, state, finishes=False)
+    assert rolling(rolled) == during
+    ended = written(rolled, switching.finish("DaemonSet", rolled))
+    assert rolling(ended) == given and "strategy" not in (note(ended) or {})
+    assert json.dumps(run(ended, ORIGINAL), sort_keys=True) == json.dumps(before, sort_keys=True)
+
+
+def test_of_a_daemon_set_both_amounts_are_never_more_than_nothing() -> None:
+    """The API server would refuse it."""
+    raw = run(workload("DaemonSet"), SWITCHED, finishes=False)
+    raw["spec"]["updateStrategy"]["rollingUpdate"]["maxSurge"] = 2
+    decision = switching.finish("DaemonSet", raw)
+    assert {(each.name, each.was, each.now) for each in decision.left} == {
+        ("maxSurge", 0, 2),
+        ("maxUnavailable", 1, 0),
+    }
+    assert rolling(written(raw, decision)) == {"maxUnavailable": 0, "maxSurge": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("Deployment", {"strategy": {"type": "Recreate"}}),
+        ("Deployment", {"replicas": 0}),
+        ("DaemonSet", {"updateStrategy": {"type": "OnDelete"}}),
+    ],
+)
+def test_where_nothing_is_replaced_by_and_by_the_strategy_stays(kind: str, spec: Raw) -> None:
+    rolled = run(workload(kind, **spec), SWITCHED, finishes=False)
     assert note(rolled) == {"label": None}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "DaemonSet"])
+@pytest.mark.parametrize(
+    "pod",
+    [
+        {"containers": [{"name": "app", "ports": [{"containerPort": 80, "hostPort": 8080}]}]},
+        {"containers": [{"name": "app", "ports": [{"containerPort": 8080}]}], "hostNetwork": True},
+        {
+            "containers": [{"name": "app"}],
+            "initContainers": [{"name": "log", "restartPolicy": "Always", "ports": [{"hostPort": 8080}]}],
+        },
+    ],
+)
+def test_pods_with_a_port_of_their_node_cannot_surge(kind: str, pod: Raw) -> None:
+    """It is told before, and where that is accepted the strategy stays as it is."""
+    raw = workload(kind)
+    pod_template(raw)["spec"].update(pod)
+    gap = rollouts.find(sources.of_template(kind, raw), {}).gap
+    assert "has the port of the node, 8080 (hostPort)" in gap
+    assert note(run(raw, SWITCHED, finishes=False)) == {"label": None}
+    pod_template(raw)["spec"].update({"containers": [{"name": "app", "ports": [{"containerPort": 80}]}]})
+    pod_template(raw)["spec"].update(
+        {"hostNetwork": False, "initContainers": [{"name": "a", "ports": [{"hostPort": 1}]}]}
+    )
+    assert not rollouts.find(sources.of_template(kind, raw), {}).gap
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_has_left_without_a_token_is_served_by_nmi_again(kind: str) -> None:
+    """By the label as it was; it may leave again, and all comes back."""
+    before = workload(kind)
+    switched = run(before, SWITCHED, account="billing")
+    left = run(switched, LEFT)
+    assert written(left, switching.rejoin(kind, left)) == switched
+    assert run(written(left, switching.rejoin(kind, left)), LEFT) == left
+    assert switching.rejoin(kind, switched).patch == switching.rejoin(kind, before).patch == {}
+    of_others = stored(patches.merged(left, {"metadata": {"annotations": {MIGRATION: None}}}))
+    assert switching.rejoin(kind, of_others).patch == {}
 
 
 def _label(value: str | None) -> Callable[[Raw], None]:
@@ -341,7 +415,7 @@ RUNS = some.lists(
 
 
 @given(
-    some.sampled_from(KINDS),
+    some.sampled_from(list(KINDS)),
     MAPS,
     MAPS,
     some.sampled_from([None, "default", "one"]),
@@ -380,6 +454,7 @@ def test_any_template_comes_back_byte_for_byte(
         "",
         "no JSON",
         "[]",
+        "{}",
         "[" * 100_000,
         '{"image": "x"}',
         '{"label": 1}',
@@ -394,6 +469,12 @@ def test_any_template_comes_back_byte_for_byte(
 def test_a_note_that_is_none_of_ours_is_refused(text: str, state: str) -> None:
     with pytest.raises(Failure, match=f"annotation {MIGRATION} of Deployment team/web is not as this collection"):
         switching.decide("Deployment", workload(note=text), Wanted(state))
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "ReplicaSet", "CronJob"])
+def test_a_strategy_that_is_never_changed_is_none_of_ours(kind: str) -> None:
+    with pytest.raises(Failure, match="is not as this collection writes it"):
+        switching.finish(kind, workload(kind, note='{"strategy":{"maxUnavailable":1}}'))
 
 
 # what is refused

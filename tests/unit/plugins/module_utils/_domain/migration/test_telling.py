@@ -85,7 +85,8 @@ def test_every_kind_of_workload_is_told_whether_it_runs_or_not() -> None:
     assert in_the_way[("Deployment", "zero")] == in_the_way[("CronJob", "cronjob")] == set()
     assert in_the_way[("Job", "job")] == in_the_way[("Pod", "bare")] == {"template_immutable"}
     assert in_the_way[("Runner", "runner")] == in_the_way[("ReplicaSet", "rollout-1")] == {"made_by_operator"}
-    for kind in ("StatefulSet", "DaemonSet", "ReplicaSet"):
+    assert in_the_way[("DaemonSet", "daemonset")] == set()
+    for kind in ("StatefulSet", "ReplicaSet"):
         assert in_the_way[(kind, kind.lower())] == {"cannot_surge"}
     assert told[("Runner", "runner")]["owner"] == {"kind": "operator", "name": "Runner runner"}
     assert told[("ReplicaSet", "rollout-1")]["owner"] == {"kind": "operator", "name": "Rollout rollout"}
@@ -164,6 +165,51 @@ def test_workloads_of_one_account_with_one_identity_get_the_same_new_one() -> No
     accounts = {each["name"]: each for each in data["service_accounts"]}
     assert set(accounts) == {"default", "default-i", "default-j"}
     assert accounts["default-i"]["exists"] is False and accounts["default"]["wanted_client_ids"] == []
+
+
+def new_account(one: Made, name: str) -> str:
+    return str(row(one.data(), name)["new_service_account"])
+
+
+def own(name: str, like: str, client_id: str) -> Raw:
+    """An account that this collection has made."""
+    told = {CLIENT: client_id, "azureops.pod-identity/migration": json.dumps({"like": like})}
+    labels = {"app.kubernetes.io/managed-by": "azureops.pod_identity"}
+    return {"metadata": metadata(name, labels=labels, annotations=told)}
+
+
+def test_the_account_of_one_that_has_moved_is_given_to_no_other_identity() -> None:
+    """Also where an AzureIdentity of another namespace has the same name."""
+
+    def late(one: Made) -> None:
+        one.web["spec"]["serviceAccountName"] = "default-i"
+        one.objects["Pod"][0]["spec"]["serviceAccountName"] = "default-i"
+        one.objects["ServiceAccount"].append(own("default-i", "default", CLIENT_ID))
+        far = {"namespace": "far"}
+        same, bound = identity("i", OTHER_ID, resourceID=f"{IDS}j"), binding("i", "y")
+        one.objects["AzureIdentity"].append({**same, "metadata": {**same["metadata"], **far}})
+        one.objects["AzureIdentityBinding"].append({**bound, "metadata": {**bound["metadata"], **far}})
+        one.objects["Deployment"].append({"metadata": metadata("late"), "spec": {"template": template("y", "default")}})
+
+    found = made(late)
+    name = new_account(found, "late")
+    assert name.startswith("default-i-") and new_account(found, "web") == "default-i"
+    # It stays so while the account is there, whoever else moves or goes.
+    found.objects["ServiceAccount"].append(own(name, "default", OTHER_ID))
+    assert new_account(found, "late") == name
+    del found.objects["Deployment"][0]
+    assert new_account(found, "late") == name
+
+
+def test_an_account_that_was_made_is_found_again() -> None:
+    """When the other workload of the former one, for which it was made, has moved or gone."""
+    found = made(unlabelled, lambda one: one.account["metadata"].pop("annotations"))
+    assert new_account(found, "web") == "web"
+    found.objects["ServiceAccount"].append(own("web-i", "web", CLIENT_ID))
+    assert new_account(found, "web") == "web-i"
+    for other in (own("web-i", "default", CLIENT_ID), own("web-i", "web", OTHER_ID), {"metadata": metadata("web-i")}):
+        found.objects["ServiceAccount"][-1] = other
+        assert new_account(found, "web") == "web"
 
 
 def test_an_account_that_others_use_already_is_left_to_them() -> None:

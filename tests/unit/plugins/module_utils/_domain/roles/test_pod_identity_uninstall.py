@@ -337,6 +337,17 @@ def assigned(*roles: str, inherited: bool = False) -> dict[str, Any]:
     return {"assignments": [{"role_name": each, "scope": scope, "inherited": inherited} for each in roles]}
 
 
+def test_what_is_needed_is_known_in_part_beforehand() -> None:
+    write = "ContainerService/managedClusters/write"
+    of_nodes = [(MC, LOOK_AT), (MC, ROLES_READ), (MC, "Compute/virtualMachineScaleSets/write")]
+    own = {"cluster": {**CLUSTER, "pod_identity_profile": None}}
+    assert asked("beforehand", own) == of_nodes
+    assert asked("beforehand", {"cluster": CLUSTER}).count((CLUSTER["id"], write)) == 2
+    given = {"release_namespaces": ["kube-system"], "probe_namespace": "probes"}
+    needs = plan("beforehand", own, Run(tags=("workload_identity_migration_finish",)), **given)["kubernetes"]
+    assert needs == plan("options", NAMED, RUN, **given)["kubernetes"] and needs
+
+
 AT_X = {"scope": "/x", "roles": ["R"], "principal_id": "nodes"}
 ENTRIES_THERE = [
     {"identity": ONE, "provisioning_state": "Failed"},

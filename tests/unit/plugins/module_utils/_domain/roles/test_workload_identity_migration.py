@@ -106,6 +106,8 @@ def test_it_fails_where_it_is_told_to(fails: bool) -> None:
     message = planned(blocked, fail_on_blocked=fails)["message"]
     assert message.startswith("Something is in the way of shop/a: mend what the plan names") is fails
     assert planned(info(template()), fail_on_blocked=fails)["message"] == ""
+    # Somebody who goes back does so because something is in the way.
+    assert planned(blocked, fail_on_blocked=fails, undo=True)["message"] == ""
 
 
 def test_only_consumers_and_gains_that_a_person_has_to_look_at_are_shown() -> None:

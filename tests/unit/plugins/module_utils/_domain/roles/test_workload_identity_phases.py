@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.workload_identity_migration import (
@@ -27,7 +28,12 @@ from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._
 )
 
 ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/money"
-CLUSTER = {"name": "prod", "resource_group": "rg", "id": "/subscriptions/s/resourcegroups/rg/providers/c/m/prod"}
+CLUSTER = {
+    "name": "prod",
+    "resource_group": "rg",
+    "id": "/subscriptions/s/resourcegroups/rg/providers/c/m/prod",
+    "node_resource_group": "nodes",
+}
 RUN, CHECK = Run(), Run(check_mode=True)
 
 
@@ -75,31 +81,41 @@ def observed(*templates: dict[str, Any], marks: dict[str, object] | None = None,
 
 
 def work(*templates: dict[str, Any], run: Run = RUN, until: str = "switch", **options: Any) -> dict[str, Any]:
-    seen = observed(*templates, marks=options.pop("marks", None), cluster=options.pop("cluster", CLUSTER))
+    more = {"nodes": {"resources": options.pop("nodes")}} if "nodes" in options else {}
+    if (attached := options.pop("attached", None)) is not None:
+        more["scale_sets"] = attached
+    seen = observed(*templates, marks=options.pop("marks", None), cluster=options.pop("cluster", CLUSTER), **more)
     return PARTS["work"].plan({"until": until, **options}, seen, run)
 
 
-def advance(known: dict[str, Any], phase: str, results: Any, run: Run = RUN, **options: Any) -> dict[str, Any]:
-    found = {"work": known, "phase": phase, "results": results}
+def advance(known: dict[str, Any], phase: str, result: Any, run: Run = RUN, **options: Any) -> dict[str, Any]:
+    found = {"work": known, "phase": phase, "result": result}
     return PARTS["advance"].plan({"until": "switch", **options}, found, run)
 
 
 def done(known: dict[str, Any], phase: str, *reasons: str, **options: Any) -> dict[str, Any]:
-    """With a result for each entry of the list of the phase; ``reasons``: why those with one failed."""
+    """With a result for each entry of the list of the phase; ``reasons``: why those with one failed.
+
+    Behind a reason that begins with "ended" nothing is tried any more.
+    """
     if phase == "canary":
-        why = dict(enumerate(reasons))
+        refused = dict(enumerate(reasons))
         tokens = [
-            {"verdict": "federation_refused", "message": why[number]}
-            if why.get(number)
+            {"verdict": "federation_refused", "message": refused[number]}
+            if refused.get(number)
             else {"verdict": "ok", "message": ""}
             for number in range(len(known["canaries"]))
         ]
         return advance(known, phase, {"tokens": tokens}, **options)
-    lists = {"account": "accounts", "credential": "credentials"}
+    lists = {"account": "accounts", "credential": "credentials", "leave": "leaving"}
     items = known[lists[phase]] if phase in lists else next(filter(None, known["waves"]))
     padded = [*reasons, *[""] * len(items)]
-    results = [{"item": item, **({"msg": why} if why else {})} for item, why in zip(items, padded)]
-    return advance(known, phase, results, **options)
+    results = []
+    for item, why in zip(items, padded):
+        results.append({"item": item, "failed": bool(why), "msg": why or "It is as it was told to be."})
+        if why.startswith("ended"):
+            break
+    return advance(known, phase, {"results": results}, **options)
 
 
 def states(known: dict[str, Any]) -> list[str]:
@@ -190,12 +206,59 @@ def test_whose_entry_failed_stops_alone() -> None:
     assert [[one["name"] for one in wave] for wave in known["waves"]] == [[], ["api"]]
 
 
+def test_a_change_that_has_begun_names_what_takes_it_back() -> None:
+    known = done(work(mover(steps=["label"])), "canary")
+    result = {"failed": True, "msg": "A pod got no token."}
+    told = "Deployment shop/web: A pod got no token."
+    assert advance(known, "switch", {"results": [result]})["message"] == told
+    begun = {**result, "failed_action": "change Deployment shop/web (use Workload ID)"}
+    told += " With workload_identity_migration_undo=true it goes back to what it was."
+    assert advance(known, "switch", {"results": [begun]})["message"] == told
+
+
+@pytest.mark.parametrize("phase", ["account", "credential", "switch"])
+def test_what_is_behind_a_failure_that_ends_the_loop_goes_no_further(phase: str) -> None:
+    """Whatever it has already: the account of one whose label alone is missing may lack rights."""
+    own: dict[str, Any] = {"service_account": "default", "new_service_account": "default-money"}
+    of_own = {"steps": ["credential", "label"] if phase == "credential" else ["label"]}
+    waves = [["shop/*/*"]]
+    known = work(mover("web"), mover("own", **own, **of_own, credentials=[trust(identity_id="/i/2")]), waves=waves)
+    for each in ("account", "credential", "canary", "switch"):
+        known = done(known, each, *(["ended: Azure is away."] if each == phase else []), waves=waves)
+        if each == phase:
+            break
+    why = "It was not tried, because what was done for Deployment shop/web before it failed."
+    assert known["message"] == f"Deployment shop/web: ended: Azure is away. Deployment shop/own: {why}"
+    lists = ("accounts", "credentials", "canaries")
+    assert [known[name] for name in lists] == [[]] * 3 and known["waves"] in ([], [[]])
+
+
+def test_a_loop_that_has_not_begun_ends_the_role() -> None:
+    with pytest.raises(Failure, match="It has no value"):
+        advance(work(mover()), "account", {"failed": True, "msg": "It has no value."})
+
+
 def test_with_it_those_of_its_account_stop() -> None:
     both: dict[str, Any] = {"service_account": "both", "new_service_account": "both", "steps": ["label"]}
     known = done(work(mover("web", **both), mover("api", **both)), "canary", "AADSTS700213")
     assert known["message"] == "Deployment shop/web: federation_refused: AADSTS700213"
     assert states(known) == ["credential", "blocked"] and "none goes without the other" in known["rows"][1]["why"]
     assert known["waves"] == [[]]
+
+
+def test_how_many_exchanges_were_refused_is_told_where_it_goes_on() -> None:
+    known = done(work(mover("a"), mover("b")), "account")
+    proof = {"namespace": "shop", "asked": 50, "codes": {"AADSTS700213": 1}}
+    exchanges = [
+        {**proof, "service_account": "a", "granted": 49},
+        {**proof, "service_account": "b", "granted": 50, "codes": {}},
+    ]
+    results = [{"item": known["credentials"][0], "exchanges": exchanges}]
+    known = advance(known, "credential", {"results": results})
+    assert states(known) == ["credential"] * 2 and known["message"] == ""
+    assert [row["why"] for row in known["rows"]] == ["49 of 50 exchanges were granted (AADSTS700213).", ""]
+    known = done(known, "canary")
+    assert known["rows"][0]["why"] == "49 of 50 exchanges were granted (AADSTS700213)."
 
 
 def test_a_canary_that_was_not_asked_proves_nothing() -> None:
@@ -207,6 +270,42 @@ def test_a_canary_that_was_not_asked_proves_nothing() -> None:
     assert states(advance(known, "canary", unasked, CHECK)) == ["canary"]
     other = {"tokens": [{"verdict": "wrong_identity", "message": "It is another."}]}
     assert advance(known, "canary", other, CHECK)["message"]
+
+
+def node(pool: str, ready: str = "True", taints: tuple[dict[str, str], ...] = ()) -> dict[str, Any]:
+    metadata = {"name": f"node-{pool}", "labels": {"agentpool": pool}}
+    return {
+        "metadata": metadata,
+        "spec": {"taints": list(taints)},
+        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+    }
+
+
+def test_each_pool_is_tried_that_pods_may_come_to() -> None:
+    tainted = node("gpu", taints=({"key": "sku", "effect": "NoSchedule"},))
+    known = work(mover(steps=["label"]), mover("api", steps=["label"]), nodes=[node("a"), node("b"), tainted])
+    asked = [(each["mover"].rpartition("/")[2], each["question"]["node"]) for each in known["canaries"]]
+    assert asked == [(name, f"node-{pool}") for name in ("web", "api") for pool in "ab"]
+    stopped = done(known, "canary", "", "Entra cannot be reached.")
+    assert stopped["message"] == "Deployment shop/web: federation_refused on node node-b: Entra cannot be reached."
+    assert states(stopped) == ["credential", "canary"] and stopped["canaries"] == []
+    assert [[one["name"] for one in wave] for wave in stopped["waves"]] == [[], ["api"]]
+    assert states(done(known, "canary")) == ["canary", "canary"]
+    unasked = advance(known, "canary", {"msg": "No rights."})
+    assert unasked["rows"][0]["why"] == "not_verified: No rights."
+
+
+def test_what_can_be_tried_nowhere_is_not_switched() -> None:
+    both: dict[str, Any] = {"service_account": "both", "new_service_account": "both", "steps": ["label"]}
+    stopped = work(mover("web", **both), mover("api", **both), nodes=[node("a", ready="False")])
+    assert states(stopped) == ["blocked", "blocked"] and stopped["canaries"] == [] and not stopped["message"]
+    assert stopped["rows"][0]["next"] == "canary" and "No node is Ready" in stopped["rows"][0]["why"]
+    # What does not need a node goes on before.
+    known = done(work(mover(), nodes=[node("a", ready="False")]), "account")
+    assert states(known) == ["account"] and states(done(known, "credential")) == ["blocked"]
+    assert states(work(mover(steps=["label"]), nodes=[node("a", ready="False")], until="credential")) == ["credential"]
+    # Where nobody may read nodes, or there are none, the scheduler chooses.
+    assert "node" not in work(mover(steps=["label"]), nodes=[])["canaries"][0]["question"]
 
 
 def test_the_first_workload_goes_alone() -> None:
@@ -256,21 +355,73 @@ def test_what_the_cluster_lacks_is_enabled_only_where_that_is_said(steps: str, o
     assert known[steps] and known["accounts"] == []
     (need,) = known["azure"][:1]
     assert need["actions"] == ["Microsoft.ContainerService/managedClusters/write"] and need["scope"] == CLUSTER["id"]
-    predicted = advance(known, steps, [], CHECK)
+    predicted = advance(known, steps, {}, CHECK)
     assert [each["name"] for each in predicted["accounts"]] == ["web"] and states(predicted) == ["planned"]
 
 
-def test_check_mode_knows_no_credential_before_there_is_an_issuer() -> None:
-    lacking = mover(steps=["issuer", "annotation", "credential", "label"], credentials=[trust(issuer="")])
-    known = advance(work(lacking, run=CHECK, enable_issuer=True), "issuer", [], CHECK)
-    known = advance(known, "account", [{"item": known["accounts"][0]}], CHECK)
-    assert known["credentials"] == [] and known["canaries"] == [] and states(known) == ["account"]
-    assert known["rows"][0]["why"] == "What follows is known once the cluster has its issuer."
+def test_check_mode_predicts_all_that_follows_an_issuer_and_a_webhook() -> None:
+    """Both to come, the name and the issuer of a credential are not known, and no pod can be tried."""
+    steps = ["issuer", "webhook", "annotation", "credential", "label"]
+    several = [mover(name, steps=steps, credentials=[trust(name, issuer="")]) for name in ("web", "api")]
+    waves = [["shop/*/*"]]
+    known = work(*several, run=CHECK, enable_issuer=True, enable_webhook=True, waves=waves)
+    for phase in ("issuer", "webhook"):
+        assert known[phase] and not known["accounts"]
+        known = advance(known, phase, {}, CHECK, waves=waves)
+    known = advance(known, "account", {"results": [{}, {}]}, CHECK, waves=waves)
+    (entry,) = known["credentials"]
+    assert [(each["name"], each["issuer"]) for each in entry["credentials"]] == [("(known after apply)",) * 2] * 2
+    assert [each["service_account"] for each in entry["credentials"]] == ["web", "api"]
+    known = advance(known, "credential", {"results": [{}]}, CHECK, waves=waves)
+    unasked = {"tokens": [{"verdict": "not_verified", "message": "In check mode nothing is asked."}] * 2}
+    known = advance(known, "canary", unasked, CHECK, waves=waves)
+    ((web, api),) = known["waves"]
+    assert web["assume_webhook"] and api["assume_webhook"] and web["client_id"] == ""
+    known = advance(known, "switch", {"results": [{}, {}]}, CHECK, waves=waves)
+    assert states(known) == ["switched"] * 2 and not known["message"]
+
+
+def test_nothing_is_assumed_of_a_webhook_that_is_there() -> None:
+    known = work(mover(steps=["issuer", "label"]), run=CHECK, enable_issuer=True)
+    known = advance(known, "issuer", {}, CHECK)
+    unasked = {"tokens": [{"verdict": "not_verified", "message": "In check mode nothing is asked."}]}
+    assert not advance(known, "canary", unasked, CHECK)["waves"][0][0]["assume_webhook"]
+
+
+def test_what_no_scale_set_has_is_given_to_nobody_whom_the_operator_does_not_name() -> None:
+    """Any tenant may write an AzureIdentity, also of what MIC may not assign."""
+    carrier = {"resources": [{"identities": [{"id": ID.upper()}]}]}
+    for attached in (carrier, None):  # before the phase that grants it nobody asks
+        assert states(work(mover(), attached=attached)) == ["planned"]
+    refused = {"failed": True, "msg": "The scale sets could not be read.", "resources": []}
+    unread: dict[str, Any]
+    for unread in ({"resources": []}, refused):
+        known = work(mover(), mover("done", steps=["label"]), attached=unread)
+        assert states(known) == ["blocked", "credential"] and known["accounts"] == known["credentials"] == []
+        assert "No scale set of prod has money, so nothing proves" in known["rows"][0]["why"]
+        assert ("could not be read" in known["rows"][0]["why"]) == (unread is refused)
+        named = work(mover(), attached=unread, identities=[ID])
+        assert states(named) == ["planned"]
+        assert states(work(mover(), attached=unread, identities=["money"])) == ["blocked"]
+
+
+def test_an_annotation_alone_grants_no_identity() -> None:
+    """A tenant may name any client id there."""
+    for until in ("credential", "finish"):
+        known = work(mover(uses="nothing", selector="", identities=[]), mover("own"), until=until)
+        assert states(known) == ["blocked", "planned"] and "names money, and AAD Pod" in known["rows"][0]["why"]
+        known = done(known, "account", until=until)
+        assert [each["movers"] for each in known["credentials"]] == [["shop/Deployment/own"]]
+    trusted = mover(steps=["annotation", "label"], uses="nothing", selector="", identities=[])
+    assert states(work(trusted)) == ["planned"]
+    # The account has it by another workload.
+    mate = mover("mate", service_account="web", new_service_account="web", uses="nothing", selector="", identities=[])
+    assert states(work(mover(), mate)) == ["planned", "planned"]
 
 
 def test_check_mode_expects_no_client_id_of_an_account_that_does_not_tell_it_yet() -> None:
     known = work(mover(steps=["annotation", "label"]), run=CHECK)
-    known = advance(known, "account", [{"item": known["accounts"][0]}], CHECK)
+    known = advance(known, "account", {"results": [{"item": known["accounts"][0]}]}, CHECK)
     unasked = {"tokens": [{"verdict": "not_verified", "message": "In check mode nothing is asked."}]}
     assert advance(known, "canary", unasked, CHECK)["waves"][0][0]["client_id"] == ""
 
@@ -308,15 +459,15 @@ def test_a_run_ends_where_it_is_told_to() -> None:
 
 def test_all_that_is_needed_is_asked_for_before_the_first_write() -> None:
     known = work(mover("web"), mover("done", **BOTH), mover("stopped", blocked=[blocker()]))
-    assert [(each["scope"], list(each["actions"])) for each in known["azure"]] == [
-        (ID, ["Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write"])
-    ]
+    asked_of_azure = {each["scope"]: list(each["actions"]) for each in known["azure"]}
+    assert list(asked_of_azure) == ["/subscriptions/s/resourceGroups/nodes", ID]
+    assert asked_of_azure[ID] == ["Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write"]
     asked = {(each["resource"], each["subresource"]) for each in known["kubernetes"]}
     assert asked == {
         *(("serviceaccounts", ""), ("serviceaccounts", "token"), ("jobs", ""), ("pods", "log"), ("services", "")),
-        *(("deployments", ""), ("pods", "")),
+        *(("deployments", ""), ("pods", ""), ("nodes", "")),
     }
-    assert {each["namespace"] for each in known["kubernetes"]} == {"shop"}
+    assert {each["namespace"] for each in known["kubernetes"] if each["resource"] != "nodes"} == {"shop"}
     own = work(mover(service_account="default", new_service_account="default-money"), until="account")["kubernetes"]
     assert [(each["resource"], each["namespace"]) for each in own if "create" in each["verbs"]] == [
         *(("serviceaccounts", "shop"), ("subjectaccessreviews", "")),
@@ -332,17 +483,21 @@ def test_all_that_is_needed_is_asked_for_before_the_first_write() -> None:
 def soak(
     known: dict[str, Any], run: Run = RUN, until: str = "leave", seconds: int = 7200, **seen: Any
 ) -> dict[str, Any]:
-    entry = {"pods": 2, "seconds": 9000, "unproved": "", "tokens": [], "covered_since": "2026-11-30T01:00:00Z", **seen}
+    told = {"exists": True, "pods": 2, "seconds": 9000, "unproved": "", "tokens": []}
+    entry = {**told, "covered_since": "2026-11-30T01:00:00Z", **seen}
     looked = {"soaks": [{**each, **entry} for each in known["soaking"]]}
-    found = {"work": known, "looked": looked, "began": 5}
-    return PARTS["soak"].plan({"until": until, "soak_seconds": seconds}, found, run)
+    return PARTS["soak"].plan({"until": until, "soak_seconds": seconds}, {"work": known, "looked": looked}, run)
 
 
-def gone(known: dict[str, Any], *assigned: str) -> dict[str, Any]:
+def gone(known: dict[str, Any], *assigned: str, home: str = "default") -> dict[str, Any]:
     metadata = {"namespace": "shop", "name": "new", "labels": {"aadpodidbinding": "shop"}}
     found = {
         "work": known,
-        "assigned": {"resources": [{"spec": {"podNamespace": "shop", "pod": each}} for each in assigned]},
+        "assigned": {
+            "resources": [
+                {"metadata": {"namespace": home}, "spec": {"podNamespace": "shop", "pod": each}} for each in assigned
+            ]
+        },
         "pods": {"resources": [{"metadata": metadata, "status": {"phase": "Running"}}]},
         "began": 5,
     }
@@ -351,22 +506,27 @@ def gone(known: dict[str, Any], *assigned: str) -> dict[str, Any]:
 
 def leave(known: dict[str, Any], run: Run = RUN, **options: Any) -> dict[str, Any]:
     results = [{"item": item} for item in known["leaving"]]
-    return advance(known, "leave", results, run, **{"until": "leave", **options})
+    return advance(known, "leave", {"results": results}, run, **{"until": "leave", **options})
 
 
 def test_what_a_soak_looks_at() -> None:
     known = work(mover("web", **BOTH), mover("new", steps=["label"]), until="soak")
     assert known["soaking"] == [{"kind": "Deployment", "namespace": "shop", "name": "web"}]
-    (look,) = PARTS["soak"].looks_at({}, {"work": known}, RUN)
-    assert (look.module, look.arguments) == ("workload_identity_soak_info", {"workloads": known["soaking"]})
     assert work(mover("web", **BOTH), until="switch")["soaking"] == []
+    # A run that ends with it waits for nothing, and the youngest pod may have been replaced once.
+    assert known["soak_timeout"] == 0
+    assert work(mover("web", **BOTH), until="leave", soak_seconds=3600)["soak_timeout"] == 3720
+    # What the modules do not take keeps no other from going on.
+    known = work(mover("web", **BOTH), mover("once", kind="Job", **BOTH), until="leave")
+    assert [each["name"] for each in known["soaking"]] == ["web"]
+    assert "What a Job has is not changed by this role" in known["rows"][1]["why"]
 
 
 def test_it_leaves_after_its_soak() -> None:
     known = work(mover(**BOTH), until="leave")
     assert known["leaving"] == []
     known = soak(known)
-    assert states(known) == ["soaking"] and not known["again"] and known["rows"][0]["next"] == "leave"
+    assert states(known) == ["soaking"] and known["rows"][0]["next"] == "leave"
     assert [each["name"] for each in known["leaving"]] == ["web"]
     known = leave(known)
     assert states(known) == ["left"] and known["leaving"] == [] and known["rows"][0]["next"] == "finish"
@@ -376,23 +536,51 @@ def test_it_leaves_after_its_soak() -> None:
     lost = advance(known, "left", {"tokens": [{"verdict": "federation_refused", "message": "No."}]}, until="leave")
     assert "federation_refused: No." in lost["message"]
     kept = advance(known, "left", {"tokens": [{"verdict": "ok", "message": ""}]}, until="leave")
-    assert states(kept) == ["left"] and not kept["message"]
+    assert states(kept) == ["left"] and not kept["message"] and not kept["left"]
 
 
-def test_a_soak_that_is_not_over_is_waited_for_only_by_who_goes_on() -> None:
-    for until, again in (("soak", False), ("leave", True)):
+def test_one_whose_run_ended_before_the_proof_is_proved_by_the_next() -> None:
+    gone_before = mover(uses="workload_identity", steps=[], selector="")
+    for until in ("leave", "finish"):
+        known = work(gone_before, until=until, marks={"web": {"aadpodidbinding": "billing"}})
+        assert states(known) == ["left"] and len(known["left"]) == 1
+        rights = [(each["resource"], each["namespace"]) for each in known["kubernetes"]]
+        assert ("jobs", "shop") in rights and ("deployments", "shop") not in rights
+        assert gone(known, "web-old")["again"]
+        known = gone(known)
+        lost = advance(known, "left", {"tokens": [{"verdict": "federation_refused", "message": "No."}]}, until=until)
+        assert lost["message"] and not lost["finishes"]
+        kept = advance(known, "left", {"tokens": [{"verdict": "ok", "message": ""}]}, until=until)
+        assert not kept["message"] and not kept["left"] and kept["finishes"] == (until == "finish")
+    assert work(gone_before, until="leave")["left"] == []  # this collection has not changed it
+    assert work(gone_before, until="soak", marks={"web": {"aadpodidbinding": "billing"}})["left"] == []
+
+
+def test_who_has_not_used_it_for_long_enough_does_not_leave() -> None:
+    for until in ("soak", "leave"):
         known = soak(work(mover(**BOTH), until=until), until=until, seconds=10000)
-        assert (known["again"], known["end"], known["leaving"]) == (again, 10125, []) and states(known) == ["soaking"]
+        assert known["leaving"] == [] and states(known) == ["soaking"]
         assert known["rows"][0]["why"] == "9000 of 10000 seconds are over, since 2026-11-30T01:00:00Z."
     unproved = soak(work(mover(**BOTH), until="leave"), unproved="A log was not read.")
     assert unproved["leaving"] == [] and unproved["rows"][0]["why"] == "A log was not read."
     assert soak(work(mover(**BOTH), until="leave"), pods=0, seconds=0)["leaving"]
+    missing = soak(work(mover(**BOTH), until="leave"), pods=0, seconds=0, unproved="Of 2 pods it has none.")
+    assert not missing["leaving"] and missing["rows"][0]["why"] == "Of 2 pods it has none."
+
+
+def test_one_that_is_deleted_meanwhile_stops_no_other() -> None:
+    known = work(mover(**BOTH), mover("two", **BOTH), until="leave")
+    seen = {"pods": 2, "seconds": 9000, "unproved": "", "tokens": [], "covered_since": "2026-11-30T01:00:00Z"}
+    soaks = [{**each, **seen, "exists": each["name"] == "two"} for each in known["soaking"]]
+    known = PARTS["soak"].plan({"until": "leave"}, {"work": known, "looked": {"soaks": soaks}}, RUN)
+    assert [each["name"] for each in known["leaving"]] == ["two"]
+    assert known["message"] == "Deployment shop/web: It was deleted while the run lasted; see who deletes it."
 
 
 def test_a_token_of_nmi_ends_it() -> None:
     taken = [{"pod": "shop/web-1", "node": "n", "count": 1, "last": "2026-11-30T02:00:00Z"}]
     known = soak(work(mover(**BOTH), until="leave"), tokens=taken)
-    assert not known["again"] and not known["leaving"]
+    assert not known["leaving"]
     assert "NMI gave Pod shop/web-1 a token at 2026-11-30T02:00:00Z" in known["message"]
 
 
@@ -403,7 +591,7 @@ def test_a_shortened_soak_is_told() -> None:
 
 def test_check_mode_does_not_wait_for_a_soak() -> None:
     known = soak(work(mover(**BOTH), until="leave", run=CHECK), CHECK, unproved="It does not run.")
-    assert not known["again"] and known["leaving"]
+    assert known["leaving"]
 
 
 def test_what_is_in_the_way_of_leaving() -> None:
@@ -418,13 +606,15 @@ def test_mic_that_keeps_an_identity_is_waited_for() -> None:
     known = gone(leave(soak(work(mover(**BOTH), until="leave"))), "new", "web-old")
     assert known["again"] and known["left"] == [] and known["end"] == 305
     assert "shop/web-old" in known["message"]
+    left = leave(soak(work(mover(**BOTH), until="leave")))
+    assert gone(left, "web-old", home="shop")["again"] and not gone(left, "web-old", home="tenant")["again"]
 
 
 def test_aad_pod_identity_goes_when_nothing_needs_it() -> None:
     alone = mover(uses="workload_identity", steps=[], selector="")
     known = work(alone, until="finish")
     assert known["finishes"] and not known["rows"][0]["why"]
-    finished = advance(known, "finish", [], until="finish")
+    finished = advance(known, "finish", {}, until="finish")
     assert states(finished) == ["finished"] and not finished["finishes"]
     node = template("node", uses="node", selector="", blocked=[blocker("takes_node_identity", "finish")])
     cases: list[tuple[tuple[dict[str, Any], ...], dict[str, Any]]] = [
@@ -436,6 +626,9 @@ def test_aad_pod_identity_goes_when_nothing_needs_it() -> None:
     for several, options in cases:
         kept = work(*(dict(each) for each in several), until="finish", **options)
         assert not kept["finishes"] and "may need AAD Pod Identity, so it stays." in kept["rows"][0]["why"], options
+    needing = [template(name, uses="node", selector="", blocked=node["blocked"]) for name in "abcde"]
+    kept = work(alone, *needing, until="finish")["rows"][0]["why"]
+    assert all(f"Deployment shop/{name}" in kept for name in "abcde"), kept
     assert not work(until="finish")["finishes"]
     tagged = work(alone, until="finish", run=Run(tags=("workload_identity_migration_finish",)))
     assert not tagged["finishes"] and "--tags" in tagged["rows"][0]["why"]
@@ -445,16 +638,33 @@ def test_aad_pod_identity_goes_when_nothing_needs_it() -> None:
     assert predicted["rows"][0]["why"] == "What goes is known once it has left."
 
 
+def test_what_it_takes_to_finish_is_asked_for_where_that_may_come() -> None:
+    assert work(mover(), mover("b", **BOTH), until="finish")["may_finish"]
+    assert not work(mover(), until="leave")["may_finish"] and not work(until="finish")["may_finish"]
+    for stopped in (
+        mover(blocked=[blocker()]),
+        mover(blocked=[blocker(stage="leave")]),
+        mover(blocked=[blocker(stage="finish")]),
+        mover(blocked=[OWNED]),
+    ):
+        assert not work(stopped, mover("b", **BOTH), until="finish")["may_finish"], stopped
+    assert not work(mover(), until="finish", namespaces=["shop"])["may_finish"]
+
+
 def test_what_the_last_phases_need() -> None:
     seen = observed(mover(**BOTH), nmi={"installations": [{"namespace": "kube-system"}]})
     needs = PARTS["work"].plan({"until": "leave"}, seen, RUN)["kubernetes"]
     assert [(each["resource"], each["subresource"], each["namespace"]) for each in needs] == [
         ("pods", "log", "kube-system"),
         ("azureassignedidentities", "", ""),
+        *(("jobs", "", "shop"), ("pods", "log", "shop"), ("services", "", "shop")),
         ("deployments", "", "shop"),
     ]
+    # No probe runs.
+    needs = PARTS["work"].plan({"until": "leave"}, seen, CHECK)["kubernetes"]
+    assert "jobs" not in {each["resource"] for each in needs}
     names = [each.module for each in PARTS["work"].looks_at({"until": "soak"}, observed(mover()), RUN)]
-    assert names == ["kubernetes_object_info", "nmi_info"]
+    assert names == ["kubernetes_object_info", "kubernetes_object_info", "nmi_info", "vmss_identity_info"]
 
 
 CONFIRM = {"until": "leave", "soak_seconds": 3600}
@@ -508,12 +718,15 @@ def undo(*templates: dict[str, Any], marks: dict[str, object] | None = None, **o
     more = {
         "accounts": {"resources": [{"metadata": metadata}, {"metadata": {"namespace": "shop", "name": "web"}}]},
         "nmi": {"installations": options.pop("installations", [{"namespace": "kube-system"}])},
+        "pods": {"resources": options.pop("pods", [])},
     }
     return PARTS["undo"].plan(options, observed(*templates, marks=marks, **more), options.pop("run", RUN))
 
 
-def undone(known: dict[str, Any], step: str, results: Any, run: Run = RUN) -> dict[str, Any]:
-    return PARTS["undone"].plan({}, {"work": known, "step": step, "results": results}, run)
+def undone(known: dict[str, Any], phase: str, result: Any, run: Run = RUN) -> dict[str, Any]:
+    """``result``: of a loop it is the list of its results."""
+    told = {"results": result} if isinstance(result, list) else result
+    return PARTS["undone"].plan({}, {"work": known, "phase": phase, "result": told}, run)
 
 
 def ours(account: str = "default-money") -> dict[str, str]:
@@ -553,11 +766,33 @@ def test_the_whole_way_back() -> None:
     assert states(known) == ["original"] and not known["message"] and not known["rows"][0]["why"]
 
 
-def test_one_that_has_left_is_asked_by_the_label_that_it_had() -> None:
+def left() -> dict[str, Any]:
     gone = mover(**OWN, uses="workload_identity", steps=[], selector="")
-    known = undo(gone, marks={"web": {**MARKED, "aadpodidbinding": "billing"}})
+    return undo(gone, marks={"web": {**MARKED, "aadpodidbinding": "billing"}})
+
+
+def test_one_that_has_left_is_asked_by_the_label_that_it_had() -> None:
+    known = left()
+    known = undone(known, "tokens", SERVED)
     known = undone(known, "workloads", original(known))
     assert known["questions"][0]["question"]["selector"] == "billing"
+    known = undone(known, "tokens", SERVED)
+    assert states(known) == ["original"] and not known["message"] and known["accounts"]
+
+
+def test_one_that_has_left_goes_back_only_where_nmi_would_serve_it() -> None:
+    """Such as when its binding has gone since; its pods have their tokens by Workload ID meanwhile."""
+    known = left()
+    assert ("deployments", "shop") in [(each["resource"], each["namespace"]) for each in known["kubernetes"]]
+    assert not known["workloads"] and known["questions"][0]["question"]["selector"] == "billing"
+    stopped = undone(known, "tokens", {"tokens": [{"verdict": "no_binding", "message": "No."}]})
+    assert stopped["message"] == (
+        "Deployment shop/web: Its template stays as it is, because NMI would give it no token (no_binding: No.)"
+    )
+    lists = ("workloads", "questions", "credentials", "accounts")
+    assert [stopped[name] for name in lists] == [[]] * 4 and states(stopped) == ["left"]
+    for answer in ({"msg": "No."}, {"tokens": [{"verdict": "not_verified", "message": "No."}]}):
+        assert undone(known, "tokens", answer)["workloads"] and not undone(known, "tokens", answer)["message"]
 
 
 @pytest.mark.parametrize(
@@ -571,7 +806,9 @@ def test_where_nmi_does_not_serve_it_nothing_else_goes(results: Any) -> None:
 
 def test_a_template_that_is_not_brought_back_keeps_what_it_needs() -> None:
     known = undo(mover(**OWN, **BOTH, credentials=[ours()]), marks={"web": MARKED})
-    failed = undone(known, "workloads", [{"item": known["workloads"][0], "msg": "Its pods do not start."}])
+    failed = undone(
+        known, "workloads", [{"item": known["workloads"][0], "failed": True, "msg": "Its pods do not start."}]
+    )
     assert failed["message"] == "Deployment shop/web: Its pods do not start."
     left = [{"field": "label", "was": None, "now": "true"}]
     kept = undone(known, "workloads", original(known, "switched", left=left))
@@ -582,6 +819,28 @@ def test_a_template_that_is_not_brought_back_keeps_what_it_needs() -> None:
 def test_what_was_only_prepared_goes_at_once() -> None:
     known = undo(mover(service_account="default", new_service_account="default-money", credentials=[ours()]))
     assert not known["workloads"] and len(known["credentials"]) == len(known["accounts"]) == 1
+
+
+def test_a_run_that_was_cut_in_a_rollout_waits_for_it_before_credentials_go() -> None:
+    """Its template has no mark any more, and old pods have no other way to their tokens."""
+
+    def old(namespace: str = "shop", controller: str = "web-1", **status: str) -> dict[str, Any]:
+        owner = {"kind": "ReplicaSet", "name": controller, "controller": True}
+        labels = {"pod-template-hash": "1"}
+        metadata = {"namespace": namespace, "name": "web-1-a", "labels": labels, "ownerReferences": [owner]}
+        return {"metadata": metadata, "status": {"phase": "Running", **status}}
+
+    template = mover(service_account="default", new_service_account="default-money", credentials=[ours()])
+    known = undo(template, pods=[old()])
+    assert [each["name"] for each in known["workloads"]] == ["web"] and not known["credentials"]
+    known = undone(known, "workloads", original(known))
+    assert known["questions"] and not known["credentials"]
+    assert undone(known, "tokens", SERVED)["credentials"]
+    # Nor does another that has the account take them away.
+    shared = undo(mover("api", **OWN, credentials=[ours()]), template, pods=[old()], workloads=["shop/Deployment/api"])
+    assert not shared["credentials"] and not shared["accounts"]
+    for other in (old("team"), old(controller="api-1"), old(phase="Succeeded")):
+        assert undo(template, pods=[other])["credentials"]
 
 
 def test_what_others_have_stays() -> None:
@@ -607,12 +866,25 @@ def test_an_account_goes_when_all_that_have_it_are_back() -> None:
     assert [len(undone(known, "tokens", each)["accounts"]) for each in (one, both)] == [0, 1]
 
 
+def test_what_is_behind_a_failure_of_the_way_back_keeps_what_it_has() -> None:
+    several = [
+        mover(name, new_service_account=name, credentials=[{**ours(name), "identity_id": f"/i/{name}"}])
+        for name in ("web", "default-money")
+    ]
+    known = undone(undo(*several), "credentials", [{"failed": True, "msg": "Azure is away."}])
+    why = "It was not tried, because what was done for Deployment shop/web before it failed."
+    assert known["message"] == f"Deployment shop/web: Azure is away. Deployment shop/default-money: {why}"
+    assert known["credentials"] == known["accounts"] == []
+
+
 def test_check_mode_predicts_the_way_back() -> None:
     known = undo(mover(**OWN, **BOTH, credentials=[ours()]), marks={"web": MARKED})
     known = undone(known, "workloads", original(known), CHECK)
     assert not known["questions"] and known["credentials"] and known["accounts"]
-    in_use = [{"item": known["accounts"][0], "msg": "It is named.", "in_use": ["Deployment shop/web"]}]
-    assert not undone(known, "accounts", in_use, CHECK)["message"] and undone(known, "accounts", in_use)["message"]
+    # The task of check mode does not fail where an account is in use still.
+    told = {"item": known["accounts"][0], "msg": "It is named.", "in_use": ["Deployment shop/web"]}
+    messages = [undone(known, "accounts", [{**told, "failed": failed}])["message"] for failed in (False, True)]
+    assert messages == ["", "Deployment shop/web: It is named."]
 
 
 def test_without_azure_credentials_stay_and_are_told() -> None:

@@ -117,6 +117,14 @@ def test_the_probe_is_tame() -> None:
     assert made["metadata"]["labels"][probe_job.PROBE_LABEL] == Target("n", "x").key()
 
 
+def test_a_node_that_is_named_is_tried_whatever_it_ends() -> None:
+    no_execute = {"operator": "Exists", "effect": "NoExecute"}
+    model = raw("a", tolerations=[{"key": "sku", "operator": "Exists"}])
+    made = job(choose(model, node="a0"), node="a0")
+    assert made["spec"]["template"]["spec"]["tolerations"] == [{"key": "sku", "operator": "Exists"}, no_execute]
+    assert "tolerations" not in job(choose(raw("a")))["spec"]["template"]["spec"]
+
+
 def test_without_a_model_the_scheduler_chooses() -> None:
     pod = job(choose())["spec"]["template"]["spec"]
     assert "nodeName" not in pod and pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
