@@ -4,8 +4,9 @@
 
 """Processes that begin with what they need loaded: a program loads it once, and forks one for each order.
 
-A line of its standard input is an order (JSON): what the program needs for it, ``seconds``, and a ``folder`` with a
-named pipe ``ended``, to which the exit code goes when ``stdout`` and ``stderr`` lie beside it. It ends with its input.
+A line of its standard input is an order (JSON): what the program needs for it, ``seconds``, and a ``folder`` with
+named pipes: to ``began`` goes the id of the process, and to ``ended`` its exit code when ``stdout`` and ``stderr`` lie
+beside it. It ends with its input.
 """
 
 from __future__ import annotations
@@ -36,21 +37,52 @@ _ordering = threading.Lock()
 _orders: dict[tuple[Path, frozenset[tuple[str, str]]], IO[str]] = {}
 
 
-def run(program: Path, environment: Mapping[str, str], order: Mapping[str, Any], seconds: int) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error; what takes longer is KILLED with all that it has started.
+class Running:
+    """A process that was ordered, as subprocess.Popen is for one that was started; ``communicate`` gives its output."""
 
-    ``program`` calls `serve`. It is started with ``environment`` unless this process has started it so before.
-    """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        os.mkfifo(folder / "ended")
+    def __init__(self, program: Path, environment: Mapping[str, str], order: Mapping[str, Any], seconds: int) -> None:
+        """``program`` calls `serve`. It is started with ``environment`` unless this process has started it so before.
+
+        What takes longer is KILLED with all that it has started.
+        """
+        self.returncode: int | None = None
+        self._folder = tempfile.TemporaryDirectory()
+        self._place = Path(self._folder.name)
+        for name in ("began", "ended"):
+            os.mkfifo(self._place / name)
         with _ordering:  # tests give orders in threads, too
             key = program, frozenset(environment.items())
             if key not in _orders:
                 _orders[key] = _start(program, environment)
-            print(json.dumps({**order, "folder": name, "seconds": seconds}), file=_orders[key], flush=True)
-        code = int((folder / "ended").read_text())
-        return code, (folder / "stdout").read_text(), (folder / "stderr").read_text()
+            print(json.dumps({**order, "folder": self._folder.name, "seconds": seconds}), file=_orders[key], flush=True)
+        self.pid = int((self._place / "began").read_text())
+        self._waiting = threading.Thread(target=self._end, daemon=True)
+        self._waiting.start()
+
+    def _end(self) -> None:
+        self.returncode = int((self._place / "ended").read_text())
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._waiting.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired("an order", timeout or 0)
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        self.wait(timeout)
+        output = (self._place / "stdout").read_text(), (self._place / "stderr").read_text()
+        self._folder.cleanup()
+        return output
+
+
+def run(program: Path, environment: Mapping[str, str], order: Mapping[str, Any], seconds: int) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error; see `Running`."""
+    running = Running(program, environment, order, seconds)
+    output = running.communicate()
+    return running.wait(), *output
 
 
 def _start(program: Path, environment: Mapping[str, str]) -> IO[str]:
@@ -92,6 +124,7 @@ def _supervise(order: dict[str, Any], work: Callable[[dict[str, Any]], object]) 
     if child == 0:
         _redirect(folder)
         _end(lambda: work(order))
+    (folder / "began").write_text(str(child))
     signal.signal(signal.SIGALRM, lambda _number, _frame: deaths.strike(child, deaths.ALL))
     signal.alarm(order["seconds"])
     _pid, status = os.waitpid(child, 0)

@@ -12,7 +12,6 @@ no kubelet: pods are made, and never start.
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,9 +40,10 @@ from ansible_collections.azureops.pod_identity.tests.kube.installation import RE
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Outcome, Runner
 from ansible_collections.azureops.pod_identity.tests.kube.workload_identity import Webhook
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.arm import scale_sets
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 from azsandbox.azure.null_compute import NullCompute
-from azsandbox.azure.state import INSTANCE
+from azsandbox.azure.state import INSTANCE, SCALE_SET
 
 Raw = dict[str, Any]
 
@@ -123,7 +123,7 @@ def running(*controllers: str) -> Iterator[Site]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="site-")))
         client = api_server.client()
         server.install(client, server.definitions())
-        azure = SimulatedAzure(folder, compute=_Compute(json.loads(client._request("GET", "/openid/v1/jwks")[1])))
+        azure = SimulatedAzure(folder, compute=_Compute(api_server.issuer_keys()))
         stack.callback(azure.close)
         cluster = azure.cluster(oidcIssuerProfile={"enabled": True})
         site = Site(api_server, client, azure, Modules(azure, folder), cluster, api_server.url)
@@ -135,6 +135,24 @@ def running(*controllers: str) -> Iterator[Site]:
             node = {"conditions": READY, "nodeInfo": {"kubeletVersion": "v1.34.1"}}
             set_status(client, NODE, None, name, node)
         yield site
+
+
+def attach(azure: SimulatedAzure, identity: str) -> None:
+    """As MIC does for pods that get it."""
+    _carry(azure, attach=[identity], detach=[])
+
+
+def detach(azure: SimulatedAzure, identity: str) -> None:
+    _carry(azure, attach=[], detach=[identity])
+
+
+def _carry(azure: SimulatedAzure, *, attach: list[str], detach: list[str]) -> None:
+    def change() -> None:
+        state = azure.server.azure.state
+        for one in state.all(SCALE_SET):
+            scale_sets.change(state, one, attach=attach, detach=detach)
+
+    azure.in_loop(change)
 
 
 def set_status(client: Client, kind: Kind, namespace: str | None, name: str, status: Raw) -> None:
@@ -186,6 +204,7 @@ class Place:
         answer.raise_for_status()
         self.identity_id = str(answer.json()["id"])
         self.client_id = str(answer.json()["properties"]["clientId"])
+        attach(self.site.azure, self.identity_id)
         spec = {"type": 0, "resourceID": self.identity_id, "clientID": self.client_id}
         self.create(AZURE_IDENTITY, WEB, spec=spec)
         self.create(AZURE_IDENTITY_BINDING, WEB, spec={"azureIdentity": WEB, "selector": self.namespace})

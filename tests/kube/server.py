@@ -120,6 +120,14 @@ class ApiServer:
         """The audit log so far."""
         return [json.loads(line) for line in self._audit_log.read_text().splitlines()]
 
+    def issuer_keys(self) -> dict[str, Any]:
+        """By which whoever trusts its tokens of service accounts verifies them."""
+        context = ssl.create_default_context(cafile=str(self.ca))
+        headers = {"Authorization": f"Bearer {ADMIN}", "Accept": "application/jwk-set+json"}
+        request = urllib.request.Request(f"{self.url}/openid/v1/jwks", headers=headers)
+        with urllib.request.urlopen(request, timeout=5, context=context) as answer:
+            return dict(json.loads(answer.read()))
+
     def _end_audit_log(self) -> None:
         """Drop the event that a killed server wrote in part only."""
         whole, newline, _part = self._audit_log.read_bytes().rpartition(b"\n")

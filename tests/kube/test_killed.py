@@ -144,9 +144,19 @@ def entry(world: World, name: str = "billing", **more: Any) -> dict[str, Any]:
 
 
 def objects(world: World) -> set[str]:
-    """Kind and name of what pod identity has in the cluster, and of what helm keeps of it."""
+    """Kind and name of what pod identity has in the cluster, and of what helm keeps of it.
+
+    What goes with a namespace that is ending is of a test before; it waits there for pods, whose node has no kubelet.
+    """
     kinds = (DAEMON_SET, DEPLOYMENT, *defined(world))
-    found = {f"{kind.name} {each['metadata']['name']}" for kind in kinds for each in world.client.list_all(kind)}
+    namespaces = [each["metadata"] for each in world.client.list_all(NAMESPACE)]
+    ending = {each["name"] for each in namespaces if "deletionTimestamp" in each}
+    found = {
+        f"{kind.name} {each['metadata']['name']}"
+        for kind in kinds
+        for each in world.client.list_all(kind)
+        if each["metadata"]["namespace"] not in ending
+    }
     return found | {f"release {each}" for each in world.server.helm("list", "-A", "--all", "--short").split()}
 
 

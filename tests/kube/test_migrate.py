@@ -24,7 +24,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     ROLE_BINDING,
     SERVICE_ACCOUNT,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server, workload_identity
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server, workload_identity
 from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_workload_identity_info import CLIENT_ID, ID, create
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
@@ -203,6 +203,48 @@ def test_service_accounts_are_prepared_and_taken_back(
     play(1, **undo)
     assert accounts() == before and bindings() == ["reads"]
     play(0, **undo)
+
+
+class WithoutAccounts(obstacles.Instead):
+    """Writes no service account, though it says of dry runs that it would."""
+
+    def is_write(self, method: str, path: str, body: bytes) -> bool:
+        return "/serviceaccounts/" in path and super().is_write(method, path, body)
+
+
+def test_a_write_that_fails_ends_its_loop_and_a_refusal_stops_one_alone(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    """What failed is told where it failed and in the table, and the run fails at its end."""
+    shop(client, namespace)
+    player = Player(tmp_path / "play")
+    given: dict[str, Any] = {
+        "workload_identity_migration_namespaces": [namespace],
+        "workload_identity_migration_until": "account",
+    }
+
+    def play(kubeconfig: str) -> tuple[str, dict[str, str]]:
+        status, output = player.play(PLAYBOOK, pod_identity_kubeconfig=kubeconfig, **given)
+        assert status == 2 and "changed=0" in output, output
+        items = re.findall(rf"^(\w+): \[localhost\] \(item={namespace}/(\w+)\)(.*)$", output, re.MULTILINE)
+        assert all(state == "failed" and '"msg": ' in told for state, _name, told in items), output
+        return output, {name: told for _state, name, told in items}
+
+    with workload_identity.running(api_server):
+        proxy = WithoutAccounts()
+        with obstacles.standing(api_server, proxy):
+            output, failed = play(api_server.kubeconfig(server=proxy.url))
+            written = proxy.writes
+        assert len(failed) == len(written) == 1 and "nothing is written here" in str(failed), output
+        (first,) = failed
+        assert f"because what was done for Deployment {namespace}/{first} before it failed." in " ".join(output.split())
+        with (
+            obstacles.refusal(api_server) as config,
+            obstacles.webhook(client, namespace, "serviceaccounts", config, group=""),
+        ):
+            output, failed = play(api_server.kubeconfig())
+    assert sorted(failed) == ["api", "web"] and "not tried" not in output, output
+    assert not any("annotations" in each["metadata"] for each in client.list_all(SERVICE_ACCOUNT, namespace))
 
 
 def test_a_second_operator_at_the_same_time_is_refused(

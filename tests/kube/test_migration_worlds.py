@@ -54,6 +54,9 @@ def test_where_all_is_done_nothing_is_told(site: Site) -> None:
         place.usual()
         row = place.row()
         assert (row["verdict"], codes(row)) == ("ready", {part: set() for part in PARTS}), row
+        # An exchange is granted, too, beside what a pod is told to have asked.
+        place.options["exchanges"] = []
+        assert "exchanges_fail" not in set().union(*codes(place.row()).values())
 
 
 @pytest.mark.soak(sample=3)

@@ -117,10 +117,10 @@ def test_every_kind_of_workload(info: Runner, api_server: ApiServer, world: str)
     found = rows(done, world)
     assert set(found) == {kind.name for kind in TEMPLATES} | {"Pod", "Runner"}
     blocked = {kind: codes(row, "blocked") for kind, row in found.items()}
-    assert blocked["Deployment"] == blocked["CronJob"] == set()
+    assert blocked["Deployment"] == blocked["DaemonSet"] == blocked["CronJob"] == set()
     assert blocked["Job"] == blocked["Pod"] == {"template_immutable"}
     assert blocked["Runner"] == {"made_by_operator"}
-    assert blocked["StatefulSet"] == blocked["DaemonSet"] == blocked["ReplicaSet"] == {"cannot_surge"}
+    assert blocked["StatefulSet"] == blocked["ReplicaSet"] == {"cannot_surge"}
     one = found["Deployment"]
     assert (one["verdict"], one["service_account"]) == ("needs", "default")
     assert one["new_service_account"] == "default-money" and one["client_id"] == CLIENT_ID
@@ -139,9 +139,9 @@ def test_check_mode_and_a_second_run_say_the_same(info: Runner, world: str) -> N
 
 
 def test_choices(info: Runner, world: str) -> None:
-    workload = f"{world}/DaemonSet/daemonset"
+    workload = f"{world}/StatefulSet/statefulset"
     done = info(namespaces=[world], accept=["cannot_surge"], proxy_workloads=[workload]).ok()
-    one = rows(done, world)["DaemonSet"]
+    one = rows(done, world)["StatefulSet"]
     assert (one["verdict"], one["proxy"]) == ("needs", True) and "proxy" in one["steps"]
     assert codes(one, "accepted") == {"cannot_surge"} and one["blocked"] == []
     assert "There is no Deployment" in info(proxy_workloads=[f"{world}/Deployment/nobody"]).failure()
@@ -177,8 +177,8 @@ def test_dry_runs_with_the_real_webhook(info: Runner, api_server: ApiServer, cli
     assert codes(found["plain"], "blocked") == set(), found["plain"]["blocked"]
     assert "fields_would_be_lost" not in codes(found["plain"], "not_looked_at")
     # Those that cannot surge, for one, are not tried.
-    assert "fields_would_be_lost" in codes(rows(done, world)["DaemonSet"], "not_looked_at")
-    tried = {"plain", "newer", "deployment", "cronjob", "job"}
+    assert "fields_would_be_lost" in codes(rows(done, world)["StatefulSet"], "not_looked_at")
+    tried = {"plain", "newer", "deployment", "daemonset", "cronjob", "job"}
     assert 4 <= len([each for each in asked if each == "create pods"]) <= 2 * len(tried)
     assert [each["metadata"]["uid"] for each in client.list_all(POD, world)] == pods
     without = info(namespaces=[world], dry_run=True).ok()

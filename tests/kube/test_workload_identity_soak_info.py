@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import CRON_JOB, DEPLOYMENT, POD
-from ansible_collections.azureops.pod_identity.tests.kube import installation
+from ansible_collections.azureops.pod_identity.tests.kube import installation, server
 from ansible_collections.azureops.pod_identity.tests.kube.installation import READY, Installation
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
 
@@ -101,10 +101,34 @@ def test_a_pod_that_the_webhook_did_not_see(look: Runner, nmi: Installation) -> 
     assert found["seconds"] == 0 and "was not changed by the webhook" in found["unproved"]
 
 
+def test_it_waits_until_enough_is_proved(look: Runner, nmi: Installation) -> None:
+    """And no longer than it is told, nor in check mode."""
+    workload(nmi)
+    nmi.kubelet.write(nmi.namespace, "nmi-a", asked(OTHER), age=timedelta(hours=2))
+    given: dict[str, Any] = {"workloads": [entry(nmi.namespace)], "wait_timeout": 60}
+    (before,) = look(**given).ok()["soaks"]
+    (after,) = look(**given, seconds=before["seconds"] + 4).ok()["soaks"]
+    assert before["seconds"] + 4 <= after["seconds"] < before["seconds"] + 50
+    shorter: list[dict[str, Any]] = [{"wait_timeout": 1}, {"check": True}]
+    for short in shorter:
+        (after,) = look(**{**given, "seconds": 7200, **short}).ok()["soaks"]
+        assert after["seconds"] < STARTED.seconds + 300
+
+
 def test_without_pods(look: Runner, nmi: Installation) -> None:
     pod = {"metadata": {}, "spec": {"restartPolicy": "Never", "containers": [{"name": "app", "image": "app"}]}}
     nmi.create(CRON_JOB, "nightly", spec={"schedule": "0 0 * * *", "jobTemplate": {"spec": {"template": pod}}})
     (found,) = soak(look, entry(nmi.namespace, "nightly", "CronJob"))
     assert (found["pods"], found["since"], found["seconds"]) == (0, "", 0)
-    missing = look(workloads=[entry(nmi.namespace, "gone")]).failure()
-    assert missing == f"Deployment {nmi.namespace}/gone does not exist: correct workloads."
+    assert (found["exists"], found["unproved"]) == (True, "")
+
+
+def test_one_that_is_gone_keeps_no_other_back(look: Runner, nmi: Installation) -> None:
+    start = workload(nmi)
+    nmi.kubelet.write(nmi.namespace, "nmi-a", asked(OTHER), age=timedelta(hours=2))
+    gone, found = soak(look, entry(nmi.namespace, "gone"), entry(nmi.namespace))
+    assert (gone["exists"], gone["unproved"], gone["seconds"]) == (False, "It does not exist.", 0)
+    assert (found["exists"], found["since"]) == (True, start)
+    server.end_pod(nmi.client, nmi.namespace, "web-1")
+    (found,) = soak(look, entry(nmi.namespace))
+    assert (found["pods"], found["unproved"]) == (0, "Of 1 pods it has none.")

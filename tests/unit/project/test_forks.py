@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,12 @@ def test_what_takes_too_long_is_killed_with_all_that_it_has_started(program: Pat
     word, process = output.split()
     assert word == "hang"
     deaths.end([int(process)], "")  # it has ended, or does within a moment
+
+
+def test_one_that_runs_is_known_by_its_process(program: Path) -> None:
+    running = forks.Running(program, os.environ, {"word": "hang", "code": 0}, 60)
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.wait(0.1)
+    assert running.poll() is None
+    deaths.strike(running.pid, deaths.ALL)
+    assert running.wait(30) == running.poll() == forks.KILLED

@@ -80,30 +80,38 @@ class Player:
 
     def play(self, tasks: Tasks, *arguments: str, **variables: Any) -> tuple[int, str]:
         """Exit status and output of a play, which is sooner at work than one that is started (see run_play.py)."""
+        play = self.begin(tasks, *arguments, **variables)
+        output, _none = play.communicate()
+        if play.returncode == forks.KILLED:
+            raise _too_long(_LONGEST, output)
+        return play.wait(), output
+
+    def begin(self, tasks: Tasks, *arguments: str, **variables: Any) -> forks.Running:
+        """As start, of a play that is sooner at work."""
         command, environment = self._command(tasks, *arguments, **variables)
         at_start = {name: value for name, value in environment.items() if name.startswith(_AT_START)}
         order = {"arguments": command, "environment": environment}
-        status, output, _none = forks.run(_PROGRAM, at_start, order, _LONGEST)
-        if status == forks.KILLED:
-            raise _too_long(_LONGEST, output)
-        return status, output
+        return forks.Running(_PROGRAM, at_start, order, _LONGEST)
 
 
-def finish(play: subprocess.Popen[str], seconds: float) -> tuple[int, str]:
+Play = subprocess.Popen[str] | forks.Running
+
+
+def finish(play: Play, seconds: float) -> tuple[int, str]:
     """Exit status and output of a play that has been started; one that takes longer is killed, and fails the test."""
     try:
         output, _none = play.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         kill(play)
         raise _too_long(seconds, play.communicate()[0]) from None
-    return play.returncode, output
+    return play.wait(), output
 
 
 def _too_long(seconds: float, output: str) -> AssertionError:
     return AssertionError(f"the play did not end within {seconds:g} s:\n{output[-4000:]}")
 
 
-def kill(play: subprocess.Popen[str]) -> None:
+def kill(play: Play) -> None:
     """Kill a play with all that it has started, as if the power had failed."""
     deaths.strike(play.pid, deaths.ALL)
     play.wait()

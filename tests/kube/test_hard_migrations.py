@@ -1,0 +1,647 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook migrate where much is in its way at once: each workload gets as far as it may, and none keeps another.
+
+API server, controllers, webhook and the programs of the probes are real. NMI is there as its objects, and as what it
+would write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import KIND as FEDERATED
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import LIMIT
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import (
+    workload_identity_webhook as of_chart,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
+    accounts,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import listed
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
+    pod_identity_uninstall as uninstall,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import (
+    workload_identity_phases as phases,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    AZURE_POD_IDENTITY_EXCEPTION,
+    CLUSTER_ROLE_BINDING,
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    JOB,
+    NAMESPACE,
+    POD,
+    REPLICA_SET,
+    RESOURCE_QUOTA,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+    STATEFUL_SET,
+    Kind,
+)
+from ansible_collections.azureops.pod_identity.tests.kube import (
+    migration_nodes,
+    migration_site,
+    server,
+    workload_identity,
+)
+from ansible_collections.azureops.pod_identity.tests.kube.installation import owned
+from ansible_collections.azureops.pod_identity.tests.kube.migration_nodes import Node
+from ansible_collections.azureops.pod_identity.tests.kube.migration_site import AZURE, USE, WEB, Place, Raw, Site
+from ansible_collections.azureops.pod_identity.tests.kube.migration_worlds import OTHER_ID
+from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED
+from ansible_collections.azureops.pod_identity.tests.kube.test_migration_worlds import READING, kind_of
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from azsandbox.azure.loopback import Credentials
+
+PREFIX = "workload_identity_migration"
+FOREIGN_TENANT = "0f0e0d0c-1111-4222-8333-444455556666"
+SAMPLES = 50
+Row = tuple[str, str, str]
+"""State, next phase, and what the reason begins with or, behind an ellipsis, has in it."""
+SWITCHED, WEB_ROW = ("switched", "soak", ""), f"Deployment/{WEB}"
+ALL = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """``rows``: after a run until its switch, by kind and name. ``written``: whether anything is done about it at all.
+
+    ``moved_before``: who has the label already, so that nothing is patched. ``proxied``: who is to have the proxy.
+    """
+
+    make: Callable[[Place], None]
+    rows: Mapping[str, Row]
+    written: bool = True
+    moved_before: tuple[str, ...] = ()
+    proxied: tuple[str, ...] = ()
+
+
+CASES: dict[str, Case] = {}
+
+
+def case(rows: Row | Mapping[str, Row], **more: Any) -> Callable[[Callable[[Place], None]], Callable[[Place], None]]:
+    def mark(make: Callable[[Place], None]) -> Callable[[Place], None]:
+        CASES[make.__name__] = Case(make, {WEB_ROW: rows} if isinstance(rows, tuple) else rows, **more)
+        return make
+
+    return mark
+
+
+def refused(code: str, **more: Any) -> Callable[[Callable[[Place], None]], Callable[[Place], None]]:
+    return case(("blocked", "account", f"{code}: "), written=False, **more)
+
+
+# what is there
+
+
+def fresh(place: Place, **more: Any) -> None:
+    """A workload that has not begun to move."""
+    place.identity(trusted=False)
+    account(place, WEB)
+    make(place, WEB, **more)
+
+
+def account(place: Place, name: str, **metadata: Any) -> None:
+    place.create(SERVICE_ACCOUNT, name, metadata=metadata)
+
+
+def make(
+    place: Place,
+    name: str,
+    kind: Kind = DEPLOYMENT,
+    *,
+    service_account: str = "",
+    selector: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    pod: Raw | None = None,
+    container: Raw | None = None,
+    spec: Raw | None = None,
+    metadata: Raw | None = None,
+    namespace: str = "",
+) -> None:
+    """A workload; ``selector``: of AAD Pod Identity, '' for none."""
+    chosen = place.namespace if selector is None else selector
+    marks = {"app": name, **({"aadpodidbinding": chosen} if chosen else {}), **(labels or {})}
+    inner: Raw = {
+        "serviceAccountName": service_account or name,
+        "containers": [{"name": "app", "image": "registry.example/web:1", **(container or {})}],
+        **({"restartPolicy": "Never"} if kind in (POD, JOB, CRON_JOB) else {}),
+        **(pod or {}),
+    }
+    if kind == POD:
+        place.create(POD, name, metadata={"labels": marks, **(metadata or {})}, spec=inner)
+        return
+    template = {"metadata": {"labels": marks}, "spec": inner}
+    whole: Raw = {"template": template}
+    if kind == CRON_JOB:
+        whole = {"schedule": "0 3 * * *", "jobTemplate": {"spec": whole}}
+    elif kind != JOB:
+        whole["selector"] = {"matchLabels": {"app": name}}
+    place.create(kind, name, namespace, metadata=metadata, spec={**whole, **(spec or {})})
+
+
+def with_rights(place: Place) -> None:
+    """The service account default, with a secret to pull images with, and roles."""
+    place.create(SERVICE_ACCOUNT, "default", imagePullSecrets=[{"name": "registry"}])
+    subjects = [{"kind": "ServiceAccount", "name": "default", "namespace": place.namespace}]
+    for kind, name in ((ROLE_BINDING, "view"), (CLUSTER_ROLE_BINDING, "system:discovery")):
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+        place.create(kind, f"reads-{place.namespace}", roleRef=role, subjects=subjects)
+
+
+def second_identity(place: Place) -> str:
+    """The selector of another identity that AAD Pod Identity gives to workloads of the namespace."""
+    selector = f"{place.namespace}-other"
+    path = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+    answer = place.site.azure.arm("PUT", f"{path}/{selector}", {"location": "westeurope"})
+    answer.raise_for_status()
+    told = answer.json()
+    migration_site.attach(place.site.azure, told["id"])
+    spec = {"type": 0, "resourceID": told["id"], "clientID": told["properties"]["clientId"]}
+    place.create(AZURE_IDENTITY, "other", spec=spec)
+    place.create(AZURE_IDENTITY_BINDING, "other", spec={"azureIdentity": "other", "selector": selector})
+    return selector
+
+
+def refuse_exchanges(place: Place, every: int) -> None:
+    path = f"/oauth2/.*#client_id={place.client_id}&proof=assertion"
+    rule = place.site.azure.control("POST", "/faults", {"aadsts": 700213, "every": every, "path": path})
+    place.ends.callback(place.site.azure.control, "DELETE", "/faults", id=rule["id"])
+
+
+@case(SWITCHED)
+def healthy(place: Place) -> None:
+    fresh(place)
+
+
+@case(("account", "credential", "...AuthorizationFailed"), moved_before=(WEB_ROW,))
+def subject_wrong_while_nmi_serves(place: Place) -> None:
+    """Somebody has labelled and annotated it, and its application is content with what NMI gives. The right credential
+    cannot be written."""
+    place.identity(trusted=False)
+    place.trust(subject=f"system:serviceaccount:{place.namespace}:another")
+    account(place, WEB, annotations={of_chart.CLIENT_ID: place.client_id})
+    make(place, WEB, labels=USE)
+    body = {"error": {"code": "AuthorizationFailed", "message": "no"}}
+    path = f"userAssignedIdentities/{place.namespace}/federatedIdentityCredentials/"
+    place.site.modules.fault("PUT", path, status=403, body=body, count=0)
+
+
+@case(SWITCHED, moved_before=(WEB_ROW,))
+def falls_back_to_nmi(place: Place) -> None:
+    """All is right, and the application asks NMI all the same."""
+    place.identity()
+    account(place, WEB, annotations={of_chart.CLIENT_ID: place.client_id})
+    make(place, WEB, labels=USE)
+
+
+@case(("switched", "soak", "49 of 50 exchanges"))
+def one_exchange_in_fifty_is_refused(place: Place) -> None:
+    fresh(place)
+    refuse_exchanges(place, 50)
+
+
+@case(("blocked", "credential", "No scale set of "), written=False)
+def identity_that_mic_never_assigned(place: Place) -> None:
+    """As one of others, which a tenant names in an AzureIdentity of his own."""
+    fresh(place)
+    migration_site.detach(place.site.azure, place.identity_id)
+
+
+@case(("account", "credential", "...AADSTS700213"))
+def one_exchange_in_five_is_refused(place: Place) -> None:
+    fresh(place)
+    refuse_exchanges(place, 5)
+
+
+@refused("fields_would_be_lost")
+def resources_of_the_pod(place: Place) -> None:
+    fresh(place, pod={"resources": {"requests": {"cpu": "100m"}, "limits": {"cpu": "200m"}}})
+
+
+@case({f"CronJob/{WEB}": ("blocked", "account", "proxy_keeps_job_alive: ")}, written=False, proxied=(f"CronJob/{WEB}",))
+def proxy_in_a_cron_job(place: Place) -> None:
+    fresh(place, kind=CRON_JOB)
+
+
+@refused("proxy_not_admitted", proxied=(WEB_ROW,))
+def proxy_under_baseline_pod_security(place: Place) -> None:
+    labels = {"pod-security.kubernetes.io/enforce": "baseline"}
+    place.client.merge(NAMESPACE, None, place.namespace, {"metadata": {"labels": labels}})
+    fresh(place)
+
+
+@refused("proxy_not_admitted", proxied=(WEB_ROW,))
+def proxy_under_a_quota(place: Place) -> None:
+    place.create(RESOURCE_QUOTA, "cpu", spec={"hard": {"limits.cpu": "10"}})
+    fresh(place, container={"resources": {"limits": {"cpu": "100m"}}})
+
+
+@case(("switched", "soak", "init_container_before_proxy: "), proxied=(WEB_ROW,))
+def init_container_on_the_metadata_service(place: Place) -> None:
+    fresh(place, pod={"initContainers": [{"name": "setup", "image": "setup"}]})
+
+
+@case({f"Deployment/{name}": SWITCHED for name in ("first", "second")})
+def account_with_two_identities(place: Place) -> None:
+    place.identity(trusted=False)
+    account(place, "shared")
+    make(place, "first", service_account="shared")
+    make(place, "second", service_account="shared", selector=second_identity(place))
+
+
+@case(SWITCHED)
+def account_default_with_rights(place: Place) -> None:
+    place.identity(trusted=False)
+    with_rights(place)
+    make(place, WEB, service_account="default")
+
+
+@case({WEB_ROW: SWITCHED, "Deployment/modern": ("left", "finish", "")}, moved_before=("Deployment/modern",))
+def account_in_use_by_workload_id(place: Place) -> None:
+    """For another identity."""
+    place.identity(trusted=False)
+    account(place, "shared", annotations={of_chart.CLIENT_ID: OTHER_ID})
+    make(place, "modern", service_account="shared", selector="", labels=USE)
+    make(place, WEB, service_account="shared")
+
+
+@case(
+    {f"Deployment/web-{number}": ("blocked", "account", "too_many_credentials: ") for number in range(6)},
+    written=False,
+)
+def credentials_of_fifteen_clusters_and_six_subjects(place: Place) -> None:
+    place.identity(trusted=False)
+    for number in range(LIMIT - 5):
+        place.trust(f"cluster-{number}", f"https://westeurope.oic.prod-aks.azure.com/t/{number}/")
+    for number in range(6):
+        account(place, f"web-{number}")
+        make(place, f"web-{number}")
+
+
+@case(
+    {
+        "CronJob/suspended": SWITCHED,
+        "Deployment/none": SWITCHED,
+        "Job/once": ("blocked", "account", "template_immutable: "),
+        "Pod/bare": ("blocked", "account", "template_immutable: "),
+        "Rollout/shop": ("blocked", "account", "made_by_operator: "),
+    }
+)
+def kinds_of_workloads(place: Place) -> None:
+    place.identity(trusted=False)
+    for name in ("suspended", "none", "once", "bare", "foreign"):
+        account(place, name)
+    make(place, "suspended", CRON_JOB, spec={"suspend": True})
+    make(place, "none", spec={"replicas": 0})
+    make(place, "once", JOB)
+    make(place, "bare", POD)
+    owner = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "shop", "uid": "1", "controller": True}
+    make(place, "foreign", POD, metadata={"ownerReferences": [owner]})
+
+
+@case(SWITCHED)
+def issuer_with_a_slash_too_many(place: Place) -> None:
+    """The right credential is written beside it."""
+    fresh(place)
+    place.trust(issuer=f"{place.site.issuer}/")
+
+
+@case(("account", "credential", "...same issuer and subject"))
+def wrong_audience(place: Place) -> None:
+    """Azure takes issuer and subject only once."""
+    fresh(place)
+    properties = {
+        "issuer": place.site.issuer,
+        "subject": f"system:serviceaccount:{place.namespace}:{WEB}",
+        "audiences": ["api://somebody-else"],
+    }
+    path = f"{place.identity_id}/federatedIdentityCredentials/theirs"
+    place.site.azure.arm("PUT", path, {"properties": properties}, version="2023-01-31").raise_for_status()
+
+
+@refused("own_client_id_differs")
+def client_id_of_its_own(place: Place) -> None:
+    fresh(place, container={"env": [{"name": "AZURE_CLIENT_ID", "value": OTHER_ID}]})
+
+
+@case(("credential", "canary", "wrong_tenant on node "))
+def foreign_tenant(place: Place) -> None:
+    place.identity(trusted=False)
+    account(place, WEB, annotations={of_chart.TENANT_ID: FOREIGN_TENANT})
+    make(place, WEB)
+
+
+# plays
+
+
+@dataclass
+class World:
+    site: Site
+    node: Node
+    player: Player
+    places: dict[str, Place] = field(default_factory=dict)
+
+    def migrate(self, places: Mapping[str, Place] | None, *arguments: str, **options: Any) -> Played:
+        """``places``: those that it looks at; None for the whole cluster."""
+        events, mark = len(self.site.api_server.events()), self.site.modules.mark()
+        chosen = {} if places is None else {f"{PREFIX}_namespaces": [each.namespace for each in places.values()]}
+        proxied = [f"{place.namespace}/{each}" for name, place in self.places.items() for each in CASES[name].proxied]
+        status, output = self.player.play(
+            "azureops.pod_identity.migrate",
+            *arguments,
+            pod_identity_resource_group=AZURE["resource_group"],
+            pod_identity_cluster_name=AZURE["cluster_name"],
+            pod_identity_kubeconfig=self.site.api_server.kubeconfig(RESTRICTED),
+            **chosen,
+            **{f"{PREFIX}_proxy_workloads": proxied},
+            **{f"{PREFIX}_{name}": value for name, value in options.items()},
+        )
+        asked = [each for each in self.site.api_server.events()[events:] if each["user"]["username"] == "restricted"]
+        return Played(status, output, asked, self.site.modules.requests(mark))
+
+
+@dataclass(frozen=True)
+class Played:
+    status: int
+    output: str
+    asked: list[Any]
+    of_azure: list[Any]
+
+    @property
+    def stats(self) -> Raw:
+        """What is left to whoever started the run."""
+        found = self.output.partition("RUN: ")[2]
+        assert found, self.output
+        return dict(json.JSONDecoder().raw_decode(found)[0])
+
+    def rows(self) -> dict[str, Row]:
+        """By kind, namespace and name."""
+        rows = self.stats[f"{PREFIX}_stages"]["localhost"]
+        return {row["workload"].replace(" ", "/"): (row["state"], row["next"], row["why"]) for row in rows}
+
+    def plan_of(self, namespace: str) -> set[str]:
+        """Codes of what the plan tells of workloads there."""
+        templates = self.stats[f"{PREFIX}_plan"]["localhost"]["templates"]
+        parts = ("needs", "blocked")
+        mine = [each for each in templates if each["namespace"] == namespace]
+        return {item["code"] for each in mine for part in parts for item in each[part]}
+
+    def writes(self, namespace: str) -> list[str]:
+        """In the namespace, with the names of what is written."""
+        return [what for where, what in self.every_write() if where == namespace]
+
+    def every_write(self) -> Iterator[tuple[str, str]]:
+        for each in self.asked:
+            if each["verb"] not in READING and (kind := kind_of(each)) not in ("dry run", "token", "review"):
+                thing = each["objectRef"]
+                yield thing.get("namespace", ""), f"{kind} {thing.get('name', '')}".strip()
+
+    def writes_to(self, identity: str) -> list[str]:
+        return [
+            f"{each['method']} {each['path']}"
+            for each in self.of_azure
+            if each["method"] != "GET" and f"/{identity.lower()}/" in f"{each['path'].lower()}/"
+        ]
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with migration_site.running() as made:
+        yield made
+
+
+def _of_others(site: Site) -> Iterator[str]:
+    names = (each["metadata"]["name"] for each in site.client.list_all(NAMESPACE))
+    return (name for name in names if name.startswith("t-"))
+
+
+@contextlib.contextmanager
+def running(site: Site, folder: Path, who: Credentials | None = None, rights: Raw = ALL) -> Iterator[World]:
+    """With the objects of the published chart, whose NMI is on the node of all pods.
+
+    Plays run as ``who`` in Azure, by default its owner, and with these ``rights`` in the cluster.
+    """
+    server.until("what others have made is gone", lambda: not list(_of_others(site)))
+    with contextlib.ExitStack() as ends:
+        node = ends.enter_context(migration_nodes.running(site.api_server, site.azure, folder))
+        site.api_server.helm("install", "pod-identity", "CHART", "--namespace", "default")
+        ends.callback(site.api_server.helm, "uninstall", "pod-identity", "--namespace", "default")
+        nmi = site.client.get(DAEMON_SET, "default", "aad-pod-identity-nmi")
+        assert nmi
+        template = nmi["spec"]["template"]
+        metadata = {"name": "nmi-1", "labels": template["metadata"]["labels"], **owned(nmi)}
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
+        site.client.create(POD, "default", {**body, "spec": {**template["spec"], "nodeName": node.name}})
+        ends.enter_context(server.rights_of_restricted(site.client, "migrates", rights))
+        login = site.modules.login(who) if who else {}
+        environment = {**site.modules.environment, **login, "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
+        yield World(site, node, Player(folder / "play", environment))
+
+
+@pytest.mark.soak(sample=1, group="hard migrations")
+def test_what_takes_tokens_of_the_node_keeps_aad_pod_identity(site: Site, tmp_path: Path) -> None:
+    """Those that have left go no further while there is one, and each is named."""
+    with contextlib.ExitStack() as stack:
+        world = stack.enter_context(running(site, tmp_path))
+        webhook = stack.enter_context(workload_identity.running(site.api_server))
+        place = stack.enter_context(migration_site.place(site, webhook))
+        place.usual(selector="")
+        place.living_pod()
+        labels = [f"Deployment {place.namespace}/host", f"Deployment {place.namespace}/excepted"]
+        account(place, "host")
+        own = {"env": [{"name": "AZURE_CLIENT_ID", "value": place.client_id}]}
+        make(place, "host", selector="", pod={"hostNetwork": True}, container=own)
+        account(place, "excepted")
+        make(place, "excepted", selector="")
+        place.create(AZURE_POD_IDENTITY_EXCEPTION, "some", spec={"podLabels": {"app": "excepted"}})
+        make(place, "mic-tools", service_account="default", selector="", namespace="default")
+        labels.append("Deployment default/mic-tools")
+        options = {"until": "finish", "confirm": AZURE["cluster_name"], "exchange_samples": 1}
+        played = world.migrate(None, **options)
+        print(played.output)
+        row = f"Deployment/{place.namespace}/{WEB}"
+        needing = f"{listed(sorted(labels))} may need AAD Pod Identity, so it stays."
+        assert played.rows() == {row: ("left", "finish", needing)}
+        reasons = {
+            f"{each['kind']} {each['namespace']}/{each['name']}": item["reason"]
+            for each in played.stats[f"{PREFIX}_plan"]["localhost"]["templates"]
+            for item in each["blocked"]
+        }
+        assert sorted(reasons) == sorted(labels), reasons
+        assert played.status == 0 and {where for where, _what in played.every_write()} == {"default"}  # the Lease
+
+
+@pytest.mark.soak(sample=1, group="hard migrations")
+def test_a_reader_is_told_all_that_is_missing_before_the_first_write(site: Site, tmp_path: Path) -> None:
+    """Of each phase, in one run."""
+    scope = f"/subscriptions/{site.azure.subscription_id}"
+    reads = {"apiGroups": ["*"], "resources": ["*"], "verbs": list(READING)}
+    before = dict(site.cluster["properties"]["oidcIssuerProfile"])
+    with contextlib.ExitStack() as stack:
+        world = stack.enter_context(running(site, tmp_path, site.azure.principal("reader", ("Reader", scope)), reads))
+        stack.callback(site.properties, oidcIssuerProfile={**before, "issuerURL": site.issuer})
+        site.properties(oidcIssuerProfile={"enabled": False})
+        place = stack.enter_context(migration_site.place(site))
+        place.identity(trusted=False)
+        with_rights(place)
+        for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET, CRON_JOB):
+            make(place, kind.name.lower(), kind, service_account="default")
+        options = {"enable_issuer": True, "enable_webhook": True, "accept": ["cannot_surge"]}
+        played = world.migrate(None, until="finish", confirm=AZURE["cluster_name"], **options)
+    print(played.output)
+    said = " ".join(played.output.split())
+    wanted = {*in_cluster(place.namespace), *in_azure(site, place.identity_id)}
+    assert [each for each in sorted(wanted) if each.lower() not in said.lower()] == []
+    assert f"{len(wanted)} permissions are missing, and nothing was changed" in said
+    assert played.status == 2 and list(played.every_write()) == []
+    assert {each["method"] for each in played.of_azure if "/oauth2/" not in each["path"]} <= {"GET", "POST"}
+
+
+def in_cluster(namespace: str) -> Iterator[str]:
+    """What a reader lacks there: what the READMEs of the two roles say."""
+    left_out = ("remove_secrets", "write_bundle", "recreate_definitions")
+    for role, places in (
+        (phases.KUBERNETES_PERMISSIONS, {"the whole": "", "the namespace of": namespace, "the namespace": "default"}),
+        (uninstall.KUBERNETES_PERMISSIONS, {"the whole": "", "the namespace": "default", "each of": "default"}),
+    ):
+        for name, each in role.items():
+            if name in left_out:
+                continue
+            where = next(place for begin, place in places.items() if each.where.startswith(begin))
+            place = f"namespace {where}" if where else "the whole cluster"
+            what = "/".join(filter(None, (each.resource, each.subresource)))
+            what += f".{each.api_group}" if each.api_group else ""
+            yield from (f"{verb} {what} in {place} (" for verb in each.verbs if verb not in READING)
+
+
+def in_azure(site: Site, identity: str) -> Iterator[str]:
+    cluster, nodes = site.cluster["id"], site.cluster["properties"]["nodeResourceGroup"]
+    yield f"Microsoft.ContainerService/managedClusters/write at {cluster} ("
+    yield f"{FEDERATED}/write at {identity} ("
+    group = f"/subscriptions/{site.azure.subscription_id}/resourceGroups/{nodes}"
+    yield f"Microsoft.Compute/virtualMachineScaleSets/write at {group} ("
+
+
+def told(row: Row, wanted: Row, said: str) -> None:
+    """Whether a row of the table is as it is wanted."""
+    state, following, why = wanted
+    assert row[:2] == (state, following), said
+    assert (why[3:] in row[2]) if why.startswith("...") else row[2].startswith(why), said
+    assert why or not row[2], said
+
+
+@pytest.mark.soak(sample=1, group="hard migrations")
+def test_each_gets_as_far_as_it_may(site: Site, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        world = stack.enter_context(running(site, tmp_path))
+        webhook = stack.enter_context(workload_identity.running(site.api_server))
+        for name, each in CASES.items():
+            world.places[name] = stack.enter_context(migration_site.place(site, webhook))
+            each.make(world.places[name])
+        deployments = [place for name, place in world.places.items() if WEB_ROW in CASES[name].rows]
+        for place in deployments:
+            place.living_pod()
+        until_the_switch(world)
+        until_they_leave(world)
+
+
+def until_the_switch(world: World) -> None:
+    played = world.migrate(world.places, until="switch", exchange_samples=SAMPLES)
+    rows = played.rows()
+    assert rows, played.output
+    for name, each in CASES.items():
+        namespace = world.places[name].namespace
+        mine = {key: row for key, row in rows.items() if key.split("/")[1] == namespace}
+        short = {f"{key.split('/')[0]}/{key.split('/')[2]}": row for key, row in mine.items()}
+        assert short.keys() == each.rows.keys(), (name, short)
+        for key, wanted in each.rows.items():
+            told(short[key], wanted, f"{name}: {short[key]}")
+        written = played.writes(namespace)
+        moved = {key for key, row in each.rows.items() if row[0] == "switched"} - {*each.moved_before}
+        patched = {
+            f"{kind}/{line.split()[-1]}"
+            for line in written
+            for kind in ("Deployment", "CronJob")
+            if line.startswith(f"patch {kind.lower()}s ")
+        }
+        assert patched == moved, (name, written)
+        if not each.written:
+            assert written == [] and played.writes_to(namespace) == [], name
+    assert played.status == 2
+    copies(world)
+    verdicts = {
+        "issuer_with_a_slash_too_many": "federated_by_other_spelling",
+        "wrong_audience": "not_federated",
+        "client_id_of_its_own": "own_client_id_differs",
+        "subject_wrong_while_nmi_serves": "not_federated",
+    }
+    for name, code in verdicts.items():
+        assert code in played.plan_of(world.places[name].namespace), name
+
+
+def copies(world: World) -> None:
+    """Service accounts that take the place of others have what these have, and the others are as they were."""
+    place = world.places["account_default_with_rights"]
+    made = place.client.get(SERVICE_ACCOUNT, place.namespace, f"default-{WEB}") or {}
+    before = place.client.get(SERVICE_ACCOUNT, place.namespace, "default") or {}
+    assert made["imagePullSecrets"] == before["imagePullSecrets"] and "annotations" not in before["metadata"]
+    for kind in (ROLE_BINDING, CLUSTER_ROLE_BINDING):
+        of_account = [
+            each
+            for each in place.client.list_all(kind)
+            if (place.namespace, made["metadata"]["name"]) in accounts(each)
+        ]
+        assert [each["roleRef"]["name"] for each in of_account] == [
+            "view" if kind == ROLE_BINDING else "system:discovery"
+        ]
+    for name, wanted in (
+        ("account_default_with_rights", {WEB: f"default-{WEB}"}),
+        ("account_with_two_identities", {"first": f"shared-{WEB}", "second": "shared-other"}),
+        ("account_in_use_by_workload_id", {WEB: f"shared-{WEB}", "modern": "shared"}),
+    ):
+        found = world.places[name].client.list_all(DEPLOYMENT, world.places[name].namespace)
+        used = {each["metadata"]["name"]: each["spec"]["template"]["spec"]["serviceAccountName"] for each in found}
+        assert used == wanted, name
+
+
+def until_they_leave(world: World) -> None:
+    chosen = (
+        "healthy",
+        "subject_wrong_while_nmi_serves",
+        "falls_back_to_nmi",
+        "init_container_on_the_metadata_service",
+    )
+    places = {name: world.places[name] for name in chosen}
+    world.node.gives(places["falls_back_to_nmi"].living_pod()["status"]["podIP"])
+    played = world.migrate(
+        places, until="leave", confirm=AZURE["cluster_name"], soak_seconds=1, shorten_soak=True, exchange_samples=1
+    )
+    rows = played.rows()
+    assert rows, played.output
+    wanted = {
+        "healthy": ("left", "finish", "Its soak was shortened to 1 seconds."),
+        "subject_wrong_while_nmi_serves": ("account", "credential", "...AuthorizationFailed"),
+        "falls_back_to_nmi": ("switched", "soak", "NMI gave Pod "),
+        "init_container_on_the_metadata_service": ("soaking", "leave", "init_container_before_proxy: "),
+    }
+    for name, row in wanted.items():
+        place = places[name]
+        told(rows[f"Deployment/{place.namespace}/{WEB}"], row, name)
+        template = (place.client.get(DEPLOYMENT, place.namespace, WEB) or {})["spec"]["template"]
+        assert ("aadpodidbinding" in template["metadata"]["labels"]) is (name != "healthy"), name
+    assert played.status == 2

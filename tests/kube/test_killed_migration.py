@@ -1,0 +1,429 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook migrate that dies at one of its writes, to Azure and to the API server, on the way there or back.
+
+Whatever it left, the next run comes to the same end as one that was not disturbed, and the way back brings all of it
+back. A moment of a sample has a world of its own. In the long form runs die at all writes, one after the other in one
+world; and each write by itself is a moment, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.jobs import has_ended
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
+from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
+    AZURE_IDENTITY,
+    AZURE_IDENTITY_BINDING,
+    CLUSTER_ROLE_BINDING,
+    DEPLOYMENT,
+    JOB,
+    LEASE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+)
+from ansible_collections.azureops.pod_identity.tests.deaths import ALL, DEATHS
+from ansible_collections.azureops.pod_identity.tests.kube import (
+    kills,
+    migration_nodes,
+    migration_site,
+    rollouts,
+    server,
+    test_killed,
+    workload_identity,
+)
+from ansible_collections.azureops.pod_identity.tests.kube.kills import (
+    AZURE,
+    KUBERNETES,
+    Ahead,
+    Moment,
+    moments,
+    moments_of_lease,
+)
+from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.kube.test_killed import CHART, Job, playbook
+from ansible_collections.azureops.pod_identity.tests.kube.test_killed_again import WAYS, dying, require_end
+from ansible_collections.azureops.pod_identity.tests.kube.test_workload_identity_info import create
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Play, Player
+from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from azsandbox.azure.compute import ClusterSpec
+from azsandbox.azure.loopback import SimulatedAzure
+from azsandbox.azure.state import CLUSTER
+
+IDENTITY = "/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/money"
+CREDENTIALS_VERSION = "2023-01-31"
+WORKLOADS = ("plain", "web")
+PREFIX = "workload_identity_migration"
+
+State = dict[str, Any]
+
+
+class Cluster(kills.Cluster):
+    """Its issuer is that of the API server, whose keys it publishes."""
+
+    async def issuer_keys(self, cluster_id: str) -> dict[str, object]:
+        keys = await self.call("GET", "/openid/v1/jwks")
+        assert isinstance(keys, dict)
+        return keys
+
+    async def update(self, spec: ClusterSpec) -> None:
+        await super().update(spec)
+        self.issue()
+
+    def issue(self) -> None:
+        """The service accounts have been signed by it all the time, so that it is no other once it is enabled."""
+        assert self.azure is not None
+        for cluster in self.azure.server.azure.state.all(CLUSTER):
+            if cluster.properties["oidcIssuerProfile"]["enabled"]:
+                cluster.properties["oidcIssuerProfile"]["issuerURL"] = self.server.url
+
+
+class World(kills.World):
+    """Whose plays are soon at work."""
+
+    def start(self, address: str = "", arguments: tuple[str, ...] = ()) -> Play:
+        self.compute.address = address
+        return self.player.begin(self.playbook, *self.arguments, *arguments, **self.variables)
+
+
+def state(world: kills.World) -> State:
+    """All that a migration changes, by what it is called in every world."""
+    client, namespace = world.client, world.namespace
+    workloads = {
+        each["metadata"]["name"]: {
+            "spec": each["spec"],
+            "kept": each["metadata"].get("annotations", {}).get(MIGRATION),
+        }
+        for each in client.list_all(DEPLOYMENT, namespace)
+    }
+    accounts = {each["metadata"]["name"]: _told(each) for each in client.list_all(SERVICE_ACCOUNT, namespace)}
+    of_cluster = [each for each in client.list_all(CLUSTER_ROLE_BINDING) if namespace in json.dumps(each)]
+    bindings = {
+        re.sub("-[0-9a-f]{8}$", "-DIGEST", each["metadata"]["name"]): _told(each)
+        for each in (*client.list_all(ROLE_BINDING, namespace), *of_cluster)
+    }
+    found = world.azure.arm("GET", f"{IDENTITY}/federatedIdentityCredentials", version=CREDENTIALS_VERSION)
+    credentials = {
+        each["properties"]["subject"]: (each["properties"]["issuer"], each["properties"]["audiences"])
+        for each in found.json()["value"]
+    }
+    # Those that have ended the cluster takes away.
+    probes = [each["metadata"]["name"] for each in client.list_all(JOB, namespace) if not is_going(each)]
+    seen = {
+        "workloads": workloads,
+        "accounts": accounts,
+        "bindings": bindings,
+        "credentials": credentials,
+        "probes": probes,
+        "lease": client.get(LEASE, "default", NAME),
+        "issuer": has_issuer(world),
+    }
+    client_id = world.azure.arm("GET", IDENTITY).json()["properties"]["clientId"]
+    words = {namespace: "NAMESPACE", world.server.url: "ISSUER", client_id: "CLIENT_ID"}
+    text = json.dumps(seen, sort_keys=True)
+    for word, name in words.items():
+        text = text.replace(word, name)
+    return dict(json.loads(text))
+
+
+def set_issuer(world: kills.World) -> None:
+    def enable() -> None:
+        (found,) = world.azure.server.azure.state.all(CLUSTER)
+        found.properties["oidcIssuerProfile"] = {"enabled": True, "issuerURL": world.server.url}
+
+    world.azure.in_loop(enable)
+
+
+def has_issuer(world: kills.World) -> bool:
+    (found,) = world.azure.in_loop(lambda: list(world.azure.server.azure.state.all(CLUSTER)))
+    return bool(found.properties["oidcIssuerProfile"]["enabled"])
+
+
+def is_going(job: State) -> bool:
+    return has_ended(job) and "ttlSecondsAfterFinished" in job["spec"]
+
+
+def _told(raw: State) -> State:
+    kept = {key: each for key, each in raw.items() if key != "metadata"}
+    metadata = {key: raw["metadata"].get(key) for key in ("labels", "annotations")}
+    return {**kept, **{key: each for key, each in metadata.items() if each}}
+
+
+@contextlib.contextmanager
+def new_world(api_server: ApiServer, folder: Path) -> Iterator[World]:
+    """Two workloads of one identity, one of which has the service account default, with rights; all run."""
+    (folder / "home").mkdir()
+    client, compute = api_server.client(), Cluster(api_server)
+    with contextlib.ExitStack() as ends:
+        azure = compute.azure = SimulatedAzure(folder, compute=compute)
+        ends.callback(azure.close)
+        modules = Modules(azure, folder / "home")
+        azure.cluster(name="demo")
+        namespace = ends.enter_context(server.own_namespace(client))
+        ends.callback(test_killed.clear, api_server, client)
+        ends.enter_context(workload_identity.running(api_server))
+        node = ends.enter_context(migration_nodes.running(api_server, azure, folder))
+        player = Player(
+            folder / "player", {**modules.environment, "ANSIBLE_REMOTE_TMP": str(modules.home / ".ansible/tmp")}
+        )
+        world = World(modules, api_server, client, compute, namespace, player)
+        server.install(client, server.definitions())
+        api_server.helm("install", CHART, "CHART", "--namespace", "default")
+        identity = azure.arm("PUT", IDENTITY, {"location": "westeurope"}).json()
+        migration_site.attach(azure, identity["id"])
+        client_id = node.client_ids[namespace] = identity["properties"]["clientId"]
+        for kind, spec in (
+            (AZURE_IDENTITY, {"type": 0, "resourceID": identity["id"], "clientID": client_id}),
+            (AZURE_IDENTITY_BINDING, {"azureIdentity": "money", "selector": namespace}),
+        ):
+            create(client, kind, namespace, "money", spec=spec)
+        _rights(client, namespace, ends)
+        for name in WORKLOADS:
+            _workload(client, namespace, name)
+        server.until("the workloads run", lambda: _all_run(client, namespace))
+        yield world
+
+
+def _rights(client: Client, namespace: str, ends: contextlib.ExitStack) -> None:
+    """Of the service account default."""
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+    subjects = [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}]
+    create(client, SERVICE_ACCOUNT, namespace, "default")
+    create(client, ROLE_BINDING, namespace, "reads", roleRef=role, subjects=subjects)
+    name = f"reads-{namespace}"
+    body = {"metadata": {"name": name}, "roleRef": {**role, "name": "system:discovery"}, "subjects": subjects}
+    client.create(CLUSTER_ROLE_BINDING, None, body)
+    ends.callback(_delete_cluster_bindings, client, namespace)
+
+
+def _delete_cluster_bindings(client: Client, namespace: str) -> None:
+    for each in client.list_all(CLUSTER_ROLE_BINDING):
+        if namespace in json.dumps(each):
+            client.delete(CLUSTER_ROLE_BINDING, None, each["metadata"]["name"])
+
+
+def _workload(client: Client, namespace: str, name: str) -> None:
+    labels = {"app": name, "aadpodidbinding": namespace}
+    account = "default" if name == "plain" else name
+    pod = {"serviceAccountName": account, "containers": [{"name": "app", "image": "app"}]}
+    spec = {"selector": {"matchLabels": {"app": name}}, "template": {"metadata": {"labels": labels}, "spec": pod}}
+    if account != "default":
+        create(client, SERVICE_ACCOUNT, namespace, account)
+    create(client, DEPLOYMENT, namespace, name, spec=spec)
+
+
+def _all_run(client: Client, namespace: str) -> bool:
+    found = client.list_all(DEPLOYMENT, namespace)
+    return all((each.get("status") or {}).get("availableReplicas") == 1 for each in found)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """With an API server of its own, so that no pod of a namespace that is going comes to its node."""
+    with server.running(*rollouts.CONTROLLERS) as api_server, new_world(api_server, tmp_path) as made:
+        yield made
+
+
+# what is run
+
+
+def enable_issuer(world: kills.World) -> None:
+    world.playbook = playbook("migrate")
+    world.variables = {
+        "pod_identity_cluster_name": "demo",
+        "pod_identity_resource_group": "rg",
+        "pod_identity_cluster_poll_interval": 0.1,
+        f"{PREFIX}_namespaces": [world.namespace],
+        f"{PREFIX}_until": "issuer",
+        f"{PREFIX}_enable_issuer": True,
+        f"{PREFIX}_exchange_samples": 1,
+    }
+    end = {**state(world), "issuer": True}
+
+    def reached() -> None:
+        assert state(world) == end
+
+    world.reached = reached
+
+
+def there(world: kills.World) -> None:
+    """Until both have left AAD Pod Identity, in a cluster that has an issuer."""
+    enable_issuer(world)
+    set_issuer(world)
+    end = moved(state(world))
+    world.variables |= {
+        f"{PREFIX}_until": "leave",
+        f"{PREFIX}_confirm": "demo",
+        f"{PREFIX}_soak_seconds": 1,
+        f"{PREFIX}_shorten_soak": True,
+    }
+
+    def reached() -> None:
+        assert state(world) == end
+
+    world.reached = reached
+
+
+def back(world: kills.World) -> None:
+    """The way back of both, which have left."""
+    there(world)
+    before = state(world)
+    succeed(world)
+    world.reached()
+    undo(world)
+
+    def reached() -> None:
+        assert state(world) == before
+
+    world.reached = reached
+
+
+def undo(world: kills.World) -> None:
+    for name in ("until", "confirm"):
+        world.variables.pop(f"{PREFIX}_{name}", None)
+    world.variables[f"{PREFIX}_undo"] = True
+
+
+def succeed(world: kills.World) -> None:
+    status, output = world.play()
+    assert status == 0, output
+
+
+def moved(before: State) -> State:
+    """What comes of a world."""
+    after: State = json.loads(json.dumps(before))
+    client_id = {"azure.workload.identity/client-id": "CLIENT_ID"}
+    labels = {"app.kubernetes.io/managed-by": "azureops.pod_identity", "azureops.pod-identity/owner": "default"}
+    subject = {"kind": "ServiceAccount", "name": "default-money", "namespace": "NAMESPACE"}
+    for name, account in (("plain", "default-money"), ("web", "web")):
+        template = after["workloads"][name]["spec"]["template"]
+        del template["metadata"]["labels"]["aadpodidbinding"]
+        template["metadata"]["labels"]["azure.workload.identity/use"] = "true"
+        template["spec"].update(serviceAccountName=account, serviceAccount=account)
+        kept = {"aadpodidbinding": "NAMESPACE", "label": None}
+        if name == "plain":
+            kept |= {"service_account": "default", "service_account_set": account}
+        after["workloads"][name]["kept"] = _packed(kept)
+        trusted = ["ISSUER", ["api://AzureADTokenExchange"]]
+        after["credentials"][f"system:serviceaccount:NAMESPACE:{account}"] = trusted
+    after["accounts"]["web"]["annotations"] = {
+        **client_id,
+        MIGRATION: _packed({"client_id": None, "new_client_id": "CLIENT_ID"}),
+    }
+    after["accounts"]["default-money"] = {
+        "labels": labels,
+        "annotations": {**client_id, MIGRATION: _packed({"like": "default"})},
+    }
+    for name, binding in before["bindings"].items():
+        told = {"copy_of": name, "for": "NAMESPACE/default-money"}
+        copy = {**binding, "labels": labels, "annotations": {MIGRATION: _packed(told)}, "subjects": [subject]}
+        after["bindings"][f"{name}-DIGEST"] = copy
+    return after
+
+
+def _packed(told: State) -> str:
+    return json.dumps(told, sort_keys=True, separators=(",", ":"))
+
+
+JOBS = {
+    "issuer": Job(enable_issuer, 0, 1, 3),
+    "there": Job(there, 22, 2, 10, destroys=True),
+    "back": Job(back, 12, 2, 7, destroys=True),
+}
+GROUP = "killed migration"
+SHORT = ("issuer", "there")
+"""Those that take no whole run before, of which a usual test run takes one."""
+BY_HAND = 4
+"""In so many moments plays die otherwise than by a power failure once."""
+
+
+def every_moment() -> Iterator[Moment]:
+    """Death of all at each write, before or after it is carried out, by turns; and some in other ways."""
+    for name, job in JOBS.items():
+        for to in (KUBERNETES, AZURE):
+            for each in moments(name, to, job.writes[to], both=False):
+                if each.death == ALL or zlib.crc32(str(each).encode()) % (2 * BY_HAND) == 0:
+                    yield each
+        for each in moments_of_lease(name, job.lease):
+            if each.death == ALL:
+                yield each
+
+
+@pytest.mark.soak(sample=0)
+@pytest.mark.parametrize("name", JOBS)
+def test_every_write_is_a_moment(world: World, name: str) -> None:
+    job = JOBS[name]
+    job.build(world)
+    writes = world.writes()
+    told = "\n".join(f"{to}: {len(each)}\n" + "\n".join(each) for to, each in writes.items())
+    assert {to: len(each) for to, each in writes.items()} == job.writes, told
+    require_end(world)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(each, id=str(each), marks=pytest.mark.soak(sample=int(each.job in SHORT), group=GROUP))
+        for each in every_moment()
+    ],
+)
+def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) -> None:
+    JOBS[moment.job].build(world)
+    world.die(moment)
+    test_killed.go_on(world)
+    require_end(world)
+
+
+@pytest.mark.soak(sample=1, group=GROUP)
+@pytest.mark.parametrize("moment", [each for each in every_moment() if each.job == "there"], ids=str)
+def test_the_way_back_of_a_killed_run(world: World, moment: Moment) -> None:
+    there(world)
+    before = state(world)
+    world.die(moment)
+    undo(world)
+    succeed(world)
+    assert state(world) == before and world.left() == []
+
+
+@pytest.mark.soak(sample=0)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", JOBS)
+def test_each_run_goes_on_where_the_one_before_died(
+    world: World, record_property: Callable[[str, object], None], name: str, way: str
+) -> None:
+    job, ahead = JOBS[name], Ahead()
+    job.build(world)
+    for write in dying(world, job, WAYS[way], ahead):
+        print(f"{name} by {way}: dead at {write}")
+    record_property(f"deaths of {name}", len(ahead.deaths))
+    assert len(set(ahead.deaths)) >= (job.kubernetes + job.azure) // 2, ahead.deaths
+    require_end(world)
+
+
+@pytest.mark.soak(sample=0)
+@pytest.mark.parametrize("death", DEATHS)
+def test_the_way_back_from_each_death(world: World, record_property: Callable[[str, object], None], death: str) -> None:
+    """Of a run that goes there; the next one goes one write further."""
+    there(world)
+    before, variables, ahead = state(world), dict(world.variables), Ahead()
+    for write in dying(world, JOBS["there"], lambda _job, _number: [(death, True)], ahead):
+        print(f"back from {write}")
+        undo(world)
+        succeed(world)
+        assert state(world) == before, write
+        world.variables = dict(variables)
+    record_property("deaths from which it went back", len(ahead.deaths))
+    assert len(set(ahead.deaths)) >= (JOBS["there"].kubernetes + JOBS["there"].azure) // 2, ahead.deaths
