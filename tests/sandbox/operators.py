@@ -141,11 +141,12 @@ class Operator:
         inventory: str = "",
         environment: Mapping[str, str] | None = None,
         tools: str = "ansible",
+        seconds: float = COMMAND_SECONDS,
     ) -> Run:
-        """Run a playbook of the collection by name, or one that is given."""
+        """Run a playbook of the collection by name, or one that is given, for so many seconds at most."""
         command = self._command(playbook, arguments, variables, inventory, environment or {})
         whose = ("--as", principal) if principal else ()
-        done = self.sandbox.call("exec", "--tools", tools, *whose, "--", *command)
+        done = self.sandbox.call("exec", "--tools", tools, *whose, "--", *command, timeout=seconds)
         return Run(done.returncode, done.stdout + done.stderr, self._recorded())
 
     def play_after_kill(

@@ -10,124 +10,28 @@ and brought back; what each request got, and from whom, is what the applications
 
 from __future__ import annotations
 
-import json
-import subprocess
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from applications import apply, served, workload
-from operators import CLUSTER, GROUP, SITE, Operator, Run
+from applications import Object, apply, from_now_on, served, workload
+from migrations import NAMESPACE, OF_NMI, Recorder, Story
+from operators import CLUSTER, GROUP, SITE, Operator
 from probes import QUICK_NMI
 from sandboxes import eventually, running
 
-pytestmark = pytest.mark.story(minutes=8)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from azsandbox.network import AZURE_ADDRESS
 
-NAMESPACE, PLAYBOOK = "billing", "azureops.pod_identity.migrate"
-OF_NMI = {"aadpodidbinding": "billing"}
+pytestmark = pytest.mark.story(minutes=12)
+
 MOVED, BACK = "mover", "returner"
 MARK = "azureops.pod-identity/migration"
-
-
-@dataclass
-class Recorder:
-    """What the pods of a workload say of each request, also those that are gone by now."""
-
-    operator: Operator
-    name: str
-    records: list[dict[str, Any]] = field(default_factory=list)
-    _seen: set[float] = field(default_factory=set)
-    _pods: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        self._stop.set()
-        self._thread.join()
-        for each in self._pods.values():
-            each.kill()
-            each.wait()
-
-    def was_served(self) -> bool:
-        return any(each["ok"] for each in self.records)
-
-    def since(self, moment: float) -> list[dict[str, Any]]:
-        return sorted((each for each in self.records if each["began"] >= moment), key=lambda each: float(each["began"]))
-
-    def _watch(self) -> None:
-        """Follow the log of each pod from its first line on, and anew where the API server ended that."""
-        wanted = ("get", "pods", "-n", NAMESPACE, "-l", f"app={self.name}", "--field-selector=status.phase=Running")
-        while not self._stop.wait(1):
-            for pod in self.operator.sandbox.call("exec", "--", "kubectl", *wanted, "-o", "name").stdout.split():
-                if pod not in self._pods or self._pods[pod].poll() is not None:
-                    follow = ("kubectl", "logs", "-n", NAMESPACE, "-f", "-c", "app", pod)
-                    self._pods[pod] = self.operator.sandbox.start("exec", "--", *follow)
-                    threading.Thread(target=self._read, args=(self._pods[pod],), daemon=True).start()
-
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout
-        for line in process.stdout:
-            assert "eyJ" not in line
-            if line.startswith("{") and line.endswith("}\n"):  # else kubectl says why it ends, or has ended in a line
-                record = json.loads(line)
-                if record["began"] not in self._seen:
-                    self._seen.add(record["began"])
-                    self.records.append(record)
-
-
-@dataclass
-class Story:
-    operator: Operator
-    identity: dict[str, str]
-    recorders: dict[str, Recorder] = field(default_factory=dict)
-    templates: dict[str, Any] = field(default_factory=dict)
-
-    def migrate(self, *arguments: str, **variables: Any) -> Run:
-        given = {f"workload_identity_migration_{name}": value for name, value in variables.items()}
-        return self.operator.play(PLAYBOOK, *arguments, variables=given)
-
-    def states(self, run: Run) -> dict[str, tuple[str, str]]:
-        rows = run.ok().stats["workload_identity_migration_stages"]["localhost"]
-        return {row["workload"].rpartition("/")[2]: (row["state"], row["next"]) for row in rows}
-
-    def reasons(self, run: Run) -> str:
-        rows = run.ok().stats["workload_identity_migration_stages"]["localhost"]
-        return " ".join(row["why"] for row in rows)
-
-    def deployment(self, name: str) -> dict[str, Any]:
-        return dict(self.operator.kubectl("get", "deployment", name, "-n", NAMESPACE))
-
-    def credentials(self) -> list[str]:
-        found = self.operator.sandbox.az(
-            "identity", "federated-credential", "list", "-g", GROUP, "--identity-name", "billing"
-        )
-        return sorted(each["subject"] for each in found)
-
-    def accounts(self) -> list[str]:
-        return [each["metadata"]["name"] for each in self.operator.kubectl("get", "sa", "-n", NAMESPACE)["items"]]
-
-    def paths(self, name: str, since: float = 0) -> list[str]:
-        """Each path once, in the order in which it was first taken; no request may have failed."""
-        found = self.recorders[name].since(since)
-        failed = [each for each in found if not each["ok"]]
-        assert not failed, failed[:3]
-        # All the time was seen.
-        gaps = [after["began"] - before["ended"] for before, after in pairwise(found)]
-        assert max(gaps, default=0) < 5, max(gaps)
-        assert {each["appid"] for each in found} == {self.identity["clientId"]}
-        return list(dict.fromkeys(each["path"] for each in found))
-
-    def last_path(self, name: str) -> str:
-        """That of a request that begins from now on."""
-        began = max(each["began"] for each in self.recorders[name].records)
-        eventually(lambda: len(self.recorders[name].since(began)) > 3, 60)
-        return str(self.recorders[name].since(began)[-1]["path"])
+BUNDLE = "bundle"
+SPARE = "spare"
+"""An identity that workloads take from the scale sets."""
+OF_NODE = (("host", NAMESPACE), ("excepted", NAMESPACE), ("mic-notifier", "default"))
+"""Those workloads, with their namespaces: on the host network, with an exception, and one that NMI takes for MIC."""
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +39,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with running("migration", "--with", "workload-identity") as sandbox:
         variables = {**SITE, "pod_identity_chart_values": QUICK_NMI, "pod_identity_verify_workloads": []}
         variables["pod_identity_cluster_network_plugin"] = "azure"
+        variables["pod_identity_cluster_agent_pools"] = [{"name": name, "count": 1} for name in ("nodepool1", "apps")]
+        variables["pod_identity_artifact_target"] = f"secret:default/{BUNDLE}"
         operator = Operator(sandbox, tmp_path_factory.mktemp("operator"), variables)
         operator.site().ok()
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": BACK, "namespace": NAMESPACE}}
@@ -168,14 +74,15 @@ def test_what_the_cluster_lacks_stops_all(story: Story) -> None:
 
 
 def test_check_mode_tells_what_can_be_known(story: Story) -> None:
-    options = {"enable_issuer": True, "enable_webhook": True}
+    options: dict[str, Any] = {"enable_issuer": True, "enable_webhook": True}
     predicted = story.migrate("--check", until="switch", **options)
-    assert set(story.states(predicted).values()) == {("account", "credential")}
-    assert "What follows is known once the cluster has its issuer." in story.reasons(predicted)
+    assert set(story.states(predicted).values()) == {("switched", "soak")}
     assert predicted.changes() == [
         "Enable the OIDC issuer of the cluster",
         "Enable the Workload ID webhook of AKS",
+        "Let identities trust the service accounts, and wait until Entra does",
         "Make or annotate the service accounts",
+        "Switch the workloads of the wave",
     ]
     assert story.accounts() == ["default", BACK]
 
@@ -196,6 +103,21 @@ def test_check_mode_predicts_the_switch(story: Story) -> None:
     assert set(story.states(run).values()) == {("switched", "soak")}
     assert run.changes() == ["Switch the workloads of the wave"]
     assert story.deployment(MOVED)["spec"] == story.templates[MOVED]
+
+
+def test_a_pool_that_does_not_reach_entra_stops_the_switch(story: Story) -> None:
+    """Though the workloads have no pod there yet, or it is the other one that has."""
+    (node,) = story.operator.kubectl("get", "nodes", "-l", "agentpool=apps")["items"]
+    name, address = node["metadata"]["name"], node["status"]["addresses"][0]["address"]
+    closed = ("FORWARD", "-d", AZURE_ADDRESS, "-p", "tcp", "--dport", "443", "-j", "REJECT")
+    story.operator.sandbox.ssh(address, "iptables", "-w", "-I", *closed)
+    try:
+        refused = story.migrate(until="switch").refused()
+    finally:
+        story.operator.sandbox.ssh(address, "iptables", "-w", "-D", *closed)
+    for each in (MOVED, BACK):
+        assert f"Deployment {NAMESPACE}/{each}: path_blocked on node {name}: " in refused, refused
+        assert story.deployment(each)["spec"] == story.templates[each]
 
 
 def test_the_switch(story: Story) -> None:
@@ -220,7 +142,11 @@ def test_a_soak_that_is_not_over(story: Story) -> None:
 
 def test_it_leaves_after_a_soak(story: Story) -> None:
     """A shortened one, and the other workload stays."""
-    options = {"workloads": [f"{NAMESPACE}/Deployment/{MOVED}"], "soak_seconds": 30, "shorten_soak": True}
+    options: dict[str, Any] = {
+        "workloads": [f"{NAMESPACE}/Deployment/{MOVED}"],
+        "soak_seconds": 30,
+        "shorten_soak": True,
+    }
     assert "workload_identity_migration_confirm=one" in story.migrate(until="leave", **options).refused()
     before = max(each["began"] for each in story.recorders[MOVED].records)
     predicted = story.migrate("--check", until="leave", **options)
@@ -260,8 +186,92 @@ def test_the_way_back(story: Story) -> None:
     assert story.last_path(MOVED) == "workload_identity"
 
 
+def take_of_the_node(story: Story) -> Object:
+    """Let workloads take an identity of their node that NMI does not give them; the identity."""
+    operator, az = story.operator, story.operator.sandbox.az
+    identity = dict(az("identity", "create", "-g", GROUP, "-n", SPARE))
+    for place in az("vmss", "list", "--query", "[].{name: name, group: resourceGroup}"):
+        where = ("-g", place["group"], "-n", place["name"])
+        az("vmss", "identity", "assign", *where, "--identities", identity["id"])
+    whose = {"CLIENT_ID": identity["clientId"], "AZURE_CLIENT_ID": identity["clientId"]}
+    host, excepted, mic = (workload(name, namespace, "imds", labels={}, **whose) for name, namespace in OF_NODE)
+    host["spec"]["template"]["spec"]["hostNetwork"] = True
+    of_spare = {"type": 0, "resourceID": identity["id"], "clientID": identity["clientId"]}
+    apply(
+        operator,
+        _object("AzureIdentity", SPARE, of_spare),
+        _object("AzurePodIdentityException", "excepted", {"podLabels": {"app": "excepted"}}),
+        *(host, excepted, mic),
+    )
+    for name, namespace in OF_NODE:
+        assert served(operator, name, namespace)["appid"] == identity["clientId"]
+    return identity
+
+
+def _object(kind: str, name: str, spec: Object) -> Object:
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": marks("default")}
+    return {"apiVersion": "aadpodidentity.k8s.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def attached(story: Story) -> list[set[str]]:
+    """Names of the identities of each scale set."""
+    found = story.operator.sandbox.az("vmss", "list", "--query", "[].keys(identity.userAssignedIdentities)")
+    return [{each.rpartition("/")[2] for each in identities} for identities in found]
+
+
+def test_pod_identity_stays_while_something_needs_it(story: Story) -> None:
+    """Workloads that have not left, and those that take an identity of their node, each by name."""
+    take_of_the_node(story)
+    run = story.migrate(until="finish", confirm=CLUSTER, workloads=[f"{NAMESPACE}/Deployment/{MOVED}"])
+    assert story.states(run) == {MOVED: ("left", "finish")} and not run.changes()
+    needing = [f"Deployment {namespace}/{name}" for name, namespace in (*OF_NODE, (BACK, NAMESPACE))]
+    assert [each for each in needing if each not in story.reasons(run)] == []
+    assert len(attached(story)) == 2 and all(SPARE in each for each in attached(story))
+
+
+def test_the_end_of_pod_identity(story: Story) -> None:
+    """Nothing is left of it, and the scale sets keep what workloads take of them, by name."""
+    operator = story.operator
+    operator.sandbox.exec("kubectl", "delete", "deployment", BACK, "-n", NAMESPACE, "--cascade=foreground")
+    spare = operator.sandbox.az("identity", "show", "-g", GROUP, "-n", SPARE)
+    before = max(each["began"] for each in story.recorders[MOVED].records)
+    options: dict[str, Any] = {
+        "until": "finish",
+        "confirm": CLUSTER,
+        "accept": ["takes_node_identity"],
+        "others": {"pod_identity_uninstall_protected_identities": [spare["id"]]},
+    }
+    run = story.migrate(**options)
+    assert story.states(run) == {MOVED: ("finished", "")} and "Uninstall the releases" in run.changes()
+    kinds = operator.kubectl("get", "customresourcedefinitions,clusterroles,daemonsets,deployments", "-A")["items"]
+    names = [each["metadata"]["name"] for each in kinds]
+    assert [name for name in names if "aadpodidentity" in name or "aad-pod-identity" in name] == []
+    assert attached(story) == [{SPARE, f"{CLUSTER}-agentpool"}] * 2  # the latter is the kubelets' own
+    for node in operator.kubectl("get", "nodes")["items"]:
+        rules = operator.sandbox.ssh(node["status"]["addresses"][0]["address"], "iptables-save", "-t", "nat")
+        assert "aad-metadata" not in rules
+    for name, namespace in OF_NODE:
+        found = from_now_on(operator, name, namespace)
+        assert {(each["path"], each["appid"]) for each in found} == {("imds", spare["clientId"])}
+    assert story.last_path(MOVED) == "workload_identity" and story.paths(MOVED, before) == ["workload_identity"]
+    assert not story.migrate(**options).changes()
+
+
+def test_it_comes_back(story: Story) -> None:
+    """To tokens by NMI, from what the end has saved."""
+    listed = story.operator.kubectl("get", "secrets", "-n", "default")["items"]
+    (bundle,) = (each["metadata"]["name"] for each in listed if each["metadata"]["name"].startswith(BUNDLE))
+    variables = {
+        "pod_identity_restore_bundle": f"secret:default/{bundle}",
+        "pod_identity_verify_workloads": SITE["pod_identity_verify_workloads"],
+    }
+    run = story.operator.play("azureops.pod_identity.restore", variables=variables).ok()
+    assert [(row["verdict"], row["answered_by"]) for row in run.verdicts()] == [("ok", "nmi")]
+    assert story.last_path(MOVED) == "workload_identity"
+
+
 def test_one_that_has_left_comes_back_too(story: Story) -> None:
-    """And the service account goes that was made for it."""
+    """After the end of AAD Pod Identity and its return; and the service account goes that was made for it."""
     run = story.migrate(undo=True)
     assert story.states(run)[MOVED] == ("original", "")
     assert story.accounts() == ["default", BACK] and story.credentials() == []

@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook migrate on a site, and what the workloads there say of each request for a token meanwhile."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from applications import Object
+from operators import GROUP, Operator, Run
+from sandboxes import COMMAND_SECONDS, eventually
+
+NAMESPACE, PLAYBOOK = "billing", "azureops.pod_identity.migrate"
+OF_NMI = {"aadpodidbinding": "billing"}
+
+
+@dataclass
+class Recorder:
+    """What the pods of a workload say of each request, also those that are gone by now."""
+
+    operator: Operator
+    name: str
+    every: float = 1
+    """Seconds between two looks for new pods."""
+    records: list[dict[str, Any]] = field(default_factory=list)
+    _seen: set[float] = field(default_factory=set)
+    _pods: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        for each in self._pods.values():
+            each.kill()
+            each.wait()
+
+    def was_served(self) -> bool:
+        return any(each["ok"] for each in self.records)
+
+    def since(self, moment: float) -> list[dict[str, Any]]:
+        return sorted((each for each in self.records if each["began"] >= moment), key=lambda each: float(each["began"]))
+
+    def _watch(self) -> None:
+        """Follow the log of each pod from its first line on, and anew where the API server ended that."""
+        wanted = ("get", "pods", "-n", NAMESPACE, "-l", f"app={self.name}", "--field-selector=status.phase=Running")
+        while not self._stop.wait(self.every):
+            for pod in self.operator.sandbox.call("exec", "--", "kubectl", *wanted, "-o", "name").stdout.split():
+                if pod not in self._pods or self._pods[pod].poll() is not None:
+                    follow = ("kubectl", "logs", "-n", NAMESPACE, "-f", "-c", "app", pod)
+                    self._pods[pod] = self.operator.sandbox.start("exec", "--", *follow)
+                    threading.Thread(target=self._read, args=(self._pods[pod],), daemon=True).start()
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout
+        for line in process.stdout:
+            assert "eyJ" not in line
+            if line.startswith("{") and line.endswith("}\n"):  # else kubectl says why it ends, or has ended in a line
+                record = json.loads(line)
+                if record["began"] not in self._seen:
+                    self._seen.add(record["began"])
+                    self.records.append(record)
+
+
+@dataclass
+class Story:
+    operator: Operator
+    identity: dict[str, str]
+    recorders: dict[str, Recorder] = field(default_factory=dict)
+    templates: dict[str, Any] = field(default_factory=dict)
+
+    def migrate(
+        self, *arguments: str, seconds: float = COMMAND_SECONDS, others: Object | None = None, **variables: Any
+    ) -> Run:
+        """``variables``: of the role, without its name. ``others``: those that are not its own."""
+        given = {**(others or {}), **{f"workload_identity_migration_{name}": each for name, each in variables.items()}}
+        return self.operator.play(PLAYBOOK, *arguments, variables=given, seconds=seconds)
+
+    def states(self, run: Run) -> dict[str, tuple[str, str]]:
+        rows = run.ok().stats["workload_identity_migration_stages"]["localhost"]
+        return {row["workload"].rpartition("/")[2]: (row["state"], row["next"]) for row in rows}
+
+    def reasons(self, run: Run) -> str:
+        rows = run.ok().stats["workload_identity_migration_stages"]["localhost"]
+        return " ".join(row["why"] for row in rows)
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        return dict(self.operator.kubectl("get", "deployment", name, "-n", NAMESPACE))
+
+    def credentials(self) -> list[str]:
+        found = self.operator.sandbox.az(
+            "identity", "federated-credential", "list", "-g", GROUP, "--identity-name", "billing"
+        )
+        return sorted(each["subject"] for each in found)
+
+    def accounts(self) -> list[str]:
+        return [each["metadata"]["name"] for each in self.operator.kubectl("get", "sa", "-n", NAMESPACE)["items"]]
+
+    def paths(self, name: str, since: float = 0) -> list[str]:
+        """Each path once, in the order in which it was first taken; no request may have failed."""
+        found = self.recorders[name].since(since)
+        failed = [each for each in found if not each["ok"]]
+        assert not failed, failed[:3]
+        # All the time was seen.
+        gaps = [after["began"] - before["ended"] for before, after in pairwise(found)]
+        assert max(gaps, default=0) < 5, max(gaps)
+        assert {each["appid"] for each in found} == {self.identity["clientId"]}
+        return list(dict.fromkeys(each["path"] for each in found))
+
+    def last_path(self, name: str) -> str:
+        """That of a request that begins from now on."""
+        began = max(each["began"] for each in self.recorders[name].records)
+        eventually(lambda: len(self.recorders[name].since(began)) > 3, 60)
+        return str(self.recorders[name].since(began)[-1]["path"])
