@@ -31,10 +31,10 @@ SANITY_OF_A_LANE = ("ansible-doc", "import", "validate-modules")
 # Files of tests/unit with many plays. A lane but the newest takes one in so many, each lane others: the next ones with
 # the next commit. With `make soak` each takes all.
 PLAYS = ("tests/unit/roles/test_*.py", "tests/unit/plugins/action/test_in_process.py")
-SHARE_OF_PLAYS = 4
+SHARE_OF_PLAYS = 8
 # What most tests of tests/sandbox use; what few use is built by the first of them.
 SANDBOX_PARTS = ("sandbox", "az")
-KUBE_PARTS = ("sandbox", "workload-identity")
+KUBE_PARTS = ("sandbox", "workload-identity", "flux")
 
 
 def _requirements_key() -> str:
@@ -196,7 +196,7 @@ def sanity(session: nox.Session, core: str) -> None:
 @nox.session(tags=["static"], allow_parallel=True)
 @nox.parametrize(["core", "python"], LANES[:-1], ids=[core for core, _python in LANES[:-1]])
 def unit_of_a_lane(session: nox.Session, core: str) -> None:
-    """What of tests/unit an older ansible-core can change; of the plays a quarter, another one in each lane."""
+    """What of tests/unit an older ansible-core can change; of the plays an eighth, another one in each lane."""
     plays = sorted(str(file.relative_to(CHECKOUT)) for pattern in PLAYS for file in CHECKOUT.glob(pattern))
     turn = _turn(session) + [each for each, _python in LANES].index(core)
     _unit_of_a_lane(session, core, *(file for place, file in enumerate(plays) if (place - turn) % SHARE_OF_PLAYS))

@@ -50,9 +50,14 @@ class World:
         return Runner(self.api_server, module)(**options)
 
     def begin(self) -> None:
-        """In a namespace of its own."""
+        """In a namespace of its own; that before goes."""
+        self.end()
         self.namespace = "t-" + base64.b32encode(os.urandom(5)).decode().lower()
         self._create(server.NAMESPACE, self.namespace)
+
+    def end(self) -> None:
+        if self.namespace:
+            self.client.delete(server.NAMESPACE, None, self.namespace)
 
     def create(self, kind: Kind, name: str, **body: Any) -> None:
         self._create(kind, name, self.namespace, **body)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.tests import deaths
 from ansible_collections.azureops.pod_identity.tests.deaths import ALL, INTERRUPT, WORKER
@@ -103,12 +104,16 @@ class Cluster(Aks):
         return Path(self.server.kubeconfig(server=self.address)).read_bytes()
 
 
+_PROBE = "pod-identity-probe-"
+
+
 class Ahead:
     """Tells of each write whether a run before has come to it; the first to which none has is held.
 
-    Of those to an API server, told apart by method, path, and the name of what is created, as many are known as a run
-    has made. One to Azure that was carried out no run makes again, unless it is ``undone`` in between: whichever comes
-    is another one. Writes of Leases do not count. Where ``holding`` is false none is held.
+    Of those to an API server, told apart by method, path, the name of what is created and the mark of what is migrated,
+    as many are known as a run has made. One to Azure that was carried out no run makes again, unless it is ``undone``
+    in between: whichever comes is another one. A probe behind the first mark is another one than a probe before it.
+    Writes of Leases do not count. Where ``holding`` is false none is held.
     """
 
     def __init__(self, *, holding: bool = True, undone: bool = False) -> None:
@@ -124,22 +129,29 @@ class Ahead:
         self.undone = undone
         self._holding = holding
         self._known: Counter[str] = Counter()
+        self._marks: set[str] = set()
+        self._held_marks = False
         self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Another run begins."""
         self.held, self.made = "", Counter()
+        if self.undone:
+            self._marks.clear()
 
-    def holds(self, write: str, *, repeated: bool) -> bool:
-        """``repeated``: whether a run may make again what one before has made."""
+    def holds(self, write: str, *, repeated: bool, marks: bool = False) -> bool:
+        """``repeated``: whether a run may make again what one before has made. ``marks``: it leaves a mark."""
         with self._lock:
+            if _PROBE in write and self._marks:
+                write = f"{write} behind marks"
             if self.held:
                 self.beside[write] += 1
                 return False
             self.made[write] += 1
             if not self._holding or (repeated and self.made[write] <= self._known[write]):
+                self._marks |= {write} if marks else set()
                 return False
-            self.held = write
+            self.held, self._held_marks = write, marks
             return True
 
     def died(self, *, after: bool) -> None:
@@ -148,30 +160,41 @@ class Ahead:
         self.made[self.held] -= not after
         self.carried_out[self.held] += after
         self._known |= self.made
+        if after and self._held_marks:
+            self._marks.add(self.held)
 
 
-class _GateAhead(Gate):
-    def __init__(self, api_server: ApiServer, ahead: Ahead, *, after: bool) -> None:
+class GateAhead(Gate):
+    """``cluster``: tells writes to several of them apart."""
+
+    def __init__(self, api_server: ApiServer, ahead: Ahead, *, after: bool, cluster: str = "") -> None:
         super().__init__(api_server.url, api_server.ca, 1, after=after)
-        self._ahead = ahead
+        self._ahead, self._cluster = ahead, cluster
 
     def number(self, method: str, path: str, body: bytes) -> int:
         if not super().number(method, path, body):
             return 0
-        created = _name(body) if method == "POST" else ""
-        write = f"{method} {path.partition('?')[0]} {created}"
-        return int(self._ahead.holds(OF_A_RUN.sub("DRAWN", write), repeated=True))
+        told = _told(method, body)
+        write = f"{self._cluster} {method} {path.partition('?')[0]} {told}".lstrip()
+        marks = bool(told) and method != "POST"
+        return int(self._ahead.holds(OF_A_RUN.sub("DRAWN", write), repeated=True, marks=marks))
 
 
-def _name(body: bytes) -> str:
-    """Of an object as JSON; what helm writes of releases is protobuf."""
+def _told(method: str, body: bytes) -> str:
+    """What tells a write from others to its address: the name of what is created, the mark of a migration.
+
+    What helm writes of releases is protobuf.
+    """
     try:
-        return str(json.loads(body)["metadata"].get("name", ""))
-    except (ValueError, KeyError):
+        metadata = json.loads(body)["metadata"]
+    except (ValueError, KeyError, TypeError):
         return ""
+    if method == "POST":
+        return str(metadata.get("name", ""))
+    return str((metadata.get("annotations") or {}).get(MIGRATION) or "")
 
 
-class _FaultsAhead(Faults):
+class FaultsAhead(Faults):
     """The faults of a simulated Azure, for a block."""
 
     def __init__(self, azure: SimulatedAzure, ahead: Ahead, *, after: bool) -> None:
@@ -289,8 +312,8 @@ class World:
     def _ahead(self, ahead: Ahead, *, after: bool = False) -> Iterator[Gate]:
         """For the block it is asked of each write."""
         ahead.begin()
-        gate = _GateAhead(self.server, ahead, after=after)
-        with obstacles.opened(self.server, gate), _FaultsAhead(self.azure, ahead, after=after).standing():
+        gate = GateAhead(self.server, ahead, after=after)
+        with obstacles.opened(self.server, gate), FaultsAhead(self.azure, ahead, after=after).standing():
             yield gate
 
     def _strike(self, play: Play, death: str, reached: Callable[[], bool]) -> tuple[list[int], str]:

@@ -4,8 +4,8 @@
 
 """A node for all pods of an API server: they start and end there, and probes do what they are made for.
 
-A probe with a token of its service account runs its program on this machine, and asks the simulated Entra; to others
-NMI gives the token of the identity that the label of their pod chooses.
+A probe that asks Entra with a token of its service account runs its program on this machine, and asks the simulated
+one; to others NMI gives the token of the identity that the label of their pod chooses.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.nmi import is_ready
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import SELECTOR_LABEL
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import exchange
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe_job import PROBE_LABEL
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE, POD, SERVICE_ACCOUNT
@@ -134,7 +135,7 @@ class Node:
         """What the probe prints; None where it cannot start without its service account."""
         (container,) = pod["spec"]["containers"]
         told = {each["name"]: each.get("value", "") for each in container.get("env") or ()}
-        if "AZURE_FEDERATED_TOKEN_FILE" in told:
+        if exchange.SCRIPT in container["command"] and "AZURE_FEDERATED_TOKEN_FILE" in told:
             return self._asks_entra(pod, container["command"], told)
         selector = (pod["metadata"].get("labels") or {}).get(SELECTOR_LABEL)
         if selector not in self.client_ids:

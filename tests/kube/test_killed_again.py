@@ -65,14 +65,16 @@ def worlds(api_server: ApiServer, client: Client, tmp_path: Path) -> Callable[[]
     return empty
 
 
-def moments(world: World, writes: Counter[str]) -> Counter[str]:
+def in_all_worlds(world: World, writes: Counter[str]) -> Counter[str]:
     """In words that are the same in every world."""
     return Counter(_OF_A_WORLD.sub("DRAWN", each.replace(world.namespace, "NAMESPACE")) for each in writes.elements())
 
 
 _OF_A_WORLD = re.compile(
-    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=127[.]0[.]0[.]1:)\d+|\d{8}(?=-vmss)", re.IGNORECASE
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=127[.]0[.]0[.]1:)\d+|\d{8}(?=-vmss)|(?<=-)[0-9a-f]{8}(?= ?$)",
+    re.IGNORECASE,
 )
+"""The last one ends the name of a copied binding, and tells for which service account it is."""
 
 
 def dying(world: World, job: Job, way: Callable[[Job, int], list[tuple[str, bool]]], ahead: Ahead) -> Iterator[str]:
@@ -104,7 +106,7 @@ def test_each_run_goes_on_where_the_one_before_died(
     job, ahead = JOBS[name], Ahead()
     with worlds() as world:
         job.build(world)
-        writes = moments(world, world.whole())
+        writes = in_all_worlds(world, world.whole())
     assert writes.total() == job.kubernetes + job.azure, writes
     with worlds() as world:
         job.build(world)
@@ -117,7 +119,7 @@ def test_each_run_goes_on_where_the_one_before_died(
 
 def require_each(world: World, writes: Counter[str], ahead: Ahead) -> None:
     """At each write of a whole run one died right after it, or while the answer to one beside it was on its way."""
-    seen, beside = moments(world, ahead.carried_out), moments(world, ahead.beside)
+    seen, beside = in_all_worlds(world, ahead.carried_out), in_all_worlds(world, ahead.beside)
     print(f"{writes.total()} writes, {len(ahead.deaths)} deaths")
     for each in writes | seen:
         print(f"   {writes[each]} written, died at {seen[each]}, {beside[each]} beside: {each}")
@@ -152,7 +154,7 @@ def test_an_undo_brings_back_what_was_after_each_death(
     job, ahead = JOBS["uninstall"], Ahead(undone=True)
     with worlds() as world:
         test_killed.bring_all_back(world)
-        writes = moments(world, world.whole())
+        writes = in_all_worlds(world, world.whole())
     assert writes.total() == job.kubernetes + job.azure - 1, writes  # it deletes no identity
     with worlds() as world:
         test_killed.bring_all_back(world)

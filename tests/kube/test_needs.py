@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,11 +25,16 @@ def _told(missing: list[Need]) -> list[tuple[str, str, str]]:
     return [(each["verb"], each["resource"], each["namespace"]) for each in missing]
 
 
+@pytest.fixture
+def world(api_server: ApiServer, client: Client, crds: None, definitions: list[dict[str, Any]]) -> Iterator[World]:
+    made = World(api_server, client, definitions)
+    yield made
+    made.end()
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_a_write_needs_what_its_prediction_names(
-    api_server: ApiServer, client: Client, crds: None, definitions: list[dict[str, Any]], name: str
-) -> None:
-    case, world = CASES[name], World(api_server, client, definitions)
+def test_a_write_needs_what_its_prediction_names(world: World, name: str) -> None:
+    case = CASES[name]
     number, count = 0, 1
     while number <= count:
         world.begin()

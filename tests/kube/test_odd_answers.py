@@ -670,7 +670,7 @@ def clear(made: World) -> None:
         made.run("pod_identity_removal", **repair).ok()
         made.api_server.helm("uninstall", "real", "--namespace", made.namespace)
         server.install(client, made.definitions)
-    client.delete(server.NAMESPACE, None, made.namespace)
+    made.end()
 
 
 CUSTOM = (AZURE_IDENTITY_BINDING, AZURE_IDENTITY, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY)

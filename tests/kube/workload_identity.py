@@ -2,14 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The real webhook of Workload ID as a process that the API server calls at a URL."""
+"""The real webhook of Workload ID as a process that the API server calls at a URL.
+
+It listens to one port, at all addresses, and to no other. So it runs in a network namespace of its own, and several may
+run at once.
+"""
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
+import os
+import shlex
 import shutil
+import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -28,15 +34,16 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     POD,
 )
 
-from . import server
+from . import relay, server
 from .server import ApiServer, Processes, free_ports
 
 NAME, USE_LABEL = workload_identity_webhook.NAME, workload_identity_webhook.USE_LABEL
 TENANT = "5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10"
 CONFIGURATION = "workload-identity-at-a-url"
-_PORT = 9443
-"""It listens to no other, at all addresses."""
-_ONE_AT_A_TIME = Path(tempfile.gettempdir()) / "azureops-workload-identity-webhook.lock"
+_PORT, _HEALTH = 9443, 9440
+"""In its namespace."""
+_PLACE = "webhook-port"
+"""The file of an API server that tells where its webhook is."""
 
 
 def built() -> Path:
@@ -69,12 +76,14 @@ class Webhook:
 
 
 def entry(api_server: ApiServer) -> dict[str, Any]:
-    """As in the chart, but for where it is."""
+    """As in the chart, but for where it is; where none was ever started, nobody answers there."""
+    place = api_server.folder / _PLACE
+    port = place.read_text() if place.exists() else str(_PORT)
     authority = base64.b64encode(api_server.ca.read_bytes()).decode()
     return {
         "name": NAME,
         "admissionReviewVersions": ["v1", "v1beta1"],
-        "clientConfig": {"url": f"https://127.0.0.1:{_PORT}/mutate-v1-pod", "caBundle": authority},
+        "clientConfig": {"url": f"https://127.0.0.1:{port}/mutate-v1-pod", "caBundle": authority},
         "failurePolicy": "Fail",
         "matchPolicy": "Equivalent",
         "objectSelector": {"matchLabels": {USE_LABEL: "true"}},
@@ -85,40 +94,71 @@ def entry(api_server: ApiServer) -> dict[str, Any]:
     }
 
 
+def register(api_server: ApiServer) -> None:
+    """Let the API server call it from now on."""
+    api = {"apiVersion": MUTATING_WEBHOOK_CONFIGURATION.api_version, "metadata": {"name": CONFIGURATION}}
+    body = {**api, "kind": MUTATING_WEBHOOK_CONFIGURATION.name, "webhooks": [entry(api_server)]}
+    api_server.client().create(MUTATING_WEBHOOK_CONFIGURATION, None, body)
+
+
 @contextlib.contextmanager
 def running(api_server: ApiServer) -> Iterator[Webhook]:
-    """One that ends with the block; whoever else wants one on this machine waits until then."""
+    """One that ends with the block."""
     folder = Path(tempfile.mkdtemp(prefix="webhook-"))
     shutil.copy(api_server.ca, folder / "tls.crt")
     shutil.copy(api_server.folder / "key.pem", folder / "tls.key")
-    processes = Processes(built() / "bin", folder)
-    if not (processes.binaries / "azure-wi-webhook").exists():
+    program = built() / "bin" / "azure-wi-webhook"
+    if not program.exists():
         raise RuntimeError("the webhook is not built: run tests/sandbox/sandbox build workload-identity")
-    health, metrics = free_ports(2)
-    client = api_server.client()
-    with _ONE_AT_A_TIME.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    port, health = free_ports(2)
+    api_port = api_server.url.rpartition(":")[2]
+    outside = {"api": api_port, "hook": str(port), "health": str(health)}
+    inside = {"api": api_port, "hook": str(_PORT), "health": str(_HEALTH)}
+    sockets = {name: str(folder / f"{name}.sock") for name in outside}
+    _script(folder / "outside", f"exec {_relays(outside, sockets, comes_out='api')}")
+    arguments = [
+        str(program),
+        "--disable-cert-rotation",
+        f"--webhook-cert-dir={folder}",
+        f"--health-addr=127.0.0.1:{_HEALTH}",
+        "--metrics-addr=0",
+    ]
+    relays = _relays(inside, sockets, comes_out="hook health")
+    link = shutil.which("ip") or "ip"
+    within = f"{link} link set lo up; setpriv --pdeathsig KILL {relays} & exec {shlex.join(arguments)}"
+    rights = [] if os.geteuid() == 0 else ["--map-root-user"]
+    _script(folder / "webhook", f"exec {shlex.join(['unshare', '--net', *rights, 'sh', '-ec', within])}")
+    processes, client = Processes(folder, folder), api_server.client()
+    try:
+        processes.start("outside")
         processes.start(
-            "azure-wi-webhook",
-            "--disable-cert-rotation",
-            f"--webhook-cert-dir={folder}",
-            f"--health-addr=127.0.0.1:{health}",
-            f"--metrics-addr=127.0.0.1:{metrics}",
+            "webhook",
             KUBECONFIG=api_server.kubeconfig(),
             AZURE_TENANT_ID=TENANT,
             AZURE_ENVIRONMENT="AzurePublicCloud",
         )
-        try:
-            server.until("the webhook is ready", lambda: _ready(processes, health))
-            api = {"apiVersion": MUTATING_WEBHOOK_CONFIGURATION.api_version, "metadata": {"name": CONFIGURATION}}
-            body = {**api, "kind": MUTATING_WEBHOOK_CONFIGURATION.name, "webhooks": [entry(api_server)]}
-            client.create(MUTATING_WEBHOOK_CONFIGURATION, None, body)
-            server.until("the API server calls the webhook", lambda: _is_called(client))
-            yield Webhook(api_server, processes)
-        finally:
-            client.delete(MUTATING_WEBHOOK_CONFIGURATION, None, CONFIGURATION)
-            processes.stop()
-            shutil.rmtree(folder)
+        server.until("the webhook is ready", lambda: _ready(processes, health))
+        (api_server.folder / _PLACE).write_text(str(port))
+        register(api_server)
+        server.until("the API server calls the webhook", lambda: _is_called(client))
+        yield Webhook(api_server, processes)
+    finally:
+        client.delete(MUTATING_WEBHOOK_CONFIGURATION, None, CONFIGURATION)
+        processes.stop()
+        shutil.rmtree(folder)
+
+
+def _script(path: Path, command: str) -> None:
+    path.write_text(f"#!/bin/sh\n{command}\n")
+    path.chmod(0o700)
+
+
+def _relays(ports: dict[str, str], sockets: dict[str, str], *, comes_out: str) -> str:
+    """What connects ports of a namespace and sockets; ``comes_out``: names of those where sockets come out at ports."""
+    pairs = [
+        (sockets[name], port) if name in comes_out.split() else (port, sockets[name]) for name, port in ports.items()
+    ]
+    return shlex.join([sys.executable, str(Path(relay.__file__)), *(each for pair in pairs for each in pair)])
 
 
 def _is_called(client: Client) -> bool:

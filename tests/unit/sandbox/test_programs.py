@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import pty
 import re
@@ -127,7 +128,8 @@ def test_all_is_every_part_once(
 ) -> None:
     monkeypatch.setattr(toolenvs, "other_ansible", lambda: other)
     builds.build(["all"])
-    assert {*EVERY_SANDBOX, "az", "azcollection", "workload-identity", "token-app", "kwok"} == {*made} - {"ansible-x"}
+    on_request = ("az", "azcollection", "workload-identity", "token-app", "kwok", "kustomize-controller")
+    assert {*EVERY_SANDBOX, *on_request} == {*made} - {"ansible-x"}
     assert len(made) == len(set(made)) and ("ansible-x" in made) == (other is not None)
 
 
@@ -366,7 +368,10 @@ def test_a_file_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, tmp_pa
     build([Item("x", done.exists, make)], out)
     first, *states, last = out.getvalue().splitlines()
     assert first == "[1/1] x ..." and "packages" not in last
-    assert all(re.fullmatch(r"\[1/1\] x \.\.\. \d+ of 200 packages, .*", state) for state in states)
+    # On a busy machine a line may come before it is known what is compiled.
+    counted = list(itertools.dropwhile(lambda state: "packages" not in state, states))
+    assert all(re.fullmatch(r"\[1/1\] x \.\.\. \d+ of 200 packages, .*", state) for state in counted)
+    assert all(re.fullmatch(r"\[1/1\] x \.\.\. \d+ s", state) for state in states[: len(states) - len(counted)])
 
 
 def test_a_terminal_gets_one_line_that_moves_and_fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
