@@ -24,10 +24,12 @@ from ..change import Change
 from ..errors import Failure
 from ..installation.workload_identity_webhook import CLIENT_ID, TENANT_ID
 from ..kubernetes import patches, workloads
+from ..kubernetes.jobs import has_ended
 from ..kubernetes.object_lists import some
 from ..kubernetes.objects import Object, annotations_of, clean, labels_of
 from ..matching.matching import Pod, Raw
 from ..names import LABEL_VALUE, MANAGED_BY, MANAGER, MIGRATION, OBJECT_NAME, OWNER, is_ours, marks
+from ..tokens.probe_job import PROBE_LABEL
 from . import access, mark
 from .access import Binding, Key, Question, Roles, labelled
 
@@ -37,7 +39,6 @@ _WRITTEN = {option: f"new_{option}" for option in _TOLD}  # in the mark
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LONGEST_NAME, _DIGITS = 253, 8
 _API = "rbac.authorization.k8s.io"
-_ENDED = ("Complete", "Failed")
 
 
 @dataclass(frozen=True)
@@ -189,22 +190,21 @@ def copies(bindings: t.Iterable[Binding], desired: Desired) -> tuple[Binding, ..
 def users(name: str, objects: t.Mapping[str, t.Sequence[Raw]]) -> tuple[str, ...]:
     """Labels of the living pods with that service account, and of what makes such pods, in the lists of a namespace.
 
-    A template that another makes is that other's, and a Job that has ended makes no pods.
+    A template that another makes is that other's, and a Job that has ended makes no pods. A probe of this collection
+    needs the account for one token alone; that of a run which was killed goes by its deadline.
     """
     templates = {
-        kind: [raw for raw in objects.get(kind, ()) if kind != "Job" or not _ended(raw)] for kind in workloads.TEMPLATES
+        kind: [raw for raw in objects.get(kind, ()) if PROBE_LABEL not in labels_of(raw)]
+        for kind in workloads.TEMPLATES
     }
+    templates["Job"] = [raw for raw in templates["Job"] if not has_ended(raw)]
+    pods = [pod for pod in map(Pod.parse, objects.get("Pod", ())) if PROBE_LABEL not in pod.labels]
     found = []
-    for one in workloads.find(templates, [Pod.parse(raw) for raw in objects.get("Pod", ())]):
+    for one in workloads.find(templates, pods):
         if one.kind in workloads.TEMPLATES and one.pod.service_account == name:
             found.append(one.label)
         found += [pod.label for pod in one.pods if pod.lives and pod.service_account == name]
     return tuple(dict.fromkeys(found))
-
-
-def _ended(raw: Raw) -> bool:
-    conditions = (raw.get("status") or {}).get("conditions") or ()
-    return any(each.get("type") in _ENDED and each.get("status") == "True" for each in conditions)
 
 
 def decide(desired: Desired, observed: Observed) -> Decision:

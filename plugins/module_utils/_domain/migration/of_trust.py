@@ -88,7 +88,8 @@ def several_identities(one: Candidate, world: World) -> Reasons:
 
 @TABLE.problem(
     NEEDS,
-    "A service account of its own is made, with the rights of the present one, and named in the pod template.",
+    "A service account of its own is made, with the rights of the present one, and named in the pod template; add it "
+    "where others than RBAC name the present one, such as Vault, policies of a service mesh or another cloud.",
     told_by="The service account default, or one of workloads with other identities; one that does not exist.",
     step=ACCOUNT,
 )

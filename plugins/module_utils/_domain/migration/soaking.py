@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
 from ..diagnosis.logs import Line
@@ -68,6 +68,12 @@ class Soak:
 
     def view(self) -> dict[str, t.Any]:
         return {**asdict(self), "tokens": [asdict(each) for each in self.tokens]}
+
+    @classmethod
+    def parse(cls, view: Raw) -> Soak:
+        """Of what ``view`` gave, beside which others may have put more."""
+        told = {each.name: view[each.name] for each in fields(cls)}
+        return cls(**{**told, "tokens": tuple(Taken(**each) for each in view["tokens"])})
 
 
 def is_over(soak: Soak, seconds: int) -> bool:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, fields, is_dataclass
 
+from ..azure import arm_id
+
 Raw = t.Mapping[str, t.Any]
 _Options = t.TypeVar("_Options")
 _Observed = t.TypeVar("_Observed")
@@ -94,6 +96,15 @@ class Look:
     in_cluster: bool = True
     in_check_mode: bool = False
     tolerates: t.Callable[[Raw], bool] | None = None
+
+
+def cluster_arguments(cluster: Raw) -> dict[str, str]:
+    """How modules name the cluster of a session."""
+    return {
+        "subscription_id": arm_id.parse(cluster["id"]).subscription,
+        "resource_group": cluster["resource_group"],
+        "cluster_name": cluster["name"],
+    }
 
 
 @dataclass(frozen=True)

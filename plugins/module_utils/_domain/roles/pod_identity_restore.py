@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from ..azure import arm_id
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
-from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, refuse
+from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, cluster_arguments, refuse
 
 PHASES = ROLE_PHASES["pod_identity_restore"]
 CHART, ROLES, OBJECTS, SCALE_SETS = PHASES
@@ -238,13 +238,7 @@ def restoration(options: Options, bundle: Bundle, run: Run) -> Restoration:
 
 
 def _look(_options: Options, found: Raw, _run: Run) -> t.Iterator[Look]:
-    cluster = found["cluster"]
-    arguments = {
-        "subscription_id": arm_id.parse(cluster["id"]).subscription,
-        "resource_group": cluster["resource_group"],
-        "cluster_name": cluster["name"],
-    }
-    yield Look("scale_sets", "vmss_identity_info", arguments, in_cluster=False)
+    yield Look("scale_sets", "vmss_identity_info", cluster_arguments(found["cluster"]), in_cluster=False)
 
 
 def _is_of_chart(document: Raw, bundle: Bundle) -> bool:

@@ -21,7 +21,7 @@ from ..errors import refuses
 from ..installation import nmi
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..removal import bundles
-from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, plain, refuse
+from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Refused, Run, cluster_arguments, plain, refuse
 
 PHASES = ROLE_PHASES["pod_identity_uninstall"]
 ENTRIES, BINDINGS, SCALE_SETS, CHART, ADDON, NODES, ROLES, OBJECTS, IDENTITIES = PHASES
@@ -247,19 +247,8 @@ def _of_pods(attached: t.Iterable[Raw]) -> t.Iterator[tuple[Raw, Raw]]:
 # the part ``cluster``, and ``now`` who gets what by now.
 
 
-def _named(found: Raw) -> dict[str, str]:
-    """How modules name the cluster."""
-    cluster = found["cluster"]
-    subscription = arm_id.parse(cluster["id"]).subscription
-    return {
-        "subscription_id": subscription,
-        "resource_group": cluster["resource_group"],
-        "cluster_name": cluster["name"],
-    }
-
-
 def _at_addon(found: Raw) -> Look:
-    arguments = {**_named(found), "wait": True, "poll_interval": found["poll_interval"] or None}
+    arguments = {**cluster_arguments(found["cluster"]), "wait": True, "poll_interval": found["poll_interval"] or None}
     return Look("addon", "aks_pod_identity_info", arguments, in_cluster=False)
 
 
@@ -332,7 +321,7 @@ def _at_scale_sets(options: Options, found: Raw, run: Run) -> Look:
         "workloads": decided.workloads,
     }
     arguments = {
-        **_named(found),
+        **cluster_arguments(found["cluster"]),
         "provider_ids": known["providers"],
         "inventory": inventory,
         "known_identities": decided.known,
@@ -1069,7 +1058,7 @@ def look_who_uses(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
         yield Look("bindings", "azure_identity_binding", going, in_check_mode=True, tolerates=_is_refusal)
     if known["entries"] and not options.allow_in_use and not InTheWay.parse(found).used:
         going = {
-            **_named(found),
+            **cluster_arguments(found["cluster"]),
             "state": "absent",
             "identities": known["entries"],
             "assign_roles": False,

@@ -32,6 +32,10 @@ from .workload_identity_phases import Change, Options, Row
 ORIGINAL = "original"
 # What is done one after the other.
 WORKLOADS, TOKENS, CREDENTIALS, ACCOUNTS = ("workloads", "tokens", "credentials", "accounts")
+_UNSERVED = (
+    "AAD Pod Identity is not in the cluster, so nobody would give its pods their tokens; put it back with the playbook "
+    "azureops.pod_identity.restore, and run this again."
+)
 _WITH_UNDO = "with `workload_identity_migration_undo`"
 
 PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {
@@ -175,7 +179,7 @@ def look(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
 
 
 def undo(options: Options, found: Found, _run: Run) -> Undo:
-    """What goes back. Raises Refused where nobody would serve the pods then."""
+    """What goes back."""
     rows = {(each["namespace"], each["name"]): each for each in found.of_phases.info["service_accounts"]}
     every = []
     for template in found.of_phases.info["templates"]:
@@ -185,13 +189,6 @@ def undo(options: Options, found: Found, _run: Run) -> Undo:
             every.append(Mover.of(template, found.of_phases.raw(template), bindings=bindings))
     refuse(phases.unknown(options, every))
     chosen = [one for one in every if phases.in_scope(options, one)]
-    if any(one.mark for one in chosen) and not found.served:
-        refuse(
-            [
-                "AAD Pod Identity is not in the cluster, so nobody would give the pods their tokens; put it back with "
-                "the playbook azureops.pod_identity.restore, and run this again."
-            ]
-        )
     out = [one for one in every if not phases.in_scope(options, one)]
     others = [one for one in out if one.has_label or found.has_pods(one)]
     made = Undo(
@@ -207,7 +204,9 @@ def _returning(one: Mover, found: Found) -> Returning:
     if one.mark or not one.has_label:
         # A run that ended in a rollout leaves no mark, and pods that need what they had.
         marked = one.mark or (one.kind in switching.KINDS and found.has_pods(one))
-        return Returning(one, marked, served=not marked)
+        # Any tenant may write a mark, which stops nobody else.
+        unserved = bool(one.mark) and not found.served
+        return Returning(one, marked, served=not marked, reason=_UNSERVED if unserved else "", failed=unserved)
     return Returning(
         one,
         marked=False,
@@ -252,6 +251,7 @@ def _change(one: Mover, options: Options) -> Change:
         proxy=False,
         override_owner=options.override_owner,
         accept_gap=stages.GAP in options.accept,
+        wait_timeout=options.rollout_timeout,
         mover=one.key,
     )
 

@@ -26,6 +26,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
     Observed,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION, marks
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.probe_job import PROBE_LABEL
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import pod, template
 
 Raw = dict[str, Any]
@@ -495,6 +496,14 @@ def a_pod(name: str = "p", account_name: str = "new", **more: Any) -> Raw:
         (
             {"Job": [{**named(), "status": {"conditions": [{"type": "Suspended", "status": "True"}]}}]},
             ("Job team/web",),
+        ),
+        # What a killed run has left of its canary.
+        (
+            {
+                "Job": [{**named(), "metadata": {"name": "probe", "namespace": "team", "labels": {PROBE_LABEL: "0"}}}],
+                "Pod": [a_pod(owner=("Job", "probe"), labels={PROBE_LABEL: "0"}), a_pod("q")],
+            },
+            ("Pod team/q",),
         ),
     ],
 )
