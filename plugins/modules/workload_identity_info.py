@@ -609,6 +609,27 @@ identities:
       returned: always
       type: int
       sample: 1
+    credentials:
+      description: Its federated credentials, of all clusters; empty where they were not read.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the federated credential.
+          returned: always
+          type: str
+          sample: shop-web
+        issuer:
+          description: Issuer that it trusts.
+          returned: always
+          type: str
+          sample: https://westeurope.oic.prod-aks.azure.com/5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10/91aa/
+        subject:
+          description: Subject that it trusts; empty where it matches an expression.
+          returned: always
+          type: str
+          sample: system:serviceaccount:shop:web
     issuers:
       description: Issuers that its credentials trust, each that of a cluster.
       returned: always
@@ -713,22 +734,86 @@ consumers:
       type: str
       sample: ''
     workloads:
-      description: Workloads whose pods ask, by their images; empty where none was found.
+      description: Workloads whose pods ask, by their images or the labels of a chart; empty where none was found.
       returned: always
       type: list
       elements: str
       sample: [Deployment keda/keda-operator]
     subjects:
-      description: Subjects of the service accounts that the identity has to trust.
+      description: Subjects of the service accounts that the tokens are, or will be, asked with.
       returned: always
       type: list
       elements: str
       sample: ['system:serviceaccount:keda:keda-operator']
-    remedy:
-      description: What to do about it.
+    version:
+      description: Version of the product that runs, by its images or the label of its chart; may be empty.
       returned: always
       type: str
-      sample: Set the provider to azure-workload.
+      sample: 2.14.0
+    chart:
+      description: Chart that the workloads were made from, with its version, by their labels; may be empty.
+      returned: always
+      type: str
+      sample: keda-2.14.0
+    state:
+      description:
+        - V(not_moved), V(prepared) where only its own change is left, V(moved), V(proved) where its status shows that
+          it has got tokens since, or V(not_known).
+      returned: always
+      type: str
+      sample: not_moved
+    reason:
+      description: Why it is no further; may be empty.
+      returned: always
+      type: str
+      sample: Deployment keda/keda-operator does not use Workload ID yet.
+    next:
+      description: What is to be done; empty where nothing is.
+      returned: always
+      type: str
+      sample: The phases up to switch let it use Workload ID.
+    moved_by:
+      description:
+        - V(phases) for a template that M(azureops.pod_identity.workload_identity_workload) may change, V(owner)
+          for what whoever owns its manifest changes.
+      returned: always
+      type: str
+      sample: owner
+    steps:
+      description: What the documentation of the product says, in its order.
+      returned: always
+      type: list
+      elements: str
+      sample: [Set spec.podIdentity.provider of each TriggerAuthentication to azure-workload.]
+    change:
+      description: Values of its chart, or a patch of the object, as YAML; empty where nothing is to be changed.
+      returned: always
+      type: str
+      sample: |
+        spec:
+          podIdentity:
+            provider: "azure-workload"
+    proof:
+      description: What shows that it works.
+      returned: always
+      type: str
+      sample: status.phase is Available, and status.lastValidationTime is later than the start of its pods.
+    credentials:
+      description: What identities have to trust for it, as RV(templates[].credentials).
+      returned: always
+      type: list
+      elements: dict
+      sample: []
+    blocks_finish:
+      description: Whether it is set to AAD Pod Identity itself, so that this must not be removed.
+      returned: always
+      type: bool
+      sample: true
+    page:
+      description: Documentation of the product.
+      returned: always
+      type: str
+      sample: https://keda.sh/docs/2.14/authentication-providers/azure-ad-workload-identity/
 gains:
   description:
     - Who may have an identity of a workload by Workload ID, beside who could have it by AAD Pod Identity; one entry for

@@ -94,21 +94,9 @@ class Site:
 
     def define(self, *kinds: Kind) -> None:
         """Make kinds of others known, for as long as the API server runs."""
-        made = []
-        for kind in kinds:
-            if kind.resource not in self._defined:
-                schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-                served = {"served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-                spec = {
-                    "group": kind.group,
-                    "scope": "Namespaced" if kind.namespaced else "Cluster",
-                    "names": {"plural": kind.plural, "kind": kind.name},
-                    "versions": [{"name": kind.version, **served}],
-                }
-                about = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
-                made.append({**about, "metadata": {"name": kind.resource}, "spec": spec})
-                self._defined.add(kind.resource)
-        server.install(self.client, made)
+        new = [kind for kind in kinds if kind.resource not in self._defined]
+        self._defined.update(kind.resource for kind in new)
+        server.install(self.client, [server.definition(kind) for kind in new])
 
     def info(self, who: Credentials | None = None, **options: Any) -> Outcome:
         """What workload_identity_info does, with Azure as its owner or as somebody else."""

@@ -366,6 +366,21 @@ def own_namespace(client: Client) -> Iterator[str]:
         client.delete(NAMESPACE, None, name)
 
 
+def definition(kind: Kind, *, status: bool = False) -> dict[str, Any]:
+    """Of a kind of others, whose objects may have any fields; ``status``: as a subresource."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    served = {"served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    version = {"name": kind.version, **served, **({"subresources": {"status": {}}} if status else {})}
+    spec = {
+        "group": kind.group,
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "names": {"plural": kind.plural, "kind": kind.name},
+        "versions": [version],
+    }
+    metadata = {"name": kind.resource}
+    return {"apiVersion": CRD.api_version, "kind": CRD.name, "metadata": metadata, "spec": spec}
+
+
 def install(client: Client, definitions: list[dict[str, Any]]) -> None:
     for document in definitions:
         body = {key: value for key, value in document.items() if key != "status"}

@@ -14,6 +14,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory, migration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
@@ -73,9 +75,9 @@ def test_the_plan_is_told_written_and_changes_nothing(
     assert "Of 2 workloads 0 are ready, 1 can move, and something is in the way of 1. Not all was looked at." in output
     for text in (f"Deployment {namespace}/web", "manifest_has_owner", "workload_identity_migration_override_owner"):
         assert text in output, output
-    # Pods are made in dry runs only, and of what nothing is in the way of.
+    # Pods are made in dry runs only, with the label and without it, also of what its owner has to change.
     verbs = [each for each in asked if each.split()[0] not in ("get", "list")]
-    assert verbs == ["create pods"] * 2, verbs
+    assert verbs == ["create pods"] * 4, verbs
     path = plans / "localhost/plan.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     plan = json.loads(path.read_text())
@@ -150,6 +152,48 @@ def test_a_cluster_that_cannot_be_reached_stops_no_other(
     assert '"open": {' in stats and '"strict": {' in stats and f"Deployment {namespace}/api" in stats, stats
     files = [path.read_text() for path in plans.glob("*/plan.json")]
     assert len(files) == 2 and [text for text in (output, *files) if PLANTED in text or ADMIN in text] == []
+
+
+@pytest.mark.soak(sample=3, group="plays")
+def test_no_batch_of_clusters_follows_one_that_failed(
+    api_server: ApiServer, client: Client, crds: None, namespace: str, tmp_path: Path
+) -> None:
+    """One that is away does not count; one table tells of all batches."""
+    shop(client, namespace)
+    away = tmp_path / "away"
+    away.write_text(
+        re.sub(r"https://127\.0\.0\.1:\d+", "https://127.0.0.1:9", Path(api_server.kubeconfig()).read_text())
+    )
+    here = {"ansible_connection": "local", "pod_identity_kubeconfig": api_server.kubeconfig()}
+    hosts = {"away": {**here, "pod_identity_kubeconfig": str(away)}, "canary": here, "last": here}
+    clusters, player = tmp_path / "clusters.json", Player(tmp_path / "play")
+    given: dict[str, Any] = {
+        "pod_identity_hosts": "clusters",
+        "workload_identity_migration_namespaces": [namespace],
+        "workload_identity_migration_until": "account",
+        "workload_identity_migration_serial": [2, 1],
+    }
+
+    def play(**of_canary: Any) -> tuple[dict[str, str], str]:
+        inventory = {"clusters": {"hosts": {**hosts, "canary": {**here, **of_canary}}}}
+        clusters.write_text(json.dumps(inventory))
+        status, output = player.play(PLAYBOOK, "-i", str(clusters), **given)
+        assert status == 2, output
+        table = re.findall(r"TASK \[Show the plans of all clusters\](.*?)\nTASK", output, re.DOTALL)
+        assert len(table) == 1 and "127.0.0.1:9 cannot be reached" in table[0], output
+        told = " ".join(re.sub('[",├└]', " ", table[0]).split())
+        return dict(re.findall(r"^(\w+) +: .*failed=(\d)", output, re.MULTILINE)), told
+
+    def prepared() -> int:
+        return sum("annotations" in each["metadata"] for each in client.list_all(SERVICE_ACCOUNT, namespace))
+
+    with workload_identity.running(api_server):
+        failed, table = play(workload_identity_migration_fail_on_blocked=True)
+        assert failed == {"away": "1", "canary": "1", "last": "1"} and prepared() == 0, table
+        assert "because cluster canary which comes before it failed" in table, table
+        failed, table = play()
+    assert failed == {"away": "1", "canary": "0", "last": "0"} and prepared() == 2, table
+    assert table.count("1 awaiting_owner 1 credential") == 2, table
 
 
 def test_service_accounts_are_prepared_and_taken_back(

@@ -50,6 +50,10 @@ PARTS = {
         lambda: [*programs.row_items(WORKLOAD_IDENTITY), toolenvs.item(toolenvs.TOKEN_APP)],
     ),
     "kwok": Part("simulated nodes; built by make bench", lambda: programs.row_items("kwok")),
+    "flux": Part(
+        "Flux's kustomize-controller; built by tests of the kube level",
+        lambda: programs.row_items("kustomize-controller"),
+    ),
 }
 CLIENTS = {"az": "az", "azwi": WORKLOAD_IDENTITY}
 """Programs of the workstation that not every sandbox has, and the parts that bring them."""

@@ -75,6 +75,7 @@ _CONTAINERD = "github.com/containerd/containerd/v2"
 _HELM = "helm.sh/helm/v3"
 _POD_IDENTITY = "github.com/Azure/aad-pod-identity"
 _WORKLOAD_IDENTITY = "github.com/Azure/azure-workload-identity"
+_FLUX = "github.com/fluxcd/kustomize-controller"
 
 ROWS = (
     Row("etcd", "go.etcd.io/etcd/server/v3", {"etcd": "go.etcd.io/etcd/server/v3"}),
@@ -142,6 +143,7 @@ ROWS = (
         charts="charts",
         on_request=True,
     ),
+    Row("kustomize-controller", _FLUX, {"kustomize-controller": _FLUX}, on_request=True),
 )
 
 

@@ -17,7 +17,9 @@ from ansible_collections.azureops.pod_identity.tests.unit.roles.players import C
 CALLBACKS = CHECKOUT / "tests/unit/plugins/action/collection/plugins/callback"
 UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I)
 TIME = re.compile(r"\b20\d\d-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)")
-NUMBERS = re.compile(r"vmss\d{6}\b|\d{8}-vmss|\b\d{10,}\b|\bprocess \d+|\bprobe-[a-z0-9]{5}\b")
+NUMBERS = re.compile(
+    r"vmss\d{6}\b|\d{8}-vmss|\b\d{10,}\b|\bprocess \d+|\bprobe-[a-z0-9]{5}\b|(?<=-)[a-z0-9]{8}(?=\.(portal\.)?hcp\.)"
+)
 VERSION = re.compile(r'("resourceVersion": )"\d+"')
 IN_A_FORK = re.compile(r"^<[\w.]+> \w+ runs in a fork of ansible-playbook\.$", re.M)
 AS_A_MODULE = re.compile(r"^<[\w.]+> \w+ runs as a module, because (.*)\.$", re.M)

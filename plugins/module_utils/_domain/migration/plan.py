@@ -102,7 +102,10 @@ def plan(one: Candidate, world: World) -> Plan:
 
 
 def to_try(world: World) -> tuple[Candidate, ...]:
-    """Workloads of whose pods a dry run has to be made: those that nothing else keeps from Workload ID."""
+    """Workloads of whose pods a dry run has to be made: those that nothing else keeps from Workload ID.
+
+    Also those whose owners change them: nobody else would try what they merge.
+    """
     return tuple(
         one
         for one in world.candidates
@@ -114,7 +117,7 @@ def _is_kept_from_switch(one: Candidate, world: World) -> bool:
     return any(
         reason.known and (reason.effect or row.effect) == BLOCKS
         for row in TABLE
-        if row.stage == SWITCH and not _is_accepted(row, world)
+        if row.stage == SWITCH and row.accepted_by != OVERRIDE_OWNER and not _is_accepted(row, world)
         for reason in row.look(one, world)
     )
 

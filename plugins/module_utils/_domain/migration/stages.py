@@ -22,6 +22,7 @@ from .problem import ANNOTATION, FINISH, LABEL, LEAVE, PROXY, RESTART, SWITCH
 from .problem import CREDENTIAL as STEP_CREDENTIAL
 from .problem import ISSUER as STEP_ISSUER
 from .problem import WEBHOOK as STEP_WEBHOOK
+from .switching import Values
 
 Raw = t.Mapping[str, t.Any]
 
@@ -57,9 +58,11 @@ class Mover:
     returns them. ``blockers``: what is in the way, by stage. ``labels``: of its template. ``nodes``: one of
     each pool that its pods may come to; None where that is not known. ``mark``: it was changed by
     this collection, before which it had ``former_selector``; ``rolling``: and its rollout was not brought to an end.
-    ``owner``: of its manifest. ``awaits``: the owner has to change it. ``state``, ``next``,
-    ``reason``: how far it is, the next phase, and why it stops; ``failed``: because something failed in this run.
-    ``refused``: what was refused in this run, though not so often that it stops.
+    ``owner``: of its manifest. ``renders``: nothing of it is patched, by choice. ``now``: fields of its template, None
+    where it was not read; ``earlier``: of its former revisions. ``notes``: what else whoever changes it has to see to.
+    ``awaits``: the owner has to change it. ``state``,
+    ``next``, ``reason``: how far it is, the next phase, and why it stops; ``failed``: because something failed in this
+    run. ``refused``: what was refused in this run, though not so often that it stops.
     ``predicted``: phases whose work was not really done in this run, which is in check mode. ``soaked``: it was proved
     in this run that it has used Workload ID for long enough. ``proved``: and that it needs nothing of AAD Pod Identity
     any more, since it left. ``wave``: in which it is switched, from 0 on, -1 in none.
@@ -80,6 +83,10 @@ class Mover:
     steps: tuple[str, ...] = ()
     blockers: tuple[Raw, ...] = ()
     owner: str = ""
+    renders: bool = False
+    now: Values | None = None
+    earlier: tuple[Values, ...] = ()
+    notes: tuple[str, ...] = ()
     own_client_id: bool = False
     proxy: bool = False
     labels: t.Mapping[str, str] | None = None
@@ -99,10 +106,21 @@ class Mover:
     wave: int = -1
 
     @classmethod
-    def of(cls, template: Raw, raw: Raw | None = None, told: str = "", bindings: t.Iterable[str] = ()) -> Mover:
+    def of(
+        cls,
+        template: Raw,
+        raw: Raw | None = None,
+        told: str = "",
+        bindings: t.Iterable[str] = (),
+        revisions: t.Iterable[Raw] = (),
+        consumers: t.Iterable[Raw] = (),
+        *,
+        renders: bool = False,
+    ) -> Mover:
         """``template``: as workload_identity_info returns it. ``raw``: the object itself, None where it was not read.
 
         ``told``: the client id of the service account that it will have. ``bindings``: of the account itself.
+        ``revisions``: templates that it had before. ``consumers``: as workload_identity_info returns those of any.
         """
         accepted = {each["code"] for each in template["accepted"]}
         owner = template.get("owner") or {}
@@ -124,6 +142,10 @@ class Mover:
             steps=tuple(steps),
             blockers=tuple(template["blocked"]),
             owner=" ".join(filter(None, (owner.get("kind"), owner.get("name")))),
+            renders=renders,
+            now=None if raw is None else switching.fields(pod_template(raw)),
+            earlier=tuple(map(switching.fields, revisions)),
+            notes=tuple(_notes(template, consumers)),
             own_client_id=OWN_CLIENT_ID in accepted,
             proxy=bool(template["proxy"]),
             labels=None if raw is None else _template_labels(raw),
@@ -136,7 +158,7 @@ class Mover:
     @classmethod
     def parse(cls, raw: Raw) -> Mover:
         """As it went from one task to the next."""
-        lists = ("identities", "bindings", "credentials", "steps", "blockers", "predicted")
+        lists = ("identities", "bindings", "credentials", "steps", "blockers", "predicted", "earlier", "notes")
         nodes = None if raw["nodes"] is None else tuple(raw["nodes"])
         return cls(**{**raw, "nodes": nodes, **{name: tuple(raw[name]) for name in lists}})
 
@@ -164,6 +186,13 @@ class Mover:
         return self.state in (SWITCHED, SOAKING, LEFT, FINISHED)
 
     @property
+    def may_have_been_served(self) -> bool:
+        """Whether AAD Pod Identity gave it tokens before its owner changed it, or nobody knows: the cluster keeps no
+        former revision of it, or they were not read."""
+        served = any(each[switching.SELECTOR] is not None for each in self.earlier)
+        return served or (bool(self.owner) and not self.earlier)
+
+    @property
     def has_label(self) -> bool:
         """Whether its template asks for Workload ID, whoever wrote that."""
         return self.uses in (BOTH, WORKLOAD_ID)
@@ -173,7 +202,7 @@ class Mover:
 
     def judged(self) -> Mover:
         """With how far it is, by what is to be done about it."""
-        if self.has_label and not self.steps and not self.rolling:
+        if self.has_label and not self.steps and not self.rolling and self.account == self.new_account:
             at = SWITCHED if self.selector else LEFT
             reasons = self.in_the_way(LEAVE if self.selector else FINISH)
             return replace(self, state=at, next="soak" if self.selector else "finish", reason=_told(reasons))
@@ -182,13 +211,14 @@ class Mover:
             gate = _PHASES[STEP_ISSUER] if any(each["code"] == NO_ISSUER for each in stops) else self._next
             return replace(self, state=BLOCKED, next=gate, reason=_told(stops))
         owned = [each for each in self.in_the_way(SWITCH) if each["code"] == OWNED]
+        awaits = bool(owned) or (self.renders and not self.rolling)
         left_to_do = set(self.steps) - {"switch"}
         reached = PLANNED
         if not left_to_do:
-            reached = AWAITING_OWNER if owned else CREDENTIAL
+            reached = AWAITING_OWNER if awaits else CREDENTIAL
         elif left_to_do == {"credential"}:
             reached = ACCOUNT
-        return replace(self, state=reached, next=self._next, awaits=bool(owned), reason=_told(owned))
+        return replace(self, state=reached, next=self._next, awaits=awaits, reason=_told(owned))
 
     @property
     def _next(self) -> str:
@@ -233,6 +263,15 @@ def _with_mates(one: Mover, movers: t.Sequence[Mover], others: t.Sequence[Mover]
     if awaiting and not one.awaits:
         return replace(one, awaits=True, reason=f"{listed(awaiting)} awaits its owner and is to have {which}.")
     return one
+
+
+def _notes(template: Raw, consumers: t.Iterable[Raw]) -> t.Iterator[str]:
+    """What no canary sees, because it is in the settings of the workload, or of others."""
+    label = f"{template['kind']} {template['namespace']}/{template['name']}"
+    for each in consumers:
+        if label in each["workloads"] and each["uses"] != WORKLOAD_ID:
+            yield f"{each['product']} takes tokens by its pods: {each['object']}, {each['setting']}."
+    yield from (each["reason"] for each in template["not_looked_at"] if each["code"] == OWN_CLIENT_ID)
 
 
 def _template_labels(raw: Raw) -> dict[str, str]:

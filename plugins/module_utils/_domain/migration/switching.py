@@ -299,8 +299,8 @@ def _during(kind: str, raw: Raw) -> dict[str, Amount]:
     return found
 
 
-def _patch(kind: str, raw: Raw, before: Values, after: Values, record: Record, strategy: t.Mapping[str, Amount]) -> Raw:
-    changed = {name: after[name] for name in NAMES if before[name] != after[name]}
+def spec_of(kind: str, values: Values) -> dict[str, t.Any]:
+    """The part of a workload's spec that has these fields of the template, by their NAMES; None takes one away."""
     places = {
         LABEL: ("labels", USE_LABEL),
         SELECTOR: ("labels", SELECTOR_LABEL),
@@ -309,14 +309,19 @@ def _patch(kind: str, raw: Raw, before: Values, after: Values, record: Record, s
     }
     metadata: dict[str, dict[str, str | None]] = {}
     for name, (place, key) in places.items():
-        if name in changed:
-            metadata.setdefault(place, {})[key] = changed[name]
+        if name in values:
+            metadata.setdefault(place, {})[key] = values[name]
     template: dict[str, t.Any] = {"metadata": metadata} if metadata else {}
-    if ACCOUNT in changed:  # under its former name, too, which the API server would take in the absence of the other
-        template["spec"] = dict.fromkeys(("serviceAccountName", "serviceAccount"), changed[ACCOUNT])
-    spec: dict[str, t.Any] = {}
-    if template:
-        spec = {"jobTemplate": {"spec": {"template": template}}} if kind == "CronJob" else {"template": template}
+    if ACCOUNT in values:  # under its former name, too, which the API server would take in the absence of the other
+        template["spec"] = dict.fromkeys(("serviceAccountName", "serviceAccount"), values[ACCOUNT])
+    if not template:
+        return {}
+    return {"jobTemplate": {"spec": {"template": template}}} if kind == "CronJob" else {"template": template}
+
+
+def _patch(kind: str, raw: Raw, before: Values, after: Values, record: Record, strategy: t.Mapping[str, Amount]) -> Raw:
+    changed = {name: after[name] for name in NAMES if before[name] != after[name]}
+    spec = spec_of(kind, changed)
     if strategy:
         spec[_STRATEGIES[kind][0]] = {"rollingUpdate": dict(strategy)}
     patch: dict[str, t.Any] = {"spec": spec} if spec else {}

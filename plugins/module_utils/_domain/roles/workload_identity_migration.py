@@ -18,10 +18,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ..azure import arm_id
+from ..migration import rendering
 from ..migration.stages import NO_ISSUER
 from ..names import listed
 from ..needs import AzurePermission, KubernetesNeed, KubernetesPermission
 from . import workload_identity_phases as phases
+from . import workload_identity_rendering
 from . import workload_identity_undo as undo
 from .part import Look, Part, Raw, Run, refuse
 
@@ -55,9 +57,11 @@ class Options:
 class AllOptions(Options):
     workloads: tuple[str, ...] = ()
     waves: tuple[t.Any, ...] = ()
+    rollout_timeout: int = 600
     soak_seconds: int = 7200
     shorten_soak: bool = False
     confirm: str = ""
+    mode: str = rendering.AUTO
 
 
 PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {**phases.PERMISSIONS, **undo.PERMISSIONS}
@@ -106,6 +110,8 @@ def _contradictions(options: AllOptions, named: Named, run: Run) -> t.Iterator[s
         for each in several:
             if len([part for part in str(each).split("/") if part]) != 3:
                 yield f"{_PREFIX}_{name} has {each!r}, which is not NAMESPACE/KIND/NAME."
+    if options.rollout_timeout < 1:
+        yield f"{_PREFIX}_rollout_timeout is {options.rollout_timeout}; give 1 or more."
     if options.exchange_samples < 0:
         yield f"{_PREFIX}_exchange_samples is {options.exchange_samples}; give 0 or more."
     if not 0 <= options.exchange_min_rate <= 1:
@@ -121,6 +127,9 @@ def _contradictions(options: AllOptions, named: Named, run: Run) -> t.Iterator[s
             yield f"{_PREFIX}_exchange_samples is 0, and what nobody has tried is not proved; give 1 or more."
         if options.exchange_min_rate == 0:
             yield f"{_PREFIX}_exchange_min_rate is 0, with which every credential would do; give more than 0."
+    if phases.ORDER.index(options.until) >= phases.ORDER.index(phases.SWITCH):
+        if options.mode == rendering.RENDER and not options.directory:
+            yield f"{_PREFIX}_mode is render, and nothing says where to; set {_PREFIX}_directory."
     yield from _late_contradictions(options, named, run)
 
 
@@ -192,7 +201,9 @@ class Consumer:
     object: str
     product: str
     subjects: str
-    remedy: str
+    state: str
+    reason: str
+    next: str
 
 
 @dataclass(frozen=True)
@@ -236,9 +247,15 @@ def plan(options: Options, found: Found, _run: Run) -> Planned:
         workloads=tuple(_workload(each) for each in info["templates"]),
         blocked=tuple(_blockers(info["templates"])),
         consumers=tuple(
-            Consumer(each["object"], each["product"], _joined(each["subjects"]), each["remedy"])
+            Consumer(
+                each["object"],
+                each["product"],
+                _joined(each["subjects"]),
+                each["state"],
+                each["reason"],
+                each["next"],
+            )
             for each in info["consumers"]
-            if each["uses"] == "pod_identity"
         ),
         gains=tuple(
             Gain(_short(each["identity"]), _joined(each["service_accounts"]), _joined(each["gained"]))
@@ -329,6 +346,9 @@ PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "advance": Part(phases.Options, phases.Progress, phases.advance),
     "soak": Part(phases.Options, phases.Soaking, phases.soak),
     "gone": Part(phases.Options, phases.Assigned, phases.gone, phases.look_at_assigned),
+    "render": Part(
+        workload_identity_rendering.Options, workload_identity_rendering.Found, workload_identity_rendering.render
+    ),
     "undo": Part(phases.Options, undo.Found, undo.undo, undo.look),
     "undone": Part(phases.Options, undo.Progress, undo.undone),
 }

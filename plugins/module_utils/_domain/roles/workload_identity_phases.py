@@ -13,24 +13,27 @@ Nothing is remembered from run to run: how far a workload is, is observed of it.
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import typing as t
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..azure import arm_id, federated
 from ..azure.clusters import KIND as CLUSTER
 from ..diagnosis.shown import shown
 from ..errors import Failure
 from ..matching.matching import SELECTOR_LABEL, Pod, pod_template
-from ..migration import pools, problem, stages, switching
+from ..migration import fleet, pools, problem, rendering, soaking, stages, switching
 from ..migration.candidate import BOTH, WORKLOAD_ID
+from ..migration.soaking import Soak
 from ..migration.stages import Mover
 from ..migration.trust import MISSING, MISSPELLED
 from ..names import listed
 from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
 from ..tokens.token import WORKLOAD_IDENTITY
-from .part import ROLE_PHASES, Look, Raw, Run, refuse
+from . import workload_identity_rendering
+from .part import ROLE_PHASES, Look, Raw, Run, cluster_arguments, refuse
 
 PREFIX = "workload_identity_migration"
 PHASES = ROLE_PHASES[PREFIX]
@@ -123,8 +126,11 @@ class Options:
     override_owner: bool = False
     accept: tuple[str, ...] = ()
     canary_image: str = ""
+    rollout_timeout: int = 600
     soak_seconds: int = 7200
     namespaces: tuple[str, ...] = ()
+    mode: str = rendering.AUTO
+    directory: str = ""
 
 
 def phases(options: Options, run: Run) -> tuple[str, ...]:
@@ -180,6 +186,7 @@ class Change:
     proxy: bool
     override_owner: bool
     accept_gap: bool
+    wait_timeout: int
     mover: str
     assume_webhook: bool = False
 
@@ -201,8 +208,9 @@ class Work:
     ``phases``: of this run. ``movers``: the workloads. ``issuer`` and ``webhook``: whether they are enabled.
     ``soaking``: what is looked at until it has used Workload ID for long enough, for ``soak_timeout`` seconds at most;
     a run that ends with it does not wait. ``left``: as the canaries, of those that have just left; ``again``: MIC is
-    waited for, until ``end`` at the latest, in seconds. ``may_finish``: as far as is known, AAD Pod Identity can go in
-    the end. ``finishes``: it does. ``others``: what needs it still.
+    waited for, until ``end`` at the latest, in seconds. ``rendering``: keys of those whose owners get files.
+    ``may_finish``: as far as is known, AAD Pod Identity can go in the end. ``finishes``: it does. ``others``: what
+    needs it still.
     ``azure`` and ``kubernetes``: what is asked for before the first write. ``rows``: of the table at the end.
     ``message``: why the role fails; empty where it does not.
     """
@@ -220,6 +228,7 @@ class Work:
     leaving: tuple[Change, ...] = ()
     left: tuple[Canary, ...] = ()
     may_finish: bool = False
+    rendering: tuple[str, ...] = ()
     finishes: bool = False
     others: tuple[str, ...] = ()
     again: bool = False
@@ -236,6 +245,8 @@ class Found:
 
     ``nmi``: namespaces where NMI runs, as far as they may be known. ``nodes``: None where they were not read.
     ``carried``: identities on scale sets of the cluster, None where nobody asked; ``unread``: why they are not known.
+    ``revisions``: ReplicaSets and ControllerRevisions, as far as they may be known.
+    ``overfull``: identities that take no credentials for all clusters of the play, by their lower-case ids.
     """
 
     info: Raw
@@ -245,6 +256,8 @@ class Found:
     nodes: tuple[Raw, ...] | None = None
     carried: frozenset[str] | None = None
     unread: str = ""
+    revisions: tuple[Raw, ...] = ()
+    overfull: t.Mapping[str, fleet.Overfull] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, observed: Raw) -> Found:
@@ -256,13 +269,18 @@ class Found:
         installations = (observed.get("nmi") or {}).get("installations") or ()
         namespaces = tuple(sorted({each["namespace"] for each in installations}))
         nodes = (observed.get("nodes") or {}).get("resources")
+        carried, unread = _carried(observed.get("scale_sets"))
+        revisions = [(observed.get(f"revisions: {kind}") or {}).get("resources") or () for kind in _REVISIONS]
         return cls(
             observed["info"],
             observed.get("cluster") or {},
             raws,
             namespaces,
-            None if nodes is None else tuple(nodes),
-            *_carried(observed.get("scale_sets")),
+            nodes=None if nodes is None else tuple(nodes),
+            carried=carried,
+            unread=unread,
+            revisions=tuple(itertools.chain(*revisions)),
+            overfull=_overfull(observed),
         )
 
     def raw(self, template: Raw) -> Raw | None:
@@ -278,6 +296,15 @@ def _carried(told: Raw | None) -> tuple[frozenset[str] | None, str]:
     return found, str(told.get("msg") or "") if told.get("failed") else ""
 
 
+def _overfull(observed: Raw) -> dict[str, fleet.Overfull]:
+    """By this plan, and those that the other clusters of the play have by now."""
+    others = zip(observed.get("clusters") or (), observed.get("plans") or ())
+    mine = {observed.get("host") or "": observed["info"]}
+    every = {**{name: plan or {} for name, plan in others}, **mine}
+    found = fleet.overfull(fleet.Planned(name, plan) for name, plan in every.items())
+    return {arm_id.normal(one.identity): one for one in found}
+
+
 def _kinds(observed: Raw) -> tuple[str, ...]:
     """Of the workloads that are looked at themselves."""
     named = {each["kind"] for each in observed["info"]["templates"]}
@@ -288,6 +315,15 @@ def _look_name(kind: str) -> str:
     return f"of {kind}"
 
 
+# What keeps the former templates, and of which kinds.
+_REVISIONS: t.Mapping[str, frozenset[str]] = {
+    "ReplicaSet": frozenset(("Deployment",)),
+    "ControllerRevision": frozenset(("StatefulSet", "DaemonSet")),
+}
+# Of these nothing is needed, and they are large.
+_NOT_OF_REVISIONS = ("metadata.managedFields", "spec.template.spec.containers", "data.spec.template.spec.containers")
+
+
 def look(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
     """At the workloads themselves, whose metadata tells what was changed, at what nodes there are, and where the logs
     of NMI are."""
@@ -296,16 +332,24 @@ def look(options: Options, found: Raw, run: Run) -> t.Iterator[Look]:
         yield Look(_look_name(kind), "kubernetes_object_info", arguments)
     if CANARY in phases(options, run):
         yield Look("nodes", "kubernetes_object_info", {"kind": "Node"}, tolerates=lambda _failed: True)
+    if SWITCH in phases(options, run) and _has_owners(options, found):
+        for kind, of in _REVISIONS.items():
+            if of.intersection(_kinds(found)):
+                wanted = {"api_version": "apps/v1", "kind": kind, "hidden_fields": list(_NOT_OF_REVISIONS)}
+                yield Look(f"revisions: {kind}", "kubernetes_object_info", wanted, tolerates=lambda _failed: True)
     if SOAK in phases(options, run):
         yield Look("nmi", "nmi_info", tolerates=lambda _failed: True)
     cluster = found.get("cluster") or {}
     if CREDENTIAL in phases(options, run) and cluster.get("name"):
-        arguments = {
-            "subscription_id": arm_id.parse(cluster["id"]).subscription,
-            "resource_group": cluster["resource_group"],
-            "cluster_name": cluster["name"],
-        }
+        arguments = cluster_arguments(cluster)
         yield Look("scale_sets", "vmss_identity_info", arguments, in_cluster=False, tolerates=lambda _failed: True)
+
+
+def _has_owners(options: Options, found: Raw) -> bool:
+    """Whether somebody else may change a workload, or has."""
+    return options.mode == rendering.RENDER or any(
+        (each.get("owner") or {}).get("kind") for each in found["info"]["templates"]
+    )
 
 
 # work
@@ -322,8 +366,10 @@ def work(options: Options, found: Found, run: Run) -> Work:
                 for name in ("service_account", "new_service_account")
             )
             told, bindings = str(new.get("client_id") or ""), old.get("bindings") or ()
-            raw = found.raw(template)
-            every.append(replace(Mover.of(template, raw, told, bindings), nodes=_nodes(raw, found)))
+            raw, renders = found.raw(template), options.mode == rendering.RENDER
+            former = workload_identity_rendering.former(raw, found.revisions)
+            one = Mover.of(template, raw, told, bindings, former, found.info["consumers"], renders=renders)
+            every.append(replace(one, nodes=_nodes(raw, found)))
     refuse(unknown(options, every))
     chosen = [one for one in every if in_scope(options, one)]
     others = [one for one in every if not in_scope(options, one)]
@@ -398,6 +444,11 @@ def _at_gate(one: Mover, options: Options, found: Found, given: t.Container[_Tru
             "if it is to have it, write the federated credential by the module federated_identity_credential, and run "
             "this again."
         )
+        return replace(one, state=stages.BLOCKED, next=CREDENTIAL, reason=reason)
+    full = [found.overfull[identity] for _group, identity in _trusted(one) if identity in found.overfull]
+    if full and CREDENTIAL in one.steps:
+        # Before the first of them is written for any cluster.
+        reason = " ".join(each.sentence for each in full)
         return replace(one, state=stages.BLOCKED, next=CREDENTIAL, reason=reason)
     closed = [identity for _group, identity in _trusted(one) if _is_closed(identity, options, found)]
     if closed and CREDENTIAL in one.steps:
@@ -489,6 +540,7 @@ def _listed(made: Work, options: Options) -> Work:
         soak_timeout=options.soak_seconds + _LATE_SECONDS if LEAVE in made.phases else 0,
         leaving=tuple(_leaving(made, options)) if LEAVE in made.phases else (),
         left=tuple(_left(made, options)) if LEAVE in made.phases else (),
+        rendering=tuple(one.key for one in made.movers if _is_rendered(one, made, options)),
         may_finish=FINISH in made.phases
         and bool(made.movers)
         and not made.others
@@ -513,6 +565,9 @@ def _needing(options: Options, info: Raw, chosen: t.Sequence[Mover], run: Run) -
         label = f"{each['kind']} {each['namespace']}/{each['name']}"
         if label not in mine and (each["selector"] or any(one["stage"] == problem.FINISH for one in each["blocked"])):
             yield label
+    for each in info["consumers"]:
+        if each["blocks_finish"]:
+            yield f"{each['object']} ({each['setting']})"
 
 
 def _why_not_finished(made: Work) -> str:
@@ -542,7 +597,7 @@ def _soaking(made: Work) -> t.Iterator[Raw]:
 def _leaving(made: Work, options: Options) -> t.Iterator[Change]:
     for one in made.movers:
         ready = one.state == stages.SOAKING and one.soaked and not one.failed
-        if ready and not one.in_the_way(problem.LEAVE) and (options.override_owner or not one.owner):
+        if ready and not one.in_the_way(problem.LEAVE) and not _is_left_to_owner(one, options):
             yield _change(one, options)
 
 
@@ -554,17 +609,49 @@ def _left(made: Work, options: Options) -> t.Iterator[Canary]:
 
 
 def _is_unproved(one: Mover) -> bool:
-    return one.state == stages.LEFT and (one.mark or one.soaked) and not one.proved and not one.failed
+    """Whether it has left, by a change of this collection or of its owner, and a token of it is still to be seen."""
+    has_moved = one.mark or one.soaked or one.may_have_been_served
+    return one.state == stages.LEFT and has_moved and not one.proved and not one.failed
+
+
+def _is_left_to_owner(one: Mover, options: Options) -> bool:
+    return one.renders or (bool(one.owner) and not options.override_owner)
+
+
+def _is_rendered(one: Mover, made: Work, options: Options) -> bool:
+    """Whether its owner gets files: once what they need is there and tried, and again once it may leave."""
+    if options.mode == rendering.PATCH or not options.directory or not _is_left_to_owner(one, options):
+        return False
+    if one.failed or workload_identity_rendering.manifest(one, options.soak_seconds) is None:
+        return False
+    if workload_identity_rendering.leaves(one):
+        return LEAVE in made.phases and not one.in_the_way(problem.LEAVE)
+    return one.state == stages.AWAITING_OWNER and {CANARY, SWITCH} <= set(made.phases)
+
+
+def _of_owner(one: Mover, made: Work, options: Options) -> str:
+    """What its owner has merged, and where the rest is."""
+    said = workload_identity_rendering.said(one) if _is_left_to_owner(one, options) else ""
+    if not said:
+        return ""
+    if _is_rendered(one, made, options):
+        return f"{said} It is in {rendering.folder(one.kind, one.namespace, one.name)} of {PREFIX}_directory."
+    if options.mode == rendering.PATCH:
+        return f"{said} {PREFIX}_mode=auto renders that."
+    return said if options.directory else f"{said} Set {PREFIX}_directory to have that as files."
 
 
 def _row(one: Mover, made: Work, options: Options) -> Row:
     reason, held = one.reason, _held(made.movers)
-    if not reason and one.soaked and one.state == stages.SOAKING and one.owner and not options.override_owner:
-        reason = (
-            f"It belongs to {one.owner}; take {SELECTOR_LABEL} out where the manifest is written, or set "
-            f"{PREFIX}_override_owner=true."
-        )
-        return Row(one.label, stages.AWAITING_OWNER, one.next, reason)
+    if not reason and workload_identity_rendering.leaves(one) and _is_left_to_owner(one, options):
+        if one.owner:
+            reason = (
+                f"It belongs to {one.owner}; take {SELECTOR_LABEL} out where the manifest is written, or set "
+                f"{PREFIX}_override_owner=true. "
+            )
+        return Row(one.label, stages.AWAITING_OWNER, one.next, f"{reason}{_of_owner(one, made, options)}".strip())
+    if one.state == stages.AWAITING_OWNER and not one.failed:
+        reason = f"{reason} {_of_owner(one, made, options)}".strip()
     if not reason and one.state == stages.LEFT and FINISH in made.phases:
         reason = "What goes is known once it has left." if one.predicted else _why_not_finished(made)
     if not reason and one.state == stages.SWITCHED and one.kind not in switching.KINDS:
@@ -684,6 +771,7 @@ def _change(one: Mover, options: Options) -> Change:
         proxy=one.proxy,
         override_owner=options.override_owner,
         accept_gap=stages.GAP in options.accept,
+        wait_timeout=options.rollout_timeout,
         mover=one.key,
         assume_webhook=WEBHOOK in one.predicted,
     )
@@ -724,7 +812,7 @@ def _in_cluster(made: Work, found: Found, run: Run) -> t.Iterator[KubernetesNeed
         for one in late:
             if not run.check_mode:
                 needs.update(dict.fromkeys((name, one.namespace) for name in _OF_CANARIES))
-            if one.kind in CHANGES and one.state != stages.LEFT:
+            if one.kind in CHANGES and one.state != stages.LEFT and not one.renders:
                 needs[(CHANGES[one.kind], one.namespace)] = None
     for one in made.movers:
         if not one.goes:
@@ -944,9 +1032,10 @@ def _soaked(one: Mover, seen: Raw, options: Options, run: Run) -> Mover:
             "Workload ID, or falls back from it; see what the plan tells of its containers, or bring it back with "
             f"{PREFIX}_undo."
         )
-    over = not seen["unproved"] and (not seen["pods"] or seen["seconds"] >= options.soak_seconds)
+    over = soaking.is_over(Soak.parse(seen), options.soak_seconds)
     if over or run.check_mode:  # which predicts what a run waits for
-        return replace(one, state=stages.SOAKING, next=LEAVE, reason=blocked, soaked=True)
+        told = "" if seen["pods"] or run.check_mode else "No pod of it ran, so that its soak proves nothing."
+        return replace(one, state=stages.SOAKING, next=LEAVE, reason=blocked or told, soaked=True)
     reason = seen["unproved"] or (
         f"{seen['seconds']} of {options.soak_seconds} seconds are over, since {seen['covered_since']}."
     )

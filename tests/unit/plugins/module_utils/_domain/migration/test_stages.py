@@ -28,6 +28,7 @@ def template(name: str = "web", **changed: Any) -> dict[str, Any]:
         "steps": ["annotation", "credential", "label", "proof"],
         "blocked": [],
         "accepted": [],
+        "not_looked_at": [],
         "uses": "pod_identity",
         "selector": "shop",
         "identities": [{"name": "shop/money"}],
@@ -36,6 +37,17 @@ def template(name: str = "web", **changed: Any) -> dict[str, Any]:
         "new_service_account": name,
         "credentials": [],
         "proxy": False,
+    }
+    return {**made, **changed}
+
+
+def consumer(**changed: Any) -> dict[str, Any]:
+    made = {
+        "product": "KEDA",
+        "object": "TriggerAuthentication shop/queue",
+        "setting": "spec.podIdentity.provider: azure",
+        "uses": "pod_identity",
+        "workloads": ["Deployment shop/web"],
     }
     return {**made, **changed}
 
@@ -65,6 +77,11 @@ TABLE: dict[str, tuple[dict[str, Any], str, str]] = {
     "only the proxy is missing": ({"uses": "both", "steps": ["proxy"]}, "credential", "canary"),
     "its pods are older": ({"uses": "both", "steps": ["restart"]}, "credential", "canary"),
     "it is switched": (BOTH, "switched", "soak"),
+    "it has the label, and another account than it is to have": (
+        {**BOTH, "new_service_account": "own"},
+        "credential",
+        "canary",
+    ),
     "somebody has taken its account back": ({"uses": "both", "steps": ["annotation"]}, "planned", "account"),
     "it has left": (ALONE, "left", "finish"),
     "something is in its way": ({"blocked": [blocker()]}, "blocked", "account"),
@@ -88,6 +105,19 @@ def test_how_far_it_is(case: str) -> None:
     changed, state, following = TABLE[case]
     found = Mover.of(template(**changed), raw())
     assert (found.state, found.next) == (state, following)
+
+
+def test_by_choice_everything_awaits_its_owner() -> None:
+    for changed, state, following in (
+        ({}, "planned", "account"),
+        ({"steps": ["label"]}, "awaiting_owner", "canary"),
+        (BOTH, "switched", "soak"),
+        ({"blocked": [blocker()]}, "blocked", "account"),
+    ):
+        found = Mover.of(template(**changed), raw(), renders=True)
+        assert (found.state, found.next) == (state, following)
+    # A rollout that this collection has begun is brought to an end by it.
+    assert Mover.of(template(**BOTH), raw({"strategy": {"maxSurge": 1}}), renders=True).state == "credential"
 
 
 def test_why_it_stops_names_what_accepts_it() -> None:
@@ -157,3 +187,14 @@ def test_those_of_one_that_awaits_its_owner_wait_with_it() -> None:
 def test_what_takes_tokens_of_its_node_does_not_move() -> None:
     assert not stages.moves(template(uses="node", selector=""))
     assert stages.moves(template(uses="node")) and stages.moves(template(**ALONE))
+
+
+def test_its_owner_is_told_of_settings_that_no_canary_sees() -> None:
+    unknown = [
+        {"code": "own_client_id_differs", "reason": "It is hidden."},
+        {"code": "login_host_not_reached", "reason": "No pod has asked."},
+    ]
+    others = [consumer(workloads=["Deployment shop/other"]), consumer(uses="workload_identity")]
+    found = Mover.of(template(not_looked_at=unknown), consumers=[consumer(), *others])
+    said = "KEDA takes tokens by its pods: TriggerAuthentication shop/queue, spec.podIdentity.provider: azure."
+    assert found.notes == (said, "It is hidden.")

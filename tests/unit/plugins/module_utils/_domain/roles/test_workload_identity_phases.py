@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.soaking import Soak
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.workload_identity_migration import (
@@ -76,15 +77,19 @@ def observed(*templates: dict[str, Any], marks: dict[str, object] | None = None,
         deployment(one["name"], (marks or {}).get(one["name"]), app=one["name"], aadpodidbinding="shop")
         for one in templates
     ]
-    info = {"templates": list(templates), "service_accounts": accounts}
+    info = {"templates": list(templates), "service_accounts": accounts, "consumers": more.pop("consumers", [])}
     return {"info": info, "cluster": CLUSTER, "of Deployment": {"resources": found}, **more}
 
 
 def work(*templates: dict[str, Any], run: Run = RUN, until: str = "switch", **options: Any) -> dict[str, Any]:
-    more = {"nodes": {"resources": options.pop("nodes")}} if "nodes" in options else {}
+    more: dict[str, Any] = {"nodes": {"resources": options.pop("nodes")}} if "nodes" in options else {}
     if (attached := options.pop("attached", None)) is not None:
         more["scale_sets"] = attached
+    fleet = options.pop("fleet", {})
+    more |= {"host": "here", "clusters": list(fleet), "plans": list(fleet.values())}
+    more["consumers"] = options.pop("consumers", [])
     seen = observed(*templates, marks=options.pop("marks", None), cluster=options.pop("cluster", CLUSTER), **more)
+    seen["info"] |= fleet.get("here", {})
     return PARTS["work"].plan({"until": until, **options}, seen, run)
 
 
@@ -180,7 +185,7 @@ def test_an_account_of_its_own_takes_the_place_of_the_present_one() -> None:
         assert (account["name"], account["like"]) == ("default-money", "default")
     known = done(done(work(mover(steps=["label"], **own)), "account"), "canary")
     assert known["waves"][0][0]["service_account"] == "default-money"
-    assert work(mover(**own, **BOTH))["accounts"] == []
+    assert work(mover(**{**own, "service_account": "default-money"}, **BOTH))["accounts"] == []
 
 
 def test_another_client_id_is_replaced_where_the_plan_says_so() -> None:
@@ -480,12 +485,13 @@ def test_all_that_is_needed_is_asked_for_before_the_first_write() -> None:
 # what gives up AAD Pod Identity
 
 
+SOAKED = Soak(2, "2026-11-30T01:00:00Z", "2026-11-30T01:00:00Z", 9000).view()
+
+
 def soak(
     known: dict[str, Any], run: Run = RUN, until: str = "leave", seconds: int = 7200, **seen: Any
 ) -> dict[str, Any]:
-    told = {"exists": True, "pods": 2, "seconds": 9000, "unproved": "", "tokens": []}
-    entry = {**told, "covered_since": "2026-11-30T01:00:00Z", **seen}
-    looked = {"soaks": [{**each, **entry} for each in known["soaking"]]}
+    looked = {"soaks": [{**each, **SOAKED, **seen} for each in known["soaking"]]}
     return PARTS["soak"].plan({"until": until, "soak_seconds": seconds}, {"work": known, "looked": looked}, run)
 
 
@@ -563,15 +569,15 @@ def test_who_has_not_used_it_for_long_enough_does_not_leave() -> None:
         assert known["rows"][0]["why"] == "9000 of 10000 seconds are over, since 2026-11-30T01:00:00Z."
     unproved = soak(work(mover(**BOTH), until="leave"), unproved="A log was not read.")
     assert unproved["leaving"] == [] and unproved["rows"][0]["why"] == "A log was not read."
-    assert soak(work(mover(**BOTH), until="leave"), pods=0, seconds=0)["leaving"]
+    known = soak(work(mover(**BOTH), until="leave"), pods=0, seconds=0)
+    assert known["leaving"] and "No pod of it ran, so that its soak proves nothing." in known["rows"][0]["why"]
     missing = soak(work(mover(**BOTH), until="leave"), pods=0, seconds=0, unproved="Of 2 pods it has none.")
     assert not missing["leaving"] and missing["rows"][0]["why"] == "Of 2 pods it has none."
 
 
 def test_one_that_is_deleted_meanwhile_stops_no_other() -> None:
     known = work(mover(**BOTH), mover("two", **BOTH), until="leave")
-    seen = {"pods": 2, "seconds": 9000, "unproved": "", "tokens": [], "covered_since": "2026-11-30T01:00:00Z"}
-    soaks = [{**each, **seen, "exists": each["name"] == "two"} for each in known["soaking"]]
+    soaks = [{**each, **SOAKED, "exists": each["name"] == "two"} for each in known["soaking"]]
     known = PARTS["soak"].plan({"until": "leave"}, {"work": known, "looked": {"soaks": soaks}}, RUN)
     assert [each["name"] for each in known["leaving"]] == ["two"]
     assert known["message"] == "Deployment shop/web: It was deleted while the run lasted; see who deletes it."
@@ -636,6 +642,21 @@ def test_aad_pod_identity_goes_when_nothing_needs_it() -> None:
     predicted = leave(known, run=CHECK, until="finish")
     assert states(predicted) == ["left"] and not predicted["finishes"]
     assert predicted["rows"][0]["why"] == "What goes is known once it has left."
+
+
+def test_a_consumer_that_asks_aad_pod_identity_keeps_it() -> None:
+    alone = mover(uses="workload_identity", steps=[], selector="")
+    asks = {
+        "object": "TriggerAuthentication shop/queue",
+        "setting": "spec.podIdentity.provider: azure",
+        "workloads": [],
+        "blocks_finish": True,
+    }
+    known = work(dict(alone), until="finish", consumers=[asks])
+    assert not known["finishes"] and not known["may_finish"]
+    why = "TriggerAuthentication shop/queue (spec.podIdentity.provider: azure) may need AAD Pod Identity, so it stays."
+    assert known["rows"][0]["why"] == why
+    assert work(dict(alone), until="finish", consumers=[{**asks, "blocks_finish": False}])["finishes"]
 
 
 def test_what_it_takes_to_finish_is_asked_for_where_that_may_come() -> None:
@@ -894,6 +915,35 @@ def test_without_azure_credentials_stay_and_are_told() -> None:
 
 
 def test_nobody_goes_back_to_what_is_gone() -> None:
-    with pytest.raises(Refused, match=r"azureops\.pod_identity\.restore"):
-        undo(mover(**OWN, **BOTH), marks={"web": MARKED}, installations=[])
-    assert undo(mover(), installations=[])["rows"]
+    """Nor stops it others, whom nothing of AAD Pod Identity serves."""
+    known = undo(mover(**OWN, **BOTH), mover("two", credentials=[ours("two")]), marks={"web": MARKED}, installations=[])
+    assert known["message"].startswith("Deployment shop/web: AAD Pod Identity is not in the cluster")
+    assert "azureops.pod_identity.restore" in known["message"] and not known["workloads"] and not known["questions"]
+    assert [each["movers"] for each in known["credentials"]] == [["shop/Deployment/two"]]
+
+
+def of_money(issuer: str, *accounts: str) -> dict[str, Any]:
+    """The plan of a cluster, of which the identity is to trust these accounts."""
+    there = [{"name": f"x{number}", "issuer": "https://other/", "subject": f"x{number}"} for number in range(18)]
+    subjects = [f"system:serviceaccount:shop:{account}" for account in accounts]
+    row = {
+        "identity_id": ID.upper(),
+        "credentials": there,
+        "credentials_used": len(there),
+        "credentials_missing": len(accounts),
+        "subjects": subjects,
+    }
+    return {"cluster": {"issuer": issuer}, "identities": [row]}
+
+
+@pytest.mark.parametrize(("others", "state"), [((), "account"), (("web",), "account"), (("web", "api"), "blocked")])
+def test_an_identity_that_all_clusters_would_fill_gets_no_credential(others: tuple[str, ...], state: str) -> None:
+    """Before the first is written for any of them; that of the own cluster counts once."""
+    mine, away = of_money("https://issuer/", "web"), of_money("https://away/", *others)
+    fleet = {"here": mine, "away": away, "gone": {}}
+    known = work(mover(told="1", steps=["credential", "label"]), fleet=fleet)
+    assert states(known) == [state]
+    assert (known["credentials"] == []) == (state == "blocked")
+    if state == "blocked":
+        assert known["rows"][0]["why"].startswith("Identity ")
+        assert "needs 3 more for away, here; Azure takes 20" in known["rows"][0]["why"]
