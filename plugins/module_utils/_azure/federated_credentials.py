@@ -8,7 +8,8 @@
 """Federated credentials of user-assigned identities.
 
 Over plain ARM requests, because the models of azure-mgmt-msi drop from a list what they do not know. Azure refuses a
-write while another one on the same identity runs, so writes come one after the other and are repeated when refused.
+write while another one on the same identity runs (409, pulumi-azure-native#4343), so writes come one after the other,
+those of other runs too, and are repeated when refused. It holds the limit of an identity itself, at each write.
 """
 
 from __future__ import annotations
@@ -91,4 +92,6 @@ class Identity:
                     "regions; use an identity in another region, which need not be that of the cluster.",
                     error=refused.error,
                 ) from None
+            if write.verb == "create":
+                federated.refuse_full(self.holder, credential, self.credentials() or (), refused.error)
             raise

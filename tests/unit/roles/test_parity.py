@@ -126,7 +126,7 @@ def test_example_variables_exist() -> None:
     sources = [*root.glob("playbooks/*.yml"), *(role / "defaults/main.yml" for role in ROLES)]
     known = {name for role in ROLES for name in _options(role)}
     known |= {name for playbook in _roles.PLAYBOOKS for name in _roles.SPECS[playbook]}
-    known |= {name for path in sources for name in re.findall(r"pod_identity_\w+", path.read_text())}
+    known |= {name for path in sources for name in re.findall(r"(?:pod|workload)_identity_\w+", path.read_text())}
     assert named and set(named) <= {*known, *_roles.FACTS, variables.OWN}
 
 

@@ -177,6 +177,44 @@ def test_writes_come_one_after_the_other(modules: Modules, azure: SimulatedAzure
     assert set(credentials(azure)) == {"one", "two", "three", "four"}
 
 
+def test_runs_that_together_need_more_than_there_is(modules: Modules, azure: SimulatedAzure, identity: str) -> None:
+    """What a run says that it has written is there, also that of one that has failed, and no more than Azure takes."""
+    full = [entry(f"fic{number:02}") for number in range(14)]
+    modules.succeed(MODULE, **WHERE, issuer=ISSUER, credentials=full)
+    azure.control("POST", "/settings", {"time_scale": 1.0, "federated_credential_write": 0.2})
+    ended: list[dict[str, Any]] = []
+
+    def run(cluster: str) -> None:
+        several = [entry(f"{cluster}{number}") for number in range(4)]
+        ended.append(modules(MODULE, **WHERE, issuer=f"https://{cluster}/", credentials=several))
+
+    threads = [threading.Thread(target=run, args=(cluster,)) for cluster in ("east", "west", "north")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    there = set(credentials(azure))
+    told = [each.rpartition(" ")[2] for one in ended for each in one.get("actions", ())]
+    assert sorted(told) == sorted(there - {each["name"] for each in full}) and len(there) <= 20
+    failed = [one["msg"] for one in ended if one.get("failed")]
+    assert len(ended) == 3 and len(failed) >= 2 and all("Azure takes 20 at most" in one for one in failed), failed
+
+
+def test_room_that_others_have_taken_since_it_was_counted(
+    modules: Modules, azure: SimulatedAzure, identity: str
+) -> None:
+    modules.succeed(MODULE, **WHERE, issuer=ISSUER, credentials=[entry(f"fic{number:02}") for number in range(20)])
+    before = credentials(azure)
+    modules.fault("GET", "federatedIdentityCredentials\\?", status=200, body={"value": []}, count=1)
+    failed = modules.fail(MODULE, **PODS)
+    assert failed["msg"] == (
+        "Could not create the federated credential pods of the identity billing: others have written meanwhile, and "
+        "it has 20, of which Azure takes 20 at most; remove some, let workloads of a namespace share a service "
+        "account, or use a second identity."
+    )
+    assert "maximum is 20" in failed["error"]["message"] and credentials(azure) == before
+
+
 @pytest.mark.parametrize("desired", [PODS, {**WHERE, "name": "old", "state": "absent"}], ids=["put", "delete"])
 def test_a_write_beside_others(modules: Modules, identity: str, desired: dict[str, Any]) -> None:
     modules.succeed(MODULE, **{**PODS, "name": "old", "service_account": "old"})

@@ -322,6 +322,19 @@ def _refuse_too_many(holder: Holder, kept: int, total: int, removed: int) -> Non
     )
 
 
+def refuse_full(
+    holder: Holder, refused: Credential, current: t.Sequence[Credential], error: t.Mapping[str, t.Any]
+) -> None:
+    """Say so where others have taken the room of a credential since it was decided; ``error``: Azure's refusal."""
+    if len(current) >= LIMIT and refused.key not in {one.key for one in current}:
+        raise Failure(
+            f"Could not create the federated credential {refused.name} of the {holder}: others have written meanwhile, "
+            f"and it has {len(current)}, of which Azure takes {LIMIT} at most; remove some, let workloads of a "
+            f"namespace share a service account, or use a second {holder.noun}.",
+            error=error,
+        )
+
+
 def _in_order(
     holder: Holder, kept: t.Iterable[Credential], writes: t.Sequence[Write], unknown: str
 ) -> tuple[Write, ...]:

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import asdict
 
 from ..azure import arm_id
-from ..azure.federated import IDENTITY_BINDING, LIMIT
+from ..azure.federated import IDENTITY_BINDING, LIMIT, Credential
 from ..installation.workload_identity_webhook import CLIENT_ID
 from ..kubernetes.objects import annotations_of
 from ..kubernetes.sources import place
@@ -139,6 +139,7 @@ def _identities(world: World, told: Plans, *, everything: bool) -> list[dict[str
                 "credentials_used": slots.used,
                 "credentials_free": None if slots.used is None else max(0, LIMIT - slots.used),
                 "credentials_missing": slots.missing,
+                "credentials": [_credential(one) for one in slots.credentials or ()],
                 "issuers": list(slots.issuers),
                 "has_identity_binding": any(one.protection == IDENTITY_BINDING for one in slots.credentials or ()),
                 "subjects": sorted({one.subject for one in slots.wanted}),
@@ -154,12 +155,17 @@ def _identities(world: World, told: Plans, *, everything: bool) -> list[dict[str
                 "credentials_used": None,
                 "credentials_free": None,
                 "credentials_missing": 0,
+                "credentials": [],
                 "issuers": [],
                 "has_identity_binding": False,
                 "subjects": [],
             }
         )
     return sorted(rows, key=lambda row: (str(row["identity_id"]).lower(), row["azure_identities"]))
+
+
+def _credential(one: Credential) -> dict[str, str]:
+    return {"name": one.name, "issuer": one.issuer, "subject": one.subject}
 
 
 def _accounts(world: World, told: Plans) -> list[dict[str, t.Any]]:

@@ -5,36 +5,41 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What the playbook migrate tells in the end: the plans of all clusters beside each other, and what only all tell."""
+"""What the playbook migrate tells in the end: the plans of all clusters beside each other, and what only all tell.
+
+And whether it begins with a cluster, where it takes them in batches.
+"""
 
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 from dataclasses import dataclass
 
 from ..azure import arm_id
-from ..azure.federated import LIMIT
+from ..diagnosis.shown import shown
+from ..migration import fleet
 from ..names import listed
-from ..roles.part import Nothing, Part, Raw, Run
+from ..roles.part import Nothing, Part, Raw, Run, refuse
 
 _UNTOLD = "Nothing was found out about it; see what stopped its host."
 
 
 @dataclass(frozen=True)
-class Planned:
-    """What became of one cluster. ``plan``: as ``workload_identity_info`` returns it, {} where there is none.
+class Planned(fleet.Planned):
+    """What became of one cluster.
 
-    ``failure``: why its run failed; '' where it did not.
+    ``stages``: of its workloads, as the role leaves them. ``failure``: why its run failed; '' where it did not, None
+    where it has not ended.
     """
 
-    cluster: str
-    plan: Raw
-    failure: str
+    stages: tuple[Raw, ...] = ()
+    failure: str | None = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """``cluster``: the one that is told of its failure. ``fails``: whether it fails where something is in the way."""
+    """``cluster``: the one that it is about. ``fails``: whether it fails where something is in the way."""
 
     cluster: str
     fails: bool
@@ -42,20 +47,50 @@ class Found:
 
     @classmethod
     def parse(cls, observed: Raw) -> Found:
-        rows = zip(observed["clusters"], observed["plans"], observed["failures"])
-        every = tuple(Planned(name, plan or {}, str(failure or "")) for name, plan, failure in rows)
+        rows = zip(observed["clusters"], observed["plans"], observed["stages"], observed["failures"])
+        every = tuple(
+            Planned(name, plan or {}, tuple(stages or ()), None if failure is False else str(failure))
+            for name, plan, stages, failure in rows
+        )
         return cls(observed["cluster"], bool(observed["fails"]), every)
 
 
 @dataclass(frozen=True)
+class Begun:
+    """It begins with the cluster."""
+
+
+def begin(_options: Nothing, found: Found, _run: Run) -> Begun:
+    """Raises Refused where a cluster of a batch before stands in the way: one that failed, or none that was moved.
+
+    One that could not be looked at stops no other.
+    """
+    ended = [one for one in found.every if one.failure is not None]
+    failed = next((one.cluster for one in ended if one.failure and one.plan), "")
+    refuse(
+        [f"It was not begun, because cluster {failed}, which comes before it, failed; see why, and run again."]
+        if failed
+        else []
+    )
+    if ended and all(one.failure for one in ended):
+        names = listed([one.cluster for one in ended])
+        refuse([f"It was not begun, because of those before it ({names}) none could be looked at; see why."])
+    return Begun()
+
+
+@dataclass(frozen=True)
 class Row:
-    """A row of the table of clusters; the numbers are those of workloads, None where there is no plan."""
+    """A row of the table of clusters; the numbers are those of workloads, None where there is no plan.
+
+    ``stages``: how many workloads are how far, as text; '' where only the plan was made.
+    """
 
     cluster: str
     ready: int | None
     needs: int | None
     blocked: int | None
     not_looked_at: int | None
+    stages: str
     failure: str
 
 
@@ -70,69 +105,72 @@ class Overfull:
 
 
 @dataclass(frozen=True)
+class Stray:
+    """A row of the federated credentials that are for service accounts of none of the clusters."""
+
+    identity: str
+    credential: str
+    service_account: str
+    issuer: str
+
+
+@dataclass(frozen=True)
 class Told:
-    """``clusters``: empty where there is one only. ``message``: why the run fails for this cluster; '' where not."""
+    """``clusters`` and ``strays``: empty where there is one cluster only.
+
+    ``unknown``: what ``strays`` may be besides, because some clusters were not looked at; '' where all were.
+    ``message``: why the run fails for this cluster; '' where it does not.
+    """
 
     clusters: tuple[Row, ...]
     identities: tuple[Overfull, ...]
+    strays: tuple[Stray, ...]
+    unknown: str
     message: str
 
 
 def tell(_options: Nothing, found: Found, _run: Run) -> Told:
-    overfull = tuple(_overfull(found.every))
+    overfull, several = fleet.overfull(found.every), len(found.every) > 1
+    unknown = [one.cluster for one in found.every if not one.issuer]
     return Told(
-        clusters=tuple(map(_row, found.every)) if len(found.every) > 1 else (),
-        identities=tuple(row for row, _names in overfull),
+        clusters=tuple(map(_row, found.every)) if several else (),
+        identities=tuple(
+            Overfull(shown(arm_id.last_segment(one.identity)), one.used, one.missing, ", ".join(one.clusters))
+            for one in overfull
+        ),
+        strays=tuple(map(_stray, fleet.strays(found.every))) if several else (),
+        unknown=f"Some may be of {listed(unknown)}, whose issuer is not known." if unknown else "",
         message=_message(found, overfull),
     )
 
 
 def _row(one: Planned) -> Row:
     counts = one.plan.get("summary") or {}
+    states = Counter(str(each["state"]) for each in one.stages)
     return Row(
         cluster=one.cluster,
         ready=counts.get("ready"),
         needs=counts.get("needs"),
         blocked=counts.get("blocked"),
         not_looked_at=counts.get("not_looked_at"),
+        stages=", ".join(f"{number} {state}" for state, number in states.items()),
         failure=one.failure or ("" if counts else _UNTOLD),
     )
 
 
-def _overfull(every: t.Iterable[Planned]) -> t.Iterator[tuple[Overfull, tuple[str, ...]]]:
-    """With the clusters. Where one is too many for an identity by itself, its own plan says so."""
-    ids: dict[str, str] = {}
-    used: dict[str, int] = {}
-    # By the issuer, so that what two hosts tell of one cluster counts once; one without an issuer will have its own.
-    missing: dict[str, dict[str, int]] = {}
-    names: dict[str, dict[str, str]] = {}
-    for one in every:
-        issuer = (one.plan.get("cluster") or {}).get("issuer") or one.cluster
-        for each in one.plan.get("identities") or ():
-            if each["credentials_used"] is not None and each["credentials_missing"]:
-                key = arm_id.normal(each["identity_id"])
-                ids[key] = each["identity_id"]
-                used[key] = max(each["credentials_used"], used.get(key, 0))
-                missing.setdefault(key, {})[issuer] = each["credentials_missing"]
-                names.setdefault(key, {}).setdefault(issuer, one.cluster)
-    for key, by_issuer in sorted(missing.items()):
-        more, clusters = sum(by_issuer.values()), tuple(sorted(names[key].values()))
-        if len(by_issuer) > 1 and used[key] + more > LIMIT:
-            yield Overfull(arm_id.last_segment(ids[key]), used[key], more, ", ".join(clusters)), clusters
+def _stray(one: fleet.Stray) -> Stray:
+    return Stray(*map(shown, (one.identity, one.credential, one.service_account, one.issuer)))
 
 
-def _message(found: Found, overfull: t.Iterable[tuple[Overfull, tuple[str, ...]]]) -> str:
+def _message(found: Found, overfull: t.Iterable[fleet.Overfull]) -> str:
     for one in found.every:
         if one.cluster == found.cluster and one.failure:
             return one.failure
-    mine = [row.identity for row, clusters in overfull if found.cluster in clusters]
-    if not found.fails or not mine:
-        return ""
-    return (
-        f"All clusters together need more federated credentials of {listed(mine)} than the {LIMIT} that Azure takes: "
-        "let workloads of a namespace share a service account, remove credentials of clusters that are gone, or use a "
-        "second identity."
-    )
+    mine = [one.sentence for one in overfull if found.cluster in one.clusters]
+    return " ".join(mine) if found.fails else ""
 
 
-PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {"clusters": Part(Nothing, Found, tell)}
+PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
+    "begin": Part(Nothing, Found, begin),
+    "clusters": Part(Nothing, Found, tell),
+}
