@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python tests/readmes.py`: write the table of permissions of each role into its README, and the page of codes.
+"""`python tests/readmes.py`: write the table of permissions of each role into its README, the page of codes, and of the
+guide of the migration what it says of products that take tokens for others.
 
 A table stands in the last section, and is that of the map PERMISSIONS of the role's plan. The page, docs/codes.md, is
 that of the tables of causes, problems, findings, residue and verdicts, and of the failures that users reported.
@@ -20,6 +21,7 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[1]
 DOMAIN = "plugins.module_utils._domain"
 PAGE = CHECKOUT / "docs/codes.md"
+GUIDE = CHECKOUT / "docs/migration.md"
 COMMAND = "python tests/readmes.py"
 SECTION = "\n## Permissions\n"
 # Files of causes, with the section of each.
@@ -56,6 +58,7 @@ EXPLAINED = {
     "Reported failures": "Failures that users reported, and the codes that tell them.",
     "What no code tells": "What a person must look at, because it cannot be told from outside, or not all of it.",
 }
+PRODUCTS_HEADING = "| Product | Found by | Asks with | Workload ID from |\n|---|---|---|---|\n"
 HEADING = "| Phase | Where | Permission |\n|---|---|---|\n"
 
 
@@ -189,6 +192,31 @@ def _entry(word: Word) -> str:
     return "\n\n".join(filter(None, (f"### {word.code}", word.meaning.replace("``", "`"), lines)))
 
 
+def guided(text: str, domain: str = DOMAIN) -> str:
+    """The guide with what it says of the products, which ends its section."""
+    before, heading, rest = text.partition(PRODUCTS_HEADING)
+    after = rest[rest.index("\n## ") :]
+    several = importlib.import_module(f"{domain}.migration.products").PRODUCTS
+    rows = [
+        f"| [{one.name}]({one.page}) | {_found_by(one)} | {one.asker} | "
+        f"{', '.join(each.label for each in one.versioned)} |\n"
+        for one in several
+    ]
+    steps = [
+        "\n".join((f"### {one.name}", "", *(f"{number}. {step}" for number, step in enumerate(one.steps, 1)), ""))
+        + f"\nProof: {one.proof}\n"
+        for one in several
+    ]
+    return f"{before}{heading}{''.join(rows)}\n" + "\n".join(steps) + after
+
+
+def _found_by(product: Any) -> str:
+    """Its objects, and how images of its pods end."""
+    charts = [f"chart `{each}`" for each in product.charts]
+    images = product.asks.replace("(^|/)", "").replace("$", "").replace("|", "\\|")
+    return ", ".join((*product.kinds, *charts, f"image `{images}`"))
+
+
 def _anchor(code: str) -> str:
     return f"[{code}](#{code})"
 
@@ -206,6 +234,7 @@ def main() -> None:
     for path, permissions in roles():
         path.write_text(written(path.read_text(), permissions))
     PAGE.write_text(page())
+    GUIDE.write_text(guided(GUIDE.read_text()))
 
 
 if __name__ == "__main__":

@@ -246,10 +246,13 @@ def test_consumers_and_constraints_of_what_the_cluster_has(
     for kind in (KEDA, template, rule):
         definition(kind)
     create(client, KEDA, world, "queue", spec={"podIdentity": {"provider": "azure"}})
+    create(client, KEDA, world, "odd", spec={"podIdentity": "azure"})
     create(client, template, None, "k8steamlabels", spec={"crd": {"spec": {"names": {"kind": "K8sTeamLabels"}}}})
     create(client, rule, None, "everywhere", spec={"match": {"kinds": [{"kinds": ["Deployment"]}]}})
     done = info(namespaces=[world]).ok()
-    (found,) = done["consumers"]
+    odd, found = done["consumers"]
+    assert (odd["object"], odd["state"]) == (f"TriggerAuthentication {world}/odd", "not_known")
+    assert odd["reason"] == "Its spec.podIdentity is no object." and odd["blocks_finish"]
     assert (found["object"], found["uses"]) == (f"TriggerAuthentication {world}/queue", "pod_identity")
     one = rows(done, world)["Deployment"]
     assert one["policies"] == ["K8sTeamLabels everywhere"] and codes(one, "warnings") == {"policy_may_refuse"}

@@ -77,9 +77,18 @@ OPTIONAL: tuple[tuple[Kind, ...], ...] = (
     (Kind("kyverno.io", "v1", "policies", "Policy"),),
     (Kind("keda.sh", "v1alpha1", "triggerauthentications", "TriggerAuthentication"),),
     (Kind("keda.sh", "v1alpha1", "clustertriggerauthentications", "ClusterTriggerAuthentication", False),),
-    (Kind("secrets-store.csi.x-k8s.io", "v1", "secretproviderclasses", "SecretProviderClass"),),
+    (Kind("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject"),),
+    (Kind("keda.sh", "v1alpha1", "scaledjobs", "ScaledJob"),),
+    *(
+        tuple(Kind("secrets-store.csi.x-k8s.io", version, plural, name) for version in ("v1", "v1alpha1"))
+        for plural, name in (
+            ("secretproviderclasses", "SecretProviderClass"),
+            ("secretproviderclasspodstatuses", "SecretProviderClassPodStatus"),
+        )
+    ),
     (Kind("cert-manager.io", "v1", "issuers", "Issuer"),),
     (Kind("cert-manager.io", "v1", "clusterissuers", "ClusterIssuer", False),),
+    (Kind("acme.cert-manager.io", "v1", "orders", "Order"),),
     (Kind("velero.io", "v1", "backupstoragelocations", "BackupStorageLocation"),),
     *(
         tuple(Kind(group, version, plural, name) for version in versions)

@@ -50,6 +50,10 @@ def test_the_page_is_that_of_the_tables() -> None:
     assert readmes.PAGE.read_text() == readmes.page(DOMAIN), f"run {readmes.COMMAND}"
 
 
+def test_the_guide_says_what_the_table_of_products_says() -> None:
+    assert readmes.GUIDE.read_text() == readmes.guided(readmes.GUIDE.read_text(), DOMAIN), f"run {readmes.COMMAND}"
+
+
 def test_no_two_tables_use_one_code() -> None:
     assert [code for code, times in Counter(word.code for word in WORDS).items() if times > 1] == []
 

@@ -135,7 +135,15 @@ _CONSTRAINT = {
 _ANY_SPEC = (
     *("ConstraintTemplate", "ClusterPolicy", "Policy", "TriggerAuthentication", "ClusterTriggerAuthentication"),
     *("SecretProviderClass", "Issuer", "ClusterIssuer", "BackupStorageLocation", "GitRepository", "HelmRepository"),
-    *("OCIRepository", "Bucket", "ImageRepository"),
+    *(
+        "OCIRepository",
+        "Bucket",
+        "ImageRepository",
+        "ScaledObject",
+        "ScaledJob",
+        "SecretProviderClassPodStatus",
+        "Order",
+    ),
 )
 _SHAPES: dict[str, t.Any] = {
     "AzureIdentity": _IDENTITY,

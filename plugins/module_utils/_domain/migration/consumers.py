@@ -5,39 +5,33 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use this from other collections or standalone plugins/modules!
 
-"""What takes tokens through pods of others: by its settings, which a migration has to change, too.
+"""How far what takes tokens through pods of others is on its way to Workload ID, and what is next for it.
 
-What a product calls its settings is from its documentation; which pods ask is told by its images. The Secrets Store CSI
-driver asks in the name of the pods that mount a class, all others in that of their own service account.
+What was observed decides. What a product needs is in its line of ``products``.
 """
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ..kubernetes import sources
-from ..kubernetes.sources import Source
-from ..kubernetes.workloads import Workload
-from ..matching.inventory import subject
-from ..matching.matching import Raw
-from . import containers
-from .candidate import POD_IDENTITY, WORKLOAD_ID, Candidate
+from ..azure import arm_id
+from ..diagnosis.shown import shown
+from ..kubernetes.objects import labels_of
+from ..names import listed
+from . import noticed, products
+from .candidate import POD_IDENTITY, WORKLOAD_ID
+from .noticed import Looked, Noticed
+from .products import Product
+from .trust import EXISTS, Trust
 
-OTHER = "other"
-_CSI_DRIVER = "secrets-store.csi.k8s.io"
-KEDA, CSI, CERT_MANAGER, VELERO, FLUX = "KEDA", "Secrets Store CSI", "cert-manager", "Velero", "Flux"
-_TRIGGERS, _CLASS = ("TriggerAuthentication", "ClusterTriggerAuthentication"), "SecretProviderClass"
-_FLUX_SOURCES = ("GitRepository", "OCIRepository", "HelmRepository", "Bucket", "ImageRepository")
-# Products whose settings are in no object that is read here: where they are, and what they have to be.
-_BY_SETTINGS = {
-    "AGIC": "In its values set armAuth.type to workloadIdentity and armAuth.identityClientID to the client id.",
-    "external-dns": "In azure.json set useWorkloadIdentityExtension to true in place of useManagedIdentityExtension.",
-    "cert-manager": "Set podLabels and serviceAccount.labels of its values to azure.workload.identity/use: 'true'.",
-    "Velero": "Set podLabels and the service account's annotation in its values; leave out AZURE_CLIENT_SECRET.",
-    "Flux": "Patch its controllers' Deployments and service accounts in the Kustomization flux-system.",
-    "Azure Service Operator": "Set USE_WORKLOAD_IDENTITY_AUTH to true in the Secret aso-controller-settings.",
-}
+if t.TYPE_CHECKING:
+    from .world import World
+
+# How far it is; NOT_KNOWN where what was observed does not tell it.
+STATES = NOT_MOVED, PREPARED, MOVED, PROVED, NOT_KNOWN = ("not_moved", "prepared", "moved", "proved", "not_known")
+# Who changes it: the phases of the role, or whoever owns its manifest.
+PHASES, OWNER = "phases", "owner"
 
 
 @dataclass(frozen=True)
@@ -45,190 +39,225 @@ class Consumer:
     """``label``: kind, namespace and name of what has the setting. ``uses``: POD_IDENTITY, WORKLOAD_ID or OTHER.
 
     ``client_id``: the one that it names, '' for none. ``subjects``: of the service accounts that the tokens are asked
-    with; empty where nothing was found that asks. ``workloads``: labels of those pods' workloads.
+    with; empty where nothing was found that asks. ``workloads``: labels of those pods' workloads. ``version`` and
+    ``chart``: '' where nothing tells them. ``state``: of STATES; ``reason``: why it is no further; ``next``: what is to
+    be done. ``change``: values of the chart, or a patch of the object, as YAML; '' for none. ``asks``: as far as is
+    known, AAD Pod Identity has to stay for it.
     """
 
-    product: str
+    product: Product
     label: str
     setting: str
     uses: str
-    remedy: str
     client_id: str = ""
     workloads: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
-
-    def asked_by(self, several: t.Iterable[Source]) -> Consumer:
-        told = list(several)
-        return replace(
-            self,
-            workloads=tuple(sorted(one.label for one in told)),
-            subjects=tuple(sorted({subject(one.workload) for one in told})),
-        )
+    version: str = ""
+    chart: str = ""
+    state: str = NOT_KNOWN
+    reason: str = ""
+    next: str = ""
+    moved_by: str = OWNER
+    change: str = ""
+    trusts: tuple[Trust, ...] = ()
+    asks: bool = False
 
     def view(self) -> dict[str, t.Any]:
         return {
-            "product": self.product,
+            "product": self.product.name,
             "object": self.label,
             "setting": self.setting,
             "uses": self.uses,
             "client_id": self.client_id,
             "workloads": list(self.workloads),
             "subjects": list(self.subjects),
-            "remedy": self.remedy,
+            "version": self.version,
+            "chart": self.chart,
+            "state": self.state,
+            "reason": self.reason,
+            "next": self.next,
+            "moved_by": self.moved_by,
+            "steps": list(self.product.steps),
+            "change": self.change,
+            "proof": self.product.proof,
+            "credentials": [each.view() for each in self.trusts],
+            "blocks_finish": self.asks,
+            "page": self.product.page,
         }
 
 
-def set_to_pod_identity(products: t.Container[str], template: Raw) -> tuple[str, ...]:
-    """The kinds whose objects may take tokens by pod identity through the pods of a workload."""
-    mounts = any(map(_class, _volumes(template)))
-    return (*(_TRIGGERS if KEDA in products else ()), *((_CLASS,) if mounts else ()))
+def find(world: World) -> list[Consumer]:
+    looked = Looked(world)
+    found = [_Judged(each, looked).consumer() for each in noticed.find(looked)]
+    return sorted(found, key=lambda one: (one.product.name, one.label, one.setting))
 
 
-def find(
-    candidates: t.Iterable[Candidate], workloads: t.Iterable[Workload], objects: t.Mapping[str, t.Sequence[Raw]]
-) -> list[Consumer]:
-    every = sources.find(workloads, objects)
-    askers: dict[str, list[Source]] = {}
-    for one in every:
-        for product in {each.product for each in containers.parse(one.template)} - {""}:
-            askers.setdefault(product, []).append(one)
-    found = [
-        *_keda(objects, askers.get(KEDA, ())),
-        *_classes(objects, every),
-        *_issuers(objects, askers.get(CERT_MANAGER, ())),
-        *_backups(objects, askers.get(VELERO, ())),
-        *_flux(objects, askers.get(FLUX, ())),
-        *_by_settings(candidates),
-    ]
-    return sorted(found, key=lambda one: (one.product, one.label, one.setting))
+Verdict = tuple[str, str, str]  # state, reason, what is next
 
 
-def _keda(objects: t.Mapping[str, t.Sequence[Raw]], operators: t.Sequence[Source]) -> t.Iterator[Consumer]:
-    for kind in _TRIGGERS:
-        for raw in objects.get(kind, ()):
-            provider = str(_at(raw, "spec", "podIdentity", "provider") or "")
-            if provider not in ("azure", "azure-workload"):
-                continue
-            yield Consumer(
-                KEDA,
-                _label(kind, raw),
-                f"spec.podIdentity.provider: {provider}",
-                POD_IDENTITY if provider == "azure" else WORKLOAD_ID,
-                "Set the provider to azure-workload, and identityId to the client id where it is not that of the "
-                "operator's service account; KEDA from 2.15 on has no provider azure.",
-                str(_at(raw, "spec", "podIdentity", "identityId") or ""),
-            ).asked_by(operators)
+class _Judged:
+    """One consumer with all that it is judged by."""
 
+    def __init__(self, seen: Noticed, looked: Looked) -> None:
+        self.seen, self.looked, self.product = seen, looked, seen.product
+        self.versions = looked.versions(seen)
+        self.trusts = looked.trusts(seen)
+        self.off = [each.label for each in seen.askers if not each.is_on]
+        self.asking = [each.label for each in seen.askers if each.asks_nmi]
+        asked = {looked.client_id_of(seen, each).lower() for each in seen.askers} - {""}
+        self.client_ids = asked or {seen.client_id.lower()}
 
-def _classes(objects: t.Mapping[str, t.Sequence[Raw]], every: t.Sequence[Source]) -> t.Iterator[Consumer]:
-    mounting: dict[tuple[str, str], list[Source]] = {}
-    for one in every:
-        for volume in _volumes(one.template):
-            name = _class(volume)
-            if name:
-                mounting.setdefault((one.workload.pod.namespace, name), []).append(one)
-    for raw in objects.get(_CLASS, ()):
-        by_pod = str(_at(raw, "spec", "parameters", "usePodIdentity")).lower() == "true"
-        client_id = str(_at(raw, "spec", "parameters", "clientID") or "")
-        if _at(raw, "spec", "provider") != "azure" or not (by_pod or client_id):
-            continue
-        yield Consumer(
-            CSI,
-            _label("SecretProviderClass", raw),
-            "spec.parameters.usePodIdentity: true" if by_pod else "spec.parameters.clientID",
-            POD_IDENTITY if by_pod else WORKLOAD_ID,
-            "Set clientID in place of usePodIdentity; the driver asks with the service account of each pod that mounts "
-            "the class, so the identity must trust each of these.",
-            client_id,
-        ).asked_by(mounting.get(sources.place(raw), ()))
+    def consumer(self) -> Consumer:
+        seen = self.seen
+        charts = (products.chart_of(labels_of(each.source.raw)) for each in seen.askers)
+        state, reason, then = self._verdict()
+        return Consumer(
+            self.product,
+            seen.label,
+            seen.setting,
+            seen.uses,
+            client_id=seen.client_id,
+            workloads=tuple(sorted({each.label for each in seen.askers})),
+            subjects=seen.accounts or tuple(sorted({each.subject for each in seen.askers})),
+            version=shown(", ".join(sorted({each.text for each in self.versions} - {""}))),
+            chart=next(filter(None, charts), ""),
+            state=state,
+            reason=shown(reason),
+            next=shown(then),
+            moved_by=PHASES if self._by_phases else OWNER,
+            change="" if state in (MOVED, PROVED) else self._change(),
+            trusts=self.trusts,
+            # What cannot be read may ask, too.
+            asks=not seen.is_workload and bool(seen.odd or (seen.uses == POD_IDENTITY and not self._is_gone)),
+        )
 
+    @property
+    def _by_phases(self) -> bool:
+        """Whether it is a template that may be changed in the cluster."""
+        one = self.seen.askers[0].candidate if self.seen.is_workload else None
+        if one is None or one.rollout.immutable or one.owner.fixed or one.source.made_by_hand:
+            return False
+        return not one.owner.kind or self.looked.world.choices.override_owner
 
-def _volumes(template: Raw) -> t.Sequence[Raw]:
-    return (template.get("spec") or {}).get("volumes") or ()
+    def _change(self) -> str:
+        client_id = next(iter(self.client_ids)) if len(self.client_ids) == 1 else ""
+        if self.seen.is_workload:
+            workload = self.seen.askers[0].source.workload
+            account = self.seen.askers[0].subject.rpartition(":")[2]
+            return products.text_of(self.product.values(client_id, workload.name, account))
+        return "" if self.seen.uses == WORKLOAD_ID else products.text_of(self.seen.change(client_id))
 
+    @property
+    def _is_gone(self) -> bool:
+        """Whether its version has no AAD Pod Identity any more."""
+        gone = self.product.gone
+        return bool(gone) and any(each.known and each.numbers >= gone for each in self.versions)
 
-def _class(volume: Raw) -> str:
-    """The name of the SecretProviderClass that it mounts; '' for none."""
-    csi = volume.get("csi") or {}
-    name = (csi.get("volumeAttributes") or {}).get("secretProviderClass")
-    return str(name or "") if csi.get("driver") == _CSI_DRIVER else ""
+    def _verdict(self) -> Verdict:
+        page, seen = f"see {self.product.page}.", self.seen
+        if seen.odd:
+            return NOT_KNOWN, seen.odd, f"Correct it, or {page}"
+        if not seen.is_workload and seen.uses == POD_IDENTITY:
+            return self._set_to_pod_identity()
+        if not seen.askers:
+            return NOT_KNOWN, "Nothing was found that asks for it.", f"Find what does; {page}"
+        if not seen.is_workload and seen.uses == WORKLOAD_ID:
+            return self._set_to_workload_id()
+        if not self.asking and len(self.off) == len(seen.askers):
+            reason = f"{listed(self.off)} gets no identity by AAD Pod Identity or Workload ID."
+            return NOT_KNOWN, reason, f"Find what does; {page}"
+        if self.off:
+            return self._unless_too_old(NOT_MOVED, *self._unswitched())
+        if self.asking:
+            reason = f"{listed(self.asking)} may get tokens both ways."
+            then = "See that its own settings are as its steps say; the phases soak and leave prove the rest."
+            return self._unless_too_old(PREPARED, reason, then)
+        return self._moved()
 
+    def _set_to_pod_identity(self) -> Verdict:
+        seen, page = self.seen, self.product.page
+        if self._is_gone:
+            versions = listed(sorted({each.text for each in self.versions}))
+            reason = f"{self.product.name} {versions} has no AAD Pod Identity, so that it gets no token."
+            return NOT_MOVED, reason, "Apply what change says."
+        if not seen.askers:
+            reason = "Nothing was found that asks by it."
+            return NOT_MOVED, reason, f"Delete it if nobody needs it, or change it; see {page}."
+        if len(self.client_ids) > 1:
+            reason = (
+                f"{listed([each.label for each in seen.askers])} have different identities, and it names one for all."
+            )
+            return NOT_MOVED, reason, "Give each one of its own, with the client id of its identity."
+        if seen.by_pods and self.off:
+            return self._unless_too_old(NOT_MOVED, *self._unswitched())
+        lacking = self._untrusting() or self._unlooked()
+        if lacking:
+            return self._unless_too_old(NOT_MOVED, *lacking)
+        reason = f"It says {seen.setting}, and all that it needs for Workload ID is there."
+        return self._unless_too_old(PREPARED, reason, "Apply what change says.")
 
-def _issuers(objects: t.Mapping[str, t.Sequence[Raw]], controllers: t.Sequence[Source]) -> t.Iterator[Consumer]:
-    for kind in ("Issuer", "ClusterIssuer"):
-        for raw in objects.get(kind, ()):
-            solvers = _at(raw, "spec", "acme", "solvers")
-            for number, solver in enumerate(solvers if isinstance(solvers, list) else ()):
-                dns = _at(solver, "dns01", "azureDNS")
-                if dns is None or _at(dns, "clientSecretSecretRef"):
-                    continue
-                yield Consumer(
-                    CERT_MANAGER,
-                    _label(kind, raw),
-                    f"spec.acme.solvers[{number}].dns01.azureDNS",
-                    OTHER,
-                    "It asks as cert-manager's pods do; managedIdentity.clientID says for which identity.",
-                    str(_at(dns, "managedIdentity", "clientID") or ""),
-                ).asked_by(controllers)
+    def _set_to_workload_id(self) -> Verdict:
+        if self.seen.by_pods and self.off:
+            return (NOT_MOVED, *self._unswitched())
+        found, lacking = self._moved(), self._untrusting()
+        return (NOT_MOVED, *lacking) if lacking and found[0] != PROVED else found
 
+    def _moved(self) -> Verdict:
+        proof = self.seen.proof
+        if proof is not None and proof(self.seen):
+            return PROVED, "", ""
+        return MOVED, "Its status does not prove it yet." if proof else "", self.product.proof
 
-def _backups(objects: t.Mapping[str, t.Sequence[Raw]], servers: t.Sequence[Source]) -> t.Iterator[Consumer]:
-    for raw in objects.get("BackupStorageLocation", ()):
-        if _at(raw, "spec", "provider") not in ("azure", "velero.io/azure"):
-            continue
-        by_entra = str(_at(raw, "spec", "config", "useAAD")).lower() == "true"
-        yield Consumer(
-            VELERO,
-            _label("BackupStorageLocation", raw),
-            f"spec.config.useAAD: {'true' if by_entra else 'false'}",
-            OTHER,
-            "Set useAAD to true, so that Velero asks Entra as its own pods do.",
-        ).asked_by(servers)
+    def _unless_too_old(self, state: str, reason: str, then: str) -> Verdict:
+        """The same where its version has Workload ID, or the proxy sidecar asks for it."""
+        page = self.product.page
+        old = [each for each in self.versions if each.known and not each.suits]
+        if all(each.candidate is not None and each.candidate.proxied for each in self.seen.askers):
+            return state, reason, then
+        if old:
+            needed = listed(sorted({each.image.label for each in old}))
+            said = f"{self.product.name} has Workload ID from {needed} on, and {old[0].text} runs."
+            return NOT_MOVED, said, f"Upgrade it first; see {page}."
+        if not self.versions or not all(each.known for each in self.versions):
+            said = f"Its version is not known, and so is whether it has Workload ID. {reason}"
+            return NOT_KNOWN, said, f"See {page} which version has, and what it takes."
+        return state, reason, then
 
+    def _unswitched(self) -> tuple[str, str]:
+        reason = f"{listed(self.off)} does not use Workload ID yet."
+        if self.seen.is_workload and not self._by_phases:
+            then = "Set what change says where its manifest is written; the phases before switch prepare and try it."
+            return reason, then
+        return reason, "The phases up to switch let it use Workload ID."
 
-def _flux(objects: t.Mapping[str, t.Sequence[Raw]], controllers: t.Sequence[Source]) -> t.Iterator[Consumer]:
-    wanted = "image-reflector-controller"
-    for kind in _FLUX_SOURCES:
-        for raw in objects.get(kind, ()):
-            if _at(raw, "spec", "provider") != "azure":
-                continue
-            name = wanted if kind == "ImageRepository" else "source-controller"
-            yield Consumer(
-                FLUX,
-                _label(kind, raw),
-                "spec.provider: azure",
-                OTHER,
-                f"It asks as the {name} does: label its pods and annotate its service account.",
-            ).asked_by(one for one in controllers if name in _repositories(one))
-
-
-def _repositories(one: Source) -> str:
-    return " ".join(each.image for each in containers.parse(one.template))
-
-
-def _by_settings(candidates: t.Iterable[Candidate]) -> t.Iterator[Consumer]:
-    """Controllers of products that get an identity themselves."""
-    for one in candidates:
-        for product in one.products:
-            if product in _BY_SETTINGS and one.moves:
-                yield Consumer(
-                    product,
-                    one.label,
-                    "the settings of its chart",
-                    POD_IDENTITY if one.selector and not one.labelled else WORKLOAD_ID if one.labelled else OTHER,
-                    _BY_SETTINGS[product],
-                    one.client_id,
-                    (one.label,),
-                    (subject(one.source.workload),),
+    def _untrusting(self) -> tuple[str, str] | None:
+        """Which identity does not trust who asks, and what is next."""
+        candidates = [each.candidate for each in self.seen.askers if each.candidate is not None]
+        given = {arm_id.normal(each.resource_id) for one in candidates for each in one.identities}
+        for trust in self.trusts:
+            if trust.to_write:
+                reason = f"{arm_id.last_segment(trust.identity)} does not trust {trust.subject}."
+                if arm_id.normal(trust.identity) in given:
+                    return reason, "The phase credential writes what is missing."
+                return (
+                    f"{reason} AAD Pod Identity does not give it to these pods, so the phases write no credential.",
+                    "If they are to have it, write the credential by the module federated_identity_credential.",
                 )
+        return None
 
-
-def _label(kind: str, raw: Raw) -> str:
-    return f"{kind} {'/'.join(filter(None, sources.place(raw)))}"
-
-
-def _at(value: t.Any, *path: str) -> t.Any:
-    """What is at that path of an object of a kind whose shape nobody here vouches for; None where nothing is."""
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
+    def _unlooked(self) -> tuple[str, str] | None:
+        """Why it is not known whether the identities trust who asks, and what is next."""
+        for asker in self.seen.askers:
+            client_id = self.looked.client_id_of(self.seen, asker)
+            if not client_id:
+                return f"Nothing tells for which identity {asker.label} asks.", f"See {self.product.page}."
+            if self.looked.world.managed_with(client_id) is None:
+                return (
+                    f"No AzureIdentity has the client id {client_id}, so what that identity trusts was not looked at.",
+                    "Let it trust the subjects by the module federated_identity_credential, if it does not.",
+                )
+        unknown = [each for each in self.trusts if each.state != EXISTS]
+        if not unknown:
+            return None
+        name = arm_id.last_segment(unknown[0].identity)
+        return f"Whether {name} trusts {unknown[0].subject} was not looked at.", "Name the cluster, to ask Azure."

@@ -17,13 +17,14 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ..installation.nmi import image_repository, numbers
+from ..installation.nmi import numbers
 from ..installation.workload_identity_webhook import (
     CLIENT_ID_VARIABLE,
     PROXY_CONTAINER,
     TOKEN_FILE_VARIABLE,
 )
 from ..matching.matching import Raw
+from . import products
 
 CONTAINER, INIT, SIDECAR = "container", "init", "sidecar"
 # What the webhook itself puts beside the containers of a pod.
@@ -38,17 +39,6 @@ _METADATA_SERVICE = re.compile(r"169\.254\.169\.254|metadata/identity/oauth2/tok
 _RESOURCE_ID = re.compile(r"/userAssignedIdentities/", re.IGNORECASE)
 # Libraries that know no Workload ID, by a variable that only they read.
 _OLD_LIBRARIES = {"AzureServicesAuthConnectionString": "AppAuthentication"}
-# Products that take tokens for others or by settings of their own, by their images.
-_PRODUCTS = (
-    ("KEDA", re.compile(r"(^|/)keda$")),
-    ("Secrets Store CSI", re.compile(r"secrets-store/(driver|.*provider-azure)$|(^|/)provider-azure$")),
-    ("AGIC", re.compile(r"application-gateway/kubernetes-ingress$")),
-    ("external-dns", re.compile(r"(^|/)external-dns$")),
-    ("cert-manager", re.compile(r"(^|/)cert-manager-controller$")),
-    ("Velero", re.compile(r"(^|/)velero$")),
-    ("Flux", re.compile(r"(^|/)(source|kustomize|helm|notification|image-reflector|image-automation)-controller$")),
-    ("Azure Service Operator", re.compile(r"(^|/)azureserviceoperator$")),
-)
 
 
 @dataclass(frozen=True)
@@ -73,8 +63,7 @@ class Container:
     @property
     def product(self) -> str:
         """Whose image it is; '' for one that is not known here."""
-        repository = image_repository(self.image)
-        return next((name for name, pattern in _PRODUCTS if pattern.search(repository)), "")
+        return products.of_image(self.image)
 
     @property
     def version(self) -> tuple[int, ...]:

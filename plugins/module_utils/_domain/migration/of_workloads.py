@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ..kubernetes.workloads import TEMPLATES
 from ..names import listed
-from . import consumers
+from . import noticed
 from .candidate import POD_IDENTITY, Candidate
 from .owners import OPERATOR
 from .places import policies
@@ -125,7 +125,7 @@ def others_take_tokens_by_it(one: Candidate, world: World) -> Reasons:
         for each in world.consumers
         if each.uses == POD_IDENTITY and one.label in each.workloads and one.label != each.label
     ]
-    missing = world.unread(*consumers.set_to_pod_identity(one.products, one.source.template))
+    missing = world.unread(*noticed.set_to_pod_identity(one.products, one.source.template))
     if still:
         yield Reason(f"{listed(still)} ask by its pods.")
     elif missing:

@@ -233,6 +233,10 @@ class World:
     def _by_client_id(self) -> t.Mapping[str, Identity]:
         return {one.client_id.lower(): one for one in self.managed.values() if one.client_id}
 
+    def managed_with(self, client_id: str) -> Identity | None:
+        """The managed identity with that client id; None where no AzureIdentity tells it."""
+        return self._by_client_id.get(client_id.lower()) if client_id else None
+
     def managed_of(self, one: Candidate) -> tuple[Identity, ...]:
         """The managed identities that it gets, or that its service account names."""
         found = [each for each in one.identities if arm_id.normal(each.resource_id) in self.managed]
@@ -243,21 +247,16 @@ class World:
 
     @cached_property
     def _trusts(self) -> t.Mapping[tuple[str, str], tuple[Trust, ...]]:
-        known = self.observed.credentials or {}
         return {
-            one.key: tuple(
-                trust.judge(
-                    identity,
-                    self.subject(one),
-                    self.observed.issuer,
-                    self.observed.cloud.audience,
-                    known.get(arm_id.normal(identity.resource_id)),
-                )
-                for identity in self.managed_of(one)
-            )
+            one.key: tuple(self.judged(identity, self.subject(one)) for identity in self.managed_of(one))
             for one in self.candidates
             if one.moves and not one.is_bound
         }
+
+    def judged(self, identity: Identity, subject: str) -> Trust:
+        """Whether a managed identity trusts it."""
+        known = (self.observed.credentials or {}).get(arm_id.normal(identity.resource_id))
+        return trust.judge(identity, subject, self.observed.issuer, self.observed.cloud.audience, known)
 
     def subject(self, one: Candidate) -> str:
         return _SUBJECT.format(one.namespace, self.account_of(one))
@@ -304,4 +303,4 @@ class World:
 
     @cached_property
     def consumers(self) -> tuple[Consumer, ...]:
-        return tuple(consumers.find(self.candidates, self.observed.inventory.cluster.workloads, self.observed.objects))
+        return tuple(consumers.find(self))

@@ -110,13 +110,13 @@ def test_it_fails_where_it_is_told_to(fails: bool) -> None:
     assert planned(blocked, fail_on_blocked=fails, undo=True)["message"] == ""
 
 
-def test_only_consumers_and_gains_that_a_person_has_to_look_at_are_shown() -> None:
-    consumer = {"object": "TriggerAuthentication shop/q", "product": "KEDA", "subjects": ["a", "b"], "remedy": "Do it."}
-    consumers = [{**consumer, "uses": "pod_identity"}, {**consumer, "uses": "workload_identity"}]
+def test_consumers_and_gains_that_a_person_has_to_look_at() -> None:
+    consumer = {"object": "TriggerAuthentication shop/q", "product": "KEDA", "subjects": ["a", "b"], "next": "Do it."}
+    consumers = [{**consumer, "reason": "", "state": state} for state in ("prepared", "moved")]
     gain = {"identity": ID, "service_accounts": ["shop/web"]}
     gains = [{**gain, "gained": ["User vault"]}, {**gain, "gained": []}]
     told = planned(info(template(), consumers=consumers, gains=gains))
-    assert [row["subjects"] for row in told["consumers"]] == ["a, b"]
+    assert [(row["subjects"], row["state"]) for row in told["consumers"]] == [("a, b", "prepared"), ("a, b", "moved")]
     assert told["gains"] == [{"identity": "web", "service_accounts": "shop/web", "gained": "User vault"}]
     assert told["fact"]["gains"] == gains
 
