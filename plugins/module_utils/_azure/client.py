@@ -205,17 +205,15 @@ class Arm:
         if kind is None:
             kind = arm_answers.kind_of_list(path) if method == "GET" else ""
         found: list[Body] = []
-        read: set[str] = set()
+        read = arm_answers.PagesRead()
         answer = self.send(method, path, api_version, doing=doing, query=query, only_reads=method == "POST")
         while True:
             page = arm_answers.page(doing, text_of(answer), named=named, kind=kind)
             found.extend(page.items)
             if not page.following:
                 return arm_answers.distinct(found)
-            read.add(answer.request.url)
             following = arm_answers.at_endpoint(doing, page.following, self.cloud.resource_manager)
-            arm_answers.refuse_circle(doing, following, read)
-            read.add(following)
+            read.follow(doing, answer.request.url, following)
             answer = self._look(following, doing=doing)
 
     def put(self, path: str, api_version: str, body: t.Mapping[str, t.Any], *, doing: str) -> Body:

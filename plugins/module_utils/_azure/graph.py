@@ -63,7 +63,7 @@ class Graph:
         """The federated credentials of an application; None where it does not exist any more."""
         doing = f"list the federated credentials of the application {application.name}"
         found: list[arm_answers.Body] = []
-        read: set[str] = set()
+        read = arm_answers.PagesRead()
         with _missing_is_fine:
             answer = self._send("GET", f"/{_path(application)}", doing=doing)
             while True:
@@ -71,10 +71,8 @@ class Graph:
                 found.extend(page.items)
                 if not page.following:
                     return federated.ordered(graph_answers.credential(body) for body in arm_answers.distinct(found))
-                read.add(answer.request.url)
                 following = arm_answers.at_endpoint(doing, page.following, self._root, _NAME)
-                arm_answers.refuse_circle(doing, following, read)
-                read.add(following)
+                read.follow(doing, answer.request.url, following)
                 answer = run(self._pipeline, _request("GET", following), doing=doing)
         return None
 

@@ -15,7 +15,7 @@ import json
 import re
 import typing as t
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..errors import Failure
 from . import arm_id
@@ -141,10 +141,22 @@ def distinct(items: t.Iterable[Body]) -> list[Body]:
     return list(found.values())
 
 
-def refuse_circle(doing: str, url: str, read: t.Container[str]) -> None:
-    """Raises NotAzure where the next page of a list is one that was read already."""
-    if url in read:
-        raise NotAzure(doing, "the list leads back to a page that was read already")
+class PagesRead:
+    """The pages of one list that were read, by their URLs, however these are escaped."""
+
+    def __init__(self) -> None:
+        self._urls: set[tuple[t.Any, ...]] = set()
+
+    def follow(self, doing: str, asked: str, following: str) -> None:
+        """Note the page that was asked for; raises NotAzure where the one that follows it was read already."""
+        self._urls.add(_unescaped(asked))
+        if _unescaped(following) in self._urls:
+            raise NotAzure(doing, "the list leads back to a page that was read already")
+
+
+def _unescaped(url: str) -> tuple[t.Any, ...]:
+    parts = urlsplit(url)
+    return parts.hostname, unquote(parts.path), tuple(parse_qsl(parts.query, keep_blank_values=True))
 
 
 def at_endpoint(doing: str, url: str, endpoint: str, service: str = "the Azure Resource Manager") -> str:

@@ -115,9 +115,16 @@ def test_an_item_counts_once_whatever_its_casing() -> None:
 
 
 def test_a_list_that_leads_in_a_circle_is_refused() -> None:
-    arm_answers.refuse_circle("do it", "https://x/2", {"https://x/1"})
+    read = arm_answers.PagesRead()
+    read.follow("do it", "https://x/1?$filter=a%20eq%20b", "https://x/2?$skiptoken=a")
+    read.follow("do it", "https://x/2?$skiptoken=a", "https://x/2?$skiptoken=b")
     with pytest.raises(arm_answers.NotAzure):
-        arm_answers.refuse_circle("do it", "https://x/1", {"https://x/1"})
+        read.follow("do it", "https://x/2?$skiptoken=b", "https://X/1?%24filter=a+eq+b")
+
+
+def test_a_page_that_leads_to_itself_is_refused() -> None:
+    with pytest.raises(arm_answers.NotAzure):
+        arm_answers.PagesRead().follow("do it", "https://x/1", "https://x/1")
 
 
 @pytest.mark.parametrize(
