@@ -21,6 +21,8 @@ description:
   - What a field was before is kept in the annotation C(azureops.pod-identity/migration) of the workload itself, which
     its pods do not have. From that alone O(state=original) brings all of it back, from any point, also while a rollout
     hangs, and without the webhook or Azure. A value that somebody else has changed meanwhile stays as it is.
+  - O(state=returned) brings the same back, and leaves in the annotation that nobody has proved yet that NMI serves the
+    pods, until O(state=original) takes it away. So a run that ends before the proof is known to the next one.
   - While the pods of a Deployment or a DaemonSet are replaced, its C(maxUnavailable) is 0 and its C(maxSurge) at least
     1. Both are as before once all pods are proved; where the rollout hangs, they stay so, and the old pods serve. Where
     pods have a port of their node, both are left as they are, and O(accept_gap) has to accept that.
@@ -66,8 +68,10 @@ options:
       - V(left) takes the label C(aadpodidbinding) off the template, where all pods are proved.
       - V(original) brings back what was before, and waits until no pod is left that was made otherwise. A workload that
         does not exist any more is as it was.
+      - V(returned) does the same, but for the annotation, which then says only that the workload has come back. Where
+        nothing was changed, or the pods are to use Workload ID all the same, there is none.
     type: str
-    choices: [switched, left, original]
+    choices: [switched, left, returned, original]
     default: switched
   service_account:
     description: Service account that the template is to have with O(state=switched); by default the one that it has.
@@ -89,7 +93,7 @@ options:
     default: false
   accept_gap:
     description:
-      - Whether to replace pods though old ones end before new ones serve, also for O(state=original); without it such a
+      - Whether to replace pods though old ones end before new ones serve, also on the way back; without it such a
         workload is refused.
     type: bool
     default: false
@@ -97,6 +101,12 @@ options:
     description:
       - Whether the webhook of Workload ID is to be taken for there in check mode, because an earlier task of the same
         playbook enables it. No pod is tried then. Outside of check mode nothing is assumed.
+    type: bool
+    default: false
+  assume_returned:
+    description:
+      - Whether in check mode the workload is to be taken for one that has come back with O(state=returned), because an
+        earlier task of the same playbook does that. Outside of check mode nothing is assumed.
     type: bool
     default: false
   wait:
@@ -113,7 +123,7 @@ notes:
   - Needs to get and patch the workload, to list pods, persistentvolumeclaims and events and to create pods in its
     namespace, and to list mutatingwebhookconfigurations; with O(accept_gap), where pods are replaced only when somebody
     deletes them, to create evictions of pods. Pods are created in dry runs only.
-  - It is not for O(state=original) that pods are created in dry runs.
+  - It is not for O(state=returned) or O(state=original) that pods are created in dry runs.
 seealso:
   - module: azureops.pod_identity.workload_identity_info
   - module: azureops.pod_identity.workload_identity_webhook_info
@@ -205,7 +215,7 @@ workload:
           sample: 3
 left:
   description:
-    - What is not as it was. With O(state=original) the fields that somebody else has changed meanwhile, or has set
+    - What is not as it was. On the way back the fields that somebody else has changed meanwhile, or has set
       before; besides, what of the strategy of a Deployment waits for the end of the rollout.
   returned: success, or when the wait fails
   type: list
@@ -394,6 +404,7 @@ OPTIONS = _argspec.ArgumentSpec(
         "override_owner": {"type": "bool", "default": False},
         "accept_gap": {"type": "bool", "default": False},
         "assume_webhook": {"type": "bool", "default": False},
+        "assume_returned": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},
         "wait_timeout": {"type": "int", "default": 600},
     }
@@ -401,6 +412,7 @@ OPTIONS = _argspec.ArgumentSpec(
 _WHY = {
     switching.SWITCHED: "use Workload ID",
     switching.LEFT: "leave AAD Pod Identity",
+    switching.RETURNED: "as it was before, not proved yet",
     switching.ORIGINAL: "as it was before",
 }
 _REPLACED = "its pods, one by one"
@@ -426,6 +438,7 @@ class Job:
         place, raw = self.place, self.place.get()
         if raw is None:
             return self._gone()
+        raw = self._assumed(raw)
         decision, proof = switching.decide(place.kind, raw, self.wanted), place.proof(raw, self.client_id)
         if self._proves and not decision.rolls and proof.unproved:
             self.wanted = replace(self.wanted, restart=True)
@@ -455,8 +468,14 @@ class Job:
             result = self._wait()[1]
         return Plan(self._shown(raw), self._shown(ended), steps, result=result, watch=self)
 
+    def _assumed(self, raw: Object) -> Object:
+        """As an earlier task would have left it, in check mode."""
+        if not self.predict or not self.params["assume_returned"]:
+            return raw
+        return dict(switching.returned(self.place.kind, raw))
+
     def _gone(self) -> Plan:
-        if self.state != switching.ORIGINAL:
+        if self._proves:
             raise Failure(f"{self.place.label} does not exist: name one that does.")
         self.warnings.append(f"{self.place.label} does not exist, so that nothing of it is to be brought back.")
         self.results["left"] = []
@@ -465,7 +484,7 @@ class Job:
 
     @property
     def _proves(self) -> bool:
-        return self.state != switching.ORIGINAL
+        return self.state not in switching.BACK
 
     # before the first write
 
@@ -531,7 +550,7 @@ class Job:
         tries = decision.rolls and self._proves
 
         def decide(live: Object) -> Document:
-            return switching.decide(place.kind, live, self.wanted).patch
+            return switching.decide(place.kind, self._assumed(live), self.wanted).patch
 
         def check() -> None:
             if self.forbidden:

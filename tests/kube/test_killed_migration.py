@@ -383,7 +383,7 @@ JOBS = {
     "issuer": Job(enable_issuer, 0, 1, 3),
     "webhook": Job(enable_webhook, 0, 1, 3),
     "there": Job(there, 22, 2, 10, destroys=True),
-    "back": Job(back, 12, 2, 7, destroys=True),
+    "back": Job(back, 14, 2, 8, destroys=True),
 }
 GROUP = "killed migration"
 SHORT = ("issuer", "webhook", "there")

@@ -44,6 +44,7 @@ PLANTED = "planted-in-a-variable"
 USE_LABEL = of_chart.USE_LABEL
 OURS = {"label": None, "service_account": "default", "service_account_set": "billing"}
 ROLLING = {"maxUnavailable": "25%", "maxSurge": "25%"}
+PROVED = {"state": "original", "assume_returned": True}
 
 
 @pytest.fixture(scope="module")
@@ -229,8 +230,19 @@ def test_a_deployment_is_switched_leaves_and_comes_back(cluster: Cluster) -> Non
     assert all("aadpodidbinding" not in each["metadata"]["labels"] for each in cluster.pods())
     assert not cluster.run(state="left").ok()["changed"] and not cluster.run().ok()["changed"]
 
-    back = cluster.run(state="original")
+    of_both = [cluster.run(check=True, **options) for options in ({"state": "returned"}, PROVED)]
+    back = cluster.run(state="returned")
     assert (back.ok()["workload"]["stage"], rollout(back), back.result["left"]) == ("original", [3, 3, 3, 0], [])
+    assert back.result["actions"] == [
+        f"{label} (as it was before, not proved yet)",
+        f"{label} (strategy as before the rollout)",
+    ]
+    assert note(cluster.get()) == {"unproved": True} and not cluster.run(state="returned").ok()["changed"]
+    proved = cluster.run(**PROVED)
+    assert proved.ok()["actions"] == [f"{label} (as it was before)"]
+    for predicted, done in zip(of_both, (back, proved), strict=True):
+        for key in ("actions", "changes", "diff", "changed", "left"):
+            assert predicted.ok()[key] == done.ok()[key], key
     after = cluster.get()
     assert template(after) == template(before) and after["spec"] == before["spec"]
     assert MIGRATION not in after["metadata"]["annotations"]

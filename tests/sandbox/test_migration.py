@@ -172,6 +172,7 @@ def test_the_way_back(story: Story) -> None:
         == [
             "Make the templates of the workloads as they were",
             "Remove the federated credentials of this collection",
+            "Remove the marks of workloads that NMI serves",
             "Take back what was done to the service accounts",
         ]
     )

@@ -58,6 +58,7 @@ class Mover:
     returns them. ``blockers``: what is in the way, by stage. ``labels``: of its template. ``nodes``: one of
     each pool that its pods may come to; None where that is not known. ``mark``: it was changed by
     this collection, before which it had ``former_selector``; ``rolling``: and its rollout was not brought to an end.
+    ``unproved``: it was brought back, and nobody has seen since that NMI serves it.
     ``owner``: of its manifest. ``renders``: nothing of it is patched, by choice. ``now``: fields of its template, None
     where it was not read; ``earlier``: of its former revisions. ``notes``: what else whoever changes it has to see to.
     ``awaits``: the owner has to change it. ``state``,
@@ -94,6 +95,7 @@ class Mover:
     mark: bool = False
     former_selector: str = ""
     rolling: bool = False
+    unproved: bool = False
     awaits: bool = False
     state: str = PLANNED
     next: str = ""
@@ -125,6 +127,7 @@ class Mover:
         accepted = {each["code"] for each in template["accepted"]}
         owner = template.get("owner") or {}
         kept = mark.read(raw or {})
+        unproved = bool((kept or {}).get(switching.UNPROVED))
         steps = dict.fromkeys(_PHASES[step] for step in template["steps"] if step in _PHASES)
         found = cls(
             namespace=template["namespace"],
@@ -149,9 +152,10 @@ class Mover:
             own_client_id=OWN_CLIENT_ID in accepted,
             proxy=bool(template["proxy"]),
             labels=None if raw is None else _template_labels(raw),
-            mark=kept is not None,
+            mark=kept is not None and not unproved,
             former_selector=str((kept or {}).get(switching.SELECTOR) or ""),
             rolling=switching.STRATEGY in (kept or {}),
+            unproved=unproved,
         )
         return found.judged()
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 
 from ..errors import Failure
 from ..installation.workload_identity_webhook import PROXY_ANNOTATION, USE_LABEL
-from ..kubernetes import progress
+from ..kubernetes import patches, progress
 from ..kubernetes.objects import annotations_of
 from ..matching.matching import SELECTOR_LABEL, Raw, pod_template
 from ..names import MIGRATION
@@ -29,7 +29,8 @@ from . import mark, of_workloads
 from .owners import Owner
 from .rollouts import Rollout, host_ports
 
-STATES = SWITCHED, LEFT, ORIGINAL = ("switched", "left", "original")
+STATES = SWITCHED, LEFT, RETURNED, ORIGINAL = ("switched", "left", "returned", "original")
+BACK = (RETURNED, ORIGINAL)
 # What may be changed so, with its apiVersion.
 KINDS: t.Mapping[str, str] = {
     "Deployment": "apps/v1",
@@ -42,7 +43,7 @@ NAMES = LABEL, ACCOUNT, PROXY, SELECTOR, RESTARTED = (
     *("label", "service_account", "proxy", "aadpodidbinding", "restarted"),
 )
 _RESTARTED = "azureops.pod-identity/restarted"
-STRATEGY, _ACCOUNT_SET = "strategy", "service_account_set"
+STRATEGY, UNPROVED, _ACCOUNT_SET = "strategy", "unproved", "service_account_set"
 _SET = "true"  # the value of label and annotation
 # While a rollout lasts.
 _DURING: t.Mapping[str, int] = {"maxUnavailable": 0, "maxSurge": 1}
@@ -81,12 +82,14 @@ class Record:
     """What the annotation holds.
 
     ``was``: by name, what each field that was changed was before. ``account``: the service account that was set.
-    ``strategy``: what of its rollingUpdate was otherwise before the rollout that lasts.
+    ``strategy``: what of its rollingUpdate was otherwise before the rollout that lasts. ``unproved``: all has come
+    back, and nobody has seen yet that NMI serves its pods.
     """
 
     was: Values = field(default_factory=dict)
     account: str = ""
     strategy: t.Mapping[str, Amount] = field(default_factory=dict)
+    unproved: bool = False
 
     @classmethod
     def parse(cls, kind: str, raw: Raw) -> Record:
@@ -97,8 +100,10 @@ class Record:
             return cls()
         try:
             strategy, account = found.pop(STRATEGY, {}), found.pop(_ACCOUNT_SET, "")
+            unproved = found.pop(UNPROVED, False)
             fits = (
-                bool(found or account or strategy)
+                bool(found or account or strategy or unproved)
+                and isinstance(unproved, bool)
                 and set(found) <= set(NAMES)
                 and all(value is None or isinstance(value, str) for value in found.values())
                 and isinstance(account, str)
@@ -114,7 +119,7 @@ class Record:
                 "this collection writes it, so that nobody knows how the workload was before: correct the annotation, "
                 "or take it away and undo by hand."
             )
-        return cls(found, account, strategy)
+        return cls(found, account, strategy, unproved)
 
     @property
     def text(self) -> str | None:
@@ -124,6 +129,8 @@ class Record:
             found[_ACCOUNT_SET] = self.account
         if self.strategy:
             found[STRATEGY] = dict(self.strategy)
+        if self.unproved:
+            found[UNPROVED] = True
         return mark.written(found) if found else None
 
     def is_ours(self, name: str, now: str | None) -> bool:
@@ -158,7 +165,7 @@ class Kept:
 class Decision:
     """``before`` and ``after``: fields of the template. ``record``: what the annotation says then.
 
-    ``patch``: a JSON merge patch, empty where nothing is to be written. ``left``: what original does not bring back.
+    ``patch``: a JSON merge patch, empty where nothing is to be written. ``left``: what does not come back.
     """
 
     before: Values
@@ -177,9 +184,11 @@ def decide(kind: str, raw: Raw, wanted: Wanted) -> Decision:
     """What is to be written of a workload as it is now; ``finish`` comes behind the rollout."""
     record, before = Record.parse(kind, raw), fields(pod_template(raw))
     left: tuple[Kept, ...] = ()
-    if wanted.state == ORIGINAL:
+    if wanted.state in BACK:
         after, left = _undone(before, record)
-        kept = Record(strategy=record.strategy)
+        # NMI is not to serve pods for which somebody else wants Workload ID.
+        unproved = wanted.state == RETURNED and record != Record() and stage(after) == ORIGINAL
+        kept = Record(strategy=record.strategy, unproved=unproved)
     else:
         after = {**before, **_wishes(before, wanted)}
         if wanted.restart:
@@ -208,7 +217,7 @@ def _noted(before: Values, after: Values, record: Record) -> Record:
         if before[name] != after[name] and not record.is_ours(name, before[name]):
             was[name] = before[name]
     account = after[ACCOUNT] or "" if before[ACCOUNT] != after[ACCOUNT] else record.account
-    return replace(record, was=was, account=account)
+    return replace(record, was=was, account=account, unproved=False)
 
 
 def _undone(before: Values, record: Record) -> tuple[dict[str, str | None], tuple[Kept, ...]]:
@@ -252,6 +261,13 @@ def finish(kind: str, raw: Raw) -> Decision:
         back = {}
     kept = replace(record, strategy={})
     return Decision(values, values, kept, _patch(kind, raw, values, values, kept, back), tuple(left))
+
+
+def returned(kind: str, raw: Raw) -> Raw:
+    """The workload as it is once it is RETURNED, and its rollout is over."""
+    for decision in (lambda now: decide(kind, now, Wanted(RETURNED)), lambda now: finish(kind, now)):
+        raw = patches.merged(raw, decision(raw).patch)
+    return raw
 
 
 def pending(kind: str, raw: Raw) -> tuple[Kept, ...]:
@@ -350,7 +366,7 @@ def refusals(
     found: list[Refusal] = []
     if not decision.rolls:
         return found
-    if state != ORIGINAL:
+    if state not in BACK:
         said = f"it belongs to {owner.label}, which would undo the change" if owner.kind else ""
         if owner.fixed:
             found.append(Refusal(of_workloads.made_by_operator.__name__, said))
@@ -368,7 +384,7 @@ def refusals(
 def refused(label: str, state: str, several: t.Sequence[Refusal]) -> Failure:
     """All of them in one sentence, and as data."""
     told = [f"{each.reason} ({each.code}{f', accepted by {each.option}' if each.option else ''})" for each in several]
-    what = "was not brought back" if state == ORIGINAL else "was not changed"
+    what = "was not brought back" if state in BACK else "was not changed"
     return Failure(
         f"{label} {what}: {'; '.join(told)}.",
         error={"code": several[0].code, "message": several[0].reason},
@@ -378,7 +394,7 @@ def refused(label: str, state: str, several: t.Sequence[Refusal]) -> Failure:
 
 def why_not_yet(kind: str, raw: Raw, decision: Decision, state: str) -> str:
     """What has to be otherwise before this state can be, as a clause; empty where nothing has."""
-    held = progress.held(kind, raw) if decision.rolls and state != ORIGINAL else ""
+    held = progress.held(kind, raw) if decision.rolls and state not in BACK else ""
     if not held and state == LEFT and decision.before[LABEL] != _SET:
         return f"its template has no label {USE_LABEL}: let it be switched first"
     return held

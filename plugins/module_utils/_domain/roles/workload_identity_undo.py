@@ -31,7 +31,7 @@ from .workload_identity_phases import Change, Options, Row
 
 ORIGINAL = "original"
 # What is done one after the other.
-WORKLOADS, TOKENS, CREDENTIALS, ACCOUNTS = ("workloads", "tokens", "credentials", "accounts")
+WORKLOADS, TOKENS, SERVED, CREDENTIALS, ACCOUNTS = ("workloads", "tokens", "served", "credentials", "accounts")
 _UNSERVED = (
     "AAD Pod Identity is not in the cluster, so nobody would give its pods their tokens; put it back with the playbook "
     "azureops.pod_identity.restore, and run this again."
@@ -67,8 +67,8 @@ PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {
 
 @dataclass(frozen=True)
 class Returning:
-    """A workload that goes back to NMI. ``marked``: its template is changed, or its pods are not those of it yet.
-    ``asked``: NMI was asked for a token before its template is changed.
+    """A workload that goes back to NMI. ``marked``: its template is changed, or its pods are not those of it yet, or
+    nobody has seen since that NMI serves them. ``asked``: NMI was asked for a token before its template is changed.
 
     ``state``: ORIGINAL once its template is as it was; ``served``: and NMI has given its pods a token. ``reason``: why
     it stops, or what stays.
@@ -87,8 +87,12 @@ class Returning:
         return cls(**{**raw, "mover": Mover.parse(raw["mover"])})
 
     @property
+    def has_mark(self) -> bool:
+        return self.mover.mark or self.mover.unproved
+
+    @property
     def returns(self) -> bool:
-        """Whether its template is still to be changed."""
+        """Whether its template is still to be changed, or looked at."""
         return self.marked and not self.state and not self.failed
 
     @property
@@ -123,7 +127,7 @@ class Credentials:
 class Undo:
     """What a run that goes back knows; see ``phases.Work``. ``kept``: places of service accounts that others need.
 
-    ``marked``: places of service accounts with our mark.
+    ``marked``: places of service accounts with our mark. ``served``: those whose mark goes, since NMI serves them.
     """
 
     movers: tuple[Returning, ...]
@@ -131,6 +135,7 @@ class Undo:
     marked: tuple[str, ...] = ()
     workloads: tuple[Change, ...] = ()
     questions: tuple[phases.Canary, ...] = ()
+    served: tuple[Change, ...] = ()
     credentials: tuple[Credentials, ...] = ()
     accounts: tuple[Account, ...] = ()
     azure: tuple[AzureNeed, ...] = ()
@@ -190,7 +195,7 @@ def undo(options: Options, found: Found, _run: Run) -> Undo:
     refuse(phases.unknown(options, every))
     chosen = [one for one in every if phases.in_scope(options, one)]
     out = [one for one in every if not phases.in_scope(options, one)]
-    others = [one for one in out if one.has_label or found.has_pods(one)]
+    others = [one for one in out if one.has_label or one.unproved or found.has_pods(one)]
     made = Undo(
         movers=tuple(_returning(one, found) for one in chosen),
         kept=tuple(sorted({_place(one) for one in others})),
@@ -201,11 +206,12 @@ def undo(options: Options, found: Found, _run: Run) -> Undo:
 
 
 def _returning(one: Mover, found: Found) -> Returning:
-    if one.mark or not one.has_label:
-        # A run that ended in a rollout leaves no mark, and pods that need what they had.
-        marked = one.mark or (one.kind in switching.KINDS and found.has_pods(one))
+    ours = one.mark or one.unproved
+    if ours or not one.has_label:
+        # Brought back without this role, it has no mark, and maybe pods that need what they had.
+        marked = ours or (one.kind in switching.KINDS and found.has_pods(one))
         # Any tenant may write a mark, which stops nobody else.
-        unserved = bool(one.mark) and not found.served
+        unserved = ours and not found.served
         return Returning(one, marked, served=not marked, reason=_UNSERVED if unserved else "", failed=unserved)
     return Returning(
         one,
@@ -234,6 +240,7 @@ def _listed(made: Undo, options: Options) -> Undo:
         made,
         workloads=tuple(_change(each.mover, options) for each in made.movers if each.returns and not each.is_unsure),
         questions=tuple(phases.Canary(_question(each.mover, options), each.mover.key) for each in asked),
+        served=tuple(_change(each.mover, options) for each in made.movers if each.is_back and each.has_mark),
         credentials=tuple(_credentials(free)),
         accounts=tuple(_accounts(free, made.marked)),
         rows=tuple(Row(each.mover.label, each.state or each.mover.state, "", each.reason) for each in made.movers),
@@ -323,7 +330,7 @@ def _in_cluster(made: Undo) -> t.Iterator[KubernetesNeed]:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a task has made of one of the lists, WORKLOADS, TOKENS, CREDENTIALS or ACCOUNTS; see ``phases.Progress``."""
+    """What a task has made of one of the lists, WORKLOADS to ACCOUNTS; see ``phases.Progress``."""
 
     undo: Undo
     phase: str

@@ -30,6 +30,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
     KINDS,
     LEFT,
     ORIGINAL,
+    RETURNED,
     SWITCHED,
     Decision,
     Wanted,
@@ -147,6 +148,27 @@ def test_again_nothing_is_written(kind: str, state: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("finishes", [True, False])
+def test_what_has_come_back_says_so_until_somebody_has_proved_it(kind: str, finishes: bool) -> None:
+    before = workload(kind)
+    switched = run(before, SWITCHED, account="billing")
+    back = run(switched, RETURNED, finishes=finishes)
+    assert pod_template(back) == pod_template(before) and (note(back) or {})["unproved"] is True
+    assert run(switched, RETURNED) == switching.returned(kind, switched) == run(back, RETURNED)
+    assert note(run(back, RETURNED)) == {"unproved": True} and back["metadata"]["annotations"]["of"] == "team"
+    assert run(back, ORIGINAL) == before
+    again = run(back, SWITCHED, account="billing")
+    assert again == switched, "whoever goes there again has another way back"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_not_changed_and_what_uses_workload_id_is_not_to_be_proved(kind: str) -> None:
+    assert run(workload(kind), RETURNED) == workload(kind)
+    theirs = run(workload(kind, labels={USE: "true"}), SWITCHED, account="billing")
+    assert note(theirs) and note(run(theirs, RETURNED)) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_is_there_already_is_not_ours(kind: str) -> None:
     have = workload(kind, labels={"app": "web", USE: "true"}, annotations={PROXY: "false"}, account="billing")
     assert switching.decide(kind, have, Wanted(SWITCHED, "billing", proxy=True)).patch == {}
@@ -173,7 +195,7 @@ def test_the_default_account_is_the_same_by_name_and_without() -> None:
         ({"maxUnavailable": "0%", "maxSurge": 3}, {"maxUnavailable": "0%", "maxSurge": 3}),
     ],
 )
-@pytest.mark.parametrize("state", [SWITCHED, LEFT, ORIGINAL])
+@pytest.mark.parametrize("state", switching.STATES)
 def test_no_pod_is_missing_while_a_rollout_lasts(given: Raw, during: Raw, state: str) -> None:
     before = workload(strategy={"type": "RollingUpdate", "rollingUpdate": given})
     raw = before if state == SWITCHED else run(before, SWITCHED)
@@ -193,7 +215,7 @@ def test_no_pod_is_missing_while_a_rollout_lasts(given: Raw, during: Raw, state:
         ({"maxUnavailable": 0, "maxSurge": "30%"}, {"maxUnavailable": 0, "maxSurge": "30%"}),
     ],
 )
-@pytest.mark.parametrize("state", [SWITCHED, LEFT, ORIGINAL])
+@pytest.mark.parametrize("state", switching.STATES)
 def test_a_daemon_set_surges_while_a_rollout_lasts(given: Raw, during: Raw, state: str) -> None:
     before = workload("DaemonSet", updateStrategy={"type": "RollingUpdate", "rollingUpdate": given})
     raw = before if state == SWITCHED else run(before, SWITCHED)
@@ -463,6 +485,8 @@ def test_any_template_comes_back_byte_for_byte(
         '{"strategy": {"type": "Recreate"}}',
         '{"strategy": {"maxSurge": {}}}',
         '{"strategy": null}',
+        '{"unproved": false}',
+        '{"unproved": "true"}',
     ],
 )
 @pytest.mark.parametrize("state", switching.STATES)
@@ -494,7 +518,7 @@ REFUSED: dict[str, tuple[Owner, Rollout, Raw, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.parametrize("state", [SWITCHED, LEFT, ORIGINAL])
+@pytest.mark.parametrize("state", switching.STATES)
 def test_what_is_refused(name: str, state: str) -> None:
     """Whoever owns it, what was added may be taken away again."""
     owner, rollout, given, told = REFUSED[name]
@@ -502,7 +526,7 @@ def test_what_is_refused(name: str, state: str) -> None:
     decision = switching.decide("Deployment", raw, Wanted(state))
     options = {"override_owner": False, "accept_gap": False, **given}
     found = switching.refusals(state, decision, owner, rollout, **options)
-    told = [each for each in told if state != ORIGINAL or each.startswith("cannot_surge")]
+    told = [each for each in told if state not in switching.BACK or each.startswith("cannot_surge")]
     assert [f"{each.code} {each.option}" for each in found] == told
     assert {each.code for each in found} <= set(plan.CODES)
     if found:
@@ -527,7 +551,7 @@ def test_what_replaces_no_pods_is_refused_but_brought_back(kind: str, spec: Raw,
     decision = switching.decide(kind, raw, Wanted(SWITCHED))
     assert switching.why_not_yet(kind, raw, decision, SWITCHED).startswith(told)
     switched = run(raw, SWITCHED)
-    for state in (SWITCHED, ORIGINAL):
+    for state in (SWITCHED, *switching.BACK):
         assert switching.why_not_yet(kind, switched, switching.decide(kind, switched, Wanted(state)), state) == ""
 
 

@@ -731,6 +731,7 @@ def test_no_cluster_in_azure() -> None:
 # the way back
 
 MARKED = {"label": None, "service_account": "default", "service_account_set": "default-money"}
+API = "shop/Deployment/api"
 OWN: dict[str, Any] = {"service_account": "default-money", "new_service_account": "default-money"}
 
 
@@ -777,7 +778,10 @@ def test_the_whole_way_back() -> None:
     assert states(known) == ["original"] and not known["credentials"] and not known["workloads"]
     (question,) = known["questions"]
     assert question["question"]["selector"] == "shop" and question["question"]["path"] == "pod_identity"
+    assert not known["served"]
     known = undone(known, "tokens", SERVED)
+    assert [(each["kind"], each["name"]) for each in known["served"]] == [("Deployment", "web")]
+    known = undone(known, "served", [{"item": item} for item in known["served"]])
     assert known["credentials"] == [
         {"identity_id": ID, "credentials": [{"name": ours()["credential"]}], "movers": ["shop/Deployment/web"]}
     ]
@@ -785,6 +789,35 @@ def test_the_whole_way_back() -> None:
     assert known["accounts"] == [{"namespace": "shop", "name": "default-money", "movers": ["shop/Deployment/web"]}]
     known = undone(known, "accounts", [{"item": item} for item in known["accounts"]])
     assert states(known) == ["original"] and not known["message"] and not known["rows"][0]["why"]
+
+
+@pytest.mark.parametrize("mark", [{"unproved": True}, {"unproved": True, "strategy": {"maxUnavailable": 1}}])
+def test_a_run_that_was_cut_before_the_proof_is_proved_by_the_next_one(mark: dict[str, object]) -> None:
+    """Nothing but the mark tells it where account and credential are others', or are gone."""
+    template = mover(service_account="default", new_service_account="default-money", credentials=[ours()])
+    known = undo(template, marks={"web": mark})
+    assert len(known["workloads"]) == 1 and not known["credentials"] and not known["questions"]
+    assert ("deployments", "shop") in [(each["resource"], each["namespace"]) for each in known["kubernetes"]]
+    known = undone(known, "workloads", original(known))
+    assert known["questions"][0]["question"]["selector"] == "shop"
+    assert [known[name] for name in ("served", "credentials", "accounts")] == [[]] * 3
+    refused = undone(known, "tokens", {"tokens": [{"verdict": "pod_unknown", "message": "No."}]})
+    assert "No." in refused["message"]
+    assert [refused[name] for name in ("served", "credentials", "accounts")] == [[]] * 3
+    served = undone(known, "tokens", SERVED)
+    assert [len(served[name]) for name in ("served", "credentials", "accounts")] == [1] * 3
+    failed = undone(served, "served", [{"item": served["served"][0], "failed": True, "msg": "Forbidden."}])
+    assert failed["message"] == "Deployment shop/web: Forbidden." and not failed["credentials"]
+    # Nor does another that has the account take it away, nor is there a proof without AAD Pod Identity.
+    shared = undo(mover("api", **OWN, credentials=[ours()]), template, marks={"web": mark}, workloads=[API])
+    assert not shared["credentials"] and not shared["accounts"]
+    gone = undo(template, marks={"web": mark}, installations=[])
+    assert "AAD Pod Identity is not in the cluster" in gone["message"] and not gone["credentials"]
+
+
+def test_what_is_proved_is_not_asked_again() -> None:
+    known = undo(mover(service_account="default", new_service_account="default-money"))
+    assert not known["workloads"] and not known["questions"] and not known["served"]
 
 
 def left() -> dict[str, Any]:
@@ -858,7 +891,7 @@ def test_a_run_that_was_cut_in_a_rollout_waits_for_it_before_credentials_go() ->
     assert known["questions"] and not known["credentials"]
     assert undone(known, "tokens", SERVED)["credentials"]
     # Nor does another that has the account take them away.
-    shared = undo(mover("api", **OWN, credentials=[ours()]), template, pods=[old()], workloads=["shop/Deployment/api"])
+    shared = undo(mover("api", **OWN, credentials=[ours()]), template, pods=[old()], workloads=[API])
     assert not shared["credentials"] and not shared["accounts"]
     for other in (old("team"), old(controller="api-1"), old(phase="Succeeded")):
         assert undo(template, pods=[other])["credentials"]
@@ -901,7 +934,7 @@ def test_what_is_behind_a_failure_of_the_way_back_keeps_what_it_has() -> None:
 def test_check_mode_predicts_the_way_back() -> None:
     known = undo(mover(**OWN, **BOTH, credentials=[ours()]), marks={"web": MARKED})
     known = undone(known, "workloads", original(known), CHECK)
-    assert not known["questions"] and known["credentials"] and known["accounts"]
+    assert not known["questions"] and known["served"] and known["credentials"] and known["accounts"]
     # The task of check mode does not fail where an account is in use still.
     told = {"item": known["accounts"][0], "msg": "It is named.", "in_use": ["Deployment shop/web"]}
     messages = [undone(known, "accounts", [{**told, "failed": failed}])["message"] for failed in (False, True)]
