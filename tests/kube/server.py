@@ -366,10 +366,13 @@ def own_namespace(client: Client) -> Iterator[str]:
         client.delete(NAMESPACE, None, name)
 
 
-def definition(kind: Kind, *, status: bool = False) -> dict[str, Any]:
-    """Of a kind of others, whose objects may have any fields; ``status``: as a subresource."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    served = {"served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+def definition(kind: Kind, schema: Mapping[str, Any] | None = None, *, status: bool = False) -> dict[str, Any]:
+    """Of a kind of others; ``schema``: of its objects, which by default may have any fields.
+
+    ``status``: as a subresource.
+    """
+    whole = {"type": "object", "x-kubernetes-preserve-unknown-fields": True} if schema is None else schema
+    served = {"served": True, "storage": True, "schema": {"openAPIV3Schema": whole}}
     version = {"name": kind.version, **served, **({"subresources": {"status": {}}} if status else {})}
     spec = {
         "group": kind.group,

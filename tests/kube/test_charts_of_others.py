@@ -23,8 +23,8 @@ from string import Template
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.workload_identity_webhook import (  # noqa: E501
-    USE_LABEL,
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import (
+    workload_identity_webhook as of_chart,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import sources
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import (
@@ -633,7 +633,7 @@ class Theirs:
 
         def all_new() -> bool:
             pods = self.place.client.list_all(POD, self.place.namespace, labels=apps)
-            uses = [each["metadata"]["labels"].get(USE_LABEL) for each in pods]
+            uses = [each["metadata"]["labels"].get(of_chart.USE_LABEL) for each in pods]
             return bool(uses) and set(uses) == {"true" if SWITCH in steps else None}
 
         server.until("its pods are replaced", all_new)
@@ -695,7 +695,7 @@ def merged_and_not(
     theirs["cert-manager"]["Deployment/cert-manager"].merge(SWITCH)
     theirs["keda"]["Deployment/keda-operator"].merge(SWITCH)
     theirs["keda"]["Deployment/keda-operator"].merge()
-    otherwise = {"spec": {"template": {"metadata": {"labels": {USE_LABEL: "True"}}}}}
+    otherwise = {"spec": {"template": {"metadata": {"labels": {of_chart.USE_LABEL: "True"}}}}}
     place = places["external-dns"]
     place.client.merge(DEPLOYMENT, place.namespace, "external-dns", otherwise)
     written = {path: path.read_bytes() for path in out.rglob("*.yaml")}

@@ -101,21 +101,6 @@ SHAPES: Mapping[str, Raw] = {
 }
 
 
-def definition(kind: Kind, schema: Raw) -> Raw:
-    version = {"name": kind.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": kind.resource},
-        "spec": {
-            "group": kind.group,
-            "scope": "Namespaced" if kind.namespaced else "Cluster",
-            "names": {"plural": kind.plural, "kind": kind.name},
-            "versions": [version],
-        },
-    }
-
-
 class World:
     """The controllers of all products in one namespace, each with a pod."""
 
@@ -180,7 +165,7 @@ class World:
 @pytest.fixture
 def world(client: Client, crds: None, namespace: str) -> Iterator[World]:
     made = World(client, namespace)
-    definitions = [definition(KINDS[name], shape) for name, shape in SHAPES.items()]
+    definitions = [server.definition(KINDS[name], shape) for name, shape in SHAPES.items()]
     with contextlib.ExitStack() as stack:
         server.install(client, definitions)
         stack.callback(server.remove, client, definitions)

@@ -41,7 +41,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.test_killed import Job
 from ansible_collections.azureops.pod_identity.tests.kube.test_killed_again import WAYS, dying
 from ansible_collections.azureops.pod_identity.tests.kube.test_migrate import workload
 from ansible_collections.azureops.pod_identity.tests.kube.test_workload_identity_info import create
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Play, Player
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import CLUSTER
@@ -71,13 +71,10 @@ class Clusters(kills.Cluster):
 
 
 @dataclass
-class Fleet(kills.World):
+class Fleet(kills.SoonAtWork):
     """Its writes are those to all of the API servers."""
 
     servers: dict[str, ApiServer] = field(default_factory=dict)
-
-    def start(self, address: str = "", arguments: tuple[str, ...] = ()) -> Play:
-        return self.player.begin(self.playbook, *self.arguments, *arguments, **self.variables)
 
     @contextlib.contextmanager
     def _ahead(self, ahead: Ahead, *, after: bool = False) -> Iterator[GateAhead]:

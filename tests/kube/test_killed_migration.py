@@ -52,6 +52,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.kills import (
     KUBERNETES,
     Ahead,
     Moment,
+    SoonAtWork,
     moments,
     moments_of_lease,
 )
@@ -66,7 +67,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.test_killed_again impo
 )
 from ansible_collections.azureops.pod_identity.tests.kube.test_workload_identity_info import create
 from ansible_collections.azureops.pod_identity.tests.kube.workload_identity import CONFIGURATION
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Play, Player
+from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from azsandbox.azure.compute import ClusterSpec
 from azsandbox.azure.loopback import SimulatedAzure
@@ -78,16 +79,11 @@ WORKLOADS = ("plain", "web")
 PREFIX = "workload_identity_migration"
 
 State = dict[str, Any]
-Worlds = Callable[[], contextlib.AbstractContextManager["World"]]
+Worlds = Callable[[], contextlib.AbstractContextManager[SoonAtWork]]
 
 
 class Cluster(kills.Cluster):
-    """Its issuer is that of the API server, whose keys it publishes. The webhook runs before AKS brings it."""
-
-    async def issuer_keys(self, cluster_id: str) -> dict[str, object]:
-        keys = await self.call("GET", "/openid/v1/jwks")
-        assert isinstance(keys, dict)
-        return keys
+    """Its issuer is that of the API server. The webhook runs before AKS brings it."""
 
     async def update(self, spec: ClusterSpec) -> None:
         await super().update(spec)
@@ -102,14 +98,6 @@ class Cluster(kills.Cluster):
         for cluster in self.azure.server.azure.state.all(CLUSTER):
             if cluster.properties["oidcIssuerProfile"]["enabled"]:
                 cluster.properties["oidcIssuerProfile"]["issuerURL"] = self.server.url
-
-
-class World(kills.World):
-    """Whose plays are soon at work."""
-
-    def start(self, address: str = "", arguments: tuple[str, ...] = ()) -> Play:
-        self.compute.address = address
-        return self.player.begin(self.playbook, *self.arguments, *arguments, **self.variables)
 
 
 def state(world: kills.World) -> State:
@@ -177,7 +165,7 @@ def _told(raw: State) -> State:
 
 
 @contextlib.contextmanager
-def new_world(api_server: ApiServer, folder: Path) -> Iterator[World]:
+def new_world(api_server: ApiServer, folder: Path) -> Iterator[SoonAtWork]:
     """Two workloads of one identity, one of which has the service account default, with rights; all run."""
     (folder / "home").mkdir()
     client, compute = api_server.client(), Cluster(api_server)
@@ -193,7 +181,7 @@ def new_world(api_server: ApiServer, folder: Path) -> Iterator[World]:
         player = Player(
             folder / "player", {**modules.environment, "ANSIBLE_REMOTE_TMP": str(modules.home / ".ansible/tmp")}
         )
-        world = World(modules, api_server, client, compute, namespace, player)
+        world = SoonAtWork(modules, api_server, client, compute, namespace, player)
         server.install(client, server.definitions())
         api_server.helm("install", CHART, "CHART", "--namespace", "default")
         identity = azure.arm("PUT", IDENTITY, {"location": "westeurope"}).json()
@@ -249,7 +237,7 @@ def worlds(tmp_path: Path) -> Worlds:
     """Makes one with an API server of its own, so that no pod of a namespace that is going comes to its node."""
 
     @contextlib.contextmanager
-    def new() -> Iterator[World]:
+    def new() -> Iterator[SoonAtWork]:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         with server.running(*rollouts.CONTROLLERS) as api_server, new_world(api_server, folder) as made:
@@ -259,7 +247,7 @@ def worlds(tmp_path: Path) -> Worlds:
 
 
 @pytest.fixture
-def world(worlds: Worlds) -> Iterator[World]:
+def world(worlds: Worlds) -> Iterator[SoonAtWork]:
     with worlds() as made:
         yield made
 
@@ -406,7 +394,7 @@ def every_moment() -> Iterator[Moment]:
 
 @pytest.mark.soak(sample=0)
 @pytest.mark.parametrize("name", JOBS)
-def test_every_write_is_a_moment(world: World, name: str) -> None:
+def test_every_write_is_a_moment(world: SoonAtWork, name: str) -> None:
     job = JOBS[name]
     job.build(world)
     writes = world.writes()
@@ -422,7 +410,7 @@ def test_every_write_is_a_moment(world: World, name: str) -> None:
         for each in every_moment()
     ],
 )
-def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) -> None:
+def test_the_next_run_makes_up_for_a_killed_one(world: SoonAtWork, moment: Moment) -> None:
     JOBS[moment.job].build(world)
     world.die(moment)
     test_killed.go_on(world)
@@ -431,7 +419,7 @@ def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) ->
 
 @pytest.mark.soak(sample=1, group=GROUP)
 @pytest.mark.parametrize("moment", [each for each in every_moment() if each.job == "there"], ids=str)
-def test_the_way_back_of_a_killed_run(world: World, moment: Moment) -> None:
+def test_the_way_back_of_a_killed_run(world: SoonAtWork, moment: Moment) -> None:
     there(world)
     before = state(world)
     world.die(moment)

@@ -78,19 +78,7 @@ def definition(client: Client) -> Iterator[Any]:
     made: list[dict[str, Any]] = []
 
     def define(kind: Kind) -> None:
-        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        version = {"name": kind.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-        document = {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": kind.resource},
-            "spec": {
-                "group": kind.group,
-                "scope": "Namespaced" if kind.namespaced else "Cluster",
-                "names": {"plural": kind.plural, "kind": kind.name},
-                "versions": [version],
-            },
-        }
+        document = server.definition(kind)
         server.install(client, [document])
         made.append(document)
 

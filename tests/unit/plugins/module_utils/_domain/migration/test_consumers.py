@@ -35,7 +35,7 @@ from .migration_world import (
     unlabelled,
 )
 
-I = "/subscriptions/s/resourcegroups/g/providers/microsoft.managedidentity/userassignedidentities/i"  # noqa: E741
+ID = "/subscriptions/s/resourcegroups/g/providers/microsoft.managedidentity/userassignedidentities/i"
 EARLY, CHANGED, LATE = (f"2026-11-30T0{hour}:00:00Z" for hour in (1, 2, 3))
 WRITTEN = [{"manager": "kubectl", "time": CHANGED, "fieldsV1": {"f:spec": {}}}]
 
@@ -78,7 +78,7 @@ def running(
 def trusted(one: Made) -> None:
     """By the identity, the account of what runs in tools."""
     assert one.credentials is not None
-    one.credentials[I].append(credential("o", subject="system:serviceaccount:tools:operator"))
+    one.credentials[ID].append(credential("o", subject="system:serviceaccount:tools:operator"))
 
 
 def found(*changes: Change, kind: str = "") -> Raw:
@@ -210,7 +210,7 @@ def test_an_identity_that_aad_pod_identity_does_not_give_gets_no_credential() ->
 
 def empty(one: Made) -> None:
     assert one.credentials is not None
-    one.credentials[f"{I[:-1]}other"] = []
+    one.credentials[f"{ID[:-1]}other"] = []
 
 
 def test_the_phases_write_the_credential_of_an_identity_that_aad_pod_identity_gives() -> None:
@@ -352,7 +352,7 @@ def test_a_class_whose_pods_have_different_identities() -> None:
 
 def test_an_identity_that_does_not_trust_all_that_mount() -> None:
     def untrusted(one: Made) -> None:
-        one.credentials = {I: []}
+        one.credentials = {ID: []}
 
     one = found(mounting, untrusted, PROVIDER, secret_class(usePodIdentity="true"))
     assert told(one)[1:] == (
@@ -404,7 +404,7 @@ def test_cert_manager() -> None:
 
 
 def test_an_issuer_that_names_a_resource_id() -> None:
-    by_resource = dns(managedIdentity={"resourceID": I})
+    by_resource = dns(managedIdentity={"resourceID": ID})
     one = found(running(CERT_MANAGER), issuer({"http01": {}}, by_resource), kind="ClusterIssuer")
     path = "/spec/acme/solvers/1/dns01/azureDNS/managedIdentity"
     patch = [{"op": "add", "path": path, "value": {"clientID": CLIENT_ID}}]
@@ -447,7 +447,7 @@ def test_velero() -> None:
 SOURCE = "ghcr.io/fluxcd/source-controller:v1.3.0"
 
 
-def source(kind: str = "OCIRepository", status: Raw | None = None, **spec: str) -> Change:
+def source(kind: str = "OCIRepository", status: Raw | None = None, **spec: object) -> Change:
     raw = {"metadata": metadata("apps", "flux-system"), "spec": {"provider": "azure", **spec}, "status": status or {}}
     return add(kind, raw)
 
@@ -561,7 +561,7 @@ ODD: list[tuple[Change, str]] = [
     (issuer("dns01"), "spec.acme.solvers is no list of objects"),
     (issuer({"dns01": {"azureDNS": ["x"]}}), "dns01.azureDNS is no object"),
     (add("BackupStorageLocation", {"metadata": metadata("b"), "spec": {"config": 3}}), "spec.config is no object"),
-    (source(serviceAccountName=5), "spec.serviceAccountName is no text"),  # type: ignore[arg-type]
+    (source(serviceAccountName=5), "spec.serviceAccountName is no text"),
     (add("Bucket", {"metadata": metadata("b"), "spec": []}), "spec is no object"),
 ]
 

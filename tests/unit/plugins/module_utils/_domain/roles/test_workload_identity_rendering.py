@@ -20,14 +20,8 @@ from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._
     BOTH,
     OWNED,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.roles.test_workload_identity_phases import (  # noqa: E501
-    CLUSTER,
-    RUN,
-    advance,
-    mover,
-    observed,
-    states,
-)
+
+from .test_workload_identity_phases import CLUSTER, RUN, advance, mover, observed, states
 
 KEY, HOME = "shop/Deployment/web", "shop/deployment-web"
 HELM: dict[str, Any] = {"blocked": [OWNED], "owner": {"kind": "helm", "name": "shop/web"}}
