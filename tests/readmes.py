@@ -79,6 +79,8 @@ def rows(permissions: Mapping[str, Any]) -> Iterator[str]:
 def _permission(each: Any) -> str:
     if hasattr(each, "actions"):
         return ", ".join(f"`{action}`" for action in each.actions)
+    if hasattr(each, "permission"):
+        return f"`{each.permission}` of Microsoft Graph"
     resource = "/".join(filter(None, (each.resource, each.subresource)))
     return f"{', '.join(each.verbs)} {resource}" + (f" ({each.api_group})" if each.api_group else "")
 

@@ -44,7 +44,8 @@ options:
   cluster_name:
     description:
       - Name of the managed cluster, of which Azure is asked for the OIDC issuer and the add-on, and for the federated
-        credentials of the identities that AzureIdentities name. Without it Azure is told in RV(not_looked_at).
+        credentials of the identities that AzureIdentities name. Where workloads get AzureIdentities of type 1 or 2,
+        Microsoft Graph is asked for those of their applications. Without it Azure is told in RV(not_looked_at).
       - Where none of its nodes is one of that cluster, Azure is not believed to be about it.
     type: str
   proxy_workloads:
@@ -76,6 +77,12 @@ options:
     description: Whether manifests that belong to Helm, Flux or Argo CD count as changeable in the cluster.
     type: bool
     default: false
+  replacements:
+    description:
+      - Resource ids of managed identities, by V(NAMESPACE/NAME) of the AzureIdentity whose place each takes. Workloads
+        that AAD Pod Identity gives that AzureIdentity are to get the managed identity by Workload ID.
+    type: dict
+    default: {}
   dry_run:
     description:
       - Whether the API server is asked, by dry runs, what it would make of a pod of each workload with the label of
@@ -147,7 +154,9 @@ notes:
     RV(not_looked_at), and what follows from it is not known.
   - With O(exchange_samples) it needs to create serviceaccounts/token in the namespaces of the workloads.
   - With O(dry_run) it needs to create pods in the namespaces of the workloads, which it does in dry runs only.
-  - It makes one list for each kind, and in Azure one request for the cluster and one for each identity.
+  - It makes one list for each kind, and in Azure one request for the cluster and one for each identity. Of each
+    application of a service principal that workloads get it reads the federated credentials in Microsoft Graph, which
+    takes the permission C(Application.Read.All), or C(Application.ReadWrite.OwnedBy).
 seealso:
   - module: azureops.pod_identity.pod_identity_info
   - module: azureops.pod_identity.pod_identity_diagnosis_info
@@ -351,7 +360,9 @@ templates:
       type: str
       sample: web
     identities:
-      description: What AAD Pod Identity gives it, in the order of the bindings.
+      description:
+        - What AAD Pod Identity gives it, in the order of the bindings, each with the resource id of the managed
+          identity that takes its place.
       returned: always
       type: list
       elements: dict
@@ -360,6 +371,7 @@ templates:
           type: 0
           client_id: 00000000-0000-0000-0000-000000000001
           resource_id: /subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web
+          replacement: ''
     client_id:
       description: Client id that its service account has to tell; empty where it is not known.
       returned: always
@@ -382,16 +394,26 @@ templates:
       type: str
       sample: web
     credentials:
-      description: The federated credentials that it needs, one for each managed identity.
+      description: The federated credentials that it needs, one for each managed identity and each application.
       returned: always
       type: list
       elements: dict
       contains:
         identity_id:
-          description: Resource id of the identity.
+          description: Resource id of the managed identity; empty for an application.
           returned: always
           type: str
           sample: /subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web
+        app_id:
+          description: Client id of the application of a service principal; empty for a managed identity.
+          returned: always
+          type: str
+          sample: ''
+        tenant_id:
+          description: Tenant of that service principal; empty for a managed identity.
+          returned: always
+          type: str
+          sample: ''
         client_id:
           description: Client id of the identity.
           returned: always
@@ -568,13 +590,15 @@ ended:
   elements: str
   sample: [Job shop/import]
 identities:
-  description: One entry for each managed identity that AzureIdentities name, and for each other AzureIdentity.
+  description:
+    - One entry for each managed identity that AzureIdentities or O(replacements) name, for each application of service
+      principals, and for each other AzureIdentity.
   returned: success
   type: list
   elements: dict
   contains:
     identity_id:
-      description: Resource id of the identity.
+      description: Resource id of a managed identity; empty for an application.
       returned: always
       type: str
       sample: /subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web
@@ -825,7 +849,8 @@ gains:
   elements: dict
   contains:
     identity:
-      description: Resource id of a managed identity, else the AzureIdentity.
+      description:
+        - Resource id of a managed identity, V(application) and client id of an application, else the AzureIdentity.
       returned: always
       type: str
       sample: /subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/web
@@ -988,6 +1013,7 @@ def main() -> None:
                     "proxy_workloads": {"type": "list", "elements": "str", "default": []},
                     "accept": {"type": "list", "elements": "str", "choices": list(plan.ACCEPTABLE), "default": []},
                     "override_owner": {"type": "bool", "default": False},
+                    "replacements": {"type": "dict", "default": {}},
                     "dry_run": {"type": "bool", "default": False},
                     "exchanges": {"type": "list", "elements": "dict", "options": _EXCHANGE, "default": []},
                     "exchange_samples": {"type": "int", "default": 0},
@@ -1013,7 +1039,7 @@ def main() -> None:
         if params["cluster_name"] is None:
             observed = azure.without(params, observed)
         else:
-            observed = azure.observe(arm, params, observed)
+            observed = azure.observe(arm, params, observed, choices)
         if client and params["dry_run"]:
             observed = migration.try_pods(client, World(observed, choices), namespaces)
         if client and samples and observed.credentials:

@@ -32,6 +32,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     NAMESPACE,
     NODE,
     POD,
+    SECRET,
     SERVICE_ACCOUNT,
     Kind,
 )
@@ -198,6 +199,26 @@ class Place:
         self.create(AZURE_IDENTITY_BINDING, WEB, spec={"azureIdentity": WEB, "selector": self.namespace})
         if trusted:
             self.trust()
+
+    def principal(self, *, owned: bool = True, **spec: Any) -> None:
+        """An application that AAD Pod Identity gives to the workload, by a Secret; ``owned``: by the owner of Azure."""
+        azure = self.site.azure
+        made = azure.principal(self.namespace, owners=[azure.owner.object_id] if owned else [])
+        self.client_id = made.client_id
+        self.create(SECRET, WEB, stringData={"secret": made.secret})
+        place = {"namespace": self.namespace, "name": WEB}
+        usual = {"type": 1, "tenantID": azure.tenant_id, "clientID": made.client_id, "clientPassword": place}
+        self.create(AZURE_IDENTITY, WEB, spec={**usual, **spec})
+        self.create(AZURE_IDENTITY_BINDING, WEB, spec={"azureIdentity": WEB, "selector": self.namespace})
+
+    def trusted_by_application(self) -> list[str]:
+        """Subjects that the application trusts."""
+
+        def read() -> list[str]:
+            found = self.site.azure.server.azure.state.principal_by_app(self.client_id)
+            return [str(each.body["subject"]) for each in found.federated] if found else []
+
+        return list(self.site.azure.in_loop(read))
 
     def trust(self, name: str = WEB, issuer: str = "", subject: str = "") -> None:
         """A federated credential of the identity; by default the one that the workload needs."""

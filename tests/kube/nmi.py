@@ -144,6 +144,13 @@ def stranger() -> bytes:
     return _pkcs12(*_certificate("stranger"))
 
 
+def certificate(name: str) -> tuple[bytes, dict[str, bytes]]:
+    """A new one, PEM, and the Secret with which NMI proves itself by it."""
+    made, key = _certificate(name)
+    secret = {"certificate": _pkcs12(made, key), "password": _PASSWORD}
+    return made.public_bytes(serialization.Encoding.PEM), secret
+
+
 def _certificate(name: str) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

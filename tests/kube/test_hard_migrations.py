@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +66,9 @@ from ansible_collections.azureops.pod_identity.tests.kube.migration_worlds impor
 from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED
 from ansible_collections.azureops.pod_identity.tests.kube.test_migration_worlds import READING, kind_of
 from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from azsandbox.azure.graph import OF_OWNERS
 from azsandbox.azure.loopback import Credentials
+from azsandbox.azure.state import ApplicationCredential, Principal
 
 PREFIX = "workload_identity_migration"
 FOREIGN_TENANT = "0f0e0d0c-1111-4222-8333-444455556666"
@@ -346,6 +349,42 @@ def foreign_tenant(place: Place) -> None:
     make(place, WEB)
 
 
+@refused("service_principal_not_federable")
+def service_principal_of_several_tenants(place: Place) -> None:
+    place.principal(auxiliaryTenantIDs=[FOREIGN_TENANT])
+    account(place, WEB)
+    make(place, WEB)
+
+
+@refused("service_principal_not_federable")
+def service_principal_of_a_foreign_tenant(place: Place) -> None:
+    place.principal(tenantID=FOREIGN_TENANT)
+    account(place, WEB)
+    make(place, WEB)
+
+
+@case(("blocked", "credential", "Nothing proves that AAD Pod Identity may give the application "), written=False)
+def service_principal(place: Place) -> None:
+    """Which nobody names, as a tenant's AzureIdentity with the client id of another."""
+    place.principal()
+    account(place, WEB)
+    make(place, WEB)
+
+
+@case(("blocked", "credential", "Nothing proves that AAD Pod Identity may give the application "), written=False)
+def service_principal_of_somebody_else(place: Place) -> None:
+    place.principal(owned=False)
+    account(place, WEB)
+    make(place, WEB)
+
+
+@case(("blocked", "credential", "Nothing proves that AAD Pod Identity may give the application "), written=False)
+def service_principal_with_a_full_application(place: Place) -> None:
+    place.principal()
+    account(place, WEB)
+    make(place, WEB)
+
+
 # plays
 
 
@@ -422,7 +461,14 @@ class Played:
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     with migration_site.running() as made:
+        made.azure.in_loop(lambda: _owner(made).graph.append(OF_OWNERS))
         yield made
+
+
+def _owner(site: Site) -> Principal:
+    found = site.azure.server.azure.state.principal_by_app(site.azure.owner.client_id)
+    assert found
+    return found
 
 
 def _of_others(site: Site) -> Iterator[str]:
@@ -558,6 +604,73 @@ def test_each_gets_as_far_as_it_may(site: Site, tmp_path: Path) -> None:
             place.living_pod()
         until_the_switch(world)
         until_they_leave(world)
+        by_their_applications(world)
+
+
+def by_their_applications(world: World) -> None:
+    """Service principals, whose applications the operator names, and back."""
+    names = ("service_principal", "service_principal_of_somebody_else", "service_principal_with_a_full_application")
+    mine, theirs, full = (world.places[name] for name in names)
+    places = {name: world.places[name] for name in names}
+    others = [{"name": f"c{number}", **of_cluster(number)} for number in range(LIMIT)]
+    fill(full, others)
+    named = [place.client_id for place in places.values()]
+    played = world.migrate(places, until="switch", exchange_samples=1, identities=named)
+    rows = played.rows()
+    assert rows, played.output
+    for place, wanted in (
+        (mine, SWITCHED),
+        (theirs, ("account", "credential", "...Application.ReadWrite.OwnedBy")),
+        (full, ("blocked", "account", "too_many_credentials: ")),
+    ):
+        told(rows[f"Deployment/{place.namespace}/{WEB}"], wanted, str(rows))
+    subject = f"system:serviceaccount:{mine.namespace}:{WEB}"
+    assert mine.trusted_by_application() == [subject] and theirs.trusted_by_application() == []
+    assert len(full.trusted_by_application()) == LIMIT and played.status == 2
+    world.node.client_ids[mine.namespace] = mine.client_id
+    back = world.migrate({"": mine}, undo=True)
+    assert back.rows()[f"Deployment/{mine.namespace}/{WEB}"] == ("original", "", ""), back.output
+    assert mine.trusted_by_application() == [] and back.status == 0
+    # Nobody has looked at a Secret.
+    of_runs = [*played.asked, *back.asked]
+    assert [each for each in of_runs if (each.get("objectRef") or {}).get("resource") == "secrets"] == []
+    in_the_place_of_a_principal(world, theirs)
+
+
+def of_cluster(number: int) -> Raw:
+    subject = f"system:serviceaccount:shop:{number}"
+    return {"issuer": f"https://c{number}/", "subject": subject, "audiences": [of_chart.AUDIENCE]}
+
+
+def fill(place: Place, credentials: list[Raw]) -> None:
+    """Somebody has given the application of the place these credentials."""
+
+    def change() -> None:
+        found = place.site.azure.server.azure.state.principal_by_app(place.client_id)
+        assert found
+        bodies = [{"id": str(uuid.uuid4()), "description": None, **each} for each in credentials]
+        found.federated.extend(ApplicationCredential(each) for each in bodies)
+
+    place.site.azure.in_loop(change)
+
+
+def in_the_place_of_a_principal(world: World, place: Place) -> None:
+    """A managed identity that no scale set has, because the operator says so."""
+    path = f"/resourceGroups/rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{place.namespace}"
+    answer = place.site.azure.arm("PUT", path, {"location": "westeurope"})
+    answer.raise_for_status()
+    identity = str(answer.json()["id"])
+    world.node.client_ids[place.namespace] = place.client_id
+    replacements = {f"{place.namespace}/{WEB}": identity}
+    played = world.migrate({"": place}, until="switch", exchange_samples=1, replacements=replacements)
+    rows = played.rows()
+    told(rows[f"Deployment/{place.namespace}/{WEB}"], SWITCHED, str(rows))
+    made = place.client.get(SERVICE_ACCOUNT, place.namespace, WEB) or {}
+    assert made["metadata"]["annotations"][of_chart.CLIENT_ID] == answer.json()["properties"]["clientId"]
+    assert len(played.writes_to(place.namespace)) == 1 and place.trusted_by_application() == []
+    back = world.migrate({"": place}, undo=True, replacements=replacements)
+    assert back.rows()[f"Deployment/{place.namespace}/{WEB}"] == ("original", "", ""), back.output
+    assert [each.partition(" ")[0] for each in back.writes_to(place.namespace)] == ["DELETE"]
 
 
 def until_the_switch(world: World) -> None:

@@ -30,7 +30,6 @@ if t.TYPE_CHECKING:
     from azure.core.rest import HttpRequest, HttpResponse
 
 _VERSION = "/v1.0"
-_LEAST = "Application.ReadWrite.OwnedBy"
 _NAME = "Microsoft Graph"
 _missing_is_fine = MissingIsFine(graph_answers.is_missing)
 
@@ -146,7 +145,7 @@ class ApplicationHolder:
         return self.tenant, self.application.app_id
 
     def needs_of(self, write: federated.Write) -> tuple[GraphNeed, ...]:
-        return (GraphNeed(self.application.object_id, _LEAST),)
+        return (GraphNeed(self.application.object_id, federated.LEAST_OF_APPLICATIONS),)
 
     def carry_out(self, write: federated.Write) -> None:
         doing = f"{write.verb} the federated credential {write.credential.name} of the {self.holder}"

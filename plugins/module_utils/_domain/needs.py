@@ -25,6 +25,15 @@ class AzurePermission:
 
 
 @dataclass(frozen=True)
+class GraphPermission:
+    """A permission of Microsoft Graph that a phase may need. ``where``: as the README of the role says it."""
+
+    phase: str
+    where: str
+    permission: str
+
+
+@dataclass(frozen=True)
 class KubernetesPermission:
     """Verbs that a phase may need. ``where``: as the README of the role says it."""
 

@@ -19,6 +19,9 @@ GOES_ON = {
     "workload_identity_migration: Let identities trust the service accounts, and wait until Entra does": (
         "Each identity has rights, credentials and exchanges of its own, and nothing that serves changes."
     ),
+    "workload_identity_migration: Let applications trust the service accounts, and wait until Entra does": (
+        "Each application has owners, credentials and exchanges of its own, and nothing that serves changes."
+    ),
     "workload_identity_migration: Make the templates of the workloads as they were": (
         "Each workload that is as it was needs nothing of Workload ID any more, and the table tells which are not."
     ),

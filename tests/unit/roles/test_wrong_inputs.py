@@ -118,6 +118,7 @@ MIGRATE: dict[str, tuple[Any, str]] = {
     "workload_identity_migration_undo": ("all", "is 'all', not true or false."),
     "workload_identity_migration_workloads": ([{}], "entry 1 is a dictionary, not a text."),
     "workload_identity_migration_identities": ([{}], "entry 1 is a dictionary, not a text."),
+    "workload_identity_migration_replacements": ([], "is a list, not a dictionary."),
     "workload_identity_migration_waves": ([{}], "entry 1 is a dictionary, not a list."),
     "workload_identity_migration_pause": ("some", "is 'some', not true or false."),
     "workload_identity_migration_enable_issuer": ("t", "is t, which Ansible reads in two ways; write true or false."),

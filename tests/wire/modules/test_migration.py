@@ -21,9 +21,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azur
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Observed
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import (
+    Choices,
+    Observed,
+)
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.world import World
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import identity
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import binding, identity, pod
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from ansible_collections.azureops.pod_identity.tests.wire.modules.test_diagnosis import (
     AUDIENCE,
@@ -68,11 +71,16 @@ def observe(login: Login) -> Observe:
     """With what Azure tells of pods of these identities, as the owner of the subscription or as somebody else."""
 
     def observe(
-        cluster: Diagnosed, *ids: str, who: Credentials | None = None, name: str = "c1", **more: Any
+        cluster: Diagnosed,
+        *ids: str,
+        who: Credentials | None = None,
+        name: str = "c1",
+        choices: Choices | None = None,
+        **more: Any,
     ) -> Observed:
         made = cluster.observed(*ids, **more)
         seen = Observed(made.inventory, made.objects)
-        return migration.observe(login(who), {"resource_group": "rg", "cluster_name": name}, seen)
+        return migration.observe(login(who), {"resource_group": "rg", "cluster_name": name}, seen, choices or Choices())
 
     return observe
 
@@ -204,6 +212,90 @@ def test_identities_are_read_within_bounds(
     ]
     spare = [identity("spare", resourceID=other), identity("i0", resourceID=one, clientID=cluster.client_id(one))]
     assert set(observe(cluster, one, AzureIdentity=spare).credentials or ()) == {one.lower()}
+
+
+def principals(cluster: Diagnosed, *app_ids: str) -> dict[str, Any]:
+    """A pod for each of these applications, by AzureIdentities of type 1."""
+    spec: dict[str, Any] = {"type": 1, "resourceID": "", "tenantID": cluster.azure.tenant_id}
+    several = [identity(f"a{one}", clientID=each, **spec) for one, each in enumerate(app_ids)]
+    return {
+        "AzureIdentity": several,
+        "AzureIdentityBinding": [binding(f"a{one}", f"a{one}", f"a{one}") for one in range(len(app_ids))],
+        "Pod": [pod(f"a{one}", f"a{one}") for one in range(len(app_ids))],
+        "AzureAssignedIdentity": [],
+    }
+
+
+def application(cluster: Diagnosed, name: str, **more: Any) -> Credentials:
+    """One that trusts a service account."""
+    trusted = {"name": "web", "issuer": "https://issuer/", "subject": WEB, "audiences": [AUDIENCE]}
+    return cluster.azure.principal(name, federated=[trusted], **more)
+
+
+def reader(cluster: Diagnosed, *graph: str) -> Credentials:
+    return cluster.azure.principal("reader", ("Reader", cluster.rg.partition("/resourceGroups/")[0]), graph=[*graph])
+
+
+def of_graph(modules: Modules, mark: int) -> list[str]:
+    return [each["path"].lower() for each in modules.requests(mark) if each["path"].startswith("/v1.0/")]
+
+
+def test_applications_of_service_principals(modules: Modules, observe: Observe, cluster: Diagnosed) -> None:
+    """Two requests each, of those that workloads get; ids are compared without regard to case."""
+    one, other = application(cluster, "one"), application(cluster, "other")
+    objects = principals(cluster, one.client_id.upper())
+    objects["AzureIdentity"].append(identity("unused", type=1, clientID=other.client_id))
+    mark = modules.mark()
+    made = observe(cluster, who=reader(cluster, "Application.Read.All"), **objects)
+    told = {key: [each.subject for each in several] for key, several in (made.credentials or {}).items()}
+    assert (told, made.unread, made.tenant) == ({one.client_id: [WEB]}, (), cluster.azure.tenant_id)
+    assert len(of_graph(modules, mark)) == 2 and modules.writes(mark) == []
+    mark = modules.mark()
+    observe(cluster, cluster.identity("managed"))
+    assert of_graph(modules, mark) == []
+
+
+def test_applications_that_may_not_be_read_or_are_none(observe: Observe, cluster: Diagnosed) -> None:
+    """Managed identities are read all the same."""
+    one, nobody = application(cluster, "one"), str(uuid.uuid4())
+    made = observe(cluster, who=reader(cluster), **principals(cluster, one.client_id))
+    (unread,) = made.unread
+    assert unread.what == f"the federated credentials of the application {one.client_id}"
+    assert "may not perform" in unread.why or "Insufficient privileges" in unread.why
+    assert (unread.needs, made.credentials) == ("Application.Read.All of Microsoft Graph", {})
+    made = observe(cluster, who=reader(cluster, "Application.Read.All"), **principals(cluster, nobody, one.client_id))
+    (unread,) = made.unread
+    assert "has no application with that client id" in unread.why and set(made.credentials or ()) == {one.client_id}
+
+
+def test_graph_that_cannot_be_reached(modules: Modules, observe: Observe, cluster: Diagnosed) -> None:
+    one = cluster.identity("one")
+    objects = principals(cluster, application(cluster, "a").client_id, application(cluster, "b").client_id)
+    objects["AzureIdentity"].append(identity("managed", resourceID=one))
+    modules.fault("GET", "/v1.0/applications", **PAGE)
+    made = observe(cluster, who=reader(cluster, "Application.Read.All"), **objects)
+    assert set(made.credentials or ()) == {one.lower()} and made.issuer == ""
+    assert len(made.unread) == 2 and all("network" in each.needs for each in made.unread)
+
+
+def test_applications_are_read_within_bounds(
+    observe: Observe, cluster: Diagnosed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migration, "_MOST_APPLICATIONS", 1)
+    ids = [application(cluster, name).client_id for name in ("a", "b")]
+    made = observe(cluster, who=reader(cluster, "Application.Read.All"), **principals(cluster, *ids))
+    assert set(made.credentials or ()) == {ids[0]}
+    assert [each.what for each in made.unread] == ["the federated credentials of 1 more applications"]
+
+
+def test_identities_that_take_the_place_of_others(observe: Observe, cluster: Diagnosed) -> None:
+    """Azure alone says their client ids; the service principal is not asked about any more."""
+    one, gone = cluster.identity("money"), cluster.identity("gone")
+    cluster.forget(gone)
+    objects = principals(cluster, str(uuid.uuid4()), str(uuid.uuid4()))
+    made = observe(cluster, choices=Choices(replacements={"team/a0": one, "team/a1": gone}), **objects)
+    assert (made.client_ids, made.unread) == ({one.lower(): cluster.client_id(one)}, ())
+    assert made.credentials == {one.lower(): ()}
 
 
 def test_where_azure_is_not_asked() -> None:

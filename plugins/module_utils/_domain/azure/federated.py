@@ -29,6 +29,8 @@ SECONDS_PER_WRITE = 4
 SEGMENT = "federatedIdentityCredentials"
 KIND = f"{identities.KIND}/{SEGMENT}"
 OF_APPLICATIONS = f"Microsoft.Graph/applications/{SEGMENT}"
+# With ownership of the application.
+LEAST_OF_APPLICATIONS = "Application.ReadWrite.OwnedBy"
 # AKS writes it, one for each identity with an identity binding, and never removes it.
 _BINDING_NAME, _BINDING_AUDIENCE = "aks-identity-binding", "api://AKSIdentityBinding"
 _LONGEST = 600
@@ -52,6 +54,11 @@ class Holder:
     def __str__(self) -> str:
         return f"{self.noun} {self.name}"
 
+    @property
+    def short(self) -> str:
+        """Where identities are meant anyway."""
+        return str(self) if self.kind == OF_APPLICATIONS else self.name
+
     @classmethod
     def identity(cls, resource_id: str) -> Holder:
         """``resource_id`` may be a text that stands for an id that is still to come."""
@@ -60,7 +67,9 @@ class Holder:
 
     @classmethod
     def application(cls, object_id: str, name: str) -> Holder:
-        return cls("application", name, OF_APPLICATIONS, f"applications/{object_id}/{SEGMENT}")
+        """``object_id`` is '' while it is not known."""
+        known = f"applications/{object_id}/{SEGMENT}" if object_id else ""
+        return cls("application", name, OF_APPLICATIONS, known)
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,13 @@ class Application:
     name: str
 
 
+def is_app_id(text: str) -> bool:
+    """Whether a text may be the client id of an application."""
+    return _GUID.fullmatch(text) is not None
+
+
 def require_app_id(text: str) -> str:
-    if not _GUID.fullmatch(text):
+    if not is_app_id(text):
         raise Failure(f"{text!r} is not the id of an application; app_id must be its application (client) id, a GUID.")
     return text.lower()
 

@@ -166,6 +166,8 @@ def template_selector(raw: Raw) -> str:
 
 @dataclass(frozen=True)
 class Identity:
+    """``secret``: namespace and name of that with the credential of a service principal, '' where none is named."""
+
     namespace: str
     name: str
     type: int = USER_ASSIGNED
@@ -173,6 +175,9 @@ class Identity:
     client_id: str = ""
     namespaced: bool = False
     behavior: str = ""
+    tenant_id: str = ""
+    auxiliary_tenants: tuple[str, ...] = ()
+    secret: str = ""
 
     @classmethod
     def parse(cls, raw: Raw) -> Identity:
@@ -186,7 +191,19 @@ class Identity:
             client_id=spec.get("clientID", ""),
             namespaced=behavior == NAMESPACED,
             behavior=behavior,
+            tenant_id=str(spec.get("tenantID") or ""),
+            auxiliary_tenants=_texts(spec.get("auxiliaryTenantIDs")),
+            secret=_place(spec.get("clientPassword")),
         )
+
+
+def _texts(raw: object) -> tuple[str, ...]:
+    return tuple(map(str, raw)) if isinstance(raw, list) else ()
+
+
+def _place(raw: object) -> str:
+    """Namespace and name of a Secret that is referred to."""
+    return "/".join(str(raw[key]) for key in ("namespace", "name") if raw.get(key)) if isinstance(raw, dict) else ""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from ..installation.workload_identity_webhook import (
 from ..kubernetes import sources
 from ..kubernetes.objects import annotations_of, labels_of
 from ..kubernetes.sources import Source
-from ..matching.inventory import Inventory
+from ..matching.inventory import Inventory, full_name
 from ..matching.matching import USER_ASSIGNED, Identity, Raw
 from ..tokens import mutation
 from . import containers, ended, owners, rollouts
@@ -40,7 +40,8 @@ _OS, _VIRTUAL = "kubernetes.io/os", "virtual-kubelet"
 
 @dataclass(frozen=True)
 class Candidate:
-    """``identities``: what AAD Pod Identity gives it, in MIC's order. ``exceptions``: names of those that cover it.
+    """``identities``: what AAD Pod Identity gives it, in MIC's order. ``targets``: what Workload ID is to give it in
+    their places; the same but for those that the operator replaces. ``exceptions``: names of those that cover it.
 
     ``annotated``: the client id of its service account, '' for none. ``proxied``: whether it is to have the proxy
     sidecar, by its annotation or by choice. ``by_account``: whether its service account alone says that it moves.
@@ -49,6 +50,7 @@ class Candidate:
     source: Source
     containers: tuple[Container, ...]
     identities: tuple[Identity, ...]
+    targets: tuple[Identity, ...]
     exceptions: tuple[str, ...]
     taken_for_mic: bool
     annotated: str
@@ -146,10 +148,11 @@ class Candidate:
 
     @property
     def primary(self) -> Identity | None:
-        """The identity that a request gets which names none: the one that its containers name, or else the first."""
-        managed = [one for one in self.identities if one.type == USER_ASSIGNED] or list(self.identities)
-        named = [one for one in managed if one.client_id.lower() in self.client_ids]
-        return next(iter(named or managed), None)
+        """What it is to get by a request which names none: the one that its containers name, or else the first."""
+        pairs = list(zip(self.identities, self.targets))
+        managed = [pair for pair in pairs if pair[0].type == USER_ASSIGNED] or pairs
+        named = [pair for pair in managed if self.client_ids.intersection(one.client_id.lower() for one in pair)]
+        return next((target for _given, target in named or managed), None)
 
     @property
     def client_id(self) -> str:
@@ -184,8 +187,14 @@ class Candidate:
         return (spec.get("nodeSelector") or {}).get("type") == _VIRTUAL
 
 
-def find(inventory: Inventory, objects: t.Mapping[str, t.Sequence[Raw]], proxied: t.Container[str]) -> list[Candidate]:
-    """``proxied``: labels of workloads that are to have the proxy sidecar."""
+def find(
+    inventory: Inventory,
+    objects: t.Mapping[str, t.Sequence[Raw]],
+    proxied: t.Container[str],
+    replaced: t.Mapping[str, Identity],
+) -> list[Candidate]:
+    """``proxied``: labels of workloads that are to have the proxy sidecar. ``replaced``: what takes the place of
+    AzureIdentities, by their namespace and name."""
     every = [one for one in sources.find(inventory.cluster.workloads, objects) if not _has_ended(one)]
     annotated = {
         sources.place(raw): str(annotations_of(raw).get(CLIENT_ID) or "") for raw in objects.get("ServiceAccount", ())
@@ -197,10 +206,12 @@ def find(inventory: Inventory, objects: t.Mapping[str, t.Sequence[Raw]], proxied
         told = annotated.get(place, "")
         # Of those that share an account not all need a token, and whose pods NMI serves say so themselves.
         by_account = bool(told) and not pod.selector and pod.service_account != "default" and place not in served
+        identities = tuple(inventory.identities_of(one.workload))
         candidate = Candidate(
             source=one,
             containers=containers.parse(one.template),
-            identities=tuple(inventory.identities_of(one.workload)),
+            identities=identities,
+            targets=tuple(replaced.get(full_name(each), each) for each in identities),
             exceptions=tuple(each.name for each in inventory.answers.exceptions(pod)),
             taken_for_mic=inventory.answers.taken_for_mic(pod),
             annotated=told,

@@ -15,7 +15,6 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ..azure import arm_id
 from ..diagnosis.shown import shown
 from ..kubernetes.objects import labels_of
 from ..names import listed
@@ -233,15 +232,16 @@ class _Judged:
     def _untrusting(self) -> tuple[str, str] | None:
         """Which identity does not trust who asks, and what is next."""
         candidates = [each.candidate for each in self.seen.askers if each.candidate is not None]
-        given = {arm_id.normal(each.resource_id) for one in candidates for each in one.identities}
+        given = {self.looked.world.holder(each) for one in candidates for each in one.targets}
         for trust in self.trusts:
             if trust.to_write:
-                reason = f"{arm_id.last_segment(trust.identity)} does not trust {trust.subject}."
-                if arm_id.normal(trust.identity) in given:
+                reason = f"{trust.holder.short} does not trust {trust.subject}."
+                if trust.key in given:
                     return reason, "The phase credential writes what is missing."
+                module = "application_federated_credential" if trust.app_id else "federated_identity_credential"
                 return (
                     f"{reason} AAD Pod Identity does not give it to these pods, so the phases write no credential.",
-                    "If they are to have it, write the credential by the module federated_identity_credential.",
+                    f"If they are to have it, write the credential by the module {module}.",
                 )
         return None
 
@@ -251,7 +251,7 @@ class _Judged:
             client_id = self.looked.client_id_of(self.seen, asker)
             if not client_id:
                 return f"Nothing tells for which identity {asker.label} asks.", f"See {self.product.page}."
-            if self.looked.world.managed_with(client_id) is None:
+            if self.looked.world.holder_with(client_id) is None:
                 return (
                     f"No AzureIdentity has the client id {client_id}, so what that identity trusts was not looked at.",
                     "Let it trust the subjects by the module federated_identity_credential, if it does not.",
@@ -259,5 +259,7 @@ class _Judged:
         unknown = [each for each in self.trusts if each.state != EXISTS]
         if not unknown:
             return None
-        name = arm_id.last_segment(unknown[0].identity)
-        return f"Whether {name} trusts {unknown[0].subject} was not looked at.", "Name the cluster, to ask Azure."
+        return (
+            f"Whether {unknown[0].holder.short} trusts {unknown[0].subject} was not looked at.",
+            "Name the cluster, to ask Azure.",
+        )

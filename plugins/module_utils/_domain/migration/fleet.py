@@ -12,10 +12,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ..azure import arm_id
-from ..azure.federated import LIMIT, service_account
+from ..azure.federated import LIMIT, Holder, service_account
 from ..diagnosis.shown import shown
 from ..names import listed
+from .trust import holder_of, key_of
 
 Raw = t.Mapping[str, t.Any]
 # An issuer and a subject, which an identity has once; of a credential without a subject its name in place of that.
@@ -37,22 +37,25 @@ class Planned:
 
 @dataclass(frozen=True)
 class Overfull:
-    """An identity that would need more federated credentials, for several clusters, than Azure takes.
+    """An identity or application that would need more federated credentials, for several clusters, than Azure takes.
 
-    ``identity``: its resource id. ``used``: how many it has. ``missing``: how many it needs besides, for ``clusters``.
+    ``key``: what tells it apart, see ``key_of``. ``used``: how many it has. ``missing``: how many it needs besides, for
+    ``clusters``.
     """
 
-    identity: str
+    key: str
+    holder: Holder
     used: int
     missing: int
     clusters: tuple[str, ...]
 
     @property
     def sentence(self) -> str:
+        noun = self.holder.noun
         return (
-            f"Identity {shown(arm_id.last_segment(self.identity))} has {self.used} federated credentials and needs "
+            f"{noun.capitalize()} {shown(self.holder.name)} has {self.used} federated credentials and needs "
             f"{self.missing} more for {listed(self.clusters)}; Azure takes {LIMIT}: let workloads of a namespace share "
-            "a service account, remove credentials of clusters that are gone, or use a second identity."
+            f"a service account, remove credentials of clusters that are gone, or use a second {noun}."
         )
 
 
@@ -60,17 +63,18 @@ class Overfull:
 class Stray:
     """A federated credential for a service account of none of the clusters whose plans are there."""
 
-    identity: str
+    holder: Holder
     credential: str
     service_account: str
     issuer: str
 
 
 @dataclass
-class _Identity:
-    """What all plans tell of one."""
+class _Counted:
+    """What all plans tell of one holder."""
 
-    id: str
+    key: str
+    holder: Holder
     there: dict[_Pair, Raw] = field(default_factory=dict)
     # With the cluster that wants it.
     wanted: dict[_Pair, str] = field(default_factory=dict)
@@ -82,11 +86,11 @@ def overfull(every: t.Iterable[Planned]) -> tuple[Overfull, ...]:
     A plan may be older than what others have written since; so credentials are counted by what they trust.
     """
     found = []
-    for one in _identities(every):
+    for one in _counted(every):
         missing = {pair: cluster for pair, cluster in one.wanted.items() if pair not in one.there}
         several = tuple(sorted(set(missing.values())))
         if len(several) > 1 and len(one.there) + len(missing) > LIMIT:
-            found.append(Overfull(one.id, len(one.there), len(missing), several))
+            found.append(Overfull(one.key, one.holder, len(one.there), len(missing), several))
     return tuple(found)
 
 
@@ -94,25 +98,26 @@ def strays(every: t.Sequence[Planned]) -> tuple[Stray, ...]:
     """Whether their clusters exist, nothing that may be read proves: other subscriptions may have them."""
     issuers = {one.issuer for one in every}
     return tuple(
-        Stray(arm_id.last_segment(one.id), raw["name"], "/".join(account), raw["issuer"])
-        for one in _identities(every)
+        Stray(one.holder, raw["name"], "/".join(account), raw["issuer"])
+        for one in _counted(every)
         for (issuer, subject), raw in sorted(one.there.items())
         for account in filter(None, [service_account(subject)])
         if issuer not in issuers
     )
 
 
-def _identities(every: t.Iterable[Planned]) -> list[_Identity]:
-    found: dict[str, _Identity] = {}
+def _counted(every: t.Iterable[Planned]) -> list[_Counted]:
+    found: dict[str, _Counted] = {}
     for one in every:
         for raw in one.plan.get("identities") or ():
             if raw["credentials_used"] is None:
                 continue
-            identity = found.setdefault(arm_id.normal(raw["identity_id"]), _Identity(raw["identity_id"]))
-            identity.there.update(
+            who = (raw["identity_id"], raw["client_id"].lower())
+            counted = found.setdefault(key_of(*who), _Counted(key_of(*who), holder_of(*who)))
+            counted.there.update(
                 ((each["issuer"], each["subject"] or each["name"]), each) for each in raw["credentials"]
             )
             # Two hosts may be one cluster; one without an issuer will have its own.
             for subject in raw["subjects"] if raw["credentials_missing"] else ():
-                identity.wanted.setdefault((one.issuer or one.cluster, subject), one.cluster)
-    return [identity for _id, identity in sorted(found.items())]
+                counted.wanted.setdefault((one.issuer or one.cluster, subject), one.cluster)
+    return [counted for _key, counted in sorted(found.items())]

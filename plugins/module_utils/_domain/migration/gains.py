@@ -18,7 +18,6 @@ import typing as t
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..azure import arm_id
 from ..kubernetes.sources import place
 from ..matching.inventory import full_name
 from ..matching.matching import Raw
@@ -41,7 +40,8 @@ _ITS_OWN = "system:"
 class Gain:
     """``before`` and ``after``: labels of users, groups and service accounts. ``accounts``: whose pods it is for.
 
-    ``identity``: resource id of a managed identity, or kind, namespace and name of an AzureIdentity without one.
+    ``identity``: resource id of a managed identity, client id of an application behind that word, or kind, namespace
+    and name of an AzureIdentity with neither.
     """
 
     identity: str
@@ -116,18 +116,20 @@ def find(world: World, planned: Plans) -> list[Gain]:
     namespaces: dict[str, set[str]] = {}
     rules = world.observed.inventory.cluster.rules
     for one, _plan in planned:
-        for identity in one.identities:
-            is_managed = arm_id.normal(identity.resource_id) in world.managed
-            key = arm_id.normal(identity.resource_id) if is_managed else f"AzureIdentity {full_name(identity)}"
+        for given, identity in zip(one.identities, one.targets):
+            key = world.holder(identity) or f"AzureIdentity {full_name(identity)}"
             served.setdefault(key, set()).add((one.namespace, world.account_of(one)))
-            # '' stands for all of them.
-            namespaces.setdefault(key, set()).add(identity.namespace if rules.confines(identity) else "")
+            namespaces.setdefault(key, set())
+            if given == identity:  # AAD Pod Identity gives to nobody what takes the place of another
+                # '' stands for all of them.
+                namespaces[key].add(identity.namespace if rules.confines(identity) else "")
     found = []
     for key, accounts in served.items():
         after = _union(rights.makers(namespace) | rights.token_makers(namespace, name) for namespace, name in accounts)
         every = "" in namespaces[key]
         before = rights.makers_anywhere() if every else _union(map(rights.makers, namespaces[key]))
         told = world.managed[key].resource_id if key in world.managed else key
+        told = f"application {key}" if key in world.applications else told
         names = tuple(sorted("/".join(each) for each in accounts))
         found.append(Gain(told, names, tuple(sorted(before)), tuple(sorted(after))))
     return sorted(found, key=lambda one: one.identity.lower())

@@ -203,10 +203,10 @@ class Looked:
         """What identities have to trust, as far as AzureIdentities tell their client ids."""
         found = {}
         for asker in () if seen.accounts else seen.askers:
-            identity = self.world.managed_with(self.client_id_of(seen, asker))
+            identity = self.world.holder_with(self.client_id_of(seen, asker))
             if identity is not None:
                 one = self.world.judged(identity, asker.subject)
-                found[(one.identity.lower(), one.subject)] = one
+                found[(one.key, one.subject)] = one
         return tuple(found.values())
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ..azure import arm_id
 from ..azure.federated import Credential
 from ..diagnosis.observed import Unread
 from ..errors import Failure
@@ -71,17 +72,20 @@ class Choices:
     """What the operator has chosen.
 
     ``accepted``: codes. ``proxied``: labels of workloads that get the proxy sidecar. ``min_rate``: of exchanges that
-    must succeed, from 0 to 1.
+    must succeed, from 0 to 1. ``replacements``: resource ids of managed identities, by namespace and name of the
+    AzureIdentity whose place each takes.
     """
 
     accepted: frozenset[str] = frozenset()
     override_owner: bool = False
     proxied: frozenset[str] = frozenset()
     min_rate: float = 0.9
+    replacements: t.Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, options: Raw) -> Choices:
-        """Raises Failure for a workload that is not named as ``NAMESPACE/KIND/NAME``, and for a rate that is none."""
+        """Raises Failure for a workload that is not named as ``NAMESPACE/KIND/NAME``, for a rate that is none, and for
+        a replacement that is no managed identity."""
         if not 0 <= options["exchange_min_rate"] <= 1:
             raise Failure("The option exchange_min_rate must be at least 0 and at most 1: correct it.")
         return cls(
@@ -89,6 +93,7 @@ class Choices:
             override_owner=options["override_owner"],
             proxied=frozenset(map(_label, options["proxy_workloads"])),
             min_rate=options["exchange_min_rate"],
+            replacements=dict(map(_replacement, (options["replacements"] or {}).items())),
         )
 
 
@@ -97,8 +102,10 @@ class Observed:
     """``objects`` by kind, as listed; a kind that is missing was not read.
 
     ``issuer``: of the cluster, '' where none is enabled. ``addon``: whether AKS's own webhook is enabled. Both are None
-    where Azure was not asked. ``credentials``: the federated ones by the lower-case id of an identity, None where none
-    were read; an identity that is missing was not read. ``dry_runs``: of pods of workloads, by ``Candidate.key``, with
+    where Azure was not asked. ``tenant``: that of the cluster, '' where it is not known. ``credentials``: the federated
+    ones by the lower-case id of an identity, or client id of an application, None where none were read; one that is
+    missing was not read. ``client_ids``: of identities that take the place of others, by their lower-case id; one that
+    is missing was not read, or does not exist. ``dry_runs``: of pods of workloads, by ``Candidate.key``, with
     the proxy where these are to have it; one of which nothing was obtained is missing. ``exchanges``: what was tried.
     """
 
@@ -108,6 +115,8 @@ class Observed:
     issuer: str | None = None
     addon: bool | None = None
     cloud: Cloud = Cloud()
+    tenant: str = ""
+    client_ids: t.Mapping[str, str] = field(default_factory=dict)
     credentials: t.Mapping[str, t.Sequence[Credential]] | None = None
     dry_runs: t.Mapping[tuple[str, str], DryRun] = field(default_factory=dict)
     exchanges: tuple[Exchange, ...] = ()
@@ -119,6 +128,18 @@ def _label(workload: str) -> str:
     if len(parts) != 3 or not all(parts):
         raise Failure(f"The workload {workload!r} is not named as NAMESPACE/KIND/NAME: correct proxy_workloads.")
     return f"{parts[1]} {parts[0]}/{parts[2]}"
+
+
+def _replacement(entry: tuple[t.Any, t.Any]) -> tuple[str, str]:
+    name, identity = map(str, entry)
+    if len(name.split("/")) != 2 or not all(name.split("/")):
+        raise Failure(f"The AzureIdentity {name!r} is not named as NAMESPACE/NAME: correct replacements.")
+    if not arm_id.is_user_assigned_identity(identity):
+        raise Failure(
+            f"{identity!r} is no resource id of a managed identity, and cannot take the place of AzureIdentity {name}: "
+            "correct replacements."
+        )
+    return name, identity
 
 
 def _count(number: object) -> int:

@@ -30,7 +30,7 @@ from .problem import (
     Table,
     unlooked,
 )
-from .trust import MISSING, MISSPELLED, UNKNOWN
+from .trust import EXISTS, MISSING, MISSPELLED, UNKNOWN
 from .world import World
 
 TABLE = Table()
@@ -52,7 +52,12 @@ def identity_not_known(one: Candidate, world: World) -> Reasons:
     """Nothing says which identity the workload gets."""
     if one.primary and not one.client_id:
         name = full_name(one.primary)
-        yield Reason(f"AzureIdentity {name} tells no client id.", f"AzureIdentity {name}")
+        if name not in world.replaced:
+            yield Reason(f"AzureIdentity {name} tells no client id.", f"AzureIdentity {name}")
+            return
+        what = f"identity {arm_id.last_segment(one.primary.resource_id)}"
+        text = f"The {what}, which is to take the place of AzureIdentity {name}, was not found in Azure."
+        yield Reason(text, what) if world.observed.credentials is not None else unlooked(text, what)
     elif not one.identities and not one.client_ids and not one.is_bound:
         if not one.annotated and _why_unknown(one, world):
             yield unlooked(_why_unknown(one, world))
@@ -63,15 +68,37 @@ def identity_not_known(one: Candidate, world: World) -> Reasons:
 
 
 @TABLE.problem(
-    BLOCKS,
-    "Give the application of the service principal a federated credential, or bind a managed identity in its place.",
+    WARNS,
+    "Name its client id in workload_identity_migration_identities, so that its application gets a federated "
+    "credential, or a managed identity in workload_identity_migration_replacements that takes its place.",
     told_by="The type of the AzureIdentities that the workload gets.",
 )
 def identity_is_service_principal(one: Candidate, world: World) -> Reasons:
     """The workload gets tokens of a service principal, whose application has to trust the service account."""
-    for each in one.identities:
-        if each.type != USER_ASSIGNED:
-            yield Reason(f"{full_name(each)} is of type {each.type}.", f"AzureIdentity {full_name(each)}")
+    trusting = {each.key for each in world.trusts(one) if each.state == EXISTS}
+    for each in one.targets:
+        if each.type != USER_ASSIGNED and world.holder(each) not in ("", *trusting):
+            secret = f"; its Secret {each.secret} stays as it is" if each.secret else ""
+            label = f"AzureIdentity {full_name(each)}"
+            yield Reason(f"{label} is of type {each.type}, the application {each.client_id}{secret}.", label)
+
+
+@TABLE.problem(
+    BLOCKS,
+    "Name a managed identity in workload_identity_migration_replacements that takes its place, or bind one.",
+    told_by="Type, clientID, tenantID and auxiliaryTenantIDs of the AzureIdentities that the workload gets, and the "
+    "tenant of the cluster.",
+)
+def service_principal_not_federable(one: Candidate, world: World) -> Reasons:
+    """The workload gets tokens of a service principal that no federated credential of an application gives."""
+    for each in one.targets if not one.is_bound else ():
+        if each.type == USER_ASSIGNED:
+            continue
+        label, why = f"AzureIdentity {full_name(each)}", world.why_not_federable(each)
+        if why:
+            yield Reason(f"{label} cannot go on by Workload ID. {why}", label)
+        elif not world.observed.tenant:
+            yield unlooked(f"Whether its tenant {each.tenant_id} is that of the cluster is not known.", label)
 
 
 @TABLE.problem(
@@ -81,7 +108,7 @@ def identity_is_service_principal(one: Candidate, world: World) -> Reasons:
 )
 def several_identities(one: Candidate, world: World) -> Reasons:
     """The workload gets several identities, of which its service account can tell one only."""
-    ids = {each.client_id.lower(): full_name(each) for each in one.identities}
+    ids = {each.client_id.lower(): full_name(each) for each in one.targets}
     if len(ids) > 1 and one.primary:
         yield Reason(f"It gets {listed(sorted(ids.values()))}; its service account would tell {one.primary.name}.")
 
@@ -160,7 +187,7 @@ def own_client_id_differs(one: Candidate, world: World) -> Reasons:
     """A container sets a client id that is none of the identities of the workload."""
     if one.source.made_by_hand or one.is_bound:
         return
-    wanted = {each.client_id.lower() for each in one.identities} or {one.client_id.lower()}
+    wanted = {each.client_id.lower() for each in one.targets} or {one.client_id.lower()}
     unknown = _why_unknown(one, world)
     for each in one.containers:
         if unknown and each.client_id and each.client_id.lower() not in wanted:
@@ -196,7 +223,8 @@ def issuer_not_enabled(one: Candidate, world: World) -> Reasons:
 @TABLE.problem(
     NEEDS,
     "The federated credential is written, with the issuer letter by letter.",
-    told_by="The federated credentials of each managed identity that the workload gets.",
+    told_by="The federated credentials of each managed identity, and of the application of each service principal, "
+    "that the workload gets.",
     row=16,
     step=CREDENTIAL,
     references=(_CREDENTIALS,),
@@ -208,8 +236,8 @@ def not_federated(one: Candidate, world: World) -> Reasons:
             yield Reason(f"The {each.holder} does not trust {each.subject}.", str(each.holder))
         elif each.state == UNKNOWN:
             yield unlooked(f"The federated credentials of the {each.holder} were not read.", str(each.holder))
-    for identity in one.identities:
-        if identity.type == USER_ASSIGNED and arm_id.normal(identity.resource_id) not in world.managed:
+    for identity in one.targets:
+        if identity.type == USER_ASSIGNED and not world.holder(identity):
             label = f"AzureIdentity {full_name(identity)}"
             yield unlooked(f"{label} names no managed identity by its resource id.", label)
     if one.is_bound or one.identities or world.trusts(one):
@@ -274,7 +302,7 @@ def exchanges_fail(one: Candidate, world: World) -> Reasons:
 def too_many_credentials(one: Candidate, world: World) -> Reasons:
     """An identity of the workload would need more federated credentials than Azure takes."""
     for each in world.trusts(one):
-        slots = world.slots[arm_id.normal(each.identity)]
+        slots = world.slots[each.key]
         if each.to_write and slots.exceeded:
             yield Reason(
                 f"The {each.holder} has {slots.used} and needs {slots.missing} more; {LIMIT} are possible.",

@@ -13,13 +13,12 @@ import typing as t
 from collections import Counter
 from dataclasses import asdict
 
-from ..azure import arm_id
 from ..azure.federated import IDENTITY_BINDING, LIMIT, Credential
 from ..installation.workload_identity_webhook import CLIENT_ID
 from ..kubernetes.objects import annotations_of
 from ..kubernetes.sources import place
 from ..matching.inventory import full_name
-from ..matching.matching import USER_ASSIGNED, Identity
+from ..matching.matching import Identity
 from . import ended, gains
 from .candidate import Candidate
 from .places import policies
@@ -78,7 +77,7 @@ def _template(one: Candidate, found: Plan, world: World) -> dict[str, t.Any]:
         "not_looked_at": [_short(item) for item in found.not_looked_at],
         "uses": one.uses,
         "selector": one.selector,
-        "identities": [_identity(each) for each in one.identities],
+        "identities": [_identity(*each) for each in zip(one.identities, one.targets)],
         "client_id": one.client_id,
         "service_account": one.account,
         "service_account_shared_with": others,
@@ -105,34 +104,36 @@ def _short(item: Item) -> dict[str, str]:
     return {key: getattr(item, key) for key in ("step", "code", "object", "reason")}
 
 
-def _identity(one: Identity) -> dict[str, t.Any]:
+def _identity(one: Identity, target: Identity) -> dict[str, t.Any]:
     return {
         "name": full_name(one),
         "type": one.type,
         "client_id": one.client_id,
         "resource_id": one.resource_id,
+        "replacement": target.resource_id if target != one else "",
     }
 
 
 def _identities(world: World, told: Plans, *, everything: bool) -> list[dict[str, t.Any]]:
-    """One for each managed identity, and for each other AzureIdentity; of some namespaces those that these need."""
-    needed = {arm_id.normal(each.identity) for one, _plan in told for each in world.trusts(one)}
+    """One for each managed identity and application, and for each other AzureIdentity; of some namespaces those that
+    these need."""
+    needed = {each.key for one, _plan in told for each in world.trusts(one)}
     names: dict[str, list[str]] = {}
     others = []
     for each in world.observed.inventory.cluster.identities:
-        key = arm_id.normal(each.resource_id)
-        if key in world.managed and each.type == USER_ASSIGNED:
+        key = world.holder(each)
+        if key:
             names.setdefault(key, []).append(full_name(each))
         elif everything:
             others.append(each)
     rows = []
-    for key, identity in world.managed.items():
+    for key, identity in world.holders.items():
         slots = world.slots[key]
         if not everything and key not in needed:
             continue
         rows.append(
             {
-                "identity_id": identity.resource_id,
+                "identity_id": identity.resource_id if key in world.managed else "",
                 "client_id": identity.client_id,
                 "type": identity.type,
                 "azure_identities": sorted(names.get(key, ())),
@@ -161,7 +162,7 @@ def _identities(world: World, told: Plans, *, everything: bool) -> list[dict[str
                 "subjects": [],
             }
         )
-    return sorted(rows, key=lambda row: (str(row["identity_id"]).lower(), row["azure_identities"]))
+    return sorted(rows, key=lambda row: (str(row["identity_id"]).lower(), row["azure_identities"], row["client_id"]))
 
 
 def _credential(one: Credential) -> dict[str, str]:

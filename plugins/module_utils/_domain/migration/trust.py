@@ -12,21 +12,35 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ..azure import arm_id
 from ..azure.federated import IDENTITY_BINDING, LIMIT, Credential, Holder, spelled
-from ..matching.matching import Identity
+from ..matching.matching import USER_ASSIGNED, Identity
 
 EXISTS, MISSING, MISSPELLED, UNKNOWN = "exists", "missing", "misspelled", "unknown"
 
 
+def holder_of(identity: str, app_id: str) -> Holder:
+    """``identity``: a resource id; '' for an application."""
+    return Holder.identity(identity) if identity else Holder.application("", app_id)
+
+
+def key_of(identity: str, app_id: str) -> str:
+    """What tells a holder apart: its lower-case resource id, or the lower-case client id of an application."""
+    return arm_id.normal(identity) or app_id.lower()
+
+
 @dataclass(frozen=True)
 class Trust:
-    """A service account that an identity has to trust.
+    """A service account that an identity, or the application of a service principal, has to trust.
 
-    ``identity``: resource id, as it is spelled. ``issuer``: None where it is not known, '' where there is none yet.
-    ``state``: EXISTS, MISSING, MISSPELLED (``credential`` is nearly right) or UNKNOWN.
+    ``identity``: resource id, as it is spelled; '' for an application, which has ``app_id`` and ``tenant``.
+    ``issuer``: None where it is not known, '' where there is none yet. ``state``: EXISTS, MISSING, MISSPELLED
+    (``credential`` is nearly right) or UNKNOWN.
     """
 
     identity: str
+    app_id: str
+    tenant: str
     client_id: str
     subject: str
     issuer: str | None
@@ -36,7 +50,12 @@ class Trust:
 
     @property
     def holder(self) -> Holder:
-        return Holder.identity(self.identity)
+        return holder_of(self.identity, self.app_id)
+
+    @property
+    def key(self) -> str:
+        """What tells the holder apart."""
+        return key_of(self.identity, self.app_id)
 
     @property
     def to_write(self) -> bool:
@@ -46,6 +65,8 @@ class Trust:
     def view(self) -> dict[str, t.Any]:
         return {
             "identity_id": self.identity,
+            "app_id": self.app_id,
+            "tenant_id": self.tenant,
             "client_id": self.client_id,
             "issuer": self.issuer or "",
             "subject": self.subject,
@@ -58,10 +79,12 @@ class Trust:
 def judge(
     identity: Identity, subject: str, issuer: str | None, audience: str, credentials: t.Sequence[Credential] | None
 ) -> Trust:
-    """``credentials`` of the identity; None where they were not read."""
+    """``credentials`` of the identity, or of its application; None where they were not read."""
+    managed = identity.type == USER_ASSIGNED
+    holder = (identity.resource_id, "", "") if managed else ("", identity.client_id.lower(), identity.tenant_id)
 
     def told(state: str, credential: str = "") -> Trust:
-        return Trust(identity.resource_id, identity.client_id, subject, issuer, audience, state, credential)
+        return Trust(*holder, identity.client_id, subject, issuer, audience, state, credential)
 
     if credentials is None:
         return told(UNKNOWN)
@@ -80,7 +103,10 @@ def judge(
 
 @dataclass(frozen=True)
 class Slots:
-    """The credentials of a managed identity, of all clusters. ``credentials``: None where they were not read."""
+    """The credentials of a managed identity or application, of all clusters.
+
+    ``credentials``: None where they were not read.
+    """
 
     credentials: tuple[Credential, ...] | None
     wanted: tuple[Trust, ...] = ()

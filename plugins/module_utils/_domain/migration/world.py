@@ -23,9 +23,10 @@ from ..installation.workload_identity_installation import ADDON
 from ..installation.workload_identity_webhook import CLIENT_ID, Webhook
 from ..kubernetes.objects import annotations_of, labels_of
 from ..kubernetes.sources import place
+from ..matching.inventory import full_name
 from ..matching.matching import USER_ASSIGNED, Identity, Raw
 from ..names import MANAGED_BY, MANAGER
-from . import candidate, consumers, mark, trust
+from . import candidate, consumers, mark, service_principals, trust
 from .candidate import Candidate
 from .consumers import Consumer
 from .dry_run import DryRun
@@ -69,7 +70,7 @@ class World:
         for label in sorted(self.choices.proxied - known):
             raise Failure(f"There is no {label}, which proxy_workloads names: correct it.")
         programs = {one.label for one in self._components}  # MIC goes by itself
-        found = candidate.find(self.observed.inventory, self.observed.objects, self.choices.proxied)
+        found = candidate.find(self.observed.inventory, self.observed.objects, self.choices.proxied, self.replaced)
         return tuple(one for one in found if one.label not in programs)
 
     @cached_property
@@ -220,60 +221,114 @@ class World:
     # identities and their credentials
 
     @cached_property
+    def replaced(self) -> t.Mapping[str, Identity]:
+        """What takes the place of AzureIdentities by choice, by their namespace and name.
+
+        Raises Failure where there is no AzureIdentity that the operator has named, though there are others.
+        """
+        known = {full_name(one): one for one in self.observed.inventory.cluster.identities}
+        for name in sorted(self.choices.replacements if known else ()):
+            if name not in known:
+                raise Failure(f"There is no AzureIdentity {name}, which replacements names: correct it.")
+        return {
+            name: Identity(
+                known[name].namespace,
+                known[name].name,
+                USER_ASSIGNED,
+                identity,
+                self.observed.client_ids.get(arm_id.normal(identity), ""),
+            )
+            for name, identity in self.choices.replacements.items()
+            if name in known
+        }
+
+    @cached_property
+    def _identities(self) -> tuple[Identity, ...]:
+        """Those that Workload ID may give, and AzureIdentities; what the operator has named goes first."""
+        every = sorted(self.observed.inventory.cluster.identities, key=lambda one: (one.namespace, one.name))
+        return (*self.replaced.values(), *every)
+
+    @cached_property
     def managed(self) -> t.Mapping[str, Identity]:
         """Managed identities with a possible resource id, by the lower-case one."""
         found: dict[str, Identity] = {}
-        every = sorted(self.observed.inventory.cluster.identities, key=lambda one: (one.namespace, one.name))
-        for one in every:
+        for one in self._identities:
             if one.type == USER_ASSIGNED and arm_id.is_user_assigned_identity(one.resource_id):
                 found.setdefault(arm_id.normal(one.resource_id), one)
         return found
 
     @cached_property
-    def _by_client_id(self) -> t.Mapping[str, Identity]:
-        return {one.client_id.lower(): one for one in self.managed.values() if one.client_id}
+    def applications(self) -> t.Mapping[str, Identity]:
+        """Service principals whose applications may have federated credentials, by the lower-case client id."""
+        found: dict[str, Identity] = {}
+        for one in self._identities:
+            if one.type != USER_ASSIGNED and not self.why_not_federable(one):
+                found.setdefault(one.client_id.lower(), one)
+        return found
 
-    def managed_with(self, client_id: str) -> Identity | None:
-        """The managed identity with that client id; None where no AzureIdentity tells it."""
+    @cached_property
+    def holders(self) -> t.Mapping[str, Identity]:
+        """Who may have federated credentials, by ``holder``."""
+        return {**self.managed, **self.applications}
+
+    def holder(self, identity: Identity) -> str:
+        """What tells apart who has the federated credentials of an identity; '' where nobody can have any."""
+        if identity.type == USER_ASSIGNED:
+            key = arm_id.normal(identity.resource_id)
+        else:
+            key = "" if self.why_not_federable(identity) else identity.client_id.lower()
+        return key if key in self.holders else ""
+
+    def why_not_federable(self, identity: Identity) -> str:
+        """Why no federated credential gives what NMI gives for a service principal; '' where one does."""
+        return service_principals.why_not_federable(identity, self.observed.tenant)
+
+    @cached_property
+    def _by_client_id(self) -> t.Mapping[str, Identity]:
+        every = (*self.managed.values(), *self.applications.values())
+        return {one.client_id.lower(): one for one in reversed(every) if one.client_id}
+
+    def holder_with(self, client_id: str) -> Identity | None:
+        """Who may have federated credentials and has that client id; None where no AzureIdentity tells it."""
         return self._by_client_id.get(client_id.lower()) if client_id else None
 
-    def managed_of(self, one: Candidate) -> tuple[Identity, ...]:
-        """The managed identities that it gets, or that its service account names."""
-        found = [each for each in one.identities if arm_id.normal(each.resource_id) in self.managed]
-        named = self._by_client_id.get(one.annotated.lower())
+    def _holders_of(self, one: Candidate) -> tuple[Identity, ...]:
+        """Those of the identities that it is to get, or that its service account names."""
+        found = [each for each in one.targets if self.holder(each)]
+        named = self.holder_with(one.annotated)
         if not one.identities and named:
             found = [named]
-        return tuple({arm_id.normal(each.resource_id): each for each in found}.values())
+        return tuple({self.holder(each): each for each in found}.values())
 
     @cached_property
     def _trusts(self) -> t.Mapping[tuple[str, str], tuple[Trust, ...]]:
         return {
-            one.key: tuple(self.judged(identity, self.subject(one)) for identity in self.managed_of(one))
+            one.key: tuple(self.judged(identity, self.subject(one)) for identity in self._holders_of(one))
             for one in self.candidates
             if one.moves and not one.is_bound
         }
 
     def judged(self, identity: Identity, subject: str) -> Trust:
-        """Whether a managed identity trusts it."""
-        known = (self.observed.credentials or {}).get(arm_id.normal(identity.resource_id))
+        """Whether an identity, or the application of a service principal, trusts it."""
+        known = (self.observed.credentials or {}).get(self.holder(identity))
         return trust.judge(identity, subject, self.observed.issuer, self.observed.cloud.audience, known)
 
     def subject(self, one: Candidate) -> str:
         return _SUBJECT.format(one.namespace, self.account_of(one))
 
     def trusts(self, one: Candidate) -> tuple[Trust, ...]:
-        """One for each managed identity that it may ask for."""
+        """One for each managed identity or application that it may ask for."""
         return self._trusts.get(one.key, ())
 
     @cached_property
     def slots(self) -> t.Mapping[str, Slots]:
-        """By the lower-case id of a managed identity."""
+        """By ``holder``."""
         wanted: dict[str, list[Trust]] = {}
         for several in self._trusts.values():
             for each in several:
-                wanted.setdefault(arm_id.normal(each.identity), []).append(each)
+                wanted.setdefault(each.key, []).append(each)
         found = {}
-        for key in self.managed:
+        for key in self.holders:
             credentials = (self.observed.credentials or {}).get(key)
             told = None if credentials is None else tuple(credentials)
             found[key] = Slots(told, tuple(sorted(wanted.get(key, ()), key=lambda each: each.subject)))

@@ -16,7 +16,6 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
-from ..azure import arm_id
 from ..diagnosis.shown import shown
 from ..migration import fleet
 from ..names import listed
@@ -135,8 +134,7 @@ def tell(_options: Nothing, found: Found, _run: Run) -> Told:
     return Told(
         clusters=tuple(map(_row, found.every)) if several else (),
         identities=tuple(
-            Overfull(shown(arm_id.last_segment(one.identity)), one.used, one.missing, ", ".join(one.clusters))
-            for one in overfull
+            Overfull(shown(one.holder.short), one.used, one.missing, ", ".join(one.clusters)) for one in overfull
         ),
         strays=tuple(map(_stray, fleet.strays(found.every))) if several else (),
         unknown=f"Some may be of {listed(unknown)}, whose issuer is not known." if unknown else "",
@@ -159,7 +157,7 @@ def _row(one: Planned) -> Row:
 
 
 def _stray(one: fleet.Stray) -> Stray:
-    return Stray(*map(shown, (one.identity, one.credential, one.service_account, one.issuer)))
+    return Stray(*map(shown, (one.holder.short, one.credential, one.service_account, one.issuer)))
 
 
 def _message(found: Found, overfull: t.Iterable[fleet.Overfull]) -> str:

@@ -15,13 +15,13 @@ from __future__ import annotations
 import json
 import typing as t
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..azure import arm_id
 from ..migration import rendering
 from ..migration.stages import NO_ISSUER
 from ..names import listed
-from ..needs import AzurePermission, KubernetesNeed, KubernetesPermission
+from ..needs import AzurePermission, GraphPermission, KubernetesNeed, KubernetesPermission
 from . import workload_identity_phases as phases
 from . import workload_identity_rendering
 from . import workload_identity_undo as undo
@@ -39,6 +39,7 @@ _FILE = "plan.json"
 @dataclass(frozen=True)
 class Options:
     until: str = "plan"
+    replacements: t.Mapping[str, str] = field(default_factory=dict)
     namespaces: tuple[str, ...] = ()
     proxy_workloads: tuple[str, ...] = ()
     accept: tuple[str, ...] = ()
@@ -64,7 +65,10 @@ class AllOptions(Options):
     mode: str = rendering.AUTO
 
 
-PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {**phases.PERMISSIONS, **undo.PERMISSIONS}
+PERMISSIONS: t.Mapping[str, AzurePermission | GraphPermission | KubernetesPermission] = {
+    **phases.PERMISSIONS,
+    **undo.PERMISSIONS,
+}
 
 
 # options
@@ -112,6 +116,14 @@ def _contradictions(options: AllOptions, named: Named, run: Run) -> t.Iterator[s
                 yield f"{_PREFIX}_{name} has {each!r}, which is not NAMESPACE/KIND/NAME."
     if options.rollout_timeout < 1:
         yield f"{_PREFIX}_rollout_timeout is {options.rollout_timeout}; give 1 or more."
+    for name, identity in options.replacements.items():
+        if len([part for part in str(name).split("/") if part]) != 2:
+            yield f"{_PREFIX}_replacements has {name!r}, which is not NAMESPACE/NAME of an AzureIdentity."
+        elif not arm_id.is_user_assigned_identity(str(identity)):
+            yield (
+                f"{_PREFIX}_replacements has {identity!r} for {name}, which is not the resource id of a managed "
+                "identity."
+            )
     if options.exchange_samples < 0:
         yield f"{_PREFIX}_exchange_samples is {options.exchange_samples}; give 0 or more."
     if not 0 <= options.exchange_min_rate <= 1:
@@ -283,10 +295,14 @@ def _workload(each: Raw) -> Workload:
     return Workload(
         workload=f"{each['kind']} {each['namespace']}/{each['name']}",
         verdict=each["verdict"],
-        identity=_joined(one["name"] for one in each["identities"]) or each["client_id"],
+        identity=_joined(map(_identity, each["identities"])) or each["client_id"],
         service_account=account if account == new else f"{new} (now {account})",
         steps=_joined(each["steps"]),
     )
+
+
+def _identity(each: Raw) -> str:
+    return f"{each['name']} (then {_short(each['replacement'])})" if each["replacement"] else str(each["name"])
 
 
 def _blockers(templates: t.Iterable[Raw]) -> t.Iterator[Blocker]:
@@ -332,6 +348,7 @@ def _look(options: Options, observed: Raw, _run: Run) -> t.Iterator[Look]:
         "proxy_workloads": list(options.proxy_workloads),
         "accept": [*options.accept, *enabled],
         "override_owner": options.override_owner,
+        "replacements": dict(options.replacements),
         "dry_run": options.dry_run and tries,
         "exchange_samples": options.exchange_samples if tries else 0,
         "exchange_min_rate": options.exchange_min_rate,

@@ -18,7 +18,7 @@ import typing as t
 import uuid
 from dataclasses import dataclass, field, replace
 
-from ..azure import arm_id, federated
+from ..azure import arm_id, federated, graph_answers
 from ..azure.clusters import KIND as CLUSTER
 from ..diagnosis.shown import shown
 from ..errors import Failure
@@ -27,9 +27,9 @@ from ..migration import fleet, pools, problem, rendering, soaking, stages, switc
 from ..migration.candidate import BOTH, WORKLOAD_ID
 from ..migration.soaking import Soak
 from ..migration.stages import Mover
-from ..migration.trust import MISSING, MISSPELLED
+from ..migration.trust import EXISTS, MISSING, MISSPELLED, key_of
 from ..names import listed
-from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
+from ..needs import AzureNeed, AzurePermission, GraphPermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
 from ..tokens.token import WORKLOAD_IDENTITY
 from . import workload_identity_rendering
@@ -42,6 +42,8 @@ PLAN, ISSUER, WEBHOOK, ACCOUNT, CREDENTIAL, CANARY, SWITCH, SOAK, LEAVE, FINISH 
 )
 # At least, of a token of a service account in a pod.
 LIFE_SECONDS = 3600
+# Part of the phase credential, for those of applications.
+APPLICATION = "application"
 # Whether one that has just left still gets its token.
 LEFT = "left"
 ORDER = (PLAN, ISSUER, WEBHOOK, ACCOUNT, CREDENTIAL, CANARY, SWITCH, SOAK, LEAVE, FINISH)
@@ -111,7 +113,19 @@ KUBERNETES_PERMISSIONS: t.Mapping[str, KubernetesPermission] = {
     "read_assigned": _kubernetes(_phase(LEAVE), _CLUSTER, "aadpodidentity.k8s.io", "azureassignedidentities", "list"),
     "try_pods": _kubernetes(_phase(SWITCH), _OF_WORKLOADS, "", "pods", "create"),
 }
-PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {**AZURE_PERMISSIONS, **KUBERNETES_PERMISSIONS}
+# Nobody can be asked beforehand whether it is granted.
+GRAPH_PERMISSIONS: t.Mapping[str, GraphPermission] = {
+    "write_applications": GraphPermission(
+        _phase(CREDENTIAL),
+        "each application that gets a credential, and that the caller owns",
+        federated.LEAST_OF_APPLICATIONS,
+    ),
+}
+PERMISSIONS: t.Mapping[str, AzurePermission | GraphPermission | KubernetesPermission] = {
+    **AZURE_PERMISSIONS,
+    **GRAPH_PERMISSIONS,
+    **KUBERNETES_PERMISSIONS,
+}
 CHANGES = {kind: f"change_{kind.lower()}s" for kind in switching.KINDS}
 
 
@@ -120,6 +134,7 @@ class Options:
     until: str = PLAN
     workloads: tuple[str, ...] = ()
     identities: tuple[str, ...] = ()
+    replacements: t.Mapping[str, str] = field(default_factory=dict)
     waves: tuple[t.Any, ...] = ()
     enable_issuer: bool = False
     enable_webhook: bool = False
@@ -159,6 +174,19 @@ class Credentials:
     """The federated credentials that one identity is to have, as federated_identity_credential takes them."""
 
     identity_id: str
+    credentials: tuple[Raw, ...]
+    movers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OfApplication:
+    """The same of one application, as application_federated_credential takes them.
+
+    ``tenant_id``: where tokens of its service principal are asked for.
+    """
+
+    app_id: str
+    tenant_id: str
     credentials: tuple[Raw, ...]
     movers: tuple[str, ...]
 
@@ -205,7 +233,8 @@ class Row:
 class Work:
     """What a run knows of the workloads; each task goes by what the one before left, and leaves it with more.
 
-    ``phases``: of this run. ``movers``: the workloads. ``issuer`` and ``webhook``: whether they are enabled.
+    ``phases``: of this run. ``movers``: the workloads. ``credentials``: of managed identities, ``applications``: those
+    of applications. ``issuer`` and ``webhook``: whether they are enabled.
     ``soaking``: what is looked at until it has used Workload ID for long enough, for ``soak_timeout`` seconds at most;
     a run that ends with it does not wait. ``left``: as the canaries, of those that have just left; ``again``: MIC is
     waited for, until ``end`` at the latest, in seconds. ``rendering``: keys of those whose owners get files.
@@ -221,6 +250,7 @@ class Work:
     webhook: bool = False
     accounts: tuple[Account, ...] = ()
     credentials: tuple[Credentials, ...] = ()
+    applications: tuple[OfApplication, ...] = ()
     canaries: tuple[Canary, ...] = ()
     waves: tuple[tuple[Change, ...], ...] = ()
     soaking: tuple[Raw, ...] = ()
@@ -246,7 +276,7 @@ class Found:
     ``nmi``: namespaces where NMI runs, as far as they may be known. ``nodes``: None where they were not read.
     ``carried``: identities on scale sets of the cluster, None where nobody asked; ``unread``: why they are not known.
     ``revisions``: ReplicaSets and ControllerRevisions, as far as they may be known.
-    ``overfull``: identities that take no credentials for all clusters of the play, by their lower-case ids.
+    ``overfull``: identities and applications that take no credentials for all clusters of the play, by ``holder``.
     """
 
     info: Raw
@@ -302,7 +332,7 @@ def _overfull(observed: Raw) -> dict[str, fleet.Overfull]:
     mine = {observed.get("host") or "": observed["info"]}
     every = {**{name: plan or {} for name, plan in others}, **mine}
     found = fleet.overfull(fleet.Planned(name, plan) for name, plan in every.items())
-    return {arm_id.normal(one.identity): one for one in found}
+    return {one.key: one for one in found}
 
 
 def _kinds(observed: Raw) -> tuple[str, ...]:
@@ -401,20 +431,26 @@ def in_scope(options: Options, one: Mover) -> bool:
 
 
 def _has_identity(one: Mover, name: str) -> bool:
-    """``name``: of the identity in Azure, its resource id, or that of its AzureIdentity, with namespace or without."""
-    ids = [arm_id.normal(each["identity_id"]) for each in one.credentials]
+    """``name``: of the identity in Azure, its resource id, the client id of an application, or that of its
+    AzureIdentity, with namespace or without."""
+    ids = list(map(holder, one.credentials))
     in_azure = [*ids, *map(arm_id.last_segment, ids)]
     return arm_id.normal(name) in in_azure or any(name in (each, each.rpartition("/")[2]) for each in one.identities)
+
+
+def holder(trust: Raw) -> str:
+    """What tells apart who has to trust."""
+    return key_of(str(trust["identity_id"]), str(trust["app_id"]))
 
 
 _Trusted = tuple[tuple[str, str], str]
 
 
 def _trusted(one: Mover) -> t.Iterator[_Trusted]:
-    """Its service account with each managed identity that has to trust it and does not."""
+    """Its service account with each managed identity or application that has to trust it and does not."""
     for each in one.credentials:
         if each["state"] in (MISSING, MISSPELLED):
-            yield one.group, arm_id.normal(each["identity_id"])
+            yield one.group, holder(each)
 
 
 def _at_gate(one: Mover, options: Options, found: Found, given: t.Container[_Trusted]) -> Mover:
@@ -441,10 +477,15 @@ def _at_gate(one: Mover, options: Options, found: Found, given: t.Container[_Tru
         names = shown(listed(sorted({arm_id.last_segment(identity) for _group, identity in gained})))
         reason = (
             f"Only the annotation of its service account names {names}, and AAD Pod Identity does not give that to it; "
-            "if it is to have it, write the federated credential by the module federated_identity_credential, and run "
-            "this again."
+            "if it is to have it, write the federated credential by the module federated_identity_credential, or "
+            "application_federated_credential for an application, and run this again."
         )
         return replace(one, state=stages.BLOCKED, next=CREDENTIAL, reason=reason)
+    unproved = " ".join(
+        dict.fromkeys(_why_unproved(each, one, options, found) for _group, each in _trusted(one))
+    ).strip()
+    if unproved and CREDENTIAL in one.steps:
+        return replace(one, state=stages.BLOCKED, next=CREDENTIAL, reason=unproved)
     full = [found.overfull[identity] for _group, identity in _trusted(one) if identity in found.overfull]
     if full and CREDENTIAL in one.steps:
         # Before the first of them is written for any cluster.
@@ -465,8 +506,33 @@ def _at_gate(one: Mover, options: Options, found: Found, given: t.Container[_Tru
 
 def _is_closed(identity: str, options: Options, found: Found) -> bool:
     """Whether pods of the cluster may not have it at present, as far as is known, and the operator does not name it."""
-    named = any(arm_id.same(identity, each) for each in options.identities)
+    if graph_answers.is_app_id(identity):
+        return False  # see _why_unproved
+    named = any(arm_id.same(identity, each) for each in (*options.identities, *options.replacements.values()))
     return found.carried is not None and identity not in found.carried and not named
+
+
+def _why_unproved(app_id: str, one: Mover, options: Options, found: Found) -> str:
+    """Why an application gets no credential: any tenant may write an AzureIdentity with its client id, and Azure proves
+    nothing of it. Empty where the operator says that it is right, and for what is no application."""
+    if not graph_answers.is_app_id(app_id):
+        return ""
+    if app_id not in map(str.lower, options.identities):
+        return (
+            f"Nothing proves that AAD Pod Identity may give the application {app_id} to this workload, because any "
+            "tenant may write an AzureIdentity with its client id; if its workloads are to keep it, name the client id "
+            f"in {PREFIX}_identities, or a managed identity that takes its place in {PREFIX}_replacements."
+        )
+    rows = [
+        each for each in found.info["identities"] if not each["identity_id"] and each["client_id"].lower() == app_id
+    ]
+    names = sorted({name for each in rows for name in each["azure_identities"]})
+    if len(names) > 1 and not {*names}.intersection(one.identities, options.identities):
+        return (
+            f"AzureIdentity {shown(listed(names))} have the client id {app_id}, and whoever wrote one of them may not "
+            f"know its secret; name those that are right in {PREFIX}_identities, too, as NAMESPACE/NAME."
+        )
+    return ""
 
 
 def _nodes(raw: Raw | None, found: Found) -> tuple[str, ...] | None:
@@ -518,7 +584,7 @@ def _waved(options: Options, movers: t.Sequence[Mover]) -> tuple[Mover, ...]:
 
 
 def _without_azure(made: Work, found: Found) -> t.Iterator[str]:
-    if (made.credentials or made.issuer or made.webhook) and not found.cluster.get("name"):
+    if (made.credentials or made.applications or made.issuer or made.webhook) and not found.cluster.get("name"):
         yield (
             "No cluster is named, so nothing can be changed in Azure; set pod_identity_cluster_name and "
             f"pod_identity_resource_group, or end before that with {PREFIX}_until."
@@ -534,6 +600,7 @@ def _listed(made: Work, options: Options) -> Work:
         webhook=WEBHOOK in made.phases and any(WEBHOOK in one.steps for one in made.movers if one.goes),
         accounts=tuple(_accounts(made)) if ACCOUNT in made.phases else (),
         credentials=tuple(_credentials(made)) if CREDENTIAL in made.phases else (),
+        applications=tuple(_of_applications(made)) if CREDENTIAL in made.phases else (),
         canaries=tuple(_canaries(made, options)) if CANARY in made.phases else (),
         waves=tuple(_changes(made, options)) if SWITCH in made.phases else (),
         soaking=tuple(_soaking(made)) if SOAK in made.phases else (),
@@ -689,18 +756,34 @@ def _accounts(made: Work) -> t.Iterator[Account]:
 
 
 def _credentials(made: Work) -> t.Iterator[Credentials]:
-    """Of the workloads whose accounts are there; Entra is asked with tokens of these."""
+    for identity, _tenant, entries, movers in _to_trust(made, "identity_id"):
+        yield Credentials(identity, entries, movers)
+
+
+def _of_applications(made: Work) -> t.Iterator[OfApplication]:
+    for app_id, tenant, entries, movers in _to_trust(made, "app_id"):
+        yield OfApplication(app_id, tenant, entries, movers)
+
+
+def _to_trust(made: Work, kind: str) -> t.Iterator[tuple[str, str, tuple[Raw, ...], tuple[str, ...]]]:
+    """Of the workloads whose accounts are there; Entra is asked with tokens of these.
+
+    ``kind``: the key of those who are to have the credentials, ``identity_id`` or ``app_id``. Yields who that is, its
+    tenant, the credentials, and whom they are for.
+    """
     before = _BEFORE_ACCOUNT | {ACCOUNT}
     wanted: dict[str, dict[str, Raw]] = {}
     movers: dict[str, dict[str, None]] = {}
+    tenants: dict[str, str] = {}
     for one in made.movers:
         if not one.goes or CREDENTIAL not in one.steps or before.intersection(one.steps):
             continue
         for each in one.credentials:
             issuer = each["issuer"] or (KNOWN_AFTER_APPLY if ISSUER in one.predicted else "")
-            if each["state"] not in (MISSING, MISSPELLED) or not issuer:
+            if each["state"] not in (MISSING, MISSPELLED) or not issuer or not each[kind]:
                 continue
-            identity = each["identity_id"]
+            who = each[kind]
+            tenants[who] = each["tenant_id"]
             entry = {
                 "name": credential_name(each) if each["issuer"] else KNOWN_AFTER_APPLY,
                 "issuer": issuer,
@@ -708,10 +791,10 @@ def _credentials(made: Work) -> t.Iterator[Credentials]:
                 "service_account": one.new_account,
                 "audiences": [each["audience"]],
             }
-            wanted.setdefault(identity, {})[each["subject"]] = entry
-            movers.setdefault(identity, {})[one.key] = None
-    for identity, entries in wanted.items():
-        yield Credentials(identity, tuple(entries.values()), tuple(movers[identity]))
+            wanted.setdefault(who, {})[each["subject"]] = entry
+            movers.setdefault(who, {})[one.key] = None
+    for who, entries in wanted.items():
+        yield who, tenants[who], tuple(entries.values()), tuple(movers[who])
 
 
 def credential_name(trust: Raw) -> str:
@@ -788,7 +871,10 @@ def _azure(made: Work, found: Found) -> t.Iterator[AzureNeed]:
     if CREDENTIAL in made.phases:
         going = [one for one in made.movers if one.goes and CREDENTIAL in one.steps]
         identities = dict.fromkeys(
-            each["identity_id"] for one in going for each in one.credentials if each["state"] in (MISSING, MISSPELLED)
+            each["identity_id"]
+            for one in going
+            for each in one.credentials
+            if each["state"] in (MISSING, MISSPELLED) and each["identity_id"]
         )
         if identities:
             subscription = arm_id.parse(found.cluster["id"]).subscription
@@ -886,7 +972,7 @@ def _entries(known: Raw, phase: str) -> t.Sequence[Raw]:
     """Of the loop of the phase; none where its task is for all workloads at once, and ends the role where it fails."""
     if phase == SWITCH:
         return next(filter(None, known["waves"]), ())  # those before are switched, or hold the others
-    lists = {ACCOUNT: "accounts", CREDENTIAL: "credentials", LEAVE: "leaving"}
+    lists = {ACCOUNT: "accounts", CREDENTIAL: "credentials", APPLICATION: "applications", LEAVE: "leaving"}
     return known[lists[phase]] if phase in lists else ()
 
 
@@ -945,8 +1031,9 @@ def advance(options: Options, progress: Progress, run: Run) -> Work:
             unknown = run.check_mode and progress.phase in _UNKNOWN_BEFORE
             predicted = (*one.predicted, *([progress.phase] if unknown else []))
             one = one.stops(why) if why else replace(_done(one, progress.phase), predicted=predicted)
-            if progress.phase == CREDENTIAL:
-                one = replace(one, refused=_refused(one, progress.results.get(one.key, ())))
+            if progress.phase in (CREDENTIAL, APPLICATION):
+                refused = (one.refused, _refused(one, progress.results.get(one.key, ())))
+                one = replace(one, refused=" ".join(filter(None, refused)))
         movers.append(_placed(one, made.phases))
     return _listed(replace(made, movers=stages.together(movers)), options)
 
@@ -984,11 +1071,20 @@ def _done(one: Mover, phase: str) -> Mover:
         return one.judged()
     if phase == LEAVE:
         return replace(one, uses=WORKLOAD_ID, selector="").judged()
+    if phase in (CREDENTIAL, APPLICATION):
+        one = replace(one, credentials=tuple(_written(each, phase) for each in one.credentials))
+        return one if any(_trusted(one)) else one.without(CREDENTIAL).judged()
     if phase == LEFT:
         return replace(one, proved=True)
     if phase == FINISH:
         return replace(one, state=stages.FINISHED, next="", reason="")
     return one.without(phase).judged()
+
+
+def _written(trust: Raw, phase: str) -> Raw:
+    """As it is once its holder has the credential."""
+    mine = bool(trust["app_id"]) is (phase == APPLICATION) and trust["state"] in (MISSING, MISSPELLED)
+    return {**trust, "state": EXISTS} if mine else trust
 
 
 # soak

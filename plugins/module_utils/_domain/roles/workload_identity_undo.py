@@ -23,7 +23,7 @@ from ..migration import mark, stages, switching
 from ..migration.stages import Mover
 from ..migration.trust import EXISTS, UNKNOWN
 from ..names import listed
-from ..needs import AzureNeed, AzurePermission, KubernetesNeed, KubernetesPermission
+from ..needs import AzureNeed, AzurePermission, GraphPermission, KubernetesNeed, KubernetesPermission
 from ..tokens.token import NOT_VERIFIED, POD_IDENTITY
 from . import workload_identity_phases as phases
 from .part import Look, Raw, Run, refuse
@@ -31,18 +31,25 @@ from .workload_identity_phases import Change, Options, Row
 
 ORIGINAL = "original"
 # What is done one after the other.
-WORKLOADS, TOKENS, SERVED, CREDENTIALS, ACCOUNTS = ("workloads", "tokens", "served", "credentials", "accounts")
+WORKLOADS, TOKENS, SERVED, CREDENTIALS, APPLICATIONS, ACCOUNTS = (
+    *("workloads", "tokens", "served", "credentials", "applications", "accounts"),
+)
 _UNSERVED = (
     "AAD Pod Identity is not in the cluster, so nobody would give its pods their tokens; put it back with the playbook "
     "azureops.pod_identity.restore, and run this again."
 )
 _WITH_UNDO = "with `workload_identity_migration_undo`"
 
-PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {
+PERMISSIONS: t.Mapping[str, AzurePermission | GraphPermission | KubernetesPermission] = {
     "delete_credentials": AzurePermission(
         "always",
         f"each identity that trusts a service account of a workload, {_WITH_UNDO}",
         (f"{federated.KIND}/delete",),
+    ),
+    "delete_of_applications": GraphPermission(
+        "always",
+        f"each application that trusts a service account of a workload, and that the caller owns, {_WITH_UNDO}",
+        federated.LEAST_OF_APPLICATIONS,
     ),
     "delete_accounts": KubernetesPermission(
         "always", f"the namespace of each workload, {_WITH_UNDO}", "serviceaccounts", ("get", "patch", "delete")
@@ -124,6 +131,15 @@ class Credentials:
 
 
 @dataclass(frozen=True)
+class OfApplication:
+    """The same of one application."""
+
+    app_id: str
+    credentials: tuple[Raw, ...]
+    movers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Undo:
     """What a run that goes back knows; see ``phases.Work``. ``kept``: places of service accounts that others need.
 
@@ -137,6 +153,7 @@ class Undo:
     questions: tuple[phases.Canary, ...] = ()
     served: tuple[Change, ...] = ()
     credentials: tuple[Credentials, ...] = ()
+    applications: tuple[OfApplication, ...] = ()
     accounts: tuple[Account, ...] = ()
     azure: tuple[AzureNeed, ...] = ()
     kubernetes: tuple[KubernetesNeed, ...] = ()
@@ -241,7 +258,8 @@ def _listed(made: Undo, options: Options) -> Undo:
         workloads=tuple(_change(each.mover, options) for each in made.movers if each.returns and not each.is_unsure),
         questions=tuple(phases.Canary(_question(each.mover, options), each.mover.key) for each in asked),
         served=tuple(_change(each.mover, options) for each in made.movers if each.is_back and each.has_mark),
-        credentials=tuple(_credentials(free)),
+        credentials=tuple(Credentials(*each) for each in _ours(free, "identity_id")),
+        applications=tuple(OfApplication(*each) for each in _ours(free, "app_id")),
         accounts=tuple(_accounts(free, made.marked)),
         rows=tuple(Row(each.mover.label, each.state or each.mover.state, "", each.reason) for each in made.movers),
         message=" ".join(f"{each.mover.label}: {each.reason}" for each in failed),
@@ -274,17 +292,21 @@ def _question(one: Mover, options: Options) -> Raw:
     }
 
 
-def _credentials(movers: t.Iterable[Mover]) -> t.Iterator[Credentials]:
-    """Those whose names are of this collection."""
+def _ours(movers: t.Iterable[Mover], kind: str) -> t.Iterator[tuple[str, tuple[Raw, ...], tuple[str, ...]]]:
+    """Federated credentials whose names are of this collection, with who has them, and whom they are for.
+
+    ``kind``: the key of who has them, ``identity_id`` or ``app_id``.
+    """
     wanted: dict[str, dict[str, None]] = {}
     whose: dict[str, dict[str, None]] = {}
     for one in movers:
         for each in one.credentials:
-            if each["state"] == EXISTS and each["credential"].lower() == phases.credential_name(each):
-                wanted.setdefault(each["identity_id"], {})[each["credential"]] = None
-                whose.setdefault(each["identity_id"], {})[one.key] = None
+            ours = each["state"] == EXISTS and each["credential"].lower() == phases.credential_name(each)
+            if ours and each[kind]:
+                wanted.setdefault(each[kind], {})[each["credential"]] = None
+                whose.setdefault(each[kind], {})[one.key] = None
     for identity, names in wanted.items():
-        yield Credentials(identity, tuple({"name": name} for name in names), tuple(whose[identity]))
+        yield identity, tuple({"name": name} for name in names), tuple(whose[identity])
 
 
 def _accounts(movers: t.Iterable[Mover], marked: t.Container[str]) -> t.Iterator[Account]:
@@ -302,8 +324,8 @@ def _all_free(made: Undo) -> list[Mover]:
 
 
 def _azure(made: Undo) -> t.Iterator[AzureNeed]:
-    for each in _credentials(_all_free(made)):
-        yield AzureNeed(each.identity_id, t.cast(AzurePermission, PERMISSIONS["delete_credentials"]).actions)
+    for identity, _names, _whose in _ours(_all_free(made), "identity_id"):
+        yield AzureNeed(identity, t.cast(AzurePermission, PERMISSIONS["delete_credentials"]).actions)
 
 
 def _in_cluster(made: Undo) -> t.Iterator[KubernetesNeed]:
@@ -330,7 +352,7 @@ def _in_cluster(made: Undo) -> t.Iterator[KubernetesNeed]:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a task has made of one of the lists, WORKLOADS to ACCOUNTS; see ``phases.Progress``."""
+    """What a task has made of one of the lists, named by WORKLOADS and its like; see ``phases.Progress``."""
 
     undo: Undo
     phase: str

@@ -32,6 +32,7 @@ PROXY = "azure.workload.identity/inject-proxy-sidecar"
 BOUND = "azure.workload.identity/use-identity-binding"
 HOME = "azure-workload-identity-system"
 CLIENT_ID, OTHER_ID = (f"00000000-0000-0000-0000-00000000000{end}" for end in "ab")
+TENANT = "11111111-2222-4333-8444-555555555555"
 IDS = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 ISSUER = "https://westeurope.oic.prod-aks.azure.com/tenant/cluster/"
 SUBJECT, AUDIENCE = "system:serviceaccount:team:web", "api://AzureADTokenExchange"
@@ -47,6 +48,8 @@ class Made:
     objects: dict[str, list[Raw]]
     credentials: dict[str, list[Credential]] | None
     issuer: str | None = ISSUER
+    tenant: str = TENANT
+    client_ids: dict[str, str] = field(default_factory=dict)
     addon: bool | None = False
     dry_runs: dict[str, DryRun] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
@@ -82,6 +85,8 @@ class Made:
             inventory=Inventory(Cluster.parse(self.objects, {})),
             objects=self.objects,
             issuer=self.issuer,
+            tenant=self.tenant,
+            client_ids=self.client_ids,
             addon=self.addon,
             credentials=self.credentials,
             exchanges=tuple(self.exchanges),
@@ -127,6 +132,13 @@ def identity(name: str = "i", client_id: str = CLIENT_ID, **spec: t.Any) -> Raw:
         "metadata": {"name": name, "namespace": "team"},
         "spec": {"type": 0, "resourceID": f"{IDS}{name}", "clientID": client_id, **spec},
     }
+
+
+def principal(one: Made) -> None:
+    """The workload has a service principal in place of the managed identity; its application trusts the workload."""
+    of_principal: Raw = {"tenantID": TENANT, "clientPassword": {"namespace": "team", "name": "secret"}}
+    one.objects["AzureIdentity"] = [identity(type=1, resourceID="", **of_principal)]
+    one.credentials = {CLIENT_ID: [credential()]}
 
 
 def binding(name: str = "i", selector: str = "x") -> Raw:

@@ -30,6 +30,7 @@ def identity(
 ) -> dict[str, Any]:
     return {
         "identity_id": f"{IDS}{name}",
+        "client_id": "1",
         "credentials": list(credentials),
         "credentials_used": len(credentials) if read else None,
         "credentials_missing": len(wants),
@@ -43,7 +44,7 @@ def plan(issuer: str | None, *identities: dict[str, Any]) -> dict[str, Any]:
 
 def overfull(**plans: dict[str, Any]) -> list[tuple[str, int, int, tuple[str, ...]]]:
     found = fleet.overfull(Planned(name, made) for name, made in plans.items())
-    return [(one.identity.rpartition("/")[2], one.used, one.missing, one.clusters) for one in found]
+    return [(one.holder.short, one.used, one.missing, one.clusters) for one in found]
 
 
 THERE = [credential("Z", f"x{number}") for number in range(10)]

@@ -10,9 +10,10 @@ import typing as t
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
 
-from .migration_world import IDS, Made, made, metadata
+from .migration_world import CLIENT_ID, IDS, Made, made, metadata, principal
 
 PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}
 TOKENS = {"apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]}
@@ -62,6 +63,18 @@ def test_who_may_make_pods_elsewhere_loses() -> None:
     assert (found["lost"], found["gained"]) == (["User ann"], [])
     found = gain(bound(PODS, namespace="other"), namespaced)
     assert found["lost"] == found["before"] == []
+
+
+def test_who_could_be_a_service_principal_may_not_have_what_takes_its_place() -> None:
+    """Who may make pods there could be the one, and gains the other."""
+    found = gain(principal, bound(PODS, namespace="team"))
+    assert (found["identity"], found["before"], found["gained"]) == (f"application {CLIENT_ID}", ["User ann"], [])
+
+    def replaced(one: Made) -> None:
+        one.choices = Choices(replacements={"team/i": f"{IDS}money"})
+
+    found = gain(principal, replaced, bound(PODS, namespace="team"))
+    assert (found["identity"], found["before"], found["gained"]) == (f"{IDS}money", [], ["User ann"])
 
 
 def test_who_may_make_tokens_gains() -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan as planning
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.dry_run import (
     LEFT_ALONE,
@@ -46,6 +47,7 @@ from .migration_world import (
     ISSUER,
     LABEL,
     OTHER_ID,
+    TENANT,
     USE,
     Change,
     Made,
@@ -56,6 +58,7 @@ from .migration_world import (
     identity,
     made,
     metadata,
+    principal,
     proxied,
     template,
     unlabelled,
@@ -95,6 +98,13 @@ def without(kind: str) -> Change:
 
 def both(*changes: Change) -> Change:
     return lambda one: [change(one) for change in changes]
+
+
+def replaced(one: Made) -> None:
+    """A managed identity takes the place of that of the workload, which trusts it."""
+    one.choices = replace(one.choices, replacements={"team/i": f"{IDS}money"})
+    one.client_ids = {f"{IDS}money".lower(): CLIENT_ID}
+    one.credentials = {f"{IDS}money".lower(): [credential()]}
 
 
 unannotated = at("ServiceAccount", 0, "metadata", "annotations", to={})
@@ -208,7 +218,17 @@ WORLDS: dict[str, t.Sequence[Change]] = {
         both(at("AzureIdentityBinding", to=[]), at("ServiceAccount", 0, "metadata", "annotations", to={})),
         at("AzureIdentity", 0, "spec", "clientID", to=""),
     ],
-    "identity_is_service_principal": [at("AzureIdentity", 0, "spec", "type", to=1)],
+    "identity_is_service_principal": [
+        both(principal, fields(credentials={CLIENT_ID: []})),
+        both(principal, at("AzureIdentity", 0, "spec", "type", to=2), fields(credentials={})),
+    ],
+    "service_principal_not_federable": [
+        both(principal, at("AzureIdentity", 0, "spec", "type", to=3)),
+        both(principal, at("AzureIdentity", 0, "spec", "clientID", to="billing")),
+        both(principal, at("AzureIdentity", 0, "spec", "tenantID", to="")),
+        both(principal, at("AzureIdentity", 0, "spec", "tenantID", to=OTHER_ID)),
+        both(principal, at("AzureIdentity", 0, "spec", "auxiliaryTenantIDs", to=[TENANT, OTHER_ID])),
+    ],
     "several_identities": [
         both(add("AzureIdentity", identity("j", OTHER_ID)), add("AzureIdentityBinding", binding("j"))),
     ],
@@ -248,7 +268,10 @@ WORLDS: dict[str, t.Sequence[Change]] = {
             exchanges=[exchange(granted=40, codes={"AADSTS700213": 10}), exchange(workload=LABEL, asked=1, granted=1)]
         )
     ],
-    "too_many_credentials": [fields(credentials=full(20))],
+    "too_many_credentials": [
+        fields(credentials=full(20)),
+        both(principal, fields(credentials={CLIENT_ID: full(20)[f"{IDS}i".lower()]})),
+    ],
     "uses_identity_binding": [
         at("Deployment", 0, "spec", "template", "metadata", "annotations", to={BOUND: "true"}),
     ],
@@ -351,6 +374,12 @@ NEIGHBOURS: dict[str, t.Sequence[Change]] = {
         at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "valueFrom": {"secretKeyRef": {}}}]),
     ],
     "template_not_labelled": [at("Deployment", 0, "metadata", "labels", to={"app": "web"})],
+    "identity_is_service_principal": [principal, both(principal, replaced)],
+    "service_principal_not_federable": [
+        both(principal, at("AzureIdentity", 0, "spec", "tenantID", to=TENANT.upper())),
+        both(principal, at("AzureIdentity", 0, "spec", "auxiliaryTenantIDs", to=[])),
+        both(principal, at("AzureIdentity", 0, "spec", "auxiliaryTenantIDs", to=[OTHER_ID]), replaced),
+    ],
     "webhook_not_ready": [at("Deployment", 1, "spec", "replicas", to=5)],
     "two_webhooks": [
         # What a tenant labels is none.
@@ -456,7 +485,9 @@ UNKNOWN: dict[str, t.Sequence[Change]] = {
         both(without("AzureIdentity"), at(*CONTAINER, "env", to=[{"name": "AZURE_CLIENT_ID", "value": OTHER_ID}])),
     ],
     "issuer_not_enabled": [fields(issuer=None)],
+    "service_principal_not_federable": [both(principal, fields(tenant=""))],
     "not_federated": [
+        both(principal, fields(credentials={})),
         fields(credentials=None),
         without("AzureIdentity"),
         both(without("AzureIdentityBinding"), unannotated),
@@ -529,6 +560,63 @@ def test_what_is_not_known_is_told_and_never_right(code: str, change: Change) ->
     assert code in {item.code for item in found.not_looked_at}
     assert code not in {item.code for item in (*found.blocked, *found.warnings)}
     assert found.verdict != "ready" and found.steps[-1] == "proof"
+
+
+@pytest.mark.parametrize("change", [principal, both(principal, replaced), replaced])
+def test_all_is_done_for_a_service_principal_too(change: Change) -> None:
+    one = made(change)
+    assert one.plan() == Plan("ready")
+    one = made(change, both(unlabelled, unannotated))
+    assert set(one.plan().steps) == {"annotation", "label"}
+    # Once it has left, its service account names it.
+    one = made(change, lambda it: it.web["metadata"]["labels"].pop("aadpodidbinding"))
+    assert one.plan() == Plan("ready")
+
+
+def test_what_takes_the_place_of_an_identity() -> None:
+    """The workload is to get it, and not what AAD Pod Identity gives; the plan tells both."""
+    one = made(principal, replaced)
+    one.client_ids = {f"{IDS}money".lower(): OTHER_ID}
+    (trust,) = one.world().trusts(one.world().candidates[0])
+    assert (trust.identity, trust.app_id, trust.client_id) == (f"{IDS}money", "", OTHER_ID)
+    assert {item.code for item in one.plan().needs} == {"account_tells_other_client_id", "pods_older_than_account", ""}
+    (told_of,) = one.data()["templates"][0]["identities"]
+    assert (told_of["client_id"], told_of["type"], told_of["replacement"]) == (CLIENT_ID, 1, f"{IDS}money")
+    one.client_ids = {}
+    (item,) = [each for each in one.plan().blocked if each.code == "identity_not_known"]
+    assert item.reason.startswith("The identity money, which is to take the place of AzureIdentity team/i, was not")
+    one.credentials = None
+    assert "identity_not_known" in {each.code for each in one.plan().not_looked_at}
+
+
+def test_a_replacement_of_what_is_not_there() -> None:
+    one = made(principal)
+    one.choices = Choices(replacements={"team/j": f"{IDS}money"})
+    with pytest.raises(Failure, match="There is no AzureIdentity team/j, which replacements names"):
+        one.plan()
+    one.objects["AzureIdentity"] = []  # AAD Pod Identity has gone
+    one.plan()
+
+
+@pytest.mark.parametrize(("name", "identity_id"), [("team", f"{IDS}money"), ("team/i", "money"), ("team/", f"{IDS}m")])
+def test_a_replacement_that_cannot_be_one(name: str, identity_id: str) -> None:
+    options = {"accept": [], "override_owner": False, "proxy_workloads": [], "exchange_min_rate": 0.9}
+    with pytest.raises(Failure, match="correct replacements"):
+        Choices.parse({**options, "replacements": {name: identity_id}})
+
+
+def test_an_application_is_one_row_with_its_credentials() -> None:
+    """However many AzureIdentities name it; what they name in vain is a row of its own."""
+    one = made(principal)
+    twin = {**one.objects["AzureIdentity"][0], "metadata": metadata("j")}
+    foreign = {"metadata": metadata("k"), "spec": {**twin["spec"], "tenantID": OTHER_ID}}
+    one.objects["AzureIdentity"] += [twin, foreign]
+    rows = [
+        (row["identity_id"], row["client_id"], row["azure_identities"], row["credentials_used"], row["subjects"])
+        for row in one.data()["identities"]
+    ]
+    subject = "system:serviceaccount:team:web"
+    assert rows == [("", CLIENT_ID, ["team/i", "team/j"], 1, [subject]), ("", CLIENT_ID, ["team/k"], None, [])]
 
 
 def test_a_hard_coded_path_that_is_still_right() -> None:

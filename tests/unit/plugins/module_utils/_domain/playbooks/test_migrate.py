@@ -83,6 +83,21 @@ def test_an_identity_that_all_clusters_together_would_fill() -> None:
     assert told(plans, "c", fails=True)["message"] == ""
 
 
+def test_an_application_that_all_clusters_together_would_fill() -> None:
+    """It has no resource id."""
+    there = [credential("C", f"x{number}") for number in range(10)]
+    several = [f"s{number}" for number in range(6)]
+    made = {**identity(*there, wants=several), "identity_id": ""}
+    of = [{**made, "client_id": each} for each in ("one", "ONE", "two")]
+    plans = {"a": counted("A", of[0]), "b": counted("B", of[1]), "c": counted("C", of[2])}
+    found = told(plans, fails=True)
+    wanted = {"identity": "application one", "credentials": 10, "missing": 12, "clusters": "a, b"}
+    assert found["identities"] == [wanted]
+    assert found["message"].startswith("Application one has 10 federated credentials and needs 12 more for a, b;")
+    assert found["message"].endswith("or use a second application.")
+    assert told(plans, "c", fails=True)["message"] == ""
+
+
 def test_credentials_of_clusters_that_are_none_of_these() -> None:
     plans: dict[str, Any] = {
         "a": counted("A", identity(credential("A", "mine"), credential("B", "other"), credential("Z", "old"))),

@@ -41,7 +41,7 @@ def template(name: str = "web", verdict: str = "needs", **changed: Any) -> dict[
         "verdict": verdict,
         "steps": ["label", "proof"],
         "blocked": [],
-        "identities": [{"name": "shop/web"}],
+        "identities": [{"name": "shop/web", "replacement": ""}],
         "client_id": "1",
         "service_account": name,
         "new_service_account": name,
@@ -79,6 +79,8 @@ def test_what_it_tells_of_workloads() -> None:
         "default-web (now default)",
         "7",
     )
+    replaced = template(identities=[{"name": "shop/web", "replacement": ID}])
+    assert planned(info(replaced))["workloads"][0]["identity"] == "shop/web (then web)"
     assert told["message"] == "" and told["path"] == told["text"] == ""
     assert set(told["fact"]) == set(KEPT)
 
@@ -135,7 +137,9 @@ def look(observed: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 
 def test_what_it_looks_at() -> None:
-    live = look({"cluster": {"name": "prod", "resource_group": "rg"}}, accept=["cannot_surge"])
+    options: dict[str, Any] = {"accept": ["cannot_surge"], "replacements": {"shop/web": ID}}
+    live = look({"cluster": {"name": "prod", "resource_group": "rg"}}, **options)
+    assert live["replacements"] == {"shop/web": ID}
     assert (live["cluster_name"], live["resource_group"], live["accept"]) == ("prod", "rg", ["cannot_surge"])
     assert live["in_cluster"] and live["dry_run"] and live["exchange_samples"] == 3
     saved = look({"cluster": {}}, files=["/a.json"])

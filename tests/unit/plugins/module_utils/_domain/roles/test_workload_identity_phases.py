@@ -41,6 +41,8 @@ RUN, CHECK = Run(), Run(check_mode=True)
 def trust(account: str = "web", **changed: str) -> dict[str, str]:
     made = {
         "identity_id": ID,
+        "app_id": "",
+        "tenant_id": "",
         "client_id": "1",
         "issuer": "https://issuer/",
         "subject": f"system:serviceaccount:shop:{account}",
@@ -83,13 +85,14 @@ def observed(*templates: dict[str, Any], marks: dict[str, object] | None = None,
 
 def work(*templates: dict[str, Any], run: Run = RUN, until: str = "switch", **options: Any) -> dict[str, Any]:
     more: dict[str, Any] = {"nodes": {"resources": options.pop("nodes")}} if "nodes" in options else {}
+    identities = options.pop("applications", [])
     if (attached := options.pop("attached", None)) is not None:
         more["scale_sets"] = attached
     fleet = options.pop("fleet", {})
     more |= {"host": "here", "clusters": list(fleet), "plans": list(fleet.values())}
     more["consumers"] = options.pop("consumers", [])
     seen = observed(*templates, marks=options.pop("marks", None), cluster=options.pop("cluster", CLUSTER), **more)
-    seen["info"] |= fleet.get("here", {})
+    seen["info"] |= {"identities": identities, **fleet.get("here", {})}
     return PARTS["work"].plan({"until": until, **options}, seen, run)
 
 
@@ -410,6 +413,80 @@ def test_what_no_scale_set_has_is_given_to_nobody_whom_the_operator_does_not_nam
         assert states(work(mover(), attached=unread, identities=["money"])) == ["blocked"]
 
 
+APP = "5f6b5c2e-7f0c-4b57-9a41-6d2b6a0e9d51"
+
+
+def of_principal(account: str = "web", **changed: str) -> dict[str, str]:
+    return trust(account, **{"identity_id": "", "app_id": APP, "tenant_id": "t", "client_id": APP, **changed})
+
+
+def of_azure_identities(*names: str) -> list[dict[str, Any]]:
+    """What the plan tells of an application, beside what others name in vain."""
+    rows = [
+        {"identity_id": "", "client_id": APP.upper(), "azure_identities": list(names)},
+        {"identity_id": "", "client_id": "7", "azure_identities": ["tenant/other"]},
+        {"identity_id": ID, "client_id": APP, "azure_identities": ["tenant/managed"]},
+    ]
+    return [{**row, "credentials_used": None} for row in rows]
+
+
+def test_an_application_is_given_to_nobody_whom_the_operator_does_not_name() -> None:
+    """Any tenant may write an AzureIdentity of type 1 with its client id."""
+    several = (mover(credentials=[of_principal()]), mover("done", steps=["label"], credentials=[of_principal("done")]))
+    attached = {"resources": [{"identities": [{"id": ID}]}]}
+    known = work(*several, attached=attached, until="finish")
+    assert states(known) == ["blocked", "credential"] and known["accounts"] == [] and known["rows"][0]["next"]
+    assert "name the client id in workload_identity_migration_identities" in known["rows"][0]["why"]
+    assert states(work(several[0], identities=[APP.upper()])) == ["planned"]
+    # No other name says whose application it is.
+    assert states(work(several[0], identities=["shop/money"])) == ["blocked"]
+    assert states(work(several[0], replacements={"shop/money": ID})) == ["blocked"]
+
+
+def test_of_several_who_name_an_application_those_have_it_whom_the_operator_names() -> None:
+    """Only one of them may know its secret."""
+    right = mover(credentials=[of_principal()], identities=[{"name": "shop/money"}])
+    tenant = mover("evil", credentials=[of_principal("evil")], identities=[{"name": "shop/evil"}])
+    assert states(work(right, identities=[APP], applications=of_azure_identities("shop/money"))) == ["planned"]
+    told = work(right, tenant, identities=[APP], applications=of_azure_identities("shop/evil", "shop/money"))
+    assert states(told) == ["blocked", "blocked"]
+    assert "AzureIdentity shop/evil, shop/money have the client id" in told["rows"][0]["why"]
+    named = [APP, "shop/money"]
+    told = work(right, tenant, identities=named, applications=of_azure_identities("shop/evil", "shop/money"))
+    assert states(told) == ["planned", "blocked"]
+
+
+def test_the_whole_way_of_an_application() -> None:
+    """And of a workload that gets a managed identity beside it; no scale set is looked at for an application."""
+    options: dict[str, Any] = {"identities": [APP, ID]}
+    both = mover("both", credentials=[trust("both"), of_principal("both")])
+    known = work(mover(credentials=[of_principal()]), both, **options)
+    assert [each["scope"] for each in known["azure"]][1:] == [ID]
+    assert work(mover(credentials=[of_principal()]), identities=[APP])["azure"] == []
+    known = done(known, "account", **options)
+    assert [each["movers"] for each in known["credentials"]] == [["shop/Deployment/both"]]
+    known = done(known, "credential", **options)
+    assert states(known) == ["account", "account"] and known["credentials"] == []
+    (entry,) = known["applications"]
+    assert (entry["app_id"], entry["tenant_id"]) == (APP, "t")
+    assert [each["service_account"] for each in entry["credentials"]] == ["web", "both"]
+    assert entry["credentials"][0]["name"] == credential_name(of_principal())
+    failed = advance(known, "application", {"results": [{"failed": True, "msg": "It is not yours."}]}, **options)
+    assert states(failed) == ["account", "account"] and "It is not yours." in failed["message"]
+    proof = {"namespace": "shop", "service_account": "web", "asked": 3, "granted": 2, "codes": {"AADSTS700213": 1}}
+    known = advance(known, "application", {"results": [{"item": entry, "exchanges": [proof]}]}, **options)
+    assert states(known) == ["credential", "credential"] and known["applications"] == []
+    assert known["rows"][0]["why"] == "2 of 3 exchanges were granted (AADSTS700213)."
+    assert len(known["canaries"]) == 2
+
+
+def test_a_managed_identity_in_the_place_of_another_is_named_by_that() -> None:
+    none: dict[str, Any] = {"resources": []}
+    assert states(work(mover(), attached=none)) == ["blocked"]
+    known = work(mover(), attached=none, replacements={"shop/money": ID.upper()})
+    assert states(known) == ["planned"]
+
+
 def test_an_annotation_alone_grants_no_identity() -> None:
     """A tenant may name any client id there."""
     for until in ("credential", "finish"):
@@ -417,6 +494,8 @@ def test_an_annotation_alone_grants_no_identity() -> None:
         assert states(known) == ["blocked", "planned"] and "names money, and AAD Pod" in known["rows"][0]["why"]
         known = done(known, "account", until=until)
         assert [each["movers"] for each in known["credentials"]] == [["shop/Deployment/own"]]
+    named = mover(uses="nothing", selector="", identities=[], credentials=[of_principal()])
+    assert "application_federated_credential" in work(named, identities=[APP])["rows"][0]["why"]
     trusted = mover(steps=["annotation", "label"], uses="nothing", selector="", identities=[])
     assert states(work(trusted)) == ["planned"]
     # The account has it by another workload.
@@ -708,6 +787,9 @@ CONFIRM = {"until": "leave", "soak_seconds": 3600}
         ({"undo": True, "files": ["/a.json"]}, RUN, "leave them out"),
         ({"workloads": ["shop/web"]}, RUN, "_workloads has 'shop/web', which is not NAMESPACE/KIND/NAME."),
         ({"waves": [["shop/Deployment/a", "b"]]}, RUN, "_waves has 'b', which is not NAMESPACE/KIND/NAME."),
+        ({"replacements": {"money": ID}}, RUN, "_replacements has 'money', which is not NAMESPACE/NAME of an Azure"),
+        ({"replacements": {"shop/money": "7"}}, RUN, "_replacements has '7' for shop/money, which is not the resource"),
+        ({"replacements": {"shop/money": ID}, "until": "account"}, RUN, ""),
     ],
 )
 def test_options(options: dict[str, Any], run: Run, reason: str) -> None:
@@ -818,6 +900,23 @@ def test_a_run_that_was_cut_before_the_proof_is_proved_by_the_next_one(mark: dic
 def test_what_is_proved_is_not_asked_again() -> None:
     known = undo(mover(service_account="default", new_service_account="default-money"))
     assert not known["workloads"] and not known["questions"] and not known["served"]
+
+
+def test_the_way_back_of_an_application() -> None:
+    """What somebody else has made of it stays."""
+    name = credential_name(of_principal("default-money"))
+    mine = of_principal("default-money", state="exists", credential=name)
+    known = undo(mover(**OWN, **BOTH, credentials=[mine]), marks={"web": MARKED})
+    assert known["azure"] == [] and known["applications"] == []
+    known = undone(undone(known, "workloads", original(known)), "tokens", SERVED)
+    assert known["credentials"] == [] and known["applications"] == [
+        {"app_id": APP, "credentials": [{"name": name}], "movers": ["shop/Deployment/web"]}
+    ]
+    failed = undone(known, "applications", [{"failed": True, "msg": "It is not yours."}])
+    assert failed["accounts"] == [] and "It is not yours." in failed["message"]
+    assert undone(known, "applications", [{"item": known["applications"][0]}])["accounts"]
+    theirs = undo(mover(new_service_account="default-money", credentials=[{**mine, "credential": "by-hand"}]))
+    assert theirs["applications"] == [] and theirs["accounts"]
 
 
 def left() -> dict[str, Any]:
@@ -955,16 +1054,18 @@ def test_nobody_goes_back_to_what_is_gone() -> None:
     assert [each["movers"] for each in known["credentials"]] == [["shop/Deployment/two"]]
 
 
-def of_money(issuer: str, *accounts: str) -> dict[str, Any]:
-    """The plan of a cluster, of which the identity is to trust these accounts."""
+def of_money(issuer: str, *accounts: str, **of: Any) -> dict[str, Any]:
+    """The plan of a cluster, of which the identity is to trust these accounts. ``of``: who has to in its place."""
     there = [{"name": f"x{number}", "issuer": "https://other/", "subject": f"x{number}"} for number in range(18)]
     subjects = [f"system:serviceaccount:shop:{account}" for account in accounts]
     row = {
         "identity_id": ID.upper(),
+        "client_id": "1",
         "credentials": there,
         "credentials_used": len(there),
         "credentials_missing": len(accounts),
         "subjects": subjects,
+        **of,
     }
     return {"cluster": {"issuer": issuer}, "identities": [row]}
 
@@ -980,3 +1081,15 @@ def test_an_identity_that_all_clusters_would_fill_gets_no_credential(others: tup
     if state == "blocked":
         assert known["rows"][0]["why"].startswith("Identity ")
         assert "needs 3 more for away, here; Azure takes 20" in known["rows"][0]["why"]
+
+
+@pytest.mark.parametrize(("others", "state"), [(("web",), "account"), (("web", "api"), "blocked")])
+def test_an_application_that_all_clusters_would_fill_gets_no_credential(others: tuple[str, ...], state: str) -> None:
+    of: dict[str, Any] = {"identity_id": "", "client_id": APP.upper(), "azure_identities": ["shop/money"]}
+    fleet = {"here": of_money("https://issuer/", "web", **of), "away": of_money("https://away/", *others, **of)}
+    one = mover(told="1", steps=["credential", "label"], credentials=[of_principal()])
+    known = work(one, identities=[APP], fleet=fleet)
+    assert states(known) == [state]
+    assert (known["applications"] == []) == (state == "blocked")
+    if state == "blocked":
+        assert known["rows"][0]["why"].startswith(f"Application {APP} has 18 federated credentials and needs 3 more")
