@@ -77,13 +77,20 @@ class Story:
     identity: dict[str, str]
     recorders: dict[str, Recorder] = field(default_factory=dict)
     templates: dict[str, Any] = field(default_factory=dict)
+    client_ids: dict[str, str] = field(default_factory=dict)
+    """Of workloads with an identity of their own."""
 
     def migrate(
-        self, *arguments: str, seconds: float = COMMAND_SECONDS, others: Object | None = None, **variables: Any
+        self,
+        *arguments: str,
+        seconds: float = COMMAND_SECONDS,
+        others: Object | None = None,
+        principal: str = "",
+        **variables: Any,
     ) -> Run:
         """``variables``: of the role, without its name. ``others``: those that are not its own."""
         given = {**(others or {}), **{f"workload_identity_migration_{name}": each for name, each in variables.items()}}
-        return self.operator.play(PLAYBOOK, *arguments, variables=given, seconds=seconds)
+        return self.operator.play(PLAYBOOK, *arguments, variables=given, seconds=seconds, principal=principal)
 
     def states(self, run: Run) -> dict[str, tuple[str, str]]:
         rows = run.ok().stats["workload_identity_migration_stages"]["localhost"]
@@ -113,7 +120,7 @@ class Story:
         # All the time was seen.
         gaps = [after["began"] - before["ended"] for before, after in pairwise(found)]
         assert max(gaps, default=0) < 5, max(gaps)
-        assert {each["appid"] for each in found} == {self.identity["clientId"]}
+        assert {each["appid"] for each in found} == {self.client_ids.get(name, self.identity["clientId"])}
         return list(dict.fromkeys(each["path"] for each in found))
 
     def last_path(self, name: str) -> str:

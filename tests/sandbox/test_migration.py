@@ -10,6 +10,8 @@ and brought back; what each request got, and from whom, is what the applications
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,13 +23,17 @@ from probes import QUICK_NMI
 from sandboxes import eventually, running
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.tests.kube.nmi import certificate
 from azsandbox.network import AZURE_ADDRESS
 
-pytestmark = pytest.mark.story(minutes=12)
+pytestmark = pytest.mark.story(minutes=18)
 
 MOVED, BACK = "mover", "returner"
 MARK = "azureops.pod-identity/migration"
 BUNDLE = "bundle"
+OF_SECRET, OF_CERTIFICATE = "reports", "ledger"
+"""Workloads with service principals, of type 1 and 2."""
+APPLICATIONS_OWNER, OWNED = "owner-of-applications", "Application.ReadWrite.OwnedBy"
 SPARE = "spare"
 """An identity that workloads take from the scale sets."""
 OF_NODE = (("host", NAMESPACE), ("excepted", NAMESPACE), ("mic-notifier", "default"))
@@ -187,6 +193,90 @@ def test_the_way_back(story: Story) -> None:
     assert story.last_path(MOVED) == "workload_identity"
 
 
+@pytest.fixture(scope="module")
+def principals(story: Story) -> Iterator[Story]:
+    """Two workloads more, with service principals, by a secret and by a certificate; applications of somebody else."""
+    operator, sandbox = story.operator, story.operator.sandbox
+    subscription, tenant = sandbox.exec("printenv", "AZURE_SUBSCRIPTION_ID", "AZURE_TENANT").split()
+    rights = ("--role", "Owner", "--scope", f"/subscriptions/{subscription}", "--graph", OWNED)
+    owner = json.loads(sandbox.run("azure", "principal", APPLICATIONS_OWNER, *rights))
+    pem, of_certificate = certificate(OF_CERTIFICATE)
+    file = operator.directory / "certificate.pem"
+    file.write_bytes(pem)
+    for kind, name, more in ((1, OF_SECRET, ()), (2, OF_CERTIFICATE, ("--certificate", str(file)))):
+        made = json.loads(sandbox.run("azure", "principal", name, "--owner", owner["object_id"], *more))
+        story.client_ids[name] = made["client_id"]
+        secret = {"secret": sandbox.run("exec", "--as", name, "--", "printenv", "AZURE_SECRET").strip().encode()}
+        data = {key: base64.b64encode(value).decode() for key, value in (of_certificate if more else secret).items()}
+        about = {"name": name, "namespace": NAMESPACE}
+        spec = {"type": kind, "tenantID": tenant, "clientID": made["client_id"], "clientPassword": about}
+        apply(
+            operator,
+            {"apiVersion": "v1", "kind": "Secret", "metadata": about, "data": data},
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": about},
+            _object("AzureIdentity", name, spec),
+            _object("AzureIdentityBinding", name, {"azureIdentity": name, "selector": name}),
+        )
+        mark = {"aadpodidbinding": name}
+        apply(operator, workload(name, NAMESPACE, "default", labels=mark, account=name, INTERVAL="0.2", TIMEOUT="20"))
+    for name in (OF_SECRET, OF_CERTIFICATE):
+        assert served(operator, name, NAMESPACE)["path"] == "nmi"
+        story.templates[name] = story.deployment(name)["spec"]
+        story.recorders[name] = Recorder(operator, name)
+        story.recorders[name].start()
+        eventually(story.recorders[name].was_served, 60)
+        story.recorders[name].records[:] = [each for each in story.recorders[name].records if each["ok"]]
+    yield story
+
+
+def trusted_by(story: Story, name: str) -> list[str]:
+    """Subjects that the application trusts."""
+    command = ("az", "ad", "app", "federated-credential", "list", "--id", story.client_ids[name], "-o", "json")
+    found = json.loads(story.operator.sandbox.run("exec", "--as", APPLICATIONS_OWNER, "--", *command))
+    return [each["subject"] for each in found]
+
+
+PRINCIPALS: dict[str, Any] = {
+    "workloads": [f"{NAMESPACE}/Deployment/{name}" for name in (OF_SECRET, OF_CERTIFICATE)],
+    "principal": APPLICATIONS_OWNER,
+}
+
+
+def test_service_principals_that_nobody_names_stay(principals: Story) -> None:
+    run = principals.migrate(until="switch", **PRINCIPALS)
+    assert principals.states(run) == dict.fromkeys((OF_SECRET, OF_CERTIFICATE), ("blocked", "credential"))
+    assert not run.changes() and "workload_identity_migration_identities" in principals.reasons(run)
+
+
+def test_service_principals_leave(principals: Story) -> None:
+    """From tokens by a secret, and by a certificate, to those by federation of their applications."""
+    named = {**PRINCIPALS, "identities": list(principals.client_ids.values()), "soak_seconds": 30, "shorten_soak": True}
+    run = principals.migrate(until="leave", confirm=CLUSTER, **named)
+    assert principals.states(run) == dict.fromkeys((OF_SECRET, OF_CERTIFICATE), ("left", "finish"))
+    assert "Let applications trust the service accounts, and wait until Entra does" in run.changes()
+    for name in (OF_SECRET, OF_CERTIFICATE):
+        assert trusted_by(principals, name) == [f"system:serviceaccount:{NAMESPACE}:{name}"]
+        assert principals.last_path(name) == "workload_identity"
+        assert principals.paths(name) == ["nmi", "workload_identity"]
+    assert not principals.migrate(until="leave", confirm=CLUSTER, **named).changes()
+
+
+def test_service_principals_come_back(principals: Story) -> None:
+    """To what their Secrets give; the workloads end with that, and their Secrets stay."""
+    began = {name: max(each["began"] for each in principals.recorders[name].records) for name in principals.client_ids}
+    run = principals.migrate(undo=True, **PRINCIPALS)
+    assert principals.states(run) == dict.fromkeys((OF_SECRET, OF_CERTIFICATE), ("original", ""))
+    assert "Remove the federated credentials of this collection from applications" in run.changes()
+    for name in (OF_SECRET, OF_CERTIFICATE):
+        assert trusted_by(principals, name) == []
+        assert principals.deployment(name)["spec"] == principals.templates[name]
+        assert principals.last_path(name) == "nmi"
+        assert principals.paths(name, began[name]) == ["workload_identity", "nmi"]
+        principals.recorders.pop(name).end()
+        for kind in ("deployment", "serviceaccount"):
+            principals.operator.sandbox.exec("kubectl", "delete", kind, name, "-n", NAMESPACE, "--cascade=foreground")
+
+
 def take_of_the_node(story: Story) -> Object:
     """Let workloads take an identity of their node that NMI does not give them; the identity."""
     operator, az = story.operator, story.operator.sandbox.az
@@ -244,6 +334,9 @@ def test_the_end_of_pod_identity(story: Story) -> None:
     }
     run = story.migrate(**options)
     assert story.states(run) == {MOVED: ("finished", "")} and "Uninstall the releases" in run.changes()
+    for name in (OF_SECRET, OF_CERTIFICATE):  # of what service principals had
+        assert f"Secret {NAMESPACE}/{name}" in run.output
+        assert operator.kubectl("get", "secret", name, "-n", NAMESPACE)["data"]
     kinds = operator.kubectl("get", "customresourcedefinitions,clusterroles,daemonsets,deployments", "-A")["items"]
     names = [each["metadata"]["name"] for each in kinds]
     assert [name for name in names if "aadpodidentity" in name or "aad-pod-identity" in name] == []
