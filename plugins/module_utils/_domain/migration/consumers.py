@@ -104,7 +104,7 @@ class _Judged:
         self.off = [each.label for each in seen.askers if not each.is_on]
         self.asking = [each.label for each in seen.askers if each.asks_nmi]
         asked = {looked.client_id_of(seen, each).lower() for each in seen.askers} - {""}
-        self.client_ids = asked or {seen.client_id.lower()}
+        self.client_ids = asked if seen.askers else {seen.client_id.lower()}
 
     def consumer(self) -> Consumer:
         seen = self.seen

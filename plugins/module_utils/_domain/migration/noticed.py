@@ -194,10 +194,15 @@ class Looked:
         ]
 
     def client_id_of(self, seen: Noticed, asker: Asker) -> str:
-        """The one that it asks for: its own, else that of the workload."""
-        if seen.client_id or asker.candidate is None:
+        """The one that it is to ask for: its own, or of what takes the place of that, else that of the workload."""
+        one = asker.candidate
+        if one is None:
             return seen.client_id
-        return asker.candidate.client_id
+        if seen.client_id and seen.uses == POD_IDENTITY:
+            wanted = seen.client_id.lower()
+            pairs = zip(one.identities, one.targets)
+            return next((to.client_id for given, to in pairs if given.client_id.lower() == wanted), seen.client_id)
+        return seen.client_id or one.client_id
 
     def trusts(self, seen: Noticed) -> tuple[Trust, ...]:
         """What identities have to trust, as far as AzureIdentities tell their client ids."""
@@ -225,6 +230,8 @@ def _keda(looked: Looked, seen: Noticed) -> Noticed | None:
         return None
 
     def change(client_id: str) -> products.Values:
+        if seen_id and not client_id:  # that of what takes its place is not known
+            return {}
         named = {"identityId": client_id} if seen_id else {}
         return {"spec": {"podIdentity": {"provider": "azure-workload", **named}}}
 

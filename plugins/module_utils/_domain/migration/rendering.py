@@ -232,10 +232,10 @@ def _pull_request(one: Manifest) -> str:
 
 def _why(one: Manifest) -> t.Iterator[str]:
     where = f" of the cluster {_code(one.cluster)}" if one.cluster else ""
-    identity = f", {_code(one.client_id)}," if one.client_id else ""
+    identity = f" of the identity {_code(one.client_id)}" if one.client_id else ""
     yield (
         f"{_code(one.label)}{where} gets its tokens from AAD Pod Identity, which nobody maintains any more. With "
-        f"Workload ID it gets tokens of the same identity{identity} by its service account "
+        f"Workload ID it gets tokens{identity} by its service account "
         f"{_code(one.account or _DEFAULT)}."
     )
     yield ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
+from ..azure import arm_id
 from ..kubernetes.objects import labels_of
 from ..matching.matching import pod_template
 from ..names import listed
@@ -270,7 +271,11 @@ def _with_mates(one: Mover, movers: t.Sequence[Mover], others: t.Sequence[Mover]
 
 
 def _notes(template: Raw, consumers: t.Iterable[Raw]) -> t.Iterator[str]:
-    """What no canary sees, because it is in the settings of the workload, or of others."""
+    """What no canary sees, because it is in Azure, in the settings of the workload, or in those of others."""
+    for each in template["identities"]:
+        if each["replacement"]:
+            name = arm_id.last_segment(each["replacement"])
+            yield f"The identity {name} takes the place of AzureIdentity {each['name']}, and needs the same roles."
     label = f"{template['kind']} {template['namespace']}/{template['name']}"
     for each in consumers:
         if label in each["workloads"] and each["uses"] != WORKLOAD_ID:

@@ -14,14 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.consumers import STATES
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.observed import Choices
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.products import PRODUCTS
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
 
 from .migration_world import (
     CLIENT_ID,
     ENVIRONMENT,
+    IDS,
     LABEL,
     OTHER_ID,
+    TENANT,
     USE,
     Change,
     Made,
@@ -31,6 +34,7 @@ from .migration_world import (
     identity,
     made,
     metadata,
+    principal,
     template,
     unlabelled,
 )
@@ -206,6 +210,48 @@ def test_an_identity_that_aad_pod_identity_does_not_give_gets_no_credential() ->
     one = found(running(KEDA, on=True), trusted, other, empty, auth("azure", identityId=OTHER_ID), kind=TRIGGER)
     assert one["state"] == "not_moved" and "AAD Pod Identity does not give it" in one["reason"]
     assert "federated_identity_credential" in one["next"]
+
+
+def test_keda_asks_for_a_service_principal() -> None:
+    changes = (principal, running(KEDA, on=True), auth("azure", identityId=CLIENT_ID))
+    one = found(*changes, kind=TRIGGER)
+    assert told(one) == (
+        "not_moved",
+        f"application {CLIENT_ID} does not trust system:serviceaccount:tools:operator.",
+        "The phase credential writes what is missing.",
+    )
+    assert [(each["app_id"], each["state"]) for each in one["credentials"]] == [(CLIENT_ID, "missing")]
+
+    def trusting(one: Made) -> None:
+        one.credentials = {CLIENT_ID: [credential(subject="system:serviceaccount:tools:operator")]}
+
+    assert found(*changes, trusting, kind=TRIGGER)["state"] == "prepared"
+
+
+def test_an_application_that_aad_pod_identity_does_not_give_gets_no_credential() -> None:
+    def other(one: Made) -> None:
+        add("AzureIdentity", identity("other", OTHER_ID, type=1, resourceID="", tenantID=TENANT))(one)
+        one.credentials = {CLIENT_ID: [], OTHER_ID: []}
+
+    one = found(principal, other, running(KEDA, on=True), auth("azure", identityId=OTHER_ID), kind=TRIGGER)
+    assert one["state"] == "not_moved" and "AAD Pod Identity does not give it" in one["reason"]
+    assert "by the module application_federated_credential" in one["next"]
+
+
+def test_what_takes_the_place_of_an_identity_is_what_it_has_to_name() -> None:
+    def replaced(one: Made) -> None:
+        one.choices = Choices(replacements={"team/i": f"{IDS}money"})
+        one.client_ids = {f"{IDS}money".lower(): OTHER_ID}
+        one.credentials = {f"{IDS}money".lower(): []}
+
+    changes = (principal, replaced, running(KEDA), auth("azure", identityId=CLIENT_ID))
+    one = found(*changes, kind=TRIGGER)
+    assert yaml.safe_load(one["change"])["spec"]["podIdentity"]["identityId"] == OTHER_ID
+    assert [(each["identity_id"], each["client_id"], each["state"]) for each in one["credentials"]] == [
+        (f"{IDS}money", OTHER_ID, "missing")
+    ]
+    one = found(*changes, lambda one: setattr(one, "client_ids", {}), kind=TRIGGER)
+    assert one["change"] == "" and one["credentials"] == []
 
 
 def empty(one: Made) -> None:

@@ -185,7 +185,7 @@ def test_the_text_of_a_pull_request() -> None:
     assert headings == ["Why", "What to change", "Proof", "Undo", "Diff"]
     for said in (
         "cluster `prod`",
-        f"identity, `{ID}`,",
+        f"tokens of the identity `{ID}` by",
         "`helm release shop/orders`",
         "Due now is `1-switch`.",
         "Revert",
@@ -208,6 +208,11 @@ def test_the_text_of_the_second_pull_request() -> None:
     for said in ("Due now is `2-leave`.", "`1-switch` is merged.", "for at least 7200 seconds"):
         assert said in text
     assert _changed(text) == ["-        aadpodidbinding: orders"]
+
+
+def test_the_identity_is_told_where_it_is_known() -> None:
+    assert f"it gets tokens of the identity `{ID}` by its service" in rendered()["PULL_REQUEST.md"]
+    assert "it gets tokens by its service" in rendered(client_id="")["PULL_REQUEST.md"]
 
 
 def test_a_manifest_that_nobody_owns_is_rendered_by_choice() -> None:

@@ -31,7 +31,7 @@ def template(name: str = "web", **changed: Any) -> dict[str, Any]:
         "not_looked_at": [],
         "uses": "pod_identity",
         "selector": "shop",
-        "identities": [{"name": "shop/money"}],
+        "identities": [{"name": "shop/money", "replacement": ""}],
         "client_id": "1",
         "service_account": name,
         "new_service_account": name,
@@ -198,3 +198,7 @@ def test_its_owner_is_told_of_settings_that_no_canary_sees() -> None:
     found = Mover.of(template(not_looked_at=unknown), consumers=[consumer(), *others])
     said = "KEDA takes tokens by its pods: TriggerAuthentication shop/queue, spec.podIdentity.provider: azure."
     assert found.notes == (said, "It is hidden.")
+    replaced = Mover.of(template(identities=[{"name": "shop/money", "replacement": "/identities/other"}]))
+    assert replaced.notes == (
+        "The identity other takes the place of AzureIdentity shop/money, and needs the same roles.",
+    )

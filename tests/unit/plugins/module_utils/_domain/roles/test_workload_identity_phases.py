@@ -58,6 +58,11 @@ def mover(name: str = "web", **changed: Any) -> dict[str, Any]:
     return template(name, **{"credentials": [trust(account)], **changed})
 
 
+def given_by(name: str) -> list[dict[str, str]]:
+    """The AzureIdentity of a workload."""
+    return [{"name": name, "replacement": ""}]
+
+
 def deployment(name: str, mark: object = None, **labels: str) -> dict[str, Any]:
     annotations = {} if mark is None else {MIGRATION: json.dumps(mark)}
     metadata = {"namespace": "shop", "name": name, "annotations": annotations}
@@ -445,8 +450,8 @@ def test_an_application_is_given_to_nobody_whom_the_operator_does_not_name() -> 
 
 def test_of_several_who_name_an_application_those_have_it_whom_the_operator_names() -> None:
     """Only one of them may know its secret."""
-    right = mover(credentials=[of_principal()], identities=[{"name": "shop/money"}])
-    tenant = mover("evil", credentials=[of_principal("evil")], identities=[{"name": "shop/evil"}])
+    right = mover(credentials=[of_principal()], identities=given_by("shop/money"))
+    tenant = mover("evil", credentials=[of_principal("evil")], identities=given_by("shop/evil"))
     assert states(work(right, identities=[APP], applications=of_azure_identities("shop/money"))) == ["planned"]
     told = work(right, tenant, identities=[APP], applications=of_azure_identities("shop/evil", "shop/money"))
     assert states(told) == ["blocked", "blocked"]
@@ -511,7 +516,7 @@ def test_check_mode_expects_no_client_id_of_an_account_that_does_not_tell_it_yet
 
 
 def test_scope() -> None:
-    other = mover("api", identities=[{"name": "shop/post"}], credentials=[trust("api", identity_id=f"{ID}2")])
+    other = mover("api", identities=given_by("shop/post"), credentials=[trust("api", identity_id=f"{ID}2")])
     several = (mover("web"), other)
     scopes: list[dict[str, Any]] = [{"workloads": ["shop/Deployment/web"]}]
     scopes += [{"identities": ["shop/money"]}, {"identities": ["money"]}]
