@@ -163,6 +163,7 @@ class Place:
     kind: str = DEPLOYMENT.name
     options: Raw = field(default_factory=dict)
     identity_id: str = ""
+    app_id: str = ""
     client_id: str = ""
     ends: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -200,25 +201,33 @@ class Place:
         if trusted:
             self.trust()
 
-    def principal(self, *, owned: bool = True, **spec: Any) -> None:
+    def principal(self, name: str = WEB, *, owned: bool = True, **spec: Any) -> None:
         """An application that AAD Pod Identity gives to the workload, by a Secret; ``owned``: by the owner of Azure."""
         azure = self.site.azure
         made = azure.principal(self.namespace, owners=[azure.owner.object_id] if owned else [])
-        self.client_id = made.client_id
-        self.create(SECRET, WEB, stringData={"secret": made.secret})
-        place = {"namespace": self.namespace, "name": WEB}
+        self.app_id = made.client_id
+        self.client_id = self.client_id or made.client_id  # what a managed identity is given for goes first
+        self.create(SECRET, name, stringData={"secret": made.secret})
+        place = {"namespace": self.namespace, "name": name}
         usual = {"type": 1, "tenantID": azure.tenant_id, "clientID": made.client_id, "clientPassword": place}
-        self.create(AZURE_IDENTITY, WEB, spec={**usual, **spec})
-        self.create(AZURE_IDENTITY_BINDING, WEB, spec={"azureIdentity": WEB, "selector": self.namespace})
+        self.create(AZURE_IDENTITY, name, spec={**usual, **spec})
+        self.create(AZURE_IDENTITY_BINDING, name, spec={"azureIdentity": name, "selector": self.namespace})
 
     def trusted_by_application(self) -> list[str]:
         """Subjects that the application trusts."""
 
         def read() -> list[str]:
-            found = self.site.azure.server.azure.state.principal_by_app(self.client_id)
+            found = self.site.azure.server.azure.state.principal_by_app(self.app_id)
             return [str(each.body["subject"]) for each in found.federated] if found else []
 
         return list(self.site.azure.in_loop(read))
+
+    def trusted_by_identity(self) -> list[str]:
+        """Subjects that the managed identity trusts."""
+        path = f"{self.identity_id}/federatedIdentityCredentials"
+        answer = self.site.azure.arm("GET", path, version=_CREDENTIALS_VERSION)
+        answer.raise_for_status()
+        return [str(each["properties"]["subject"]) for each in answer.json()["value"]]
 
     def trust(self, name: str = WEB, issuer: str = "", subject: str = "") -> None:
         """A federated credential of the identity; by default the one that the workload needs."""

@@ -385,6 +385,14 @@ def service_principal_with_a_full_application(place: Place) -> None:
     make(place, WEB)
 
 
+@case(("blocked", "credential", "Nothing proves that AAD Pod Identity may give the application "), written=False)
+def service_principal_beside_a_managed_identity(place: Place) -> None:
+    place.identity(trusted=False)
+    place.principal("second")
+    account(place, WEB)
+    make(place, WEB)
+
+
 # plays
 
 
@@ -635,6 +643,7 @@ def by_their_applications(world: World) -> None:
     of_runs = [*played.asked, *back.asked]
     assert [each for each in of_runs if (each.get("objectRef") or {}).get("resource") == "secrets"] == []
     in_the_place_of_a_principal(world, theirs)
+    with_two_that_leave(world, world.places["service_principal_beside_a_managed_identity"])
 
 
 def of_cluster(number: int) -> Raw:
@@ -671,6 +680,20 @@ def in_the_place_of_a_principal(world: World, place: Place) -> None:
     back = world.migrate({"": place}, undo=True, replacements=replacements)
     assert back.rows()[f"Deployment/{place.namespace}/{WEB}"] == ("original", "", ""), back.output
     assert [each.partition(" ")[0] for each in back.writes_to(place.namespace)] == ["DELETE"]
+
+
+def with_two_that_leave(world: World, place: Place) -> None:
+    """Its service account tells one; when it comes back, nothing of the other stays."""
+    options = {"soak_seconds": 1, "shorten_soak": True, "exchange_samples": 1}
+    named = [place.identity_id, place.app_id]
+    played = world.migrate({"": place}, until="leave", confirm=AZURE["cluster_name"], identities=named, **options)
+    row, subject = f"Deployment/{place.namespace}/{WEB}", f"system:serviceaccount:{place.namespace}:{WEB}"
+    told(played.rows()[row], ("left", "finish", "Its soak was shortened to 1 seconds."), played.output)
+    assert place.trusted_by_identity() == place.trusted_by_application() == [subject]
+    world.node.client_ids[place.namespace] = place.client_id
+    back = world.migrate({"": place}, undo=True)
+    assert back.rows()[row] == ("original", "", ""), back.output
+    assert place.trusted_by_identity() == place.trusted_by_application() == [] and back.status == 0
 
 
 def until_the_switch(world: World) -> None:

@@ -23,7 +23,6 @@ from .cause import ERROR, PROBE, WARNING, Suspicion, Suspicions, Table
 from .observed import Asked, Observed
 
 TABLE = Table()
-_BY_CHANCE = "ambiguous_identity"
 # Where the way to NMI, or NMI's own to what it asks, is what fails.
 _OF_NODE = frozenset(
     ("raw_imds", "nmi_dead", "path_blocked", "no_answer", "pod_unknown", "server_error", "throttled", "stale_token")
@@ -87,7 +86,7 @@ def token_not_right(observed: Observed) -> Suspicions:
 def token_by_chance(observed: Observed) -> Suspicions:
     """A pod gets a token of one of its identities, as chance has it, because its request names none."""
     for one in observed.asked:
-        if one.verdict.verdict == _BY_CHANCE:
+        if one.verdict.verdict == token.AMBIGUOUS:
             yield _of_answer(observed, one, f"{one.pod_label} gets its token by chance: {one.verdict.message}")
 
 
@@ -108,7 +107,7 @@ def no_token(observed: Observed) -> Suspicions:
 def _answers(observed: Observed) -> t.Iterator[Asked]:
     """Those that are not right, beside refusals of Entra."""
     for one in observed.asked:
-        if not one.verdict.error_code and one.verdict.verdict not in (token.OK, _BY_CHANCE):
+        if not one.verdict.error_code and one.verdict.verdict not in (token.OK, token.AMBIGUOUS):
             yield one
 
 

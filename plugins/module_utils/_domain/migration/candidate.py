@@ -25,9 +25,9 @@ from ..kubernetes import sources
 from ..kubernetes.objects import annotations_of, labels_of
 from ..kubernetes.sources import Source
 from ..matching.inventory import Inventory, full_name
-from ..matching.matching import USER_ASSIGNED, Identity, Raw
+from ..matching.matching import SELECTOR_LABEL, USER_ASSIGNED, Identity, Raw
 from ..tokens import mutation
-from . import containers, ended, owners, rollouts
+from . import containers, ended, mark, owners, rollouts
 from .containers import Container
 from .owners import Owner
 from .rollouts import Rollout
@@ -89,6 +89,12 @@ class Candidate:
         return self.source.workload.pod.selector
 
     @property
+    def former_selector(self) -> str:
+        """By which AAD Pod Identity gave it what it got until this collection took that out; '' for none."""
+        kept = {} if self.selector or self.source.made_by_hand else mark.read(self.source.raw) or {}
+        return str(kept.get(SELECTOR_LABEL) or "")
+
+    @property
     def host_network(self) -> bool:
         return self.source.workload.pod.host_network
 
@@ -110,7 +116,7 @@ class Candidate:
     def is_bound(self) -> bool:
         """Whether an identity binding of AKS gives it its identity."""
         every = (self.source.template, *self.source.pods)
-        return any(mark.get(BINDING_MARK) == "true" for one in every for mark in (labels_of(one), annotations_of(one)))
+        return any(each.get(BINDING_MARK) == "true" for one in every for each in (labels_of(one), annotations_of(one)))
 
     @cached_property
     def provides_itself(self) -> bool:

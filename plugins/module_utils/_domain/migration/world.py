@@ -303,10 +303,23 @@ class World:
     @cached_property
     def _trusts(self) -> t.Mapping[tuple[str, str], tuple[Trust, ...]]:
         return {
-            one.key: tuple(self.judged(identity, self.subject(one)) for identity in self._holders_of(one))
+            one.key: tuple({each.key: each for each in (*self._needed(one), *self._former(one))}.values())
             for one in self.candidates
             if one.moves and not one.is_bound
         }
+
+    def _needed(self, one: Candidate) -> list[Trust]:
+        return [self.judged(identity, self.subject(one)) for identity in self._holders_of(one)]
+
+    def _former(self, one: Candidate) -> list[Trust]:
+        """Of those that it got before it left, who trust it: its service account tells one of several."""
+        if not one.former_selector:
+            return []
+        matches = self.observed.inventory.matching.matches(one.namespace, one.former_selector)
+        given = [pair.identity for match in matches for pair in match.choices]
+        targets = [self.replaced.get(full_name(each), each) for each in given]
+        every = [self.judged(each, self.subject(one)) for each in targets if self.holder(each)]
+        return [each for each in every if each.state in (trust.EXISTS, trust.UNKNOWN)]
 
     def judged(self, identity: Identity, subject: str) -> Trust:
         """Whether an identity, or the application of a service principal, trusts it."""

@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ..azure import federated
+from ..diagnosis.shown import shown
 from ..installation.workload_identity_webhook import USE_LABEL
 from ..kubernetes import progress
 from ..matching.matching import Pod
@@ -24,7 +25,7 @@ from ..migration.stages import Mover
 from ..migration.trust import EXISTS, UNKNOWN
 from ..names import listed
 from ..needs import AzureNeed, AzurePermission, GraphPermission, KubernetesNeed, KubernetesPermission
-from ..tokens.token import NOT_VERIFIED, POD_IDENTITY
+from ..tokens.token import AMBIGUOUS, NOT_VERIFIED, POD_IDENTITY
 from . import workload_identity_phases as phases
 from .part import Look, Raw, Run, refuse
 from .workload_identity_phases import Change, Options, Row
@@ -208,7 +209,9 @@ def undo(options: Options, found: Found, _run: Run) -> Undo:
         if stages.moves(template):
             account = rows.get((template["namespace"], template["new_service_account"])) or {}
             bindings = account.get("bindings") or ()
-            every.append(Mover.of(template, found.of_phases.raw(template), bindings=bindings))
+            present = rows.get((template["namespace"], template["service_account"])) or {}
+            told = str(present.get("client_id") or "")
+            every.append(Mover.of(template, found.of_phases.raw(template), told, bindings))
     refuse(phases.unknown(options, every))
     chosen = [one for one in every if phases.in_scope(options, one)]
     out = [one for one in every if not phases.in_scope(options, one)]
@@ -406,10 +409,20 @@ def _after(one: Returning, phase: str, results: t.Sequence[Raw], run: Run) -> Re
     if before:
         return replace(one, asked=True)
     if phase == TOKENS:
-        unknown = any(each["state"] == UNKNOWN for each in one.mover.credentials)
-        stays = "Its federated credentials were not looked at, and stay: Azure was not asked." if unknown else ""
-        return replace(one, served=True, reason=" ".join(filter(None, (told, stays))))
+        return replace(one, served=True, reason=" ".join(filter(None, (told, _why_trusted(one.mover)))))
     return replace(one, reason=told)
+
+
+def _why_trusted(one: Mover) -> str:
+    """Why federated credentials for its service account stay, or may; '' where all that there are go."""
+    if any(each["state"] == UNKNOWN for each in one.credentials):
+        return "Its federated credentials were not all read; what was not read stays."
+    if one.told and one.told.lower() not in (each["client_id"].lower() for each in one.credentials):
+        return (
+            f"Its service account told the client id {shown(one.told)}, which is of no AzureIdentity: what that trusts "
+            f"was not read, and stays; if {phases.PREFIX}_replacements named it, name it again, and run this again."
+        )
+    return ""
 
 
 def _left(each: t.Any) -> str:
@@ -420,4 +433,6 @@ def _left(each: t.Any) -> str:
 
 
 def _why_failed(phase: str, result: Raw, run: Run) -> str:
+    if phase == TOKENS and result.get("verdict") == AMBIGUOUS:
+        return ""  # NMI served it, and gave it one of several by chance before, too
     return phases.why_failed(phases.CANARY if phase == TOKENS else phase, result, run)

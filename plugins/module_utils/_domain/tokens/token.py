@@ -23,7 +23,7 @@ from .token_request import Answer
 NMI, IMDS, PROXY = responder.NMI, responder.IMDS, responder.PROXY
 NOBODY, UNKNOWN = responder.NOBODY, responder.UNKNOWN
 ENTRA = "entra"  # where it was asked itself, with the token of the service account
-OK, NOT_VERIFIED = "ok", responder.NOT_VERIFIED
+OK, NOT_VERIFIED, AMBIGUOUS = "ok", responder.NOT_VERIFIED, "ambiguous_identity"
 answered_by, brief = responder.answered_by, responder.brief
 # How the token came, as far as its claims and who answered tell: the values of Verdict.path.
 POD_IDENTITY, INSTANCE_METADATA, WORKLOAD_IDENTITY, CONTRADICTORY = (
@@ -175,7 +175,7 @@ def ambiguous(right: Verdict, several: str) -> Verdict:
         f"{several}, and a request without client_id is answered with any of them: let the application name its client "
         "id, or use one selector per identity."
     )
-    return replace(right, verdict="ambiguous_identity", code="V11", message=message)
+    return replace(right, verdict=AMBIGUOUS, code="V11", message=message)
 
 
 def not_verified(message: str) -> Verdict:

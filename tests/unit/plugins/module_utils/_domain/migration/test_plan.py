@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from dataclasses import replace
 
 import pytest
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan as planning
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.dry_run import (
@@ -35,6 +37,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
     SWITCH,
     WARNS,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
 
 from .migration_world import (
@@ -571,6 +574,42 @@ def test_all_is_done_for_a_service_principal_too(change: Change) -> None:
     # Once it has left, its service account names it.
     one = made(change, lambda it: it.web["metadata"]["labels"].pop("aadpodidbinding"))
     assert one.plan() == Plan("ready")
+
+
+def has_left(one: Made) -> None:
+    """By this collection."""
+    label = one.web["metadata"]["labels"].pop("aadpodidbinding")
+    one.objects["Deployment"][0]["metadata"]["annotations"] = {MIGRATION: json.dumps({"aadpodidbinding": label})}
+
+
+def several(of_second: list[Credential] | None) -> Change:
+    """Identities, of which its service account tells the first, which trusts it. ``of_second``: what the other has."""
+
+    def change(one: Made) -> None:
+        add("AzureIdentity", identity("j", OTHER_ID, type=1, resourceID="", tenantID=TENANT))(one)
+        add("AzureIdentityBinding", binding("j"))(one)
+        if of_second is not None:
+            one.credentials = {**(one.credentials or {}), OTHER_ID: of_second}
+
+    return change
+
+
+def test_all_that_trust_a_workload_are_known_once_it_has_left() -> None:
+    """So that nothing of them stays when it comes back."""
+
+    def trusting(*changes: Change) -> dict[str, str]:
+        (row,) = made(*changes).data()["templates"]
+        return {each["client_id"]: each["state"] for each in row["credentials"]}
+
+    second = several([credential()])
+    assert trusting(second) == trusting(second, has_left) == {CLIENT_ID: "exists", OTHER_ID: "exists"}
+    assert {item.code for item in made(second, has_left).plan().not_looked_at} == {"exchanges_fail"}
+    # It is to get no more than what it uses.
+    assert trusting(several([]), has_left) == {CLIENT_ID: "exists"}
+    assert trusting(several(None), has_left) == {CLIENT_ID: "exists", OTHER_ID: "unknown"}
+    for text in ('{"aadpodidbinding":"z"}', '{"aadpodidbinding":[]}', "[1]"):  # of whoever may write annotations
+        marked = at("Deployment", 0, "metadata", "annotations", to={MIGRATION: text})
+        assert trusting(second, has_left, marked) == {CLIENT_ID: "exists"}
 
 
 def test_what_takes_the_place_of_an_identity() -> None:

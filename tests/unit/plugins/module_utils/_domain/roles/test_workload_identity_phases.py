@@ -924,6 +924,15 @@ def test_the_way_back_of_an_application() -> None:
     assert theirs["applications"] == [] and theirs["accounts"]
 
 
+@pytest.mark.parametrize(("told", "stays"), [("", False), ("1", False), ("7", True)])
+def test_what_trusts_a_client_id_of_nobody_stays_and_is_told(told: str, stays: bool) -> None:
+    """As that of a managed identity in the place of another, which is not named for the way back."""
+    known = undo(mover(**OWN, **BOTH, told=told, credentials=[ours()]), marks={"web": MARKED})
+    known = undone(undone(known, "workloads", original(known)), "tokens", SERVED)
+    assert ("told the client id 7, which is of no AzureIdentity" in known["rows"][0]["why"]) == stays
+    assert bool(known["rows"][0]["why"]) == stays
+
+
 def left() -> dict[str, Any]:
     gone = mover(**OWN, uses="workload_identity", steps=[], selector="")
     return undo(gone, marks={"web": {**MARKED, "aadpodidbinding": "billing"}})
@@ -935,6 +944,15 @@ def test_one_that_has_left_is_asked_by_the_label_that_it_had() -> None:
     known = undone(known, "workloads", original(known))
     assert known["questions"][0]["question"]["selector"] == "billing"
     known = undone(known, "tokens", SERVED)
+    assert states(known) == ["original"] and not known["message"] and known["accounts"]
+
+
+def test_one_of_several_identities_by_chance_is_what_it_had() -> None:
+    """Before its template is changed, and after."""
+    by_chance = {"tokens": [{"verdict": "ambiguous_identity", "message": "Any of them."}]}
+    known = undone(left(), "tokens", by_chance)
+    assert not known["message"] and known["workloads"]
+    known = undone(undone(known, "workloads", original(known)), "tokens", by_chance)
     assert states(known) == ["original"] and not known["message"] and known["accounts"]
 
 
@@ -1048,7 +1066,7 @@ def test_check_mode_predicts_the_way_back() -> None:
 def test_without_azure_credentials_stay_and_are_told() -> None:
     known = undo(mover(**OWN, **BOTH, credentials=[trust("default-money", state="unknown")]), marks={"web": MARKED})
     known = undone(undone(known, "workloads", original(known)), "tokens", SERVED)
-    assert not known["credentials"] and known["accounts"] and "Azure was not asked" in known["rows"][0]["why"]
+    assert not known["credentials"] and known["accounts"] and "what was not read stays" in known["rows"][0]["why"]
 
 
 def test_nobody_goes_back_to_what_is_gone() -> None:
