@@ -436,6 +436,10 @@ class Played:
         assert found, self.output
         return dict(json.JSONDecoder().raw_decode(found)[0])
 
+    def said_by(self, task: str) -> str:
+        """Without what its lines are broken by."""
+        return " ".join(self.output.partition(f"[{task}]")[2].partition("TASK [")[0].split())
+
     def rows(self) -> dict[str, Row]:
         """By kind, namespace and name."""
         rows = self.stats[f"{PREFIX}_stages"]["localhost"]
@@ -547,18 +551,25 @@ def test_a_reader_is_told_all_that_is_missing_before_the_first_write(site: Site,
     reads = {"apiGroups": ["*"], "resources": ["*"], "verbs": list(READING)}
     before = dict(site.cluster["properties"]["oidcIssuerProfile"])
     with contextlib.ExitStack() as stack:
-        world = stack.enter_context(running(site, tmp_path, site.azure.principal("reader", ("Reader", scope)), reads))
+        reader = site.azure.principal("reader", ("Reader", scope), graph=["Application.Read.All"])
+        world = stack.enter_context(running(site, tmp_path, reader, reads))
         stack.callback(site.properties, oidcIssuerProfile={**before, "issuerURL": site.issuer})
         site.properties(oidcIssuerProfile={"enabled": False})
         place = stack.enter_context(migration_site.place(site))
         place.identity(trusted=False)
+        place.principal("second")
         with_rights(place)
         for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET, CRON_JOB):
             make(place, kind.name.lower(), kind, service_account="default")
         options = {"enable_issuer": True, "enable_webhook": True, "accept": ["cannot_surge"]}
-        played = world.migrate(None, until="finish", confirm=AZURE["cluster_name"], **options)
+        named = [place.identity_id, place.app_id]
+        played = world.migrate(None, until="finish", confirm=AZURE["cluster_name"], identities=named, **options)
     print(played.output)
     said = " ".join(played.output.split())
+    asked_of_nobody = played.said_by(
+        "azureops.pod_identity.workload_identity_migration : Show what cannot be asked beforehand"
+    )
+    assert place.app_id in asked_of_nobody and OF_OWNERS in asked_of_nobody
     wanted = {*in_cluster(place.namespace), *in_azure(site, place.identity_id)}
     assert [each for each in sorted(wanted) if each.lower() not in said.lower()] == []
     assert f"{len(wanted)} permissions are missing, and nothing was changed" in said
@@ -635,6 +646,10 @@ def by_their_applications(world: World) -> None:
     subject = f"system:serviceaccount:{mine.namespace}:{WEB}"
     assert mine.trusted_by_application() == [subject] and theirs.trusted_by_application() == []
     assert len(full.trusted_by_application()) == LIMIT and played.status == 2
+    # What Graph answers to nobody beforehand is said before, and refused before a template is changed.
+    said = played.said_by("azureops.pod_identity.workload_identity_migration : Show what cannot be asked beforehand")
+    assert all(place.client_id in said for place in (mine, theirs)) and full.client_id not in said, played.output
+    assert played.writes(theirs.namespace) == [f"patch serviceaccounts {WEB}"]
     world.node.client_ids[mine.namespace] = mine.client_id
     back = world.migrate({"": mine}, undo=True)
     assert back.rows()[f"Deployment/{mine.namespace}/{WEB}"] == ("original", "", ""), back.output

@@ -26,7 +26,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.name
 from ansible_collections.azureops.pod_identity.tests.kube.nmi import certificate
 from azsandbox.network import AZURE_ADDRESS
 
-pytestmark = pytest.mark.story(minutes=18)
+pytestmark = pytest.mark.story(minutes=15)
 
 MOVED, BACK = "mover", "returner"
 MARK = "azureops.pod-identity/migration"

@@ -60,7 +60,10 @@ class AzureNeed:
 
 @dataclass(frozen=True)
 class GraphNeed:
-    """A permission of Microsoft Graph on an application, given by its object id; no module asks for it beforehand."""
+    """A permission of Microsoft Graph on an application, given by its object id or its client id.
+
+    Nobody can be asked beforehand whether it is granted: Microsoft Graph v1.0 has no request for that.
+    """
 
     application: str
     permission: str

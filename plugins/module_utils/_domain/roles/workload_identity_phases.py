@@ -29,7 +29,7 @@ from ..migration.soaking import Soak
 from ..migration.stages import Mover
 from ..migration.trust import EXISTS, MISSING, MISSPELLED, key_of
 from ..names import listed
-from ..needs import AzureNeed, AzurePermission, GraphPermission, KubernetesNeed, KubernetesPermission
+from ..needs import AzureNeed, AzurePermission, GraphNeed, GraphPermission, KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
 from ..tokens.token import WORKLOAD_IDENTITY
 from . import workload_identity_rendering
@@ -264,6 +264,7 @@ class Work:
     again: bool = False
     end: float = 0
     azure: tuple[AzureNeed, ...] = ()
+    graph: tuple[GraphNeed, ...] = ()
     kubernetes: tuple[KubernetesNeed, ...] = ()
     rows: tuple[Row, ...] = ()
     message: str = ""
@@ -409,7 +410,12 @@ def work(options: Options, found: Found, run: Run) -> Work:
     movers = _waved(options, stages.together(closed, others))
     made = _listed(Work(ran, movers, others=tuple(_needing(options, found.info, chosen, run))), options)
     refuse(_without_azure(made, found))
-    return replace(made, azure=tuple(_azure(made, found)), kubernetes=tuple(_in_cluster(made, found, run)))
+    return replace(
+        made,
+        azure=tuple(_azure(made, found)),
+        graph=tuple(_in_graph(made)),
+        kubernetes=tuple(_in_cluster(made, found, run)),
+    )
 
 
 def unknown(options: Options, every: t.Sequence[Mover]) -> t.Iterator[str]:
@@ -868,20 +874,25 @@ def _azure(made: Work, found: Found) -> t.Iterator[AzureNeed]:
     for name, wanted in (("write_issuer", made.issuer), ("write_webhook", made.webhook)):
         if wanted:
             yield AzureNeed(found.cluster["id"], may[name].actions)
-    if CREDENTIAL in made.phases:
-        going = [one for one in made.movers if one.goes and CREDENTIAL in one.steps]
-        identities = dict.fromkeys(
-            each["identity_id"]
-            for one in going
-            for each in one.credentials
-            if each["state"] in (MISSING, MISSPELLED) and each["identity_id"]
-        )
-        if identities:
-            subscription = arm_id.parse(found.cluster["id"]).subscription
-            nodes = arm_id.resource_group(subscription, found.cluster["node_resource_group"])
-            yield AzureNeed(nodes, may["read_scale_sets"].actions)
-        for identity in identities:
-            yield AzureNeed(identity, may["write_credentials"].actions)
+    identities = _going_to_trust(made, "identity_id")
+    if identities:
+        subscription = arm_id.parse(found.cluster["id"]).subscription
+        nodes = arm_id.resource_group(subscription, found.cluster["node_resource_group"])
+        yield AzureNeed(nodes, may["read_scale_sets"].actions)
+    for identity in identities:
+        yield AzureNeed(identity, may["write_credentials"].actions)
+
+
+def _in_graph(made: Work) -> t.Iterator[GraphNeed]:
+    for app_id in _going_to_trust(made, "app_id"):
+        yield GraphNeed(app_id, GRAPH_PERMISSIONS["write_applications"].permission)
+
+
+def _going_to_trust(made: Work, kind: str) -> list[str]:
+    """Who gets federated credentials in this run if all goes well. ``kind``: the key, ``identity_id`` or ``app_id``."""
+    going = [one for one in made.movers if one.goes and CREDENTIAL in one.steps and CREDENTIAL in made.phases]
+    needed = (each for one in going for each in one.credentials if each["state"] in (MISSING, MISSPELLED))
+    return list(dict.fromkeys(each[kind] for each in needed if each[kind]))
 
 
 _OF_CANARIES = ("run_probes", "read_probes", "read_services")

@@ -24,7 +24,7 @@ from ..migration import mark, stages, switching
 from ..migration.stages import Mover
 from ..migration.trust import EXISTS, UNKNOWN
 from ..names import listed
-from ..needs import AzureNeed, AzurePermission, GraphPermission, KubernetesNeed, KubernetesPermission
+from ..needs import AzureNeed, AzurePermission, GraphNeed, GraphPermission, KubernetesNeed, KubernetesPermission
 from ..tokens.token import AMBIGUOUS, NOT_VERIFIED, POD_IDENTITY
 from . import workload_identity_phases as phases
 from .part import Look, Raw, Run, refuse
@@ -157,6 +157,7 @@ class Undo:
     applications: tuple[OfApplication, ...] = ()
     accounts: tuple[Account, ...] = ()
     azure: tuple[AzureNeed, ...] = ()
+    graph: tuple[GraphNeed, ...] = ()
     kubernetes: tuple[KubernetesNeed, ...] = ()
     rows: tuple[Row, ...] = ()
     message: str = ""
@@ -222,7 +223,7 @@ def undo(options: Options, found: Found, _run: Run) -> Undo:
         marked=found.accounts,
     )
     made = _listed(made, options)
-    return replace(made, azure=tuple(_azure(made)), kubernetes=tuple(_in_cluster(made)))
+    return replace(made, azure=tuple(_azure(made)), graph=tuple(_in_graph(made)), kubernetes=tuple(_in_cluster(made)))
 
 
 def _returning(one: Mover, found: Found) -> Returning:
@@ -329,6 +330,11 @@ def _all_free(made: Undo) -> list[Mover]:
 def _azure(made: Undo) -> t.Iterator[AzureNeed]:
     for identity, _names, _whose in _ours(_all_free(made), "identity_id"):
         yield AzureNeed(identity, t.cast(AzurePermission, PERMISSIONS["delete_credentials"]).actions)
+
+
+def _in_graph(made: Undo) -> t.Iterator[GraphNeed]:
+    for app_id, _names, _whose in _ours(_all_free(made), "app_id"):
+        yield GraphNeed(app_id, t.cast(GraphPermission, PERMISSIONS["delete_of_applications"]).permission)
 
 
 def _in_cluster(made: Undo) -> t.Iterator[KubernetesNeed]:

@@ -467,7 +467,9 @@ def test_the_whole_way_of_an_application() -> None:
     both = mover("both", credentials=[trust("both"), of_principal("both")])
     known = work(mover(credentials=[of_principal()]), both, **options)
     assert [each["scope"] for each in known["azure"]][1:] == [ID]
+    assert known["graph"] == [{"application": APP, "permission": "Application.ReadWrite.OwnedBy"}]
     assert work(mover(credentials=[of_principal()]), identities=[APP])["azure"] == []
+    assert work(mover(credentials=[of_principal()]), identities=[APP], until="account")["graph"] == []
     known = done(known, "account", **options)
     assert [each["movers"] for each in known["credentials"]] == [["shop/Deployment/both"]]
     known = done(known, "credential", **options)
@@ -913,6 +915,7 @@ def test_the_way_back_of_an_application() -> None:
     mine = of_principal("default-money", state="exists", credential=name)
     known = undo(mover(**OWN, **BOTH, credentials=[mine]), marks={"web": MARKED})
     assert known["azure"] == [] and known["applications"] == []
+    assert known["graph"] == [{"application": APP, "permission": "Application.ReadWrite.OwnedBy"}]
     known = undone(undone(known, "workloads", original(known)), "tokens", SERVED)
     assert known["credentials"] == [] and known["applications"] == [
         {"app_id": APP, "credentials": [{"name": name}], "movers": ["shop/Deployment/web"]}
@@ -921,7 +924,7 @@ def test_the_way_back_of_an_application() -> None:
     assert failed["accounts"] == [] and "It is not yours." in failed["message"]
     assert undone(known, "applications", [{"item": known["applications"][0]}])["accounts"]
     theirs = undo(mover(new_service_account="default-money", credentials=[{**mine, "credential": "by-hand"}]))
-    assert theirs["applications"] == [] and theirs["accounts"]
+    assert theirs["applications"] == [] and theirs["accounts"] and theirs["graph"] == []
 
 
 @pytest.mark.parametrize(("told", "stays"), [("", False), ("1", False), ("7", True)])
