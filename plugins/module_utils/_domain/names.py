@@ -58,3 +58,9 @@ def is_host(text: str) -> bool:
 def is_ours(raw: t.Mapping[str, t.Any], owner: str) -> bool:
     labels = (raw.get("metadata") or {}).get("labels") or {}
     return all(labels.get(key) == value for key, value in marks(owner).items())
+
+
+def namespace_of(label: str) -> str:
+    """``AzureIdentity team/web`` -> ``team``; empty for what is in no namespace."""
+    place, slash, _name = label.partition(" ")[2].partition("/")
+    return place if slash else ""

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from ..errors import Failure
 from ..findings import findings
 from ..kubernetes.workloads import Workload
+from ..names import namespace_of
 from . import (
     assignments,
     catalogue,
@@ -175,7 +176,7 @@ class _Related:
             return True
         if self.labels is not None:
             return not self.labels.isdisjoint(found.labels)
-        return self.namespace in found.namespaces or any(_namespace(one) == self.namespace for one in found.labels)
+        return self.namespace in found.namespaces or any(namespace_of(one) == self.namespace for one in found.labels)
 
 
 def diagnose(observed: Observed, scope: Scope = Scope()) -> Diagnosis:
@@ -314,9 +315,3 @@ def _labels(observed: Observed, workload: Workload, pod: str) -> t.Iterator[str]
     for computed in inventory.computed:
         if computed.pod.namespace == place and computed.pod.name in names:
             yield f"AzureAssignedIdentity {computed.name}"
-
-
-def _namespace(label: str) -> str:
-    """``AzureIdentity team/web`` -> ``team``; empty for what is in no namespace."""
-    place, slash, _name = label.partition(" ")[2].partition("/")
-    return place if slash else ""

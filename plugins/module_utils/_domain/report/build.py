@@ -1,0 +1,458 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""Makes a report of an observation."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections import Counter
+
+from ..azure import arm_id
+from ..diagnosis import catalogue
+from ..errors import Failure
+from ..matching.matching import USER_ASSIGNED
+from ..migration.stages import STATES
+from ..names import namespace_of
+from . import model, ways
+from .model import BROKEN, ERROR, HEALTHY, INFO, SEVERITIES, SUSPECT, UNKNOWN, VERDICTS, WARNING, counted, spoken
+from .observation import (
+    CARRIERS,
+    DIAGNOSIS,
+    INSTALLATIONS,
+    INVENTORY,
+    LEFTOVERS,
+    NODES,
+    PLAN,
+    REMOVAL,
+    RULES,
+    SOURCES,
+    STAGES,
+    VERIFICATION,
+    Observed,
+    Raw,
+    parse,
+)
+
+_OK, _NOT_VERIFIED = "ok", "not_verified"
+# What a person needs of a token to know whose it is, for what, and how long.
+_CLAIMS = ("aud", "iss", "tid", "appid", "azp", "oid", "sub", "xms_mirid", "xms_az_rid", "xms_ficinfo", "iat", "exp")
+_KINDS = {0: "managed identity", 1: "service principal", 2: "service principal with a certificate"}
+_ANSWERS = {
+    "node_token": "a token of its node, through NMI",
+    "imds": "a token of its node, past NMI",
+    "not_assigned": "no token: no identity is assigned",
+    "no_such_identity": "no token: there is no such identity",
+    "unsupported_type": "no token: the type of the identity is none",
+    "no_client_id": "no token: the client id is missing",
+}
+# What of an identity on a scale set is nobody's leftover.
+_KEPT = ("protected", "used")
+_LEFT = ("left", _NOT_VERIFIED)
+_CODE = re.compile(r"[a-z]+(_[a-z]+)*", re.ASCII)
+_SENTENCES = {
+    SUSPECT: "Nothing in {name} is known to be broken, but something looks wrong: {counts}.",
+    HEALTHY: "Nothing is wrong with {name}: all was looked at.",
+    UNKNOWN: "Nothing wrong was found in {name}, but not all was looked at.",
+}
+
+
+def build(document: t.Any) -> model.Report:
+    """Raises Failure where ``document`` is no observation, or a source is not what its module returns."""
+    clusters = tuple(map(_cluster, parse(document)))
+    verdicts = Counter(one.verdict for one in clusters)
+    worst = next((verdict for verdict in (BROKEN, SUSPECT, UNKNOWN, HEALTHY) if verdicts[verdict]), UNKNOWN)
+    if len(clusters) == 1:
+        sentence = clusters[0].sentence
+    else:
+        told = [f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict]]
+        sentence = f"{counted(len(clusters), 'cluster')}: {spoken(told) or 'nothing was looked at'}."
+    return model.Report(worst, sentence, clusters)
+
+
+def _cluster(observed: Observed) -> model.Cluster:
+    try:
+        return _told(observed)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Failure(
+            f"A source of the cluster {observed.name} is not what its module returns "
+            f"({type(error).__name__}: {error}): "
+            "give the whole result of one that this collection wrote."
+        ) from error
+
+
+def _told(observed: Observed) -> model.Cluster:
+    problems = tuple(_problems(observed))
+    tokens = tuple(map(_token, observed.rows(VERIFICATION)))
+    unread = tuple(_unread(observed))
+    workloads = tuple(_workloads(observed, problems))
+    verdict = _verdict(observed, problems, tokens, unread)
+    movers = tuple(_movers(observed))
+    graph = ways.find(observed)
+    inventory = observed.result(INVENTORY)
+    counts = inventory.get("assignments")
+    states = Counter(one.phase for one in movers)
+    rules = inventory.get("rules") or {}
+    return model.Cluster(
+        name=observed.name,
+        verdict=verdict,
+        sentence=_sentence(observed, verdict, problems, tokens),
+        failure=observed.failure,
+        observed_at=observed.observed_at,
+        looked=tuple(
+            model.Looked(one.key, one.what, observed.times[one.key]) for one in SOURCES if one.key in observed.times
+        ),
+        rules=tuple((key.replace("_", " "), str(value)) for key, value in sorted(rules.items())),
+        matrix=tuple(_matrix(workloads)),
+        problems=problems,
+        workloads=workloads,
+        others=len(inventory.get("workloads", ())) - len(workloads),
+        identities=tuple(_identities(observed)),
+        assignments=None if counts is None else model.Assignments(counts["computed"], counts["live"], counts["equal"]),
+        assigned=tuple(_assigned(observed, problems)),
+        tokens=tokens,
+        nodes=tuple(_nodes(observed)),
+        leftovers=tuple(_leftovers(observed)),
+        movers=movers,
+        phases=tuple((state, states[state]) for state in STATES if states[state]),
+        unread=unread,
+        graph=graph,
+    )
+
+
+def _verdict(
+    observed: Observed,
+    problems: t.Iterable[model.Problem],
+    tokens: t.Iterable[model.Token],
+    unread: t.Iterable[model.Unread],
+) -> str:
+    if observed.failure:
+        return UNKNOWN
+    if any(one.certain for one in problems) or any(one.verdict not in (_OK, _NOT_VERIFIED) for one in tokens):
+        return BROKEN
+    if any(one.severity != INFO for one in problems):
+        return SUSPECT
+    judged = {source.key for source in SOURCES if source.judged}
+    gaps = any(one.source in judged for one in unread) or any(one.verdict == _NOT_VERIFIED for one in tokens)
+    return UNKNOWN if gaps else HEALTHY
+
+
+def _sentence(
+    observed: Observed, verdict: str, problems: t.Sequence[model.Problem], tokens: t.Iterable[model.Token]
+) -> str:
+    if observed.failure:
+        return f"{observed.name} could not be looked at: {observed.failure}"
+    severities = Counter(one.severity for one in problems)
+    parts = [counted(severities[each], each) for each in (ERROR, WARNING) if severities[each]]
+    wrong = sum(one.verdict not in (_OK, _NOT_VERIFIED) for one in tokens)
+    parts += [counted(wrong, "wrong token")] if wrong else []
+    if verdict == BROKEN:
+        return f"{observed.name} is broken: {spoken(parts)}."
+    return _SENTENCES[verdict].format(name=observed.name, counts=spoken(parts))
+
+
+# problems
+
+
+def _problems(observed: Observed) -> t.Iterator[model.Problem]:
+    """The causes of the diagnosis, which has the findings of the inventory in it; these where nobody made one."""
+    if DIAGNOSIS in observed.results:
+        found = [_cause(row) for row in observed.result(DIAGNOSIS)["causes"]]
+    else:
+        found = [_finding(row) for row in observed.result(INVENTORY).get("findings", ())]
+    yield from sorted(found, key=lambda one: SEVERITIES.index(one.severity))
+
+
+def _cause(row: Raw) -> model.Problem:
+    return model.Problem(
+        severity=row["severity"],
+        code=row["code"],
+        object=row["object"],
+        namespace=namespace_of(row["object"]),
+        text=row["cause"],
+        certainty=row["certainty"],
+        symptom=row["symptom"],
+        remedy=row["fix"]["text"],
+        command=row["fix"]["command"],
+        because=tuple(row["because"]),
+        evidence=tuple(model.Evidence(each["source"], each["text"], each["time"]) for each in row["evidence"]),
+        link=link(row["code"]),
+        issues=tuple(row["references"][1:]),
+    )
+
+
+def _finding(row: Raw) -> model.Problem:
+    return model.Problem(
+        severity=row["severity"],
+        code=row["code"],
+        object=row["object"],
+        namespace=namespace_of(row["object"]),
+        text=row["message"],
+        certainty="proved",
+        symptom="",
+        remedy=row["remedy"],
+        command="",
+        because=(),
+        evidence=(),
+        link=link(row["code"]),
+        issues=tuple(row["references"][1:]),
+    )
+
+
+def link(code: str) -> str:
+    """Where a code is explained, whatever an observation says; '' for what can be none."""
+    return catalogue.address(code) if _CODE.fullmatch(code) else ""
+
+
+# workloads
+
+
+def _workloads(observed: Observed, problems: t.Iterable[model.Problem]) -> t.Iterator[model.Workload]:
+    """Those that have to do with identities."""
+    about: dict[str, list[model.Problem]] = {}
+    for problem in problems:
+        about.setdefault(problem.object, []).append(problem)
+    phases = {row["workload"]: row["state"] for row in observed.rows(STAGES)}
+    planned = {_label(row) for row in observed.result(PLAN).get("templates", ())}
+    for row in observed.result(INVENTORY).get("workloads", ()):
+        label, found = _label(row), [one for name in _concerns(row) for one in about.get(name, ())]
+        if not (row["selector"] or row["identities"] or label in about or label in planned):
+            continue
+        verdict, why = _verdict_of(found, [each for each in observed.rows(VERIFICATION) if _is_of(each, row)])
+        yield model.Workload(
+            label=label,
+            namespace=row["namespace"],
+            verdict=verdict,
+            why=why,
+            selector=row["selector"],
+            service_account=row["service_account"],
+            pods=row["pods"],
+            identities=tuple(f"{each['namespace']}/{each['name']}" for each in row["identities"]),
+            answer=_answer(row["default"]),
+            phase=phases.get(label, ""),
+            codes=tuple(dict.fromkeys(one.code for one in found)),
+        )
+
+
+def _label(row: Raw) -> str:
+    return f"{row['kind']} {row['namespace']}/{row['name']}"
+
+
+def _concerns(row: Raw) -> t.Iterator[str]:
+    """Labels of the workload and of what it gets its tokens by."""
+    yield _label(row)
+    yield f"ServiceAccount {row['namespace']}/{row['service_account']}"
+    for each in row["identities"]:
+        yield f"AzureIdentity {each['namespace']}/{each['name']}"
+        yield f"AzureIdentityBinding {each['namespace']}/{each['binding']}"
+
+
+def _is_of(token: Raw, row: Raw) -> bool:
+    """Whether the pods of a workload get what was verified: by their selector, without one by their service account."""
+    if token["namespace"] != row["namespace"]:
+        return False
+    if token["selector"]:
+        return bool(token["selector"] == row["selector"])
+    return not row["selector"] and bool(token["service_account"] == row["service_account"])
+
+
+def _verdict_of(found: t.Sequence[model.Problem], tokens: t.Sequence[Raw]) -> tuple[str, str]:
+    for token in tokens:
+        if token["verdict"] not in (_OK, _NOT_VERIFIED):
+            return BROKEN, token["message"]
+    for one in found:
+        if one.certain:
+            return BROKEN, one.text
+    for one in found:
+        if one.severity != INFO:
+            return SUSPECT, one.text
+    if tokens and all(token["verdict"] == _OK for token in tokens):
+        return HEALTHY, "Its token was verified."
+    return UNKNOWN, "No token of it was verified."
+
+
+def _answer(default: Raw) -> str:
+    parts = [_ANSWERS.get(kind, kind.replace("_", " ")) for kind in default["answers"] if kind != "token"]
+    names = default["identities"]
+    if names:
+        parts.insert(0, f"a token of {names[0]}" if len(names) == 1 else f"a token of any of {', '.join(names)}")
+    return " or ".join(parts)
+
+
+def _matrix(workloads: t.Iterable[model.Workload]) -> t.Iterator[model.Matrix]:
+    by_namespace: dict[str, Counter[str]] = {}
+    for one in workloads:
+        by_namespace.setdefault(one.namespace, Counter())[one.verdict] += 1
+    for namespace, counts in sorted(by_namespace.items()):
+        yield model.Matrix(namespace, tuple(counts[verdict] for verdict in VERDICTS))
+
+
+# identities
+
+
+def _identities(observed: Observed) -> t.Iterator[model.Identity]:
+    """One for each managed identity, by whatever AzureIdentities, and for each other AzureIdentity."""
+    inventory = observed.result(INVENTORY)
+    rows: dict[str, list[Raw]] = {}
+    for row in inventory.get("identities", ()):
+        rows.setdefault(ways.identity(row).key, []).append(row)
+    users = Counter(
+        key for row in inventory.get("workloads", ()) for key in {ways.identity(each).key for each in row["identities"]}
+    )
+    known = inventory.get("assignments") is not None
+    assigned = Counter(arm_id.normal(row["resource_id"]) for row in inventory.get("assigned", ()))
+    carried = ways.carriers(observed)
+    planned = {arm_id.normal(row["identity_id"]): row for row in observed.result(PLAN).get("identities", ())}
+    for key, several in sorted(rows.items()):
+        first, plan = several[0], planned.get(key, {})
+        managed = first["type"] == USER_ASSIGNED
+        yield model.Identity(
+            id=first["resource_id"],
+            name=ways.identity(first).name,
+            client_id=first["client_id"],
+            kind=_KINDS.get(first["type"], "identity"),
+            names=tuple(sorted(f"{row['namespace']}/{row['name']}" for row in several)),
+            workloads=users[key],
+            assigned=assigned[key] if known and managed else None,
+            scale_sets=None if carried is None else tuple(sorted(carried.get(key, {}).values())),
+            credentials_used=plan.get("credentials_used"),
+            credentials_free=plan.get("credentials_free"),
+        )
+
+
+def _assigned(observed: Observed, problems: t.Iterable[model.Problem]) -> t.Iterator[model.Assigned]:
+    codes: dict[str, list[str]] = {}
+    for one in problems:
+        kind, _blank, name = one.object.partition(" ")
+        if kind == "AzureAssignedIdentity":
+            codes.setdefault(name, []).append(one.code)
+    for row in observed.result(INVENTORY).get("assigned", ()):
+        names = (f"{row['namespace']}/{row['name']}", row["name"])
+        yield model.Assigned(
+            name=names[0],
+            pod=row["pod"],
+            node=row["node"],
+            identity=arm_id.last_segment(row["resource_id"]) or row["client_id"],
+            deleting=row["deleting"],
+            codes=tuple(code for name in names for code in codes.get(name, ())),
+        )
+
+
+def _token(row: Raw) -> model.Token:
+    claims = row.get("claims") or {}
+    return model.Token(
+        namespace=row["namespace"],
+        pod=row["pod"],
+        node=row["node"],
+        selector=row["selector"],
+        service_account=row["service_account"],
+        identity=row["identity"],
+        path=row.get("path", ""),
+        verdict=row["verdict"],
+        message=row["message"],
+        claims=tuple((name, str(claims[name])) for name in _CLAIMS if name in claims),
+        link=link(row["verdict"]),
+    )
+
+
+# nodes
+
+
+def _nodes(observed: Observed) -> t.Iterator[model.Node]:
+    nodes = {row["name"]: row for row in observed.result(NODES).get("nodes", ())}
+    nmi: dict[str, Raw] = {}
+    for installation in observed.result(INSTALLATIONS).get("installations", ()):
+        for row in installation["nodes"]:
+            # Of several installations the one that serves the node.
+            if row["node"] not in nmi or row["state"] == "active":
+                nmi[row["node"]] = row
+    rules = {row["node"]: row for row in observed.rows(RULES) if row.get("node")}
+    for name in sorted({*nodes, *nmi, *rules}):
+        node, state, rule = nodes.get(name, {}), nmi.get(name, {}), rules.get(name)
+        yield model.Node(
+            name=name,
+            scale_set=node.get("scale_set_name", ""),
+            ready=node.get("ready"),
+            nmi=state.get("state") or node.get("nmi_state") or "",
+            reason=state.get("reason", ""),
+            rules="" if rule is None else _rules(rule),
+        )
+
+
+def _rules(row: Raw) -> str:
+    """How it ended, with numbers where somebody looked."""
+    parts = [f"{len(row[key])} {key}" for key in ("found", "removed", "left") if row.get(key)]
+    reason = f": {row['reason']}" if row.get("reason") else ""
+    return f"{row['outcome']}{f' ({spoken(parts)})' if parts else ''}{reason}"
+
+
+# leftovers
+
+
+def _leftovers(observed: Observed) -> t.Iterator[model.Leftover]:
+    residue = [*observed.result(INVENTORY).get("residue", ()), *observed.result(LEFTOVERS).get("residue", ())]
+    for row in {(each["code"], each["object"]): each for each in residue}.values():
+        yield model.Leftover("cluster", row["object"], "left", row["message"], row["code"], link(row["code"]))
+    if LEFTOVERS in observed.results:
+        for row in observed.result(LEFTOVERS)["identities"]:
+            if row["ownership"] not in _KEPT:
+                yield model.Leftover(row["scale_set"], row["identity"], row["outcome"], row["why"], "", "")
+    else:
+        for place in observed.result(CARRIERS).get("resources", ()):
+            for row in place["identities"]:
+                if row["ownership"] not in _KEPT:
+                    what = arm_id.last_segment(row["id"])
+                    yield model.Leftover(place["name"], what, row["ownership"], row["ownership_because"], "", "")
+    for row in observed.result(REMOVAL).get("audit", ()):
+        if row["state"] in _LEFT:
+            code = row.get("code") or ""
+            yield model.Leftover(row["where"], row["what"], row["state"], row["reason"], code, link(code))
+
+
+# migration
+
+
+def _movers(observed: Observed) -> t.Iterator[model.Mover]:
+    """Those of the plan, and those that only the phases of a run tell of."""
+    stages = {row["workload"]: row for row in observed.rows(STAGES)}
+    for row in observed.result(PLAN).get("templates", ()):
+        label = _label(row)
+        stage = stages.pop(label, {})
+        yield model.Mover(
+            label=label,
+            namespace=row["namespace"],
+            verdict=row["verdict"],
+            uses=row["uses"].replace("_", " "),
+            phase=stage.get("state", ""),
+            next=stage.get("next", ""),
+            why=stage.get("why", ""),
+            blockers=tuple(
+                model.Blocker(each["stage"], each["code"], each["object"], each["reason"], each["remedy"])
+                for each in row["blocked"]
+            ),
+        )
+    for label, stage in stages.items():
+        yield model.Mover(label, namespace_of(label), "", "", stage["state"], stage["next"], stage["why"], ())
+
+
+# what was not looked at
+
+
+def _unread(observed: Observed) -> t.Iterator[model.Unread]:
+    why = observed.failure or "The report was given nothing of it."
+    for source in SOURCES:
+        if source.key not in observed.results:
+            yield model.Unread(source.key, source.what, why, source.needs)
+    for row in observed.result(DIAGNOSIS).get("unread", ()):
+        yield model.Unread(DIAGNOSIS, row["what"], row["why"], row["needs"])
+    for row in observed.result(PLAN).get("not_looked_at", ()):
+        yield model.Unread(PLAN, row["what"], row["why"], row["needs"])
+    for key, name in ((INSTALLATIONS, "unread"), (CARRIERS, "unread"), (LEFTOVERS, "undetermined")):
+        what = next(source.what for source in SOURCES if source.key == key)
+        for sentence in observed.result(key).get(name, ()):
+            yield model.Unread(key, what, sentence, "")

@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+import json
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure.federated import Credential
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report import model
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.data import as_data
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, Raw, binding, identity, template
+
+from .report_world import (
+    CARRIERS,
+    ISSUER,
+    NODES,
+    cluster,
+    diagnosis,
+    document,
+    inventory,
+    objects,
+    plan,
+    token,
+)
+
+# Everything that was looked at is all right.
+HEALTHY: Raw = {"causes": [], "unread": [], "verdict": "healthy", "scope": "the cluster", "requests": []}
+RIGHT = objects(Deployment=[template()])
+
+
+def told(**results: t.Any) -> model.Cluster:
+    (found,) = build(document(cluster(**results))).clusters
+    return found
+
+
+def edges(one: model.Cluster) -> set[tuple[str, str, str]]:
+    return {(edge.start.name, edge.end.name, edge.state) for edge in one.graph.edges}
+
+
+def test_what_is_wrong_breaks_the_cluster_and_the_workload() -> None:
+    found = told(inventory=inventory(objects()), diagnosis=diagnosis(objects()), verification=[token()])
+    verdicts = {one.label: one.verdict for one in found.workloads}
+    assert verdicts == {"Deployment team/web": model.HEALTHY, "Deployment team/lost": model.BROKEN}
+    assert found.verdict == model.BROKEN
+    assert found.sentence.startswith("prod is broken: ")
+    assert found.matrix == (model.Matrix("team", (1, 0, 1, 0)),)
+    (lost,) = (one for one in found.problems if one.code == "nothing_matches")
+    assert (lost.object, lost.namespace) == ("Deployment team/lost", "team")
+    assert lost.link.endswith("/docs/codes.md#nothing_matches")
+
+
+def test_findings_stand_in_for_a_diagnosis_that_nobody_made() -> None:
+    (problem,) = told(inventory=inventory(objects())).problems
+    assert (problem.code, problem.severity) == ("nothing_matches", "error")
+
+
+def test_only_what_was_looked_at_completely_is_healthy() -> None:
+    whole = {"inventory": inventory(RIGHT), "diagnosis": HEALTHY, "verification": [token()]}
+    assert told(**whole).verdict == model.HEALTHY
+    assert told(**whole).sentence == "Nothing is wrong with prod: all was looked at."
+    for key in whole:
+        assert told(**{name: each for name, each in whole.items() if name != key}).verdict == model.UNKNOWN
+    assert told(**{**whole, "verification": [token("not_verified")]}).verdict == model.UNKNOWN
+    gap = {"source": "logs", "what": "logs", "why": "forbidden", "needs": "pods/log"}
+    assert told(**{**whole, "diagnosis": {**HEALTHY, "unread": [gap]}}).verdict == model.UNKNOWN
+
+
+def test_a_wrong_token_is_broken_whatever_the_diagnosis_says() -> None:
+    found = told(inventory=inventory(RIGHT), diagnosis=HEALTHY, verification=[token("not_assigned")])
+    assert (found.verdict, found.sentence) == (model.BROKEN, "prod is broken: 1 wrong token.")
+    assert [(one.verdict, one.why) for one in found.workloads] == [(model.BROKEN, "NMI answered 404.")]
+
+
+def test_a_token_that_was_not_verified_is_no_success() -> None:
+    (workload,) = told(inventory=inventory(RIGHT), verification=[token("not_verified")]).workloads
+    assert workload.verdict == model.UNKNOWN
+
+
+def test_of_a_token_only_known_claims_are_told() -> None:
+    found = told(verification=[token(message=f"It is eyJ{'a' * 20}.b.c")])
+    assert [name for name, _value in found.tokens[0].claims] == ["aud", "oid"]
+    assert found.tokens[0].message == "It is (a token)"
+
+
+def test_a_cluster_that_could_not_be_looked_at() -> None:
+    report = build(document({"name": "west", "failure": "It is not there."}, cluster(inventory=inventory(objects()))))
+    assert report.clusters[0].sentence == "west could not be looked at: It is not there."
+    assert {one.why for one in report.clusters[0].unread} == {"It is not there."}
+    assert (report.verdict, report.sentence) == (model.BROKEN, "2 clusters: 1 broken and 1 unknown.")
+
+
+def test_the_way_by_pod_identity() -> None:
+    found = told(inventory=inventory(objects()), nodes=NODES, carriers=CARRIERS)
+    assert edges(found) == {
+        ("Deployment web", "x", "in place"),
+        ("x", "team-i", "in place"),
+        ("team-i", "pool", "in place"),
+        ("Deployment lost", "nobody", "in place"),
+    }
+    assert [(one.place, one.what, one.state) for one in found.leftovers] == [("pool", "old", "removable")]
+    assert [(one.name, one.workloads, one.assigned, one.scale_sets) for one in found.identities] == [
+        ("team-i", 1, 1, ("pool",))
+    ]
+
+
+def test_an_identity_that_was_assigned_and_is_not_on_the_scale_set() -> None:
+    empty = {**CARRIERS, "resources": [{**CARRIERS["resources"][0], "identities": []}]}
+    assert ("team-i", "pool", "missing") in edges(told(inventory=inventory(objects()), nodes=NODES, carriers=empty))
+    assert ("team-i", "pool", "not looked at") in edges(told(inventory=inventory(objects()), nodes=NODES))
+
+
+def test_the_way_by_workload_id() -> None:
+    trusted = Credential("web", ISSUER, "system:serviceaccount:team:web", ("api://AzureADTokenExchange",))
+    found = told(plan=plan(objects(), trusted))
+    assert edges(found) == {
+        # It does not use it yet.
+        ("Deployment web", "web", "missing"),
+        ("web", "team-i", "in place"),
+        ("team-i", "web", "in place"),
+    }
+    assert not told(plan=plan(objects())).graph.edges
+
+
+def test_phases_of_a_migration() -> None:
+    stages = [
+        {"workload": "Deployment team/web", "state": "switched", "next": "soak", "why": ""},
+        {"workload": "Deployment team/gone", "state": "blocked", "next": "", "why": "It is in the way."},
+    ]
+    found = told(plan=plan(objects()), stages=stages)
+    assert {one.label: (one.phase, one.uses) for one in found.movers} == {
+        "Deployment team/web": ("switched", "pod identity"),
+        "Deployment team/lost": ("", "pod identity"),
+        "Deployment team/gone": ("blocked", ""),
+    }
+    assert found.phases == (("switched", 1), ("blocked", 1))
+
+
+def test_azure_identities_of_one_managed_identity_are_one() -> None:
+    both = [identity(), identity("j", resourceID=f"{ID}TEAM-I")]
+    found = told(inventory=inventory(objects(AzureIdentity=both, AzureIdentityBinding=[binding(), binding("c", "j")])))
+    assert [(one.names, one.workloads) for one in found.identities] == [(("team/i", "team/j"), 1)]
+
+
+def test_what_was_not_looked_at_is_told_with_what_it_takes() -> None:
+    unread = {one.source: one.needs for one in told(inventory=inventory(objects())).unread}
+    assert unread["verification"] == "the playbook verify" and "inventory" not in unread
+
+
+def test_the_age_is_that_of_the_oldest_part() -> None:
+    one = cluster(inventory=inventory(objects()), verification=[token()])
+    one["sources"]["verification"]["observed_at"] = "2026-02-28T23:59:59Z"
+    assert build(document(one)).clusters[0].observed_at == "2026-02-28T23:59:59Z"
+
+
+def test_the_same_observation_gives_the_same_report() -> None:
+    one = document(cluster(inventory=inventory(objects()), nodes=NODES, carriers=CARRIERS))
+    again = json.loads(json.dumps(one, sort_keys=True))
+    assert json.dumps(as_data(build(one))) == json.dumps(as_data(build(again)))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        pytest.param([], "The observation needs the list clusters", id="no dictionary"),
+        pytest.param({"clusters": [{"name": ""}]}, "has no name", id="no name"),
+        pytest.param(document(cluster(), cluster()), "has the cluster prod twice", id="twice"),
+        pytest.param(document(cluster(weather={})), "has the source weather, which is none", id="source"),
+        pytest.param(document(cluster(time="yesterday", plan={})), "was observed at yesterday", id="time"),
+        pytest.param(document(cluster(stages={})), "needs the list result", id="result"),
+        pytest.param(document(cluster(diagnosis={})), "is not what its module returns (KeyError", id="shape"),
+    ],
+)
+def test_what_is_no_observation_is_refused(given: t.Any, said: str) -> None:
+    with pytest.raises(Failure) as raised:
+        build(given)
+    assert said in str(raised.value)
+
+
+WHOLE = document(
+    cluster(
+        inventory=inventory(objects()),
+        diagnosis=diagnosis(objects()),
+        verification=[token()],
+        nodes=NODES,
+        carriers=CARRIERS,
+        plan=plan(objects()),
+    )
+)
+
+
+def _texts(value: t.Any, path: tuple[t.Any, ...] = ()) -> t.Iterator[tuple[t.Any, ...]]:
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in pairs:
+        if isinstance(each, str):
+            yield (*path, key)
+        yield from _texts(each, (*path, key))
+
+
+@given(st.sampled_from(sorted(_texts(WHOLE["clusters"][0]["sources"]), key=str)), st.text(max_size=30))
+def test_whatever_a_text_is_the_report_is_printable_or_refused(path: tuple[t.Any, ...], text: str) -> None:
+    one = copy.deepcopy(WHOLE)
+    where = one["clusters"][0]["sources"]
+    for key in path[:-1]:
+        where = where[key]
+    where[path[-1]] = text
+    try:
+        report = as_data(build(one))
+    except Failure:
+        return
+    for found in _texts(report):
+        value: t.Any = report
+        for key in found:
+            value = value[key]
+        assert value.isprintable()
