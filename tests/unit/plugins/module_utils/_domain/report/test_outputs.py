@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What machines read of a report."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import typing as t
+from xml.etree import ElementTree
+
+import pytest
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.data import as_data
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.difference import (
+    Difference,
+    compare,
+)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.judging import failure, junit
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.metrics import prometheus
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.model import Report
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, exception, template
+
+from .report_world import cluster, document, inventory, objects, token
+
+GONE: Raw = {"name": "west", "failure": 'It answers "no"\\.'}
+BROKEN = build(document(cluster(inventory=inventory(objects()), verification=[token()]), GONE))
+RIGHT = objects(Deployment=[template()])
+# An exception that covers the pods is a warning.
+SUSPECT = build(document(cluster(inventory=inventory({**RIGHT, "AzurePodIdentityException": [exception(app="web")]}))))
+FINE = build(document(cluster(inventory=inventory(RIGHT), verification=[token()])))
+
+
+def cases(report: Report, fail_on: str = "error") -> dict[str, str]:
+    """Of the test cases, what became of each."""
+    found = {}
+    for case in ElementTree.fromstring(junit(report, fail_on)).iter("testcase"):
+        outcome = case[0].tag if len(case) else "passed"
+        found[f"{case.attrib['classname']} {case.attrib['name']}"] = outcome
+    return found
+
+
+def test_junit_tells_each_workload_and_problem() -> None:
+    assert cases(BROKEN) == {
+        "prod.workloads Deployment team/web x": "passed",
+        "prod.workloads Deployment team/lost nobody": "failure",
+        "prod.problems nothing_matches Deployment team/lost": "failure",
+        "west.cluster west": "failure",
+    }
+    root = ElementTree.fromstring(junit(BROKEN))
+    assert (root.attrib["tests"], root.attrib["failures"], root.attrib["skipped"]) == ("4", "3", "0")
+    assert root[0].attrib["timestamp"] == "2026-03-01T12:00:00" and "timestamp" not in root[1].attrib
+
+
+def test_what_was_not_verified_is_skipped_and_not_passed() -> None:
+    unverified = build(document(cluster(inventory=inventory(RIGHT))))
+    assert cases(unverified) == {"prod.workloads Deployment team/web x": "skipped"}
+
+
+def test_a_warning_fails_from_its_threshold_on() -> None:
+    assert set(cases(SUSPECT).values()) == {"passed"}
+    assert set(cases(SUSPECT, "warning").values()) == {"failure"}
+
+
+@pytest.mark.parametrize(
+    ("report", "fail_on", "said"),
+    [
+        pytest.param(BROKEN, "never", "", id="never"),
+        pytest.param(
+            BROKEN,
+            "error",
+            "prod has 1 problem of severity error and 1 workload broken. west could not be looked at: "
+            'It answers "no"\\.',
+            id="error",
+        ),
+        pytest.param(SUSPECT, "error", "", id="below"),
+        pytest.param(
+            SUSPECT,
+            "warning",
+            "prod has 1 problem of severity warning or worse and 1 workload broken or suspect.",
+            id="warning",
+        ),
+        pytest.param(FINE, "warning", "", id="fine"),
+    ],
+)
+def test_when_a_run_fails(report: Report, fail_on: str, said: str) -> None:
+    assert failure(report, fail_on) == said
+
+
+def test_prometheus_tells_numbers_of_each_cluster() -> None:
+    text = prometheus(BROKEN)
+    assert text.endswith("\n")
+    samples = dict(re.findall(r"^(\w+\{.*\}) (\d+)$", text, re.MULTILINE))
+    assert samples['pod_identity_findings{cluster="prod",code="nothing_matches",severity="error"}'] == "1"
+    assert samples['pod_identity_workloads{cluster="prod",verdict="broken"}'] == "1"
+    assert samples['pod_identity_workloads{cluster="prod",verdict="suspect"}'] == "0"
+    assert samples['pod_identity_tokens{cluster="prod",verdict="ok"}'] == "1"
+    assert samples['pod_identity_observation_timestamp_seconds{cluster="prod"}'] == "1772366400"
+    assert (samples['pod_identity_looked_at{cluster="prod"}'], samples['pod_identity_looked_at{cluster="west"}']) == (
+        "1",
+        "0",
+    )
+    assert [name for name in samples if "west" in name] == ['pod_identity_looked_at{cluster="west"}']
+    for line in text.splitlines():
+        assert re.match(r"# (HELP|TYPE) pod_identity_|pod_identity_\w+\{", line)
+
+
+def test_labels_of_prometheus_are_escaped() -> None:
+    assert 'pod_identity_looked_at{cluster="a\\"b\\\\"} 0' in prometheus(build(document({"name": 'a"b\\'})))
+
+
+def test_the_data_is_json() -> None:
+    data = as_data(BROKEN)
+    assert json.loads(json.dumps(data)) == data
+    assert data["version"] == 1
+    assert {"from", "to", "state"} == set(data["clusters"][0]["ways"][0])
+
+
+def differences(before: Report, after: Report) -> list[Difference]:
+    return list(compare(json.loads(json.dumps(as_data(before))), as_data(after)))
+
+
+def test_a_report_does_not_differ_from_itself() -> None:
+    assert differences(BROKEN, BROKEN) == []
+
+
+def test_what_is_new_gone_and_changed() -> None:
+    assert differences(FINE, BROKEN) == [
+        Difference("prod", "changed", "cluster", "prod", "unknown", "broken"),
+        Difference("prod", "new", "problem", "nothing_matches Deployment team/lost", "", "error"),
+        Difference("prod", "new", "workload", "Deployment team/lost nobody", "", "broken"),
+        Difference("west", "new", "cluster", "west", "", "unknown"),
+    ]
+    assert {(one.change, one.kind) for one in differences(BROKEN, FINE)} == {
+        ("changed", "cluster"),
+        ("gone", "problem"),
+        ("gone", "workload"),
+        ("gone", "cluster"),
+    }
+
+
+def test_a_cluster_that_nobody_could_look_at_has_lost_nothing() -> None:
+    silent = build(document({"name": "prod", "failure": "It is not there."}))
+    assert differences(BROKEN, silent)[0] == Difference("prod", "changed", "cluster", "prod", "broken", "unknown")
+    assert all(one.kind == "cluster" for one in differences(BROKEN, silent))
+
+
+@pytest.mark.parametrize("earlier", [[], {}, {"version": 2}, {"version": 1}, {"version": 1, "clusters": [{}]}])
+def test_an_earlier_file_that_is_no_report_is_refused(earlier: t.Any) -> None:
+    with pytest.raises(Failure, match="The earlier report is"):
+        compare(earlier, as_data(FINE))
+
+
+def test_text_of_an_earlier_file_is_made_printable() -> None:
+    earlier = copy.deepcopy(as_data(FINE))
+    earlier["clusters"][0]["workloads"][0]["label"] = "Deployment team/\u202eweb"
+    assert all(one.what.isprintable() for one in compare(earlier, as_data(FINE)))
