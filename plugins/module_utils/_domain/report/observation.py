@@ -121,8 +121,8 @@ def _cluster(raw: t.Any) -> Observed:
 def _field(raw: t.Any, key: str, kind: type, of: str) -> t.Any:
     found = raw.get(key) if isinstance(raw, dict) else None
     if not isinstance(found, kind):
-        said = {list: "list", dict: "dictionary", str: "text"}[kind]
-        raise Failure(f"{of} needs the {said} {key}: see the documentation of the filter report.")
+        named: dict[type, str] = {list: "list", dict: "dictionary", str: "text"}
+        raise Failure(f"{of} needs the {named[kind]} {key}: see the documentation of the filter report.")
     return found
 
 

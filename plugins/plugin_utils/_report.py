@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this plugin util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use this from other collections or standalone plugins/modules!
+
+"""A report as a page: one file that asks for nothing else.
+
+Ansible renders its own templates without escaping, so the page has an environment of its own, in which everything is
+text but the style, the script, and the drawings, which escape their names themselves.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import typing as t
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report import model
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import link
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.drawing import svg
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.graph import (
+    IDENTITY,
+    WORKLOAD,
+    Edge,
+    Graph,
+)
+
+_FOLDER = Path(__file__).parent / "_report_page"
+# The parts of a cluster in the order of the page, with what they need to be there.
+_PARTS: tuple[tuple[str, str, t.Callable[[model.Cluster], object]], ...] = (
+    ("causes", "What is wrong", lambda one: one.problems),
+    ("workloads", "Workloads", lambda one: one.workloads),
+    ("identities", "Identities", lambda one: one.identities),
+    ("ways", "Ways to a token", lambda one: one.graph.nodes),
+    ("assigned", "Assignments", lambda one: one.assignments or one.assigned),
+    ("tokens", "Tokens", lambda one: one.tokens),
+    ("nodes", "Nodes", lambda one: one.nodes),
+    ("leftovers", "Leftovers", lambda one: one.leftovers),
+    ("migration", "Migration", lambda one: one.movers),
+    ("looked", "What was looked at", lambda one: True),
+)
+
+
+@dataclass(frozen=True)
+class Way:
+    """The drawing of a workload or of an identity. ``edges``: the same for its table."""
+
+    id: str
+    kind: str
+    name: str
+    drawing: Markup
+    edges: tuple[Edge, ...]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A cluster on the page. ``ways_of``: ids of drawings by the keys of what they are about."""
+
+    id: str
+    cluster: model.Cluster
+    errors: int
+    warnings: int
+    parts: tuple[tuple[str, str], ...]
+    ways: tuple[Way, ...]
+    ways_of: t.Mapping[str, str]
+
+
+def page(report: model.Report) -> str:
+    style, script = (Markup((_FOLDER / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    clusters = [_shown(number, cluster) for number, cluster in enumerate(report.clusters, start=1)]
+    severities = Counter(one.severity for cluster in report.clusters for one in cluster.problems)
+    return environment.get_template("page.html.j2").render(
+        report=report,
+        clusters=clusters,
+        counts=[(severity, severities[severity]) for severity in model.SEVERITIES],
+        workloads=sum(len(one.workloads) for one in report.clusters),
+        verdicts=model.VERDICTS,
+        choices=_choices(report),
+        policy=policy(style, script),
+        style=style,
+        script=script,
+        link=link,
+    )
+
+
+def policy(style: str, script: str) -> str:
+    """Nothing is loaded, sent or run but this style and this script."""
+    return (
+        f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; base-uri 'none'; "
+        "form-action 'none'"
+    )
+
+
+def _source(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _choices(report: model.Report) -> dict[str, list[str]]:
+    """What the rows of the page can be filtered by."""
+    clusters = report.clusters
+    places = {one.namespace for each in clusters for one in each.problems}
+    places |= {one.namespace for each in clusters for one in each.workloads}
+    places |= {one.namespace for each in clusters for one in each.movers}
+    severities = {one.severity for each in clusters for one in each.problems}
+    verdicts = {one.verdict for each in clusters for one in each.workloads}
+    phases = {one.phase for each in clusters for one in each.workloads}
+    phases |= {one.phase for each in clusters for one in each.movers}
+    return {
+        "namespace": sorted(places - {""}),
+        "severity": [each for each in model.SEVERITIES if each in severities],
+        "verdict": [each for each in model.VERDICTS if each in verdicts],
+        "phase": sorted(phases - {""}),
+    }
+
+
+def _shown(number: int, cluster: model.Cluster) -> Shown:
+    id_ = f"c{number}"
+    ways, ways_of = [], {}
+    nodes = sorted(node for node in cluster.graph.nodes if node.kind in (WORKLOAD, IDENTITY))
+    for place, node in enumerate(nodes, start=1):
+        name = f"{id_}-way-{place}"
+        ways.append(_way(name, node.kind, node.full_name, cluster.graph.around(node)))
+        ways_of[node.key] = name
+    return Shown(
+        id=id_,
+        cluster=cluster,
+        errors=cluster.count(model.ERROR),
+        warnings=cluster.count(model.WARNING),
+        parts=tuple((key, title) for key, title, there in _PARTS if there(cluster)),
+        ways=tuple(ways),
+        ways_of=ways_of,
+    )
+
+
+def _way(id_: str, kind: str, name: str, graph: Graph) -> Way:
+    drawing = Markup(svg(graph, f"Way of {kind} {name}", f"{id_}-title"))
+    return Way(id_, kind, name, drawing, tuple(sorted(graph.edges)))

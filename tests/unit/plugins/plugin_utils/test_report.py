@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The page and the files of a report: nothing is asked for, nothing that was observed is more than text."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.azureops.pod_identity.plugins.filter.report import report
+from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, identity, template
+from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
+    CARRIERS,
+    NODES,
+    cluster,
+    diagnosis,
+    document,
+    inventory,
+    objects,
+    plan,
+    token,
+)
+
+VOID = {"meta", "input", "br", "link"}
+STAGES = [{"workload": "Deployment team/web", "state": "switched", "next": "soak", "why": ""}]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</style></title></textarea></svg><b>",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(1)",
+    "' onfocus='alert(1)' autofocus='",
+    "&lt;&#x3c;&amp;",
+    "\u202egnp.exe\u2066\u0000\ud800",
+]
+
+
+class Page(HTMLParser):
+    """``shape``: the tags with the names of their attributes; ``text`` without that of style and script."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.shape: list[tuple[str, tuple[str, ...]]] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.inside: dict[str, str] = {}
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.shape.append((tag, tuple(name for name, _value in attrs)))
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in ("style", "script"):
+            self.inside[self.open[-1]] = self.inside.get(self.open[-1], "") + data
+        else:
+            self.text += data
+
+    def values(self, name: str) -> list[str]:
+        return [value for _tag, key, value in self.attributes if key == name]
+
+
+def observed(name: str = "web", selector: str = "nobody", of: str = "i") -> dict[str, Any]:
+    other = identity(of, "other", resourceID=f"{ID}other", clientID="client-other")
+    found = objects(Deployment=[template(), template(name, selector)], AzureIdentity=[identity(), other])
+    return document(
+        cluster(
+            inventory=inventory(found, audit=True),
+            diagnosis=diagnosis(found),
+            verification=[token(), token("not_assigned", pod=name, message=selector)],
+            nodes=NODES,
+            carriers=CARRIERS,
+            plan=plan(found),
+            stages=STAGES,
+        )
+    )
+
+
+PAGE = Page(report(observed("lost"))["html"])
+
+
+def test_nothing_is_loaded_sent_or_run_but_the_one_style_and_script() -> None:
+    def source(part: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(PAGE.inside[part].encode()).digest()).decode()}'"
+
+    (policy,) = (value for value in PAGE.values("content") if "default-src" in value)
+    assert policy == (
+        f"default-src 'none'; style-src {source('style')}; script-src {source('script')}; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    names = {name for _tag, name, _value in PAGE.attributes}
+    assert not names & {"src", "style", "srcset", "action"} and not any(name.startswith("on") for name in names)
+    assert [tag for tag, _names in PAGE.shape].count("script") == 1
+    assert "url(" not in PAGE.inside["style"] and "@import" not in PAGE.inside["style"]
+
+
+def test_links_lead_to_parts_of_the_page_or_to_codes() -> None:
+    ids = PAGE.values("id")
+    assert len(ids) == len(set(ids))
+    for address in PAGE.values("href"):
+        if address.startswith("#"):
+            assert address[1:] in ids
+        else:
+            assert address.startswith("https://github.com/azureops/pod_identity/blob/main/docs/codes.md#")
+    for reference in (*PAGE.values("aria-labelledby"),):
+        assert reference in ids
+
+
+def test_tables_have_captions_and_headings() -> None:
+    tags = [tag for tag, _names in PAGE.shape]
+    assert tags.count("table") == tags.count("caption") == tags.count("thead") > 8
+    assert all("scope" in names for tag, names in PAGE.shape if tag == "th")
+
+
+def test_everything_that_was_observed_is_there() -> None:
+    for said in ("Deployment team/lost", "nothing_matches", "pool", "old", "switched", "not_assigned", "1-2"):
+        assert said in PAGE.text
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_text(name: str) -> None:
+    """The page has the same tags and attributes as with harmless names, which sort alike."""
+    expected = Page(report(observed("app", "nobody", "j"))["html"])
+    found = Page(report(observed(f"a{name}", f"n{name}", f"j{name}"))["html"])
+    assert found.shape == expected.shape
+
+
+@settings(max_examples=30)
+@given(st.text(min_size=1, max_size=20))
+def test_any_names_are_text(name: str) -> None:
+    expected = Page(report(observed("app", "nobody", "j"))["html"])
+    assert Page(report(observed(f"a{name}", f"n{name}", f"j{name}"))["html"]).shape == expected.shape
+
+
+def test_the_same_observation_gives_the_same_files() -> None:
+    again = json.loads(json.dumps(observed("lost"), sort_keys=True))
+    assert report(observed("lost")) == report(again)
+
+
+def test_files_for_machines() -> None:
+    files = report(observed("lost"))
+    data = json.loads(files["json"])
+    assert data["verdict"] == files["verdict"] == "broken"
+    rows = list(csv.DictReader(io.StringIO(files["csv"])))
+    assert [row["name"] for row in rows] == ["lost", "web"]
+    assert "prod has" in files["failure"]
+    assert report(observed("lost"), "never")["failure"] == ""
+    assert report(observed("lost"), earlier=data)["differences"] == []
+
+
+def test_a_cluster_without_anything() -> None:
+    page = Page(report(document({"name": "west", "failure": "It is not there."}))["html"])
+    assert "west could not be looked at: It is not there." in page.text
+    assert Page(report(document())["html"]).text
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "said"),
+    [
+        ([], {}, "The observation needs the list clusters"),
+        (document(), {"fail_on": "info"}, "must be one of error, warning, never"),
+        (document(), {"earlier": {}}, "The earlier report is none of version 1"),
+    ],
+)
+def test_what_cannot_be_reported_is_refused(given: Any, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=said):
+        report(given, **options)
