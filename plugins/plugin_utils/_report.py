@@ -19,6 +19,7 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import jinja2
 from markupsafe import Markup
@@ -33,6 +34,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
     Graph,
 )
 
+TITLE = "Pod identities"
 _FOLDER = Path(__file__).parent / "_report_page"
 # The parts of a cluster in the order of the page, with what they need to be there.
 _PARTS: tuple[tuple[str, str, t.Callable[[model.Cluster], object]], ...] = (
@@ -73,7 +75,11 @@ class Shown:
     ways_of: t.Mapping[str, str]
 
 
-def page(report: model.Report) -> str:
+def page(
+    report: model.Report, title: str = "", pages: t.Mapping[str, str] = MappingProxyType({}), home: str = ""
+) -> str:
+    """``pages``: names of the files that have pages of clusters, by the names of these, which this one leaves out and
+    leads to. ``home``: that of the file that leads here; '' where none does."""
     style, script = (Markup((_FOLDER / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
@@ -82,10 +88,15 @@ def page(report: model.Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    clusters = [_shown(number, cluster) for number, cluster in enumerate(report.clusters, start=1)]
+    clusters = [
+        _shown(number, cluster, alone=cluster.name in pages) for number, cluster in enumerate(report.clusters, start=1)
+    ]
     severities = Counter(one.severity for cluster in report.clusters for one in cluster.problems)
     return environment.get_template("page.html.j2").render(
         report=report,
+        title=title or TITLE,
+        home=home,
+        pages={one.id: pages[one.cluster.name] for one in clusters if one.cluster.name in pages},
         clusters=clusters,
         counts=[(severity, severities[severity]) for severity in model.SEVERITIES],
         workloads=sum(len(one.workloads) for one in report.clusters),
@@ -128,10 +139,11 @@ def _choices(report: model.Report) -> dict[str, list[str]]:
     }
 
 
-def _shown(number: int, cluster: model.Cluster) -> Shown:
+def _shown(number: int, cluster: model.Cluster, *, alone: bool) -> Shown:
+    """``alone``: it has a page of its own, with its drawings."""
     id_ = f"c{number}"
     ways, ways_of = [], {}
-    nodes = sorted(node for node in cluster.graph.nodes if node.kind in (WORKLOAD, IDENTITY))
+    nodes = sorted(node for node in cluster.graph.nodes if node.kind in (WORKLOAD, IDENTITY) and not alone)
     for place, node in enumerate(nodes, start=1):
         name = f"{id_}-way-{place}"
         ways.append(_way(name, node.kind, node.full_name, cluster.graph.around(node)))

@@ -20,6 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.filter.report import report
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report import model
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
+from ansible_collections.azureops.pod_identity.plugins.plugin_utils._report import page
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, identity, template
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
     CARRIERS,
@@ -173,9 +176,19 @@ def test_files_for_machines() -> None:
 
 
 def test_a_cluster_without_anything() -> None:
-    page = Page(report(document({"name": "west", "failure": "It is not there."}))["html"])
-    assert "west could not be looked at: It is not there." in page.text
+    found = Page(report(document({"name": "west", "failure": "It is not there."}))["html"])
+    assert "west could not be looked at: It is not there." in found.text
     assert Page(report(document())["html"]).text
+
+
+def test_an_index_leads_to_pages_and_these_lead_back() -> None:
+    found = build(document({"name": "west", "failure": "No."}, *observed()["clusters"]))
+    index = Page(page(found, "Nightly", {"west": "west.html", "prod": "prod.html"}))
+    assert [address for address in index.values("href") if not address.startswith("#")] == ["west.html", "prod.html"]
+    assert "Nightly: " in index.text and "Deployment team/web" not in index.text and "script" not in index.inside
+    (one,) = (each for each in found.clusters if each.name == "prod")
+    alone = Page(page(model.Report(one.verdict, one.sentence, (one,)), home="index.html"))
+    assert alone.values("href").count("index.html") == 1 and "Deployment team/web" in alone.text
 
 
 @pytest.mark.parametrize(
