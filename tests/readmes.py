@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python tests/readmes.py`: write the table of permissions of each role into its README, the page of codes, and of the
-guide of the migration what it says of products that take tokens for others.
+"""`python tests/readmes.py`: write the table of permissions of each role into its README, the page of codes, of the
+guide of the migration what it says of products that take tokens for others, and the JSON Schema of reports.
 
 A table stands in the last section, and is that of the map PERMISSIONS of the role's plan. The page, docs/codes.md, is
 that of the tables of causes, problems, findings, residue and verdicts, and of the failures that users reported.
@@ -237,6 +237,8 @@ def main() -> None:
         path.write_text(written(path.read_text(), permissions))
     PAGE.write_text(page())
     GUIDE.write_text(guided(GUIDE.read_text()))
+    report_schema = importlib.import_module("tests.report_schema")
+    report_schema.SCHEMA.write_text(report_schema.text(DOMAIN))
 
 
 if __name__ == "__main__":

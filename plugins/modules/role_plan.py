@@ -35,6 +35,7 @@ options:
       - pod_identity_bindings
       - pod_identity_chart
       - pod_identity_cluster
+      - pod_identity_report
       - pod_identity_restore
       - pod_identity_uninstall
       - pod_identity_verify

@@ -35,6 +35,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.role
     pod_identity_bindings,
     pod_identity_chart,
     pod_identity_cluster,
+    pod_identity_report,
     pod_identity_restore,
     pod_identity_uninstall,
     pod_identity_verify,
@@ -51,6 +52,7 @@ ROLES: t.Mapping[str, Parts] = {
     "pod_identity_bindings": pod_identity_bindings.PARTS,
     "pod_identity_chart": pod_identity_chart.PARTS,
     "pod_identity_cluster": pod_identity_cluster.PARTS,
+    "pod_identity_report": pod_identity_report.PARTS,
     "pod_identity_restore": pod_identity_restore.PARTS,
     "pod_identity_uninstall": pod_identity_uninstall.PARTS,
     "pod_identity_verify": pod_identity_verify.PARTS,
@@ -65,6 +67,7 @@ PLAYBOOKS: t.Mapping[str, Parts] = {
 PARTS: t.Mapping[str, Parts] = {**ROLES, **PLAYBOOKS}
 # The part with which one begins, unless it is ``options``.
 FIRST = {"imds_node_cleanup": "search", "destroy": "removal"}
+_REPORT = "pod_identity_report"
 # Whose options are those of a playbook too.
 RUNS: t.Mapping[str, tuple[str, ...]] = {"destroy": ("pod_identity_cluster",)}
 # What the variables begin with that several roles, or playbooks, read.
@@ -87,7 +90,7 @@ FACTS = (
     *("pod_identity_bindings_report", "pod_identity_chart", "pod_identity_cluster_missing_permissions"),
     *("pod_identity_identities", "pod_identity_restore", "pod_identity_uninstall", "pod_identity_verification"),
     *("imds_node_cleanup_result", "pod_identity_in_process", _tables.WIDTH),
-    *("workload_identity_migration_plan", "workload_identity_migration_stages"),
+    *("workload_identity_migration_plan", "workload_identity_migration_stages", "pod_identity_report"),
 )
 
 
@@ -342,7 +345,9 @@ def check(
 ) -> dict[str, t.Any]:
     """The plan of the first part; raises Refused with what is ``known`` to be wrong, and all that is with options."""
     unread: list[str] = []
-    for checked in (*RUNS.get(role, ()), role):
+    # What writes a report in the end has its options checked before anything is done.
+    reports = (_REPORT,) if role != _REPORT and variables.get(f"{_REPORT}_target") else ()
+    for checked in (*RUNS.get(role, ()), role, *reports):
         unread += wrong_options(action._templar, checked, variables)
     wrong = [*known, *unread]
     plan: dict[str, t.Any] = {}

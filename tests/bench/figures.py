@@ -195,6 +195,21 @@ def matching(folder: Path) -> Iterator[Row]:
             yield Row(f"{what}{f' (goal {goal})' if goal else ''}", unit, tuple(run[key] for run in runs))
 
 
+def reports(_folder: Path) -> Iterator[Row]:
+    """All files of a report of one large cluster, and of twelve, which get a page each."""
+    for clusters in (1, 12):
+        runs = [_program("reported", clusters, 2_000, 300, 500) for _round in range(3)]
+        what = f"report {clusters} clusters of 2,000 pods, 500 identities"
+        goals = (
+            ("seconds", "s CPU", 5),
+            ("peak_mb", "MB", 250),
+            ("largest_mb", "MB of a page", 6),
+            ("pages", "pages", 0),
+        )
+        for key, unit, goal in goals:
+            yield Row(f"{what}{f' (goal {goal})' if goal else ''}", unit, tuple(run[key] for run in runs))
+
+
 def azure_tasks(folder: Path) -> Iterator[Row]:
     """Eight unchanged Azure tasks beside eight pings and the same of azure.azcollection, and identities beside az."""
     with running("bench") as sandbox:
@@ -453,6 +468,7 @@ FIGURES: dict[str, Callable[[Path], Iterator[Row]]] = {
     for figure in (
         node_task,
         matching,
+        reports,
         inventory,
         migration_plan,
         first_request,

@@ -617,7 +617,16 @@ RESTORED = f"{WIRE}/test_restored_identities.py"
 CLUSTER_TESTS, BINDING_TESTS = f"{WIRE}/test_aks_cluster.py", f"{KUBE}/test_azure_identity_binding.py"
 LIST_TESTS = f"{KUBE}/test_binding_lists.py"
 TOKENS, PROBES = "tests/sandbox/test_pod_token.py", f"{KUBE}/test_pod_token_info.py"
+REPORTED = "tests/unit/roles/test_report.py"
+REPORTED_FILES = "tests/unit/plugins/plugin_utils/test_report_files.py"
 ELSEWHERE: dict[str, str] = {
+    "pod_identity_report_target": f"{REPORTED}::test_saved_files_become_a_report",
+    "pod_identity_report_formats": f"{REPORTED}::test_saved_files_become_a_report",
+    "pod_identity_report_title": f"{REPORTED}::test_saved_files_become_a_report",
+    "pod_identity_report_fail_on": f"{REPORTED}::test_saved_files_become_a_report",
+    "pod_identity_report_previous": f"{REPORTED_FILES}::test_what_is_new_since_an_earlier_report",
+    "pod_identity_report_files": f"{REPORTED}::test_saved_files_become_a_report",
+    "pod_identity_report_log_files": f"{REPORTED}::test_logs_are_looked_at_with_their_objects",
     "pod_identity_cluster_name": f"{SITE}::test_two_clusters_are_two_hosts",
     "pod_identity_cluster_mode": f"{SITE}::test_the_addon_instead_of_the_chart",
     "pod_identity_chart_mode": f"{SITE}::test_the_addon_instead_of_the_chart",

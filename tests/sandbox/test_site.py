@@ -112,6 +112,24 @@ ENTRY = SITE["pod_identity_bindings_list"][0]
 
 
 @SAMPLED
+def test_a_report_is_written_in_its_end(operator: Operator, done: Run, tmp_path: Path) -> None:
+    """With what the run itself has found, and with all else that can be looked at."""
+    target = {"pod_identity_report_target": str(tmp_path / "report")}
+    assert operator.site("--check", variables=target).ok().changes() == ["Write the report"]
+    assert not (tmp_path / "report").exists()
+    assert operator.site(variables=target).ok().changes() == ["Write the report"]
+    (cluster,) = json.loads((tmp_path / "report/pod-identity-report.json").read_text())["clusters"]
+    assert (cluster["name"], cluster["failure"]) == (CLUSTER, "")
+    assert {each["source"] for each in cluster["looked"]} == {
+        *("verification", "inventory", "diagnosis", "plan", "installations", "nodes", "carriers"),
+    }
+    assert [(each["verdict"], each["path"]) for each in cluster["tokens"]] == [("ok", "pod_identity")]
+    assert {("billing", "identity", "scale set")} <= {
+        (each["from"]["name"], each["from"]["kind"], each["to"]["kind"]) for each in cluster["ways"]
+    }
+
+
+@SAMPLED
 def test_another_version_comes_with_a_backup(operator: Operator, done: Run, tmp_path: Path) -> None:
     named = {"nmi": {"setRetryAfterHeader": True, "tag": "v1.8.17"}, "mic": {"tag": "v1.8.17"}}
     upgrade = {

@@ -178,8 +178,14 @@ def test_the_workload_goes_on(used: Operator, gone: Run) -> None:
     assert [each["status"]["phase"] for each in pods] == ["Running"]
 
 
-def test_a_second_run_has_nothing_to_do(used: Operator, gone: Run) -> None:
-    assert used.play(UNINSTALL, variables=CONFIRMED).ok().changes() == []
+def test_a_second_run_has_nothing_to_do_but_to_report(used: Operator, gone: Run, tmp_path: Path) -> None:
+    report = {"pod_identity_report_target": str(tmp_path / "report.json")}
+    assert used.play(UNINSTALL, variables={**CONFIRMED, **report}).ok().changes() == ["Write the report"]
+    (cluster,) = json.loads((tmp_path / "report.json").read_text())["clusters"]
+    assert cluster["name"] == CLUSTER and cluster["failure"] == ""
+    assert {"removal", "inventory", "carriers"} <= {each["source"] for each in cluster["looked"]}
+    # The workloads are somebody else's.
+    assert {each["code"] for each in cluster["leftovers"] if each["code"]} == {"label_left"}
     assert len(bundles(used)) == 1
 
 

@@ -144,6 +144,16 @@ MIGRATE: dict[str, tuple[Any, str]] = {
     "workload_identity_migration_fail_on_blocked": ("some", "is 'some', not true or false."),
     "workload_identity_migration_namespac": ("a", "did you mean workload_identity_migration_namespaces?"),
 }
+REPORT: dict[str, tuple[Any, str]] = {
+    "pod_identity_report_target": ({}, "is a dictionary, not a path."),
+    "pod_identity_report_formats": (["pdf"], "entry 1 is 'pdf'; it is one of html, json, junit, prometheus, csv."),
+    "pod_identity_report_title": ([], "is a list, not a text."),
+    "pod_identity_report_fail_on": ("info", "is 'info'; it is one of error, warning, never."),
+    "pod_identity_report_previous": ([{}], "is a list, not a path."),
+    "pod_identity_report_files": ([{}], "entry 1 is a dictionary, not a path."),
+    "pod_identity_report_log_files": ([{}], "entry 1 is a dictionary, not a path."),
+    "pod_identity_report_titel": ("a", "did you mean pod_identity_report_title?"),
+}
 INVENTORY: dict[str, tuple[Any, str]] = {
     "pod_identity_inventory_fil": ("/tmp/a", "did you mean pod_identity_inventory_file?"),
     "pod_identity_contxt": ("a", "did you mean pod_identity_context?"),
@@ -158,6 +168,7 @@ PLAYBOOKS = {
     "leftovers": {**MISSPELT, **LEFTOVERS},
     "diagnose": {**MISSPELT, **DIAGNOSE},
     "migrate": {**MISSPELT, **MIGRATE},
+    "report": {**MISSPELT, **REPORT},
     "inventory": {**MISSPELT, **INVENTORY},
     "destroy": {**MISSPELT, **CLUSTER},
 }
@@ -190,6 +201,15 @@ def test_all_is_told_at_once(playbook: str, tmp_path: Path) -> None:
     assert [each for each in RAW if each in output] == [], output
     # Of what was found about no cluster the inventory writes its own file, and fails after it.
     assert f"changed={int(playbook == 'inventory')} " in output and "failed=1 " in output, output
+
+
+@pytest.mark.parametrize("playbook", ["site", "diagnose"])
+def test_what_is_wrong_with_a_report_is_told_before_what_it_is_of(playbook: str, tmp_path: Path) -> None:
+    wrong = {"pod_identity_report_target": str(tmp_path / "report"), "pod_identity_report_formats": ["pdf"]}
+    status, output = Player(tmp_path / "player").play(f"azureops.pod_identity.{playbook}", **NAMED, **wrong)
+    told = re.findall(r'"msg": "((?:[^"\\]|\\.)*)"', output)
+    assert status == 2 and "pod_identity_report_formats" in told[0] and "entry 1 is 'pdf'" in told[0], output
+    assert not (tmp_path / "report").exists(), output
 
 
 def test_what_is_wrong_at_a_node_is_told_before_any_is_touched(tmp_path: Path) -> None:

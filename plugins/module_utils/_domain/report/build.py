@@ -28,6 +28,7 @@ from .observation import (
     INVENTORY,
     LEFTOVERS,
     NODES,
+    NOTHING_GIVEN,
     PLAN,
     REMOVAL,
     RULES,
@@ -253,12 +254,16 @@ def _concerns(row: Raw) -> t.Iterator[str]:
 
 
 def _is_of(token: Raw, row: Raw) -> bool:
-    """Whether the pods of a workload get what was verified: by their selector, without one by their service account."""
+    """Whether the pods of a workload get what was verified: by their selector, without one by their service account.
+
+    Of what nobody has asked neither is told.
+    """
     if token["namespace"] != row["namespace"]:
         return False
-    if token["selector"]:
+    if token.get("selector"):
         return bool(token["selector"] == row["selector"])
-    return not row["selector"] and bool(token["service_account"] == row["service_account"])
+    account = token.get("service_account")
+    return bool(account) and not row["selector"] and bool(account == row["service_account"])
 
 
 def _verdict_of(found: t.Sequence[model.Problem], tokens: t.Sequence[Raw]) -> tuple[str, str]:
@@ -349,8 +354,8 @@ def _token(row: Raw) -> model.Token:
         namespace=row["namespace"],
         pod=row["pod"],
         node=row["node"],
-        selector=row["selector"],
-        service_account=row["service_account"],
+        selector=row.get("selector", ""),
+        service_account=row.get("service_account", ""),
         identity=row["identity"],
         path=row.get("path", ""),
         verdict=row["verdict"],
@@ -444,15 +449,14 @@ def _movers(observed: Observed) -> t.Iterator[model.Mover]:
 
 
 def _unread(observed: Observed) -> t.Iterator[model.Unread]:
-    why = observed.failure or "The report was given nothing of it."
+    why, told = observed.failure or NOTHING_GIVEN, {source.key: source.what for source in SOURCES}
     for source in SOURCES:
         if source.key not in observed.results:
-            yield model.Unread(source.key, source.what, why, source.needs)
+            yield model.Unread(source.key, source.what, observed.failures.get(source.key, why), source.needs)
     for row in observed.result(DIAGNOSIS).get("unread", ()):
         yield model.Unread(DIAGNOSIS, row["what"], row["why"], row["needs"])
     for row in observed.result(PLAN).get("not_looked_at", ()):
         yield model.Unread(PLAN, row["what"], row["why"], row["needs"])
     for key, name in ((INSTALLATIONS, "unread"), (CARRIERS, "unread"), (LEFTOVERS, "undetermined")):
-        what = next(source.what for source in SOURCES if source.key == key)
         for sentence in observed.result(key).get(name, ()):
-            yield model.Unread(key, what, sentence, "")
+            yield model.Unread(key, told[key], sentence, "")

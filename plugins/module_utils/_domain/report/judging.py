@@ -24,26 +24,24 @@ def fails(severity: str, fail_on: str) -> bool:
     return fail_on != NEVER and SEVERITIES.index(severity) <= SEVERITIES.index(fail_on)
 
 
-def failure(report: Report, fail_on: str) -> str:
-    """Why a run with the option ``pod_identity_report_fail_on`` fails; '' where it does not.
+def failures(report: Report, fail_on: str) -> dict[str, str]:
+    """Why a run with the option ``pod_identity_report_fail_on`` fails, by the clusters for which it does.
 
     A cluster that was not looked at is never all right.
     """
-    if fail_on == NEVER:
-        return ""
     verdicts = (BROKEN,) if fail_on == ERROR else (BROKEN, SUSPECT)
-    sentences = []
-    for cluster in report.clusters:
+    sentences = {}
+    for cluster in () if fail_on == NEVER else report.clusters:
         found = sum(fails(one.severity, fail_on) for one in cluster.problems)
         workloads = sum(one.verdict in verdicts for one in cluster.workloads)
         least = fail_on if fail_on == ERROR else f"{fail_on} or worse"
         parts = [f"{counted(found, 'problem')} of severity {least}"] if found else []
         parts += [f"{counted(workloads, 'workload')} {' or '.join(verdicts)}"] if workloads else []
         if cluster.failure:
-            sentences.append(cluster.sentence)
+            sentences[cluster.name] = cluster.sentence
         elif parts or cluster.verdict in verdicts:
-            sentences.append(f"{cluster.name} has {spoken(parts)}." if parts else cluster.sentence)
-    return " ".join(sentences)
+            sentences[cluster.name] = f"{cluster.name} has {spoken(parts)}." if parts else cluster.sentence
+    return sentences
 
 
 @dataclass(frozen=True)

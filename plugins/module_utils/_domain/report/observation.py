@@ -8,7 +8,8 @@
 """What a report is made of: results of modules and facts of roles, each with the time of its observation.
 
 The document is ``{"clusters": [{"name": ..., "failure": ..., "sources": {KEY: {"observed_at": ..., "result": ...}}}]}``
-with the keys of ``SOURCES``. All its text may be anybody's, so that each is made printable before anything else.
+with the keys of ``SOURCES``; a source that could not be looked at is ``{KEY: {"failure": ...}}``. All its text may be
+anybody's, so that each is made printable before anything else.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ Raw = t.Mapping[str, t.Any]
 )
 # Longer than any name or id; a cut command would be another one, and long ones are left out where they are made.
 _LONGEST = 10_000
+NOTHING_GIVEN = "The report was given nothing of it."
 # RFC 3339 in UTC, in full seconds.
 _TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", re.ASCII)
 
@@ -62,13 +64,14 @@ _KEYS = tuple(source.key for source in SOURCES)
 class Observed:
     """A cluster. ``results`` and ``times`` by the keys of ``SOURCES``; what is not there was not looked at.
 
-    ``failure``: why it could not be looked at; '' where it could.
+    ``failure``: why it could not be looked at; '' where it could. ``failures``: the same of sources, by their keys.
     """
 
     name: str
     failure: str
     results: t.Mapping[str, t.Any]
     times: t.Mapping[str, str]
+    failures: t.Mapping[str, str]
 
     @property
     def observed_at(self) -> str:
@@ -99,13 +102,16 @@ def _cluster(raw: t.Any) -> Observed:
     of = f"The observation of the cluster {name}"
     if not name:
         raise Failure("A cluster of the observation has no name: name it.")
-    results, times = {}, {}
+    results, times, failures = {}, {}, {}
     sources = raw.get("sources") or {}
     if not isinstance(sources, dict):
         raise Failure(f"{of} has sources that are no dictionary: give each by its key.")
     for key, source in sources.items():
         if key not in _KEYS:
             raise Failure(f"{of} has the source {shown(key)}, which is none: give some of {', '.join(_KEYS)}.")
+        if isinstance(source, dict) and source.get("failure"):
+            failures[key] = shown(str(source["failure"]), _LONGEST)
+            continue
         time = _field(source, "observed_at", str, f"The source {key} of the cluster {name}")
         if not _TIME.fullmatch(time):
             raise Failure(
@@ -115,7 +121,7 @@ def _cluster(raw: t.Any) -> Observed:
         kind = list if key in (VERIFICATION, RULES, STAGES) else dict
         results[key] = printable(_field(source, "result", kind, f"The source {key} of the cluster {name}"))
         times[key] = time
-    return Observed(name, shown(raw.get("failure") or "", _LONGEST), results, times)
+    return Observed(name, shown(raw.get("failure") or "", _LONGEST), results, times, failures)
 
 
 def _field(raw: t.Any, key: str, kind: type, of: str) -> t.Any:

@@ -170,8 +170,8 @@ def test_files_for_machines() -> None:
     assert data["verdict"] == files["verdict"] == "broken"
     rows = list(csv.DictReader(io.StringIO(files["csv"])))
     assert [row["name"] for row in rows] == ["lost", "web"]
-    assert "prod has" in files["failure"]
-    assert report(observed("lost"), "never")["failure"] == ""
+    assert files["failures"]["prod"].startswith("prod has")
+    assert report(observed("lost"), "never")["failures"] == {}
     assert report(observed("lost"), earlier=data)["differences"] == []
 
 

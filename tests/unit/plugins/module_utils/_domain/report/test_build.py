@@ -17,6 +17,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.erro
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report import model
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.data import as_data
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import pod_identity_verify
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, Raw, binding, identity, template
 
 from .report_world import (
@@ -72,6 +73,14 @@ def test_only_what_was_looked_at_completely_is_healthy() -> None:
     assert told(**{**whole, "verification": [token("not_verified")]}).verdict == model.UNKNOWN
     gap = {"source": "logs", "what": "logs", "why": "forbidden", "needs": "pods/log"}
     assert told(**{**whole, "diagnosis": {**HEALTHY, "unread": [gap]}}).verdict == model.UNKNOWN
+
+
+def test_what_nobody_has_asked_is_not_verified() -> None:
+    """Such a row of the role pod_identity_verify tells less than one of an answer."""
+    row = pod_identity_verify._unseen("team", "team/i", "There is no cluster yet.")
+    found = told(inventory=inventory(RIGHT), diagnosis=HEALTHY, verification=[row])
+    assert [(one.verdict, one.selector) for one in found.tokens] == [("not_verified", "")]
+    assert found.verdict == model.UNKNOWN and {one.verdict for one in found.workloads} == {model.UNKNOWN}
 
 
 def test_a_wrong_token_is_broken_whatever_the_diagnosis_says() -> None:

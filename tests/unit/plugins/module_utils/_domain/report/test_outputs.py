@@ -21,7 +21,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
     Difference,
     compare,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.judging import failure, junit
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.judging import failures, junit
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.metrics import prometheus
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.model import Report
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, exception, template
@@ -89,7 +89,7 @@ def test_a_warning_fails_from_its_threshold_on() -> None:
     ],
 )
 def test_when_a_run_fails(report: Report, fail_on: str, said: str) -> None:
-    assert failure(report, fail_on) == said
+    assert " ".join(failures(report, fail_on).values()) == said
 
 
 def test_prometheus_tells_numbers_of_each_cluster() -> None:
