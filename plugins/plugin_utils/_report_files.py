@@ -25,7 +25,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
     model,
     observation,
 )
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import of_observed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.data import as_data
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.difference import Difference, compare
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.metrics import prometheus
@@ -41,7 +41,7 @@ _MODE = 0o600
 class Made:
     """A report of ``observed``. ``fail_on``: the least severity that is a failure."""
 
-    observed: t.Any
+    observed: tuple[observation.Observed, ...]
     report: model.Report
     data: dict[str, t.Any]
     fail_on: str
@@ -50,8 +50,9 @@ class Made:
     @classmethod
     def of(cls, observed: t.Any, fail_on: str, title: str = "") -> Made:
         """Raises Failure where it is no observation."""
-        report = build(observed)
-        return cls(observed, report, as_data(report), fail_on, title)
+        parsed = observation.parse(observed)
+        report = of_observed(parsed)
+        return cls(parsed, report, as_data(report), fail_on, title)
 
     def differences(self, earlier: t.Any) -> tuple[Difference, ...]:
         """From the data of an earlier one; raises Failure where that is none."""
@@ -71,7 +72,7 @@ class Made:
         """As the playbook inventory writes it."""
         lines: list[str] = []
         joined = inventory_files.Joined(lambda _text: None, lines.append)
-        for cluster in observation.parse(self.observed):
+        for cluster in self.observed:
             found = cluster.result(observation.INVENTORY)
             reason = cluster.failures.get(observation.INVENTORY) or cluster.failure or observation.NOTHING_GIVEN
             joined.add(cluster.name, found or {"error": reason})

@@ -93,7 +93,7 @@ def make(path: str, numbers: list[int]) -> None:
 def main(numbers: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/observation.json"
-        making = multiprocessing.get_context("spawn").Process(target=make, args=(path, numbers))
+        making = multiprocessing.get_context("fork").Process(target=make, args=(path, numbers))
         making.start()
         making.join()
         observed = json.loads(Path(path).read_text())

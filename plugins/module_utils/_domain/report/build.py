@@ -65,7 +65,12 @@ _SENTENCES = {
 
 def build(document: t.Any) -> model.Report:
     """Raises Failure where ``document`` is no observation, or a source is not what its module returns."""
-    clusters = tuple(map(_cluster, parse(document)))
+    return of_observed(parse(document))
+
+
+def of_observed(observed: t.Iterable[Observed]) -> model.Report:
+    """The same of an observation that was parsed."""
+    clusters = tuple(map(_cluster, observed))
     verdicts = Counter(one.verdict for one in clusters)
     worst = next((verdict for verdict in (BROKEN, SUSPECT, UNKNOWN, HEALTHY) if verdicts[verdict]), UNKNOWN)
     if len(clusters) == 1:
