@@ -32,6 +32,7 @@ def _sandbox() -> list[Item]:
 
 
 WORKLOAD_IDENTITY = "workload-identity"
+BROWSER = "browser"
 PARTS = {
     "sandbox": Part("what every sandbox needs; built by up", _sandbox),
     "debian": Part("of that, the Debian packages", lambda: [toolenvs.debian_item()]),
@@ -49,6 +50,7 @@ PARTS = {
         f"the Workload ID webhook, azwi and a client; built by up --with {WORKLOAD_IDENTITY} and exec -- azwi",
         lambda: [*programs.row_items(WORKLOAD_IDENTITY), toolenvs.item(toolenvs.TOKEN_APP)],
     ),
+    BROWSER: Part("headless Chromium; built by the tests of the report's page", lambda: [toolenvs.browser_item()]),
     "kwok": Part("simulated nodes; built by make bench", lambda: programs.row_items("kwok")),
     "flux": Part(
         "Flux's kustomize-controller; built by tests of the kube level",

@@ -41,6 +41,8 @@ DEBIAN_PACKAGES = (
     "util-linux",
     "wget",
 )
+# Opens the page of a report in tests. The fonts have Arabic and Hebrew, and say how wide texts are on every machine.
+BROWSER_PACKAGES = ("chromium-headless-shell", "fonts-dejavu-core", "fonts-dejavu-extra")
 
 # The newest `ansible` that still runs on Python 3.11; it carries kubernetes.core 6 and azure.azcollection 3.
 ANSIBLE_PACKAGE = "ansible==12.3.0"
@@ -167,25 +169,35 @@ def _unpack_collections(work: Work) -> None:
 
 
 def debian_item() -> Item:
-    return Item("Debian packages", lambda: not missing_debian_packages(), _install_debian_packages)
+    return _packages_item("Debian packages", DEBIAN_PACKAGES)
 
 
-def missing_debian_packages() -> list[str]:
-    """Those of DEBIAN_PACKAGES that are not installed. Raises BuildError where there is no dpkg."""
-    command = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *DEBIAN_PACKAGES]
+def browser_item() -> Item:
+    return _packages_item("chromium and fonts of Debian", BROWSER_PACKAGES)
+
+
+def _packages_item(title: str, packages: tuple[str, ...]) -> Item:
+    return Item(
+        title, lambda: not missing_debian_packages(packages), functools.partial(_install_debian_packages, packages)
+    )
+
+
+def missing_debian_packages(packages: tuple[str, ...]) -> list[str]:
+    """Those of packages that are not installed. Raises BuildError where there is no dpkg."""
+    command = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *packages]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     except FileNotFoundError:
         raise BuildError(
             "The sandbox takes programs from Debian packages, and this machine has no dpkg: use a machine with Debian"
-            f" or Ubuntu, and install there: {' '.join(DEBIAN_PACKAGES)}"
+            f" or Ubuntu, and install there: {' '.join(packages)}"
         ) from None
     installed = {line.split()[0] for line in answer.splitlines() if line.endswith(" installed")}
-    return [package for package in DEBIAN_PACKAGES if package not in installed]
+    return [package for package in packages if package not in installed]
 
 
-def _install_debian_packages(work: Work) -> None:
-    missing = missing_debian_packages()
+def _install_debian_packages(packages: tuple[str, ...], work: Work) -> None:
+    missing = missing_debian_packages(packages)
     # Docker's packages, say, bring a runc of their own; nothing that is installed goes because of us.
     install = ["apt-get", "install", "-y", "--no-install-recommends", "--no-remove", *missing]
     if os.geteuid() != 0:

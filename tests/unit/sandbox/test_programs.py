@@ -112,6 +112,7 @@ EVERY_SANDBOX = {"Debian", "ansible", "collections", "etcd", "coredns", "kuberne
         (["sandbox"], EVERY_SANDBOX),
         (["debian"], {"Debian"}),
         (["az"], {"az"}),
+        (["browser"], {"chromium"}),
         (["azcollection"], {"collections", "azcollection"}),
         (["workload-identity"], {"workload-identity", "token-app"}),
         (["sandbox", "workload-identity"], EVERY_SANDBOX | {"workload-identity", "token-app"}),
@@ -128,7 +129,7 @@ def test_all_is_every_part_once(
 ) -> None:
     monkeypatch.setattr(toolenvs, "other_ansible", lambda: other)
     builds.build(["all"])
-    on_request = ("az", "azcollection", "workload-identity", "token-app", "kwok", "kustomize-controller")
+    on_request = ("az", "azcollection", "workload-identity", "token-app", "kwok", "kustomize-controller", "chromium")
     assert {*EVERY_SANDBOX, *on_request} == {*made} - {"ansible-x"}
     assert len(made) == len(set(made)) and ("ansible-x" in made) == (other is not None)
 
@@ -292,7 +293,7 @@ def test_a_command_that_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_debian_packages_that_cannot_be_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toolenvs, "missing_debian_packages", lambda: ["conntrack", "iptables"])
+    monkeypatch.setattr(toolenvs, "missing_debian_packages", lambda dummy: ["conntrack", "iptables"])
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(
         BuildError, match="as root: apt-get install -y --no-install-recommends --no-remove conntrack iptables$"
