@@ -24,6 +24,7 @@ from types import MappingProxyType
 import jinja2
 from markupsafe import Markup
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.stages import FINISHED, LEFT
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report import model
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import link
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.drawing import svg
@@ -32,7 +33,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
     WORKLOAD,
     Edge,
     Graph,
+    Node,
 )
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import OK
 
 TITLE = "Pod identities"
 _FOLDER = Path(__file__).parent / "_report_page"
@@ -40,26 +43,28 @@ _FOLDER = Path(__file__).parent / "_report_page"
 _PARTS: tuple[tuple[str, str, t.Callable[[model.Cluster], object]], ...] = (
     ("causes", "What is wrong", lambda one: one.problems),
     ("workloads", "Workloads", lambda one: one.workloads),
+    ("migration", "Migration", lambda one: one.movers),
+    ("tokens", "Tokens", lambda one: one.tokens),
     ("identities", "Identities", lambda one: one.identities),
     ("ways", "Ways to a token", lambda one: one.graph.nodes),
     ("assigned", "Assignments", lambda one: one.assignments or one.assigned),
-    ("tokens", "Tokens", lambda one: one.tokens),
     ("nodes", "Nodes", lambda one: one.nodes),
     ("leftovers", "Leftovers", lambda one: one.leftovers),
-    ("migration", "Migration", lambda one: one.movers),
     ("looked", "What was looked at", lambda one: True),
 )
 
 
 @dataclass(frozen=True)
 class Way:
-    """The drawing of a workload or of an identity. ``edges``: the same for its table."""
+    """The drawing of a workload or of an identity. ``edges``: the same for its table. ``workload``: None for an
+    identity, and for a workload that only its migration tells of."""
 
     id: str
     kind: str
     name: str
     drawing: Markup
     edges: tuple[Edge, ...]
+    workload: model.Workload | None
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,8 @@ def page(
         home=home,
         pages={one.id: pages[one.cluster.name] for one in clusters if one.cluster.name in pages},
         clusters=clusters,
-        counts=[(severity, severities[severity]) for severity in model.SEVERITIES],
-        workloads=sum(len(one.workloads) for one in report.clusters),
+        counts=[(each, _said(each, severities[each]), severities[each]) for each in model.SEVERITIES],
+        totals=list(_totals(report)),
         verdicts=model.VERDICTS,
         choices=_choices(report),
         policy=policy(style, script),
@@ -107,6 +112,21 @@ def page(
         script=script,
         link=link,
     )
+
+
+def _said(severity: str, count: int) -> str:
+    return severity if count == 1 or severity == model.INFO else f"{severity}s"
+
+
+def _totals(report: model.Report) -> t.Iterator[tuple[str, int]]:
+    """What stands beside the numbers of problems."""
+    yield "workloads", sum(len(one.workloads) for one in report.clusters)
+    tokens = [token for one in report.clusters for token in one.tokens]
+    if tokens:
+        yield f"of {model.counted(len(tokens), 'token')} verified", sum(token.verdict == OK for token in tokens)
+    movers = [mover for one in report.clusters for mover in one.movers]
+    if any(mover.phase for mover in movers):
+        yield f"of {len(movers)} moved", sum(mover.phase in (LEFT, FINISHED) for mover in movers)
 
 
 def policy(style: str, script: str) -> str:
@@ -143,10 +163,11 @@ def _shown(number: int, cluster: model.Cluster, *, alone: bool) -> Shown:
     """``alone``: it has a page of its own, with its drawings."""
     id_ = f"c{number}"
     ways, ways_of = [], {}
+    workloads = {f"{one.label} {one.selector}": one for one in cluster.workloads}
     nodes = sorted(node for node in cluster.graph.nodes if node.kind in (WORKLOAD, IDENTITY) and not alone)
     for place, node in enumerate(nodes, start=1):
         name = f"{id_}-way-{place}"
-        ways.append(_way(name, node.kind, node.full_name, cluster.graph.around(node)))
+        ways.append(_way(name, node, cluster.graph.around(node), workloads.get(node.key)))
         ways_of[node.key] = name
     return Shown(
         id=id_,
@@ -159,6 +180,6 @@ def _shown(number: int, cluster: model.Cluster, *, alone: bool) -> Shown:
     )
 
 
-def _way(id_: str, kind: str, name: str, graph: Graph) -> Way:
-    drawing = Markup(svg(graph, f"Way of {kind} {name}", f"{id_}-title"))
-    return Way(id_, kind, name, drawing, tuple(sorted(graph.edges)))
+def _way(id_: str, node: Node, graph: Graph, workload: model.Workload | None) -> Way:
+    drawing = Markup(svg(graph, f"Way of {node.kind} {node.full_name}", f"{id_}-title"))
+    return Way(id_, node.kind, node.full_name, drawing, tuple(sorted(graph.edges)), workload)
