@@ -248,6 +248,13 @@ def molecule(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
+def browser(session: nox.Session) -> None:
+    """tests/browser: the page of a report in headless Chromium."""
+    _build(session, "browser")
+    _pytest(session, "browser", ["tests/browser"], "--numprocesses=2", "--dist=worksteal")
+
+
+@nox.session(python=NEWEST_PYTHON, tags=["level"])
 def kube(session: nox.Session) -> None:
     """tests/kube: the Kubernetes side against a real API server, MIC, NMI and the webhook of Workload ID."""
     _build(session, *KUBE_PARTS)
