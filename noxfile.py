@@ -319,8 +319,9 @@ def plays_of_a_lane(session: nox.Session, core: str) -> None:
 @nox.session(python=NEWEST_PYTHON, default=False, venv_params=["--seed"])  # with pip, whose work is measured
 def bench(session: nox.Session) -> None:
     """What ours costs beside its peers, as a table (see make bench)."""
-    _build(session, "sandbox")
+    _build(session, "sandbox", "browser")
     install(session, f"core-{NEWEST}")
+    install(session, "browser")
     ansible(session)
     session.env["PYTHONPATH"] = str(CHECKOUT / "tests/sandbox")
     session.run("python", "-m", "tests.bench", *session.posargs)
