@@ -254,6 +254,14 @@ def browser(session: nox.Session) -> None:
     _pytest(session, "browser", ["tests/browser"], "--numprocesses=2", "--dist=worksteal")
 
 
+@nox.session(python=NEWEST_PYTHON, default=False)
+def screenshots(session: nox.Session) -> None:
+    """Make docs/images anew: how the page of a report looks."""
+    _build(session, "browser")
+    install(session, "browser")
+    session.run("python", "-m", "tests.browser.screenshots", *session.posargs)
+
+
 @nox.session(python=NEWEST_PYTHON, tags=["level"])
 def kube(session: nox.Session) -> None:
     """tests/kube: the Kubernetes side against a real API server, MIC, NMI and the webhook of Workload ID."""

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, azureops.pod_identity contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`tests/nox -s screenshots`: how the page of a report looks, in docs/images; few colors make small files."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from ..conftest import CHECKOUT  # comes first, because it makes the checkout importable under the collection's name
+from .opened import chromium, write
+
+FOLDER = CHECKOUT / "docs/images"
+COLORS = 256
+# The page tells how old an observation is.
+NOW = "2026-11-30T07:30:00Z"
+# World, name of the file, scheme, part of the page that is shown from its top on, height.
+SHOTS = (
+    ("demo", "report-demo", "light", "", 860),
+    ("broken", "report-broken", "light", "", 1120),
+    ("half-migrated", "report-half-migrated", "dark", "#c1-migration", 820),
+    ("half-migrated", "report-way", "light", "#c1-way-2", 420),
+)
+
+
+def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, chromium(playwright) as browser:
+        for world, name, scheme, part, height in SHOTS:
+            context = browser.new_context(viewport={"width": 1200, "height": height}, color_scheme=scheme)
+            page = context.new_page()
+            page.clock.set_fixed_time(NOW)
+            page.goto(f"{write(world, Path(folder)).as_uri()}{part}")
+            taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            path = FOLDER / f"{name}.png"
+            taken.quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
+            print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size // 1000} kB")
+            context.close()
+
+
+if __name__ == "__main__":
+    main()
