@@ -125,7 +125,8 @@ def test_whose_identities_go_and_what_goes_on_request(site: Site, azure: Simulat
         assert hidden not in output
     assert body(azure, nodes) == without(before[nodes], "billing", "again", "odd")
     assert body(azure, own) == without(before[own], "billing")
-    found = re.findall(r'"reason": "([^"]*)", "state": "kept", "what": "([^"]*)", "where": "([^"]*)"', output)
+    kept = r'"reason": "([^"]*)", "references": \[[^]]*\], "state": "kept", "what": "([^"]*)", "where": "([^"]*)"'
+    found = re.findall(kept, output)
     for where, what, reason in (
         ("scale sets", "identity foreign", f"unknown, on {name_of(nodes)}, workers, because nothing says that pod"),
         ("scale sets", "identity demo-agentpool", f"protected, on {name_of(nodes)}, because it is the identity of the"),
