@@ -453,7 +453,7 @@ class Job:
             and bool(proof.others or (decision.rolls and proof.pods))
         )
         # Where nothing was of another state, there is nothing to wait for but the proof.
-        waits = self.params["wait"] and (self._proves or decision.rolls or bool(proof.others))
+        waits = self.params["wait"] and (self._proves or decision.rolls or bool(proof.others or proof.ending))
         last = waits and not pending and not self.evicts
         steps = (
             *((self._change(raw, decision, waits=last),) if decision.patch else ()),

@@ -189,6 +189,20 @@ def rollout(outcome: Outcome) -> list[int]:
     return [told[key] for key in ("replicas", "updated", "available", "mutated")]
 
 
+def test_the_way_back_is_over_once_former_pods_have_ended(cluster: Cluster) -> None:
+    """They ask with their credential until then."""
+    cluster.make(replicas=1)
+    cluster.run().ok()
+    (old,) = cluster.pods()
+    name = old["metadata"]["name"]
+    cluster.client.merge(POD, cluster.namespace, name, {"metadata": {"finalizers": ["example.com/held"]}})
+    late = cluster.run(state="returned", wait_timeout=8)
+    assert f"1 are available): former pods that were deleted have not ended yet, such as {name}:" in late.failure()
+    assert [each["metadata"]["name"] for each in cluster.pods()] != [name]
+    cluster.client.merge(POD, cluster.namespace, name, {"metadata": {"finalizers": None}})
+    assert cluster.run(state="returned").ok()["workload"]["stage"] == "original"
+
+
 def test_a_deployment_is_switched_leaves_and_comes_back(cluster: Cluster) -> None:
     """With none of its pods missing at any moment."""
     before = cluster.make(replicas=3)

@@ -170,6 +170,8 @@ class Place:
     ) -> tuple[Object, Proof]:
         """The object and its pods when all of these are of the template; with ``proved`` each with its token.
 
+        Without ``proved`` nothing may be taken from former pods before they have ended, which is waited for, too.
+
         ``evicts``: old pods are evicted, one when all others are ready. A pod that will not do ends it at once. The
         Failure says what stands against the rollout, and has the last ``proof`` among its results.
         """
@@ -184,7 +186,7 @@ class Place:
             last[:] = [(raw, proof)]
             if proved and proof.unproved:
                 raise self.unproved(proof.unproved, client_id)
-            if proof.done if proved else proof.replaced:
+            if proof.done if proved else proof.replaced and not proof.ending:
                 return raw, proof
             held = progress.held(self.kind, raw)
             if held:
@@ -239,6 +241,9 @@ class Place:
             why = "its pods are replaced only when somebody deletes them: set accept_gap, or delete them one by one"
             return "", "a PodDisruptionBudget lets no other pod go" if evicts else why
         said = said or (self._refused_pod() if missing else "")
+        if proof.replaced and proof.ending:
+            name = proof.ending[0]["metadata"]["name"]
+            return "", f"former pods that were deleted have not ended yet, such as {name}: see its node"
         if said:
             template = Template.parse(self.kind, self.namespace, self.name, raw)
             refusal = dry_run.refusal(403, said, dry_run.hidden(template))

@@ -135,7 +135,12 @@ class Pod:
     @property
     def lives(self) -> bool:
         """Whether the pod still runs or will, as opposed to one that is going or has ended."""
-        return not self.deleting and self.phase not in ("Succeeded", "Failed")
+        return not self.deleting and not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether all its containers have ended for good."""
+        return self.phase in ("Succeeded", "Failed")
 
 
 def controller(raw: Raw) -> tuple[str, str]:

@@ -47,6 +47,7 @@ class Proof:
     """``progress`` as the controller tells. ``mutated``: how many pods get their token in every container.
 
     ``others``: living pods that are not of the template as it is now. ``unproved``: the first that will not do.
+    ``ending``: pods of another template that were deleted; their containers may run, and ask for tokens, until they go.
     """
 
     progress: Progress
@@ -54,6 +55,7 @@ class Proof:
     others: tuple[Raw, ...]
     unproved: Unproved | None
     pods: tuple[Raw, ...]
+    ending: tuple[Raw, ...] = ()
 
     @property
     def replaced(self) -> bool:
@@ -84,8 +86,10 @@ def prove(kind: str, raw: Raw, pods: t.Iterable[Raw], client_id: str) -> Proof:
     """``pods``: its own. ``client_id``: '' where none is expected."""
     template = pod_template(raw)
     wanted = _of_pods(fields(template))
-    living = tuple(each for each in pods if Pod.parse(each).lives)
+    every = [(each, Pod.parse(each)) for each in pods]
+    living = tuple(each for each, pod in every if pod.lives)
     own = [each for each in living if _of_pods(fields(each)) == wanted]
+    ending = (each for each, pod in every if pod.deleting and not pod.ended)
     judged = [(each, _judge(each, template, client_id)) for each in own] if wanted[LABEL] == "true" else []
     return Proof(
         progress=progress.of(kind, raw),
@@ -93,6 +97,7 @@ def prove(kind: str, raw: Raw, pods: t.Iterable[Raw], client_id: str) -> Proof:
         others=tuple(each for each in living if each not in own),
         unproved=next((unproved for dummy, unproved in judged if unproved), None),
         pods=living,
+        ending=tuple(each for each in ending if _of_pods(fields(each)) != wanted),
     )
 
 

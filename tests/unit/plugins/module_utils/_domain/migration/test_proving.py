@@ -86,7 +86,10 @@ def test_a_pod_that_was_made_otherwise_is_another(change: Raw) -> None:
     proof = proving.prove("Deployment", raw, [pod(raw, 2), old], CLIENT_ID)
     assert proof.others == (old,) and not proof.done and proof.view()["updated"] == 1
     gone = {**old, "metadata": {**old["metadata"], "deletionTimestamp": "now"}}
-    assert proving.prove("Deployment", raw, [pod(raw, 2), gone], CLIENT_ID).done, "one that is going counts no more"
+    proof = proving.prove("Deployment", raw, [pod(raw, 2), gone], CLIENT_ID)
+    assert proof.done and proof.ending == (gone,), "one that is going counts no more, but may still ask"
+    gone["status"] = {"phase": "Failed"}
+    assert proving.prove("Deployment", raw, [pod(raw, 2), gone], CLIENT_ID).ending == ()
 
 
 def ready(one: Raw, status: str = "True") -> Raw:
