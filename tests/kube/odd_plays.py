@@ -30,6 +30,8 @@ ANSWER_WITHIN = 3
 """Seconds until an answer that does not come is given up, where none comes."""
 MODULE_ENDS_WITHIN = 60
 """The same of helm, which does not give up by itself and is killed."""
+BY_HELM = re.compile(r" : (Uninstall the releases|Install or change the release)\b")
+"""Tasks in which helm itself asks. It reads while it writes, so that a read comes now before a write, now behind it."""
 LEASE = re.compile(r"/apis/coordination\.k8s\.io/")
 """That of the lock of runs is renewed as time goes by, and given back by a run that failed."""
 
@@ -100,11 +102,13 @@ class Timeline:
             return False
 
     def _is_due(self, look: Look) -> bool:
-        if self._odd is None or not self._lasting:
-            return look == self._odd
+        if self._odd is None:
+            return False
         due, read = self._odd.read, look.read
         same = (look.task, look.to, read.method, read.path) == (self._odd.task, self._odd.to, due.method, due.path)
-        return same and read.behind >= due.behind and read.nth >= due.nth
+        if due.behind and BY_HELM.search(look.task):
+            return same and read.behind > 0 and (self._lasting or not self.hits)
+        return same and read.behind >= due.behind and read.nth >= due.nth if self._lasting else look == self._odd
 
     def _follow(self) -> None:
         """A request belongs to the task that began last."""

@@ -27,15 +27,13 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.tests.kube import server, test_killed
 from ansible_collections.azureops.pod_identity.tests.kube.kills import AZURE, KUBERNETES, World
-from ansible_collections.azureops.pod_identity.tests.kube.odd_plays import Ended, Look, Stage, Write, stage
+from ansible_collections.azureops.pod_identity.tests.kube.odd_plays import BY_HELM, Ended, Look, Stage, Write, stage
 from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.odd_answers import CLASSES, Read, require_sentences
 
 GONE = ("404 page", "404 type", "404 empty", "204")
 """Of the classes of odd answers those by which something could pass for gone."""
 OTHERS = tuple(each for each in CLASSES if each not in GONE)
-BY_HELM = re.compile(r" : (Uninstall the releases|Install or change the release)\b")
-"""Tasks in which helm itself asks."""
 COMMAND = re.compile(
     r" For all causes, evidence and remedies: ansible-playbook azureops\.pod_identity\.diagnose -e .+$"
 )
