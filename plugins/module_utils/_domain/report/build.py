@@ -13,12 +13,13 @@ import re
 import typing as t
 from collections import Counter
 
-from ..azure import arm_id
+from ..azure import arm_id, ownership
 from ..diagnosis import catalogue
 from ..errors import Failure
 from ..matching.matching import USER_ASSIGNED
 from ..migration.stages import STATES
 from ..names import namespace_of
+from ..tokens.token import NOT_VERIFIED, OK
 from . import model, ways
 from .model import BROKEN, ERROR, HEALTHY, INFO, SEVERITIES, SUSPECT, UNKNOWN, VERDICTS, WARNING, counted, spoken
 from .observation import (
@@ -40,7 +41,6 @@ from .observation import (
     parse,
 )
 
-_OK, _NOT_VERIFIED = "ok", "not_verified"
 # What a person needs of a token to know whose it is, for what, and how long.
 _CLAIMS = ("aud", "iss", "tid", "appid", "azp", "oid", "sub", "xms_mirid", "xms_az_rid", "xms_ficinfo", "iat", "exp")
 _KINDS = {0: "managed identity", 1: "service principal", 2: "service principal with a certificate"}
@@ -53,8 +53,8 @@ _ANSWERS = {
     "no_client_id": "no token: the client id is missing",
 }
 # What of an identity on a scale set is nobody's leftover.
-_KEPT = ("protected", "used")
-_LEFT = ("left", _NOT_VERIFIED)
+_KEPT = (ownership.PROTECTED, ownership.USED)
+_LEFT = ("left", NOT_VERIFIED)
 _CODE = re.compile(r"[a-z]+(_[a-z]+)*", re.ASCII)
 _SENTENCES = {
     SUSPECT: "Nothing in {name} is known to be broken, but something looks wrong: {counts}.",
@@ -139,12 +139,12 @@ def _verdict(
 ) -> str:
     if observed.failure:
         return UNKNOWN
-    if any(one.certain for one in problems) or any(one.verdict not in (_OK, _NOT_VERIFIED) for one in tokens):
+    if any(one.certain for one in problems) or any(one.verdict not in (OK, NOT_VERIFIED) for one in tokens):
         return BROKEN
     if any(one.severity != INFO for one in problems):
         return SUSPECT
     judged = {source.key for source in SOURCES if source.judged}
-    gaps = any(one.source in judged for one in unread) or any(one.verdict == _NOT_VERIFIED for one in tokens)
+    gaps = any(one.source in judged for one in unread) or any(one.verdict == NOT_VERIFIED for one in tokens)
     return UNKNOWN if gaps else HEALTHY
 
 
@@ -155,7 +155,7 @@ def _sentence(
         return f"{observed.name} could not be looked at: {observed.failure}"
     severities = Counter(one.severity for one in problems)
     parts = [counted(severities[each], each) for each in (ERROR, WARNING) if severities[each]]
-    wrong = sum(one.verdict not in (_OK, _NOT_VERIFIED) for one in tokens)
+    wrong = sum(one.verdict not in (OK, NOT_VERIFIED) for one in tokens)
     parts += [counted(wrong, "wrong token")] if wrong else []
     if verdict == BROKEN:
         return f"{observed.name} is broken: {spoken(parts)}."
@@ -224,9 +224,9 @@ def _workloads(observed: Observed, problems: t.Iterable[model.Problem]) -> t.Ite
     for problem in problems:
         about.setdefault(problem.object, []).append(problem)
     phases = {row["workload"]: row["state"] for row in observed.rows(STAGES)}
-    planned = {_label(row) for row in observed.result(PLAN).get("templates", ())}
+    planned = {ways.label(row) for row in observed.result(PLAN).get("templates", ())}
     for row in observed.result(INVENTORY).get("workloads", ()):
-        label, found = _label(row), [one for name in _concerns(row) for one in about.get(name, ())]
+        label, found = ways.label(row), [one for name in _concerns(row) for one in about.get(name, ())]
         if not (row["selector"] or row["identities"] or label in about or label in planned):
             continue
         verdict, why = _verdict_of(found, [each for each in observed.rows(VERIFICATION) if _is_of(each, row)])
@@ -245,13 +245,9 @@ def _workloads(observed: Observed, problems: t.Iterable[model.Problem]) -> t.Ite
         )
 
 
-def _label(row: Raw) -> str:
-    return f"{row['kind']} {row['namespace']}/{row['name']}"
-
-
 def _concerns(row: Raw) -> t.Iterator[str]:
     """Labels of the workload and of what it gets its tokens by."""
-    yield _label(row)
+    yield ways.label(row)
     yield f"ServiceAccount {row['namespace']}/{row['service_account']}"
     for each in row["identities"]:
         yield f"AzureIdentity {each['namespace']}/{each['name']}"
@@ -273,7 +269,7 @@ def _is_of(token: Raw, row: Raw) -> bool:
 
 def _verdict_of(found: t.Sequence[model.Problem], tokens: t.Sequence[Raw]) -> tuple[str, str]:
     for token in tokens:
-        if token["verdict"] not in (_OK, _NOT_VERIFIED):
+        if token["verdict"] not in (OK, NOT_VERIFIED):
             return BROKEN, token["message"]
     for one in found:
         if one.certain:
@@ -281,7 +277,7 @@ def _verdict_of(found: t.Sequence[model.Problem], tokens: t.Sequence[Raw]) -> tu
     for one in found:
         if one.severity != INFO:
             return SUSPECT, one.text
-    if tokens and all(token["verdict"] == _OK for token in tokens):
+    if tokens and all(token["verdict"] == OK for token in tokens):
         return HEALTHY, "Its token was verified."
     return UNKNOWN, "No token of it was verified."
 
@@ -431,7 +427,7 @@ def _movers(observed: Observed) -> t.Iterator[model.Mover]:
     """Those of the plan, and those that only the phases of a run tell of."""
     stages = {row["workload"]: row for row in observed.rows(STAGES)}
     for row in observed.result(PLAN).get("templates", ()):
-        label = _label(row)
+        label = ways.label(row)
         stage = stages.pop(label, {})
         yield model.Mover(
             label=label,

@@ -15,9 +15,9 @@ import typing as t
 from collections import Counter
 
 from .model import VERDICTS, Cluster, Report
+from .observation import TIME_FORMAT
 
 Sample = tuple[t.Sequence[tuple[str, str]], int]
-_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def prometheus(report: Report) -> str:
@@ -46,7 +46,7 @@ def _looked(cluster: Cluster) -> t.Iterator[Sample]:
 
 def _time(cluster: Cluster) -> t.Iterator[Sample]:
     if cluster.observed_at:
-        yield (), calendar.timegm(time.strptime(cluster.observed_at, _FORMAT))
+        yield (), calendar.timegm(time.strptime(cluster.observed_at, TIME_FORMAT))
 
 
 def _findings(cluster: Cluster) -> t.Iterator[Sample]:

@@ -46,10 +46,14 @@ def find(observed: Observed) -> Graph:
     return Graph.of((*identities, *alone), edges)
 
 
+def label(row: Raw) -> str:
+    """Of a workload, or of a template."""
+    return f"{row['kind']} {row['namespace']}/{row['name']}"
+
+
 def workload(row: Raw) -> Node:
     """Owners of kinds that are not known may have several rows, one for each selector."""
-    name = f"{row['kind']} {row['namespace']}/{row['name']}"
-    return Node(WORKLOAD, f"{name} {row['selector']}", f"{row['kind']} {row['name']}", row["namespace"])
+    return Node(WORKLOAD, f"{label(row)} {row['selector']}", f"{row['kind']} {row['name']}", row["namespace"])
 
 
 def identity(row: Raw) -> Node:

@@ -25,6 +25,7 @@ from ..report.observation import (
     PLAN,
     REMOVAL,
     STAGES,
+    TIME_FORMAT,
     VERIFICATION,
 )
 from .part import Look, Nothing, Part, Raw, Run, cluster_arguments, refuse
@@ -32,7 +33,6 @@ from .part import Look, Nothing, Part, Raw, Run, cluster_arguments, refuse
 _PREFIX = "pod_identity_report"
 _LOCALHOST = "localhost"
 _WHOLE = "the cluster"
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _AGE = "age of "
 
 
@@ -119,7 +119,7 @@ class Observed:
 
 
 def observe(options: Options, found: Found, _run: Run) -> Observed:
-    at = found.now if options.live or found.age is None else time.strftime(_TIME, time.gmtime(found.age))
+    at = found.now if options.live or found.age is None else time.strftime(TIME_FORMAT, time.gmtime(found.age))
     sources: dict[str, t.Any] = {key: {"observed_at": found.now, "result": each} for key, each in found.left.items()}
     for key, result in found.looked.items():
         failure = result.get("failed") and (result.get("msg") or "It failed.")

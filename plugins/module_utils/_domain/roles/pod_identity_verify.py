@@ -18,11 +18,11 @@ from ..diagnosis.catalogue import references
 from ..needs import KubernetesNeed, KubernetesPermission
 from ..sessions import KNOWN_AFTER_APPLY
 from ..table import links
+from ..tokens.token import NOT_VERIFIED, OK
 from .part import ROLE_PHASES, Look, Nothing, Part, Raw, Run, refuse
 
 PHASES = ROLE_PHASES["pod_identity_verify"]
 WORKLOADS, DEMO = PHASES
-OK, NOT_VERIFIED = "ok", "not_verified"
 # In place of the name of a pod.
 _DEMO = "(demo)"
 
