@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ from .._libraries import library
 from .._progress import Tell, silent
 from . import clouds, credentials, retry
 from .errors import Refused, Unreachable, missing_is_fine, refusals, text_of
+from .paging import all_items
 
 if t.TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -204,17 +206,13 @@ class Arm:
         """
         if kind is None:
             kind = arm_answers.kind_of_list(path) if method == "GET" else ""
-        found: list[Body] = []
-        read = arm_answers.PagesRead()
-        answer = self.send(method, path, api_version, doing=doing, query=query, only_reads=method == "POST")
-        while True:
-            page = arm_answers.page(doing, text_of(answer), named=named, kind=kind)
-            found.extend(page.items)
-            if not page.following:
-                return arm_answers.distinct(found)
-            following = arm_answers.at_endpoint(doing, page.following, self.cloud.resource_manager)
-            read.follow(doing, answer.request.url, following)
-            answer = self._look(following, doing=doing)
+        return all_items(
+            self.send(method, path, api_version, doing=doing, query=query, only_reads=method == "POST"),
+            doing,
+            page=functools.partial(arm_answers.page, doing, named=named, kind=kind),
+            at=lambda url: arm_answers.at_endpoint(doing, url, self.cloud.resource_manager),
+            read=functools.partial(self._look, doing=doing),
+        )
 
     def put(self, path: str, api_version: str, body: t.Mapping[str, t.Any], *, doing: str) -> Body:
         """PUT one resource that is there at once; what Azure answers of it."""

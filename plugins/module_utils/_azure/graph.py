@@ -25,6 +25,7 @@ from .._libraries import library
 from .busy_wait import in_turn
 from .client import Arm, run
 from .errors import MissingIsFine, Refused, text_of
+from .paging import all_items
 
 if t.TYPE_CHECKING:
     from azure.core.rest import HttpRequest, HttpResponse
@@ -61,18 +62,15 @@ class Graph:
     def credentials(self, application: graph_answers.Application) -> tuple[federated.Credential, ...] | None:
         """The federated credentials of an application; None where it does not exist any more."""
         doing = f"list the federated credentials of the application {application.name}"
-        found: list[arm_answers.Body] = []
-        read = arm_answers.PagesRead()
         with _missing_is_fine:
-            answer = self._send("GET", f"/{_path(application)}", doing=doing)
-            while True:
-                page = graph_answers.credentials(doing, text_of(answer))
-                found.extend(page.items)
-                if not page.following:
-                    return federated.ordered(graph_answers.credential(body) for body in arm_answers.distinct(found))
-                following = arm_answers.at_endpoint(doing, page.following, self._root, _NAME)
-                read.follow(doing, answer.request.url, following)
-                answer = run(self._pipeline, _request("GET", following), doing=doing)
+            found = all_items(
+                self._send("GET", f"/{_path(application)}", doing=doing),
+                doing,
+                page=functools.partial(graph_answers.credentials, doing),
+                at=lambda url: arm_answers.at_endpoint(doing, url, self._root, _NAME),
+                read=lambda url: run(self._pipeline, _request("GET", url), doing=doing),
+            )
+            return federated.ordered(graph_answers.credential(body) for body in found)
         return None
 
     def _send(self, method: str, path: str, *, doing: str, **more: t.Any) -> HttpResponse:
