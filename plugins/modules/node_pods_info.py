@@ -74,6 +74,7 @@ import time
 import typing as t
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _argspec, _plan
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.moments import of_epoch
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.nodes import drain
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client, connect
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import POD
@@ -85,7 +86,7 @@ OPTIONS = _argspec.ArgumentSpec(
 
 def observe(client: Client, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     pods = client.list_all(POD, fields=f"spec.nodeName={options['node']}")
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = of_epoch(time.time())
     return {"pods": [dict(vars(each)) for each in drain.remaining(pods, ready=options["ready"], now=now)]}
 
 

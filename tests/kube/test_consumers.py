@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.moments import moment
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.consumer_proofs import changed
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.moments import moment
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     AZURE_IDENTITY,

@@ -18,6 +18,7 @@ from .._domain.azure import aadsts
 from .._domain.azure.exchanges import Exchange, Record, Sampling
 from .._domain.azure.federated import Credential, Holder, require_issuer
 from .._domain.errors import Failure
+from .._domain.moments import of_epoch
 from .client import Arm
 
 _AT_ONCE = 8
@@ -42,7 +43,7 @@ def exchange(arm: Arm, trust: Trust, assertion: Assertion) -> Exchange:
     credential = trust.credential
     token = assertion(credential)
     require_issuer(credential, token)
-    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    at = of_epoch(time.time())
     doing = f"exchange a token by the federated credential {credential.name} of the {trust.holder}"
     try:
         arm.exchange(trust.tenant, trust.client_id, token, doing=doing)

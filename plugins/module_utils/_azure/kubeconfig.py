@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from .._domain.errors import Failure
 from .._domain.kubernetes import kubeconfig
+from .._domain.moments import of_epoch
 from .._libraries import library
 from . import managed_clusters
 from .client import Arm
@@ -44,8 +45,7 @@ class Kubeconfig:
         if expiry is None:
             return {"sha256": hashlib.sha256(self.content).hexdigest()}
         rest = json.dumps(kubeconfig.without_token(self.config), sort_keys=True)
-        ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expiry))
-        return {"sha256": hashlib.sha256(rest.encode()).hexdigest(), "token_expires": ends}
+        return {"sha256": hashlib.sha256(rest.encode()).hexdigest(), "token_expires": of_epoch(expiry)}
 
 
 def parse(content: bytes, origin: str) -> Kubeconfig:

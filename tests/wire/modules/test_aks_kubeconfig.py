@@ -132,6 +132,19 @@ def test_an_interactive_login_becomes_a_token(modules: Modules, azure: Simulated
     assert modules.succeed("aks_kubeconfig", **desired, who=other)["changed"]
 
 
+def test_a_token_that_never_ends_is_replaced(modules: Modules, azure: SimulatedAzure, desired: dict[str, Any]) -> None:
+    path = Path(desired["path"])
+    modules.fault("POST", "listClusterUserCredential", status=200, body=entra_kubeconfig(azure), count=0)
+    modules.succeed("aks_kubeconfig", **desired)
+    config = yaml.safe_load(path.read_text())
+    issued = config["users"][0]["user"]["token"]
+    payload = json.dumps({**claims(issued), "exp": 1e300}).encode()
+    config["users"][0]["user"]["token"] = f"e30.{base64.urlsafe_b64encode(payload).decode().rstrip('=')}."
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    modules.check_and_do("aks_kubeconfig", **desired)
+    assert claims(yaml.safe_load(path.read_text())["users"][0]["user"]["token"])["exp"] < 1e10
+
+
 def test_a_token_that_ends_soon_is_replaced(modules: Modules, azure: SimulatedAzure, desired: dict[str, Any]) -> None:
     path = Path(desired["path"])
     modules.fault("POST", "listClusterUserCredential", status=200, body=entra_kubeconfig(azure), count=0)

@@ -15,7 +15,7 @@ from datetime import timedelta
 from ..kubernetes.sources import place
 from ..matching.inventory import full_name
 from ..matching.matching import Raw
-from .moments import moment, written
+from ..moments import moment, written
 from .observed import Observed
 
 # NMI lets a pod wait for so long until it refuses it.

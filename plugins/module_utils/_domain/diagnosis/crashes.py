@@ -15,10 +15,10 @@ from datetime import timedelta
 
 from ..kubernetes.sources import place
 from ..matching.matching import Raw
+from ..moments import moment, written
 from .cause import Evidence
 from .labels import label_of
 from .logs import Line, Log
-from .moments import moment, written
 from .observed import Component, Observed, said_by
 from .shown import shown
 

@@ -21,7 +21,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from .moments import moment, written
+from ..moments import moment, written
 from .shown import shown
 
 LONGEST_LINE = 4_000

@@ -21,6 +21,7 @@ from datetime import timedelta
 from .. import names
 from ..azure import addon, arm_id, attached_identities
 from ..installation import nmi
+from ..moments import moment
 from . import asked_of_azure as asked
 from .asked_of_azure import Need
 from .azure import ASSIGN, DENIED, JOIN, LOCKED, NOT_GRANTED, Azure, IdentityInAzure, Missing, ScaleSet
@@ -42,7 +43,6 @@ from .cause import (
     Table,
     shell,
 )
-from .moments import moment
 from .observed import MIC, NMI, Observed, said_by
 
 TABLE = Table()

@@ -15,6 +15,7 @@ from ..installation import nmi
 from ..installation.chart_manifest import GROUP
 from ..kubernetes.sources import place
 from ..matching.matching import STANDARD, Pod, Raw
+from ..moments import moment
 from ..names import listed
 from . import chart
 from .cause import (
@@ -50,7 +51,6 @@ from .crashes import (
     unknown_arguments,
 )
 from .labels import label_of
-from .moments import moment
 from .observed import MIC, NMI, Component, Observed, said_by
 from .shown import shown
 

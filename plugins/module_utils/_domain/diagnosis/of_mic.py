@@ -22,6 +22,7 @@ from functools import partial
 
 from ..installation import nmi
 from ..matching.matching import ASSIGNED, STANDARD, USER_ASSIGNED, Assignment, scale_set
+from ..moments import lately, moment
 from . import chart
 from .cause import (
     AZURE,
@@ -42,7 +43,6 @@ from .cause import (
     shell,
 )
 from .logs import Line, Log
-from .moments import lately, moment
 from .observed import MIC, Component, Observed, said_by
 from .shown import shown
 

@@ -24,6 +24,7 @@ from ..kubernetes import network_policies
 from ..kubernetes.objects import labels_of
 from ..kubernetes.workloads import Workload
 from ..matching.matching import Pod, Raw
+from ..moments import lately, moment
 from ..nodes.cluster_nodes import USER_RULES_LABEL
 from ..tokens import token
 from .cause import (
@@ -43,7 +44,6 @@ from .cause import (
     shell,
 )
 from .logs import Line, Log
-from .moments import lately, moment
 from .observed import NMI, Asked, Component, Observed, said_by
 
 TABLE = Table()

@@ -42,6 +42,7 @@ from ..kubernetes.objects import annotations_of, labels_of
 from ..kubernetes.sources import Source
 from ..matching.inventory import subject
 from ..matching.matching import USER_ASSIGNED, Pod, Raw, controller
+from ..moments import lately, moment, written
 from ..tokens import mutation
 from .cause import (
     AZURE,
@@ -61,7 +62,6 @@ from .cause import (
 )
 from .crashes import OF_WEBHOOK, crash_of, crashed, last_words
 from .labels import label_of
-from .moments import lately, moment, written
 from .observed import WEBHOOK, Component, Observed
 
 TABLE = Table()

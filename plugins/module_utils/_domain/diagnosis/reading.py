@@ -18,9 +18,9 @@ from ..installation import nmi
 from ..installation.chart_manifest import GROUP
 from ..matching.inventory import Cluster
 from ..matching.matching import SELECTOR_LABEL, Raw
+from ..moments import moment
 from .cause import LOGS
 from .logs import Line, Log
-from .moments import moment
 from .observed import HIDDEN, NMI, WEBHOOK, Component, Unread
 
 # With less of a log nothing can be told; bytes.

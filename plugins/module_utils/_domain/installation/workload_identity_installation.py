@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..matching.matching import Raw
+from ..moments import written
 from . import nmi, workload_identity_webhook
 from .trusted_namespaces import SYSTEM, accounts
 from .workload_identity_webhook import USE_LABEL, Webhook
@@ -179,7 +180,7 @@ def state(one: Installation, seen: Seen, namespaces: t.Iterable[Raw] | None, now
             {
                 "of": each.of,
                 "subject": each.subject,
-                "ends": each.ends.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "ends": written(each.ends),
                 "expired": each.ends <= now,
                 "trusted": each.trusted,
             }

@@ -16,6 +16,7 @@ import os.path
 import typing as t
 
 from ..errors import Failure
+from ..moments import of_epoch
 
 Config = t.Mapping[str, t.Any]
 
@@ -140,7 +141,7 @@ def without_token(config: Config) -> dict[str, t.Any]:
 def token_expiry(config: Config) -> float | None:
     """When the token ends (seconds since the epoch); None where there is none that tells."""
     expiry = claims(token(config) or "").get("exp")
-    return float(expiry) if isinstance(expiry, (int, float)) else None
+    return float(expiry) if isinstance(expiry, (int, float)) and of_epoch(expiry) else None
 
 
 def with_kept_token(config: Config, old: Config, now: float) -> Config:

@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from ..moments import written
 from ..names import MANAGED_BY, MANAGER
 
 NAMESPACE, NAME = "default", "azureops-pod-identity"
@@ -59,7 +60,7 @@ class Lease:
     def told(self) -> dict[str, t.Any]:
         return {
             "holder": self.holder.name,
-            "renewed": self.renewed.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "renewed": written(self.renewed),
             "duration": self.seconds,
         }
 

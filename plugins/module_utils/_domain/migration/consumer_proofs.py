@@ -16,9 +16,9 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
-from ..diagnosis.moments import moment
 from ..kubernetes.fields import Raw, at, entries
 from ..kubernetes.sources import Source, place
+from ..moments import moment
 
 Objects = t.Mapping[str, t.Sequence[Raw]]
 

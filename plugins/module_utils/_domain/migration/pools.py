@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ..diagnosis.moments import moment
 from ..installation.nmi import is_ready
 from ..kubernetes.objects import labels_of
 from ..kubernetes.scheduling import may_run
 from ..matching.matching import Raw, scale_set
+from ..moments import moment
 
 _LABELS = ("kubernetes.azure.com/agentpool", "agentpool")
 

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 
 from ..diagnosis.logs import Line
-from ..diagnosis.moments import moment
 from ..matching.matching import Pod, Raw
+from ..moments import moment
 from ..tokens import mutation
 
 # pkg/nmi/server/server.go, appHandler: NMI writes it after each request.

@@ -9,13 +9,11 @@
 
 from __future__ import annotations
 
-import calendar
-import time
 import typing as t
 from collections import Counter
 
+from ..moments import moment
 from .model import VERDICTS, Cluster, Report
-from .observation import TIME_FORMAT
 
 Sample = tuple[t.Sequence[tuple[str, str]], int]
 
@@ -45,8 +43,9 @@ def _looked(cluster: Cluster) -> t.Iterator[Sample]:
 
 
 def _time(cluster: Cluster) -> t.Iterator[Sample]:
-    if cluster.observed_at:
-        yield (), calendar.timegm(time.strptime(cluster.observed_at, TIME_FORMAT))
+    when = moment(cluster.observed_at)
+    if when:
+        yield (), int(when.timestamp())
 
 
 def _findings(cluster: Cluster) -> t.Iterator[Sample]:

@@ -31,7 +31,6 @@ Raw = t.Mapping[str, t.Any]
 _LONGEST = 10_000
 NOTHING_GIVEN = "The report was given nothing of it."
 # RFC 3339 in UTC, in full seconds.
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", re.ASCII)
 
 

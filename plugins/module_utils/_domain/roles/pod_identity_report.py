@@ -9,11 +9,11 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 from dataclasses import dataclass
 
 from ..errors import Failure
+from ..moments import of_epoch
 from ..report import files
 from ..report.observation import (
     CARRIERS,
@@ -25,7 +25,6 @@ from ..report.observation import (
     PLAN,
     REMOVAL,
     STAGES,
-    TIME_FORMAT,
     VERIFICATION,
 )
 from .part import Look, Nothing, Part, Raw, Run, cluster_arguments, refuse
@@ -119,7 +118,7 @@ class Observed:
 
 
 def observe(options: Options, found: Found, _run: Run) -> Observed:
-    at = found.now if options.live or found.age is None else time.strftime(TIME_FORMAT, time.gmtime(found.age))
+    at = found.now if options.live or found.age is None else of_epoch(found.age)
     sources: dict[str, t.Any] = {key: {"observed_at": found.now, "result": each} for key, each in found.left.items()}
     for key, result in found.looked.items():
         failure = result.get("failed") and (result.get("msg") or "It failed.")

@@ -34,4 +34,13 @@ def lately(text: object, now: datetime) -> bool:
 
 
 def written(when: datetime) -> str:
+    """A time as RFC 3339, in UTC, to the second."""
     return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def of_epoch(seconds: float) -> str:
+    """The same of seconds since 1970; '' for what is no time of the years 1 to 9999."""
+    try:
+        return written(datetime.fromtimestamp(seconds, timezone.utc))
+    except (ValueError, OverflowError, OSError):
+        return ""
