@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,11 +61,12 @@ wait "$!"
   grep -rlE 'client-key-data|PRIVATE KEY' "$TMPDIR" ~/.ansible
 } > "$records.part"
 mv "$records.part" "$records.left"
-until [ -e "$records.again" ]; do sleep 0.1; done
+until [ -e "$records.again" ] || [ -e "$records.over" ]; do sleep 0.1; done
+[ -e "$records.again" ] || exit 0
 : > "$records"
 exec "$@"
 """
-"""A command that dies, what it has left then, and the command once more when it may begin."""
+"""A command that dies, what it has left then, and, where that is wanted, the command once more when it may begin."""
 
 
 @dataclass(frozen=True)
@@ -178,25 +181,44 @@ class Operator:
     ) -> Run:
         """Run a playbook after one that died at a moment; ``meanwhile`` is called in between."""
         command = self._command(playbook, arguments, variables, "", {})
-        left, first, again = (self._records.with_suffix(end) for end in (".left", ".first", ".again"))
-        for each in (left, again):
+        with self._dead(command, reached, death, meanwhile) as (running, said):
+            assert running, f"no run comes to {what}:\n{said[-4000:]}"
+            self._records.with_suffix(".again").touch()
+            output, _none = running.communicate(timeout=COMMAND_SECONDS)
+        return Run(running.returncode, output, self._recorded())
+
+    def die(self, playbook: str, reached: Callable[[], bool], death: str, meanwhile: Callable[[], object]) -> bool:
+        """Let a run of a playbook die when it is there; whether it came there."""
+        with self._dead(self._command(playbook, (), None, "", {}), reached, death, meanwhile) as (running, _said):
+            self._records.with_suffix(".over").touch()
+            if running:
+                running.wait(COMMAND_SECONDS)
+        return running is not None
+
+    @contextmanager
+    def _dead(
+        self, command: Sequence[str], reached: Callable[[], bool], death: str, meanwhile: Callable[[], object]
+    ) -> Iterator[tuple[subprocess.Popen[str] | None, str]]:
+        """The process that has let it die and may run it again, or none where it has ended before; what it said."""
+        left, first, again, over = (self._records.with_suffix(end) for end in (".left", ".first", ".again", ".over"))
+        for each in (left, again, over):
             each.unlink(missing_ok=True)
         running = self.sandbox.start("exec", "--", "bash", "-c", TWICE, "bash", str(self._records), *command)
         try:
             eventually(lambda: running.poll() is not None or left.exists() or reached(), COMMAND_SECONDS)
-            assert not left.exists(), f"no run comes to {what}:\n{first.read_text()[-4000:]}"
+            if left.exists():
+                yield None, first.read_text()
+                return
             play = deaths.leader(running.pid)
             members = deaths.strike(play, death, _lost(running.pid, play))
             eventually(left.exists, 120)
             meanwhile()
             deaths.end(members, death)
-            again.touch()
             assert death == deaths.ALL or left.read_text() == "", first.read_text()[-4000:]
-            output, _none = running.communicate(timeout=COMMAND_SECONDS)
+            yield running, first.read_text()
         finally:
             running.kill()
             running.wait()
-        return Run(running.returncode, output, self._recorded())
 
     @property
     def _records(self) -> Path:

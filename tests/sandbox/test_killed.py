@@ -13,15 +13,18 @@ goes on, whose number depends on the machine; of these the first ones are taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, Operator
+from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, Operator, Run
 from sandboxes import running
 
-from ansible_collections.azureops.pod_identity.tests.deaths import ALL, INTERRUPT, WORKER
+from ansible_collections.azureops.pod_identity.tests.deaths import ALL, DEATHS, INTERRUPT, WORKER
+from azsandbox.network import WORKSTATION_ADDRESS
 
 pytestmark = pytest.mark.story(minutes=2)
 
@@ -68,7 +71,68 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
 def test_the_next_run_makes_up_for_a_killed_one(operator: Operator, moment: Moment) -> None:
     operator.sandbox.run("reset")
-    done = operator.play_after_kill("azureops.pod_identity.site", moment.fault, moment.death).ok()
+    require_site(operator, operator.play_after_kill("azureops.pod_identity.site", moment.fault, moment.death))
+
+
+@pytest.mark.soak(sample=0)
+@pytest.mark.parametrize("way", ["requests", "writes"])
+def test_each_run_goes_on_where_the_one_before_died(
+    operator: Operator, record_property: Callable[[str, object], None], way: str
+) -> None:
+    """At each request before it is carried out, as if the power had failed; or at each write, after it is.
+
+    By turns it is the power, the process of the task, or Ctrl-C. All runs are in one subscription: each comes to a
+    request to which none before has come, by its method and path.
+    """
+    operator.sandbox.run("reset")
+    operator.forget_requests()
+    operator.site().ok()
+    methods = ("PUT",) if way == "writes" else ("GET", "POST", "PUT", "PATCH", "DELETE")
+    whole = {each for each in asked(operator) if each[0] in methods}
+    operator.sandbox.run("reset")
+    known: set[tuple[str, str]] = set()
+    died: list[tuple[str, str]] = []
+    came_there = True
+    while came_there:
+        assert len(died) < 2 * len(whole), f"no run comes to its end: {died}"
+        operator.sandbox.run("azure", "fault", "--clear")
+        operator.forget_requests()
+        for method in methods:
+            paths = "|".join(re.escape(path) for each, path in sorted(known) if each == method)
+            ahead = f"^(?!.*{POLL})(?!({paths})([?#]|$))" if paths else f"^(?!.*{POLL})"
+            chosen = ("--remote", WORKSTATION_ADDRESS, "--method", method, "--path", ahead)
+            operator.sandbox.run("azure", "fault", "--hang", *chosen, *(["--after"] if way == "writes" else []))
+        came_there = operator.die(
+            "azureops.pod_identity.site",
+            lambda: any(each["fault"] for each in operator.requests()),
+            ALL if way == "requests" else DEATHS[len(died) % len(DEATHS)],
+            lambda: operator.sandbox.run("azure", "fault", "--clear"),
+        )
+        died += [each for each, fault in asked(operator).items() if fault]
+        known |= asked(operator).keys()
+    record_property(f"deaths at {way}", len(died))
+    assert moments(whole) - moments(set(died)) == Counter(), "no run died there"
+    require_site(operator, operator.site())
+
+
+def asked(operator: Operator) -> dict[tuple[str, str], bool]:
+    """Method and path of what the last run has asked Azure, polls left out, and whether a fault met it."""
+    made = [((each["method"], f"{each['host']}{each['path']}"), bool(each["fault"])) for each in operator.requests()]
+    met = {each for each, fault in made if fault}
+    return {each: each in met for each, _fault in made if POLL not in each[1]}
+
+
+def moments(requests: set[tuple[str, str]]) -> Counter[str]:
+    """In words that are the same in every subscription."""
+    return Counter(_DRAWN.sub("DRAWN", " ".join(each)) for each in requests)
+
+
+_DRAWN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{8}(?=-vmss)", re.IGNORECASE)
+
+
+def require_site(operator: Operator, done: Run) -> None:
+    """What a whole run leads to, and nothing is left to be done."""
+    done.ok()
     assert [row["verdict"] for row in done.verdicts()] == ["ok"]
     assert private_files(operator) == []
     assert operator.site("--check").ok().changes() == []
