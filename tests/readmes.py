@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python tests/readmes.py`: write the table of permissions of each role into its README, the page of codes, of the
-guide of the migration what it says of products that take tokens for others, and the JSON Schema of reports.
+"""`python tests/readmes.py`: write the table of permissions of each role into its README, and all of them into the page
+of permissions, the page of codes, of the guide of the migration what it says of products that take tokens for others,
+and the JSON Schema of reports.
 
-A table stands in the last section, and is that of the map PERMISSIONS of the role's plan. The page, docs/codes.md, is
-that of the tables of causes, problems, findings, residue and verdicts, and of the failures that users reported.
+A table stands in the last section, and is that of the map PERMISSIONS of the role's plan. The page of codes,
+docs/codes.md, is that of the tables of causes, problems, findings, residue and verdicts, and of the failures that users
+reported.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 DOMAIN = "plugins.module_utils._domain"
 PAGE = CHECKOUT / "docs/codes.md"
 GUIDE = CHECKOUT / "docs/migration.md"
+PERMITTED = CHECKOUT / "docs/permissions.md"
 COMMAND = "python tests/readmes.py"
 SECTION = "\n## Permissions\n"
 # Files of causes, with the section of each.
@@ -62,10 +65,10 @@ PRODUCTS_HEADING = "| Product | Found by | Asks with | Workload ID from |\n|---|
 HEADING = "| Phase | Where | Permission |\n|---|---|---|\n"
 
 
-def roles() -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def roles(domain: str = DOMAIN) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """README and permissions of each role that tells what it needs."""
     for path in sorted(CHECKOUT.glob("roles/*/README.md")):
-        plan = importlib.import_module(f"{DOMAIN}.roles.{path.parent.name}")
+        plan = importlib.import_module(f"{domain}.roles.{path.parent.name}")
         if hasattr(plan, "PERMISSIONS"):
             yield path, plan.PERMISSIONS
 
@@ -92,6 +95,14 @@ def written(text: str, permissions: Mapping[str, Any]) -> str:
     behind = table.partition("\n\n")[2]
     others = "\n\n".join(filter(None, (before.rstrip(), behind.strip())))
     return f"{others}\n{SECTION}{explained}{HEADING}{''.join(rows(permissions))}"
+
+
+def permitted(text: str, domain: str = DOMAIN) -> str:
+    """The page of permissions: what is written by hand, and behind it the table of each role."""
+    found = [(path.parent.name, permissions) for path, permissions in roles(domain)]
+    before = text.partition(f"\n## {found[0][0]}\n")[0].rstrip()
+    tables = (f"## {name}\n\n{HEADING}{''.join(rows(permissions))}".rstrip() for name, permissions in found)
+    return "\n\n".join((before, *tables)) + "\n"
 
 
 @dataclass(frozen=True)
@@ -237,6 +248,7 @@ def main() -> None:
         path.write_text(written(path.read_text(), permissions))
     PAGE.write_text(page())
     GUIDE.write_text(guided(GUIDE.read_text()))
+    PERMITTED.write_text(permitted(PERMITTED.read_text()))
     report_schema = importlib.import_module("tests.report_schema")
     report_schema.SCHEMA.write_text(report_schema.text(DOMAIN))
 

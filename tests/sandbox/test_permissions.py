@@ -25,7 +25,7 @@ pytestmark = pytest.mark.story(minutes=3)
 
 SAMPLED = pytest.mark.soak(sample=2, group="what may be missing")
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/permissions.md"
 GROUP, CLUSTER = "pod-identity-test", "one"
 ENTRY: dict[str, Any] = {
     "name": "billing",
@@ -76,7 +76,7 @@ def cluster(operator: Operator, subscription: str) -> None:
 
 @pytest.fixture(scope="module")
 def site(operator: Operator, subscription: str, cluster: None) -> Run:
-    """A site that a principal with the role of the README has built on that cluster."""
+    """A site that a principal with the role of the page has built on that cluster."""
     _role(operator, subscription, "Complete")
     _principal(operator, "complete", "Complete", subscription)
     return operator.site(principal="complete").ok()
@@ -89,8 +89,8 @@ def _principal(operator: Operator, name: str, *roles: str) -> None:
 
 
 def _role(operator: Operator, subscription: str, name: str, without: str = "") -> None:
-    """The role of the README, under another name, less one action."""
-    role = json.loads(README.read_text().partition("```json")[2].partition("```")[0])
+    """The role of the page, under another name, less one action."""
+    role = json.loads(PAGE.read_text().partition("```json")[2].partition("```")[0])
     actions = [action for action in role["Actions"] if action != without]
     assert len(actions) == len(role["Actions"]) - bool(without)
     path = operator.directory / "role.json"

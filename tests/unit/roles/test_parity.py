@@ -180,10 +180,16 @@ def test_permissions_belong_to_phases_that_exist(role: Path) -> None:
     assert {phase for phase in phases if f"tags: [{phase}]" not in tasks} <= {"always", *BY_PLAN}
 
 
-def test_the_minimal_role_of_the_readme_is_what_the_roles_ask_for() -> None:
+def test_the_page_of_permissions_has_those_of_all_roles() -> None:
+    text = readmes.PERMITTED.read_text()
+    domain = "ansible_collections.azureops.pod_identity.plugins.module_utils._domain"
+    assert text == readmes.permitted(text, domain), f"run {readmes.COMMAND}"
+
+
+def test_the_minimal_role_of_the_page_is_what_the_roles_ask_for() -> None:
     """On a cluster that exists, with the usual options; and what lets deny assignments and locks be seen."""
-    readme = (ROLES[0].parents[1] / "README.md").read_text()
-    documented = json.loads(readme.partition("```json")[2].partition("```")[0])["Actions"]
+    page = readmes.PERMITTED.read_text()
+    documented = json.loads(page.partition("```json")[2].partition("```")[0])["Actions"]
     cluster, bindings = _permissions(CLUSTER), _permissions(BINDINGS)
     left_out = {
         "connect_as_admin",
@@ -204,4 +210,4 @@ def test_the_minimal_role_of_the_readme_is_what_the_roles_ask_for() -> None:
     seeing = {"Microsoft.Authorization/denyAssignments/read", "Microsoft.Authorization/locks/read"}
     assert set(documented) == needed | seeing
     also = [*cluster["write_group"]["actions"], *cluster["write_cluster"]["actions"]]
-    assert all(f"`{action}`" in readme for action in also)
+    assert all(f"`{action}`" in page for action in also)
