@@ -127,8 +127,8 @@ def workflows(session: nox.Session) -> None:
 
 @nox.session(tags=["static"], allow_parallel=True)
 def docs(session: nox.Session) -> None:
-    """Documentation of plugins and roles, changelog, what an execution environment would install."""
-    install(session, "checkers")
+    """Documentation of plugins and roles, guides, changelog, what an execution environment would install."""
+    install(session, "docs")
     collection = ansible(session)
     session.chdir(collection)
     session.run(
@@ -136,6 +136,7 @@ def docs(session: nox.Session) -> None:
         *("--disallow-unknown-collection-refs", "."),
     )
     session.run("antsibull-changelog", "lint")
+    session.run("python", str(CHECKOUT / "tests/docsite.py"), str(RESULTS.parent / "docsite"))
     root = str(collection.parents[2])
     said = str(session.run("ansible-builder", "introspect", "--sanitize", root, silent=True))
     session.log(said)
