@@ -27,8 +27,20 @@ COMMANDS = [(name, command.text) for name in guides.FOLLOWED for command in guid
 TYPED = {text for _name, text in COMMANDS}
 # How pages beside the guides name what the guides have.
 NAMED = {"GROUP": "pod-identity-demo", "NAME": "demo", "RG": "pod-identity-demo"}
-# Commands of the README that no guide has, and what runs them.
-ELSEWHERE: dict[str, str] = {}
+README = (CHECKOUT / "README.md").read_text()
+FROM_OUTSIDE = "it fetches from outside of a sandbox, which has no way there"
+SANDBOX = "it builds and starts a sandbox: the story that it shows is that of tests/sandbox/test_site.py"
+MIGRATION = "it does the same with that of tests/sandbox/test_migration.py"
+NOT_RUN = {
+    "python3 -m venv ~/pod-identity && . ~/pod-identity/bin/activate": FROM_OUTSIDE,
+    "pip install 'ansible-core>=2.19'": FROM_OUTSIDE,
+    "ansible-galaxy collection install git+https://github.com/azureops/pod_identity.git": FROM_OUTSIDE,
+    "pip install -r ~/.ansible/collections/ansible_collections/azureops/pod_identity/requirements.txt": FROM_OUTSIDE,
+    "az login": "it asks a person",
+    "make demo": SANDBOX,
+    "make demo-migrate": MIGRATION,
+}
+"""Commands of the README that no test runs, and why."""
 
 
 def variables(text: str) -> Iterator[str]:
@@ -79,10 +91,27 @@ def test_variables_of_files_exist(guide: str) -> None:
             assert set(variables_of_file(content)) - {"ansible_connection"} <= documented_variables(), file.name
 
 
+def in_a_guide(command: str) -> str:
+    return re.sub(r"(?<==)[A-Z]+\b", lambda word: NAMED[word[0]], command)
+
+
 def test_the_guide_of_the_migration_names_commands_of_guides() -> None:
-    text = (CHECKOUT / "docs/migration.md").read_text()
-    found = [re.sub(r"(?<==)[A-Z]+\b", lambda word: NAMED[word[0]], each) for each in guides.commands_of_markdown(text)]
-    assert found and set(found) <= TYPED
+    found = guides.commands_of_markdown((CHECKOUT / "docs/migration.md").read_text())
+    assert found and set(map(in_a_guide, found)) <= TYPED
+
+
+def test_the_readme_names_a_command_for_each_situation_that_a_guide_has() -> None:
+    situations = README.partition("\n## Which situation are you in?\n")[2].partition("\n## ")[0]
+    rows = [row for row in situations.splitlines() if row.startswith("| ") and ".rst)" in row]
+    found = [re.findall(r"`(ansible-playbook [^`]+)`", row) for row in rows]
+    assert [len(each) for each in found] == [1] * len(rows)
+    assert {in_a_guide(command) for each in found for command in each} <= TYPED
+    linked = {name for row in rows for name in re.findall(r"docs/docsite/rst/(\w+)\.rst", row)}
+    assert linked == set(guides.FOLLOWED)
+
+
+def test_the_readme_names_no_other_commands_but_these() -> None:
+    assert set(guides.commands_of_markdown(README)) == NOT_RUN.keys()
 
 
 def test_every_guide_is_in_the_table_of_contents() -> None:

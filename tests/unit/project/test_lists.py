@@ -9,12 +9,15 @@ And the folders of tests/unit/plugins are those of plugins.
 
 from __future__ import annotations
 
+import ast
 import fnmatch
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis import chart
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 MODULES = {path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py")}
@@ -24,11 +27,16 @@ ROLES = {path.name for path in (CHECKOUT / "roles").iterdir() if path.is_dir()}
 PLAYBOOKS = {path.stem for path in (CHECKOUT / "playbooks").glob("*.yml")}
 
 
-def _table(heading: str) -> set[str]:
-    """First cells of the README's table under that heading, without markup and the collection's prefix."""
-    text = (CHECKOUT / "README.md").read_text()
-    rows = text.partition(f"| {heading} |")[2].partition("\n\n")[0]
-    return set(re.findall(r"^\| \[?`(?:azureops\.pod_identity\.)?(\w+)`", rows, re.MULTILINE))
+README = (CHECKOUT / "README.md").read_text()
+SIMULATED = CHECKOUT / "tests/sandbox/azsandbox/azure/core.py"
+"""It has the version of Kubernetes that sandboxes run."""
+
+
+def _rows(heading: str) -> list[tuple[str, str]]:
+    """Rows of the README's tables under that heading: the first cell without markup and prefix, and the others."""
+    tables = re.findall(rf"^\| {heading} \|.*\n\|[-|]+\n((?:\|.*\n)+)", README, re.MULTILINE)
+    row = re.compile(r"^\| \[?`?(?:azureops\.pod_identity\.)?([\w.]+)`?(?:\]\(\S+\))? \| (.*) \|$", re.MULTILINE)
+    return [found for table in tables for found in row.findall(table)]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +51,39 @@ def _table(heading: str) -> set[str]:
     ],
 )
 def test_readme_lists_the_content(heading: str, present: set[str]) -> None:
-    assert _table(heading) == present
+    assert sorted(name for name, _text in _rows(heading)) == sorted(present)
+
+
+@pytest.mark.parametrize("heading", ["Module", "Connection plugin", "Filter", "Inventory plugin", "Role", "Playbook"])
+def test_readme_says_first_what_the_content_does(heading: str) -> None:
+    assert [text for _name, text in _rows(heading) if not re.match(r"[A-Z][a-z]+s\b", text)] == []
+
+
+def test_readme_marks_what_is_internal() -> None:
+    internal = README.partition("\n### Internal modules\n")[2].partition("\n### ")[0]
+    named = set(re.findall(r"^\| `(\w+)`", internal, re.MULTILINE))
+    documented = {name: (CHECKOUT / f"plugins/modules/{name}.py").read_text() for name in MODULES}
+    assert {name for name, text in documented.items() if "It is internal to" in text} <= named < MODULES
+
+
+def test_readme_names_the_versions_that_are_tested() -> None:
+    sessions = (CHECKOUT / "noxfile.py").read_text()
+    lanes = ast.literal_eval(re.findall(r"^LANES = (.*)$", sessions, re.MULTILINE)[0])
+    targets = ast.literal_eval(re.findall(r"^TARGETS = (.*)$", sessions, re.MULTILINE)[0])
+    assert _rows("ansible-core") == list(lanes)
+    said = " ".join(README.split())
+    assert f"Modules compile and import on Python {targets[0]} to {targets[-1]}." in said
+    built = re.findall(r"^\s+kubernetes_version: str = \"(\S+)\.\d+\"$", SIMULATED.read_text(), re.MULTILINE)
+    assert [f"Kubernetes in the tests is {version};" in said for version in built] == [True]
+    images = dict(each.split("=") for each in chart.LATEST_IMAGES.split(","))
+    assert f"AAD Pod Identity is {images['mic.tag'].lstrip('v')} (chart {chart.LATEST})." in said
+    required = yaml.safe_load((CHECKOUT / "meta/runtime.yml").read_text())["requires_ansible"]
+    assert required.startswith(f">={lanes[0][0]}")
+
+
+def test_readme_links_to_what_is_there() -> None:
+    links = set(re.findall(r"\]\((?!https?:|#)([^)#\s]+)", README))
+    assert links and [link for link in links if not (CHECKOUT / link).exists()] == []
 
 
 def test_every_module_has_its_action_group() -> None:
