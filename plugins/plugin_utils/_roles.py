@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 from dataclasses import Field, fields
@@ -132,8 +133,9 @@ def playbook_specs(
 
 
 def _type(field: Field[t.Any]) -> dict[str, t.Any]:
-    """Where the default is a tuple, it is a list of texts."""
-    return {"type": "list", "elements": "str"} if isinstance(field.default, tuple) else {"type": field.type}
+    """Where the default is a tuple, it is a list of texts, or of names of files."""
+    elements = "path" if field.name.endswith("_files") else "str"
+    return {"type": "list", "elements": elements} if isinstance(field.default, tuple) else {"type": field.type}
 
 
 def _operators(name: str, known: Raw) -> str:
@@ -232,8 +234,13 @@ def options(
     checked = ArgumentSpecValidator({name: options[name] for name in wanted}).validate(given)
     if checked.error_messages:
         raise WrongOptions(*checked.error_messages)
-    values = {name: checked.validated_parameters.get(name) for name in wanted}
+    values = {name: _from_here(options[name], checked.validated_parameters.get(name)) for name in wanted}
     return {short: values[name] for name, short in wanted.items() if name in given or values[name] is not None}
+
+
+def _from_here(option: Raw, value: t.Any) -> t.Any:
+    """Names of files from where ansible-playbook was started; a module would look from where the playbook lies."""
+    return [os.path.abspath(each) for each in value] if value and option.get("elements") == "path" else value
 
 
 # Read where Ansible loads an action, before it forks.

@@ -110,7 +110,7 @@ DIAGNOSE: dict[str, tuple[Any, str]] = {
     "pod_identity_diagnose_logs": ("some", "is 'some', not true or false."),
     "pod_identity_diagnose_nodes": ("y", "is y, which Ansible reads in two ways; write true or false."),
     "pod_identity_diagnose_log_hours": ("a day", "is 'a day', not a whole number."),
-    "pod_identity_diagnose_files": ([{}], "entry 1 is a dictionary, not a text."),
+    "pod_identity_diagnose_files": ([{}], "entry 1 is a dictionary, not a path."),
     "pod_identity_diagnose_namespac": ("a", "did you mean pod_identity_diagnose_namespace?"),
 }
 MIGRATE: dict[str, tuple[Any, str]] = {

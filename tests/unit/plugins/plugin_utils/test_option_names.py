@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -119,3 +120,21 @@ def test_a_message_names_what_the_task_passes(looks: bool, said: str) -> None:
     result = {"failed": True, "msg": "set wait_timeout or subscription_id, and allow_in_use"}
     action._name_variables(result, {})
     assert result["msg"] == said
+
+
+@pytest.mark.parametrize(
+    ("whose", "prefix", "name"),
+    [
+        ("pod_identity_report", "pod_identity_report", "files"),
+        ("workload_identity_migration", "workload_identity_migration", "files"),
+        ("diagnose", _roles.SHARED, "diagnose_files"),
+        ("diagnose", _roles.SHARED, "diagnose_log_files"),
+    ],
+)
+def test_files_are_named_from_where_ansible_playbook_was_started(
+    whose: str, prefix: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {f"{prefix}_{name}": ["objects.json", "/tickets/1.json"]}
+    found = _roles.options(Templar(DataLoader()), prefix, _roles.SPECS[whose], [name], given)
+    assert found == {name: [f"{tmp_path}/objects.json", "/tickets/1.json"]}
