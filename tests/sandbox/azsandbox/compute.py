@@ -129,6 +129,11 @@ class Machines:
                 return cluster.nodes[place[1]].spec.instance_id
         return None
 
+    def address_of(self, instance_id: str) -> str | None:
+        machines = (machine for cluster in self._clusters.values() for machine in cluster.nodes)
+        found = (machine.address for machine in machines if machine.spec.instance_id.lower() == instance_id.lower())
+        return next(found, None)
+
     def _cluster(self, cluster_id: str) -> Cluster:
         try:
             return self._clusters[cluster_id.lower()]

@@ -133,3 +133,6 @@ class Compute(Protocol):
 
     def instance_at(self, address: str) -> str | None:
         """The node (its instance id) that a source address of an IMDS request belongs to; pods count as their node."""
+
+    def address_of(self, instance_id: str) -> str | None:
+        """The address of a node; None while there is none."""

@@ -126,6 +126,9 @@ class NullCompute:
     def instance_at(self, address: str) -> str | None:
         return self.addresses.get(address)
 
+    def address_of(self, instance_id: str) -> str | None:
+        return next((address for address, instance in self.addresses.items() if instance == instance_id), None)
+
     def sign(self, claims: JsonObject) -> str:
         """A service account token of any cluster here."""
         return jwt.encode(claims, self._key, "RS256", headers={"kid": self._kid})

@@ -323,6 +323,33 @@ async def instance_view(call: Call) -> Answer:
     return _answer(200, _view(_require_instance(call)))
 
 
+async def list_interfaces(call: Call) -> Answer:
+    """Of an instance; Microsoft.Network answers, in api-versions of its own."""
+    instance = _require_instance(call)
+    address = call.azure.compute.address_of(instance.id)
+    name = instance.body["properties"]["networkProfile"]["networkInterfaces"][0]["id"].rpartition("/")[2]
+    interface_id = f"{instance.id}/networkInterfaces/{name}"
+    configuration = {
+        "name": "ipconfig1",
+        "id": f"{interface_id}/ipConfigurations/ipconfig1",
+        "properties": {
+            "provisioningState": "Succeeded",
+            "privateIPAllocationMethod": "Dynamic",
+            "primary": True,
+            "privateIPAddressVersion": "IPv4",
+            **({"privateIPAddress": address} if address else {}),
+        },
+    }
+    properties = {
+        "provisioningState": "Succeeded",
+        "ipConfigurations": [configuration],
+        "primary": True,
+        "enableIPForwarding": True,
+        "virtualMachine": {"id": instance.id},
+    }
+    return _answer(200, {"value": [{"name": name, "id": interface_id, "properties": properties}]})
+
+
 # run-command
 
 
@@ -495,6 +522,7 @@ ROUTES = (
     Route("GET", MACHINES, list_instances, f"{INSTANCE}/read"),
     Route("GET", MACHINE, get_instance, f"{INSTANCE}/read"),
     Route("GET", MACHINE + "/instanceView", instance_view, f"{INSTANCE}/instanceView/read"),
+    Route("GET", MACHINE + "/networkInterfaces", list_interfaces, f"{INSTANCE}/networkInterfaces/read"),
     Route("POST", MACHINE + "/runCommand", run_command, f"{INSTANCE}/runCommand/action"),
     Route("POST", MACHINE + "/reimage", reimage_instance, f"{INSTANCE}/reimage/action"),
 )

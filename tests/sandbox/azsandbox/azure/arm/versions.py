@@ -103,6 +103,8 @@ OFFERED: dict[str, dict[str, tuple[str, ...]]] = {
     "Microsoft.Compute": {
         "virtualMachineScaleSets": _COMPUTE,
         "virtualMachineScaleSets/virtualMachines": _COMPUTE,
+        # Those of Microsoft.Network for scale sets.
+        "virtualMachineScaleSets/virtualMachines/networkInterfaces": ("2017-03-30", "2018-10-01"),
         "virtualMachines": _COMPUTE,
         "locations/operations": _COMPUTE,
     },
