@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -21,11 +22,23 @@ DOCS = CHECKOUT / "docs"
 COLLECTION = "azureops.pod_identity"
 REPOSITORY = "https://github.com/azureops/pod_identity"
 PAGES = ("migration", "permissions", "codes", "azwi_detect")
+ANSIBLE = "https://docs.ansible.com/ansible/latest/"
+# What pages of antsibull-docs name of Ansible's documentation, and where it is.
+OF_ANSIBLE = {
+    "std:label": {
+        "action_plugins": "plugins/action.html",
+        "ansible_configuration_settings": "reference_appendices/config.html",
+        "common_return_values": "reference_appendices/common_return_values.html",
+    },
+    "std:envvar": {
+        f"ANSIBLE_CACHE_PLUGIN{name}": f"reference_appendices/config.html#envvar-ANSIBLE_CACHE_PLUGIN{name}"
+        for name in ("", "_CONNECTION", "_PREFIX", "_TIMEOUT")
+    },
+}
 # What antsibull-docs writes asks other sites for their indexes of references, and takes every block for YAML.
 SETTINGS = f"""
 extensions.append("myst_parser")
 myst_heading_anchors = 3
-intersphinx_mapping = {{}}
 # Pages of others.
 nitpick_ignore_regex = [("std:.*", r"ansible_collections\\.(?!{re.escape(COLLECTION)}\\.).*")]
 highlight_language = "none"
@@ -42,8 +55,10 @@ def build(folder: Path) -> None:
         *("--index-rst-source", str(DOCS / "docsite/index.rst"), "--project", COLLECTION, "--title", COLLECTION),
         *("--copyright", f"{COLLECTION} contributors", COLLECTION),
     )
+    inventory = folder / "ansible.inv"
+    inventory.write_bytes(index_of_ansible())
     with (folder / "conf.py").open("a") as settings:
-        settings.write(SETTINGS)
+        settings.write(f"{SETTINGS}intersphinx_mapping = {{'ansible': ({ANSIBLE!r}, {str(inventory)!r})}}\n")
     pages = folder / "rst"
     pages.chmod(0o755)
     _run(
@@ -54,6 +69,16 @@ def build(folder: Path) -> None:
     for name in PAGES:
         (pages / f"{name}.md").write_text(linked(DOCS / f"{name}.md"))
     _run(folder, "sphinx-build", "-M", "html", "rst", "build", "-c", ".", "-W", "--keep-going", "--quiet")
+
+
+def index_of_ansible() -> bytes:
+    """An index of references as Sphinx reads it, which nobody has to ask Ansible's site for."""
+    lines = [
+        f"{name} {kind} -1 {place} {name}\n" for kind, places in OF_ANSIBLE.items() for name, place in places.items()
+    ]
+    head = "# Sphinx inventory version 2\n# Project: Ansible\n# Version: latest\n"
+    told = "# The remainder of this file is compressed using zlib.\n"
+    return (head + told).encode() + zlib.compress("".join(lines).encode())
 
 
 def linked(page: Path) -> str:
