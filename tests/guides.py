@@ -22,6 +22,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDER = CHECKOUT / "docs/docsite/rst"
 FOLLOWED = ("first_steps", "keep", "look", "many_clusters", "broken", "remove", "leave")
 """The guides with commands, in the order in which tests/sandbox/test_guides.py follows them."""
+NOT_TYPED = {"az login": "it asks a person"}
+"""Commands of the installation that no test types, and why."""
 _PART = re.compile(
     r"^\.\. (?:code-block:: (?P<language>\w+)|(?P<mark>file|before|status): (?P<word>\S+))\n(?P<body>(?:\n|   .*\n)*)",
     re.MULTILINE,
@@ -107,6 +109,12 @@ def commands_of_markdown(text: str) -> list[str]:
         lines = logical_lines("\n".join(line.strip() for line in (block["fenced"] or block["indented"]).splitlines()))
         found += [line for line in lines if block["fenced"] or line.startswith("ansible")]
     return found
+
+
+def installation() -> list[str]:
+    """What a stranger types by the README before the first guide."""
+    section = (CHECKOUT / "README.md").read_text().partition("\n## Installation\n")[2].partition("\n## ")[0]
+    return [each for each in commands_of_markdown(section) if each not in NOT_TYPED]
 
 
 def logical_lines(block: str) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests import guides
+from ansible_collections.azureops.pod_identity.tests import guides, reader
 from ansible_collections.azureops.pod_identity.tests.unit.roles.test_documented_plays import known
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -28,19 +28,14 @@ TYPED = {text for _name, text in COMMANDS}
 # How pages beside the guides name what the guides have.
 NAMED = {"GROUP": "pod-identity-demo", "NAME": "demo", "RG": "pod-identity-demo"}
 README = (CHECKOUT / "README.md").read_text()
-FROM_OUTSIDE = "it fetches from outside of a sandbox, which has no way there"
 SANDBOX = "it builds and starts a sandbox: the story that it shows is that of tests/sandbox/test_site.py"
 MIGRATION = "it does the same with that of tests/sandbox/test_migration.py"
-NOT_RUN = {
-    "python3 -m venv ~/pod-identity && . ~/pod-identity/bin/activate": FROM_OUTSIDE,
-    "pip install 'ansible-core>=2.19'": FROM_OUTSIDE,
-    "ansible-galaxy collection install git+https://github.com/azureops/pod_identity.git": FROM_OUTSIDE,
-    "pip install -r ~/.ansible/collections/ansible_collections/azureops/pod_identity/requirements.txt": FROM_OUTSIDE,
-    "az login": "it asks a person",
-    "make demo": SANDBOX,
-    "make demo-migrate": MIGRATION,
-}
-"""Commands of the README that no test runs, and why."""
+NOT_RUN = guides.NOT_TYPED | {"make demo": SANDBOX, "make demo-migrate": MIGRATION}
+"""Commands of the README that no test of guides runs, and why."""
+
+
+OWN_VARIABLES = {"ansible_connection", "ansible_python_interpreter"}
+"""Variables of the files of guides that are not the collection's."""
 
 
 def variables(text: str) -> Iterator[str]:
@@ -51,10 +46,15 @@ def variables(text: str) -> Iterator[str]:
 
 
 def variables_of_file(content: Any) -> Iterator[str]:
-    """Those of a file of variables, or of an inventory."""
+    """Those of a file of variables, of an inventory, or of the plays and tasks of a playbook."""
+    if isinstance(content, list):
+        for part in content:
+            yield from part.get("vars") or {}
+            yield from variables_of_file(part.get("tasks") or [])
+        return
     hosts = (content.get("clusters") or {}) if isinstance(content, dict) else {}
-    for part in (hosts.get("vars") or {}, *(hosts.get("hosts") or {}).values()) if hosts else (content,):
-        yield from part
+    for part in (hosts.get("vars"), *(hosts.get("hosts") or {}).values()) if hosts else (content,):
+        yield from part or {}
 
 
 def documented_variables() -> set[str]:
@@ -68,9 +68,8 @@ def test_all_guides_with_commands_are_followed() -> None:
 
 
 def test_each_situation_is_one_that_the_story_makes() -> None:
-    story = (CHECKOUT / "tests/sandbox/test_guides.py").read_text()
     named = {step.name for name in guides.names() for step in guides.steps(name) if isinstance(step, guides.Before)}
-    assert named == set(re.findall(r"^def (\w+)\(reader: Reader\) -> None:$", story, re.MULTILINE))
+    assert named == reader.SITUATIONS.keys()
 
 
 @pytest.mark.parametrize(("guide", "command"), COMMANDS)
@@ -79,16 +78,17 @@ def test_what_a_command_names_exists(guide: str, command: str) -> None:
     assert named <= PLAYBOOKS, guide
     assert set(variables(command)) <= documented_variables(), guide
     written = {step.name for name in guides.names() for step in guides.steps(name) if isinstance(step, guides.File)}
+    written |= {name for _guide, text in COMMANDS for name in re.findall(r"--output (\S+)", text)}
     assert set(re.findall(r"(?:-e @|-i |-f )(\S+\.yml)", command)) <= written, guide
 
 
 @pytest.mark.parametrize("guide", guides.FOLLOWED)
 def test_variables_of_files_exist(guide: str) -> None:
-    files = [step for step in guides.steps(guide) if isinstance(step, guides.File)]
+    files = [step for step in guides.steps(guide) if isinstance(step, guides.File) and step.name.endswith(".yml")]
     for file in files:
         content = yaml.safe_load(file.text)
         if "kind" not in content and "plugin" not in content:
-            assert set(variables_of_file(content)) - {"ansible_connection"} <= documented_variables(), file.name
+            assert set(variables_of_file(content)) - OWN_VARIABLES <= documented_variables(), file.name
 
 
 def in_a_guide(command: str) -> str:
@@ -111,7 +111,7 @@ def test_the_readme_names_a_command_for_each_situation_that_a_guide_has() -> Non
 
 
 def test_the_readme_names_no_other_commands_but_these() -> None:
-    assert set(guides.commands_of_markdown(README)) == NOT_RUN.keys()
+    assert set(guides.commands_of_markdown(README)) == {*guides.installation(), *NOT_RUN}
 
 
 def test_every_guide_is_in_the_table_of_contents() -> None:
