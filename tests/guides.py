@@ -20,7 +20,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDER = CHECKOUT / "docs/docsite/rst"
-FOLLOWED = ("first_steps", "keep", "look", "many_clusters", "broken", "remove", "leave")
+FOLLOWED = ("first_steps", "keep", "look", "playbooks", "many_clusters", "broken", "remove", "leave")
 """The guides with commands, in the order in which tests/sandbox/test_guides.py follows them."""
 NOT_TYPED = {"az login": "it asks a person"}
 """Commands of the installation that no test types, and why."""

@@ -125,7 +125,15 @@ def test_a_stranger_gets_from_the_readme_to_the_end_of_the_first_guide(sandbox: 
     follow("first_steps", sandbox, folder, shell)
 
 
+def environment_of_azcollection(sandbox: Sandbox) -> None:
+    """~/azcollection has the Ansible of azure.azcollection."""
+    link = 'ln -sfn "$(dirname "$(dirname "$(command -v ansible-inventory)")")" ~/azcollection'
+    sandbox.exec("bash", "-c", link, tools="azcollection")
+
+
 @SAMPLED
 @pytest.mark.parametrize("guide", [each for each in guides.FOLLOWED if each != "first_steps"])
 def test_each_command_of_a_guide_does_what_the_guide_says(sandbox: Sandbox, folder: Path, guide: str) -> None:
+    if guide == "playbooks":
+        environment_of_azcollection(sandbox)
     follow(guide, sandbox, folder, [])

@@ -34,7 +34,7 @@ NOT_RUN = guides.NOT_TYPED | {"make demo": SANDBOX, "make demo-migrate": MIGRATI
 """Commands of the README that no test of guides runs, and why."""
 
 
-OWN_VARIABLES = {"ansible_connection", "ansible_python_interpreter"}
+OWN_VARIABLES = {"ansible_connection", "ansible_python_interpreter", "kubeconfig", "terraform"}
 """Variables of the files of guides that are not the collection's."""
 
 
