@@ -8,7 +8,7 @@ NOX := tests/nox
 RESULTS := .build/test
 SANDBOX := tests/sandbox/sandbox
 
-.PHONY: help demo demo-migrate check test bench soak sandbox-build sandbox-up sandbox-status sandbox-exec sandbox-azure sandbox-reset sandbox-down
+.PHONY: help demo demo-migrate check test bench live soak sandbox-build sandbox-up sandbox-status sandbox-exec sandbox-azure sandbox-reset sandbox-down
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, name, " "); for (i = 1; i <= n; i++) printf "  %-16s %s\n", name[i], i == 1 ? $$2 : "" }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: python  ## every check and every level of test once, and a sample of the s
 
 bench: python  ## what ours costs beside its peers, as a table; some of it: make bench FIGURES=node_task
 	@$(NOX) --session bench -- $(FIGURES)
+
+live: python  ## the guides on real AKS, for money, then nothing is left: make live SUBSCRIPTION=ID
+	@$(PYTHON) -m tests.live $(if $(SUBSCRIPTION),--subscription $(SUBSCRIPTION)) $(if $(LOCATION),--location $(LOCATION)) $(if $(ACCEPT_USD),--accept-usd $(ACCEPT_USD)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(GUIDES),--guides $(GUIDES))
 
 soak: python  ## the long cases of tests, all of them; SOAK=name goes on with the soak of that name
 	@SOAK=$(or $(SOAK),soak) $(NOX) --session soak stories forks plays_of_a_lane -- $(CASES)

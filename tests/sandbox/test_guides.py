@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ import pytest
 from sandboxes import COMMAND_SECONDS, Sandbox, running
 
 from ansible_collections.azureops.pod_identity.tests import guides, reader, stage
+from ansible_collections.azureops.pod_identity.tests import live as live_module
 from azsandbox import paths
 
 pytestmark = pytest.mark.story(minutes=0)  # no part of the stories that runs of `make test` share
@@ -33,6 +35,9 @@ SAMPLED = pytest.mark.soak(sample=1, group="guides")
 SAID = guides.CHECKOUT / ".build/guides"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSTALL_SECONDS = 900
+LIVE = "broken"
+"""The guide that `make live` follows here: with nodes, and what happens to them."""
+LIVE_SECONDS = 900
 
 
 @dataclass
@@ -132,8 +137,48 @@ def environment_of_azcollection(sandbox: Sandbox) -> None:
 
 
 @SAMPLED
-@pytest.mark.parametrize("guide", [each for each in guides.FOLLOWED if each != "first_steps"])
+@pytest.mark.parametrize("guide", [each for each in guides.FOLLOWED if each not in ("first_steps", LIVE)])
 def test_each_command_of_a_guide_does_what_the_guide_says(sandbox: Sandbox, folder: Path, guide: str) -> None:
     if guide == "playbooks":
         environment_of_azcollection(sandbox)
     follow(guide, sandbox, folder, [])
+
+
+def live(sandbox: Sandbox, report: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """What `make live` does where this sandbox is Azure."""
+    subscription = sandbox.exec("printenv", "AZURE_SUBSCRIPTION_ID").strip()
+    named = ("--subscription", subscription, "--accept-usd", "5", "--report", str(report))
+    # Python finds the package in the folder where it starts.
+    arguments = ("python3", "-m", "tests.live", *named, *options)
+    return sandbox.call(
+        *("exec", "--", "bash", "-c", f"cd {shlex.quote(str(guides.CHECKOUT))} && exec {shlex.join(arguments)}"),
+        timeout=LIVE_SECONDS,
+    )
+
+
+@SAMPLED
+def test_a_run_on_azure_reports_and_leaves_nothing(sandbox: Sandbox, folder: Path) -> None:
+    sandbox.run("reset")
+    done = live(sandbox, folder / "report.txt", "--guides", LIVE)
+    report = (folder / "report.txt").read_text()
+    SAID.mkdir(parents=True, exist_ok=True)
+    (SAID / "live.txt").write_text(report)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr
+    assert report.startswith("outcome: passed\n")
+    typed = set(re.findall(r"^\$ (.*)", report, re.MULTILINE))
+    assert len(typed) >= len({each.text for each in guides.commands(LIVE)}) + len(live_module.VERSIONS)
+    secret = sandbox.exec("printenv", "AZURE_SECRET", "AZURE_SUBSCRIPTION_ID", "AZURE_TENANT").split()
+    assert not [each for each in secret if each in report]
+    assert sandbox.az("group", "list") == []
+
+
+@SAMPLED
+def test_a_run_on_azure_whose_time_is_over_leaves_nothing(sandbox: Sandbox, folder: Path) -> None:
+    sandbox.run("reset")
+    expired = ("--tags", f"{live_module.TAG}=true", f"{live_module.EXPIRES}=2026-01-01T00:00:00+00:00")
+    sandbox.az("group", "create", "--name", "of-a-killed-run", "--location", "westeurope", *expired)
+    sandbox.az("group", "create", "--name", "of-somebody", "--location", "westeurope")
+    done = live(sandbox, folder / "report.txt", "--guides", "keep", "--minutes", "0.4")
+    assert done.returncode == 1, done.stdout[-6000:] + done.stderr
+    assert (folder / "report.txt").read_text().startswith("outcome: the time of the run is over\n")
+    assert [each["name"] for each in sandbox.az("group", "list")] == ["of-somebody"]
