@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
-from azsandbox import programs, progress, toolenvs
+from azsandbox import execution_environment, programs, progress, toolenvs
 from azsandbox.progress import BuildError, Item
 
 
@@ -33,6 +33,7 @@ def _sandbox() -> list[Item]:
 
 WORKLOAD_IDENTITY = "workload-identity"
 BROWSER = "browser"
+EXECUTION_ENVIRONMENT = "execution-environment"
 PARTS = {
     "sandbox": Part("what every sandbox needs; built by up", _sandbox),
     "debian": Part("of that, the Debian packages", lambda: [toolenvs.debian_item()]),
@@ -51,6 +52,17 @@ PARTS = {
         lambda: [*programs.row_items(WORKLOAD_IDENTITY), toolenvs.item(toolenvs.TOKEN_APP)],
     ),
     BROWSER: Part("headless Chromium; built by the tests of the report's page", lambda: [toolenvs.browser_item()]),
+    "ansible-builder": Part(
+        "it makes the context of an image; built by the test of execution-environment.yml",
+        lambda: [toolenvs.item(toolenvs.BUILDER)],
+    ),
+    EXECUTION_ENVIRONMENT: Part(
+        "what the image of execution-environment.yml holds; built by the test of it",
+        lambda: [
+            *(toolenvs.item(toolenvs.BUILDER), toolenvs.collections_item(), *programs.row_items("helm")),
+            execution_environment.item(),
+        ],
+    ),
     "kwok": Part("simulated nodes; built by make bench", lambda: programs.row_items("kwok")),
     "flux": Part(
         "Flux's kustomize-controller; built by tests of the kube level",
@@ -74,6 +86,7 @@ def build(names: Iterable[str], out: TextIO | None = None) -> None:
     """
     names = list(names)
     if _ALL in names:
-        names = [name for name in PARTS if name != "other" or toolenvs.other_ansible()]
+        wanted = {"other": toolenvs.other_ansible(), EXECUTION_ENVIRONMENT: execution_environment.python()}
+        names = [name for name in PARTS if wanted.get(name, name)]
     items = {item.title: item for name in names for item in PARTS[name].items()}
     progress.build(list(items.values()), out)

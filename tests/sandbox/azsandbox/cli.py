@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "build",
         help="build what a sandbox needs, or parts by name (once per version)",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join(["parts:", *(f"  {name:<19}{about}" for name, about in builds.abouts().items())]),
+        epilog="\n".join(["parts:", *(f"  {name:<23}{about}" for name, about in builds.abouts().items())]),
     )
     build.add_argument("parts", nargs="*", type=_part, metavar="PART", help="one of the parts below; default: sandbox")
     build.set_defaults(run=_build)

@@ -271,7 +271,7 @@ def _python() -> Tree:
                 tree[f"{place}/{file.relative_to(root)}"] = file
     own = Path(sys.base_prefix).resolve()
     shared = [str(each) for each in tree.values() if str(each).endswith(".so")]
-    for library in _libraries([str(interpreter), *shared]):
+    for library in libraries([str(interpreter), *shared]):
         within = Path(library).resolve().is_relative_to(own)
         tree[f"usr/local/lib/{Path(library).name}" if within else _place(library)] = Path(library).resolve()
     return tree
@@ -341,10 +341,10 @@ def _files_of(package: str) -> list[str]:
 def _with_libraries(files: Iterable[str]) -> dict[str, Content]:
     """The files and the shared libraries that they need, in the places where the machine has them."""
     files = list(files)
-    return {_place(file): Path(file).resolve() for file in (*files, *_libraries(files))}
+    return {_place(file): Path(file).resolve() for file in (*files, *libraries(files))}
 
 
-def _libraries(files: Sequence[str]) -> list[str]:
+def libraries(files: Sequence[str]) -> list[str]:
     listed = subprocess.run(["ldd", *files], capture_output=True, text=True, check=False).stdout
     return re.findall(r"^\t(?:\S+ => )?(/\S+) \(0x", listed, re.MULTILINE)
 

@@ -81,29 +81,27 @@ class Environment:
         (self.path / "complete").touch()
 
 
-def _lines(text: str) -> tuple[str, ...]:
+def lines(text: str) -> tuple[str, ...]:
     """The requirements in a requirements file, without comments."""
     lines = (line.partition(" #")[0].strip() for line in text.splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
-def _newer_python() -> str | None:
-    """The newest interpreter of PATH or pyenv that newer lines of ansible-core want; None where there is none."""
+def interpreter(version: str) -> str | None:
+    """The Python of this version that PATH or pyenv has; None where there is none."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    for version in ("3.13", "3.12"):
-        name = f"python{version}"
-        candidates = (shutil.which(name), *map(str, sorted(pyenv.glob(f"{version}.*/bin/{name}"))))
-        for candidate in filter(None, candidates):
-            # A pyenv shim exists for every version that pyenv knows, but fails for one that is not switched on.
-            question = [candidate, "-c", "import ensurepip, sys, venv; print(sys.executable)"]
-            answer = subprocess.run(question, capture_output=True, text=True, check=False)
-            if answer.returncode == 0:
-                return answer.stdout.strip()
+    name = f"python{version}"
+    for candidate in filter(None, (shutil.which(name), *map(str, sorted(pyenv.glob(f"{version}.*/bin/{name}"))))):
+        # A pyenv shim exists for every version that pyenv knows, but fails for one that is not switched on.
+        question = [candidate, "-c", "import ensurepip, sys, venv; print(sys.executable)"]
+        answer = subprocess.run(question, capture_output=True, text=True, check=False)
+        if answer.returncode == 0:
+            return answer.stdout.strip()
     return None
 
 
 # Runs the collection's own modules, and helm's of kubernetes.core (which wants PyYAML).
-_ROLES = ("PyYAML>=6.0", *_lines(_REQUIREMENTS.read_text()))
+_ROLES = ("PyYAML>=6.0", *lines(_REQUIREMENTS.read_text()))
 ANSIBLE = Environment("ansible", ("ansible-core>=2.19", *_ROLES), "ansible-playbook")
 
 
@@ -115,11 +113,12 @@ def other_ansible() -> Environment | None:
     """
     if sys.version_info >= (3, 12):
         return Environment("ansible-oldest", ("ansible-core>=2.19,<2.20", *_ROLES), "ansible-playbook")
-    newer = _newer_python()
+    newer = interpreter("3.13") or interpreter("3.12")  # what newer lines of ansible-core want
     return Environment("ansible-newest", ("ansible-core>=2.20", *_ROLES), "ansible-playbook", newer) if newer else None
 
 
 AZ = Environment("az", ("azure-cli==2.91.0",), "az")
+BUILDER = Environment("ansible-builder", ("ansible-builder==3.2.0",), "ansible-builder")
 # For an image, not for the workstation.
 TOKEN_APP = Environment("token-app", tuple(line for line in _ROLES if line.startswith("azure-identity")), "python")
 
@@ -127,7 +126,7 @@ TOKEN_APP = Environment("token-app", tuple(line for line in _ROLES if line.start
 def azcollection() -> Environment:
     """What azure.azcollection runs on; its requirements are known once the collections are unpacked."""
     listed = paths.COLLECTIONS / "ansible_collections/azure/azcollection/requirements.txt"
-    return Environment("azcollection", ("ansible-core>=2.19", *_lines(listed.read_text())), "ansible-playbook")
+    return Environment("azcollection", ("ansible-core>=2.19", *lines(listed.read_text())), "ansible-playbook")
 
 
 def collections_key() -> str:

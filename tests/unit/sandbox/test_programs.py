@@ -23,7 +23,7 @@ from typing import TextIO
 
 import pytest
 
-from azsandbox import builds, images, paths, programs, progress, toolenvs
+from azsandbox import builds, execution_environment, images, paths, programs, progress, toolenvs
 from azsandbox.progress import BuildError, Item, Work, build, output, run, whole
 
 
@@ -128,9 +128,11 @@ def test_all_is_every_part_once(
     other: toolenvs.Environment | None, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(toolenvs, "other_ansible", lambda: other)
+    monkeypatch.setattr(execution_environment, "python", lambda: other and "python")
     builds.build(["all"])
-    on_request = ("az", "azcollection", "workload-identity", "token-app", "kwok", "kustomize-controller", "chromium")
-    assert {*EVERY_SANDBOX, *on_request} == {*made} - {"ansible-x"}
+    clients = ("az", "azcollection", "workload-identity", "token-app", "kwok", "kustomize-controller", "chromium")
+    assert {*EVERY_SANDBOX, *clients, "ansible-builder"} == {*made} - {"ansible-x", "execution"}
+    assert ("execution" in made) == (other is not None)
     assert len(made) == len(set(made)) and ("ansible-x" in made) == (other is not None)
 
 
