@@ -221,6 +221,10 @@ class Operator:
             running.wait()
 
     @property
+    def _variables(self) -> Path:
+        return self.directory / "vars.json"
+
+    @property
     def _records(self) -> Path:
         return self.directory / "records"
 
@@ -235,9 +239,8 @@ class Operator:
         inventory: str,
         environment: Mapping[str, str],
     ) -> tuple[str, ...]:
-        extra = self.directory / "vars.json"
         merged = {**self.variables, **(variables or {})}
-        extra.write_text(json.dumps({key: value for key, value in merged.items() if value is not UNSET}))
+        self._variables.write_text(json.dumps({key: value for key, value in merged.items() if value is not UNSET}))
         self._records.write_text("")
         if not isinstance(playbook, str):
             path = self.directory / "play.yml"
@@ -246,12 +249,19 @@ class Operator:
         if inventory:
             (self.directory / "hosts.yml").write_text(inventory)
             arguments = (*arguments, "-i", str(self.directory / "hosts.yml"))
-        return (
-            *("env", f"RECORDS_FILE={self._records}", f"ANSIBLE_CALLBACK_PLUGINS={CALLBACKS}"),
-            *("ANSIBLE_CALLBACKS_ENABLED=records", "ANSIBLE_INJECT_FACT_VARS=false", "ANSIBLE_NOCOLOR=1"),
-            *(f"{name}={value}" for name, value in environment.items()),
-            *("ansible-playbook", playbook, "-e", f"@{extra}", *arguments),
-        )
+        settings = {
+            "RECORDS_FILE": str(self._records),
+            "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
+            "ANSIBLE_CALLBACKS_ENABLED": "records",
+            "ANSIBLE_INJECT_FACT_VARS": "false",
+            "ANSIBLE_NOCOLOR": "1",
+        }
+        return self._started(playbook, arguments, {**settings, **environment})
+
+    def _started(self, playbook: str, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
+        """The command that runs a playbook with the variables that are written down."""
+        given = (f"{name}={value}" for name, value in environment.items())
+        return ("env", *given, "ansible-playbook", playbook, "-e", f"@{self._variables}", *arguments)
 
     def site(self, *arguments: str, **options: Any) -> Run:
         return self.play("azureops.pod_identity.site", *arguments, **options)

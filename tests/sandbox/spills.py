@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jobs import PRIVATE
 from operators import Operator, Run
 
 from azsandbox import paths
@@ -30,8 +31,8 @@ OWN = "own"
 """Folder of the operator's directory for files of the test itself, which hold secrets on purpose."""
 LOOKS = "looks"
 """File in it with the number of looks at processes so far. What is there for two of them is seen by one."""
-_OF_OPERATOR = ("vars.json", "play.yml", "hosts.yml")
-"""What the class Operator writes into that directory."""
+_OF_OPERATOR = ("vars.json", "play.yml", "hosts.yml", f"{PRIVATE}/env")
+"""What the class Operator writes into that directory, and RunnerOperator."""
 _TOKEN = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}")
 _ENCODED = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
 _DEPTH = 4
@@ -242,8 +243,8 @@ class Watch:
             if path.relative_to(home).parts[0] not in (".azure-cli", ".ssh"):
                 yield path
         for path in _walk(directory):
-            name = path.relative_to(directory).parts[0]
-            if name != OWN and name not in _OF_OPERATOR:
+            place = path.relative_to(directory)
+            if not any(place.is_relative_to(each) for each in (OWN, *_OF_OPERATOR)):
                 yield path
         for place in (self._state / "tmp", *self._places):
             yield from _walk(place)

@@ -13,10 +13,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from applications import Object, apply, from_now_on, served, workload
+from jobs import RunnerOperator
 from migrations import NAMESPACE, OF_NMI, Recorder, Story
 from operators import CLUSTER, GROUP, SITE, Operator
 from probes import QUICK_NMI
@@ -127,7 +129,10 @@ def test_a_pool_that_does_not_reach_entra_stops_the_switch(story: Story) -> None
 
 
 def test_the_switch(story: Story) -> None:
-    run = story.migrate(until="switch")
+    """By ansible-runner, as from AWX."""
+    runner = RunnerOperator.of(story.operator)
+    run = replace(story, operator=runner).migrate(until="switch")
+    runner.job.check(run)
     assert set(story.states(run).values()) == {("switched", "soak")}
     for name in (MOVED, BACK):
         assert story.last_path(name) == "workload_identity"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jobs import Job, RunnerOperator
 from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules, on_localhost
 from sandboxes import Sandbox, running
 from spills import LOOKS, OWN, Marks, Watch
@@ -86,8 +88,8 @@ class Vault:
     """Of plays, with proxies that want passwords."""
     nodes: dict[str, str] = field(default_factory=dict)
     """Addresses by name."""
-    spilled: list[str] = field(default_factory=list)
-    """What the first site told."""
+    progress: list[tuple[str, str]] = field(default_factory=list)
+    """What the first site said of tasks that took long."""
 
     @property
     def own(self) -> Path:
@@ -106,6 +108,25 @@ class Vault:
         with Watch(self.operator, marks or self.marks, [self.kept]) as watch:
             run = self.operator.play(playbook, "-vvvv", "--diff", *arguments, **options)
         return run, watch.search(run)
+
+    def job(self, playbook: str | list[dict[str, Any]], *arguments: str, **options: Any) -> tuple[Run, Job]:
+        """The same by ansible-runner, which is asked for the password of the vault.
+
+        Of secrets it keeps those of the environment that it has itself, as its documentation says, and no other.
+        """
+        prompt = rf"Vault password \({VAULT}\):\s*$"
+        operator = RunnerOperator.of(self.operator, {prompt: (self.own / "password").read_text()})
+        asked = ("--vault-id", f"{VAULT}@prompt")
+        with Watch(operator, self.marks, [self.kept]) as watch:
+            run = operator.play(playbook, "-vvvv", "--diff", *asked, *arguments, **options)
+        operator.job.check(run)
+        assert watch.search(run) == [f"the secret of the operator in the file {operator.job.command}"]
+        assert operator.job.command.stat().st_mode & 0o077 == 0
+        kept = Job(self.own / "job")
+        shutil.rmtree(kept.folder, ignore_errors=True)
+        operator.job.folder.rename(kept.folder)
+        shutil.rmtree(operator.private)
+        return run, kept
 
     def with_environment(self, playbook: str, *but: str) -> list[dict[str, Any]]:
         """A playbook of the collection, all of whose plays have an environment, but those of these names."""
@@ -171,18 +192,19 @@ class Vault:
     def vault(self) -> str:
         return f"{VAULT}@{self.own / 'password'}"
 
-    def uninstall(self, **variables: Any) -> Run:
+    def uninstall(self, *, by_runner: bool = False, **variables: Any) -> None:
         confirmed = {
             "pod_identity_uninstall_confirm": CLUSTER,
             "pod_identity_uninstall_allow_in_use": True,
             "pod_identity_uninstall_vault_id": VAULT,
         }
         assert self.has_secret()
-        run = self.play(
-            self.with_environment("uninstall"), "--vault-id", self.vault, variables={**confirmed, **variables}
-        )
+        playbook, given = self.with_environment("uninstall"), {**confirmed, **variables}
+        if by_runner:
+            self.job(playbook, variables=given)
+        else:
+            self.play(playbook, "--vault-id", self.vault, variables=given)
         assert not self.has_secret()
-        return run
 
 
 def _secret(word: str) -> dict[str, Any]:
@@ -246,8 +268,8 @@ def proxy(sandbox: Sandbox, own: Path, users: list[str]) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def site(vault: Vault) -> Vault:
-    run, vault.spilled = vault.watched("azureops.pod_identity.site")
-    run.ok()
+    _run, job = vault.job("azureops.pod_identity.site")
+    vault.progress = job.progress()
     nodes = vault.operator.kubectl("get", "nodes")["items"]
     vault.nodes = {each["metadata"]["name"]: each["status"]["addresses"][0]["address"] for each in nodes}
     vault.get_credentials()
@@ -255,8 +277,24 @@ def site(vault: Vault) -> Vault:
     return vault
 
 
-def test_a_site_tells_nothing(site: Vault) -> None:
-    assert site.spilled == []
+def test_a_site_tells_nothing_but_how_far_it_is(site: Vault) -> None:
+    """By ansible-runner: each line is an event of its own, while its task is under way."""
+    task = "Create or change the cluster"
+    assert any(each == task and "CreatingAgentPools" in line for each, line in site.progress), site.progress
+
+
+@pytest.mark.soak(sample=1)
+@pytest.mark.parametrize("playbook", ["migrate", "report"])
+def test_a_job_tells_nothing(site: Vault, playbook: str) -> None:
+    """Those that change nothing in a cluster, by ansible-runner."""
+    target = site.kept / "report"
+    options = {"variables": {"pod_identity_report_target": str(target)}} if playbook == "report" else {}
+    run, job = site.job(site.with_environment(playbook), **options)
+    if playbook == "report":
+        assert run.changes() == ["Write the report"] and (target / "pod-identity-report.json").exists()
+        shutil.rmtree(target)
+    else:
+        assert run.changes() == [] and job.stats["workload_identity_migration_plan"]["localhost"]
 
 
 def test_each_search_finds_what_a_careless_play_spreads(site: Vault) -> None:
@@ -346,7 +384,8 @@ def test_an_uninstall_tells_nothing(site: Vault) -> None:
 
 
 def test_a_bundle_in_a_secret_tells_nothing(site: Vault) -> None:
-    site.uninstall(pod_identity_uninstall_artifact_target="secret:default/planted")
+    """By ansible-runner."""
+    site.uninstall(by_runner=True, pod_identity_uninstall_artifact_target="secret:default/planted")
     secrets = site.operator.kubectl("get", "secrets", "-n", "default")["items"]
     (bundle,) = [each for each in secrets if each["metadata"]["name"].startswith("planted-")]
     assert site.marks.found(json.dumps(bundle).encode()) == set()
@@ -354,7 +393,10 @@ def test_a_bundle_in_a_secret_tells_nothing(site: Vault) -> None:
 
 @pytest.mark.parametrize("transport", ["ssh", "aks_node_pod", "vmss_run_command"])
 def test_a_node_that_is_cleaned_tells_nothing(site: Vault, transport: str) -> None:
-    """Nor what plays have in their environment; that of nodes is refused over run-command: Azure keeps its scripts."""
+    """Nor what plays have in their environment; that of nodes is refused over run-command: Azure keeps its scripts.
+
+    By ansible-runner through a pod and over run-command.
+    """
     name, address = min(site.nodes.items())
     site.operator.sandbox.ssh(address, f"iptables-save -t nat | grep -q aad-metadata || {{ {dead_rules()} }}")
     variables = {
@@ -369,6 +411,10 @@ def test_a_node_that_is_cleaned_tells_nothing(site: Vault, transport: str) -> No
         refused, spilled = site.watched(site.with_environment("cleanup_nodes"), "-u", "root", **options)
         assert (refused.outcomes, spilled) == (["unreachable"], [])
         assert "has secrets (APPLICATION_TOKEN, HTTPS_PROXY" in refused.nodes[name]["reason"]
-    run = site.play(site.with_environment("cleanup_nodes", *without), "-u", "root", **options)
+    playbook = site.with_environment("cleanup_nodes", *without)
+    if transport == "ssh":
+        run = site.play(playbook, "-u", "root", **options)
+    else:
+        run, _job = site.job(playbook, "-u", "root", **options)
     assert run.outcomes == ["cleaned"]
     assert transport != "ssh" or [path.name for path in (site.kept / "tables").iterdir()] == [name]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jobs import RunnerOperator
 from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules
 from sandboxes import PROGRAM, eventually, running
 
@@ -78,11 +79,14 @@ def used(operator: Operator) -> Operator:
 
 @pytest.fixture(scope="module")
 def gone(used: Operator) -> Run:
-    """On the first node there is a dead rule as soon as NMI has taken its own away."""
+    """On the first node there is a dead rule as soon as NMI has taken its own away. By ansible-runner, as from AWX."""
     lay = f"while pgrep -x nmi > /dev/null; do sleep 0.2; done\n{dead_rules()}"
     address = addresses(used)[0]
     used.sandbox.ssh(address, f"setsid nohup bash -c {shlex.quote(lay)} > /dev/null 2>&1 < /dev/null &")
-    return used.play(UNINSTALL, variables=IN_USE).ok()
+    runner = RunnerOperator.of(used)
+    run = runner.play(UNINSTALL, variables=IN_USE).ok()
+    runner.job.check(run)
+    return run
 
 
 def attach_spare(operator: Operator) -> None:
