@@ -13,18 +13,22 @@ import base64
 import json
 import os
 import re
+import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jobs
 import pytest
 import yaml
 from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, UNSET, Operator, Run, only
-from sandboxes import Sandbox
+from sandboxes import UP_SECONDS, Sandbox
 
 from ansible_collections.azureops.pod_identity.tests.bench.site_requests import UNCHANGED, counted
+from azsandbox import execution_environment, paths
 
 SAMPLED = pytest.mark.soak(sample=1, group="what else a site can be")
 
@@ -257,6 +261,59 @@ def test_what_was_lost_comes_back(
     assert operator.site(*selected).ok().changes() == changes
     run = operator.site().ok()
     assert (run.changes(), [row["verdict"] for row in run.verdicts()]) == ([], ["ok"])
+
+
+@SAMPLED
+def test_what_was_lost_comes_back_by_a_job_in_the_execution_environment(
+    operator: Operator, done: Run, tmp_path: Path
+) -> None:
+    """As AWX runs it: in the image, by its user, with the credential in the environment, and helm has to do it."""
+    if execution_environment.python() is None:
+        pytest.skip(f"this machine has no Python {execution_environment.python_version()}, which the image has")
+    SANDBOX.run("build", "execution-environment", timeout=UP_SECONDS)
+    private, scratch = tmp_path / "private", tmp_path / "scratch"
+    scratch.mkdir()
+    account = json.loads((STATE / "principals/operator.json").read_text())
+    credential = {f"AZURE_{name.upper()}": account[name] for name in ("subscription_id", "client_id", "secret")}
+    trust = dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), execution_environment.BUNDLE)
+    jobs.prepare(private, operator.variables, {**credential, "AZURE_TENANT": account["tenant_id"], **trust})
+    workstation("kubectl", "delete", "deployment", "aad-pod-identity-mic")
+    folders = (
+        execution_environment.root(),
+        scratch,
+        installed(tmp_path / "collections"),
+        private,
+        STATE / "pki/ca.crt",
+    )
+    runner = ("ansible-runner", "run", "/runner", "--playbook", "azureops.pod_identity.site", "--ident", jobs.IDENT)
+    entered = (
+        "env",
+        f"ENTER={execution_environment.ENTER}",
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        execution_environment.RUN,
+    )
+    ran = sandbox("exec", "--", *entered, "sh", *map(str, folders), *runner, check=False)
+    job = jobs.Job.of(private)
+    assert ran.returncode == 0 and job.ended == ("successful", 0), ran.stdout[-4000:] + ran.stderr[-4000:]
+    assert job.changed == {"localhost": len(APPLIED)}
+    assert operator.site().ok().changes() == []
+
+
+def installed(folder: Path) -> Path:
+    """A folder with the collection as Galaxy would give it, and the one that it depends on."""
+    galaxy = (str(Path(sys.executable).with_name("ansible-galaxy")), "collection")
+    dependency = Path("ansible_collections/kubernetes")
+    shutil.copytree(paths.COLLECTIONS / dependency, folder / dependency)
+    staged = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"].partition(":")[0], "ansible_collections/azureops/pod_identity")
+    built = ("build", "--output-path", str(folder.parent / "dist"), str(staged))
+    subprocess.run([*galaxy, *built], check=True, capture_output=True)
+    (artifact,) = (folder.parent / "dist").iterdir()
+    given = ("install", "--offline", "--collections-path", str(folder), str(artifact))
+    subprocess.run([*galaxy, *given], check=True, capture_output=True)
+    return folder
 
 
 @SAMPLED
