@@ -25,6 +25,8 @@ from operators import CLUSTER, GROUP, SITE, Operator, Run, dead_rules
 from sandboxes import PROGRAM, eventually, running
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
+from ansible_collections.azureops.pod_identity.tests.bench.workstation import earlier
+from azsandbox import paths
 
 pytestmark = pytest.mark.story(minutes=4)
 
@@ -275,6 +277,41 @@ def test_what_was_removed_comes_back(used: Operator) -> None:
     again = used.play(RESTORE, variables=regretted).ok()
     assert again.changes() == []
     assert [row["verdict"] for row in again.verdicts()] == ["ok"]
+
+
+@pytest.mark.soak(sample=0)
+def test_what_an_earlier_revision_made_is_understood(used: Operator, tmp_path: Path) -> None:
+    """Its objects and labels want no change, its restore bundle comes back, and all of it goes like our own."""
+    before = {"ANSIBLE_COLLECTIONS_PATH": f"{earlier(tmp_path)}:{paths.COLLECTIONS}"}
+    used.site(environment=before).ok()
+    attach_spare(used)
+    made = labels_and_specs(used)
+    assert made and used.site().ok().changes() == []
+    assert labels_and_specs(used) == made
+
+    used.play(UNINSTALL, variables=IN_USE, environment=before).ok()
+    assert attached(used).isdisjoint({"billing", "spare"}) and labels_and_specs(used) == {}
+    regretted = {"pod_identity_restore_bundle": str(bundle_files(used)[-1])}
+    done = used.play(RESTORE, variables=regretted).ok()
+    assert (done.changes(), [row["verdict"] for row in done.verdicts()]) == (RESTORED, ["ok"])
+    assert labels_and_specs(used) == made
+    assert used.play(RESTORE, variables=regretted).ok().changes() == []
+
+    used.play(UNINSTALL, variables=IN_USE).ok()
+    assert labels_and_specs(used) == {} and chains(used) == []
+
+
+def labels_and_specs(operator: Operator) -> dict[tuple[str, str], Any]:
+    """Of what says who gets which identity, by kind and name; nothing where no such kind is defined."""
+    kinds = ",".join(f"{kind}.aadpodidentity.k8s.io" for kind in ("azureidentities", "azureidentitybindings"))
+    told = operator.sandbox.call("exec", "--", "kubectl", "get", kinds, "-A", "-o", "json")
+    if "the server doesn't have a resource type" in told.stderr:
+        return {}
+    assert told.returncode == 0, told.stderr
+    return {
+        (each["kind"], each["metadata"]["name"]): (each["metadata"].get("labels"), each["spec"])
+        for each in json.loads(told.stdout)["items"]
+    }
 
 
 @pytest.mark.soak(sample=0)
