@@ -38,7 +38,7 @@ KUBE_PARTS = ("sandbox", "workload-identity", "flux")
 
 
 def _requirements_key() -> str:
-    folders = ("tests/requirements/*.txt", "tests/sandbox/requirements.txt", "requirements.txt")
+    folders = ("tests/requirements/**/*.txt", "tests/sandbox/requirements.txt", "requirements.txt")
     files = [file for folder in folders for file in sorted(CHECKOUT.glob(folder))]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
@@ -168,6 +168,27 @@ def importer(session: nox.Session) -> None:
     # It ends well where one of its own tools has not.
     if errors := re.findall(r"^(?:ERROR|CRITICAL)\b.*", said, re.MULTILINE):
         session.error(*errors)
+
+
+# With pip, which the workflow asks what the collection gets.
+@nox.session(python=NEWEST_PYTHON, tags=["static"], allow_parallel=True, venv_params=["--seed"])
+def release(session: nox.Session) -> None:
+    """tests/release: what the workflow of a release makes of a copy, and what somebody has who installs it."""
+    _what_releases(session)
+    _pytest(session, "release", ["tests/release"])
+
+
+@nox.session(python=NEWEST_PYTHON, default=False)
+def changelog(session: nox.Session) -> None:
+    """Make the fragments part of the release that galaxy.yml names, before its tag."""
+    _what_releases(session)
+    ansible(session)
+    session.run("python", "-m", "tests.release.fold")
+
+
+def _what_releases(session: nox.Session) -> None:
+    locked = ("--requirement", "tests/requirements/release/requirements.txt")
+    session.install("--require-hashes", "--only-binary", ":all:", *locked)
 
 
 @nox.session(tags=["static"], allow_parallel=True)
