@@ -139,5 +139,9 @@ class RunnerOperator(Operator):
     def _started(self, playbook: str, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
         variables = json.loads(self._variables.read_text())
         prepare(self.private, variables, environment, arguments, self.passwords)
+        project = self.private / "project"
+        project.mkdir()
+        # A job template names a file of its project; see docs/awx.md.
+        (project / "job.yml").write_text(json.dumps([{"import_playbook": playbook}]))
         runner = (sys.executable, "-m", "ansible_runner", "run", str(self.private))
-        return ("setsid", "--wait", *runner, "--playbook", playbook, "--ident", IDENT)
+        return ("setsid", "--wait", *runner, "--playbook", "job.yml", "--ident", IDENT)
