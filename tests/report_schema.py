@@ -39,7 +39,8 @@ class Schemas:
 
     def whole(self) -> dict[str, Any]:
         report = self._of_class(self._model.Report)
-        properties = {"version": {"const": self._data.VERSION}, **report["properties"]}
+        since = self._of(self._model.Since | None)
+        properties = {"version": {"const": self._data.VERSION}, **report["properties"], "since": since}
         return {
             "$schema": DIALECT,
             "title": "Report of azureops.pod_identity",

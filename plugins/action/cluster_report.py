@@ -45,6 +45,6 @@ def _plan(arguments: t.Mapping[str, t.Any]) -> Plan:
     """Raises Failure where there is nothing to report, or no place for it."""
     named = zip(arguments["hosts"], arguments["clusters"], strict=True)
     document = {"clusters": [found or {"name": host, "failure": model.UNTOLD} for host, found in named]}
-    made = _report_files.Made.of(document, arguments["fail_on"], arguments["title"])
-    target = files.target(arguments["target"], arguments["formats"])
-    return _report_files.plan(made, target, arguments["previous"] or "")
+    earlier = _report_files.earlier(arguments["previous"] or "")
+    made = _report_files.Made.of(document, arguments["fail_on"], arguments["title"], earlier)
+    return _report_files.plan(made, files.target(arguments["target"], arguments["formats"]))

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict
 
 from ansible.errors import AnsibleFilterError
 
@@ -20,15 +19,10 @@ def report(observed: t.Any, fail_on: str = model.ERROR, earlier: t.Any = None, t
             f"fail_on is {fail_on!r}, and must be one of {', '.join(judging.FAIL_ON)}: correct it."
         )
     try:
-        made = Made.of(observed, fail_on, title)
-        differences = () if earlier is None else made.differences(earlier)
+        made = Made.of(observed, fail_on, title, earlier)
     except Failure as failure:
         raise AnsibleFilterError(str(failure)) from failure
-    return {
-        **made.told,
-        "differences": [asdict(one) for one in differences],
-        **{kind: made.text(kind) for kind in files.FORMATS},
-    }
+    return {**made.told, **{kind: made.text(kind) for kind in files.FORMATS}}
 
 
 class FilterModule:

@@ -54,7 +54,9 @@ options:
     choices: [error, warning, never]
     default: never
   previous:
-    description: A report in JSON that an earlier run wrote, to compare this one with. Where there is none, nothing is.
+    description:
+      - A report in JSON that an earlier run wrote, to compare this one with. Where there is none, nothing is. Where it
+        has the same observation, what was new of it stays.
     type: path
   hosts:
     description: Names of all clusters, in their order.
@@ -162,7 +164,7 @@ result:
       sample:
         east: east has 1 problem of severity error.
     differences:
-      description: What is new, gone or changed since O(previous).
+      description: What is new, gone or changed since O(previous); the page and the JSON have it too.
       returned: always
       type: list
       elements: dict

@@ -81,10 +81,14 @@ class Shown:
 
 
 def page(
-    report: model.Report, title: str = "", pages: t.Mapping[str, str] = MappingProxyType({}), home: str = ""
+    report: model.Report,
+    title: str = "",
+    pages: t.Mapping[str, str] = MappingProxyType({}),
+    home: str = "",
+    since: model.Since | None = None,
 ) -> str:
     """``pages``: names of the files that have pages of clusters, by the names of these, which this one leaves out and
-    leads to. ``home``: that of the file that leads here; '' where none does."""
+    leads to. ``home``: that of the file that leads here; '' where none does. ``since``: None without an earlier one."""
     style, script = (Markup((_FOLDER / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
@@ -101,11 +105,13 @@ def page(
         report=report,
         title=title or TITLE,
         home=home,
+        since=since,
         pages={one.id: pages[one.cluster.name] for one in clusters if one.cluster.name in pages},
         clusters=clusters,
         counts=[(each, _said(each, severities[each]), severities[each]) for each in model.SEVERITIES],
         totals=list(_totals(report)),
         verdicts=model.VERDICTS,
+        marked=(*model.VERDICTS, *model.SEVERITIES),
         choices=_choices(report),
         policy=policy(style, script),
         style=style,

@@ -27,7 +27,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import of_observed
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.data import as_data
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.difference import Difference, compare
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.difference import compare
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.metrics import prometheus
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._report import page
 
@@ -39,30 +39,27 @@ _MODE = 0o600
 
 @dataclass(frozen=True)
 class Made:
-    """A report of ``observed``. ``fail_on``: the least severity that is a failure."""
+    """A report of ``observed``. ``fail_on``: the least severity that is a failure. ``since``: None where no earlier one
+    was given."""
 
     observed: tuple[observation.Observed, ...]
     report: model.Report
-    data: dict[str, t.Any]
     fail_on: str
     title: str
+    since: model.Since | None
 
     @classmethod
-    def of(cls, observed: t.Any, fail_on: str, title: str = "") -> Made:
-        """Raises Failure where it is no observation."""
+    def of(cls, observed: t.Any, fail_on: str, title: str = "", earlier: t.Any = None) -> Made:
+        """``earlier``: the data of an earlier report. Raises Failure where that or ``observed`` is none."""
         parsed = observation.parse(observed)
         report = of_observed(parsed)
-        return cls(parsed, report, as_data(report), fail_on, title)
-
-    def differences(self, earlier: t.Any) -> tuple[Difference, ...]:
-        """From the data of an earlier one; raises Failure where that is none."""
-        return compare(earlier, self.data)
+        return cls(parsed, report, fail_on, title, None if earlier is None else compare(earlier, as_data(report)))
 
     def text(self, kind: str) -> str:
         """What the file of that format has, in one file for all clusters."""
         return {
-            files.HTML: lambda: page(self.report, self.title),
-            files.JSON: lambda: json.dumps(self.data, indent=1, sort_keys=True) + "\n",
+            files.HTML: lambda: page(self.report, self.title, since=self.since),
+            files.JSON: lambda: json.dumps(as_data(self.report, self.since), indent=1, sort_keys=True) + "\n",
             files.JUNIT: lambda: judging.junit(self.report, self.fail_on),
             files.PROMETHEUS: lambda: prometheus(self.report),
             files.CSV: self._csv,
@@ -95,10 +92,13 @@ class Made:
         home, each = posixpath.basename(path), {}
         for one in self.report.clusters:
             alone = model.Report(one.verdict, one.sentence, (one,))
-            each[posixpath.join(posixpath.dirname(path), names[one.name])] = page(alone, self.title, home=home)
+            new = self.since and self.since.of(one.name)
+            each[posixpath.join(posixpath.dirname(path), names[one.name])] = page(
+                alone, self.title, home=home, since=new
+            )
         if sum(map(len, each.values())) <= largest:
-            return {path: page(self.report, self.title)}
-        return {path: page(self.report, self.title, names), **each}
+            return {path: self.text(files.HTML)}
+        return {path: page(self.report, self.title, names, since=self.since), **each}
 
     @property
     def told(self) -> dict[str, t.Any]:
@@ -107,6 +107,7 @@ class Made:
             "verdict": self.report.verdict,
             "sentence": self.report.sentence,
             "clusters": [_row(one) for one in self.report.clusters],
+            "differences": [asdict(one) for one in (self.since.differences if self.since else ())],
             "failures": judging.failures(self.report, self.fail_on),
         }
 
@@ -124,10 +125,9 @@ def _row(one: model.Cluster) -> dict[str, t.Any]:
     }
 
 
-def plan(made: Made, target: files.Target, previous: str = "") -> _plan.Plan:
-    """Writes what differs; ``previous``: the file with an earlier report. Raises Failure where it cannot be written."""
+def plan(made: Made, target: files.Target) -> _plan.Plan:
+    """Writes what differs. Raises Failure where it cannot be written."""
     texts = made.texts(target)
-    differences = [asdict(one) for one in made.differences(_earlier(previous))] if _there(previous) else []
     if not target.folder or os.path.isdir(target.folder):
         for path in texts:
             _files.require_writable(path)
@@ -156,16 +156,13 @@ def plan(made: Made, target: files.Target, previous: str = "") -> _plan.Plan:
             changed[0], existed=changed[0] in before, why=f"with {', '.join(others)}" if others else ""
         )
         steps.append(_plan.Step(" and ".join((f"write {changed[0]}", *others)), change, write))
-    result = {**made.told, "files": list(texts), "differences": differences}
-    return _plan.Plan(before, after, tuple(steps), result=result)
+    return _plan.Plan(before, after, tuple(steps), result={**made.told, "files": list(texts)})
 
 
-def _there(previous: str) -> bool:
-    """The first of nightly runs has none before it."""
-    return bool(previous) and os.path.lexists(previous)
-
-
-def _earlier(path: str) -> t.Any:
+def earlier(path: str) -> t.Any:
+    """The data of the report in that file; None where there is none, as before the first of nightly runs."""
+    if not path or not os.path.lexists(path):
+        return None
     try:
         return json.loads(_files.read(path))
     except ValueError as error:

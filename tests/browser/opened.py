@@ -15,9 +15,11 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Playwright, Request
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.data import as_data
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.difference import compare
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._report import page
 
-from .worlds import WORLDS
+from .worlds import EARLIER, WORLDS
 
 PROGRAM = "/usr/bin/chromium-headless-shell"
 # Told through the console, so that what happens before the first question of a test is not missed.
@@ -39,7 +41,8 @@ def write(world: str, folder: Path, make: Callable[[], Any] | None = None, *, in
     if not path.exists():
         report = build((make or WORLDS[world])())
         pages = {one.name: f"{place}.html" for place, one in enumerate(report.clusters)} if index else {}
-        path.write_text(page(report, pages=pages), encoding="utf-8")
+        since = compare(as_data(build(EARLIER[world]())), as_data(report)) if world in EARLIER else None
+        path.write_text(page(report, pages=pages, since=since), encoding="utf-8")
     return path
 
 

@@ -117,6 +117,20 @@ def test_a_link_to_what_is_filtered_out_ends_the_filter(pages: Pages) -> None:
     assert page.evaluate("document.getElementById('c1-nodes').getBoundingClientRect().top < innerHeight")
 
 
+def test_what_is_new_stands_first(pages: Pages) -> None:
+    page = pages.open("half-migrated")
+    assert page.locator("main h2").first.inner_text().startswith("What is new")
+    found = page.locator("section[aria-labelledby=new] tbody tr").all_inner_texts()
+    told = {tuple(line.split("\t")) for line in found}
+    assert ("Deployment billing/orders", "phase", "changed", "left", "finished") in told
+    assert ("Deployment web/carts carts", "workload", "gone", "healthy", "not there") in told
+    page.locator("input[name=text]").fill("carts")
+    assert rows(page)[0].startswith("Deployment web/carts")
+    page.locator("input[name=text]").fill("ingest")
+    assert not page.locator("#new").is_visible()
+    assert not pages.open("demo").locator("#new").count()
+
+
 # keyboard
 
 

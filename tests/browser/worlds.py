@@ -303,6 +303,14 @@ def half_migrated() -> Town:
     return Town(moved, looked=looked)
 
 
+def _half_migrated_before() -> Town:
+    """The night before, with a workload that is gone, and one that is not there yet."""
+    before = {"finished": "left", "left": "soaking", "soaking": "switched", "blocked": "", "awaiting_owner": "planned"}
+    town = half_migrated()
+    apps = [replace(app, state=before.get(app.state, app.state)) for app in town.apps if app.name != "search"]
+    return replace(town, apps=[*apps, App("web", "carts")], time="2026-11-29T06:00:00Z")
+
+
 def named(names: Sequence[str], name: str = "names") -> Town:
     """Workloads and namespaces, pods, identities and selectors with these names."""
     apps = [
@@ -433,4 +441,10 @@ WORLDS = {
     "right-to-left": lambda: document(named(RIGHT_TO_LEFT, RIGHT_TO_LEFT[0]).observed()),
     "huge": lambda: document(huge().observed()),
     "unknown": _unknown,
+}
+
+# What was reported before; the others are first reports.
+EARLIER = {
+    "half-migrated": lambda: document(_half_migrated_before().observed()),
+    "many-clusters": lambda: document(*_many()["clusters"][:-1], {"name": "aks-gone", "failure": "It is not there."}),
 }

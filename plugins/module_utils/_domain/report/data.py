@@ -17,14 +17,14 @@ import typing as t
 from dataclasses import fields, is_dataclass
 
 from .graph import Edge, Graph, Node
-from .model import Cluster, Report
+from .model import Cluster, Report, Since
 
 VERSION = 1
 
 
-def as_data(report: Report) -> dict[str, t.Any]:
-    """In a stable order, so that the same observation gives the same text."""
-    return {"version": VERSION, **t.cast("dict[str, t.Any]", _plain(report))}
+def as_data(report: Report, since: Since | None = None) -> dict[str, t.Any]:
+    """In a stable order, so that the same observation gives the same text. ``since``: None without an earlier one."""
+    return {"version": VERSION, **t.cast("dict[str, t.Any]", _plain(report)), "since": _plain(since)}
 
 
 def _plain(value: object) -> object:

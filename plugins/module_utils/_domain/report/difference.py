@@ -10,11 +10,13 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import fields
 
 from ..diagnosis.shown import shown
 from ..errors import Failure
 from .data import VERSION
+from .model import Difference, Since
+from .observation import is_time
 
 Raw = t.Mapping[str, t.Any]
 _Rows = dict[tuple[str, str], str]
@@ -25,23 +27,12 @@ CLUSTER, PROBLEM, WORKLOAD, PHASE, TOKEN, LEFTOVER = KINDS = (
 )
 
 
-@dataclass(frozen=True)
-class Difference:
-    """``before`` and ``after``: severities of problems, verdicts or phases; '' where there is none."""
+def compare(before: t.Any, after: Raw) -> Since | None:
+    """What differs between two reports as data, of which the earlier one may come from a file.
 
-    cluster: str
-    change: str
-    kind: str
-    what: str
-    before: str
-    after: str
-
-
-def compare(before: t.Any, after: Raw) -> tuple[Difference, ...]:
-    """Of two reports as data; the earlier one may come from a file.
-
-    What could not be looked at in one of them is no difference but that of its cluster. Raises Failure where the
-    earlier one is no report of this version.
+    Where that has the same observation, it is this report, and what was new of it stays: a run that replaces it changes
+    nothing then. What could not be looked at in one of them is no difference but that of its cluster. Raises Failure
+    where the earlier one is no report of this version.
     """
     if not isinstance(before, dict) or before.get("version") != VERSION:
         raise Failure(
@@ -49,12 +40,30 @@ def compare(before: t.Any, after: Raw) -> tuple[Difference, ...]:
             "this version of the collection first."
         )
     try:
+        if {**before, "since": None} == {**after, "since": None}:
+            return _again(before.get("since"))
         old, new = _by_name(before), _by_name(after)
-        return tuple(one for name in sorted({*old, *new}) for one in _of(name, old.get(name), new.get(name)))
-    except (AttributeError, KeyError, TypeError) as error:
+        found = tuple(one for name in sorted({*old, *new}) for one in _of(name, old.get(name), new.get(name)))
+        return Since(_time(min(filter(None, (one["observed_at"] for one in old.values())), default="")), found)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Failure(
             f"The earlier report is not as this collection writes it ({type(error).__name__}: {error}): write it anew."
         ) from error
+
+
+def _again(told: Raw | None) -> Since | None:
+    """As the file has it, which may be anybody's."""
+    if told is None:
+        return None
+    names = [each.name for each in fields(Difference)]
+    rows = [{name: shown(row[name]) for name in names} for row in told["differences"]]
+    return Since(_time(told["observed_at"]), tuple(Difference(**row) for row in rows))
+
+
+def _time(text: str) -> str:
+    if text and not is_time(text):
+        raise ValueError(f"{shown(text)} is no time")
+    return text
 
 
 def _by_name(report: Raw) -> dict[str, Raw]:

@@ -245,6 +245,30 @@ class Report:
         return next((severity for severity in SEVERITIES if severity in found), "")
 
 
+@dataclass(frozen=True)
+class Difference:
+    """``before`` and ``after``: severities of problems, verdicts or phases; '' where there is none."""
+
+    cluster: str
+    change: str
+    kind: str
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Since:
+    """What differs from an earlier report, and when the oldest of that was observed; '' where nothing was."""
+
+    observed_at: str
+    differences: tuple[Difference, ...]
+
+    def of(self, cluster: str) -> Since:
+        """The same of one cluster alone."""
+        return Since(self.observed_at, tuple(one for one in self.differences if one.cluster == cluster))
+
+
 def counted(number: int, one: str, several: str = "") -> str:
     """``1 error``, ``2 errors``."""
     return f"{number} {one if number == 1 else several or one + 's'}"

@@ -113,7 +113,7 @@ def _cluster(raw: t.Any) -> Observed:
             failures[key] = shown(str(source["failure"]), _LONGEST)
             continue
         time = _field(source, "observed_at", str, f"The source {key} of the cluster {name}")
-        if not _TIME.fullmatch(time):
+        if not is_time(time):
             raise Failure(
                 f"The source {key} of the cluster {name} was observed at {shown(time)}: give the time as in "
                 "2026-03-01T12:00:00Z."
@@ -122,6 +122,10 @@ def _cluster(raw: t.Any) -> Observed:
         results[key] = printable(_field(source, "result", kind, f"The source {key} of the cluster {name}"))
         times[key] = time
     return Observed(name, shown(raw.get("failure") or "", _LONGEST), results, times, failures)
+
+
+def is_time(text: str) -> bool:
+    return bool(_TIME.fullmatch(text))
 
 
 def _field(raw: t.Any, key: str, kind: type, of: str) -> t.Any:

@@ -175,6 +175,33 @@ def test_files_for_machines() -> None:
     assert report(observed("lost"), earlier=data)["differences"] == []
 
 
+def test_what_is_new_is_on_the_page_where_an_earlier_report_was_given() -> None:
+    files = report(observed("lost"), earlier=json.loads(report(observed("app"))["json"]))
+    new = Page(files["html"])
+    section = new.text.partition("What is new")[2].partition("Workloads by namespace and verdict")[0]
+    for one in files["differences"]:
+        assert one["what"] in section
+    assert "2026-03-01T12:00:00Z" in section and "not there" in section
+    assert json.loads(files["json"])["since"]["differences"] == files["differences"] != []
+    # The same once more, with the file that it replaced.
+    assert report(observed("lost"), earlier=json.loads(files["json"])) == files
+    assert "What is new" not in PAGE.text and json.loads(report(observed("lost"))["json"])["since"] is None
+    (cluster,) = observed("lost")["clusters"]
+    later = {"clusters": [{**cluster, "sources": json.loads(json.dumps(cluster["sources"]).replace("-01T", "-02T"))}]}
+    assert "Nothing is new, gone or changed." in report(later, earlier=json.loads(files["json"]))["html"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_of_an_earlier_report_are_text(name: str) -> None:
+    def since(what: str) -> Page:
+        told = dict.fromkeys(("cluster", "change", "kind", "what", "before", "after"), what)
+        earlier = json.loads(report(observed("lost"))["json"])
+        earlier["since"] = {"observed_at": "2026-03-01T12:00:00Z", "differences": [told]}
+        return Page(report(observed("lost"), earlier=earlier)["html"])
+
+    assert since(f"a{name}").shape == since("app").shape
+
+
 def test_a_cluster_without_anything() -> None:
     found = Page(report(document({"name": "west", "failure": "It is not there."}))["html"])
     assert "west could not be looked at: It is not there." in found.text

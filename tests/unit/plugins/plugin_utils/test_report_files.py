@@ -38,12 +38,12 @@ EAST = cluster("east", inventory=inventory(objects()))
 WEST = {"name": "west", "failure": "It may not be read."}
 
 
-def made(*clusters: dict[str, Any]) -> Made:
-    return Made.of(document(*(clusters or (EAST, WEST))), "never")
+def made(*clusters: dict[str, Any], previous: str = "") -> Made:
+    return Made.of(document(*(clusters or (EAST, WEST))), "never", earlier=_report_files.earlier(previous))
 
 
-def plan(target: Path, *formats: str, previous: str = "", of: Made | None = None) -> Plan:
-    return _report_files.plan(of or made(), files.target(str(target), formats), previous)
+def plan(target: Path, *formats: str, of: Made | None = None) -> Plan:
+    return _report_files.plan(of or made(), files.target(str(target), formats))
 
 
 def write(target: Path, *formats: str, **more: Any) -> None:
@@ -201,6 +201,11 @@ def test_a_large_page_leads_to_one_for_each_cluster() -> None:
     index, page = large["/r/pod-identity-report.html"], large["/r/pod-identity-report-east.html"]
     assert 'href="pod-identity-report-east.html"' in index and "Deployment team/lost" not in index
     assert 'href="pod-identity-report.html"' in page and "Deployment team/lost" in page
+    # Each tells what is new of it, and the one that leads to them what is new of all.
+    earlier = json.loads(made(EAST).text("json"))
+    large = Made.of(document(EAST, WEST), "never", earlier=earlier).texts(target, largest=10_000)
+    new = {path: "Nothing is new" not in text for path, text in large.items() if path.endswith(".html")}
+    assert list(new.values()) == [True, False, True] and all("What is new" in large[path] for path in new)
     # One file is one file.
     one = files.target("/r/a.html")
     assert set(made().texts(one, largest=10)) == {"/r/a.html"}
@@ -208,15 +213,19 @@ def test_a_large_page_leads_to_one_for_each_cluster() -> None:
 
 def test_what_is_new_since_an_earlier_report(tmp_path: Path) -> None:
     previous = str(tmp_path / "pod-identity-report.json")
-    first = plan(tmp_path, previous=previous, of=made(EAST))
+    first = plan(tmp_path, of=made(EAST, previous=previous))
     assert first.result and first.result["differences"] == []
     write(tmp_path, of=made(EAST))
-    second = plan(tmp_path, previous=previous)
+    second = plan(tmp_path, of=made(previous=previous))
     assert second.result
     (new,) = second.result["differences"]
     assert (new["cluster"], new["change"], new["kind"], new["after"]) == ("west", "new", "cluster", "unknown")
+    # It may be the file that a run replaces, and a second run with the same observation changes nothing.
+    write(tmp_path, of=made(previous=previous))
+    assert not plan(tmp_path, of=made(previous=previous)).steps
+    assert "What is new" in (tmp_path / "pod-identity-report.html").read_text()
     Path(previous).write_text("{")
     with pytest.raises(Failure, match="is no JSON"):
-        plan(tmp_path, previous=previous)
+        made(previous=previous)
     _files.remove(previous)
-    assert plan(tmp_path, previous=previous).result
+    assert made(previous=previous).since is None

@@ -10,6 +10,7 @@ import copy
 import json
 import re
 import typing as t
+from dataclasses import asdict
 from xml.etree import ElementTree
 
 import pytest
@@ -17,19 +18,21 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.data import as_data
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.difference import (
-    Difference,
-    compare,
-)
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.difference import compare
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.judging import failures, junit
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.metrics import prometheus
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.model import Report
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.model import (
+    Difference,
+    Report,
+    Since,
+)
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, exception, template
 
-from .report_world import cluster, document, inventory, objects, token
+from .report_world import TIME, cluster, document, inventory, objects, token
 
 GONE: Raw = {"name": "west", "failure": 'It answers "no"\\.'}
-BROKEN = build(document(cluster(inventory=inventory(objects()), verification=[token()]), GONE))
+OBSERVED = document(cluster(inventory=inventory(objects()), verification=[token()]), GONE)
+BROKEN = build(OBSERVED)
 RIGHT = objects(Deployment=[template()])
 # An exception that covers the pods is a warning.
 SUSPECT = build(document(cluster(inventory=inventory({**RIGHT, "AzurePodIdentityException": [exception(app="web")]}))))
@@ -121,12 +124,28 @@ def test_the_data_is_json() -> None:
     assert {"from", "to", "state"} == set(data["clusters"][0]["ways"][0])
 
 
+def compared(before: t.Any, after: Report) -> Since:
+    found = compare(json.loads(json.dumps(before)), as_data(after))
+    assert found
+    return found
+
+
 def differences(before: Report, after: Report) -> list[Difference]:
-    return list(compare(json.loads(json.dumps(as_data(before))), as_data(after)))
+    return list(compared(as_data(before), after).differences)
 
 
-def test_a_report_does_not_differ_from_itself() -> None:
-    assert differences(BROKEN, BROKEN) == []
+def test_what_is_new_tells_since_when() -> None:
+    assert compared(as_data(FINE), BROKEN).observed_at == TIME
+    assert compared(as_data(build(document({"name": "prod", "failure": "No."}))), BROKEN).observed_at == ""
+
+
+def test_the_same_observation_again_leaves_what_was_new_of_it() -> None:
+    assert compare(as_data(BROKEN), as_data(BROKEN)) is None
+    since = compared(as_data(FINE), BROKEN)
+    assert since.differences and compared(as_data(BROKEN, since), BROKEN) == since
+    # Looked at later, all the same, it has nothing new.
+    later = build(json.loads(json.dumps(OBSERVED).replace(TIME, "2026-03-02T12:00:00Z")))
+    assert compared(as_data(BROKEN, since), later) == Since(TIME, ())
 
 
 def test_what_is_new_gone_and_changed() -> None:
@@ -150,7 +169,18 @@ def test_a_cluster_that_nobody_could_look_at_has_lost_nothing() -> None:
     assert all(one.kind == "cluster" for one in differences(BROKEN, silent))
 
 
-@pytest.mark.parametrize("earlier", [[], {}, {"version": 2}, {"version": 1}, {"version": 1, "clusters": [{}]}])
+AGAIN = as_data(FINE)
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        *([], {}, {"version": 2}, {"version": 1}, {"version": 1, "clusters": [{}]}),
+        *({**AGAIN, "since": since} for since in ([1], {}, {"observed_at": "", "differences": [{}]})),
+        {**AGAIN, "since": {"observed_at": "<b>", "differences": []}},
+        {"version": 1, "clusters": [{**AGAIN["clusters"][0], "observed_at": "yesterday"}]},
+    ],
+)
 def test_an_earlier_file_that_is_no_report_is_refused(earlier: t.Any) -> None:
     with pytest.raises(Failure, match="The earlier report is"):
         compare(earlier, as_data(FINE))
@@ -159,4 +189,7 @@ def test_an_earlier_file_that_is_no_report_is_refused(earlier: t.Any) -> None:
 def test_text_of_an_earlier_file_is_made_printable() -> None:
     earlier = copy.deepcopy(as_data(FINE))
     earlier["clusters"][0]["workloads"][0]["label"] = "Deployment team/\u202eweb"
-    assert all(one.what.isprintable() for one in compare(earlier, as_data(FINE)))
+    assert all(one.what.isprintable() for one in compared(earlier, FINE).differences)
+    new = {"cluster": "\u202e", "change": "\u0000", "kind": "\u2066", "what": "\n", "before": "\ud800", "after": ""}
+    (one,) = compared({**AGAIN, "since": {"observed_at": "", "differences": [new]}}, FINE).differences
+    assert all(each.isprintable() for each in asdict(one).values())
