@@ -90,7 +90,7 @@ _PLAYBOOKS = _ROLES.with_name("playbooks")
 FACTS = (
     *("pod_identity_bindings_report", "pod_identity_chart", "pod_identity_cluster_missing_permissions"),
     *("pod_identity_identities", "pod_identity_restore", "pod_identity_uninstall", "pod_identity_verification"),
-    *("imds_node_cleanup_result", "pod_identity_in_process", _tables.WIDTH),
+    *("imds_node_cleanup", "imds_node_cleanup_result", "pod_identity_in_process", _tables.WIDTH),
     *("workload_identity_migration_plan", "workload_identity_migration_stages", "pod_identity_report"),
 )
 

@@ -87,6 +87,22 @@ def test_logs_are_looked_at_with_their_objects(tmp_path: Path) -> None:
     assert "nothing-of-these.log" in whole or str(log) in whole, whole
 
 
+def test_nodes_are_told_after_they_were_to_be_cleaned(tmp_path: Path) -> None:
+    """Whatever became of them, and though the run fails for it."""
+    given: dict[str, Any] = {
+        "pod_identity_report_files": [saved(tmp_path / "objects.json", objects())],
+        "pod_identity_report_target": str(tmp_path / "report.json"),
+    }
+    # A node of which no cluster tells, so that nobody goes there.
+    play = Player(tmp_path / "play").play
+    status, output = play("azureops.pod_identity.cleanup_nodes", "-i", "lost,", **given)
+    assert status == 2 and "1 of 1 nodes did not end as they should" in output, output
+    (cluster,) = json.loads((tmp_path / "report.json").read_text())["clusters"]
+    (told,) = [each for each in cluster["nodes"] if each["rules"]]
+    assert told["name"] == "lost" and told["rules"].startswith("refused"), told
+    assert "rules" in [each["source"] for each in cluster["looked"]] and cluster["problems"]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

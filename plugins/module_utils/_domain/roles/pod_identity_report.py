@@ -24,6 +24,7 @@ from ..report.observation import (
     NODES,
     PLAN,
     REMOVAL,
+    RULES,
     STAGES,
     VERIFICATION,
 )
@@ -137,6 +138,7 @@ def _left(observed: Raw) -> dict[str, t.Any]:
     found = {
         DIAGNOSIS: left["diagnosis"] if (left["diagnosis"] or {}).get("scope") == _WHOLE else None,
         VERIFICATION: left["verification"],
+        RULES: left["rules"],
         LEFTOVERS: left["leftovers"],
         REMOVAL: left["removal"],
         PLAN: left["plan"],

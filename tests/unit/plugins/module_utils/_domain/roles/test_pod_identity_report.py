@@ -25,6 +25,7 @@ CLUSTER = {"id": ID, "name": "shop", "resource_group": "rg"}
 LEFT: dict[str, Any] = {
     "diagnosis": {},
     "verification": [],
+    "rules": [],
     "leftovers": {},
     "removal": {},
     "plan": {},
@@ -87,6 +88,13 @@ def test_what_plays_have_found_is_not_looked_at_again() -> None:
     found = looks({}, known({}, left={"diagnosis": whole, "plan": {"templates": []}}))
     assert list(found) == ["inventory", "installations", "nodes"]
     assert list(looks({}, known({}, left={"diagnosis": narrow}))) == LIVE
+
+
+def test_nodes_that_were_cleaned_are_told_with_their_rules() -> None:
+    cleaned = {"node": "n1", "outcome": "cleaned", "reason": "", "found": ["-A x"] * 2, "removed": ["-A x"] * 2}
+    one = observed({}, known(left={"rules": [{**cleaned, "left": []}]}))
+    (cluster,) = build({"clusters": [one]}).clusters
+    assert [(node.name, node.rules) for node in cluster.nodes] == [("n1", "cleaned (2 found and 2 removed)")]
 
 
 def test_files_have_the_time_of_the_oldest() -> None:
