@@ -205,8 +205,9 @@ class _Session:
         (cluster,) = self.known.pop("before")
         self._learn(cluster)
 
-    def be_connected(self, _arguments: Raw) -> None:
-        self._begin_changes()
+    def be_connected(self, arguments: Raw) -> None:
+        if arguments["tells"]:
+            self._begin_changes()
         if self._action._task._role is None:
             refuse(_roles.unknown(self._action, self._variables, self._subtasks))
         self._forget_another()

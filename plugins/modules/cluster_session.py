@@ -99,7 +99,9 @@ options:
     elements: dict
     default: []
   tells:
-    description: Whether O(state=absent) ends the list of changes too, if O(owner) began it.
+    description:
+      - Whether O(state=connected) begins a list of changes where there is none yet, and O(state=absent) ends that which
+        O(owner) began.
     type: bool
     default: true
   needed:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -91,4 +92,6 @@ def test_playbooks_write_what_they_found(
     east = report(target)["east"]
     assert "mic_not_running" in {each["code"] for each in east["problems"]}
     assert {"inventory", "diagnosis", "plan"} <= {each["source"] for each in east["looked"]}
+    # The report is no work of its own, of which it would be told again what it changed.
+    assert len(re.findall(r"^\[east\] (Nothing was changed|\d+ changes? in)", output, re.MULTILINE)) == 1, output
     assert not list(player.temporary.glob("azureops-pod-identity-*"))
