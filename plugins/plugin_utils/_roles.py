@@ -358,13 +358,15 @@ def check(
         unread += wrong_options(action._templar, checked, variables)
     wrong = [*known, *unread]
     plan: dict[str, t.Any] = {}
-    try:
-        # What has no value that can be read cannot be compared.
-        plan = {} if unread else decide(action, role, part, observed, variables, subtasks)
-    except Refused as refused:
-        wrong += refused.sentences
-    except Failure as error:
-        wrong.append(str(error))
+    # What has no value that can be read cannot be compared.
+    parts = [] if unread else [*((each, "place") for each in reports), (role, part)]
+    for decider, name in parts:
+        try:
+            plan = decide(action, decider, name, observed, variables, subtasks)
+        except Refused as refused:
+            wrong += refused.sentences
+        except Failure as error:
+            wrong.append(str(error))
     if wrong:
         raise Refused(*wrong)
     return plan

@@ -24,8 +24,11 @@ from ansible_collections.azureops.pod_identity.tests.unit.roles.players import C
 
 PLAN = "azureops.pod_identity.role_plan"
 SESSION = "azureops.pod_identity.cluster_session"
-# What sessions ask the role pod_identity_cluster.
-QUESTIONS = {("pod_identity_cluster", "questions"), ("pod_identity_cluster", "own_questions")}
+# What sessions ask the role pod_identity_cluster, and the one that writes a report in the end.
+QUESTIONS = {
+    *(("pod_identity_cluster", "questions"), ("pod_identity_cluster", "own_questions")),
+    ("pod_identity_report", "place"),
+}
 TASKS = [*sorted(CHECKOUT.glob("roles/*/tasks/*.yml")), *sorted(CHECKOUT.glob("playbooks/*.yml"))]
 # Variables of roles that stand for the plan of a task.
 ALIASES = {

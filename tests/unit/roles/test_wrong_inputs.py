@@ -203,13 +203,22 @@ def test_all_is_told_at_once(playbook: str, tmp_path: Path) -> None:
     assert f"changed={int(playbook == 'inventory')} " in output and "failed=1 " in output, output
 
 
-@pytest.mark.parametrize("playbook", ["site", "diagnose"])
-def test_what_is_wrong_with_a_report_is_told_before_what_it_is_of(playbook: str, tmp_path: Path) -> None:
-    wrong = {"pod_identity_report_target": str(tmp_path / "report"), "pod_identity_report_formats": ["pdf"]}
+@pytest.mark.parametrize(
+    ("playbook", "target", "formats", "said"),
+    [
+        ("site", "report", ["pdf"], "entry 1 is 'pdf'"),
+        ("site", "report.json", ["html"], "is one file, of the format json, and html would have no place"),
+        ("diagnose", "report.html", ["csv"], "is one file, of the format html, and csv would have no place"),
+    ],
+)
+def test_what_is_wrong_with_a_report_is_told_before_what_it_is_of(
+    playbook: str, target: str, formats: list[str], said: str, tmp_path: Path
+) -> None:
+    wrong = {"pod_identity_report_target": str(tmp_path / target), "pod_identity_report_formats": formats}
     status, output = Player(tmp_path / "player").play(f"azureops.pod_identity.{playbook}", **NAMED, **wrong)
     told = re.findall(r'"msg": "((?:[^"\\]|\\.)*)"', output)
-    assert status == 2 and "pod_identity_report_formats" in told[0] and "entry 1 is 'pdf'" in told[0], output
-    assert not (tmp_path / "report").exists(), output
+    assert status == 2 and "pod_identity_report_formats" in told[0] and said in told[0], output
+    assert not (tmp_path / target).exists(), output
 
 
 def test_what_is_wrong_at_a_node_is_told_before_any_is_touched(tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ _AGE = "age of "
 
 
 @dataclass(frozen=True)
+class Place:
+    target: str = ""
+    formats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Options:
     target: str = ""
     formats: tuple[str, ...] = ()
@@ -65,13 +71,23 @@ def check(options: Options, _nothing: Nothing, _run: Run) -> Checked:
     return Checked(options.live)
 
 
+def check_place(options: Place, _nothing: Nothing, _run: Run) -> Nothing:
+    """What playbooks that write a report in the end ask before they begin."""
+    refuse(_wrong_place(options.target, options.formats))
+    return Nothing()
+
+
+def _wrong_place(target: str, formats: t.Sequence[str]) -> t.Iterator[str]:
+    try:
+        files.target(target, formats)
+    except Failure as failure:
+        yield f"{_PREFIX}_target and {_PREFIX}_formats contradict each other: {failure}"
+
+
 def _contradictions(options: Options) -> t.Iterator[str]:
     if not options.target:
         yield f"{_PREFIX}_target does not say where the report is written to: name a folder or a file."
-    try:
-        files.target(options.target, options.formats)
-    except Failure as failure:
-        yield f"{_PREFIX}_target and {_PREFIX}_formats contradict each other: {failure}"
+    yield from _wrong_place(options.target, options.formats)
     if options.log_files and options.live:
         yield f"{_PREFIX}_log_files needs the objects that its logs are of; name their files with {_PREFIX}_files."
 
@@ -189,5 +205,6 @@ def _arguments(key: str, options: Options, observed: Raw) -> dict[str, t.Any]:
 
 PARTS: t.Mapping[str, Part[t.Any, t.Any]] = {
     "options": Part(Options, Nothing, check),
+    "place": Part(Place, Nothing, check_place),
     "observed": Part(Options, Found, observe, _look),
 }
