@@ -43,6 +43,18 @@ def fragment(page: Page) -> str:
     return str(page.evaluate("location.hash"))
 
 
+def seen(page: Page, id_: str) -> bool:
+    """Whether it is on the screen once the page has scrolled there."""
+    page.wait_for_function(
+        """(id) => {
+            const box = document.getElementById(id).getBoundingClientRect();
+            return box.top >= 0 && box.top < innerHeight;
+        }""",
+        arg=id_,
+    )
+    return True
+
+
 # filter
 
 
@@ -99,13 +111,27 @@ def test_links_to_parts_leave_the_filter(pages: Pages) -> None:
     page = pages.open("broken", fragment="#verdict=broken")
     filtered = rows(page)
     page.locator(".jump a", has_text="Workloads").click()
-    page.wait_for_function("location.hash === '#c1-workloads'")
+    page.wait_for_function("location.hash === '#c1-workloads&verdict=broken'")
     assert rows(page) == filtered
     # The drawing of a workload is opened; it is filtered as the workload.
     page.locator("tr[data-verdict] th a:visible").first.click()
     page.wait_for_function("document.querySelector('details[open] svg')?.checkVisibility()")
     assert rows(page) == filtered
-    assert page.locator("details[open] summary").inner_text() == "workload billing/Deployment invoices"
+    opened = page.locator("details[open] summary")
+    assert opened.inner_text() == "workload billing/Deployment invoices"
+    # Both are kept in the address.
+    said = fragment(page)
+    assert said.startswith("#c1-way-") and said.endswith("&verdict=broken")
+    page.reload()
+    page.wait_for_function("document.querySelector('details[open] svg')?.checkVisibility()")
+    assert (rows(page), opened.inner_text()) == (filtered, "workload billing/Deployment invoices")
+    assert fragment(page) == said and seen(page, said[1:].partition("&")[0])
+    # So is the part where the filter changes, and the way back leads to both.
+    page.locator("select[name=verdict]").select_option("")
+    assert fragment(page) == said.partition("&")[0]
+    page.go_back()
+    page.wait_for_function("location.hash === '#c1-workloads&verdict=broken'")
+    assert rows(page) == filtered
 
 
 def test_a_link_to_what_is_filtered_out_ends_the_filter(pages: Pages) -> None:
@@ -114,7 +140,7 @@ def test_a_link_to_what_is_filtered_out_ends_the_filter(pages: Pages) -> None:
     page.locator(".jump a", has_text="Nodes").click()
     page.wait_for_function("document.querySelector('[name=verdict]').value === ''")
     assert "aks-work-21870734-vmss000002" in rows(page)
-    assert page.evaluate("document.getElementById('c1-nodes').getBoundingClientRect().top < innerHeight")
+    assert seen(page, "c1-nodes") and fragment(page) == "#c1-nodes"
 
 
 def test_what_is_new_stands_first(pages: Pages) -> None:
@@ -180,7 +206,7 @@ def test_keys_open_and_choose(pages: Pages) -> None:
     assert page.evaluate("document.activeElement.closest('details.way') !== null")
     page.locator("select[name=verdict]").focus()
     page.keyboard.press("b")
-    page.wait_for_function("location.hash === '#verdict=broken'")
+    page.wait_for_function("location.hash === '#content&verdict=broken'")
 
 
 # without scripts, on paper

@@ -15,24 +15,34 @@
   const rows = [...document.querySelectorAll("[data-row]")]
     .map((element) => ({ element, text: null, groups: around(element) }));
 
-  // A part of the page is named by a fragment without =, the filter by one with it.
-  const read = () => {
-    const said = location.hash.slice(1);
-    const part = said && !said.includes("=");
-    const target = part && document.getElementById(said);
-    if (part && !target?.closest("[hidden]")) return;
-    const wanted = new URLSearchParams(part ? "" : said);
-    for (const field of fields) {
-      const value = wanted.get(field.name) || "";
-      const known = field.tagName !== "SELECT" || [...field.options].some((option) => option.value === value);
-      field.value = known ? value : "";
-    }
-    // What the filter hides cannot be led to.
-    if (target) setTimeout(() => target.scrollIntoView());
-  };
+  // The fragment is PART&FILTER, either of which may be missing. A link names a part alone and leaves the filter, which
+  // the address then has with it.
+  let target = null;
   const write = () => {
     const set = new URLSearchParams(fields.filter((field) => field.value).map((field) => [field.name, field.value]));
-    history.replaceState(null, "", `#${set}`);
+    history.replaceState(null, "", `#${[target?.id, `${set}`].filter(Boolean).join("&")}`);
+  };
+  const read = () => {
+    const said = location.hash.slice(1);
+    target = document.getElementById(said.split("&", 1)[0]);
+    const linked = said && !said.includes("=");
+    if (!linked || target?.closest("[hidden]")) {
+      // What the filter hides cannot be led to.
+      const wanted = new URLSearchParams(linked ? "" : said);
+      for (const field of fields) {
+        const value = wanted.get(field.name) || "";
+        const known = field.tagName !== "SELECT" || [...field.options].some((option) => option.value === value);
+        field.value = known ? value : "";
+      }
+      setTimeout(lead);
+    }
+    if (linked && target) write();
+    apply();
+  };
+  // Where the browser knows no such part, because of the filter behind it.
+  const lead = () => {
+    for (let one = target?.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
+    target?.scrollIntoView();
   };
   const apply = () => {
     const words = form.elements.text.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -62,10 +72,9 @@
 
   document.querySelectorAll("time").forEach(age);
   read();
-  apply();
   form.hidden = false;
   form.addEventListener("input", () => { write(); apply(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(() => { write(); apply(); }));
-  addEventListener("hashchange", () => { read(); apply(); });
+  addEventListener("hashchange", read);
 })();
