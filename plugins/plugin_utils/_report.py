@@ -24,6 +24,7 @@ from types import MappingProxyType
 import jinja2
 from markupsafe import Markup
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.plan import BLOCKED, NEEDED, READY
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.stages import FINISHED, LEFT
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report import model
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import link
@@ -38,6 +39,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import OK
 
 TITLE = "Pod identities"
+# What the plan of a migration says of a workload.
+_PLANNED: t.Mapping[str, str] = {
+    READY: "nothing is left to do",
+    NEEDED: "steps are left to do",
+    BLOCKED: "something is in the way",
+}
 _FOLDER = Path(__file__).parent / "_report_page"
 # The parts of a cluster in the order of the page, with what they need to be there.
 _PARTS: tuple[tuple[str, str, t.Callable[[model.Cluster], object]], ...] = (
@@ -113,6 +120,7 @@ def page(
         verdicts=model.VERDICTS,
         marked=(*model.VERDICTS, *model.SEVERITIES),
         choices=_choices(report),
+        planned=_PLANNED,
         policy=policy(style, script),
         style=style,
         script=script,

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.filter.report import report
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan as plans
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report import model
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._report import page
@@ -206,6 +207,16 @@ def test_a_cluster_without_anything() -> None:
     found = Page(report(document({"name": "west", "failure": "It is not there."}))["html"])
     assert "west could not be looked at: It is not there." in found.text
     assert Page(report(document())["html"]).text
+
+
+def test_the_plan_of_a_migration_is_told_in_words() -> None:
+    row = plan(objects())["templates"][0]
+    rows = [{**row, "name": f"web-{verdict}", "verdict": verdict} for verdict in plans.VERDICTS]
+    found = report(document(cluster(plan={"templates": rows}, stages=STAGES)))["html"]
+    for said in ("nothing is left to do", "steps are left to do", "something is in the way"):
+        assert f'<td data-title="Plan">{said}</td>' in found
+    # Of a workload that only its phase tells of there is no plan.
+    assert found.count('<td data-title="Plan"><span class="gap">not looked at</span></td>') == 1
 
 
 def test_an_index_leads_to_pages_and_these_lead_back() -> None:
