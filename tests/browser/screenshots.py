@@ -37,6 +37,8 @@ def main() -> None:
             page = context.new_page()
             page.clock.set_fixed_time(NOW)
             page.goto(f"{write(world, Path(folder)).as_uri()}{part}")
+            # A part that is scrolled by keyboard has the focus where an address leads to it.
+            page.evaluate("document.activeElement.blur()")
             taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
             path = FOLDER / f"{name}.png"
             taken.quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
