@@ -18,7 +18,8 @@ import typing as t
 
 from ._domain.errors import Failure
 
-Write = t.Callable[[str], t.Any]
+Text = t.Union[str, bytes]
+Write = t.Callable[[Text], t.Any]
 ROOT = 0
 _CHUNK = 1 << 20
 
@@ -55,9 +56,9 @@ class _Beside:
             handle, self._temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}-")
         self._file = os.fdopen(handle, "wb")
 
-    def write(self, text: str) -> None:
+    def write(self, text: Text) -> None:
         with self._written():
-            self._file.write(_encoded(text))
+            self._file.write(encoded(text))
 
     def end(self, mode: int, *, keep: bool) -> None:
         with self._written():
@@ -161,8 +162,8 @@ class Digest:
     def __init__(self) -> None:
         self._found = hashlib.sha256()
 
-    def write(self, text: str) -> None:
-        self._found.update(_encoded(text))
+    def write(self, text: Text) -> None:
+        self._found.update(encoded(text))
 
     def __str__(self) -> str:
         return self._found.hexdigest()
@@ -177,9 +178,9 @@ def remove(path: str) -> None:
         raise Failure(f"The file {path} cannot be removed ({error.strerror}): remove it yourself.") from error
 
 
-def _encoded(text: str) -> bytes:
-    """What no encoding knows, such as half a character, is shown as an escape."""
-    return text.encode("utf-8", "backslashreplace")
+def encoded(text: Text) -> bytes:
+    """As it stands in a file. What no encoding knows, such as half a character, is shown as an escape."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
 
 
 def _mode(path: str, new: int) -> int:

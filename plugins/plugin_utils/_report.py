@@ -14,6 +14,7 @@ text but the style, the script, and the drawings, which escape their names thems
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import typing as t
 from collections import Counter
@@ -96,19 +97,12 @@ def page(
 ) -> str:
     """``pages``: names of the files that have pages of clusters, by the names of these, which this one leaves out and
     leads to. ``home``: that of the file that leads here; '' where none does. ``since``: None without an earlier one."""
-    style, script = (Markup((_FOLDER / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    template, style, script = _parts()
     clusters = [
         _shown(number, cluster, alone=cluster.name in pages) for number, cluster in enumerate(report.clusters, start=1)
     ]
     severities = Counter(one.severity for cluster in report.clusters for one in cluster.problems)
-    return environment.get_template("page.html.j2").render(
+    return template.render(
         report=report,
         title=title or TITLE,
         home=home,
@@ -126,6 +120,20 @@ def page(
         script=script,
         link=link,
     )
+
+
+@functools.cache
+def _parts() -> tuple[jinja2.Template, Markup, Markup]:
+    """The template, the style and the script, which all pages have."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = (Markup((_FOLDER / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+    return environment.get_template("page.html.j2"), style, script
 
 
 def _said(severity: str, count: int) -> str:

@@ -20,18 +20,18 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.chan
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import inventory_files
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report import (
+    data,
     files,
     judging,
     model,
     observation,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import of_observed
-from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.data import as_data
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.difference import compare
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.metrics import prometheus
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._report import page
 
-# Characters of a page that a browser still opens and filters at once. Where that of all clusters has more, each cluster
+# Bytes of a page that a browser still opens and filters at once. Where that of all clusters has more, each cluster
 # gets a page of its own.
 LARGEST = 6_000_000
 _MODE = 0o600
@@ -40,65 +40,54 @@ _MODE = 0o600
 @dataclass(frozen=True)
 class Made:
     """A report of ``observed``. ``fail_on``: the least severity that is a failure. ``since``: None where no earlier one
-    was given."""
+    was given. ``table``: as the playbook inventory writes it."""
 
-    observed: tuple[observation.Observed, ...]
     report: model.Report
     fail_on: str
     title: str
     since: model.Since | None
+    table: str
 
     @classmethod
     def of(cls, observed: t.Any, fail_on: str, title: str = "", earlier: t.Any = None) -> Made:
         """``earlier``: the data of an earlier report. Raises Failure where that or ``observed`` is none."""
-        parsed = observation.parse(observed)
-        report = of_observed(parsed)
-        return cls(parsed, report, fail_on, title, None if earlier is None else compare(earlier, as_data(report)))
+        lines = [inventory_files.HEADING]
+        report = of_observed(_listed(observation.parse(observed), lines))
+        since = None if earlier is None else compare(earlier, data.as_data(report))
+        return cls(report, fail_on, title, since, "".join(lines))
 
     def text(self, kind: str) -> str:
         """What the file of that format has, in one file for all clusters."""
         return {
             files.HTML: lambda: page(self.report, self.title, since=self.since),
-            files.JSON: lambda: json.dumps(as_data(self.report, self.since), indent=1, sort_keys=True) + "\n",
+            files.JSON: lambda: data.text(self.report, self.since),
             files.JUNIT: lambda: judging.junit(self.report, self.fail_on),
             files.PROMETHEUS: lambda: prometheus(self.report),
-            files.CSV: self._csv,
+            files.CSV: lambda: self.table,
         }[kind]()
 
-    def _csv(self) -> str:
-        """As the playbook inventory writes it."""
-        lines: list[str] = []
-        joined = inventory_files.Joined(lambda _text: None, lines.append)
-        for cluster in self.observed:
-            found = cluster.result(observation.INVENTORY)
-            reason = cluster.failures.get(observation.INVENTORY) or cluster.failure or observation.NOTHING_GIVEN
-            joined.add(cluster.name, found or {"error": reason})
-        joined.end()
-        return "".join(lines)
-
-    def texts(self, target: files.Target, largest: int = LARGEST) -> dict[str, str]:
-        """Of all files, by their paths."""
-        found: dict[str, str] = {}
+    def contents(self, target: files.Target, largest: int = LARGEST) -> dict[str, bytes]:
+        """Of all files, by their paths; encoded, because text takes twice the room once a name has any sign."""
+        found: dict[str, bytes] = {}
         for kind, path in target.paths.items():
             if kind == files.HTML and target.folder and len(self.report.clusters) > 1:
                 found.update(self._pages(path, largest))
             else:
-                found[path] = self.text(kind)
+                found[path] = _files.encoded(self.text(kind))
         return found
 
-    def _pages(self, path: str, largest: int) -> dict[str, str]:
+    def _pages(self, path: str, largest: int) -> dict[str, bytes]:
         """One page, or if that were too large one for each cluster and one that leads to them."""
         names = files.pages(path, [one.name for one in self.report.clusters])
         home, each = posixpath.basename(path), {}
         for one in self.report.clusters:
             alone = model.Report(one.verdict, one.sentence, (one,))
             new = self.since and self.since.of(one.name)
-            each[posixpath.join(posixpath.dirname(path), names[one.name])] = page(
-                alone, self.title, home=home, since=new
-            )
+            text = page(alone, self.title, home=home, since=new)
+            each[posixpath.join(posixpath.dirname(path), names[one.name])] = _files.encoded(text)
         if sum(map(len, each.values())) <= largest:
-            return {path: self.text(files.HTML)}
-        return {path: page(self.report, self.title, names, since=self.since), **each}
+            return {path: _files.encoded(self.text(files.HTML))}
+        return {path: _files.encoded(page(self.report, self.title, names, since=self.since)), **each}
 
     @property
     def told(self) -> dict[str, t.Any]:
@@ -110,6 +99,14 @@ class Made:
             "differences": [asdict(one) for one in (self.since.differences if self.since else ())],
             "failures": judging.failures(self.report, self.fail_on),
         }
+
+
+def _listed(observed: t.Iterable[observation.Observed], lines: list[str]) -> t.Iterator[observation.Observed]:
+    """The same; the lines of each follow once its taker has refused what its module does not return."""
+    for one in observed:
+        yield one
+        reason = one.failures.get(observation.INVENTORY) or one.failure or observation.NOTHING_GIVEN
+        lines += inventory_files.lines(one.name, one.result(observation.INVENTORY) or {"error": reason})
 
 
 def _row(one: model.Cluster) -> dict[str, t.Any]:
@@ -127,28 +124,28 @@ def _row(one: model.Cluster) -> dict[str, t.Any]:
 
 def plan(made: Made, target: files.Target) -> _plan.Plan:
     """Writes what differs. Raises Failure where it cannot be written."""
-    texts = made.texts(target)
+    contents = made.contents(target)
     if not target.folder or os.path.isdir(target.folder):
-        for path in texts:
+        for path in contents:
             _files.require_writable(path)
     elif os.path.lexists(target.folder):
         raise Failure(f"The folder {target.folder} is none, but something else: name another one.")
     before, after, steps = {}, {}, []
-    for path, text in texts.items():
+    for path, content in contents.items():
         new = _files.Digest()
-        new.write(text)
+        new.write(content)
         after[path] = str(new)
         found = _files.digest(path)
         if found:
             before[path] = found
-    changed = [path for path in texts if before.get(path) != after[path]]
+    changed = [path for path in contents if before.get(path) != after[path]]
 
     def write() -> None:
         if target.folder:
             _files.make_private(target.folder)
         with _files.replacing(_MODE, *changed) as written:
             for path, put in zip(changed, written, strict=True):
-                put(texts[path])
+                put(contents[path])
 
     if changed:
         others = [os.path.basename(path) for path in changed[1:]]
@@ -156,7 +153,7 @@ def plan(made: Made, target: files.Target) -> _plan.Plan:
             changed[0], existed=changed[0] in before, why=f"with {', '.join(others)}" if others else ""
         )
         steps.append(_plan.Step(" and ".join((f"write {changed[0]}", *others)), change, write))
-    return _plan.Plan(before, after, tuple(steps), result={**made.told, "files": list(texts)})
+    return _plan.Plan(before, after, tuple(steps), result={**made.told, "files": list(contents)})
 
 
 def earlier(path: str) -> t.Any:

@@ -98,9 +98,9 @@ def main(numbers: list[int]) -> None:
         making.join()
         observed = json.loads(Path(path).read_text())
     started = time.process_time()
-    texts = Made.of(observed, "never").texts(files.target("/r", files.FORMATS))
+    contents = Made.of(observed, "never").contents(files.target("/r", files.FORMATS))
     seconds = time.process_time() - started
-    pages = [len(text.encode()) for path, text in texts.items() if path.endswith(".html")]
+    pages = [len(content) for path, content in contents.items() if path.endswith(".html")]
     status = Path("/proc/self/status").read_text()  # ru_maxrss would be at least that of the parent
     peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
     print(json.dumps({"seconds": seconds, "peak_mb": peak, "largest_mb": max(pages) / 1e6, "pages": len(pages)}))

@@ -26,6 +26,7 @@ COLUMNS = (
     *("cluster", "namespace", "kind", "name", "owner", "selector", "pods", "identities", "answers"),
     *("default_identities", "deterministic", "exceptions", "host_network", "service_account", "findings", "error"),
 )
+HEADING = ",".join(COLUMNS) + "\n"
 # How a cell begins that a spreadsheet would take for a formula; tenants write some of them.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -60,14 +61,14 @@ class Joined:
     def __init__(self, document: Write, table: Write) -> None:
         self._document, self._table = document, table
         self._before = '{"clusters": {\n'
-        table(",".join(COLUMNS) + "\n")
+        table(HEADING)
 
     def add(self, cluster: str, found: Found) -> None:
         self._document(f"{self._before}{_dumps(cluster)}: ")
         self._before = ",\n"
         for piece in text({key: found[key] for key in KEYS if key in found}):
             self._document(piece)
-        for line in _lines(cluster, found):
+        for line in lines(cluster, found):
             self._table(line)
 
     def end(self) -> None:
@@ -87,7 +88,7 @@ def counts(cluster: str, found: Found) -> dict[str, t.Any]:
     }
 
 
-def _lines(cluster: str, found: Found) -> t.Iterator[str]:
+def lines(cluster: str, found: Found) -> t.Iterator[str]:
     """A line for each workload, or one with the error."""
     codes: dict[str, list[str]] = {}
     for finding in found.get("findings", ()):

@@ -69,7 +69,7 @@ def build(document: t.Any) -> model.Report:
 
 
 def of_observed(observed: t.Iterable[Observed]) -> model.Report:
-    """The same of an observation that was parsed."""
+    """The same of an observation that is parsed, of which one cluster after the other is taken."""
     clusters = tuple(map(_cluster, observed))
     verdicts = Counter(one.verdict for one in clusters)
     worst = next((verdict for verdict in (BROKEN, SUSPECT, UNKNOWN, HEALTHY) if verdicts[verdict]), UNKNOWN)

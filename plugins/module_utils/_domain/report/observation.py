@@ -86,15 +86,15 @@ class Observed:
         return t.cast("t.Sequence[Raw]", self.results.get(key) or ())
 
 
-def parse(document: t.Any) -> tuple[Observed, ...]:
-    """Raises Failure where it is not such a document."""
-    clusters = _field(document, "clusters", list, "The observation")
-    found = tuple(map(_cluster, clusters))
-    names = [one.name for one in found]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise Failure(f"The observation has the cluster {twice[0]} twice: give each cluster a name of its own.")
-    return found
+def parse(document: t.Any) -> t.Iterator[Observed]:
+    """One after the other, so that nobody holds more than one; raises Failure where it is not such a document."""
+    names: set[str] = set()
+    for raw in _field(document, "clusters", list, "The observation"):
+        found = _cluster(raw)
+        if found.name in names:
+            raise Failure(f"The observation has the cluster {found.name} twice: give each cluster a name of its own.")
+        names.add(found.name)
+        yield found
 
 
 def _cluster(raw: t.Any) -> Observed:

@@ -235,6 +235,7 @@ def test_an_index_leads_to_pages_and_these_lead_back() -> None:
         ([], {}, "The observation needs the list clusters"),
         (document(), {"fail_on": "info"}, "must be one of error, warning, never"),
         (document(), {"earlier": {}}, "The earlier report is none of version 1"),
+        (document(cluster(inventory={"workloads": [1]})), {}, "A source of the cluster prod is not what its module"),
     ],
 )
 def test_what_cannot_be_reported_is_refused(given: Any, options: dict[str, Any], said: str) -> None:
