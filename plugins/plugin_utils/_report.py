@@ -64,11 +64,11 @@ _PARTS: tuple[tuple[str, str, t.Callable[[model.Cluster], object]], ...] = (
 
 @dataclass(frozen=True)
 class Way:
-    """The drawing of a workload or of an identity. ``edges``: the same for its table. ``workload``: None for an
-    identity, and for a workload that only its migration tells of."""
+    """The drawing of workloads and identities that the same ways lead through. ``edges``: the same for its table.
+    ``workload``: None for an identity alone, and for a workload that only its migration tells of."""
 
     id: str
-    kind: str
+    of: tuple[Node, ...]
     name: str
     drawing: Markup
     edges: tuple[Edge, ...]
@@ -186,11 +186,15 @@ def _shown(number: int, cluster: model.Cluster, *, alone: bool) -> Shown:
     id_ = f"c{number}"
     ways, ways_of = [], {}
     workloads = {f"{one.label} {one.selector}": one for one in cluster.workloads}
-    nodes = sorted(node for node in cluster.graph.nodes if node.kind in (WORKLOAD, IDENTITY) and not alone)
-    for place, node in enumerate(nodes, start=1):
+    # A workload and an identity that is its alone have one drawing.
+    drawn: dict[Graph, list[Node]] = {}
+    for kind in () if alone else (WORKLOAD, IDENTITY):
+        for node in sorted(one for one in cluster.graph.nodes if one.kind == kind):
+            drawn.setdefault(cluster.graph.around(node), []).append(node)
+    for place, (graph, of) in enumerate(drawn.items(), start=1):
         name = f"{id_}-way-{place}"
-        ways.append(_way(name, node, cluster.graph.around(node), workloads.get(node.key)))
-        ways_of[node.key] = name
+        ways.append(_way(name, of, graph, workloads.get(of[0].key)))
+        ways_of.update((node.key, name) for node in of)
     return Shown(
         id=id_,
         cluster=cluster,
@@ -202,6 +206,7 @@ def _shown(number: int, cluster: model.Cluster, *, alone: bool) -> Shown:
     )
 
 
-def _way(id_: str, node: Node, graph: Graph, workload: model.Workload | None) -> Way:
-    drawing = Markup(svg(graph, f"Way of {node.kind} {node.full_name}", f"{id_}-title"))
-    return Way(id_, node.kind, node.full_name, drawing, tuple(sorted(graph.edges)), workload)
+def _way(id_: str, of: t.Sequence[Node], graph: Graph, workload: model.Workload | None) -> Way:
+    name = f"Way of {model.spoken([f'{node.kind} {node.full_name}' for node in of])}"
+    drawing = Markup(svg(graph, name, f"{id_}-title"))
+    return Way(id_, tuple(of), name, drawing, tuple(sorted(graph.edges)), workload)

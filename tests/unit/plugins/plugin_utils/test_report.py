@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -23,6 +24,7 @@ from ansible_collections.azureops.pod_identity.plugins.filter.report import repo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan as plans
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report import model
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.graph import Node
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._report import page
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, identity, template
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
@@ -143,6 +145,31 @@ def test_tables_have_captions_and_headings() -> None:
 def test_everything_that_was_observed_is_there() -> None:
     for said in ("Deployment team/lost", "nothing_matches", "pool", "old", "switched", "not_assigned", "1-2"):
         assert said in PAGE.text
+
+
+def test_each_workload_and_identity_has_a_drawing_of_its_ways_and_a_table_beside_it() -> None:
+    (one,) = build(observed("lost")).clusters
+    drawn = {}
+    for way in re.findall(r'<details class="way".*?</details>', report(observed("lost"))["html"], re.DOTALL):
+        row = r'<td data-title="From">(.*?)</td><td data-title="To">(.*?)</td><td data-title="State">(.*?)</td>'
+        told = [f"{start} to {end}: {state}" for start, end, state in re.findall(row, re.sub("</?bdi>", "", way))]
+        said = (sorted(re.findall("<path[^>]*><title>(.*?)</title>", way)), sorted(told))
+        for node in re.findall(r"\w+ <bdi>.*?</bdi>", way.partition("</summary>")[0]):
+            drawn[re.sub("</?bdi>", "", node)] = said
+    expected = {}
+    for node in one.graph.nodes:
+        if node.kind in ("workload", "identity"):
+            edges = one.graph.around(node).edges
+            lines = sorted(f"{edge.start.full_name} to {edge.end.full_name}: {edge.state}" for edge in edges)
+            rows = [f"{kinded(edge.start)} to {kinded(edge.end)}: {edge.state}" for edge in edges]
+            expected[kinded(node)] = (lines, sorted(rows))
+    assert drawn == expected and len(expected) > 3
+    # A workload and its own identity have one together.
+    assert "<summary>workload <bdi>team/Deployment web</bdi>, identity <bdi>" in report(observed("lost"))["html"]
+
+
+def kinded(node: Node) -> str:
+    return f"{node.kind} {node.full_name}"
 
 
 @pytest.mark.parametrize("name", HOSTILE)
