@@ -28,7 +28,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
 )
 from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, exception, template
 
-from .report_world import TIME, cluster, document, inventory, objects, token
+from .report_world import CARRIERS, TIME, cluster, document, inventory, objects, token
 
 GONE: Raw = {"name": "west", "failure": 'It answers "no"\\.'}
 OBSERVED = document(cluster(inventory=inventory(objects()), verification=[token()]), GONE)
@@ -111,6 +111,20 @@ def test_prometheus_tells_numbers_of_each_cluster() -> None:
     assert [name for name in samples if "west" in name] == ['pod_identity_looked_at{cluster="west"}']
     for line in text.splitlines():
         assert re.match(r"# (HELP|TYPE) pod_identity_|pod_identity_\w+\{", line)
+
+
+def test_prometheus_tells_phases_and_leftovers() -> None:
+    stages = [
+        {"workload": f"Deployment team/{name}", "state": state, "next": "", "why": ""}
+        for name, state in (("web", "soaking"), ("app", "soaking"), ("db", "left"))
+    ]
+    text = prometheus(build(document(cluster(inventory=inventory(RIGHT), stages=stages, carriers=CARRIERS), GONE)))
+    samples = re.findall(r"^pod_identity_(?:migration_workloads|leftovers)\{.*\} \d+$", text, re.MULTILINE)
+    assert samples == [
+        'pod_identity_migration_workloads{cluster="prod",phase="soaking"} 2',
+        'pod_identity_migration_workloads{cluster="prod",phase="left"} 1',
+        'pod_identity_leftovers{cluster="prod"} 1',
+    ]
 
 
 def test_labels_of_prometheus_are_escaped() -> None:
