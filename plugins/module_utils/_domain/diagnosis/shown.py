@@ -14,12 +14,15 @@ import re
 LONGEST_TEXT = 500
 _CUT = " ..."
 # A token as Entra and the API server give out: whatever writes one into a log, it is shown to nobody.
-_TOKEN = re.compile(r"\beyJ[\w-]{8,}(\.[\w-]+)*")
+_BEGIN = "eyJ"
+_TOKEN = re.compile(rf"\b{_BEGIN}[\w-]{{8,}}(\.[\w-]+)*")
 
 
 def shown(text: object, longest: int = LONGEST_TEXT) -> str:
     """``text`` on one line and not longer; what is not printable is escaped: control characters, marks of direction."""
-    said = _TOKEN.sub("(a token)", str(text))
+    said = str(text)
+    if _BEGIN in said:
+        said = _TOKEN.sub("(a token)", said)
     cut = len(said) > longest
     said = said[:longest]
     if not said.isprintable():

@@ -14,6 +14,7 @@ anybody's, so that each is made printable before anything else.
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 from dataclasses import dataclass
@@ -140,8 +141,14 @@ def printable(value: t.Any) -> t.Any:
     """The same with every text on one line, without control characters, marks of direction and tokens."""
     if isinstance(value, str):
         return shown(value, _LONGEST)
-    if isinstance(value, t.Mapping):
-        return {printable(str(key)): printable(each) for key, each in value.items()}
+    if isinstance(value, (dict, t.Mapping)):
+        return {_key(str(key)): printable(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [printable(each) for each in value]
     return value
+
+
+@functools.lru_cache(maxsize=4096)
+def _key(text: str) -> str:
+    """Most rows have the same."""
+    return shown(text, _LONGEST)
