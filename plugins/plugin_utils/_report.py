@@ -184,7 +184,8 @@ def _choices(report: model.Report) -> dict[str, list[str]]:
 def _shown(number: int, cluster: model.Cluster, *, alone: bool) -> Shown:
     """``alone``: it has a page of its own, with its drawings."""
     id_ = f"c{number}"
-    ways, ways_of = [], {}
+    ways: list[Way] = []
+    ways_of: dict[str, str] = {}
     workloads = {f"{one.label} {one.selector}": one for one in cluster.workloads}
     # A workload and an identity that is its alone have one drawing.
     drawn: dict[Graph, list[Node]] = {}

@@ -203,9 +203,9 @@ def test_a_large_page_leads_to_one_for_each_cluster() -> None:
     assert 'href="pod-identity-report.html"' in page and "Deployment team/lost" in page
     # Each tells what is new of it, and the one that leads to them what is new of all.
     earlier = json.loads(made(EAST).text("json"))
-    large = Made.of(document(EAST, WEST), "never", earlier=earlier).contents(target, largest=10_000)
-    new = {path: b"Nothing is new" not in page for path, page in large.items() if path.endswith(".html")}
-    assert list(new.values()) == [True, False, True] and all(b"What is new" in large[path] for path in new)
+    compared = Made.of(document(EAST, WEST), "never", earlier=earlier).contents(target, largest=10_000)
+    new = {path: b"Nothing is new" not in page for path, page in compared.items() if path.endswith(".html")}
+    assert list(new.values()) == [True, False, True] and all(b"What is new" in compared[path] for path in new)
     # One file is one file.
     one = files.target("/r/a.html")
     assert set(made().contents(one, largest=10)) == {"/r/a.html"}
