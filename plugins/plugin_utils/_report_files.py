@@ -13,6 +13,7 @@ import json
 import os
 import posixpath
 import typing as t
+import zlib
 from dataclasses import asdict, dataclass
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _files, _plan
@@ -35,6 +36,19 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils._report impo
 # gets a page of its own.
 LARGEST = 6_000_000
 _MODE = 0o600
+
+
+class Content:
+    """What a file is to have; compressed, or the pages of many clusters would take as much room as what they are of."""
+
+    def __init__(self, text: str) -> None:
+        whole, digest = _files.encoded(text), _files.Digest()
+        digest.write(whole)
+        self.size, self.digest = len(whole), str(digest)
+        self._compressed = zlib.compress(whole, level=1)
+
+    def __bytes__(self) -> bytes:
+        return zlib.decompress(self._compressed)
 
 
 @dataclass(frozen=True)
@@ -66,28 +80,29 @@ class Made:
             files.CSV: lambda: self.table,
         }[kind]()
 
-    def contents(self, target: files.Target, largest: int = LARGEST) -> dict[str, bytes]:
-        """Of all files, by their paths; encoded, because text takes twice the room once a name has any sign."""
-        found: dict[str, bytes] = {}
+    def contents(self, target: files.Target, largest: int = LARGEST) -> dict[str, Content]:
+        """Of all files, by their paths."""
+        found: dict[str, Content] = {}
         for kind, path in target.paths.items():
             if kind == files.HTML and target.folder and len(self.report.clusters) > 1:
                 found.update(self._pages(path, largest))
             else:
-                found[path] = _files.encoded(self.text(kind))
+                found[path] = Content(self.text(kind))
         return found
 
-    def _pages(self, path: str, largest: int) -> dict[str, bytes]:
+    def _pages(self, path: str, largest: int) -> dict[str, Content]:
         """One page, or if that were too large one for each cluster and one that leads to them."""
         names = files.pages(path, [one.name for one in self.report.clusters])
-        home, each = posixpath.basename(path), {}
+        home = posixpath.basename(path)
+        each: dict[str, Content] = {}
         for one in self.report.clusters:
             alone = model.Report(one.verdict, one.sentence, (one,))
             new = self.since and self.since.of(one.name)
             text = page(alone, self.title, home=home, since=new)
-            each[posixpath.join(posixpath.dirname(path), names[one.name])] = _files.encoded(text)
-        if sum(map(len, each.values())) <= largest:
-            return {path: _files.encoded(self.text(files.HTML))}
-        return {path: _files.encoded(page(self.report, self.title, names, since=self.since)), **each}
+            each[posixpath.join(posixpath.dirname(path), names[one.name])] = Content(text)
+        if sum(content.size for content in each.values()) <= largest:
+            return {path: Content(self.text(files.HTML))}
+        return {path: Content(page(self.report, self.title, names, since=self.since)), **each}
 
     @property
     def told(self) -> dict[str, t.Any]:
@@ -132,9 +147,7 @@ def plan(made: Made, target: files.Target) -> _plan.Plan:
         raise Failure(f"The folder {target.folder} is none, but something else: name another one.")
     before, after, steps = {}, {}, []
     for path, content in contents.items():
-        new = _files.Digest()
-        new.write(content)
-        after[path] = str(new)
+        after[path] = content.digest
         found = _files.digest(path)
         if found:
             before[path] = found
@@ -145,7 +158,7 @@ def plan(made: Made, target: files.Target) -> _plan.Plan:
             _files.make_private(target.folder)
         with _files.replacing(_MODE, *changed) as written:
             for path, put in zip(changed, written, strict=True):
-                put(contents[path])
+                put(bytes(contents[path]))
 
     if changed:
         others = [os.path.basename(path) for path in changed[1:]]

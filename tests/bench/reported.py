@@ -100,7 +100,7 @@ def main(numbers: list[int]) -> None:
     started = time.process_time()
     contents = Made.of(observed, "never").contents(files.target("/r", files.FORMATS))
     seconds = time.process_time() - started
-    pages = [len(content) for path, content in contents.items() if path.endswith(".html")]
+    pages = [content.size for path, content in contents.items() if path.endswith(".html")]
     status = Path("/proc/self/status").read_text()  # ru_maxrss would be at least that of the parent
     peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
     print(json.dumps({"seconds": seconds, "peak_mb": peak, "largest_mb": max(pages) / 1e6, "pages": len(pages)}))

@@ -195,7 +195,7 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
 def test_a_large_page_leads_to_one_for_each_cluster() -> None:
     target = files.target("/r", ["html", "csv"])
     small = made().contents(target)
-    large = {path: content.decode() for path, content in made().contents(target, largest=10_000).items()}
+    large = {path: bytes(content).decode() for path, content in made().contents(target, largest=10_000).items()}
     assert set(small) == {"/r/pod-identity-report.html", "/r/pod-identity-report.csv"}
     assert set(large) == {*small, "/r/pod-identity-report-east.html", "/r/pod-identity-report-west.html"}
     index, page = large["/r/pod-identity-report.html"], large["/r/pod-identity-report-east.html"]
@@ -203,7 +203,8 @@ def test_a_large_page_leads_to_one_for_each_cluster() -> None:
     assert 'href="pod-identity-report.html"' in page and "Deployment team/lost" in page
     # Each tells what is new of it, and the one that leads to them what is new of all.
     earlier = json.loads(made(EAST).text("json"))
-    compared = Made.of(document(EAST, WEST), "never", earlier=earlier).contents(target, largest=10_000)
+    contents = Made.of(document(EAST, WEST), "never", earlier=earlier).contents(target, largest=10_000)
+    compared = {path: bytes(content) for path, content in contents.items()}
     new = {path: b"Nothing is new" not in page for path, page in compared.items() if path.endswith(".html")}
     assert list(new.values()) == [True, False, True] and all(b"What is new" in compared[path] for path in new)
     # One file is one file.
