@@ -21,8 +21,9 @@ _TOKEN = re.compile(rf"\b{_BEGIN}[\w-]{{8,}}(\.[\w-]+)*")
 def shown(text: object, longest: int = LONGEST_TEXT) -> str:
     """``text`` on one line and not longer; what is not printable is escaped: control characters, marks of direction."""
     said = str(text)
-    if _BEGIN in said:
-        said = _TOKEN.sub("(a token)", said)
+    if len(said) <= longest and said.isprintable() and _BEGIN not in said:
+        return said  # nearly always, and a report has hundreds of thousands of them
+    said = _TOKEN.sub("(a token)", said)
     cut = len(said) > longest
     said = said[:longest]
     if not said.isprintable():

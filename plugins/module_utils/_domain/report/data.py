@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields
 
 from .graph import Edge, Graph, Node
 from .model import Cluster, Report, Since
@@ -24,29 +24,31 @@ VERSION = 1
 
 
 def as_data(report: Report, since: Since | None = None) -> dict[str, t.Any]:
-    """In a stable order, so that the same observation gives the same text. ``since``: None without an earlier one."""
-    return {"version": VERSION, **t.cast("dict[str, t.Any]", _plain(report)), "since": _plain(since)}
+    """``since``: None without an earlier one."""
+    return t.cast("dict[str, t.Any]", json.loads(text(report, since)))
 
 
 def text(report: Report, since: Since | None = None) -> str:
-    """The same as JSON, with a line for each cluster: as data, all of them at once take many times the room."""
-    clusters = ",\n".join(json.dumps(_plain(one), sort_keys=True) for one in report.clusters)
-    rest = as_data(replace(report, clusters=()), since)
-    del rest["clusters"]
-    return f'{json.dumps(rest, sort_keys=True)[:-1]}, "clusters": [\n{clusters}\n]}}\n'
+    """As JSON in a stable order, so that the same observation gives the same text, with a line for each cluster."""
+    rest = {"version": VERSION, "verdict": report.verdict, "sentence": report.sentence, "since": since}
+    pieces = [_dumps(rest)[:-1], ', "clusters": [']
+    for place, one in enumerate(report.clusters):
+        pieces += (",\n" if place else "\n", _dumps(one))
+    return "".join((*pieces, "\n]}\n"))
 
 
-def _plain(value: object) -> object:
+def _dumps(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=_plain)
+
+
+def _plain(value: t.Any) -> object:
+    """What JSON has no form for, one level of it: as data, whole clusters take many times the room."""
     if isinstance(value, Graph):
         return [_edge(edge) for edge in sorted(value.edges)]
-    if is_dataclass(value) and not isinstance(value, type):
-        found = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
-        if isinstance(value, Cluster):
-            found["ways"] = found.pop("graph")
-        return found
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return value
+    found = {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, Cluster):
+        found["ways"] = found.pop("graph")
+    return found
 
 
 def _edge(edge: Edge) -> dict[str, t.Any]:

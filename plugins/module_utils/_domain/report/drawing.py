@@ -201,4 +201,6 @@ def fitting(text: str, longest: int = LONGEST) -> str:
 
 def columns_of(text: str) -> int:
     """How wide it is in a fixed-width font: East Asian wide characters take two columns."""
+    if text.isascii():
+        return len(text)
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)

@@ -23,8 +23,7 @@ _COLUMN_OF = {kind: column for column, kinds in enumerate(COLUMNS) for kind in k
 PRESENT, MISSING, WRONG, UNKNOWN = STATES = ("in place", "missing", "wrong", "not looked at")
 
 
-@dataclass(frozen=True, order=True)
-class Node:
+class Node(t.NamedTuple):
     """``key``: by which nodes of a kind are told apart. ``where``: what the name is in, such as a namespace."""
 
     kind: str
@@ -41,8 +40,7 @@ class Node:
         return f"{self.where}/{self.name}" if self.where else self.name
 
 
-@dataclass(frozen=True, order=True)
-class Edge:
+class Edge(t.NamedTuple):
     start: Node
     end: Node
     state: str = PRESENT

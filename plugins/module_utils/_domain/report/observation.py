@@ -141,6 +141,8 @@ def printable(value: t.Any) -> t.Any:
     """The same with every text on one line, without control characters, marks of direction and tokens."""
     if isinstance(value, str):
         return shown(value, _LONGEST)
+    if value is None or isinstance(value, int):  # before what is asked of abstract classes, which takes long
+        return value
     if isinstance(value, (dict, t.Mapping)):
         return {_key(str(key)): printable(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

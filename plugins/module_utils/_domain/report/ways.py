@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ..azure import arm_id
@@ -68,6 +69,7 @@ def identity(row: Raw) -> Node:
     return Node(IDENTITY, f"{namespace}/{name}", name, namespace)
 
 
+@functools.lru_cache(maxsize=4096)
 def _managed(key: str) -> Node:
     found = arm_id.parse(key)
     return Node(IDENTITY, key, found.name, found.resource_group)
