@@ -2,11 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`tests/nox -s screenshots`: how the page of a report looks, in docs/images; few colors make small files."""
+"""`tests/nox -s screenshots`: how the page of a report looks, in docs/images; few colors make small files.
+
+`-- WORLD=FILE` takes the page of a world from a file that a playbook wrote, as that of the demo always is.
+"""
 
 from __future__ import annotations
 
 import io
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,6 +24,7 @@ FOLDER = CHECKOUT / "docs/images"
 COLORS = 256
 # The page tells how old an observation is.
 NOW = "2026-11-30T07:30:00Z"
+REAL = "demo"
 # World, name of the file, scheme, part of the page that is shown from its top on, height.
 SHOTS = (
     ("demo", "report-demo", "light", "", 860),
@@ -30,13 +35,19 @@ SHOTS = (
 
 
 def main() -> None:
+    given = dict(each.split("=", 1) for each in sys.argv[1:])
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, chromium(playwright) as browser:
         for world, name, scheme, part, height in SHOTS:
+            if world == REAL and world not in given:
+                print(f"{name}.png: as it was, without {world}=FILE")
+                continue
             context = browser.new_context(viewport={"width": 1200, "height": height}, color_scheme=scheme)
             page = context.new_page()
-            page.clock.set_fixed_time(NOW)
-            page.goto(f"{write(world, Path(folder)).as_uri()}{part}")
+            if world not in given:
+                page.clock.set_fixed_time(NOW)
+            file = Path(given[world]).resolve() if world in given else write(world, Path(folder))
+            page.goto(f"{file.as_uri()}{part}")
             # A part that is scrolled by keyboard has the focus where an address leads to it.
             page.evaluate("document.activeElement.blur()")
             taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
