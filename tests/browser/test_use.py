@@ -149,7 +149,7 @@ def test_what_is_new_stands_first(pages: Pages) -> None:
     found = page.locator("section[aria-labelledby=new] tbody tr").all_inner_texts()
     told = {tuple(line.split("\t")) for line in found}
     assert ("Deployment billing/orders", "phase", "changed", "left", "finished") in told
-    assert ("Deployment web/carts carts", "workload", "gone", "healthy", "not there") in told
+    assert ("Deployment web/carts", "workload", "gone", "healthy", "not there") in told
     page.locator("input[name=text]").fill("carts")
     assert rows(page)[0].startswith("Deployment web/carts")
     page.locator("input[name=text]").fill("ingest")

@@ -103,7 +103,8 @@ def _gathered(rows: t.Iterable[Raw], key: t.Callable[[Raw], tuple[str, str]], va
 
 _ROWS: t.Mapping[str, t.Callable[[Raw], _Rows]] = {
     PROBLEM: lambda cluster: _gathered(cluster["problems"], lambda row: (row["code"], row["object"]), "severity"),
-    WORKLOAD: lambda cluster: _gathered(cluster["workloads"], lambda row: (row["label"], row["selector"]), "verdict"),
+    # Whatever its selector: a workload that leaves AAD Pod Identity loses it.
+    WORKLOAD: lambda cluster: _gathered(cluster["workloads"], lambda row: (row["label"], ""), "verdict"),
     PHASE: lambda cluster: _gathered(
         (row for row in cluster["movers"] if row["phase"]), lambda row: (row["label"], ""), "phase"
     ),

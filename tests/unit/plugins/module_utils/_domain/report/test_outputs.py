@@ -166,7 +166,7 @@ def test_what_is_new_gone_and_changed() -> None:
     assert differences(FINE, BROKEN) == [
         Difference("prod", "changed", "cluster", "prod", "unknown", "broken"),
         Difference("prod", "new", "problem", "nothing_matches Deployment team/lost", "", "error"),
-        Difference("prod", "new", "workload", "Deployment team/lost nobody", "", "broken"),
+        Difference("prod", "new", "workload", "Deployment team/lost", "", "broken"),
         Difference("west", "new", "cluster", "west", "", "unknown"),
     ]
     assert {(one.change, one.kind) for one in differences(BROKEN, FINE)} == {
@@ -181,6 +181,15 @@ def test_a_cluster_that_nobody_could_look_at_has_lost_nothing() -> None:
     silent = build(document({"name": "prod", "failure": "It is not there."}))
     assert differences(BROKEN, silent)[0] == Difference("prod", "changed", "cluster", "prod", "broken", "unknown")
     assert all(one.kind == "cluster" for one in differences(BROKEN, silent))
+
+
+def test_a_workload_that_loses_its_selector_is_the_same() -> None:
+    moved = json.loads(json.dumps(as_data(FINE)))
+    for one in moved["clusters"][0]["workloads"]:
+        one["selector"] = ""
+    assert moved != as_data(FINE)
+    since = compare(moved, as_data(FINE))
+    assert since and since.differences == ()
 
 
 AGAIN = as_data(FINE)
