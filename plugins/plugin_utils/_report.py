@@ -40,7 +40,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import OK
 
 TITLE = "Pod identities"
-# What the plan of a migration says of a workload.
+# What the plan of a migration says of a workload. One that has ended it is proved, which a plan does not know.
 _PLANNED: t.Mapping[str, str] = {
     READY: "nothing is left to do",
     NEEDED: "steps are left to do",
@@ -109,12 +109,14 @@ def page(
         since=since,
         pages={one.id: pages[one.cluster.name] for one in clusters if one.cluster.name in pages},
         clusters=clusters,
+        worst_first=sorted(clusters, key=lambda one: model.WORST_FIRST.index(one.cluster.verdict)),
         counts=[(each, _said(each, severities[each]), severities[each]) for each in model.SEVERITIES],
         totals=list(_totals(report)),
         verdicts=model.VERDICTS,
         marked=(*model.VERDICTS, *model.SEVERITIES),
         choices=_choices(report),
         planned=_PLANNED,
+        ended=(LEFT, FINISHED),
         policy=policy(style, script),
         style=style,
         script=script,

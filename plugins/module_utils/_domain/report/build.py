@@ -21,7 +21,20 @@ from ..migration.stages import STATES
 from ..names import namespace_of
 from ..tokens.token import NOT_VERIFIED, OK
 from . import model, ways
-from .model import BROKEN, ERROR, HEALTHY, INFO, SEVERITIES, SUSPECT, UNKNOWN, VERDICTS, WARNING, counted, spoken
+from .model import (
+    BROKEN,
+    ERROR,
+    HEALTHY,
+    INFO,
+    SEVERITIES,
+    SUSPECT,
+    UNKNOWN,
+    VERDICTS,
+    WARNING,
+    WORST_FIRST,
+    counted,
+    spoken,
+)
 from .observation import (
     CARRIERS,
     DIAGNOSIS,
@@ -72,7 +85,7 @@ def of_observed(observed: t.Iterable[Observed]) -> model.Report:
     """The same of an observation that is parsed, of which one cluster after the other is taken."""
     clusters = tuple(map(_cluster, observed))
     verdicts = Counter(one.verdict for one in clusters)
-    worst = next((verdict for verdict in (BROKEN, SUSPECT, UNKNOWN, HEALTHY) if verdicts[verdict]), UNKNOWN)
+    worst = next((verdict for verdict in WORST_FIRST if verdicts[verdict]), UNKNOWN)
     if len(clusters) == 1:
         sentence = clusters[0].sentence
     else:

@@ -17,6 +17,7 @@ from .graph import Graph
 # Of a cluster as the diagnosis uses them. Of a workload: something certain is wrong with it; something looks wrong; its
 # token was verified, and nothing looks wrong; nothing wrong was found, and no token was verified.
 BROKEN, SUSPECT, HEALTHY, UNKNOWN = VERDICTS = ("broken", "suspect", "healthy", "unknown")
+WORST_FIRST = (BROKEN, SUSPECT, UNKNOWN, HEALTHY)
 UNTOLD = "Nothing was found out about it: see with what its host failed, or run without --limit."
 ERROR, WARNING, INFO = SEVERITIES = ("error", "warning", "info")
 

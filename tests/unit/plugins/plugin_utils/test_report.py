@@ -299,12 +299,25 @@ def test_the_plan_of_a_migration_is_told_in_words() -> None:
         assert f'<td data-title="Plan">{said}</td>' in found
     # Of a workload that only its phase tells of there is no plan.
     assert found.count('<td data-title="Plan"><span class="gap">not looked at</span></td>') == 1
+    # Of one that has ended its migration the phase says all.
+    ended = [{**STAGES[0], "workload": f"Deployment {row['namespace']}/{row['name']}", "state": "finished"}]
+    assert '<td data-title="Plan"></td>' in report(document(cluster(plan={"templates": [row]}, stages=ended)))["html"]
+
+
+def test_the_clusters_with_the_worst_verdict_come_first() -> None:
+    little, silent = {"name": "a"}, {"name": "b", "failure": "It is not there."}
+    (worst,) = observed("lost")["clusters"]
+    given = document(little, silent, {**worst, "name": "c"})
+    table = report(given)["html"].partition("Clusters, with the number")[2].partition("</table>")[0]
+    assert re.findall(r"<bdi>(\w)</bdi>", table) == ["c", "a", "b"]
+    # Of one that could not be looked at no number is known.
+    assert table.rpartition("<bdi>b</bdi>")[2].count("not looked at") == 3
 
 
 def test_an_index_leads_to_pages_and_these_lead_back() -> None:
     found = build(document({"name": "west", "failure": "No."}, *observed()["clusters"]))
     index = Page(page(found, "Nightly", {"west": "west.html", "prod": "prod.html"}))
-    assert [address for address in index.values("href") if not address.startswith("#")] == ["west.html", "prod.html"]
+    assert [address for address in index.values("href") if not address.startswith("#")] == ["prod.html", "west.html"]
     assert "Nightly: " in index.text and "Deployment team/web" not in index.text and "script" not in index.inside
     (one,) = (each for each in found.clusters if each.name == "prod")
     alone = Page(page(model.Report(one.verdict, one.sentence, (one,)), home="index.html"))
