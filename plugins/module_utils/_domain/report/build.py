@@ -237,11 +237,13 @@ def _workloads(observed: Observed, problems: t.Iterable[model.Problem]) -> t.Ite
     for problem in problems:
         about.setdefault(problem.object, []).append(problem)
     phases = {row["workload"]: row["state"] for row in observed.rows(STAGES)}
-    planned = {ways.label(row) for row in observed.result(PLAN).get("templates", ())}
+    planned = {ways.label(row): row for row in observed.result(PLAN).get("templates", ())}
     for row in observed.result(INVENTORY).get("workloads", ()):
         label, found = ways.label(row), [one for name in _concerns(row) for one in about.get(name, ())]
         if not (row["selector"] or row["identities"] or label in about or label in planned):
             continue
+        plan = planned.get(label, {})
+        left = bool(plan) and ways.has_left(plan)
         verdict, why = _verdict_of(found, [each for each in observed.rows(VERIFICATION) if _is_of(each, row)])
         yield model.Workload(
             label=label,
@@ -251,8 +253,11 @@ def _workloads(observed: Observed, problems: t.Iterable[model.Problem]) -> t.Ite
             selector=row["selector"],
             service_account=row["service_account"],
             pods=row["pods"],
-            identities=tuple(f"{each['namespace']}/{each['name']}" for each in row["identities"]),
-            answer=_answer(row["default"]),
+            identities=(plan["client_id"],)
+            if left and plan["client_id"]
+            else tuple(f"{each['namespace']}/{each['name']}" for each in row["identities"]),
+            # What NMI would say to pods that do not ask it is nobody's matter.
+            answer="" if left else _answer(row["default"]),
             phase=phases.get(label, ""),
             codes=tuple(dict.fromkeys(one.code for one in found)),
         )

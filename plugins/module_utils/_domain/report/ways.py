@@ -14,6 +14,7 @@ import typing as t
 
 from ..azure import arm_id
 from ..matching.matching import USER_ASSIGNED
+from ..tokens.token import OK
 from .graph import (
     ACCOUNT,
     CREDENTIAL,
@@ -29,9 +30,10 @@ from .graph import (
     Graph,
     Node,
 )
-from .observation import CARRIERS, INVENTORY, LEFTOVERS, NODES, PLAN, Observed, Raw
+from .observation import CARRIERS, INVENTORY, LEFTOVERS, NODES, PLAN, VERIFICATION, Observed, Raw
 
-_BY_WORKLOAD_ID = ("workload_identity", "both")
+_WORKLOAD_ID = "workload_identity"
+_BY_WORKLOAD_ID = (_WORKLOAD_ID, "both")
 # States of federated credentials as workload_identity_info has them.
 _STATES = {"exists": PRESENT, "missing": MISSING, "misspelled": WRONG, "unknown": UNKNOWN}
 
@@ -90,6 +92,10 @@ def _workload_id(observed: Observed) -> t.Iterator[Edge]:
         account = Node(
             ACCOUNT, f"{row['namespace']}/{row['new_service_account']}", row["new_service_account"], row["namespace"]
         )
+        if has_left(row):
+            yield Edge(workload(row), account)
+            if row["client_id"]:
+                yield _by_client_id(account, row["client_id"], observed)
         for each in row["credentials"]:
             uses, state = row["uses"] in _BY_WORKLOAD_ID, _STATES.get(each["state"], UNKNOWN)
             key = arm_id.normal(each["identity_id"])
@@ -100,6 +106,23 @@ def _workload_id(observed: Observed) -> t.Iterator[Edge]:
             yield Edge(workload(row), account, PRESENT if uses else MISSING)
             yield Edge(account, trusted, state)
             yield Edge(trusted, Node(CREDENTIAL, f"{key} {each['subject']}", name), state)
+
+
+def has_left(row: Raw) -> bool:
+    """Of a template: whether no object of AAD Pod Identity says any more which identity it gets."""
+    return bool(row["uses"] == _WORKLOAD_ID and not row["selector"] and not row["credentials"])
+
+
+def _by_client_id(account: Node, client_id: str, observed: Observed) -> Edge:
+    """To the identity that a verified token was of; without one nobody knows more than the client id."""
+    for token in observed.rows(VERIFICATION):
+        claims = token.get("claims") or {}
+        of = (token["namespace"], token.get("service_account"), claims.get("appid"))
+        key = arm_id.normal(str(claims.get("xms_mirid", "")))
+        if token["verdict"] == OK and of == (account.where, account.name, client_id):
+            if arm_id.is_user_assigned_identity(key):
+                return Edge(account, _managed(key))
+    return Edge(account, Node(IDENTITY, client_id, client_id), UNKNOWN)
 
 
 def _on_scale_sets(observed: Observed, identities: t.Mapping[str, Node]) -> t.Iterator[Edge]:

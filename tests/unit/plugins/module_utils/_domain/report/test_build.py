@@ -139,6 +139,26 @@ def test_the_way_by_workload_id() -> None:
     assert not told(plan=plan(objects())).graph.edges
 
 
+def test_the_way_of_a_workload_that_has_left_pod_identity() -> None:
+    (row,) = plan(objects(Deployment=[template()]))["templates"]
+    row = {**row, "uses": "workload_identity", "selector": "", "identities": [], "credentials": []}
+    left = {"templates": [{**row, "client_id": "c-1"}]}
+    assert edges(told(plan=left)) == {("Deployment web", "web", "in place"), ("web", "c-1", "not looked at")}
+    # A token tells which identity that is.
+    proof = token(path="workload_identity", selector="", claims={"appid": "c-1", "xms_mirid": f"{ID}Team-I"})
+    proved = {("Deployment web", "web", "in place"), ("web", "team-i", "in place")}
+    assert edges(told(plan=left, verification=[proof])) == proved
+    others = ({**proof, "service_account": "api"}, {**proof, "namespace": "b"}, {**proof, "verdict": "wrong_identity"})
+    for other in (*others, {**proof, "claims": {**proof["claims"], "appid": "c-2"}}):
+        assert ("web", "c-1", "not looked at") in edges(told(plan=left, verification=[other]))
+    gone = inventory(objects(Deployment=[template(selector="")], Pod=[]))
+    (one,) = told(plan=left, inventory=gone).workloads
+    assert (one.label, one.identities, one.answer) == ("Deployment team/web", ("c-1",), "")
+    # Without an annotation of its account nothing is known.
+    (one,) = told(plan={"templates": [{**row, "client_id": ""}]}, inventory=gone).workloads
+    assert one.identities == ()
+
+
 def test_phases_of_a_migration() -> None:
     stages = [
         {"workload": "Deployment team/web", "state": "switched", "next": "soak", "why": ""},
