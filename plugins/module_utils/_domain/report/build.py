@@ -71,7 +71,8 @@ _LEFT = ("left", NOT_VERIFIED)
 _CODE = re.compile(r"[a-z]+(_[a-z]+)*", re.ASCII)
 _SENTENCES = {
     SUSPECT: "Nothing in {name} is known to be broken, but something looks wrong: {counts}.",
-    HEALTHY: "Nothing is wrong with {name}: all was looked at.",
+    # What is not judged may be missing, such as rules on nodes.
+    HEALTHY: "Nothing is wrong with {name}: its identities and tokens were looked at.",
     UNKNOWN: "Nothing wrong was found in {name}, but not all was looked at.",
 }
 

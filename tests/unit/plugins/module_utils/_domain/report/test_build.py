@@ -67,7 +67,7 @@ def test_findings_stand_in_for_a_diagnosis_that_nobody_made() -> None:
 def test_only_what_was_looked_at_completely_is_healthy() -> None:
     whole: dict[str, t.Any] = {"inventory": inventory(RIGHT), "diagnosis": HEALTHY, "verification": [token()]}
     assert told(**whole).verdict == model.HEALTHY
-    assert told(**whole).sentence == "Nothing is wrong with prod: all was looked at."
+    assert told(**whole).sentence == "Nothing is wrong with prod: its identities and tokens were looked at."
     for key in whole:
         assert told(**{name: each for name, each in whole.items() if name != key}).verdict == model.UNKNOWN
     assert told(**{**whole, "verification": [token("not_verified")]}).verdict == model.UNKNOWN
