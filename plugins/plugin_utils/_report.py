@@ -212,4 +212,5 @@ def _shown(number: int, cluster: model.Cluster, *, alone: bool) -> Shown:
 def _way(id_: str, of: t.Sequence[Node], graph: Graph, workload: model.Workload | None) -> Way:
     name = f"Way of {model.spoken([f'{node.kind} {node.full_name}' for node in of])}"
     drawing = Markup(svg(graph, name, f"{id_}-title"))
-    return Way(id_, tuple(of), name, drawing, tuple(sorted(graph.edges)), workload)
+    edges = sorted(graph.edges, key=lambda edge: (edge.start.column, edge))
+    return Way(id_, tuple(of), name, drawing, tuple(edges), workload)

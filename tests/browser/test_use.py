@@ -118,13 +118,13 @@ def test_links_to_parts_leave_the_filter(pages: Pages) -> None:
     page.wait_for_function("document.querySelector('details[open] svg')?.checkVisibility()")
     assert rows(page) == filtered
     opened = page.locator("details[open] summary")
-    assert opened.inner_text().startswith("workload billing/Deployment invoices, identity ")
+    assert opened.inner_text().startswith("workload Deployment billing/invoices, identity ")
     # Both are kept in the address.
     said = fragment(page)
     assert said.startswith("#c1-way-") and said.endswith("&verdict=broken")
     page.reload()
     page.wait_for_function("document.querySelector('details[open] svg')?.checkVisibility()")
-    assert rows(page) == filtered and opened.inner_text().startswith("workload billing/Deployment invoices")
+    assert rows(page) == filtered and opened.inner_text().startswith("workload Deployment billing/invoices")
     assert fragment(page) == said and seen(page, said[1:].partition("&")[0])
     # So is the part where the filter changes, and the way back leads to both.
     page.locator("select[name=verdict]").select_option("")

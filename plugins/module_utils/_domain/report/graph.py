@@ -37,7 +37,9 @@ class Node(t.NamedTuple):
 
     @property
     def full_name(self) -> str:
-        return f"{self.where}/{self.name}" if self.where else self.name
+        """A workload has its kind before it: ``Deployment team/web``."""
+        kind, blank, name = self.name.rpartition(" ") if self.kind == WORKLOAD else ("", "", self.name)
+        return f"{kind}{blank}{self.where}/{name}" if self.where else self.name
 
 
 class Edge(t.NamedTuple):

@@ -220,7 +220,7 @@ def test_each_workload_and_identity_has_a_drawing_of_its_ways_and_a_table_beside
             expected[kinded(node)] = (lines, sorted(rows))
     assert drawn == expected and len(expected) > 3
     # A workload and its own identity have one together.
-    assert "<summary>workload <bdi>team/Deployment web</bdi>, identity <bdi>" in report(observed("lost"))["html"]
+    assert "<summary>workload <bdi>Deployment team/web</bdi>, identity <bdi>" in report(observed("lost"))["html"]
 
 
 def kinded(node: Node) -> str:
