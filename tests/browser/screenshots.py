@@ -15,42 +15,56 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import FloatRect, Page, sync_playwright
 
 from ..conftest import CHECKOUT  # comes first, because it makes the checkout importable under the collection's name
 from .opened import chromium, write
 
 FOLDER = CHECKOUT / "docs/images"
 COLORS = 256
+HEIGHT = 900
+ROOM = 24
 # The page tells how old an observation is.
 NOW = "2026-11-30T07:30:00Z"
 REAL = "demo"
-# World, name of the file, scheme, part of the page that is shown from its top on, height.
-SHOTS = (
-    ("demo", "report-demo", "light", "", 860),
-    ("broken", "report-broken", "light", "", 1120),
-    ("half-migrated", "report-half-migrated", "dark", "#c1-migration", 820),
-    ("half-migrated", "report-way", "light", "#c1-way-2", 420),
+# World, name of the file, scheme, height from the top on, or the part that is shown alone.
+SHOTS: tuple[tuple[str, str, str, int | str], ...] = (
+    ("demo", "report-demo", "light", 860),
+    ("broken", "report-broken", "light", 1120),
+    ("half-migrated", "report-half-migrated", "dark", "section:has(> #c1-migration)"),
+    ("half-migrated", "report-way", "light", "details:has-text('billing/ledger')"),
 )
+
+
+def part(page: Page, selector: str) -> bytes:
+    """Of the page, open, with some room beside it, and nothing over it."""
+    page.evaluate("document.querySelector('form').hidden = true")
+    found = page.locator(selector)
+    found.evaluate("(one) => { one.open = true; one.scrollIntoView({block: 'center'}); }")
+    box = found.bounding_box()
+    assert box
+    wider: FloatRect = {**box, "x": box["x"] - ROOM, "width": box["width"] + 2 * ROOM}
+    taken: bytes = page.screenshot(clip=wider)
+    return taken
 
 
 def main() -> None:
     given = dict(each.split("=", 1) for each in sys.argv[1:])
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright, chromium(playwright) as browser:
-        for world, name, scheme, part, height in SHOTS:
+        for world, name, scheme, shown in SHOTS:
             if world == REAL and world not in given:
                 print(f"{name}.png: as it was, without {world}=FILE")
                 continue
+            height = shown if isinstance(shown, int) else HEIGHT
             context = browser.new_context(viewport={"width": 1200, "height": height}, color_scheme=scheme)
             page = context.new_page()
             if world not in given:
                 page.clock.set_fixed_time(NOW)
             file = Path(given[world]).resolve() if world in given else write(world, Path(folder))
-            page.goto(f"{file.as_uri()}{part}")
-            # A part that is scrolled by keyboard has the focus where an address leads to it.
-            page.evaluate("document.activeElement.blur()")
-            taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            page.goto(file.as_uri())
+            picture = page.screenshot() if isinstance(shown, int) else part(page, shown)
+            taken = Image.open(io.BytesIO(picture)).convert("RGB")
             path = FOLDER / f"{name}.png"
             taken.quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
             print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size // 1000} kB")
