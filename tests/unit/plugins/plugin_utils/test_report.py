@@ -147,8 +147,6 @@ def test_tables_have_captions_and_headings() -> None:
     assert all("scope" in names for tag, names in PAGE.shape if tag == "th")
 
 
-# How certain a problem is, which is told of the others.
-PROVED = "proved"
 # What of a report the page has in other words, in addresses, or not at all.
 ELSEWHERE = {
     *("Cluster.graph", "Cluster.rules", "Identity.id", "Mover.verdict", "Blocker.stage", "Unread.source"),
@@ -176,9 +174,13 @@ def test_everything_that_a_report_says_is_on_its_page() -> None:
     nmi = {"node": "n1", "state": "not_running", "reason": "Its image is not there."}
     rules = {"node": "n2", "outcome": "refused", "reason": "NMI runs.", "found": ["-A x"]}
     stuck = {"workload": "Deployment team/stuck", "state": "blocked", "next": "plan", "why": "Its library is old."}
+    causes = [
+        {**cause, "certainty": "likely", "fix": {**cause["fix"], "command": "kubectl get pods"}}
+        for cause in looked["diagnosis"]["causes"]
+    ]
     given = document(
         cluster(
-            **{**looked, "stages": [*STAGES, stuck]},
+            **{**looked, "stages": [*STAGES, stuck], "diagnosis": {**looked["diagnosis"], "causes": causes}},
             installations={"installations": [{"nodes": [nmi]}], "unread": ["The chart may not be read."]},
             removal={"audit": [left]},
             rules=[rules],
@@ -186,7 +188,7 @@ def test_everything_that_a_report_says_is_on_its_page() -> None:
         {"name": "west", "failure": "The API server did not answer."},
     )
     found = build(given)
-    whole = sorted(set(texts(found)) - {"", PROVED})
+    whole = sorted(set(texts(found)) - {""})
     for kind in ("problems", "workloads", "movers", "tokens", "identities", "assigned", "nodes", "leftovers", "unread"):
         assert getattr(found.clusters[0], kind), kind
     shown = Page(report(given)["html"]).text
@@ -261,7 +263,7 @@ def test_files_for_machines() -> None:
 def test_what_is_new_is_on_the_page_where_an_earlier_report_was_given() -> None:
     files = report(observed("lost"), earlier=json.loads(report(observed("app"))["json"]))
     new = Page(files["html"])
-    section = new.text.partition("What is new")[2].partition("Workloads by namespace and verdict")[0]
+    section = new.text.partition("What is new")[2].partition("The oldest part was observed")[0]
     for one in files["differences"]:
         assert one["what"] in section
     assert "2026-03-01T12:00:00Z" in section and "not there" in section

@@ -164,6 +164,10 @@ def test_the_same_graph_is_drawn_the_same() -> None:
     assert drawing.svg(SHOP, "Shop", "d1") == drawing.svg(again, "Shop", "d1")
 
 
+def test_wide_characters_take_two_columns() -> None:
+    assert [drawing.columns_of(text) for text in ("", "web", "é", "漢字")] == [0, 3, 1, 4]
+
+
 @given(st.text(max_size=300).map(shown), st.integers(min_value=3, max_value=40))
 def test_what_does_not_fit_is_cut_in_the_middle(text: str, longest: int) -> None:
     cut = drawing.fitting(text, longest)
