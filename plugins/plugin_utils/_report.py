@@ -27,6 +27,7 @@ from markupsafe import Markup
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.plan import BLOCKED, NEEDED, READY
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.stages import FINISHED, LEFT
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.moments import of_epoch
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report import model
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import link
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.drawing import svg
@@ -49,7 +50,7 @@ _PLANNED: t.Mapping[str, str] = {
 _FOLDER = Path(__file__).parent / "_report_page"
 # The parts of a cluster in the order of the page, with what they need to be there.
 _PARTS: tuple[tuple[str, str, t.Callable[[model.Cluster], object]], ...] = (
-    ("causes", "What is wrong", lambda one: one.problems),
+    ("causes", "What was found", lambda one: one.problems),
     ("workloads", "Workloads", lambda one: one.workloads),
     ("migration", "Migration", lambda one: one.movers),
     ("tokens", "Tokens", lambda one: one.tokens),
@@ -121,6 +122,7 @@ def page(
         style=style,
         script=script,
         link=link,
+        said_of=_claim,
     )
 
 
@@ -140,6 +142,13 @@ def _parts() -> tuple[jinja2.Template, Markup, Markup]:
 
 def _said(severity: str, count: int) -> str:
     return severity if count == 1 or severity == model.INFO else f"{severity}s"
+
+
+def _claim(name: str, value: str) -> str:
+    """As a person reads it: a time that is a number of seconds in a token."""
+    if name in ("iat", "exp") and value.isdecimal() and len(value) < 12:
+        return of_epoch(int(value)) or value
+    return value
 
 
 def _totals(report: model.Report) -> t.Iterator[tuple[str, int]]:

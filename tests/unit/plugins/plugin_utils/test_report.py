@@ -306,6 +306,19 @@ def test_the_plan_of_a_migration_is_told_in_words() -> None:
     assert '<td data-title="Plan"></td>' in report(document(cluster(plan={"templates": [row]}, stages=ended)))["html"]
 
 
+def test_without_phases_there_are_no_columns_for_them() -> None:
+    planned = plan(objects())
+    assert 'data-title="Next"' not in report(document(cluster(plan=planned)))["html"]
+    assert 'data-title="Next"' in report(document(cluster(plan=planned, stages=STAGES)))["html"]
+
+
+def test_times_of_a_token_are_told_as_times() -> None:
+    odd = {"oid": "1772366400", "iat": "-5", "exp": "1" * 40}
+    for claims, said in (({"exp": 1772366400}, ["2026-03-01T12:00:00Z"]), (odd, list(odd.values()))):
+        found = report(document(cluster(verification=[token(claims=claims)])))["html"]
+        assert re.findall('<bdi class="value">(.*?)</bdi>', found) == said
+
+
 def test_the_clusters_with_the_worst_verdict_come_first() -> None:
     little, silent = {"name": "a"}, {"name": "b", "failure": "It is not there."}
     (worst,) = observed("lost")["clusters"]
