@@ -21,7 +21,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 DOCS = CHECKOUT / "docs"
 COLLECTION = "azureops.pod_identity"
 REPOSITORY = "https://github.com/azureops/pod_identity"
-PAGES = ("migration", "permissions", "codes", "azwi_detect")
+PAGES = ("migration", "permissions", "codes", "awx", "execution_environment", "versions", "azwi_detect")
 ANSIBLE = "https://docs.ansible.com/ansible/latest/"
 # What pages of antsibull-docs name of Ansible's documentation, and where it is.
 OF_ANSIBLE = {
