@@ -278,7 +278,8 @@ def start(processes: Processes, *controllers: str) -> ApiServer:
         f"--audit-policy-file={folder / 'audit.yml'}",
         f"--audit-log-path={folder / 'audit.log'}",
         "--authorization-mode=RBAC",
-        "--service-cluster-ip-range=10.254.0.0/24",
+        # On loopback, where nobody listens: what it sends to a service without pods leaves the machine otherwise.
+        "--service-cluster-ip-range=127.254.0.0/24",
         f"--service-account-issuer=https://127.0.0.1:{port}",
         f"--service-account-key-file={key}",
         f"--service-account-signing-key-file={key}",
