@@ -17,6 +17,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -105,7 +106,9 @@ class Operator(reader.Reader):
 
     def on_node(self, node: str, script: str) -> str:
         options = f"--image={DEBUG_IMAGE} --profile=sysadmin"
-        made = self.succeed(f"kubectl -n default debug node/{node} {options} -- chroot /host bash -c {_quoted(script)}")
+        made = self.succeed(
+            f"kubectl -n default debug node/{node} {options} -- chroot /host bash -c {shlex.quote(script)}"
+        )
         (pod,) = re.findall(r"node-debugger-\S+", made)
         phases = ("Succeeded", "Failed")
         asked = f"kubectl -n default get pod {pod} -o jsonpath={{.status.phase}}"
@@ -115,10 +118,6 @@ class Operator(reader.Reader):
         if phase != "Succeeded":
             raise reader.Surprise(f"on {node}: {script}\n{said}")
         return said
-
-
-def _quoted(script: str) -> str:
-    return "'" + script.replace("'", "'\\''") + "'"
 
 
 def run(command: Sequence[str], deadline: float) -> tuple[int, str]:
