@@ -28,6 +28,7 @@ TASKS: list[dict[str, Any]] = [
 ]
 OF_A_MOMENT = re.compile(
     r'"(?:start|end|delta)": "[^"]+"|\b\d{10}\.\d+|ansible-(?:local-|tmp-)[\w.-]+|\b[0-9a-f]{32}\b|\btmp[a-z0-9_]{8}\b'
+    r"|\((?:\d+ min )?\d+ s\)"  # how long a run took
 )
 
 
