@@ -236,5 +236,7 @@ def test_the_next_run_makes_up_for_a_killed_one(world: World, moment: Moment) ->
         assert foreign(rules) == before and not any("aad-metadata" in rule for rule in rules)
         again = world.play(CLEANUP, **options(world, moment.transport))
         assert (again.status, again.outcomes, again.changes()) == (0, ["clean"], []), again.output[-4000:]
+    # The run asks for the end of the namespace, which takes some seconds longer.
+    world.kubectl("wait", "--for=delete", "namespace/pod-identity-node-access", "--timeout=60s")
     left = world.kubectl("get", "jobs,pods,namespaces", "-A", "-o", "name")
     assert "pod-identity" not in left and "job" not in left, left
