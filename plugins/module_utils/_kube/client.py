@@ -31,6 +31,7 @@ _CONNECT_SECONDS = 15
 _READ_SECONDS = 60
 _BUSY_SECONDS = 60
 _TOKEN_SECONDS = 600  # the shortest that the API server gives
+_REVIEW = frozenset(("apiVersion", "kind", "metadata", "spec", "status"))
 
 Query = t.Sequence[tuple[str, str]]
 
@@ -113,7 +114,7 @@ class Client:
             answer = self._list(kind, namespace, body)
             # Where pages overlap, an object counts once.
             items.update((_place(each), each) for each in answer["items"])
-            token = str((answer.get("metadata") or {}).get("continue") or "")
+            token = str(_inner(answer, "metadata").get("continue") or "")
             if not token or 0 < most <= len(items):
                 return tuple(items.values())
             if token in used or len(used) > _PAGES:
@@ -208,13 +209,15 @@ class Client:
         """Whether the user of this connection has a permission, asked from the server itself."""
         attributes = {"verb": verb, "group": kind.group, "resource": kind.plural, "subresource": subresource}
         attributes["namespace"] = namespace or ""
-        review = {
-            "apiVersion": SELF_SUBJECT_ACCESS_REVIEW.api_version,
-            "kind": SELF_SUBJECT_ACCESS_REVIEW.name,
-            "spec": {"resourceAttributes": attributes},
-        }
-        answer = self.create(SELF_SUBJECT_ACCESS_REVIEW, None, review)
-        return bool((answer.get("status") or {}).get("allowed"))
+        return self.allows(SELF_SUBJECT_ACCESS_REVIEW, {"resourceAttributes": attributes})
+
+    def allows(self, kind: Kind, spec: Object) -> bool:
+        """What an access review of that kind answers."""
+        answer = self.create(kind, None, {"apiVersion": kind.api_version, "kind": kind.name, "spec": spec})
+        allowed = _inner(answer, "status").get("allowed")
+        if not isinstance(allowed, bool) or not _REVIEW.issuperset(answer):
+            raise odd("create", kind, None, None, 200, b"", host=self.host)
+        return allowed
 
     def service_account_token(self, namespace: str, name: str, audience: str) -> str:
         """A token such as the kubelet would project into a pod of that service account."""
@@ -226,10 +229,10 @@ class Client:
         status, body = self._request("POST", SERVICE_ACCOUNT.path(namespace, name, "token"), body=request)
         if status not in (200, 201):
             raise self._refusal("create a token of", SERVICE_ACCOUNT, namespace, name, status, body)
-        token = (_parsed(body).get("status") or {}).get("token")
-        if not token:  # the body is not quoted: who knows what it holds
+        token = _inner(_parsed(body), "status").get("token")
+        if not token or not isinstance(token, str):  # the body is not quoted: who knows what it holds
             raise odd("create a token of", SERVICE_ACCOUNT, namespace, name, status, b"", host=self.host)
-        return str(token)
+        return token
 
     # writing
 
@@ -282,8 +285,7 @@ class Client:
             options["preconditions"] = dict(preconditions)
         status, answer = self._request("DELETE", kind.path(namespace, name), (), options)
         if status in (200, 202):
-            told = _parsed(answer)
-            if (told.get("kind"), told.get("status")) != ("Status", "Success"):  # else it is the object, which goes
+            if not _is_success(_parsed(answer), name):  # then it is the object, which goes
                 self._object("delete", kind, namespace, name, status, answer)
             return
         failure = self._refusal("delete", kind, namespace, name, status, answer)
@@ -483,6 +485,18 @@ def _parsed(body: bytes) -> Object:
     except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}
+
+
+def _inner(answer: Object, name: str) -> Object:
+    """The object under that name; an empty one where there is none."""
+    found = answer.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _is_success(answer: Object, name: str) -> bool:
+    """Whether it is the Status of a request that succeeded, about the object of this name."""
+    told = (answer.get("apiVersion"), answer.get("kind"), answer.get("status"), _inner(answer, "details").get("name"))
+    return told == ("v1", "Status", "Success", name) and isinstance(answer.get("metadata"), dict)
 
 
 def _is_list_of_objects(value: t.Any) -> bool:

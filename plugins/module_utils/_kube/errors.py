@@ -99,7 +99,7 @@ def refused(
     details = answer.get("details")
     details = details if isinstance(details, dict) else {}
     missing = _missing(kind, namespace, name, answer, details, unserved=unserved) if status == 404 else ""
-    if (status == 404 and not missing) or (status == 403 and answer.get("kind") != "Status"):
+    if status < 400 or (status == 404 and not missing) or (status == 403 and answer.get("kind") != "Status"):
         return odd(verb, kind, namespace, name, status, body, host=host)
     message = str(answer.get("message", ""))
     return ApiFailure(

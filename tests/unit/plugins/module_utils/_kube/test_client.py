@@ -127,11 +127,16 @@ ODD = {
     "of azure": b'{"value": []}',
     "other object": b'{"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "n", "name": "other"}}',
     "elsewhere": b'{"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "m", "name": "p"}}',
+    "success elsewhere": b'{"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success", '
+    b'"details": {"name": "other", "kind": "pods"}}',
+    "success null": b'{"apiVersion": "v1", "kind": "Status", "metadata": null, "status": "Success", '
+    b'"details": {"name": "p", "kind": "pods"}}',
+    "success of nothing": b'{"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success"}',
 }
 
 
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD)
-@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("status", [200, 203, 302, 404])
 def test_odd_answers_are_refused(
     answering: Callable[[Script], Client], body: bytes, status: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,6 +152,7 @@ def test_odd_answers_are_refused(
         lambda: client.kinds_of("policy/v1"),
         lambda: client.kinds_of("v1"),
         lambda: client.service_account_token("n", "p", "a"),
+        lambda: client.may("get", POD),
         lambda: client.list_all(AZURE_IDENTITY),
     ]
     for ask in asked:
