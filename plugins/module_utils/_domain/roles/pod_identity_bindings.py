@@ -808,7 +808,10 @@ def _secret_looks(options: Options, found: Raw) -> t.Iterator[Look]:
 
 
 def places(options: Options, found: Places, run: Run) -> Absent:
-    """Refuses to go on without resource groups, namespaces, Secrets and roles, outside check mode."""
+    """Refuses to go on without resource groups, namespaces, Secrets and roles.
+
+    In check mode only without Secrets: what a pair becomes without its own cannot be predicted.
+    """
     sentences = [
         f"The resource group {group} of identities in pod_identity_bindings_list does not exist; create it, or correct "
         "their resource_group."
@@ -821,7 +824,7 @@ def places(options: Options, found: Places, run: Run) -> Absent:
         for secret in found.secrets
     ]
     sentences += [f"{sentence} It stands in roles of pod_identity_bindings_list." for sentence in found.roles]
-    if not run.check_mode:
+    if found.secrets or not run.check_mode:
         refuse(sentences)
     if sentences:
         sentences.append("Unless an earlier task of this playbook creates what is missing, the real run stops here.")

@@ -581,12 +581,13 @@ def test_roles_and_secrets_that_are_named_wrongly() -> None:
     assert asked[OF_ROLE].arguments["roles"] == ["Readr"] and not asked[OF_ROLE].in_cluster
     assert "data" in asked[secret].arguments["hidden_fields"]
     unknown = {OF_ROLE: {"failed": True, "msg": "There is no role named 'Readr' at /s; check its spelling."}}
-    with pytest.raises(Refused) as error:
-        part("places", entries, {**EMPTY, **unknown, secret: {"resources": []}})
-    assert [sentence[:40] for sentence in error.value.sentences] == [
-        f"The {secret} that client_password_secret"[:40],
-        "There is no role named 'Readr' at /s; check its spelling."[:40],
-    ]
+    for check_mode in (False, True):
+        with pytest.raises(Refused) as error:
+            part("places", entries, {**EMPTY, **unknown, secret: {"resources": []}}, Run(check_mode=check_mode))
+        assert [sentence[:40] for sentence in error.value.sentences] == [
+            f"The {secret} that client_password_secret"[:40],
+            "There is no role named 'Readr' at /s; check its spelling."[:40],
+        ]
     # Whoever may not look, and what is there, stops nothing.
     denied: dict[str, Any] = {"failed": True, "msg": "denied", "error": {"status": 403}}
     there: dict[str, Any] = {"assignments": []}
