@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -57,7 +58,7 @@ NAME = "billing"
 SUBSCRIPTION = "/subscriptions/8c4f2a7e-1d3b-4e5f-9a6b-7c8d9e0f1a2b"
 CLUSTER = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/shop"
 ANSWER_WITHIN = 3
-"""Seconds until an answer that does not come is given up, where none comes."""
+"""Seconds until an answer that does not come is given up, at least: on a slow machine as long as a whole run took."""
 LONGEST = 150
 """Requests of a run; more are a circle."""
 
@@ -588,7 +589,15 @@ TAKEN_AWAY = re.compile(r"DELETE .*/jobs/pod-identity-probe-$")
 class Matrix:
     """One scenario, through a proxy."""
 
-    def __init__(self, world: World, proxy: Instead, name: str, folder: Path, azure: SimulatedAzure | None) -> None:
+    def __init__(
+        self,
+        world: World,
+        proxy: Instead,
+        name: str,
+        folder: Path,
+        azure: SimulatedAzure | None = None,
+        answer_within: float = ANSWER_WITHIN,
+    ) -> None:
         self.scenario, self.proxy, self.world = SCENARIOS[name], proxy, world
         self.file = folder / "written"
         self.kubeconfig = folder / "kubeconfig"
@@ -598,6 +607,7 @@ class Matrix:
             self.options["path"] = str(self.file)
         self.kubeconfig.write_bytes(Path(world.api_server.kubeconfig(self.scenario.token, proxy.url)).read_bytes())
         self.variables: dict[str, str] = {}
+        self.answer_within = answer_within
         self.modules: Modules | None = None
         if azure and self.scenario.azure:
             self.modules = Modules(azure, folder)
@@ -610,9 +620,12 @@ class Matrix:
         self.file.unlink(missing_ok=True)
         self.proxy.begin(read, ODD[odd])
         mark = self.modules.mark() if self.modules else 0
-        within = {"ANSWER_WITHIN": str(ANSWER_WITHIN)} if odd == "hang" else {}
+        within = {"ANSWER_WITHIN": str(self.answer_within)} if odd == "hang" else {}
         runner = Runner(self.world.api_server, self.scenario.module, {**self.variables, **within})
+        began = time.monotonic()
         outcome = runner(**self.options, kubeconfig=str(self.kubeconfig))
+        if read is None:
+            self.answer_within = max(self.answer_within, time.monotonic() - began)
         assert "Traceback" not in outcome.output
         assert len(self.proxy.requests) < LONGEST, f"it goes on and on: {self.proxy.requests[-1]}"
         wrote = [
@@ -700,7 +713,7 @@ def test_nothing_follows_an_odd_answer(
         for read in found:
             exception = odd_answers.tolerated(TOLERATED, scenario.module, name, read, odd)
             ended, _reads = matrix.run(read, odd)
-            assert proxy.hits, f"not asked again: {read}"
+            assert proxy.hits, f"not asked again: {read}, {ended.result}"
             try:
                 counted[odd_answers.judge(ended, exception, scenario.tells)] += 1
             except AssertionError as error:
@@ -723,7 +736,8 @@ def test_an_odd_answer_behind_a_write_ends_the_run(
     """To each read in turn, whenever it is asked for again. What was written stays, and the run tells of it."""
     server.clear_assigned(world.client)
     with instead(api_server, lets_write=True) as proxy:
-        true, log = Matrix(world, proxy, name, tmp_path, None).run()
+        matrix = Matrix(world, proxy, name, tmp_path)
+        true, log = matrix.run()
         assert not true.result.get("failed"), true.result
         found = [each for each in odd_answers.behind_writes(log) if not ONLY_WITHOUT_A_POD.search(each.path)]
         assert found, "nothing is read"
@@ -732,8 +746,9 @@ def test_an_odd_answer_behind_a_write_ends_the_run(
             clear(world)
             world.begin()
             read = replace(seen, path=seen.path.replace(first, world.namespace))
-            ended, _reads = Matrix(world, proxy, name, tmp_path, None).run(read, odd)
-            assert proxy.hits, f"not asked again: {read}"
+            matrix = Matrix(world, proxy, name, tmp_path, answer_within=matrix.answer_within)
+            ended, _reads = matrix.run(read, odd)
+            assert proxy.hits, f"not asked again: {read}, {ended.result}"
             left = replace(ended, wrote=[each for each in ended.wrote if not TAKEN_AWAY.fullmatch(each)])
             try:
                 odd_answers.judge_behind(left, None)
@@ -751,7 +766,7 @@ def test_what_reads_behind_its_first_write_is_listed(
     api_server: ApiServer, world: World, tmp_path: Path, name: str
 ) -> None:
     with instead(api_server, lets_write=True) as proxy:
-        ended, found = Matrix(world, proxy, name, tmp_path, None).run()
+        ended, found = Matrix(world, proxy, name, tmp_path).run()
         assert not ended.result.get("failed"), ended.result
         assert odd_answers.behind_writes(found) == []
 
