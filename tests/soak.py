@@ -228,7 +228,7 @@ class Soak:
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             reason = " ".join((crash.message if crash else report.longreprtext).split())
-            self._why.setdefault(case, f"{report.when}: {reason}"[:300])
+            self._why.setdefault(case, f"{report.when}: {reason}"[:4000])
         if report.when == "call" and report.passed:
             self._called.add(case)
         if report.when == "teardown" and (case in self._called or case in self._why):
