@@ -48,7 +48,12 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 CHART = "aad-pod-identity-4.1.18.tgz"
 _PORTS_OF_CONNECTIONS = 32_768
 """The first of those that Linux gives to connections, at any of the addresses of this machine."""
-CONTROLLERS = ("job-controller", "garbage-collector-controller", "namespace-controller")
+CONTROLLERS = (
+    "job-controller",
+    "ttl-after-finished-controller",
+    "garbage-collector-controller",
+    "namespace-controller",
+)
 ADMIN, RESTRICTED = "admin-token", "restricted-token"
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
 CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
