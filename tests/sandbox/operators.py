@@ -214,7 +214,7 @@ class Operator:
             eventually(left.exists, 120)
             meanwhile()
             deaths.end(members, death)
-            assert death == deaths.ALL or left.read_text() == "", first.read_text()[-4000:]
+            assert death == deaths.ALL or left.read_text() == "", f"{left.read_text()}\n{first.read_text()[-3000:]}"
             yield running, first.read_text()
         finally:
             running.kill()
