@@ -667,7 +667,8 @@ def clear(made: World) -> None:
     if not all(each and "deletionTimestamp" not in each["metadata"] for each in live):
         server.remove(client, made.definitions)
         server.install(client, made.definitions)
-    for kind in (*CUSTOM, LEASE, POD):
+    # Its namespace goes a while later, and whoever looks for a webhook meets each Deployment that is like it.
+    for kind in (*CUSTOM, LEASE, POD, DEPLOYMENT):
         for each in client.list_all(kind, made.namespace):
             client.merge(kind, made.namespace, each["metadata"]["name"], {"metadata": {"finalizers": None}})
             client.delete(kind, made.namespace, each["metadata"]["name"])
