@@ -122,6 +122,7 @@ ODD: dict[str, Callable[[bytes], Answer | None]] = {
     "204": lambda _whole: (204, "text/plain", b""),
     "301": lambda _whole: (301, "text/html", PAGE),
     "302": lambda _whole: (302, "text/html", PAGE),
+    "502 page": lambda _whole: (502, "text/html", PAGE),
     "hang": lambda _whole: None,
 }
 

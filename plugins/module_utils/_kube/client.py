@@ -301,7 +301,7 @@ class Client:
             "deleteOptions": {"preconditions": {"uid": uid}},
         }
         status, answer = self._request("POST", POD.path(namespace, pod, "eviction"), (), body)
-        if status in (200, 201):
+        if status in (200, 201) and _is_success(_parsed(answer)):
             return True
         failure = self._refusal("evict", POD, namespace, pod, status, answer)
         if failure.status == 429:
@@ -493,8 +493,8 @@ def _inner(answer: Object, name: str) -> Object:
     return found if isinstance(found, dict) else {}
 
 
-def _is_success(answer: Object, name: str) -> bool:
-    """Whether it is the Status of a request that succeeded, about the object of this name."""
+def _is_success(answer: Object, name: str | None = None) -> bool:
+    """Whether it is the Status of a request that succeeded; one about an object names it, that of an eviction none."""
     told = (answer.get("apiVersion"), answer.get("kind"), answer.get("status"), _inner(answer, "details").get("name"))
     return told == ("v1", "Status", "Success", name) and isinstance(answer.get("metadata"), dict)
 
