@@ -99,7 +99,9 @@ def refused(
     details = answer.get("details")
     details = details if isinstance(details, dict) else {}
     missing = _missing(kind, namespace, name, answer, details, unserved=unserved) if status == 404 else ""
-    if status < 400 or (status == 404 and not missing) or (status == 403 and answer.get("kind") != "Status"):
+    # Without a Status an API server refuses a token, or whoever asks too often.
+    told = missing if status == 404 else answer.get("kind") == "Status" or status in (401, 429)
+    if status < 400 or not told:
         return odd(verb, kind, namespace, name, status, body, host=host)
     message = str(answer.get("message", ""))
     return ApiFailure(

@@ -75,7 +75,7 @@ class Place:
         try:
             return TriedPatch(self, wanted, changes=not patches.same(live, self.patch(wanted, dry_run=True)))
         except ApiFailure as failure:
-            if failure.reason == UNEXPECTED or failure.status >= 500:  # nobody has said what the patch would do
+            if failure.reason == UNEXPECTED:
                 raise
             return TriedPatch(self, wanted, refused=failure)
 

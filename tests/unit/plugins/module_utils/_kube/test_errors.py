@@ -50,7 +50,7 @@ CONFLICT = {
         (409, status(409), ["in the meantime"]),
         (422, status(422, message="spec.type is wrong"), ["invalid", "spec.type is wrong"]),
         (429, b"", ["busy"]),
-        (503, b"<html>", ["503"]),
+        (504, status(504, message="too long"), ["the API server answered 504 (too long)"]),
     ],
 )
 def test_refusals(code: int, body: bytes, words: list[str]) -> None:
@@ -92,6 +92,14 @@ def test_from_an_odd_404_nothing_follows(body: bytes, described: str) -> None:
     assert (failure.missing, failure.reason, failure.status) == ("", "UnexpectedAnswer", 404)
     assert "https://h answered 404 with " in failure.sentence and described in failure.sentence
     assert "check the server of the kubeconfig, proxy and no_proxy" in failure.sentence
+
+
+@pytest.mark.parametrize("code", [400, 403, 405, 409, 413, 422, 500, 502, 503, 504])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"no upstream", b'{"message": "no upstream"}'])
+def test_no_api_server_refuses_so(code: int, body: bytes) -> None:
+    failure = errors.refused("patch", AZURE_IDENTITY, "n", "i", code, body, host="https://h")
+    assert (failure.reason, failure.status, failure.temporary) == ("UnexpectedAnswer", code, code >= 500)
+    assert f"https://h answered {code} with " in failure.sentence
 
 
 @pytest.mark.parametrize(
