@@ -370,6 +370,20 @@ def own_namespace(client: Client) -> Iterator[str]:
         yield name
     finally:
         client.delete(NAMESPACE, None, name)
+        forget(client, name)
+
+
+def forget(client: Client, namespace: str) -> None:
+    """Take away what does not go with a namespace: bindings of its service accounts, and roles of its releases.
+
+    Whoever removes AAD Pod Identity next in the same API server would find them.
+    """
+    for each in client.list_all(CLUSTER_ROLE_BINDING):
+        if namespace in {subject.get("namespace") for subject in each.get("subjects") or ()}:
+            client.delete(CLUSTER_ROLE_BINDING, None, each["metadata"]["name"])
+    for each in client.list_all(CLUSTER_ROLE):
+        if (each["metadata"].get("annotations") or {}).get("meta.helm.sh/release-namespace") == namespace:
+            client.delete(CLUSTER_ROLE, None, each["metadata"]["name"])
 
 
 def definition(kind: Kind, schema: Mapping[str, Any] | None = None, *, status: bool = False) -> dict[str, Any]:

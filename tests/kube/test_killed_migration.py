@@ -192,14 +192,14 @@ def new_world(api_server: ApiServer, folder: Path) -> Iterator[SoonAtWork]:
             (AZURE_IDENTITY_BINDING, {"azureIdentity": "money", "selector": namespace}),
         ):
             create(client, kind, namespace, "money", spec=spec)
-        _rights(client, namespace, ends)
+        _rights(client, namespace)
         for name in WORKLOADS:
             _workload(client, namespace, name)
         server.until("the workloads run", lambda: _all_run(client, namespace))
         yield world
 
 
-def _rights(client: Client, namespace: str, ends: contextlib.ExitStack) -> None:
+def _rights(client: Client, namespace: str) -> None:
     """Of the service account default."""
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
     subjects = [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}]
@@ -208,13 +208,6 @@ def _rights(client: Client, namespace: str, ends: contextlib.ExitStack) -> None:
     name = f"reads-{namespace}"
     body = {"metadata": {"name": name}, "roleRef": {**role, "name": "system:discovery"}, "subjects": subjects}
     client.create(CLUSTER_ROLE_BINDING, None, body)
-    ends.callback(_delete_cluster_bindings, client, namespace)
-
-
-def _delete_cluster_bindings(client: Client, namespace: str) -> None:
-    for each in client.list_all(CLUSTER_ROLE_BINDING):
-        if namespace in json.dumps(each):
-            client.delete(CLUSTER_ROLE_BINDING, None, each["metadata"]["name"])
 
 
 def _workload(client: Client, namespace: str, name: str) -> None:

@@ -677,7 +677,6 @@ def clear(made: World) -> None:
         (NODE, made.namespace),
         (MUTATING_WEBHOOK_CONFIGURATION, made.namespace),
         (CLUSTER_ROLE, MIC_ROLE),
-        (CLUSTER_ROLE_BINDING, MIC_ROLE),
     ):
         client.delete(kind, None, name)
     if client.list_all(SECRET, made.namespace, labels="owner=helm"):
@@ -685,6 +684,7 @@ def clear(made: World) -> None:
         made.run("pod_identity_removal", **repair).ok()
         made.api_server.helm("uninstall", "real", "--namespace", made.namespace)
         server.install(client, made.definitions)
+    server.forget(client, made.namespace)
     made.end()
 
 
