@@ -31,6 +31,8 @@ from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServe
 from ansible_collections.azureops.pod_identity.tests.kube.test_killed import JOBS, Job
 
 CLEAR_LOCK = "if it was killed, set pod_identity_chart_clear_lock=true"
+CHAIN = pytest.mark.timeout(2 * 3600)
+"""Up to 53 runs of a playbook, one after the other; 21 of them took 1,800 seconds on a busy machine."""
 
 
 def by_power(job: Job, _number: int) -> list[tuple[str, bool]]:
@@ -95,6 +97,7 @@ def dying(world: World, job: Job, way: Callable[[Job, int], list[tuple[str, bool
 
 
 @pytest.mark.soak(sample=0)
+@CHAIN
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", JOBS)
 def test_each_run_goes_on_where_the_one_before_died(
@@ -147,6 +150,7 @@ def test_each_run_takes_over_the_lease_of_the_one_before(world: World, name: str
 
 
 @pytest.mark.soak(sample=0)
+@CHAIN
 def test_an_undo_brings_back_what_was_after_each_death(
     worlds: Callable[[], AbstractContextManager[World]], record_property: Callable[[str, object], None]
 ) -> None:
