@@ -54,9 +54,10 @@ def kubectl(*arguments: str) -> Any:
 
 def states() -> dict[str, str]:
     """Of what is assigned to pods, by AzureIdentity."""
-    assigned = kubectl("get", "azureassignedidentity", "-A")["items"]
-    names = [each["spec"]["azureIdentityRef"]["metadata"]["name"] for each in assigned]
-    return dict(zip(names, [(each.get("status") or {}).get("status", "") for each in assigned], strict=True))
+    return {
+        each["spec"]["azureIdentityRef"]["metadata"]["name"]: (each.get("status") or {}).get("status", "")
+        for each in kubectl("get", "azureassignedidentity", "-A")["items"]
+    }
 
 
 @pytest.fixture(scope="module")
