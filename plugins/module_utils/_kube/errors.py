@@ -63,8 +63,8 @@ class ApiFailure(Failure):
 
     @property
     def conflict(self) -> bool:
-        """It is there already, or somebody has changed it in the meantime."""
-        return self.status == 409
+        """It is there already, or somebody has changed it in the meantime; a page with that status does not say so."""
+        return self.status == 409 and self.reason != UNEXPECTED
 
     @property
     def namespace_missing(self) -> bool:

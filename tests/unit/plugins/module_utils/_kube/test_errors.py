@@ -100,6 +100,7 @@ def test_no_api_server_refuses_so(code: int, body: bytes) -> None:
     failure = errors.refused("patch", AZURE_IDENTITY, "n", "i", code, body, host="https://h")
     assert (failure.reason, failure.status, failure.temporary) == ("UnexpectedAnswer", code, code >= 500)
     assert f"https://h answered {code} with " in failure.sentence
+    assert not failure.conflict and not failure.forbidden
 
 
 @pytest.mark.parametrize(
