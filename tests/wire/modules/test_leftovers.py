@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_the_way_of_somebody_in_trouble(modules: Modules, world: World, player: 
         "pod_identity_resource_group": "rg",
         "pod_identity_cluster_name": "c1",
         "pod_identity_leftovers_look_into_cluster": False,
-        "pod_identity_leftovers_known_files": [str(manifests)],
+        "pod_identity_leftovers_known_files": [os.path.relpath(manifests)],  # from where the play was started
         "pod_identity_leftovers_mic_principals": [who.client_id],
         "pod_identity_leftovers_identities": [named.upper()],
     }
