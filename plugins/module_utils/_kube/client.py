@@ -31,6 +31,7 @@ _CONNECT_SECONDS = 15
 _READ_SECONDS = 60
 _BUSY_SECONDS = 60
 _TOKEN_SECONDS = 600  # the shortest that the API server gives
+_REDIRECT = "Redirect limit exhausted"  # as websocket-client says it
 _REVIEW = frozenset(("apiVersion", "kind", "metadata", "spec", "status"))
 
 Query = t.Sequence[tuple[str, str]]
@@ -326,6 +327,7 @@ class Client:
         query += [("stdin", "true")] if stdin else []
         query += [("command", part) for part in command]
         url = f"{self.host}{POD.path(namespace, pod, 'exec')}?{urlencode(query)}"
+        _follow_no_redirects(ws_client)
         options = {"headers": self._credentials(), "_preload_content": False, "capture_all": False, "binary": True}
         try:
             return _within(
@@ -453,8 +455,33 @@ def _within(seconds: float, connect: t.Callable[[], t.Any]) -> t.Any:
     return waited.result()
 
 
+def _follow_no_redirects(ws_client: t.Any) -> None:
+    """The websocket of ``kubernetes.stream`` would send token and command to whatever host a redirect names.
+
+    Its versions differ in what they make of one that is not followed, so the status is looked at.
+    """
+    plain = ws_client.WebSocket
+    if hasattr(plain, "connect_plainly"):
+        return
+
+    def connect(self: t.Any, url: str, **options: t.Any) -> None:
+        self.connect_plainly(url, **{**options, "redirect_limit": 0})
+        if self.getstatus() != 101:
+            self.shutdown()
+            raise ValueError(_REDIRECT)
+
+    ws_client.WebSocket = type(plain.__name__, (plain,), {"connect_plainly": plain.connect, "connect": connect})
+
+
 def _exec_failure(namespace: str, pod: str, reason: str) -> Failure:
     what = label(POD, namespace, pod)
+    if reason.startswith(_REDIRECT):
+        return Failure(
+            f"No command could be run in {what}, because the answer was a redirect, which no API server gives to that; "
+            "a proxy, a gateway or another service may have answered in its place: check the server of the kubeconfig, "
+            "proxy and no_proxy, and run again.",
+            error={"code": "UnexpectedAnswer", "message": reason[:500]},
+        )
     if "403" in reason:
         return Failure(
             f"The user of this connection may not run commands in {what}: grant create on pods/exec.",
