@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Odd answers as a matrix: each read that a module makes, each answer that is none of the service that it asked.
+"""Odd answers as a matrix: each read that a module makes, each answer that is none of the service that it asked. At
+Azure each write, too.
 
 Which reads there are is taken from the log: before the first write from that of a run in which only the writes are
 refused, behind it from that of a true run. The tests at the simulated Azure and at the API server differ in how they
@@ -39,7 +40,7 @@ CLASSES = (
 
 @dataclass(frozen=True)
 class Read:
-    """A request that changes nothing: how many writes came before, and which to the same path since then it is."""
+    """A request: how many writes came before, and which to the same path since then it is."""
 
     method: str
     path: str
@@ -84,6 +85,11 @@ def before_writes(found: Iterable[Read]) -> list[Read]:
 def behind_writes(found: Iterable[Read]) -> list[Read]:
     """How often something is looked at until the next write is up to the service: the first look stands for all."""
     return [each for each in found if each.behind and each.nth == 1]
+
+
+def writes(ended: Ended) -> list[Read]:
+    """Those of a true run."""
+    return [Read(*each.split(" ", 1), 1, behind) for behind, each in enumerate(ended.wrote)]
 
 
 @dataclass(frozen=True)

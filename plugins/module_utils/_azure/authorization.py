@@ -15,7 +15,7 @@ from .._domain.azure import arm_id, azure_roles
 from .._domain.azure.permissions import Block
 from .._domain.errors import Failure
 from .._libraries import library
-from .client import Arm, Body, payload, raw
+from .client import Arm, Body, payload, raw, resource_of
 from .errors import Refused, missing_is_fine, refusals
 
 _API = "2022-04-01"
@@ -98,8 +98,11 @@ def change(arm: Arm, wanted: azure_roles.Assignment) -> azure_roles.Assignment:
 
 
 def delete(arm: Arm, assignment: azure_roles.Assignment) -> None:
-    with refusals(f"delete the role assignment {assignment.id}"):
-        _client(arm).role_assignments.delete_by_id(assignment.id.strip("/"))
+    with missing_is_fine:
+        path, doing = f"/{assignment.id.strip('/')}", f"delete the role assignment {assignment.id}"
+        response = arm.delete(path, _API, doing=doing)
+        if response.status_code != 204:
+            resource_of(response, doing, path)
 
 
 def _create(arm: Arm, wanted: azure_roles.Assignment, role: azure_roles.Role) -> azure_roles.Assignment | None:

@@ -218,6 +218,15 @@ class Arm:
         """PUT one resource that is there at once; what Azure answers of it."""
         return resource_of(self.send("PUT", path, api_version, doing=doing, body=body), doing, path)
 
+    def delete(self, path: str, api_version: str, *, doing: str) -> HttpResponse:
+        """DELETE one resource; raises NotAzure for an answer that says neither that it is gone nor that it goes."""
+        response = self.send("DELETE", path, api_version, doing=doing)
+        if response.status_code == 202:
+            _require_operation(response, doing)
+        elif text_of(response).strip():  # of some resources Azure shows what was there
+            resource_of(response, doing, path)
+        return response
+
     def send(
         self,
         method: str,
@@ -247,8 +256,7 @@ class Arm:
         The operation's URLs are signed: they are used exactly as they came.
         """
         operation = response.headers.get("Azure-AsyncOperation")
-        location = response.headers.get("Location") if response.status_code == 202 else None
-        request, url = response.request, operation or location
+        request, url = response.request, _operation_of(response)
         if url:
             of_location = _status_of_deletion if request.method == "DELETE" else _status_of_location
             try:
@@ -257,7 +265,13 @@ class Arm:
                 if not refused.is_missing() or request.method == "POST":
                     raise
                 # Azure has forgotten the operation: the resource tells how it ended.
-        elif request.method != "PUT" or long_running.ended(provisioning_state(json_of(response))):
+        elif request.method == "POST":
+            if response.status_code != 200 or text_of(response).strip():
+                _require_operation(response, doing)
+            return {}
+        elif request.method == "PATCH":
+            return {}
+        elif request.method == "PUT" and long_running.ended(provisioning_state(json_of(response))):
             return {}
         if request.method == "DELETE":
             with missing_is_fine:
@@ -373,6 +387,17 @@ def json_of(response: HttpResponse) -> Body:
     """The JSON object of an answer; {} where there is none."""
     body = arm_answers.decoded(f"read the answer of {response.request.url.partition('?')[0]}", text_of(response))
     return body if isinstance(body, dict) else {}
+
+
+def _operation_of(response: HttpResponse) -> str:
+    """URL of the operation that a request started; '' where the answer names none."""
+    location = response.headers.get("Location") if response.status_code == 202 else None
+    return response.headers.get("Azure-AsyncOperation") or location or ""
+
+
+def _require_operation(response: HttpResponse, doing: str) -> None:
+    if not _operation_of(response):
+        raise NotAzure(doing, "the answer names no operation that was started")
 
 
 def _status_of_operation(response: HttpResponse) -> str:

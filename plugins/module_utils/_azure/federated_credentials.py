@@ -76,11 +76,11 @@ class Identity:
         )
         if write.verb == "delete":
             with missing_is_fine:
-                write_in_turn(lambda: arm.send("DELETE", path, _API, doing=doing))
+                write_in_turn(lambda: arm.delete(path, _API, doing=doing))
             return
         body = {"properties": credential.properties()}
         try:
-            write_in_turn(lambda: arm.send("PUT", path, _API, doing=doing, body=body))
+            write_in_turn(lambda: arm.put(path, _API, body, doing=doing))
         except Refused as refused:
             if refused.is_missing():
                 raise Failure(

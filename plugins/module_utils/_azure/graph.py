@@ -82,7 +82,8 @@ class Graph:
         if write.verb == "delete":
             path = f"/{_path(application)}/{credential.raw['id']}"
             with _missing_is_fine:
-                self._in_turn(lambda: self._send("DELETE", path, doing=doing), doing)
+                answer = self._in_turn(lambda: self._send("DELETE", path, doing=doing), doing)
+                graph_answers.require_done(doing, answer.status_code, text_of(answer))
             return
         path = f"/{_path(application)}(name='{credential.name}')"
         body = {"issuer": credential.issuer, "subject": credential.subject, "audiences": list(credential.audiences)}
@@ -90,7 +91,7 @@ class Graph:
             self._send, "PATCH", path, doing=doing, json=body, headers={"Prefer": "create-if-missing"}
         )
         try:
-            self._in_turn(upsert, doing)
+            answer = self._in_turn(upsert, doing)
         except Refused as refused:
             if graph_answers.is_missing(refused.service):
                 raise Failure(
@@ -98,10 +99,11 @@ class Graph:
                     error=refused.error,
                 ) from None
             raise
+        graph_answers.require_done(doing, answer.status_code, text_of(answer), credential.name)
 
-    def _in_turn(self, attempt: t.Callable[[], HttpResponse], doing: str) -> None:
+    def _in_turn(self, attempt: t.Callable[[], HttpResponse], doing: str) -> HttpResponse:
         """Graph too refuses some writes while others run (Directory_ConcurrencyViolation)."""
-        in_turn(self.arm, attempt, doing, other="another write", timeout=self.arm.patience.timeout)
+        return in_turn(self.arm, attempt, doing, other="another write", timeout=self.arm.patience.timeout)
 
 
 def _request(method: str, url: str, **more: t.Any) -> HttpRequest:

@@ -61,7 +61,7 @@ def set_tags(arm: Arm, group: str, name: str, tags: t.Mapping[str, str]) -> Body
 def delete(arm: Arm, group: str, name: str) -> None:
     with missing_is_fine:
         doing = f"delete the identity {name} in the resource group {group}"
-        arm.send("DELETE", _id(arm, group, name), _API, doing=doing)
+        arm.delete(_id(arm, group, name), _API, doing=doing)
 
 
 def carriers(arm: Arm, identity: str) -> list[str]:
@@ -81,7 +81,7 @@ def put_by_id(arm: Arm, identity: str, *, location: str, tags: t.Mapping[str, st
 
 def delete_by_id(arm: Arm, identity: str) -> None:
     with missing_is_fine:
-        arm.send("DELETE", identity, _API, doing=f"delete the identity {identity}")
+        arm.delete(identity, _API, doing=f"delete the identity {identity}")
 
 
 def _id(arm: Arm, group: str, name: str) -> str:

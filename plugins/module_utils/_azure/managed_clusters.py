@@ -106,7 +106,7 @@ def delete(arm: Arm, group: str, name: str, *, wait: bool) -> None:
 
     def start(_again: bool) -> None:
         with missing_is_fine:
-            response = arm.send("DELETE", _path(arm, group, name), _API, doing=doing)
+            response = arm.delete(_path(arm, group, name), _API, doing=doing)
             if wait:
                 arm.follow(response, doing=doing)
 

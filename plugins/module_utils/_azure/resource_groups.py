@@ -45,7 +45,7 @@ def delete(arm: Arm, name: str) -> None:
     """Delete a group with what is in it; one that is being deleted already is waited for."""
     doing = f"delete the resource group {name}"
     try:
-        arm.follow(arm.send("DELETE", _path(arm, name), _API, doing=doing), doing=doing)
+        arm.follow(arm.delete(_path(arm, name), _API, doing=doing), doing=doing)
     except Refused as refused:
         if refused.service.code == "ResourceGroupBeingDeleted":
             _wait_until_deleted(arm, name)

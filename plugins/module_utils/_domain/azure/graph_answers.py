@@ -88,6 +88,15 @@ def credentials(doing: str, text: str) -> Page:
     return Page(tuple(values), following)
 
 
+def require_done(doing: str, status: int, text: str, made: str = "") -> None:
+    """Raise NotAzure unless a write was done: Graph says nothing more then, or shows the credential that it ``made``."""
+    body = arm_answers.decoded(doing, text)
+    if status == 204 and body is None:
+        return
+    if not made or status != 201 or not isinstance(body, dict) or body.get("name") != made:
+        raise NotAzure(doing, "the answer does not say that it is done")
+
+
 def _require_credential(doing: str, body: Body) -> None:
     audiences, subject = body.get("audiences"), body.get("subject")
     right = (
