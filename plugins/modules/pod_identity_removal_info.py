@@ -216,11 +216,21 @@ release_namespaces:
   elements: str
   sample: [default]
 secrets:
-  description: Namespace and name of the Secrets with credentials of service principals, which stay.
+  description:
+    - Namespace and name of the Secrets with credentials of service principals that AzureIdentities which may go name in
+      their own namespace. No module removes them with their AzureIdentities.
   returned: success
   type: list
   elements: str
   sample: [reports/reports-credential]
+other_secrets:
+  description:
+    - The same of Secrets that are no business of what goes. They are in another namespace than the AzureIdentity that
+      names them, whose author may have no right to them, or an AzureIdentity that stays names them.
+  returned: success
+  type: list
+  elements: str
+  sample: [vault/reports-credential]
 documents:
   description: The custom resources that people made, as they can be applied again. Not those that AKS manages.
   returned: success
@@ -251,6 +261,7 @@ OPTIONS = _argspec.removal().merge(_argspec.kubernetes_auth())
 
 
 def as_data(found: removal.Observed, rules: removal.Rules) -> dict[str, t.Any]:
+    secrets, others = removal.credentials(found, rules)
     return {
         "objects": removal.rows(found, rules),
         "releases": [
@@ -271,7 +282,8 @@ def as_data(found: removal.Observed, rules: removal.Rules) -> dict[str, t.Any]:
         "reconciled_by": list(found.reconciled_by),
         "addon_programs": list(found.addon),
         "identities": removal.attached(found),
-        "secrets": removal.credentials(found),
+        "secrets": secrets,
+        "other_secrets": others,
         "documents": removal.documents(found),
     }
 

@@ -13,6 +13,8 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from .._domain.errors import Failure
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -38,13 +40,19 @@ class Kind:
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         parts = [root]
         if namespace and self.namespaced:
-            parts += ["namespaces", quote(namespace, safe="")]
+            parts += ["namespaces", _segment(namespace)]
         parts.append(self.plural)
         if name:  # a pod may have a port behind its name
-            parts.append(quote(name, safe=":"))
+            parts.append(_segment(name, safe=":"))
         if subresource:
             parts.append(subresource)
         return "/".join(parts)
+
+
+def _segment(name: str, safe: str = "") -> str:
+    if name in (".", ".."):  # would name another path, however they are quoted
+        raise Failure(f"{name!r} is no name of an object in Kubernetes; correct it.")
+    return quote(name, safe=safe)
 
 
 def label(kind: Kind, namespace: str | None, name: str | None) -> str:

@@ -19,7 +19,7 @@ from ..kubernetes.object_lists import Deletion, Outcome, Wave, leaving, some
 from ..kubernetes.objects import Object, Place, Raw, Write, clean, deletion, shown
 from ..matching.matching import Assignment, Binding, Identity, assignments
 from ..names import is_ours
-from . import binding_pair
+from . import binding_pair, credential_secrets
 from .binding_pair import BINDING, IDENTITY, SECRET, Decision, Desired, Key, Observed, path_of
 
 ACCEPTABLE = ("client_id_case", "missing_identity", "equal_names")
@@ -88,7 +88,9 @@ def decide(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) 
     warnings = _check_identities(desired_list, decisions, observed, rules, wholes)
     warnings += _check_equal_names(desired_list, decisions, after, rules)
     _refuse_in_use(observed, leaving, after)
-    removals = _removals(observed, leaving, after, rules)
+    named_secrets = _named(desired_list, observed)
+    removals = _removals(observed, leaving, after, rules, named_secrets)
+    warnings += _staying_secrets(leaving, named_secrets)
     for number, desired in enumerate(desired_list):
         if not desired.present:
             decisions[number] = _absent(desired, observed, removals)
@@ -110,7 +112,8 @@ def leaving_selectors(desired_list: t.Sequence[Desired], observed: Observed, rul
 def credentials(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) -> frozenset[Key]:
     """The Secrets that have to be looked at."""
     leaving = _leaving(desired_list, observed, rules)
-    places = {_reference(one.live) for one in leaving[IDENTITY].values()}
+    named = _named(desired_list, observed)
+    places = {_credential_of(one.live, named) for one in leaving[IDENTITY].values()}
     places |= {binding_pair.credential(whole, observed.identity(whole)) for whole in _wholes(desired_list).values()}
     return frozenset(place for place in places if place)
 
@@ -313,15 +316,18 @@ def _users(key: Key, selector: str, namespace: str | None, observed: Observed) -
     return users
 
 
-def _removals(observed: Observed, leaving: Leaving, after: _After, rules: Rules) -> dict[Place, Write]:
+def _removals(
+    observed: Observed, leaving: Leaving, after: _After, rules: Rules, named: t.Container[Key]
+) -> dict[Place, Write]:
     """Bindings, identities, secrets, in this order: nothing refers to what is gone already."""
     secrets = {}
     for going in leaving[IDENTITY].values():
-        secret = observed.secret(_reference(going.live))
+        place = _credential_of(going.live, named)
+        secret = observed.secret(place)
         if secret and is_ours(secret, rules.owner):
-            secrets[_reference(going.live)] = secret
+            secrets[place] = secret
     for raw in after.identities.values():
-        secrets.pop(_reference(raw), None)
+        secrets.pop(credential_secrets.referred(raw), None)
     found = [("binding", BINDING, going.live) for going in leaving[BINDING].values()]
     found += [("identity", IDENTITY, going.live) for going in leaving[IDENTITY].values()]
     found += [("secret", SECRET, raw) for raw in secrets.values()]
@@ -329,9 +335,30 @@ def _removals(observed: Observed, leaving: Leaving, after: _After, rules: Rules)
     return {write.place: write for write in writes}
 
 
-def _reference(identity: Raw) -> Key | None:
-    place = ((identity.get("spec") or {}).get("clientPassword")) or {}
-    return (place.get("namespace", ""), place["name"]) if place.get("name") else None
+def _named(desired_list: t.Iterable[Desired], observed: Observed) -> frozenset[Key]:
+    """The Secrets whose namespaces the entries name."""
+    places = {
+        binding_pair.credential(desired, observed.identity(desired))
+        for desired in desired_list
+        if desired.secret_namespace
+    }
+    return frozenset(place for place in places if place)
+
+
+def _credential_of(identity: Raw, named: t.Container[Key]) -> Key | None:
+    """The Secret that goes with an identity."""
+    place = credential_secrets.referred(identity)
+    return place if place in named else credential_secrets.own(identity)
+
+
+def _staying_secrets(leaving: Leaving, named: t.Container[Key]) -> list[str]:
+    return [
+        f"Secret {path_of(place)} stays, because AzureIdentity {path_of(key)}, which names it, is in another namespace: "
+        "delete it where nothing needs it any more, or name its namespace in client_password_secret of that identity."
+        for key, going in leaving[IDENTITY].items()
+        for place in [credential_secrets.referred(going.live)]
+        if place and _credential_of(going.live, named) is None
+    ]
 
 
 def _absent(desired: Desired, observed: Observed, removals: t.Mapping[Place, Write]) -> Decision:
@@ -342,7 +369,7 @@ def _absent(desired: Desired, observed: Observed, removals: t.Mapping[Place, Wri
     identity = observed.identity(desired)
     if desired.with_identity:
         places["identity"] = (IDENTITY, *desired.key)
-        reference = _reference(identity or {})
+        reference = credential_secrets.referred(identity) if identity else None
         if reference:
             places["secret"] = (SECRET, *reference)
     writes = {key: removals[place] for key, place in places.items() if place in removals}

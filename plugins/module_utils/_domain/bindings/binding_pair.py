@@ -20,10 +20,11 @@ from ..errors import Failure
 from ..kubernetes.objects import Object, Raw, Write, change, check_texts, clean, put_texts, shown, skeleton, texts
 from ..matching.matching import BEHAVIOR_ANNOTATION, NAMESPACED, SELECTOR_LABEL, USER_ASSIGNED, Binding, Pod
 from ..names import LABEL_VALUE, NAMESPACE_NAME, OBJECT_NAME, RESOURCE_ID, marks
+from . import credential_secrets
+from .credential_secrets import Key
 
 IDENTITY, BINDING, SECRET = "AzureIdentity", "AzureIdentityBinding", "Secret"
 API_VERSION = "aadpodidentity.k8s.io/v1"
-Key = tuple[str, str]  # namespace, name
 
 _CLIENT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WORDS = re.compile(r"[\w().-]+")
@@ -234,11 +235,11 @@ def credential(desired: Desired, identity: Raw | None) -> Key | None:
     """Namespace and name of the Secret behind the identity; None for a managed identity."""
     if _type(desired, identity) == USER_ASSIGNED:
         return None
-    reference = ((identity or {}).get("spec") or {}).get("clientPassword") or {}
-    return (
-        desired.secret_namespace or reference.get("namespace") or desired.namespace,
-        desired.secret_name or reference.get("name") or f"{desired.name}-credential",
+    namespace, name = (identity and credential_secrets.referred(identity)) or (
+        desired.namespace,
+        f"{desired.name}-credential",
     )
+    return desired.secret_namespace or namespace, desired.secret_name or name
 
 
 def selectors(desired: Desired, observed: Observed) -> frozenset[str]:
@@ -495,6 +496,11 @@ def _wanted_secret(desired: Desired, observed: Observed, place: Key) -> Object |
         if not observed.offline:
             _check_foreign_secret(what, live, keys, kind)
         return None
+    if place[0] not in (desired.namespace, desired.secret_namespace):
+        raise Failure(
+            f"{what} is not written, because AzureIdentity {desired.namespace}/{desired.name}, which names it, is in "
+            "another namespace: name the namespace in client_password_secret."
+        )
     if kind == 1:
         if len(keys) > 1:
             raise Failure(

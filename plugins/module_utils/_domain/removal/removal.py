@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ..azure import arm_id
+from ..bindings import credential_secrets
 from ..change import Change
 from ..errors import Failure
 from ..installation import helm_releases, nmi
@@ -336,14 +337,26 @@ def attached(observed: Observed) -> list[str]:
     return sorted({arm_id.normal(each) for each in found if arm_id.is_user_assigned_identity(each)})
 
 
-def credentials(observed: Observed) -> list[str]:
-    """The Secrets of service principals, which stay."""
-    found = set()
+def credentials(observed: Observed, rules: Rules) -> tuple[list[str], list[str]]:
+    """The Secrets that AzureIdentities name, as ``namespace/name``: which may go with them, and which stay in any case.
+
+    Whoever may write an AzureIdentity may name any Secret. So only one may go that lies in the namespace of its
+    AzureIdentity, where no AzureIdentity that stays names it, too.
+    """
+    named, own, staying = set(), set(), set()
     for raw in observed.of("AzureIdentity"):
-        place = (raw.get("spec") or {}).get("clientPassword") or {}
-        if place.get("name"):
-            found.add(f"{place.get('namespace') or raw['metadata'].get('namespace', '')}/{place['name']}")
-    return sorted(found)
+        place = credential_secrets.referred(raw)
+        named.add(place)
+        if belongs("AzureIdentity", raw, observed, rules):
+            own.add(credential_secrets.own(raw))
+        else:
+            staying.add(place)
+    going = own - staying
+    return _places(going), _places(named - going)
+
+
+def _places(several: t.Iterable[tuple[str, str] | None]) -> list[str]:
+    return sorted("/".join(each) for each in several if each)
 
 
 def _azure_id(raw: Raw) -> str:

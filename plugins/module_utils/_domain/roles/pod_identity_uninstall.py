@@ -540,7 +540,7 @@ class InCluster:
         cluster = Cluster.parse(observed["cluster"])
         if "inventory" not in observed:
             return cls(cluster)
-        kept = ("objects", "releases", "programs", "reconciled_by", "identities", "secrets", "documents")
+        kept = ("objects", "releases", "programs", "reconciled_by", "identities", "secrets", "other_secrets", "documents")
         return cls(
             cluster=cluster,
             looked=True,
@@ -1614,7 +1614,7 @@ class Before:
 
     ``found``: something of the installation, ``installed``: a release or a program, ``definitions``: its CRDs.
     ``mic_works``: a MIC does. ``identities``: ids of those that pods had. ``secrets`` of service principals, and which
-    of them ``going``. ``objects``, ``releases``, and ``entries`` of the add-on, which was on or not. ``attached``:
+    of them ``going``, and ``other_secrets`` that stay in any case. ``objects``, ``releases``, and ``entries`` of the add-on, which was on or not. ``attached``:
     scale sets with their identities. ``assignments`` of roles for AAD Pod Identity, and ``unlisted`` those that could
     not be looked at.
     """
@@ -1625,6 +1625,7 @@ class Before:
     mic_works: bool = False
     identities: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    other_secrets: tuple[str, ...] = ()
     going: tuple[str, ...] = ()
     objects: tuple[Object, ...] = ()
     releases: tuple[Raw, ...] = ()
@@ -1646,6 +1647,7 @@ class Before:
             **lists,
             identities=tuple(known["identities"]),
             secrets=tuple(known["removal"]["secrets"]),
+            other_secrets=tuple(known["removal"]["other_secrets"]),
             going=tuple(known["going_secrets"]),
             objects=tuple(map(Object.parse, known["removal"]["objects"])),
             releases=tuple(known["removal"]["releases"]),
@@ -1905,6 +1907,9 @@ def _kept(options: Options, audit: Audit, run: Run) -> t.Iterator[Row]:
         if secret not in before.going:
             reason = "It holds the credential of a service principal; it goes, encrypted, with "
             yield Row("cluster", f"Secret {secret}", "kept", reason=f"{reason}pod_identity_uninstall_vault_id.")
+    for secret in before.other_secrets:
+        reason = "An AzureIdentity of another namespace, or one that stays, names it: delete it if nothing needs it."
+        yield Row("cluster", f"Secret {secret}", "kept", reason=reason)
     for each in before.assignments if not options.remove_role_assignments else ():
         whose = _whose(options, audit, each)
         reason = f"{whose} at {each['scope']}; it goes with pod_identity_uninstall_remove_role_assignments=true"

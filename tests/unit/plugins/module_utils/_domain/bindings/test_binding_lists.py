@@ -146,6 +146,33 @@ def test_one_secret_has_one_value() -> None:
     assert actions(decide(gone("i"), gone("j"), on=kept))[-1] == ["delete Secret n/s"]
 
 
+def test_a_secret_of_another_namespace_is_touched_only_where_the_operator_names_it() -> None:
+    """Whoever may write the AzureIdentity may name any Secret, such as a restore bundle, which carries our labels."""
+    principal = desired(type=1, tenant_id="t", client_id=CLIENT_ID, client_password="p")
+    mine = made(principal)
+    (identity,), (secret,) = mine.identities, mine.secrets
+    elsewhere = {**secret, "metadata": {**secret["metadata"], "namespace": "ops"}}
+
+    def pointing(place: dict[str, Any]) -> Observed:
+        edited = {**identity, "spec": {**identity["spec"], "clientPassword": place}}
+        return replace(mine, identities=(edited,), secrets=(secret, elsewhere))
+
+    name = secret["metadata"]["name"]
+    seen = pointing({"namespace": "ops", "name": name})
+    left = decide(gone(), on=seen)
+    assert [wave[0].split()[1] for wave in actions(left)] == ["AzureIdentityBinding", "AzureIdentity"]
+    assert any(f"Secret ops/{name} stays, because AzureIdentity n/i" in each for each in left.warnings)
+    assert actions(decide(gone(secret_namespace="ops"), on=seen))[-1] == [f"delete Secret ops/{name}"]
+    assert decide(purge=True, purge_allow_empty=True, namespaces=frozenset("n"), on=seen).warnings == left.warnings
+    assert f"Secret ops/{name} is not written, because" in refusal(principal, on=seen)
+    assert actions(decide(replace(principal, client_password="q", secret_namespace="ops"), on=seen)) == [
+        [f"change Secret ops/{name}"]
+    ]
+    # What no Secret can be called is none: its path could be that of something else.
+    for place in ({"namespace": "n", "name": ".."}, {"namespace": "..", "name": name}):
+        assert binding_lists.credentials([gone()], pointing(place), Rules()) == frozenset()
+
+
 def test_a_binding_needs_its_identity_in_its_namespace() -> None:
     assert "which does not exist" in refusal(only("binding"))
     elsewhere = made(whole(namespace="other"))

@@ -321,4 +321,27 @@ def test_objects_can_be_applied_again() -> None:
     assert document["metadata"] == {"name": "i", "namespace": "team", "labels": marks("default")}
     assert document["spec"] == live["spec"]
     assert removal.attached(observed) == [ID.lower()]
-    assert removal.credentials(observed) == ["vault/p"]
+
+
+def test_which_secrets_may_go() -> None:
+    """Whoever may write an AzureIdentity may name any Secret."""
+
+    def named(name: str, place: dict[str, str], **spec: Any) -> Any:
+        identity = objects.identity(**{"type": 1, "clientPassword": place, **spec})
+        return {**identity, "metadata": {**identity["metadata"], "name": name}}
+
+    team = objects.identity()["metadata"]["namespace"]
+    several = [
+        ours(named("own", {"name": "own", "namespace": team})),
+        ours(named("short", {"name": "short"})),
+        ours(named("other", {"name": "database", "namespace": "production"})),
+        ours(named("managed", {"name": "managed", "namespace": team}, type=0)),
+        ours(named("path", {"name": "..", "namespace": team})),
+        ours(named("shared", {"name": "shared", "namespace": team})),
+        named("theirs", {"name": "shared", "namespace": team}),
+    ]
+    found = cluster(AzureIdentity=several)
+    going, stays = removal.credentials(found, Rules())
+    assert going == [f"{team}/own", f"{team}/short"]
+    assert stays == sorted(["production/database", f"{team}/managed", f"{team}/shared"])
+    assert removal.credentials(found, Rules(everything=True))[0] == [f"{team}/own", f"{team}/shared", f"{team}/short"]

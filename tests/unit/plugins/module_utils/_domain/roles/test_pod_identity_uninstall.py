@@ -174,6 +174,7 @@ REMOVAL: dict[str, Any] = {
     "reconciled_by": [],
     "identities": [],
     "secrets": [],
+    "other_secrets": [],
     "documents": [],
     "release_namespaces": ["default"],
 }
@@ -1221,6 +1222,7 @@ AUDIT: dict[str, Any] = {
     "identities": [],
     "deleted": [],
     "secrets": [],
+    "other_secrets": [],
     "going": [],
     "assignments": [],
     "unlisted": [],
@@ -1410,6 +1412,13 @@ def test_check_mode_tells_what_the_run_removes(tags: tuple[str, ...], removed: l
     told = plan("account", audit(THERE), Run(False, tags), **options)["rows"]
     assert [row for row in told if row["state"] == "removed"] == [
         as_of_the_run(row) for row in predicted if row["state"] == "would remove"
+    ]
+
+
+def test_a_secret_that_is_no_business_of_what_goes_is_kept() -> None:
+    rows = plan("account", audit({"removal": {"other_secrets": ["production/database"]}}), vault_id="v")["rows"]
+    assert [(row["what"], row["state"]) for row in rows if row["state"] == "kept"] == [
+        ("Secret production/database", "kept")
     ]
 
 
