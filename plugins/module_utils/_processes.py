@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import socket
 
 _BOOT = "/proc/sys/kernel/random/boot_id"
@@ -47,6 +48,18 @@ def mark(number: int) -> str:
     except OSError:
         started = ""
     return f"{mark_of_system()}-{number}-{started}"
+
+
+def is_of_ended(name: str, prefix: str) -> bool | None:
+    """Whether what is called by the prefix and the mark of a process is of one that has ended.
+
+    None where it has no mark of a process of this system.
+    """
+    here = mark_of_system()
+    found = re.match(f"{re.escape(prefix)}{re.escape(here)}-([0-9]+)-([0-9]+)-", name)
+    if not found or not here:
+        return None
+    return mark(int(found[1])) != f"{here}-{found[1]}-{found[2]}"
 
 
 def mark_of_system() -> str:

@@ -16,7 +16,6 @@ import atexit
 import contextlib
 import multiprocessing
 import os
-import re
 import shutil
 import stat
 import tempfile
@@ -85,8 +84,5 @@ def _playbook() -> int:
 
 def _is_left(path: str, modified: float) -> bool:
     """What ran elsewhere, such as in another container, is left alone for a day."""
-    here = _processes.mark_of_system()
-    found = re.match(f"{re.escape(_PREFIX)}{re.escape(here)}-([0-9]+)-([0-9]+)-", os.path.basename(path))
-    if not found or not here:
-        return modified + _DAY < time.time()
-    return _processes.mark(int(found[1])) != f"{here}-{found[1]}-{found[2]}"
+    ended = _processes.is_of_ended(os.path.basename(path), _PREFIX)
+    return modified + _DAY < time.time() if ended is None else ended

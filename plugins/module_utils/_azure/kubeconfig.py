@@ -19,6 +19,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
+from .. import _processes
 from .._domain.errors import Failure
 from .._domain.kubernetes import kubeconfig
 from .._domain.moments import of_epoch
@@ -27,6 +28,7 @@ from . import managed_clusters
 from .client import Arm
 
 _MODE = 0o600
+_PREFIX = ".kubeconfig-"
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,9 @@ def write(path: str, content: bytes) -> None:
     if not os.path.isdir(directory):
         raise Failure(f"The kubeconfig {path} cannot be written: its directory does not exist; create it first.")
     try:
-        handle, temporary = tempfile.mkstemp(dir=directory, prefix=".kubeconfig-")  # mkstemp makes it 0600
+        _remove_left(directory)
+        prefix = f"{_PREFIX}{_processes.mark(os.getpid())}-"
+        handle, temporary = tempfile.mkstemp(dir=directory, prefix=prefix)  # mkstemp makes it 0600
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -115,6 +119,15 @@ def write(path: str, content: bytes) -> None:
             raise
     except OSError as error:
         raise Failure(f"The kubeconfig {path} cannot be written ({error.strerror}); name another path.") from error
+
+
+def _remove_left(directory: str) -> None:
+    """What writers that were killed have left there, which has secrets."""
+    for entry in os.scandir(directory):
+        if _processes.is_of_ended(entry.name, _PREFIX):
+            with contextlib.suppress(OSError):
+                if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+                    os.unlink(entry.path)
 
 
 def remove(path: str) -> None:

@@ -16,9 +16,14 @@ import typing as t
 
 
 def process_with_own_network(proc: str = "/proc") -> int | None:
-    """The sandbox process (``pause``) of a pod with a network of its own; None where there is none to be seen."""
+    """The sandbox process (``pause``) of a pod with a network of its own; None where there is none to be seen.
+
+    Any process may call itself so. One that made its network without the rights of the node is in another user
+    namespace, and is none.
+    """
     try:
         ours = os.readlink(f"{proc}/self/ns/net")
+        users = os.readlink(f"{proc}/self/ns/user")
         numbers = sorted(int(name) for name in os.listdir(proc) if name.isdigit())
     except OSError:
         return None
@@ -26,7 +31,9 @@ def process_with_own_network(proc: str = "/proc") -> int | None:
         try:
             with open(f"{proc}/{number}/comm", encoding="utf-8", errors="replace") as file:
                 of_pod = file.read().strip() == "pause"
-            if of_pod and os.readlink(f"{proc}/{number}/ns/net") != ours:
+            if not of_pod or os.readlink(f"{proc}/{number}/ns/user") != users:
+                continue
+            if os.readlink(f"{proc}/{number}/ns/net") != ours:
                 return number
         except OSError:  # it has ended in the meantime
             continue

@@ -22,10 +22,11 @@ Asked = tuple[imds_answer.Finding, list[str]]
 
 # Runs its arguments in the network of the first pod that is found.
 _IN_POD = """ours=$(readlink /proc/self/ns/net)
+users=$(readlink /proc/self/ns/user)
 for file in $(grep -lx -e pause /proc/[0-9]*/comm 2>/dev/null); do
 process=${file%/comm}
 theirs=$(readlink "$process/ns/net")
-[ -n "$theirs" ] && [ "$theirs" != "$ours" ] || continue
+[ -n "$theirs" ] && [ "$theirs" != "$ours" ] && [ "$(readlink "$process/ns/user")" = "$users" ] || continue
 echo "entered ${process#/proc/}"
 exec nsenter "--net=$process/ns/net" -- "$@"
 done"""

@@ -8,7 +8,9 @@ import asyncio
 import base64
 import json
 import os
+import re
 import stat
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils import _processes
 from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 
@@ -109,6 +112,21 @@ def test_removing_needs_no_azure(modules: Modules, tmp_path: Path) -> None:
     options = {"resource_group": "rg", "cluster_name": "demo", "path": str(path), "state": "absent"}
     assert modules.succeed("aks_kubeconfig", **options)["changed"]
     assert modules.requests(mark) == []
+
+
+def test_what_a_killed_writer_left_goes(modules: Modules, desired: dict[str, Any]) -> None:
+    """It has secrets. That of a writer who is still at work stays, and what nobody knows whose it is."""
+    with subprocess.Popen(["sleep", "60"]) as other:
+        alive = _processes.mark(other.pid)
+        folder = Path(desired["path"]).parent
+        left, writing, unknown = (
+            folder / f".kubeconfig-{mark}-abc" for mark in (re.sub("[0-9]+$", "1", alive), alive, "another system-1-2")
+        )
+        for each in (left, writing, unknown):
+            each.write_text("secret")
+        modules.succeed("aks_kubeconfig", **desired)
+        other.kill()
+    assert {each.name for each in folder.glob(".kubeconfig-*")} == {writing.name, unknown.name}
 
 
 def test_a_file_that_others_can_read_is_closed(modules: Modules, desired: dict[str, Any]) -> None:

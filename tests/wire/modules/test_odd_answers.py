@@ -479,6 +479,11 @@ TOLERATED_WRITES: tuple[Tolerated, ...] = (
     Tolerated("user_assigned_identity", "^DELETE ", ALREADY_GONE, answers="200 empty|204"),
     Tolerated("federated_identity_credential", "^DELETE ", ALREADY_GONE, answers="200 empty|204"),
     Tolerated("role_assignment", "^DELETE ", ALREADY_GONE, answers="204"),
+    Tolerated("aks_pod_identity", "^DELETE .*roleAssignments", ALREADY_GONE, answers="204"),
+    Tolerated(
+        "aks_pod_identity", "^DELETE .*userAssignedIdentities/[^/ ]+($| )", ALREADY_GONE, answers="200 empty|204"
+    ),
+    Tolerated("vmss_instance_reimage", "^POST ", "so Azure itself says that a reimage is done", answers="200 empty"),
     Tolerated("application_federated_credential", "^DELETE ", ALREADY_GONE, answers="204"),
     Tolerated("application_federated_credential", "^PATCH ", "so Graph itself says that one is changed", answers="204"),
 )

@@ -540,7 +540,16 @@ class InCluster:
         cluster = Cluster.parse(observed["cluster"])
         if "inventory" not in observed:
             return cls(cluster)
-        kept = ("objects", "releases", "programs", "reconciled_by", "identities", "secrets", "other_secrets", "documents")
+        kept = (
+            "objects",
+            "releases",
+            "programs",
+            "reconciled_by",
+            "identities",
+            "secrets",
+            "other_secrets",
+            "documents",
+        )
         return cls(
             cluster=cluster,
             looked=True,
@@ -583,8 +592,8 @@ class Installation:
     a CRD. ``mic_works``: a MIC does; ``waits_for_mic``: and has something to take from pods; ``twins``: names that
     AzureAssignedIdentities have in several namespaces. ``foreign``: objects of others; ``reconciled_by``: what somebody
     would put there again, and who.
-    ``entries`` of the add-on, as aks_pod_identity takes them; ``bindings`` that go, as azure_identity_binding takes
-    them. ``handed_out``: ids of the identities that the add-on hands out, or did; ``identities``: of all that pods had.
+    ``entries`` of the add-on, and ``absent_entries`` with those of which an earlier run may have left something, as
+    aks_pod_identity takes them; ``bindings`` that go, as azure_identity_binding takes them. ``handed_out``: ids of the identities that the add-on hands out, or did; ``identities``: of all that pods had.
     ``going_secrets``: ``namespace/name``. ``gone_before_assigned`` and ``gone_before_objects``: what is gone before the
     AzureAssignedIdentities are removed, and before the other objects are, as pod_identity_removal takes them.
     ``addon``, ``removal``, ``installations``, ``inventory`` and ``nodes``: as they are in the beginning; ``providers``:
@@ -602,6 +611,7 @@ class Installation:
     foreign: tuple[Object, ...]
     reconciled_by: tuple[str, ...]
     entries: tuple[Raw, ...]
+    absent_entries: tuple[Raw, ...]
     bindings: tuple[Raw, ...]
     handed_out: tuple[str, ...]
     identities: tuple[str, ...]
@@ -633,6 +643,7 @@ def installation(options: Options, found: InCluster, run: Run) -> Installation:
         handed_out=tuple(sorted(handed_out)),
     )
     going_secrets = found.named("secrets") if options.vault_id else ()
+    entries = tuple({name: each[name] for name in ("name", "namespace", "identity")} for each in found.addon.entries)
     role_scopes = _role_scopes(options, readable)
     return Installation(
         looked=found.looked,
@@ -647,7 +658,8 @@ def installation(options: Options, found: InCluster, run: Run) -> Installation:
         reconciled_by=tuple(
             each for each in found.named("reconciled_by") if not (found.addon.enabled and each.endswith(by_aks))
         ),
-        entries=tuple({name: each[name] for name in ("name", "namespace", "identity")} for each in found.addon.entries),
+        entries=entries,
+        absent_entries=(*entries, *(_made_again(found) if options.recreate_identity else ())),
         # Those of AKS are its own while the add-on is on.
         bindings=tuple(
             each.without_binding
@@ -670,6 +682,14 @@ def installation(options: Options, found: InCluster, run: Run) -> Installation:
         azure=tuple(_read_needs(options, readable, role_scopes)),
         role_scopes=role_scopes,
     )
+
+
+def _made_again(found: InCluster) -> t.Iterator[Raw]:
+    """Entries that are gone, by names that none has: a run that was killed may have left what it had made for them."""
+    there = {each["identity"].lower() for each in found.addon.entries}
+    for number, identity in enumerate(found.earlier):
+        if identity.lower() not in there:
+            yield {"name": f"earlier-{number}", "namespace": "default", "identity": identity}
 
 
 def _waiting(options: Options, found: InCluster, mic_works: bool, run: Run) -> t.Iterator[str]:

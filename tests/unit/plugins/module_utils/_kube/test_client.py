@@ -52,7 +52,9 @@ def test_a_command_and_its_token_follow_no_redirect(monkeypatch: pytest.MonkeyPa
             except websocket.WebSocketException:
                 self.handshake_response = websocket._handshake.handshake_response(302, {}, None)
 
-        monkeypatch.setattr(ws_client, "WebSocket", type("Older", (websocket.WebSocket,), {"connect": connect_as_older}))
+        monkeypatch.setattr(
+            ws_client, "WebSocket", type("Older", (websocket.WebSocket,), {"connect": connect_as_older})
+        )
     reached: list[str] = []
 
     class Answers(http.server.BaseHTTPRequestHandler):

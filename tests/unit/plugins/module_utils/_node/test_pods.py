@@ -13,8 +13,9 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._node import pods
 
 
-def process(proc: Path, name: str, program: str, network: str) -> None:
+def process(proc: Path, name: str, program: str, network: str, users: str = "1") -> None:
     (proc / name / "ns").mkdir(parents=True)
+    (proc / name / "ns/user").symlink_to(f"user:[{users}]")
     (proc / name / "comm").write_text(f"{program}\n")
     (proc / name / "ns/net").symlink_to(f"net:[{network}]")
 
@@ -23,6 +24,8 @@ def test_the_sandbox_process_of_a_pod_with_its_own_network(tmp_path: Path) -> No
     process(tmp_path, "self", "python3", "1")
     process(tmp_path, "20", "pause", "1")  # of a pod with the network of the host
     process(tmp_path, "30", "sleep", "2")
+    assert pods.process_with_own_network(str(tmp_path)) is None
+    process(tmp_path, "31", "pause", "3", users="2")  # whoever may start a process may call it so
     assert pods.process_with_own_network(str(tmp_path)) is None
     process(tmp_path, "40", "pause", "2")
     (tmp_path / "35").mkdir()  # has just ended
