@@ -89,7 +89,7 @@ def credentials(doing: str, text: str) -> Page:
 
 
 def require_done(doing: str, status: int, text: str, made: str = "") -> None:
-    """Raise NotAzure unless a write was done: Graph says nothing more then, or shows the credential that it ``made``."""
+    """Raise NotAzure unless a write was done: Graph says nothing more then, or shows the credential ``made``."""
     body = arm_answers.decoded(doing, text)
     if status == 204 and body is None:
         return

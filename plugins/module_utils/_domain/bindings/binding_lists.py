@@ -353,8 +353,8 @@ def _credential_of(identity: Raw, named: t.Container[Key]) -> Key | None:
 
 def _staying_secrets(leaving: Leaving, named: t.Container[Key]) -> list[str]:
     return [
-        f"Secret {path_of(place)} stays, because AzureIdentity {path_of(key)}, which names it, is in another namespace: "
-        "delete it where nothing needs it any more, or name its namespace in client_password_secret of that identity."
+        f"Secret {path_of(place)} stays, because AzureIdentity {path_of(key)}, which names it, is in another "
+        "namespace: delete it where nothing needs it any more, or name its namespace in client_password_secret."
         for key, going in leaving[IDENTITY].items()
         for place in [credential_secrets.referred(going.live)]
         if place and _credential_of(going.live, named) is None

@@ -591,9 +591,9 @@ class Installation:
     ``looked``: it was looked at. ``found``: something is there, ``installed``: a release or a program, ``definitions``:
     a CRD. ``mic_works``: a MIC does; ``waits_for_mic``: and has something to take from pods; ``twins``: names that
     AzureAssignedIdentities have in several namespaces. ``foreign``: objects of others; ``reconciled_by``: what somebody
-    would put there again, and who.
-    ``entries`` of the add-on, and ``absent_entries`` with those of which an earlier run may have left something, as
-    aks_pod_identity takes them; ``bindings`` that go, as azure_identity_binding takes them. ``handed_out``: ids of the identities that the add-on hands out, or did; ``identities``: of all that pods had.
+    would put there again, and who. ``entries`` of the add-on, and ``absent_entries`` with those of which an earlier run
+    may have left something, as aks_pod_identity takes them; ``bindings`` that go, as azure_identity_binding takes them.
+    ``handed_out``: ids of the identities that the add-on hands out, or did; ``identities``: of all that pods had.
     ``going_secrets``: ``namespace/name``. ``gone_before_assigned`` and ``gone_before_objects``: what is gone before the
     AzureAssignedIdentities are removed, and before the other objects are, as pod_identity_removal takes them.
     ``addon``, ``removal``, ``installations``, ``inventory`` and ``nodes``: as they are in the beginning; ``providers``:
@@ -1634,9 +1634,9 @@ class Before:
 
     ``found``: something of the installation, ``installed``: a release or a program, ``definitions``: its CRDs.
     ``mic_works``: a MIC does. ``identities``: ids of those that pods had. ``secrets`` of service principals, and which
-    of them ``going``, and ``other_secrets`` that stay in any case. ``objects``, ``releases``, and ``entries`` of the add-on, which was on or not. ``attached``:
-    scale sets with their identities. ``assignments`` of roles for AAD Pod Identity, and ``unlisted`` those that could
-    not be looked at.
+    of them ``going``, and ``other_secrets`` that stay in any case. ``objects``, ``releases``, and ``entries`` of the
+    add-on, which was on or not. ``attached``: scale sets with their identities. ``assignments`` of roles for AAD Pod
+    Identity, and ``unlisted`` those that could not be looked at.
     """
 
     found: bool = True
