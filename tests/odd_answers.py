@@ -89,7 +89,8 @@ def behind_writes(found: Iterable[Read]) -> list[Read]:
 
 def writes(ended: Ended) -> list[Read]:
     """Those of a true run."""
-    return [Read(*each.split(" ", 1), 1, behind) for behind, each in enumerate(ended.wrote)]
+    several = [each.partition(" ") for each in ended.wrote]
+    return [Read(method, path, 1, behind) for behind, (method, _space, path) in enumerate(several)]
 
 
 @dataclass(frozen=True)

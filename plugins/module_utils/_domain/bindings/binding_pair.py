@@ -21,8 +21,8 @@ from ..kubernetes.objects import Object, Raw, Write, change, check_texts, clean,
 from ..matching.matching import BEHAVIOR_ANNOTATION, NAMESPACED, SELECTOR_LABEL, USER_ASSIGNED, Binding, Pod
 from ..names import LABEL_VALUE, NAMESPACE_NAME, OBJECT_NAME, RESOURCE_ID, marks
 from . import credential_secrets
-from .credential_secrets import Key
 
+Key = credential_secrets.Key
 IDENTITY, BINDING, SECRET = "AzureIdentity", "AzureIdentityBinding", "Secret"
 API_VERSION = "aadpodidentity.k8s.io/v1"
 
