@@ -1860,7 +1860,8 @@ def _going_from_scale_sets(audit: Audit, phases: t.Container[str], state: str, r
                 places.setdefault(each["id"].lower(), []).append(place["name"])
     for key, each in identities.items():
         what = f"identity {arm_id.last_segment(each['id'])}"
-        yield Row("scale sets", what, state, reason=f"on {', '.join(places[key])}")
+        source = f", {each['ownership_because']}" if each["removable"] else ""
+        yield Row("scale sets", what, state, reason=f"on {', '.join(places[key])}{source}")
 
 
 def _is_of_addon(identity: Raw) -> bool:

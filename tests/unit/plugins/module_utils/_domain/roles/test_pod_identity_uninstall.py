@@ -1450,7 +1450,7 @@ def test_what_is_there_still_was_not_removed() -> None:
     assert removed == [
         ("Secret n/s", secret),
         ("identity one", ONE),
-        ("identity ONE", "on b"),
+        ("identity ONE", "on b, nobody knows it"),
         ("identity two", "on c"),
         ("rules of NMI", ""),
     ]
