@@ -32,6 +32,8 @@ TEMPLATE = f"{{{{ lookup('ansible.builtin.pipe', 'touch /tmp/{MARK}') }}}}"
 _WORKLOAD_IMAGE = "mcr.microsoft.com/azurelinux/base/core:3.0"
 STRANGE = "0b1f6471-1bf0-4dda-aec3-cb9272f09590"
 """A subscription of nobody here."""
+SECRET = "database"
+"""A Secret of the operator, in default."""
 _LARGE = 250_000
 """Bytes of an annotation; an object may have 262,144 of them."""
 _KEPT = (
@@ -223,6 +225,10 @@ def _identities(subscription: str) -> Iterator[dict[str, Any]]:
         yield _named(VERSION, "AzureIdentity", name, metadata=held, spec=spec)
         chosen = {"azureIdentity": name, "selector": text}
         yield _named(VERSION, "AzureIdentityBinding", name, metadata={"annotations": annotations}, spec=chosen)
+    for name, secret in (("steals", SECRET), ("dots", "..")):
+        place = {"namespace": "default", "name": secret}
+        spec = {"type": 1, "tenantID": "t", "clientID": "c", "clientPassword": place}
+        yield _named(VERSION, "AzureIdentity", name, spec=spec)
     labels = {"app.kubernetes.io/component": "mic", "text": "x"}
     yield _named(VERSION, "AzurePodIdentityException", "everything", spec={"podLabels": labels})
 

@@ -51,6 +51,8 @@ class Town:
         for address in self.nodes.values():
             load = f"ssh -o LogLevel=ERROR root@{address} /opt/bin/ctr -n k8s.io images import --local - < {image}"
             operator.sandbox.exec("bash", "-c", load)
+        operator.sandbox.exec("kubectl", "create", "secret", "generic", tenant.SECRET, "--from-literal=a=b")
+        self.secret = self.uid_of_secret()
         tenant.move_in(operator)
         tenant.lay_out(operator, self.principal)
         eventually(self._is_settled, 120)
@@ -59,6 +61,10 @@ class Town:
         self.before = tenant.objects(operator, *self.kinds)
         ours = [each for each in self.before.values() if each["apiVersion"] == tenant.VERSION]
         self.specs = {(each["kind"], each["metadata"]["name"]): each["spec"] for each in ours}
+
+    def uid_of_secret(self) -> str:
+        """Of the operator's Secret that the tenant names in his AzureIdentities."""
+        return str(self.operator.kubectl("get", "secret", tenant.SECRET, "-n", "default")["metadata"]["uid"])
 
     def _see_what_is_looked_for(self) -> None:
         """The tenant's program leaves its mark where it may, and the log of names holds those that are asked for."""
@@ -150,7 +156,11 @@ def bare(town: Town) -> Town:
     held = town.play(UNINSTALL, **anywhere, pod_identity_uninstall_wait_timeout=10).refused()
     assert f"AzureIdentity tenant/i1 (held by the finalizer {tenant.HOST}/never) is still there" in held
     town.let_go()
-    done = town.play(UNINSTALL, **anywhere).ok()
+    password = town.operator.directory / "password"
+    password.write_text("pw")
+    vault = {"pod_identity_uninstall_vault_id": "shop"}
+    done = town.play(UNINSTALL, "--vault-id", f"shop@{password}", **anywhere, **vault).ok()
+    assert town.uid_of_secret() == town.secret and f"Secret default/{tenant.SECRET}" in done.output
     definitions = town.operator.sandbox.exec("kubectl", "get", "customresourcedefinitions", "-o", "name")
     assert "aadpodidentity" not in definitions
     assert all(f"helm release {place}/aad-pod-identity" in done.output for place in tenant.NAMESPACES)
@@ -179,7 +189,7 @@ def test_leftovers_are_none_of_his(town: Town) -> None:
 def test_an_uninstall_leaves_what_is_his(town: Town) -> None:
     """It says what that is, and does nothing, because that would be of no use without MIC and NMI."""
     run = town.play(UNINSTALL, **IN_USE)
-    assert "15 objects of AAD Pod Identity do not carry the labels of this collection" in run.refused()
+    assert "17 objects of AAD Pod Identity do not carry the labels of this collection" in run.refused()
     assert all(f"i{number}" in run.output for number in range(7))
 
 
