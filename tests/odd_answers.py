@@ -40,7 +40,7 @@ CLASSES = (
 
 @dataclass(frozen=True)
 class Read:
-    """A request: how many writes came before, and which to the same path since then it is."""
+    """A request that changes nothing: how many writes came before, and which to the same path since then it is."""
 
     method: str
     path: str
@@ -87,10 +87,15 @@ def behind_writes(found: Iterable[Read]) -> list[Read]:
     return [each for each in found if each.behind and each.nth == 1]
 
 
-def writes(ended: Ended) -> list[Read]:
+@dataclass(frozen=True)
+class Write(Read):
+    """A request that changes something."""
+
+
+def writes(ended: Ended) -> list[Write]:
     """Those of a true run."""
     several = [each.partition(" ") for each in ended.wrote]
-    return [Read(method, path, 1, behind) for behind, (method, _space, path) in enumerate(several)]
+    return [Write(method, path, 1, behind) for behind, (method, _space, path) in enumerate(several)]
 
 
 @dataclass(frozen=True)

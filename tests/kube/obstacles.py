@@ -22,7 +22,7 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AAD_POD_IDENTITY, Kind
-from ansible_collections.azureops.pod_identity.tests.odd_answers import Read, reads
+from ansible_collections.azureops.pod_identity.tests.odd_answers import Read, Write, reads
 
 from .gates import BUT_LEASES, Gate, listening
 from .server import ApiServer
@@ -196,9 +196,10 @@ Answer = tuple[int, str, bytes]
 
 
 class Instead:
-    """Stands between clients and the API server, and answers one read otherwise than it does.
+    """Stands between clients and the API server, and answers one request otherwise than it does.
 
-    Every write is refused, unless it ``lets_write``. Dry runs and questions that are asked by a POST are reads.
+    Every write is refused, unless it ``lets_write``; one that is answered otherwise is not carried out. Dry runs and
+    questions that are asked by a POST are reads.
     """
 
     def __init__(self, *, lets_write: bool = False) -> None:
@@ -209,7 +210,9 @@ class Instead:
         self.writes_before = 0
         """How many writes there were when the first read was answered otherwise."""
         self.hits = 0
-        """How many reads were answered otherwise."""
+        """How many requests were answered otherwise."""
+        self.odd_path: str | None = None
+        """That of the write which is answered otherwise."""
         self._read: Read | None = None
         self._answer: Callable[[bytes], Answer | None] = lambda _whole: None
         self._over = threading.Event()
@@ -222,6 +225,7 @@ class Instead:
         with self._lock:
             self.requests, self.writes_before, self.hits, self._seen = [], 0, 0, 0
             self._read, self._answer, self._over = read, answer, threading.Event()
+            self.odd_path = None
 
     @property
     def writes(self) -> list[str]:
@@ -237,7 +241,9 @@ class Instead:
         with self._lock:
             self.requests.append((method, path, False))
             written = len(self.writes)
-            if self._read is None or (method, path) != (self._read.method, self._read.path):
+            if self._read is None or isinstance(self._read, Write):
+                return False
+            if (method, path) != (self._read.method, self._read.path):
                 return False
             if written < self._read.behind:
                 return False
@@ -246,6 +252,21 @@ class Instead:
                 return False
             if not self.hits:
                 self.writes_before = written
+            self.hits += 1
+            return True
+
+    def odd_write(self, method: str, path: str) -> bool:
+        """Whether this write, which counts by now, is answered otherwise: one by its number, whenever it is sent again.
+
+        Its path may have a name that is drawn by lot.
+        """
+        with self._lock:
+            if not isinstance(self._read, Write):
+                return False
+            if self.odd_path is None and len(self.writes) == self._read.behind + 1:
+                self.odd_path, self.writes_before = path, len(self.writes)
+            if path != self.odd_path or method != self._read.method:
+                return False
             self.hits += 1
             return True
 
@@ -299,6 +320,13 @@ def standing(api_server: ApiServer, proxy: Instead) -> Iterator[None]:
             is_write = proxy.is_write(self.command, self.path, body)
             if is_write and not proxy.lets_write:
                 self.answer(500, "application/json", json.dumps(_REFUSED).encode())
+                return
+            if is_write and proxy.odd_write(self.command, self.path):
+                instead_of_it = proxy.distorted(body)
+                if instead_of_it is None:
+                    self.close_connection = True
+                else:
+                    self.answer(*instead_of_it)
                 return
             odd = not is_write and proxy.odd(self.command, self.path)
             far = http.client.HTTPSConnection(

@@ -581,6 +581,8 @@ TOLERATED: tuple[Tolerated, ...] = (
         goes_on=True,
     ),
 )
+TOLERATED_WRITES: tuple[Tolerated, ...] = ()
+"""Where an odd answer to a write does not end a module, and why."""
 ONLY_WITHOUT_A_POD = re.compile(r"/events\?")
 """What is read of a Job until it has its pod, which the first look may see already."""
 TAKEN_AWAY = re.compile(r"DELETE .*/jobs/pod-identity-probe-$")
@@ -758,6 +760,44 @@ def test_an_odd_answer_behind_a_write_ends_the_run(
             except AssertionError as error:
                 raise AssertionError(f"{read}: {error}") from error
     record_property("odd answers ended", len(found))
+
+
+@pytest.mark.soak(sample=2, group="odd answers to writes")
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", [name for name, each in SCENARIOS.items() if not (each.tells or each.azure)])
+def test_no_write_is_done_for_an_odd_answer(
+    api_server: ApiServer,
+    world: World,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+    name: str,
+    odd: str,
+) -> None:
+    """Each write in turn, which is not carried out, whenever it is sent again."""
+    server.clear_assigned(world.client)
+    counted: Counter[str] = Counter()
+    with instead(api_server, lets_write=True) as proxy:
+        matrix = Matrix(world, proxy, name, tmp_path)
+        true, _reads = matrix.run()
+        assert not true.result.get("failed"), true.result
+        for write in odd_answers.writes(true):
+            if write.method == "write":  # a file
+                continue
+            clear(world)
+            world.begin()
+            matrix = Matrix(world, proxy, name, tmp_path, answer_within=matrix.answer_within)
+            ended, _reads = matrix.run(write, odd)
+            assert proxy.hits, f"not sent again: {write}, {ended.result}"
+            # With it go others of its kind, all at once.
+            beside = f"{write.method} {str(proxy.odd_path).rpartition('/')[0]}"
+            wrote = [each for each in ended.wrote if not each.startswith(beside) and not TAKEN_AWAY.fullmatch(each)]
+            exception = odd_answers.tolerated(TOLERATED_WRITES, SCENARIOS[name].module, name, write, odd)
+            try:
+                counted[odd_answers.judge_behind(replace(ended, wrote=wrote), exception)] += 1
+            except AssertionError as error:
+                raise AssertionError(f"{write}: {error}") from error
+    for kind, number in counted.items():
+        record_property(f"odd answers to writes {kind}", number)
 
 
 @pytest.mark.soak(sample=1, group="odd answers behind writes")
