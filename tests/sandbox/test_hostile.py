@@ -145,22 +145,23 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 @pytest.fixture(scope="module")
 def bare(town: Town) -> Town:
     """Without AAD Pod Identity, wherever the objects of it are; a finalizer of the tenant is in the way at first."""
-    anywhere = {**IN_USE, "pod_identity_uninstall_scope": "all"}
-    predicted = town.play(UNINSTALL, "--check", **anywhere).ok()
+    password = town.operator.directory / "password"
+    password.write_text("pw")
+    vault = ("--vault-id", f"shop@{password}")
+    anywhere = {**IN_USE, "pod_identity_uninstall_scope": "all", "pod_identity_uninstall_vault_id": "shop"}
+    predicted = town.play(UNINSTALL, "--check", *vault, **anywhere).ok()
     told = " ".join(line.strip("├└ ") for line in predicted.message("Show what is left and why"))
     waits = f"AzureIdentity tenant/i1: Its deletion waits until whoever owns the finalizer {tenant.HOST}/never takes it"
     assert any(each.startswith(waits) for each in predicted.message(WAITING)), predicted.output[-4000:]
     assert tenant.STRANGE in told and "where this credential may not look" in told
+    assert f"Secret default/{tenant.SECRET}" in told
     town.kinds = ()
     town.before = {name: each for name, each in town.before.items() if each["apiVersion"] != tenant.VERSION}
-    held = town.play(UNINSTALL, **anywhere, pod_identity_uninstall_wait_timeout=10).refused()
+    held = town.play(UNINSTALL, *vault, **anywhere, pod_identity_uninstall_wait_timeout=10).refused()
     assert f"AzureIdentity tenant/i1 (held by the finalizer {tenant.HOST}/never) is still there" in held
     town.let_go()
-    password = town.operator.directory / "password"
-    password.write_text("pw")
-    vault = {"pod_identity_uninstall_vault_id": "shop"}
-    done = town.play(UNINSTALL, "--vault-id", f"shop@{password}", **anywhere, **vault).ok()
-    assert town.uid_of_secret() == town.secret and f"Secret default/{tenant.SECRET}" in done.output
+    done = town.play(UNINSTALL, *vault, **anywhere).ok()
+    assert town.uid_of_secret() == town.secret
     definitions = town.operator.sandbox.exec("kubectl", "get", "customresourcedefinitions", "-o", "name")
     assert "aadpodidentity" not in definitions
     assert all(f"helm release {place}/aad-pod-identity" in done.output for place in tenant.NAMESPACES)
