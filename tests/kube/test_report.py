@@ -64,14 +64,15 @@ def test_clusters_become_one_report(api_server: ApiServer, world: Installation, 
     looked = {each["source"] for each in found["east"]["looked"]}
     assert {"inventory", "diagnosis", "plan", "installations", "nodes"} <= looked
     assert "/nowhere/kubeconfig" in found["nowhere"]["failure"] and found["nowhere"]["verdict"] == "unknown"
-    assert found["forbidden"]["verdict"] == "unknown"
+    assert found["forbidden"]["verdict"] == "unknown" and "may not list" in found["forbidden"]["failure"]
     assert any("may not list" in each["why"] for each in found["forbidden"]["unread"])
     page = (target / "pod-identity-report.html").read_text()
     assert "lost leader lease &lt;script&gt;{{ 7*7 }}" in page
     assert not list(player.temporary.glob("azureops-pod-identity-*"))
     given["pod_identity_report_fail_on"] = "error"
     status, output = player.play(PLAYBOOK, *arguments, **given)
-    assert status == 2 and "failed=1" in output and "east has" in output, output
+    assert status == 2 and output.count("failed=1") == 3 and "east has" in output, output
+    assert all(f"{name} could not be looked at: " in output for name in ("forbidden", "nowhere")), output
 
 
 @pytest.mark.soak(sample=1, group="reports")

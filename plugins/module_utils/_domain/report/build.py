@@ -111,7 +111,7 @@ def _told(observed: Observed) -> model.Cluster:
     tokens = tuple(map(_token, observed.rows(VERIFICATION)))
     unread = tuple(_unread(observed))
     workloads = tuple(_workloads(observed, problems))
-    verdict = _verdict(observed, problems, tokens, unread)
+    verdict, failure = _verdict(observed, problems, tokens, unread), _failure(observed)
     movers = tuple(_movers(observed))
     graph = ways.find(observed)
     inventory = observed.result(INVENTORY)
@@ -121,8 +121,8 @@ def _told(observed: Observed) -> model.Cluster:
     return model.Cluster(
         name=observed.name,
         verdict=verdict,
-        sentence=_sentence(observed, verdict, problems, tokens),
-        failure=observed.failure,
+        sentence=_sentence(observed.name, verdict, failure, problems, tokens),
+        failure=failure,
         observed_at=observed.observed_at,
         looked=tuple(
             model.Looked(one.key, one.what, observed.times[one.key]) for one in SOURCES if one.key in observed.times
@@ -145,6 +145,13 @@ def _told(observed: Observed) -> model.Cluster:
     )
 
 
+def _failure(observed: Observed) -> str:
+    """Why the cluster could not be looked at, or neither its inventory nor its diagnosis was read; else ''."""
+    if observed.failure or not observed.results.keys().isdisjoint((INVENTORY, DIAGNOSIS)):
+        return observed.failure
+    return observed.failures.get(INVENTORY) or observed.failures.get(DIAGNOSIS, "")
+
+
 def _verdict(
     observed: Observed,
     problems: t.Iterable[model.Problem],
@@ -163,17 +170,17 @@ def _verdict(
 
 
 def _sentence(
-    observed: Observed, verdict: str, problems: t.Sequence[model.Problem], tokens: t.Iterable[model.Token]
+    name: str, verdict: str, failure: str, problems: t.Sequence[model.Problem], tokens: t.Iterable[model.Token]
 ) -> str:
-    if observed.failure:
-        return f"{observed.name} could not be looked at: {observed.failure}"
     severities = Counter(one.severity for one in problems)
     parts = [counted(severities[each], each) for each in (ERROR, WARNING) if severities[each]]
     wrong = sum(one.verdict not in (OK, NOT_VERIFIED) for one in tokens)
     parts += [counted(wrong, "wrong token")] if wrong else []
     if verdict == BROKEN:
-        return f"{observed.name} is broken: {spoken(parts)}."
-    return _SENTENCES[verdict].format(name=observed.name, counts=spoken(parts))
+        return f"{name} is broken: {spoken(parts)}."
+    if failure:
+        return f"{name} could not be looked at: {failure}"
+    return _SENTENCES[verdict].format(name=name, counts=spoken(parts))
 
 
 # problems

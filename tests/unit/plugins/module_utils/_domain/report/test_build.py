@@ -107,6 +107,30 @@ def test_a_cluster_that_could_not_be_looked_at() -> None:
     assert (report.verdict, report.sentence) == (model.BROKEN, "2 clusters: 1 broken and 1 unknown.")
 
 
+UNREAD: Raw = {"inventory": {"failure": "Pods may not be listed."}, "diagnosis": {"failure": "Nor events."}}
+
+
+def test_a_cluster_of_which_neither_inventory_nor_diagnosis_was_read_was_not_looked_at() -> None:
+    """Whatever else was; what is known to be broken stays so."""
+    one = cluster(nodes=NODES)
+    one["sources"].update(UNREAD)
+    (found,) = build(document(one)).clusters
+    said = "prod could not be looked at: Pods may not be listed."
+    assert (found.verdict, found.failure, found.sentence) == (model.UNKNOWN, "Pods may not be listed.", said)
+    one["sources"].update(cluster(verification=[token("not_assigned")])["sources"])
+    (found,) = build(document(one)).clusters
+    assert (found.verdict, found.sentence) == (model.BROKEN, "prod is broken: 1 wrong token.") and found.failure
+
+
+@pytest.mark.parametrize("key", UNREAD)
+def test_either_of_inventory_and_diagnosis_tells_of_the_cluster(key: str) -> None:
+    one = cluster(inventory=inventory(RIGHT), diagnosis=HEALTHY)
+    one["sources"][key] = UNREAD[key]
+    (found,) = build(document(one)).clusters
+    said = "Nothing wrong was found in prod, but not all was looked at."
+    assert (found.verdict, found.failure, found.sentence) == (model.UNKNOWN, "", said)
+
+
 def test_the_way_by_pod_identity() -> None:
     found = told(inventory=inventory(objects()), nodes=NODES, carriers=CARRIERS)
     assert edges(found) == {

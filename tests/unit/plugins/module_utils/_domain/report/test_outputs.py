@@ -37,6 +37,9 @@ RIGHT = objects(Deployment=[template()])
 # An exception that covers the pods is a warning.
 SUSPECT = build(document(cluster(inventory=inventory({**RIGHT, "AzurePodIdentityException": [exception(app="web")]}))))
 FINE = build(document(cluster(inventory=inventory(RIGHT), verification=[token()])))
+# The session reached it, and nothing of it could be read.
+REFUSED = {"failure": "No."}
+FORBIDDEN = build(document({"name": "prod", "sources": {"inventory": REFUSED, "diagnosis": REFUSED}}))
 
 
 def cases(report: Report, fail_on: str = "error") -> dict[str, str]:
@@ -58,6 +61,11 @@ def test_junit_tells_each_workload_and_problem() -> None:
     root = ElementTree.fromstring(junit(BROKEN))
     assert (root.attrib["tests"], root.attrib["failures"], root.attrib["skipped"]) == ("4", "3", "0")
     assert root[0].attrib["timestamp"] == "2026-03-01T12:00:00" and "timestamp" not in root[1].attrib
+
+
+def test_junit_fails_for_a_cluster_of_which_nothing_could_be_read() -> None:
+    assert cases(FORBIDDEN) == {"prod.cluster prod": "failure"}
+    assert 'pod_identity_looked_at{cluster="prod"} 0' in prometheus(FORBIDDEN)
 
 
 def test_what_was_not_verified_is_skipped_and_not_passed() -> None:
@@ -89,6 +97,8 @@ def test_a_warning_fails_from_its_threshold_on() -> None:
             id="warning",
         ),
         pytest.param(FINE, "warning", "", id="fine"),
+        pytest.param(FORBIDDEN, "never", "", id="never, though forbidden"),
+        pytest.param(FORBIDDEN, "error", "prod could not be looked at: No.", id="forbidden"),
     ],
 )
 def test_when_a_run_fails(report: Report, fail_on: str, said: str) -> None:
