@@ -87,6 +87,18 @@ def test_logs_are_looked_at_with_their_objects(tmp_path: Path) -> None:
     assert "nothing-of-these.log" in whole or str(log) in whole, whole
 
 
+@pytest.mark.parametrize("playbook", ["report", "diagnose"])
+def test_a_file_that_cannot_be_read_ends_the_run(playbook: str, tmp_path: Path) -> None:
+    """As it does without a report."""
+    given: dict[str, Any] = {
+        f"pod_identity_{playbook}_files": [saved(tmp_path / "objects.json", objects()), str(tmp_path / "nowhere.json")],
+        "pod_identity_report_target": str(tmp_path / "report"),
+    }
+    status, output = Player(tmp_path / "play").play(f"azureops.pod_identity.{playbook}", **given)
+    assert (status, "nowhere.json cannot be read" in output, "changed=0" in output) == (2, True, True), output
+    assert not (tmp_path / "report").exists()
+
+
 def test_nodes_are_told_after_they_were_to_be_cleaned(tmp_path: Path) -> None:
     """Whatever became of them, and though the run fails for it."""
     given: dict[str, Any] = {

@@ -175,7 +175,10 @@ _OF_FILES = (INVENTORY, DIAGNOSIS, PLAN)
 
 
 def _look(options: Options, observed: Raw, _run: Run) -> t.Iterator[Look]:
-    """At nothing that plays have found, and nowhere where nothing is connected. Whatever cannot be read is told."""
+    """At nothing that plays have found, and nowhere where nothing is connected.
+
+    What cannot be read of a cluster is told; a file that cannot be read ends the role.
+    """
     if observed["failure"]:
         return
     cluster = observed["cluster"]
@@ -186,7 +189,8 @@ def _look(options: Options, observed: Raw, _run: Run) -> t.Iterator[Look]:
         if key in _left(observed) or not (options.live or key in _OF_FILES) or (key == CARRIERS and not named):
             continue
         arguments = {**_arguments(key, options, observed), **(named if key not in (INVENTORY, INSTALLATIONS) else {})}
-        yield Look(key, module, arguments, in_cluster=options.live and key != CARRIERS, tolerates=lambda _failed: True)
+        tolerates = (lambda _failed: True) if options.live else None
+        yield Look(key, module, arguments, in_cluster=options.live and key != CARRIERS, tolerates=tolerates)
 
 
 def _arguments(key: str, options: Options, observed: Raw) -> dict[str, t.Any]:
