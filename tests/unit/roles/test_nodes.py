@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -40,6 +41,18 @@ def test_a_node_that_nobody_knows_is_refused(player: Player, inventory: str, nod
     status, output = player.play([DISCOVER], *(["-i", inventory] if inventory else []), node=node)
     assert (status, sentence in " ".join(output.split())) == (2, True), output
     assert not list(player.temporary.glob("azureops-pod-identity-*"))
+
+
+def test_an_inventory_of_clusters_is_none_of_nodes(player: Player) -> None:
+    """Or the machine where Ansible runs would be cleaned."""
+    hosts = {name: {"pod_identity_cluster_name": name} for name in ("east", "west")}
+    group = {"hosts": hosts, "vars": {"ansible_connection": "local", "pod_identity_resource_group": "rg"}}
+    inventory = player.directory / "clusters.json"
+    inventory.write_text(json.dumps({"clusters": group}))
+    given = {"pod_identity_hosts": "clusters", "imds_node_cleanup_accept_open_imds": True}
+    status, output = player.play("azureops.pod_identity.cleanup_nodes", "-i", str(inventory), "--check", **given)
+    assert (status, "These hosts are clusters, not nodes: east, west;" in output) == (2, True), output
+    assert "ok=1 " in output and "PLAY [Clean the nodes]" not in output
 
 
 def add(outcome: str, number: int) -> dict[str, Any]:

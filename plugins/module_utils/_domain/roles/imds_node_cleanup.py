@@ -33,6 +33,8 @@ UNTOUCHED, FIRST, PROVE = "untouched.yml", "canary.yml", "prove.yml"
 # Labels of a node that is being reimaged, the start of its kernel that has to end, and whether this role cordoned it.
 # They are how a run that follows a killed one knows what is left to do.
 REIMAGING, CORDONED = "azureops.pod-identity/reimage", "azureops.pod-identity/cordoned"
+# On the machine where Ansible runs, as the tasks of a cluster that is a host do.
+LOCAL = ("local", "ansible.builtin.local")
 TABLES = "~/.azureops-pod-identity/nodes"
 # How it can be asked on the node who answers pods.
 ON_NODE = ("pod_network", "throw_away_namespace")
@@ -410,11 +412,16 @@ class Known:
 
 @dataclass(frozen=True)
 class Inventory:
-    """``named``: names that alone are wanted. ``has_api_server``: the environment names one."""
+    """``named``: names that alone are wanted. ``has_api_server``: the environment names one.
+
+    ``clusters``: hosts that are clusters, as other playbooks take them. A node of the inventory aks_nodes has the
+    variables of its cluster too.
+    """
 
     named: tuple[str, ...]
     hosts: tuple[Known, ...]
     has_api_server: bool
+    clusters: tuple[str, ...]
 
     @classmethod
     def parse(cls, observed: Raw) -> Inventory:
@@ -422,7 +429,9 @@ class Inventory:
         rows = zip(observed["hosts"], observed["nodes"], observed["addresses"])
         hosts = [Known(str(host), node, str(address)) for host, node, address in rows]
         linux = [each for each in hosts if each.node.get("os", "linux") == "linux" and each.host != "localhost"]
-        return cls(tuple(filter(None, named)), tuple(linux), bool(observed["environment"]))
+        local = zip(hosts, observed["clusters"], observed["connections"])
+        clusters = [each.host for each, name, way in local if name and way in LOCAL and not each.node]
+        return cls(tuple(filter(None, named)), tuple(linux), bool(observed["environment"]), tuple(clusters))
 
 
 @dataclass(frozen=True)
@@ -443,7 +452,13 @@ class Search:
 
 
 def search(options: Options, found: Inventory, _run: Run) -> Search:
-    """Refuses where there is no place to look for nodes."""
+    """Refuses where there is no place to look for nodes, or clusters are in the place of nodes."""
+    if found.clusters and not options.cluster_name:
+        raise Refused(
+            f"These hosts are clusters, not nodes: {', '.join(found.clusters)}; give their nodes by an inventory of "
+            "the plugin azureops.pod_identity.aks_nodes, -i FILE.aks_nodes.yml, or name one cluster with "
+            "-e pod_identity_resource_group=... -e pod_identity_cluster_name=..."
+        )
     clusters = [NamedCluster(options.cluster_name, options.resource_group)] if options.cluster_name else []
     clusters = clusters or [NamedCluster(*_cluster(Host(each.host, each.node))) for each in found.hosts if each.node]
     if not clusters and (options.kubeconfig or found.has_api_server):

@@ -329,9 +329,14 @@ def test_a_plain_pod_is_asked_before_the_node() -> None:
 LINUX: dict[str, Any] = {"os": "linux", "scale_set": "/ss", "instance_id": "7", "addresses": ["10.0.0.1"]}
 
 
-def inventory(*hosts: tuple[str, dict[str, Any], str], node: str = "", environment: bool = False) -> dict[str, Any]:
+def inventory(
+    *hosts: tuple[str, dict[str, Any], str], node: str = "", environment: bool = False, cluster: str = "", way: str = ""
+) -> dict[str, Any]:
+    """Hosts that all have the variables ``pod_identity_cluster_name`` and ``ansible_connection``."""
     names, nodes, addresses = zip(*hosts) if hosts else ((), (), ())
-    return {"node": node, "hosts": names, "nodes": nodes, "addresses": addresses, "environment": environment}
+    known = {"hosts": names, "nodes": nodes, "addresses": addresses}
+    further = {"clusters": [cluster] * len(hosts), "connections": [way] * len(hosts)}
+    return {"node": node, "environment": environment, **known, **further}
 
 
 @pytest.mark.parametrize(
@@ -363,6 +368,28 @@ def test_hosts_that_are_no_linux_nodes_are_left_out() -> None:
     assert (found["hosts"], found["named"]) == ([{"host": "n1", "node": {}, "address": "10.0.0.1"}], ["n1", "n2"])
     with pytest.raises(Refused, match=r"^Neither a cluster nor an inventory is named; set pod_identity_cluster_name"):
         plan("search", inventory(*hosts[:2]))
+
+
+@pytest.mark.parametrize("way", ["local", "ansible.builtin.local"])
+@pytest.mark.parametrize("options", [{}, {"kubeconfig": "/k"}])
+def test_clusters_are_no_nodes(way: str, options: dict[str, Any]) -> None:
+    hosts = inventory(("east", {}, ""), ("n1", {"cluster_name": "c"}, ""), ("west", {}, ""), cluster="c", way=way)
+    with pytest.raises(Refused, match=r"^These hosts are clusters, not nodes: east, west; give .*aks_nodes.yml"):
+        plan("search", hosts, **options)
+
+
+@pytest.mark.parametrize(
+    ("node", "cluster", "way", "options"),
+    [
+        pytest.param({}, "", "local", {}, id="on the node itself"),
+        pytest.param({}, "c", "local", {"cluster_name": "c"}, id="with -e, which is for all hosts"),
+        pytest.param({}, "c", "ssh", {}, id="over ssh"),
+        pytest.param({"cluster_name": "c", "resource_group": "g"}, "c", "local", {}, id="of aks_nodes"),
+    ],
+)
+def test_what_is_no_cluster_is_a_node(node: dict[str, Any], cluster: str, way: str, options: dict[str, Any]) -> None:
+    found = plan("search", inventory(("n1", node, ""), cluster=cluster, way=way), **options)
+    assert [each["host"] for each in found["hosts"]] == ["n1"]
 
 
 CLUSTER = {"cluster_name": "c", "resource_group": "g"}
