@@ -55,6 +55,14 @@ def test_an_inventory_of_clusters_is_none_of_nodes(player: Player) -> None:
     assert "ok=1 " in output and "PLAY [Clean the nodes]" not in output
 
 
+@pytest.mark.parametrize("arguments", [("-i", "node1,node2"), ()], ids=["an inventory", "none"])
+def test_a_limit_is_refused(player: Player, arguments: tuple[str, ...]) -> None:
+    """Or nothing would be done, and the run would end well."""
+    status, output = player.play("azureops.pod_identity.cleanup_nodes", *arguments, "--limit", "node1")
+    assert "cleanup_nodes takes no --limit" in output and "-e node=NAME,NAME" in output, output
+    assert status != 0 and "PLAY [" not in output, output
+
+
 def add(outcome: str, number: int) -> dict[str, Any]:
     """A node with the longest name that AKS gives, and the longest words that can stand beside it."""
     result = {
