@@ -240,7 +240,7 @@ def secret_elsewhere(observed: Observed) -> Suspicions:
 
 @TABLE.cause(
     ERROR,
-    "Put the client secret (type 1, under any one key) or the certificate (type 2, under the key certificate, its "
+    "Put the client secret (type 1, under one key alone) or the certificate (type 2, under the key certificate, its "
     "password under password) into the Secret.",
     told_by="The Secret of an AzureIdentity: without a key, with empty values only, or for type 2 without certificate.",
 )
@@ -258,7 +258,9 @@ def secret_empty(observed: Observed) -> Suspicions:
             text = f"Its Secret {place}/{name} holds nothing (it has {_listed(keys)})."
         else:
             continue
-        yield _of_secret(identity, text, f"Secret {place}/{name}", _create(identity, place, name))
+        # An empty key that stays beside the one of the command makes the Secret ambiguous.
+        command = _create(identity, place, name, *keys) if len(keys) < 2 else ""
+        yield _of_secret(identity, text, f"Secret {place}/{name}", command)
 
 
 @TABLE.cause(
@@ -352,13 +354,15 @@ def _elsewhere(observed: Observed, raw: Raw) -> list[str]:
     return [own] if own in found else found
 
 
-def _create(identity: Identity, place: str, name: str) -> str:
+def _create(identity: Identity, place: str, name: str, key: str = "clientSecret") -> str:
     """Makes the Secret anew, and shows the secret to nobody. Nothing for a certificate, whose file is not known."""
     if identity.type == CERTIFICATE:
         return ""
-    create = shell("kubectl", "--namespace", place, "create", "secret", "generic", name)
+    create = shell(
+        *("kubectl", "--namespace", place, "create", "secret", "generic", name, f"--from-file={key}=/dev/stdin")
+    )
     apply = "--dry-run=client --output yaml | kubectl apply --filename -"
-    return f'read -rs secret && printf %s "$secret" | {create} --from-file=clientSecret=/dev/stdin {apply}'
+    return f'read -rs secret && printf %s "$secret" | {create} {apply}'
 
 
 def _listed(keys: t.Iterable[str]) -> str:

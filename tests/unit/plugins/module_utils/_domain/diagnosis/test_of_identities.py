@@ -332,6 +332,17 @@ SENTENCES: dict[str, tuple[Observed, str, str]] = {
         "The key certificate of its Secret team/sp is missing (it has 'tls.crt').",
         "",
     ),
+    "empty": (
+        with_secret({"pass.word": True}),
+        "Its Secret team/sp holds nothing (it has 'pass.word').",
+        'read -rs secret && printf %s "$secret" | kubectl --namespace team create secret generic sp '
+        "--from-file=pass.word=/dev/stdin --dry-run=client --output yaml | kubectl apply --filename -",
+    ),
+    "several empty keys": (
+        with_secret({"a": True, "b": True}),
+        "Its Secret team/sp holds nothing (it has 'a', 'b').",
+        "",
+    ),
     "ambiguous": (
         with_secret({"secret": False, "id": False}),
         "NMI takes any of the 2 keys of its Secret team/sp ('id', 'secret') by chance.",
