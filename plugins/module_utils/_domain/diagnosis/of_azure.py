@@ -439,7 +439,8 @@ def ghost_on_scale_set(observed: Observed) -> Suspicions:
 
 @TABLE.cause(
     ERROR,
-    "Attach the identity of the nodes to the scale set again; where it was deleted, give the cluster another one.",
+    "Attach the identity of the nodes to the scale set again; where it was deleted, give the cluster another one, with "
+    "which az upgrades every node pool.",
     told_by="The identity of the kubelets does not exist, or the scale set of a node does not carry it or carries it "
     "without a client id; MIC's log says Identity not found.",
     sources=(AZURE, OBJECTS, NODES),
@@ -459,17 +460,23 @@ def kubelet_identity_gone(observed: Observed) -> Suspicions:
         what = f"It has the client id {now.client_id}." if now and made_again else "It does not exist."
         how = f"was made again, the cluster knows {kubelet.client_id}" if made_again else "does not exist any more"
         again = ("--enable-managed-identity", "--assign-kubelet-identity", kubelet.id)
+        # az refuses a kubelet identity where the control plane has none of its own.
+        of_its_own = (azure.cluster.get("identity") or {}).get("type") == "UserAssigned"
         what_to_do = (
             "Give it to the kubelets again" if made_again else "Make a new identity, and give it to the kubelets"
         )
+        besides = "" if of_its_own else ", with --assign-identity and an identity for the control plane"
         yield Suspicion(
             object=f"identity {kubelet.id}",
             symptom=symptom,
             cause=f"The identity of the nodes, {kubelet.id}, {how}.",
             evidence=(Evidence(f"Azure, {kubelet.id}", what), *said),
             concerns=None if everywhere else frozenset(f"Node {name}" for name in observed.nodes),
-            remedy=f"{what_to_do} (az aks update --enable-managed-identity --assign-kubelet-identity).",
-            command=shell("az", "aks", "update", *_named(str(azure.cluster["id"])), *again) if made_again else "",
+            remedy=f"{what_to_do} (az aks update --enable-managed-identity --assign-kubelet-identity{besides}), which "
+            "upgrades every node pool.",
+            command=shell("az", "aks", "update", *_named(str(azure.cluster["id"])), *again)
+            if made_again and of_its_own
+            else "",
         )
         return
     mics = {str((pod.get("spec") or {}).get("nodeName") or "") for one in observed.of(MIC) for pod in one.pods} - {""}
@@ -581,7 +588,7 @@ def scale_set_failed(observed: Observed) -> Suspicions:
                 cause=f"The provisioning state of the {one.label} is {one.state}.",
                 evidence=(Evidence(one.label, f"provisioningState is {one.state}."),),
                 concerns=frozenset(_nodes_on(observed, one)),
-                command=shell("az", "monitor", "activity-log", "list", *of, "--status", "Failed"),
+                command=shell("az", "monitor", "activity-log", "list", *of, "--status", "Failed", "--offset", "30d"),
             )
 
 

@@ -399,8 +399,9 @@ def nmi_not_active(observed: Observed) -> Suspicions:
 
 @TABLE.cause(
     ERROR,
-    "Take one of them away: the chart (azureops.pod_identity.uninstall), or the add-on (az aks update "
-    "--disable-pod-identity, with the extension aks-preview), which forgets its identities and exceptions.",
+    "Take one of them away: the chart (helm uninstall RELEASE), or the add-on (az aks update --disable-pod-identity, "
+    "with the extension aks-preview), which forgets its identities and exceptions. The playbook "
+    "azureops.pod_identity.uninstall removes both.",
     told_by="Two DaemonSets that are proved to be NMI run on one node, where both use the same ports and rules.",
     references=(f"{_PROJECT}740",),
 )

@@ -244,8 +244,8 @@ def _cilium(observed: Observed) -> list[tuple[str, Evidence]]:
 
 @TABLE.cause(
     ERROR,
-    "Disable IMDS restriction (az aks update --disable-imds-restriction) and upgrade the node images, or use Workload "
-    "ID.",
+    "Disable IMDS restriction (az aks update --disable-imds-restriction, with the extension aks-preview) and upgrade "
+    "the node images, or use Workload ID.",
     told_by="podLinkLocalAccess of the cluster's network profile in Azure. Proved where a request in place of a pod "
     "got no answer.",
     sources=(AZURE, PROBE),

@@ -615,10 +615,9 @@ COMMANDS = {
     f"--identities {IDENTITY.lower()}",
     "a ghost": f"az vmss identity remove --subscription s --resource-group mc --name {NAME} --identities "
     f"{OTHER.lower()}",
-    "failed": f"az monitor activity-log list --subscription s --resource-id {SET} --status Failed",
+    "failed": f"az monitor activity-log list --subscription s --resource-id {SET} --status Failed --offset 30d",
     "the identity of the nodes is deleted": "",
-    "the identity of the nodes is made again": "az aks update --subscription s --resource-group g --name c1 "
-    f"--enable-managed-identity --assign-kubelet-identity {KUBELET}",
+    "the identity of the nodes is made again": "",
 }
 
 
@@ -626,6 +625,20 @@ COMMANDS = {
 def test_commands(name: str) -> None:
     (one,) = causes(CASES[name][0]).values()
     assert one.command == COMMANDS[name]
+
+
+def test_a_kubelet_identity_takes_a_control_plane_with_one_of_its_own() -> None:
+    """az refuses it beside the identity that Azure made for the cluster."""
+    kubelet, asked = IdentityInAzure(KUBELET, True, "before", PRINCIPAL), "--assign-identity"
+    (one,) = causes(world(azure=azure(kubelet=kubelet))).values()
+    assert asked in one.remedy and "upgrades every node pool" in one.remedy
+    cluster = {**CLUSTER, "identity": {"type": "UserAssigned", "userAssignedIdentities": {OTHER: {}}}}
+    (one,) = causes(world(azure=azure(kubelet=kubelet, cluster=cluster))).values()
+    assert asked not in one.remedy and "upgrades every node pool" in one.remedy
+    assert one.command == (
+        "az aks update --subscription s --resource-group g --name c1 --enable-managed-identity "
+        f"--assign-kubelet-identity {KUBELET}"
+    )
 
 
 def test_no_text_of_a_tenant_leaves_its_word() -> None:

@@ -623,6 +623,7 @@ def test_what_is_not_known_is_in_no_command() -> None:
 def test_the_remedy_of_two_installations_names_the_flag() -> None:
     ((_code, one),) = found(two)
     assert "az aks update --disable-pod-identity" in one.remedy and "aks-preview" in one.remedy
+    assert "helm uninstall RELEASE" in one.remedy and "uninstall removes both" in one.remedy
 
 
 def test_several_pods_with_one_reason_are_one_cause() -> None:
