@@ -167,6 +167,7 @@ def option_names_of_look(message: str, templar: Templar, variables: Raw) -> dict
     named = dict.fromkeys(name for name, value in _subscriptions(templar, variables) if value and value in said)
     return {
         "cluster_name": f"{SHARED}_cluster_name",
+        "credentials": "pod_identity_cluster_credentials",
         _SUBSCRIPTION: " or ".join(named) or f"{SHARED}_{_SUBSCRIPTION}",
     }
 

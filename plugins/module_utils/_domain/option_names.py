@@ -12,8 +12,11 @@ from __future__ import annotations
 import re
 import typing as t
 
-# One word without "_" would be found in any sentence; what is part of a path, an address or a longer name is none.
-_OPTION = re.compile(r"(?<![\w./-])[a-z]+(?:_[a-z]+)+(?![\w/-])")
+# What is part of a path, an address or a longer name is none. One word without "_" would be found in any sentence; it
+# is an option where it gets a value: "force: true", "accept: [...]" or "set owner to".
+_OPTION = re.compile(
+    r"(?<![\w./-])(?:[a-z]+(?:_[a-z]+)+(?![\w/-])|[a-z]+(?=: (?:true\b|false\b|\[))|(?<=\b[Ss]et )[a-z]+(?= to\b))"
+)
 
 
 def of_role(message: str, variables: t.Mapping[str, str]) -> str:

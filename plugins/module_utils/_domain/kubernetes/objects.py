@@ -172,8 +172,8 @@ def change(
     theirs = ((live.get("metadata") or {}).get("labels") or {}).get(OWNER, owner)
     if theirs != owner and not adopt:
         raise Failure(
-            f"{kind} {path(wanted)} belongs to the owner {theirs!r}, so it is not changed: name its owner, or set "
-            "adopt: true."
+            f"{kind} {path(wanted)} belongs to the owner {theirs!r}, so it is not changed: set owner to "
+            f"{theirs!r}, or set adopt: true."
         )
     ours = {f"metadata.labels.{name}" for name in marks(owner)}
     verb: Verb = "adopt" if set(fields) <= ours else "change"
@@ -217,7 +217,7 @@ def deletion(key: str, kind: str, live: Raw, *, owner: str, adopt: bool) -> Writ
     if not is_ours(live, owner) and not adopt:
         raise Failure(
             f"{kind} {path(live)} does not carry the labels of azureops.pod_identity with the owner "
-            f"{owner!r}, so it is not deleted: name its owner, or set adopt: true."
+            f"{owner!r}, so it is not deleted: set owner to that of the object, or set adopt: true."
         )
     metadata = live["metadata"]
     return Write(key, Change.of_object("delete", kind, metadata.get("namespace"), metadata["name"]), "", None, live)

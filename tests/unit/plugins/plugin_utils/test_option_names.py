@@ -9,9 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.objects import change, deletion
+from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import OWNER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.option_names import of_role
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _roles
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._in_process import InProcess
@@ -28,10 +32,32 @@ from ansible_collections.azureops.pod_identity.plugins.plugin_utils._in_process 
             "as do wait_timeout/x, a-wait_timeout and R_wait_timeout",
         ),
         ("what the role does not know, allow_in_use", "what the role does not know, allow_in_use"),
+        ("in a state: set state to x, or state: true.", "in a state: set R_state to x, or R_state: true."),
+        ("set state: [absent], in its state: absent", "set R_state: [absent], in its state: absent"),
+        ("reset state to x, set up-state to x, set force to x", "reset state to x, set up-state to x, set force to x"),
     ],
 )
 def test_an_option_becomes_the_variable_of_the_role(message: str, said: str) -> None:
     assert of_role(message, {"wait_timeout": "R_wait_timeout", "state": "R_state"}) == said
+
+
+def test_messages_with_options_of_one_word_name_the_variables_of_the_role() -> None:
+    """As its tasks pass them."""
+    tasks = yaml.safe_load(
+        (Path(_roles.__file__).parents[2] / "roles/pod_identity_bindings/tasks/chart.yml").read_text()
+    )
+    passed = _roles.option_names("pod_identity_bindings", tasks[0]["azureops.pod_identity.azure_identity_binding"], {})
+    live = {"metadata": {"namespace": "n", "name": "a", "labels": {OWNER: "theirs"}}, "spec": {"type": 1}}
+    wanted = {"metadata": {"namespace": "n", "name": "a"}, "spec": {"type": 0}}
+    with pytest.raises(Failure) as refused:
+        change("identity", "AzureIdentity", live, wanted, owner="ours", adopt=False)
+    said = of_role(str(refused.value), passed)
+    assert "set pod_identity_bindings_owner to 'theirs', or set pod_identity_bindings_adopt: true." in said
+    with pytest.raises(Failure) as refused:
+        deletion("identity", "AzureIdentity", live, owner="ours", adopt=False)
+    said = of_role(str(refused.value), passed)
+    assert "set pod_identity_bindings_owner to that of the object, or set pod_identity_bindings_adopt: true." in said
+    assert of_role("set accept: [missing_identity]", passed) == "set pod_identity_bindings_accept: [missing_identity]"
 
 
 @pytest.mark.parametrize(
@@ -72,6 +98,15 @@ def test_a_role_may_have_its_own_instead_of_the_one_that_all_take() -> None:
     own = "pod_identity_bindings_subscription_id"
     passed = {"subscription_id": "{{ pod_identity_bindings_subscription_id | default(omit, true) }}"}
     assert _roles.option_names("pod_identity_bindings", passed, {own: "s"}) == {"subscription_id": own}
+
+
+def test_whose_credentials_a_kubeconfig_holds_is_an_option_of_the_role_of_clusters() -> None:
+    message = "Getting credentials is not allowed (BadRequest); set credentials to user, which needs no local account."
+    passed = _roles.option_names_of_look(message, Templar(DataLoader()), {})
+    said = (
+        "Getting credentials is not allowed (BadRequest); set pod_identity_cluster_credentials to user, which needs no"
+    )
+    assert of_role(message, passed) == f"{said} local account."
 
 
 @pytest.mark.parametrize(
