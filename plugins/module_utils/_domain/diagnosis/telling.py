@@ -53,10 +53,10 @@ def briefly(diagnosis: Raw) -> t.Iterator[str]:
         yield f"It did not look at {what}, which takes {needs}."
 
 
-def command(variables: t.Mapping[str, str]) -> str:
+def command(variables: t.Mapping[str, str], *, file: str = "") -> str:
     """The command that makes a diagnosis, ready to be pasted; ``variables`` of the playbook, of which empty ones are
-    left out."""
-    words = ["ansible-playbook", "azureops.pod_identity.diagnose"]
+    left out, behind those of a file."""
+    words = ["ansible-playbook", "azureops.pod_identity.diagnose", *(["-e", f"@{file}"] if file else [])]
     for name, value in variables.items():
         if value:
             words += ["-e", f"{name}={value}" if _PLAIN.fullmatch(value) else json.dumps({name: value})]

@@ -178,17 +178,34 @@ def _look(options: Options, _observed: Raw, _run: Run) -> t.Iterator[Look]:
 
 @dataclass(frozen=True)
 class OptionsOfRoles(Options):
-    """Those by which a role reached the cluster too."""
+    """Those by which a role reached Azure and the cluster too."""
 
+    auth_source: str = ""
+    profile: str = ""
+    tenant: str = ""
+    client_id: str = ""
+    cloud_environment: str = ""
+    cert_validation_mode: str = ""
     kubeconfig: str = ""
     context: str = ""
     cluster_kubeconfig: str = ""
     cluster_context: str = ""
 
     @property
+    def has_secret(self) -> bool:
+        """Whether the credential takes a secret of the operator's variables, which is in no command."""
+        return bool(self.client_id) and (self.auth_source or "auto") == "auto" and not self.profile
+
+    @property
     def variables(self) -> dict[str, str]:
         """Of the playbook, for the same."""
         values = {
+            "auth_source": self.auth_source,
+            "profile": self.profile,
+            "tenant": self.tenant,
+            "client_id": self.client_id if self.auth_source == "msi" else "",
+            "cloud_environment": self.cloud_environment,
+            "cert_validation_mode": self.cert_validation_mode,
             "subscription_id": self.subscription_id,
             "resource_group": self.resource_group,
             "cluster_name": self.cluster_name,
@@ -253,8 +270,9 @@ def explain(options: OptionsOfRoles, failed: Failed, _run: Run) -> Explained:
     sentences, found = [failed.message], failed.diagnosis
     if found is not None:
         sentences += telling.briefly(found) if "verdict" in found else [f"No diagnosis was made: {found.get('msg')}"]
-    command = telling.command(failed.narrow(options).variables)
-    return Explained(" ".join((*sentences, f"For all causes, evidence and remedies: {command}")))
+    command = telling.command(failed.narrow(options).variables, file="FILE" if options.has_secret else "")
+    with_file = ", with your file of variables" if options.has_secret else ""
+    return Explained(" ".join((*sentences, f"For all causes, evidence and remedies{with_file}: {command}")))
 
 
 def _look_why(options: OptionsOfRoles, observed: Raw, _run: Run) -> t.Iterator[Look]:

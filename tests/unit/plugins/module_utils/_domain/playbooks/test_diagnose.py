@@ -268,8 +268,28 @@ def test_no_diagnosis_hides_no_failure(diagnosis: dict[str, Any], told: str) -> 
             """-e '{"pod_identity_kubeconfig": "/my own/k"}'""",
             id="of the role, and with a blank",
         ),
+        pytest.param(
+            {"auth_source": "msi", "client_id": "i", "tenant": "t", "cloud_environment": "AzureChinaCloud"},
+            {},
+            "-e pod_identity_auth_source=msi -e pod_identity_tenant=t -e pod_identity_client_id=i "
+            "-e pod_identity_cloud_environment=AzureChinaCloud",
+            id="a managed identity",
+        ),
+        pytest.param(
+            {"profile": "prod", "client_id": "unused", "cert_validation_mode": "ignore"},
+            {},
+            "-e pod_identity_profile=prod -e pod_identity_cert_validation_mode=ignore",
+            id="a profile",
+        ),
     ],
 )
 def test_the_command_of_a_role(options: dict[str, Any], cluster: dict[str, str], words: str) -> None:
     plan = PARTS["failure"].plan(options, {**OF_ROLE, "places": [], "cluster": cluster}, Run())
     assert plan["message"] == f"No token. {COMMAND} {words}"
+
+
+def test_a_credential_with_a_secret_is_that_of_the_file_of_variables() -> None:
+    options = {"client_id": "c", "tenant": "t", "context": "blue"}
+    plan = PARTS["failure"].plan(options, {**OF_ROLE, "places": [], "cluster": {}}, Run())
+    command = COMMAND.replace("remedies:", "remedies, with your file of variables:")
+    assert plan["message"] == f"No token. {command} -e @FILE -e pod_identity_tenant=t -e pod_identity_context=blue"
