@@ -26,6 +26,7 @@ PHASES = ROLE_PHASES["pod_identity_cluster"]
 CREATE, ADDON, ROLES, REMOVE = PHASES
 
 _AKS = "Microsoft.ContainerService/managedClusters"
+_SCALE_SETS = "Microsoft.Compute/virtualMachineScaleSets"
 _GROUPS, _ASSIGNMENTS = "Microsoft.Resources/subscriptions/resourceGroups", "Microsoft.Authorization/roleAssignments"
 
 PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {
@@ -60,6 +61,22 @@ PERMISSIONS: t.Mapping[str, AzurePermission | KubernetesPermission] = {
         CREATE,
         "each subnet that is named for agent pools",
         ("Microsoft.Network/virtualNetworks/subnets/join/action",),
+    ),
+    # Not asked for: only the change shows whether anything is to be attached, and who may not look is warned.
+    "read_scale_sets": AzurePermission(
+        CREATE,
+        "the node resource group, if the cluster changes, unless `pod_identity_cluster_restore_identities` is `ignore`",
+        (f"{_SCALE_SETS}/read",),
+    ),
+    "write_scale_sets": AzurePermission(
+        CREATE,
+        "each scale set that loses an identity by that, with `pod_identity_cluster_restore_identities` `attach`",
+        (f"{_SCALE_SETS}/write",),
+    ),
+    "attach_identities": AzurePermission(
+        CREATE,
+        "each identity that is attached again",
+        ("Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",),
     ),
     "write_addon": AzurePermission(
         ADDON, "the cluster, with `pod_identity_cluster_mode` `addon`, if the add-on changes", (f"{_AKS}/write",)
