@@ -83,7 +83,7 @@ seealso:
 EXAMPLES = r"""
 - name: Read a restore bundle
   azureops.pod_identity.pod_identity_bundle_info:
-    source: /var/lib/azureops/shop-20260301T100000Z.json
+    source: /var/lib/azureops/shop-20260301t100000z.json
     sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
     cluster_id: "{{ pod_identity_session.cluster.id }}"
     node_resource_group: "{{ pod_identity_session.cluster.node_resource_group }}"
