@@ -29,6 +29,12 @@ done
 [ "$port" ] || exit 1
 echo "begin $port" >> {log}
 sleep 0.5
+tries=0
+while [ -s {answers}/beside_$port ] && [ "$(grep -c begin {log})" -lt "$(cat {answers}/beside_$port)" ]; do
+  tries=$((tries + 1))
+  [ "$tries" -lt 600 ] || exit 1
+  sleep 0.1
+done
 [ -s {answers}/$port ] || sleep 60
 echo "end $port" >> {log}
 cat {answers}/$port
@@ -185,6 +191,8 @@ def test_nodes_whose_rules_stay_are_looked_at_side_by_side(nodes: Nodes) -> None
             "aks_node": {"name": name, "closed_because": reasons, "transports": ["ssh"]},
         }
         (nodes.folder / str(1000 + number)).write_text(FOUND if reasons else CLEANED)
+        if reasons:  # it ends when all have begun
+            (nodes.folder / f"beside_{1000 + number}").write_text("4")
     (nodes.folder / "1002").write_text(BROKEN)
     inventory = nodes.folder / "nodes.json"
     inventory.write_text(json.dumps({"all": {"hosts": hosts}}))

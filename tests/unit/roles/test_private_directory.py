@@ -22,7 +22,7 @@ CONTEXT = {"name": "one", "context": {"cluster": "one", "user": "one"}}
 SERVER = {"name": "one", "cluster": {"server": "https://127.0.0.1:9"}}
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
+def until(condition: Callable[[], object], seconds: float = 180) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s"
@@ -77,7 +77,7 @@ def test_what_a_killed_run_left_is_removed(player: Player, tmp_path: Path) -> No
     kubeconfig, gate = tmp_path / "kubeconfig", tmp_path / "gate"
     kubeconfig.write_text(json.dumps({"current-context": "one", "contexts": [CONTEXT], "clusters": [SERVER]}))
     connect, disconnect = role("pod_identity_cluster", "connect"), role("pod_identity_cluster", "disconnect")
-    hold = [connect, {"ansible.builtin.wait_for": {"path": str(gate), "timeout": 100}}, disconnect]
+    hold = [connect, {"ansible.builtin.wait_for": {"path": str(gate), "timeout": 600}}, disconnect]
     named = {"pod_identity_kubeconfig": str(kubeconfig)}
 
     def directories() -> set[Path]:
