@@ -356,7 +356,7 @@ def _staying_secrets(leaving: Leaving, named: t.Container[Key]) -> list[str]:
         f"Secret {path_of(place)} stays, because AzureIdentity {path_of(key)}, which names it, is in another "
         "namespace: delete it where nothing needs it any more, or name its namespace in client_password_secret."
         for key, going in leaving[IDENTITY].items()
-        for place in [credential_secrets.referred(going.live)]
+        for place in [credential_secrets.of_principal(going.live)]
         if place and _credential_of(going.live, named) is None
     ]
 

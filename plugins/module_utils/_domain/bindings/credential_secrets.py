@@ -31,12 +31,16 @@ def referred(identity: Raw) -> Key | None:
     return namespace, name
 
 
+def of_principal(identity: Raw) -> Key | None:
+    """The same of a service principal; a managed identity needs none."""
+    managed = int((identity.get("spec") or {}).get("type") or USER_ASSIGNED) == USER_ASSIGNED
+    return None if managed else referred(identity)
+
+
 def own(identity: Raw) -> Key | None:
-    """The same of a service principal whose Secret lies in the namespace of its AzureIdentity."""
-    place = referred(identity)
-    if place is None or place[0] != namespace_of(identity):
-        return None
-    return None if int((identity.get("spec") or {}).get("type") or USER_ASSIGNED) == USER_ASSIGNED else place
+    """The same where the Secret lies in the namespace of the AzureIdentity."""
+    place = of_principal(identity)
+    return place if place and place[0] == namespace_of(identity) else None
 
 
 def namespace_of(identity: Raw) -> str:

@@ -345,7 +345,7 @@ def credentials(observed: Observed, rules: Rules) -> tuple[list[str], list[str]]
     """
     named, own, staying = set(), set(), set()
     for raw in observed.of("AzureIdentity"):
-        place = credential_secrets.referred(raw)
+        place = credential_secrets.of_principal(raw)
         named.add(place)
         if belongs("AzureIdentity", raw, observed, rules):
             own.add(credential_secrets.own(raw))

@@ -343,5 +343,5 @@ def test_which_secrets_may_go() -> None:
     found = cluster(AzureIdentity=several)
     going, stays = removal.credentials(found, Rules())
     assert going == [f"{team}/own", f"{team}/short"]
-    assert stays == sorted(["production/database", f"{team}/managed", f"{team}/shared"])
+    assert stays == sorted(["production/database", f"{team}/shared"])
     assert removal.credentials(found, Rules(everything=True))[0] == [f"{team}/own", f"{team}/shared", f"{team}/short"]
