@@ -109,6 +109,8 @@ options:
       - Without O(client_password) or O(client_certificate) it must exist, and is only referred to.
       - With O(type=1) it must have exactly one key, because NMI takes any of them; with O(type=2) the keys
         C(certificate) and C(password).
+      - In another namespace than O(namespace) it is written, and removed with its AzureIdentity, only where it is named
+        here, because whoever may write an AzureIdentity may name any Secret in it.
     type: dict
     suboptions:
       name:

@@ -88,7 +88,7 @@ def decide(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) 
     warnings = _check_identities(desired_list, decisions, observed, rules, wholes)
     warnings += _check_equal_names(desired_list, decisions, after, rules)
     _refuse_in_use(observed, leaving, after)
-    named_secrets = _named(desired_list, observed)
+    named_secrets = _named(desired_list)
     removals = _removals(observed, leaving, after, rules, named_secrets)
     warnings += _staying_secrets(leaving, named_secrets)
     for number, desired in enumerate(desired_list):
@@ -112,7 +112,7 @@ def leaving_selectors(desired_list: t.Sequence[Desired], observed: Observed, rul
 def credentials(desired_list: t.Sequence[Desired], observed: Observed, rules: Rules) -> frozenset[Key]:
     """The Secrets that have to be looked at."""
     leaving = _leaving(desired_list, observed, rules)
-    named = _named(desired_list, observed)
+    named = _named(desired_list)
     places = {_credential_of(one.live, named) for one in leaving[IDENTITY].values()}
     places |= {binding_pair.credential(whole, observed.identity(whole)) for whole in _wholes(desired_list).values()}
     return frozenset(place for place in places if place)
@@ -335,14 +335,9 @@ def _removals(
     return {write.place: write for write in writes}
 
 
-def _named(desired_list: t.Iterable[Desired], observed: Observed) -> frozenset[Key]:
-    """The Secrets whose namespaces the entries name."""
-    places = {
-        binding_pair.credential(desired, observed.identity(desired))
-        for desired in desired_list
-        if desired.secret_namespace
-    }
-    return frozenset(place for place in places if place)
+def _named(desired_list: t.Iterable[Desired]) -> frozenset[Key]:
+    """The Secrets that the entries name with their namespace."""
+    return frozenset(place for place in map(binding_pair.named_credential, desired_list) if place)
 
 
 def _credential_of(identity: Raw, named: t.Container[Key]) -> Key | None:
@@ -354,7 +349,7 @@ def _credential_of(identity: Raw, named: t.Container[Key]) -> Key | None:
 def _staying_secrets(leaving: Leaving, named: t.Container[Key]) -> list[str]:
     return [
         f"Secret {path_of(place)} stays, because AzureIdentity {path_of(key)}, which names it, is in another "
-        "namespace: delete it where nothing needs it any more, or name its namespace in client_password_secret."
+        "namespace: delete it where nothing needs it any more, or name it in client_password_secret."
         for key, going in leaving[IDENTITY].items()
         for place in [credential_secrets.of_principal(going.live)]
         if place and _credential_of(going.live, named) is None

@@ -242,6 +242,12 @@ def credential(desired: Desired, identity: Raw | None) -> Key | None:
     return desired.secret_namespace or namespace, desired.secret_name or name
 
 
+def named_credential(desired: Desired) -> Key | None:
+    """The Secret that the options name, whatever an AzureIdentity says; None where they name no namespace."""
+    name = desired.secret_name or f"{desired.name}-credential"
+    return (desired.secret_namespace, name) if desired.secret_namespace else None
+
+
 def selectors(desired: Desired, observed: Observed) -> frozenset[str]:
     """The label values of the pods that a change of the pair can touch."""
     live = observed.binding(desired)
@@ -496,10 +502,10 @@ def _wanted_secret(desired: Desired, observed: Observed, place: Key) -> Object |
         if not observed.offline:
             _check_foreign_secret(what, live, keys, kind)
         return None
-    if place[0] not in (desired.namespace, desired.secret_namespace):
+    if place[0] != desired.namespace and place != named_credential(desired):
         raise Failure(
             f"{what} is not written, because AzureIdentity {desired.namespace}/{desired.name}, which names it, is in "
-            "another namespace: name the namespace in client_password_secret."
+            "another namespace: set name and namespace of client_password_secret."
         )
     if kind == 1:
         if len(keys) > 1:

@@ -168,6 +168,13 @@ def test_a_secret_of_another_namespace_is_touched_only_where_the_operator_names_
     assert actions(decide(replace(principal, client_password="q", secret_namespace="ops"), on=seen)) == [
         [f"change Secret ops/{name}"]
     ]
+    # Nor does the AzureIdentity choose the name in a namespace that the operator names.
+    bundle = {**secret, "metadata": {**secret["metadata"], "namespace": "ops", "name": "bundle"}}
+    chosen = replace(pointing({"namespace": "ops", "name": "bundle"}), secrets=(secret, elsewhere, bundle))
+    inside = replace(principal, client_password="q", secret_namespace="ops")
+    assert "Secret ops/bundle is not written, because" in refusal(inside, on=chosen)
+    assert actions(decide(replace(inside, secret_name="bundle"), on=chosen)) == [["change Secret ops/bundle"]]
+    assert "Secret ops/bundle stays" in decide(gone(secret_namespace="ops"), on=chosen).warnings[-1]
     # What no Secret can be called is none: its path could be that of something else.
     for place in ({"namespace": "n", "name": ".."}, {"namespace": "..", "name": name}):
         assert binding_lists.credentials([gone()], pointing(place), Rules()) == frozenset()
