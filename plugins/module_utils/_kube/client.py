@@ -18,10 +18,10 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
-from .._domain.errors import Failure
+from .._domain.errors import UNEXPECTED, Failure
 from .._domain.names import FIELD_MANAGER
 from .config import Settings, load_configuration
-from .errors import READ_TIMEOUT, ApiFailure, odd, parse_status, refused, unreachable
+from .errors import READ_TIMEOUT, SOMEBODY_ELSE, ApiFailure, odd, parse_status, refused, unreachable
 from .kinds import EVENT, POD, SELF_SUBJECT_ACCESS_REVIEW, SERVICE_ACCOUNT, Kind, Object, label
 
 AT_ONCE = 10  # requests of a module; so many connections are kept
@@ -478,9 +478,8 @@ def _exec_failure(namespace: str, pod: str, reason: str) -> Failure:
     if reason.startswith(_REDIRECT):
         return Failure(
             f"No command could be run in {what}, because the answer was a redirect, which no API server gives to that; "
-            "a proxy, a gateway or another service may have answered in its place: check the server of the kubeconfig, "
-            "proxy and no_proxy, and run again.",
-            error={"code": "UnexpectedAnswer", "message": reason[:500]},
+            f"{SOMEBODY_ELSE}",
+            error={"code": UNEXPECTED, "message": reason[:500]},
         )
     if "403" in reason:
         return Failure(

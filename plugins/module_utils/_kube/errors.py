@@ -16,6 +16,11 @@ import typing as t
 from .._domain.errors import UNEXPECTED, Failure
 from .kinds import Kind, label
 
+SOMEBODY_ELSE = (
+    "a proxy, a gateway or another service may have answered in its place: check the server of the kubeconfig, proxy "
+    "and no_proxy, and run again."
+)
+
 
 class ApiFailure(Failure):
     """A request that was refused; ``status`` is the HTTP status, ``reason`` that of the Status object.
@@ -120,9 +125,7 @@ def odd(
     """The Failure for an answer from which nothing follows, neither that something is there nor that it is not."""
     return ApiFailure(
         f"Cannot {verb} {label(kind, namespace, name) if name else kind.resource}: {host or 'the server'} answered "
-        f"{status} with {_described(body)}, which is not what an API server answers to that; a proxy, a gateway or "
-        "another service may have answered in its place: check the server of the kubeconfig, proxy and no_proxy, and "
-        "run again.",
+        f"{status} with {_described(body)}, which is not what an API server answers to that; {SOMEBODY_ELSE}",
         status=status,
         reason=UNEXPECTED,
         details={},

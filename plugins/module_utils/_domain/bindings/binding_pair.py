@@ -235,17 +235,19 @@ def credential(desired: Desired, identity: Raw | None) -> Key | None:
     """Namespace and name of the Secret behind the identity; None for a managed identity."""
     if _type(desired, identity) == USER_ASSIGNED:
         return None
-    namespace, name = (identity and credential_secrets.referred(identity)) or (
-        desired.namespace,
-        f"{desired.name}-credential",
-    )
+    place = credential_secrets.referred(identity) if identity else None
+    namespace, name = place or (desired.namespace, _usual_secret(desired))
     return desired.secret_namespace or namespace, desired.secret_name or name
 
 
 def named_credential(desired: Desired) -> Key | None:
     """The Secret that the options name, whatever an AzureIdentity says; None where they name no namespace."""
-    name = desired.secret_name or f"{desired.name}-credential"
+    name = desired.secret_name or _usual_secret(desired)
     return (desired.secret_namespace, name) if desired.secret_namespace else None
+
+
+def _usual_secret(desired: Desired) -> str:
+    return f"{desired.name}-credential"
 
 
 def selectors(desired: Desired, observed: Observed) -> frozenset[str]:

@@ -23,7 +23,7 @@ Key = tuple[str, str]  # namespace, name
 def referred(identity: Raw) -> Key | None:
     """Namespace and name of the Secret that an AzureIdentity names; None where no Secret can be called so."""
     place = (identity.get("spec") or {}).get("clientPassword") or {}
-    namespace, name = place.get("namespace") or namespace_of(identity), place.get("name")
+    namespace, name = place.get("namespace") or _namespace_of(identity), place.get("name")
     if not isinstance(namespace, str) or not NAMESPACE_NAME.fullmatch(namespace):
         return None
     if not isinstance(name, str) or not OBJECT_NAME.fullmatch(name):
@@ -40,8 +40,8 @@ def of_principal(identity: Raw) -> Key | None:
 def own(identity: Raw) -> Key | None:
     """The same where the Secret lies in the namespace of the AzureIdentity."""
     place = of_principal(identity)
-    return place if place and place[0] == namespace_of(identity) else None
+    return place if place and place[0] == _namespace_of(identity) else None
 
 
-def namespace_of(identity: Raw) -> str:
+def _namespace_of(identity: Raw) -> str:
     return str(identity["metadata"].get("namespace") or "")
