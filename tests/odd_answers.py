@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Odd answers as a matrix: each read that a module makes, each answer that is none of the service that it asked. At
-Azure each write, too.
+"""Odd answers as a matrix: each read that a module makes, each answer that is none of the service that it asked. So
+each write.
 
 Which reads there are is taken from the log: before the first write from that of a run in which only the writes are
 refused, behind it from that of a true run. The tests at the simulated Azure and at the API server differ in how they
@@ -12,9 +12,10 @@ ask and answer; what counts as right is the same and stands here.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,15 @@ def judge_behind(ended: Ended, exception: Tolerated | None) -> str:
     assert result.get("failed"), f"taken for an answer: {result}"
     require_sentences([str(result["msg"])])
     return "ended"
+
+
+@contextlib.contextmanager
+def naming(request: str) -> Iterator[None]:
+    """What fails in the block tells which request got the odd answer."""
+    try:
+        yield
+    except AssertionError as error:
+        raise AssertionError(f"{request}: {error}") from error
 
 
 def require_sentences(several: Iterable[str]) -> None:

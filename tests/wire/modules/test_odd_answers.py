@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -529,9 +529,9 @@ class Matrix:
         asked = [(entry["method"], self.without_drawn(entry["path"])) for entry in log]
         hit = next((place for place, entry in enumerate(log) if rule and entry["fault"] == rule), None)
         assert hit is not None or not rule, f"not asked again: {read}"
-        again = (read.method, read.path) if read else None  # where that is a write which is sent once more
-        wrote = [f"{method} {path}" for method, path in asked[hit or 0 :] if writes(method, path)]
-        wrote = [each for each in wrote if not again or each != " ".join(again)]
+        again = read and (read.method, read.path)  # where that is a write which is sent once more
+        behind = [each for each in asked[hit or 0 :] if writes(*each) and each != again]
+        wrote = [f"{method} {path}" for method, path in behind]
         if self.content() != before:
             wrote.append(f"write {self.file}")
         told = result.get(self.scenario.tells) if self.scenario.tells else None
@@ -584,12 +584,30 @@ def test_nothing_follows_an_odd_answer(
         exception = odd_answers.tolerated(TOLERATED, scenario.module, name, read, odd)
         ended, _reads = matrix.run(read, odd)
         matrix.file.unlink(missing_ok=True)
-        try:
+        with odd_answers.naming(f"{read}, number {read.nth}"):
             counted[odd_answers.judge(ended, exception, scenario.tells)] += 1
-        except AssertionError as error:
-            raise AssertionError(f"{read}, number {read.nth}: {error}") from error
     for kind, number in counted.items():
         record_property(f"odd answers {kind}", number)
+
+
+def outcomes_behind(
+    modules: Modules,
+    azure: SimulatedAzure,
+    name: str,
+    folder: Path,
+    found: Sequence[Read],
+    odd: str,
+    several: Sequence[Tolerated],
+) -> Counter[str]:
+    """How runs that may write end, in each of which one of these requests gets the odd answer."""
+    counted: Counter[str] = Counter()
+    for each in found:
+        azure.control("POST", "/reset")
+        ended, _reads = Matrix(modules, azure, name, folder, lets_write=True).run(each, odd)
+        exception = odd_answers.tolerated(several, SCENARIOS[name].module, name, each, odd)
+        with odd_answers.naming(str(each)):
+            counted[odd_answers.judge_behind(ended, exception)] += 1
+    return counted
 
 
 @pytest.mark.soak(sample=6, forks=True)
@@ -608,16 +626,7 @@ def test_an_odd_answer_behind_a_write_ends_the_run(
     assert not true.result.get("failed"), true.result
     found = odd_answers.behind_writes(log)
     assert found, "nothing is read"
-    counted: Counter[str] = Counter()
-    for read in found:
-        azure.control("POST", "/reset")
-        ended, _reads = Matrix(modules, azure, name, tmp_path, lets_write=True).run(read, odd)
-        exception = odd_answers.tolerated(TOLERATED_BEHIND, SCENARIOS[name].module, name, read, odd)
-        try:
-            counted[odd_answers.judge_behind(ended, exception)] += 1
-        except AssertionError as error:
-            raise AssertionError(f"{read}: {error}") from error
-    for kind, number in counted.items():
+    for kind, number in outcomes_behind(modules, azure, name, tmp_path, found, odd, TOLERATED_BEHIND).items():
         record_property(f"odd answers {kind}", number)
 
 
@@ -635,16 +644,8 @@ def test_no_write_is_done_for_an_odd_answer(
     """Each write in turn, which is not carried out, whenever it is sent again."""
     true, _reads = Matrix(modules, azure, name, tmp_path, lets_write=True).run()
     assert true.wrote and not true.result.get("failed"), true.result
-    counted: Counter[str] = Counter()
-    for write in odd_answers.writes(true):
-        azure.control("POST", "/reset")
-        ended, _reads = Matrix(modules, azure, name, tmp_path, lets_write=True).run(write, odd)
-        exception = odd_answers.tolerated(TOLERATED_WRITES, SCENARIOS[name].module, name, write, odd)
-        try:
-            counted[odd_answers.judge_behind(ended, exception)] += 1
-        except AssertionError as error:
-            raise AssertionError(f"{write}: {error}") from error
-    for kind, number in counted.items():
+    found = odd_answers.writes(true)
+    for kind, number in outcomes_behind(modules, azure, name, tmp_path, found, odd, TOLERATED_WRITES).items():
         record_property(f"odd answers to writes {kind}", number)
 
 
