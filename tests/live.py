@@ -30,7 +30,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
-from . import guides, reader
+from ansible_collections.azureops.pod_identity.tests.support import guides, reader
 
 TAG = "azureops-pod-identity-live"
 EXPIRES = "expires"

@@ -24,19 +24,19 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY,
     AZURE_IDENTITY_BINDING,
 )
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.site_requests import counted
 from azsandbox import paths, toolenvs
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.null_compute import NullCompute
 
 from ..browser.opened import write
-from ..kube import server
 from ..node.fleet import entrance
-from ..wire.modules.processes import Modules
 from .clients import OURS, THEIRS, Starts, installed
 from .measured import Cost, total
 from .opened_pages import opened
 from .plays import CHECKOUT, CLEANUP, ROLE, TRUE, Play, Plays, clean_nodes, leave_rules
-from .site_requests import counted
 from .workstation import BEFORE, IDENTITY, PING, Workstation, earlier, ours, theirs
 
 ROUNDS = 15

@@ -26,10 +26,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory as listing
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_info as module
-from ansible_collections.azureops.pod_identity.tests import deaths
 from ansible_collections.azureops.pod_identity.tests.bench import plays
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.unit.roles import players
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import kill_modes as deaths
+from ansible_collections.azureops.pod_identity.tests.support import players
 from azsandbox import programs
 
 ROUNDS = 3

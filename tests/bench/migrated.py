@@ -25,8 +25,9 @@ from typing import Any
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import FIELD_MANAGER
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import kinds
 from ansible_collections.azureops.pod_identity.tests.bench.listed import Object, create
-from ansible_collections.azureops.pod_identity.tests.kube import server, workload_identity
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 
 ROUNDS = 3

@@ -19,7 +19,8 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report import files
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._report_files import Made
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
+from ansible_collections.azureops.pod_identity.tests.support import report_world
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
     ID,
     assigned,
     binding,
@@ -27,7 +28,6 @@ from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import
     pod,
     template,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report import report_world
 
 _NAMESPACES, _NODES, _SETS = 30, 100, 4
 _SET = "/subscriptions/s/resourceGroups/mc/providers/Microsoft.Compute/virtualMachineScaleSets/pool"

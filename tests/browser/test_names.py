@@ -12,9 +12,7 @@ from urllib.parse import quote
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.observation import printable
 from ansible_collections.azureops.pod_identity.tests.browser.opened import Pages
 from ansible_collections.azureops.pod_identity.tests.browser.worlds import hostile_names, named
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
-    document,
-)
+from ansible_collections.azureops.pod_identity.tests.support.report_world import document
 
 SEED = int(os.environ.get("SEED", "22"))
 # Elements of the page itself; a name that became one of any other kind would be found.

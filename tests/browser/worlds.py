@@ -16,7 +16,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import observed as migration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.telling import as_data
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.world import World
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
     Raw,
     assigned,
     binding,
@@ -24,7 +24,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import
     pod,
     template,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
+from ansible_collections.azureops.pod_identity.tests.support.report_world import (
     ISSUER,
     cluster,
     diagnosis,

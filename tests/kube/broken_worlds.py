@@ -33,7 +33,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SECRET,
     SERVICE_ACCOUNT,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.installation import READY
 from ansible_collections.azureops.pod_identity.tests.kube.nmi import ServicePrincipals
 from ansible_collections.azureops.pod_identity.tests.kube.worlds import (
@@ -50,6 +49,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.worlds import (
     Relay,
     World,
 )
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 
 Break = Callable[[World], Iterator[None]]
 _GALLERY = "/subscriptions/s/resourceGroups/aks/providers/Microsoft.Compute/galleries/nodes"

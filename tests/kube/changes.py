@@ -31,8 +31,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SERVICE_ACCOUNT,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 
 ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing"
 CLIENT_ID = "11111111-1111-4111-8111-111111111111"

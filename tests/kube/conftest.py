@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.installation import Installation, installed
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,8 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
-
-from . import server
-from .server import ApiServer, Processes, free_ports
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Processes, free_ports
 
 Raw = dict[str, Any]
 NAME = "apps"

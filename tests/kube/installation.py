@@ -27,11 +27,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     REPLICA_SET,
     Kind,
 )
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 
 from . import kubelet as kubelets
-from . import server
 from .kubelet import Kubelet
-from .server import ApiServer
 
 Raw = dict[str, Any]
 READY = [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]

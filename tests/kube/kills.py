@@ -22,14 +22,15 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.tests import deaths
-from ansible_collections.azureops.pod_identity.tests.deaths import ALL, INTERRUPT, WORKER
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.gates import BUT_LEASES, LEASES, Gate
-from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_addon import Aks
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Play, Player, Tasks, finish, kill
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import READING_POSTS, WRITES, Modules
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import kill_modes as deaths
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.kill_modes import ALL, INTERRUPT, WORKER
+from ansible_collections.azureops.pod_identity.tests.support.modules import READING_POSTS, WRITES, Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import Play, Player, Tasks, finish, kill
 from azsandbox.azure.compute import ClusterSpec
 from azsandbox.azure.faults import Faults, Rule
 from azsandbox.azure.loopback import SimulatedAzure

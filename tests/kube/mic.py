@@ -25,11 +25,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     POD,
     Kind,
 )
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Processes, free_ports
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import INSTANCE
-
-from . import server
-from .server import ApiServer, Processes, free_ports
 
 Key = tuple[str, str]
 Body = dict[str, Any]

@@ -31,11 +31,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.toke
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE, POD, SERVICE_ACCOUNT
 from ansible_collections.azureops.pod_identity.tests.kube import kubelet as kubelets
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.probed import by_nmi
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
-from ansible_collections.azureops.pod_identity.tests.kube.workload_identity import TENANT
 from ansible_collections.azureops.pod_identity.tests.kube.worlds import own_address
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.workload_identity import TENANT
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import INSTANCE
 

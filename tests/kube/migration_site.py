@@ -36,11 +36,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SERVICE_ACCOUNT,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server, workload_identity
 from ansible_collections.azureops.pod_identity.tests.kube.installation import READY
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Outcome, Runner
-from ansible_collections.azureops.pod_identity.tests.kube.workload_identity import Webhook
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Outcome, Runner
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.workload_identity import Webhook
 from azsandbox.azure.arm import scale_sets
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 from azsandbox.azure.null_compute import NullCompute

@@ -35,7 +35,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SERVICE_ACCOUNT,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server, workload_identity
 from ansible_collections.azureops.pod_identity.tests.kube.migration_site import (
     PROXY,
     USE,
@@ -43,7 +42,9 @@ from ansible_collections.azureops.pod_identity.tests.kube.migration_site import 
     Place,
     Raw,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 
 Make = Callable[[Place, bool], None]
 

@@ -39,10 +39,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import SECRET
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Processes, free_ports
 from azsandbox.azure.loopback import SimulatedAzure
-
-from . import server
-from .server import ApiServer, Processes, free_ports
 
 NODE_TOKEN = "node"
 ENTRA = "entra/"

@@ -22,10 +22,10 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import AAD_POD_IDENTITY, Kind
-from ansible_collections.azureops.pod_identity.tests.odd_answers import Read, Write, reads
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.odd_answers import Read, Write, reads
 
 from .gates import BUT_LEASES, Gate, listening
-from .server import ApiServer
 
 UNREACHABLE = {"url": "https://127.0.0.1:9/"}
 _RBAC = "rbac.authorization.k8s.io"

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Kind
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 
 RBAC = "rbac.authorization.k8s.io"
 SERVICE_ACCOUNT = Kind("", "v1", "serviceaccounts", "ServiceAccount")

@@ -20,9 +20,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.installation import DAEMON_SET
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE, POD, Kind
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 
 MERGE = "application/merge-patch+json"
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}

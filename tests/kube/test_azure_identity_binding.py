@@ -18,8 +18,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     POD,
     SECRET,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, Runner
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, Runner
 
 RESOURCE_ID = (
     "/subscriptions/7f1f4a5e-6a0f-4d0c-9a0e-2f8f8d1c2b3a/resourcegroups/rg/providers/"

@@ -17,8 +17,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     DEPLOYMENT,
     POD,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 
 
 @pytest.fixture

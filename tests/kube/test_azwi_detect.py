@@ -33,9 +33,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     STATEFUL_SET,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server, workload_identity
 from ansible_collections.azureops.pod_identity.tests.kube.migration_site import set_status
-from ansible_collections.azureops.pod_identity.tests.kube.server import CHECKOUT, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import CHECKOUT, ApiServer, Runner
 
 Raw = dict[str, Any]
 

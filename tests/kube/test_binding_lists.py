@@ -27,9 +27,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SECRET,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.test_azure_identity_binding import foreign, make_pod
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"
 OTHER_ID = "b1d9c1c8-1f5a-4a0e-9a74-0a6d5a3a7c21"

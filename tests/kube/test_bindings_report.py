@@ -25,11 +25,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     POD,
     SECRET,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
 from ansible_collections.azureops.pod_identity.tests.kube.test_roles import ENTRY, imported
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 ONLY = ("--tags", "pod_identity_bindings_show")
 TOLD_BY = "Tell the fact"

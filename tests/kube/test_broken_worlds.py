@@ -27,11 +27,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SECRET,
 )
 from ansible_collections.azureops.pod_identity.tests import soak
-from ansible_collections.azureops.pod_identity.tests.kube import broken_worlds, hostile_input, server
+from ansible_collections.azureops.pod_identity.tests.kube import broken_worlds, hostile_input
 from ansible_collections.azureops.pod_identity.tests.kube.broken_worlds import FAULTS, PAIRS
 from ansible_collections.azureops.pod_identity.tests.kube.healthy_worlds import HEALTHY
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.worlds import OTHER_TEAM, World, world
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer
 
 RESULTS = soak.CHECKOUT / ".build/worlds"
 _KINDS = (

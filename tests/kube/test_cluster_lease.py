@@ -18,9 +18,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kube
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import LEASE
 from ansible_collections.azureops.pod_identity.plugins.modules import cluster_lease
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, finish, kill
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, finish, kill
 
 MODULE = "azureops.pod_identity.cluster_lease"
 LABEL = f"Lease {lease.NAMESPACE}/{lease.NAME}"

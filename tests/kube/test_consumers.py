@@ -29,8 +29,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.migration import OPTIONAL
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 
 Raw = dict[str, Any]
 

@@ -14,11 +14,11 @@ from typing import Any
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import JOB
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.installation import Installation, crashing
 from ansible_collections.azureops.pod_identity.tests.kube.probed import answering, by_nmi
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 PLAYBOOK = "azureops.pod_identity.diagnose"
 SHOWN = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}

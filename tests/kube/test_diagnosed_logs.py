@@ -42,9 +42,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 )
 from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
 from ansible_collections.azureops.pod_identity.tests.kube import nmi as nmi_programs
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.mic import NODES, Body, Key, Mic, Stage, World
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 from azsandbox.azure.loopback import SimulatedAzure
 
 KINDS = (AZURE_IDENTITY, AZURE_IDENTITY_BINDING, AZURE_POD_IDENTITY_EXCEPTION, AZURE_ASSIGNED_IDENTITY, POD, NODE)

@@ -34,9 +34,9 @@ from ansible_collections.azureops.pod_identity.plugins.modules import (
     workload_identity_service_account,
     workload_identity_webhook_info,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 NAMESPACES = ("billing", "reports", "platform", "monitoring", "backup")
 IDENTITIES = (

@@ -33,16 +33,18 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     NAMESPACE,
     SERVICE_ACCOUNT,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import kills, migration_site, server, workload_identity
+from ansible_collections.azureops.pod_identity.tests.kube import kills, migration_site
 from ansible_collections.azureops.pod_identity.tests.kube.kills import Ahead, FaultsAhead, GateAhead
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import opened
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_killed import Job, playbook
 from ansible_collections.azureops.pod_identity.tests.kube.test_killed_again import WAYS, dying
 from ansible_collections.azureops.pod_identity.tests.kube.test_migrate import workload
 from ansible_collections.azureops.pod_identity.tests.kube.test_workload_identity_info import create
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import CLUSTER
 

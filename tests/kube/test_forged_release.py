@@ -22,8 +22,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     NAMESPACE,
     SECRET,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.forged_release import (
+from ansible_collections.azureops.pod_identity.tests.kube.test_roles import imported
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support.forged_release import (
     HOOK,
     JOB,
     of,
@@ -31,9 +33,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.forged_release import 
     record,
     settings,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
-from ansible_collections.azureops.pod_identity.tests.kube.test_roles import imported
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 
 class Place:

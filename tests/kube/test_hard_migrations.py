@@ -53,19 +53,16 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     STATEFUL_SET,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import (
-    migration_nodes,
-    migration_site,
-    server,
-    workload_identity,
-)
+from ansible_collections.azureops.pod_identity.tests.kube import migration_nodes, migration_site
 from ansible_collections.azureops.pod_identity.tests.kube.installation import owned
 from ansible_collections.azureops.pod_identity.tests.kube.migration_nodes import Node
 from ansible_collections.azureops.pod_identity.tests.kube.migration_site import AZURE, USE, WEB, Place, Raw, Site
 from ansible_collections.azureops.pod_identity.tests.kube.migration_worlds import OTHER_ID
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED
 from ansible_collections.azureops.pod_identity.tests.kube.test_migration_worlds import READING, kind_of
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 from azsandbox.azure.graph import OF_OWNERS
 from azsandbox.azure.loopback import Credentials
 from azsandbox.azure.state import ApplicationCredential, Principal

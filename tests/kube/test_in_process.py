@@ -16,11 +16,11 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import JOB, POD
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube import test_examples as examples
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_examples import namespaces, shared
-from ansible_collections.azureops.pod_identity.tests.wire.modules.ways import Ways
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.ways import Ways
 
 __all__ = ["namespaces", "shared"]  # fixtures
 OURS = "azureops.pod_identity."

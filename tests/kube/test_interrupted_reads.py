@@ -13,8 +13,9 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.installation import DAEMON_SET
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
-from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, ApiServer, Runner
 
 
 @pytest.fixture

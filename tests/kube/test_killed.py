@@ -45,8 +45,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import (
     LEASE as LEASE_KIND,
 )
-from ansible_collections.azureops.pod_identity.tests.deaths import ALL
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.kills import (
     AZURE,
     KUBERNETES,
@@ -58,15 +56,17 @@ from ansible_collections.azureops.pod_identity.tests.kube.kills import (
     moments,
     moments_of_lease,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
 from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role import (
     CARRIER,
     assign,
     has_definitions,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.kill_modes import ALL
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player
 from ansible_collections.azureops.pod_identity.tests.wire.modules.test_ownership import attach
 from ansible_collections.azureops.pod_identity.tests.wire.modules.test_vmss_identity import World as Nodes
 from azsandbox import pod_identity_addon

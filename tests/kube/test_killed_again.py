@@ -24,11 +24,12 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.lease import NAME
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import LEASE, SECRET
-from ansible_collections.azureops.pod_identity.tests.deaths import ALL, INTERRUPT, WORKER
-from ansible_collections.azureops.pod_identity.tests.kube import server, test_killed
+from ansible_collections.azureops.pod_identity.tests.kube import test_killed
 from ansible_collections.azureops.pod_identity.tests.kube.kills import Ahead, World, moments_of_lease
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_killed import JOBS, Job
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.kill_modes import ALL, INTERRUPT, WORKER
 
 CLEAR_LOCK = "if it was killed, set pod_identity_chart_clear_lock=true"
 CHAIN = pytest.mark.timeout(2 * 3600)

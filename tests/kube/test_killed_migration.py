@@ -37,15 +37,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     ROLE_BINDING,
     SERVICE_ACCOUNT,
 )
-from ansible_collections.azureops.pod_identity.tests.deaths import ALL, DEATHS
 from ansible_collections.azureops.pod_identity.tests.kube import (
     kills,
     migration_nodes,
     migration_site,
     rollouts,
-    server,
     test_killed,
-    workload_identity,
 )
 from ansible_collections.azureops.pod_identity.tests.kube.kills import (
     AZURE,
@@ -56,7 +53,6 @@ from ansible_collections.azureops.pod_identity.tests.kube.kills import (
     moments,
     moments_of_lease,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_killed import CHART, Job, playbook
 from ansible_collections.azureops.pod_identity.tests.kube.test_killed_again import (
     WAYS,
@@ -66,9 +62,13 @@ from ansible_collections.azureops.pod_identity.tests.kube.test_killed_again impo
     require_end,
 )
 from ansible_collections.azureops.pod_identity.tests.kube.test_workload_identity_info import create
-from ansible_collections.azureops.pod_identity.tests.kube.workload_identity import CONFIGURATION
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.kill_modes import ALL, DEATHS
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
+from ansible_collections.azureops.pod_identity.tests.support.workload_identity import CONFIGURATION
 from azsandbox.azure.compute import ClusterSpec
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import CLUSTER

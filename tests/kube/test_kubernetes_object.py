@@ -18,7 +18,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     NODE,
     SECRET,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 
 PLANTED = "planted-5b1d"
 

@@ -21,11 +21,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     NODE,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_info import create, reference
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 from ansible_collections.azureops.pod_identity.tests.wire.modules.test_leftovers import PLAYBOOK, outcomes, told
 from ansible_collections.azureops.pod_identity.tests.wire.modules.test_ownership import attach
 from ansible_collections.azureops.pod_identity.tests.wire.modules.test_vmss_identity import World

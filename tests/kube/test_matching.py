@@ -30,9 +30,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube import inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.mic import NAMESPACES, NODES, Body, Key, Mic, World
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 
 WORLDS = 5  # of a case
 SECONDS = 20

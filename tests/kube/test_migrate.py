@@ -26,10 +26,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     ROLE_BINDING,
     SERVICE_ACCOUNT,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server, workload_identity
-from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, ApiServer
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.test_workload_identity_info import CLIENT_ID, ID, create
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 PLAYBOOK = "azureops.pod_identity.migrate"
 OWNED = {"app.kubernetes.io/managed-by": "Helm"}

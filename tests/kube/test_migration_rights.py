@@ -31,10 +31,12 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     TEMPLATES,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import migration_site, server, workload_identity
+from ansible_collections.azureops.pod_identity.tests.kube import migration_site
 from ansible_collections.azureops.pod_identity.tests.kube.migration_site import PROXY, Place, Raw, Site
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED
 
 CONSTRAINT = Kind(CONSTRAINTS[1:], "v1beta1", "k8steamlabels", "K8sTeamLabels", False)
 OPTIONAL = [versions[0] for versions in migration.OPTIONAL]

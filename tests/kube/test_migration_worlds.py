@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import plan
-from ansible_collections.azureops.pod_identity.tests.kube import migration_site, server, workload_identity
+from ansible_collections.azureops.pod_identity.tests.kube import migration_site
 from ansible_collections.azureops.pod_identity.tests.kube.migration_site import AZURE, Raw, Site
 from ansible_collections.azureops.pod_identity.tests.kube.migration_worlds import WORLDS
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED
 from ansible_collections.azureops.pod_identity.tests.kube.test_migration_rights import (
     RARE,
     TRIES,
@@ -26,7 +25,10 @@ from ansible_collections.azureops.pod_identity.tests.kube.test_migration_rights 
     of,
     rights,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 ROLES = "Microsoft.Authorization/roleDefinitions"
 PARTS = ("needs", "blocked", "warnings", "accepted", "not_looked_at")

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.tests.kube.changes import CASES, Need, World
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 
 
 def _each(needs: list[Need]) -> list[Need]:

@@ -38,10 +38,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import token, token_request
 from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
 from ansible_collections.azureops.pod_identity.tests.kube import nmi as nmi_programs
-from ansible_collections.azureops.pod_identity.tests.kube import server, test_matching
+from ansible_collections.azureops.pod_identity.tests.kube import test_matching
 from ansible_collections.azureops.pod_identity.tests.kube.mic import NAMESPACES, NODES, Body, Key, Mic, Stage, World
 from ansible_collections.azureops.pod_identity.tests.kube.nmi import ENTRA, NODE_TOKEN, Nmi, Said, ServicePrincipals
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 
 WORLDS = 6  # of a case
 SECONDS = 10

@@ -24,8 +24,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     ROLE_BINDING,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.node_pods import NodePod
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer
 
 MERGE = "application/merge-patch+json"
 ENFORCE = "pod-security.kubernetes.io/enforce"

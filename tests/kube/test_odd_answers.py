@@ -42,15 +42,16 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SECRET,
     SERVICE_ACCOUNT,
 )
-from ansible_collections.azureops.pod_identity.tests import odd_answers
-from ansible_collections.azureops.pod_identity.tests.kube import changes, forged_release, server
+from ansible_collections.azureops.pod_identity.tests.kube import changes
 from ansible_collections.azureops.pod_identity.tests.kube.changes import CLIENT_ID, ID, Options, World
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import Answer, Instead, instead
-from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, RESTRICTED, ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import call
-from ansible_collections.azureops.pod_identity.tests.odd_answers import Ended, Read, Tolerated
-from ansible_collections.azureops.pod_identity.tests.wire.modules.changes import World as AzureWorld
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import forged_release, odd_answers
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support.azure_changes import World as AzureWorld
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.odd_answers import Ended, Read, Tolerated
 from azsandbox.azure.loopback import SimulatedAzure
 
 SPEC = {"type": 0, "resourceID": ID, "clientID": CLIENT_ID}

@@ -25,11 +25,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
-from ansible_collections.azureops.pod_identity.tests.kube import server, test_killed
+from ansible_collections.azureops.pod_identity.tests.kube import test_killed
 from ansible_collections.azureops.pod_identity.tests.kube.kills import AZURE, KUBERNETES, World
 from ansible_collections.azureops.pod_identity.tests.kube.odd_plays import BY_HELM, Ended, Look, Stage, Write, stage
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
-from ansible_collections.azureops.pod_identity.tests.odd_answers import CLASSES, Read, require_sentences
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.odd_answers import CLASSES, Read, require_sentences
 
 GONE = ("404 page", "404 type", "404 empty", "204")
 """Of the classes of odd answers those by which something could pass for gone."""

@@ -18,8 +18,8 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import SECRET
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 
 SUBSCRIPTION = "/subscriptions/8c4f2a7e-1d3b-4e5f-9a6b-7c8d9e0f1a2b"
 CLUSTER = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/shop"

@@ -29,11 +29,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SECRET,
 )
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_diagnosis_info
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.installation import Installation, crashing
 from ansible_collections.azureops.pod_identity.tests.kube.probed import answering, by_nmi
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 LOST = "F0301 09:00:00.000000       1 mic.go:9] lost leader lease\n"
 FORGED = "F0301 09:00:00.000000       1 main.go:9] AAD Pod Identity is not supported for Kubenet\n"

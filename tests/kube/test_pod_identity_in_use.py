@@ -26,10 +26,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     STATEFUL_SET,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import CLUSTER
 

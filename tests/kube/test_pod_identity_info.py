@@ -39,11 +39,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
 )
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_identity_info
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import release
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import release
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/money"
 

@@ -31,8 +31,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
 )
 from ansible_collections.azureops.pod_identity.plugins.modules import pod_token_info
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 
 SETS = "azure:///subscriptions/s/resourceGroups/MC_g/providers/Microsoft.Compute/virtualMachineScaleSets"
 QUOTA = Kind("", "v1", "resourcequotas", "ResourceQuota")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, RESTRICTED, ApiServer
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 
 MISSING = "create jobs, list jobs, delete jobs, list pods, get pods/log, list events"
 

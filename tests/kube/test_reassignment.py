@@ -17,9 +17,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     AZURE_IDENTITY_BINDING,
 )
 from ansible_collections.azureops.pod_identity.tests.kube import mic as programs
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.mic import NODES, Mic, World
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 
 HOME = "team-a"
 CLIENT_ID = "2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e77"

@@ -47,9 +47,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.workloads import KINDS
-from ansible_collections.azureops.pod_identity.tests.kube import flux, rollouts, server
+from ansible_collections.azureops.pod_identity.tests.kube import flux, rollouts
 from ansible_collections.azureops.pod_identity.tests.kube.flux import Flux
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
 
 Raw = dict[str, Any]
 PLANTED = "planted-in-a-variable"

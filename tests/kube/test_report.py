@@ -14,10 +14,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests import report_schema
 from ansible_collections.azureops.pod_identity.tests.kube.installation import Installation, crashing
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support import report_schema
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 PLAYBOOK = "azureops.pod_identity.report"
 FILE = "pod-identity-report.json"

@@ -16,8 +16,8 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import NODE
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import Elsewhere, elsewhere
-from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, RESTRICTED, ApiServer, programs
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer, programs
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 
 CLUSTER = "/subscriptions/s/resourcegroups/rg/providers/Microsoft.ContainerService/managedClusters/one"
 

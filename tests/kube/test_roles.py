@@ -20,9 +20,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     POD,
     SECRET,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, RESTRICTED, ApiServer
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 COMMAND = "For all causes, evidence and remedies: ansible-playbook azureops.pod_identity.diagnose"
 ENTRY = {

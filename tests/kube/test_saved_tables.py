@@ -13,8 +13,8 @@ from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import SECRET
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 
 OWNER = "azureops.pod-identity/owner"
 

@@ -25,10 +25,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SECRET,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.test_roles import imported
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 
 PLANTED = "planted-7d1c9e"
 

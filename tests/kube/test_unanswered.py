@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import Instead
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_roles import imported
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, finish
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, finish
 
 ENDED = "had not ended after 20 seconds and was killed"
 

@@ -24,8 +24,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     DAEMON_SET,
     DEPLOYMENT,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
-from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, ApiServer
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
 from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role import (
     CARRIER,
@@ -37,7 +35,9 @@ from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role im
     put,
     states,
 )
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from azsandbox import pod_identity_addon
 from azsandbox.azure.compute import ClusterSpec
 from azsandbox.azure.loopback import SimulatedAzure

@@ -34,10 +34,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SECRET,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import forged_release, server
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player, finish
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import forged_release
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player, finish
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import CLUSTER
 

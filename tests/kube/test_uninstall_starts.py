@@ -42,7 +42,6 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
     Object,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role import (
     Site,
     azure,
@@ -51,6 +50,7 @@ from ansible_collections.azureops.pod_identity.tests.kube.test_uninstall_role im
     put,
     site,
 )
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
 
 __all__ = ["azure", "site"]  # fixtures
 

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import Object
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.wait import wait_for
-from ansible_collections.azureops.pod_identity.tests.kube.server import NAMESPACE, RESTRICTED, ApiServer
+from ansible_collections.azureops.pod_identity.tests.support.api_server import NAMESPACE, RESTRICTED, ApiServer
 
 
 class Way:

@@ -29,9 +29,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     TEMPLATES,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import server, workload_identity
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Runner
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_identity_in_use import make
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Runner
 
 ID = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/money"
 CLIENT_ID = "00000000-0000-0000-0000-00000000000a"

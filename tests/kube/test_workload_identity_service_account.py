@@ -37,9 +37,10 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     Kind,
     Object,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.changes import World
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 
 CLIENT_ID = workload_identity_webhook.CLIENT_ID
 MODULE = "workload_identity_service_account"

@@ -14,9 +14,10 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.client import Client
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds import CRON_JOB, DEPLOYMENT, POD
-from ansible_collections.azureops.pod_identity.tests.kube import installation, server
+from ansible_collections.azureops.pod_identity.tests.kube import installation
 from ansible_collections.azureops.pod_identity.tests.kube.installation import READY, Installation
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Runner
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Runner
 
 ADDRESS, OTHER = "10.244.0.9", "10.244.0.8"
 STARTED = timedelta(minutes=30)

@@ -34,9 +34,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SERVICE_ACCOUNT,
     STATEFUL_SET,
 )
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles, server, workload_identity
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles
 from ansible_collections.azureops.pod_identity.tests.kube.gates import listening
-from ansible_collections.azureops.pod_identity.tests.kube.server import RESTRICTED, ApiServer, Outcome, Runner
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_token_info import (
     QUOTA,
     SOON,
@@ -45,7 +44,10 @@ from ansible_collections.azureops.pod_identity.tests.kube.test_pod_token_info im
     nodes,
     probes,
 )
-from ansible_collections.azureops.pod_identity.tests.kube.workload_identity import TENANT, Webhook
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import RESTRICTED, ApiServer, Outcome, Runner
+from ansible_collections.azureops.pod_identity.tests.support.workload_identity import TENANT, Webhook
 
 __all__ = ["nodes"]  # a fixture
 Raw = dict[str, Any]

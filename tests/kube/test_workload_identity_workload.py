@@ -30,13 +30,15 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     SERVICE_ACCOUNT,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.workloads import KINDS
-from ansible_collections.azureops.pod_identity.tests.kube import obstacles, rollouts, server, workload_identity
+from ansible_collections.azureops.pod_identity.tests.kube import obstacles, rollouts
 from ansible_collections.azureops.pod_identity.tests.kube.changes import World
 from ansible_collections.azureops.pod_identity.tests.kube.obstacles import UNREACHABLE
 from ansible_collections.azureops.pod_identity.tests.kube.rollouts import READY, Kubelets
-from ansible_collections.azureops.pod_identity.tests.kube.server import ADMIN, ApiServer, Outcome, Runner
 from ansible_collections.azureops.pod_identity.tests.kube.test_pod_token_info import QUOTA
-from ansible_collections.azureops.pod_identity.tests.kube.workload_identity import Webhook
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import workload_identity
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ADMIN, ApiServer, Outcome, Runner
+from ansible_collections.azureops.pod_identity.tests.support.workload_identity import Webhook
 
 Raw = dict[str, Any]
 IDENTITY, OTHER = (f"2f3e6a44-5a6c-4f0d-8d1e-5a8b1f0c9e7{end}" for end in "78")

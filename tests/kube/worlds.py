@@ -67,11 +67,11 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
 from ansible_collections.azureops.pod_identity.tests.kube import kubelet as kubelets
 from ansible_collections.azureops.pod_identity.tests.kube import mic as mics
 from ansible_collections.azureops.pod_identity.tests.kube import nmi as nmis
-from ansible_collections.azureops.pod_identity.tests.kube import server
 from ansible_collections.azureops.pod_identity.tests.kube.installation import READY, owned
 from ansible_collections.azureops.pod_identity.tests.kube.kubelet import Kubelet
-from ansible_collections.azureops.pod_identity.tests.kube.server import ApiServer, Processes, Runner
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Processes, Runner
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from azsandbox.azure import entra
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import INSTANCE

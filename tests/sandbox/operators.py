@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from sandboxes import COMMAND_SECONDS, Sandbox, eventually
 
-from ansible_collections.azureops.pod_identity.tests import deaths
+from ansible_collections.azureops.pod_identity.tests.support import kill_modes as deaths
 from azsandbox.network import WORKSTATION_ADDRESS
 
 CALLBACKS = Path(__file__).with_name("callbacks")

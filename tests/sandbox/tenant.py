@@ -17,7 +17,7 @@ from typing import Any
 from operators import Operator
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import marks
-from ansible_collections.azureops.pod_identity.tests.kube import forged_release
+from ansible_collections.azureops.pod_identity.tests.support import forged_release
 
 NAMESPACE, OF_NODE_ACCESS = NAMESPACES = ("tenant", "pod-identity-node-access")
 """The second has the name of the one in which the connection aks_node_pod starts privileged pods."""

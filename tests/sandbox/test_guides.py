@@ -26,8 +26,9 @@ from pathlib import Path
 import pytest
 from sandboxes import COMMAND_SECONDS, Sandbox, running
 
-from ansible_collections.azureops.pod_identity.tests import guides, reader, stage
 from ansible_collections.azureops.pod_identity.tests import live as live_module
+from ansible_collections.azureops.pod_identity.tests import stage
+from ansible_collections.azureops.pod_identity.tests.support import guides, reader
 from azsandbox import paths
 
 pytestmark = pytest.mark.story(minutes=0)  # no part of the stories that runs of `make test` share

@@ -24,7 +24,7 @@ import pytest
 from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, Operator, Run
 from sandboxes import running
 
-from ansible_collections.azureops.pod_identity.tests.deaths import ALL, DEATHS, INTERRUPT, WORKER
+from ansible_collections.azureops.pod_identity.tests.support.kill_modes import ALL, DEATHS, INTERRUPT, WORKER
 from azsandbox.network import WORKSTATION_ADDRESS
 
 pytestmark = pytest.mark.story(minutes=2)

@@ -28,7 +28,7 @@ from sandboxes import eventually, running
 from test_cleanup import GROUP, TAKE_AWAY, World, foreign
 from test_killed import private_files
 
-from ansible_collections.azureops.pod_identity.tests.deaths import DEATHS
+from ansible_collections.azureops.pod_identity.tests.support.kill_modes import DEATHS
 from azsandbox.azure.loopback import write_certificate
 from azsandbox.network import WORKSTATION_ADDRESS
 

@@ -27,7 +27,7 @@ import yaml
 from operators import CLUSTER, GROUP, POLL, SITE, SITE_REQUESTS, SITE_WRITES, UNSET, Operator, Run, only
 from sandboxes import UP_SECONDS, Sandbox, eventually
 
-from ansible_collections.azureops.pod_identity.tests.bench.site_requests import UNCHANGED, counted
+from ansible_collections.azureops.pod_identity.tests.support.site_requests import UNCHANGED, counted
 from azsandbox import execution_environment, paths
 
 SAMPLED = pytest.mark.soak(sample=1, group="what else a site can be")

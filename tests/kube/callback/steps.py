@@ -18,7 +18,7 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.azureops.pod_identity.plugins.action import kubernetes_core
-from ansible_collections.azureops.pod_identity.tests.wire.modules.run_module import answer_within
+from ansible_collections.azureops.pod_identity.tests.support.run_module import answer_within
 
 DOCUMENTATION = """
 name: steps

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests import deaths, forks
+from ansible_collections.azureops.pod_identity.tests.support import forks
+from ansible_collections.azureops.pod_identity.tests.support import kill_modes as deaths
 
 PROGRAM = """
 import atexit, importlib, os, runpy, subprocess, sys
@@ -32,7 +33,7 @@ def work(order):
         raise RuntimeError("it broke")
     sys.exit(order["code"])
 
-importlib.import_module("ansible_collections.azureops.pod_identity.tests.forks").serve(work)
+importlib.import_module("ansible_collections.azureops.pod_identity.tests.support.forks").serve(work)
 """
 
 

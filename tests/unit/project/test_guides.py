@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests import guides, reader
+from ansible_collections.azureops.pod_identity.tests.support import guides, reader
 from ansible_collections.azureops.pod_identity.tests.unit.roles.test_documented_plays import known
 
 CHECKOUT = Path(__file__).resolve().parents[3]

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT
 
 OURS = "azureops.pod_identity."
 GROUPS = yaml.safe_load((CHECKOUT / "meta/runtime.yml").read_text())["action_groups"]

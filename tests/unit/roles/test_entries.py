@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 
 ENTRY = {"name": "billing", "namespace": "billing", "selector": "billing"}
 PRINCIPAL = {**ENTRY, "type": 1, "tenant_id": "t", "client_id": "a", "client_password_secret": {"name": "s"}}

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 
 NOWHERE = "https://127.0.0.1:1"
 TELL = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} ended {{ imds_node_cleanup_result.outcome }}"}}

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 
 def test_only_a_directory_that_is_made_gets_a_mode(tmp_path: Path) -> None:

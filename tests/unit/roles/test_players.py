@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, finish, role
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, finish, role
 
 # What an environment decides when ansible-core is loaded, what later, and what of this collection is found where.
 TOLD = (

@@ -12,13 +12,13 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.roles import (
     test_workload_identity_phases as phases,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.roles import (
     test_workload_identity_rendering as decided,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
 
 NAMES = {
     *("1-switch/kustomization.yaml", "1-switch/patch.yaml", "2-leave/kustomization.yaml", "2-leave/patch.yaml"),

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 
 ENTRY: dict[str, Any] = {
     "name": "billing",

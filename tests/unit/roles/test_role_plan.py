@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player, role
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player, role
 
 PLAN = "azureops.pod_identity.role_plan"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT
 
 SESSION, VARIABLE = "azureops.pod_identity.cluster_session", "pod_identity_session"
 PREFIX = "azureops.pod_identity."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player
 
 ROLE = CHECKOUT / "roles/pod_identity_uninstall"
 TWINS = ["a"]  # there are AzureAssignedIdentities named so in two namespaces; "b" is in one

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils import _processes
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 
 UNKNOWN = "(known after apply)"

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import clusters
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.wire import recordings
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 
 Path = tuple[Any, ...]

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player, role
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player, role
 from azsandbox.azure.loopback import SimulatedAzure
 
 ROLE = [role("pod_identity_cluster")]

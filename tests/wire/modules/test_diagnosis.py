@@ -25,13 +25,15 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Observed,
     Unread,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, assigned, binding, identity, pod
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.diagnosis.observed_world import (
-    node,
-    program,
-    world,
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
+    Raw,
+    assigned,
+    binding,
+    identity,
+    pod,
 )
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import node, program, world
 from ansible_collections.azureops.pod_identity.tests.wire.modules.test_vmss_identity import NODES, World
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 OURS = "azureops.pod_identity."
 GROUP, OTHER_GROUP = "pod-identity-demo", "rg-shop"

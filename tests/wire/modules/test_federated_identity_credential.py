@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.wire.modules.token_cluster import AUDIENCE, TokenCluster, subject
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import FEDERATED_CREDENTIAL, Resource

@@ -26,8 +26,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
     Observed,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.world import World
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import binding, identity, pod
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import binding, identity, pod
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.wire.modules.test_diagnosis import (
     AUDIENCE,
     AUTHORIZATION,

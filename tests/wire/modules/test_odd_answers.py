@@ -21,11 +21,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests import odd_answers
-from ansible_collections.azureops.pod_identity.tests.odd_answers import Ended, Read, Tolerated
-from ansible_collections.azureops.pod_identity.tests.wire.modules import changes
-from ansible_collections.azureops.pod_identity.tests.wire.modules.changes import FAST, IDENTITIES, Options, World
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import READING_POSTS, Modules
+from ansible_collections.azureops.pod_identity.tests.support import azure_changes as changes
+from ansible_collections.azureops.pod_identity.tests.support import odd_answers
+from ansible_collections.azureops.pod_identity.tests.support.azure_changes import FAST, IDENTITIES, Options, World
+from ansible_collections.azureops.pod_identity.tests.support.modules import READING_POSTS, Modules
+from ansible_collections.azureops.pod_identity.tests.support.odd_answers import Ended, Read, Tolerated
 from azsandbox.azure.arm import identities, scale_sets
 from azsandbox.azure.loopback import SimulatedAzure
 

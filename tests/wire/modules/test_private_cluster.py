@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 from azsandbox.azure.loopback import SimulatedAzure
 from azsandbox.azure.state import CLUSTER
 

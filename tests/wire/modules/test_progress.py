@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 
 POOLS = "CreatingAgentPools: 0/1 nodes completed"

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, azure_roles
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from ansible_collections.azureops.pod_identity.tests.wire import recordings
 from ansible_collections.azureops.pod_identity.tests.wire.modules import replay
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
 from ansible_collections.azureops.pod_identity.tests.wire.modules.replay import Tape
 from ansible_collections.azureops.pod_identity.tests.wire.recordings import NULL_SUBSCRIPTION, Interaction
 from azsandbox.azure.loopback import SimulatedAzure

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player, role
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import Player, role
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 
 CHANGE: dict[str, Any] = {"resource_group": "rg", "name": "c1", "tags": {"team": "a"}, "poll_interval": 0.1}

@@ -16,7 +16,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._azure impor
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure.client import Arm
 from ansible_collections.azureops.pod_identity.plugins.module_utils._azure_options import azure_auth
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.errors import Failure
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 
 

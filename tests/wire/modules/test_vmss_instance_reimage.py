@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from azsandbox.azure.loopback import SimulatedAzure
 
 FAST = {"poll_interval": 0.1}

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 from azsandbox.azure.loopback import SimulatedAzure
 
 COLLECTION = "azureops.pod_identity"

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 COPY = {"content": "{{ item | default('new') }}\n", "dest": "{{ here }}/file", "mode": "0600", "backup": True}
 GET = {"url": "file://{{ here }}/file", "dest": "{{ here }}/got", "mode": "0640"}

@@ -25,7 +25,7 @@ import pytest
 import yaml
 
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils import _fork
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import Player
+from ansible_collections.azureops.pod_identity.tests.support.players import Player
 
 WITNESS = "azureops.witness.witness"
 COLLECTION = Path(__file__).with_name("collection")

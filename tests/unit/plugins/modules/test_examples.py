@@ -21,7 +21,7 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._argspec import ArgumentSpec
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player
 
 OURS = "azureops.pod_identity."
 # What these return in the documentation tells of something that is missing or left, which their examples refuse.

@@ -28,8 +28,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.graph import Node
 from ansible_collections.azureops.pod_identity.plugins.plugin_utils._report import page
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, identity, template
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import ID, identity, template
+from ansible_collections.azureops.pod_identity.tests.support.report_world import (
     CARRIERS,
     NODES,
     cluster,

@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.crashes import crash_of
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.diagnose import diagnose
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import Observed
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
-from ansible_collections.azureops.pod_identity.tests.unit.installed_objects import installed, log, observed, pod_of
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.support.installed_objects import installed, log, observed, pod_of
 
 JUST_NOW, LATELY, SOME_TIME_AGO, LONG_AGO = (f"2026-03-01T{time}:00Z" for time in ("11:59", "11:52", "11:20", "09:00"))
 FATAL = "F0301 11:50:00.000000 1 iptables.go:1] iptables: Resource temporarily unavailable, exit status 4"

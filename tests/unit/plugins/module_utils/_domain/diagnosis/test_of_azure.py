@@ -38,7 +38,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Component,
     Observed,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
     ID,
     Raw,
     assigned,
@@ -46,6 +46,15 @@ from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import
     healthy,
     identity,
     pod,
+)
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import (
+    PROVIDER,
+    ago,
+    log,
+    node,
+    program,
+    told,
+    world,
 )
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.diagnosis.azure_world import (
     CLUSTER,
@@ -61,15 +70,6 @@ from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._
     rights,
     scale_set,
     there,
-)
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.diagnosis.observed_world import (
-    PROVIDER,
-    ago,
-    log,
-    node,
-    program,
-    told,
-    world,
 )
 
 NAME = SET.rpartition("/")[2]

@@ -23,7 +23,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Observed,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Check, Verdict
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
     ID,
     Raw,
     binding,
@@ -32,11 +32,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import
     pod,
     template,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.diagnosis.observed_world import (
-    log,
-    told,
-    world,
-)
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import log, told, world
 
 Told = list[tuple[str, str, str]]
 IDENTITY, BINDING, DEPLOYMENT = "AzureIdentity team/i", "AzureIdentityBinding team/b", "Deployment team/web"

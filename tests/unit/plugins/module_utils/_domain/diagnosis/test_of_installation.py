@@ -27,8 +27,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.events import Event
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.observed import Observed, Unread
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_installation import TABLE
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, pod, template
-from ansible_collections.azureops.pod_identity.tests.unit.installed_objects import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw, pod, template
+from ansible_collections.azureops.pod_identity.tests.support.installed_objects import (
     LATELY,
     LONG_AGO,
     crashing,

@@ -28,8 +28,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Observed,
     Unread,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, assigned, binding, identity, pod
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.diagnosis.observed_world import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import ID, assigned, binding, identity, pod
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import (
     MIC_POD,
     SCALE_SET,
     ago,

@@ -25,7 +25,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.of_requests import TABLE
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens import verdicts
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.tokens.token import Check, Verdict
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
     Raw,
     assigned,
     binding,
@@ -33,8 +33,7 @@ from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import
     pod,
     template,
 )
-
-from .observed_world import log, told, world
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import log, told, world
 
 POD, IDENTITY = "Pod team/web-1-a", "AzureIdentity team/i"
 PROXY = "workload_identity_proxy"

@@ -30,9 +30,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.trusted_namespaces import (
     Belief,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
-
-from .observed_world import ago, told, world
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.support.observed_world import ago, told, world
 
 USE, CLIENT = "azure.workload.identity/use", "azure.workload.identity/client-id"
 BOUND = "azure.workload.identity/use-identity-binding"

@@ -24,8 +24,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
     Belief,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, identity
-from ansible_collections.azureops.pod_identity.tests.unit.installed_objects import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw, identity
+from ansible_collections.azureops.pod_identity.tests.support.installed_objects import (
     LATELY,
     LONG_AGO,
     NOW,

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diagnosis.catalogue import address
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.findings import findings
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
     ID,
     Raw,
     assigned,

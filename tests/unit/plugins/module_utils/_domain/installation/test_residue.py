@@ -14,7 +14,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.find
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation import residue
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.installation.chart_manifest import GROUP
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
     Raw,
     assigned,
     binding,

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes import progress
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kubernetes.progress import Progress
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import owned
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import owned
 
 Raw = dict[str, Any]
 

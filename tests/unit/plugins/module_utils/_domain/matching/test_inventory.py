@@ -14,7 +14,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.kube
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching import inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.matching import Pod, Rules
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
     Raw,
     binding,
     exception,

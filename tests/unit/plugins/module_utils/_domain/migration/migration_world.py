@@ -25,7 +25,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.plan import Plan, plans
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.telling import as_data
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.world import World
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
 
 USE, CLIENT = "azure.workload.identity/use", "azure.workload.identity/client-id"
 PROXY = "azure.workload.identity/inject-proxy-sidecar"

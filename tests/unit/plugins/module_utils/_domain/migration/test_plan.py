@@ -38,7 +38,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
     WARNS,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.names import MIGRATION
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw
 
 from .migration_world import (
     ADMITTED,

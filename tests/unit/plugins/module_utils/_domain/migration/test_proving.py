@@ -16,7 +16,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migr
     ContainerChange,
     DryRun,
 )
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import owned
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import owned
 from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.migration import migration_world
 
 Raw = dict[str, Any]

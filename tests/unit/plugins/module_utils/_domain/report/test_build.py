@@ -18,9 +18,8 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.repo
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.data import as_data
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles import pod_identity_verify
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import ID, Raw, binding, identity, template
-
-from .report_world import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import ID, Raw, binding, identity, template
+from ansible_collections.azureops.pod_identity.tests.support.report_world import (
     CARRIERS,
     ISSUER,
     NODES,

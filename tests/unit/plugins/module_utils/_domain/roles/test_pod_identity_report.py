@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.report.build import build
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.part import Refused, Run
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.roles.pod_identity_report import PARTS
-from ansible_collections.azureops.pod_identity.tests.unit.plugins.module_utils._domain.report.report_world import (
+from ansible_collections.azureops.pod_identity.tests.support.report_world import (
     TIME,
     diagnosis,
     inventory,

@@ -42,7 +42,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     POD,
     Kind,
 )
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import run as run_module
+from ansible_collections.azureops.pod_identity.tests.support.modules import run as run_module
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CHART = "aad-pod-identity-4.1.18.tgz"

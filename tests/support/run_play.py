@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).resolve().parents[3]
+CHECKOUT = Path(__file__).resolve().parents[2]
 COLLECTION = "ansible_collections.azureops.pod_identity"
 LIBRARIES = ("ansible.module_utils.basic", "azure.identity", "jinja2", "kubernetes.client", "kubernetes.config")
 
@@ -35,7 +35,7 @@ def play(order: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     runpy.run_path(str(CHECKOUT / "tests/conftest.py"))  # gives the checkout its name as a collection
-    forks = importlib.import_module(f"{COLLECTION}.tests.forks")
+    forks = importlib.import_module(f"{COLLECTION}.tests.support.forks")
     forks.load(*LIBRARIES)
     if loaded := {"ansible.constants", "ansible.cli"} & sys.modules.keys():
         raise RuntimeError(f"what depends on the environment of a play is loaded: {loaded}")

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import guides
+from ansible_collections.azureops.pod_identity.tests.support import guides
 
 NAMESPACE, WORKLOAD = "billing", "deployment/api"
 STOPPED_NMI = "pkill -STOP -x nmi"

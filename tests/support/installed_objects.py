@@ -21,7 +21,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.inst
     Belief,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, exception, healthy
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw, exception, healthy
 
 NOW = datetime.fromisoformat("2026-03-01T12:00:00+00:00")
 LATELY, LONG_AGO = "2026-03-01T11:50:00Z", "2026-02-01T00:00:00Z"

@@ -19,7 +19,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.diag
     Observed,
 )
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matching.inventory import Cluster, Inventory
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import Raw, healthy
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import Raw, healthy
 
 NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=timezone.utc)
 HOME = "kube-system"

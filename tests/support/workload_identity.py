@@ -33,9 +33,9 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._kube.kinds 
     MUTATING_WEBHOOK_CONFIGURATION,
     POD,
 )
-
-from . import relay, server
-from .server import ApiServer, Processes, free_ports
+from ansible_collections.azureops.pod_identity.tests.support import api_server as server
+from ansible_collections.azureops.pod_identity.tests.support import relay
+from ansible_collections.azureops.pod_identity.tests.support.api_server import ApiServer, Processes, free_ports
 
 NAME, USE_LABEL = workload_identity_webhook.NAME, workload_identity_webhook.USE_LABEL
 TENANT = "5e1c7a2b-93c4-4a58-8f43-6b1f0f6a2d10"

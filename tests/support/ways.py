@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.tests.unit.roles.players import CHECKOUT, Player
+from ansible_collections.azureops.pod_identity.tests.support.players import CHECKOUT, Player
 
 CALLBACKS = CHECKOUT / "tests/unit/plugins/action/collection/plugins/callback"
 UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I)

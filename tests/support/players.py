@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.azureops.pod_identity.tests import deaths, forks
+from ansible_collections.azureops.pod_identity.tests.support import forks
+from ansible_collections.azureops.pod_identity.tests.support import kill_modes as deaths
 
-CHECKOUT = Path(__file__).resolve().parents[3]
+CHECKOUT = Path(__file__).resolve().parents[2]
 _PROGRAM = Path(__file__).with_name("run_play.py")
 _AT_START = ("PYTHON", "LC_", "LANG")
 """So begins what Python reads when it starts."""

@@ -27,9 +27,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from ansible_collections.azureops.pod_identity.tests import deaths
+from ansible_collections.azureops.pod_identity.tests.support import kill_modes as deaths
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 COLLECTION = "ansible_collections.azureops.pod_identity"
 KILLED = -signal.SIGKILL
 _READY = "ready\n"

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = CHECKOUT / "docs/docsite/rst"
 FOLLOWED = ("first_steps", "keep", "look", "playbooks", "many_clusters", "broken", "remove", "leave")
 """The guides with commands, in the order in which tests/sandbox/test_guides.py follows them."""

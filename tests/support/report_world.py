@@ -17,7 +17,7 @@ from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.matc
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration import observed as migration
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.telling import as_data
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.migration.world import World
-from ansible_collections.azureops.pod_identity.tests.unit.cluster_objects import (
+from ansible_collections.azureops.pod_identity.tests.support.cluster_objects import (
     ID,
     Raw,
     assigned,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from ansible_collections.azureops.pod_identity.tests import forks
+from ansible_collections.azureops.pod_identity.tests.support import forks
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 
 PROGRAM = Path(__file__).with_name("run_module.py")

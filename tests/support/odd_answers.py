@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MODULES = Path(__file__).resolve().parents[1] / "plugins/modules"
+MODULES = Path(__file__).resolve().parents[2] / "plugins/modules"
 CLASSES = (
     "404 page",
     "404 type",

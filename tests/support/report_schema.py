@@ -18,7 +18,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-SCHEMA = Path(__file__).resolve().parents[1] / "docs/report.schema.json"
+SCHEMA = Path(__file__).resolve().parents[2] / "docs/report.schema.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SIMPLE = {str: "string", int: "integer", bool: "boolean"}
 # Of each class the keys with few values.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.azureops.pod_identity.plugins.module_utils._domain.azure import arm_id, permissions
-from ansible_collections.azureops.pod_identity.tests.wire.modules.processes import Modules
+from ansible_collections.azureops.pod_identity.tests.support.modules import Modules
 from azsandbox.azure.loopback import Credentials, SimulatedAzure
 
 AUTHORIZATION = "/providers/Microsoft.Authorization"
